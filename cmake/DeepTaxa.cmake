@@ -1,0 +1,35 @@
+# What every target of the project shares: where things are put, which warnings, which rooms.
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+
+# Installed programs find libdeeptaxa-core beside themselves, wherever the tree is moved to.
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/..;$ORIGIN")
+
+find_package(Threads REQUIRED)
+
+add_library(dt_flags INTERFACE)
+target_compile_definitions(dt_flags INTERFACE _GNU_SOURCE)
+target_compile_options(dt_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
+  -fno-math-errno -fno-trapping-math)
+if(DEEPTAXA_WERROR)
+  target_compile_options(dt_flags INTERFACE -Werror)
+endif()
+if(DEEPTAXA_SANITIZE)
+  target_compile_options(dt_flags INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(dt_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# dt_room(NAME [SOURCES ...] [LINK ...])
+#   One room of src/ or io/ as a static library dt_NAME. Headers are included by their path from
+#   src/ or from the project root: "core/status.h", "backend.h", "io/fasta.h".
+function(dt_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;LINK" ${ARGN})
+  add_library(dt_${name} STATIC ${ROOM_SOURCES})
+  target_include_directories(dt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+  target_link_libraries(dt_${name} PUBLIC ${ROOM_LINK} PRIVATE dt_flags)
+  set_property(GLOBAL APPEND PROPERTY DT_ROOMS dt_${name})
+endfunction()

@@ -1,0 +1,180 @@
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+
+static dt_status io_error(const char *path, const char *what)
+{
+    return dt_fail(DT_ERR_IO, "%s: %s: %s", path, what, strerror(errno));
+}
+
+/* The folder that `path` stands in: "." where it has none. */
+static void folder_of(const char *path, char *out, size_t size)
+{
+    snprintf(out, size, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (!slash)
+        snprintf(out, size, ".");
+    else if (slash == out)
+        out[1] = '\0';
+    else
+        *slash = '\0';
+}
+
+dt_status dt_new_file_begin(dt_new_file *file, const char *path)
+{
+    if (strlen(path) >= sizeof file->path)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    snprintf(file->path, sizeof file->path, "%s", path);
+    snprintf(file->temporary, sizeof file->temporary, "%s.part-XXXXXX", path);
+    int fd = mkstemp(file->temporary);
+    if (fd < 0)
+        return io_error(path, "cannot create a file in this folder");
+    /* mkstemp makes the file private; what we write is as readable as the user's other files */
+    mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fd, 0666 & ~mask);
+    close(fd);
+    return DT_OK;
+}
+
+static dt_status sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags);
+    if (fd < 0)
+        return io_error(path, "cannot open it to sync");
+    /* some file systems cannot sync a folder; they say EINVAL and lose nothing by it */
+    const int failed = fsync(fd) != 0 && errno != EINVAL;
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return failed ? io_error(path, "cannot sync to disk") : DT_OK;
+}
+
+dt_status dt_new_file_commit(dt_new_file *file)
+{
+    char folder[PATH_MAX];
+    folder_of(file->path, folder, sizeof folder);
+    dt_status status = sync_path(file->temporary, O_RDONLY);
+    if (status == DT_OK && rename(file->temporary, file->path) != 0)
+        status = io_error(file->path, "cannot replace the file");
+    if (status != DT_OK) {
+        dt_new_file_discard(file);
+        return status;
+    }
+    return sync_path(folder, O_RDONLY | O_DIRECTORY);
+}
+
+void dt_new_file_discard(dt_new_file *file)
+{
+    unlink(file->temporary);
+}
+
+dt_status dt_write_file(const char *path, const char *bytes, size_t length)
+{
+    dt_new_file file;
+    DT_TRY(dt_new_file_begin(&file, path));
+    FILE *stream = fopen(file.temporary, "wb");
+    int failed = !stream || fwrite(bytes, 1, length, stream) != length || fflush(stream) != 0;
+    dt_status status = failed ? io_error(path, "cannot write") : DT_OK;
+    if (stream && fclose(stream) != 0 && status == DT_OK)
+        status = io_error(path, "cannot write");
+    if (status != DT_OK) {
+        dt_new_file_discard(&file);
+        return status;
+    }
+    return dt_new_file_commit(&file);
+}
+
+dt_status dt_make_folder(const char *path)
+{
+    char part[PATH_MAX];
+    const size_t length = strlen(path);
+    if (!length || length >= sizeof part)
+        return dt_fail(DT_ERR_IO, "'%s': not a usable folder name", path);
+    for (size_t i = 1; i <= length; ++i) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return io_error(part, "cannot create the folder");
+    }
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return dt_fail(DT_ERR_IO, "%s: a file stands where the folder should be", path);
+    return DT_OK;
+}
+
+dt_status dt_read_file(const char *path, char **bytes, size_t *length)
+{
+    FILE *stream = fopen(path, "rb");
+    if (!stream)
+        return io_error(path, "cannot open");
+    char *data = NULL;
+    size_t capacity = 0;
+    size_t used = 0;
+    dt_status status = DT_OK;
+    for (;;) {
+        DT_TRY_OR(done, dt_grow((void **)&data, &capacity, used + 65536 + 1, 1, path));
+        const size_t got = fread(data + used, 1, 65536, stream);
+        used += got;
+        if (got < 65536)
+            break;
+    }
+    if (ferror(stream))
+        status = io_error(path, "cannot read");
+done:
+    fclose(stream);
+    if (status != DT_OK) {
+        free(data);
+        return status;
+    }
+    data[used] = '\0';
+    *bytes = data;
+    *length = used;
+    return DT_OK;
+}
+
+dt_status dt_lock_folder(const char *folder, int *lock)
+{
+    char path[PATH_MAX];
+    char holder[320] = "";
+    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa.lock", folder) >= sizeof path)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return io_error(folder, "cannot write to the output folder");
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        const ssize_t got = read(fd, holder, sizeof holder - 1);
+        holder[got > 0 ? got : 0] = '\0';
+        close(fd);
+        return dt_fail(DT_ERR_IO,
+                       "%s: another run is using this output folder (%s); wait for it or choose "
+                       "another --output-dir",
+                       folder, holder);
+    }
+    char host[256] = "unknown host";
+    gethostname(host, sizeof host - 1);
+    const int length = snprintf(holder, sizeof holder, "host %s, pid %d", host, (int)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, (size_t)length, 0) != length) {
+        close(fd);
+        return io_error(path, "cannot write");
+    }
+    *lock = fd;
+    return DT_OK;
+}
+
+void dt_unlock_folder(int lock)
+{
+    if (lock >= 0)
+        close(lock);
+}

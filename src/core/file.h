@@ -1,0 +1,45 @@
+/* Files and folders: replaced as a whole or not at all, and locked while a run owns them. */
+#ifndef DT_CORE_FILE_H
+#define DT_CORE_FILE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/status.h"
+
+/* A file that is being written under a temporary name in the folder of its final one. A reader sees
+ * the old file or the new one, never a part.
+ *     dt_new_file file;
+ *     DT_TRY(dt_new_file_begin(&file, path));
+ *     ... write to file.temporary ...
+ *     status == DT_OK ? dt_new_file_commit(&file) : dt_new_file_discard(&file) */
+typedef struct {
+    char path[PATH_MAX];           /* the final name */
+    char temporary[PATH_MAX + 32]; /* where to write */
+} dt_new_file;
+
+/* Chooses the temporary name and checks that the folder can be written. Creates an empty file. */
+dt_status dt_new_file_begin(dt_new_file *file, const char *path);
+/* Syncs the temporary file (closed by the caller), renames it over `path`, syncs the folder. On
+ * failure the temporary file is removed. */
+dt_status dt_new_file_commit(dt_new_file *file);
+/* Removes the temporary file. Keeps the calling thread's error message. */
+void dt_new_file_discard(dt_new_file *file);
+
+/* Writes `length` bytes as the whole content of `path`, atomically. */
+dt_status dt_write_file(const char *path, const char *bytes, size_t length);
+
+/* Makes the folder and its parents; no error where it stands already. */
+dt_status dt_make_folder(const char *path);
+
+/* Reads a whole file: *bytes (length + 1 bytes, ends in '\0') is the caller's to free(). */
+dt_status dt_read_file(const char *path, char **bytes, size_t *length);
+
+/* Takes the lock of an output folder: `<folder>/.deeptaxa.lock`, which names host and pid of its
+ * holder. Refused with these while another process holds it. The lock goes with the process; *lock
+ * is given to dt_unlock_folder(). */
+dt_status dt_lock_folder(const char *folder, int *lock);
+void dt_unlock_folder(int lock);
+
+#endif

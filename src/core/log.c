@@ -1,0 +1,102 @@
+#include "core/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static FILE *log_file;
+static bool quiet_flag;
+static bool status_line_shown;
+
+static void say(const char *prefix, const char *format, va_list args)
+{
+    char text[4096];
+    vsnprintf(text, sizeof text, format, args);
+    pthread_mutex_lock(&mutex);
+    if (!quiet_flag) {
+        if (status_line_shown)
+            fputs("\r\033[K", stderr);
+        status_line_shown = false;
+        fprintf(stderr, "%s%s\n", prefix, text);
+    }
+    if (log_file) {
+        char now[32];
+        dt_timestamp(now, sizeof now);
+        fprintf(log_file, "%s %s%s\n", now, prefix, text);
+        fflush(log_file);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+#define SAY(prefix)                                                                                \
+    do {                                                                                           \
+        va_list args;                                                                              \
+        va_start(args, format);                                                                    \
+        say(prefix, format, args);                                                                 \
+        va_end(args);                                                                              \
+    } while (0)
+
+void dt_info(const char *format, ...)
+{
+    SAY("");
+}
+
+void dt_notice(const char *format, ...)
+{
+    SAY("notice: ");
+}
+
+void dt_warn(const char *format, ...)
+{
+    SAY("warning: ");
+}
+
+dt_status dt_log_open(const char *path)
+{
+    FILE *file = fopen(path, "a");
+    if (!file)
+        return dt_fail(DT_ERR_IO, "%s: cannot write the log: %s", path, strerror(errno));
+    dt_log_close();
+    pthread_mutex_lock(&mutex);
+    log_file = file;
+    pthread_mutex_unlock(&mutex);
+    return DT_OK;
+}
+
+void dt_log_close(void)
+{
+    pthread_mutex_lock(&mutex);
+    if (log_file)
+        fclose(log_file);
+    log_file = NULL;
+    pthread_mutex_unlock(&mutex);
+}
+
+void dt_log_quiet(bool quiet)
+{
+    pthread_mutex_lock(&mutex);
+    quiet_flag = quiet;
+    pthread_mutex_unlock(&mutex);
+}
+
+bool dt_log_is_terminal(void)
+{
+    return !quiet_flag && isatty(STDERR_FILENO);
+}
+
+void dt_log_status_line(const char *text)
+{
+    pthread_mutex_lock(&mutex);
+    if (!quiet_flag && isatty(STDERR_FILENO)) {
+        fprintf(stderr, "\r\033[K%s", text);
+        fflush(stderr);
+        status_line_shown = text[0] != '\0';
+    }
+    pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,33 @@
+/* What the program says to a person: on standard error, and in a log file once there is one.
+ *
+ * Results go to files or standard output; everything said here is for reading along. Rank 0 alone
+ * speaks: other ranks call dt_log_quiet().
+ */
+#ifndef DT_CORE_LOG_H
+#define DT_CORE_LOG_H
+
+#include <stdbool.h>
+
+#include "core/status.h"
+
+/* One line each; the newline is added. A notice tells something the user may not expect and need
+ * not act on, a warning something to look at. */
+void dt_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void dt_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Opens (appends to) a file that receives every line too, each with its time. */
+dt_status dt_log_open(const char *path);
+void dt_log_close(void);
+
+/* Nothing on standard error any more; the log file still gets every line. */
+void dt_log_quiet(bool quiet);
+
+/* A line that replaces itself on a terminal: `text` is shown at once and stays until the next call
+ * or the next message; "" removes it. Does nothing where standard error is no terminal. */
+void dt_log_status_line(const char *text);
+
+/* True where dt_log_status_line() shows something. */
+bool dt_log_is_terminal(void);
+
+#endif

@@ -1,0 +1,40 @@
+#include "core/module.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The folder of the library that holds this very function, with its final '/'. */
+static void core_folder(char *out, size_t size)
+{
+    Dl_info info;
+    out[0] = '\0';
+    if (!dladdr((void *)(size_t)&core_folder, &info) || !info.dli_fname)
+        return;
+    snprintf(out, size, "%s", info.dli_fname);
+    char *slash = strrchr(out, '/');
+    if (slash)
+        slash[1] = '\0';
+    else
+        out[0] = '\0';
+}
+
+dt_status dt_module_symbol(const char *module, const char *symbol_name, void **symbol)
+{
+    char folder[PATH_MAX];
+    char path[PATH_MAX + 64];
+    core_folder(folder, sizeof folder);
+    snprintf(path, sizeof path, "%sdeeptaxa/libdeeptaxa_%s.so", folder, module);
+    if (access(path, F_OK) != 0)
+        return dt_fail(DT_ERR_DEVICE, "%s: this installation has no module '%s'", path, module);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle)
+        return dt_fail(DT_ERR_DEVICE, "module '%s' cannot be loaded: %s", module, dlerror());
+    *symbol = dlsym(handle, symbol_name);
+    if (!*symbol)
+        return dt_fail(DT_ERR_DEVICE, "%s: not a module of this version: it lacks %s", path,
+                       symbol_name);
+    return DT_OK;
+}
