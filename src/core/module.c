@@ -21,12 +21,27 @@ static void core_folder(char *out, size_t size)
         out[0] = '\0';
 }
 
-dt_status dt_module_symbol(const char *module, const char *symbol_name, void **symbol)
+/* Room for the folder, "deeptaxa/libdeeptaxa_<name>.so" and the end. */
+#define MODULE_PATH (PATH_MAX + 64)
+
+static void module_path(const char *module, char path[MODULE_PATH])
 {
     char folder[PATH_MAX];
-    char path[PATH_MAX + 64];
     core_folder(folder, sizeof folder);
-    snprintf(path, sizeof path, "%sdeeptaxa/libdeeptaxa_%s.so", folder, module);
+    snprintf(path, MODULE_PATH, "%sdeeptaxa/libdeeptaxa_%s.so", folder, module);
+}
+
+bool dt_module_present(const char *module)
+{
+    char path[MODULE_PATH];
+    module_path(module, path);
+    return access(path, F_OK) == 0;
+}
+
+dt_status dt_module_symbol(const char *module, const char *symbol_name, void **symbol)
+{
+    char path[MODULE_PATH];
+    module_path(module, path);
     if (access(path, F_OK) != 0)
         return dt_fail(DT_ERR_DEVICE, "%s: this installation has no module '%s'", path, module);
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);

@@ -7,7 +7,12 @@
 #ifndef DT_CORE_MODULE_H
 #define DT_CORE_MODULE_H
 
+#include <stdbool.h>
+
 #include "core/status.h"
+
+/* True where the module's file is installed. */
+bool dt_module_present(const char *module);
 
 /* Loads the module (once) and sets *symbol to the address of its symbol `symbol_name`. Modules are
  * never unloaded. DT_ERR_DEVICE: not installed, or a library that it needs is missing; the message

@@ -1,0 +1,58 @@
+#include "backend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/module.h"
+
+/* The CPU backend's builds, best first. */
+static const char *const cpu_builds[] = {"cpu_v4", "cpu_v3", "cpu"};
+
+static bool processor_runs(const char *build)
+{
+#if defined(__x86_64__)
+    if (strcmp(build, "cpu_v4") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512cd");
+    if (strcmp(build, "cpu_v3") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("bmi2");
+#endif
+    return strcmp(build, "cpu") == 0;
+}
+
+static dt_status open_module(const char *name, const dt_backend_options *options, dt_backend **out)
+{
+    void *symbol;
+    DT_TRY(dt_module_symbol(name, "dt_backend_module", &symbol));
+    const dt_backend_module *module = symbol;
+    if (module->contract != DT_BACKEND_CONTRACT)
+        return dt_fail(DT_ERR_DEVICE,
+                       "module '%s' belongs to another version (contract %d, needed %d): install "
+                       "programs and modules together",
+                       name, module->contract, DT_BACKEND_CONTRACT);
+    return module->open(options, out);
+}
+
+static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
+{
+    for (size_t i = 0; i < sizeof cpu_builds / sizeof *cpu_builds; ++i)
+        if (processor_runs(cpu_builds[i]) && dt_module_present(cpu_builds[i]))
+            return open_module(cpu_builds[i], options, out);
+    return open_module("cpu", options, out);
+}
+
+dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out)
+{
+    if (strcmp(name, "auto") == 0) {
+        if (dt_module_present("cuda")) {
+            if (open_module("cuda", options, out) == DT_OK)
+                return DT_OK;
+            dt_notice("no GPU is used: %s", dt_error_message());
+        }
+        return open_cpu(options, out);
+    }
+    return strcmp(name, "cpu") == 0 ? open_cpu(options, out) : open_module(name, options, out);
+}

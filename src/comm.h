@@ -1,0 +1,59 @@
+/* The contract of a communicator: what the ranks of a run do together.
+ *
+ * mpi/ implements it with MPI and with NCCL, as modules; one process alone needs none
+ * (dt_comm_single). All operations are collective: every world_rank calls them in the same order.
+ *
+ * The gradients of a step are reduced while the backward pass still runs: the model reports a range
+ * of the flat gradient vector as soon as it is final, the trainer passes it to all_reduce_start(),
+ * and all_reduce_finish() comes before the update. With a device whose work is asynchronous the
+ * range is final when the backend's event `slot` has happened, and the reduction waits for that on
+ * its own stream; the host never does.
+ */
+#ifndef DT_COMM_H
+#define DT_COMM_H
+
+#include <stdint.h>
+
+#include "backend.h"
+#include "core/status.h"
+
+typedef struct dt_comm dt_comm;
+typedef struct dt_comm_ops dt_comm_ops;
+
+struct dt_comm {
+    const dt_comm_ops *ops;
+    const char *name; /* "single", "mpi", "nccl" */
+    int32_t world_rank;
+    int32_t world_size;
+    int32_t local_rank; /* among the ranks of this host: chooses the GPU */
+    int32_t local_size;
+};
+
+struct dt_comm_ops {
+    void (*destroy)(dt_comm *comm);
+
+    /* Begins to replace elements offset … offset+count-1 of the backend's gradient vector by their
+     * sum over all ranks, after the backend's event `slot`. Does not wait. Ranges do not overlap.
+     */
+    dt_status (*all_reduce_start)(dt_comm *comm, dt_backend *backend, int64_t offset, int64_t count,
+                                  int32_t slot);
+    /* Operations that the backend is asked for from now on see all sums. */
+    dt_status (*all_reduce_finish)(dt_comm *comm, dt_backend *backend);
+
+    /* Host memory; these wait. Sums are taken in the order of the ranks: equal on all of them. */
+    dt_status (*sum)(dt_comm *comm, double *values, int64_t count);
+    dt_status (*broadcast)(dt_comm *comm, void *bytes, int64_t count, int32_t root);
+    /* Rank q gives counts[q] bytes; rank `root` receives all, one after the other, in `out` (used
+     * on the root alone). */
+    dt_status (*gather)(dt_comm *comm, const void *bytes, const int64_t *counts, void *out,
+                        int32_t root);
+    dt_status (*barrier)(dt_comm *comm);
+
+    /* Ends the run on all ranks with this rank's message. Does not return where others may hang. */
+    void (*abort)(dt_comm *comm, dt_status status, const char *message);
+};
+
+/* The communicator of one process: sums are what they were. */
+dt_status dt_comm_single(dt_comm **out);
+
+#endif
