@@ -1,0 +1,81 @@
+/* A checkpoint: everything needed to go on training, to predict, or to describe a run. One HDF5
+ * file (cli-and-files.md "Checkpoint"), through io/container.h.
+ */
+#ifndef DT_MODEL_CHECKPOINT_H
+#define DT_MODEL_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "backend.h"
+#include "data/split.h"
+#include "model/config.h"
+#include "model/model.h"
+#include "taxonomy/taxonomy.h"
+
+/* How a model was trained: a run's settings, which a resumed run must keep, and what describe and
+ * the metrics say of them. */
+typedef struct {
+    char run_uuid[64]; /* 2026_04_29T02_08_53_a9efd989_... */
+    uint32_t seed;
+    int32_t epochs;     /* that the schedule was made for */
+    int32_t batch_size; /* sequences of one gradient update over all ranks, before accumulation */
+    int32_t accum_steps;
+    double warmup_ratio;
+    double val_split;
+    dt_update_rule rule;
+    int32_t level_weight_count; /* tax_ranks, or 0: all 1 */
+    double level_weight[DT_MAX_TAX_RANKS];
+    int32_t eval_every; /* epochs from one evaluation to the next; the last is always evaluated */
+    bool normalize;     /* sequences were normalised before tokenising */
+    int64_t total_sequences, training_sequences, validation_sequences;
+    char *fasta_file, *taxonomy_file; /* as the user named them */
+    char *tokenizer_name;
+    char device[256];  /* description of the backend */
+    char precision[8]; /* "fp32", "bf16", "fp16" */
+    int32_t world_size;
+    bool gpu; /* trained on one */
+} dt_run_settings;
+
+/* Where a run stands. */
+typedef struct {
+    int32_t epoch;       /* epochs completed */
+    int64_t micro_steps; /* global batches seen since the start (Philox c[3]) */
+    dt_update_state update;
+    double training_time;   /* seconds, of the last epoch */
+    double evaluation_time; /* of the last evaluation */
+    double training_loss;   /* of the last epoch; NaN before the first */
+    double validation_loss; /* of the last evaluation; NaN before the first */
+} dt_run_progress;
+
+typedef struct {
+    dt_model_config config;
+    dt_run_settings settings;
+    dt_run_progress progress;
+    dt_taxonomy taxonomy;
+    char *tokenizer_json;
+    dt_split split;     /* empty when it was not asked for */
+    int64_t parameters; /* number of them */
+    char version[32];   /* of the program that wrote it */
+    char timestamp[32]; /* when */
+    bool has_optimizer;
+} dt_checkpoint;
+
+void dt_checkpoint_free(dt_checkpoint *checkpoint); /* leaves it empty */
+
+/* Resolves a checkpoint argument: the path itself, or for a name that ends in `.pt` and names no
+ * file its sibling with `.h5` (with a notice). `out` has room for PATH_MAX. */
+dt_status dt_checkpoint_path(const char *argument, char *out);
+
+/* Writes `checkpoint` and the model's parameters (and moments, unless weights_only) to `path`: a
+ * reader sees the file that was there before, or the new one. Waits for the device. */
+dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
+                              const dt_model *model, bool weights_only);
+
+/* Reads all but the tensors. The caller frees *out. DT_ERR_INPUT says in one line what is wrong
+ * with a file that is missing, cut short, damaged, foreign or of a newer version. */
+dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out);
+
+/* Reads the parameters, and the moments when asked, into a model of the checkpoint's config. */
+dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments);
+
+#endif

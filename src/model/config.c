@@ -1,0 +1,71 @@
+#include "model/config.h"
+
+dt_model_config dt_model_config_default(void)
+{
+    return (dt_model_config){
+        .type = DT_MODEL_HYBRID,
+        .pad_id = -1,
+        .max_length = 512,
+        .embed_dim = 896,
+        .filters = 256,
+        .kernels = 3,
+        .width = {3, 5, 7},
+        .conv_layers = 1,
+        .hidden = 896,
+        .layers = 4,
+        .heads = 7,
+        .intermediate = 3584,
+        .dropout = 0.2,
+    };
+}
+
+static dt_status check_at_least(const char *flag, int32_t value, int32_t least)
+{
+    if (value < least)
+        return dt_fail(DT_ERR_USAGE, "%s: %d is too small, it must be at least %d", flag, value,
+                       least);
+    return DT_OK;
+}
+
+dt_status dt_model_config_check(const dt_model_config *config)
+{
+    DT_TRY(check_at_least("--max-length", config->max_length, 3));
+    DT_TRY(check_at_least("--embed-dim", config->embed_dim, 1));
+    DT_TRY(check_at_least("--num-filters", config->filters, 1));
+    DT_TRY(check_at_least("--kernel-sizes", config->kernels, 1));
+    DT_TRY(check_at_least("--num-conv-layers", config->conv_layers, 1));
+    DT_TRY(check_at_least("--hidden-size", config->hidden, 1));
+    DT_TRY(check_at_least("--num-hidden-layers", config->layers, 1));
+    DT_TRY(check_at_least("--num-attention-heads", config->heads, 1));
+    DT_TRY(check_at_least("--intermediate-size", config->intermediate, 1));
+    if (config->kernels > DT_MAX_KERNELS)
+        return dt_fail(DT_ERR_USAGE, "--kernel-sizes: at most %d widths", DT_MAX_KERNELS);
+    for (int32_t k = 0; k < config->kernels; ++k)
+        if (config->width[k] < 1 || config->width[k] % 2 == 0)
+            return dt_fail(DT_ERR_USAGE, "--kernel-sizes: %d is not allowed, widths must be odd",
+                           config->width[k]);
+    if (config->conv_layers != 1)
+        return dt_fail(DT_ERR_USAGE,
+                       "--num-conv-layers %d: this version has one convolution layer only",
+                       config->conv_layers);
+    if (config->hidden % config->heads != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--hidden-size %d is not divisible by --num-attention-heads %d",
+                       config->hidden, config->heads);
+    if (config->heads > 4095 || config->layers > 4095)
+        return dt_fail(DT_ERR_USAGE, "--num-attention-heads and --num-hidden-layers: at most 4095");
+    if (!(config->dropout >= 0.0 && config->dropout < 1.0))
+        return dt_fail(DT_ERR_USAGE, "--hidden-dropout-prob: %g is not in [0, 1)", config->dropout);
+    if (config->vocabulary < 1 || config->tax_ranks < 1 || config->tax_ranks > DT_MAX_TAX_RANKS)
+        return dt_fail(DT_ERR_INTERNAL, "a model without vocabulary or taxonomic ranks");
+    return DT_OK;
+}
+
+const char *dt_model_type_name(dt_model_type type)
+{
+    switch (type) {
+    case DT_MODEL_HYBRID:
+        return "hybridcnnbert";
+    }
+    return "unknown";
+}

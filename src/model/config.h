@@ -1,0 +1,43 @@
+/* The shape of a model: what the command line and a checkpoint say of it (reference-model 2). */
+#ifndef DT_MODEL_CONFIG_H
+#define DT_MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend.h"
+#include "core/status.h"
+#include "taxonomy/taxonomy.h"
+
+typedef enum { DT_MODEL_HYBRID } dt_model_type;
+
+typedef struct {
+    dt_model_type type;
+    int32_t vocabulary; /* V: token ids are 0 … V-1 */
+    int32_t pad_id;     /* its row of the CNN's embedding is zero; -1: the tokenizer has none */
+    int32_t max_length; /* L: tokens of a sequence, specials included */
+    int32_t embed_dim;  /* E: width of the CNN's embedding */
+    int32_t filters;    /* F: channels of each kernel width */
+    int32_t kernels;    /* number of kernel widths */
+    int32_t width[DT_MAX_KERNELS];
+    int32_t conv_layers;
+    int32_t hidden;                    /* H */
+    int32_t layers;                    /* encoder layers */
+    int32_t heads;                     /* A: attention heads */
+    int32_t intermediate;              /* I: width of the feed-forward part */
+    double dropout;                    /* p */
+    bool mask_padding;                 /* padded positions stay out of the CNN's maximum */
+    int32_t tax_ranks;                 /* R */
+    int32_t classes[DT_MAX_TAX_RANKS]; /* C_r */
+} dt_model_config;
+
+/* The published sizes; vocabulary, pad_id, tax_ranks and classes are still to be set. */
+dt_model_config dt_model_config_default(void);
+
+/* DT_ERR_USAGE, with the flag to change, for a shape that cannot be. */
+dt_status dt_model_config_check(const dt_model_config *config);
+
+/* "hybridcnnbert", …: the value of --model-type. */
+const char *dt_model_type_name(dt_model_type type);
+
+#endif

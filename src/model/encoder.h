@@ -1,0 +1,87 @@
+/* The BERT branch: embeddings and post-LayerNorm encoder layers on packed tokens (Devlin et al.,
+ * NAACL 2019; reference-model 2).
+ *
+ * The hybrid reads the encoder's output at position 0 only. So the last layer computes keys and
+ * values of all tokens and everything else for that one position.
+ */
+#ifndef DT_MODEL_ENCODER_H
+#define DT_MODEL_ENCODER_H
+
+#include "backend.h"
+#include "model/arena.h"
+#include "model/config.h"
+#include "model/params.h"
+
+/* Offsets of one layer's parameters. */
+typedef struct {
+    dt_param qkv_weight;    /* (3H, H): query, key, value */
+    dt_param qkv_bias;      /* (3H) */
+    dt_param output_weight; /* (H, H) */
+    dt_param output_bias;
+    dt_param output_gamma, output_beta;
+    dt_param up_weight; /* (I, H) */
+    dt_param up_bias;
+    dt_param down_weight; /* (H, I) */
+    dt_param down_bias;
+    dt_param down_gamma, down_beta;
+    int64_t range_begin, range_end; /* of all of them in the flat vector */
+} dt_layer_params;
+
+/* What one layer keeps for its backward pass. M is N, in the last layer B. */
+typedef struct {
+    const void *x;     /* (N, H) input */
+    void *x_first;     /* (B, H) its position 0; last layer only */
+    void *q;           /* (M, H): in a full layer the first columns of (N, 3H) q, k, v */
+    void *k;           /* (N, H) strided */
+    void *v;           /* (N, H) strided */
+    void *context;     /* (M, H) output of the attention */
+    void *log_sum;     /* (M, A) */
+    void *sum1;        /* (M, H) */
+    void *statistics1; /* (M, 2) */
+    void *y1;          /* (M, H) */
+    void *u;           /* (M, I) */
+    void *g;           /* (M, I) gelu(u) */
+    void *sum2;        /* (M, H) */
+    void *statistics2; /* (M, 2) */
+    void *y2;          /* (M, H) output */
+} dt_layer_state;
+
+typedef struct {
+    dt_model_config config;
+    dt_embedding embedding;
+    int64_t embedding_begin, embedding_end; /* range of its parameters */
+    dt_layer_params *layer;                 /* (layers) */
+    dt_layer_state *state;                  /* (layers) */
+
+    void *embedded;   /* (N, H) */
+    void *statistics; /* (N, 2) of the embedding's LayerNorm */
+
+    /* gradients, training only */
+    void *dx;   /* (N, H) with respect to a layer's input */
+    void *da;   /* (N, H) */
+    void *dqkv; /* (N, 3H) */
+    void *du;   /* (N, max(I, H)) */
+    void *dq;   /* (B, H) */
+} dt_encoder_stack;
+
+/* Adds the encoder's parameters to the table, last layer first (the order of the backward pass). */
+dt_status dt_encoder_stack_create(dt_encoder_stack *stack, const dt_model_config *config,
+                                  dt_param_table *table);
+void dt_encoder_stack_free(dt_encoder_stack *stack);
+
+/* Takes the buffers for batches of up to this size. */
+void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
+                              int64_t max_rows, int32_t max_sequences, bool training);
+
+/* Returns the encoder's output at position 0 (B, H). training: with dropout. */
+const void *dt_encoder_stack_forward(dt_encoder_stack *stack, dt_backend *backend,
+                                     const dt_device_batch *batch, bool training);
+
+/* Backward from dy (B, H), which is overwritten. `done(context, begin, end)` is called for each
+ * range of the gradient vector as soon as it is final. */
+typedef void (*dt_range_done)(void *context, int64_t begin, int64_t end);
+void dt_encoder_stack_backward(dt_encoder_stack *stack, dt_backend *backend,
+                               const dt_device_batch *batch, void *dy, dt_range_done done,
+                               void *context);
+
+#endif

@@ -1,0 +1,345 @@
+#include "model/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "core/philox.h"
+#include "model/arena.h"
+#include "model/encoder.h"
+
+struct dt_model {
+    dt_model_config config;
+    dt_backend *backend;
+    bool training; /* gradients and moments exist */
+    dt_param_table params;
+    dt_class_layout classes;
+
+    /* parameters */
+    dt_param head_weight;       /* (C, H), of all tax_ranks */
+    dt_param head_bias;         /* (C) */
+    dt_param w_cnn;             /* (1) */
+    dt_param w_bert;            /* (1) */
+    dt_param projection_weight; /* (H, F·kernels) */
+    dt_param projection_bias;   /* (H) */
+    dt_conv_max conv;
+    dt_encoder_stack encoder;
+    int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
+
+    /* buffers, of one allocation */
+    void *memory;
+    void *pooled;      /* (B, F·kernels) maxima of the CNN */
+    int32_t *position; /* (B, F·kernels) where they were found */
+    void *scratch;     /* of conv_max */
+    void *cnn;         /* (B, H) output of the CNN branch */
+    const void *bert;  /* (B, H) output of the BERT branch: the encoder's */
+    void *fused;       /* (B, H) */
+    void *logits;      /* (B, C) */
+    void *dfused;      /* (B, H) */
+    void *dcnn;        /* (B, H) */
+    void *dbert;       /* (B, H) */
+    void *dpooled;     /* (B, F·kernels) */
+};
+
+/* ---- parameters --------------------------------------------------------------------------------
+ */
+
+/* Weights and biases uniform in ±1/√fan_in, as PyTorch starts linear and convolution layers. */
+static double fan_in_bound(int64_t fan_in)
+{
+    return 1.0 / sqrt((double)fan_in);
+}
+
+static dt_status add_heads(dt_model *model)
+{
+    const dt_model_config *c = &model->config;
+    const double bound = fan_in_bound(c->hidden);
+    dt_param offset;
+    for (int32_t r = 0; r < c->tax_ranks; ++r) {
+        DT_TRY(dt_params_add(&model->params, &offset, r > 0, DT_INIT_UNIFORM, bound,
+                             (int64_t[3]){c->classes[r], c->hidden}, "classifiers.%d.weight", r));
+        if (r == 0)
+            model->head_weight = offset;
+        model->classes.first[r + 1] = model->classes.first[r] + c->classes[r];
+    }
+    for (int32_t r = 0; r < c->tax_ranks; ++r) {
+        DT_TRY(dt_params_add(&model->params, &offset, r > 0, DT_INIT_UNIFORM, bound,
+                             (int64_t[3]){c->classes[r]}, "classifiers.%d.bias", r));
+        if (r == 0)
+            model->head_bias = offset;
+    }
+    model->classes.tax_ranks = c->tax_ranks;
+    DT_TRY(dt_params_add(&model->params, &model->w_cnn, false, DT_INIT_CONSTANT, 1.0,
+                         (int64_t[3]){1}, "w_cnn"));
+    return dt_params_add(&model->params, &model->w_bert, false, DT_INIT_CONSTANT, 1.0,
+                         (int64_t[3]){1}, "w_bert");
+}
+
+static dt_status add_cnn(dt_model *model)
+{
+    const dt_model_config *c = &model->config;
+    dt_param_table *table = &model->params;
+    dt_conv_max *conv = &model->conv;
+    const int64_t channels = (int64_t)c->filters * c->kernels;
+    const double projection_bound = fan_in_bound(channels);
+    *conv = (dt_conv_max){.frozen_row = c->pad_id,
+                          .vocabulary = c->vocabulary,
+                          .embed_dim = c->embed_dim,
+                          .filters = c->filters,
+                          .kernels = c->kernels,
+                          .max_length = c->max_length,
+                          .mask_padding = c->mask_padding,
+                          .padding_stream = dt_stream(DT_DRAW_CONV_PADDING, 0, 0)};
+    DT_TRY(dt_params_add(table, &model->projection_weight, false, DT_INIT_UNIFORM, projection_bound,
+                         (int64_t[3]){c->hidden, channels}, "cnn_proj.weight"));
+    DT_TRY(dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, projection_bound,
+                         (int64_t[3]){c->hidden}, "cnn_proj.bias"));
+    for (int32_t k = 0; k < c->kernels; ++k) {
+        const double bound = fan_in_bound((int64_t)c->embed_dim * c->width[k]);
+        conv->width[k] = c->width[k];
+        DT_TRY(dt_params_add(table, &conv->weight[k], false, DT_INIT_UNIFORM, bound,
+                             (int64_t[3]){c->filters, c->embed_dim, c->width[k]},
+                             "conv_stacks.0.%d.0.weight", k));
+        DT_TRY(dt_params_add(table, &conv->bias[k], false, DT_INIT_UNIFORM, bound,
+                             (int64_t[3]){c->filters}, "conv_stacks.0.%d.0.bias", k));
+    }
+    DT_TRY(dt_params_add(table, &conv->embedding, false, DT_INIT_NORMAL, 1.0,
+                         (int64_t[3]){c->vocabulary, c->embed_dim}, "embedding.weight"));
+    table->spec[table->count - 1].zero_row = c->pad_id;
+    return DT_OK;
+}
+
+/* BERT's pooler is part of the parameter set and never of the result: it stands at the end. */
+static dt_status add_pooler(dt_model *model)
+{
+    const int64_t hidden = model->config.hidden;
+    dt_param offset;
+    DT_TRY(dt_params_add(&model->params, &offset, false, DT_INIT_NORMAL, 0.02,
+                         (int64_t[3]){hidden, hidden}, "bert.pooler.dense.weight"));
+    return dt_params_add(&model->params, &offset, false, DT_INIT_CONSTANT, 0.0,
+                         (int64_t[3]){hidden}, "bert.pooler.dense.bias");
+}
+
+/* The order of the vector is the order in which the backward pass finishes. */
+static dt_status add_parameters(dt_model *model)
+{
+    DT_TRY(add_heads(model));
+    model->heads_end = model->params.elements;
+    DT_TRY(add_cnn(model));
+    model->cnn_end = model->params.elements;
+    DT_TRY(dt_encoder_stack_create(&model->encoder, &model->config, &model->params));
+    model->params.trained = model->params.elements;
+    return add_pooler(model);
+}
+
+dt_status dt_model_layout(const dt_model_config *config, dt_param_table *table)
+{
+    dt_model model = {.config = *config};
+    dt_status status = add_parameters(&model);
+    dt_encoder_stack_free(&model.encoder);
+    if (status == DT_OK)
+        *table = model.params;
+    else
+        dt_params_free(&model.params);
+    return status;
+}
+
+dt_status dt_model_create(dt_model **out, const dt_model_config *config, dt_backend *backend,
+                          bool training)
+{
+    dt_model *model;
+    DT_TRY(dt_model_config_check(config));
+    DT_TRY(DT_NEW(model, 1));
+    model->config = *config;
+    model->backend = backend;
+    model->training = training;
+    dt_status status = add_parameters(model);
+    if (status == DT_OK)
+        status = backend->ops->vectors_alloc(backend, model->params.elements, training);
+    if (status != DT_OK) {
+        dt_model_destroy(model);
+        return status;
+    }
+    *out = model;
+    return DT_OK;
+}
+
+void dt_model_destroy(dt_model *model)
+{
+    if (!model)
+        return;
+    model->backend->ops->free(model->backend, model->memory);
+    dt_encoder_stack_free(&model->encoder);
+    dt_params_free(&model->params);
+    free(model);
+}
+
+const dt_model_config *dt_model_config_of(const dt_model *model)
+{
+    return &model->config;
+}
+
+const dt_param_table *dt_model_params(const dt_model *model)
+{
+    return &model->params;
+}
+
+dt_backend *dt_model_backend(const dt_model *model)
+{
+    return model->backend;
+}
+
+const dt_class_layout *dt_model_classes(const dt_model *model)
+{
+    return &model->classes;
+}
+
+const void *dt_model_fused(const dt_model *model)
+{
+    return model->fused;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences,
+                         int64_t max_tokens)
+{
+    const dt_model_config *c = &model->config;
+    dt_backend *backend = model->backend;
+    const int64_t a = backend->activation_size;
+    const int64_t channels = (int64_t)c->filters * c->kernels;
+    const int64_t classes = model->classes.first[c->tax_ranks];
+    const int64_t b = max_sequences;
+    model->pooled = dt_arena_take(arena, b * channels, a);
+    model->position = dt_arena_take(arena, b * channels, sizeof(int32_t));
+    model->scratch =
+        dt_arena_take(arena,
+                      backend->ops->conv_max_scratch(backend, &model->conv, max_sequences,
+                                                     max_tokens, model->training),
+                      1);
+    model->cnn = dt_arena_take(arena, b * c->hidden, a);
+    model->fused = dt_arena_take(arena, b * c->hidden, a);
+    model->logits = dt_arena_take(arena, b * classes, backend->statistic_size);
+    if (model->training) {
+        model->dfused = dt_arena_take(arena, b * c->hidden, a);
+        model->dcnn = dt_arena_take(arena, b * c->hidden, a);
+        model->dbert = dt_arena_take(arena, b * c->hidden, a);
+        model->dpooled = dt_arena_take(arena, b * channels, a);
+    }
+    dt_encoder_stack_reserve(&model->encoder, arena, backend, max_tokens, max_sequences,
+                             model->training);
+}
+
+int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
+{
+    dt_model plan = *model; /* the walk writes addresses: into a copy */
+    dt_layer_state *state = calloc((size_t)model->config.layers, sizeof *state);
+    if (!state)
+        return INT64_MAX;
+    plan.encoder.state = state;
+    dt_arena arena = {0};
+    take_buffers(&plan, &arena, max_sequences, max_tokens);
+    free(state);
+    return arena.used;
+}
+
+dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_tokens)
+{
+    dt_backend *backend = model->backend;
+    const int64_t bytes = dt_model_buffer_bytes(model, max_sequences, max_tokens);
+    DT_TRY(
+        backend->ops->batch_reserve(backend, max_sequences, max_tokens, model->config.tax_ranks));
+    DT_TRY(backend->ops->alloc(backend, &model->memory, bytes));
+    dt_arena arena = {.base = model->memory};
+    take_buffers(model, &arena, max_sequences, max_tokens);
+    return DT_OK;
+}
+
+/* ---- forward and backward ----------------------------------------------------------------------
+ */
+
+static dt_dropout fused_dropout(const dt_model *model, bool training)
+{
+    return (dt_dropout){.p = training ? model->config.dropout : 0.0,
+                        .stream = dt_stream(DT_DRAW_FUSED, 0, 0)};
+}
+
+void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool training)
+{
+    dt_backend *backend = model->backend;
+    const dt_backend_ops *op = backend->ops;
+    const int32_t sequences = batch->size.sequences;
+    const int32_t hidden = model->config.hidden;
+    const int32_t channels = model->config.filters * model->config.kernels;
+    const dt_dropout dropout = fused_dropout(model, training);
+
+    model->conv.dropout = (dt_dropout){.p = training ? model->config.dropout : 0.0,
+                                       .stream = dt_stream(DT_DRAW_CONV, 0, 0)};
+    op->conv_max_forward(backend, model->pooled, model->position, model->scratch, batch,
+                         &model->conv);
+    op->linear_forward(backend, model->cnn, model->pooled, model->projection_weight,
+                       model->projection_bias, sequences, channels, hidden);
+    model->bert = dt_encoder_stack_forward(&model->encoder, backend, batch, training);
+    op->fuse_forward(backend, model->fused, model->cnn, model->bert, model->w_cnn, model->w_bert,
+                     batch, hidden, &dropout);
+    op->heads_forward(backend, model->logits, model->fused, model->head_weight, model->head_bias,
+                      sequences, hidden, model->classes.first[model->config.tax_ranks]);
+    return model->logits;
+}
+
+/* Hands finished ranges on, each with an event of its own. The first failure stays. */
+typedef struct {
+    dt_backend *backend;
+    dt_gradient_ready ready;
+    void *context;
+    int32_t slot;
+    dt_status status;
+} range_reporter;
+
+static void report_range(void *context, int64_t begin, int64_t end)
+{
+    range_reporter *reporter = context;
+    const int32_t slot = reporter->slot++;
+    if (!reporter->ready || reporter->status != DT_OK)
+        return;
+    if (reporter->backend->ops->event_record)
+        reporter->backend->ops->event_record(reporter->backend, slot);
+    reporter->status =
+        reporter->ready(reporter->context,
+                        (dt_gradient_range){.offset = begin, .count = end - begin, .slot = slot});
+}
+
+static void cnn_backward(dt_model *model, const dt_device_batch *batch)
+{
+    dt_backend *backend = model->backend;
+    const dt_model_config *c = &model->config;
+    backend->ops->linear_backward(backend, model->dpooled, false, model->dcnn, model->pooled,
+                                  model->projection_weight, model->projection_bias,
+                                  batch->size.sequences, c->filters * c->kernels, c->hidden);
+    backend->ops->conv_max_backward(backend, model->dpooled, model->pooled, model->position,
+                                    model->scratch, batch, &model->conv);
+}
+
+dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const dt_loss *loss,
+                            dt_gradient_ready ready, void *context)
+{
+    dt_backend *backend = model->backend;
+    const dt_backend_ops *op = backend->ops;
+    const int32_t hidden = model->config.hidden;
+    const dt_dropout dropout = fused_dropout(model, true);
+    range_reporter reporter = {.backend = backend, .ready = ready, .context = context};
+
+    op->loss(backend, model->logits, batch, loss);
+    op->heads_backward(backend, model->dfused, model->logits, model->fused, model->head_weight,
+                       model->head_bias, batch->size.sequences, hidden,
+                       model->classes.first[model->config.tax_ranks]);
+    op->fuse_backward(backend, model->dcnn, model->dbert, model->dfused, model->cnn, model->bert,
+                      model->w_cnn, model->w_bert, batch, hidden, &dropout);
+    report_range(&reporter, 0, model->heads_end);
+    cnn_backward(model, batch);
+    report_range(&reporter, model->heads_end, model->cnn_end);
+    dt_encoder_stack_backward(&model->encoder, backend, batch, model->dbert, report_range,
+                              &reporter);
+    return reporter.status;
+}
