@@ -1,5 +1,6 @@
 /* The readers on real files: counts that are known, and gzip against plain. */
 #include "io/fasta.h"
+#include "io/taxonomy_table.h"
 #include "io_test.h"
 
 /* Reads the whole file; gives the number of records and of bases, and an FNV-1a hash of all. */
@@ -55,6 +56,34 @@ static void its_fold_has_its_records(void **state)
     assert_int_equal(records, 1099);
 }
 
+static void its_fold_has_seven_ranks(void **state)
+{
+    (void)state;
+    /* Distinct labels counted with cut and sort. */
+    const int32_t training[] = {1, 6, 41, 146, 422, 1722, 6724};
+    const int32_t test[] = {1, 6, 30, 103, 258, 495, 340};
+    char path[8192];
+    dt_taxonomy_table table;
+    ASSERT_OK(dt_taxonomy_table_read(
+        &table, shared_path(path, sizeof path, "data/its-fold0/train.taxonomy.tsv")));
+    assert_int_equal(table.rows, 8285);
+    assert_int_equal(table.taxonomy.tax_ranks, 7);
+    assert_int_equal(table.missing, 0);
+    for (int r = 0; r < 7; ++r)
+        assert_int_equal(table.taxonomy.rank[r].classes, training[r]);
+    dt_taxonomy_table_free(&table);
+    ASSERT_OK(dt_taxonomy_table_read(
+        &table, shared_path(path, sizeof path, "data/its-fold0/test.taxonomy.tsv")));
+    assert_int_equal(table.rows, 1099);
+    assert_int_equal(table.taxonomy.tax_ranks, 7);
+    assert_int_equal(table.missing, 829);
+    for (int r = 0; r < 7; ++r) /* a rank that some lineage lacks has `Unclassified` beside them */
+        assert_int_equal(table.taxonomy.rank[r].classes -
+                             (dt_taxonomy_class(&table.taxonomy, r, DT_UNCLASSIFIED) >= 0),
+                         test[r]);
+    dt_taxonomy_table_free(&table);
+}
+
 int main(void)
 {
     char path[8192];
@@ -66,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gold_set_is_read_whole_plain_and_gzipped),
         cmocka_unit_test(its_fold_has_its_records),
+        cmocka_unit_test(its_fold_has_seven_ranks),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }
