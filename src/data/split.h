@@ -10,11 +10,12 @@
 typedef struct {
     int64_t training_count;
     int64_t validation_count;
-    int64_t *training;   /* (training_count) sequence numbers */
+    int64_t *training;   /* (training_count) sequence numbers, in shuffled order */
     int64_t *validation; /* (validation_count) */
 } dt_split;
 
-/* The first int(count · (1 - validation_share)) shuffled indices train, the rest validate. */
+/* The first int(count · (1 - validation_share)) shuffled indices train, the rest validate;
+ * computed in doubles as Python does. DT_ERR_INPUT when none is left to train on. */
 dt_status dt_split_create(dt_split *split, int64_t count, double validation_share, uint32_t seed);
 void dt_split_free(dt_split *split);
 

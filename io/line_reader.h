@@ -1,0 +1,38 @@
+/* Text files line by line: plain or gzip (told by content, several members and bgzip included), a
+ * path or standard input, Unix or Windows line ends, with or without a UTF-8 byte-order mark.
+ *
+ * What is no text is refused: control characters (a tab is fine), other compressed formats, a gzip
+ * stream that ends too early or is damaged. Memory: one block, or the longest line.
+ */
+#ifndef DT_IO_LINE_READER_H
+#define DT_IO_LINE_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+
+typedef struct dt_line_reader dt_line_reader;
+
+/* Opens `path`; "-" is standard input. DT_ERR_IO where the system refuses. */
+dt_status dt_line_reader_open(dt_line_reader **out, const char *path);
+void dt_line_reader_close(dt_line_reader *reader); /* NULL is fine */
+
+/* Sets *line to the next line without its end (not '\0'-ended) and *length to its bytes; *line is
+ * NULL after the last one. The line is valid until the next call. DT_ERR_INPUT, with file and
+ * line, for what is no text and for a gzip stream that is cut off or damaged. */
+dt_status dt_line_reader_next(dt_line_reader *reader, const char **line, size_t *length);
+
+/* Number of the line that was returned last, in the decompressed text; the first is 1. At the end:
+ * the number of lines, 0 for an empty file. */
+int64_t dt_line_reader_number(const dt_line_reader *reader);
+
+/* The file as messages name it: its path or "standard input". */
+const char *dt_line_reader_name(const dt_line_reader *reader);
+
+/* Bytes as a message can show them: at most 40, unprintable ones as '?', ended by "..." where more
+ * followed. Returns `out`. */
+#define DT_EXCERPT_SIZE 48
+const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length);
+
+#endif

@@ -1,0 +1,37 @@
+#include "data/dataset.h"
+
+#include <stdlib.h>
+
+void dt_dataset_free(dt_dataset *dataset)
+{
+    free(dataset->tokens);
+    free(dataset->offsets);
+    free(dataset->labels);
+    free(dataset->ids);
+    free(dataset->id_offsets);
+    dt_taxonomy_free(&dataset->taxonomy);
+    free(dataset->tokenizer_json);
+    free(dataset->tokenizer_name);
+    free(dataset->fasta_file);
+    free(dataset->taxonomy_file);
+    *dataset = (dt_dataset){0};
+}
+
+int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length)
+{
+    const int64_t length = dataset->offsets[i + 1] - dataset->offsets[i];
+    return length < max_length ? (int32_t)length : max_length;
+}
+
+int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_length, int32_t *out)
+{
+    const int32_t count = dt_dataset_length(dataset, i, max_length);
+    const uint16_t *begin = dataset->tokens + dataset->offsets[i];
+    const uint16_t *end = dataset->tokens + dataset->offsets[i + 1];
+    const int32_t suffix = dataset->suffix_count < count ? dataset->suffix_count : count;
+    for (int32_t t = 0; t < count - suffix; ++t)
+        out[t] = begin[t];
+    for (int32_t t = 0; t < suffix; ++t)
+        out[count - suffix + t] = end[t - suffix];
+    return count;
+}

@@ -1,0 +1,38 @@
+/* The order in which sequences are trained on, and who works on which: nothing here depends on the
+ * number of processes but dt_share(), which only divides what the order gives.
+ */
+#ifndef DT_DATA_SAMPLER_H
+#define DT_DATA_SAMPLER_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+
+typedef struct {
+    int64_t count;        /* sequences of the training part */
+    const int64_t *items; /* (count) their numbers; not owned, kept by who made the sampler */
+    int64_t *order;       /* (count) `items` in the order of the epoch */
+    uint32_t seed;
+} dt_sampler;
+
+/* A sampler of these items. The order is that of `items` until dt_sampler_begin_epoch().
+ * DT_ERR_INPUT when there are none, or 2^32 or more. */
+dt_status dt_sampler_create(dt_sampler *sampler, const int64_t *items, int64_t count,
+                            uint32_t seed);
+void dt_sampler_free(dt_sampler *sampler);
+
+/* Sets sampler->order to the order of epoch number `epoch`: a permutation that is a pure function
+ * of (count, seed, epoch), so that every process has the same one and resuming needs no state. */
+void dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch);
+
+/* Shuffles in place: Fisher and Yates's exchange of item i = count-1 … 1 with one of 0 … i. The
+ * 32-bit Philox draws at counters (i, attempt, 0, epoch) of stream DT_DRAW_SHUFFLE are tried in
+ * turn; multiplying by i+1 and rejecting low remainders makes every place equally likely (Lemire,
+ * "Fast random integer generation in an interval", ACM TOMACS 29, 2019). count < 2^32. */
+void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t epoch);
+
+/* Divides 0 … total-1 into `parts` contiguous shares whose sizes differ by at most one, the larger
+ * ones first: share `index` is *begin … *begin + *count - 1. */
+void dt_share(int64_t total, int64_t parts, int64_t index, int64_t *begin, int64_t *count);
+
+#endif

@@ -1,0 +1,126 @@
+#include <stdbool.h>
+
+#include "data/sampler.h"
+#include "test.h"
+
+enum { COUNT = 1000 };
+
+static void create(dt_sampler *sampler, int64_t *items, uint32_t seed)
+{
+    for (int64_t i = 0; i < COUNT; ++i)
+        items[i] = 7 * i;
+    ASSERT_OK(dt_sampler_create(sampler, items, COUNT, seed));
+}
+
+static void an_epoch_takes_every_sequence_once(void **state)
+{
+    (void)state;
+    int64_t items[COUNT];
+    dt_sampler sampler;
+    create(&sampler, items, 42);
+    dt_sampler_begin_epoch(&sampler, 3);
+    bool seen[COUNT] = {false};
+    int moved = 0;
+    for (int i = 0; i < COUNT; ++i) {
+        assert_int_equal(sampler.order[i] % 7, 0);
+        assert_false(seen[sampler.order[i] / 7]);
+        seen[sampler.order[i] / 7] = true;
+        moved += sampler.order[i] != items[i];
+    }
+    assert_true(moved > COUNT / 2);
+    dt_sampler_free(&sampler);
+}
+
+static void order_depends_on_seed_and_epoch_alone(void **state)
+{
+    (void)state;
+    int64_t items[COUNT];
+    dt_sampler one;
+    dt_sampler two;
+    dt_sampler other;
+    create(&one, items, 42);
+    create(&two, items, 42);
+    create(&other, items, 43);
+    dt_sampler_begin_epoch(&one, 0);
+    dt_sampler_begin_epoch(&one, 1);
+    dt_sampler_begin_epoch(&one, 5); /* reached through epochs, and at once as after a resume */
+    dt_sampler_begin_epoch(&two, 5);
+    dt_sampler_begin_epoch(&other, 5);
+    assert_memory_equal(one.order, two.order, COUNT * sizeof *one.order);
+    assert_memory_not_equal(one.order, other.order, COUNT * sizeof *one.order);
+    dt_sampler_begin_epoch(&two, 6);
+    assert_memory_not_equal(one.order, two.order, COUNT * sizeof *one.order);
+    dt_sampler_free(&one);
+    dt_sampler_free(&two);
+    dt_sampler_free(&other);
+}
+
+/* Runs must stay repeatable from version to version. */
+static void order_is_this_one_for_ever(void **state)
+{
+    (void)state;
+    int64_t items[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const int64_t expected[10] = {1, 3, 8, 9, 0, 5, 7, 2, 6, 4};
+    dt_shuffle(items, 10, 42, 0);
+    assert_memory_equal(items, expected, sizeof expected);
+}
+
+/* All 24 orders of 4 items, 24,000 shuffles: 1,000 each, standard deviation 31. */
+static void every_order_is_equally_likely(void **state)
+{
+    (void)state;
+    int seen[256] = {0};
+    for (uint32_t epoch = 0; epoch < 24000; ++epoch) {
+        int64_t items[4] = {0, 1, 2, 3};
+        dt_shuffle(items, 4, 42, epoch);
+        seen[items[0] | items[1] << 2 | items[2] << 4 | items[3] << 6]++;
+    }
+    int orders = 0;
+    for (int i = 0; i < 256; ++i) {
+        if (!seen[i])
+            continue;
+        orders++;
+        assert_in_range(seen[i], 1000 - 155, 1000 + 155);
+    }
+    assert_int_equal(orders, 24);
+}
+
+static void nothing_to_train_on_is_refused(void **state)
+{
+    (void)state;
+    dt_sampler sampler;
+    ASSERT_FAILS(DT_ERR_INPUT, "cannot train on 0", dt_sampler_create(&sampler, NULL, 0, 42));
+}
+
+static void shares_are_contiguous_even_and_complete(void **state)
+{
+    (void)state;
+    for (int64_t total = 0; total < 40; ++total)
+        for (int64_t parts = 1; parts < 9; ++parts) {
+            int64_t next = 0;
+            int64_t last = total;
+            for (int64_t p = 0; p < parts; ++p) {
+                int64_t begin;
+                int64_t count;
+                dt_share(total, parts, p, &begin, &count);
+                assert_int_equal(begin, next);
+                assert_true(count <= last && count >= total / parts && count <= total / parts + 1);
+                next = begin + count;
+                last = count;
+            }
+            assert_int_equal(next, total);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_epoch_takes_every_sequence_once),
+        cmocka_unit_test(order_depends_on_seed_and_epoch_alone),
+        cmocka_unit_test(order_is_this_one_for_ever),
+        cmocka_unit_test(every_order_is_equally_likely),
+        cmocka_unit_test(nothing_to_train_on_is_refused),
+        cmocka_unit_test(shares_are_contiguous_even_and_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
