@@ -85,7 +85,7 @@ static dt_status check_components(const reader *r, const json_t *root)
 {
     const json_t *version = json_object_get(root, "version");
     if (!is_absent(version) &&
-        (!json_is_string(version) || strcmp(json_string_value(version), "1.0")))
+        (!json_is_string(version) || strcmp(json_string_value(version), "1.0") != 0))
         return refuse(r, "version", json_is_string(version) ? json_string_value(version) : "?");
     const json_t *model = json_object_get(root, "model");
     if (!json_is_object(model))

@@ -390,10 +390,9 @@ static dt_status learn(work *w, int32_t alphabet_end, int32_t target_size)
 
 static dt_status join(char **out, const char *left, const char *right)
 {
-    const size_t length = strlen(left) + strlen(right) + 1;
-    DT_TRY(DT_NEW(*out, length));
-    memcpy(*out, left, strlen(left));
-    memcpy(*out + strlen(left), right, strlen(right));
+    dt_text text = {0};
+    DT_TRY(dt_text_addf(&text, "%s%s", left, right));
+    *out = text.data;
     return DT_OK;
 }
 

@@ -21,6 +21,8 @@ dt_status dt_merges_init(dt_merges *merges, uint32_t count)
     merges->mask = (uint32_t)(slots - 1);
     dt_status status = DT_NEW(merges->slots, slots);
     if (status == DT_OK)
+        status = DT_NEW(merges->filter, slots * 4 / 64);
+    if (status == DT_OK)
         status = DT_NEW(merges->left, count);
     if (status == DT_OK)
         status = DT_NEW(merges->right, count);
@@ -38,7 +40,10 @@ dt_status dt_merges_init(dt_merges *merges, uint32_t count)
 void dt_merges_add(dt_merges *merges, uint16_t left, uint16_t right, uint16_t result)
 {
     const uint32_t pair = (uint32_t)left << 16 | right;
-    uint32_t i = (pair * 0x9E3779B1u) >> 7 & merges->mask;
+    const uint32_t hash = dt_merges_hash(left, right);
+    const uint32_t bit = hash & (merges->mask << 2 | 3);
+    merges->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+    uint32_t i = hash & merges->mask;
     while (merges->slots[i].pair != pair && merges->slots[i].index != DT_NO_MERGE)
         i = (i + 1) & merges->mask;
     merges->repeated += merges->slots[i].index != DT_NO_MERGE;
@@ -52,6 +57,7 @@ void dt_merges_add(dt_merges *merges, uint16_t left, uint16_t right, uint16_t re
 void dt_merges_free(dt_merges *merges)
 {
     free(merges->slots);
+    free(merges->filter);
     free(merges->left);
     free(merges->right);
     free(merges->result);

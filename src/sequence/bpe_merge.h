@@ -24,7 +24,8 @@ typedef struct {
 /* Zero-initialise; free with dt_merges_free(). */
 typedef struct {
     dt_merge_slot *slots; /* open addressing, at most a quarter full */
-    uint32_t mask;
+    uint32_t mask;        /* number of slots - 1 */
+    uint64_t *filter;     /* four bits a slot, set where a pair hashes to: most look-ups end here */
     uint32_t count;
     uint32_t repeated; /* pairs that were listed again; the last place counts */
     uint16_t *left;    /* (count) token ids, by merge index */
@@ -37,11 +38,20 @@ dt_status dt_merges_init(dt_merges *merges, uint32_t count);
 void dt_merges_add(dt_merges *merges, uint16_t left, uint16_t right, uint16_t result);
 void dt_merges_free(dt_merges *merges);
 
+static inline uint32_t dt_merges_hash(uint16_t left, uint16_t right)
+{
+    return (uint32_t)(((uint64_t)((uint32_t)left << 16 | right) * 0x9E3779B97F4A7C15u) >> 32);
+}
+
 /* Index of the merge of (left, right), DT_NO_MERGE when there is none. */
 static inline uint32_t dt_merges_find(const dt_merges *merges, uint16_t left, uint16_t right)
 {
+    const uint32_t hash = dt_merges_hash(left, right);
+    const uint32_t bit = hash & (merges->mask << 2 | 3);
+    if (!(merges->filter[bit / 64] >> bit % 64 & 1))
+        return DT_NO_MERGE;
     const uint32_t pair = (uint32_t)left << 16 | right;
-    uint32_t i = (pair * 0x9E3779B1u) >> 7 & merges->mask;
+    uint32_t i = hash & merges->mask;
     while (merges->slots[i].pair != pair && merges->slots[i].index != DT_NO_MERGE)
         i = (i + 1) & merges->mask;
     return merges->slots[i].index;

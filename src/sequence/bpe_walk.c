@@ -8,6 +8,8 @@
 
 #define NO_TOKEN UINT32_MAX
 #define NO_CLASS UINT16_MAX
+#define MAX_JUMP_BITS 12               /* 16 KB: stays in the first-level cache */
+#define DIED 0x80000000u               /* in a jump: no token goes on that way */
 #define MAX_CHILDREN ((size_t)1 << 26) /* entries of the trie's table, 4 bytes each */
 
 /* How a token came to be. Characters: made = 0, no parts. Merge i: made = i + 1. */
@@ -22,14 +24,19 @@ typedef struct {
 
 struct dt_bpe_walk {
     const dt_merges *merges;
-    walk_token *tokens;   /* by id */
-    uint16_t *class_of;   /* by id: number of the character, NO_CLASS for other tokens */
-    uint32_t class_count; /* width of the trie's table */
-    uint32_t *child;      /* (node_count, class_count): node index, 0 where there is none */
-    uint32_t *node_token; /* (node_count): the token that ends at the node, or NO_TOKEN */
+    walk_token *tokens; /* by id */
+    uint16_t *class_of; /* by id: number of the character, NO_CLASS for other tokens */
+    /* A trie of the tokens' characters, `width` (1 << shift) children a node. */
+    uint32_t width;
+    uint32_t shift;
+    uint32_t *child; /* (node_count, width): node index, 0 where there is none */
     size_t child_capacity;
+    uint32_t *node_token; /* (node_count): the longest token on the way to the node, or NO_TOKEN */
     size_t token_capacity;
     uint32_t node_count;
+    /* Where the first `jump_length` characters of a text lead, by their numbers strung together. */
+    uint32_t *jump;
+    uint32_t jump_length;
 };
 
 /* True when no merge crosses the border between x and y before each of them is complete and used
@@ -93,7 +100,7 @@ static bool order_tokens(dt_bpe_walk *walk, int32_t vocabulary_size, const uint1
 
 static dt_status add_node(dt_bpe_walk *walk, uint32_t *node)
 {
-    const size_t width = walk->class_count;
+    const size_t width = walk->width;
     const size_t nodes = (size_t)walk->node_count + 1;
     DT_TRY(DT_GROW(walk->child, walk->child_capacity, nodes * width));
     DT_TRY(DT_GROW(walk->node_token, walk->token_capacity, nodes));
@@ -117,7 +124,7 @@ static dt_status add_text(dt_bpe_walk *walk, uint16_t id, uint16_t *stack, uint3
             stack[depth++] = walk->tokens[part].right;
             part = walk->tokens[part].left;
         }
-        const size_t place = (size_t)*node * walk->class_count + walk->class_of[part];
+        const size_t place = ((size_t)*node << walk->shift) + walk->class_of[part];
         uint32_t next = walk->child[place];
         if (!next) {
             DT_TRY(add_node(walk, &next));
@@ -139,26 +146,49 @@ static size_t trie_bound(const dt_bpe_walk *walk, int32_t vocabulary_size, uint3
         nodes += token->length;
         *longest = token->length > *longest ? token->length : *longest;
     }
-    return nodes * walk->class_count;
+    return nodes * walk->width;
 }
 
-/* Sets `shorter` of each token: the last token that was passed on the way to its node. Parents have
- * smaller indices than their children, so one pass over the nodes suffices. */
-static dt_status link_shorter(dt_bpe_walk *walk)
+/* Makes node_token the longest token on the way to each node, the node's own included, and sets
+ * `shorter` of each token. Parents have smaller indices than their children, so one pass suffices.
+ */
+static void link_tokens(dt_bpe_walk *walk)
 {
-    uint32_t *passed;
-    DT_TRY(DT_NEW(passed, walk->node_count));
-    passed[0] = NO_TOKEN;
+    uint32_t *const token = walk->node_token;
     for (uint32_t node = 0; node < walk->node_count; ++node) {
-        const uint32_t token = walk->node_token[node];
-        if (token != NO_TOKEN)
-            walk->tokens[token].shorter = passed[node];
-        const uint32_t *child = walk->child + (size_t)node * walk->class_count;
-        for (uint32_t c = 0; c < walk->class_count; ++c)
-            if (child[c])
-                passed[child[c]] = token != NO_TOKEN ? token : passed[node];
+        const uint32_t *child = walk->child + ((size_t)node << walk->shift);
+        for (uint32_t c = 0; c < walk->width; ++c) {
+            if (!child[c])
+                continue;
+            if (token[child[c]] == NO_TOKEN)
+                token[child[c]] = token[node];
+            else
+                walk->tokens[token[child[c]]].shorter = token[node];
+        }
     }
-    free(passed);
+}
+
+/* The node that the last `jump_length` characters of `code` lead to. */
+static uint32_t follow_code(const dt_bpe_walk *walk, uint32_t code)
+{
+    uint32_t node = 0;
+    for (uint32_t i = walk->jump_length; i-- > 0;) {
+        const uint32_t class = code >> i * walk->shift & (walk->width - 1);
+        const uint32_t next = walk->child[((size_t)node << walk->shift) + class];
+        if (!next)
+            return node | DIED;
+        node = next;
+    }
+    return node;
+}
+
+static dt_status build_jump(dt_bpe_walk *walk)
+{
+    walk->jump_length = walk->shift ? MAX_JUMP_BITS / walk->shift : 0;
+    const size_t codes = (size_t)1 << walk->jump_length * walk->shift;
+    DT_TRY(DT_NEW(walk->jump, codes));
+    for (size_t code = 0; code < codes; ++code)
+        walk->jump[code] = follow_code(walk, (uint32_t)code);
     return DT_OK;
 }
 
@@ -177,9 +207,9 @@ static dt_status build_trie(dt_bpe_walk *walk, int32_t vocabulary_size, uint32_t
             walk->node_token[node] = (uint32_t)id;
     }
     free(stack);
-    if (status == DT_OK)
-        status = link_shorter(walk);
-    return status;
+    DT_TRY(status);
+    link_tokens(walk);
+    return build_jump(walk);
 }
 
 dt_status dt_bpe_walk_create(dt_bpe_walk **out, const dt_merges *merges, int32_t vocabulary_size,
@@ -191,7 +221,9 @@ dt_status dt_bpe_walk_create(dt_bpe_walk **out, const dt_merges *merges, int32_t
     dt_bpe_walk *walk;
     DT_TRY(DT_NEW(walk, 1));
     walk->merges = merges;
-    walk->class_count = (uint32_t)character_count;
+    while (((int64_t)1 << walk->shift) < character_count)
+        walk->shift++;
+    walk->width = 1u << walk->shift;
     dt_status status = DT_NEW(walk->tokens, (size_t)vocabulary_size);
     if (status == DT_OK)
         status = DT_NEW(walk->class_of, (size_t)vocabulary_size);
@@ -216,6 +248,7 @@ void dt_bpe_walk_destroy(dt_bpe_walk *walk)
     free(walk->class_of);
     free(walk->child);
     free(walk->node_token);
+    free(walk->jump);
     free(walk);
 }
 
@@ -223,15 +256,23 @@ void dt_bpe_walk_destroy(dt_bpe_walk *walk)
 static uint32_t longest_token(const dt_bpe_walk *walk, const uint16_t *symbols, size_t n)
 {
     uint32_t node = 0;
-    uint32_t best = NO_TOKEN;
-    for (size_t i = 0; i < n; ++i) {
-        node = walk->child[(size_t)node * walk->class_count + walk->class_of[symbols[i]]];
-        if (!node)
-            break;
-        if (walk->node_token[node] != NO_TOKEN)
-            best = walk->node_token[node];
+    size_t i = 0;
+    if (n >= walk->jump_length) {
+        uint32_t code = 0;
+        for (; i < walk->jump_length; ++i)
+            code = code << walk->shift | walk->class_of[symbols[i]];
+        node = walk->jump[code];
+        if (node & DIED)
+            return walk->node_token[node & ~DIED];
     }
-    return best;
+    for (; i < n; ++i) {
+        const uint32_t class = walk->class_of[symbols[i]];
+        const uint32_t next = walk->child[((size_t)node << walk->shift) + class];
+        if (!next)
+            break;
+        node = next;
+    }
+    return walk->node_token[node];
 }
 
 /* The walk over characters alone. dead[p]: no chain leads from p to the end. */

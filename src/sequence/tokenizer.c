@@ -428,7 +428,7 @@ static dt_status make_room(dt_encoder *encoder, size_t length)
     if (length >= INT32_MAX / 4)
         return dt_fail(DT_ERR_INPUT, "a sequence of %zu bytes is too long for the tokenizer",
                        length);
-    DT_TRY(DT_GROW(encoder->tokens, encoder->token_capacity, length + 2 * DT_MAX_AFFIX));
+    DT_TRY(DT_GROW(encoder->tokens, encoder->token_capacity, length + (size_t)2 * DT_MAX_AFFIX));
     DT_TRY(DT_GROW(encoder->word, encoder->word_capacity, length + 1));
     return DT_GROW(encoder->dead, encoder->dead_capacity, length + 1);
 }
