@@ -1,0 +1,74 @@
+/* The merges of a byte-pair encoding: which two neighbours become which token, in which order; and
+ * the procedure that defines the encoding of a word, by a priority queue (O(n log n)).
+ *
+ * Definition: as long as two neighbouring symbols of the word are the parts of a merge, the pair of
+ * the smallest merge index is replaced by its result, the leftmost one first where there are
+ * several. The index of a merge is its place in the list, "rank" in the literature.
+ */
+#ifndef DT_SEQUENCE_BPE_MERGE_H
+#define DT_SEQUENCE_BPE_MERGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+#include "sequence/heap.h"
+
+#define DT_NO_MERGE UINT32_MAX
+
+typedef struct {
+    uint32_t pair;  /* left << 16 | right */
+    uint32_t index; /* DT_NO_MERGE: the slot is free */
+} dt_merge_slot;
+
+/* Zero-initialise; free with dt_merges_free(). */
+typedef struct {
+    dt_merge_slot *slots; /* open addressing, at most a quarter full */
+    uint32_t mask;        /* number of slots - 1 */
+    uint64_t *filter;     /* four bits a slot, set where a pair hashes to: most look-ups end here */
+    uint32_t count;
+    uint32_t repeated; /* pairs that were listed again; the last place counts */
+    uint16_t *left;    /* (count) token ids, by merge index */
+    uint16_t *right;
+    uint16_t *result;
+} dt_merges;
+
+/* Makes room for `count` merges, to be given in order with dt_merges_add(). */
+dt_status dt_merges_init(dt_merges *merges, uint32_t count);
+void dt_merges_add(dt_merges *merges, uint16_t left, uint16_t right, uint16_t result);
+void dt_merges_free(dt_merges *merges);
+
+static inline uint32_t dt_merges_hash(uint16_t left, uint16_t right)
+{
+    return (uint32_t)(((uint64_t)((uint32_t)left << 16 | right) * 0x9E3779B97F4A7C15u) >> 32);
+}
+
+/* Index of the merge of (left, right), DT_NO_MERGE when there is none. */
+static inline uint32_t dt_merges_find(const dt_merges *merges, uint16_t left, uint16_t right)
+{
+    const uint32_t hash = dt_merges_hash(left, right);
+    const uint32_t bit = hash & (merges->mask << 2 | 3);
+    if (!(merges->filter[bit / 64] >> bit % 64 & 1))
+        return DT_NO_MERGE;
+    const uint32_t pair = (uint32_t)left << 16 | right;
+    uint32_t i = hash & merges->mask;
+    while (merges->slots[i].pair != pair && merges->slots[i].index != DT_NO_MERGE)
+        i = (i + 1) & merges->mask;
+    return merges->slots[i].index;
+}
+
+/* Working memory of dt_merges_apply(). Zero-initialise; free with dt_merge_work_free(). */
+typedef struct {
+    dt_heap queue;
+    struct dt_merge_links *links;
+    size_t link_capacity;
+} dt_merge_work;
+
+void dt_merge_work_free(dt_merge_work *work);
+
+/* Encodes one word in place: symbols[0 … n-1] are the ids of its characters before and the first
+ * *merged of them its tokens after. n < 2^31. */
+dt_status dt_merges_apply(const dt_merges *merges, dt_merge_work *work, uint16_t *symbols, size_t n,
+                          size_t *merged);
+
+#endif
