@@ -1,10 +1,11 @@
 /* A file of named arrays, texts and attributes: what checkpoints and shards are made of.
  *
  * It is an HDF5 file that h5py and every HDF5 tool read: arrays are datasets (little-endian, in
- * chunks of about 1 MiB, each with a Fletcher-32 checksum), names such as "model/embedding.weight"
- * are paths through groups. In front stands a seal with a checksum of the rest (container_seal.h),
- * so that a damaged file is refused and never believed. The root carries two attributes, `format`
- * and `format_version`, by which a file of another kind or of a later program is told.
+ * chunks of about 512 KiB, each with a Fletcher-32 checksum), names such as
+ * "model/embedding.weight" are paths through groups. In front stands a seal with a checksum of the
+ * rest (container_seal.h), so that a damaged file is refused and never believed. The root carries
+ * two attributes, `format` and `format_version`, by which a file of another kind or of a later
+ * program is told.
  *
  * Errors name the file: DT_ERR_INPUT when its content is wrong, DT_ERR_IO when the system refused
  * to read or write. HDF5's own error printing is off in the threads that use these functions.

@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "io/container_internal.h"
 
-#define CHUNK_BYTES ((int64_t)1 << 20)
+#define CHUNK_BYTES ((int64_t)1 << 19) /* the fastest of 256 KiB … 1 MiB: stays in cache */
 #define LONGEST_ATTRIBUTE ((size_t)32 << 10)
 
 /* The message of a call that failed in HDF5 or on the disk; the file is of no use afterwards. */
