@@ -1,0 +1,46 @@
+/* What reading and writing a container share. Private to io/container*.c. */
+#ifndef DT_IO_CONTAINER_INTERNAL_H
+#define DT_IO_CONTAINER_INTERNAL_H
+
+#include <limits.h>
+
+#include "core/file.h"
+#include "io/container.h"
+#include "io/hdf5_driver.h"
+
+struct dt_container {
+    char path[PATH_MAX];
+    dt_hdf5_disk disk;
+    hid_t file;           /* HDF5's, < 0 before it is open */
+    hid_t array;          /* dataset in use, < 0 when none is */
+    char *array_name;     /* its name */
+    dt_array_info info;   /* what it is */
+    int64_t rows_written; /* writing: rows of it that are there */
+    int64_t bytes;        /* reading: size of the file; no array may claim more */
+    dt_new_file new_file; /* writing: where the file stands until it is committed */
+    bool failed;          /* writing: a call failed, the file cannot be committed */
+};
+
+/* The element type on disk (memory is converted from and to it; on little-endian machines they are
+ * the same). Immutable, except for texts: `bytes` long, to be closed with H5Tclose(). */
+hid_t dt_container_disk_type(dt_element element, int64_t bytes);
+/* Bytes of an element; 0 for DT_ELEMENT_TEXT. */
+int64_t dt_element_bytes(dt_element element);
+/* The type in memory. */
+hid_t dt_container_memory_type(dt_element element, hid_t disk_type);
+
+/* Selects rows first … first + rows - 1 of an array, on disk and in memory. */
+dt_status dt_container_select_rows(dt_container *file, int64_t first, int64_t rows,
+                                   hid_t *disk_space, hid_t *memory_space);
+
+/* Lets go of the dataset in use. */
+herr_t dt_container_leave_array(dt_container *file);
+
+/* 1 when the path leads to a link, through groups that are all there; 0 when not; < 0 when HDF5
+ * cannot tell. */
+int dt_container_link_exists(hid_t file, const char *name);
+
+/* Switches HDF5's error printing off in the calling thread. */
+void dt_container_silence(void);
+
+#endif

@@ -1,0 +1,378 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "io/container_internal.h"
+
+#define CHUNK_BYTES ((int64_t)1 << 19) /* the fastest of 256 KiB … 1 MiB: stays in cache */
+#define LONGEST_ATTRIBUTE ((size_t)32 << 10)
+
+/* The message of a call that failed in HDF5 or on the disk; the file is of no use afterwards. */
+static dt_status write_error(dt_container *file, const char *name)
+{
+    file->failed = true;
+    if (file->disk.error)
+        return dt_fail(DT_ERR_IO, "%s: cannot write: %s", file->path, strerror(file->disk.error));
+    return dt_fail(DT_ERR_INTERNAL, "%s: HDF5 cannot write '%s'", file->path, name);
+}
+
+static dt_status misuse(dt_container *file, const char *name, const char *what)
+{
+    file->failed = true;
+    return dt_fail(DT_ERR_INTERNAL, "%s: '%s': %s", file->path, name, what);
+}
+
+/* DT_OK when `failed` is false and every byte so far has reached the file. */
+static dt_status check(dt_container *file, bool failed, const char *name)
+{
+    return failed || file->disk.error ? write_error(file, name) : DT_OK;
+}
+
+/* Groups and files that list what is in them in the order of writing. */
+static hid_t make_creation_list(hid_t class)
+{
+    const hid_t list = H5Pcreate(class);
+    if (list >= 0)
+        H5Pset_link_creation_order(list, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
+    if (list >= 0)
+        H5Pset_obj_track_times(list, false); /* the same content is to give the same bytes */
+    return list;
+}
+
+static void create_hdf5(dt_container *file)
+{
+    const hid_t creation = make_creation_list(H5P_FILE_CREATE);
+    const hid_t access = dt_hdf5_access(&file->disk);
+    if (creation >= 0 && access >= 0 && H5Pset_userblock(creation, DT_SEAL_BYTES) >= 0)
+        file->file = H5Fcreate(file->new_file.temporary, H5F_ACC_TRUNC, creation, access);
+    if (creation >= 0)
+        H5Pclose(creation);
+    if (access >= 0)
+        H5Pclose(access);
+}
+
+dt_status dt_container_create(dt_container **out, const char *path, const char *format,
+                              int32_t version)
+{
+    dt_container_silence();
+    dt_container *file;
+    DT_TRY(DT_NEW(file, 1));
+    file->file = -1;
+    file->array = -1;
+    file->disk.fd = -1;
+    dt_status status = dt_new_file_begin(&file->new_file, path);
+    if (status != DT_OK) {
+        free(file);
+        return status;
+    }
+    memcpy(file->path, file->new_file.path, sizeof file->path);
+    file->disk.fd = open(file->new_file.temporary, O_RDWR | O_CLOEXEC);
+    if (file->disk.fd < 0)
+        DT_TRY_OR(fail, dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno)));
+    create_hdf5(file);
+    DT_TRY_OR(fail, check(file, file->file < 0, "/"));
+    DT_TRY_OR(fail, dt_container_put_attribute_text(file, "", "format", format));
+    DT_TRY_OR(fail, dt_container_put_attribute_int(file, "", "format_version", version));
+    *out = file;
+    return DT_OK;
+fail:
+    dt_container_discard(file);
+    return status;
+}
+
+/* Makes the groups that lead to `name`, and `name` itself as one where `whole` is true. */
+static dt_status make_groups(dt_container *file, const char *name, bool whole)
+{
+    dt_status status = DT_OK;
+    const hid_t list = make_creation_list(H5P_GROUP_CREATE);
+    char *path = strdup(name);
+    if (!path || list < 0) {
+        status = check(file, true, name);
+        goto done;
+    }
+    for (char *end = strchr(path, '/');; end = strchr(end + 1, '/')) {
+        if (!end && !whole)
+            break;
+        if (end)
+            *end = '\0';
+        const htri_t there = H5Lexists(file->file, path, H5P_DEFAULT);
+        const hid_t group =
+            there == 0 ? H5Gcreate2(file->file, path, H5P_DEFAULT, list, H5P_DEFAULT) : -1;
+        DT_TRY_OR(done, check(file, there < 0 || (there == 0 && group < 0), path));
+        if (group >= 0)
+            H5Gclose(group);
+        if (!end)
+            break;
+        *end = '/';
+    }
+done:
+    free(path);
+    if (list >= 0)
+        H5Pclose(list);
+    return status;
+}
+
+/* Creation list of a dataset: chunks of whole rows, about CHUNK_BYTES each and of equal size, with
+ * a checksum. An array without elements has no chunks. */
+static hid_t make_layout(const dt_array_info *info)
+{
+    const hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    if (list < 0)
+        return -1;
+    bool ok = H5Pset_obj_track_times(list, false) >= 0 &&
+              H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) >= 0;
+    if (ok && info->bytes > 0) {
+        const int64_t chunks = (info->bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+        hsize_t chunk[DT_MAX_DIMENSIONS];
+        for (int i = 0; i < info->dimensions; ++i)
+            chunk[i] = (hsize_t)info->shape[i];
+        chunk[0] = (hsize_t)((info->shape[0] + chunks - 1) / chunks);
+        ok = H5Pset_chunk(list, info->dimensions, chunk) >= 0 && H5Pset_fletcher32(list) >= 0;
+    }
+    if (ok)
+        return list;
+    H5Pclose(list);
+    return -1;
+}
+
+/* Access list of a dataset that is written in order: two chunks stay in memory, a full one first
+ * to go. */
+static hid_t make_access(const dt_array_info *info)
+{
+    const hid_t list = H5Pcreate(H5P_DATASET_ACCESS);
+    const int64_t row = info->shape[0] ? info->bytes / info->shape[0] : 0;
+    const int64_t chunk = row > CHUNK_BYTES ? row : CHUNK_BYTES;
+    if (list >= 0)
+        H5Pset_chunk_cache(list, 101, (size_t)(2 * chunk), 1.0);
+    return list;
+}
+
+static dt_status create_dataset(dt_container *file, const dt_array_info *info)
+{
+    hsize_t shape[DT_MAX_DIMENSIONS];
+    for (int i = 0; i < info->dimensions; ++i)
+        shape[i] = (hsize_t)info->shape[i];
+    const hid_t type = dt_container_disk_type(info->element, info->element_bytes);
+    const hid_t space = H5Screate_simple(info->dimensions, shape, NULL);
+    const hid_t layout = make_layout(info);
+    const hid_t access = make_access(info);
+    if (type >= 0 && space >= 0 && layout >= 0 && access >= 0)
+        file->array = H5Dcreate2(file->file, info->name, type, space, H5P_DEFAULT, layout, access);
+    if (access >= 0)
+        H5Pclose(access);
+    if (layout >= 0)
+        H5Pclose(layout);
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0 && info->element == DT_ELEMENT_TEXT)
+        H5Tclose(type);
+    return check(file, file->array < 0, info->name);
+}
+
+/* Ends the array in use: all its rows must be there. */
+static dt_status end_array(dt_container *file)
+{
+    if (file->failed)
+        return dt_fail(DT_ERR_INTERNAL, "%s: a write before this one failed", file->path);
+    if (file->array < 0)
+        return DT_OK;
+    if (file->rows_written != file->info.shape[0])
+        return misuse(file, file->array_name, "not all of its rows were written");
+    const bool failed = dt_container_leave_array(file) < 0;
+    return check(file, failed, "an array");
+}
+
+static dt_status begin(dt_container *file, const char *name, dt_element element,
+                       int64_t element_bytes, int32_t dimensions, const int64_t *shape)
+{
+    DT_TRY(end_array(file));
+    if (dimensions < 1 || dimensions > DT_MAX_DIMENSIONS)
+        return misuse(file, name, "an array has 1 to 8 dimensions");
+    if (dt_container_link_exists(file->file, name) != 0)
+        return misuse(file, name, "the name is in use");
+    file->array_name = strdup(name);
+    if (!file->array_name)
+        return dt_fail(DT_ERR_MEMORY, "out of memory");
+    dt_array_info *info = &file->info;
+    *info = (dt_array_info){.name = file->array_name,
+                            .element = element,
+                            .dimensions = dimensions,
+                            .element_bytes = element_bytes,
+                            .bytes = element_bytes};
+    for (int i = 0; i < dimensions; ++i) {
+        info->shape[i] = shape[i];
+        if (shape[i] < 0 || __builtin_mul_overflow(info->bytes, shape[i], &info->bytes))
+            return misuse(file, name, "its shape is not usable");
+    }
+    file->rows_written = 0;
+    DT_TRY(make_groups(file, name, false));
+    return create_dataset(file, info);
+}
+
+dt_status dt_container_begin_array(dt_container *file, const char *name, dt_element element,
+                                   int32_t dimensions, const int64_t *shape)
+{
+    if (element == DT_ELEMENT_TEXT)
+        return misuse(file, name, "texts are written with dt_container_put_texts()");
+    return begin(file, name, element, dt_element_bytes(element), dimensions, shape);
+}
+
+dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *values)
+{
+    if (file->failed || file->array < 0 || rows < 0 ||
+        rows > file->info.shape[0] - file->rows_written)
+        return misuse(file, file->array_name ? file->array_name : "",
+                      "more rows than the array has, or no array was begun");
+    if (rows == 0)
+        return DT_OK;
+    hid_t disk_space;
+    hid_t memory_space;
+    DT_TRY(dt_container_select_rows(file, file->rows_written, rows, &disk_space, &memory_space));
+    const hid_t disk_type = H5Dget_type(file->array);
+    const bool failed =
+        file->info.bytes > 0 &&
+        H5Dwrite(file->array, dt_container_memory_type(file->info.element, disk_type), memory_space,
+                 disk_space, H5P_DEFAULT, values) < 0;
+    H5Tclose(disk_type);
+    H5Sclose(memory_space);
+    H5Sclose(disk_space);
+    file->rows_written += rows;
+    return check(file, failed, file->array_name);
+}
+
+dt_status dt_container_put_array(dt_container *file, const char *name, dt_element element,
+                                 int32_t dimensions, const int64_t *shape, const void *values)
+{
+    DT_TRY(dt_container_begin_array(file, name, element, dimensions, shape));
+    DT_TRY(dt_container_add_rows(file, shape[0], values));
+    return end_array(file);
+}
+
+dt_status dt_container_put_texts(dt_container *file, const char *name, int64_t count,
+                                 const char *const *texts)
+{
+    size_t longest = 1; /* HDF5 has no texts of no bytes */
+    for (int64_t i = 0; i < count; ++i) {
+        const size_t length = strlen(texts[i]);
+        longest = length > longest ? length : longest;
+    }
+    DT_TRY(begin(file, name, DT_ELEMENT_TEXT, (int64_t)longest, 1, &count));
+    /* in pieces of about a chunk, so that no padded copy of the whole is needed */
+    const int64_t rows = CHUNK_BYTES / (int64_t)longest + 1;
+    char *padded;
+    DT_TRY(dt_calloc((void **)&padded, (size_t)rows, longest, "texts"));
+    dt_status status = DT_OK;
+    for (int64_t first = 0; first < count && status == DT_OK; first += rows) {
+        const int64_t n = count - first < rows ? count - first : rows;
+        memset(padded, 0, (size_t)n * longest);
+        for (int64_t i = 0; i < n; ++i)
+            memcpy(padded + i * (int64_t)longest, texts[first + i], strlen(texts[first + i]));
+        status = dt_container_add_rows(file, n, padded);
+    }
+    free(padded);
+    DT_TRY(status);
+    return end_array(file);
+}
+
+dt_status dt_container_put_text(dt_container *file, const char *name, const char *text)
+{
+    return dt_container_put_texts(file, name, 1, &text);
+}
+
+static dt_status put_attribute(dt_container *file, const char *object, const char *key, hid_t type,
+                               hid_t memory_type, const void *value)
+{
+    DT_TRY(end_array(file));
+    if (*object && dt_container_link_exists(file->file, object) == 0)
+        DT_TRY(make_groups(file, object, true));
+    const char *path = *object ? object : "/";
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t attribute = H5Acreate_by_name(file->file, path, key, type, space, H5P_DEFAULT,
+                                              H5P_DEFAULT, H5P_DEFAULT);
+    bool failed = attribute < 0 || H5Awrite(attribute, memory_type, value) < 0;
+    if (attribute >= 0)
+        failed = H5Aclose(attribute) < 0 || failed;
+    H5Sclose(space);
+    return check(file, failed, key);
+}
+
+dt_status dt_container_put_attribute_int(dt_container *file, const char *object, const char *key,
+                                         int64_t value)
+{
+    return put_attribute(file, object, key, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+}
+
+dt_status dt_container_put_attribute_double(dt_container *file, const char *object, const char *key,
+                                            double value)
+{
+    return put_attribute(file, object, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
+}
+
+dt_status dt_container_put_attribute_text(dt_container *file, const char *object, const char *key,
+                                          const char *value)
+{
+    const size_t length = strlen(value);
+    if (length > LONGEST_ATTRIBUTE)
+        return misuse(file, key, "the text is too long for an attribute");
+    const hid_t type = dt_container_disk_type(DT_ELEMENT_TEXT, length ? (int64_t)length : 1);
+    DT_TRY(check(file, type < 0, key));
+    const dt_status status = put_attribute(file, object, key, type, type, value);
+    H5Tclose(type);
+    return status;
+}
+
+/* Gives everything back but the temporary file. */
+static void release(dt_container *file)
+{
+    dt_container_leave_array(file);
+    if (file->file >= 0)
+        H5Fclose(file->file);
+    if (file->disk.fd >= 0)
+        close(file->disk.fd);
+    file->file = -1;
+    file->disk.fd = -1;
+}
+
+dt_status dt_container_commit(dt_container *file)
+{
+    dt_status status = end_array(file);
+    if (status == DT_OK && H5Fflush(file->file, H5F_SCOPE_GLOBAL) < 0)
+        status = write_error(file, "/");
+    if (status == DT_OK) {
+        const bool failed = H5Fclose(file->file) < 0;
+        file->file = -1;
+        status = check(file, failed, "/");
+    }
+    if (status == DT_OK)
+        status = dt_seal_write(file->disk.fd, file->path, &file->disk.chunks);
+    if (status == DT_OK) {
+        const int fd = file->disk.fd;
+        file->disk.fd = -1;
+        if (close(fd) != 0) {
+            file->disk.error = errno;
+            status = write_error(file, "/");
+        }
+    }
+    if (status == DT_OK) {
+        status = dt_new_file_commit(&file->new_file);
+        free(file);
+        return status;
+    }
+    dt_container_discard(file);
+    return status;
+}
+
+void dt_container_discard(dt_container *file)
+{
+    if (!file)
+        return;
+    /* whatever HDF5 still wants to write is for a file that goes away */
+    if (!file->disk.error)
+        file->disk.error = ECANCELED;
+    release(file);
+    dt_new_file_discard(&file->new_file);
+    free(file);
+}
