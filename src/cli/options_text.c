@@ -98,13 +98,13 @@ void dt_option_allowed(const dt_option *option, char *out, size_t size)
 /* Adds `text`, wrapped at blanks, to a line that is filled to `column`. */
 static dt_status add_wrapped(dt_text *out, int column, const char *text)
 {
-    if (column >= HELP_COLUMN)
+    if (column + 2 > HELP_COLUMN)
         DT_TRY(dt_text_addf(out, "\n%*s", HELP_COLUMN, ""));
     else
         DT_TRY(dt_text_addf(out, "%*s", HELP_COLUMN - column, ""));
     int at = HELP_COLUMN;
+    text += strspn(text, " ");
     for (bool first = true; *text; first = false) {
-        text += strspn(text, " ");
         const int length = (int)strcspn(text, " ");
         if (!first && at + 1 + length > HELP_WIDTH) {
             DT_TRY(dt_text_addf(out, "\n%*s", HELP_COLUMN, ""));
@@ -116,6 +116,7 @@ static dt_status add_wrapped(dt_text *out, int column, const char *text)
         DT_TRY(dt_text_add(out, text, (size_t)length));
         at += length;
         text += length;
+        text += strspn(text, " ");
     }
     return dt_text_add(out, "\n", 1);
 }
@@ -148,7 +149,7 @@ static dt_status add_option_help(dt_text *out, const dt_option *option)
         snprintf(words + used, sizeof words - (size_t)used, "; not in this version yet: %s",
                  option->planned_choices);
     DT_TRY(dt_text_add(out, head, strlen(head)));
-    return add_wrapped(out, (int)strlen(head) + 1, words);
+    return add_wrapped(out, (int)strlen(head), words);
 }
 
 /* The planned options, names only, under one heading. */
