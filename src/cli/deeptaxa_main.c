@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/installation.h"
 #include "cli/options.h"
 #include "cli/suggest.h"
 
@@ -25,17 +26,10 @@ static const struct {
 /* The path of deeptaxa-<command> in the folder of this very program. */
 static dt_status program_path(const char *command, char *out, size_t size)
 {
-    char self[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length <= 0)
-        return dt_fail(DT_ERR_IO, "cannot find the folder of this program: /proc/self/exe: %s",
-                       strerror(errno));
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
-    if ((size_t)snprintf(out, size, "%s/deeptaxa-%s", self, command) >= size)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", self);
+    char folder[PATH_MAX];
+    DT_TRY(dt_program_folder(folder, sizeof folder));
+    if ((size_t)snprintf(out, size, "%s/deeptaxa-%s", folder, command) >= size)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
     return DT_OK;
 }
 
