@@ -36,30 +36,40 @@ check_format() {
     say "Form: clang-format"
     local tool
     tool=$(find_tool clang-format)
-    if [ -z "$tool" ]; then echo "SKIPPED: clang-format 14 is not installed"; return; fi
-    find src cpu io tests benchmarks \( -name '*.c' -o -name '*.h' \) -print0 2>/dev/null |
-        xargs -0 "$tool" --dry-run --Werror
-    echo "every file is as clang-format leaves it"
+    if [ -z "$tool" ]; then
+        echo "SKIPPED: clang-format 14 is not installed"
+    elif find . -path './build*' -prune -o \( -name '*.c' -o -name '*.h' \) -print0 |
+        xargs -0 "$tool" --dry-run --Werror; then
+        echo "every file is as clang-format leaves it"
+    else
+        failed+=(clang-format)
+    fi
 }
 
 check_source() {
     say "Source: clang-tidy"
     local tool
     tool=$(find_tool clang-tidy)
-    if [ -z "$tool" ]; then echo "SKIPPED: clang-tidy 14 is not installed"; return; fi
-    # one program a file, two files at a time; a file that is compiled several times is checked once
-    sed -n 's/^ *"file": "\(.*\.c\)",\{0,1\}$/\1/p' build-debug/compile_commands.json | sort -u |
-        xargs -P 2 -n 4 "$tool" -p build-debug --quiet 2>"$results/tidy.err" ||
-        { grep -v 'warnings generated' "$results/tidy.err" || true; exit 1; }
-    echo "nothing found"
+    # Two at a time, each file by a process of its own (with several, version 14 reports va_lists
+    # that are fine); a file that is compiled several times is checked once.
+    if [ -z "$tool" ]; then
+        echo "SKIPPED: clang-tidy 14 is not installed"
+    elif sed -n 's/^ *"file": "\(.*\.c\)",\{0,1\}$/\1/p' build-debug/compile_commands.json | sort -u |
+        xargs -P 2 -n 1 "$tool" -p build-debug --quiet 2>"$results/tidy"; then
+        echo "nothing found"
+    else
+        grep -vE 'warnings? (generated|treated)' "$results/tidy" || true
+        failed+=(clang-tidy)
+    fi
 }
 
 # run_tests PRESET: ctest's whole output is shown and kept
 run_tests() {
     say "Tests: $1"
-    ctest --preset "$1" -j "$jobs" "${@:2}" 2>&1 | tee "$results/$1"
+    ctest --preset "$1" -j "$jobs" "${@:2}" 2>&1 | tee "$results/$1" || failed+=("tests of $1")
 }
 
+failed=()
 build cpu build
 build debug build-debug
 check_format
@@ -70,5 +80,6 @@ run_tests cpu "$@"
 say "Closing lines: debug (sanitizers), then cpu (optimised)"
 for preset in debug cpu; do
     sed -n '/tests did not run/,$p' "$results/$preset" | grep -i skipped || true
-    grep -E 'tests passed' "$results/$preset"
+    grep 'tests passed' "$results/$preset" || true
 done
+[ ${#failed[@]} -eq 0 ] || { printf 'FAILED: %s\n' "${failed[@]}" >&2; exit 1; }

@@ -7,8 +7,9 @@ set -uo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${DEEPTAXA_BIN:-$project/build/bin}
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
-work=$(mktemp -d)
 failures=0
+[ -x "$bin/deeptaxa" ] || { echo "FAILED: no programs in $bin" >&2; exit 1; }
+work=$(mktemp -d)
 unset DEEPTAXA_TOKENIZER
 
 cleanup() {

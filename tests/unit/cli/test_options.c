@@ -250,7 +250,7 @@ static void help_shows_every_option(void **state)
                                           &dt_describe_command,
                                           &dt_prepare_command,
                                           &dt_tokenizer_command};
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; ++i) {
         dt_text text = {0};
         ASSERT_OK(dt_options_help(commands[i], &text));
         for (const dt_option *option = commands[i]->options; option->name; ++option) {
@@ -262,11 +262,8 @@ static void help_shows_every_option(void **state)
         const char *examples = strstr(text.data, "\nExamples\n");
         assert_non_null(examples);
         assert_non_null(strstr(examples, commands[i]->examples[1]));
-        const char *end = examples;
-        for (const char *line = text.data; line < examples; line = end + 1) {
-            end = strchr(line, '\n');
-            assert_true(end - line <= 100);
-        }
+        for (const char *line = text.data; line < examples; line = strchr(line, '\n') + 1)
+            assert_true(strcspn(line, "\n") <= 100);
         dt_text_free(&text);
     }
     dt_text text = {0};
