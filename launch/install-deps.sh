@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs what DeepTaxa-MPI needs, on Debian 12 or Ubuntu 24.04 and later: only what is missing, as
+# root or with sudo. On other systems it prints what to look for.
+#
+#   bash launch/install-deps.sh            everything
+#   bash launch/install-deps.sh build      what compiling needs
+#   bash launch/install-deps.sh build data compiling and the 16S sequences of the quick start
+#   groups: build, data, tests, lint
+set -euo pipefail
+
+# CBLAS with OpenMP threads, HDF5 (serial), zlib, htslib for its kseq.h, jansson for JSON
+build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5-dev zlib1g-dev
+       libhts-dev libjansson-dev)
+# 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
+data=(microbiomeutil-data)
+tests=(libcmocka-dev)
+lint=(clang-format clang-tidy)
+
+wanted=()
+for group in "${@:-all}"; do
+    case $group in
+        all) wanted+=("${build[@]}" "${data[@]}" "${tests[@]}" "${lint[@]}") ;;
+        build) wanted+=("${build[@]}") ;;
+        data) wanted+=("${data[@]}") ;;
+        tests) wanted+=("${tests[@]}") ;;
+        lint) wanted+=("${lint[@]}") ;;
+        *) echo "install-deps.sh: unknown group '$group': build, data, tests, lint or all" >&2; exit 2 ;;
+    esac
+done
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    cat <<END
+This is neither Debian nor Ubuntu. Please install, by your own means:
+  a C17 compiler (GCC 10 or later, or Clang), CMake 3.24 or later, Ninja or make, pkg-config
+  OpenBLAS with CBLAS (another CBLAS does too), HDF5 1.10 or later (C library)
+  zlib, htslib (its header kseq.h), jansson
+  for the tests: cmocka; for checking the source: clang-format and clang-tidy 14
+  for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
+On Debian these are: ${wanted[*]}
+END
+    exit 0
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+    state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "Nothing to install: all ${#wanted[@]} packages are here."
+    exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install-deps.sh: needs root; ask for: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+echo "Installing: ${missing[*]}"
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -q -y --no-install-recommends "${missing[@]}"

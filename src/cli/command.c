@@ -1,0 +1,31 @@
+/* The main() that all commands share. */
+#include <stdio.h>
+
+#include "cli/options.h"
+#include "core/log.h"
+
+/* Prints what --help or --version asks for to standard output. */
+static dt_status answer(const dt_command *command, dt_request request)
+{
+    dt_text text = {0};
+    dt_status status =
+        request == DT_REQUEST_HELP ? dt_options_help(command, &text) : dt_version_text(&text);
+    if (status == DT_OK &&
+        (fwrite(text.data, 1, text.length, stdout) != text.length || fflush(stdout) != 0))
+        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    dt_text_free(&text);
+    return status;
+}
+
+int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
+                    dt_status (*run)(const void *options))
+{
+    dt_status status = dt_options_parse(command, argc, argv, options);
+    if (status == DT_OK) {
+        const dt_request request = ((const dt_parsed *)options)->request;
+        status = request == DT_REQUEST_RUN ? run(options) : answer(command, request);
+    }
+    if (status != DT_OK)
+        dt_info("deeptaxa %s: %s", command->name, dt_error_message());
+    return dt_exit_status(status);
+}

@@ -1,0 +1,101 @@
+/* deeptaxa: finds the programs deeptaxa-<command> that stand beside it and becomes the one asked
+ * for. So each command links only what it needs, and `mpirun deeptaxa train` starts no extra
+ * process. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/installation.h"
+#include "cli/options.h"
+#include "cli/suggest.h"
+
+static const struct {
+    const char *name;
+    const char *summary;
+} commands[] = {
+    {"train", "trains a classifier on FASTA and taxonomy, or on shards"},
+    {"prepare", "writes FASTA and taxonomy as shards, once, for many runs"},
+    {"predict", "predicts the taxonomy of sequences with a trained model"},
+    {"describe", "prints what a checkpoint holds"},
+    {"tokenizer", "learns a vocabulary from FASTA, shows the tokens of a sequence"},
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+/* The path of deeptaxa-<command> in the folder of this very program. */
+static dt_status program_path(const char *command, char *out, size_t size)
+{
+    char folder[PATH_MAX];
+    DT_TRY(dt_program_folder(folder, sizeof folder));
+    if ((size_t)snprintf(out, size, "%s/deeptaxa-%s", folder, command) >= size)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    return DT_OK;
+}
+
+static void print_help(void)
+{
+    printf("Usage: deeptaxa <command> [options]\n\n"
+           "Trains and runs the DeepTaxa classifier of 16S rRNA gene sequences.\n\nCommands\n");
+    for (size_t i = 0; i < COMMANDS; ++i)
+        printf("  %-12s %s\n", commands[i].name, commands[i].summary);
+    printf("\n`deeptaxa <command> --help` explains one; `deeptaxa --version` tells the version.\n"
+           "\nExamples\n"
+           "  deeptaxa train --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "
+           "--output-dir outputs/training\n"
+           "  deeptaxa predict --fasta-file reads.fna.gz --checkpoint model.h5 --tabular "
+           "--output-dir predictions\n");
+}
+
+static dt_status print_version(void)
+{
+    dt_text text = {0};
+    dt_status status = dt_version_text(&text);
+    if (status == DT_OK)
+        fputs(text.data, stdout);
+    dt_text_free(&text);
+    return status;
+}
+
+static dt_status unknown_command(const char *name)
+{
+    dt_suggestion nearest = {0};
+    for (size_t i = 0; i < COMMANDS; ++i)
+        dt_suggest(&nearest, name, commands[i].name);
+    if (nearest.name)
+        return dt_fail(DT_ERR_USAGE, "unknown command '%s': did you mean %s?", name, nearest.name);
+    return dt_fail(DT_ERR_USAGE, "unknown command '%s': `deeptaxa --help` lists all", name);
+}
+
+/* Becomes deeptaxa-<argv[1]>; returns only on failure. */
+static dt_status become(char **argv)
+{
+    char path[PATH_MAX];
+    DT_TRY(program_path(argv[1], path, sizeof path));
+    execv(path, argv + 1);
+    return dt_fail(DT_ERR_IO, "%s: cannot start: %s", path, strerror(errno));
+}
+
+static dt_status dispatch(int argc, char **argv)
+{
+    if (argc < 2)
+        return dt_fail(DT_ERR_USAGE, "missing command: `deeptaxa --help` lists all");
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help();
+        return DT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return print_version();
+    for (size_t i = 0; i < COMMANDS; ++i)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return become(argv);
+    return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    const dt_status status = dispatch(argc, argv);
+    if (status != DT_OK)
+        fprintf(stderr, "deeptaxa: %s\n", dt_error_message());
+    return dt_exit_status(status);
+}

@@ -1,0 +1,32 @@
+#include "cli/describe_options.h"
+
+#include "cli/shared_options.h"
+
+#define AT(member) offsetof(dt_describe_options, member)
+
+static const dt_option options[] = {
+    {.group = "Input and output",
+     .name = "checkpoint",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(checkpoint),
+     .value = "CKPT",
+     .required = true,
+     .help = "trained model (.h5)"},
+    {.name = "export-metrics",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(export_metrics),
+     .value = "FILE",
+     .help = "writes the same as JSON"},
+    DT_OPTION_VERBOSE(dt_describe_options),
+    {0},
+};
+
+const dt_command dt_describe_command = {
+    .name = "describe",
+    .summary = "Prints what a checkpoint holds, without loading its tensors.",
+    .usage = "--checkpoint CKPT [options]",
+    .options = options,
+    .options_size = sizeof(dt_describe_options),
+    .examples = {"deeptaxa describe --checkpoint outputs/training/checkpoints/model.h5",
+                 "deeptaxa describe --checkpoint model.h5 --export-metrics model.json"},
+};

@@ -1,0 +1,20 @@
+/* What `deeptaxa describe` is asked for: its command line, checked. */
+#ifndef DT_CLI_DESCRIBE_OPTIONS_H
+#define DT_CLI_DESCRIBE_OPTIONS_H
+
+#include "cli/options.h"
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    const char *checkpoint;     /* never NULL */
+    const char *export_metrics; /* JSON file to write; NULL: none */
+    bool verbose;
+} dt_describe_options;
+
+extern const dt_command dt_describe_command;
+
+/* Prints what a checkpoint holds. Written in describe.c. */
+dt_status dt_command_describe(const dt_describe_options *options);
+
+#endif

@@ -1,0 +1,79 @@
+#include "cli/installation.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/log.h"
+
+dt_status dt_program_folder(char *out, size_t size)
+{
+    const ssize_t length = readlink("/proc/self/exe", out, size - 1);
+    if (length <= 0)
+        return dt_fail(DT_ERR_IO, "cannot find the folder of this program: /proc/self/exe: %s",
+                       strerror(errno));
+    out[length] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash)
+        *slash = '\0';
+    return DT_OK;
+}
+
+static dt_status set_path(char *path, size_t size, const char *folder, const char *rest)
+{
+    if ((size_t)snprintf(path, size, "%s%s", folder, rest) >= size)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    return DT_OK;
+}
+
+static bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/* Sets `path` where `name` is a file or a folder with a tokenizer.json, else to "". */
+static dt_status choose_by_name(const char *name, char *path, size_t size)
+{
+    DT_TRY(set_path(path, size, name, ""));
+    if (is_file(path))
+        return DT_OK;
+    DT_TRY(set_path(path, size, name, "/tokenizer.json"));
+    if (is_file(path))
+        return DT_OK;
+    dt_notice("--tokenizer-name %s: not a local file or folder, and nothing is downloaded; "
+              "launch/get-tokenizer.sh fetches the published tokenizer",
+              name);
+    path[0] = '\0';
+    return DT_OK;
+}
+
+dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, size_t size)
+{
+    static const char *const places[] = {"/../share/deeptaxa/tokenizer.json",
+                                         "/../../share/deeptaxa/tokenizer.json"};
+    if (file)
+        return set_path(path, size, file, "");
+    if (name) {
+        DT_TRY(choose_by_name(name, path, size));
+        if (path[0])
+            return DT_OK;
+    }
+    const char *from_environment = getenv("DEEPTAXA_TOKENIZER");
+    if (from_environment && *from_environment)
+        return set_path(path, size, from_environment, "");
+    char folder[PATH_MAX];
+    DT_TRY(dt_program_folder(folder, sizeof folder));
+    for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
+        DT_TRY(set_path(path, size, folder, places[i]));
+        if (is_file(path))
+            return DT_OK;
+    }
+    path[0] = '\0';
+    return DT_OK;
+}

@@ -1,0 +1,12 @@
+#include "cli/predict_options.h"
+
+static dt_status run(const void *options)
+{
+    return dt_command_predict(options);
+}
+
+int main(int argc, char **argv)
+{
+    dt_predict_options options;
+    return dt_command_main(&dt_predict_command, argc, argv, &options, run);
+}

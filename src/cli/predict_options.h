@@ -1,0 +1,43 @@
+/* What `deeptaxa predict` is asked for: its command line, checked. */
+#ifndef DT_CLI_PREDICT_OPTIONS_H
+#define DT_CLI_PREDICT_OPTIONS_H
+
+#include "cli/options.h"
+
+/* Places in the choices of --tabular-fields. */
+typedef enum {
+    DT_FIELD_PREDICTED,
+    DT_FIELD_RAW_SCORE,
+    DT_FIELD_ENTROPY,
+    DT_FIELD_TRUE,
+    DT_FIELD_AGREEMENT
+} dt_tabular_field;
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    const char *fasta_file;        /* never NULL; "-": standard input */
+    const char *checkpoint;        /* never NULL */
+    const char *taxonomy_file;     /* true labels; NULL: none */
+    const char *output_dir;        /* never NULL */
+    bool tabular;                  /* a TSV beside the JSON */
+    dt_ints tabular_fields;        /* dt_tabular_field, in the order of the columns */
+    int64_t top_k;                 /* for top-k accuracy */
+    double confidence_threshold;   /* [0, 1] */
+    dt_doubles level_temperatures; /* by taxonomic rank; count 0: 1 at every rank */
+    bool use_raw_labels_for_true;
+
+    int64_t batch_size;
+    int device;      /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
+    int precision;   /* dt_precision */
+    int64_t threads; /* 0: all that the process may use */
+    int64_t num_workers; /* tokenising threads; 0: as many as `threads` */
+    bool verbose;
+} dt_predict_options;
+
+extern const dt_command dt_predict_command;
+
+/* Predicts the taxonomy of a FASTA file. Written in predict.c. */
+dt_status dt_command_predict(const dt_predict_options *options);
+
+#endif

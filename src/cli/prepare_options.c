@@ -1,0 +1,58 @@
+#include "cli/prepare_options.h"
+
+#include "cli/shared_options.h"
+
+#define AT(member) offsetof(dt_prepare_options, member)
+
+static const dt_option options[] = {
+    {.group = "Input and output",
+     .name = "fasta-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(fasta_file),
+     .value = "FILE",
+     .required = true,
+     .help = "sequences: FASTA, plain or gzip; - is standard input"},
+    {.name = "taxonomy-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(taxonomy_file),
+     .value = "FILE",
+     .required = true,
+     .help = "their taxonomy: a table with sequence_id and one column a rank, or QIIME 2's, plain "
+             "or gzip"},
+    {.name = "output-dir",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(output_dir),
+     .value = "DIR",
+     .required = true,
+     .help = "folder for the shards; made where it is missing"},
+    DT_OPTION_TOKENIZER_FILE(dt_prepare_options),
+    DT_OPTION_NO_NORMALIZE(dt_prepare_options),
+    {.name = "sequences-per-shard",
+     .kind = DT_OPTION_INT,
+     .offset = AT(sequences_per_shard),
+     .value = "N",
+     .preset = "65536",
+     .range = "[1, 100000000]",
+     .help = "sequences of one file"},
+    {.group = "Machine",
+     .name = "threads",
+     .kind = DT_OPTION_INT,
+     .offset = AT(threads),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 4096]",
+     .help = "threads that tokenise; 0: all that the process may use"},
+    DT_OPTION_VERBOSE(dt_prepare_options),
+    {0},
+};
+
+const dt_command dt_prepare_command = {
+    .name = "prepare",
+    .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs.",
+    .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
+    .options = options,
+    .options_size = sizeof(dt_prepare_options),
+    .examples = {"deeptaxa prepare --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "
+                 "--output-dir shards",
+                 "deeptaxa train --data shards --output-dir outputs/training"},
+};

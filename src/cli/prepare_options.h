@@ -1,0 +1,25 @@
+/* What `deeptaxa prepare` is asked for: its command line, checked. */
+#ifndef DT_CLI_PREPARE_OPTIONS_H
+#define DT_CLI_PREPARE_OPTIONS_H
+
+#include "cli/options.h"
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    const char *fasta_file;     /* never NULL; "-": standard input */
+    const char *taxonomy_file;  /* never NULL */
+    const char *output_dir;     /* never NULL */
+    const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
+    bool no_normalize;
+    int64_t sequences_per_shard;
+    int64_t threads; /* 0: all that the process may use */
+    bool verbose;
+} dt_prepare_options;
+
+extern const dt_command dt_prepare_command;
+
+/* Writes FASTA and taxonomy as shards, once, for many runs. */
+dt_status dt_command_prepare(const dt_prepare_options *options);
+
+#endif

@@ -1,0 +1,55 @@
+/* Rows that several commands share. Each takes the command's options struct. */
+#ifndef DT_CLI_SHARED_OPTIONS_H
+#define DT_CLI_SHARED_OPTIONS_H
+
+#include "cli/options.h"
+
+#define DT_OPTION_TOKENIZER_FILE(type)                                                             \
+    {                                                                                              \
+        .name = "tokenizer-file", .kind = DT_OPTION_TEXT,                                          \
+        .offset = offsetof(type, tokenizer_file), .value = "FILE",                                 \
+        .help = "BPE tokenizer.json; without it the file that DEEPTAXA_TOKENIZER names, then the " \
+                "installation's, then a vocabulary learnt from the sequences"                      \
+    }
+
+#define DT_OPTION_NO_NORMALIZE(type)                                                               \
+    {                                                                                              \
+        .name = "no-normalize", .kind = DT_OPTION_FLAG, .offset = offsetof(type, no_normalize),    \
+        .help = "keeps the sequences as they are: else upper case, U read as T, gaps dropped"      \
+    }
+
+#define DT_OPTION_DEVICE(type)                                                                     \
+    {                                                                                              \
+        .name = "device", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, device),              \
+        .preset = "auto", .choices = "auto|cpu|cuda",                                              \
+        .help = "what computes; auto: a GPU where there is one, else the CPU"                      \
+    }
+
+/* The places of its choices are those of dt_precision (backend.h). */
+#define DT_OPTION_PRECISION(type)                                                                  \
+    {                                                                                              \
+        .name = "precision", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, precision),        \
+        .preset = "auto", .choices = "auto|fp32", .planned_choices = "bf16|fp16",                  \
+        .help = "number format of the computation; auto: what suits the device"                    \
+    }
+
+#define DT_OPTION_THREADS(type)                                                                    \
+    {                                                                                              \
+        .name = "threads", .kind = DT_OPTION_INT, .offset = offsetof(type, threads), .value = "N", \
+        .preset = "0", .range = "[0, 4096]", .help = "threads; 0: all that the process may use"    \
+    }
+
+#define DT_OPTION_NUM_WORKERS(type)                                                                \
+    {                                                                                              \
+        .name = "num-workers", .kind = DT_OPTION_INT, .offset = offsetof(type, num_workers),       \
+        .value = "N", .preset = "0", .range = "[0, 4096]",                                         \
+        .help = "threads that tokenise; 0: as many as --threads"                                   \
+    }
+
+#define DT_OPTION_VERBOSE(type)                                                                    \
+    {                                                                                              \
+        .name = "verbose", .kind = DT_OPTION_FLAG, .offset = offsetof(type, verbose),              \
+        .help = "says more"                                                                        \
+    }
+
+#endif

@@ -1,0 +1,378 @@
+#include "cli/train_options.h"
+
+#include "backend.h"
+#include "cli/shared_options.h"
+
+#define AT(member) offsetof(dt_train_options, member)
+#define PLANNED(flag)                                                                              \
+    {                                                                                              \
+        .name = (flag), .planned = true, .kind = DT_OPTION_TEXT                                    \
+    }
+
+static const dt_option options[] = {
+    {.group = "Input and output",
+     .name = "fasta-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(fasta_file),
+     .value = "FILE",
+     .help = "sequences: FASTA, plain or gzip; - is standard input (required, or --data)"},
+    {.name = "taxonomy-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(taxonomy_file),
+     .value = "FILE",
+     .help = "their taxonomy: a table with sequence_id and one column a rank, or QIIME 2's, plain "
+             "or gzip (required, or --data)"},
+    {.name = "data",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(data),
+     .value = "DIR",
+     .help = "folder written by `deeptaxa prepare`, in place of the two files"},
+    {.name = "output-dir",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(output_dir),
+     .value = "DIR",
+     .required = true,
+     .help = "folder for checkpoints, metrics and logs; made where it is missing"},
+    DT_OPTION_TOKENIZER_FILE(dt_train_options),
+    DT_OPTION_NO_NORMALIZE(dt_train_options),
+    {.name = "resume",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(resume),
+     .value = "CKPT",
+     .help = "goes on from this checkpoint"},
+    {.name = "keep-checkpoints",
+     .kind = DT_OPTION_INT,
+     .offset = AT(keep_checkpoints),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 1000000]",
+     .help = "how many of the newest checkpoints stay; 0: all"},
+
+    {.group = "Model",
+     .name = "model-type",
+     .kind = DT_OPTION_CHOICE,
+     .offset = AT(model_type),
+     .preset = "hybridcnnbert",
+     .choices = "hybridcnnbert",
+     .planned_choices = "cnn|bert",
+     .help = "architecture"},
+    {.name = "encoding",
+     .kind = DT_OPTION_CHOICE,
+     .choices = "dnabert",
+     .planned_choices = "onehot",
+     .ignored = "BPE tokens (dnabert) are the only encoding of this version"},
+    {.name = "max-length",
+     .kind = DT_OPTION_INT,
+     .offset = AT(max_length),
+     .value = "N",
+     .preset = "512",
+     .range = "[3, 65536]",
+     .help = "tokens of a sequence that are read, specials included"},
+    {.name = "embed-dim",
+     .kind = DT_OPTION_INT,
+     .offset = AT(embed_dim),
+     .value = "N",
+     .preset = "896",
+     .range = "[1, 65536]",
+     .help = "channels of the CNN's embedding"},
+    {.name = "num-filters",
+     .kind = DT_OPTION_INT,
+     .offset = AT(num_filters),
+     .value = "N",
+     .preset = "256",
+     .range = "[1, 65536]",
+     .help = "filters of each kernel width"},
+    {.name = "kernel-sizes",
+     .kind = DT_OPTION_INTS,
+     .offset = AT(kernel_sizes),
+     .value = "N",
+     .preset = "3 5 7",
+     .range = "[1, 255]",
+     .help = "kernel widths in tokens, odd"},
+    {.name = "num-conv-layers",
+     .kind = DT_OPTION_INT,
+     .offset = AT(num_conv_layers),
+     .value = "N",
+     .preset = "1",
+     .range = "[1, 64]",
+     .help = "convolution layers; this version computes one"},
+    {.name = "hidden-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(hidden_size),
+     .value = "N",
+     .preset = "896",
+     .range = "[1, 65536]",
+     .help = "channels of the encoder; a multiple of --num-attention-heads"},
+    {.name = "num-hidden-layers",
+     .kind = DT_OPTION_INT,
+     .offset = AT(num_hidden_layers),
+     .value = "N",
+     .preset = "4",
+     .range = "[1, 1000]",
+     .help = "encoder layers"},
+    {.name = "num-attention-heads",
+     .kind = DT_OPTION_INT,
+     .offset = AT(num_attention_heads),
+     .value = "N",
+     .preset = "7",
+     .range = "[1, 4095]",
+     .help = "attention heads"},
+    {.name = "intermediate-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(intermediate_size),
+     .value = "N",
+     .preset = "3584",
+     .range = "[1, 1048576]",
+     .help = "channels inside the encoder's feed-forward"},
+    {.name = "hidden-dropout-prob",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(hidden_dropout_prob),
+     .value = "P",
+     .preset = "0.2",
+     .range = "[0, 1)",
+     .help = "dropout probability"},
+    {.name = "mask-padding",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(mask_padding),
+     .help = "keeps padded positions out of the CNN's maximum (the published models do not)"},
+
+    {.group = "Training",
+     .name = "epochs",
+     .kind = DT_OPTION_INT,
+     .offset = AT(epochs),
+     .value = "N",
+     .preset = "10",
+     .range = "[1, 1000000]",
+     .help = "passes over the training part"},
+    {.name = "batch-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(batch_size),
+     .value = "N",
+     .preset = "64",
+     .range = "[1, 1048576]",
+     .help = "sequences of one update"},
+    {.name = "accum-steps",
+     .kind = DT_OPTION_INT,
+     .offset = AT(accum_steps),
+     .value = "N",
+     .preset = "1",
+     .range = "[1, 65536]",
+     .help = "batches whose gradients are added up for one update"},
+    {.name = "learning-rate",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(learning_rate),
+     .value = "X",
+     .preset = "5e-4",
+     .range = "(0, inf)",
+     .help = "highest learning rate, reached after the warm-up"},
+    {.name = "optimizer-betas",
+     .kind = DT_OPTION_DOUBLES,
+     .offset = AT(optimizer_betas),
+     .value = "X",
+     .preset = "0.9 0.999",
+     .range = "[0, 1)",
+     .count = 2,
+     .help = "AdamW: decay of the two running means"},
+    {.name = "optimizer-eps",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(optimizer_eps),
+     .value = "X",
+     .preset = "1e-8",
+     .range = "(0, inf)",
+     .help = "AdamW: added to the denominator"},
+    {.name = "optimizer-weight-decay",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(optimizer_weight_decay),
+     .value = "X",
+     .preset = "0.01",
+     .range = "[0, inf)",
+     .help = "AdamW: decoupled weight decay"},
+    {.name = "scheduler-warmup-ratio",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(scheduler_warmup_ratio),
+     .value = "X",
+     .preset = "0.1",
+     .range = "[0, 1)",
+     .help = "share of the updates in which the learning rate rises; then it falls to zero"},
+    {.name = "max-grad-norm",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(max_grad_norm),
+     .value = "X",
+     .preset = "0.5",
+     .range = "(0, inf)",
+     .help = "gradients with a larger L2 norm are scaled down to it"},
+    {.name = "seed",
+     .kind = DT_OPTION_INT,
+     .offset = AT(seed),
+     .value = "N",
+     .preset = "42",
+     .range = "[0, 4294967295]",
+     .help = "of the split, the initial values, the order and the dropout"},
+    {.name = "val-split",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(val_split),
+     .value = "X",
+     .preset = "0.2",
+     .range = "(0, 1)",
+     .help = "share of the sequences that validate"},
+    {.name = "eval-every",
+     .kind = DT_OPTION_INT,
+     .offset = AT(eval_every),
+     .value = "N",
+     .preset = "1",
+     .range = "[1, 1000000]",
+     .help = "epochs from one evaluation to the next"},
+    {.name = "loss-type",
+     .kind = DT_OPTION_CHOICE,
+     .offset = AT(loss_type),
+     .preset = "cross_entropy",
+     .choices = "cross_entropy",
+     .planned_choices = "focal",
+     .help = "loss"},
+    {.name = "level-weights",
+     .kind = DT_OPTION_DOUBLES,
+     .offset = AT(level_weights),
+     .value = "X",
+     .range = "[0, inf)",
+     .help = "weight of each taxonomic rank's loss, first rank first (default: all 1)"},
+    {.name = "no-level-weights",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(no_level_weights),
+     .help = "every rank weighs 1, whatever --level-weights says"},
+    {.name = "class-weights",
+     .kind = DT_OPTION_CHOICE,
+     .choices = "none",
+     .planned_choices = "inverse|sqrt_inverse",
+     .ignored = "classes are not weighted in this version (none)"},
+
+    {.group = "Machine",
+     .name = "deterministic",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(deterministic),
+     .help = "equal runs give equal bits; the CPU always does that"},
+    DT_OPTION_DEVICE(dt_train_options),
+    DT_OPTION_PRECISION(dt_train_options),
+    DT_OPTION_THREADS(dt_train_options),
+    DT_OPTION_NUM_WORKERS(dt_train_options),
+    {.name = "micro-batch-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(micro_batch_size),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 1048576]",
+     .help = "sequences computed at a time, to save memory; 0: chosen from the memory"},
+    {.name = "dry-run",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(dry_run),
+     .help =
+         "reads the input, prints the plan (parameters, labels, steps, memory), trains nothing"},
+    DT_OPTION_VERBOSE(dt_train_options),
+
+    {.group = "Taken from DeepTaxa's command lines",
+     .name = "tokenizer-name",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(tokenizer_name),
+     .value = "NAME",
+     .help = "a local tokenizer.json or a folder that holds one is used; other names get a notice"},
+    {.name = "tokenizer-revision",
+     .kind = DT_OPTION_TEXT,
+     .value = "TEXT",
+     .ignored = "nothing is downloaded while training"},
+    {.name = "output-attentions",
+     .kind = DT_OPTION_FLAG,
+     .ignored = "attention weights are never stored"},
+
+    PLANNED("focal-gamma"),
+    PLANNED("focal-reduction"),
+    PLANNED("focal-weight"),
+    PLANNED("early-stopping-patience"),
+    PLANNED("early-stopping-min-delta"),
+    PLANNED("save-best-only"),
+    PLANNED("reset-lr-on-resume"),
+    PLANNED("init-weights"),
+    PLANNED("orientation"),
+    PLANNED("stream-data"),
+    PLANNED("grad-dtype"),
+    PLANNED("profile"),
+    PLANNED("comm"),
+    PLANNED("gpus"),
+    PLANNED("validate-on"),
+    PLANNED("save-every-steps"),
+    PLANNED("save-every-minutes"),
+    PLANNED("collective-timeout"),
+    PLANNED("export-sequence-embeddings"),
+    PLANNED("export-permutation-importance"),
+    PLANNED("perm-region-size"),
+    {0},
+};
+
+static dt_status check_input(const dt_train_options *train)
+{
+    if (!train->data && !train->fasta_file)
+        return dt_fail(DT_ERR_USAGE, "missing --fasta-file FILE and --taxonomy-file FILE, or "
+                                     "--data DIR: the sequences to train on");
+    if (train->data && (train->fasta_file || train->taxonomy_file))
+        return dt_fail(DT_ERR_USAGE,
+                       "--data: excludes --fasta-file and --taxonomy-file; the folder holds both");
+    if (train->data && train->tokenizer_file)
+        return dt_fail(DT_ERR_USAGE,
+                       "--tokenizer-file: excluded by --data, whose sequences are tokenised");
+    if (train->data && train->no_normalize)
+        return dt_fail(DT_ERR_USAGE,
+                       "--no-normalize: excluded by --data; it belongs to `deeptaxa prepare`");
+    if (train->fasta_file && !train->taxonomy_file)
+        return dt_fail(DT_ERR_USAGE, "missing --taxonomy-file FILE: the taxonomy of the sequences");
+    return DT_OK;
+}
+
+static dt_status check_kernels(const dt_ints *kernels)
+{
+    if (kernels->count > DT_MAX_KERNELS)
+        return dt_fail(DT_ERR_USAGE, "--kernel-sizes: takes at most %d widths", DT_MAX_KERNELS);
+    for (int i = 0; i < kernels->count; ++i)
+        if (kernels->value[i] % 2 == 0)
+            return dt_fail(DT_ERR_USAGE,
+                           "--kernel-sizes: %d is even; a width must be odd, so that the kernel "
+                           "has a middle",
+                           (int)kernels->value[i]);
+    return DT_OK;
+}
+
+static dt_status check_level_weights(const dt_doubles *weights)
+{
+    double sum = 0;
+    for (int i = 0; i < weights->count; ++i)
+        sum += weights->value[i];
+    if (weights->count && sum <= 0)
+        return dt_fail(DT_ERR_USAGE, "--level-weights: at least one must be above 0");
+    return DT_OK;
+}
+
+static dt_status check(const void *parsed)
+{
+    const dt_train_options *train = parsed;
+    DT_TRY(check_input(train));
+    if (train->num_conv_layers > 1)
+        return dt_fail(DT_ERR_USAGE, "--num-conv-layers %d: not in this version yet (allowed: 1)",
+                       (int)train->num_conv_layers);
+    if (train->hidden_size % train->num_attention_heads)
+        return dt_fail(DT_ERR_USAGE,
+                       "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
+                       (int)train->hidden_size, (int)train->num_attention_heads);
+    DT_TRY(check_kernels(&train->kernel_sizes));
+    return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);
+}
+
+const dt_command dt_train_command = {
+    .name = "train",
+    .summary = "Trains a classifier on FASTA and taxonomy: checkpoints, metrics and logs go to the "
+               "output folder.",
+    .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
+    .options = options,
+    .options_size = sizeof(dt_train_options),
+    .check = check,
+    .examples = {"deeptaxa train --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "
+                 "--output-dir outputs/training",
+                 "deeptaxa train --data shards --output-dir outputs/small --hidden-size 128 "
+                 "--num-attention-heads 4 --epochs 6"},
+};

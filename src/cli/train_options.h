@@ -1,0 +1,72 @@
+/* What `deeptaxa train` is asked for: its command line, checked. */
+#ifndef DT_CLI_TRAIN_OPTIONS_H
+#define DT_CLI_TRAIN_OPTIONS_H
+
+#include "cli/options.h"
+
+/* Places in the choices of --model-type and --loss-type. */
+typedef enum { DT_MODEL_TYPE_HYBRID } dt_model_type_choice;
+typedef enum { DT_LOSS_TYPE_CROSS_ENTROPY } dt_loss_type_choice;
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    /* input and output: either fasta_file and taxonomy_file, or data; the others are NULL */
+    const char *fasta_file; /* "-": standard input */
+    const char *taxonomy_file;
+    const char *data;           /* folder of shards written by `deeptaxa prepare` */
+    const char *output_dir;     /* never NULL */
+    const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
+    const char *tokenizer_name; /* DeepTaxa's flag: taken when it is a local file or folder */
+    bool no_normalize;
+
+    /* model */
+    int model_type;       /* dt_model_type_choice */
+    int64_t max_length;   /* L: tokens of a sequence that are read, specials included */
+    int64_t embed_dim;    /* E */
+    int64_t num_filters;  /* F: filters of each kernel width */
+    dt_ints kernel_sizes; /* at most 16, odd */
+    int64_t num_conv_layers;
+    int64_t hidden_size; /* H, divisible by num_attention_heads */
+    int64_t num_hidden_layers;
+    int64_t num_attention_heads;
+    int64_t intermediate_size;  /* I */
+    double hidden_dropout_prob; /* [0, 1) */
+    bool mask_padding;
+
+    /* training */
+    int64_t epochs;
+    int64_t batch_size;  /* sequences of one micro-step over all ranks */
+    int64_t accum_steps; /* micro-steps of one update */
+    double learning_rate;
+    dt_doubles optimizer_betas; /* two */
+    double optimizer_eps;
+    double optimizer_weight_decay;
+    double scheduler_warmup_ratio; /* [0, 1) */
+    double max_grad_norm;
+    int64_t seed;             /* 32 bits */
+    double val_split;         /* (0, 1) */
+    int64_t eval_every;       /* epochs from one evaluation to the next */
+    dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
+    bool no_level_weights;    /* overrides level_weights */
+    int loss_type;            /* dt_loss_type_choice */
+    const char *resume;       /* checkpoint; NULL: from the start */
+
+    /* machine */
+    int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
+    int precision; /* dt_precision */
+    bool deterministic;
+    int64_t threads;          /* 0: all that the process may use */
+    int64_t num_workers;      /* tokenising threads; 0: as many as `threads` */
+    int64_t micro_batch_size; /* 0: chosen from the memory */
+    int64_t keep_checkpoints; /* newest checkpoints that stay; 0: all */
+    bool dry_run;
+    bool verbose;
+} dt_train_options;
+
+extern const dt_command dt_train_command;
+
+/* Trains, or with dry_run prints the plan. Written in train.c. */
+dt_status dt_command_train(const dt_train_options *options);
+
+#endif

@@ -1,0 +1,84 @@
+# Helpers for the tests of the command line. A test begins with
+#     source "$(dirname "$0")/lib.sh"
+# and then works in $work, an empty folder of its own that goes when the test ends. $DEEPTAXA_BIN is
+# the folder of the programs (set by ctest).
+set -uo pipefail
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+bin=${DEEPTAXA_BIN:-$project/build/bin}
+gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
+failures=0
+[ -x "$bin/deeptaxa" ] || { echo "FAILED: no programs in $bin" >&2; exit 1; }
+work=$(mktemp -d)
+unset DEEPTAXA_TOKENIZER
+
+cleanup() {
+    chmod -R u+rwX "$work" 2>/dev/null
+    rm -rf "$work"
+}
+trap cleanup EXIT
+cd "$work" || exit 1
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+# skip REASON: for ctest the test did not run, and says why.
+skip() {
+    echo "SKIPPED: $*" >&2
+    exit 77
+}
+
+# finish: the last line of every test.
+finish() {
+    [ "$failures" -eq 0 ] || { echo "$failures checks failed" >&2; exit 1; }
+    exit 0
+}
+
+deeptaxa() { "$bin/deeptaxa" "$@"; }
+
+# expect STATUS COMMAND...: runs it with its output in $work/out and $work/err.
+expect() {
+    local wanted=$1 got=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+    [ "$got" -eq "$wanted" ] && return 0
+    fail "exit status $got instead of $wanted: $*"
+    sed 's/^/    /' "$work/err" >&2
+    return 1
+}
+
+# refused STATUS REGEX COMMAND...: the command ends with this status and says exactly one line on
+# standard error that matches, and nothing on standard output.
+refused() {
+    local wanted=$1 pattern=$2 lines
+    shift 2
+    expect "$wanted" "$@" || return 1
+    lines=$(wc -l <"$work/err")
+    if [ "$lines" -ne 1 ]; then
+        fail "$lines lines instead of one: $*"
+        sed 's/^/    /' "$work/err" >&2
+    elif ! grep -qE -- "$pattern" "$work/err"; then
+        fail "the message does not match '$pattern': $*"
+        sed 's/^/    /' "$work/err" >&2
+    fi
+    [ -s "$work/out" ] && fail "something on standard output: $*"
+    return 0
+}
+
+# said REGEX, printed REGEX: the last command's standard error, or output, has a matching line.
+said() { grep -qE -- "$1" "$work/err" || fail "no line '$1' on standard error: $(head -c 500 "$work/err")"; }
+printed() { grep -qE -- "$1" "$work/out" || fail "no line '$1' on standard output: $(head -c 500 "$work/out")"; }
+
+# same WHAT A B: two values are equal.
+same() { [ "$2" = "$3" ] || fail "$1: '$2' is not '$3'"; }
+
+# make_gold N: the first N sequences of the 16S set as data/train.fasta, train.tsv, heldout.fasta and
+# heldout.tsv (every fifth is held out). Skips the test where the set is not installed.
+make_gold() {
+    [ -r "$gold" ] || skip "$gold is missing: apt-get install microbiomeutil-data"
+    mkdir -p data
+    awk -v folder=data -v limit="$1" -f "$project/launch/split-gold.awk" "$gold" ||
+        { fail "cannot split $gold"; finish; }
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Wrong command lines: one line, exit status 2, nothing read or written; and the help.
+source "$(dirname "$0")/lib.sh"
+
+# The front program
+refused 2 '^deeptaxa: missing command' deeptaxa
+refused 2 "unknown command 'trian': did you mean train\?" deeptaxa trian
+refused 2 "unknown command 'gremlin': .deeptaxa --help. lists all" deeptaxa gremlin
+expect 0 deeptaxa --help
+for command in train prepare predict describe tokenizer; do printed "^  $command +[a-z]"; done
+expect 0 deeptaxa --version
+printed '^DeepTaxa-MPI [0-9]+\.[0-9]+\.[0-9]+$'
+
+# Every command whose work is written
+for command in train prepare predict describe tokenizer; do
+    [ -f "$project/src/cli/$command.c" ] || continue
+    expect 0 deeptaxa "$command" --help
+    printed "^Usage: deeptaxa $command "
+    same "examples of $command" "$(sed '1,/^Examples$/d' out | grep -c '^  deeptaxa ')" 2
+    expect 0 deeptaxa "$command" --version
+    printed '^DeepTaxa-MPI '
+    refused 2 "^deeptaxa $command: unknown option --vrebose: did you mean --verbose\?$" \
+        deeptaxa "$command" --vrebose
+    refused 2 "^deeptaxa $command: unexpected 'word'" deeptaxa "$command" word
+    refused 2 "^deeptaxa $command: (missing --|nothing to do)" deeptaxa "$command"
+done
+
+# Refused before anything is read or written: the input does not exist, the output folder stays away
+if [ -f "$project/src/cli/train.c" ]; then
+    train=(deeptaxa train --fasta-file none.fna --taxonomy-file none.tsv --output-dir made)
+    refused 2 'unknown option --epoch: did you mean --epochs\?' "${train[@]}" --epoch 3
+    refused 2 "^deeptaxa train: --epochs: '0' is not a whole number from 1 to" \
+        "${train[@]}" --epochs 0
+    refused 2 "'many' is not a whole number" "${train[@]}" --batch-size many
+    refused 2 '--learning-rate: needs a value' "${train[@]}" --learning-rate
+    refused 2 "'1.5' is not a number of at least 0 and below 1" \
+        "${train[@]}" --hidden-dropout-prob=1.5
+    refused 2 'multiple of --num-attention-heads' "${train[@]}" --hidden-size 100
+    refused 2 '--kernel-sizes: 4 is even' "${train[@]}" --kernel-sizes 3,4
+    refused 2 '--loss-type focal: not in this version yet' "${train[@]}" --loss-type focal
+    refused 2 '--gpus: not in this version yet' "${train[@]}" --gpus 2
+    refused 2 "'tpu' is not one of auto, cpu, cuda" "${train[@]}" --device tpu
+fi
+if [ -f "$project/src/cli/predict.c" ]; then
+    predict=(deeptaxa predict --fasta-file none.fna --checkpoint none.h5 --output-dir made)
+    refused 2 "'2' is not a number from 0 to 1" "${predict[@]}" --confidence-threshold 2
+    refused 2 "'colour' is not one of predicted, raw_score" "${predict[@]}" --tabular-fields colour
+    refused 2 '--format: not in this version yet' "${predict[@]}" --format qiime2
+fi
+if [ -f "$project/src/cli/tokenizer.c" ]; then
+    refused 2 '--vocabulary-size: only with' deeptaxa tokenizer --encode ACGT --vocabulary-size 99
+    # the front program finds its siblings through a link too, and from any folder
+    ln -s "$bin/deeptaxa" linked
+    expect 0 ./linked tokenizer --help
+fi
+[ -e made ] && fail "a refused command made the output folder"
+
+finish
