@@ -12,6 +12,9 @@
 #include "model/model.h"
 #include "taxonomy/taxonomy.h"
 
+#define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
+#define DT_CHECKPOINT_VERSION 1
+
 /* How a model was trained: a run's settings, which a resumed run must keep, and what describe and
  * the metrics say of them. */
 typedef struct {
@@ -25,8 +28,9 @@ typedef struct {
     dt_update_rule rule;
     int32_t level_weight_count; /* tax_ranks, or 0: all 1 */
     double level_weight[DT_MAX_TAX_RANKS];
-    int32_t eval_every; /* epochs from one evaluation to the next; the last is always evaluated */
-    bool normalize;     /* sequences were normalised before tokenising */
+    int32_t micro_batch; /* sequences that a rank works on at a time */
+    int32_t eval_every;  /* epochs from one evaluation to the next; the last is always evaluated */
+    bool normalize;      /* sequences were normalised before tokenising */
     int64_t total_sequences, training_sequences, validation_sequences;
     char *fasta_file, *taxonomy_file; /* as the user named them */
     char *tokenizer_name;
@@ -46,6 +50,8 @@ typedef struct {
     double training_loss;   /* of the last epoch; NaN before the first */
     double validation_loss; /* of the last evaluation; NaN before the first */
 } dt_run_progress;
+
+void dt_run_settings_free(dt_run_settings *settings); /* leaves it empty */
 
 typedef struct {
     dt_model_config config;

@@ -381,3 +381,10 @@ void dt_encoder_stack_backward(dt_encoder_stack *stack, dt_backend *backend,
                                      &stack->embedding, stack->da);
     done(context, stack->embedding_begin, stack->embedding_end);
 }
+
+void dt_encoder_stack_ranges(const dt_encoder_stack *stack, dt_range_done done, void *context)
+{
+    for (int32_t layer = stack->config.layers - 1; layer >= 0; --layer)
+        done(context, stack->layer[layer].range_begin, stack->layer[layer].range_end);
+    done(context, stack->embedding_begin, stack->embedding_end);
+}

@@ -84,4 +84,7 @@ void dt_encoder_stack_backward(dt_encoder_stack *stack, dt_backend *backend,
                                const dt_device_batch *batch, void *dy, dt_range_done done,
                                void *context);
 
+/* Calls `done` for all ranges in the same order, without computing anything. */
+void dt_encoder_stack_ranges(const dt_encoder_stack *stack, dt_range_done done, void *context);
+
 #endif

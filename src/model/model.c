@@ -343,3 +343,12 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
                               &reporter);
     return reporter.status;
 }
+
+dt_status dt_model_report_ranges(dt_model *model, dt_gradient_ready ready, void *context)
+{
+    range_reporter reporter = {.backend = model->backend, .ready = ready, .context = context};
+    report_range(&reporter, 0, model->heads_end);
+    report_range(&reporter, model->heads_end, model->cnn_end);
+    dt_encoder_stack_ranges(&model->encoder, report_range, &reporter);
+    return reporter.status;
+}

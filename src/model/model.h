@@ -60,6 +60,10 @@ const dt_class_layout *dt_model_classes(const dt_model *model);
  * forward pass without training. */
 const void *dt_model_fused(const dt_model *model);
 
+/* Reports every range of the gradient vector, in the order of a backward pass: for a rank that has
+ * no sequence in a batch and still takes part in the sum. */
+dt_status dt_model_report_ranges(dt_model *model, dt_gradient_ready ready, void *context);
+
 /* Loss of the last forward pass and the gradients of all parameters, accumulated. `ready` (NULL:
  * not wanted; give it on the last micro-batch of an update only) hears of each range that is final.
  */

@@ -1,0 +1,67 @@
+#include "data/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences, int64_t max_tokens,
+                                 int32_t tax_ranks)
+{
+    *memory = (dt_batch_memory){
+        .max_sequences = max_sequences, .max_tokens = max_tokens, .tax_ranks = tax_ranks};
+    dt_status status = DT_NEW(memory->token_ids, (size_t)max_tokens);
+    if (status == DT_OK)
+        status = DT_NEW(memory->cu_seqlens, (size_t)max_sequences + 1);
+    if (status == DT_OK)
+        status = DT_NEW(memory->labels, (size_t)max_sequences * (size_t)tax_ranks);
+    if (status != DT_OK)
+        dt_batch_memory_free(memory);
+    return status;
+}
+
+void dt_batch_memory_free(dt_batch_memory *memory)
+{
+    free(memory->token_ids);
+    free(memory->cu_seqlens);
+    free(memory->labels);
+    *memory = (dt_batch_memory){0};
+}
+
+dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
+                       int32_t count, int32_t max_length)
+{
+    const int32_t tax_ranks = memory->tax_ranks;
+    int32_t used = 0;
+    for (int32_t b = 0; b < count; ++b) {
+        memory->cu_seqlens[b] = used;
+        used += dt_dataset_tokens(dataset, indices[b], max_length, memory->token_ids + used);
+        memcpy(memory->labels + (int64_t)b * tax_ranks, dataset->labels + indices[b] * tax_ranks,
+               (size_t)tax_ranks * sizeof *memory->labels);
+    }
+    memory->cu_seqlens[count] = used;
+    return (dt_batch){.sequences = count,
+                      .tax_ranks = tax_ranks,
+                      .token_ids = memory->token_ids,
+                      .cu_seqlens = memory->cu_seqlens,
+                      .labels = memory->labels};
+}
+
+dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,
+                               int64_t *tokens)
+{
+    /* how many sequences have each length */
+    int64_t *with_length;
+    DT_TRY(DT_NEW(with_length, (size_t)max_length + 1));
+    for (int64_t i = 0; i < dataset->count; ++i)
+        with_length[dt_dataset_length(dataset, i, max_length)]++;
+    int64_t left = piece;
+    *tokens = 0;
+    for (int32_t length = max_length; length > 0 && left > 0; --length) {
+        const int64_t taken = with_length[length] < left ? with_length[length] : left;
+        *tokens += taken * length;
+        left -= taken;
+    }
+    free(with_length);
+    return DT_OK;
+}

@@ -1,0 +1,35 @@
+/* Packing: chosen sequences of a dataset, back to back, as the device wants them. */
+#ifndef DT_DATA_BATCH_H
+#define DT_DATA_BATCH_H
+
+#include <stdint.h>
+
+#include "backend.h"
+#include "data/dataset.h"
+
+/* The host memory behind a dt_batch. */
+typedef struct {
+    int32_t max_sequences;
+    int64_t max_tokens;
+    int32_t tax_ranks;
+    int32_t *token_ids;  /* (max_tokens) */
+    int32_t *cu_seqlens; /* (max_sequences + 1) */
+    int32_t *labels;     /* (max_sequences, tax_ranks) */
+} dt_batch_memory;
+
+dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences, int64_t max_tokens,
+                                 int32_t tax_ranks);
+void dt_batch_memory_free(dt_batch_memory *memory);
+
+/* Packs the `count` sequences indices[0 … count-1] with their labels. The batch points into
+ * `memory`, which must be large enough; seed, step, first_sequence and loss_scale are zero, the
+ * caller sets what it needs. */
+dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
+                       int32_t count, int32_t max_length);
+
+/* Tokens that the largest piece of `piece` consecutive sequences of `indices` can have: the longest
+ * `piece` ones together (an upper bound of every batch of that many, in whatever order). */
+dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,
+                               int64_t *tokens);
+
+#endif

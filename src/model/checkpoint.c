@@ -1,0 +1,445 @@
+#include "model/checkpoint.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "io/container.h"
+
+void dt_run_settings_free(dt_run_settings *settings)
+{
+    free(settings->fasta_file);
+    free(settings->taxonomy_file);
+    free(settings->tokenizer_name);
+    *settings = (dt_run_settings){0};
+}
+
+void dt_checkpoint_free(dt_checkpoint *checkpoint)
+{
+    dt_run_settings_free(&checkpoint->settings);
+    dt_taxonomy_free(&checkpoint->taxonomy);
+    dt_split_free(&checkpoint->split);
+    free(checkpoint->tokenizer_json);
+    *checkpoint = (dt_checkpoint){0};
+}
+
+dt_status dt_checkpoint_path(const char *argument, char *out)
+{
+    const size_t length = strlen(argument);
+    if (length + 1 >= PATH_MAX)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", argument);
+    memcpy(out, argument, length + 1);
+    if (length < 4 || strcmp(argument + length - 3, ".pt") != 0 || access(argument, F_OK) == 0)
+        return DT_OK;
+    memcpy(out + length - 3, ".h5", 4);
+    if (access(out, F_OK) == 0)
+        dt_notice("%s does not exist; %s is used", argument, out);
+    else
+        memcpy(out, argument, length + 1);
+    return DT_OK;
+}
+
+/* ---- scalars: one table serves writing and reading ----------------------------------------------
+ */
+
+typedef enum { INT32, INT64, UINT32, FLAG, DOUBLE, TEXT, CHARS } field_kind;
+
+typedef struct {
+    const char *group;
+    const char *key;
+    field_kind kind;
+    size_t offset; /* in dt_checkpoint */
+    size_t size;   /* of a CHARS array */
+} field;
+
+#define FIELD(group, key, kind, member)                                                            \
+    {                                                                                              \
+        group, key, kind, offsetof(dt_checkpoint, member), sizeof(((dt_checkpoint *)0)->member)    \
+    }
+#define CONFIG(key, kind, member) FIELD("config", key, kind, config.member)
+#define SETTING(key, kind, member) FIELD("settings", key, kind, settings.member)
+#define PROGRESS(key, kind, member) FIELD("progress", key, kind, progress.member)
+
+static const field fields[] = {
+    CONFIG("vocabulary", INT32, vocabulary),
+    CONFIG("pad_id", INT32, pad_id),
+    CONFIG("max_length", INT32, max_length),
+    CONFIG("embed_dim", INT32, embed_dim),
+    CONFIG("num_filters", INT32, filters),
+    CONFIG("num_conv_layers", INT32, conv_layers),
+    CONFIG("hidden_size", INT32, hidden),
+    CONFIG("num_hidden_layers", INT32, layers),
+    CONFIG("num_attention_heads", INT32, heads),
+    CONFIG("intermediate_size", INT32, intermediate),
+    CONFIG("hidden_dropout_prob", DOUBLE, dropout),
+    CONFIG("mask_padding", FLAG, mask_padding),
+    SETTING("run_uuid", CHARS, run_uuid),
+    SETTING("seed", UINT32, seed),
+    SETTING("epochs", INT32, epochs),
+    SETTING("batch_size", INT32, batch_size),
+    SETTING("accum_steps", INT32, accum_steps),
+    SETTING("warmup_ratio", DOUBLE, warmup_ratio),
+    SETTING("val_split", DOUBLE, val_split),
+    SETTING("learning_rate", DOUBLE, rule.learning_rate),
+    SETTING("beta1", DOUBLE, rule.beta1),
+    SETTING("beta2", DOUBLE, rule.beta2),
+    SETTING("eps", DOUBLE, rule.eps),
+    SETTING("weight_decay", DOUBLE, rule.weight_decay),
+    SETTING("max_grad_norm", DOUBLE, rule.max_grad_norm),
+    SETTING("warmup_steps", INT64, rule.warmup_steps),
+    SETTING("total_steps", INT64, rule.total_steps),
+    SETTING("dynamic_scale", FLAG, rule.dynamic_scale),
+    SETTING("level_weight_count", INT32, level_weight_count),
+    SETTING("micro_batch", INT32, micro_batch),
+    SETTING("eval_every", INT32, eval_every),
+    SETTING("normalize", FLAG, normalize),
+    SETTING("total_sequences", INT64, total_sequences),
+    SETTING("training_sequences", INT64, training_sequences),
+    SETTING("validation_sequences", INT64, validation_sequences),
+    SETTING("fasta_file", TEXT, fasta_file),
+    SETTING("taxonomy_file", TEXT, taxonomy_file),
+    SETTING("tokenizer_name", TEXT, tokenizer_name),
+    SETTING("device", CHARS, device),
+    SETTING("precision", CHARS, precision),
+    SETTING("world_size", INT32, world_size),
+    SETTING("gpu", FLAG, gpu),
+    PROGRESS("epoch", INT32, epoch),
+    PROGRESS("micro_steps", INT64, micro_steps),
+    PROGRESS("optimizer_steps", INT64, update.steps),
+    PROGRESS("skipped", INT64, update.skipped),
+    PROGRESS("skipped_in_row", INT32, update.skipped_in_row),
+    PROGRESS("scale_good_steps", INT32, update.scale_good_steps),
+    PROGRESS("loss_scale", DOUBLE, update.loss_scale),
+    PROGRESS("training_time", DOUBLE, training_time),
+    PROGRESS("evaluation_time", DOUBLE, evaluation_time),
+    PROGRESS("training_loss", DOUBLE, training_loss),
+    PROGRESS("validation_loss", DOUBLE, validation_loss),
+    FIELD("", "parameters", INT64, parameters),
+    FIELD("", "program_version", CHARS, version),
+    FIELD("", "timestamp", CHARS, timestamp),
+    FIELD("", "has_optimizer", FLAG, has_optimizer),
+};
+#define FIELDS (sizeof fields / sizeof *fields)
+
+static dt_status put_field(dt_container *file, const field *f, const dt_checkpoint *checkpoint)
+{
+    const char *at = (const char *)checkpoint + f->offset;
+    switch (f->kind) {
+    case INT32:
+        return dt_container_put_attribute_int(file, f->group, f->key, *(const int32_t *)at);
+    case INT64:
+        return dt_container_put_attribute_int(file, f->group, f->key, *(const int64_t *)at);
+    case UINT32:
+        return dt_container_put_attribute_int(file, f->group, f->key, *(const uint32_t *)at);
+    case FLAG:
+        return dt_container_put_attribute_int(file, f->group, f->key, *(const bool *)at);
+    case DOUBLE:
+        return dt_container_put_attribute_double(file, f->group, f->key, *(const double *)at);
+    case TEXT: {
+        const char *text = *(char *const *)at;
+        return dt_container_put_attribute_text(file, f->group, f->key, text ? text : "");
+    }
+    case CHARS:
+        return dt_container_put_attribute_text(file, f->group, f->key, at);
+    }
+    return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s has no kind", f->key);
+}
+
+static dt_status get_int_field(dt_container *file, const field *f, char *at)
+{
+    int64_t value;
+    DT_TRY(dt_container_get_attribute_int(file, f->group, f->key, &value));
+    switch (f->kind) {
+    case INT32:
+        *(int32_t *)at = (int32_t)value;
+        break;
+    case UINT32:
+        *(uint32_t *)at = (uint32_t)value;
+        break;
+    case FLAG:
+        *(bool *)at = value != 0;
+        break;
+    default:
+        *(int64_t *)at = value;
+    }
+    return DT_OK;
+}
+
+static dt_status get_field(dt_container *file, const field *f, dt_checkpoint *checkpoint)
+{
+    char *at = (char *)checkpoint + f->offset;
+    if (f->kind == DOUBLE)
+        return dt_container_get_attribute_double(file, f->group, f->key, (double *)at);
+    if (f->kind == TEXT)
+        return dt_container_get_attribute_text(file, f->group, f->key, (char **)at);
+    if (f->kind != CHARS)
+        return get_int_field(file, f, at);
+    char *text;
+    DT_TRY(dt_container_get_attribute_text(file, f->group, f->key, &text));
+    snprintf(at, f->size, "%s", text);
+    free(text);
+    return DT_OK;
+}
+
+/* ---- what is no scalar --------------------------------------------------------------------------
+ */
+
+static dt_status put_taxonomy(dt_container *file, const dt_taxonomy *taxonomy)
+{
+    const char *names[DT_MAX_TAX_RANKS];
+    char path[64];
+    for (int32_t r = 0; r < taxonomy->tax_ranks; ++r)
+        names[r] = taxonomy->rank[r].name;
+    DT_TRY(dt_container_put_texts(file, "taxonomy/ranks", taxonomy->tax_ranks, names));
+    for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
+        snprintf(path, sizeof path, "taxonomy/labels/%d", r);
+        DT_TRY(dt_container_put_texts(file, path, taxonomy->rank[r].classes,
+                                      (const char *const *)taxonomy->rank[r].label));
+    }
+    return DT_OK;
+}
+
+static dt_status get_taxonomy(dt_container *file, dt_checkpoint *checkpoint)
+{
+    char **names;
+    char **labels;
+    int64_t ranks;
+    int64_t classes;
+    char path[64];
+    DT_TRY(dt_container_get_texts(file, "taxonomy/ranks", &names, &ranks));
+    dt_status status = DT_OK;
+    for (int32_t r = 0; r < ranks; ++r) {
+        snprintf(path, sizeof path, "taxonomy/labels/%d", r);
+        DT_TRY_OR(done, dt_container_get_texts(file, path, &labels, &classes));
+        status = dt_taxonomy_add_rank(&checkpoint->taxonomy, names[r], (int32_t)classes,
+                                      (const char *const *)labels);
+        free(labels);
+        if (status != DT_OK)
+            goto done;
+        checkpoint->config.classes[r] = (int32_t)classes;
+    }
+    checkpoint->config.tax_ranks = (int32_t)ranks;
+done:
+    free(names);
+    return status;
+}
+
+static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const dt_model_config *config = &checkpoint->config;
+    const int64_t kernels = config->kernels;
+    DT_TRY(dt_container_put_attribute_text(file, "config", "model_type",
+                                           dt_model_type_name(config->type)));
+    DT_TRY(dt_container_put_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, &kernels,
+                                  config->width));
+    if (checkpoint->settings.level_weight_count > 0) {
+        const int64_t count = checkpoint->settings.level_weight_count;
+        DT_TRY(dt_container_put_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1, &count,
+                                      checkpoint->settings.level_weight));
+    }
+    DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
+    DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
+    const dt_split *split = &checkpoint->split;
+    if (split->training_count > 0)
+        DT_TRY(dt_container_put_array(file, "split/training", DT_ELEMENT_INT64, 1,
+                                      &split->training_count, split->training));
+    if (split->validation_count > 0)
+        DT_TRY(dt_container_put_array(file, "split/validation", DT_ELEMENT_INT64, 1,
+                                      &split->validation_count, split->validation));
+    return DT_OK;
+}
+
+static dt_status get_model_type(dt_container *file, const char *path, dt_model_config *config)
+{
+    char *name;
+    DT_TRY(dt_container_get_attribute_text(file, "config", "model_type", &name));
+    const bool known = strcmp(name, dt_model_type_name(DT_MODEL_HYBRID)) == 0;
+    dt_status status = DT_OK;
+    if (!known)
+        status =
+            dt_fail(DT_ERR_INPUT, "%s: model type '%s' is not known to this version", path, name);
+    config->type = DT_MODEL_HYBRID;
+    free(name);
+    return status;
+}
+
+static dt_status get_kernels(dt_container *file, const char *path, dt_model_config *config)
+{
+    dt_array_info info;
+    DT_TRY(dt_container_info(file, "config/kernel_sizes", &info));
+    if (info.dimensions != 1 || info.shape[0] < 1 || info.shape[0] > DT_MAX_KERNELS)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a list of kernel sizes", path);
+    config->kernels = (int32_t)info.shape[0];
+    return dt_container_get_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, info.shape,
+                                  config->width);
+}
+
+/* One part of the split, which may be empty. */
+static dt_status get_part(dt_container *file, const char *name, int64_t **part, int64_t *count)
+{
+    bool there;
+    DT_TRY(dt_container_has(file, name, &there));
+    if (!there)
+        return DT_OK;
+    return dt_container_load_vector(file, name, DT_ELEMENT_INT64, (void **)part, count);
+}
+
+static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    dt_split *split = &checkpoint->split;
+    const int64_t weights = checkpoint->settings.level_weight_count;
+    DT_TRY(get_model_type(file, path, &checkpoint->config));
+    DT_TRY(get_kernels(file, path, &checkpoint->config));
+    if (weights < 0 || weights > DT_MAX_TAX_RANKS)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: %ld level weights", path, (long)weights);
+    if (weights > 0)
+        DT_TRY(dt_container_get_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1,
+                                      &weights, checkpoint->settings.level_weight));
+    DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
+    DT_TRY(get_taxonomy(file, checkpoint));
+    DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
+    return get_part(file, "split/validation", &split->validation, &split->validation_count);
+}
+
+/* ---- tensors ------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    const char *folder;
+    dt_vector vector;
+} tensor_groups[] = {
+    {"model", DT_PARAMETERS},
+    {"optimizer/exp_avg", DT_EXP_AVG},
+    {"optimizer/exp_avg_sq", DT_EXP_AVG_SQ},
+};
+
+/* Elements of the largest tensor. */
+static int64_t largest_tensor(const dt_param_table *table)
+{
+    int64_t largest = 0;
+    for (int32_t i = 0; i < table->count; ++i)
+        if (table->spec[i].count > largest)
+            largest = table->spec[i].count;
+    return largest;
+}
+
+/* Moments exist of the tensors that take part in training. */
+static bool has_tensor(const dt_param_table *table, const dt_param_spec *spec, dt_vector vector)
+{
+    return vector == DT_PARAMETERS || spec->offset < table->trained;
+}
+
+static dt_status put_tensors(dt_container *file, const dt_model *model, int groups)
+{
+    const dt_param_table *table = dt_model_params(model);
+    char name[160];
+    float *values;
+    DT_TRY(DT_NEW(values, (size_t)largest_tensor(table)));
+    dt_status status = DT_OK;
+    for (int g = 0; g < groups; ++g) {
+        for (int32_t i = 0; i < table->count; ++i) {
+            const dt_param_spec *spec = &table->spec[i];
+            if (!has_tensor(table, spec, tensor_groups[g].vector))
+                continue;
+            snprintf(name, sizeof name, "%s/%s", tensor_groups[g].folder, spec->name);
+            DT_TRY_OR(done, dt_params_read(dt_model_backend(model), tensor_groups[g].vector,
+                                           spec->offset, spec->count, values));
+            DT_TRY_OR(done, dt_container_put_array(file, name, DT_ELEMENT_FLOAT32, spec->dims,
+                                                   spec->shape, values));
+        }
+    }
+done:
+    free(values);
+    return status;
+}
+
+static dt_status get_tensors(dt_container *file, dt_model *model, int groups)
+{
+    const dt_param_table *table = dt_model_params(model);
+    char name[160];
+    float *values;
+    DT_TRY(DT_NEW(values, (size_t)largest_tensor(table)));
+    dt_status status = DT_OK;
+    for (int g = 0; g < groups; ++g) {
+        for (int32_t i = 0; i < table->count; ++i) {
+            const dt_param_spec *spec = &table->spec[i];
+            if (!has_tensor(table, spec, tensor_groups[g].vector))
+                continue;
+            snprintf(name, sizeof name, "%s/%s", tensor_groups[g].folder, spec->name);
+            DT_TRY_OR(done, dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims,
+                                                   spec->shape, values));
+            DT_TRY_OR(done, dt_params_write(dt_model_backend(model), tensor_groups[g].vector,
+                                            spec->offset, spec->count, values));
+        }
+    }
+done:
+    free(values);
+    return status;
+}
+
+/* ---- whole files --------------------------------------------------------------------------------
+ */
+
+static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoint,
+                               const dt_model *model, bool weights_only)
+{
+    for (size_t i = 0; i < FIELDS; ++i)
+        DT_TRY(put_field(file, &fields[i], checkpoint));
+    DT_TRY(put_arrays(file, checkpoint));
+    return put_tensors(file, model, weights_only ? 1 : 3);
+}
+
+dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
+                              const dt_model *model, bool weights_only)
+{
+    dt_container *file;
+    dt_checkpoint content = *checkpoint;
+    content.has_optimizer = !weights_only;
+    content.parameters = dt_model_params(model)->parameters;
+    dt_timestamp(content.timestamp, sizeof content.timestamp);
+    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION));
+    dt_status status = write_content(file, &content, model, weights_only);
+    if (status != DT_OK) {
+        dt_container_discard(file);
+        return status;
+    }
+    return dt_container_commit(file);
+}
+
+static dt_status read_content(dt_container *file, const char *path, dt_checkpoint *out)
+{
+    for (size_t i = 0; i < FIELDS; ++i)
+        DT_TRY(get_field(file, &fields[i], out));
+    DT_TRY(get_arrays(file, path, out));
+    if (dt_model_config_check(&out->config) != DT_OK)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged, its sizes cannot be: %s", path,
+                       dt_error_message());
+    return DT_OK;
+}
+
+dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out)
+{
+    dt_container *file;
+    *out = (dt_checkpoint){0};
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
+    dt_status status = read_content(file, path, out);
+    dt_container_close(file);
+    if (status != DT_OK)
+        dt_checkpoint_free(out);
+    return status;
+}
+
+dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments)
+{
+    dt_container *file;
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
+    dt_status status = get_tensors(file, model, moments ? 3 : 1);
+    dt_container_close(file);
+    return status;
+}
