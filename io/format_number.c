@@ -1,0 +1,104 @@
+/* Numbers as the shortest decimal text that reads back as the same value. */
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/output.h"
+
+static size_t not_finite(char *out, double number)
+{
+    strcpy(out, isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
+    return strlen(out);
+}
+
+/* Adds ".0" to a text of digits alone, so that it reads as a floating-point number. */
+static size_t with_point(char *out)
+{
+    size_t length = strlen(out);
+    if (!strpbrk(out, ".e")) {
+        memcpy(out + length, ".0", 3);
+        length += 2;
+    }
+    return length;
+}
+
+size_t dt_format_double(char *out, double number)
+{
+    if (!isfinite(number))
+        return not_finite(out, number);
+    for (int digits = fabs(number) < DBL_MIN ? 1 : 15; digits <= 17; ++digits) {
+        snprintf(out, DT_NUMBER_SIZE, "%.*g", digits, number);
+        if (strtod(out, NULL) == number)
+            break;
+    }
+    return with_point(out);
+}
+
+static size_t format_float_slowly(char *out, float number)
+{
+    /* a normal float with a shorter text than six digits is trimmed by %g; denormal ones have
+     * fewer bits than that */
+    for (int digits = fabsf(number) < FLT_MIN ? 1 : 6; digits <= 9; ++digits) {
+        snprintf(out, DT_NUMBER_SIZE, "%.*g", digits, (double)number);
+        if (strtof(out, NULL) == number)
+            break;
+    }
+    return with_point(out);
+}
+
+/* True when the decimal digits/scale, correctly rounded, is `number`. digits < 2^53 and scale a
+ * power of ten <= 10^22 are exact, so the quotient is the nearest double; rounding it on to float
+ * is the nearest float unless the double lies half-way between two floats, which is refused. */
+static bool reads_back(double digits, double scale, float number)
+{
+    const double value = digits / scale;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (float)value == number && (bits & 0x1fffffffu) != 0x10000000u;
+}
+
+/* Writes digits · 10^-decimals, decimals >= 1. */
+static size_t put_decimal(char *out, uint64_t digits, int decimals)
+{
+    char text[24];
+    size_t at = sizeof text;
+    for (int i = 0; digits || i <= decimals; ++i, digits /= 10) {
+        if (i == decimals)
+            text[--at] = '.';
+        text[--at] = (char)('0' + digits % 10);
+    }
+    const size_t length = sizeof text - at;
+    memcpy(out, text + at, length);
+    out[length] = '\0';
+    return length;
+}
+
+/* The usual range of probabilities and entropies goes without the C library's slow conversions:
+ * six significant digits, more while they do not read back. */
+size_t dt_format_float(char *out, float number)
+{
+    static const double power[] = {1e0, 1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
+                                   1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+    if (!isfinite(number))
+        return not_finite(out, (double)number);
+    if (!(number >= 1e-4f && number < 1e5f))
+        return format_float_slowly(out, number);
+    int exponent = 4; /* 10^exponent <= number */
+    while (exponent > 0 && (double)number < power[exponent])
+        exponent--;
+    while (exponent <= 0 && exponent > -4 && (double)number * power[-exponent] < 1.0)
+        exponent--;
+    for (int decimals = 5 - exponent; decimals <= 8 - exponent; ++decimals) {
+        uint64_t digits = (uint64_t)((double)number * power[decimals] + 0.5);
+        if (!reads_back((double)digits, power[decimals], number))
+            continue;
+        for (; decimals > 1 && digits % 10 == 0; --decimals)
+            digits /= 10;
+        return put_decimal(out, digits, decimals);
+    }
+    return format_float_slowly(out, number);
+}

@@ -1,0 +1,248 @@
+#include "io/json_writer.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+void dt_json_begin(dt_json *json, dt_output *out, int indent, int indented_depth)
+{
+    *json = (dt_json){.out = out, .indent = indent, .indented_depth = indented_depth};
+}
+
+static void new_line(dt_json *json)
+{
+    static const char blanks[] = "                                ";
+    dt_output_char(json->out, '\n');
+    for (int left = json->indent * json->depth; left > 0; left -= (int)sizeof blanks - 1)
+        dt_output_bytes(json->out, blanks,
+                        left < (int)sizeof blanks - 1 ? (size_t)left : sizeof blanks - 1);
+}
+
+/* What stands before a key, or before a value that has none. */
+static void separate(dt_json *json)
+{
+    if (!json->depth)
+        return;
+    const bool lines = json->depth <= json->indented_depth;
+    if (json->filled[json->depth])
+        dt_output_bytes(json->out, ", ", lines ? 1 : 2);
+    json->filled[json->depth] = true;
+    if (lines)
+        new_line(json);
+}
+
+static void before_value(dt_json *json)
+{
+    assert(!json->depth || json->after_key == json->object[json->depth]);
+    if (!json->after_key)
+        separate(json);
+    json->after_key = false;
+}
+
+static void after_value(dt_json *json)
+{
+    if (!json->depth)
+        dt_output_char(json->out, '\n');
+}
+
+static void open_level(dt_json *json, bool object)
+{
+    before_value(json);
+    assert(json->depth < DT_JSON_DEPTH);
+    json->depth++;
+    json->filled[json->depth] = false;
+    json->object[json->depth] = object;
+    dt_output_char(json->out, object ? '{' : '[');
+}
+
+void dt_json_object(dt_json *json)
+{
+    open_level(json, true);
+}
+
+void dt_json_array(dt_json *json)
+{
+    open_level(json, false);
+}
+
+void dt_json_end(dt_json *json)
+{
+    assert(json->depth > 0 && !json->after_key);
+    const bool object = json->object[json->depth];
+    const bool lines = json->filled[json->depth] && json->depth <= json->indented_depth;
+    json->depth--;
+    if (lines)
+        new_line(json);
+    dt_output_char(json->out, object ? '}' : ']');
+    after_value(json);
+}
+
+/* Bytes of the UTF-8 sequence at text[0 … length-1], 0 where it is none (RFC 3629: no surrogates,
+ * no overlong forms, nothing past U+10FFFF). */
+static size_t utf8_length(const unsigned char *text, size_t length)
+{
+    const unsigned char first = text[0];
+    size_t need;
+    unsigned char low = 0x80;
+    unsigned char high = 0xbf;
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf) {
+        need = 2;
+    } else if (first >= 0xe0 && first <= 0xef) {
+        need = 3;
+        low = first == 0xe0 ? 0xa0 : 0x80;
+        high = first == 0xed ? 0x9f : 0xbf;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+        need = 4;
+        low = first == 0xf0 ? 0x90 : 0x80;
+        high = first == 0xf4 ? 0x8f : 0xbf;
+    } else {
+        return 0;
+    }
+    if (length < need || text[1] < low || text[1] > high)
+        return 0;
+    for (size_t i = 2; i < need; ++i)
+        if (text[i] < 0x80 || text[i] > 0xbf)
+            return 0;
+    return need;
+}
+
+static void escape(dt_output *out, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char named[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    for (size_t i = 0; i + 1 < sizeof named; i += 2) {
+        if ((unsigned char)named[i] == c) {
+            dt_output_bytes(out, (const char[]){'\\', named[i + 1]}, 2);
+            return;
+        }
+    }
+    dt_output_bytes(out, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Runs of plain bytes, which is nearly always the whole text, are copied at once. */
+static void put_quoted(dt_output *out, const char *bytes, size_t length)
+{
+    const unsigned char *text = (const unsigned char *)bytes;
+    dt_output_char(out, '"');
+    for (size_t at = 0; at < length;) {
+        size_t end = at;
+        while (end < length && is_plain(text[end]))
+            end++;
+        dt_output_bytes(out, bytes + at, end - at);
+        at = end;
+        if (at == length)
+            break;
+        const size_t whole = utf8_length(text + at, length - at);
+        if (whole == 1)
+            escape(out, text[at]);
+        else if (whole)
+            dt_output_bytes(out, bytes + at, whole);
+        else
+            dt_output_bytes(out, "\\ufffd", 6);
+        at += whole ? whole : 1;
+    }
+    dt_output_char(out, '"');
+}
+
+void dt_json_key(dt_json *json, const char *key)
+{
+    assert(json->depth && json->object[json->depth] && !json->after_key);
+    separate(json);
+    put_quoted(json->out, key, strlen(key));
+    dt_output_bytes(json->out, ": ", 2);
+    json->after_key = true;
+}
+
+void dt_json_bytes(dt_json *json, const char *text, size_t length)
+{
+    before_value(json);
+    put_quoted(json->out, text, length);
+    after_value(json);
+}
+
+void dt_json_string(dt_json *json, const char *text)
+{
+    if (text)
+        dt_json_bytes(json, text, strlen(text));
+    else
+        dt_json_null(json);
+}
+
+static void put_text(dt_json *json, const char *text, size_t length)
+{
+    before_value(json);
+    dt_output_bytes(json->out, text, length);
+    after_value(json);
+}
+
+void dt_json_int(dt_json *json, int64_t number)
+{
+    before_value(json);
+    dt_output_int(json->out, number);
+    after_value(json);
+}
+
+void dt_json_float(dt_json *json, float number)
+{
+    char text[DT_NUMBER_SIZE];
+    if (isfinite(number))
+        put_text(json, text, dt_format_float(text, number));
+    else
+        dt_json_null(json);
+}
+
+void dt_json_double(dt_json *json, double number)
+{
+    char text[DT_NUMBER_SIZE];
+    if (isfinite(number))
+        put_text(json, text, dt_format_double(text, number));
+    else
+        dt_json_null(json);
+}
+
+void dt_json_bool(dt_json *json, bool value)
+{
+    put_text(json, value ? "true" : "false", value ? 4 : 5);
+}
+
+void dt_json_null(dt_json *json)
+{
+    put_text(json, "null", 4);
+}
+
+void dt_json_put_string(dt_json *json, const char *key, const char *text)
+{
+    dt_json_key(json, key);
+    dt_json_string(json, text);
+}
+
+void dt_json_put_int(dt_json *json, const char *key, int64_t number)
+{
+    dt_json_key(json, key);
+    dt_json_int(json, number);
+}
+
+void dt_json_put_double(dt_json *json, const char *key, double number)
+{
+    dt_json_key(json, key);
+    dt_json_double(json, number);
+}
+
+void dt_json_put_bool(dt_json *json, const char *key, bool value)
+{
+    dt_json_key(json, key);
+    dt_json_bool(json, value);
+}
+
+void dt_json_put_null(dt_json *json, const char *key)
+{
+    dt_json_key(json, key);
+    dt_json_null(json);
+}

@@ -1,0 +1,148 @@
+#include "io/output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+#define BUFFER_SIZE ((size_t)256 * 1024)
+
+dt_status dt_output_attach(dt_output *out, FILE *stream, const char *name)
+{
+    out->stream = stream;
+    out->used = 0;
+    out->error = 0;
+    out->name = name;
+    return DT_NEW(out->buffer, BUFFER_SIZE);
+}
+
+dt_status dt_output_begin(dt_output *out, const char *path)
+{
+    DT_TRY(dt_new_file_begin(&out->file, path));
+    FILE *stream = fopen(out->file.temporary, "wb");
+    if (!stream) {
+        dt_new_file_discard(&out->file);
+        return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    }
+    setvbuf(stream, NULL, _IONBF, 0); /* the buffer is ours */
+    const dt_status status = dt_output_attach(out, stream, out->file.path);
+    if (status != DT_OK) {
+        fclose(stream);
+        dt_new_file_discard(&out->file);
+    }
+    return status;
+}
+
+static void write_out(dt_output *out, const char *bytes, size_t length)
+{
+    if (out->error || !length)
+        return;
+    errno = 0;
+    if (fwrite(bytes, 1, length, out->stream) != length)
+        out->error = errno ? errno : EIO;
+}
+
+static void empty_buffer(dt_output *out)
+{
+    write_out(out, out->buffer, out->used);
+    out->used = 0;
+}
+
+static dt_status first_error(const dt_output *out)
+{
+    if (!out->error)
+        return DT_OK;
+    return dt_fail(DT_ERR_IO, "%s: cannot write: %s", out->name, strerror(out->error));
+}
+
+dt_status dt_output_flush(dt_output *out)
+{
+    empty_buffer(out);
+    if (!out->error && fflush(out->stream) != 0)
+        out->error = errno ? errno : EIO;
+    return first_error(out);
+}
+
+dt_status dt_output_detach(dt_output *out)
+{
+    const dt_status status = dt_output_flush(out);
+    free(out->buffer);
+    out->buffer = NULL;
+    return status;
+}
+
+dt_status dt_output_commit(dt_output *out)
+{
+    dt_status status = dt_output_detach(out);
+    if (fclose(out->stream) != 0 && status == DT_OK) {
+        out->error = errno;
+        status = first_error(out);
+    }
+    out->stream = NULL;
+    if (status == DT_OK)
+        return dt_new_file_commit(&out->file);
+    dt_new_file_discard(&out->file);
+    return status;
+}
+
+void dt_output_discard(dt_output *out)
+{
+    if (out->stream)
+        fclose(out->stream);
+    free(out->buffer);
+    out->stream = NULL;
+    out->buffer = NULL;
+    dt_new_file_discard(&out->file);
+}
+
+void dt_output_bytes(dt_output *out, const char *bytes, size_t length)
+{
+    if (length > BUFFER_SIZE - out->used) {
+        empty_buffer(out);
+        if (length > BUFFER_SIZE) {
+            write_out(out, bytes, length);
+            return;
+        }
+    }
+    memcpy(out->buffer + out->used, bytes, length);
+    out->used += length;
+}
+
+void dt_output_text(dt_output *out, const char *text)
+{
+    dt_output_bytes(out, text, strlen(text));
+}
+
+void dt_output_char(dt_output *out, char c)
+{
+    if (out->used == BUFFER_SIZE)
+        empty_buffer(out);
+    out->buffer[out->used++] = c;
+}
+
+void dt_output_int(dt_output *out, int64_t number)
+{
+    char text[24];
+    size_t at = sizeof text;
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do {
+        text[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (number < 0)
+        text[--at] = '-';
+    dt_output_bytes(out, text + at, sizeof text - at);
+}
+
+void dt_output_float(dt_output *out, float number)
+{
+    char text[DT_NUMBER_SIZE];
+    dt_output_bytes(out, text, dt_format_float(text, number));
+}
+
+void dt_output_double(dt_output *out, double number)
+{
+    char text[DT_NUMBER_SIZE];
+    dt_output_bytes(out, text, dt_format_double(text, number));
+}

@@ -1,0 +1,40 @@
+#include "core/uuid.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "core/file.h"
+
+dt_status dt_run_id(char out[DT_RUN_ID_SIZE])
+{
+    uint8_t b[16];
+    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+        return dt_fail(DT_ERR_IO, "the system gives no random bits for the run id: %s",
+                       strerror(errno));
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4 */
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80); /* variant of RFC 9562 */
+    const time_t now = time(NULL);
+    struct tm local = {0};
+    localtime_r(&now, &local);
+    const size_t length = strftime(out, DT_RUN_ID_SIZE, "%Y_%m_%dT%H_%M_%S_", &local);
+    snprintf(out + length, DT_RUN_ID_SIZE - length,
+             "%02x%02x%02x%02x_%02x%02x_%02x%02x_%02x%02x_%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+             b[15]);
+    return DT_OK;
+}
+
+dt_status dt_run_id_write(const char *folder, const char *run_id)
+{
+    char path[PATH_MAX];
+    char line[DT_RUN_ID_SIZE + 1];
+    if ((size_t)snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= sizeof path)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    const int length = snprintf(line, sizeof line, "%s\n", run_id);
+    return dt_write_file(path, line, (size_t)length);
+}

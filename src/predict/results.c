@@ -1,0 +1,210 @@
+#include "predict/results.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+
+static const char *const column_name[DT_COLUMNS] = {"predicted", "raw_score", "entropy", "true",
+                                                    "agreement"};
+
+static bool cut_extension(const char *name, size_t *length, const char *extension)
+{
+    const size_t cut = strlen(extension);
+    if (*length <= cut || strncasecmp(name + *length - cut, extension, cut) != 0)
+        return false;
+    *length -= cut;
+    return true;
+}
+
+dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out)
+{
+    static const char *const extensions[] = {".fasta", ".fna", ".fas", ".fa"};
+    const char *slash = strrchr(options->fasta_file, '/');
+    const char *name = slash ? slash + 1 : options->fasta_file;
+    if (strcmp(options->fasta_file, "-") == 0)
+        name = "stdin";
+    size_t length = strlen(name);
+    cut_extension(name, &length, ".gz");
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; ++i)
+        if (cut_extension(name, &length, extensions[i]))
+            break;
+    const int written = snprintf(out, PATH_MAX, "%s/%.*s_deeptaxa_predictions.%s",
+                                 options->output_folder, (int)length, name, suffix);
+    if (written < 0 || written >= PATH_MAX)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", options->output_folder);
+    return DT_OK;
+}
+
+static void write_table_header(dt_results *results)
+{
+    dt_output *out = &results->table;
+    dt_output_text(out, "sequence_id");
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
+        for (int32_t c = 0; c < results->options.columns; ++c) {
+            dt_output_char(out, '\t');
+            dt_output_text(out, results->taxonomy->rank[r].name);
+            dt_output_char(out, '_');
+            dt_output_text(out, column_name[results->options.column[c]]);
+        }
+    }
+    dt_output_text(out, "\tsequence_length\n");
+}
+
+static dt_status open_files(dt_results *results)
+{
+    char path[PATH_MAX];
+    DT_TRY(dt_results_path(&results->options, "json", path));
+    DT_TRY(dt_output_begin(&results->json, path));
+    results->json_open = true;
+    if (results->options.tabular) {
+        DT_TRY(dt_results_path(&results->options, "tsv", path));
+        DT_TRY(dt_output_begin(&results->table, path));
+        results->table_open = true;
+        write_table_header(results);
+    }
+    return dt_spool_create(&results->spool, results->options.output_folder,
+                           results->taxonomy->tax_ranks);
+}
+
+dt_status dt_results_begin(dt_results *results, const dt_results_options *options)
+{
+    memset(results, 0, sizeof *results);
+    results->options = *options;
+    results->taxonomy = &options->checkpoint->taxonomy;
+    results->started = dt_seconds();
+    dt_status status = dt_run_id(results->run_id);
+    if (status == DT_OK)
+        status = dt_tally_create(&results->tally, results->taxonomy, options->truth,
+                                 options->threshold, options->top_k);
+    if (status == DT_OK)
+        status = open_files(results);
+    if (status != DT_OK)
+        dt_results_free(results);
+    return status;
+}
+
+static void write_cell(dt_results *results, dt_column column, int32_t r, const dt_spool_cell *cell)
+{
+    dt_output *out = &results->table;
+    const char *label = results->taxonomy->rank[r].label[cell->label];
+    const char *true_label =
+        results->options.truth ? dt_truth_label(results->options.truth, r, cell->truth) : NULL;
+    switch (column) {
+    case DT_COLUMN_RAW_SCORE:
+        dt_output_float(out, cell->confidence);
+        break;
+    case DT_COLUMN_ENTROPY:
+        dt_output_float(out, cell->entropy);
+        break;
+    case DT_COLUMN_TRUE:
+        dt_output_text(out, true_label ? true_label : "");
+        break;
+    case DT_COLUMN_AGREEMENT: /* as Python writes it, empty where there is nothing to compare */
+        if (true_label)
+            dt_output_text(out,
+                           dt_labels_agree(true_label, label, dt_is_species(results->taxonomy, r))
+                               ? "True"
+                               : "False");
+        break;
+    case DT_COLUMN_PREDICTED:
+    default:
+        dt_output_text(out, label);
+        break;
+    }
+}
+
+static void write_table_row(dt_results *results, const dt_fasta_record *record,
+                            const dt_spool_cell *cells)
+{
+    dt_output *out = &results->table;
+    dt_output_bytes(out, record->id.data, record->id.length);
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
+        for (int32_t c = 0; c < results->options.columns; ++c) {
+            dt_output_char(out, '\t');
+            write_cell(results, results->options.column[c], r, &cells[r]);
+        }
+    }
+    dt_output_char(out, '\t');
+    dt_output_int(out, (int64_t)record->sequence.length);
+    dt_output_char(out, '\n');
+}
+
+dt_status dt_results_add(void *context, const dt_predicted *predicted)
+{
+    dt_results *results = context;
+    const int32_t tax_ranks = predicted->tax_ranks;
+    DT_TRY(dt_tally_add(&results->tally, predicted));
+    for (int32_t i = 0; i < predicted->sequences; ++i) {
+        dt_spool_cell cells[DT_MAX_TAX_RANKS];
+        for (int32_t r = 0; r < tax_ranks; ++r) {
+            const dt_prediction *prediction = &predicted->prediction[i * tax_ranks + r];
+            cells[r] = (dt_spool_cell){
+                .label = prediction->label,
+                .truth = predicted->truth ? predicted->truth[i * tax_ranks + r] : DT_NO_TRUTH,
+                .confidence = prediction->confidence,
+                .entropy = prediction->entropy};
+        }
+        const dt_fasta_record *record = &predicted->record[i];
+        DT_TRY(dt_spool_add(&results->spool, record->id.data, record->id.length,
+                            (int64_t)record->sequence.length, cells));
+        if (results->table_open)
+            write_table_row(results, record, cells);
+    }
+    /* a full disk ends the run here, not after hours of computing */
+    return results->table_open && results->table.error ? dt_output_flush(&results->table) : DT_OK;
+}
+
+/* Completes every file under its temporary name, so that of all that can go wrong only the renaming
+ * is left; then puts one after the other in place. */
+static dt_status commit_all(dt_results *results, double seconds)
+{
+    char path[PATH_MAX];
+    dt_output metrics;
+    DT_TRY(dt_results_write_json(results, seconds));
+    if (results->table_open)
+        DT_TRY(dt_output_flush(&results->table));
+    if (results->options.truth) {
+        if ((size_t)snprintf(path, sizeof path, "%s/metrics.json",
+                             results->options.output_folder) >= sizeof path)
+            return dt_fail(DT_ERR_IO, "%s: the path is too long", results->options.output_folder);
+        DT_TRY(dt_output_begin(&metrics, path));
+        const dt_status status = dt_results_write_metrics(results, seconds, &metrics);
+        if (status != DT_OK) {
+            dt_output_discard(&metrics);
+            return status;
+        }
+        DT_TRY(dt_output_commit(&metrics));
+    }
+    DT_TRY(dt_run_id_write(results->options.output_folder, results->run_id));
+    if (results->table_open) {
+        results->table_open = false;
+        DT_TRY(dt_output_commit(&results->table));
+    }
+    results->json_open = false;
+    return dt_output_commit(&results->json);
+}
+
+dt_status dt_results_finish(dt_results *results)
+{
+    const double seconds = dt_seconds() - results->started;
+    if (results->tally.without_row)
+        dt_warn("%s: no row for %lld of %lld sequences, whose true labels count as %s",
+                results->options.taxonomy_file, (long long)results->tally.without_row,
+                (long long)results->tally.sequences, DT_UNCLASSIFIED);
+    return commit_all(results, seconds);
+}
+
+void dt_results_free(dt_results *results)
+{
+    if (results->json_open)
+        dt_output_discard(&results->json);
+    if (results->table_open)
+        dt_output_discard(&results->table);
+    dt_spool_close(&results->spool);
+    dt_tally_free(&results->tally);
+    results->json_open = results->table_open = false;
+}

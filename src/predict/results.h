@@ -1,0 +1,90 @@
+/* The files that a prediction leaves, all of them or none (cli-and-files.md "predict"):
+ *
+ *     <name>_deeptaxa_predictions.json   sequence_ids, predictions, summary, true_labels
+ *     <name>_deeptaxa_predictions.tsv    one line a sequence, on request
+ *     deeptaxa_uuid.txt                  the run id
+ *     metrics.json                       measures by tax_rank, where the truth is known
+ *
+ * <name> is the FASTA file's, without folder and extensions.
+ */
+#ifndef DT_PREDICT_RESULTS_H
+#define DT_PREDICT_RESULTS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/uuid.h"
+#include "io/output.h"
+#include "model/checkpoint.h"
+#include "predict/predictor.h"
+#include "predict/spool.h"
+#include "predict/tally.h"
+
+/* Columns of the table at each tax_rank. */
+typedef enum {
+    DT_COLUMN_PREDICTED,
+    DT_COLUMN_RAW_SCORE,
+    DT_COLUMN_ENTROPY,
+    DT_COLUMN_TRUE,
+    DT_COLUMN_AGREEMENT,
+    DT_COLUMNS
+} dt_column;
+
+/* What is written and what metrics.json says of the run. Pointers must outlive the results. */
+typedef struct {
+    const char *output_folder; /* exists */
+    const char *fasta_file;    /* as the user named them */
+    const char *taxonomy_file; /* NULL: none */
+    const char *checkpoint_path;
+    const dt_checkpoint *checkpoint; /* its tensors are not needed */
+    const dt_truth *truth;           /* NULL: none */
+    bool tabular;
+    int32_t columns;
+    dt_column column[DT_COLUMNS]; /* (columns) in this order; repeats are the user's business */
+    double threshold;             /* confidences below it are flagged */
+    int32_t top_k;
+    int32_t batch_size;
+    const double *temperature; /* (tax_ranks); NULL: all 1 */
+    const char *device;        /* description of the backend */
+    const char *precision;     /* "fp32" */
+    bool gpu;
+    const char *version; /* of this program */
+} dt_results_options;
+
+typedef struct {
+    dt_results_options options;
+    const dt_taxonomy *taxonomy; /* of the checkpoint */
+    char run_id[DT_RUN_ID_SIZE];
+    double started; /* dt_seconds() */
+    dt_tally tally;
+    dt_spool spool;
+    dt_output json;
+    dt_output table;
+    bool json_open, table_open;
+} dt_results;
+
+/* Begins all files, so that a folder that cannot be written is found before anything is computed.
+ * The struct must stay where it is. End with dt_results_free(). On failure nothing is
+ * begun. */
+dt_status dt_results_begin(dt_results *results, const dt_results_options *options);
+
+/* The sink of dt_predictor_run(); context is the dt_results. */
+dt_status dt_results_add(void *context, const dt_predicted *predicted);
+
+/* Writes what is left and puts all files in place. On failure none is, unless the system refuses
+ * to rename what was completely written. Follow with dt_results_free(). */
+dt_status dt_results_finish(dt_results *results);
+
+/* Throws away the files that are not in place, and frees everything. Keeps the calling thread's
+ * error message. */
+void dt_results_free(dt_results *results);
+
+/* Path of a file of the results: `suffix` is "json" or "tsv". `out` has room for PATH_MAX. */
+dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out);
+
+/* In results_json.c. */
+dt_status dt_results_write_json(dt_results *results, double seconds);
+dt_status dt_results_write_metrics(const dt_results *results, double seconds, dt_output *out);
+
+#endif

@@ -1,0 +1,227 @@
+/* The JSON files of a prediction. */
+#include <stdio.h>
+
+#include "core/clock.h"
+#include "io/json_writer.h"
+#include "model/run_json.h"
+#include "predict/results.h"
+
+/* ---- predictions ------------------------------------------------------------------------------
+ */
+
+/* Calls `write` for every sequence, as the elements of the array `key`. */
+static dt_status write_array(dt_results *results, dt_json *json, const char *key,
+                             void (*write)(const dt_results *, dt_json *, const dt_spool_row *))
+{
+    dt_spool_row row = {0};
+    bool found = true;
+    dt_json_key(json, key);
+    dt_json_array(json);
+    dt_status status = dt_spool_rewind(&results->spool);
+    while (status == DT_OK && found) {
+        status = dt_spool_next(&results->spool, &row, &found);
+        if (status == DT_OK && found) {
+            write(results, json, &row);
+            if (results->json.error) /* a full disk: say so now */
+                status = dt_output_flush(&results->json);
+        }
+    }
+    dt_json_end(json);
+    dt_spool_row_free(&row);
+    return status;
+}
+
+static void write_id(const dt_results *results, dt_json *json, const dt_spool_row *row)
+{
+    (void)results;
+    dt_json_bytes(json, row->id.data, row->id.length);
+}
+
+/* agreement and mismatch_detail: null where the truth is unknown */
+static void write_comparison(const dt_results *results, dt_json *json, int32_t r,
+                             const dt_spool_cell *cell)
+{
+    const char *label = results->taxonomy->rank[r].label[cell->label];
+    const char *truth =
+        results->options.truth ? dt_truth_label(results->options.truth, r, cell->truth) : NULL;
+    if (!truth) {
+        dt_json_put_null(json, "agreement");
+        dt_json_put_null(json, "mismatch_detail");
+        return;
+    }
+    const bool agree = dt_labels_agree(truth, label, dt_is_species(results->taxonomy, r));
+    dt_json_put_bool(json, "agreement", agree);
+    if (agree) {
+        dt_json_put_null(json, "mismatch_detail");
+        return;
+    }
+    const bool known = cell->truth < results->taxonomy->rank[r].classes;
+    dt_text detail = {0};
+    if (dt_text_addf(&detail, "predicted %s, true %s%s", label, truth,
+                     known ? "" : " (a label that the model does not know)") == DT_OK)
+        dt_json_put_string(json, "mismatch_detail", detail.data);
+    else
+        dt_json_put_null(json, "mismatch_detail");
+    dt_text_free(&detail);
+}
+
+static void write_prediction(const dt_results *results, dt_json *json, const dt_spool_row *row)
+{
+    dt_json_object(json);
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
+        const dt_spool_cell *cell = &row->cell[r];
+        dt_json_key(json, results->taxonomy->rank[r].name);
+        dt_json_object(json);
+        dt_json_put_string(json, "label", results->taxonomy->rank[r].label[cell->label]);
+        dt_json_key(json, "raw_score");
+        dt_json_float(json, cell->confidence);
+        dt_json_put_bool(json, "confidence_threshold_flag",
+                         (double)cell->confidence < results->options.threshold);
+        dt_json_key(json, "entropy");
+        dt_json_float(json, cell->entropy);
+        dt_json_key(json, "score");
+        dt_json_float(json, cell->confidence / results->tally.rank[r].max_score);
+        write_comparison(results, json, r, cell);
+        dt_json_end(json);
+    }
+    dt_json_put_int(json, "sequence_length", row->length);
+    dt_json_end(json);
+}
+
+static void write_truth(const dt_results *results, dt_json *json, const dt_spool_row *row)
+{
+    dt_json_object(json);
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
+        dt_json_put_string(json, results->taxonomy->rank[r].name,
+                           dt_truth_label(results->options.truth, r, row->cell[r].truth));
+    dt_json_end(json);
+}
+
+static void write_summary(const dt_results *results, dt_json *json, double seconds)
+{
+    char timestamp[32];
+    dt_timestamp(timestamp, sizeof timestamp);
+    dt_json_key(json, "summary");
+    dt_json_object(json);
+    dt_json_put_int(json, "total_sequences", results->tally.sequences);
+    dt_json_put_double(json, "prediction_time_seconds", seconds);
+    dt_json_put_string(json, "completed_at", timestamp);
+    dt_json_put_string(json, "run_uuid", results->run_id);
+    dt_json_put_double(json, "confidence_threshold", results->options.threshold);
+    dt_json_key(json, "ranks");
+    dt_json_object(json);
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
+        const dt_rank_tally *rank = &results->tally.rank[r];
+        dt_json_key(json, results->taxonomy->rank[r].name);
+        dt_json_object(json);
+        dt_json_put_double(json, "mean_score", rank->mean);
+        dt_json_put_double(json, "std_score", dt_tally_deviation(&results->tally, r));
+        dt_json_put_int(json, "below_threshold", rank->below);
+        if (dt_tally_has_truth(&results->tally, r))
+            dt_json_put_int(json, "agreements", rank->agree);
+        dt_json_end(json);
+    }
+    dt_json_end(json);
+    dt_json_end(json);
+}
+
+dt_status dt_results_write_json(dt_results *results, double seconds)
+{
+    dt_json json;
+    dt_json_begin(&json, &results->json, 1, 2);
+    dt_json_object(&json);
+    DT_TRY(write_array(results, &json, "sequence_ids", write_id));
+    DT_TRY(write_array(results, &json, "predictions", write_prediction));
+    write_summary(results, &json, seconds);
+    if (results->options.truth)
+        DT_TRY(write_array(results, &json, "true_labels", write_truth));
+    dt_json_end(&json);
+    return dt_output_flush(&results->json);
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------
+ */
+
+static void write_parameters(const dt_results *results, dt_json *json)
+{
+    const dt_results_options *options = &results->options;
+    dt_json_key(json, "prediction_parameters");
+    dt_json_object(json);
+    dt_json_put_string(json, "fasta_file", options->fasta_file);
+    dt_json_put_string(json, "taxonomy_file", options->taxonomy_file);
+    dt_json_put_int(json, "batch_size", options->batch_size);
+    dt_json_put_int(json, "top_k", options->top_k);
+    dt_json_put_double(json, "confidence_threshold", options->threshold);
+    dt_json_key(json, "level_temperatures");
+    dt_json_array(json);
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
+        dt_json_double(json, options->temperature ? options->temperature[r] : 1.0);
+    dt_json_end(json);
+    dt_json_end(json);
+}
+
+static void write_measures(const dt_results *results, dt_json *json)
+{
+    dt_json_key(json, "performance_metrics");
+    dt_json_object(json);
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
+        const dt_rank_tally *rank = &results->tally.rank[r];
+        char level[16];
+        snprintf(level, sizeof level, "%d", r);
+        dt_json_key(json, level);
+        if (!dt_tally_has_truth(&results->tally, r)) {
+            dt_json_null(json);
+            continue;
+        }
+        const dt_measures measures = dt_measure_counts_result(&rank->counts);
+        dt_json_object(json);
+        dt_json_put_double(json, "accuracy", measures.accuracy);
+        dt_json_put_double(json, "precision", measures.precision);
+        dt_json_put_double(json, "recall", measures.recall);
+        dt_json_put_double(json, "f1_score", measures.f1);
+        dt_json_put_double(json, "top_k_accuracy",
+                           (double)rank->among_top / (double)rank->counts.count);
+        dt_json_put_null(json, "auc"); /* needs the probabilities of all classes */
+        dt_json_put_double(json, "ece", dt_calibration_error(&rank->calibration));
+        dt_json_end(json);
+    }
+    dt_json_end(json);
+}
+
+static void write_system(const dt_results *results, dt_json *json, double seconds)
+{
+    const dt_results_options *options = &results->options;
+    dt_json_key(json, "timing");
+    dt_json_object(json);
+    dt_json_put_double(json, "prediction_time_seconds", seconds);
+    dt_json_end(json);
+    dt_json_key(json, "system_info");
+    dt_json_object(json);
+    dt_json_put_bool(json, "cuda_available", options->gpu);
+    dt_json_put_string(json, "gpu", options->gpu ? options->device : NULL);
+    dt_json_put_string(json, "device", options->device);
+    dt_json_put_string(json, "precision", options->precision);
+    dt_json_put_double(json, "sequences_per_second",
+                       seconds > 0.0 ? (double)results->tally.sequences / seconds : 0.0);
+    dt_json_end(json);
+}
+
+dt_status dt_results_write_metrics(const dt_results *results, double seconds, dt_output *out)
+{
+    dt_json json;
+    char timestamp[32];
+    dt_timestamp(timestamp, sizeof timestamp);
+    dt_json_begin(&json, out, 2, 4);
+    dt_json_object(&json);
+    dt_json_put_string(&json, "version", results->options.version);
+    dt_json_put_string(&json, "run_uuid", results->run_id);
+    dt_json_put_string(&json, "training_run_uuid", results->options.checkpoint->settings.run_uuid);
+    dt_json_put_string(&json, "checkpoint_path", results->options.checkpoint_path);
+    dt_json_put_string(&json, "timestamp", timestamp);
+    dt_run_json(&json, results->options.checkpoint);
+    write_parameters(results, &json);
+    write_measures(results, &json);
+    write_system(results, &json, seconds);
+    dt_json_end(&json);
+    return dt_output_flush(out);
+}

@@ -1,0 +1,56 @@
+/* Results on their way to the JSON file, which wants them several times over and the largest score
+ * of the run first: kept in a temporary file of the output folder. The file has no name once it
+ * is open, so that nothing is left behind however the program ends.
+ */
+#ifndef DT_PREDICT_SPOOL_H
+#define DT_PREDICT_SPOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "taxonomy/taxonomy.h"
+
+typedef struct {
+    int32_t label; /* predicted class */
+    int32_t truth; /* number of the true label (predict/truth.h), DT_NO_TRUTH where unknown */
+    float confidence;
+    float entropy;
+} dt_spool_cell;
+
+/* One sequence. Zero-initialise; free with dt_spool_row_free(). */
+typedef struct {
+    dt_text id;
+    int64_t length; /* bases */
+    dt_spool_cell cell[DT_MAX_TAX_RANKS];
+} dt_spool_row;
+
+void dt_spool_row_free(dt_spool_row *row);
+
+typedef struct {
+    FILE *stream;
+    char *buffer;
+    const char *folder; /* for messages */
+    int32_t tax_ranks;
+    int64_t rows;
+    int64_t next; /* row that dt_spool_next() reads next */
+} dt_spool;
+
+/* `folder` must outlive the spool. */
+dt_status dt_spool_create(dt_spool *spool, const char *folder, int32_t tax_ranks);
+void dt_spool_close(dt_spool *spool); /* takes a zero-initialised one, too */
+
+/* Appends a sequence: its id, its bases and (tax_ranks) cells. DT_ERR_IO on a full disk, possibly
+ * only in dt_spool_rewind(). */
+dt_status dt_spool_add(dt_spool *spool, const char *id, size_t id_length, int64_t length,
+                       const dt_spool_cell *cells);
+
+/* Goes back to the first row. Nothing can be added afterwards. */
+dt_status dt_spool_rewind(dt_spool *spool);
+
+/* Reads the next row; *found is false after the last. */
+dt_status dt_spool_next(dt_spool *spool, dt_spool_row *row, bool *found);
+
+#endif

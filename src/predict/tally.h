@@ -1,0 +1,47 @@
+/* What is counted while predictions stream by: scores by taxonomic rank, and measures where the
+ * truth is known. Constant memory, whatever the length of the stream. */
+#ifndef DT_PREDICT_TALLY_H
+#define DT_PREDICT_TALLY_H
+
+#include <stdint.h>
+
+#include "eval/measures.h"
+#include "predict/predictor.h"
+#include "taxonomy/taxonomy.h"
+
+/* Of one tax_rank. */
+typedef struct {
+    float max_score;   /* largest confidence of the run */
+    double mean;       /* of the confidences */
+    double squares;    /* sum of squared differences from the mean (Welford, Technometrics 1962) */
+    int64_t below;     /* confidences below the threshold */
+    int64_t agree;     /* predictions that agree with the truth (predict/truth.h) */
+    int64_t among_top; /* true labels among the top_k most probable */
+    dt_measure_counts counts;   /* of the sequences whose truth is known */
+    dt_calibration calibration; /* of those whose true label the model knows */
+} dt_rank_tally;
+
+typedef struct {
+    const dt_taxonomy *taxonomy; /* of the model; not owned */
+    const dt_truth *truth;       /* NULL: none */
+    double threshold;            /* of the confidence */
+    int32_t top_k;
+    int64_t sequences;
+    int64_t without_row; /* sequences that the taxonomy file lacks */
+    dt_rank_tally rank[DT_MAX_TAX_RANKS];
+} dt_tally;
+
+dt_status dt_tally_create(dt_tally *tally, const dt_taxonomy *taxonomy, const dt_truth *truth,
+                          double threshold, int32_t top_k);
+void dt_tally_free(dt_tally *tally);
+
+/* Counts a batch. DT_ERR_NUMERIC when the model gave no usable number (a damaged model). */
+dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted);
+
+/* Standard deviation of the confidences (of the population: divided by their number). */
+double dt_tally_deviation(const dt_tally *tally, int32_t tax_rank);
+
+/* Whether there is a truth to compare with at this tax_rank, and that comparison. */
+bool dt_tally_has_truth(const dt_tally *tally, int32_t tax_rank);
+
+#endif
