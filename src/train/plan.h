@@ -1,0 +1,29 @@
+/* The plan of a run: what will be computed, in how many steps, with how much memory. */
+#ifndef DT_TRAIN_PLAN_H
+#define DT_TRAIN_PLAN_H
+
+#include <stdint.h>
+
+#include "core/memory.h"
+#include "data/dataset.h"
+#include "model/checkpoint.h"
+#include "model/model.h"
+
+/* Chooses settings->micro_batch where it is 0: the largest piece of a rank's share whose buffers,
+ * together with the flat vectors, fit in the device's memory, but not more than pays (see plan.c).
+ * Depends on the machine and the settings alone, never on what is free at the moment: equal runs
+ * stay equal. DT_ERR_MEMORY when not even one sequence fits, with the flags that help. */
+dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
+                              const dt_dataset *dataset, int32_t world_size);
+
+/* Adds the table of parameters by layer and in all, as shown before training. */
+dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
+
+/* Adds what --dry-run prints below that: labels, sequences, steps, memory. */
+dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *model,
+                      const dt_dataset *dataset);
+
+/* 1234567 as "1,234,567"; 32 bytes suffice. Returns out. */
+char *dt_with_commas(int64_t number, char *out);
+
+#endif

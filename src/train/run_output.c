@@ -1,0 +1,249 @@
+#include "train/run_output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/uuid.h"
+#include "core/version.h"
+#include "io/json_writer.h"
+#include "model/run_json.h"
+
+/* `<folder>/<kind>/deeptaxa_<uuid>_<name>` */
+static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,
+                          char *out)
+{
+    const int length = snprintf(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder, kind,
+                                output->run_uuid, name);
+    if (length >= PATH_MAX)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
+    return DT_OK;
+}
+
+static dt_status make_folders(const dt_run_output *output)
+{
+    static const char *const kinds[] = {"metrics", "metadata", "checkpoints"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
+        if (snprintf(path, sizeof path, "%s/%s", output->folder, kinds[i]) >= (int)sizeof path)
+            return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
+        DT_TRY(dt_make_folder(path));
+    }
+    return DT_OK;
+}
+
+static dt_status write_labels(const dt_run_output *output, const dt_taxonomy *taxonomy)
+{
+    char path[PATH_MAX];
+    dt_output file;
+    dt_json json;
+    DT_TRY(run_path(output, "metadata", "label2id.json", path));
+    DT_TRY(dt_output_begin(&file, path));
+    dt_json_begin(&json, &file, 2, 2);
+    dt_json_object(&json);
+    for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
+        dt_json_key(&json, taxonomy->rank[r].name);
+        dt_json_object(&json);
+        for (int32_t c = 0; c < taxonomy->rank[r].classes; ++c)
+            dt_json_put_int(&json, taxonomy->rank[r].label[c], c);
+        dt_json_end(&json);
+    }
+    dt_json_end(&json);
+    return dt_output_commit(&file);
+}
+
+/* ---- the steps file ----------------------------------------------------------------------------
+ */
+
+/* The number after `"key": ` or `"key":` in a line of the steps file; -1 where it is not. */
+static long long number_of(const char *line, const char *key)
+{
+    char quoted[32];
+    snprintf(quoted, sizeof quoted, "\"%s\":", key);
+    const char *at = strstr(line, quoted);
+    return at ? strtoll(at + strlen(quoted), NULL, 10) : -1;
+}
+
+/* Keeps the whole lines of steps up to `steps`; the rest belongs to work that is done again. */
+static dt_status drop_later_steps(const char *path, int64_t steps)
+{
+    char *text;
+    size_t length;
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &text, &length));
+    size_t kept = 0;
+    while (kept < length) {
+        const char *end = memchr(text + kept, '\n', length - kept);
+        if (!end || number_of(text + kept, "step") > steps)
+            break;
+        kept = (size_t)(end - text) + 1;
+    }
+    const dt_status status = kept < length ? dt_write_file(path, text, kept) : DT_OK;
+    free(text);
+    return status;
+}
+
+static dt_status open_steps(dt_run_output *output, int64_t steps)
+{
+    char path[PATH_MAX];
+    DT_TRY(run_path(output, "metrics", "steps.jsonl", path));
+    DT_TRY(drop_later_steps(path, steps));
+    output->steps = fopen(path, "a");
+    if (!output->steps)
+        return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    return DT_OK;
+}
+
+dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
+                             double loss, double sequences_per_second)
+{
+    dt_output line;
+    dt_json json;
+    DT_TRY(dt_output_attach(&line, output->steps, "the steps file"));
+    dt_json_begin(&json, &line, 0, 0);
+    dt_json_object(&json);
+    dt_json_put_int(&json, "step", state->steps);
+    dt_json_put_int(&json, "epoch", epoch);
+    dt_json_put_double(&json, "loss", loss);
+    dt_json_put_double(&json, "learning_rate", state->last_rate);
+    dt_json_put_double(&json, "gradient_norm", state->grad_norm);
+    dt_json_put_double(&json, "loss_scale", state->loss_scale);
+    dt_json_put_int(&json, "skipped", state->skipped);
+    dt_json_put_double(&json, "sequences_per_second", sequences_per_second);
+    dt_json_end(&json);
+    return dt_output_detach(&line);
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------
+ */
+
+dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_checkpoint *run)
+{
+    char log_path[PATH_MAX];
+    dt_run_settings *settings = &run->settings;
+    *output = (dt_run_output){.lock = -1};
+    if (snprintf(output->folder, sizeof output->folder, "%s", folder) >= PATH_MAX - 1 ||
+        snprintf(log_path, sizeof log_path, "%s/train.log", folder) >= PATH_MAX)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_make_folder(folder));
+    DT_TRY(dt_lock_folder(folder, &output->lock));
+    DT_TRY(make_folders(output));
+    DT_TRY(dt_log_open(log_path));
+    if (!settings->run_uuid[0])
+        DT_TRY(dt_run_id(settings->run_uuid));
+    snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
+    DT_TRY(dt_run_id_write(folder, settings->run_uuid));
+    DT_TRY(write_labels(output, &run->taxonomy));
+    return open_steps(output, run->progress.update.steps);
+}
+
+void dt_run_output_close(dt_run_output *output)
+{
+    if (output->steps)
+        fclose(output->steps);
+    output->steps = NULL;
+    dt_log_close();
+    dt_unlock_folder(output->lock);
+    output->lock = -1;
+}
+
+dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out)
+{
+    char name[32];
+    snprintf(name, sizeof name, "epoch%d.h5", epoch);
+    return run_path(output, "checkpoints", name, out);
+}
+
+/* ---- metrics of an epoch
+ * ------------------------------------------------------------------------- */
+
+static void put_timing(dt_json *json, const dt_run_progress *progress,
+                       const dt_epoch_report *report)
+{
+    dt_json_key(json, "timing");
+    dt_json_object(json);
+    dt_json_put_double(json, "training_time_seconds", progress->training_time);
+    dt_json_put_double(json, "evaluation_time_seconds", progress->evaluation_time);
+    dt_json_put_double(json, "session_total_time", report->session_time);
+    dt_json_put_double(json, "checkpoint_total_time", report->checkpoint_time);
+    dt_json_end(json);
+}
+
+static void put_measures(dt_json *json, const dt_evaluation *evaluation, int32_t tax_ranks)
+{
+    char level[16];
+    dt_json_key(json, "validation_metrics");
+    dt_json_object(json);
+    for (int32_t r = 0; r < tax_ranks; ++r) {
+        const dt_measures *m = &evaluation->tax_rank[r];
+        snprintf(level, sizeof level, "%d", r);
+        dt_json_key(json, level);
+        dt_json_object(json);
+        dt_json_put_double(json, "accuracy", m->accuracy);
+        dt_json_put_double(json, "precision", m->precision);
+        dt_json_put_double(json, "recall", m->recall);
+        dt_json_put_double(json, "f1_score", m->f1);
+        dt_json_end(json);
+    }
+    dt_json_end(json);
+}
+
+static void put_performance(dt_json *json, const dt_checkpoint *run, const dt_epoch_report *report)
+{
+    dt_json_key(json, "performance_metrics");
+    dt_json_object(json);
+    dt_json_put_double(json, "training_loss", run->progress.training_loss);
+    dt_json_put_double(json, "validation_loss", run->progress.validation_loss);
+    put_measures(json, report->evaluation, run->config.tax_ranks);
+    dt_json_end(json);
+}
+
+static void put_system(dt_json *json, const dt_run_settings *settings,
+                       const dt_epoch_report *report)
+{
+    dt_json_key(json, "system_info");
+    dt_json_object(json);
+    dt_json_put_bool(json, "cuda_available", settings->gpu);
+    if (settings->gpu)
+        dt_json_put_string(json, "gpu", settings->device);
+    else
+        dt_json_put_null(json, "gpu");
+    dt_json_put_int(json, "world_size", settings->world_size);
+    dt_json_put_string(json, "device", settings->device);
+    dt_json_put_string(json, "precision", settings->precision);
+    dt_json_put_double(json, "tokens_per_second", report->tokens_per_second);
+    dt_json_put_double(json, "sequences_per_second", report->sequences_per_second);
+    dt_json_end(json);
+}
+
+dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,
+                                const dt_epoch_report *report)
+{
+    char name[32];
+    char path[PATH_MAX];
+    char timestamp[32];
+    dt_output file;
+    dt_json json;
+    snprintf(name, sizeof name, "epoch%d.json", run->progress.epoch);
+    dt_timestamp(timestamp, sizeof timestamp);
+    DT_TRY(run_path(output, "metrics", name, path));
+    DT_TRY(dt_output_begin(&file, path));
+    dt_json_begin(&json, &file, 2, 4);
+    dt_json_object(&json);
+    dt_json_put_string(&json, "version", dt_version());
+    dt_json_put_string(&json, "run_uuid", run->settings.run_uuid);
+    dt_json_put_string(&json, "checkpoint_path", report->checkpoint_path);
+    dt_json_put_string(&json, "timestamp", timestamp);
+    dt_run_json(&json, run);
+    put_timing(&json, &run->progress, report);
+    put_performance(&json, run, report);
+    put_system(&json, &run->settings, report);
+    dt_json_end(&json);
+    return dt_output_commit(&file);
+}

@@ -1,0 +1,51 @@
+/* The files of a run below its output folder (cli-and-files.md "train"), written by world_rank 0:
+ *     deeptaxa_uuid.txt, train.log
+ *     metadata/deeptaxa_<uuid>_label2id.json
+ *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
+ *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5
+ */
+#ifndef DT_TRAIN_RUN_OUTPUT_H
+#define DT_TRAIN_RUN_OUTPUT_H
+
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "eval/evaluate.h"
+#include "model/checkpoint.h"
+
+typedef struct {
+    char folder[PATH_MAX];
+    char run_uuid[64];
+    int lock;
+    FILE *steps; /* metrics/…_steps.jsonl */
+} dt_run_output;
+
+/* What the metrics of an epoch say beside what stands in the checkpoint. */
+typedef struct {
+    const dt_evaluation *evaluation;
+    const char *checkpoint_path;
+    double session_time;         /* seconds since this process began to train */
+    double checkpoint_time;      /* seconds spent on writing checkpoints */
+    double sequences_per_second; /* of the epoch's training */
+    double tokens_per_second;
+} dt_epoch_report;
+
+/* Makes the folders, takes the lock, opens train.log. A run without an id gets one, in
+ * run->settings; id and labels are written out. Lines of the steps file that lie beyond the run's
+ * progress, left by a process that was cut off, are dropped. */
+dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_checkpoint *run);
+void dt_run_output_close(dt_run_output *output);
+
+/* The checkpoint's name for a number of completed epochs. `out` has room for PATH_MAX. */
+dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out);
+
+/* Appends one line about the last update. loss: of that update, over all ranks. */
+dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
+                             double loss, double sequences_per_second);
+
+/* Writes the metrics of an evaluated epoch. */
+dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,
+                                const dt_epoch_report *report);
+
+#endif

@@ -1,0 +1,80 @@
+#include "train/step.h"
+
+int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings)
+{
+    return (sequences + settings->batch_size - 1) / settings->batch_size;
+}
+
+int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings)
+{
+    const int64_t batches = dt_batches_per_epoch(sequences, settings);
+    return (batches + settings->accum_steps - 1) / settings->accum_steps;
+}
+
+static dt_status start_reduction(void *context, dt_gradient_range range)
+{
+    dt_stepper *stepper = context;
+    return stepper->comm->ops->all_reduce_start(stepper->comm, dt_model_backend(stepper->model),
+                                                range.offset, range.count, range.slot);
+}
+
+/* A part of a global batch of `total` sequences, `first` being its position there. */
+static dt_status run_piece(dt_stepper *stepper, const int64_t *indices, int32_t count,
+                           int64_t first, int64_t total, int64_t micro_step,
+                           dt_gradient_ready ready)
+{
+    dt_backend *backend = dt_model_backend(stepper->model);
+    const dt_run_settings *settings = stepper->settings;
+    dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, indices, count,
+                                   dt_model_config_of(stepper->model)->max_length);
+    batch.seed = settings->seed;
+    batch.step = (uint32_t)micro_step;
+    batch.first_sequence = first;
+    for (int32_t r = 0; r < batch.tax_ranks; ++r)
+        batch.loss_scale[r] =
+            stepper->level_weight[r] / ((double)total * (double)settings->accum_steps);
+    const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
+    dt_model_forward(stepper->model, on_device, true);
+    return dt_model_backward(stepper->model, on_device, &stepper->loss, ready, stepper);
+}
+
+/* This rank's share of one global batch. In the update's last one the ranges are handed on. */
+static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_step, bool last)
+{
+    const dt_comm *comm = stepper->comm;
+    const dt_run_settings *settings = stepper->settings;
+    const int64_t begin = batch * settings->batch_size;
+    const int64_t left = stepper->sampler->count - begin;
+    const int64_t total = left < settings->batch_size ? left : settings->batch_size;
+    int64_t first;
+    int64_t share;
+    dt_share(total, comm->world_size, comm->world_rank, &first, &share);
+    if (share == 0)
+        return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
+    const int64_t pieces = (share + settings->micro_batch - 1) / settings->micro_batch;
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+        int64_t offset;
+        int64_t count;
+        dt_share(share, pieces, piece, &offset, &count);
+        DT_TRY(run_piece(stepper, stepper->sampler->order + begin + first + offset, (int32_t)count,
+                         first + offset, total, micro_step,
+                         last && piece == pieces - 1 ? start_reduction : NULL));
+    }
+    return DT_OK;
+}
+
+dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps)
+{
+    dt_backend *backend = dt_model_backend(stepper->model);
+    const dt_run_settings *settings = stepper->settings;
+    const int64_t batches = dt_batches_per_epoch(stepper->sampler->count, settings);
+    const int64_t begin = update * settings->accum_steps;
+    const int64_t end =
+        begin + settings->accum_steps < batches ? begin + settings->accum_steps : batches;
+    backend->ops->gradients_zero(backend);
+    for (int64_t batch = begin; batch < end; ++batch)
+        DT_TRY(run_batch(stepper, batch, (*micro_steps)++, batch == end - 1));
+    DT_TRY(stepper->comm->ops->all_reduce_finish(stepper->comm, backend));
+    backend->ops->update(backend, dt_model_params(stepper->model)->trained, &settings->rule);
+    return backend->ops->check(backend);
+}

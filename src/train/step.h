@@ -1,0 +1,41 @@
+/* One update of the parameters: global batches forward and backward, gradients summed over the
+ * ranks while the backward pass runs, then clipping and AdamW on the device.
+ *
+ * What an update computes depends on the global batch only: each rank takes a contiguous share of
+ * it, works through that in pieces of at most `micro_batch` sequences, and scales its loss by the
+ * size of the whole batch, so that the sum over pieces and ranks is the gradient of the batch's
+ * mean loss.
+ */
+#ifndef DT_TRAIN_STEP_H
+#define DT_TRAIN_STEP_H
+
+#include <stdint.h>
+
+#include "comm.h"
+#include "data/batch.h"
+#include "data/dataset.h"
+#include "data/sampler.h"
+#include "model/checkpoint.h"
+#include "model/model.h"
+
+/* What stays the same from step to step. Not owned, but for what dt_stepper_free() says. */
+typedef struct {
+    dt_model *model;
+    dt_comm *comm;
+    const dt_dataset *dataset;
+    const dt_sampler *sampler;
+    const dt_run_settings *settings;
+    double level_weight[DT_MAX_TAX_RANKS];
+    dt_loss loss;
+    dt_batch_memory memory; /* of one piece */
+} dt_stepper;
+
+/* Global batches of an epoch, and updates of them. */
+int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings);
+int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings);
+
+/* Makes the update number `update` (from 0) of the current epoch: `accum_steps` global batches,
+ * fewer at the end of the epoch. *micro_steps counts the batches since the start of training. */
+dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps);
+
+#endif
