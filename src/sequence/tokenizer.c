@@ -300,6 +300,11 @@ int32_t dt_tokenizer_unk_id(const dt_tokenizer *tokenizer)
     return tokenizer->unk_id;
 }
 
+int32_t dt_tokenizer_suffix_count(const dt_tokenizer *tokenizer)
+{
+    return (int32_t)tokenizer->suffix_count;
+}
+
 const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id)
 {
     return id >= 0 && id < tokenizer->vocabulary_size ? tokenizer->token[id] : NULL;

@@ -1,7 +1,9 @@
 /* The readers on real files: counts that are known, and gzip against plain. */
+#include "io/dataset_build.h"
 #include "io/fasta.h"
 #include "io/taxonomy_table.h"
 #include "io_test.h"
+#include "small_tokenizer.h"
 
 /* Reads the whole file; gives the number of records and of bases, and an FNV-1a hash of all. */
 static void read_all(const char *path, int64_t *records, int64_t *bases, uint64_t *hash)
@@ -84,6 +86,44 @@ static void its_fold_has_seven_ranks(void **state)
     dt_taxonomy_table_free(&table);
 }
 
+static void its_fold_becomes_a_dataset(void **state)
+{
+    (void)state;
+    char fasta[8192];
+    char taxonomy[8192];
+    dt_tokenizer *tokenizer = small_tokenizer();
+    const dt_dataset_build_options options = {
+        .fasta_file = shared_path(fasta, sizeof fasta, "data/its-fold0/train.fasta.gz"),
+        .taxonomy_file =
+            shared_path(taxonomy, sizeof taxonomy, "data/its-fold0/train.taxonomy.tsv"),
+        .normalize = true,
+        .threads = 2,
+        .tokenizer = tokenizer,
+        .tokenizer_json = "{}",
+        .tokenizer_name = "small",
+    };
+    dt_dataset dataset;
+    begin_log();
+    ASSERT_OK(dt_dataset_build(&dataset, &options));
+    char *log = end_log();
+    assert_int_equal(count_of(log, "\n"), 1);
+    assert_int_equal(count_of(log, "notice: one class only"), 1);
+    assert_int_equal(count_of(log, "rank domain ('k__Fungi')"), 1);
+    free(log);
+    assert_int_equal(dataset.count, 8285);
+    assert_int_equal(dataset.taxonomy.tax_ranks, 7);
+    dt_taxonomy_table table;
+    ASSERT_OK(dt_taxonomy_table_read(&table, taxonomy));
+    for (int64_t i = 0; i < dataset.count; ++i) {
+        const char *id = dt_dataset_id(&dataset, i);
+        const int64_t row = dt_taxonomy_table_find(&table, id, strlen(id));
+        assert_memory_equal(dataset.labels + 7 * i, table.labels + 7 * row, 7 * sizeof(int32_t));
+    }
+    dt_taxonomy_table_free(&table);
+    dt_dataset_free(&dataset);
+    dt_tokenizer_destroy(tokenizer);
+}
+
 int main(void)
 {
     char path[8192];
@@ -96,6 +136,7 @@ int main(void)
         cmocka_unit_test(gold_set_is_read_whole_plain_and_gzipped),
         cmocka_unit_test(its_fold_has_its_records),
         cmocka_unit_test(its_fold_has_seven_ranks),
+        cmocka_unit_test(its_fold_becomes_a_dataset),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -1,0 +1,403 @@
+#include "io/dataset_build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/pool.h"
+#include "io/fasta.h"
+#include "io/taxonomy_table.h"
+#include "sequence/normalize.h"
+
+enum {
+    BATCH_RECORDS = 1024,
+    BATCH_BASES = 1 << 22, /* a batch ends here, however few records it has */
+    PIECE_RECORDS = 32,    /* what a worker takes at a time */
+    BATCH_PIECES = BATCH_RECORDS / PIECE_RECORDS,
+    MANY_UNKNOWN = 10, /* per cent of the tokens from which on a warning is due */
+};
+
+typedef struct {
+    dt_fasta_record record[BATCH_RECORDS];
+    int32_t token_count[BATCH_RECORDS];
+    int32_t count;
+} record_batch;
+
+/* What encoding some consecutive records of a batch gave. */
+typedef struct {
+    uint16_t *tokens; /* of all of them, back to back */
+    size_t token_count;
+    size_t capacity;
+    int64_t gaps;             /* characters dropped */
+    int64_t gapped_sequences; /* sequences that had any */
+    int64_t unknown;          /* tokens */
+} encoded_piece;
+
+typedef struct {
+    dt_encoder *encoder;
+} worker_state;
+
+typedef struct {
+    const dt_dataset_build_options *options;
+    dt_dataset *dataset;
+    dt_taxonomy_table table;
+    dt_fasta *fasta;
+    dt_pool *pool;
+    worker_state *workers; /* one a thread */
+    record_batch *batch;   /* (2) one is read while the other is encoded */
+    int current;           /* the one that is encoded */
+    encoded_piece piece[BATCH_PIECES];
+
+    dt_strmap *sequence_of_id;
+    int64_t *lines; /* (count) of the headers in the FASTA file */
+    int64_t with_row;
+    int64_t first_without_row;
+    int64_t gaps;
+    int64_t gapped_sequences;
+    int64_t unknown;
+
+    /* capacities of what grows */
+    size_t tokens_capacity, offsets_capacity, labels_capacity, ids_capacity, id_offsets_capacity,
+        lines_capacity;
+} builder;
+
+static dt_status copy_text(char **out, const char *text)
+{
+    const size_t length = strlen(text);
+    DT_TRY(DT_NEW(*out, length + 1));
+    memcpy(*out, text, length);
+    return DT_OK;
+}
+
+/* ---- reading and encoding, in the pool ---- */
+
+static dt_status read_batch(builder *b, record_batch *batch)
+{
+    size_t bases = 0;
+    bool found = true;
+    batch->count = 0;
+    while (batch->count < BATCH_RECORDS && bases < BATCH_BASES) {
+        dt_fasta_record *record = &batch->record[batch->count];
+        DT_TRY(dt_fasta_next(b->fasta, record, &found));
+        if (!found)
+            break;
+        bases += record->sequence.length;
+        batch->count++;
+    }
+    return DT_OK;
+}
+
+static dt_status normalize_record(const builder *b, dt_fasta_record *record, encoded_piece *piece)
+{
+    dt_text *sequence = &record->sequence;
+    const size_t length = dt_normalize(sequence->data, sequence->length);
+    piece->gaps += (int64_t)(sequence->length - length);
+    piece->gapped_sequences += length < sequence->length;
+    sequence->length = length;
+    if (length == 0)
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: line %lld: the sequence of '%.100s' holds gap characters only: complete "
+            "it or remove it",
+            dt_fasta_name(b->fasta), (long long)record->line, record->id.data);
+    return DT_OK;
+}
+
+static dt_status encode_record(const builder *b, dt_encoder *encoder, dt_fasta_record *record,
+                               encoded_piece *piece, int32_t *token_count)
+{
+    if (b->options->normalize)
+        DT_TRY(normalize_record(b, record, piece));
+    const uint16_t *tokens;
+    DT_TRY(dt_encoder_encode(encoder, record->sequence.data, record->sequence.length, 0, &tokens,
+                             token_count));
+    const size_t count = (size_t)*token_count;
+    DT_TRY(DT_GROW(piece->tokens, piece->capacity, piece->token_count + count));
+    memcpy(piece->tokens + piece->token_count, tokens, count * sizeof *tokens);
+    piece->token_count += count;
+    const int32_t unknown = dt_tokenizer_unk_id(b->options->tokenizer);
+    for (size_t t = 0; t < count; ++t)
+        piece->unknown += tokens[t] == unknown;
+    return DT_OK;
+}
+
+static dt_status encode_piece(builder *b, int64_t number, int worker)
+{
+    record_batch *batch = &b->batch[b->current];
+    encoded_piece *piece = &b->piece[number];
+    piece->token_count = 0;
+    piece->gaps = piece->gapped_sequences = piece->unknown = 0;
+    const int64_t begin = number * PIECE_RECORDS;
+    for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i)
+        DT_TRY(encode_record(b, b->workers[worker].encoder, &batch->record[i], piece,
+                             &batch->token_count[i]));
+    return DT_OK;
+}
+
+/* Piece 0 reads the next batch, the others encode the current one. */
+static dt_status work_on_piece(void *context, int64_t number, int worker)
+{
+    builder *b = context;
+    return number == 0 ? read_batch(b, &b->batch[1 - b->current])
+                       : encode_piece(b, number - 1, worker);
+}
+
+/* ---- appending to the dataset, in the order of the file ---- */
+
+static dt_status append_id(builder *b, const dt_fasta_record *record)
+{
+    dt_dataset *dataset = b->dataset;
+    const int64_t i = dataset->count;
+    if (i == INT32_MAX)
+        return dt_fail(DT_ERR_INPUT, "%s: more than %d sequences", dt_fasta_name(b->fasta),
+                       INT32_MAX);
+    int32_t other;
+    int added;
+    DT_TRY(dt_strmap_add(b->sequence_of_id, record->id.data, record->id.length, (int32_t)i, &other,
+                         &added));
+    if (!added)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the id '%.100s' stands in line %lld already; ids must be "
+                       "unique",
+                       dt_fasta_name(b->fasta), (long long)record->line, record->id.data,
+                       (long long)b->lines[other]);
+    const size_t begin = (size_t)dataset->id_offsets[i];
+    const size_t end = begin + record->id.length + 1;
+    DT_TRY(DT_GROW(b->lines, b->lines_capacity, (size_t)i + 1));
+    DT_TRY(DT_GROW(dataset->id_offsets, b->id_offsets_capacity, (size_t)i + 2));
+    DT_TRY(DT_GROW(dataset->ids, b->ids_capacity, end));
+    memcpy(dataset->ids + begin, record->id.data, end - begin);
+    dataset->id_offsets[i + 1] = (int64_t)end;
+    b->lines[i] = record->line;
+    return DT_OK;
+}
+
+/* A sequence without a row gets the class -1 here, which finish_labels() replaces. */
+static dt_status append_labels(builder *b, const dt_fasta_record *record)
+{
+    const size_t tax_ranks = (size_t)b->table.taxonomy.tax_ranks;
+    const size_t at = (size_t)b->dataset->count * tax_ranks;
+    DT_TRY(DT_GROW(b->dataset->labels, b->labels_capacity, at + tax_ranks));
+    const int64_t row = dt_taxonomy_table_find(&b->table, record->id.data, record->id.length);
+    for (size_t r = 0; r < tax_ranks; ++r)
+        b->dataset->labels[at + r] = row < 0 ? -1 : b->table.labels[(size_t)row * tax_ranks + r];
+    if (row < 0 && b->first_without_row < 0)
+        b->first_without_row = b->dataset->count;
+    b->with_row += row >= 0;
+    return DT_OK;
+}
+
+static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count)
+{
+    dt_dataset *dataset = b->dataset;
+    const size_t begin = (size_t)dataset->offsets[dataset->count];
+    const size_t end = begin + (size_t)count;
+    DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, (size_t)dataset->count + 2));
+    DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
+    memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
+    dataset->offsets[dataset->count + 1] = (int64_t)end;
+    return DT_OK;
+}
+
+static dt_status append_piece(builder *b, const record_batch *batch, int number)
+{
+    const encoded_piece *piece = &b->piece[number];
+    const uint16_t *tokens = piece->tokens;
+    const int32_t begin = number * PIECE_RECORDS;
+    for (int32_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
+        DT_TRY(append_id(b, &batch->record[i]));
+        DT_TRY(append_labels(b, &batch->record[i]));
+        DT_TRY(append_tokens(b, tokens, batch->token_count[i]));
+        tokens += batch->token_count[i];
+        b->dataset->count++;
+    }
+    b->gaps += piece->gaps;
+    b->gapped_sequences += piece->gapped_sequences;
+    b->unknown += piece->unknown;
+    return DT_OK;
+}
+
+static dt_status read_sequences(builder *b)
+{
+    DT_TRY(read_batch(b, &b->batch[b->current]));
+    while (b->batch[b->current].count > 0) {
+        const record_batch *batch = &b->batch[b->current];
+        const int pieces = (batch->count + PIECE_RECORDS - 1) / PIECE_RECORDS;
+        DT_TRY(dt_pool_run(b->pool, work_on_piece, b, 1 + pieces));
+        for (int p = 0; p < pieces; ++p)
+            DT_TRY(append_piece(b, batch, p));
+        b->current = 1 - b->current;
+    }
+    return DT_OK;
+}
+
+/* ---- the end ---- */
+
+static dt_status check_ids_match(const builder *b)
+{
+    if (b->with_row > 0)
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s and %s have no id in common: the first is '%.100s' in the one and '%.100s' in "
+        "the other",
+        dt_fasta_name(b->fasta), b->table.path, dt_dataset_id(b->dataset, 0), b->table.first_id);
+}
+
+/* Copies one rank of the table's taxonomy, with `Unclassified` after the last label where only
+ * sequences without a row need it. */
+static dt_status copy_rank(builder *b, const dt_tax_rank *rank, bool needs_unclassified)
+{
+    const char **labels;
+    DT_TRY(DT_NEW(labels, (size_t)rank->classes + 1));
+    memcpy(labels, rank->label, (size_t)rank->classes * sizeof *labels);
+    int32_t classes = rank->classes;
+    if (needs_unclassified &&
+        dt_strmap_find(rank->index, DT_UNCLASSIFIED, strlen(DT_UNCLASSIFIED)) < 0)
+        labels[classes++] = DT_UNCLASSIFIED;
+    const dt_status status =
+        dt_taxonomy_add_rank(&b->dataset->taxonomy, rank->name, classes, labels);
+    free(labels);
+    return status;
+}
+
+static dt_status finish_labels(builder *b)
+{
+    dt_dataset *dataset = b->dataset;
+    const int32_t tax_ranks = b->table.taxonomy.tax_ranks;
+    const bool needs_unclassified = b->with_row < dataset->count;
+    int32_t unclassified[DT_MAX_TAX_RANKS];
+    for (int32_t r = 0; r < tax_ranks; ++r) {
+        DT_TRY(copy_rank(b, &b->table.taxonomy.rank[r], needs_unclassified));
+        unclassified[r] = dt_taxonomy_class(&dataset->taxonomy, r, DT_UNCLASSIFIED);
+    }
+    for (int64_t i = 0; needs_unclassified && i < dataset->count; ++i)
+        for (int32_t r = 0; r < tax_ranks; ++r)
+            if (dataset->labels[i * tax_ranks + r] < 0)
+                dataset->labels[i * tax_ranks + r] = unclassified[r];
+    return DT_OK;
+}
+
+static dt_status tell_single_classes(const dt_taxonomy *taxonomy)
+{
+    dt_text names = {0};
+    dt_status status = DT_OK;
+    for (int32_t r = 0; r < taxonomy->tax_ranks && status == DT_OK; ++r)
+        if (taxonomy->rank[r].classes == 1)
+            status = dt_text_addf(&names, "%s%s ('%s')", names.length ? ", " : "",
+                                  taxonomy->rank[r].name, taxonomy->rank[r].label[0]);
+    if (names.length > 0)
+        dt_notice("one class only, so that nothing is learnt there, at rank %s", names.data);
+    dt_text_free(&names);
+    return status;
+}
+
+static dt_status tell(const builder *b)
+{
+    const dt_dataset *dataset = b->dataset;
+    const char *fasta = dt_fasta_name(b->fasta);
+    const int64_t without_row = dataset->count - b->with_row;
+    const int64_t tokens = dataset->offsets[dataset->count];
+    if (b->gaps > 0)
+        dt_notice("%s: %lld gap characters ('-', '.') were dropped from %lld sequences", fasta,
+                  (long long)b->gaps, (long long)b->gapped_sequences);
+    if (without_row > 0)
+        dt_warn("%s: %lld of %lld sequences have no row in %s (the first is '%.100s'); they are "
+                "'" DT_UNCLASSIFIED "' at every rank",
+                fasta, (long long)without_row, (long long)dataset->count, b->table.path,
+                dt_dataset_id(dataset, b->first_without_row));
+    if (b->table.rows > b->with_row)
+        dt_info("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
+                b->table.path, (long long)(b->table.rows - b->with_row), (long long)b->table.rows);
+    if (b->unknown > 0 && b->unknown * 100 >= tokens * MANY_UNKNOWN)
+        dt_warn("%s: %.0f %% of the tokens are unknown to the tokenizer: are these nucleotides%s?",
+                fasta, 100.0 * (double)b->unknown / (double)tokens,
+                b->options->normalize ? "" : " in upper case, with T for U");
+    return tell_single_classes(&dataset->taxonomy);
+}
+
+/* Gives back what doubling took too much. */
+static void shrink(void *array, size_t count, size_t size)
+{
+    void *smaller = realloc(*(void **)array, (count ? count : 1) * size);
+    if (smaller)
+        *(void **)array = smaller;
+}
+
+static void shrink_dataset(dt_dataset *dataset)
+{
+    const size_t count = (size_t)dataset->count;
+    const size_t labels = count * (size_t)dataset->taxonomy.tax_ranks;
+    shrink(&dataset->tokens, (size_t)dataset->offsets[count], sizeof *dataset->tokens);
+    shrink(&dataset->offsets, count + 1, sizeof *dataset->offsets);
+    shrink(&dataset->labels, labels, sizeof *dataset->labels);
+    shrink(&dataset->ids, (size_t)dataset->id_offsets[count], 1);
+    shrink(&dataset->id_offsets, count + 1, sizeof *dataset->id_offsets);
+}
+
+/* ---- all of it ---- */
+
+static dt_status prepare(builder *b)
+{
+    const dt_dataset_build_options *options = b->options;
+    dt_dataset *dataset = b->dataset;
+    if (strcmp(options->fasta_file, "-") == 0 && strcmp(options->taxonomy_file, "-") == 0)
+        return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
+    DT_TRY(copy_text(&dataset->fasta_file, options->fasta_file));
+    DT_TRY(copy_text(&dataset->taxonomy_file, options->taxonomy_file));
+    DT_TRY(copy_text(&dataset->tokenizer_json, options->tokenizer_json));
+    DT_TRY(copy_text(&dataset->tokenizer_name, options->tokenizer_name));
+    dataset->suffix_count = dt_tokenizer_suffix_count(options->tokenizer);
+    DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, 1));
+    DT_TRY(DT_GROW(dataset->id_offsets, b->id_offsets_capacity, 1));
+    dataset->offsets[0] = dataset->id_offsets[0] = 0;
+    DT_TRY(dt_strmap_create(&b->sequence_of_id));
+    DT_TRY(DT_NEW(b->batch, 2));
+    DT_TRY(dt_pool_create(&b->pool, options->threads));
+    const int threads = dt_pool_threads(b->pool);
+    DT_TRY(DT_NEW(b->workers, (size_t)threads));
+    for (int t = 0; t < threads; ++t)
+        DT_TRY(dt_encoder_create(&b->workers[t].encoder, options->tokenizer));
+    return DT_OK;
+}
+
+static dt_status build(builder *b)
+{
+    DT_TRY(prepare(b));
+    DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
+    DT_TRY(dt_taxonomy_table_read(&b->table, b->options->taxonomy_file));
+    DT_TRY(read_sequences(b));
+    DT_TRY(check_ids_match(b));
+    DT_TRY(finish_labels(b));
+    shrink_dataset(b->dataset);
+    return tell(b);
+}
+
+static void free_builder(builder *b)
+{
+    for (int t = 0; b->workers && t < dt_pool_threads(b->pool); ++t)
+        dt_encoder_destroy(b->workers[t].encoder);
+    free(b->workers);
+    dt_pool_destroy(b->pool);
+    for (int i = 0; b->batch && i < 2 * BATCH_RECORDS; ++i)
+        dt_fasta_record_free(&b->batch[i / BATCH_RECORDS].record[i % BATCH_RECORDS]);
+    free(b->batch);
+    for (int p = 0; p < BATCH_PIECES; ++p)
+        free(b->piece[p].tokens);
+    dt_strmap_destroy(b->sequence_of_id);
+    free(b->lines);
+    dt_fasta_close(b->fasta);
+    dt_taxonomy_table_free(&b->table);
+}
+
+dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options)
+{
+    *dataset = (dt_dataset){0};
+    builder b = {.options = options, .dataset = dataset, .first_without_row = -1};
+    const dt_status status = build(&b);
+    free_builder(&b);
+    if (status != DT_OK)
+        dt_dataset_free(dataset);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* FASTA and taxonomy table → labelled, tokenised sequences in memory.
+ *
+ * One thread reads ahead while the others normalise and encode; the sequences keep the order of
+ * the FASTA file, and the result does not depend on the number of threads. Labels are numbered over
+ * the whole taxonomy table, sequence or not (reference-model 1).
+ *
+ * Said to the user, each once with its count: gap characters that were dropped, sequences without a
+ * row (they become `Unclassified` at every rank), rows without a sequence, many unknown tokens,
+ * ranks of a single class.
+ */
+#ifndef DT_IO_DATASET_BUILD_H
+#define DT_IO_DATASET_BUILD_H
+
+#include <stdbool.h>
+
+#include "core/status.h"
+#include "data/dataset.h"
+#include "sequence/tokenizer.h"
+
+typedef struct {
+    const char *fasta_file;    /* plain or gzip; "-" is standard input */
+    const char *taxonomy_file; /* either format of io/taxonomy_table.h; "-" likewise */
+    bool normalize;            /* sequence/normalize.h; off with --no-normalize */
+    int threads;               /* that read and encode; 1 or more */
+    const dt_tokenizer *tokenizer;
+    const char *tokenizer_json; /* the whole file, copied into the dataset */
+    const char *tokenizer_name; /* likewise */
+} dt_dataset_build_options;
+
+/* Builds the dataset; freed with dt_dataset_free(). DT_ERR_INPUT as io/fasta.h and
+ * io/taxonomy_table.h say, and for an id that occurs twice in the FASTA file, a sequence of gap
+ * characters only, and files whose ids have nothing in common. On failure the dataset is empty. */
+dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options);
+
+#endif
