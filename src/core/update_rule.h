@@ -10,6 +10,12 @@
 
 #include "core/philox.h" /* DT_HOST_DEVICE */
 
+/* The dynamic loss scale of fp16: multiplied by the growth after so many good updates in a row, by
+ * the backoff after each one that had to be skipped. */
+#define DT_LOSS_SCALE_GROWTH 2.0
+#define DT_LOSS_SCALE_BACKOFF 0.5
+#define DT_LOSS_SCALE_INTERVAL 2000
+
 /* Learning rate of update t = 0, 1, …: rises linearly from 0 over `warmup` updates, then falls
  * linearly to 0 at `total`. */
 static inline DT_HOST_DEVICE double dt_scheduled_rate(double base, int64_t t, int64_t warmup,

@@ -1,0 +1,261 @@
+#include "cpu/backend_cpu.h"
+
+#include <omp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "cpu/host.h"
+
+/* ---- errors, scratch ------------------------------------------------------------------------ */
+
+void dt_cpu_fail(dt_cpu *cpu, dt_status code, const char *format, ...)
+{
+    if (cpu->error)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(cpu->message, sizeof cpu->message, format, arguments);
+    va_end(arguments);
+    cpu->error = code;
+}
+
+static dt_status check(dt_backend *backend)
+{
+    const dt_cpu *cpu = dt_cpu_of(backend);
+    return cpu->error ? dt_fail(cpu->error, "%s", cpu->message) : DT_OK;
+}
+
+int64_t dt_cpu_thread(void)
+{
+    return omp_get_thread_num();
+}
+
+dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which)
+{
+    return cpu->scratch + (dt_cpu_thread() * DT_CPU_ROWS + which) * cpu->scratch_row;
+}
+
+bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what)
+{
+    if (cpu->scratch && count <= cpu->scratch_row)
+        return true;
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "%s of %lld is more than the %lld that the CPU backend takes",
+                what, (long long)count, (long long)cpu->scratch_row);
+    return false;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static void zero(const dt_cpu *cpu, void *memory, int64_t bytes)
+{
+    const int64_t piece = (int64_t)1 << 20;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t first = 0; first < bytes; first += piece)
+        memset((char *)memory + first, 0, (size_t)(bytes - first < piece ? bytes - first : piece));
+}
+
+#define HUGE_PAGE ((int64_t)2 << 20)
+
+dt_status dt_cpu_alloc(const dt_cpu *cpu, void **out, int64_t bytes)
+{
+    const int64_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : 256;
+    const int64_t size = (bytes / alignment + 1) * alignment;
+    int64_t available;
+    int64_t total;
+    dt_host_memory(&available, &total);
+    *out = size <= available ? aligned_alloc((size_t)alignment, (size_t)size) : NULL;
+    if (!*out)
+        return dt_fail(DT_ERR_MEMORY, "%.1f MB of memory were asked for, and %.1f MB are left",
+                       (double)bytes / 1e6, (double)available / 1e6);
+    if (alignment == HUGE_PAGE)
+        madvise(*out, (size_t)size, MADV_HUGEPAGE); /* a wish only */
+    zero(cpu, *out, size);
+    return DT_OK;
+}
+
+static dt_status op_alloc(dt_backend *backend, void **out, int64_t bytes)
+{
+    return dt_cpu_alloc(dt_cpu_of(backend), out, bytes);
+}
+
+static void op_free(dt_backend *backend, void *memory)
+{
+    (void)backend;
+    free(memory);
+}
+
+static void op_memory(dt_backend *backend, int64_t *available, int64_t *total)
+{
+    (void)backend;
+    dt_host_memory(available, total);
+}
+
+static void copy(void *to, const void *from, int64_t bytes)
+{
+    if (bytes > 0)
+        memcpy(to, from, (size_t)bytes);
+}
+
+static void op_upload(dt_backend *backend, void *device, const void *host, int64_t bytes)
+{
+    if (!dt_cpu_of(backend)->error)
+        copy(device, host, bytes);
+}
+
+static void op_download(dt_backend *backend, void *host, const void *device, int64_t bytes)
+{
+    if (!dt_cpu_of(backend)->error)
+        copy(host, device, bytes);
+}
+
+/* ---- flat vectors --------------------------------------------------------------------------- */
+
+static dt_status vectors_alloc(dt_backend *backend, int64_t count, bool training)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    cpu->count = count;
+    for (int i = 0; i < (training ? DT_VECTORS : 1); ++i)
+        DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->vector[i], count * (int64_t)sizeof(dt_real)));
+    return training ? dt_cpu_update_alloc(cpu) : DT_OK;
+}
+
+static void vector_write(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
+                         const void *host)
+{
+    const dt_cpu *cpu = dt_cpu_of(backend);
+    if (!cpu->error)
+        copy(cpu->vector[which] + offset, host, count * (int64_t)sizeof(dt_real));
+}
+
+static void vector_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
+                        void *host)
+{
+    const dt_cpu *cpu = dt_cpu_of(backend);
+    if (!cpu->error)
+        copy(host, cpu->vector[which] + offset, count * (int64_t)sizeof(dt_real));
+}
+
+static void *vector_data(dt_backend *backend, dt_vector which)
+{
+    return dt_cpu_of(backend)->vector[which];
+}
+
+static void gradients_zero(dt_backend *backend)
+{
+    const dt_cpu *cpu = dt_cpu_of(backend);
+    if (!cpu->error)
+        zero(cpu, cpu->vector[DT_GRADIENTS], cpu->count * (int64_t)sizeof(dt_real));
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static void destroy(dt_backend *backend)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (!cpu)
+        return;
+    dt_cpu_batch_free(cpu);
+    for (int i = 0; i < DT_VECTORS; ++i)
+        free(cpu->vector[i]);
+    free(cpu->norm_sums);
+    free(cpu);
+}
+
+static const dt_backend_ops table = {
+    .destroy = destroy,
+    .check = check,
+    .sync = check,
+    .alloc = op_alloc,
+    .free = op_free,
+    .memory = op_memory,
+    .upload = op_upload,
+    .download = op_download,
+    .vectors_alloc = vectors_alloc,
+    .vector_write = vector_write,
+    .vector_read = vector_read,
+    .vector_data = vector_data,
+    .gradients_zero = gradients_zero,
+    .batch_reserve = dt_cpu_batch_reserve,
+    .batch_upload = dt_cpu_batch_upload,
+    .embedding_forward = dt_cpu_embedding_forward,
+    .embedding_backward = dt_cpu_embedding_backward,
+    .linear_forward = dt_cpu_linear_forward,
+    .linear_backward = dt_cpu_linear_backward,
+    .linear_gelu_forward = dt_cpu_linear_gelu_forward,
+    .gelu_backward = dt_cpu_gelu_backward,
+    .attention_forward = dt_cpu_attention_forward,
+    .attention_backward = dt_cpu_attention_backward,
+    .add_norm_forward = dt_cpu_add_norm_forward,
+    .add_norm_backward = dt_cpu_add_norm_backward,
+    .gather_first_forward = dt_cpu_gather_first_forward,
+    .gather_first_backward = dt_cpu_gather_first_backward,
+    .conv_max_forward = dt_cpu_conv_max_forward,
+    .conv_max_backward = dt_cpu_conv_max_backward,
+    .conv_max_scratch = dt_cpu_conv_max_scratch,
+    .fuse_forward = dt_cpu_fuse_forward,
+    .fuse_backward = dt_cpu_fuse_backward,
+    .heads_forward = dt_cpu_heads_forward,
+    .heads_backward = dt_cpu_heads_backward,
+    .loss = dt_cpu_loss,
+    .classify = dt_cpu_classify,
+    .update = dt_cpu_update,
+    .state_write = dt_cpu_state_write,
+    .state_read = dt_cpu_state_read,
+};
+
+/* OpenBLAS tells what it is; another CBLAS need not have these. */
+extern char *openblas_get_config(void) __attribute__((weak));
+extern int openblas_get_parallel(void) __attribute__((weak));
+extern void openblas_set_num_threads(int threads) __attribute__((weak));
+
+/* An OpenBLAS with threads of its own (not OpenMP's) must not start them beside ours. */
+static void keep_blas_single_threaded(void)
+{
+    enum { OWN_THREADS = 1 };
+    if (openblas_get_parallel && openblas_set_num_threads && openblas_get_parallel() == OWN_THREADS)
+        openblas_set_num_threads(1);
+}
+
+static void describe(dt_cpu *cpu)
+{
+    char processor[128];
+    char library[64] = "CBLAS";
+    dt_host_processor(processor, sizeof processor);
+    if (openblas_get_config)
+        sscanf(openblas_get_config(), "%15[^ ] %31[^ ]", library, library + 16);
+    snprintf(cpu->base.description, sizeof cpu->base.description, "%s, %d threads (%s, %s)",
+             processor, cpu->threads, DT_CPU_BUILD, library);
+}
+
+static dt_status open_backend(const dt_backend_options *options, dt_backend **out)
+{
+    if (options->precision != DT_PRECISION_AUTO && options->precision != DT_PRECISION_FP32)
+        return dt_fail(DT_ERR_USAGE,
+                       "the CPU computes in fp32 only: leave --precision away, or use "
+                       "a GPU");
+    dt_cpu *cpu = calloc(1, sizeof *cpu);
+    if (!cpu)
+        return dt_fail(DT_ERR_MEMORY, "no memory for the CPU backend");
+    cpu->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
+    cpu->state.loss_scale = 1.0;
+    cpu->base = (dt_backend){
+        .ops = &table,
+        .name = sizeof(dt_real) == sizeof(double) ? "cpu64" : "cpu",
+        .activation_size = sizeof(dt_real),
+        .statistic_size = sizeof(dt_real),
+        .master_size = sizeof(dt_real),
+        .host_memory = true,
+    };
+    keep_blas_single_threaded();
+    describe(cpu);
+    *out = &cpu->base;
+    return DT_OK;
+}
+
+extern const dt_backend_module dt_backend_module_symbol __asm__("dt_backend_module")
+    __attribute__((visibility("default")));
+const dt_backend_module dt_backend_module_symbol = {.contract = DT_BACKEND_CONTRACT,
+                                                    .open = open_backend};

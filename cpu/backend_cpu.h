@@ -1,0 +1,197 @@
+/* The CPU backend's own state, and what its files share. The operations themselves are described
+ * in src/backend.h; each file holds the forward and the backward side of one subject.
+ *
+ * Threads. Every operation opens OpenMP regions of `threads` threads and divides its rows, columns
+ * or tiles among them; inside, each thread calls BLAS on its own tile (gemm.h). An element of a
+ * result is always computed by one thread, in an order that does not depend on how many there are;
+ * only where a matrix product is cut into tiles may its rounding differ with their number.
+ */
+#ifndef DT_CPU_BACKEND_CPU_H
+#define DT_CPU_BACKEND_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend.h"
+#include "cpu/real.h"
+#include "cpu/vector_math.h"
+
+/* A batch as the operations need it. */
+typedef struct {
+    dt_device_batch device; /* first: what the model holds a pointer to */
+    int32_t tax_ranks;
+    bool has_labels;
+    int32_t *token_ids;       /* (tokens) */
+    int32_t *cu_seqlens;      /* (B + 1) */
+    int32_t *sequence_of_row; /* (tokens) */
+    int32_t *labels;          /* (B, R) */
+    /* The rows in the order of their token ids (and of their own number among equals): group g, of
+     * `groups` distinct ids, has order[group_first[g]] … order[group_first[g + 1] - 1]. */
+    int32_t *order;        /* (tokens) */
+    int32_t *group_first;  /* (tokens + 1) */
+    int32_t *group_of_row; /* (tokens) */
+    int32_t groups;
+    int32_t largest_id;
+    uint32_t seed, step;
+    int64_t first_sequence;
+    double loss_scale[DT_BACKEND_TAX_RANKS];
+} dt_cpu_batch;
+
+typedef struct {
+    dt_backend base; /* first */
+    int threads;
+    dt_status error; /* sticky */
+    char message[512];
+    int64_t count; /* elements of each vector */
+    dt_real *vector[DT_VECTORS];
+    double *norm_sums; /* squares of the gradients, one sum a block of the vector */
+    dt_cpu_batch slot[2];
+    int next_slot;
+    int32_t max_sequences;
+    int64_t max_tokens;
+    int32_t max_tax_ranks;
+    uint64_t *sort_keys;   /* (2, max_tokens) */
+    double *sequence_sums; /* (B, max(R, 2)): one number a sequence, to be added in order */
+    dt_real *scratch;      /* (threads, DT_CPU_ROWS, scratch_row) */
+    int64_t scratch_row;
+    dt_update_state state;
+    double pending[DT_BACKEND_TAX_RANKS]; /* loss since the last update */
+} dt_cpu;
+
+/* Scratch of a thread: so many pieces of scratch_row elements each. */
+#define DT_CPU_ROWS 3
+
+static inline dt_cpu *dt_cpu_of(dt_backend *backend)
+{
+    return (dt_cpu *)backend;
+}
+
+static inline const dt_cpu_batch *dt_cpu_batch_of(const dt_device_batch *batch)
+{
+    return (const dt_cpu_batch *)batch;
+}
+
+static inline dt_real *dt_cpu_param(const dt_cpu *cpu, dt_param offset)
+{
+    return cpu->vector[DT_PARAMETERS] + offset;
+}
+
+static inline dt_real *dt_cpu_gradient(const dt_cpu *cpu, dt_param offset)
+{
+    return cpu->vector[DT_GRADIENTS] + offset;
+}
+
+/* Makes the first error sticky. */
+void dt_cpu_fail(dt_cpu *cpu, dt_status code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Number of the calling thread in its parallel region. */
+int64_t dt_cpu_thread(void);
+
+/* Piece `which` of the calling thread's scratch; only inside a parallel region of cpu->threads. */
+dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which);
+
+/* False, with a sticky error, where `count` elements do not fit a piece of scratch. */
+bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what);
+
+/* False, with a sticky error, when the batch has a token id outside an embedding of `vocabulary`
+ * rows. */
+bool dt_cpu_ids_in(dt_cpu *cpu, const dt_cpu_batch *batch, int32_t vocabulary);
+
+/* Zeroed memory at a 256-byte boundary (large pieces: at 2 MiB, in huge pages where the system
+ * gives them), first touched by the threads that will use it. free() releases it. */
+dt_status dt_cpu_alloc(const dt_cpu *cpu, void **out, int64_t bytes);
+
+/* The mask of the row of sequence `sequence` at token `position`. */
+static inline dt_mask dt_cpu_mask(const dt_cpu_batch *batch, const dt_dropout *dropout,
+                                  int64_t sequence, int64_t position)
+{
+    return (dt_mask){
+        .seed = batch->seed,
+        .stream = dropout->stream,
+        .position = (uint32_t)position,
+        .sequence = (uint32_t)(batch->first_sequence + sequence),
+        .step = batch->step,
+        .threshold = dt_dropout_threshold(dropout->p),
+        .kept = (dt_real)(1.0 / (1.0 - dropout->p)),
+    };
+}
+
+/* The same for a row of a matrix with `rows` rows. */
+static inline dt_mask dt_cpu_row_mask(const dt_cpu_batch *batch, const dt_dropout *dropout,
+                                      dt_row_kind rows, int64_t row)
+{
+    if (rows == DT_ROWS_SEQUENCES)
+        return dt_cpu_mask(batch, dropout, row, 0);
+    const int32_t sequence = batch->sequence_of_row[row];
+    return dt_cpu_mask(batch, dropout, sequence, row - batch->cu_seqlens[sequence]);
+}
+
+/* out[c] += Σ x[row][c] over the rows of x (rows, columns), added in an order that is fixed. */
+void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64_t rows,
+                        int64_t columns);
+
+/* Columns and rows that a thread adds up at a time, here and in norms. */
+#define DT_SUM_COLUMNS 64
+#define DT_SUM_ROWS 128
+
+/* -- the operations, by file -- */
+
+dt_status dt_cpu_batch_reserve(dt_backend *, int32_t, int64_t, int32_t);
+const dt_device_batch *dt_cpu_batch_upload(dt_backend *, const dt_batch *);
+void dt_cpu_batch_free(dt_cpu *cpu);
+
+void dt_cpu_embedding_forward(dt_backend *, void *, void *, const dt_device_batch *,
+                              const dt_embedding *);
+void dt_cpu_embedding_backward(dt_backend *, const void *, const void *, const dt_device_batch *,
+                               const dt_embedding *, void *);
+
+void dt_cpu_linear_forward(dt_backend *, void *, const void *, dt_param, dt_param, int64_t, int32_t,
+                           int32_t);
+void dt_cpu_linear_backward(dt_backend *, void *, bool, const void *, const void *, dt_param,
+                            dt_param, int64_t, int32_t, int32_t);
+void dt_cpu_linear_gelu_forward(dt_backend *, void *, void *, const void *, dt_param, dt_param,
+                                int64_t, int32_t, int32_t);
+void dt_cpu_gelu_backward(dt_backend *, void *, const void *, int64_t);
+
+void dt_cpu_attention_forward(dt_backend *, void *, void *, const void *, const void *,
+                              const void *, const dt_device_batch *, const dt_attention *);
+void dt_cpu_attention_backward(dt_backend *, void *, void *, void *, void *, const void *,
+                               const void *, const void *, const void *, const void *,
+                               const dt_device_batch *, const dt_attention *);
+
+void dt_cpu_add_norm_forward(dt_backend *, void *, void *, void *, const void *,
+                             const dt_device_batch *, const dt_add_norm *);
+void dt_cpu_add_norm_backward(dt_backend *, void *, void *, const void *, const void *,
+                              const void *, const dt_device_batch *, const dt_add_norm *);
+
+void dt_cpu_conv_max_forward(dt_backend *, void *, int32_t *, void *, const dt_device_batch *,
+                             const dt_conv_max *);
+void dt_cpu_conv_max_backward(dt_backend *, const void *, const void *, const int32_t *, void *,
+                              const dt_device_batch *, const dt_conv_max *);
+int64_t dt_cpu_conv_max_scratch(dt_backend *, const dt_conv_max *, int32_t, int64_t, bool);
+
+void dt_cpu_gather_first_forward(dt_backend *, void *, const void *, const dt_device_batch *,
+                                 int32_t);
+void dt_cpu_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
+                                  int32_t);
+void dt_cpu_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
+                         const dt_device_batch *, int32_t, const dt_dropout *);
+void dt_cpu_fuse_backward(dt_backend *, void *, void *, const void *, const void *, const void *,
+                          dt_param, dt_param, const dt_device_batch *, int32_t, const dt_dropout *);
+void dt_cpu_heads_forward(dt_backend *, void *, const void *, dt_param, dt_param, int32_t, int32_t,
+                          int32_t);
+void dt_cpu_heads_backward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
+                           int32_t, int32_t, int32_t);
+
+void dt_cpu_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *);
+void dt_cpu_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,
+                     const dt_class_layout *, const double *);
+
+dt_status dt_cpu_update_alloc(dt_cpu *cpu);
+void dt_cpu_update(dt_backend *, int64_t, const dt_update_rule *);
+void dt_cpu_state_write(dt_backend *, const dt_update_state *);
+void dt_cpu_state_read(dt_backend *, dt_update_state *);
+
+#endif

@@ -1,0 +1,175 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/backend_cpu.h"
+
+static dt_status reserve_slot(const dt_cpu *cpu, dt_cpu_batch *slot)
+{
+    const int64_t word = sizeof(int32_t);
+    const int64_t tokens = cpu->max_tokens;
+    const int64_t sequences = cpu->max_sequences;
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->token_ids, tokens * word));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->cu_seqlens, (sequences + 1) * word));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->sequence_of_row, tokens * word));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->labels, sequences * cpu->max_tax_ranks * word));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->order, tokens * word));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->group_first, (tokens + 1) * word));
+    return dt_cpu_alloc(cpu, (void **)&slot->group_of_row, tokens * word);
+}
+
+/* Elements of a piece of scratch: blocks of attention scores as large as the second-level cache
+ * takes, and at least one row of them for a batch that is one long sequence. */
+#define SCRATCH_ROW ((int64_t)128 * 1024)
+
+dt_status dt_cpu_batch_reserve(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
+                               int32_t tax_ranks)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    dt_cpu_batch_free(cpu);
+    cpu->max_sequences = max_sequences;
+    cpu->max_tokens = max_tokens;
+    cpu->max_tax_ranks = tax_ranks;
+    for (int i = 0; i < 2; ++i)
+        DT_TRY(reserve_slot(cpu, &cpu->slot[i]));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sort_keys, 2 * max_tokens * (int64_t)sizeof(uint64_t)));
+    const int64_t sums = (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2);
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sequence_sums, sums * (int64_t)sizeof(double)));
+    cpu->scratch_row = max_tokens > SCRATCH_ROW ? (max_tokens + 63) / 64 * 64 : SCRATCH_ROW;
+    return dt_cpu_alloc(cpu, (void **)&cpu->scratch,
+                        cpu->threads * DT_CPU_ROWS * cpu->scratch_row * (int64_t)sizeof(dt_real));
+}
+
+void dt_cpu_batch_free(dt_cpu *cpu)
+{
+    for (int i = 0; i < 2; ++i) {
+        dt_cpu_batch *slot = &cpu->slot[i];
+        free(slot->token_ids);
+        free(slot->cu_seqlens);
+        free(slot->sequence_of_row);
+        free(slot->labels);
+        free(slot->order);
+        free(slot->group_first);
+        free(slot->group_of_row);
+        *slot = (dt_cpu_batch){0};
+    }
+    free(cpu->sort_keys);
+    free(cpu->sequence_sums);
+    free(cpu->scratch);
+    cpu->sort_keys = NULL;
+    cpu->sequence_sums = NULL;
+    cpu->scratch = NULL;
+}
+
+/* Sorts the rows by token id: radix sort, a byte a pass, of (id, row) pairs. Returns the pairs. */
+static const uint64_t *sort_rows(dt_cpu *cpu, const dt_cpu_batch *slot, int64_t tokens)
+{
+    uint64_t *from = cpu->sort_keys;
+    uint64_t *to = cpu->sort_keys + cpu->max_tokens;
+    for (int64_t row = 0; row < tokens; ++row)
+        from[row] = (uint64_t)(uint32_t)slot->token_ids[row] << 32 | (uint64_t)row;
+    for (int shift = 32; shift < 64 && (int64_t)slot->largest_id >> (shift - 32) != 0; shift += 8) {
+        int64_t start[257] = {0};
+        for (int64_t i = 0; i < tokens; ++i)
+            start[(from[i] >> shift & 0xff) + 1]++;
+        for (int digit = 0; digit < 256; ++digit)
+            start[digit + 1] += start[digit];
+        for (int64_t i = 0; i < tokens; ++i)
+            to[start[from[i] >> shift & 0xff]++] = from[i];
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
+}
+
+static void group_rows(dt_cpu *cpu, dt_cpu_batch *slot, int64_t tokens)
+{
+    const uint64_t *sorted = sort_rows(cpu, slot, tokens);
+    int32_t groups = 0;
+    for (int64_t i = 0; i < tokens; ++i) {
+        const int32_t row = (int32_t)(sorted[i] & 0xffffffffu);
+        if (i == 0 || sorted[i] >> 32 != sorted[i - 1] >> 32)
+            slot->group_first[groups++] = (int32_t)i;
+        slot->order[i] = row;
+        slot->group_of_row[row] = groups - 1;
+    }
+    slot->group_first[groups] = (int32_t)tokens;
+    slot->groups = groups;
+}
+
+/* What a batch must be for the operations not to leave their memory. */
+static bool usable(dt_cpu *cpu, const dt_batch *batch)
+{
+    if (!cpu->scratch || batch->sequences < 1 || batch->sequences > cpu->max_sequences ||
+        batch->tax_ranks < 0 || batch->tax_ranks > cpu->max_tax_ranks) {
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL,
+                    "a batch of %d sequences and %d taxonomic ranks does not fit what was reserved",
+                    batch->sequences, batch->tax_ranks);
+        return false;
+    }
+    for (int32_t b = 0; b < batch->sequences; ++b)
+        if (batch->cu_seqlens[b + 1] <= batch->cu_seqlens[b]) {
+            dt_cpu_fail(cpu, DT_ERR_INTERNAL, "sequence %d of a batch has no token", b);
+            return false;
+        }
+    const int64_t tokens = batch->cu_seqlens[batch->sequences];
+    if (batch->cu_seqlens[0] != 0 || tokens > cpu->max_tokens) {
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL,
+                    "a batch of %lld tokens does not fit the %lld that were reserved",
+                    (long long)tokens, (long long)cpu->max_tokens);
+        return false;
+    }
+    for (int64_t row = 0; row < tokens; ++row)
+        if (batch->token_ids[row] < 0) {
+            dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a token id of a batch is negative");
+            return false;
+        }
+    return true;
+}
+
+const dt_device_batch *dt_cpu_batch_upload(dt_backend *backend, const dt_batch *batch)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    dt_cpu_batch *slot = &cpu->slot[cpu->next_slot];
+    cpu->next_slot = 1 - cpu->next_slot;
+    slot->device.size = (dt_batch_size){.sequences = batch->sequences};
+    if (cpu->error || !usable(cpu, batch))
+        return &slot->device;
+    const int64_t tokens = batch->cu_seqlens[batch->sequences];
+    slot->device.size.tokens = tokens;
+    slot->device.size.rows = tokens;
+    slot->tax_ranks = batch->tax_ranks;
+    slot->has_labels = batch->labels != NULL;
+    slot->seed = batch->seed;
+    slot->step = batch->step;
+    slot->first_sequence = batch->first_sequence;
+    memcpy(slot->loss_scale, batch->loss_scale, sizeof slot->loss_scale);
+    memcpy(slot->token_ids, batch->token_ids, (size_t)tokens * sizeof *slot->token_ids);
+    memcpy(slot->cu_seqlens, batch->cu_seqlens,
+           ((size_t)batch->sequences + 1) * sizeof *slot->cu_seqlens);
+    if (slot->has_labels)
+        memcpy(slot->labels, batch->labels,
+               (size_t)batch->sequences * (size_t)batch->tax_ranks * sizeof *slot->labels);
+    slot->largest_id = 0;
+    for (int32_t b = 0; b < batch->sequences; ++b) {
+        const int32_t length = batch->cu_seqlens[b + 1] - batch->cu_seqlens[b];
+        if (length > slot->device.size.longest)
+            slot->device.size.longest = length;
+        for (int32_t row = batch->cu_seqlens[b]; row < batch->cu_seqlens[b + 1]; ++row) {
+            slot->sequence_of_row[row] = b;
+            if (batch->token_ids[row] > slot->largest_id)
+                slot->largest_id = batch->token_ids[row];
+        }
+    }
+    group_rows(cpu, slot, tokens);
+    return &slot->device;
+}
+
+bool dt_cpu_ids_in(dt_cpu *cpu, const dt_cpu_batch *batch, int32_t vocabulary)
+{
+    if (batch->largest_id < vocabulary)
+        return true;
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "token id %d is outside a vocabulary of %d",
+                batch->largest_id, vocabulary);
+    return false;
+}

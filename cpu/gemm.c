@@ -1,0 +1,91 @@
+#include "cpu/gemm.h"
+
+#include <cblas.h>
+#include <omp.h>
+#include <string.h>
+
+#include "cpu/vector_math.h"
+
+void dt_gemm_begin(void)
+{
+    omp_set_num_threads(1); /* of this thread, until the end of the region */
+}
+
+void dt_gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                  dt_real alpha, const dt_real *a, int64_t lda, const dt_real *b, int64_t ldb,
+                  bool add, dt_real *c, int64_t ldc)
+{
+    DT_CBLAS(gemm)
+    (CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+     transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
+     (int)ldb, add ? (dt_real)1 : (dt_real)0, c, (int)ldc);
+}
+
+/* How many rows of tiles a grid of `threads` tiles should have: what a thread must read of A and B,
+ * its rows and columns together, is to be least. */
+static int grid_rows(int threads, int64_t m, int64_t n)
+{
+    int best = 1;
+    double least = 0.0;
+    for (int rows = 1; rows <= threads; ++rows) {
+        if (threads % rows != 0 || (rows > 1 && rows > m))
+            continue;
+        const int columns = threads / rows;
+        if (columns > 1 && columns > n)
+            continue;
+        const double reads = (double)m / rows + (double)n / columns;
+        if (least == 0.0 || reads < least) {
+            least = reads;
+            best = rows;
+        }
+    }
+    return best;
+}
+
+/* Start of part `part` of `parts` of `count` elements, at a multiple of 16. */
+static int64_t part_start(int64_t count, int part, int parts)
+{
+    return part == parts ? count : count * part / parts / 16 * 16;
+}
+
+/* Rows of a tile that are finished, with bias and GELU, while they are in the cache. */
+#define BLOCK_ROWS 512
+
+static void compute_tile(const dt_product *p, int64_t row, int64_t rows, int64_t column,
+                         int64_t columns)
+{
+    const dt_real *a = p->a + (p->transpose_a ? row : row * p->lda);
+    const dt_real *b = p->b + (p->transpose_b ? column * p->ldb : column);
+    dt_real *c = p->c + row * p->ldc + column;
+    if (p->bias)
+        for (int64_t i = 0; i < rows; ++i)
+            memcpy(c + i * p->ldc, p->bias + column, (size_t)columns * sizeof *c);
+    dt_gemm_tile(p->transpose_a, p->transpose_b, rows, columns, p->k, 1, a, p->lda, b, p->ldb,
+                 p->add || p->bias, c, p->ldc);
+    if (!p->gelu)
+        return;
+    for (int64_t i = 0; i < rows; ++i) {
+        const dt_real *u = c + i * p->ldc;
+        dt_real *y = p->gelu + (row + i) * p->ldc + column;
+        DT_SIMD
+        for (int64_t j = 0; j < columns; ++j)
+            y[j] = dt_gelu(u[j]);
+    }
+}
+
+void dt_gemm(int threads, const dt_product *p)
+{
+    const int tile_rows = grid_rows(threads, p->m, p->n);
+    const int tile_columns = threads / tile_rows;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int tile = 0; tile < tile_rows * tile_columns; ++tile) {
+        dt_gemm_begin();
+        const int64_t end = part_start(p->m, tile / tile_columns + 1, tile_rows);
+        const int64_t column = part_start(p->n, tile % tile_columns, tile_columns);
+        const int64_t columns = part_start(p->n, tile % tile_columns + 1, tile_columns) - column;
+        const int64_t step = p->gelu ? BLOCK_ROWS : p->m;
+        for (int64_t row = part_start(p->m, tile / tile_columns, tile_rows);
+             row < end && columns > 0; row += step)
+            compute_tile(p, row, end - row < step ? end - row : step, column, columns);
+    }
+}

@@ -1,0 +1,116 @@
+/* What happens once a sequence: the vector of position 0, the fusion of the two branches, the
+ * classification heads. */
+#include <string.h>
+
+#include "cpu/backend_cpu.h"
+#include "cpu/gemm.h"
+
+void dt_cpu_gather_first_forward(dt_backend *backend, void *y, const void *x,
+                                 const dt_device_batch *batch, int32_t hidden)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int32_t *first = dt_cpu_batch_of(batch)->cu_seqlens;
+    for (int64_t b = 0; b < batch->size.sequences; ++b)
+        memcpy((dt_real *)y + b * hidden, (const dt_real *)x + (int64_t)first[b] * hidden,
+               (size_t)hidden * sizeof(dt_real));
+}
+
+void dt_cpu_gather_first_backward(dt_backend *backend, void *dx, const void *dy,
+                                  const dt_device_batch *batch, int32_t hidden)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int32_t *first = dt_cpu_batch_of(batch)->cu_seqlens;
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        dt_real *out = (dt_real *)dx + (int64_t)first[b] * hidden;
+        const dt_real *in = (const dt_real *)dy + b * hidden;
+        DT_SIMD
+        for (int64_t i = 0; i < hidden; ++i)
+            out[i] += in[i];
+    }
+}
+
+void dt_cpu_fuse_forward(dt_backend *backend, void *y, const void *cnn, const void *bert,
+                         dt_param w_cnn, dt_param w_bert, const dt_device_batch *batch,
+                         int32_t hidden, const dt_dropout *dropout)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error || !dt_cpu_fits_scratch(cpu, hidden, "the hidden size"))
+        return;
+    const dt_real cnn_share = *dt_cpu_param(cpu, w_cnn);
+    const dt_real bert_share = *dt_cpu_param(cpu, w_bert);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        dt_real *factor = dt_cpu_scratch(cpu, 0);
+        const dt_mask mask = dt_cpu_mask(dt_cpu_batch_of(batch), dropout, b, 0);
+        dt_dropout_row(factor, &mask, 0, hidden);
+        const dt_real *from_cnn = (const dt_real *)cnn + b * hidden;
+        const dt_real *from_bert = (const dt_real *)bert + b * hidden;
+        dt_real *out = (dt_real *)y + b * hidden;
+        DT_SIMD
+        for (int64_t i = 0; i < hidden; ++i)
+            out[i] =
+                (cnn_share * from_cnn[i] + bert_share * from_bert[i] + from_bert[i]) * factor[i];
+    }
+}
+
+void dt_cpu_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, const void *dy,
+                          const void *cnn, const void *bert, dt_param w_cnn, dt_param w_bert,
+                          const dt_device_batch *batch, int32_t hidden, const dt_dropout *dropout)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error || !dt_cpu_fits_scratch(cpu, hidden, "the hidden size"))
+        return;
+    const dt_real cnn_share = *dt_cpu_param(cpu, w_cnn);
+    const dt_real bert_share = *dt_cpu_param(cpu, w_bert);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        dt_real *factor = dt_cpu_scratch(cpu, 0);
+        const dt_mask mask = dt_cpu_mask(dt_cpu_batch_of(batch), dropout, b, 0);
+        dt_dropout_row(factor, &mask, 0, hidden);
+        const dt_real *in = (const dt_real *)dy + b * hidden;
+        const dt_real *from_cnn = (const dt_real *)cnn + b * hidden;
+        const dt_real *from_bert = (const dt_real *)bert + b * hidden;
+        dt_real *to_cnn = (dt_real *)dcnn + b * hidden;
+        dt_real *to_bert = (dt_real *)dbert + b * hidden;
+        double cnn_sum = 0.0;
+        double bert_sum = 0.0;
+        DT_SIMD_SUM(cnn_sum, bert_sum)
+        for (int64_t i = 0; i < hidden; ++i) {
+            const dt_real g = in[i] * factor[i];
+            cnn_sum += (double)(g * from_cnn[i]);
+            bert_sum += (double)(g * from_bert[i]);
+            to_cnn[i] = cnn_share * g;
+            to_bert[i] = (bert_share + 1) * g;
+        }
+        cpu->sequence_sums[2 * b] = cnn_sum;
+        cpu->sequence_sums[2 * b + 1] = bert_sum;
+    }
+    double cnn_total = 0.0;
+    double bert_total = 0.0;
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        cnn_total += cpu->sequence_sums[2 * b];
+        bert_total += cpu->sequence_sums[2 * b + 1];
+    }
+    *dt_cpu_gradient(cpu, w_cnn) += (dt_real)cnn_total;
+    *dt_cpu_gradient(cpu, w_bert) += (dt_real)bert_total;
+}
+
+/* On this device statistics are activations, so the heads are one linear layer. */
+
+void dt_cpu_heads_forward(dt_backend *backend, void *logits, const void *x, dt_param weight,
+                          dt_param bias, int32_t sequences, int32_t hidden, int32_t classes)
+{
+    dt_cpu_linear_forward(backend, logits, x, weight, bias, sequences, hidden, classes);
+}
+
+void dt_cpu_heads_backward(dt_backend *backend, void *dx, const void *dlogits, const void *x,
+                           dt_param weight, dt_param bias, int32_t sequences, int32_t hidden,
+                           int32_t classes)
+{
+    dt_cpu_linear_backward(backend, dx, false, dlogits, x, weight, bias, sequences, hidden,
+                           classes);
+}

@@ -1,0 +1,100 @@
+#include "cpu/backend_cpu.h"
+#include "cpu/gemm.h"
+
+void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64_t rows,
+                        int64_t columns)
+{
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t first = 0; first < columns; first += DT_SUM_COLUMNS) {
+        const int64_t width = columns - first < DT_SUM_COLUMNS ? columns - first : DT_SUM_COLUMNS;
+        dt_real total[DT_SUM_COLUMNS] = {0};
+        for (int64_t block = 0; block < rows; block += DT_SUM_ROWS) {
+            const int64_t end = rows - block < DT_SUM_ROWS ? rows : block + DT_SUM_ROWS;
+            dt_real part[DT_SUM_COLUMNS] = {0};
+            for (int64_t row = block; row < end; ++row)
+                for (int64_t c = 0; c < width; ++c)
+                    part[c] += x[row * columns + first + c];
+            for (int64_t c = 0; c < width; ++c)
+                total[c] += part[c];
+        }
+        for (int64_t c = 0; c < width; ++c)
+            out[first + c] += total[c];
+    }
+}
+
+void dt_cpu_linear_forward(dt_backend *backend, void *y, const void *x, dt_param weight,
+                           dt_param bias, int64_t rows, int32_t in, int32_t out)
+{
+    dt_cpu_linear_gelu_forward(backend, NULL, y, x, weight, bias, rows, in, out);
+}
+
+void dt_cpu_linear_gelu_forward(dt_backend *backend, void *y, void *u, const void *x,
+                                dt_param weight, dt_param bias, int64_t rows, int32_t in,
+                                int32_t out)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = rows,
+                              .n = out,
+                              .k = in,
+                              .a = x,
+                              .lda = in,
+                              .b = dt_cpu_param(cpu, weight),
+                              .ldb = in,
+                              .transpose_b = true,
+                              .c = u ? u : y,
+                              .ldc = out,
+                              .bias = dt_cpu_param(cpu, bias),
+                              .gelu = y,
+                          });
+}
+
+void dt_cpu_linear_backward(dt_backend *backend, void *dx, bool add_dx, const void *dy,
+                            const void *x, dt_param weight, dt_param bias, int64_t rows, int32_t in,
+                            int32_t out)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    if (dx)
+        dt_gemm(cpu->threads, &(dt_product){
+                                  .m = rows,
+                                  .n = in,
+                                  .k = out,
+                                  .a = dy,
+                                  .lda = out,
+                                  .b = dt_cpu_param(cpu, weight),
+                                  .ldb = in,
+                                  .c = dx,
+                                  .ldc = in,
+                                  .add = add_dx,
+                              });
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = out,
+                              .n = in,
+                              .k = rows,
+                              .a = dy,
+                              .lda = out,
+                              .transpose_a = true,
+                              .b = x,
+                              .ldb = in,
+                              .c = dt_cpu_gradient(cpu, weight),
+                              .ldc = in,
+                              .add = true,
+                          });
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), dy, rows, out);
+}
+
+void dt_cpu_gelu_backward(dt_backend *backend, void *du_dy, const void *u, int64_t count)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    dt_real *gradient = du_dy;
+    const dt_real *input = u;
+#pragma omp parallel for simd num_threads(cpu->threads) schedule(static)
+    for (int64_t i = 0; i < count; ++i)
+        gradient[i] *= dt_gelu_slope(input[i]);
+}

@@ -1,0 +1,30 @@
+/* The number type of the backend: float, or double in the build for tests (DT_REAL_DOUBLE). */
+#ifndef DT_CPU_REAL_H
+#define DT_CPU_REAL_H
+
+#include <math.h>
+
+#if defined(DT_REAL_DOUBLE)
+typedef double dt_real;
+#define DT_CBLAS(name) cblas_d##name
+#define DT_SQRT sqrt
+#else
+typedef float dt_real;
+#define DT_CBLAS(name) cblas_s##name
+#define DT_SQRT sqrtf
+#endif
+
+/* The iterations of the loop that follows do not depend on each other: vectorise it. With
+ * DT_SIMD_SUM the sum is split over the lanes of a vector, in an order fixed by the build. */
+#define DT_PRAGMA(text) _Pragma(#text)
+#if defined(_OPENMP)
+#define DT_SIMD DT_PRAGMA(omp simd)
+#define DT_SIMD_SUM(...) DT_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#define DT_SIMD_MAX(variable) DT_PRAGMA(omp simd reduction(max : variable))
+#else
+#define DT_SIMD
+#define DT_SIMD_SUM(...)
+#define DT_SIMD_MAX(variable)
+#endif
+
+#endif
