@@ -1,0 +1,357 @@
+/* The model beside the independent PyTorch model of the padded definition: logits, loss, the
+ * gradient of every parameter, and ten optimizer steps; in fp32 and in the double-precision build.
+ */
+#include "backend.h"
+#include "fixture.h"
+#include "model/model.h"
+
+typedef struct {
+    const char *backend;
+    double bound;       /* ‖ours − theirs‖ / ‖theirs‖ of a tensor */
+    double steps_bound; /* the same after ten optimizer steps */
+    double zero_bound;  /* absolute, where the gradient is zero by construction */
+} precision;
+
+static const precision precisions[] = {
+    {"cpu64", 1e-10, 1e-8, 1e-12},
+    {"cpu", 1e-5, 1e-5, 1e-5},
+};
+
+/* Fixtures that this version's model covers. */
+static const char *const fixtures[] = {"hybrid_small", "hybrid_one_layer", "hybrid_wide",
+                                       "hybrid_masked"};
+
+typedef struct {
+    hid_t file;
+    const precision *precision;
+    dt_backend *backend;
+    dt_model *model;
+    dt_model_config config;
+} subject;
+
+static void subject_open(subject *s, const char *fixture, const precision *p)
+{
+    s->file = fixture_open(fixture);
+    s->precision = p;
+    s->config = fixture_config(s->file);
+    ASSERT_OK(dt_backend_open(p->backend, &(dt_backend_options){.threads = 2}, &s->backend));
+    ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
+    ASSERT_OK(dt_model_reserve(s->model, 16, 16 * s->config.max_length));
+    const dt_param_table *table = dt_model_params(s->model);
+    for (int32_t i = 0; i < table->count; ++i) {
+        char name[160];
+        int64_t count;
+        snprintf(name, sizeof name, "/model/%s", table->spec[i].name);
+        float *values = fixture_read(s->file, name, H5T_NATIVE_FLOAT, sizeof(float), &count);
+        assert_int_equal(count, table->spec[i].count);
+        ASSERT_OK(dt_params_write(s->backend, DT_PARAMETERS, table->spec[i].offset, count, values));
+        free(values);
+    }
+    const dt_update_state state = {.loss_scale = 1.0};
+    s->backend->ops->state_write(s->backend, &state);
+}
+
+static void subject_close(subject *s)
+{
+    dt_model_destroy(s->model);
+    s->backend->ops->destroy(s->backend);
+    H5Fclose(s->file);
+}
+
+/* Elements of a flat vector as doubles, whatever the precision. */
+static double *vector_doubles(subject *s, dt_vector which, const dt_param_spec *spec)
+{
+    double *out = calloc((size_t)spec->count, sizeof *out);
+    if (s->backend->master_size == sizeof(double)) {
+        s->backend->ops->vector_read(s->backend, which, spec->offset, spec->count, out);
+        return out;
+    }
+    float *values = calloc((size_t)spec->count, sizeof *values);
+    s->backend->ops->vector_read(s->backend, which, spec->offset, spec->count, values);
+    for (int64_t i = 0; i < spec->count; ++i)
+        out[i] = (double)values[i];
+    free(values);
+    return out;
+}
+
+/* `count` statistics or activations as doubles. */
+static double *device_doubles(subject *s, const void *device, int64_t count, int32_t size)
+{
+    double *out = calloc((size_t)count, sizeof *out);
+    void *raw = calloc((size_t)count, (size_t)size);
+    s->backend->ops->download(s->backend, raw, device, count * size);
+    for (int64_t i = 0; i < count; ++i)
+        out[i] = size == sizeof(double) ? ((double *)raw)[i] : (double)((float *)raw)[i];
+    free(raw);
+    return out;
+}
+
+/* ‖a − b‖ / ‖b‖, or ‖a − b‖ where b is zero. */
+static double difference(const double *a, const double *b, int64_t count)
+{
+    double distance = 0.0;
+    double size = 0.0;
+    for (int64_t i = 0; i < count; ++i) {
+        distance += (a[i] - b[i]) * (a[i] - b[i]);
+        size += b[i] * b[i];
+    }
+    return size > 0.0 ? sqrt(distance / size) : sqrt(distance);
+}
+
+static void check(const char *what, const double *ours, const double *theirs, int64_t count,
+                  double bound)
+{
+    const double found = difference(ours, theirs, count);
+    if (!(found <= bound))
+        fail_msg("%s differs by %.3g, allowed are %.3g", what, found, bound);
+}
+
+static double *expected(subject *s, const char *group, const char *name, int64_t count)
+{
+    char path[192];
+    int64_t found;
+    snprintf(path, sizeof path, "/expected/%s%s", group, name);
+    double *values = fixture_doubles(s->file, path, &found);
+    assert_int_equal(found, count);
+    return values;
+}
+
+static dt_batch read_batch(subject *s, int32_t **tokens, int32_t **cu_seqlens, int32_t **labels)
+{
+    int64_t ends;
+    *tokens = fixture_ints(s->file, "/batch/tokens", NULL);
+    *cu_seqlens = fixture_ints(s->file, "/batch/cu_seqlens", &ends);
+    *labels = fixture_ints(s->file, "/batch/labels", NULL);
+    dt_batch batch = {.sequences = (int32_t)ends - 1,
+                      .tax_ranks = s->config.tax_ranks,
+                      .token_ids = *tokens,
+                      .cu_seqlens = *cu_seqlens,
+                      .labels = *labels};
+    double *weights = fixture_doubles(s->file, "/batch/level_weights", NULL);
+    for (int32_t r = 0; r < batch.tax_ranks; ++r)
+        batch.loss_scale[r] = weights[r] / batch.sequences;
+    free(weights);
+    return batch;
+}
+
+static void check_gradients(subject *s)
+{
+    const dt_param_table *table = dt_model_params(s->model);
+    for (int32_t i = 0; i < table->count; ++i) {
+        const dt_param_spec *spec = &table->spec[i];
+        if (spec->offset >= table->trained)
+            continue;
+        double *ours = vector_doubles(s, DT_GRADIENTS, spec);
+        double *theirs = expected(s, "gradient/", spec->name, spec->count);
+        if (fixture_lists(s->file, "zero_gradient", spec->name)) {
+            for (int64_t j = 0; j < spec->count; ++j)
+                assert_true(fabs(ours[j]) <= s->precision->zero_bound);
+        } else {
+            check(spec->name, ours, theirs, spec->count, s->precision->bound);
+        }
+        free(theirs);
+        free(ours);
+    }
+}
+
+/* The loss by tax_rank as the update reports it, from an update that changes nothing. */
+static void check_loss(subject *s, const dt_batch *batch)
+{
+    dt_update_state state;
+    const dt_update_rule idle = {.total_steps = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    s->backend->ops->update(s->backend, dt_model_params(s->model)->trained, &idle);
+    s->backend->ops->state_read(s->backend, &state);
+    double *loss = expected(s, "loss", "", 1);
+    double *by_rank = expected(s, "loss_by_rank", "", batch->tax_ranks);
+    check("loss", &state.loss, loss, 1, s->precision->bound);
+    for (int32_t r = 0; r < batch->tax_ranks; ++r) {
+        const double ours = state.loss_sum[r] / (batch->loss_scale[r] * batch->sequences);
+        assert_true(fabs(ours - by_rank[r]) <= s->precision->bound * (1.0 + by_rank[r]));
+    }
+    free(by_rank);
+    free(loss);
+}
+
+static void forward_and_backward(const char *fixture, const precision *p)
+{
+    subject s;
+    int32_t *tokens;
+    int32_t *cu_seqlens;
+    int32_t *labels;
+    subject_open(&s, fixture, p);
+    const dt_batch batch = read_batch(&s, &tokens, &cu_seqlens, &labels);
+    const dt_class_layout *classes = dt_model_classes(s.model);
+    const int64_t logit_count = (int64_t)batch.sequences * classes->first[classes->tax_ranks];
+
+    s.backend->ops->gradients_zero(s.backend);
+    const dt_device_batch *on_device = s.backend->ops->batch_upload(s.backend, &batch);
+    /* without dropout both modes are the same definition */
+    for (int training = 0; training < 2; ++training) {
+        const void *logits = dt_model_forward(s.model, on_device, training);
+        double *ours = device_doubles(&s, logits, logit_count, s.backend->statistic_size);
+        double *theirs = expected(&s, "logits", "", logit_count);
+        check("logits", ours, theirs, logit_count, p->bound);
+        free(theirs);
+        free(ours);
+    }
+    const int64_t fused_count = (int64_t)batch.sequences * s.config.hidden;
+    double *fused =
+        device_doubles(&s, dt_model_fused(s.model), fused_count, s.backend->activation_size);
+    double *their_fused = expected(&s, "fused", "", fused_count);
+    check("fused", fused, their_fused, fused_count, p->bound);
+    free(their_fused);
+    free(fused);
+
+    const dt_loss loss = {.classes = *classes};
+    ASSERT_OK(dt_model_backward(s.model, on_device, &loss, NULL, NULL));
+    check_gradients(&s);
+    check_loss(&s, &batch);
+    free(tokens);
+    free(cu_seqlens);
+    free(labels);
+    subject_close(&s);
+}
+
+static void equals_pytorch_on_every_fixture(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < sizeof precisions / sizeof *precisions; ++p)
+        for (size_t f = 0; f < sizeof fixtures / sizeof *fixtures; ++f)
+            forward_and_backward(fixtures[f], &precisions[p]);
+}
+
+/* ---- ten optimizer steps ------------------------------------------------------------------------
+ */
+
+typedef struct {
+    int32_t *tokens, *cu_seqlens, *labels, *cu_batches;
+    double *level_weights;
+} step_data;
+
+/* One micro-batch forward and backward. */
+static void micro_step(subject *s, const step_data *d, int32_t number, int32_t accum_steps)
+{
+    int32_t cu_seqlens[17];
+    const int32_t first = d->cu_batches[number];
+    const int32_t count = d->cu_batches[number + 1] - first;
+    assert_in_range(count, 1, 16);
+    for (int32_t i = 0; i <= count; ++i)
+        cu_seqlens[i] = d->cu_seqlens[first + i] - d->cu_seqlens[first];
+    dt_batch batch = {.sequences = count,
+                      .tax_ranks = s->config.tax_ranks,
+                      .token_ids = d->tokens + d->cu_seqlens[first],
+                      .cu_seqlens = cu_seqlens,
+                      .labels = d->labels + first * s->config.tax_ranks};
+    for (int32_t r = 0; r < batch.tax_ranks; ++r)
+        batch.loss_scale[r] = d->level_weights[r] / ((double)count * accum_steps);
+    const dt_device_batch *on_device = s->backend->ops->batch_upload(s->backend, &batch);
+    dt_model_forward(s->model, on_device, true);
+    const dt_loss loss = {.classes = *dt_model_classes(s->model)};
+    ASSERT_OK(dt_model_backward(s->model, on_device, &loss, NULL, NULL));
+}
+
+static void check_after_steps(subject *s, double total_rate)
+{
+    const dt_param_table *table = dt_model_params(s->model);
+    for (int32_t i = 0; i < table->count; ++i) {
+        const dt_param_spec *spec = &table->spec[i];
+        if (spec->offset >= table->trained)
+            continue;
+        double *ours = vector_doubles(s, DT_PARAMETERS, spec);
+        double *theirs = expected(s, "after_steps/", spec->name, spec->count);
+        if (fixture_lists(s->file, "zero_gradient", spec->name)) {
+            /* AdamW divides rounding noise by itself: only the size of the steps is defined */
+            for (int64_t j = 0; j < spec->count; ++j)
+                assert_true(fabs(ours[j] - theirs[j]) <= 2.0 * total_rate);
+        } else {
+            check(spec->name, ours, theirs, spec->count, s->precision->steps_bound);
+        }
+        free(theirs);
+        free(ours);
+    }
+}
+
+static void ten_steps(const char *fixture, const precision *p)
+{
+    subject s;
+    subject_open(&s, fixture, p);
+    int64_t micro_steps;
+    step_data d = {.tokens = fixture_ints(s.file, "/steps/tokens", NULL),
+                   .cu_seqlens = fixture_ints(s.file, "/steps/cu_seqlens", NULL),
+                   .labels = fixture_ints(s.file, "/steps/labels", NULL),
+                   .cu_batches = fixture_ints(s.file, "/steps/cu_batches", &micro_steps),
+                   .level_weights = fixture_doubles(s.file, "/batch/level_weights", NULL)};
+    const int32_t steps = (int32_t)fixture_number(s.file, "/steps", "optimizer_steps");
+    const int32_t accum = (int32_t)fixture_number(s.file, "/steps", "accum_steps");
+    const dt_update_rule rule = {.learning_rate = fixture_number(s.file, "/steps", "learning_rate"),
+                                 .beta1 = fixture_number(s.file, "/steps", "beta1"),
+                                 .beta2 = fixture_number(s.file, "/steps", "beta2"),
+                                 .eps = fixture_number(s.file, "/steps", "eps"),
+                                 .weight_decay = fixture_number(s.file, "/steps", "weight_decay"),
+                                 .max_grad_norm = fixture_number(s.file, "/steps", "max_grad_norm"),
+                                 .warmup_steps =
+                                     (int64_t)fixture_number(s.file, "/steps", "warmup_steps"),
+                                 .total_steps = steps};
+    double *rates = expected(&s, "steps/learning_rate", "", steps);
+    double *norms = expected(&s, "steps/gradient_norm", "", steps);
+    double total_rate = 0.0;
+    int32_t number = 0;
+    for (int32_t step = 0; step < steps; ++step) {
+        dt_update_state state;
+        s.backend->ops->gradients_zero(s.backend);
+        for (int32_t a = 0; a < accum && number < (int32_t)micro_steps - 1; ++a)
+            micro_step(&s, &d, number++, accum);
+        s.backend->ops->update(s.backend, dt_model_params(s.model)->trained, &rule);
+        s.backend->ops->state_read(s.backend, &state);
+        check("learning rate", &state.last_rate, &rates[step], 1,
+              1e-11); /* the fixture keeps 37 bits */
+        check("gradient norm", &state.grad_norm, &norms[step], 1, 100.0 * p->bound);
+        assert_int_equal(state.steps, step + 1);
+        total_rate += rates[step];
+    }
+    assert_int_equal(number, micro_steps - 1);
+    check_after_steps(&s, total_rate);
+    free(norms);
+    free(rates);
+    free(d.tokens);
+    free(d.cu_seqlens);
+    free(d.labels);
+    free(d.cu_batches);
+    free(d.level_weights);
+    subject_close(&s);
+}
+
+static void follows_pytorch_for_ten_optimizer_steps(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < sizeof precisions / sizeof *precisions; ++p) {
+        ten_steps("hybrid_small", &precisions[p]);
+        ten_steps("hybrid_one_layer", &precisions[p]);
+    }
+}
+
+/* The published shape has the published number of parameters. */
+static void default_shape_has_the_published_number_of_parameters(void **state)
+{
+    (void)state;
+    const int32_t classes[7] = {2, 129, 349, 997, 2250, 7287, 16909};
+    dt_model_config config = dt_model_config_default();
+    dt_param_table table = {0};
+    config.vocabulary = 4096;
+    config.pad_id = 3;
+    config.tax_ranks = 7;
+    memcpy(config.classes, classes, sizeof classes);
+    ASSERT_OK(dt_model_layout(&config, &table));
+    assert_int_equal(table.parameters, 76365205);
+    dt_params_free(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(default_shape_has_the_published_number_of_parameters),
+        cmocka_unit_test(equals_pytorch_on_every_fixture),
+        cmocka_unit_test(follows_pytorch_for_ten_optimizer_steps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
