@@ -1,0 +1,223 @@
+/* How fast is one training step, beside what the machine's matrix product alone reaches?
+ *
+ *     bench_train_step [--batch N] [--tokens LOW HIGH] [--micro N] [--threads N] [--repeats N]
+ *
+ * Runs forward, backward and update of the default model on random sequences of LOW … HIGH tokens
+ * (default 263 … 367: full-length 16S with DNABERT-2's tokenizer), in turn with cblas_sgemm on
+ * 2048 × 2048 matrices, and prints medians, the achieved rate of needed work, and the ratio.
+ */
+#include <cblas.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "core/clock.h"
+#include "core/memory.h"
+#include "core/philox.h"
+#include "core/pool.h"
+#include "model/model.h"
+#include "work.h"
+
+#define SGEMM_SIZE 2048
+#define MAX_REPEATS 101
+
+typedef struct {
+    int32_t batch, micro, low, high, repeats, threads;
+} options;
+
+typedef struct {
+    dt_backend *backend;
+    dt_model *model;
+    dt_loss loss;
+    int32_t *token_ids, *cu_seqlens, *labels;
+    int32_t sequences;
+    double work; /* floating-point operations of one step */
+} bench;
+
+static int32_t draw_between(uint32_t index, int32_t low, int32_t high)
+{
+    uint32_t bits[4];
+    dt_philox(1, 2, index, 0, 0, 0, bits);
+    return low + (int32_t)(bits[0] % (uint32_t)(high - low + 1));
+}
+
+static dt_status make_batch(bench *b, const options *o, const dt_model_config *config)
+{
+    DT_TRY(DT_NEW(b->token_ids, (size_t)o->batch * (size_t)o->high));
+    DT_TRY(DT_NEW(b->cu_seqlens, (size_t)o->batch + 1));
+    DT_TRY(DT_NEW(b->labels, (size_t)o->batch * (size_t)config->tax_ranks));
+    b->sequences = o->batch;
+    uint32_t index = 0;
+    for (int32_t s = 0; s < o->batch; ++s) {
+        const int32_t tokens = draw_between(index++, o->low, o->high);
+        b->cu_seqlens[s + 1] = b->cu_seqlens[s] + tokens;
+        for (int32_t t = b->cu_seqlens[s]; t < b->cu_seqlens[s + 1]; ++t)
+            b->token_ids[t] = draw_between(index++, 5, config->vocabulary - 1);
+        for (int32_t r = 0; r < config->tax_ranks; ++r)
+            b->labels[s * config->tax_ranks + r] = draw_between(index++, 0, config->classes[r] - 1);
+        b->work += 3.0 * dt_forward_work(config, tokens);
+    }
+    return DT_OK;
+}
+
+static dt_status make(bench *b, const options *o)
+{
+    dt_model_config config = dt_model_config_default();
+    const int32_t classes[7] = {2, 129, 349, 997, 2250, 7287, 16909};
+    config.vocabulary = 4096;
+    config.pad_id = 3;
+    config.tax_ranks = 7;
+    memcpy(config.classes, classes, sizeof classes);
+    DT_TRY(dt_backend_open("cpu", &(dt_backend_options){.threads = o->threads}, &b->backend));
+    DT_TRY(dt_model_create(&b->model, &config, b->backend, true));
+    DT_TRY(dt_model_reserve(b->model, o->micro, (int64_t)o->micro * o->high));
+    dt_pool *pool;
+    DT_TRY(dt_pool_create(&pool, 2));
+    DT_TRY(dt_params_init(dt_model_params(b->model), b->backend, 42, pool));
+    dt_pool_destroy(pool);
+    const dt_update_state state = {.loss_scale = 1.0};
+    b->backend->ops->state_write(b->backend, &state);
+    b->loss = (dt_loss){.classes = *dt_model_classes(b->model)};
+    return make_batch(b, o, &config);
+}
+
+static dt_status step(bench *b, const options *o)
+{
+    const dt_backend_ops *op = b->backend->ops;
+    const dt_update_rule rule = {.learning_rate = 5e-4,
+                                 .beta1 = 0.9,
+                                 .beta2 = 0.999,
+                                 .eps = 1e-8,
+                                 .weight_decay = 0.01,
+                                 .max_grad_norm = 0.5,
+                                 .warmup_steps = 100,
+                                 .total_steps = 1000};
+    int32_t cu_seqlens[1024];
+    const int32_t tax_ranks = dt_model_config_of(b->model)->tax_ranks;
+    op->gradients_zero(b->backend);
+    for (int32_t first = 0; first < b->sequences; first += o->micro) {
+        const int32_t count = b->sequences - first < o->micro ? b->sequences - first : o->micro;
+        dt_batch batch = {.sequences = count,
+                          .tax_ranks = tax_ranks,
+                          .token_ids = b->token_ids + b->cu_seqlens[first],
+                          .cu_seqlens = cu_seqlens,
+                          .labels = b->labels + first * tax_ranks,
+                          .seed = 42,
+                          .first_sequence = first};
+        for (int32_t s = 0; s <= count; ++s)
+            cu_seqlens[s] = b->cu_seqlens[first + s] - b->cu_seqlens[first];
+        for (int32_t r = 0; r < tax_ranks; ++r)
+            batch.loss_scale[r] = 1.0 / b->sequences;
+        const dt_device_batch *on_device = op->batch_upload(b->backend, &batch);
+        dt_model_forward(b->model, on_device, true);
+        DT_TRY(dt_model_backward(b->model, on_device, &b->loss, NULL, NULL));
+    }
+    op->update(b->backend, dt_model_params(b->model)->trained, &rule);
+    return op->sync(b->backend);
+}
+
+static double sgemm_seconds(const float *a, const float *x, float *y)
+{
+    const double began = dt_seconds();
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, SGEMM_SIZE, SGEMM_SIZE, SGEMM_SIZE, 1.0f,
+                a, SGEMM_SIZE, x, SGEMM_SIZE, 0.0f, y, SGEMM_SIZE);
+    return dt_seconds() - began;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    return values[count / 2];
+}
+
+static dt_status measure(bench *b, const options *o)
+{
+    const size_t elements = (size_t)SGEMM_SIZE * SGEMM_SIZE;
+    float *matrix[3];
+    double steps[MAX_REPEATS];
+    double products[MAX_REPEATS];
+    for (int m = 0; m < 3; ++m) {
+        DT_TRY(DT_NEW(matrix[m], elements));
+        for (size_t i = 0; i < elements; ++i)
+            matrix[m][i] = 1e-6f * (float)draw_between((uint32_t)i, -1000000, 1000000);
+    }
+    DT_TRY(step(b, o)); /* warm up */
+    sgemm_seconds(matrix[0], matrix[1], matrix[2]);
+    for (int i = 0; i < o->repeats; ++i) {
+        double fastest = 1e30;
+        for (int j = 0; j < 5; ++j) {
+            const double seconds = sgemm_seconds(matrix[0], matrix[1], matrix[2]);
+            fastest = seconds < fastest ? seconds : fastest;
+        }
+        products[i] = fastest;
+        const double began = dt_seconds();
+        DT_TRY(step(b, o));
+        steps[i] = dt_seconds() - began;
+    }
+    const double product_rate =
+        2.0 * SGEMM_SIZE * SGEMM_SIZE * SGEMM_SIZE / median(products, o->repeats) * 1e-9;
+    const double step_seconds = median(steps, o->repeats);
+    const double step_rate = b->work / step_seconds * 1e-9;
+    printf("%s\n", b->backend->description);
+    printf("%-40s %10.3f s\n", "one step, median", step_seconds);
+    printf("%-40s %10.1f GFLOP\n", "needed work of a step", b->work * 1e-9);
+    printf("%-40s %10.1f GFLOP/s\n", "achieved", step_rate);
+    printf("%-40s %10.1f GFLOP/s\n", "cblas_sgemm alone, 2048 x 2048 x 2048", product_rate);
+    printf("%-40s %10.2f\n", "achieved / sgemm", step_rate / product_rate);
+    for (int m = 0; m < 3; ++m)
+        free(matrix[m]);
+    return DT_OK;
+}
+
+static int parse(options *o, int argc, char **argv)
+{
+    *o = (options){.batch = 8, .low = 263, .high = 367, .repeats = 5};
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const int value = atoi(argv[i + 1]);
+        if (strcmp(argv[i], "--batch") == 0)
+            o->batch = value;
+        else if (strcmp(argv[i], "--micro") == 0)
+            o->micro = value;
+        else if (strcmp(argv[i], "--threads") == 0)
+            o->threads = value;
+        else if (strcmp(argv[i], "--repeats") == 0)
+            o->repeats = value;
+        else if (strcmp(argv[i], "--tokens") == 0 && i + 2 < argc) {
+            o->low = value;
+            o->high = atoi(argv[++i + 1]);
+        } else {
+            return 0;
+        }
+    }
+    if (o->micro <= 0 || o->micro > o->batch)
+        o->micro = o->batch < 24 ? o->batch : 24;
+    return o->batch > 0 && o->batch <= 1000 && o->repeats > 0 && o->repeats <= MAX_REPEATS &&
+           o->low > 1 && o->low <= o->high && o->high <= 512;
+}
+
+int main(int argc, char **argv)
+{
+    options o;
+    bench b = {0};
+    if (!parse(&o, argc, argv)) {
+        fprintf(stderr,
+                "usage: %s [--batch N] [--tokens LOW HIGH] [--micro N] [--threads N] "
+                "[--repeats N]\n",
+                argv[0]);
+        return 2;
+    }
+    dt_status status = make(&b, &o);
+    if (status == DT_OK)
+        status = measure(&b, &o);
+    if (status != DT_OK)
+        fprintf(stderr, "%s: %s\n", argv[0], dt_error_message());
+    return dt_exit_status(status);
+}
