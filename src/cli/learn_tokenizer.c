@@ -1,6 +1,5 @@
 #include "cli/learn_tokenizer.h"
 
-#include "core/log.h"
 #include "io/fasta.h"
 #include "io/tokenizer_json.h"
 #include "sequence/bpe_learn.h"
@@ -35,27 +34,28 @@ static dt_status add_file(dt_bpe_learner *learner, const char *fasta_file, bool 
     return status;
 }
 
-static dt_status finish_learning(dt_bpe_learner *learner, char **json)
+static dt_status finish_learning(dt_bpe_learner *learner, dt_learnt_tokenizer *learnt)
 {
     dt_bpe *bpe;
     DT_TRY(dt_bpe_learner_finish(learner, &bpe));
     dt_tokenizer_spec spec;
     dt_bpe_spec(bpe, &spec);
-    const dt_status status = dt_tokenizer_to_json(&spec, json);
-    if (status == DT_OK)
-        dt_info("learnt %d tokens from %lld sequences (%lld bases)", (int)bpe->vocabulary_size,
-                (long long)bpe->sequences_used, (long long)bpe->bases_used);
+    learnt->tokens = bpe->vocabulary_size;
+    learnt->sequences = bpe->sequences_used;
+    learnt->bases = bpe->bases_used;
+    const dt_status status = dt_tokenizer_to_json(&spec, &learnt->json);
     dt_bpe_destroy(bpe);
     return status;
 }
 
-dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize, int32_t size, char **json)
+dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize, int32_t size,
+                             dt_learnt_tokenizer *learnt)
 {
     dt_bpe_learner *learner;
     DT_TRY(dt_bpe_learner_create(&learner, size, DT_BPE_DEFAULT_BASES));
     dt_status status = add_file(learner, fasta_file, normalize);
     if (status == DT_OK)
-        status = finish_learning(learner, json);
+        status = finish_learning(learner, learnt);
     dt_bpe_learner_destroy(learner);
     return status;
 }

@@ -16,15 +16,17 @@
 /* Learns, writes the file, and makes the tokenizer to encode with. */
 static dt_status learn(const dt_tokenizer_options *options, dt_tokenizer **tokenizer)
 {
-    char *json = NULL;
+    dt_learnt_tokenizer learnt = {0};
     DT_TRY(dt_learn_tokenizer(options->fasta_file, !options->no_normalize,
-                              (int32_t)options->vocabulary_size, &json));
-    dt_status status = dt_write_file(options->output_file, json, strlen(json));
+                              (int32_t)options->vocabulary_size, &learnt));
+    const size_t length = strlen(learnt.json);
+    dt_status status = dt_write_file(options->output_file, learnt.json, length);
     if (status == DT_OK)
-        dt_info("wrote %s", options->output_file);
+        dt_info("learnt %d tokens from %lld sequences (%lld bases): %s", (int)learnt.tokens,
+                (long long)learnt.sequences, (long long)learnt.bases, options->output_file);
     if (status == DT_OK)
-        status = dt_tokenizer_from_json(json, strlen(json), options->output_file, tokenizer);
-    free(json);
+        status = dt_tokenizer_from_json(learnt.json, length, options->output_file, tokenizer);
+    free(learnt.json);
     return status;
 }
 
