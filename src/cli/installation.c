@@ -70,9 +70,11 @@ dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, si
     char folder[PATH_MAX];
     DT_TRY(dt_program_folder(folder, sizeof folder));
     for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
-        DT_TRY(set_path(path, size, folder, places[i]));
-        if (is_file(path))
-            return DT_OK;
+        char candidate[PATH_MAX + 64];
+        char whole[PATH_MAX];
+        DT_TRY(set_path(candidate, sizeof candidate, folder, places[i]));
+        if (is_file(candidate) && realpath(candidate, whole)) /* without the ".." */
+            return set_path(path, size, whole, "");
     }
     path[0] = '\0';
     return DT_OK;

@@ -1,0 +1,106 @@
+#include "cli/input.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/installation.h"
+#include "cli/learn_tokenizer.h"
+#include "core/log.h"
+#include "io/dataset_build.h"
+#include "io/tokenizer_json.h"
+#include "sequence/bpe_learn.h"
+
+int dt_thread_count(int64_t asked)
+{
+    if (asked > 0)
+        return (int)asked;
+    cpu_set_t processors;
+    if (sched_getaffinity(0, sizeof processors, &processors) != 0)
+        return 1;
+    const int count = CPU_COUNT(&processors);
+    return count > 0 ? count : 1;
+}
+
+/* A tokenizer, the text it was read from, and what to call it. */
+typedef struct {
+    dt_tokenizer *tokenizer;
+    char *json;
+    char name[PATH_MAX + 16];
+    int32_t learnt; /* tokens, where it was learnt; else 0 */
+} loaded_tokenizer;
+
+static void free_tokenizer(loaded_tokenizer *loaded)
+{
+    dt_tokenizer_destroy(loaded->tokenizer);
+    free(loaded->json);
+}
+
+static dt_status learn_from_input(const dt_input *input, loaded_tokenizer *loaded)
+{
+    if (strcmp(input->fasta_file, "-") == 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "standard input can be read only once, and there is no tokenizer: name one "
+                       "with --tokenizer-file, or give the sequences as a file");
+    dt_learnt_tokenizer learnt = {0};
+    DT_TRY(dt_learn_tokenizer(input->fasta_file, input->normalize, DT_BPE_DEFAULT_SIZE, &learnt));
+    loaded->json = learnt.json;
+    loaded->learnt = learnt.tokens;
+    snprintf(loaded->name, sizeof loaded->name, "learnt from %.*s", PATH_MAX, input->fasta_file);
+    return dt_tokenizer_from_json(loaded->json, strlen(loaded->json), loaded->name,
+                                  &loaded->tokenizer);
+}
+
+/* Said once all went well, so that an error stands alone. */
+static void say_tokenizer(const loaded_tokenizer *loaded)
+{
+    if (loaded->learnt)
+        dt_notice("no tokenizer file was found: a vocabulary of %d tokens was %s; it is not that "
+                  "of the published models (launch/get-tokenizer.sh fetches theirs)",
+                  (int)loaded->learnt, loaded->name);
+    else
+        dt_info("tokenizer: %s", loaded->name);
+}
+
+static dt_status load_known(const dt_input *input, loaded_tokenizer *loaded)
+{
+    loaded->json = strdup(input->tokenizer_json);
+    if (!loaded->json)
+        return dt_fail(DT_ERR_MEMORY, "out of memory: the tokenizer");
+    snprintf(loaded->name, sizeof loaded->name, "%s", input->tokenizer_json_name);
+    return dt_tokenizer_from_json(loaded->json, strlen(loaded->json), loaded->name,
+                                  &loaded->tokenizer);
+}
+
+static dt_status load_tokenizer(const dt_input *input, loaded_tokenizer *loaded)
+{
+    char path[PATH_MAX];
+    if (input->tokenizer_json)
+        return load_known(input, loaded);
+    DT_TRY(dt_choose_tokenizer(input->tokenizer_file, input->tokenizer_name, path, sizeof path));
+    if (!path[0])
+        return learn_from_input(input, loaded);
+    snprintf(loaded->name, sizeof loaded->name, "%s", path);
+    return dt_tokenizer_read(path, &loaded->tokenizer, &loaded->json);
+}
+
+dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
+{
+    loaded_tokenizer loaded = {0};
+    dt_status status = load_tokenizer(input, &loaded);
+    if (status == DT_OK)
+        status = dt_dataset_build(
+            dataset, &(dt_dataset_build_options){.fasta_file = input->fasta_file,
+                                                 .taxonomy_file = input->taxonomy_file,
+                                                 .normalize = input->normalize,
+                                                 .threads = dt_thread_count(input->threads),
+                                                 .tokenizer = loaded.tokenizer,
+                                                 .tokenizer_json = loaded.json,
+                                                 .tokenizer_name = loaded.name});
+    if (status == DT_OK)
+        say_tokenizer(&loaded);
+    free_tokenizer(&loaded);
+    return status;
+}

@@ -1,0 +1,33 @@
+/* From the files that a command line names to labelled, tokenised sequences in memory: the part
+ * that `train` and `prepare` share. */
+#ifndef DT_CLI_INPUT_H
+#define DT_CLI_INPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/status.h"
+#include "data/dataset.h"
+
+typedef struct {
+    const char *fasta_file;
+    const char *taxonomy_file;
+    const char *tokenizer_file; /* --tokenizer-file, NULL when not given */
+    const char *tokenizer_name; /* --tokenizer-name, NULL when not given */
+    /* A tokenizer that is known already, from the checkpoint of a run that goes on: its text and
+     * what to call it. Both NULL: chosen by the two above. */
+    const char *tokenizer_json;
+    const char *tokenizer_json_name;
+    bool normalize;  /* sequence/normalize.h */
+    int64_t threads; /* 0: all that the process may use */
+} dt_input;
+
+/* Takes, chooses (dt_choose_tokenizer()) or learns the tokenizer, saying which, then
+ * builds the dataset, freed with dt_dataset_free(). DT_ERR_INPUT as io/dataset_build.h says, and
+ * where a vocabulary should be learnt from standard input, which can be read only once. */
+dt_status dt_read_input(const dt_input *input, dt_dataset *dataset);
+
+/* `asked`, or where that is 0 the number of processors that this process may use. */
+int dt_thread_count(int64_t asked);
+
+#endif
