@@ -91,8 +91,8 @@ static void compare(const dt_merges *merges, uint32_t characters, bool walks)
 {
     uint16_t character[8];
     const uint16_t unknown = (uint16_t)(characters + merges->count);
-    for (uint16_t i = 0; i < characters; ++i)
-        character[i] = i;
+    for (uint32_t i = 0; i < characters; ++i)
+        character[i] = (uint16_t)i;
     dt_bpe_walk *walk;
     ASSERT_OK(dt_bpe_walk_create(&walk, merges, unknown + 1, character, (int32_t)characters));
     if (walks)

@@ -76,12 +76,12 @@ static int64_t learn_naively(const char *text, size_t n, int32_t target_size, ui
         for (size_t i = 0; i + 1 < n; ++i)
             counts[ids[i]][ids[i + 1]]++;
         uint32_t best = 1;
-        for (uint16_t a = 0; a < made; ++a)
-            for (uint16_t b = 0; b < made; ++b)
+        for (int32_t a = 0; a < made; ++a)
+            for (int32_t b = 0; b < made; ++b)
                 if (counts[a][b] > best) {
                     best = counts[a][b];
-                    merges[learnt][0] = a;
-                    merges[learnt][1] = b;
+                    merges[learnt][0] = (uint16_t)a;
+                    merges[learnt][1] = (uint16_t)b;
                 }
         if (best == 1)
             break;
