@@ -8,8 +8,10 @@
 
 #define NO_TOKEN UINT32_MAX
 #define NO_CLASS UINT16_MAX
-#define MAX_JUMP_BITS 12               /* 16 KB: stays in the first-level cache */
-#define DIED 0x80000000u               /* in a jump: no token goes on that way */
+#define MAX_JUMP_BITS 12 /* 16 KB: stays in the first-level cache */
+#define DIED 0x80000000u /* in a jump: no token goes on that way */
+#define MEMO_USED 1u     /* flags below the tag of a remembered pair */
+#define MEMO_HOLDS 2u
 #define MAX_CHILDREN ((size_t)1 << 26) /* entries of the trie's table, 4 bytes each */
 
 /* How a token came to be. Characters: made = 0, no parts. Merge i: made = i + 1. */
@@ -63,9 +65,17 @@ static bool border_holds(const dt_bpe_walk *walk, uint16_t x, uint16_t y, uint32
     }
 }
 
-static bool are_neighbours(const dt_bpe_walk *walk, uint16_t left, uint16_t right)
+/* Whether two tokens stand side by side in an encoding: remembered, since a text asks the same
+ * again and again. Multiplying by an odd number is one to one, so place and tag together tell the
+ * pair. */
+static bool are_neighbours(const dt_bpe_walk *walk, uint32_t *memo, uint16_t left, uint16_t right)
 {
-    return border_holds(walk, left, right, UINT32_MAX, UINT32_MAX);
+    const uint32_t hash = ((uint32_t)left << 16 | right) * 0x9E3779B1u;
+    uint32_t *entry = &memo[hash >> (32 - DT_WALK_MEMO_BITS)];
+    const uint32_t tag = hash << DT_WALK_MEMO_BITS | MEMO_USED;
+    if ((*entry & ~MEMO_HOLDS) != tag)
+        *entry = tag | (border_holds(walk, left, right, UINT32_MAX, UINT32_MAX) ? MEMO_HOLDS : 0);
+    return *entry & MEMO_HOLDS;
 }
 
 /* Fills in how each token is made; false where the merges are not as the walk needs them. */
@@ -276,17 +286,19 @@ static uint32_t longest_token(const dt_bpe_walk *walk, const uint16_t *symbols, 
 }
 
 /* The walk over characters alone. dead[p]: no chain leads from p to the end. */
-static dt_status walk_stretch(const dt_bpe_walk *walk, uint8_t *dead, const uint16_t *symbols,
+static dt_status walk_stretch(const dt_bpe_walk *walk, dt_walk_work *work, const uint16_t *symbols,
                               size_t n, uint16_t *out, size_t *count)
 {
     const walk_token *tokens = walk->tokens;
+    uint8_t *const dead = work->dead;
     memset(dead, 0, n + 1);
     size_t place = 0;
     size_t k = 0;
     uint32_t token = longest_token(walk, symbols, n);
     while (place < n) {
-        while (token != NO_TOKEN && (dead[place + tokens[token].length] ||
-                                     (k && !are_neighbours(walk, out[k - 1], (uint16_t)token))))
+        while (token != NO_TOKEN &&
+               (dead[place + tokens[token].length] ||
+                (k && !are_neighbours(walk, work->memo, out[k - 1], (uint16_t)token))))
             token = tokens[token].shorter;
         if (token != NO_TOKEN) {
             out[k++] = (uint16_t)token;
@@ -305,10 +317,25 @@ static dt_status walk_stretch(const dt_bpe_walk *walk, uint8_t *dead, const uint
     return DT_OK;
 }
 
-dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, uint8_t *dead, const uint16_t *symbols,
+void dt_walk_work_free(dt_walk_work *work)
+{
+    free(work->memo);
+    free(work->dead);
+    *work = (dt_walk_work){0};
+}
+
+static dt_status reserve_work(dt_walk_work *work, size_t n)
+{
+    if (!work->memo)
+        DT_TRY(DT_NEW(work->memo, (size_t)1 << DT_WALK_MEMO_BITS));
+    return DT_GROW(work->dead, work->dead_capacity, n + 1);
+}
+
+dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, dt_walk_work *work, const uint16_t *symbols,
                              size_t n, uint16_t *out, size_t *count)
 {
     *count = 0;
+    DT_TRY(reserve_work(work, n));
     size_t i = 0;
     while (i < n) {
         if (walk->class_of[symbols[i]] == NO_CLASS) {
@@ -319,7 +346,7 @@ dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, uint8_t *dead, const uint1
         while (end < n && walk->class_of[symbols[end]] != NO_CLASS)
             ++end;
         size_t tokens = 0;
-        DT_TRY(walk_stretch(walk, dead, symbols + i, end - i, out + *count, &tokens));
+        DT_TRY(walk_stretch(walk, work, symbols + i, end - i, out + *count, &tokens));
         *count += tokens;
         i = end;
     }

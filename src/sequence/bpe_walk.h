@@ -37,10 +37,20 @@ dt_status dt_bpe_walk_create(dt_bpe_walk **out, const dt_merges *merges, int32_t
                              const uint16_t *character, int32_t character_count);
 void dt_bpe_walk_destroy(dt_bpe_walk *walk); /* NULL is fine */
 
+#define DT_WALK_MEMO_BITS 14
+
+/* Working memory of one thread, for one walk. Zero-initialise; free with dt_walk_work_free(). */
+typedef struct {
+    uint32_t *memo; /* (1 << DT_WALK_MEMO_BITS) pairs of tokens that were looked at */
+    uint8_t *dead;
+    size_t dead_capacity;
+} dt_walk_work;
+
+void dt_walk_work_free(dt_walk_work *work);
+
 /* Encodes symbols[0 … n-1], ids of characters, into out (room for n), *count tokens. An id that is
- * no character (the unknown token) stands for itself and parts the word. `dead` is working memory
- * of n + 1 bytes. */
-dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, uint8_t *dead, const uint16_t *symbols,
+ * no character (the unknown token) stands for itself and parts the word. */
+dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, dt_walk_work *work, const uint16_t *symbols,
                              size_t n, uint16_t *out, size_t *count);
 
 #endif

@@ -54,9 +54,8 @@ struct dt_encoder {
     size_t word_length;
     size_t word_capacity;
     bool word_ends_unknown; /* for fuse_unk */
-    uint8_t *dead;
-    size_t dead_capacity;
-    dt_merge_work work;
+    dt_walk_work walk_work;
+    dt_merge_work merge_work;
 };
 
 /* --- building --------------------------------------------------------------------------------- */
@@ -325,8 +324,8 @@ void dt_encoder_destroy(dt_encoder *encoder)
         return;
     free(encoder->tokens);
     free(encoder->word);
-    free(encoder->dead);
-    dt_merge_work_free(&encoder->work);
+    dt_walk_work_free(&encoder->walk_work);
+    dt_merge_work_free(&encoder->merge_work);
     free(encoder);
 }
 
@@ -357,9 +356,10 @@ static dt_status end_word(dt_encoder *encoder)
     encoder->word_length = 0;
     encoder->word_ends_unknown = false;
     if (tokenizer->walk) {
-        DT_TRY(dt_bpe_walk_encode(tokenizer->walk, encoder->dead, encoder->word, n, out, &count));
+        DT_TRY(dt_bpe_walk_encode(tokenizer->walk, &encoder->walk_work, encoder->word, n, out,
+                                  &count));
     } else {
-        DT_TRY(dt_merges_apply(&tokenizer->merges, &encoder->work, encoder->word, n, &count));
+        DT_TRY(dt_merges_apply(&tokenizer->merges, &encoder->merge_work, encoder->word, n, &count));
         memcpy(out, encoder->word, count * sizeof *out);
     }
     encoder->token_count += count;
@@ -434,8 +434,7 @@ static dt_status make_room(dt_encoder *encoder, size_t length)
         return dt_fail(DT_ERR_INPUT, "a sequence of %zu bytes is too long for the tokenizer",
                        length);
     DT_TRY(DT_GROW(encoder->tokens, encoder->token_capacity, length + (size_t)2 * DT_MAX_AFFIX));
-    DT_TRY(DT_GROW(encoder->word, encoder->word_capacity, length + 1));
-    return DT_GROW(encoder->dead, encoder->dead_capacity, length + 1);
+    return DT_GROW(encoder->word, encoder->word_capacity, length + 1);
 }
 
 static dt_status encode_text(dt_encoder *encoder, const char *bytes, size_t length)
