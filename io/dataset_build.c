@@ -348,6 +348,7 @@ static dt_status prepare(builder *b)
     DT_TRY(copy_text(&dataset->taxonomy_file, options->taxonomy_file));
     DT_TRY(copy_text(&dataset->tokenizer_json, options->tokenizer_json));
     DT_TRY(copy_text(&dataset->tokenizer_name, options->tokenizer_name));
+    dataset->normalized = options->normalize;
     dataset->suffix_count = dt_tokenizer_suffix_count(options->tokenizer);
     DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, 1));
     DT_TRY(DT_GROW(dataset->id_offsets, b->id_offsets_capacity, 1));

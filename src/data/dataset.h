@@ -2,6 +2,7 @@
 #ifndef DT_DATA_DATASET_H
 #define DT_DATA_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/status.h"
@@ -18,6 +19,7 @@ typedef struct {
     char *tokenizer_json; /* the whole tokenizer.json, '\0'-ended */
     char *tokenizer_name; /* file it was read from, or "learnt from <FASTA>" */
     int32_t suffix_count; /* tokens at the end of a sequence that truncation keeps: [SEP] */
+    bool normalized;      /* sequences were normalised before tokenising (sequence/normalize.h) */
     char *fasta_file;     /* as the user named them */
     char *taxonomy_file;
 } dt_dataset;
