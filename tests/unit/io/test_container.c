@@ -443,7 +443,7 @@ static void a_changed_byte_is_refused_or_harmless(void **state)
 {
     (void)state;
     ASSERT_OK(write_file(in_folder("damage.h5"), 20, 12));
-    check_damage(in_folder("damage.h5"), 5);
+    check_damage(in_folder("damage.h5"), 13);
 }
 
 static void a_changed_byte_among_many_chunks_is_refused_or_harmless(void **state)

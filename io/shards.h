@@ -1,0 +1,36 @@
+/* Shards: a tokenised, labelled set of sequences on disk, made once and read by many runs.
+ *
+ *     shard_00000.h5 …   containers "deeptaxa-shard": tokens uint16 (specials included, neither cut
+ *                        nor padded), offsets int64 (n + 1), labels int32 (n, tax_ranks), ids uint8
+ *                        (each ended by '\0'); the same number of sequences in all but the last
+ *     tokenizer.json     the tokenizer, as the Hugging Face library writes it
+ *     dataset.json       totals, ranks with their labels, names; written last
+ *
+ * dataset.json carries an id that is a hash of all the rest; each shard carries it too, so that no
+ * mixture of two sets is ever read as one.
+ */
+#ifndef DT_IO_SHARDS_H
+#define DT_IO_SHARDS_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+#include "data/dataset.h"
+
+#define DT_SEQUENCES_PER_SHARD 65536 /* a fair choice: about 40 MB of full-length sequences */
+
+/* Writes the dataset to `folder` (made as needed) in shards of sequences_per_shard (>= 1). What
+ * stands there from an earlier call is replaced, after all that is new is on the disk: when that
+ * fails (DT_ERR_IO), the earlier shards are untouched. Where the exchange itself is interrupted,
+ * the folder is recognised as unfinished. The caller holds the folder's lock. DT_ERR_INPUT when a
+ * name or label is not UTF-8. */
+dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
+                          int64_t sequences_per_shard);
+
+/* Reads all shards of `folder` into memory; *dataset is the caller's to dt_dataset_free(). One that
+ * is missing, unfinished, damaged, of a later version or of another set is refused with
+ * DT_ERR_INPUT or DT_ERR_IO; *dataset is then empty. Offsets, labels and ids are checked against
+ * the sizes that they point into. */
+dt_status dt_shards_read(const char *folder, dt_dataset *dataset);
+
+#endif
