@@ -1,0 +1,208 @@
+#include "cpu_test.h"
+
+enum { COUNT = 200003 };
+
+static const dt_update_rule rule = {.learning_rate = 1e-2,
+                                    .beta1 = 0.9,
+                                    .beta2 = 0.999,
+                                    .eps = 1e-8,
+                                    .weight_decay = 0.1,
+                                    .max_grad_norm = 0.5,
+                                    .warmup_steps = 2,
+                                    .total_steps = 6};
+
+static dt_backend *start(const char *build, int threads, const double *params)
+{
+    dt_backend *be = open_backend(build, threads);
+    ASSERT_OK(be->ops->vectors_alloc(be, COUNT, true));
+    write_vector(be, DT_PARAMETERS, params, COUNT);
+    return be;
+}
+
+/* Gradients of update t. Those of t = 3 are small enough not to be clipped. */
+static void gradients(double *out, int t)
+{
+    fill(out, COUNT, (uint32_t)(10 + t));
+    for (int i = 0; i < COUNT; ++i)
+        out[i] *= t == 3 ? 1e-4 : 0.1;
+}
+
+typedef struct {
+    double *param, *m, *v;
+    double norm, rate;
+} naive;
+
+/* AdamW as in "Decoupled weight decay regularization", with clipping and the linear schedule, of
+ * the first COUNT - 1 elements. */
+static void naive_update(naive *n, const double *gradient, int t)
+{
+    double squares = 0.0;
+    for (int i = 0; i < COUNT - 1; ++i)
+        squares += gradient[i] * gradient[i];
+    n->norm = sqrt(squares);
+    n->rate = rule.learning_rate * (t < 2 ? t / 2.0 : (6.0 - t) / 4.0);
+    const double clip = fmin(1.0, 0.5 / (n->norm + 1e-6));
+    for (int i = 0; i < COUNT; ++i) {
+        const double g = gradient[i] * clip;
+        n->m[i] = 0.9 * n->m[i] + 0.1 * g;
+        n->v[i] = 0.999 * n->v[i] + 0.001 * g * g;
+        const double m = n->m[i] / (1.0 - pow(0.9, t + 1));
+        const double v = n->v[i] / (1.0 - pow(0.999, t + 1));
+        n->param[i] -= n->rate * (0.1 * n->param[i] + m / (sqrt(v) + 1e-8));
+    }
+}
+
+static void check_steps(const char *build, double loss_scale, double tolerance)
+{
+    naive n = {numbers(COUNT), numbers(COUNT), numbers(COUNT), 0.0, 0.0};
+    double *gradient = numbers(COUNT);
+    double *got = numbers(COUNT);
+    fill(n.param, COUNT, 1);
+    dt_backend *be = start(build, 2, n.param);
+    be->ops->state_write(be, &(dt_update_state){.loss_scale = loss_scale});
+    for (int t = 0; t < 5; ++t) {
+        gradients(gradient, t);
+        naive_update(&n, gradient, t);
+        for (int i = 0; i < COUNT; ++i)
+            gradient[i] *= loss_scale;
+        write_vector(be, DT_GRADIENTS, gradient, COUNT);
+        be->ops->update(be, COUNT - 1, &rule);
+        dt_update_state state;
+        be->ops->state_read(be, &state);
+        assert_int_equal(state.steps, t + 1);
+        assert_close("rate", &state.last_rate, &n.rate, 1, 1e-14);
+        assert_close("norm", &state.grad_norm, &n.norm, 1, 1e-5);
+        read_vector(be, DT_PARAMETERS, got, COUNT);
+        assert_close("parameters", got, n.param, COUNT - 1, tolerance);
+        read_vector(be, DT_EXP_AVG, got, COUNT);
+        assert_close("exp_avg", got, n.m, COUNT - 1, tolerance * 10.0);
+        read_vector(be, DT_EXP_AVG_SQ, got, COUNT);
+        assert_close("exp_avg_sq", got, n.v, COUNT - 1, tolerance * 10.0);
+    }
+    fill(n.param, COUNT, 1); /* the element past `count` is left alone */
+    read_vector(be, DT_PARAMETERS, got, COUNT);
+    assert_true(got[COUNT - 1] == n.param[COUNT - 1]);
+    be->ops->destroy(be);
+    free(n.param);
+    free(n.m);
+    free(n.v);
+    free(gradient);
+    free(got);
+}
+
+static void update_equals_adamw_with_clipping_and_schedule(void **state)
+{
+    (void)state;
+    check_steps("cpu64", 1.0, 1e-12);
+    for (const char *const *build = float_builds(); *build; ++build)
+        check_steps(*build, 1.0, 1e-5);
+}
+
+static void gradients_are_divided_by_the_loss_scale(void **state)
+{
+    (void)state;
+    check_steps("cpu", 1024.0, 1e-5);
+}
+
+static void bad_gradient_is_skipped_and_counted(void **state)
+{
+    (void)state;
+    double *params = numbers(COUNT);
+    double *gradient = numbers(COUNT);
+    double *got = numbers(COUNT);
+    fill(params, COUNT, 1);
+    dt_backend *be = start("cpu", 2, params);
+    dt_update_state result;
+    for (int i = 1; i <= 2; ++i) {
+        gradients(gradient, 1);
+        gradient[COUNT - 2] = i == 1 ? (double)NAN : (double)INFINITY;
+        write_vector(be, DT_GRADIENTS, gradient, COUNT);
+        be->ops->update(be, COUNT, &rule);
+        be->ops->state_read(be, &result);
+        assert_int_equal(result.skipped, i);
+        assert_int_equal(result.skipped_in_row, i);
+        assert_int_equal(result.steps, 0);
+        assert_false(isfinite(result.grad_norm));
+    }
+    read_vector(be, DT_PARAMETERS, got, COUNT);
+    assert_memory_equal(got, params, COUNT * sizeof *got);
+    read_vector(be, DT_EXP_AVG, got, COUNT);
+    for (int i = 0; i < COUNT; ++i)
+        assert_true(got[i] == 0.0);
+    gradients(gradient, 1);
+    write_vector(be, DT_GRADIENTS, gradient, COUNT);
+    be->ops->update(be, COUNT, &rule);
+    be->ops->state_read(be, &result);
+    assert_int_equal(result.skipped, 2);
+    assert_int_equal(result.skipped_in_row, 0);
+    assert_int_equal(result.steps, 1);
+    assert_int_equal(result.loss_updates, 1);
+    be->ops->destroy(be);
+    free(params);
+    free(gradient);
+    free(got);
+}
+
+static void dynamic_scale_halves_when_bad_and_doubles_when_long_good(void **state)
+{
+    (void)state;
+    double *params = numbers(COUNT);
+    dt_backend *be = start("cpu", 1, params);
+    dt_update_rule dynamic = rule;
+    dynamic.dynamic_scale = true;
+    dynamic.total_steps = 5000;
+    const double bad = (double)NAN;
+    dt_update_state result = {.loss_scale = 16384.0, .scale_good_steps = 1998};
+    be->ops->state_write(be, &result);
+    be->ops->update(be, 8, &dynamic);
+    be->ops->state_read(be, &result);
+    assert_true(result.loss_scale == 16384.0);
+    be->ops->update(be, 8, &dynamic);
+    be->ops->state_read(be, &result);
+    assert_true(result.loss_scale == 32768.0);
+    assert_int_equal(result.scale_good_steps, 0);
+    be->ops->update(be, 8, &dynamic);
+    write_vector(be, DT_GRADIENTS, &bad, 1);
+    be->ops->update(be, 8, &dynamic);
+    be->ops->state_read(be, &result);
+    assert_true(result.loss_scale == 16384.0);
+    assert_int_equal(result.scale_good_steps, 0);
+    be->ops->destroy(be);
+    free(params);
+}
+
+static void update_does_not_depend_on_the_number_of_threads(void **state)
+{
+    (void)state;
+    double *params = numbers(COUNT);
+    double *gradient = numbers(COUNT);
+    double *got[2] = {numbers(COUNT), numbers(COUNT)};
+    fill(params, COUNT, 1);
+    gradients(gradient, 2);
+    for (int i = 0; i < 2; ++i) {
+        dt_backend *be = start("cpu", i == 0 ? 1 : 3, params);
+        be->ops->state_write(be, &(dt_update_state){.loss_scale = 1.0, .steps = 3});
+        write_vector(be, DT_GRADIENTS, gradient, COUNT);
+        be->ops->update(be, COUNT, &rule);
+        read_vector(be, DT_PARAMETERS, got[i], COUNT);
+        be->ops->destroy(be);
+    }
+    assert_memory_equal(got[0], got[1], COUNT * sizeof(double));
+    assert_memory_not_equal(got[0], params, COUNT * sizeof(double));
+    free(got[0]);
+    free(got[1]);
+    free(params);
+    free(gradient);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(update_equals_adamw_with_clipping_and_schedule),
+        cmocka_unit_test(gradients_are_divided_by_the_loss_scale),
+        cmocka_unit_test(bad_gradient_is_skipped_and_counted),
+        cmocka_unit_test(dynamic_scale_halves_when_bad_and_doubles_when_long_good),
+        cmocka_unit_test(update_does_not_depend_on_the_number_of_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
