@@ -56,6 +56,7 @@ static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary
     hash = hash_text(hash, summary->tokenizer_hash);
     hash = hash_text(hash, dataset->tokenizer_name);
     hash = hash_number(hash, dataset->suffix_count);
+    hash = hash_number(hash, dataset->normalized);
     hash = hash_text(hash, dataset->fasta_file);
     hash = hash_text(hash, dataset->taxonomy_file);
     for (int32_t r = 0; r < dataset->taxonomy.tax_ranks; ++r) {
@@ -137,6 +138,7 @@ static dt_status add_fields(json_t *root, const dt_dataset *dataset,
     DT_TRY(add_text(root, "tokenizer_hash", summary->tokenizer_hash));
     DT_TRY(add_text(root, "tokenizer_name", dataset->tokenizer_name));
     json_object_set_new(root, "suffix_count", json_integer(dataset->suffix_count));
+    json_object_set_new(root, "normalized", json_boolean(dataset->normalized));
     DT_TRY(add_text(root, "fasta_file", dataset->fasta_file));
     DT_TRY(add_text(root, "taxonomy_file", dataset->taxonomy_file));
     json_t *ranks = json_array();
@@ -251,6 +253,7 @@ static dt_status read_fields(const json_t *root, const char *path, dt_dataset *d
     DT_TRY(copy_text(root, path, "tokenizer_name", &dataset->tokenizer_name));
     DT_TRY(get_number(root, path, "suffix_count", INT32_MAX, &suffix));
     dataset->suffix_count = (int32_t)suffix;
+    dataset->normalized = json_is_true(json_object_get(root, "normalized"));
     DT_TRY(copy_text(root, path, "fasta_file", &dataset->fasta_file));
     DT_TRY(copy_text(root, path, "taxonomy_file", &dataset->taxonomy_file));
     const json_t *ranks = json_object_get(root, "ranks");

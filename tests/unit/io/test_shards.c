@@ -50,7 +50,7 @@ static dt_dataset make_dataset(int64_t count, uint32_t seed)
 {
     static const char *const domains[] = {"Archaea", "Bacteria"};
     static const char *const genera[] = {"Größe \"x\"", "Bacillus", "a; b"};
-    dt_dataset set = {.count = count, .suffix_count = 1};
+    dt_dataset set = {.count = count, .suffix_count = 1, .normalized = true};
     set.offsets = calloc((size_t)count + 1, sizeof *set.offsets);
     set.id_offsets = calloc((size_t)count + 1, sizeof *set.id_offsets);
     for (int64_t i = 0; i < count; ++i)
@@ -91,6 +91,7 @@ static void assert_same(const dt_dataset *a, const dt_dataset *b)
     assert_string_equal(a->tokenizer_json, b->tokenizer_json);
     assert_string_equal(a->tokenizer_name, b->tokenizer_name);
     assert_int_equal(a->suffix_count, b->suffix_count);
+    assert_int_equal(a->normalized, b->normalized);
     assert_string_equal(a->fasta_file, b->fasta_file);
     assert_string_equal(a->taxonomy_file, b->taxonomy_file);
 }

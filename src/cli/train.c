@@ -1,0 +1,290 @@
+/* deeptaxa train: from the checked command line to a training. */
+#include "cli/train_options.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/input.h"
+#include "comm.h"
+#include "core/log.h"
+#include "core/pool.h"
+#include "io/shards.h"
+#include "io/tokenizer_json.h"
+#include "model/checkpoint.h"
+#include "train/trainer.h"
+
+/* ---- from options to the run -------------------------------------------------------------------- */
+
+static dt_model_config config_from(const dt_train_options *o, const dt_dataset *dataset,
+                                   const dt_tokenizer *tokenizer)
+{
+    dt_model_config config = {
+        .type = DT_MODEL_HYBRID,
+        .max_length = (int32_t)o->max_length,
+        .embed_dim = (int32_t)o->embed_dim,
+        .filters = (int32_t)o->num_filters,
+        .kernels = o->kernel_sizes.count,
+        .conv_layers = (int32_t)o->num_conv_layers,
+        .hidden = (int32_t)o->hidden_size,
+        .layers = (int32_t)o->num_hidden_layers,
+        .heads = (int32_t)o->num_attention_heads,
+        .intermediate = (int32_t)o->intermediate_size,
+        .dropout = o->hidden_dropout_prob,
+        .mask_padding = o->mask_padding,
+        .vocabulary = dt_tokenizer_vocabulary_size(tokenizer),
+        .pad_id = dt_tokenizer_pad_id(tokenizer),
+        .tax_ranks = dataset->taxonomy.tax_ranks,
+    };
+    for (int32_t k = 0; k < config.kernels; ++k)
+        config.width[k] = (int32_t)o->kernel_sizes.value[k];
+    for (int32_t r = 0; r < config.tax_ranks; ++r)
+        config.classes[r] = dataset->taxonomy.rank[r].classes;
+    return config;
+}
+
+static dt_status copy_text(char **to, const char *from)
+{
+    *to = strdup(from ? from : "");
+    return *to ? DT_OK : dt_fail(DT_ERR_MEMORY, "out of memory: a file name");
+}
+
+static dt_status level_weights(dt_run_settings *settings, const dt_train_options *o,
+                               int32_t tax_ranks)
+{
+    if (o->no_level_weights || o->level_weights.count == 0)
+        return DT_OK;
+    if (o->level_weights.count != tax_ranks)
+        return dt_fail(DT_ERR_USAGE, "--level-weights: %d weights for %d taxonomic ranks",
+                       o->level_weights.count, tax_ranks);
+    settings->level_weight_count = tax_ranks;
+    memcpy(settings->level_weight, o->level_weights.value,
+           (size_t)tax_ranks * sizeof *settings->level_weight);
+    return DT_OK;
+}
+
+static dt_status settings_from(dt_run_settings *settings, const dt_train_options *o,
+                               const dt_dataset *dataset)
+{
+    *settings = (dt_run_settings){
+        .seed = (uint32_t)o->seed,
+        .epochs = (int32_t)o->epochs,
+        .batch_size = (int32_t)o->batch_size,
+        .accum_steps = (int32_t)o->accum_steps,
+        .warmup_ratio = o->scheduler_warmup_ratio,
+        .val_split = o->val_split,
+        .rule = {.learning_rate = o->learning_rate,
+                 .beta1 = o->optimizer_betas.value[0],
+                 .beta2 = o->optimizer_betas.value[1],
+                 .eps = o->optimizer_eps,
+                 .weight_decay = o->optimizer_weight_decay,
+                 .max_grad_norm = o->max_grad_norm},
+        .eval_every = (int32_t)o->eval_every,
+        .normalize = dataset->normalized,
+    };
+    DT_TRY(copy_text(&settings->fasta_file, dataset->fasta_file));
+    DT_TRY(copy_text(&settings->taxonomy_file, dataset->taxonomy_file));
+    DT_TRY(copy_text(&settings->tokenizer_name, dataset->tokenizer_name));
+    return level_weights(settings, o, dataset->taxonomy.tax_ranks);
+}
+
+static dt_status copy_taxonomy(dt_taxonomy *to, const dt_taxonomy *from)
+{
+    for (int32_t r = 0; r < from->tax_ranks; ++r)
+        DT_TRY(dt_taxonomy_add_rank(to, from->rank[r].name, from->rank[r].classes,
+                                    (const char *const *)from->rank[r].label));
+    return DT_OK;
+}
+
+/* A run that starts at its beginning. */
+static dt_status new_run(dt_checkpoint *run, const dt_train_options *o, const dt_dataset *dataset)
+{
+    dt_tokenizer *tokenizer;
+    DT_TRY(dt_tokenizer_from_json(dataset->tokenizer_json, strlen(dataset->tokenizer_json),
+                                  dataset->tokenizer_name, &tokenizer));
+    run->config = config_from(o, dataset, tokenizer);
+    dt_tokenizer_destroy(tokenizer);
+    DT_TRY(dt_model_config_check(&run->config));
+    DT_TRY(settings_from(&run->settings, o, dataset));
+    DT_TRY(copy_taxonomy(&run->taxonomy, &dataset->taxonomy));
+    DT_TRY(copy_text(&run->tokenizer_json, dataset->tokenizer_json));
+    return dt_training_schedule(run, dataset);
+}
+
+/* ---- resuming ----------------------------------------------------------------------------------- */
+
+static dt_status check_given(const dt_train_options *o, const char *flag, double asked,
+                             double stored)
+{
+    if (dt_option_given(&o->parsed, flag) && asked != stored)
+        return dt_fail(DT_ERR_USAGE,
+                       "--%s %g: the run to resume was started with %g, and a resumed run keeps "
+                       "its settings: leave the flag out or start a new run",
+                       flag, asked, stored);
+    return DT_OK;
+}
+
+/* A flag that contradicts the checkpoint is refused, not overridden in silence. */
+static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpoint *run)
+{
+    const dt_model_config *c = &run->config;
+    const dt_run_settings *s = &run->settings;
+    const struct {
+        const char *flag;
+        double asked, stored;
+    } pairs[] = {
+        {"max-length", (double)o->max_length, c->max_length},
+        {"embed-dim", (double)o->embed_dim, c->embed_dim},
+        {"num-filters", (double)o->num_filters, c->filters},
+        {"num-conv-layers", (double)o->num_conv_layers, c->conv_layers},
+        {"hidden-size", (double)o->hidden_size, c->hidden},
+        {"num-hidden-layers", (double)o->num_hidden_layers, c->layers},
+        {"num-attention-heads", (double)o->num_attention_heads, c->heads},
+        {"intermediate-size", (double)o->intermediate_size, c->intermediate},
+        {"hidden-dropout-prob", o->hidden_dropout_prob, c->dropout},
+        {"mask-padding", o->mask_padding, c->mask_padding},
+        {"epochs", (double)o->epochs, s->epochs},
+        {"batch-size", (double)o->batch_size, s->batch_size},
+        {"accum-steps", (double)o->accum_steps, s->accum_steps},
+        {"learning-rate", o->learning_rate, s->rule.learning_rate},
+        {"optimizer-eps", o->optimizer_eps, s->rule.eps},
+        {"optimizer-weight-decay", o->optimizer_weight_decay, s->rule.weight_decay},
+        {"scheduler-warmup-ratio", o->scheduler_warmup_ratio, s->warmup_ratio},
+        {"max-grad-norm", o->max_grad_norm, s->rule.max_grad_norm},
+        {"seed", (double)o->seed, s->seed},
+        {"val-split", o->val_split, s->val_split},
+        {"eval-every", (double)o->eval_every, s->eval_every},
+        {"no-normalize", o->no_normalize, !s->normalize},
+        {"optimizer-betas", o->optimizer_betas.value[0], s->rule.beta1},
+        {"optimizer-betas", o->optimizer_betas.value[1], s->rule.beta2},
+        {"kernel-sizes", o->kernel_sizes.count, c->kernels},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; ++i)
+        DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
+    for (int32_t k = 0; k < c->kernels; ++k)
+        DT_TRY(check_given(o, "kernel-sizes", (double)o->kernel_sizes.value[k], c->width[k]));
+    for (int32_t r = 0; r < o->level_weights.count; ++r)
+        DT_TRY(check_given(o, "level-weights", o->level_weights.value[r],
+                           s->level_weight_count > 0 ? s->level_weight[r] : 1.0));
+    return DT_OK;
+}
+
+/* The sequences must be the ones that the checkpoint's split numbers. */
+static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *dataset,
+                                    const char *path)
+{
+    if (dataset->count != run->settings.total_sequences)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run was trained on %lld sequences, the input has %lld: resume with "
+                       "the same files",
+                       path, (long long)run->settings.total_sequences, (long long)dataset->count);
+    if (!dt_taxonomy_equal(&run->taxonomy, &dataset->taxonomy))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run was trained with other taxonomic labels than the input has: "
+                       "resume with the same files",
+                       path);
+    if (strcmp(run->tokenizer_json, dataset->tokenizer_json) != 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run was trained with another tokenizer than the input was prepared "
+                       "with",
+                       path);
+    return DT_OK;
+}
+
+static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, char *path)
+{
+    DT_TRY(dt_checkpoint_path(o->resume, path));
+    DT_TRY(dt_checkpoint_read(path, run));
+    if (!run->has_optimizer)
+        return dt_fail(DT_ERR_INPUT, "%s: holds weights only: training cannot go on from it", path);
+    DT_TRY(check_resumed_flags(o, run));
+    if (run->progress.epoch >= run->settings.epochs)
+        dt_notice("%s: all %d epochs are done", path, run->settings.epochs);
+    return DT_OK;
+}
+
+/* ---- the command -------------------------------------------------------------------------------- */
+
+/* Everything the command holds; freed in one place. */
+typedef struct {
+    dt_checkpoint run;
+    dt_dataset dataset;
+    dt_backend *backend;
+    dt_comm *comm;
+    dt_pool *pool;
+    char resume_path[PATH_MAX];
+} train_command;
+
+static dt_status read_dataset(train_command *t, const dt_train_options *o)
+{
+    if (o->data)
+        return dt_shards_read(o->data, &t->dataset);
+    const dt_input input = {
+        .fasta_file = o->fasta_file,
+        .taxonomy_file = o->taxonomy_file,
+        .tokenizer_file = o->tokenizer_file,
+        .tokenizer_name = o->tokenizer_name,
+        .tokenizer_json = o->resume ? t->run.tokenizer_json : NULL,
+        .tokenizer_json_name = o->resume ? t->run.settings.tokenizer_name : NULL,
+        .normalize = o->resume ? t->run.settings.normalize : !o->no_normalize,
+        .threads = o->num_workers > 0 ? o->num_workers : o->threads,
+    };
+    return dt_read_input(&input, &t->dataset);
+}
+
+static dt_status open_backend(train_command *t, const dt_train_options *o)
+{
+    char device[16];
+    const dt_backend_options options = {.threads = (int32_t)o->threads,
+                                        .precision = DT_PRECISION_FP32};
+    dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
+    DT_TRY(dt_backend_open(device, &options, &t->backend));
+    DT_TRY(dt_comm_single(&t->comm));
+    return dt_pool_create(&t->pool, dt_thread_count(o->threads));
+}
+
+static dt_status run_training(train_command *t, const dt_train_options *o)
+{
+    if (o->resume)
+        DT_TRY(read_resumed(&t->run, o, t->resume_path));
+    DT_TRY(read_dataset(t, o));
+    if (o->resume)
+        DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
+    else
+        DT_TRY(new_run(&t->run, o, &t->dataset));
+    DT_TRY(open_backend(t, o));
+    dt_run_settings *settings = &t->run.settings;
+    if (o->micro_batch_size > 0)
+        settings->micro_batch = (int32_t)o->micro_batch_size;
+    snprintf(settings->device, sizeof settings->device, "%s", t->backend->description);
+    snprintf(settings->precision, sizeof settings->precision, "fp32");
+    settings->world_size = t->comm->world_size;
+    settings->gpu = !t->backend->host_memory;
+    const dt_training training = {.run = &t->run,
+                                  .resume_path = o->resume ? t->resume_path : NULL,
+                                  .dataset = &t->dataset,
+                                  .backend = t->backend,
+                                  .comm = t->comm,
+                                  .pool = t->pool,
+                                  .output_dir = o->output_dir,
+                                  .keep_checkpoints = (int32_t)o->keep_checkpoints,
+                                  .dry_run = o->dry_run};
+    return dt_train(&training);
+}
+
+dt_status dt_command_train(const dt_train_options *options)
+{
+    train_command t = {0};
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
+    const dt_status status = run_training(&t, options);
+    dt_pool_destroy(t.pool);
+    if (t.comm)
+        t.comm->ops->destroy(t.comm);
+    if (t.backend)
+        t.backend->ops->destroy(t.backend);
+    dt_dataset_free(&t.dataset);
+    dt_checkpoint_free(&t.run);
+    return status;
+}
