@@ -38,6 +38,9 @@ finish() {
 
 deeptaxa() { "$bin/deeptaxa" "$@"; }
 
+# same_model A B: the checkpoints hold the same bits: parameters, moments, counters.
+same_model() { "$bin/../tests/compare_checkpoints" "$1" "$2" >&2 || fail "the models differ: $1 $2"; }
+
 # expect STATUS COMMAND...: runs it with its output in $work/out and $work/err.
 expect() {
     local wanted=$1 got=0
@@ -81,4 +84,27 @@ make_gold() {
     mkdir -p data
     awk -v folder=data -v limit="$1" -f "$project/launch/split-gold.awk" "$gold" ||
         { fail "cannot split $gold"; finish; }
+}
+
+# A model small enough to train in seconds, on make_gold's files.
+small_model="--embed-dim 16 --hidden-size 16 --num-hidden-layers 2 --num-attention-heads 2
+    --intermediate-size 24 --num-filters 8 --max-length 64"
+
+# train_small FOLDER FLAGS...: trains it on data/train.* into FOLDER.
+train_small() {
+    local folder=$1
+    shift
+    # shellcheck disable=SC2086
+    deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+        --output-dir "$folder" --tokenizer-file tokenizer.json $small_model --batch-size 8 \
+        --learning-rate 1e-2 --threads 2 --val-split 0.2 "$@"
+}
+
+# checkpoint FOLDER EPOCH: its file name
+checkpoint() { echo "$1/checkpoints/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_epoch$2.h5"; }
+
+# make_tokenizer: learns tokenizer.json from data/train.fasta
+make_tokenizer() {
+    expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file tokenizer.json \
+        --vocabulary-size 200
 }

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Damaged checkpoints are refused in one line; a full disk while one is written loses nothing.
+source "$(dirname "$0")/lib.sh"
+make_gold 40
+make_tokenizer
+expect 0 train_small run --epochs 2
+good=$(checkpoint run 1)
+size=$(stat -c %s "$good")
+
+predict_with() {
+    deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$1" --output-dir predictions
+}
+# refuse REGEX FILE: by all that read checkpoints
+refuse() {
+    refused 1 "$1" predict_with "$2"
+    refused 1 "$1" train_small other --resume "$2"
+    refused 1 "$1" deeptaxa describe --checkpoint "$2"
+    [ -e predictions ] && { fail "predictions were written: $1"; rm -rf predictions; }
+    [ -e other ] && { fail "a run was started: $1"; rm -rf other; }
+}
+
+for share in 1 10 50 90 99; do
+    head -c $((size * share / 100)) "$good" >cut.h5
+    refuse 'cut.h5: ' cut.h5
+done
+for share in 2 35 60 95; do
+    cp "$good" flipped.h5
+    at=$((size * share / 100))
+    byte=$(od -An -tu1 -j $at -N 1 flipped.h5 | tr -d ' ')
+    # shellcheck disable=SC2059
+    printf "\\$(printf %o $((byte ^ 4)))" | dd of=flipped.h5 bs=1 seek=$at conv=notrunc status=none
+    refused 1 'flipped.h5: ' predict_with flipped.h5
+    refused 1 'flipped.h5: ' train_small other --resume flipped.h5
+    [ -e predictions ] && { fail "predictions were written from a damaged file"; rm -rf predictions; }
+    [ -e other ] && { fail "a run was resumed from a damaged file"; rm -rf other; }
+done
+echo "not a checkpoint" >text.h5
+refuse 'text.h5: ' text.h5
+cp data/train.fasta other.h5
+refuse 'other.h5: ' other.h5
+printf 'PK\003\004 and so on' >model.pt
+refuse 'model.pt: .*PyTorch' model.pt
+refuse 'nowhere.h5: .*No such file' nowhere.h5
+
+# A full disk (here: a limit on the size of a file): the older checkpoint stays, no part is left
+cp -r run full
+before=$(cksum <"$(checkpoint full 1)")
+limited() { (ulimit -f $((size * 3 / 4 / 1024)) && train_small full --resume "$(checkpoint run 1)"); }
+expect 1 limited
+said '_epoch2.h5: '
+same "older checkpoint" "$(cksum <"$(checkpoint full 1)")" "$before"
+same "the checkpoint that stood there" "$(cksum <"$(checkpoint full 2)")" "$(cksum <"$(checkpoint run 2)")"
+same "leftovers" "$(find full -name '*.part*')" ""
+expect 0 train_small full --resume "$(checkpoint full 1)"
+same_model "$(checkpoint run 2)" "$(checkpoint full 2)"
+finish

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# A run that is killed after any epoch and resumed ends bitwise equal to the uninterrupted one.
+source "$(dirname "$0")/lib.sh"
+make_gold 100
+make_tokenizer
+
+expect 0 train_small whole --epochs 4 --eval-every 2
+uuid=$(cat whole/deeptaxa_uuid.txt)
+
+# From each epoch's checkpoint, in a folder of its own: the same end, the same run id
+for epoch in 1 2 3; do
+    expect 0 train_small "from$epoch" --resume "$(checkpoint whole $epoch)"
+    same "run id" "$(cat "from$epoch/deeptaxa_uuid.txt")" "$uuid"
+    for later in $(seq $((epoch + 1)) 4); do
+        same_model "$(checkpoint whole "$later")" "$(checkpoint "from$epoch" "$later")"
+    done
+done
+
+# Killed as soon as a checkpoint is there, then resumed in the same folder
+for epoch in 1 2 3; do
+    train_small killed --epochs 4 --eval-every 2 >/dev/null 2>&1 &
+    runner=$!
+    for _ in $(seq 600); do
+        compgen -G "killed/checkpoints/*_epoch$epoch.h5" >/dev/null && break
+        sleep 0.02
+    done
+    kill -9 $runner
+    wait $runner 2>/dev/null
+    newest=$(ls killed/checkpoints/*.h5 | sort -V | tail -n 1)
+    expect 0 train_small killed --resume "$newest"
+    same_model "$(checkpoint whole 4)" "$(checkpoint killed 4)"
+    steps=killed/metrics/deeptaxa_$(cat killed/deeptaxa_uuid.txt)_steps.jsonl
+    same "lines of the steps file" "$(sed 's/.*"step":\([0-9]*\).*/\1/' "$steps" | sort -nu | wc -l)" \
+        "$(wc -l <"$steps")"
+    rm -rf killed
+done
+
+# What contradicts the checkpoint is refused, and nothing is written
+refused 2 '--learning-rate 0.5: the run to resume was started with 0.01' \
+    train_small other --resume "$(checkpoint whole 1)" --learning-rate 0.5
+head -n 40 data/train.fasta >data/few.fasta
+refused 1 'was trained on 80 sequences' deeptaxa train --fasta-file data/few.fasta \
+    --taxonomy-file data/train.tsv --output-dir other --resume "$(checkpoint whole 1)"
+refused 1 'missing.h5: .*No such file' train_small other --resume missing.h5
+[ -e other ] && fail "a refused resume wrote something"
+
+# A .pt name means the .h5 beside it
+name=$(checkpoint whole 3)
+expect 0 train_small pt --resume "${name%.h5}.pt"
+said 'notice: .*epoch3.pt does not exist; .*epoch3.h5 is used'
+same_model "$(checkpoint whole 4)" "$(checkpoint pt 4)"
+finish

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# deeptaxa train: what it writes, and that the command line decides what is trained.
+source "$(dirname "$0")/lib.sh"
+make_gold 100
+make_tokenizer
+
+# A run writes the files that notebooks look for
+expect 0 train_small run --epochs 3 --eval-every 2 --keep-checkpoints 2
+uuid=$(cat run/deeptaxa_uuid.txt)
+grep -qE '^20[0-9]{2}(_[0-9]{2}){2}T([0-9]{2}_){3}[0-9a-f]{8}(_[0-9a-f]{4}){3}_[0-9a-f]{12}$' \
+    run/deeptaxa_uuid.txt || fail "no run id: $uuid"
+same "metrics files" "$(cd run/metrics && echo *epoch*.json)" \
+    "deeptaxa_${uuid}_epoch2.json deeptaxa_${uuid}_epoch3.json"
+same "checkpoints" "$(cd run/checkpoints && echo *)" \
+    "deeptaxa_${uuid}_epoch2.h5 deeptaxa_${uuid}_epoch3.h5"
+[ -s "run/metadata/deeptaxa_${uuid}_label2id.json" ] || fail "no label2id.json"
+[ -s run/train.log ] || fail "no train.log"
+said 'epoch 3/3: training loss [0-9.]+, validation loss [0-9.]+'
+said '^ *species +[01]\.'
+same "leftovers" "$(find run -name '*.part*')" ""
+
+# The metrics hold DeepTaxa's keys
+metrics=run/metrics/deeptaxa_${uuid}_epoch3.json
+for key in version run_uuid checkpoint_path timestamp model_details model_type tokenizer_name \
+    current_epoch total_parameters max_length dropout_prob training_hyperparameters learning_rate \
+    batch_size target_epochs focal_gamma focal_reduction focal_weight level_weights \
+    optimizer_summary betas scheduler_steps dataset_info total_sequences training_sequences \
+    validation_sequences fasta_file taxonomy_file taxonomic_levels rank labels timing \
+    training_time_seconds evaluation_time_seconds session_total_time checkpoint_total_time \
+    performance_metrics training_loss validation_loss validation_metrics accuracy precision recall \
+    f1_score system_info cuda_available gpu world_size device precision tokens_per_second \
+    sequences_per_second; do
+    grep -q "\"$key\":" "$metrics" || fail "the metrics lack $key"
+done
+grep -q '"training_sequences": 64,' "$metrics" || fail "not 64 training sequences"
+grep -q '"validation_sequences": 16,' "$metrics" || fail "not 16 validation sequences"
+same "steps lines" "$(grep -c '"step":' "run/metrics/deeptaxa_${uuid}_steps.jsonl")" 3
+
+# The loss falls
+first=$(sed -n 's/.*epoch 1\/3: training loss \([0-9.]*\).*/\1/p' err)
+last=$(sed -n 's/.*epoch 3\/3: training loss \([0-9.]*\),.*/\1/p' err)
+awk -v a="$first" -v b="$last" 'BEGIN { exit !(b < a) }' || fail "the loss went from $first to $last"
+
+# Equal seeds give equal bits, other seeds and flags do not
+expect 0 train_small again --epochs 1
+expect 0 train_small once --epochs 1
+same_model "$(checkpoint again 1)" "$(checkpoint once 1)"
+for change in "--seed 43" "--hidden-dropout-prob 0.1" "--learning-rate 5e-3" "--max-grad-norm 0.1" \
+    "--batch-size 16" "--accum-steps 2" "--scheduler-warmup-ratio 0.5" "--optimizer-betas 0.8 0.99" \
+    "--optimizer-weight-decay 0.1" "--optimizer-eps 1e-3" "--mask-padding" "--val-split 0.3" \
+    "--level-weights 1 1 1 1 1 2 3" "--max-length 32" "--no-normalize" "--epochs 2"; do
+    # shellcheck disable=SC2086
+    expect 0 train_small other $change
+    "$bin/../tests/compare_checkpoints" "$(checkpoint once 1)" "$(checkpoint other 1)" >out 2>&1 &&
+        fail "$change changes nothing"
+    rm -rf other
+done
+for change in "--level-weights 2 2 2 2 2 2 2 --no-level-weights" "--num-workers 3" \
+    "--deterministic" "--precision fp32" "--device cpu" "--eval-every 5"; do
+    # shellcheck disable=SC2086
+    expect 0 train_small other $change --epochs 1
+    same_model "$(checkpoint once 1)" "$(checkpoint other 1)"
+    rm -rf other
+done
+
+# Shards give the model that the FASTA file gives
+expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --output-dir shards --tokenizer-file tokenizer.json --sequences-per-shard 33
+# shellcheck disable=SC2086
+expect 0 deeptaxa train --data shards --output-dir from_shards $small_model --batch-size 8 \
+    --learning-rate 1e-2 --threads 2 --val-split 0.2 --epochs 1
+same_model "$(checkpoint once 1)" "$(checkpoint from_shards 1)"
+
+# A rank with a single class trains, with a notice
+awk -F'\t' -v OFS='\t' 'NR > 1 { $2 = "Bacteria" } 1' data/train.tsv >data/one.tsv
+# shellcheck disable=SC2086
+expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/one.tsv \
+    --output-dir one --tokenizer-file tokenizer.json $small_model --epochs 1 --batch-size 8
+said "notice: .*domain"
+
+# Two runs cannot share a folder: the second is refused, the first goes on
+train_small busy --epochs 400 >/dev/null 2>&1 &
+runner=$!
+for _ in $(seq 100); do
+    [ -s busy/.deeptaxa.lock ] && [ -s busy/deeptaxa_uuid.txt ] && break
+    sleep 0.1
+done
+expect 1 train_small busy --epochs 1
+said "busy: another run is using this output folder \(host .*, pid [0-9]+\)"
+kill -9 $runner
+wait $runner 2>/dev/null
+expect 0 train_small busy --epochs 1
+
+# --dry-run tells the plan and writes nothing
+expect 0 train_small dry --dry-run
+printed '^Total parameters +[0-9,]+$'
+printed '^Level 6 - species: [0-9]+ labels$'
+printed '^Steps: 8 an epoch, 80 in 10 epochs, the first 8 to warm up$'
+printed '^Memory: '
+printed 'threads'
+[ -e dry ] && fail "--dry-run wrote something"
+
+# The published model has the published number of parameters
+tokenizer=$project/../shared/data/dnabert2-tokenizer.json
+[ -r "$tokenizer" ] || tokenizer=${DEEPTAXA_SHARED:-$project/../shared}/data/dnabert2-tokenizer.json
+if [ -r "$tokenizer" ]; then
+    # a table with 2, 129, ..., 16909 labels, of which a few have sequences
+    awk 'BEGIN {
+        OFS = "\t"
+        print "sequence_id", "domain", "phylum", "class", "order", "family", "genus", "species"
+        split("2 129 349 997 2250 7287 16909", classes, " ")
+        for (i = 0; i < 16909; i++) {
+            row = "s" i
+            for (r = 1; r <= 7; r++) row = row OFS "t" (i % classes[r])
+            print row
+        }
+    }' >data/gg2.tsv
+    awk '/^>/ { print ">s" n++; next } 1' data/train.fasta >data/gg2.fasta
+    expect 0 deeptaxa train --fasta-file data/gg2.fasta --taxonomy-file data/gg2.tsv \
+        --tokenizer-file "$tokenizer" --output-dir dry --dry-run
+    printed '^Total parameters +76,365,205$'
+else
+    echo "SKIPPED: $tokenizer is missing, the published number of parameters was not checked" >&2
+fi
+finish
