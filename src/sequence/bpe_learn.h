@@ -12,7 +12,7 @@
  * rule, parts the words: no token reaches across it, and the tokenizer makes it [UNK].
  *
  * Memory is bounded: of more than `max_bases` characters a sample is kept, every second, fourth,
- * eighth … sequence, evenly over all that were added. Learning takes about 40 bytes a character.
+ * eighth … sequence, evenly over all that were added. Learning takes about 20 bytes a character.
  */
 #ifndef DT_SEQUENCE_BPE_LEARN_H
 #define DT_SEQUENCE_BPE_LEARN_H
