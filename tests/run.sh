@@ -53,11 +53,12 @@ check_source() {
     local tool
     tool=$(find_tool clang-tidy)
     # Two at a time, each file by a process of its own (with several, version 14 reports va_lists
-    # that are fine); a file that is compiled several times is checked once.
+    # that are fine); a file that is compiled several times is checked once. The tests are left
+    # out: the analyser does not know that cmocka's assertions do not return.
     if [ -z "$tool" ]; then
         echo "SKIPPED: clang-tidy 14 is not installed"
-    elif sed -n 's/^ *"file": "\(.*\.c\)",\{0,1\}$/\1/p' build-debug/compile_commands.json | sort -u |
-        xargs -P 2 -n 1 "$tool" -p build-debug --quiet 2>"$results/tidy"; then
+    elif sed -n 's/^ *"file": "\(.*\.c\)",\{0,1\}$/\1/p' build-debug/compile_commands.json |
+        grep -v '/tests/' | sort -u | xargs -P 2 -n 1 "$tool" -p build-debug --quiet 2>"$results/tidy"; then
         echo "nothing found"
     else
         grep -vE 'warnings? (generated|treated)' "$results/tidy" || true

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# deeptaxa prepare: FASTA and taxonomy become shards; bad input is refused with one line.
+source "$(dirname "$0")/lib.sh"
+make_gold 60
+
+prepare() { deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv "$@"; }
+
+# Real sequences, three shards of at most 20; the vocabulary is learnt, and the user told so
+expect 0 prepare --output-dir shards --sequences-per-shard 20
+said 'notice: no tokenizer file was found: a vocabulary of [0-9]+ tokens was learnt from data/train'
+grep -q '"species"' shards/dataset.json || fail "dataset.json lacks the ranks"
+same "files" "$(ls shards | tr '\n' ' ')" \
+    "dataset.json shard_00000.h5 shard_00001.h5 shard_00002.h5 tokenizer.json "
+
+# The number of threads changes nothing
+expect 0 prepare --output-dir one --sequences-per-shard 20 --threads 1
+expect 0 prepare --output-dir three --sequences-per-shard 20 --threads 3
+for file in shard_00000.h5 shard_00001.h5 shard_00002.h5 dataset.json tokenizer.json; do
+    cmp -s "one/$file" "three/$file" || fail "$file depends on the number of threads"
+done
+
+# Gzip, standard input and a tokenizer of one's own
+expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 100 \
+    --output-file tokenizer.json
+gzip -k data/train.fasta data/train.tsv
+expect 0 deeptaxa prepare --fasta-file data/train.fasta.gz --taxonomy-file data/train.tsv.gz \
+    --output-dir packed --tokenizer-file tokenizer.json
+zcat data/train.fasta.gz >piped.fasta
+deeptaxa prepare --fasta-file - --taxonomy-file data/train.tsv --output-dir piped \
+    --tokenizer-file tokenizer.json <piped.fasta 2>err || fail "standard input: $(cat err)"
+refused 1 'standard input can be read only once' \
+    deeptaxa prepare --fasta-file - --taxonomy-file data/train.tsv --output-dir none
+
+# Bad input: one line that names the file, exit status 1, no shards
+bad() {
+    local what=$1 pattern=$2
+    shift 2
+    refused 1 "$pattern" deeptaxa prepare --tokenizer-file tokenizer.json --output-dir none "$@" ||
+        echo "  ($what)" >&2
+    ls none/shard_* none/dataset.json >/dev/null 2>&1 && fail "$what: something was written"
+    rm -rf none
+}
+good=(--taxonomy-file data/train.tsv)
+bad "missing FASTA" 'missing\.fasta' --fasta-file missing.fasta "${good[@]}"
+: >empty.fasta
+bad "empty FASTA" 'empty\.fasta' --fasta-file empty.fasta "${good[@]}"
+head -c 3000 /dev/urandom >binary.fasta
+bad "binary FASTA" 'binary\.fasta' --fasta-file binary.fasta "${good[@]}"
+head -c 5000 data/train.fasta.gz >cut.fasta.gz
+bad "truncated gzip" 'cut\.fasta\.gz' --fasta-file cut.fasta.gz "${good[@]}"
+printf '>a\nACGT\n>b\n>c\nACGT\n' >hollow.fasta
+bad "record without sequence" 'hollow\.fasta.*3' --fasta-file hollow.fasta "${good[@]}"
+{ cat data/train.fasta; head -n 30 data/train.fasta; } >twice.fasta
+bad "duplicate id" 'twice\.fasta.*7000004128189528' --fasta-file twice.fasta "${good[@]}"
+sed '1s/sequence_id/name/' data/train.tsv >headless.tsv
+bad "no sequence_id" 'headless\.tsv' --fasta-file data/train.fasta --taxonomy-file headless.tsv
+sed '5s/\t[^\t]*$//' data/train.tsv >short.tsv
+bad "short row" 'short\.tsv.*5' --fasta-file data/train.fasta --taxonomy-file short.tsv
+sed '1!s/^/x/' data/train.tsv >foreign.tsv
+bad "ids that match nothing" 'foreign\.tsv|train\.fasta' \
+    --fasta-file data/train.fasta --taxonomy-file foreign.tsv
+bad "missing taxonomy" 'missing\.tsv' --fasta-file data/train.fasta --taxonomy-file missing.tsv
+
+# An output folder that cannot be made
+: >file
+refused 1 'file' prepare --tokenizer-file tokenizer.json --output-dir file/shards
+
+# A disk that is full (here: a limit on the size of files) leaves the earlier shards as they were
+cp -r packed before
+limited() { (ulimit -f 40; prepare "$@"); }
+expect 1 limited --tokenizer-file tokenizer.json --output-dir packed
+said '^deeptaxa prepare: packed/shard_00000.*: cannot write: File too large$'
+diff -r -x .deeptaxa.lock before packed || fail "a failed run changed the shards"
+
+# A folder that another run holds is refused, with who holds it
+flock packed/.deeptaxa.lock sleep 30 &
+holder=$!
+sleep 0.5
+refused 1 'another run is using this output folder \(host .*, pid [0-9]+\)' \
+    prepare --tokenizer-file tokenizer.json --output-dir packed
+kill $holder
+
+finish
