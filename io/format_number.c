@@ -11,8 +11,8 @@
 
 static size_t not_finite(char *out, double number)
 {
-    strcpy(out, isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
-    return strlen(out);
+    const char *name = isnan(number) ? "nan" : number > 0 ? "inf" : "-inf";
+    return (size_t)snprintf(out, DT_NUMBER_SIZE, "%s", name);
 }
 
 /* Adds ".0" to a text of digits alone, so that it reads as a floating-point number. */

@@ -88,7 +88,7 @@ static dt_status read_job(pipeline *p, job *j)
             break;
         DT_TRY(normalize_record(p, record));
         /* no more tokens than bytes, and the specials around them */
-        const int64_t most = (int64_t)record->sequence.length + 2 * DT_MAX_AFFIX;
+        const int64_t most = (int64_t)record->sequence.length + 2 * (int64_t)DT_MAX_AFFIX;
         j->slot[j->sequences] = room;
         room += most < p->max_length ? most : p->max_length;
     }

@@ -139,7 +139,7 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
     const int32_t tax_ranks = predicted->tax_ranks;
     DT_TRY(dt_tally_add(&results->tally, predicted));
     for (int32_t i = 0; i < predicted->sequences; ++i) {
-        dt_spool_cell cells[DT_MAX_TAX_RANKS];
+        dt_spool_cell cells[DT_MAX_TAX_RANKS] = {0};
         for (int32_t r = 0; r < tax_ranks; ++r) {
             const dt_prediction *prediction = &predicted->prediction[i * tax_ranks + r];
             cells[r] = (dt_spool_cell){

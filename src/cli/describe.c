@@ -1,0 +1,49 @@
+/* deeptaxa describe: what a checkpoint holds, without its tensors. */
+#include "cli/describe_options.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "core/version.h"
+#include "io/output.h"
+#include "model/checkpoint.h"
+#include "model/describe.h"
+
+static dt_status print_description(const dt_checkpoint *checkpoint, const char *path)
+{
+    dt_text text = {0};
+    dt_status status = dt_describe_text(&text, checkpoint, path, dt_version());
+    if (status == DT_OK &&
+        (fwrite(text.data, 1, text.length, stdout) != text.length || fflush(stdout) != 0))
+        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    dt_text_free(&text);
+    return status;
+}
+
+static dt_status export_description(const dt_checkpoint *checkpoint, const char *path,
+                                    const char *to)
+{
+    dt_output out;
+    DT_TRY(dt_output_begin(&out, to));
+    const dt_status status = dt_describe_json(&out, checkpoint, path, dt_version());
+    if (status != DT_OK) {
+        dt_output_discard(&out);
+        return status;
+    }
+    return dt_output_commit(&out);
+}
+
+dt_status dt_command_describe(const dt_describe_options *options)
+{
+    char path[PATH_MAX];
+    dt_checkpoint checkpoint = {0};
+    DT_TRY(dt_checkpoint_path(options->checkpoint, path));
+    DT_TRY(dt_checkpoint_read(path, &checkpoint));
+    dt_status status = DT_OK;
+    if (options->export_metrics)
+        status = export_description(&checkpoint, path, options->export_metrics);
+    if (status == DT_OK)
+        status = print_description(&checkpoint, path);
+    dt_checkpoint_free(&checkpoint);
+    return status;
+}

@@ -1,0 +1,284 @@
+/* deeptaxa predict: from the checked command line to the files of a prediction. */
+#include "cli/predict_options.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/version.h"
+#include "io/fasta.h"
+#include "io/tokenizer_json.h"
+#include "model/checkpoint.h"
+#include "predict/predictor.h"
+#include "predict/results.h"
+
+_Static_assert((int)DT_FIELD_PREDICTED == (int)DT_COLUMN_PREDICTED &&
+                   (int)DT_FIELD_RAW_SCORE == (int)DT_COLUMN_RAW_SCORE &&
+                   (int)DT_FIELD_ENTROPY == (int)DT_COLUMN_ENTROPY &&
+                   (int)DT_FIELD_TRUE == (int)DT_COLUMN_TRUE &&
+                   (int)DT_FIELD_AGREEMENT == (int)DT_COLUMN_AGREEMENT,
+               "the choices of --tabular-fields are the columns of the table");
+
+/* Everything that is open while a prediction runs. */
+typedef struct {
+    const dt_predict_options *options;
+    char checkpoint_path[PATH_MAX];
+    dt_checkpoint checkpoint;
+    dt_tokenizer *tokenizer;
+    dt_fasta *input;
+    dt_truth truth;
+    dt_backend *backend;
+    dt_model *model;
+    int32_t batch_size;
+    char precision[16];
+    dt_results results;
+    double started, last_progress; /* dt_seconds() */
+} session;
+
+/* Set by a signal: the sink then ends the prediction, so that no temporary file stays behind. */
+static volatile sig_atomic_t stop_signal;
+
+static void note_signal(int number)
+{
+    stop_signal = number;
+}
+
+static void catch_signals(void)
+{
+    const struct sigaction once = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &once, NULL);
+    sigaction(SIGTERM, &once, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a size limit shows as a failed write */
+}
+
+/* ---- what is read before anything is computed -------------------------------------------------
+ */
+
+static dt_status check_temperatures(const session *s)
+{
+    const int count = s->options->level_temperatures.count;
+    if (count && count != s->checkpoint.config.tax_ranks)
+        return dt_fail(DT_ERR_USAGE,
+                       "--level-temperatures: %d numbers for the model's %d taxonomic ranks, give "
+                       "one a rank",
+                       count, s->checkpoint.config.tax_ranks);
+    return DT_OK;
+}
+
+static const double *temperatures(const session *s)
+{
+    return s->options->level_temperatures.count ? s->options->level_temperatures.value : NULL;
+}
+
+static dt_status open_inputs(session *s)
+{
+    const dt_predict_options *o = s->options;
+    DT_TRY(dt_checkpoint_path(o->checkpoint, s->checkpoint_path));
+    DT_TRY(dt_checkpoint_read(s->checkpoint_path, &s->checkpoint));
+    DT_TRY(check_temperatures(s));
+    DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
+    if (o->taxonomy_file)
+        DT_TRY(dt_truth_read(&s->truth, &s->checkpoint.taxonomy, o->taxonomy_file));
+    if (o->use_raw_labels_for_true)
+        dt_notice("--use-raw-labels-for-true: true labels are the taxonomy file's own words "
+                  "anyway");
+    return dt_tokenizer_from_json(s->checkpoint.tokenizer_json,
+                                  strlen(s->checkpoint.tokenizer_json), s->checkpoint_path,
+                                  &s->tokenizer);
+}
+
+/* ---- the model --------------------------------------------------------------------------------
+ */
+
+/* The largest batch up to the one asked for whose buffers take at most three quarters of the free
+ * memory. */
+static int32_t fitting_batch(const session *s, int64_t asked)
+{
+    int64_t available;
+    int64_t total;
+    const int64_t max_length = s->checkpoint.config.max_length;
+    s->backend->ops->memory(s->backend, &available, &total);
+    int32_t batch = (int32_t)asked;
+    while (batch > 1 &&
+           dt_model_buffer_bytes(s->model, batch, batch * max_length) > available / 4 * 3)
+        batch = (batch + 1) / 2;
+    if (batch < asked)
+        dt_notice("--batch-size %lld does not fit in memory: %d sequences are computed at a time",
+                  (long long)asked, batch);
+    return batch;
+}
+
+static dt_status open_model(session *s)
+{
+    const dt_predict_options *o = s->options;
+    const dt_command *command = &dt_predict_command;
+    char device[16];
+    dt_option_choice(command, "device", o->device, device, sizeof device);
+    const dt_backend_options backend = {.threads = (int32_t)o->threads,
+                                        .precision = (dt_precision)o->precision};
+    DT_TRY(dt_backend_open(device, &backend, &s->backend));
+    if (o->precision == DT_PRECISION_AUTO)
+        snprintf(s->precision, sizeof s->precision, "%s",
+                 s->backend->activation_size == 2 ? "bf16" : "fp32");
+    else
+        dt_option_choice(command, "precision", o->precision, s->precision, sizeof s->precision);
+    DT_TRY(dt_model_create(&s->model, &s->checkpoint.config, s->backend, false));
+    s->batch_size = fitting_batch(s, o->batch_size);
+    DT_TRY(dt_model_reserve(s->model, s->batch_size,
+                            (int64_t)s->batch_size * s->checkpoint.config.max_length));
+    return dt_checkpoint_read_tensors(s->checkpoint_path, s->model, false);
+}
+
+/* ---- results ----------------------------------------------------------------------------------
+ */
+
+static dt_status open_results(session *s)
+{
+    const dt_predict_options *o = s->options;
+    dt_results_options options = {
+        .output_folder = o->output_dir,
+        .fasta_file = o->fasta_file,
+        .taxonomy_file = o->taxonomy_file,
+        .checkpoint_path = s->checkpoint_path,
+        .checkpoint = &s->checkpoint,
+        .truth = o->taxonomy_file ? &s->truth : NULL,
+        .tabular = o->tabular,
+        .columns = o->tabular_fields.count,
+        .threshold = o->confidence_threshold,
+        .top_k = (int32_t)o->top_k,
+        .batch_size = s->batch_size,
+        .temperature = temperatures(s),
+        .device = s->backend->description,
+        .precision = s->precision,
+        .gpu = strcmp(s->backend->name, "cuda") == 0,
+        .version = dt_version(),
+    };
+    if (options.columns > DT_COLUMNS)
+        return dt_fail(DT_ERR_USAGE, "--tabular-fields: name each field once");
+    for (int c = 0; c < options.columns; ++c)
+        options.column[c] = (dt_column)o->tabular_fields.value[c];
+    return dt_results_begin(&s->results, &options);
+}
+
+static void show_progress(session *s)
+{
+    const double now = dt_seconds();
+    const bool terminal = dt_log_is_terminal();
+    if (now - s->last_progress < (terminal ? 0.2 : 30.0))
+        return;
+    char line[96];
+    const double count = (double)s->results.tally.sequences;
+    s->last_progress = now;
+    snprintf(line, sizeof line, "predicting: %.0f sequences, %.1f a second", count,
+             count / (now - s->started));
+    if (terminal)
+        dt_log_status_line(line);
+    else
+        dt_info("%s", line);
+}
+
+static dt_status take_results(void *context, const dt_predicted *predicted)
+{
+    session *s = context;
+    if (stop_signal)
+        return dt_fail(DT_ERR_IO, "stopped by a signal; nothing was written");
+    DT_TRY(dt_results_add(&s->results, predicted));
+    show_progress(s);
+    return DT_OK;
+}
+
+static void show_measures(const session *s)
+{
+    const dt_tally *tally = &s->results.tally;
+    dt_info("%-12s %10s %10s %9s %9s %9s %9s %9s %9s", "Rank", "Mean score", "Std score",
+            "Accuracy", "Top-k", "F1", "Precision", "Recall", "ECE");
+    for (int32_t r = 0; r < s->checkpoint.taxonomy.tax_ranks; ++r) {
+        const dt_rank_tally *rank = &tally->rank[r];
+        const char *name = s->checkpoint.taxonomy.rank[r].name;
+        const double deviation = dt_tally_deviation(tally, r);
+        if (!dt_tally_has_truth(tally, r)) {
+            dt_info("%-12s %10.4f %10.4f %9s %9s %9s %9s %9s %9s", name, rank->mean, deviation, "-",
+                    "-", "-", "-", "-", "-");
+            continue;
+        }
+        const dt_measures m = dt_measure_counts_result(&rank->counts);
+        dt_info("%-12s %10.4f %10.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9.4f", name, rank->mean,
+                deviation, m.accuracy, (double)rank->among_top / (double)rank->counts.count, m.f1,
+                m.precision, m.recall, dt_calibration_error(&rank->calibration));
+    }
+}
+
+/* Threads that the process may use. */
+static int processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static dt_status predict(session *s)
+{
+    const dt_predict_options *o = s->options;
+    const int64_t workers = o->num_workers ? o->num_workers : o->threads;
+    const dt_predictor predictor = {
+        .model = s->model,
+        .tokenizer = s->tokenizer,
+        .truth = o->taxonomy_file ? &s->truth : NULL,
+        .temperature = temperatures(s),
+        .normalize = s->checkpoint.settings.normalize,
+        .batch_size = s->batch_size,
+        .threads = workers ? (int)workers : processors(),
+        .sink = take_results,
+        .context = s,
+    };
+    s->started = s->last_progress = dt_seconds();
+    const dt_status status = dt_predictor_run(&predictor, s->input, NULL);
+    dt_log_status_line("");
+    DT_TRY(status);
+    DT_TRY(dt_results_finish(&s->results));
+    char path[PATH_MAX];
+    DT_TRY(dt_results_path(&s->results.options, "json", path));
+    const double seconds = dt_seconds() - s->started;
+    dt_info("%lld sequences in %.2f seconds, %.1f a second", (long long)s->results.tally.sequences,
+            seconds, (double)s->results.tally.sequences / seconds);
+    show_measures(s);
+    dt_info("Results: %s", path);
+    return DT_OK;
+}
+
+static void close_session(session *s)
+{
+    dt_results_free(&s->results);
+    dt_model_destroy(s->model);
+    if (s->backend)
+        s->backend->ops->destroy(s->backend);
+    dt_tokenizer_destroy(s->tokenizer);
+    dt_truth_free(&s->truth);
+    dt_fasta_close(s->input);
+    dt_checkpoint_free(&s->checkpoint);
+    free(s);
+}
+
+dt_status dt_command_predict(const dt_predict_options *options)
+{
+    session *s;
+    DT_TRY(DT_NEW(s, 1));
+    s->options = options;
+    catch_signals();
+    dt_status status = open_inputs(s);
+    if (status == DT_OK)
+        status = dt_make_folder(options->output_dir);
+    if (status == DT_OK)
+        status = open_model(s);
+    if (status == DT_OK)
+        status = open_results(s);
+    if (status == DT_OK)
+        status = predict(s);
+    close_session(s);
+    return status;
+}

@@ -1,0 +1,139 @@
+/* The description of a checkpoint has the blocks, keys and numbers of the published tutorial. */
+#include "unit/io/io_test.h"
+
+#include <jansson.h>
+
+#include "model/describe.h"
+
+static dt_checkpoint published(void)
+{
+    static const int32_t classes[] = {2, 129, 349, 997, 2250, 7287, 16909};
+    static const char *const rank[] = {"domain", "phylum", "class",  "order",
+                                       "family", "genus",  "species"};
+    dt_checkpoint c = {.config = dt_model_config_default()};
+    c.config.vocabulary = 4096;
+    c.config.tax_ranks = 7;
+    c.taxonomy.tax_ranks = 7;
+    for (int r = 0; r < 7; ++r) {
+        c.config.classes[r] = classes[r];
+        c.taxonomy.rank[r].name = (char *)rank[r];
+        c.taxonomy.rank[r].classes = classes[r];
+    }
+    c.settings = (dt_run_settings){
+        .run_uuid = "2026_04_29T02_08_53_a9efd989_bf0d_4ea8_ae66_88a027005ab3",
+        .seed = 42,
+        .epochs = 10,
+        .batch_size = 64,
+        .accum_steps = 1,
+        .rule = {.learning_rate = 5e-4,
+                 .beta1 = 0.9,
+                 .beta2 = 0.999,
+                 .eps = 1e-8,
+                 .weight_decay = 0.01,
+                 .total_steps = 34670},
+        .total_sequences = 277336,
+        .training_sequences = 221868,
+        .validation_sequences = 55468,
+        .fasta_file = "data/greengenes/gg_2024_09_training.fna.gz",
+        .taxonomy_file = "data/greengenes/gg_2024_09_training.tsv.gz",
+        .tokenizer_name = "zhihan1996/DNABERT-2-117M",
+        .device = "NVIDIA A40",
+        .precision = "bf16",
+        .world_size = 1,
+        .gpu = true,
+    };
+    c.progress = (dt_run_progress){.epoch = 10,
+                                   .training_time = 842.550651,
+                                   .evaluation_time = 52.981471,
+                                   .training_loss = 0.25,
+                                   .validation_loss = NAN};
+    c.parameters = 76365205;
+    return c;
+}
+
+static void every_line_of_the_published_description_is_there(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "Checkpoint: run/model.h5",
+        "Model Details:",
+        "run-uuid: 2026_04_29T02_08_53_a9efd989_bf0d_4ea8_ae66_88a027005ab3",
+        "model-type: hybridcnnbert",
+        "tokenizer: zhihan1996/DNABERT-2-117M",
+        "epoch: 10",
+        "total-parameters: 76,365,205",
+        "max-length: 512",
+        "embed-dim: 896",
+        "num-filters: 256",
+        "kernel-sizes: [3, 5, 7]",
+        "num-conv-layers: 1",
+        "hidden-size: 896",
+        "num-hidden-layers: 4",
+        "num-attention-heads: 7",
+        "intermediate-size: 3,584",
+        "output-attentions: 0",
+        "hidden-dropout-prob: 0.2",
+        "Training Hyperparameters:",
+        "learning-rate: 0.0005",
+        "batch-size: 64",
+        "target-epochs: 10",
+        "level-weights: [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]",
+        "optimizer: {'lr': 0.0005, 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.01}",
+        "scheduler-steps: 34,670",
+        "Dataset Info:",
+        "total-sequences: 277,336",
+        "training: 221,868",
+        "validation: 55,468",
+        "fasta-file: data/greengenes/gg_2024_09_training.fna.gz",
+        "taxonomy-file: data/greengenes/gg_2024_09_training.tsv.gz",
+        "Taxonomic Levels:",
+        "Level 0 - domain: 2 labels",
+        "Level 6 - species: 16909 labels",
+        "Timing:",
+        "training-time: 842.550651 seconds",
+        "evaluation-time: 52.981471 seconds",
+        "System Info:",
+        "cuda: Available",
+        "gpu: NVIDIA A40",
+    };
+    const dt_checkpoint checkpoint = published();
+    dt_text text = {0};
+    ASSERT_OK(dt_describe_text(&text, &checkpoint, "run/model.h5", "0.1.0"));
+    assert_non_null(text.data);
+    const char *from = text.data; /* in this order, each a line of its own */
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; ++i) {
+        const char *at = strstr(from, lines[i]);
+        if (!at || at[strlen(lines[i])] != '\n' || (at[-1] != '\n' && at[-1] != ' '))
+            fail_msg("'%s' is not where it should be in\n%s", lines[i], text.data);
+        from = at;
+    }
+    dt_text_free(&text);
+}
+
+static void the_export_says_the_same(void **state)
+{
+    (void)state;
+    const dt_checkpoint checkpoint = published();
+    dt_output out;
+    ASSERT_OK(dt_output_begin(&out, "metrics.json"));
+    ASSERT_OK(dt_describe_json(&out, &checkpoint, "run/model.h5", "0.1.0"));
+    ASSERT_OK(dt_output_commit(&out));
+    json_t *root = json_load_file("metrics.json", JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    const json_t *details = json_object_get(root, "model_details");
+    assert_int_equal(json_integer_value(json_object_get(details, "total_parameters")), 76365205);
+    assert_int_equal(json_integer_value(json_object_get(details, "current_epoch")), 10);
+    const json_t *performance = json_object_get(root, "performance_metrics");
+    assert_true(json_real_value(json_object_get(performance, "training_loss")) == 0.25);
+    assert_true(json_is_null(json_object_get(performance, "validation_loss")));
+    json_decref(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_line_of_the_published_description_is_there),
+        cmocka_unit_test(the_export_says_the_same),
+    };
+    return cmocka_run_group_tests_name("describe", tests, enter_folder, leave_folder);
+}

@@ -1,0 +1,304 @@
+/* Streaming prediction with a tiny model on the CPU: order, values, and errors of every stage. */
+#include "predict_test.h"
+
+#include "predict/predictor.h"
+#include "unit/io/small_tokenizer.h"
+
+#define SEQUENCES 100
+#define TAX_RANKS 2
+#define MAX_LENGTH 12
+#define MOST_BATCH 64
+
+static dt_backend *backend;
+static dt_model *model;
+static dt_tokenizer *tokenizer;
+static dt_taxonomy taxonomy;
+
+/* What the sink was given, all of it. */
+typedef struct {
+    int count;
+    int largest_batch;
+    int fail_at; /* sequences after which the sink fails; 0: never */
+    char id[SEQUENCES][32];
+    int64_t length[SEQUENCES];
+    dt_prediction prediction[SEQUENCES][TAX_RANKS];
+} collected;
+
+static dt_status collect(void *context, const dt_predicted *predicted)
+{
+    collected *c = context;
+    assert_int_equal(predicted->tax_ranks, TAX_RANKS);
+    for (int32_t i = 0; i < predicted->sequences; ++i, ++c->count) {
+        assert_true(c->count < SEQUENCES);
+        snprintf(c->id[c->count], sizeof c->id[0], "%s", predicted->record[i].id.data);
+        c->length[c->count] = (int64_t)predicted->record[i].sequence.length;
+        memcpy(c->prediction[c->count], predicted->prediction + (ptrdiff_t)i * TAX_RANKS,
+               sizeof c->prediction[0]);
+    }
+    if (predicted->sequences > c->largest_batch)
+        c->largest_batch = predicted->sequences;
+    if (c->fail_at && c->count >= c->fail_at)
+        return dt_fail(DT_ERR_IO, "the sink is full");
+    return DT_OK;
+}
+
+static dt_predictor predictor_for(collected *c, int32_t batch_size, int threads)
+{
+    memset(c, 0, sizeof *c);
+    return (dt_predictor){.model = model,
+                          .tokenizer = tokenizer,
+                          .normalize = true,
+                          .batch_size = batch_size,
+                          .threads = threads,
+                          .sink = collect,
+                          .context = c};
+}
+
+static dt_status run(const dt_predictor *predictor, const char *path, int64_t *sequences)
+{
+    dt_fasta *input;
+    ASSERT_OK(dt_fasta_open(&input, path));
+    const dt_status status = dt_predictor_run(predictor, input, sequences);
+    dt_fasta_close(input);
+    return status;
+}
+
+/* Sequences of 1 … 60 bases: shorter than the longest that the model reads, as long, and longer.
+ * Some are lower case with gaps. */
+static void write_sequences(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    uint32_t bits = 7;
+    for (int i = 0; i < SEQUENCES; ++i) {
+        fprintf(file, ">s%03d description\n", i);
+        for (int k = 0; k < 1 + i * 37 % 60; ++k) {
+            bits = bits * 1664525u + 1013904223u;
+            fputc((i % 5 ? "ACGT" : "acgu")[bits >> 30], file);
+            if (i % 5 == 0)
+                fputc('-', file);
+        }
+        fputc('\n', file);
+    }
+    fclose(file);
+}
+
+static int set_up(void **state)
+{
+    if (enter_folder(state) != 0)
+        return -1;
+    const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
+    ASSERT_OK(dt_backend_open("cpu", &options, &backend));
+    tokenizer = small_tokenizer();
+    taxonomy = small_taxonomy();
+    const dt_model_config config = {.type = DT_MODEL_HYBRID,
+                                    .vocabulary = 12,
+                                    .pad_id = 3,
+                                    .max_length = MAX_LENGTH,
+                                    .embed_dim = 8,
+                                    .filters = 4,
+                                    .kernels = 2,
+                                    .width = {3, 5},
+                                    .conv_layers = 1,
+                                    .hidden = 8,
+                                    .layers = 2,
+                                    .heads = 2,
+                                    .intermediate = 16,
+                                    .dropout = 0.2,
+                                    .tax_ranks = TAX_RANKS,
+                                    .classes = {3, 5}};
+    dt_pool *pool;
+    ASSERT_OK(dt_model_create(&model, &config, backend, false));
+    ASSERT_OK(dt_model_reserve(model, MOST_BATCH, (int64_t)MOST_BATCH * MAX_LENGTH));
+    ASSERT_OK(dt_pool_create(&pool, 1));
+    ASSERT_OK(dt_params_init(dt_model_params(model), backend, 42, pool));
+    dt_pool_destroy(pool);
+    write_sequences("in.fasta");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    dt_model_destroy(model);
+    backend->ops->destroy(backend);
+    dt_tokenizer_destroy(tokenizer);
+    dt_taxonomy_free(&taxonomy);
+    return leave_folder(state);
+}
+
+static void assert_near(float a, float b)
+{
+    if (!(fabsf(a - b) <= 1e-5f))
+        fail_msg("%.9g is not %.9g", (double)a, (double)b);
+}
+
+static void results_do_not_depend_on_batch_size_or_threads(void **state)
+{
+    (void)state;
+    static collected one;
+    static collected other;
+    int64_t sequences;
+    dt_predictor predictor = predictor_for(&one, 1, 1);
+    ASSERT_OK(run(&predictor, "in.fasta", &sequences));
+    assert_int_equal(sequences, SEQUENCES);
+    const int32_t batches[] = {1, 7, 64};
+    for (int b = 0; b < 3; ++b) {
+        for (int threads = 1; threads <= 3; threads += 2) {
+            predictor = predictor_for(&other, batches[b], threads);
+            ASSERT_OK(run(&predictor, "in.fasta", &sequences));
+            assert_int_equal(sequences, SEQUENCES);
+            assert_int_equal(other.count, SEQUENCES);
+            assert_int_equal(other.largest_batch, batches[b]);
+            for (int i = 0; i < SEQUENCES; ++i) {
+                char id[32];
+                snprintf(id, sizeof id, "s%03d", i);
+                assert_string_equal(other.id[i], id);
+                assert_int_equal(other.length[i], 1 + i * 37 % 60);
+                for (int r = 0; r < TAX_RANKS; ++r) {
+                    const dt_prediction *p = &other.prediction[i][r];
+                    assert_int_equal(p->label, one.prediction[i][r].label);
+                    assert_near(p->confidence, one.prediction[i][r].confidence);
+                    assert_near(p->entropy, one.prediction[i][r].entropy);
+                }
+            }
+        }
+    }
+}
+
+/* The same without the pipeline: one sequence, its logits, and the softmax worked out here. */
+static void results_are_the_softmax_of_the_models_logits(void **state)
+{
+    (void)state;
+    static collected c;
+    const dt_predictor predictor = predictor_for(&c, 64, 2);
+    ASSERT_OK(run(&predictor, "in.fasta", NULL));
+    dt_encoder *encoder;
+    dt_fasta *input;
+    dt_fasta_record record = {0};
+    ASSERT_OK(dt_encoder_create(&encoder, tokenizer));
+    ASSERT_OK(dt_fasta_open(&input, "in.fasta"));
+    for (int i = 0; i < SEQUENCES; ++i) {
+        bool found;
+        const uint16_t *tokens;
+        int32_t ids[MAX_LENGTH];
+        int32_t cu[2] = {0, 0};
+        float logits[8];
+        ASSERT_OK(dt_fasta_next(input, &record, &found));
+        if (i % 5 == 0) /* those need normalising; the others are compared as they stand */
+            continue;
+        ASSERT_OK(dt_encoder_encode(encoder, record.sequence.data, record.sequence.length,
+                                    MAX_LENGTH, &tokens, &cu[1]));
+        for (int t = 0; t < cu[1]; ++t)
+            ids[t] = tokens[t];
+        const dt_batch batch = {
+            .sequences = 1, .tax_ranks = TAX_RANKS, .token_ids = ids, .cu_seqlens = cu};
+        const dt_device_batch *device = backend->ops->batch_upload(backend, &batch);
+        backend->ops->download(backend, logits, dt_model_forward(model, device, false),
+                               sizeof logits);
+        for (int r = 0; r < TAX_RANKS; ++r) {
+            const float *z = logits + (r ? 3 : 0);
+            const int classes = r ? 5 : 3;
+            int best = 0;
+            double sum = 0.0;
+            double entropy = 0.0;
+            for (int k = 0; k < classes; ++k) {
+                sum += exp((double)z[k]);
+                best = z[k] > z[best] ? k : best;
+            }
+            for (int k = 0; k < classes; ++k)
+                entropy -= exp((double)z[k]) / sum * log(exp((double)z[k]) / sum);
+            assert_int_equal(c.prediction[i][r].label, best);
+            assert_near(c.prediction[i][r].confidence, (float)(exp((double)z[best]) / sum));
+            assert_near(c.prediction[i][r].entropy, (float)entropy);
+        }
+    }
+    dt_fasta_record_free(&record);
+    dt_fasta_close(input);
+    dt_encoder_destroy(encoder);
+}
+
+static void a_higher_temperature_lowers_confidence_and_keeps_labels(void **state)
+{
+    (void)state;
+    static collected plain;
+    static collected warm;
+    const double temperature[TAX_RANKS] = {1.0, 3.0};
+    dt_predictor predictor = predictor_for(&plain, 64, 1);
+    ASSERT_OK(run(&predictor, "in.fasta", NULL));
+    predictor = predictor_for(&warm, 64, 1);
+    predictor.temperature = temperature;
+    ASSERT_OK(run(&predictor, "in.fasta", NULL));
+    for (int i = 0; i < SEQUENCES; ++i) {
+        assert_near(warm.prediction[i][0].confidence, plain.prediction[i][0].confidence);
+        assert_int_equal(warm.prediction[i][1].label, plain.prediction[i][1].label);
+        assert_true(warm.prediction[i][1].confidence < plain.prediction[i][1].confidence);
+    }
+}
+
+static void normalising_is_the_checkpoints_choice(void **state)
+{
+    (void)state;
+    static collected c;
+    write_text("lower.fasta", ">a\nac-gu.ACGT\n>b\nACGTACGT\n");
+    dt_predictor predictor = predictor_for(&c, 8, 1);
+    ASSERT_OK(run(&predictor, "lower.fasta", NULL));
+    assert_int_equal(c.length[0], 8);
+    assert_near(c.prediction[0][0].confidence, c.prediction[1][0].confidence);
+    predictor = predictor_for(&c, 8, 1);
+    predictor.normalize = false;
+    ASSERT_OK(run(&predictor, "lower.fasta", NULL));
+    assert_int_equal(c.length[0], 10);
+    assert_true(fabsf(c.prediction[0][0].confidence - c.prediction[1][0].confidence) > 1e-5f);
+}
+
+static void true_labels_reach_the_classifier(void **state)
+{
+    (void)state;
+    static collected c;
+    dt_truth truth;
+    write_text("pair.fasta", ">a\nACGTACGT\n>b\nACGTACGT\n>c\nACGTACGT\n");
+    write_text("pair.tsv", "sequence_id\tgenus\tspecies\n"
+                           "a\tBacillus\tsubtilis\nb\tNovus\tsubtilis\nc\tListeria\tinnocua\n");
+    ASSERT_OK(dt_truth_read(&truth, &taxonomy, "pair.tsv"));
+    dt_predictor predictor = predictor_for(&c, 8, 1);
+    predictor.truth = &truth;
+    ASSERT_OK(run(&predictor, "pair.fasta", NULL));
+    const int best = c.prediction[0][0].label;
+    assert_int_equal(c.prediction[0][0].better == 0, best == 0);
+    assert_int_equal(c.prediction[1][0].better, -1); /* the model does not know Novus */
+    assert_int_equal(c.prediction[2][0].better == 0, best == 1);
+    assert_true(c.prediction[0][1].better >= 0 && c.prediction[0][1].better < 5);
+    dt_truth_free(&truth);
+}
+
+static void errors_of_every_stage_end_the_prediction_with_their_message(void **state)
+{
+    (void)state;
+    static collected c;
+    dt_predictor predictor = predictor_for(&c, 3, 2);
+    write_text("bad.fasta", ">a\nACGT\n>b\nACGT\n>c\nACGT\n>d\nACGT\n>e\n>f\nACGT\n");
+    ASSERT_FAILS(DT_ERR_INPUT, "bad.fasta: line 9", run(&predictor, "bad.fasta", NULL));
+
+    predictor = predictor_for(&c, 3, 2);
+    write_text("gaps.fasta", ">a\nACGT\n>b\n-.-\n");
+    ASSERT_FAILS(DT_ERR_INPUT, "sequence 'b' holds nothing but gap",
+                 run(&predictor, "gaps.fasta", NULL));
+
+    predictor = predictor_for(&c, 3, 2);
+    c.fail_at = 10;
+    ASSERT_FAILS(DT_ERR_IO, "the sink is full", run(&predictor, "in.fasta", NULL));
+    assert_true(c.count < SEQUENCES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results_do_not_depend_on_batch_size_or_threads),
+        cmocka_unit_test(results_are_the_softmax_of_the_models_logits),
+        cmocka_unit_test(a_higher_temperature_lowers_confidence_and_keeps_labels),
+        cmocka_unit_test(normalising_is_the_checkpoints_choice),
+        cmocka_unit_test(true_labels_reach_the_classifier),
+        cmocka_unit_test(errors_of_every_stage_end_the_prediction_with_their_message),
+    };
+    return cmocka_run_group_tests_name("predictor", tests, set_up, tear_down);
+}

@@ -1,0 +1,344 @@
+/* The files of a prediction: their names, what they say, and that none is left when one fails. */
+#include "predict_test.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "predict/results.h"
+
+#define JSON_FILE "out/reads.v4_deeptaxa_predictions.json"
+#define TABLE_FILE "out/reads.v4_deeptaxa_predictions.tsv"
+
+static dt_checkpoint checkpoint;
+static dt_truth truth;
+
+static int set_up(void **state)
+{
+    if (enter_folder(state) != 0)
+        return -1;
+    checkpoint.taxonomy = small_taxonomy();
+    checkpoint.config.tax_ranks = 2;
+    checkpoint.progress.training_loss = NAN;
+    write_text("truth.tsv", "sequence_id\tgenus\tspecies\n"
+                            "a\tBacillus\tBacillus subtilis\n"
+                            "b\tNovus\tcereus\n");
+    ASSERT_OK(dt_truth_read(&truth, &checkpoint.taxonomy, "truth.tsv"));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    dt_truth_free(&truth);
+    dt_taxonomy_free(&checkpoint.taxonomy);
+    return leave_folder(state);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return system("rm -rf out; mkdir out");
+}
+
+static dt_results_options options_for(const dt_truth *with)
+{
+    return (dt_results_options){
+        .output_folder = "out",
+        .fasta_file = "some/folder/reads.v4.fna.gz",
+        .taxonomy_file = with ? "truth.tsv" : NULL,
+        .checkpoint_path = "model.h5",
+        .checkpoint = &checkpoint,
+        .truth = with,
+        .tabular = true,
+        .columns = 5,
+        .column = {DT_COLUMN_PREDICTED, DT_COLUMN_RAW_SCORE, DT_COLUMN_ENTROPY, DT_COLUMN_TRUE,
+                   DT_COLUMN_AGREEMENT},
+        .threshold = 0.9,
+        .top_k = 2,
+        .batch_size = 64,
+        .device = "none",
+        .precision = "fp32",
+        .version = "0",
+    };
+}
+
+/* Three sequences, the last without a row in the taxonomy file. */
+static dt_status add_three(dt_results *results, bool with_truth)
+{
+    char *const id[] = {"a", "b", "c"};
+    dt_fasta_record record[3] = {0};
+    const dt_prediction prediction[3][2] = {
+        {{0, 0, 0.95f, 0.2f, 0.0f}, {3, -1, 0.5f, 1.0f, 0.0f}},
+        {{1, -1, 0.75f, 0.5f, 0.0f}, {0, 0, 0.8f, 0.25f, 0.0f}},
+        {{2, -1, 0.25f, 1.0f, 0.0f}, {1, 1, 0.4f, 1.5f, 0.0f}},
+    };
+    int32_t numbers[3][2];
+    bool has_row[3];
+    for (int i = 0; i < 3; ++i) {
+        record[i].id = (dt_text){.data = id[i], .length = 1};
+        record[i].sequence.length = 1400 + (size_t)i;
+        has_row[i] = dt_truth_find(&truth, id[i], 1, numbers[i]);
+    }
+    const dt_predicted predicted = {.sequences = 3,
+                                    .tax_ranks = 2,
+                                    .record = record,
+                                    .truth = with_truth ? numbers[0] : NULL,
+                                    .has_row = with_truth ? has_row : NULL,
+                                    .prediction = prediction[0]};
+    return dt_results_add(results, &predicted);
+}
+
+static void write_three(const dt_truth *with)
+{
+    static dt_results results;
+    const dt_results_options options = options_for(with);
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(add_three(&results, with != NULL));
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+}
+
+static json_t *load(const char *path)
+{
+    json_error_t error;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (!root)
+        fail_msg("%s: %s", path, error.text);
+    return root;
+}
+
+static const json_t *prediction_of(const json_t *root, size_t i, const char *rank)
+{
+    return json_object_get(json_array_get(json_object_get(root, "predictions"), i), rank);
+}
+
+static void check_number(const json_t *object, const char *key, double expected)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value) || !(fabs(json_number_value(value) - expected) < 1e-7))
+        fail_msg("%s is %.9g instead of %.9g", key, json_number_value(value), expected);
+}
+
+static void check_text(const json_t *object, const char *key, const char *expected)
+{
+    assert_string_equal(json_string_value(json_object_get(object, key)), expected);
+}
+
+static void predictions_hold_what_the_model_said(void **state)
+{
+    (void)state;
+    write_three(&truth);
+    json_t *root = load(JSON_FILE);
+    assert_int_equal(json_array_size(json_object_get(root, "sequence_ids")), 3);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(root, "sequence_ids"), 1)),
+                        "b");
+
+    const json_t *genus = prediction_of(root, 1, "genus");
+    check_text(genus, "label", "Listeria");
+    check_number(genus, "raw_score", 0.75);
+    check_number(genus, "entropy", 0.5);
+    check_number(genus, "score", 0.75 / 0.95); /* over the largest of the run at this rank */
+    assert_true(json_is_true(json_object_get(genus, "confidence_threshold_flag")));
+    assert_true(json_is_false(json_object_get(genus, "agreement")));
+    check_text(genus, "mismatch_detail",
+               "predicted Listeria, true Novus (a label that the model does not know)");
+
+    const json_t *species = prediction_of(root, 0, "species");
+    check_text(species, "label", "subtilis");
+    assert_true(json_is_true(json_object_get(species, "agreement"))); /* "Bacillus subtilis" */
+    assert_true(json_is_null(json_object_get(species, "mismatch_detail")));
+    assert_true(json_is_false(
+        json_object_get(prediction_of(root, 0, "genus"), "confidence_threshold_flag")));
+    assert_int_equal(json_integer_value(prediction_of(root, 2, "sequence_length")), 1402);
+
+    const json_t *true_labels = json_object_get(root, "true_labels");
+    check_text(json_array_get(true_labels, 0), "species", "Bacillus subtilis");
+    check_text(json_array_get(true_labels, 2), "genus", DT_UNCLASSIFIED);
+
+    const json_t *summary = json_object_get(root, "summary");
+    check_number(summary, "total_sequences", 3);
+    const json_t *scores = json_object_get(json_object_get(summary, "ranks"), "genus");
+    check_number(scores, "mean_score", (0.95 + 0.75 + 0.25) / 3);
+    check_number(scores, "std_score", sqrt((0.09 + 0.01 + 0.16) / 3));
+    check_number(scores, "below_threshold", 2);
+    json_decref(root);
+}
+
+static void the_table_has_the_published_columns(void **state)
+{
+    (void)state;
+    write_three(&truth);
+    char *table = read_text(TABLE_FILE);
+    assert_string_equal(
+        table,
+        "sequence_id\tgenus_predicted\tgenus_raw_score\tgenus_entropy\tgenus_true\t"
+        "genus_agreement\tspecies_predicted\tspecies_raw_score\tspecies_entropy\tspecies_true\t"
+        "species_agreement\tsequence_length\n"
+        "a\tBacillus\t0.95\t0.2\tBacillus\tTrue\tsubtilis\t0.5\t1.0\tBacillus "
+        "subtilis\tTrue\t1400\n"
+        "b\tListeria\t0.75\t0.5\tNovus\tFalse\tcereus\t0.8\t0.25\tcereus\tTrue\t1401\n"
+        "c\tVibrio\t0.25\t1.0\tUnclassified\tFalse\tcholerae\t0.4\t1.5\tUnclassified\tFalse\t"
+        "1402\n");
+    free(table);
+}
+
+static void measures_are_those_of_the_labels(void **state)
+{
+    (void)state;
+    write_three(&truth);
+    json_t *root = load("out/metrics.json");
+    const json_t *by_rank = json_object_get(root, "performance_metrics");
+    const json_t *genus = json_object_get(by_rank, "0");
+    check_number(genus, "accuracy", 1.0 / 3); /* Novus and Unclassified are unknown: wrong */
+    check_number(genus, "precision", 1.0 / 3);
+    check_number(genus, "recall", 1.0 / 3);
+    check_number(genus, "f1_score", 1.0 / 3);
+    check_number(genus, "top_k_accuracy", 1.0 / 3);
+    check_number(genus, "ece", 0.05); /* of the one sequence whose true label is known */
+    assert_true(json_is_null(json_object_get(genus, "auc")));
+    check_number(json_object_get(by_rank, "1"), "accuracy", 1.0 / 3);
+    assert_non_null(json_object_get(root, "model_details"));
+    assert_non_null(json_object_get(root, "prediction_parameters"));
+
+    char *uuid = read_text("out/deeptaxa_uuid.txt");
+    uuid[strcspn(uuid, "\n")] = '\0';
+    check_text(root, "run_uuid", uuid);
+    free(uuid);
+    json_decref(root);
+    assert_int_equal(count_files("out"), 4);
+}
+
+static void without_truth_there_is_nothing_to_compare(void **state)
+{
+    (void)state;
+    write_three(NULL);
+    assert_int_equal(count_files("out"), 3); /* no metrics.json */
+    json_t *root = load(JSON_FILE);
+    assert_null(json_object_get(root, "true_labels"));
+    assert_true(json_is_null(json_object_get(prediction_of(root, 0, "genus"), "agreement")));
+    json_decref(root);
+    char *table = read_text(TABLE_FILE);
+    assert_non_null(strstr(table, "a\tBacillus\t0.95\t0.2\t\t\tsubtilis\t0.5\t1.0\t\t\t1400\n"));
+    free(table);
+}
+
+static void tabular_fields_choose_the_columns_and_their_order(void **state)
+{
+    (void)state;
+    static dt_results results;
+    dt_results_options options = options_for(NULL);
+    options.columns = 2;
+    options.column[0] = DT_COLUMN_RAW_SCORE;
+    options.column[1] = DT_COLUMN_PREDICTED;
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(add_three(&results, false));
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    char *table = read_text(TABLE_FILE);
+    assert_non_null(strstr(table, "\na\t0.95\tBacillus\t0.5\tsubtilis\t1400\n"));
+    free(table);
+}
+
+static void names_follow_the_fasta_file(void **state)
+{
+    (void)state;
+    static const char *const names[][2] = {
+        {"gg_testing.fna.gz", "gg_testing"},
+        {"a.b/x.fasta", "x"},
+        {"x.fa", "x"},
+        {"reads", "reads"},
+        {"x.txt", "x.txt"},
+        {"X.FASTA.GZ", "X"},
+        {".fa", ".fa"},
+        {"-", "stdin"},
+    };
+    dt_results_options options = options_for(NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
+        char path[PATH_MAX];
+        char expected[256];
+        options.fasta_file = names[i][0];
+        ASSERT_OK(dt_results_path(&options, "tsv", path));
+        snprintf(expected, sizeof expected, "out/%s_deeptaxa_predictions.tsv", names[i][1]);
+        assert_string_equal(path, expected);
+    }
+}
+
+static void a_failing_run_leaves_no_file(void **state)
+{
+    (void)state;
+    static dt_results results;
+    const dt_results_options options = options_for(&truth);
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(add_three(&results, true));
+    dt_results_free(&results);
+    assert_int_equal(count_files("out"), 0);
+}
+
+/* A limit on the size of files stands for a full disk; older results survive it. */
+static void a_full_disk_leaves_the_results_of_before(void **state)
+{
+    (void)state;
+    static dt_results results;
+    const dt_results_options options = options_for(&truth);
+    write_text(JSON_FILE, "old");
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before;
+    getrlimit(RLIMIT_FSIZE, &before);
+    const struct rlimit small = {.rlim_cur = 300000, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    ASSERT_OK(dt_results_begin(&results, &options));
+    dt_status status = DT_OK;
+    for (int i = 0; i < 1000 && status == DT_OK; ++i)
+        status = add_three(&results, true);
+    if (status == DT_OK)
+        status = dt_results_finish(&results);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(status, DT_ERR_IO);
+    dt_results_free(&results);
+    assert_int_equal(count_files("out"), 1);
+    char *old = read_text(JSON_FILE);
+    assert_string_equal(old, "old");
+    free(old);
+}
+
+static void a_model_without_usable_numbers_is_refused(void **state)
+{
+    (void)state;
+    static dt_results results;
+    const dt_results_options options = options_for(NULL);
+    dt_fasta_record record = {.id = {.data = "a", .length = 1}};
+    const dt_prediction prediction[2] = {{.confidence = NAN}, {.confidence = 0.5f}};
+    const dt_predicted predicted = {
+        .sequences = 1, .tax_ranks = 2, .record = &record, .prediction = prediction};
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_FAILS(DT_ERR_NUMERIC, "sequence 'a'", dt_results_add(&results, &predicted));
+    dt_results_free(&results);
+}
+
+static void a_folder_that_is_not_there_is_found_at_the_start(void **state)
+{
+    (void)state;
+    static dt_results results;
+    dt_results_options options = options_for(NULL);
+    options.output_folder = "absent";
+    ASSERT_FAILS(DT_ERR_IO, "absent/", dt_results_begin(&results, &options));
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, make_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(predictions_hold_what_the_model_said),
+        TEST(the_table_has_the_published_columns),
+        TEST(measures_are_those_of_the_labels),
+        TEST(without_truth_there_is_nothing_to_compare),
+        TEST(tabular_fields_choose_the_columns_and_their_order),
+        TEST(names_follow_the_fasta_file),
+        TEST(a_failing_run_leaves_no_file),
+        TEST(a_full_disk_leaves_the_results_of_before),
+        TEST(a_model_without_usable_numbers_is_refused),
+        TEST(a_folder_that_is_not_there_is_found_at_the_start),
+    };
+    return cmocka_run_group_tests_name("results", tests, set_up, tear_down);
+}
