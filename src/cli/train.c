@@ -9,6 +9,7 @@
 
 #include "cli/input.h"
 #include "comm.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/pool.h"
 #include "io/shards.h"
@@ -16,7 +17,8 @@
 #include "model/checkpoint.h"
 #include "train/trainer.h"
 
-/* ---- from options to the run -------------------------------------------------------------------- */
+/* ---- from options to the run --------------------------------------------------------------------
+ */
 
 static dt_model_config config_from(const dt_train_options *o, const dt_dataset *dataset,
                                    const dt_tokenizer *tokenizer)
@@ -113,7 +115,8 @@ static dt_status new_run(dt_checkpoint *run, const dt_train_options *o, const dt
     return dt_training_schedule(run, dataset);
 }
 
-/* ---- resuming ----------------------------------------------------------------------------------- */
+/* ---- resuming -----------------------------------------------------------------------------------
+ */
 
 static dt_status check_given(const dt_train_options *o, const char *flag, double asked,
                              double stored)
@@ -205,7 +208,8 @@ static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, cha
     return DT_OK;
 }
 
-/* ---- the command -------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------------------
+ */
 
 /* Everything the command holds; freed in one place. */
 typedef struct {
@@ -247,6 +251,9 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
 
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
+    /* what can be told at once is told before the input is read */
+    DT_TRY(dt_check_folder(o->output_dir));
+    DT_TRY(open_backend(t, o));
     if (o->resume)
         DT_TRY(read_resumed(&t->run, o, t->resume_path));
     DT_TRY(read_dataset(t, o));
@@ -254,7 +261,6 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
         DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
     else
         DT_TRY(new_run(&t->run, o, &t->dataset));
-    DT_TRY(open_backend(t, o));
     dt_run_settings *settings = &t->run.settings;
     if (o->micro_batch_size > 0)
         settings->micro_batch = (int32_t)o->micro_batch_size;

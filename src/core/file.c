@@ -114,6 +114,28 @@ dt_status dt_make_folder(const char *path)
     return DT_OK;
 }
 
+dt_status dt_check_folder(const char *path)
+{
+    char part[PATH_MAX];
+    struct stat info;
+    if (!path[0] || strlen(path) >= sizeof part)
+        return dt_fail(DT_ERR_IO, "'%s': not a usable folder name", path);
+    /* the nearest thing above that exists decides */
+    snprintf(part, sizeof part, "%s", path);
+    while (stat(part, &info) != 0) {
+        char above[PATH_MAX];
+        if (errno != ENOENT && errno != ENOTDIR)
+            return io_error(path, "cannot create the folder");
+        folder_of(part, above, sizeof above);
+        snprintf(part, sizeof part, "%s", above);
+    }
+    if (!S_ISDIR(info.st_mode))
+        return dt_fail(DT_ERR_IO, "%s: a file stands where a folder should be", part);
+    if (access(part, W_OK | X_OK) != 0)
+        return io_error(part, "cannot write to this folder");
+    return DT_OK;
+}
+
 dt_status dt_read_file(const char *path, char **bytes, size_t *length)
 {
     FILE *stream = fopen(path, "rb");

@@ -33,6 +33,10 @@ dt_status dt_write_file(const char *path, const char *bytes, size_t length);
 /* Makes the folder and its parents; no error where it stands already. */
 dt_status dt_make_folder(const char *path);
 
+/* Whether dt_make_folder(path) and writing there can succeed, without making anything: for telling
+ * before long work is done. */
+dt_status dt_check_folder(const char *path);
+
 /* Reads a whole file: *bytes (length + 1 bytes, ends in '\0') is the caller's to free(). */
 dt_status dt_read_file(const char *path, char **bytes, size_t *length);
 

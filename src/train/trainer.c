@@ -108,7 +108,7 @@ static dt_status show_plan(trainer *t)
     if (status == DT_OK && t->job->dry_run)
         fputs(text.data, stdout);
     else if (status == DT_OK)
-        dt_info("%s", text.data);
+        dt_info("%.*s", (int)text.length - 1, text.data); /* dt_info ends the last line */
     dt_text_free(&text);
     return status;
 }

@@ -108,3 +108,11 @@ make_tokenizer() {
     expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file tokenizer.json \
         --vocabulary-size 200
 }
+
+# kill_holder FOLDER: kills the run that has the folder's lock, and waits until it is gone.
+kill_holder() {
+    local pid
+    pid=$(sed 's/.*pid //' "$1/.deeptaxa.lock")
+    kill -9 "$pid" 2>/dev/null
+    wait 2>/dev/null
+}

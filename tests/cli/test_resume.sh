@@ -19,18 +19,16 @@ done
 # Killed as soon as a checkpoint is there, then resumed in the same folder
 for epoch in 1 2 3; do
     train_small killed --epochs 4 --eval-every 2 >/dev/null 2>&1 &
-    runner=$!
     for _ in $(seq 600); do
         compgen -G "killed/checkpoints/*_epoch$epoch.h5" >/dev/null && break
         sleep 0.02
     done
-    kill -9 $runner
-    wait $runner 2>/dev/null
+    kill_holder killed
     newest=$(ls killed/checkpoints/*.h5 | sort -V | tail -n 1)
     expect 0 train_small killed --resume "$newest"
     same_model "$(checkpoint whole 4)" "$(checkpoint killed 4)"
     steps=killed/metrics/deeptaxa_$(cat killed/deeptaxa_uuid.txt)_steps.jsonl
-    same "lines of the steps file" "$(sed 's/.*"step":\([0-9]*\).*/\1/' "$steps" | sort -nu | wc -l)" \
+    same "lines of the steps file" "$(sed 's/.*"step": *\([0-9]*\).*/\1/' "$steps" | sort -nu | wc -l)" \
         "$(wc -l <"$steps")"
     rm -rf killed
 done
@@ -39,8 +37,9 @@ done
 refused 2 '--learning-rate 0.5: the run to resume was started with 0.01' \
     train_small other --resume "$(checkpoint whole 1)" --learning-rate 0.5
 head -n 40 data/train.fasta >data/few.fasta
-refused 1 'was trained on 80 sequences' deeptaxa train --fasta-file data/few.fasta \
-    --taxonomy-file data/train.tsv --output-dir other --resume "$(checkpoint whole 1)"
+expect 1 deeptaxa train --fasta-file data/few.fasta --taxonomy-file data/train.tsv \
+    --output-dir other --resume "$(checkpoint whole 1)"
+said 'was trained on 80 sequences, the input has 2'
 refused 1 'missing.h5: .*No such file' train_small other --resume missing.h5
 [ -e other ] && fail "a refused resume wrote something"
 

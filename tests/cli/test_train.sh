@@ -34,7 +34,7 @@ for key in version run_uuid checkpoint_path timestamp model_details model_type t
 done
 grep -q '"training_sequences": 64,' "$metrics" || fail "not 64 training sequences"
 grep -q '"validation_sequences": 16,' "$metrics" || fail "not 16 validation sequences"
-same "steps lines" "$(grep -c '"step":' "run/metrics/deeptaxa_${uuid}_steps.jsonl")" 3
+same "steps lines" "$(grep -c '"step":' "run/metrics/deeptaxa_${uuid}_steps.jsonl")" 6
 
 # The loss falls
 first=$(sed -n 's/.*epoch 1\/3: training loss \([0-9.]*\).*/\1/p' err)
@@ -47,10 +47,10 @@ expect 0 train_small once --epochs 1
 same_model "$(checkpoint again 1)" "$(checkpoint once 1)"
 for change in "--seed 43" "--hidden-dropout-prob 0.1" "--learning-rate 5e-3" "--max-grad-norm 0.1" \
     "--batch-size 16" "--accum-steps 2" "--scheduler-warmup-ratio 0.5" "--optimizer-betas 0.8 0.99" \
-    "--optimizer-weight-decay 0.1" "--optimizer-eps 1e-3" "--mask-padding" "--val-split 0.3" \
-    "--level-weights 1 1 1 1 1 2 3" "--max-length 32" "--no-normalize" "--epochs 2"; do
+    "--optimizer-weight-decay 0.1" "--optimizer-eps 1e-3" "--val-split 0.3" \
+    "--level-weights 1 1 1 1 1 2 3" "--max-length 32" "--epochs 2"; do
     # shellcheck disable=SC2086
-    expect 0 train_small other $change
+    expect 0 train_small other --epochs 1 $change
     "$bin/../tests/compare_checkpoints" "$(checkpoint once 1)" "$(checkpoint other 1)" >out 2>&1 &&
         fail "$change changes nothing"
     rm -rf other
@@ -62,6 +62,31 @@ for change in "--level-weights 2 2 2 2 2 2 2 --no-level-weights" "--num-workers 
     same_model "$(checkpoint once 1)" "$(checkpoint other 1)"
     rm -rf other
 done
+
+# Padding exists where sequences are short
+awk '!/^>/ { if (seen) next; $0 = substr($0, 1, 50); seen = 1 } /^>/ { seen = 0 } 1' \
+    data/train.fasta >data/short.fasta
+short() {
+    # shellcheck disable=SC2086
+    deeptaxa train --fasta-file data/short.fasta --taxonomy-file data/train.tsv --epochs 1 \
+        --tokenizer-file tokenizer.json $small_model --batch-size 8 --output-dir "$@"
+}
+expect 0 short unmasked
+expect 0 short masked --mask-padding
+"$bin/../tests/compare_checkpoints" "$(checkpoint unmasked 1)" "$(checkpoint masked 1)" >out 2>&1 &&
+    fail "--mask-padding changes nothing"
+
+# Lower case is the same sequence, unless it is kept as it is
+awk '!/^>/ { $0 = tolower($0) } 1' data/train.fasta >data/lower.fasta
+cp data/train.fasta data/upper.fasta
+mv data/lower.fasta data/train.fasta
+expect 0 train_small lower --epochs 1
+same_model "$(checkpoint once 1)" "$(checkpoint lower 1)"
+expect 0 train_small raw --epochs 1 --no-normalize
+said 'unknown'
+"$bin/../tests/compare_checkpoints" "$(checkpoint once 1)" "$(checkpoint raw 1)" >out 2>&1 &&
+    fail "--no-normalize changes nothing"
+mv data/upper.fasta data/train.fasta
 
 # Shards give the model that the FASTA file gives
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
@@ -79,16 +104,14 @@ expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/one.t
 said "notice: .*domain"
 
 # Two runs cannot share a folder: the second is refused, the first goes on
-train_small busy --epochs 400 >/dev/null 2>&1 &
-runner=$!
+train_small busy --epochs 4000 >/dev/null 2>&1 &
 for _ in $(seq 100); do
     [ -s busy/.deeptaxa.lock ] && [ -s busy/deeptaxa_uuid.txt ] && break
     sleep 0.1
 done
 expect 1 train_small busy --epochs 1
 said "busy: another run is using this output folder \(host .*, pid [0-9]+\)"
-kill -9 $runner
-wait $runner 2>/dev/null
+kill_holder busy
 expect 0 train_small busy --epochs 1
 
 # --dry-run tells the plan and writes nothing
