@@ -236,6 +236,11 @@ static dt_status predict(session *s)
         .sink = take_results,
         .context = s,
     };
+    dt_info("Model: run %s, epoch %d, on %s", s->checkpoint.settings.run_uuid,
+            s->checkpoint.progress.epoch, s->backend->description);
+    if (o->verbose)
+        dt_info("Batches of %d sequences, %d threads tokenise, precision %s", s->batch_size,
+                predictor.threads, s->precision);
     s->started = s->last_progress = dt_seconds();
     const dt_status status = dt_predictor_run(&predictor, s->input, NULL);
     dt_log_status_line("");

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/version.h"
 #include "io/container.h"
 
 void dt_run_settings_free(dt_run_settings *settings)
@@ -403,6 +404,7 @@ dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
     content.has_optimizer = !weights_only;
     content.parameters = dt_model_params(model)->parameters;
     dt_timestamp(content.timestamp, sizeof content.timestamp);
+    snprintf(content.version, sizeof content.version, "%s", dt_version());
     DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION));
     dt_status status = write_content(file, &content, model, weights_only);
     if (status != DT_OK) {

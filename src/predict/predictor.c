@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "core/pool.h"
+#include "predict/probability.h"
 #include "predict/queue.h"
 #include "sequence/normalize.h"
 
@@ -23,6 +24,7 @@ typedef struct {
     int32_t *labels;           /* the same where the model knows them, else -1 */
     bool *has_row;             /* (batch_size) */
     dt_prediction *prediction; /* (batch_size, tax_ranks) */
+    float *probability;        /* (batch_size, columns) with truth, else empty */
 } job;
 
 typedef struct {
@@ -33,6 +35,8 @@ typedef struct {
     dt_pool *pool;
     dt_encoder **encoder;             /* (threads) */
     dt_prediction *device_prediction; /* (batch_size, tax_ranks) on the device */
+    int32_t columns;                  /* of the probabilities; 0: not wanted */
+    void *logits;                     /* (batch_size, classes) on the host, if they are */
     job jobs[JOBS];
     dt_queue empty; /* jobs to fill */
     dt_queue ready; /* to compute */
@@ -160,6 +164,18 @@ static void *run_reader(void *argument)
 /* ---- second stage: compute --------------------------------------------------------------------
  */
 
+/* What the measures need of the logits themselves. */
+static void take_probabilities(pipeline *p, job *j, const void *device_logits)
+{
+    dt_backend *backend = dt_model_backend(p->options->model);
+    const dt_class_layout *layout = dt_model_classes(p->options->model);
+    const int64_t classes = layout->first[layout->tax_ranks];
+    backend->ops->download(backend, p->logits, device_logits,
+                           j->sequences * classes * backend->statistic_size);
+    dt_probabilities(j->probability, p->logits, backend->statistic_size, j->sequences, layout,
+                     p->options->temperature);
+}
+
 static dt_status compute(pipeline *p, job *j)
 {
     dt_model *model = p->options->model;
@@ -177,6 +193,8 @@ static dt_status compute(pipeline *p, job *j)
                   p->options->temperature);
     ops->download(backend, j->prediction, p->device_prediction,
                   (int64_t)j->sequences * p->tax_ranks * (int64_t)sizeof(dt_prediction));
+    if (p->columns)
+        take_probabilities(p, j, logits);
     p->sequences += j->sequences;
     return ops->check(backend);
 }
@@ -208,7 +226,8 @@ static void *run_writer(void *argument)
                                         .record = j->record,
                                         .truth = truth ? j->truth : NULL,
                                         .has_row = truth ? j->has_row : NULL,
-                                        .prediction = j->prediction};
+                                        .prediction = j->prediction,
+                                        .probability = truth ? j->probability : NULL};
         const dt_status status = p->options->sink(p->options->context, &predicted);
         if (status != DT_OK)
             fail_pipeline(p, status);
@@ -221,7 +240,7 @@ static void *run_writer(void *argument)
 /* ---- the whole --------------------------------------------------------------------------------
  */
 
-static dt_status create_job(job *j, int32_t batch_size, int32_t tax_ranks)
+static dt_status create_job(job *j, int32_t batch_size, int32_t tax_ranks, int32_t columns)
 {
     const size_t sequences = (size_t)batch_size;
     const size_t cells = sequences * (size_t)tax_ranks;
@@ -231,6 +250,7 @@ static dt_status create_job(job *j, int32_t batch_size, int32_t tax_ranks)
     DT_TRY(DT_NEW(j->truth, cells));
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
+    DT_TRY(DT_NEW(j->probability, sequences * (size_t)columns));
     return DT_NEW(j->prediction, cells);
 }
 
@@ -246,23 +266,31 @@ static void free_job(job *j, int32_t batch_size)
     free(j->labels);
     free(j->has_row);
     free(j->prediction);
+    free(j->probability);
 }
 
 static dt_status create_pipeline(pipeline *p)
 {
     const dt_predictor *options = p->options;
-    const dt_backend_ops *ops = dt_model_backend(options->model)->ops;
+    dt_backend *backend = dt_model_backend(options->model);
+    const dt_class_layout *layout = dt_model_classes(options->model);
+    p->columns = options->truth ? dt_probability_columns(layout) : 0;
+    if (p->columns)
+        DT_TRY(dt_calloc(&p->logits, (size_t)options->batch_size,
+                         (size_t)layout->first[layout->tax_ranks] * (size_t)backend->statistic_size,
+                         "logits"));
     DT_TRY(dt_pool_create(&p->pool, options->threads));
     const int threads = dt_pool_threads(p->pool);
     DT_TRY(DT_NEW(p->encoder, (size_t)threads));
     for (int t = 0; t < threads; ++t)
         DT_TRY(dt_encoder_create(&p->encoder[t], options->tokenizer));
     for (int k = 0; k < JOBS; ++k) {
-        DT_TRY(create_job(&p->jobs[k], options->batch_size, p->tax_ranks));
+        DT_TRY(create_job(&p->jobs[k], options->batch_size, p->tax_ranks, p->columns));
         dt_queue_put(&p->empty, &p->jobs[k]);
     }
-    return ops->alloc(dt_model_backend(options->model), (void **)&p->device_prediction,
-                      (int64_t)options->batch_size * p->tax_ranks * (int64_t)sizeof(dt_prediction));
+    return backend->ops->alloc(backend, (void **)&p->device_prediction,
+                               (int64_t)options->batch_size * p->tax_ranks *
+                                   (int64_t)sizeof(dt_prediction));
 }
 
 static void free_pipeline(pipeline *p)
@@ -274,6 +302,7 @@ static void free_pipeline(pipeline *p)
     for (int t = 0; p->encoder && t < dt_pool_threads(p->pool); ++t)
         dt_encoder_destroy(p->encoder[t]);
     free(p->encoder);
+    free(p->logits);
     dt_pool_destroy(p->pool);
     dt_queue_destroy(&p->empty);
     dt_queue_destroy(&p->ready);

@@ -28,6 +28,8 @@ typedef struct {
     const int32_t *truth;            /* (sequences, tax_ranks) numbers of true labels; NULL: none */
     const bool *has_row;             /* (sequences) the taxonomy file has a row; NULL likewise */
     const dt_prediction *prediction; /* (sequences, tax_ranks) */
+    const float
+        *probability; /* (sequences, columns) of predict/probability.h; NULL without truth */
 } dt_predicted;
 
 /* Called for one batch after the other, from a thread of its own. A failure ends the prediction. */

@@ -160,7 +160,7 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_end(json);
 }
 
-static void write_measures(const dt_results *results, dt_json *json)
+static dt_status write_measures(const dt_results *results, dt_json *json)
 {
     dt_json_key(json, "performance_metrics");
     dt_json_object(json);
@@ -173,6 +173,8 @@ static void write_measures(const dt_results *results, dt_json *json)
             dt_json_null(json);
             continue;
         }
+        double auc;
+        DT_TRY(dt_tally_auc(&results->tally, r, &auc));
         const dt_measures measures = dt_measure_counts_result(&rank->counts);
         dt_json_object(json);
         dt_json_put_double(json, "accuracy", measures.accuracy);
@@ -181,11 +183,12 @@ static void write_measures(const dt_results *results, dt_json *json)
         dt_json_put_double(json, "f1_score", measures.f1);
         dt_json_put_double(json, "top_k_accuracy",
                            (double)rank->among_top / (double)rank->counts.count);
-        dt_json_put_null(json, "auc"); /* needs the probabilities of all classes */
+        dt_json_put_double(json, "auc", auc);
         dt_json_put_double(json, "ece", dt_calibration_error(&rank->calibration));
         dt_json_end(json);
     }
     dt_json_end(json);
+    return DT_OK;
 }
 
 static void write_system(const dt_results *results, dt_json *json, double seconds)
@@ -220,7 +223,7 @@ dt_status dt_results_write_metrics(const dt_results *results, double seconds, dt
     dt_json_put_string(&json, "timestamp", timestamp);
     dt_run_json(&json, results->options.checkpoint);
     write_parameters(results, &json);
-    write_measures(results, &json);
+    DT_TRY(write_measures(results, &json));
     write_system(results, &json, seconds);
     dt_json_end(&json);
     return dt_output_flush(out);

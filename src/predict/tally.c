@@ -1,6 +1,12 @@
 #include "predict/tally.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "eval/auc.h"
+#include "predict/probability.h"
 
 dt_status dt_tally_create(dt_tally *tally, const dt_taxonomy *taxonomy, const dt_truth *truth,
                           double threshold, int32_t top_k)
@@ -20,8 +26,11 @@ dt_status dt_tally_create(dt_tally *tally, const dt_taxonomy *taxonomy, const dt
 
 void dt_tally_free(dt_tally *tally)
 {
-    for (int32_t r = 0; r < DT_MAX_TAX_RANKS; ++r)
+    for (int32_t r = 0; r < DT_MAX_TAX_RANKS; ++r) {
         dt_measure_counts_free(&tally->rank[r].counts);
+        free(tally->rank[r].probability);
+        free(tally->rank[r].true_class);
+    }
     *tally = (dt_tally){0};
 }
 
@@ -48,9 +57,36 @@ static void add_truth(dt_tally *tally, int32_t r, int32_t truth, const dt_predic
                            truth == prediction->label);
 }
 
+static dt_status keep_probabilities(dt_rank_tally *rank, int32_t classes, int32_t truth,
+                                    const float *probability)
+{
+    const size_t used = (size_t)rank->known * (size_t)classes;
+    DT_TRY(DT_GROW(rank->probability, rank->probability_capacity, used + (size_t)classes));
+    DT_TRY(DT_GROW(rank->true_class, rank->true_class_capacity, (size_t)rank->known + 1));
+    memcpy(rank->probability + used, probability, (size_t)classes * sizeof *probability);
+    rank->true_class[rank->known++] = truth;
+    return DT_OK;
+}
+
+/* Keeps what the area under the ROC curve needs of one sequence, and goes on to the next one's row
+ * of probabilities. */
+static dt_status add_probabilities(dt_tally *tally, const int32_t *truth, const float **row)
+{
+    for (int32_t r = 0; r < tally->taxonomy->tax_ranks; ++r) {
+        const int32_t classes = tally->taxonomy->rank[r].classes;
+        if (classes > DT_FEW_CLASSES)
+            continue;
+        if (truth[r] >= 0 && truth[r] < classes)
+            DT_TRY(keep_probabilities(&tally->rank[r], classes, truth[r], *row));
+        *row += classes;
+    }
+    return DT_OK;
+}
+
 dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
 {
     const int32_t tax_ranks = predicted->tax_ranks;
+    const float *row = predicted->truth ? predicted->probability : NULL;
     for (int32_t i = 0; i < predicted->sequences; ++i) {
         tally->sequences++;
         tally->without_row += predicted->has_row && !predicted->has_row[i];
@@ -67,6 +103,8 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
             if (predicted->truth && predicted->truth[i * tax_ranks + r] != DT_NO_TRUTH)
                 add_truth(tally, r, predicted->truth[i * tax_ranks + r], prediction);
         }
+        if (row)
+            DT_TRY(add_probabilities(tally, predicted->truth + (ptrdiff_t)i * tax_ranks, &row));
     }
     return DT_OK;
 }
@@ -74,6 +112,16 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
 double dt_tally_deviation(const dt_tally *tally, int32_t tax_rank)
 {
     return tally->sequences ? sqrt(tally->rank[tax_rank].squares / (double)tally->sequences) : 0.0;
+}
+
+dt_status dt_tally_auc(const dt_tally *tally, int32_t tax_rank, double *auc)
+{
+    const dt_rank_tally *rank = &tally->rank[tax_rank];
+    *auc = (double)NAN;
+    if (!rank->known)
+        return DT_OK;
+    return dt_auc(auc, rank->probability, rank->true_class, rank->known,
+                  tally->taxonomy->rank[tax_rank].classes);
 }
 
 bool dt_tally_has_truth(const dt_tally *tally, int32_t tax_rank)

@@ -1,5 +1,7 @@
 /* What is counted while predictions stream by: scores by taxonomic rank, and measures where the
- * truth is known. Constant memory, whatever the length of the stream. */
+ * truth is known. Constant memory, whatever the length of the stream; but the area under the ROC
+ * curve needs every probability, so that with a truth each sequence leaves 4 bytes a class of the
+ * tax_ranks with few classes. */
 #ifndef DT_PREDICT_TALLY_H
 #define DT_PREDICT_TALLY_H
 
@@ -19,6 +21,11 @@ typedef struct {
     int64_t among_top; /* true labels among the top_k most probable */
     dt_measure_counts counts;   /* of the sequences whose truth is known */
     dt_calibration calibration; /* of those whose true label the model knows */
+    int64_t known;              /* number of those, where the classes are few */
+    float *probability;         /* (known, classes) */
+    size_t probability_capacity;
+    int32_t *true_class; /* (known) */
+    size_t true_class_capacity;
 } dt_rank_tally;
 
 typedef struct {
@@ -40,6 +47,10 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted);
 
 /* Standard deviation of the confidences (of the population: divided by their number). */
 double dt_tally_deviation(const dt_tally *tally, int32_t tax_rank);
+
+/* Sets *auc to the area under the ROC curve at a tax_rank (eval/auc.h); NaN where it has more than
+ * DT_FEW_CLASSES classes or nothing was compared. */
+dt_status dt_tally_auc(const dt_tally *tally, int32_t tax_rank, double *auc);
 
 /* Whether there is a truth to compare with at this tax_rank, and that comparison. */
 bool dt_tally_has_truth(const dt_tally *tally, int32_t tax_rank);

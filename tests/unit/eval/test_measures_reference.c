@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "core/memory.h"
+#include "eval/auc.h"
 #include "eval/measures.h"
 
 static void assert_close(double value, double expectation, double tolerance)
@@ -96,11 +97,50 @@ static void calibration_error_equals_its_definition(void **state)
     json_decref(root);
 }
 
+static void auc_equals_scikit_learn(void **state)
+{
+    (void)state;
+    json_t *root = fixture();
+    size_t i;
+    json_t *test;
+    json_array_foreach(json_object_get(root, "probabilities"), i, test)
+    {
+        const json_t *rows = json_object_get(test, "probabilities");
+        const size_t classes = (size_t)json_integer_value(json_object_get(test, "classes"));
+        const size_t count = json_array_size(rows);
+        float *probability;
+        int32_t *truth;
+        size_t known = 0; /* a true label that the model does not know stays out */
+        ASSERT_OK(DT_NEW(probability, count * classes));
+        ASSERT_OK(DT_NEW(truth, count));
+        for (size_t k = 0; k < count; ++k) {
+            truth[known] =
+                (int32_t)json_integer_value(json_array_get(json_object_get(test, "truth"), k));
+            if (truth[known] >= (int32_t)classes)
+                continue;
+            for (size_t c = 0; c < classes; ++c)
+                probability[known * classes + c] =
+                    (float)json_number_value(json_array_get(json_array_get(rows, k), c));
+            known++;
+        }
+        double auc;
+        ASSERT_OK(dt_auc(&auc, probability, truth, (int64_t)known, (int32_t)classes));
+        if (json_is_null(json_object_get(json_object_get(test, "expected"), "auc")))
+            assert_true(isnan(auc));
+        else
+            assert_close(auc, expected(test, "auc"), 1e-9);
+        free(probability);
+        free(truth);
+    }
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(measures_equal_scikit_learn),
         cmocka_unit_test(calibration_error_equals_its_definition),
+        cmocka_unit_test(auc_equals_scikit_learn),
     };
     return cmocka_run_group_tests_name("measures_reference", tests, NULL, NULL);
 }

@@ -99,12 +99,13 @@ static void every_line_of_the_published_description_is_there(void **state)
     const dt_checkpoint checkpoint = published();
     dt_text text = {0};
     ASSERT_OK(dt_describe_text(&text, &checkpoint, "run/model.h5", "0.1.0"));
-    assert_non_null(text.data);
     const char *from = text.data; /* in this order, each a line of its own */
     for (size_t i = 0; i < sizeof lines / sizeof *lines; ++i) {
         const char *at = strstr(from, lines[i]);
-        if (!at || at[strlen(lines[i])] != '\n' || (at[-1] != '\n' && at[-1] != ' '))
+        if (!at || at[strlen(lines[i])] != '\n' || (at[-1] != '\n' && at[-1] != ' ')) {
             fail_msg("'%s' is not where it should be in\n%s", lines[i], text.data);
+            break;
+        }
         from = at;
     }
     dt_text_free(&text);

@@ -14,6 +14,8 @@ static dt_model *model;
 static dt_tokenizer *tokenizer;
 static dt_taxonomy taxonomy;
 
+#define COLUMNS 8 /* classes of both tax_ranks */
+
 /* What the sink was given, all of it. */
 typedef struct {
     int count;
@@ -22,6 +24,8 @@ typedef struct {
     char id[SEQUENCES][32];
     int64_t length[SEQUENCES];
     dt_prediction prediction[SEQUENCES][TAX_RANKS];
+    bool has_probability;
+    float probability[SEQUENCES][COLUMNS];
 } collected;
 
 static dt_status collect(void *context, const dt_predicted *predicted)
@@ -34,6 +38,10 @@ static dt_status collect(void *context, const dt_predicted *predicted)
         c->length[c->count] = (int64_t)predicted->record[i].sequence.length;
         memcpy(c->prediction[c->count], predicted->prediction + (ptrdiff_t)i * TAX_RANKS,
                sizeof c->prediction[0]);
+        c->has_probability = predicted->probability != NULL;
+        if (predicted->probability)
+            memcpy(c->probability[c->count], predicted->probability + (ptrdiff_t)i * COLUMNS,
+                   sizeof c->probability[0]);
     }
     if (predicted->sequences > c->largest_batch)
         c->largest_batch = predicted->sequences;
@@ -268,6 +276,19 @@ static void true_labels_reach_the_classifier(void **state)
     assert_int_equal(c.prediction[1][0].better, -1); /* the model does not know Novus */
     assert_int_equal(c.prediction[2][0].better == 0, best == 1);
     assert_true(c.prediction[0][1].better >= 0 && c.prediction[0][1].better < 5);
+
+    /* all classes' probabilities come along, for the measures */
+    assert_true(c.has_probability);
+    for (int i = 0; i < 3; ++i) {
+        float sum[TAX_RANKS] = {0};
+        for (int k = 0; k < COLUMNS; ++k)
+            sum[k >= 3] += c.probability[i][k];
+        for (int r = 0; r < TAX_RANKS; ++r) {
+            const dt_prediction *p = &c.prediction[i][r];
+            assert_near(sum[r], 1.0f);
+            assert_near(c.probability[i][(r ? 3 : 0) + p->label], p->confidence);
+        }
+    }
     dt_truth_free(&truth);
 }
 

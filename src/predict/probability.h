@@ -1,0 +1,25 @@
+/* The probabilities of all classes at the tax_ranks that have few of them: what the area under the
+ * ROC curve needs beside the prediction itself. */
+#ifndef DT_PREDICT_PROBABILITY_H
+#define DT_PREDICT_PROBABILITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend.h"
+
+#define DT_FEW_CLASSES 100 /* most classes of such a tax_rank (reference-model 4) */
+
+/* Whether the tax_rank has few classes. */
+bool dt_has_few_classes(const dt_class_layout *layout, int32_t tax_rank);
+
+/* Classes of all tax_ranks with few classes together: the columns of dt_probabilities(). */
+int32_t dt_probability_columns(const dt_class_layout *layout);
+
+/* Softmax of each such tax_rank, its logits divided by its temperature (tax_ranks; NULL: all 1).
+ * The tax_ranks stand back to back. Logits are on the host, of statistic_size 4 or 8 bytes. */
+void dt_probabilities(float *out /* (sequences, columns) */, const void *logits /* (B, C) */,
+                      int32_t statistic_size, int32_t sequences, const dt_class_layout *layout,
+                      const double *temperature);
+
+#endif
