@@ -275,11 +275,13 @@ dt_status dt_command_predict(const dt_predict_options *options)
     DT_TRY(DT_NEW(s, 1));
     s->options = options;
     catch_signals();
-    dt_status status = open_inputs(s);
+    dt_status status = dt_check_folder(options->output_dir);
     if (status == DT_OK)
-        status = dt_make_folder(options->output_dir);
+        status = open_inputs(s);
     if (status == DT_OK)
         status = open_model(s);
+    if (status == DT_OK)
+        status = dt_make_folder(options->output_dir);
     if (status == DT_OK)
         status = open_results(s);
     if (status == DT_OK)
