@@ -38,7 +38,7 @@ void dt_probabilities(float *out, const void *logits, int32_t statistic_size, in
                 continue;
             const int64_t from = i * all_classes + layout->first[r];
             const int32_t classes = layout->first[r + 1] - layout->first[r];
-            double z[DT_FEW_CLASSES];
+            double z[DT_FEW_CLASSES] = {0};
             for (int32_t c = 0; c < classes; ++c)
                 z[c] = statistic_size == 8 ? ((const double *)logits)[from + c]
                                            : (double)((const float *)logits)[from + c];

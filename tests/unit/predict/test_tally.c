@@ -8,7 +8,7 @@ static void auc_is_over_the_sequences_whose_true_label_is_known(void **state)
 {
     (void)state;
     static const char *const few[] = {"Archaea", "Bacteria"};
-    static char names[101][8];
+    static char names[101][16];
     const char *many[101];
     for (int i = 0; i < 101; ++i) {
         snprintf(names[i], sizeof names[i], "g%03d", i);
