@@ -102,7 +102,7 @@ static dt_status step(bench *b, const options *o)
                           .tax_ranks = tax_ranks,
                           .token_ids = b->token_ids + b->cu_seqlens[first],
                           .cu_seqlens = cu_seqlens,
-                          .labels = b->labels + first * tax_ranks,
+                          .labels = b->labels + (int64_t)first * tax_ranks,
                           .seed = 42,
                           .first_sequence = first};
         for (int32_t s = 0; s <= count; ++s)

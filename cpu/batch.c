@@ -36,7 +36,8 @@ dt_status dt_cpu_batch_reserve(dt_backend *backend, int32_t max_sequences, int64
     DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sequence_sums, sums * (int64_t)sizeof(double)));
     cpu->scratch_row = max_tokens > SCRATCH_ROW ? (max_tokens + 63) / 64 * 64 : SCRATCH_ROW;
     return dt_cpu_alloc(cpu, (void **)&cpu->scratch,
-                        cpu->threads * DT_CPU_ROWS * cpu->scratch_row * (int64_t)sizeof(dt_real));
+                        (int64_t)cpu->threads * DT_CPU_ROWS * cpu->scratch_row *
+                            (int64_t)sizeof(dt_real));
 }
 
 void dt_cpu_batch_free(dt_cpu *cpu)
@@ -147,7 +148,7 @@ const dt_device_batch *dt_cpu_batch_upload(dt_backend *backend, const dt_batch *
     memcpy(slot->token_ids, batch->token_ids, (size_t)tokens * sizeof *slot->token_ids);
     memcpy(slot->cu_seqlens, batch->cu_seqlens,
            ((size_t)batch->sequences + 1) * sizeof *slot->cu_seqlens);
-    if (slot->has_labels)
+    if (batch->labels)
         memcpy(slot->labels, batch->labels,
                (size_t)batch->sequences * (size_t)batch->tax_ranks * sizeof *slot->labels);
     slot->largest_id = 0;

@@ -32,7 +32,8 @@ typedef struct {
     dt_real *filter;  /* (threads, widest, E) */
 } dt_conv_plan;
 
-static dt_conv_plan plan_of(const dt_conv_max *conv, void *scratch, int64_t groups)
+/* The plan without its memory. */
+static dt_conv_plan sizes_of(const dt_conv_max *conv)
 {
     dt_conv_plan plan = {0};
     for (int32_t i = 0; i < conv->kernels; ++i) {
@@ -41,12 +42,17 @@ static dt_conv_plan plan_of(const dt_conv_max *conv, void *scratch, int64_t grou
         if (conv->width[i] > plan.widest)
             plan.widest = conv->width[i];
     }
+    return plan;
+}
+
+/* The plan in `scratch`, of at least the bytes that dt_cpu_conv_max_scratch() says. */
+static dt_conv_plan plan_of(const dt_conv_max *conv, void *scratch, int64_t groups)
+{
+    dt_conv_plan plan = sizes_of(conv);
     plan.weights = scratch;
-    if (scratch) {
-        plan.rows = plan.weights + plan.columns * conv->embed_dim;
-        plan.table = plan.rows + groups * conv->embed_dim;
-        plan.filter = plan.rows;
-    }
+    plan.rows = plan.weights + plan.columns * conv->embed_dim;
+    plan.table = plan.rows + groups * conv->embed_dim;
+    plan.filter = plan.rows;
     return plan;
 }
 
@@ -54,7 +60,7 @@ int64_t dt_cpu_conv_max_scratch(dt_backend *backend, const dt_conv_max *conv, in
                                 int64_t max_tokens, bool training)
 {
     (void)max_sequences;
-    const dt_conv_plan plan = plan_of(conv, NULL, 0);
+    const dt_conv_plan plan = sizes_of(conv);
     const int64_t groups = max_tokens < conv->vocabulary ? max_tokens : conv->vocabulary;
     const int64_t forward = groups * (conv->embed_dim + plan.columns);
     const int64_t backward =

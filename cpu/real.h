@@ -20,6 +20,7 @@ typedef float dt_real;
 #if defined(_OPENMP)
 #define DT_SIMD DT_PRAGMA(omp simd)
 #define DT_SIMD_SUM(...) DT_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+/* a pragma takes no parentheses here: NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define DT_SIMD_MAX(variable) DT_PRAGMA(omp simd reduction(max : variable))
 #else
 #define DT_SIMD

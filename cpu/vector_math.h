@@ -129,7 +129,7 @@ static inline void dt_draw_lanes(uint32_t out[4 * DT_DRAW_LANES], const dt_mask 
         c2[i] = draw[2];
         c3[i] = draw[3];
     }
-    for (uint32_t i = 0; i < DT_DRAW_LANES; ++i) {
+    for (size_t i = 0; i < DT_DRAW_LANES; ++i) {
         out[4 * i] = c0[i];
         out[4 * i + 1] = c1[i];
         out[4 * i + 2] = c2[i];
@@ -154,7 +154,7 @@ static inline void dt_dropout_row(dt_real *factor, const dt_mask *mask, int64_t 
         uint32_t draws[4 * DT_DRAW_LANES];
         dt_draw_lanes(draws, mask, (uint32_t)counter);
         const int64_t left = count - done;
-        const int64_t ready = 4 * DT_DRAW_LANES - skip;
+        const int64_t ready = (int64_t)4 * DT_DRAW_LANES - skip;
         const int64_t take = left < ready ? left : ready;
         for (int64_t i = 0; i < take; ++i)
             factor[done + i] = draws[skip + i] >= threshold ? kept : (dt_real)0;

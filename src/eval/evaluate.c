@@ -1,5 +1,6 @@
 #include "eval/evaluate.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/memory.h"
@@ -74,6 +75,7 @@ dt_status dt_evaluate(dt_evaluation *out, dt_model *model, dt_comm *comm, const 
                       dt_batch_memory *memory)
 {
     const int32_t tax_ranks = memory->tax_ranks;
+    const bool gathers = comm->world_rank == 0;
     dt_prediction *mine = NULL;
     dt_prediction *all = NULL;
     int64_t *bytes = NULL;
@@ -84,12 +86,12 @@ dt_status dt_evaluate(dt_evaluation *out, dt_model *model, dt_comm *comm, const 
     dt_share(count, comm->world_size, comm->world_rank, &begin, &share);
     DT_TRY_OR(done, DT_NEW(mine, (size_t)(share * tax_ranks)));
     DT_TRY_OR(done, DT_NEW(bytes, (size_t)comm->world_size));
-    if (comm->world_rank == 0)
+    if (gathers)
         DT_TRY_OR(done, DT_NEW(all, (size_t)(count * tax_ranks)));
     DT_TRY_OR(done, predict_share(mine, model, dataset, indices + begin, share, memory));
     share_bytes(bytes, comm, count, tax_ranks);
     DT_TRY_OR(done, comm->ops->gather(comm, mine, bytes, all, 0));
-    if (comm->world_rank == 0)
+    if (gathers)
         status = measure_all(out, model, dataset, indices, count, all, level_weight);
 done:
     free(bytes);
