@@ -103,6 +103,22 @@ expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/one.t
     --output-dir one --tokenizer-file tokenizer.json $small_model --epochs 1 --batch-size 8
 said "notice: .*domain"
 
+# Pieces of a batch and threads change rounding only
+loss_of() { sed -n 's/.*"training_loss": \([0-9.]*\).*/\1/p' "$1"/metrics/*epoch1.json; }
+for change in "--micro-batch-size 3" "--micro-batch-size 1" "--threads 1" "--threads 3"; do
+    # shellcheck disable=SC2086
+    expect 0 train_small pieces --epochs 1 $change
+    awk -v a="$(loss_of once)" -v b="$(loss_of pieces)" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= 1e-5 * a) }' ||
+        fail "$change: training loss $(loss_of pieces) instead of $(loss_of once)"
+    rm -rf pieces
+done
+
+# A training that diverges ends with an error, and what was saved stays
+expect 1 train_small diverges --learning-rate 1e30 --max-grad-norm 1e30 --epochs 40
+said 'warning: update skipped: its loss or gradient is not a finite number \(3 skipped so far\)'
+said '50 updates in a row gave no finite loss or gradient'
+same "warnings" "$(grep -c '^warning: update skipped' err)" 3
+
 # Two runs cannot share a folder: the second is refused, the first goes on
 train_small busy --epochs 4000 >/dev/null 2>&1 &
 for _ in $(seq 100); do
