@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# deeptaxa predict and describe: what they write, and that it is right.
+source "$(dirname "$0")/lib.sh"
+make_gold 200
+make_tokenizer
+expect 0 train_small run --epochs 4
+model=$(checkpoint run 4)
+ranks="domain phylum class order family genus species"
+
+predict_to() {
+    local folder=$1
+    shift
+    deeptaxa predict --checkpoint "$model" --output-dir "$folder" "$@"
+}
+heldout="--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv"
+
+# shellcheck disable=SC2086
+expect 0 predict_to p $heldout --tabular
+table=p/heldout_deeptaxa_predictions.tsv
+columns=sequence_id
+for rank in $ranks; do
+    for what in predicted raw_score entropy true agreement; do columns="$columns ${rank}_$what"; done
+done
+same "columns" "$(head -n 1 $table | tr '\t' ' ')" "$columns sequence_length"
+same "sequences, in the order of the input" "$(cut -f 1 $table | tail -n +2)" \
+    "$(sed -n 's/^>\([^ ]*\).*/\1/p' data/heldout.fasta)"
+same "true genera" "$(cut -f 30 $table | tail -n +2)" "$(cut -f 7 data/heldout.tsv | tail -n +2)"
+same "lengths" "$(awk -F'\t' 'NR > 1 { print $NF }' $table)" \
+    "$(awk '/^>/ { if (n) print n; n = 0; next } { n += length($0) } END { print n }' data/heldout.fasta)"
+[ -s p/deeptaxa_uuid.txt ] || fail "no deeptaxa_uuid.txt"
+
+# The measures are those of the table
+level=0
+for rank in $ranks; do
+    counted=$(awk -F'\t' -v rank="$rank" '
+        NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+        { n++; right += $column[rank "_true"] == $column[rank "_predicted"] }
+        END { printf "%.6f", right / n }' $table)
+    stated=$(tr -d '\n ' <p/metrics.json | sed 's/.*"performance_metrics"://' |
+        sed -n "s/.*\"$level\":{[^}]*\"accuracy\":\([0-9.]*\).*/\1/p" | awk '{ printf "%.6f", $1 }')
+    same "accuracy of $rank" "$stated" "$counted"
+    level=$((level + 1))
+done
+for key in version run_uuid model_details prediction_parameters performance_metrics accuracy precision \
+    recall f1_score top_k_accuracy auc ece; do
+    grep -q "\"$key\"" p/metrics.json || fail "metrics.json lacks $key"
+done
+for key in sequence_ids predictions summary true_labels label raw_score confidence_threshold_flag \
+    entropy score agreement mismatch_detail sequence_length; do
+    grep -q "\"$key\"" p/heldout_deeptaxa_predictions.json || fail "the predictions lack $key"
+done
+
+# Neither batches, threads, compression nor the way in change a prediction
+labels() { cut -f 1,2,7,12,17,22,27,32 "$1"/*_predictions.tsv; }
+for change in "--batch-size 1" "--batch-size 7" "--threads 1" "--num-workers 3"; do
+    # shellcheck disable=SC2086
+    expect 0 predict_to other $heldout --tabular $change
+    same "labels with $change" "$(labels other)" "$(labels p)"
+    rm -rf other
+done
+gzip -k data/heldout.fasta
+expect 0 predict_to other --fasta-file data/heldout.fasta.gz --tabular
+same "name" "$(cd other && ls *.tsv)" heldout_deeptaxa_predictions.tsv
+same "labels from gzip" "$(labels other | cut -f 2-)" "$(labels p | cut -f 2-)"
+[ -e other/metrics.json ] && fail "measures without true labels"
+rm -rf other
+deeptaxa predict --checkpoint "$model" --output-dir other --fasta-file - --tabular \
+    <data/heldout.fasta >out 2>err || fail "standard input: $(cat err)"
+same "labels from standard input" "$(labels other | cut -f 2-)" "$(labels p | cut -f 2-)"
+rm -rf other
+
+# A bad record stops it; nothing is left
+{ cat data/heldout.fasta; printf '>last\n'; } >bad.fasta
+expect 1 predict_to other --fasta-file bad.fasta
+said 'bad.fasta: .*last'
+same "files of a failed prediction" "$(find other -type f 2>/dev/null)" ""
+
+# The published command line works as it stands, with the .pt name
+name=$(basename "$model" .h5)
+# shellcheck disable=SC2086
+expect 0 deeptaxa predict $heldout --checkpoint "run/checkpoints/$name.pt" --tabular --output-dir pt
+same "labels by the .pt name" "$(labels pt)" "$(labels p)"
+
+# describe prints the published blocks and keys
+expect 0 deeptaxa describe --checkpoint "run/checkpoints/$name.pt" --export-metrics described.json
+for line in 'Model Details' 'Training Hyperparameters' 'Dataset Info' 'Taxonomic Levels' 'Timing' \
+    'System Info' 'run-uuid: ' 'model-type: hybridcnnbert' 'tokenizer: ' 'epoch: 4' \
+    'total-parameters: [0-9,]+' 'max-length: 64' 'embed-dim: 16' 'num-filters: 8' \
+    'kernel-sizes: \[3, 5, 7\]' 'num-conv-layers: 1' 'hidden-size: 16' 'num-hidden-layers: 2' \
+    'num-attention-heads: 2' 'intermediate-size: 24' 'hidden-dropout-prob: 0.2' \
+    'learning-rate: 0.01' 'batch-size: 8' 'target-epochs: 4' 'level-weights: \[1.0, ' \
+    "optimizer: \{'lr': 0.01, 'betas': \[0.9, 0.999\], 'eps': 1e-08, 'weight_decay': 0.01\}" \
+    'scheduler-steps: 64' 'total-sequences: 160' 'training: 128' 'validation: 32' 'fasta-file: ' \
+    'taxonomy-file: ' 'Level 6 - species: [0-9]+ labels' 'training-time: [0-9.]+ seconds' \
+    'evaluation-time: [0-9.]+ seconds' 'cuda: ' 'gpu: '; do
+    printed "$line"
+done
+grep -q '"total_parameters"' described.json || fail "no parameters in the exported metrics"
+
+refused 2 'checkpoint' deeptaxa predict --fasta-file data/heldout.fasta --output-dir q
+refused 1 'nowhere.fasta: ' predict_to q --fasta-file nowhere.fasta
+[ -e q ] && fail "a refused prediction wrote something"
+finish
