@@ -184,7 +184,7 @@ static inline const char *const *float_builds(void)
 }
 
 #define MAX_SEQUENCES 16
-#define MAX_TOKENS 512
+#define MAX_TOKENS 1024
 
 /* A batch of sequences of these lengths with ids below `vocabulary`; static memory of the caller.
  */

@@ -46,15 +46,15 @@ static void reference(const test_case *c, double *const in[], const double *para
     }
 }
 
-static dt_embedding layout(int32_t hidden, int32_t frozen_row, double p)
+static dt_embedding layout(int32_t vocabulary, int32_t hidden, int32_t frozen_row, double p)
 {
     dt_embedding e = {.word = 0,
                       .frozen_row = frozen_row,
-                      .vocabulary = VOCABULARY,
+                      .vocabulary = vocabulary,
                       .hidden = hidden,
                       .eps = 1e-3,
                       .dropout = {p, dt_stream(DT_DRAW_EMBEDDING, 0, 0)}};
-    e.position = e.word + (dt_param)VOCABULARY * hidden;
+    e.position = e.word + (dt_param)vocabulary * hidden;
     e.type = e.position + (dt_param)PLACES * hidden;
     e.gamma = e.type + 2 * (dt_param)hidden;
     e.beta = e.gamma + hidden;
@@ -63,7 +63,7 @@ static dt_embedding layout(int32_t hidden, int32_t frozen_row, double p)
 
 static test_case case_of(const dt_embedding *e)
 {
-    const dt_batch *batch = make_batch(&storage, lengths, 3, VOCABULARY);
+    const dt_batch *batch = make_batch(&storage, lengths, 3, e->vocabulary);
     const int64_t n = batch->cu_seqlens[3];
     return (test_case){.outs = 2,
                        .out_count = {n * e->hidden, 2 * n},
@@ -85,23 +85,45 @@ static void sum_norm_and_dropout(void **state)
     const int32_t hidden[] = {3, 17, 129};
     const double p[] = {0.0, 0.3, 0.1};
     for (int i = 0; i < 3; ++i) {
-        const dt_embedding e = layout(hidden[i], -1, p[i]);
+        const dt_embedding e = layout(VOCABULARY, hidden[i], -1, p[i]);
         const test_case c = case_of(&e);
         check_case(&c);
     }
+}
+
+/* Rows are sorted by id, byte by byte: ids of one, two and three bytes. */
+static void gradients_reach_the_words_of_large_vocabularies(void **state)
+{
+    (void)state;
+    const int32_t vocabularies[] = {200, 3000, 70001};
+    for (int i = 0; i < 3; ++i) {
+        const dt_embedding e = layout(vocabularies[i], 2, -1, 0.0);
+        const test_case c = case_of(&e);
+        test_values v = run_case(&c, "cpu64", 2);
+        for (int64_t id = 0; id < e.vocabulary; ++id) {
+            bool seen = false;
+            for (int64_t row = 0; row < c.batch->cu_seqlens[3]; ++row)
+                seen = seen || c.batch->token_ids[row] == id;
+            assert_true((v.dparams[2 * id] != 0.0) == seen);
+        }
+        free_values(&c, &v);
+    }
+    const dt_embedding e = layout(70001, 3, -1, 0.0);
+    const test_case c = case_of(&e);
+    check_case(&c);
 }
 
 static void frozen_row_gets_no_gradient(void **state)
 {
     (void)state;
     enum { HIDDEN = 5 };
-    const dt_embedding e = layout(HIDDEN, FROZEN, 0.0);
+    const dt_embedding e = layout(VOCABULARY, HIDDEN, FROZEN, 0.0);
     const test_case c = case_of(&e);
     bool seen = false;
     for (int64_t row = 0; row < c.batch->cu_seqlens[3]; ++row)
         seen = seen || c.batch->token_ids[row] == FROZEN;
     assert_true(seen);
-    const dt_embedding all = layout(HIDDEN, -1, 0.0);
+    const dt_embedding all = layout(VOCABULARY, HIDDEN, -1, 0.0);
     const test_case all_case = case_of(&all);
     test_values with = run_case(&all_case, "cpu64", 2);
     test_values without = run_case(&c, "cpu64", 2);
@@ -117,7 +139,7 @@ static void frozen_row_gets_no_gradient(void **state)
 static void second_token_type_is_not_used(void **state)
 {
     (void)state;
-    const dt_embedding e = layout(17, -1, 0.0);
+    const dt_embedding e = layout(VOCABULARY, 17, -1, 0.0);
     const test_case c = case_of(&e);
     test_values v = run_case(&c, "cpu64", 1);
     for (int64_t i = 0; i < e.hidden; ++i)
@@ -128,7 +150,7 @@ static void second_token_type_is_not_used(void **state)
 static void id_outside_the_vocabulary_is_an_error(void **state)
 {
     (void)state;
-    dt_embedding e = layout(3, -1, 0.0);
+    dt_embedding e = layout(VOCABULARY, 3, -1, 0.0);
     const test_case c = case_of(&e);
     test_run run = start_run(&c, "cpu", 1);
     e.vocabulary = 3;
@@ -142,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sum_norm_and_dropout),
+        cmocka_unit_test(gradients_reach_the_words_of_large_vocabularies),
         cmocka_unit_test(frozen_row_gets_no_gradient),
         cmocka_unit_test(second_token_type_is_not_used),
         cmocka_unit_test(id_outside_the_vocabulary_is_an_error),

@@ -219,6 +219,24 @@ static void bad_logit_makes_the_gradient_bad(void **state)
     free(logits);
 }
 
+/* The gradient of an infinite loss is finite by itself; other ranks would not learn of it. */
+static void infinite_loss_makes_the_gradient_bad(void **state)
+{
+    (void)state;
+    double *logits = numbers(SEQUENCES * CLASSES);
+    fill(logits, SEQUENCES * CLASSES, 1);
+    labelled_batch();
+    logits[storage.labels[0]] = -(double)INFINITY;
+    setup s = start("cpu", logits, NULL);
+    const dt_loss loss = {.classes = layout};
+    s.backend->ops->loss(s.backend, s.logits, s.batch, &loss);
+    download(s.backend, logits, s.logits, SEQUENCES * CLASSES);
+    assert_true(isnan(logits[0]) && isnan(logits[1]));
+    assert_true(isfinite(logits[2]));
+    finish(&s);
+    free(logits);
+}
+
 static void without_labels_there_is_no_loss(void **state)
 {
     (void)state;
@@ -307,6 +325,7 @@ int main(void)
         cmocka_unit_test(loss_adds_up_until_the_update),
         cmocka_unit_test(sure_and_right_is_no_loss_and_finite),
         cmocka_unit_test(bad_logit_makes_the_gradient_bad),
+        cmocka_unit_test(infinite_loss_makes_the_gradient_bad),
         cmocka_unit_test(without_labels_there_is_no_loss),
         cmocka_unit_test(label_that_is_no_class_is_an_error),
         cmocka_unit_test(classify_equals_its_definition),
