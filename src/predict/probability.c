@@ -18,9 +18,9 @@ int32_t dt_probability_columns(const dt_class_layout *layout)
 
 static void softmax(float *out, const double *z, int32_t classes, double temperature)
 {
-    double largest = z[0];
+    double largest = -HUGE_VAL;
     double sum = 0.0;
-    for (int32_t c = 1; c < classes; ++c)
+    for (int32_t c = 0; c < classes; ++c)
         largest = z[c] > largest ? z[c] : largest;
     for (int32_t c = 0; c < classes; ++c)
         sum += exp((z[c] - largest) / temperature);

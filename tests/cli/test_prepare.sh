@@ -73,11 +73,11 @@ said '^deeptaxa prepare: packed/shard_00000.*: cannot write: File too large$'
 diff -r -x .deeptaxa.lock before packed || fail "a failed run changed the shards"
 
 # A folder that another run holds is refused, with who holds it
-flock packed/.deeptaxa.lock sleep 30 &
-holder=$!
-sleep 0.5
-refused 1 'another run is using this output folder \(host .*, pid [0-9]+\)' \
-    prepare --tokenizer-file tokenizer.json --output-dir packed
-kill $holder
+exec 9>>packed/.deeptaxa.lock
+flock 9
+expect 1 prepare --tokenizer-file tokenizer.json --output-dir packed
+said 'packed: another run is using this output folder \(host .*, pid [0-9]+\)'
+exec 9>&-
+expect 0 prepare --tokenizer-file tokenizer.json --output-dir packed
 
 finish
