@@ -276,7 +276,8 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .pool = t->pool,
                                   .output_dir = o->output_dir,
                                   .keep_checkpoints = (int32_t)o->keep_checkpoints,
-                                  .dry_run = o->dry_run};
+                                  .dry_run = o->dry_run,
+                                  .verbose = o->verbose};
     return dt_train(&training);
 }
 

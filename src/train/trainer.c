@@ -247,6 +247,15 @@ static dt_status save_checkpoint(trainer *t, char *path)
     return drop_old_checkpoint(t);
 }
 
+static void show_times(const trainer *t, const epoch_work *work)
+{
+    const dt_run_progress *progress = &t->run->progress;
+    dt_info("  training %.2f s (%.1f sequences/s, %.0f tokens/s), last evaluation %.2f s, "
+            "checkpoints so far %.2f s",
+            work->seconds, (double)work->sequences / work->seconds,
+            (double)work->tokens / work->seconds, progress->evaluation_time, t->checkpoint_time);
+}
+
 /* Evaluates where it is due, saves the checkpoint, writes the metrics. */
 static dt_status end_epoch(trainer *t, const epoch_work *work)
 {
@@ -266,6 +275,8 @@ static dt_status end_epoch(trainer *t, const epoch_work *work)
         dt_info("epoch %d/%d: training loss %.4f", epoch, settings->epochs,
                 t->run->progress.training_loss);
     DT_TRY(save_checkpoint(t, path));
+    if (t->job->verbose)
+        show_times(t, work);
     if (!evaluated)
         return DT_OK;
     const dt_epoch_report report = {

@@ -21,6 +21,7 @@ typedef struct {
     const char *output_dir;
     int32_t keep_checkpoints; /* newest ones that stay; 0: all */
     bool dry_run;             /* print the plan and stop */
+    bool verbose;             /* tell where the time of each epoch went */
 } dt_training;
 
 /* The training and validation part and the schedule of a new run: fills run->split and the settings

@@ -88,6 +88,10 @@ said 'unknown'
     fail "--no-normalize changes nothing"
 mv data/upper.fasta data/train.fasta
 
+# --verbose tells where the time went
+expect 0 train_small lower --epochs 1 --verbose
+said 'training [0-9.]+ s \([0-9.]+ sequences/s, [0-9]+ tokens/s\)'
+
 # Shards give the model that the FASTA file gives
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir shards --tokenizer-file tokenizer.json --sequences-per-shard 33
