@@ -17,7 +17,6 @@ static const dt_option options[] = {
      .offset = AT(export_metrics),
      .value = "FILE",
      .help = "writes the same as JSON"},
-    DT_OPTION_VERBOSE(dt_describe_options),
     {0},
 };
 

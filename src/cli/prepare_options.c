@@ -42,7 +42,6 @@ static const dt_option options[] = {
      .preset = "0",
      .range = "[0, 4096]",
      .help = "threads that tokenise; 0: all that the process may use"},
-    DT_OPTION_VERBOSE(dt_prepare_options),
     {0},
 };
 

@@ -14,7 +14,6 @@ typedef struct {
     bool no_normalize;
     int64_t sequences_per_shard;
     int64_t threads; /* 0: all that the process may use */
-    bool verbose;
 } dt_prepare_options;
 
 extern const dt_command dt_prepare_command;

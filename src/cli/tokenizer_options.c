@@ -47,7 +47,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .offset = AT(no_normalize),
      .help = "keeps the sequences as they are: else upper case, U read as T, gaps dropped"},
-    DT_OPTION_VERBOSE(dt_tokenizer_options),
     {0},
 };
 

@@ -19,7 +19,6 @@ typedef struct {
     int64_t max_length;  /* tokens, specials included; 0: no limit */
 
     bool no_normalize;
-    bool verbose;
 } dt_tokenizer_options;
 
 extern const dt_command dt_tokenizer_command;

@@ -19,8 +19,8 @@ for command in train prepare predict describe tokenizer; do
     same "examples of $command" "$(sed '1,/^Examples$/d' out | grep -c '^  deeptaxa ')" 2
     expect 0 deeptaxa "$command" --version
     printed '^DeepTaxa-MPI '
-    refused 2 "^deeptaxa $command: unknown option --vrebose: did you mean --verbose\?$" \
-        deeptaxa "$command" --vrebose
+    refused 2 "^deeptaxa $command: unknown option --hlep: did you mean --help\?$" \
+        deeptaxa "$command" --hlep
     refused 2 "^deeptaxa $command: unexpected 'word'" deeptaxa "$command" word
     refused 2 "^deeptaxa $command: (missing --|nothing to do)" deeptaxa "$command"
 done
