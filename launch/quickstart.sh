@@ -31,7 +31,7 @@ awk -v folder="$out/data" -v every=5 -f launch/split-gold.awk "$gold"
 echo "$(grep -c '^>' "$out/data/train.fasta") sequences to train on," \
     "$(grep -c '^>' "$out/data/heldout.fasta") held out, in $out/data"
 
-# A small hybrid. 4,145 sequences of 1,196 genera are far too few for the default's 70 million
+# A small hybrid. 4,145 sequences of 1,081 genera are far too few for the default's 70 million
 # parameters, and 2 cores too slow.
 #   128 channels, one encoder layer of 4 heads (32 channels each, the usual size of small encoders),
 #   a feed-forward of twice the width, 128 filters a kernel width: the convolutions carry most of the
