@@ -122,11 +122,12 @@ typedef struct {          /* scaled dot-product attention of each sequence with 
 
 /* Embedding, one layer of convolutions of several widths, ReLU, dropout, and the maximum over the
  * positions 0 … L-1 of the sequence padded to L = max_length with zero vectors, for each of the
- * F · kernels channels (kernel by kernel). Only positions that see a real token are computed. The m
- * positions past them all hold c = ReLU(bias): without mask_padding c joins the maximum when m > 0;
- * with dropout it joins as c/(1-p) unless all m are dropped, one draw with probability p^m from the
- * stream `padding_stream` (counter: channel / 4, 0, sequence, step), draw < threshold(p^m) drops.
- * With mask_padding only the sequence's own tokens take part. */
+ * F · kernels channels (kernel by kernel). Of a sequence of n tokens the positions 0 … min(n + h,
+ * L) - 1 are computed, h half of the widest kernel, for all kernels alike: past them no kernel sees
+ * a token. The m positions that remain all hold c = ReLU(bias): without mask_padding c joins the
+ * maximum when m > 0; with dropout it joins as c/(1-p) unless all m are dropped, one draw with
+ * probability p^m from the stream `padding_stream` (counter: channel / 4, 0, sequence, step), draw
+ * < threshold(p^m) drops. With mask_padding only the sequence's own tokens take part. */
 typedef struct {
     dt_param embedding; /* (V, E); row `frozen_row` is zero and gets no gradient */
     int32_t frozen_row;
