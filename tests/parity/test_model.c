@@ -1,9 +1,7 @@
 /* The model beside the independent PyTorch model of the padded definition: logits, loss, the
  * gradient of every parameter, and ten optimizer steps; in fp32 and in the double-precision build.
  */
-#include "backend.h"
-#include "fixture.h"
-#include "model/model.h"
+#include "subject.h"
 
 typedef struct {
     const char *backend;
@@ -20,83 +18,6 @@ static const precision precisions[] = {
 /* Fixtures that this version's model covers. */
 static const char *const fixtures[] = {"hybrid_small", "hybrid_one_layer", "hybrid_wide",
                                        "hybrid_masked"};
-
-typedef struct {
-    hid_t file;
-    const precision *precision;
-    dt_backend *backend;
-    dt_model *model;
-    dt_model_config config;
-} subject;
-
-static void subject_open(subject *s, const char *fixture, const precision *p)
-{
-    s->file = fixture_open(fixture);
-    s->precision = p;
-    s->config = fixture_config(s->file);
-    ASSERT_OK(dt_backend_open(p->backend, &(dt_backend_options){.threads = 2}, &s->backend));
-    ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
-    ASSERT_OK(dt_model_reserve(s->model, 16, 16 * s->config.max_length));
-    const dt_param_table *table = dt_model_params(s->model);
-    for (int32_t i = 0; i < table->count; ++i) {
-        char name[160];
-        int64_t count;
-        snprintf(name, sizeof name, "/model/%s", table->spec[i].name);
-        float *values = fixture_read(s->file, name, H5T_NATIVE_FLOAT, sizeof(float), &count);
-        assert_int_equal(count, table->spec[i].count);
-        ASSERT_OK(dt_params_write(s->backend, DT_PARAMETERS, table->spec[i].offset, count, values));
-        free(values);
-    }
-    const dt_update_state state = {.loss_scale = 1.0};
-    s->backend->ops->state_write(s->backend, &state);
-}
-
-static void subject_close(subject *s)
-{
-    dt_model_destroy(s->model);
-    s->backend->ops->destroy(s->backend);
-    H5Fclose(s->file);
-}
-
-/* Elements of a flat vector as doubles, whatever the precision. */
-static double *vector_doubles(subject *s, dt_vector which, const dt_param_spec *spec)
-{
-    double *out = calloc((size_t)spec->count, sizeof *out);
-    if (s->backend->master_size == sizeof(double)) {
-        s->backend->ops->vector_read(s->backend, which, spec->offset, spec->count, out);
-        return out;
-    }
-    float *values = calloc((size_t)spec->count, sizeof *values);
-    s->backend->ops->vector_read(s->backend, which, spec->offset, spec->count, values);
-    for (int64_t i = 0; i < spec->count; ++i)
-        out[i] = (double)values[i];
-    free(values);
-    return out;
-}
-
-/* `count` statistics or activations as doubles. */
-static double *device_doubles(subject *s, const void *device, int64_t count, int32_t size)
-{
-    double *out = calloc((size_t)count, sizeof *out);
-    void *raw = calloc((size_t)count, (size_t)size);
-    s->backend->ops->download(s->backend, raw, device, count * size);
-    for (int64_t i = 0; i < count; ++i)
-        out[i] = size == sizeof(double) ? ((double *)raw)[i] : (double)((float *)raw)[i];
-    free(raw);
-    return out;
-}
-
-/* ‖a − b‖ / ‖b‖, or ‖a − b‖ where b is zero. */
-static double difference(const double *a, const double *b, int64_t count)
-{
-    double distance = 0.0;
-    double size = 0.0;
-    for (int64_t i = 0; i < count; ++i) {
-        distance += (a[i] - b[i]) * (a[i] - b[i]);
-        size += b[i] * b[i];
-    }
-    return size > 0.0 ? sqrt(distance / size) : sqrt(distance);
-}
 
 static void check(const char *what, const double *ours, const double *theirs, int64_t count,
                   double bound)
@@ -116,25 +37,7 @@ static double *expected(subject *s, const char *group, const char *name, int64_t
     return values;
 }
 
-static dt_batch read_batch(subject *s, int32_t **tokens, int32_t **cu_seqlens, int32_t **labels)
-{
-    int64_t ends;
-    *tokens = fixture_ints(s->file, "/batch/tokens", NULL);
-    *cu_seqlens = fixture_ints(s->file, "/batch/cu_seqlens", &ends);
-    *labels = fixture_ints(s->file, "/batch/labels", NULL);
-    dt_batch batch = {.sequences = (int32_t)ends - 1,
-                      .tax_ranks = s->config.tax_ranks,
-                      .token_ids = *tokens,
-                      .cu_seqlens = *cu_seqlens,
-                      .labels = *labels};
-    double *weights = fixture_doubles(s->file, "/batch/level_weights", NULL);
-    for (int32_t r = 0; r < batch.tax_ranks; ++r)
-        batch.loss_scale[r] = weights[r] / batch.sequences;
-    free(weights);
-    return batch;
-}
-
-static void check_gradients(subject *s)
+static void check_gradients(subject *s, const precision *p)
 {
     const dt_param_table *table = dt_model_params(s->model);
     for (int32_t i = 0; i < table->count; ++i) {
@@ -145,9 +48,9 @@ static void check_gradients(subject *s)
         double *theirs = expected(s, "gradient/", spec->name, spec->count);
         if (fixture_lists(s->file, "zero_gradient", spec->name)) {
             for (int64_t j = 0; j < spec->count; ++j)
-                assert_true(fabs(ours[j]) <= s->precision->zero_bound);
+                assert_true(fabs(ours[j]) <= p->zero_bound);
         } else {
-            check(spec->name, ours, theirs, spec->count, s->precision->bound);
+            check(spec->name, ours, theirs, spec->count, p->bound);
         }
         free(theirs);
         free(ours);
@@ -155,7 +58,7 @@ static void check_gradients(subject *s)
 }
 
 /* The loss by tax_rank as the update reports it, from an update that changes nothing. */
-static void check_loss(subject *s, const dt_batch *batch)
+static void check_loss(subject *s, const dt_batch *batch, const precision *p)
 {
     dt_update_state state;
     const dt_update_rule idle = {.total_steps = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
@@ -163,10 +66,10 @@ static void check_loss(subject *s, const dt_batch *batch)
     s->backend->ops->state_read(s->backend, &state);
     double *loss = expected(s, "loss", "", 1);
     double *by_rank = expected(s, "loss_by_rank", "", batch->tax_ranks);
-    check("loss", &state.loss, loss, 1, s->precision->bound);
+    check("loss", &state.loss, loss, 1, p->bound);
     for (int32_t r = 0; r < batch->tax_ranks; ++r) {
         const double ours = state.loss_sum[r] / (batch->loss_scale[r] * batch->sequences);
-        assert_true(fabs(ours - by_rank[r]) <= s->precision->bound * (1.0 + by_rank[r]));
+        assert_true(fabs(ours - by_rank[r]) <= p->bound * (1.0 + by_rank[r]));
     }
     free(by_rank);
     free(loss);
@@ -178,7 +81,7 @@ static void forward_and_backward(const char *fixture, const precision *p)
     int32_t *tokens;
     int32_t *cu_seqlens;
     int32_t *labels;
-    subject_open(&s, fixture, p);
+    subject_open(&s, fixture, p->backend, 2, 16);
     const dt_batch batch = read_batch(&s, &tokens, &cu_seqlens, &labels);
     const dt_class_layout *classes = dt_model_classes(s.model);
     const int64_t logit_count = (int64_t)batch.sequences * classes->first[classes->tax_ranks];
@@ -204,8 +107,8 @@ static void forward_and_backward(const char *fixture, const precision *p)
 
     const dt_loss loss = {.classes = *classes};
     ASSERT_OK(dt_model_backward(s.model, on_device, &loss, NULL, NULL));
-    check_gradients(&s);
-    check_loss(&s, &batch);
+    check_gradients(&s, p);
+    check_loss(&s, &batch, p);
     free(tokens);
     free(cu_seqlens);
     free(labels);
@@ -241,7 +144,7 @@ static void micro_step(subject *s, const step_data *d, int32_t number, int32_t a
                       .tax_ranks = s->config.tax_ranks,
                       .token_ids = d->tokens + d->cu_seqlens[first],
                       .cu_seqlens = cu_seqlens,
-                      .labels = d->labels + first * s->config.tax_ranks};
+                      .labels = d->labels + (ptrdiff_t)first * s->config.tax_ranks};
     for (int32_t r = 0; r < batch.tax_ranks; ++r)
         batch.loss_scale[r] = d->level_weights[r] / ((double)count * accum_steps);
     const dt_device_batch *on_device = s->backend->ops->batch_upload(s->backend, &batch);
@@ -250,7 +153,7 @@ static void micro_step(subject *s, const step_data *d, int32_t number, int32_t a
     ASSERT_OK(dt_model_backward(s->model, on_device, &loss, NULL, NULL));
 }
 
-static void check_after_steps(subject *s, double total_rate)
+static void check_after_steps(subject *s, double total_rate, const precision *p)
 {
     const dt_param_table *table = dt_model_params(s->model);
     for (int32_t i = 0; i < table->count; ++i) {
@@ -264,7 +167,7 @@ static void check_after_steps(subject *s, double total_rate)
             for (int64_t j = 0; j < spec->count; ++j)
                 assert_true(fabs(ours[j] - theirs[j]) <= 2.0 * total_rate);
         } else {
-            check(spec->name, ours, theirs, spec->count, s->precision->steps_bound);
+            check(spec->name, ours, theirs, spec->count, p->steps_bound);
         }
         free(theirs);
         free(ours);
@@ -274,7 +177,7 @@ static void check_after_steps(subject *s, double total_rate)
 static void ten_steps(const char *fixture, const precision *p)
 {
     subject s;
-    subject_open(&s, fixture, p);
+    subject_open(&s, fixture, p->backend, 2, 16);
     int64_t micro_steps;
     step_data d = {.tokens = fixture_ints(s.file, "/steps/tokens", NULL),
                    .cu_seqlens = fixture_ints(s.file, "/steps/cu_seqlens", NULL),
@@ -310,7 +213,7 @@ static void ten_steps(const char *fixture, const precision *p)
         total_rate += rates[step];
     }
     assert_int_equal(number, micro_steps - 1);
-    check_after_steps(&s, total_rate);
+    check_after_steps(&s, total_rate, p);
     free(norms);
     free(rates);
     free(d.tokens);

@@ -1,0 +1,107 @@
+/* A fixture's model on a backend, and what it holds as doubles: what the tests of the whole model
+ * share. */
+#ifndef DT_TESTS_PARITY_SUBJECT_H
+#define DT_TESTS_PARITY_SUBJECT_H
+
+#include "backend.h"
+#include "fixture.h"
+#include "model/model.h"
+
+typedef struct {
+    hid_t file;
+    dt_backend *backend;
+    dt_model *model;
+    dt_model_config config;
+} subject;
+
+/* Opens the fixture's model on a backend, with room for `sequences` of max_length tokens. */
+static inline void subject_open(subject *s, const char *fixture, const char *backend,
+                                int32_t threads, int32_t sequences)
+{
+    s->file = fixture_open(fixture);
+    s->config = fixture_config(s->file);
+    ASSERT_OK(dt_backend_open(backend, &(dt_backend_options){.threads = threads}, &s->backend));
+    ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
+    ASSERT_OK(dt_model_reserve(s->model, sequences, (int64_t)sequences * s->config.max_length));
+    const dt_param_table *table = dt_model_params(s->model);
+    for (int32_t i = 0; i < table->count; ++i) {
+        char name[160];
+        int64_t count;
+        snprintf(name, sizeof name, "/model/%s", table->spec[i].name);
+        float *values = fixture_read(s->file, name, H5T_NATIVE_FLOAT, sizeof(float), &count);
+        assert_int_equal(count, table->spec[i].count);
+        ASSERT_OK(dt_params_write(s->backend, DT_PARAMETERS, table->spec[i].offset, count, values));
+        free(values);
+    }
+    const dt_update_state state = {.loss_scale = 1.0};
+    s->backend->ops->state_write(s->backend, &state);
+}
+
+static inline void subject_close(subject *s)
+{
+    dt_model_destroy(s->model);
+    s->backend->ops->destroy(s->backend);
+    H5Fclose(s->file);
+}
+
+/* Elements of a flat vector as doubles, whatever the precision. */
+static inline double *vector_doubles(subject *s, dt_vector which, const dt_param_spec *spec)
+{
+    double *out = calloc((size_t)spec->count, sizeof *out);
+    if (s->backend->master_size == sizeof(double)) {
+        s->backend->ops->vector_read(s->backend, which, spec->offset, spec->count, out);
+        return out;
+    }
+    float *values = calloc((size_t)spec->count, sizeof *values);
+    s->backend->ops->vector_read(s->backend, which, spec->offset, spec->count, values);
+    for (int64_t i = 0; i < spec->count; ++i)
+        out[i] = (double)values[i];
+    free(values);
+    return out;
+}
+
+/* `count` statistics or activations as doubles. */
+static inline double *device_doubles(subject *s, const void *device, int64_t count, int32_t size)
+{
+    double *out = calloc((size_t)count, sizeof *out);
+    void *raw = calloc((size_t)count, (size_t)size);
+    s->backend->ops->download(s->backend, raw, device, count * size);
+    for (int64_t i = 0; i < count; ++i)
+        out[i] = size == sizeof(double) ? ((double *)raw)[i] : (double)((float *)raw)[i];
+    free(raw);
+    return out;
+}
+
+/* ‖a − b‖ / ‖b‖, or ‖a − b‖ where b is zero. */
+static inline double difference(const double *a, const double *b, int64_t count)
+{
+    double distance = 0.0;
+    double size = 0.0;
+    for (int64_t i = 0; i < count; ++i) {
+        distance += (a[i] - b[i]) * (a[i] - b[i]);
+        size += b[i] * b[i];
+    }
+    return size > 0.0 ? sqrt(distance / size) : sqrt(distance);
+}
+
+/* The fixture's batch; the caller frees the three arrays. */
+static inline dt_batch read_batch(subject *s, int32_t **tokens, int32_t **cu_seqlens,
+                                  int32_t **labels)
+{
+    int64_t ends;
+    *tokens = fixture_ints(s->file, "/batch/tokens", NULL);
+    *cu_seqlens = fixture_ints(s->file, "/batch/cu_seqlens", &ends);
+    *labels = fixture_ints(s->file, "/batch/labels", NULL);
+    dt_batch batch = {.sequences = (int32_t)ends - 1,
+                      .tax_ranks = s->config.tax_ranks,
+                      .token_ids = *tokens,
+                      .cu_seqlens = *cu_seqlens,
+                      .labels = *labels};
+    double *weights = fixture_doubles(s->file, "/batch/level_weights", NULL);
+    for (int32_t r = 0; r < batch.tax_ranks; ++r)
+        batch.loss_scale[r] = weights[r] / batch.sequences;
+    free(weights);
+    return batch;
+}
+
+#endif
