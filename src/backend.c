@@ -1,6 +1,6 @@
 #include "backend.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -36,8 +36,19 @@ static dt_status open_module(const char *name, const dt_backend_options *options
     return module->open(options, out);
 }
 
+/* How long a thread that waits for the others burns its core before it sleeps. GNU OpenMP's default
+ * is for ever as good as: on a machine that others use too, a run then takes several times as long.
+ * This is long enough for the gaps between two operations. The runtime reads it when it is loaded,
+ * with the module; what the user has set stays. */
+static void let_waiting_threads_sleep(void)
+{
+    if (!getenv("OMP_WAIT_POLICY"))
+        setenv("GOMP_SPINCOUNT", "20000", 0);
+}
+
 static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
 {
+    let_waiting_threads_sleep();
     for (size_t i = 0; i < sizeof cpu_builds / sizeof *cpu_builds; ++i)
         if (processor_runs(cpu_builds[i]) && dt_module_present(cpu_builds[i]))
             return open_module(cpu_builds[i], options, out);
