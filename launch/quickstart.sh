@@ -4,6 +4,8 @@
 # each rank is right. Under 10 minutes on 2 cores.
 #
 #   bash launch/quickstart.sh [FOLDER]      FOLDER: quickstart-out in the current folder
+#
+# With DEEPTAXA_BIN (a folder of programs) these are used, and nothing is installed or built.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "${1:-quickstart-out}"
@@ -12,16 +14,21 @@ started=$SECONDS
 
 say() { printf '\n== %s\n' "$*"; }
 
-say "What is needed"
-bash "$root/launch/install-deps.sh" build data
+if [ -n "${DEEPTAXA_BIN:-}" ]; then
+    PATH=$DEEPTAXA_BIN:$PATH # programs that are there already: nothing is installed or built
+else
+    say "What is needed"
+    bash "$root/launch/install-deps.sh" build data
 
-say "Build"
-cd "$root"
-if [ ! -f build/CMakeCache.txt ]; then
-    cmake --preset cpu -G Ninja -DBUILD_TESTING=OFF
+    say "Build"
+    cd "$root"
+    if [ ! -f build/CMakeCache.txt ]; then
+        cmake --preset cpu -G Ninja -DBUILD_TESTING=OFF
+    fi
+    cmake --build build -j "$(nproc)"
+    PATH=$root/build/bin:$PATH
 fi
-cmake --build build -j "$(nproc)"
-PATH=$root/build/bin:$PATH
+cd "$root"
 
 say "Data: every fifth sequence is held out"
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
@@ -75,7 +82,7 @@ Where everything is
   model        $checkpoint
   metrics      $out/training/metrics (JSON, one file an epoch)
   predictions  $out/predictions (JSON, TSV, metrics.json)
-  programs     $root/build/bin
+  programs     $(dirname "$(command -v deeptaxa)")
 This took $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Next:
-  $root/build/bin/deeptaxa describe --checkpoint $checkpoint
+  $(command -v deeptaxa) describe --checkpoint $checkpoint
 END

@@ -1,6 +1,7 @@
 /* The model beside the independent PyTorch model of the padded definition: logits, loss, the
  * gradient of every parameter, and ten optimizer steps; in fp32 and in the double-precision build.
  */
+#include "data/batch.h"
 #include "subject.h"
 
 typedef struct {
@@ -121,6 +122,50 @@ static void equals_pytorch_on_every_fixture(void **state)
     for (size_t p = 0; p < sizeof precisions / sizeof *precisions; ++p)
         for (size_t f = 0; f < sizeof fixtures / sizeof *fixtures; ++f)
             forward_and_backward(fixtures[f], &precisions[p]);
+}
+
+/* Packing cuts a sequence that is too long as the reference does, the last special token kept. */
+static void packing_cuts_as_the_reference(void **state)
+{
+    (void)state;
+    const hid_t file = fixture_open("hybrid_small");
+    const dt_model_config config = fixture_config(file);
+    int64_t raw_count;
+    int64_t ends;
+    int32_t *raw = fixture_ints(file, "/batch/raw_tokens", &raw_count);
+    int32_t *raw_ends = fixture_ints(file, "/batch/raw_cu_seqlens", &ends);
+    int32_t *tokens = fixture_ints(file, "/batch/tokens", NULL);
+    int32_t *cu_seqlens = fixture_ints(file, "/batch/cu_seqlens", NULL);
+    const int32_t sequences = (int32_t)ends - 1;
+    uint16_t dataset_tokens[1024];
+    int64_t offsets[32];
+    int64_t indices[32];
+    int32_t labels[32] = {0};
+    assert_in_range(raw_count, 1, 1024);
+    assert_in_range(ends, 2, 32);
+    for (int64_t i = 0; i < raw_count; ++i)
+        dataset_tokens[i] = (uint16_t)raw[i];
+    for (int64_t i = 0; i < ends; ++i) {
+        offsets[i] = raw_ends[i];
+        indices[i] = i;
+    }
+    const dt_dataset dataset = {.count = sequences,
+                                .tokens = dataset_tokens,
+                                .offsets = offsets,
+                                .labels = labels,
+                                .suffix_count = 1};
+    dt_batch_memory memory;
+    ASSERT_OK(dt_batch_memory_create(&memory, sequences, raw_count, 1));
+    const dt_batch batch = dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length);
+    assert_memory_equal(batch.cu_seqlens, cu_seqlens, (size_t)ends * sizeof *cu_seqlens);
+    assert_memory_equal(batch.token_ids, tokens, (size_t)cu_seqlens[sequences] * sizeof *tokens);
+    assert_true(raw_count > cu_seqlens[sequences]); /* one was too long */
+    dt_batch_memory_free(&memory);
+    free(cu_seqlens);
+    free(tokens);
+    free(raw_ends);
+    free(raw);
+    H5Fclose(file);
 }
 
 /* ---- ten optimizer steps ------------------------------------------------------------------------
@@ -253,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(default_shape_has_the_published_number_of_parameters),
+        cmocka_unit_test(packing_cuts_as_the_reference),
         cmocka_unit_test(equals_pytorch_on_every_fixture),
         cmocka_unit_test(follows_pytorch_for_ten_optimizer_steps),
     };
