@@ -14,7 +14,8 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
 tests=(libcmocka-dev)
-lint=(clang-format clang-tidy)
+# clang-tidy reads omp.h of its own OpenMP
+lint=(clang-format clang-tidy libomp-dev)
 
 wanted=()
 for group in "${@:-all}"; do
