@@ -1,4 +1,5 @@
 /* The main() that all commands share. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "cli/options.h"
@@ -20,6 +21,7 @@ static dt_status answer(const dt_command *command, dt_request request)
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options))
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
     dt_status status = dt_options_parse(command, argc, argv, options);
     if (status == DT_OK) {
         const dt_request request = ((const dt_parsed *)options)->request;

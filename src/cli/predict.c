@@ -54,7 +54,6 @@ static void catch_signals(void)
     const struct sigaction once = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &once, NULL);
     sigaction(SIGTERM, &once, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a size limit shows as a failed write */
 }
 
 /* ---- what is read before anything is computed -------------------------------------------------

@@ -1,8 +1,6 @@
 /* deeptaxa prepare: FASTA and taxonomy to shards. */
 #include "cli/prepare_options.h"
 
-#include <signal.h>
-
 #include "cli/input.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -38,7 +36,6 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_dataset *dat
 
 dt_status dt_command_prepare(const dt_prepare_options *options)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
     dt_dataset dataset = {0};
     DT_TRY(dt_check_folder(options->output_dir));
     const dt_status status = prepare_into(options, &dataset);

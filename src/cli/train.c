@@ -2,7 +2,6 @@
 #include "cli/train_options.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +283,6 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
 dt_status dt_command_train(const dt_train_options *options)
 {
     train_command t = {0};
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
     const dt_status status = run_training(&t, options);
     dt_pool_destroy(t.pool);
     if (t.comm)

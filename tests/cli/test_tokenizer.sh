@@ -40,6 +40,10 @@ refused 1 'none\.fasta' deeptaxa tokenizer --fasta-file none.fasta --output-file
 : >empty.fasta
 refused 1 'empty\.fasta' deeptaxa tokenizer --fasta-file empty.fasta --output-file new.json
 [ -e new.json ] && fail "a failed run left new.json"
+# a size limit ends as a full disk does: told, and nothing half-written
+refused 1 'big\.json: cannot write' eval '(ulimit -f 1; deeptaxa tokenizer \
+    --fasta-file data/train.fasta --output-file big.json)'
+[ -z "$(ls big.json* 2>/dev/null)" ] || fail "a failed run left a file: $(ls big.json*)"
 head -c 2000 tokenizer.json >cut.json
 refused 1 'cut\.json' deeptaxa tokenizer --tokenizer-file cut.json --encode ACGT
 
