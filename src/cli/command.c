@@ -29,5 +29,6 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
     }
     if (status != DT_OK)
         dt_info("deeptaxa %s: %s", command->name, dt_error_message());
+    dt_log_close();
     return dt_exit_status(status);
 }

@@ -8,9 +8,14 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/memory.h"
+
+#define MOST_EARLY ((size_t)64 << 10) /* bytes; a program without a log file keeps no more */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static FILE *log_file;
+static dt_text early;    /* what was said before there was a log file, as it is to stand there */
+static bool keep = true; /* until the first log file */
 static bool quiet_flag;
 static bool status_line_shown;
 
@@ -25,11 +30,13 @@ static void say(const char *prefix, const char *format, va_list args)
         status_line_shown = false;
         fprintf(stderr, "%s%s\n", prefix, text);
     }
+    char now[32];
+    dt_timestamp(now, sizeof now);
     if (log_file) {
-        char now[32];
-        dt_timestamp(now, sizeof now);
         fprintf(log_file, "%s %s%s\n", now, prefix, text);
         fflush(log_file);
+    } else if (keep && early.length < MOST_EARLY) {
+        dt_text_addf(&early, "%s %s%s\n", now, prefix, text);
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -65,6 +72,11 @@ dt_status dt_log_open(const char *path)
     dt_log_close();
     pthread_mutex_lock(&mutex);
     log_file = file;
+    if (early.length > 0)
+        fwrite(early.data, 1, early.length, file);
+    fflush(file);
+    dt_text_free(&early);
+    keep = false;
     pthread_mutex_unlock(&mutex);
     return DT_OK;
 }

@@ -16,7 +16,8 @@ void dt_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens (appends to) a file that receives every line too, each with its time. */
+/* Opens (appends to) a file that receives every line too, each with its time; the first one begins
+ * with the lines that were said before (64 KiB of them are kept). Closes the one before. */
 dt_status dt_log_open(const char *path);
 void dt_log_close(void);
 

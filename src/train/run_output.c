@@ -148,7 +148,6 @@ void dt_run_output_close(dt_run_output *output)
     if (output->steps)
         fclose(output->steps);
     output->steps = NULL;
-    dt_log_close();
     dt_unlock_folder(output->lock);
     output->lock = -1;
 }

@@ -35,6 +35,7 @@ typedef struct {
  * run->settings; id and labels are written out. Lines of the steps file that lie beyond the run's
  * progress, left by a process that was cut off, are dropped. */
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_checkpoint *run);
+/* Gives the folder back. train.log stays open: why a run ended is said after this. */
 void dt_run_output_close(dt_run_output *output);
 
 /* The checkpoint's name for a number of completed epochs. `out` has room for PATH_MAX. */

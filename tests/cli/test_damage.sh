@@ -59,6 +59,7 @@ before=$(cksum <"$(checkpoint full 1)")
 limited() { (ulimit -f $((size * 3 / 4 / 1024)) && train_small full --resume "$(checkpoint run 1)"); }
 expect 1 limited
 said '_epoch2.h5: '
+tail -n 1 full/train.log | grep -q '_epoch2.h5: cannot write' || fail "train.log does not say why it ended"
 same "older checkpoint" "$(cksum <"$(checkpoint full 1)")" "$before"
 same "the checkpoint that stood there" "$(cksum <"$(checkpoint full 2)")" "$(cksum <"$(checkpoint run 2)")"
 same "leftovers" "$(find full -name '*.part*')" ""

@@ -15,6 +15,7 @@ same "checkpoints" "$(cd run/checkpoints && echo *)" \
     "deeptaxa_${uuid}_epoch2.h5 deeptaxa_${uuid}_epoch3.h5"
 [ -s "run/metadata/deeptaxa_${uuid}_label2id.json" ] || fail "no label2id.json"
 [ -s run/train.log ] || fail "no train.log"
+same "train.log without its times" "$(sed -E 's/^20[0-9T:.-]+ //' run/train.log)" "$(cat err)"
 said 'epoch 3/3: training loss [0-9.]+, validation loss [0-9.]+'
 said '^ *species +[01]\.'
 same "leftovers" "$(find run -name '*.part*')" ""
