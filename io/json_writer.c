@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "sequence/unicode_class.h"
+
 void dt_json_begin(dt_json *json, dt_output *out, int indent, int indented_depth)
 {
     *json = (dt_json){.out = out, .indent = indent, .indented_depth = indented_depth};
@@ -77,37 +79,6 @@ void dt_json_end(dt_json *json)
     after_value(json);
 }
 
-/* Bytes of the UTF-8 sequence at text[0 … length-1], 0 where it is none (RFC 3629: no surrogates,
- * no overlong forms, nothing past U+10FFFF). */
-static size_t utf8_length(const unsigned char *text, size_t length)
-{
-    const unsigned char first = text[0];
-    size_t need;
-    unsigned char low = 0x80;
-    unsigned char high = 0xbf;
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first <= 0xdf) {
-        need = 2;
-    } else if (first >= 0xe0 && first <= 0xef) {
-        need = 3;
-        low = first == 0xe0 ? 0xa0 : 0x80;
-        high = first == 0xed ? 0x9f : 0xbf;
-    } else if (first >= 0xf0 && first <= 0xf4) {
-        need = 4;
-        low = first == 0xf0 ? 0x90 : 0x80;
-        high = first == 0xf4 ? 0x8f : 0xbf;
-    } else {
-        return 0;
-    }
-    if (length < need || text[1] < low || text[1] > high)
-        return 0;
-    for (size_t i = 2; i < need; ++i)
-        if (text[i] < 0x80 || text[i] > 0xbf)
-            return 0;
-    return need;
-}
-
 static void escape(dt_output *out, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
@@ -139,14 +110,15 @@ static void put_quoted(dt_output *out, const char *bytes, size_t length)
         at = end;
         if (at == length)
             break;
-        const size_t whole = utf8_length(text + at, length - at);
-        if (whole == 1)
+        uint32_t code;
+        const size_t whole = dt_utf8_next(bytes + at, length - at, &code);
+        if (text[at] < 0x80)
             escape(out, text[at]);
-        else if (whole)
+        else if (whole > 1)
             dt_output_bytes(out, bytes + at, whole);
         else
             dt_output_bytes(out, "\\ufffd", 6);
-        at += whole ? whole : 1;
+        at += whole;
     }
     dt_output_char(out, '"');
 }

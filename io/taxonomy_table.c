@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "io/line_reader.h"
+#include "sequence/unicode_class.h"
 #include "taxonomy/label_encoder.h"
 
 enum { MAX_COLUMNS = DT_MAX_TAX_RANKS + 1, LINEAGE_RANKS = 7, MISSING = -1 };
@@ -94,13 +95,30 @@ static long long line_number(const table_parser *parser)
     return (long long)dt_line_reader_number(parser->reader);
 }
 
+/* Labels go into JSON and HDF5, which are UTF-8. */
+static dt_status check_utf8(const table_parser *parser, span line)
+{
+    for (size_t i = 0; i < line.length;) {
+        uint32_t code;
+        const size_t bytes = dt_utf8_next(line.data + i, line.length - i, &code);
+        if (bytes == 1 && code == DT_REPLACEMENT_CHAR)
+            return dt_fail(DT_ERR_INPUT,
+                           "%s: line %lld: is not UTF-8 (a byte 0x%02x): convert the file, for "
+                           "example with 'iconv -f LATIN1 -t UTF-8'",
+                           parser->name, line_number(parser),
+                           (unsigned)(unsigned char)line.data[i]);
+        i += bytes;
+    }
+    return DT_OK;
+}
+
 /* The next line that is not empty; data is NULL after the last. */
 static dt_status next_line(table_parser *parser, span *line)
 {
     do
         DT_TRY(dt_line_reader_next(parser->reader, &line->data, &line->length));
     while (line->data && trim(*line).length == 0);
-    return DT_OK;
+    return line->data ? check_utf8(parser, *line) : DT_OK;
 }
 
 /* ---- lineages ---- */

@@ -36,8 +36,8 @@ typedef struct {
 } dt_taxonomy_table;
 
 /* Reads the table; freed with dt_taxonomy_table_free(), which leaves it empty. DT_ERR_INPUT, naming
- * file and line: neither format, a row with too few or too many cells, an empty or repeated id, a
- * lineage whose ranks are out of order, no row, no label at all. */
+ * file and line: neither format, a line that is not UTF-8, a row with too few or too many cells, an
+ * empty or repeated id, a lineage whose ranks are out of order, no row, no label at all. */
 dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path);
 void dt_taxonomy_table_free(dt_taxonomy_table *table);
 

@@ -206,6 +206,7 @@ static void damaged_rows_are_refused_with_their_line(void **state)
     refuse("a\tk__A\nb\tk__A\na\tk__B\n", "line 3: the id 'a' stands in line 1 already");
     refuse("sequence_id\tdomain\n \tB\n", "line 2: the sequence id is empty");
     refuse("sequence_id\tdomain\na\tB\1\n", "line 2: is no text");
+    refuse("sequence_id\tgenus\na\tM\xc3\xbcllera\nb\tM\xfcllera\n", "line 3: is not UTF-8");
 }
 
 static void damaged_lineages_are_refused_with_their_line(void **state)
