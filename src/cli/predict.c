@@ -2,6 +2,7 @@
 #include "cli/predict_options.h"
 
 #include <limits.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -207,9 +208,13 @@ static void show_measures(const session *s)
             continue;
         }
         const dt_measures m = dt_measure_counts_result(&rank->counts);
-        dt_info("%-12s %10.4f %10.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9.4f", name, rank->mean,
+        const double error = dt_calibration_error(&rank->calibration);
+        char ece[16] = "-"; /* where the model knows no true label */
+        if (!isnan(error))
+            snprintf(ece, sizeof ece, "%.4f", error);
+        dt_info("%-12s %10.4f %10.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9s", name, rank->mean,
                 deviation, m.accuracy, (double)rank->among_top / (double)rank->counts.count, m.f1,
-                m.precision, m.recall, dt_calibration_error(&rank->calibration));
+                m.precision, m.recall, ece);
     }
 }
 

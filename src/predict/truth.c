@@ -35,6 +35,32 @@ static int32_t find_column(const dt_taxonomy *table, const char *name)
     return -1;
 }
 
+/* Tells when the model knows no label of the table but `Unclassified`: most likely the two name
+ * the same taxa differently. */
+static void tell_strangers(const dt_truth *truth, const char *path)
+{
+    const char *own = NULL;
+    const char *known = NULL;
+    for (int32_t r = 0; r < truth->model->tax_ranks; ++r) {
+        const dt_tax_rank *model = &truth->model->rank[r];
+        const int32_t column = truth->column[r];
+        for (int32_t c = 0; column >= 0 && c < truth->table.taxonomy.rank[column].classes; ++c) {
+            const char *label = truth->table.taxonomy.rank[column].label[c];
+            if (strcmp(label, DT_UNCLASSIFIED) == 0)
+                continue;
+            if (truth->number[r][c] < model->classes)
+                return;
+            known = own ? known : model->label[0];
+            own = own ? own : label;
+        }
+    }
+    if (own)
+        dt_warn("%s: the model knows none of its labels, so that all predictions count as wrong: "
+                "it has '%s' where the model has '%s', for one; give the taxonomy that the model "
+                "was trained with",
+                path, own, known);
+}
+
 dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *path)
 {
     *truth = (dt_truth){.model = model};
@@ -59,6 +85,7 @@ dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *p
         if (truth->column[r] < 0)
             dt_warn("%s: no column %s: its predictions are not compared", path,
                     model->rank[r].name);
+    tell_strangers(truth, path);
     return DT_OK;
 failed:
     dt_truth_free(truth);

@@ -27,7 +27,8 @@ typedef struct {
 } dt_truth;
 
 /* Reads the table and matches its columns by name. DT_ERR_INPUT when none of the model's tax_ranks
- * is among them; a warning names the ones that are missing when some are. `model` must outlive
+ * is among them; a warning names the ones that are missing when some are, another tells when the
+ * model knows none of the labels. `model` must outlive
  * *truth. Free with dt_truth_free(), which takes a zero-initialised one, too. */
 dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *path);
 void dt_truth_free(dt_truth *truth);

@@ -82,6 +82,30 @@ static void a_missing_column_is_no_truth_and_none_at_all_an_error(void **state)
     dt_taxonomy_free(&model);
 }
 
+static void a_taxonomy_of_strange_labels_is_warned_of(void **state)
+{
+    (void)state;
+    dt_taxonomy model = small_taxonomy();
+    dt_truth truth;
+    write_text("t.tsv", "sequence_id\tgenus\tspecies\na\tg__Vibrio\t\nb\tg__Bacillus\t\n");
+    begin_log();
+    ASSERT_OK(dt_truth_read(&truth, &model, "t.tsv"));
+    char *log = end_log();
+    assert_non_null(strstr(log, "knows none of its labels"));
+    assert_non_null(strstr(log, "it has 'g__Bacillus' where the model has 'Bacillus'"));
+    free(log);
+    dt_truth_free(&truth);
+
+    write_text("t.tsv", "sequence_id\tgenus\tspecies\na\tVibrio\tnovum\nb\tg__Novus\t\n");
+    begin_log();
+    ASSERT_OK(dt_truth_read(&truth, &model, "t.tsv"));
+    log = end_log();
+    assert_null(strstr(log, "knows none"));
+    free(log);
+    dt_truth_free(&truth);
+    dt_taxonomy_free(&model);
+}
+
 static void agreement_equals_the_reference(void **state)
 {
     (void)state;
@@ -110,6 +134,7 @@ int main(void)
         cmocka_unit_test(labels_get_the_classes_of_the_model_or_numbers_beyond),
         cmocka_unit_test(unclassified_is_a_class_where_the_model_has_it),
         cmocka_unit_test(a_missing_column_is_no_truth_and_none_at_all_an_error),
+        cmocka_unit_test(a_taxonomy_of_strange_labels_is_warned_of),
         cmocka_unit_test(agreement_equals_the_reference),
     };
     return cmocka_run_group_tests_name("truth", tests, enter_folder, leave_folder);
