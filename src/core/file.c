@@ -1,5 +1,6 @@
 #include "core/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+
+#define TEMPORARY_END ".part-XXXXXX" /* the X are mkstemp's */
 
 static dt_status io_error(const char *path, const char *what)
 {
@@ -34,7 +37,7 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path)
     if (strlen(path) >= sizeof file->path)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
     snprintf(file->path, sizeof file->path, "%s", path);
-    snprintf(file->temporary, sizeof file->temporary, "%s.part-XXXXXX", path);
+    snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_END, path);
     int fd = mkstemp(file->temporary);
     if (fd < 0)
         return io_error(path, "cannot create a file in this folder");
@@ -76,6 +79,21 @@ dt_status dt_new_file_commit(dt_new_file *file)
 void dt_new_file_discard(dt_new_file *file)
 {
     unlink(file->temporary);
+}
+
+void dt_remove_unfinished(const char *folder)
+{
+    const size_t end_length = strlen(TEMPORARY_END);
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return;
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        const size_t length = strlen(entry->d_name);
+        if (length > end_length &&
+            strncmp(entry->d_name + length - end_length, TEMPORARY_END, end_length - 6) == 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
 }
 
 dt_status dt_write_file(const char *path, const char *bytes, size_t length)

@@ -27,6 +27,10 @@ dt_status dt_new_file_commit(dt_new_file *file);
 /* Removes the temporary file. Keeps the calling thread's error message. */
 void dt_new_file_discard(dt_new_file *file);
 
+/* Removes the temporary files that killed processes left in a folder, as far as that is possible.
+ * Only for who holds the folder's lock: nobody else writes there then. */
+void dt_remove_unfinished(const char *folder);
+
 /* Writes `length` bytes as the whole content of `path`, atomically. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);
 

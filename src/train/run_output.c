@@ -33,6 +33,7 @@ static dt_status make_folders(const dt_run_output *output)
         if (snprintf(path, sizeof path, "%s/%s", output->folder, kinds[i]) >= (int)sizeof path)
             return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
         DT_TRY(dt_make_folder(path));
+        dt_remove_unfinished(path);
     }
     return DT_OK;
 }

@@ -33,7 +33,7 @@ typedef struct {
 
 /* Makes the folders, takes the lock, opens train.log. A run without an id gets one, in
  * run->settings; id and labels are written out. Lines of the steps file that lie beyond the run's
- * progress, left by a process that was cut off, are dropped. */
+ * progress and unfinished files, left by a process that was killed, are dropped. */
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_checkpoint *run);
 /* Gives the folder back. train.log stays open: why a run ended is said after this. */
 void dt_run_output_close(dt_run_output *output);

@@ -63,6 +63,9 @@ tail -n 1 full/train.log | grep -q '_epoch2.h5: cannot write' || fail "train.log
 same "older checkpoint" "$(cksum <"$(checkpoint full 1)")" "$before"
 same "the checkpoint that stood there" "$(cksum <"$(checkpoint full 2)")" "$(cksum <"$(checkpoint run 2)")"
 same "leftovers" "$(find full -name '*.part*')" ""
+# what a process left that was killed while it wrote goes with the next run
+touch "$(checkpoint full 2).part-aB3xY9" full/metrics/deeptaxa.part-notes
 expect 0 train_small full --resume "$(checkpoint full 1)"
+same "leftovers" "$(find full -name '*.part*' | sed 's/.*\///')" "deeptaxa.part-notes"
 same_model "$(checkpoint run 2)" "$(checkpoint full 2)"
 finish
