@@ -235,7 +235,8 @@ static dt_status open_steps(dt_container *file, const char *path, const char *fo
     if (file->disk.fd < 0 || fstat(file->disk.fd, &info) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return dt_fail(DT_ERR_INPUT, "%s: not a regular file", path);
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: not a regular file; name a file that DeepTaxa-MPI wrote (.h5)", path);
     file->bytes = info.st_size;
     DT_TRY(dt_seal_check(file->disk.fd, path));
     DT_TRY(open_hdf5(file));
