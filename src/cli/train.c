@@ -128,6 +128,24 @@ static dt_status check_given(const dt_train_options *o, const char *flag, double
     return DT_OK;
 }
 
+/* A tokenizer file that is named again must be the one that the checkpoint holds. */
+static dt_status check_resumed_tokenizer(const dt_train_options *o, const dt_checkpoint *run)
+{
+    dt_tokenizer *tokenizer;
+    char *json;
+    if (!o->tokenizer_file)
+        return DT_OK;
+    DT_TRY(dt_tokenizer_read(o->tokenizer_file, &tokenizer, &json));
+    const bool same = strcmp(json, run->tokenizer_json) == 0;
+    dt_tokenizer_destroy(tokenizer);
+    free(json);
+    return same ? DT_OK
+                : dt_fail(DT_ERR_INPUT,
+                          "%s: not the tokenizer of the run to resume, which its checkpoint holds: "
+                          "leave --tokenizer-file out or start a new run",
+                          o->tokenizer_file);
+}
+
 /* A flag that contradicts the checkpoint is refused, not overridden in silence. */
 static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpoint *run)
 {
@@ -170,7 +188,9 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
     for (int32_t r = 0; r < o->level_weights.count; ++r)
         DT_TRY(check_given(o, "level-weights", o->level_weights.value[r],
                            s->level_weight_count > 0 ? s->level_weight[r] : 1.0));
-    return DT_OK;
+    for (int32_t r = 0; o->no_level_weights && r < s->level_weight_count; ++r)
+        DT_TRY(check_given(o, "no-level-weights", 1.0, s->level_weight[r]));
+    return check_resumed_tokenizer(o, run);
 }
 
 /* The sequences must be the ones that the checkpoint's split numbers. */

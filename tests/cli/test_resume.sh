@@ -41,6 +41,13 @@ expect 1 deeptaxa train --fasta-file data/few.fasta --taxonomy-file data/train.t
     --output-dir other --resume "$(checkpoint whole 1)"
 said 'was trained on 80 sequences, the input has 2'
 refused 1 'missing.h5: .*No such file' train_small other --resume missing.h5
+expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file strange.json \
+    --vocabulary-size 150
+refused 1 'strange.json: not the tokenizer of the run' \
+    train_small other --resume "$(checkpoint whole 2)" --tokenizer-file strange.json
+expect 0 train_small weighted --epochs 1 --level-weights 1 1 1 1 1 2 3
+refused 2 '--no-level-weights 1: the run to resume was started with 2' \
+    train_small other --resume "$(checkpoint weighted 1)" --no-level-weights
 [ -e other ] && fail "a refused resume wrote something"
 
 # A .pt name means the .h5 beside it
