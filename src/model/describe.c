@@ -119,7 +119,7 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
     add(p, "  level-weights: [");
     for (int32_t r = 0; r < checkpoint->config.tax_ranks; ++r) {
         add(p, r ? ", " : "");
-        add_double(p, s->level_weight_count > 0 ? s->level_weight[r] : 1.0);
+        add_double(p, dt_level_weight(s, r));
     }
     add(p, "]\n  optimizer: {'lr': ");
     add_double(p, s->rule.learning_rate);

@@ -75,7 +75,10 @@ static dt_status prepare_model(trainer *t)
         DT_TRY(dt_checkpoint_read_tensors(job->resume_path, t->model, true));
     } else {
         DT_TRY(dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool));
-        t->run->progress.update = (dt_update_state){.loss_scale = 1.0};
+        t->run->progress = (dt_run_progress){.update = {.loss_scale = 1.0},
+                                             .evaluation_time = (double)NAN,
+                                             .training_loss = (double)NAN,
+                                             .validation_loss = (double)NAN};
     }
     return DT_OK;
 }
@@ -94,8 +97,7 @@ static dt_status prepare(trainer *t)
     t->stepper.settings = &run->settings;
     t->stepper.loss = (dt_loss){.classes = *dt_model_classes(t->model)};
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
-        t->stepper.level_weight[r] =
-            run->settings.level_weight_count > 0 ? run->settings.level_weight[r] : 1.0;
+        t->stepper.level_weight[r] = dt_level_weight(&run->settings, r);
     return DT_OK;
 }
 

@@ -134,6 +134,15 @@ said "busy: another run is using this output folder \(host .*, pid [0-9]+\)"
 kill_holder busy
 expect 0 train_small busy --epochs 1
 
+# Before the first evaluation a checkpoint says that there was none, not that its loss was 0
+expect 0 train_small late --epochs 2 --eval-every 2
+for epoch in 1 2; do
+    expect 0 deeptaxa describe --checkpoint "$(checkpoint late $epoch)" --export-metrics "late$epoch.json"
+done
+grep -q '"validation_loss": null' late1.json || fail "a validation loss before the first evaluation"
+grep -q '"evaluation_time_seconds": null' late1.json || fail "a time of no evaluation"
+grep -qE '"validation_loss": [0-9]' late2.json || fail "no validation loss after the evaluation"
+
 # --dry-run tells the plan and writes nothing
 expect 0 train_small dry --dry-run
 printed '^Total parameters +[0-9,]+$'
