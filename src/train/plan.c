@@ -155,10 +155,10 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *mo
                         dt_with_commas(updates, a), dt_with_commas(settings->rule.total_steps, b),
                         settings->epochs, dt_with_commas(settings->rule.warmup_steps, c)));
     DT_TRY(dt_text_addf(out,
-                        "Batch: %d sequences an update, accumulated over %d, %d at a time on each "
+                        "Batch: %s sequences an update, accumulated over %d, %d at a time on each "
                         "of %d ranks\n",
-                        settings->batch_size * settings->accum_steps, settings->accum_steps,
-                        settings->micro_batch, settings->world_size));
+                        dt_with_commas((int64_t)settings->batch_size * settings->accum_steps, a),
+                        settings->accum_steps, settings->micro_batch, settings->world_size));
     DT_TRY(dt_text_addf(out,
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
                         "the tokens\n",

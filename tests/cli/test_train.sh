@@ -150,6 +150,8 @@ printed '^Level 6 - species: [0-9]+ labels$'
 printed '^Steps: 8 an epoch, 80 in 10 epochs, the first 8 to warm up$'
 printed '^Memory: '
 printed 'threads'
+expect 0 train_small dry --dry-run --batch-size 1048576 --accum-steps 65536
+printed '^Batch: 68,719,476,736 sequences an update, accumulated over 65536, '
 [ -e dry ] && fail "--dry-run wrote something"
 
 # The published model has the published number of parameters
