@@ -211,6 +211,8 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
     const int64_t channels = (int64_t)c->filters * c->kernels;
     const int64_t classes = model->classes.first[c->tax_ranks];
     const int64_t b = max_sequences;
+    const int64_t multiple = backend->row_multiple;
+    const int64_t max_rows = (max_tokens + multiple - 1) / multiple * multiple;
     model->pooled = dt_arena_take(arena, b * channels, a);
     model->position = dt_arena_take(arena, b * channels, sizeof(int32_t));
     model->scratch =
@@ -227,7 +229,7 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
         model->dbert = dt_arena_take(arena, b * c->hidden, a);
         model->dpooled = dt_arena_take(arena, b * channels, a);
     }
-    dt_encoder_stack_reserve(&model->encoder, arena, backend, max_tokens, max_sequences,
+    dt_encoder_stack_reserve(&model->encoder, arena, backend, max_rows, max_sequences,
                              model->training);
 }
 
@@ -296,6 +298,9 @@ typedef struct {
     int32_t slot;
     dt_status status;
 } range_reporter;
+
+_Static_assert(DT_MAX_ENCODER_LAYERS + 3 <= DT_EVENT_SLOTS,
+               "heads, CNN, encoder layers and embeddings report a range each");
 
 static void report_range(void *context, int64_t begin, int64_t end)
 {
