@@ -2,12 +2,12 @@
 #include "cli/predict_options.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/input.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -214,13 +214,6 @@ static void show_measures(const session *s)
     }
 }
 
-/* Threads that the process may use. */
-static int processors(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -232,7 +225,7 @@ static dt_status predict(session *s)
         .temperature = temperatures(s),
         .normalize = s->checkpoint.settings.normalize,
         .batch_size = s->batch_size,
-        .threads = workers ? (int)workers : processors(),
+        .threads = dt_thread_count(workers),
         .sink = take_results,
         .context = s,
     };

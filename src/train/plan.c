@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "data/batch.h"
+#include "io/output.h"
 #include "train/step.h"
 
 /* On a host the matrices of a piece should be large enough for full speed of the products and no
@@ -72,20 +73,6 @@ dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
 
 /* ---- what is shown ------------------------------------------------------------------------------
  */
-
-char *dt_with_commas(int64_t number, char *out)
-{
-    char digits[24];
-    const int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
-    int at = 0;
-    for (int i = 0; i < length; ++i) {
-        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-')
-            out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    out[at] = '\0';
-    return out;
-}
 
 /* The part of a name that its layer is called: up to the number of the layer, else its first one or
  * two components. */
