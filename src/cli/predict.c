@@ -96,17 +96,17 @@ static dt_status open_inputs(session *s)
 /* ---- the model --------------------------------------------------------------------------------
  */
 
-/* The largest batch up to the one asked for whose buffers take at most three quarters of the free
- * memory. */
+/* The largest batch up to the one asked for whose buffers, together with the parameters, take at
+ * most three quarters of the free memory. */
 static int32_t fitting_batch(const session *s, int64_t asked)
 {
     int64_t available;
     int64_t total;
     const int64_t max_length = s->checkpoint.config.max_length;
     s->backend->ops->memory(s->backend, &available, &total);
+    const int64_t most = available / 4 * 3 - dt_model_vector_bytes(s->model);
     int32_t batch = (int32_t)asked;
-    while (batch > 1 &&
-           dt_model_buffer_bytes(s->model, batch, batch * max_length) > available / 4 * 3)
+    while (batch > 1 && dt_model_buffer_bytes(s->model, batch, batch * max_length) > most)
         batch = (batch + 1) / 2;
     if (batch < asked)
         dt_notice("--batch-size %lld does not fit in memory: %d sequences are computed at a time",

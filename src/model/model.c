@@ -153,9 +153,7 @@ dt_status dt_model_create(dt_model **out, const dt_model_config *config, dt_back
     model->config = *config;
     model->backend = backend;
     model->training = training;
-    dt_status status = add_parameters(model);
-    if (status == DT_OK)
-        status = backend->ops->vectors_alloc(backend, model->params.elements, training);
+    const dt_status status = add_parameters(model);
     if (status != DT_OK) {
         dt_model_destroy(model);
         return status;
@@ -233,6 +231,12 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
                              model->training);
 }
 
+int64_t dt_model_vector_bytes(const dt_model *model)
+{
+    const int64_t vectors = model->training ? DT_VECTORS : 1;
+    return vectors * model->params.elements * model->backend->master_size;
+}
+
 int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
 {
     dt_model plan = *model; /* the walk writes addresses: into a copy */
@@ -250,6 +254,7 @@ dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_t
 {
     dt_backend *backend = model->backend;
     const int64_t bytes = dt_model_buffer_bytes(model, max_sequences, max_tokens);
+    DT_TRY(backend->ops->vectors_alloc(backend, model->params.elements, model->training));
     DT_TRY(
         backend->ops->batch_reserve(backend, max_sequences, max_tokens, model->config.tax_ranks));
     DT_TRY(backend->ops->alloc(backend, &model->memory, bytes));

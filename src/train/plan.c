@@ -15,18 +15,12 @@
  * what else runs there. */
 #define USABLE_MEMORY 0.8
 
-/* Parameters, gradients and two moments. */
-static int64_t vector_bytes(const dt_model *model)
-{
-    return 4 * dt_model_params(model)->elements * dt_model_backend(model)->master_size;
-}
-
 static dt_status bytes_for(int64_t *bytes, const dt_model *model, const dt_dataset *dataset,
                            int32_t piece)
 {
     int64_t tokens;
     DT_TRY(dt_batch_most_tokens(dataset, dt_model_config_of(model)->max_length, piece, &tokens));
-    *bytes = vector_bytes(model) + dt_model_buffer_bytes(model, piece, tokens);
+    *bytes = dt_model_vector_bytes(model) + dt_model_buffer_bytes(model, piece, tokens);
     return DT_OK;
 }
 

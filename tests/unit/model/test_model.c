@@ -80,6 +80,7 @@ static void all_layers_of_the_deepest_model_start_differently(void **state)
     dt_backend *backend = open_cpu();
     dt_model *model = create(backend, DT_MAX_ENCODER_LAYERS);
     dt_pool *pool;
+    ASSERT_OK(dt_model_reserve(model, 1, 3));
     ASSERT_OK(dt_pool_create(&pool, 1));
     ASSERT_OK(dt_params_init(dt_model_params(model), backend, 7, pool));
     for (int l = 0; l < DT_MAX_ENCODER_LAYERS; ++l) {
