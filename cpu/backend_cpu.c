@@ -247,6 +247,7 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         .activation_size = sizeof(dt_real),
         .statistic_size = sizeof(dt_real),
         .master_size = sizeof(dt_real),
+        .row_multiple = 1,
         .host_memory = true,
     };
     keep_blas_single_threaded();

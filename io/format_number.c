@@ -102,3 +102,17 @@ size_t dt_format_float(char *out, float number)
     }
     return format_float_slowly(out, number);
 }
+
+char *dt_with_commas(int64_t number, char *out)
+{
+    char digits[24];
+    const int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
+    int at = 0;
+    for (int i = 0; i < length; ++i) {
+        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-')
+            out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+    return out;
+}

@@ -58,4 +58,7 @@ void dt_output_double(dt_output *out, double number);
 size_t dt_format_float(char *out, float number);
 size_t dt_format_double(char *out, double number);
 
+/* 1234567 as "1,234,567", for people; DT_NUMBER_SIZE bytes suffice. Returns out. */
+char *dt_with_commas(int64_t number, char *out);
+
 #endif

@@ -7,7 +7,8 @@
  *
  * Rules that every operation follows
  *   - Asynchronous: an operation may return before its work is done; operations of one backend take
- *     effect in the order of their calls. Only sync, download, vector_read and state_read wait.
+ *     effect in the order of their calls. Only sync, download, vector_read and state_read wait;
+ *     batch_upload waits at most for the work on the batch before the last one.
  *     What an operation is handed by value or through a host pointer may be reused as soon as it
  *     returns. The CPU backend simply works before it returns.
  *   - No status: an operation that fails makes the backend's error sticky, later operations do
@@ -23,8 +24,9 @@
  *   - Parameters are addressed by their offset in the flat vector (dt_param), so that a backend may
  *     read a low-precision copy at the same offset.
  *   - Packed: a batch holds its sequences back to back, without padding; token matrices have
- *     batch->size.rows rows (>= tokens; rows in excess belong to no sequence, hold finite values
- * and contribute to nothing).
+ *     batch->size.rows rows: the tokens, rounded up to the backend's row_multiple. Rows in excess
+ *     belong to no sequence; what is activation there is finite and what is gradient zero, so that
+ *     they contribute to nothing, sums over all rows included.
  *   - Dropout keeps a value where its Philox draw (core/philox.h, counter as written there) is at
  *     least the threshold and divides it by 1 - p. Masks are never stored: the backward operation
  *     draws them again.
@@ -39,6 +41,7 @@
 #include "core/status.h"
 
 #define DT_MAX_KERNELS 16
+#define DT_EVENT_SLOTS 256
 #define DT_BACKEND_TAX_RANKS 32 /* as DT_MAX_TAX_RANKS */
 
 typedef int64_t dt_param; /* offset of a tensor in the flat parameter vector, in elements */
@@ -54,7 +57,7 @@ typedef struct {
     int32_t sequences; /* B */
     int32_t longest;   /* tokens of the longest sequence */
     int64_t tokens;    /* of all sequences */
-    int64_t rows;      /* N >= tokens: rows of a token matrix */
+    int64_t rows;      /* N: rows of a token matrix, tokens rounded up to row_multiple */
 } dt_batch_size;
 
 /* A micro-batch as the host packs it: everything that changes from one to the next stands here, so
@@ -205,8 +208,9 @@ struct dt_backend {
     char description[256];   /* for the user: processor or GPU, library, number of threads */
     int32_t activation_size; /* bytes of an element, as are the next two */
     int32_t statistic_size;
-    int32_t master_size; /* of the flat vectors: 4 (float), 8 in the double build for tests */
-    bool host_memory;    /* its pointers are ordinary host memory */
+    int32_t master_size;  /* of the flat vectors: 4 (float), 8 in the double build for tests */
+    int32_t row_multiple; /* >= 1: token matrices have a multiple of so many rows */
+    bool host_memory;     /* its pointers are ordinary host memory */
 };
 
 struct dt_backend_ops {
@@ -248,7 +252,8 @@ struct dt_backend_ops {
     /* Room for the batches to come (once, before the first upload). */
     dt_status (*batch_reserve)(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
                                int32_t tax_ranks);
-    /* The batch on the device. Valid until the next call but one. */
+    /* The batch on the device. Valid until the next call but one, which waits until no operation
+     * asked for so far reads it any more. */
     const dt_device_batch *(*batch_upload)(dt_backend *backend, const dt_batch *batch);
 
     /* -- layers: forward and backward side by side -- */
@@ -363,7 +368,8 @@ struct dt_backend_ops {
 
     /* -- for communicators and recorded steps; NULL where a device has no use for them -- */
 
-    /* Marks the point that all work asked for so far is done, as event `slot` (0 … 255). */
+    /* Marks the point that all work asked for so far is done, as event `slot` (0 …
+     * DT_EVENT_SLOTS-1). */
     void (*event_record)(dt_backend *backend, int32_t slot);
     /* The native handle of an event (cudaEvent_t), for a communicator's stream to wait on. */
     void *(*event_handle)(dt_backend *backend, int32_t slot);

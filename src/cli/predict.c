@@ -3,12 +3,12 @@
 
 #include <limits.h>
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/input.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -96,17 +96,17 @@ static dt_status open_inputs(session *s)
 /* ---- the model --------------------------------------------------------------------------------
  */
 
-/* The largest batch up to the one asked for whose buffers take at most three quarters of the free
- * memory. */
+/* The largest batch up to the one asked for whose buffers, together with the parameters, take at
+ * most three quarters of the free memory. */
 static int32_t fitting_batch(const session *s, int64_t asked)
 {
     int64_t available;
     int64_t total;
     const int64_t max_length = s->checkpoint.config.max_length;
     s->backend->ops->memory(s->backend, &available, &total);
+    const int64_t most = available / 4 * 3 - dt_model_vector_bytes(s->model);
     int32_t batch = (int32_t)asked;
-    while (batch > 1 &&
-           dt_model_buffer_bytes(s->model, batch, batch * max_length) > available / 4 * 3)
+    while (batch > 1 && dt_model_buffer_bytes(s->model, batch, batch * max_length) > most)
         batch = (batch + 1) / 2;
     if (batch < asked)
         dt_notice("--batch-size %lld does not fit in memory: %d sequences are computed at a time",
@@ -218,13 +218,6 @@ static void show_measures(const session *s)
     }
 }
 
-/* Threads that the process may use. */
-static int processors(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -236,7 +229,7 @@ static dt_status predict(session *s)
         .temperature = temperatures(s),
         .normalize = s->checkpoint.settings.normalize,
         .batch_size = s->batch_size,
-        .threads = workers ? (int)workers : processors(),
+        .threads = dt_thread_count(workers),
         .sink = take_results,
         .context = s,
     };

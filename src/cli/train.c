@@ -128,22 +128,20 @@ static dt_status check_given(const dt_train_options *o, const char *flag, double
     return DT_OK;
 }
 
-/* A tokenizer file that is named again must be the one that the checkpoint holds. */
-static dt_status check_resumed_tokenizer(const dt_train_options *o, const dt_checkpoint *run)
+static dt_status check_resumed_weights(const dt_train_options *o, const dt_checkpoint *run)
 {
-    dt_tokenizer *tokenizer;
-    char *json;
-    if (!o->tokenizer_file)
+    if (!o->no_level_weights && o->level_weights.count == 0)
         return DT_OK;
-    DT_TRY(dt_tokenizer_read(o->tokenizer_file, &tokenizer, &json));
-    const bool same = strcmp(json, run->tokenizer_json) == 0;
-    dt_tokenizer_destroy(tokenizer);
-    free(json);
-    return same ? DT_OK
-                : dt_fail(DT_ERR_INPUT,
-                          "%s: not the tokenizer of the run to resume, which its checkpoint holds: "
-                          "leave --tokenizer-file out or start a new run",
-                          o->tokenizer_file);
+    dt_run_settings asked = {0};
+    DT_TRY(level_weights(&asked, o, run->config.tax_ranks));
+    for (int32_t r = 0; r < run->config.tax_ranks; ++r)
+        if (dt_level_weight(&asked, r) != dt_level_weight(&run->settings, r))
+            return dt_fail(DT_ERR_USAGE,
+                           "--level-weights: the run to resume was started with others (%g at %s), "
+                           "and a resumed run keeps its settings: leave the flag out or start a "
+                           "new run",
+                           dt_level_weight(&run->settings, r), run->taxonomy.rank[r].name);
+    return DT_OK;
 }
 
 /* A flag that contradicts the checkpoint is refused, not overridden in silence. */
@@ -185,12 +183,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)
         DT_TRY(check_given(o, "kernel-sizes", (double)o->kernel_sizes.value[k], c->width[k]));
-    for (int32_t r = 0; r < o->level_weights.count; ++r)
-        DT_TRY(check_given(o, "level-weights", o->level_weights.value[r],
-                           s->level_weight_count > 0 ? s->level_weight[r] : 1.0));
-    for (int32_t r = 0; o->no_level_weights && r < s->level_weight_count; ++r)
-        DT_TRY(check_given(o, "no-level-weights", 1.0, s->level_weight[r]));
-    return check_resumed_tokenizer(o, run);
+    return check_resumed_weights(o, run);
 }
 
 /* The sequences must be the ones that the checkpoint's split numbers. */
@@ -209,9 +202,15 @@ static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *
                        path);
     if (strcmp(run->tokenizer_json, dataset->tokenizer_json) != 0)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the run was trained with another tokenizer than the input was prepared "
-                       "with",
+                       "%s: the run was trained with another tokenizer than the input is given "
+                       "with: leave --tokenizer-file out, or resume with the same --data",
                        path);
+    if (run->settings.normalize != dataset->normalized)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run was trained on sequences that were %snormalised, and those of "
+                       "the input %s: resume with the same files",
+                       path, run->settings.normalize ? "" : "not ",
+                       dataset->normalized ? "were" : "were not");
     return DT_OK;
 }
 
@@ -244,13 +243,15 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
 {
     if (o->data)
         return dt_shards_read(o->data, &t->dataset);
+    /* a tokenizer that is named all the same is read, for check_resumed_data() to compare */
+    const bool stored_tokenizer = o->resume && !o->tokenizer_file;
     const dt_input input = {
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
         .tokenizer_file = o->tokenizer_file,
         .tokenizer_name = o->tokenizer_name,
-        .tokenizer_json = o->resume ? t->run.tokenizer_json : NULL,
-        .tokenizer_json_name = o->resume ? t->run.settings.tokenizer_name : NULL,
+        .tokenizer_json = stored_tokenizer ? t->run.tokenizer_json : NULL,
+        .tokenizer_json_name = stored_tokenizer ? t->run.settings.tokenizer_name : NULL,
         .normalize = o->resume ? t->run.settings.normalize : !o->no_normalize,
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
     };

@@ -33,7 +33,9 @@ typedef enum {
     DT_DRAW_HEAD = 10,         /* dropout inside the heads of the cnn; sub = taxonomic rank */
 } dt_draw;
 
-/* Stream of a draw: purpose (8 bits), layer or tensor `index` (12 bits), `sub` (12 bits). */
+/* Stream of a draw: purpose (8 bits), layer or tensor `index` (12 bits), `sub` (12 bits). Larger
+ * ones would draw what others draw. */
+#define DT_STREAM_PARTS 4096 /* of `index`, and of `sub` */
 static inline DT_HOST_DEVICE uint32_t dt_stream(dt_draw purpose, uint32_t index, uint32_t sub)
 {
     return (uint32_t)purpose << 24 | (index & 0xfffu) << 12 | (sub & 0xfffu);

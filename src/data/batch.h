@@ -27,8 +27,8 @@ void dt_batch_memory_free(dt_batch_memory *memory);
 dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
                        int32_t count, int32_t max_length);
 
-/* Tokens that the largest piece of `piece` consecutive sequences of `indices` can have: the longest
- * `piece` ones together (an upper bound of every batch of that many, in whatever order). */
+/* Tokens that a batch of `piece` sequences can have at most: the longest `piece` ones of the
+ * dataset together, each cut to max_length. */
 dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,
                                int64_t *tokens);
 

@@ -46,12 +46,18 @@ typedef struct {
     int64_t micro_steps; /* global batches seen since the start (Philox c[3]) */
     dt_update_state update;
     double training_time;   /* seconds, of the last epoch */
-    double evaluation_time; /* of the last evaluation */
+    double evaluation_time; /* of the last evaluation; NaN before the first */
     double training_loss;   /* of the last epoch; NaN before the first */
     double validation_loss; /* of the last evaluation; NaN before the first */
 } dt_run_progress;
 
 void dt_run_settings_free(dt_run_settings *settings); /* leaves it empty */
+
+/* What the loss at a tax_rank weighs. */
+static inline double dt_level_weight(const dt_run_settings *settings, int32_t tax_rank)
+{
+    return settings->level_weight_count > 0 ? settings->level_weight[tax_rank] : 1.0;
+}
 
 typedef struct {
     dt_model_config config;

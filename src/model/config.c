@@ -1,5 +1,7 @@
 #include "model/config.h"
 
+#include "core/philox.h"
+
 dt_model_config dt_model_config_default(void)
 {
     return (dt_model_config){
@@ -52,8 +54,10 @@ dt_status dt_model_config_check(const dt_model_config *config)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d is not divisible by --num-attention-heads %d",
                        config->hidden, config->heads);
-    if (config->heads > 4095 || config->layers > 4095)
-        return dt_fail(DT_ERR_USAGE, "--num-attention-heads and --num-hidden-layers: at most 4095");
+    if (config->heads > DT_STREAM_PARTS - 1)
+        return dt_fail(DT_ERR_USAGE, "--num-attention-heads: at most %d", DT_STREAM_PARTS - 1);
+    if (config->layers > DT_MAX_ENCODER_LAYERS)
+        return dt_fail(DT_ERR_USAGE, "--num-hidden-layers: at most %d", DT_MAX_ENCODER_LAYERS);
     if (!(config->dropout >= 0.0 && config->dropout < 1.0))
         return dt_fail(DT_ERR_USAGE, "--hidden-dropout-prob: %g is not in [0, 1)", config->dropout);
     if (config->vocabulary < 1 || config->tax_ranks < 1 || config->tax_ranks > DT_MAX_TAX_RANKS)

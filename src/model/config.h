@@ -9,6 +9,10 @@
 #include "core/status.h"
 #include "taxonomy/taxonomy.h"
 
+/* Most encoder layers: each reports a range of gradients with an event of its own (of
+ * DT_EVENT_SLOTS), and the initial values number a model's tensors with 12 bits. */
+#define DT_MAX_ENCODER_LAYERS 240
+
 typedef enum { DT_MODEL_HYBRID } dt_model_type;
 
 typedef struct {

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "io/json_writer.h"
 #include "model/run_json.h"
 
@@ -44,17 +43,8 @@ static void item_text(page *p, const char *key, const char *value)
 /* 76365205 as 76,365,205 */
 static void item_int(page *p, const char *key, int64_t number)
 {
-    char digits[24];
-    char grouped[32];
-    const int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
-    size_t at = 0;
-    for (int i = 0; i < length; ++i) {
-        grouped[at++] = digits[i];
-        if ((length - 1 - i) % 3 == 0 && i + 1 < length && digits[i] != '-')
-            grouped[at++] = ',';
-    }
-    grouped[at] = '\0';
-    item_text(p, key, grouped);
+    char text[DT_NUMBER_SIZE];
+    item_text(p, key, dt_with_commas(number, text));
 }
 
 static void item_double(page *p, const char *key, double number)
@@ -119,7 +109,7 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
     add(p, "  level-weights: [");
     for (int32_t r = 0; r < checkpoint->config.tax_ranks; ++r) {
         add(p, r ? ", " : "");
-        add_double(p, s->level_weight_count > 0 ? s->level_weight[r] : 1.0);
+        add_double(p, dt_level_weight(s, r));
     }
     add(p, "]\n  optimizer: {'lr': ");
     add_double(p, s->rule.learning_rate);

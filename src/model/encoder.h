@@ -69,7 +69,7 @@ dt_status dt_encoder_stack_create(dt_encoder_stack *stack, const dt_model_config
                                   dt_param_table *table);
 void dt_encoder_stack_free(dt_encoder_stack *stack);
 
-/* Takes the buffers for batches of up to this size. */
+/* Takes the buffers for batches of up to this size; max_rows is a multiple of the backend's. */
 void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
                               int64_t max_rows, int32_t max_sequences, bool training);
 

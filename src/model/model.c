@@ -153,9 +153,7 @@ dt_status dt_model_create(dt_model **out, const dt_model_config *config, dt_back
     model->config = *config;
     model->backend = backend;
     model->training = training;
-    dt_status status = add_parameters(model);
-    if (status == DT_OK)
-        status = backend->ops->vectors_alloc(backend, model->params.elements, training);
+    const dt_status status = add_parameters(model);
     if (status != DT_OK) {
         dt_model_destroy(model);
         return status;
@@ -211,6 +209,8 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
     const int64_t channels = (int64_t)c->filters * c->kernels;
     const int64_t classes = model->classes.first[c->tax_ranks];
     const int64_t b = max_sequences;
+    const int64_t multiple = backend->row_multiple;
+    const int64_t max_rows = (max_tokens + multiple - 1) / multiple * multiple;
     model->pooled = dt_arena_take(arena, b * channels, a);
     model->position = dt_arena_take(arena, b * channels, sizeof(int32_t));
     model->scratch =
@@ -227,8 +227,14 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
         model->dbert = dt_arena_take(arena, b * c->hidden, a);
         model->dpooled = dt_arena_take(arena, b * channels, a);
     }
-    dt_encoder_stack_reserve(&model->encoder, arena, backend, max_tokens, max_sequences,
+    dt_encoder_stack_reserve(&model->encoder, arena, backend, max_rows, max_sequences,
                              model->training);
+}
+
+int64_t dt_model_vector_bytes(const dt_model *model)
+{
+    const int64_t vectors = model->training ? DT_VECTORS : 1;
+    return vectors * model->params.elements * model->backend->master_size;
 }
 
 int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
@@ -248,6 +254,7 @@ dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_t
 {
     dt_backend *backend = model->backend;
     const int64_t bytes = dt_model_buffer_bytes(model, max_sequences, max_tokens);
+    DT_TRY(backend->ops->vectors_alloc(backend, model->params.elements, model->training));
     DT_TRY(
         backend->ops->batch_reserve(backend, max_sequences, max_tokens, model->config.tax_ranks));
     DT_TRY(backend->ops->alloc(backend, &model->memory, bytes));
@@ -296,6 +303,9 @@ typedef struct {
     int32_t slot;
     dt_status status;
 } range_reporter;
+
+_Static_assert(DT_MAX_ENCODER_LAYERS + 3 <= DT_EVENT_SLOTS,
+               "heads, CNN, encoder layers and embeddings report a range each");
 
 static void report_range(void *context, int64_t begin, int64_t end)
 {

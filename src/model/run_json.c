@@ -61,7 +61,7 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
     dt_json_key(json, "level_weights");
     dt_json_array(json);
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
-        dt_json_double(json, s->level_weight_count > 0 ? s->level_weight[r] : 1.0);
+        dt_json_double(json, dt_level_weight(s, r));
     dt_json_end(json);
     optimizer_summary(json, &s->rule);
     dt_json_put_int(json, "scheduler_steps", s->rule.total_steps);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "data/batch.h"
+#include "io/output.h"
 #include "train/step.h"
 
 /* On a host the matrices of a piece should be large enough for full speed of the products and no
@@ -14,18 +15,12 @@
  * what else runs there. */
 #define USABLE_MEMORY 0.8
 
-/* Parameters, gradients and two moments. */
-static int64_t vector_bytes(const dt_model *model)
-{
-    return 4 * dt_model_params(model)->elements * dt_model_backend(model)->master_size;
-}
-
 static dt_status bytes_for(int64_t *bytes, const dt_model *model, const dt_dataset *dataset,
                            int32_t piece)
 {
     int64_t tokens;
     DT_TRY(dt_batch_most_tokens(dataset, dt_model_config_of(model)->max_length, piece, &tokens));
-    *bytes = vector_bytes(model) + dt_model_buffer_bytes(model, piece, tokens);
+    *bytes = dt_model_vector_bytes(model) + dt_model_buffer_bytes(model, piece, tokens);
     return DT_OK;
 }
 
@@ -72,20 +67,6 @@ dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
 
 /* ---- what is shown ------------------------------------------------------------------------------
  */
-
-char *dt_with_commas(int64_t number, char *out)
-{
-    char digits[24];
-    const int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
-    int at = 0;
-    for (int i = 0; i < length; ++i) {
-        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-')
-            out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    out[at] = '\0';
-    return out;
-}
 
 /* The part of a name that its layer is called: up to the number of the layer, else its first one or
  * two components. */
@@ -155,10 +136,10 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *mo
                         dt_with_commas(updates, a), dt_with_commas(settings->rule.total_steps, b),
                         settings->epochs, dt_with_commas(settings->rule.warmup_steps, c)));
     DT_TRY(dt_text_addf(out,
-                        "Batch: %d sequences an update, accumulated over %d, %d at a time on each "
+                        "Batch: %s sequences an update, accumulated over %d, %d at a time on each "
                         "of %d ranks\n",
-                        settings->batch_size * settings->accum_steps, settings->accum_steps,
-                        settings->micro_batch, settings->world_size));
+                        dt_with_commas((int64_t)settings->batch_size * settings->accum_steps, a),
+                        settings->accum_steps, settings->micro_batch, settings->world_size));
     DT_TRY(dt_text_addf(out,
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
                         "the tokens\n",

@@ -23,7 +23,4 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *model,
                       const dt_dataset *dataset);
 
-/* 1234567 as "1,234,567"; 32 bytes suffice. Returns out. */
-char *dt_with_commas(int64_t number, char *out);
-
 #endif

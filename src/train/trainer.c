@@ -75,7 +75,10 @@ static dt_status prepare_model(trainer *t)
         DT_TRY(dt_checkpoint_read_tensors(job->resume_path, t->model, true));
     } else {
         DT_TRY(dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool));
-        t->run->progress.update = (dt_update_state){.loss_scale = 1.0};
+        t->run->progress = (dt_run_progress){.update = {.loss_scale = 1.0},
+                                             .evaluation_time = (double)NAN,
+                                             .training_loss = (double)NAN,
+                                             .validation_loss = (double)NAN};
     }
     return DT_OK;
 }
@@ -94,8 +97,7 @@ static dt_status prepare(trainer *t)
     t->stepper.settings = &run->settings;
     t->stepper.loss = (dt_loss){.classes = *dt_model_classes(t->model)};
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
-        t->stepper.level_weight[r] =
-            run->settings.level_weight_count > 0 ? run->settings.level_weight[r] : 1.0;
+        t->stepper.level_weight[r] = dt_level_weight(&run->settings, r);
     return DT_OK;
 }
 
@@ -124,10 +126,12 @@ static void finish(trainer *t)
 /* ---- an epoch ----------------------------------------------------------------------------------
  */
 
-/* Reports skipped updates: the first three in a row each, all of them by their number. */
+/* Reports skipped updates: the first three in a row, all of them by their number. Several may have
+ * come since the last call, where the device is not waited for after each. */
 static dt_status check_numbers(trainer *t, const dt_update_state *state)
 {
-    if (state->skipped > t->skipped_told && state->skipped_in_row <= 3)
+    const int64_t fresh = state->skipped - t->skipped_told;
+    if (fresh > 0 && state->skipped_in_row - fresh < 3)
         dt_warn("update skipped: its loss or gradient is not a finite number (%lld skipped so far)",
                 (long long)state->skipped);
     t->skipped_told = state->skipped;
@@ -180,14 +184,14 @@ static dt_status train_epoch(trainer *t, epoch_work *work)
         backend->ops->state_read(backend, &progress->update);
         DT_TRY(backend->ops->check(backend));
         DT_TRY(check_numbers(t, &progress->update));
+        double loss = progress->update.loss;
+        DT_TRY(t->job->comm->ops->sum(t->job->comm, &loss, 1));
         const int64_t done = (update + 1) * per_update < t->sampler.count
                                  ? (update + 1) * per_update
                                  : t->sampler.count;
-        dt_progress_show(&line, update + 1, done, progress->update.loss,
-                         progress->update.last_rate);
+        dt_progress_show(&line, update + 1, done, loss, progress->update.last_rate);
         if (first_rank && line_due)
-            DT_TRY(dt_run_output_step(&t->output, progress->epoch + 1, &progress->update,
-                                      progress->update.loss,
+            DT_TRY(dt_run_output_step(&t->output, progress->epoch + 1, &progress->update, loss,
                                       (double)done / (dt_seconds() - began)));
     }
     dt_progress_end();

@@ -43,11 +43,30 @@ said 'was trained on 80 sequences, the input has 2'
 refused 1 'missing.h5: .*No such file' train_small other --resume missing.h5
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file strange.json \
     --vocabulary-size 150
-refused 1 'strange.json: not the tokenizer of the run' \
-    train_small other --resume "$(checkpoint whole 2)" --tokenizer-file strange.json
-expect 0 train_small weighted --epochs 1 --level-weights 1 1 1 1 1 2 3
-refused 2 '--no-level-weights 1: the run to resume was started with 2' \
+expect 1 train_small other --resume "$(checkpoint whole 2)" --tokenizer-file strange.json
+said 'was trained with another tokenizer than the input is given with: leave --tokenizer-file out'
+[ -e other ] && fail "a refused resume wrote something"
+
+# Level weights, the tokenizer and the normalising are settings, too
+refused 2 '--level-weights: 2 weights for 7' \
+    train_small other --resume "$(checkpoint whole 1)" --level-weights 1 1
+refused 2 '--level-weights: the run to resume was started with others \(1 at ' \
+    train_small other --resume "$(checkpoint whole 1)" --level-weights 1 1 1 1 1 1 3
+expect 0 train_small weighted --epochs 2 --level-weights 1 1 1 1 1 1 3
+refused 2 '--level-weights: the run to resume was started with others \(3 at species' \
     train_small other --resume "$(checkpoint weighted 1)" --no-level-weights
+expect 0 train_small weighted2 --resume "$(checkpoint weighted 1)" --level-weights 1 1 1 1 1 1 3
+same_model "$(checkpoint weighted 2)" "$(checkpoint weighted2 2)"
+mv tokenizer.json first.json
+expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file tokenizer.json \
+    --vocabulary-size 150
+expect 1 train_small other --resume "$(checkpoint whole 1)"
+said 'trained with another tokenizer than the input is given with'
+mv first.json tokenizer.json
+expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --tokenizer-file tokenizer.json --no-normalize --output-dir raw
+refused 1 'sequences that were normalised, and those of the input were not' \
+    deeptaxa train --data raw --output-dir other --resume "$(checkpoint whole 1)"
 [ -e other ] && fail "a refused resume wrote something"
 
 # A .pt name means the .h5 beside it

@@ -135,6 +135,15 @@ said "busy: another run is using this output folder \(host .*, pid [0-9]+\)"
 kill_holder busy
 expect 0 train_small busy --epochs 1
 
+# Before the first evaluation a checkpoint says that there was none, not that its loss was 0
+expect 0 train_small late --epochs 2 --eval-every 2
+for epoch in 1 2; do
+    expect 0 deeptaxa describe --checkpoint "$(checkpoint late $epoch)" --export-metrics "late$epoch.json"
+done
+grep -q '"validation_loss": null' late1.json || fail "a validation loss before the first evaluation"
+grep -q '"evaluation_time_seconds": null' late1.json || fail "a time of no evaluation"
+grep -qE '"validation_loss": [0-9]' late2.json || fail "no validation loss after the evaluation"
+
 # --dry-run tells the plan and writes nothing
 expect 0 train_small dry --dry-run
 printed '^Total parameters +[0-9,]+$'
@@ -142,6 +151,11 @@ printed '^Level 6 - species: [0-9]+ labels$'
 printed '^Steps: 8 an epoch, 80 in 10 epochs, the first 8 to warm up$'
 printed '^Memory: '
 printed 'threads'
+expect 0 train_small dry --dry-run --batch-size 1048576 --accum-steps 65536
+printed '^Batch: 68,719,476,736 sequences an update, accumulated over 65536, '
+refused 1 'this model needs [0-9.]+ GB .*lower --micro-batch-size, .*--hidden-size' \
+    deeptaxa train --data shards --output-dir dry --dry-run --hidden-size 16384 \
+    --num-attention-heads 4 --intermediate-size 65536 --num-hidden-layers 240
 [ -e dry ] && fail "--dry-run wrote something"
 
 # The published model has the published number of parameters

@@ -193,6 +193,25 @@ static void doubles_read_back(void **state)
 }
 
 /* A file that may not grow past 100 KB stands for a full disk. */
+static void thousands_are_set_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t number;
+        const char *text;
+    } cases[] = {{0, "0"},
+                 {999, "999"},
+                 {1000, "1,000"},
+                 {76365205, "76,365,205"},
+                 {-100, "-100"},
+                 {-1000, "-1,000"},
+                 {INT64_MIN, "-9,223,372,036,854,775,808"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        char text[DT_NUMBER_SIZE];
+        assert_string_equal(dt_with_commas(cases[i].number, text), cases[i].text);
+    }
+}
+
 static void a_failed_write_is_reported_and_leaves_the_old_file(void **state)
 {
     (void)state;
@@ -224,6 +243,7 @@ int main(void)
         cmocka_unit_test(values_of_the_outermost_level_are_json_lines),
         cmocka_unit_test(floats_read_back_and_are_the_shortest),
         cmocka_unit_test(doubles_read_back),
+        cmocka_unit_test(thousands_are_set_apart),
         cmocka_unit_test(a_failed_write_is_reported_and_leaves_the_old_file),
     };
     return cmocka_run_group_tests_name("json_writer", tests, make_path, remove_path);
