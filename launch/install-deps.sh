@@ -13,7 +13,8 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5
        libjansson-dev)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
-tests=(libcmocka-dev)
+# g++ and awk: the CUDA kernels, compiled for the CPU
+tests=(libcmocka-dev g++ mawk)
 # clang-tidy reads omp.h of its own OpenMP
 lint=(clang-format clang-tidy libomp-dev)
 

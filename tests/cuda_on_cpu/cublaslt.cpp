@@ -1,0 +1,379 @@
+/* cuBLASLt's matrix product: everything is brought to float, column major and untransposed,
+ * multiplied by CBLAS, and rounded to the type of the result. */
+#include "cublasLt.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include <vector>
+
+#include "cuda_bf16.h"
+#include "cuda_fp16.h"
+#include "engine.h"
+
+using namespace cuda_on_cpu;
+
+struct cublasLtContext {
+    int unused;
+};
+struct cublasLtMatmulPreference {
+    int unused;
+};
+struct cublasLtMatmulDescription {
+    cublasOperation_t transpose[2]; /* of A, of B */
+    cublasLtEpilogue_t epilogue;
+    void *bias;
+    int64_t bias_stride;
+    cudaDataType_t bias_type;
+    bool has_bias_type;
+    cublasLtPointerMode_t pointers;
+};
+struct cublasLtMatrixLayout {
+    cudaDataType_t type;
+    uint64_t rows, cols;
+    int64_t ld;
+    cublasLtOrder_t order;
+    int32_t batches;
+    int64_t stride;
+};
+
+namespace
+{
+
+bool known(cudaDataType_t type)
+{
+    return type == CUDA_R_32F || type == CUDA_R_16F || type == CUDA_R_16BF;
+}
+
+float number(const void *from, cudaDataType_t type, size_t i)
+{
+    if (type == CUDA_R_32F)
+        return ((const float *)from)[i];
+    const unsigned short bits = ((const unsigned short *)from)[i];
+    return type == CUDA_R_16F ? half_to_float(bits) : bfloat16_to_float(bits);
+}
+
+void set_number(void *to, cudaDataType_t type, size_t i, float value)
+{
+    if (type == CUDA_R_32F)
+        ((float *)to)[i] = value;
+    else
+        ((unsigned short *)to)[i] =
+            type == CUDA_R_16F ? float_to_half(value) : float_to_bfloat16(value);
+}
+
+size_t place(const cublasLtMatrixLayout &l, size_t row, size_t col, int batch)
+{
+    const size_t ld = (size_t)l.ld;
+    return (size_t)(l.stride * batch) +
+           (l.order == CUBLASLT_ORDER_COL ? row + col * ld : row * ld + col);
+}
+
+/* op(matrix), column major without gaps. */
+std::vector<float> gather(const void *from, const cublasLtMatrixLayout &l, bool transpose,
+                          int batch)
+{
+    const size_t rows = transpose ? l.cols : l.rows;
+    std::vector<float> out(l.rows * l.cols);
+    for (size_t c = 0; c < l.cols; ++c)
+        for (size_t r = 0; r < l.rows; ++r)
+            out[transpose ? c + r * rows : r + c * rows] =
+                number(from, l.type, place(l, r, c, batch));
+    return out;
+}
+
+float gelu_of_tanh(float x)
+{
+    return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+}
+
+struct product {
+    cublasLtMatmulDescription desc;
+    cublasLtMatrixLayout a, b, c, d;
+    const void *A, *B, *C;
+    void *D;
+    float alpha, beta;
+};
+
+/* BGRADA, BGRADB: the sums of op(A) over its columns, or of op(B) over its rows. */
+void bias_gradient(const product &p, const std::vector<float> &a, const std::vector<float> &b,
+                   size_t m, size_t n, size_t k, cudaDataType_t type, size_t offset)
+{
+    const bool of_a = p.desc.epilogue == CUBLASLT_EPILOGUE_BGRADA;
+    for (size_t i = 0; i < (of_a ? m : n); ++i) {
+        float sum = 0.0f;
+        for (size_t j = 0; j < k; ++j)
+            sum += of_a ? a[i + j * m] : b[j + i * k];
+        set_number(p.desc.bias, type, offset + i, sum);
+    }
+}
+
+void run_batch(const product &p, int batch)
+{
+    const bool ta = p.desc.transpose[0] != CUBLAS_OP_N;
+    const bool tb = p.desc.transpose[1] != CUBLAS_OP_N;
+    const size_t m = p.d.rows;
+    const size_t n = p.d.cols;
+    const size_t k = ta ? p.a.rows : p.a.cols;
+    const std::vector<float> a = gather(p.A, p.a, ta, batch);
+    const std::vector<float> b = gather(p.B, p.b, tb, batch);
+    std::vector<float> d(m * n, 0.0f);
+    cblas_sgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, p.alpha,
+                a.data(), (int)m, b.data(), (int)k, 0.0f, d.data(), (int)m);
+    const cudaDataType_t bias_type = p.desc.has_bias_type ? p.desc.bias_type : p.d.type;
+    const size_t bias_at = (size_t)(p.desc.bias_stride * batch);
+    const int e = p.desc.epilogue;
+    for (size_t j = 0; j < n; ++j)
+        for (size_t i = 0; i < m; ++i) {
+            float x = d[i + j * m];
+            if (p.beta != 0.0f)
+                x += p.beta * number(p.C, p.c.type, place(p.c, i, j, batch));
+            if (e & CUBLASLT_EPILOGUE_BIAS)
+                x += number(p.desc.bias, bias_type, bias_at + i);
+            if (e & CUBLASLT_EPILOGUE_RELU)
+                x = x > 0.0f || x != x ? x : 0.0f;
+            if (e & CUBLASLT_EPILOGUE_GELU)
+                x = gelu_of_tanh(x);
+            set_number(p.D, p.d.type, place(p.d, i, j, batch), x);
+        }
+    if (e == CUBLASLT_EPILOGUE_BGRADA || e == CUBLASLT_EPILOGUE_BGRADB)
+        bias_gradient(p, a, b, m, n, k, bias_type, bias_at);
+}
+
+bool layout_valid(const cublasLtMatrixLayout &l)
+{
+    const uint64_t line = l.order == CUBLASLT_ORDER_COL ? l.rows : l.cols;
+    return known(l.type) && l.ld >= (int64_t)line && l.batches >= 1;
+}
+
+/* What cuBLASLt would refuse. */
+cublasStatus_t check(const cublasLtMatmulDescription &desc, const cublasLtMatrixLayout &a,
+                     const cublasLtMatrixLayout &b, const cublasLtMatrixLayout &c,
+                     const cublasLtMatrixLayout &d)
+{
+    const bool ta = desc.transpose[0] != CUBLAS_OP_N;
+    const bool tb = desc.transpose[1] != CUBLAS_OP_N;
+    if (!layout_valid(a) || !layout_valid(b) || !layout_valid(c) || !layout_valid(d))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if ((ta ? a.cols : a.rows) != d.rows || (tb ? b.rows : b.cols) != d.cols ||
+        (ta ? a.rows : a.cols) != (tb ? b.cols : b.rows) || c.rows != d.rows || c.cols != d.cols ||
+        a.batches != d.batches || b.batches != d.batches || c.batches != d.batches)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (a.type != b.type || c.type != d.type || (d.type != a.type && d.type != CUDA_R_32F))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    if ((desc.epilogue & CUBLASLT_EPILOGUE_BIAS) && d.order == CUBLASLT_ORDER_ROW)
+        return CUBLAS_STATUS_NOT_SUPPORTED; /* the bias goes along the rows of a column-major D */
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Copies an attribute whose size the caller states. */
+cublasStatus_t take(void *to, size_t size, const void *value, size_t bytes)
+{
+    if (!value || bytes != size)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(to, value, size);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+#define TAKE(field) take(&(field), sizeof(field), value, bytes)
+
+} // namespace
+
+size_t cublasLtGetVersion()
+{
+    return 130000;
+}
+
+const char *cublasLtGetStatusName(cublasStatus_t status)
+{
+    switch (status) {
+    case CUBLAS_STATUS_SUCCESS:
+        return "CUBLAS_STATUS_SUCCESS";
+    case CUBLAS_STATUS_NOT_INITIALIZED:
+        return "CUBLAS_STATUS_NOT_INITIALIZED";
+    case CUBLAS_STATUS_ALLOC_FAILED:
+        return "CUBLAS_STATUS_ALLOC_FAILED";
+    case CUBLAS_STATUS_INVALID_VALUE:
+        return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_ARCH_MISMATCH:
+        return "CUBLAS_STATUS_ARCH_MISMATCH";
+    case CUBLAS_STATUS_EXECUTION_FAILED:
+        return "CUBLAS_STATUS_EXECUTION_FAILED";
+    case CUBLAS_STATUS_INTERNAL_ERROR:
+        return "CUBLAS_STATUS_INTERNAL_ERROR";
+    case CUBLAS_STATUS_NOT_SUPPORTED:
+        return "CUBLAS_STATUS_NOT_SUPPORTED";
+    }
+    return "unknown status";
+}
+
+const char *cublasLtGetStatusString(cublasStatus_t status)
+{
+    return cublasLtGetStatusName(status);
+}
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *out)
+{
+    *out = new cublasLtContext();
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
+{
+    delete handle;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasComputeType_t,
+                                        cudaDataType_t scale)
+{
+    *out = nullptr;
+    if (scale != CUDA_R_32F)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    *out = new cublasLtMatmulDescription();
+    (*out)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc)
+{
+    delete desc;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
+                                              cublasLtMatmulDescAttributes_t attribute,
+                                              const void *value, size_t bytes)
+{
+    switch (attribute) {
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        return TAKE(desc->transpose[0]);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+        return TAKE(desc->transpose[1]);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        return TAKE(desc->epilogue);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+        return TAKE(desc->bias);
+    case CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE:
+        return TAKE(desc->bias_stride);
+    case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE:
+        desc->has_bias_type = true;
+        return TAKE(desc->bias_type);
+    case CUBLASLT_MATMUL_DESC_POINTER_MODE:
+        return TAKE(desc->pointers);
+    default:
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    }
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataType type,
+                                          uint64_t rows, uint64_t cols, int64_t ld)
+{
+    *out = new cublasLtMatrixLayout{type, rows, cols, ld, CUBLASLT_ORDER_COL, 1, 0};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
+{
+    delete layout;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
+                                                cublasLtMatrixLayoutAttribute_t attribute,
+                                                const void *value, size_t bytes)
+{
+    switch (attribute) {
+    case CUBLASLT_MATRIX_LAYOUT_TYPE:
+        return TAKE(layout->type);
+    case CUBLASLT_MATRIX_LAYOUT_ORDER:
+        return TAKE(layout->order);
+    case CUBLASLT_MATRIX_LAYOUT_ROWS:
+        return TAKE(layout->rows);
+    case CUBLASLT_MATRIX_LAYOUT_COLS:
+        return TAKE(layout->cols);
+    case CUBLASLT_MATRIX_LAYOUT_LD:
+        return TAKE(layout->ld);
+    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
+        return TAKE(layout->batches);
+    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
+        return TAKE(layout->stride);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out)
+{
+    *out = new cublasLtMatmulPreference();
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+{
+    delete preference;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t,
+                                                    cublasLtMatmulPreferenceAttributes_t attribute,
+                                                    const void *value, size_t bytes)
+{
+    uint64_t any;
+    return take(&any, attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, bytes);
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int wanted,
+                                              cublasLtMatmulHeuristicResult_t *results, int *found)
+{
+    *found = 0;
+    if (!handle || !preference || wanted < 1)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    const cublasStatus_t status = check(*desc, *a, *b, *c, *d);
+    if (status != CUBLAS_STATUS_SUCCESS)
+        return status;
+    memset(results, 0, sizeof *results);
+    results->wavesCount = 1.0f;
+    *found = 1;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
+                              const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
+                              cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
+                              cublasLtMatrixLayout_t c_layout, void *d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *,
+                              void *workspace, size_t workspace_bytes, cudaStream_t stream)
+{
+    if (!handle || !desc || !alpha || !beta)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    const cublasStatus_t status = check(*desc, *a_layout, *b_layout, *c_layout, *d_layout);
+    if (status != CUBLAS_STATUS_SUCCESS)
+        return status;
+    const bool with_bias = desc->epilogue & (CUBLASLT_EPILOGUE_BIAS | CUBLASLT_EPILOGUE_BGRADA |
+                                             CUBLASLT_EPILOGUE_BGRADB);
+    const bool on_device = desc->pointers == CUBLASLT_POINTER_MODE_DEVICE;
+    if (!a || !b || !d || (with_bias && !desc->bias))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    product p{*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c, d, 0.0f, 0.0f};
+    if (!on_device) {
+        p.alpha = *(const float *)alpha;
+        p.beta = *(const float *)beta;
+        if (p.beta != 0.0f && !c)
+            return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    enqueue(stream, [=]() mutable {
+        if (on_device) {
+            p.alpha = *(const float *)alpha;
+            p.beta = *(const float *)beta;
+        }
+        for (int batch = 0; batch < p.d.batches; ++batch)
+            run_batch(p, batch);
+        if (workspace && workspace_bytes > 0)
+            memset(workspace, 0xff, workspace_bytes < 4096 ? workspace_bytes : 4096);
+    });
+    return CUBLAS_STATUS_SUCCESS;
+}

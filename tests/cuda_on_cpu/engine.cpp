@@ -1,0 +1,687 @@
+/* Runs grids: blocks one after the other, the threads of a block as fibers.
+ *
+ * A thread starts on whatever fiber is free and keeps it until it returns. A fiber whose thread has
+ * returned goes on with the next thread that has not started, so that kernels without barriers run
+ * in one loop without a switch.
+ */
+#include "cuda_on_cpu.h"
+#include "engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#ifdef WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)0)
+#endif
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace cuda_on_cpu
+{
+
+uint64_t block_serial;
+
+namespace
+{
+
+enum { MAX_THREADS = 1024, WARP = 32, MAX_WARPS = MAX_THREADS / WARP };
+enum : size_t {
+    STACK = 256 << 10,
+    GUARD = 4096,
+    SHARED = 512 << 10, /* room for all variables and the space between them */
+    STATIC_LIMIT = 48 << 10
+};
+
+/* ---- fibers ---------------------------------------------------------------------------------- */
+
+struct fiber {
+#if defined(__x86_64__)
+    void *stack_pointer;
+#else
+    ucontext_t context;
+#endif
+    char *stack;
+    size_t stack_size;
+    void *fake_stack; /* AddressSanitizer's, while the fiber is suspended */
+    fiber *next;      /* in the list of free ones */
+};
+
+struct lane_request {
+    warp_operation operation;
+    uint32_t mask;
+    int source;
+    uint64_t value, result;
+    site where;
+};
+
+struct warp {
+    uint32_t exists, runnable, waiting, left;
+    lane_request lanes[WARP];
+};
+
+struct thread {
+    fiber *on; /* NULL: not started */
+    uint3 index;
+    bool at_barrier;
+    site where;
+};
+
+enum order_kind { ASCENDING, DESCENDING, RANDOM };
+
+struct engine {
+    const char *kernel;
+    const std::function<void()> *body;
+    order_kind order;
+    uint64_t random;
+    int threads, warps;
+    thread thread_[MAX_THREADS];
+    warp warp_[MAX_WARPS];
+    uint32_t runnable_warps;
+    int current; /* thread */
+    int alive;
+    int arrived; /* at the barrier */
+    int predicates;
+    int barrier_count;
+    fiber main, *running, *free_;
+    bool in_kernel;
+    uint64_t blocks, block, first_block, block_stride;
+    char *shared; /* arena of variables, then of the launch's dynamic memory */
+    size_t shared_used, shared_payload;
+    char *dynamic;
+    size_t dynamic_bytes;
+};
+
+engine E;
+
+extern "C" void cuda_on_cpu_fiber_main();
+
+#if defined(__x86_64__)
+/* Saves the registers that a callee must keep, changes the stack and takes them from there. */
+extern "C" void cuda_on_cpu_switch(void **save, void *load);
+__asm__(".text\n"
+        ".globl cuda_on_cpu_switch\n"
+        ".hidden cuda_on_cpu_switch\n"
+        ".type cuda_on_cpu_switch,@function\n"
+        "cuda_on_cpu_switch:\n"
+        "    pushq %rbp\n"
+        "    pushq %rbx\n"
+        "    pushq %r12\n"
+        "    pushq %r13\n"
+        "    pushq %r14\n"
+        "    pushq %r15\n"
+        "    movq %rsp, (%rdi)\n"
+        "    movq %rsi, %rsp\n"
+        "    popq %r15\n"
+        "    popq %r14\n"
+        "    popq %r13\n"
+        "    popq %r12\n"
+        "    popq %rbx\n"
+        "    popq %rbp\n"
+        "    ret\n"
+        ".size cuda_on_cpu_switch,.-cuda_on_cpu_switch\n");
+#endif
+
+void finish_switch(fiber *now)
+{
+#ifdef WITH_ASAN
+    const void *from;
+    size_t size;
+    __sanitizer_finish_switch_fiber(now->fake_stack, &from, &size);
+    if (E.main.stack == nullptr) { /* the first switch of all comes from the main stack */
+        E.main.stack = (char *)const_cast<void *>(from);
+        E.main.stack_size = size;
+    }
+#else
+    (void)now;
+#endif
+}
+
+void switch_to(fiber *to)
+{
+    fiber *from = E.running;
+    E.running = to;
+#ifdef WITH_ASAN
+    __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_size);
+#endif
+#if defined(__x86_64__)
+    cuda_on_cpu_switch(&from->stack_pointer, to->stack_pointer);
+#else
+    swapcontext(&from->context, &to->context);
+#endif
+    finish_switch(from);
+}
+
+fiber *make_fiber()
+{
+    fiber *f = new fiber();
+    char *memory = (char *)mmap(nullptr, STACK + GUARD, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory, GUARD, PROT_NONE) != 0)
+        report("no memory for the stack of a thread");
+    f->stack = memory + GUARD;
+    f->stack_size = STACK;
+#if defined(__x86_64__)
+    void **top = (void **)(f->stack + f->stack_size);
+    *--top = nullptr; /* where the entry function would return to */
+    *--top = (void *)cuda_on_cpu_fiber_main;
+    top -= 6; /* registers, of no interest */
+    memset(top, 0, 6 * sizeof *top);
+    f->stack_pointer = top;
+#else
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack;
+    f->context.uc_stack.ss_size = f->stack_size;
+    f->context.uc_link = nullptr;
+    makecontext(&f->context, cuda_on_cpu_fiber_main, 0);
+#endif
+    return f;
+}
+
+fiber *take_fiber()
+{
+    fiber *f = E.free_;
+    if (!f)
+        return make_fiber();
+    E.free_ = f->next;
+    return f;
+}
+
+void give_fiber(fiber *f)
+{
+    f->next = E.free_;
+    E.free_ = f;
+}
+
+/* ---- who is next ------------------------------------------------------------------------------
+ */
+
+uint32_t draw(uint32_t below)
+{
+    E.random = E.random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(((E.random >> 32) * below) >> 32);
+}
+
+int choose_bit(uint32_t bits)
+{
+    if (E.order == ASCENDING)
+        return __builtin_ctz(bits);
+    if (E.order == DESCENDING)
+        return 31 - __builtin_clz(bits);
+    for (uint32_t skip = draw((uint32_t)__builtin_popcount(bits)); skip > 0; --skip)
+        bits &= bits - 1;
+    return __builtin_ctz(bits);
+}
+
+/* The thread that shall run next, or -1 when none can. */
+int choose_thread()
+{
+    if (E.runnable_warps == 0)
+        return -1;
+    const int w = choose_bit(E.runnable_warps);
+    return w * WARP + choose_bit(E.warp_[w].runnable);
+}
+
+void set_runnable(warp &w, uint32_t lanes)
+{
+    w.runnable |= lanes;
+    E.runnable_warps |= 1u << (&w - E.warp_);
+}
+
+void clear_runnable(int t)
+{
+    warp &w = E.warp_[t / WARP];
+    w.runnable &= ~(1u << t % WARP);
+    if (w.runnable == 0)
+        E.runnable_warps &= ~(1u << t / WARP);
+}
+
+void set_current(int t)
+{
+    clear_runnable(t);
+    E.current = t;
+    threadIdx = E.thread_[t].index;
+}
+
+const char *text_of(int t)
+{
+    static char text[4][64];
+    static int next;
+    char *out = text[next++ % 4];
+    const uint3 i = E.thread_[t].index;
+    snprintf(out, sizeof text[0], "thread (%u,%u,%u)", i.x, i.y, i.z);
+    return out;
+}
+
+/* Nobody can run, somebody waits: says who waits where and who is missing. */
+[[noreturn]] void report_stuck()
+{
+    int left = -1, at_barrier = -1, in_warp = -1, lefts = 0, barriers = 0;
+    for (int t = 0; t < E.threads; ++t) {
+        const warp &w = E.warp_[t / WARP];
+        if (w.left >> t % WARP & 1) {
+            left = left < 0 ? t : left;
+            ++lefts;
+        } else if (E.thread_[t].at_barrier) {
+            at_barrier = at_barrier < 0 ? t : at_barrier;
+            ++barriers;
+        } else {
+            in_warp = in_warp < 0 ? t : in_warp;
+        }
+    }
+    if (in_warp >= 0) {
+        const warp &w = E.warp_[in_warp / WARP];
+        const lane_request &r = w.lanes[in_warp % WARP];
+        const int missing = __builtin_ctz(r.mask & ~w.waiting ? r.mask & ~w.waiting : r.mask);
+        const int m = in_warp / WARP * WARP + missing;
+        report("%s waits at %s:%d for the lanes 0x%08x of its warp, but %s %s", text_of(in_warp),
+               r.where.file, r.where.line, r.mask, text_of(m),
+               w.left >> missing & 1     ? "has left the kernel"
+               : E.thread_[m].at_barrier ? "waits at a barrier of the block"
+                                         : "waits elsewhere");
+    }
+    report("the barrier at %s:%d is reached by %d of %d threads, as by %s; %s has left the kernel "
+           "(%d have)",
+           E.thread_[at_barrier].where.file, E.thread_[at_barrier].where.line, barriers, E.threads,
+           text_of(at_barrier), left >= 0 ? text_of(left) : "none", lefts);
+}
+
+/* The current thread waits until it is made runnable again. */
+void yield()
+{
+    const int self = E.current;
+    const int t = choose_thread();
+    if (t < 0)
+        report_stuck();
+    set_current(t);
+    if (t == self)
+        return;
+    if (!E.thread_[t].on)
+        E.thread_[t].on = take_fiber(); /* which runs E.current */
+    switch_to(E.thread_[t].on);
+}
+
+/* ---- blocks -----------------------------------------------------------------------------------
+ */
+
+void lay_out_threads()
+{
+    for (int t = 0; t < E.threads; ++t) {
+        const unsigned u = (unsigned)t;
+        E.thread_[t].index =
+            uint3{u % blockDim.x, u / blockDim.x % blockDim.y, u / blockDim.x / blockDim.y};
+    }
+}
+
+void start_block(uint64_t number)
+{
+    uint64_t b = number;
+    if (E.order == DESCENDING)
+        b = E.blocks - 1 - number;
+    if (E.order == RANDOM)
+        b = (uint64_t)((E.first_block + (unsigned __int128)number * E.block_stride) % E.blocks);
+    blockIdx = uint3{(unsigned)(b % gridDim.x), (unsigned)(b / gridDim.x % gridDim.y),
+                     (unsigned)(b / gridDim.x / gridDim.y)};
+    E.runnable_warps = 0;
+    for (int w = 0; w < E.warps; ++w) {
+        const int n = E.threads - w * WARP;
+        E.warp_[w].exists = n >= WARP ? ~0u : (1u << n) - 1;
+        E.warp_[w].waiting = E.warp_[w].left = 0;
+        E.warp_[w].runnable = 0;
+        set_runnable(E.warp_[w], E.warp_[w].exists);
+    }
+    for (int t = 0; t < E.threads; ++t) {
+        E.thread_[t].on = nullptr;
+        E.thread_[t].at_barrier = false;
+    }
+    E.alive = E.threads;
+    E.arrived = E.predicates = 0;
+    if (E.shared_used > 0)
+        ASAN_POISON_MEMORY_REGION(E.shared, E.shared_used);
+    E.shared_used = E.shared_payload = 0;
+    E.dynamic = nullptr;
+    ++block_serial;
+}
+
+uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        const uint64_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+/* Takes the order from the environment. */
+void choose_order()
+{
+    const char *text = getenv("CUDA_ON_CPU_ORDER");
+    E.order = ASCENDING;
+    if (!text || !*text || strcmp(text, "ascending") == 0)
+        return;
+    if (strcmp(text, "descending") == 0) {
+        E.order = DESCENDING;
+        return;
+    }
+    if (strncmp(text, "random", 6) != 0 || (text[6] && text[6] != ':'))
+        report("CUDA_ON_CPU_ORDER is '%s': ascending, descending or random[:SEED]", text);
+    E.order = RANDOM;
+    E.random = (text[6] ? strtoull(text + 7, nullptr, 10) : 1) * 0x9e3779b97f4a7c15u + block_serial;
+    draw(2);
+    E.first_block = draw(E.blocks < UINT32_MAX ? (uint32_t)E.blocks : UINT32_MAX);
+    do
+        E.block_stride = 1 + draw(E.blocks < UINT32_MAX ? (uint32_t)E.blocks : UINT32_MAX);
+    while (common_divisor(E.block_stride, E.blocks) != 1);
+}
+
+/* The current thread has returned. True: go on with E.current on this very fiber. */
+bool next_on_this_fiber()
+{
+    fiber *self = E.running;
+    E.warp_[E.current / WARP].left |= 1u << E.current % WARP;
+    if (--E.alive == 0) {
+        if (++E.block == E.blocks) {
+            give_fiber(self);
+            switch_to(&E.main);
+            return false;
+        }
+        start_block(E.block);
+    }
+    const int t = choose_thread();
+    if (t < 0)
+        report_stuck();
+    set_current(t);
+    if (!E.thread_[t].on) {
+        E.thread_[t].on = self;
+        return true;
+    }
+    give_fiber(self);
+    switch_to(E.thread_[t].on);
+    return false;
+}
+
+extern "C" void cuda_on_cpu_fiber_main()
+{
+    finish_switch(E.running);
+    for (;;) {
+        do
+            (*E.body)();
+        while (next_on_this_fiber());
+    }
+}
+
+} // namespace
+
+/* ---- what the rest of the stand-in calls -------------------------------------------------------
+ */
+
+void report(const char *format, ...)
+{
+    fflush(stdout);
+    fprintf(stderr, "cuda_on_cpu: ");
+    if (E.in_kernel)
+        fprintf(stderr, "kernel %s, block (%u,%u,%u): ", E.kernel, blockIdx.x, blockIdx.y,
+                blockIdx.z);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    fflush(stderr);
+    abort();
+}
+
+bool in_kernel()
+{
+    return E.in_kernel;
+}
+
+void run_grid(const char *kernel, const shape &how, const std::function<void()> &body)
+{
+    if (E.in_kernel)
+        report("a kernel starts another, which the stand-in cannot do");
+    if (!E.shared) {
+        E.shared = (char *)mmap(nullptr, SHARED, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (E.shared == MAP_FAILED)
+            report("no memory");
+        ASAN_POISON_MEMORY_REGION(E.shared, SHARED);
+    }
+    E.kernel = kernel;
+    E.body = &body;
+    gridDim = how.grid;
+    blockDim = how.block;
+    E.threads = (int)(how.block.x * how.block.y * how.block.z);
+    E.warps = (E.threads + WARP - 1) / WARP;
+    E.blocks = (uint64_t)how.grid.x * how.grid.y * how.grid.z;
+    E.block = 0;
+    E.dynamic_bytes = how.shared_bytes;
+    choose_order();
+    lay_out_threads();
+    E.in_kernel = true;
+    start_block(0);
+    set_current(choose_thread());
+    fiber *first = take_fiber();
+    E.thread_[E.current].on = first;
+    E.running = &E.main;
+    switch_to(first);
+    E.in_kernel = false;
+}
+
+int lane()
+{
+    return E.current % WARP;
+}
+
+void *allocate_shared(size_t bytes, size_t align)
+{
+    if (!E.in_kernel)
+        report("shared memory is used outside of a kernel");
+    const size_t space = 64; /* between two variables, for AddressSanitizer */
+    if (align < 16)
+        align = 16;
+    const size_t at = (E.shared_used + space + align - 1) / align * align;
+    E.shared_used = at + bytes + space;
+    if (E.shared_used > SHARED)
+        report("more shared memory than a block can have");
+    ASAN_UNPOISON_MEMORY_REGION(E.shared + at, bytes);
+    memset(E.shared + at, 0xff, bytes);
+    return E.shared + at;
+}
+
+void *dynamic_shared_memory(size_t align)
+{
+    if (!E.dynamic)
+        E.dynamic = (char *)allocate_shared(E.dynamic_bytes, align > 128 ? align : 128);
+    if ((uintptr_t)E.dynamic % align != 0)
+        report("dynamic shared memory is declared twice, with alignments of which the later is "
+               "larger");
+    return E.dynamic;
+}
+
+int block_barrier(int predicate, int kind, site where)
+{
+    thread &self = E.thread_[E.current];
+    for (int t = 0; E.arrived > 0 && t < E.threads; ++t)
+        if (E.thread_[t].at_barrier) {
+            const site other = E.thread_[t].where;
+            if (other.line != where.line || strcmp(other.file, where.file) != 0)
+                report("%s waits at the barrier at %s:%d, %s at the one at %s:%d", text_of(t),
+                       other.file, other.line, text_of(E.current), where.file, where.line);
+            break;
+        }
+    self.at_barrier = true;
+    self.where = where;
+    E.predicates += predicate != 0;
+    if (++E.arrived == E.threads) {
+        E.barrier_count = E.predicates;
+        E.arrived = E.predicates = 0;
+        for (int t = 0; t < E.threads; ++t)
+            E.thread_[t].at_barrier = false;
+        for (int w = 0; w < E.warps; ++w)
+            set_runnable(E.warp_[w], E.warp_[w].exists);
+    }
+    yield();
+    if (kind == BARRIER_COUNT)
+        return E.barrier_count;
+    return kind == BARRIER_AND ? E.barrier_count == E.threads : E.barrier_count > 0;
+}
+
+namespace
+{
+
+uint64_t reduce(warp_operation operation, const warp &w, uint32_t mask)
+{
+    uint32_t result = 0;
+    bool first = true;
+    for (uint32_t left = mask; left; left &= left - 1) {
+        const uint32_t v = (uint32_t)w.lanes[__builtin_ctz(left)].value;
+        const uint32_t r = result;
+        switch (operation) {
+        case REDUCE_ADD:
+            result = first ? v : r + v;
+            break;
+        case REDUCE_MIN_SIGNED:
+            result = first || (int32_t)v < (int32_t)r ? v : r;
+            break;
+        case REDUCE_MAX_SIGNED:
+            result = first || (int32_t)v > (int32_t)r ? v : r;
+            break;
+        case REDUCE_MIN:
+            result = first || v < r ? v : r;
+            break;
+        case REDUCE_MAX:
+            result = first || v > r ? v : r;
+            break;
+        case REDUCE_AND:
+            result = first ? v : r & v;
+            break;
+        case REDUCE_OR:
+            result = first ? v : r | v;
+            break;
+        default:
+            result = first ? v : r ^ v;
+            break;
+        }
+        first = false;
+    }
+    return result;
+}
+
+uint32_t equal_lanes(const warp &w, uint32_t mask, uint64_t value)
+{
+    uint32_t equal = 0;
+    for (uint32_t left = mask; left; left &= left - 1)
+        if (w.lanes[__builtin_ctz(left)].value == value)
+            equal |= left & -left;
+    return equal;
+}
+
+uint32_t lanes_with(const warp &w, uint32_t mask)
+{
+    return mask & ~equal_lanes(w, mask, 0);
+}
+
+/* All lanes of the mask wait: gives each its result. */
+void complete(warp &w, const lane_request &last)
+{
+    const int first = (int)(&w - E.warp_) * WARP;
+    const uint32_t mask = last.mask;
+    for (uint32_t left = mask; left; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        const lane_request &r = w.lanes[l];
+        if (r.mask != mask || r.operation != last.operation || r.where.line != last.where.line ||
+            strcmp(r.where.file, last.where.file) != 0)
+            report("lanes of one warp meet in different collectives: %s at %s:%d (mask 0x%08x), %s "
+                   "at %s:%d (mask 0x%08x)",
+                   text_of(first + l), r.where.file, r.where.line, r.mask, text_of(E.current),
+                   last.where.file, last.where.line, mask);
+    }
+    if (last.operation == MATRIX_PRODUCT) {
+        const void *values[WARP];
+        for (int l = 0; l < WARP; ++l)
+            values[l] = (const void *)(uintptr_t)w.lanes[l].value;
+        auto product = (void (*)(const void *const *))(uintptr_t)last.result;
+        product(values);
+        return;
+    }
+    uint64_t common = 0;
+    if (last.operation == BALLOT)
+        common = lanes_with(w, mask);
+    else if (last.operation >= REDUCE_ADD)
+        common = reduce(last.operation, w, mask);
+    for (uint32_t left = mask; left; left &= left - 1) {
+        lane_request &r = w.lanes[__builtin_ctz(left)];
+        if (last.operation == SHUFFLE) {
+            if (!(mask >> r.source & 1))
+                report("the shuffle at %s:%d reads lane %d, which its mask 0x%08x does not name",
+                       r.where.file, r.where.line, r.source, mask);
+            r.result = w.lanes[r.source].value;
+        } else if (last.operation == MATCH_ANY) {
+            r.result = equal_lanes(w, mask, r.value);
+        } else {
+            r.result = common;
+        }
+    }
+}
+
+uint64_t collective(const lane_request &request)
+{
+    warp &w = E.warp_[E.current / WARP];
+    const int l = E.current % WARP;
+    const uint32_t mask = request.mask;
+    if (!(mask >> l & 1))
+        report("%s at %s:%d is not in its own mask 0x%08x", text_of(E.current), request.where.file,
+               request.where.line, mask);
+    if (mask & ~w.exists)
+        report("the mask 0x%08x at %s:%d names lanes that a block of %d threads does not have",
+               mask, request.where.file, request.where.line, E.threads);
+    if (mask & w.left)
+        report("the mask 0x%08x at %s:%d names %s, which has left the kernel", mask,
+               request.where.file, request.where.line,
+               text_of(E.current - l + __builtin_ctz(mask & w.left)));
+    w.lanes[l] = request;
+    w.waiting |= 1u << l;
+    if ((w.waiting & mask) == mask) {
+        complete(w, request);
+        w.waiting &= ~mask;
+        set_runnable(w, mask);
+    }
+    yield();
+    return w.lanes[l].result;
+}
+
+} // namespace
+
+uint64_t warp_collective(warp_operation operation, uint32_t mask, uint64_t value, int source,
+                         site where)
+{
+    return collective(lane_request{operation, mask, source, value, 0, where});
+}
+
+void warp_together(const void *value, void (*product)(const void *const *lanes), site where)
+{
+    collective(lane_request{MATRIX_PRODUCT, ~0u, 0, (uint64_t)(uintptr_t)value,
+                            (uint64_t)(uintptr_t)product, where});
+}
+
+} // namespace cuda_on_cpu

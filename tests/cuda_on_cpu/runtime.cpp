@@ -1,0 +1,868 @@
+/* The CUDA runtime's host side: device memory, streams, events, graphs. */
+#include "cuda_runtime.h"
+#include "engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#ifdef WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)0)
+#endif
+
+namespace cuda_on_cpu
+{
+namespace
+{
+
+constexpr size_t PAGE = 4096;
+constexpr size_t CHUNK = (size_t)2 << 20; /* of what is opened and closed: a huge page */
+constexpr size_t ARENA = (size_t)256 << 30; /* addresses, not memory; none is used twice */
+constexpr size_t DEFAULT_MEMORY = (size_t)8 << 30;
+constexpr size_t SHARED_DEFAULT = 48 << 10;
+constexpr size_t SHARED_OPT_IN = 163 << 10; /* of compute capability 8.0 */
+
+struct work_item {
+    std::function<void()> work; /* empty for events */
+    cudaEvent_t record, wait;
+    uint64_t number; /* which record of the event */
+};
+
+} // namespace
+} // namespace cuda_on_cpu
+
+using cuda_on_cpu::work_item;
+
+struct CUgraph_st {
+    std::vector<work_item> items;
+    cudaStreamCaptureMode mode;
+    bool invalid;
+    cudaStream_t origin;
+};
+struct CUgraphExec_st {
+    std::vector<work_item> items;
+};
+struct CUstream_st {
+    std::deque<work_item> queue; /* asked for, not done */
+    bool blocking;
+    CUgraph_st *capture;
+};
+struct CUevent_st {
+    uint64_t recorded, done;
+    cudaStream_t stream; /* of the last record */
+    CUgraph_st *capture; /* it was recorded while this graph was captured */
+    bool timed;
+    double time;
+};
+
+namespace cuda_on_cpu
+{
+namespace
+{
+
+struct allocation {
+    size_t bytes;
+};
+
+struct runtime {
+    cudaError_t last;
+    char *arena;
+    size_t arena_used;
+    size_t allocated;
+    std::map<uintptr_t, allocation> device, pinned;
+    int open;
+    size_t shared_allowed;
+    CUstream_st default_stream;
+    std::vector<cudaStream_t> streams;
+    std::vector<CUgraph_st *> captures;
+};
+
+runtime &R()
+{
+    static runtime *r = new runtime(); /* outlives everything */
+    return *r;
+}
+
+cudaError_t fail(cudaError_t error)
+{
+    if (error != cudaSuccess)
+        R().last = error;
+    return error;
+}
+
+bool late()
+{
+    const char *text = getenv("CUDA_ON_CPU_STREAMS");
+    if (!text || !*text || strcmp(text, "now") == 0)
+        return false;
+    if (strcmp(text, "late") != 0)
+        report("CUDA_ON_CPU_STREAMS is '%s': now or late", text);
+    return true;
+}
+
+size_t device_memory()
+{
+    const char *text = getenv("CUDA_ON_CPU_MEMORY");
+    return text && *text ? (size_t)strtoull(text, nullptr, 10) : DEFAULT_MEMORY;
+}
+
+size_t pages(size_t bytes, size_t page = PAGE)
+{
+    return (bytes + page - 1) / page * page;
+}
+
+/* True when bytes from `address` on lie in one block of `where`. */
+bool lies_in(const std::map<uintptr_t, allocation> &where, const void *address, size_t bytes)
+{
+    const uintptr_t a = (uintptr_t)address;
+    auto next = where.upper_bound(a);
+    if (next == where.begin())
+        return false;
+    const auto &block = *--next;
+    return a - block.first <= block.second.bytes && bytes <= block.second.bytes - (a - block.first);
+}
+
+bool in_arena(const void *address)
+{
+    const char *a = (const char *)address;
+    return R().arena && a >= R().arena && a < R().arena + ARENA;
+}
+
+/* ---- streams ----------------------------------------------------------------------------------
+ */
+
+cudaStream_t stream_of(cudaStream_t stream)
+{
+    return stream ? stream : &R().default_stream;
+}
+
+double seconds()
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void run_first(cudaStream_t stream);
+
+void wait_for(cudaEvent_t event, uint64_t number)
+{
+    while (event->done < number) {
+        if (!event->stream || event->stream->queue.empty())
+            report("a stream waits for an event that never comes");
+        run_first(event->stream);
+    }
+}
+
+void run_item(const work_item &item)
+{
+    if (item.wait) {
+        wait_for(item.wait, item.number);
+    } else if (item.record) {
+        if (item.record->done < item.number)
+            item.record->done = item.number;
+        item.record->time = seconds();
+    } else {
+        open_device();
+        item.work();
+        close_device();
+    }
+}
+
+void run_first(cudaStream_t stream)
+{
+    const work_item item = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    run_item(item);
+}
+
+void drain(cudaStream_t stream)
+{
+    while (!stream->queue.empty())
+        run_first(stream);
+}
+
+void drain_all()
+{
+    drain(&R().default_stream);
+    for (cudaStream_t s : R().streams)
+        drain(s);
+}
+
+/* The default stream waits for the others, and they for it, unless they are non-blocking. */
+void order_default(cudaStream_t stream)
+{
+    if (stream == &R().default_stream) {
+        for (cudaStream_t s : R().streams)
+            if (s->blocking)
+                drain(s);
+    } else if (stream->blocking) {
+        drain(&R().default_stream);
+    }
+}
+
+void put(cudaStream_t stream, work_item item)
+{
+    if (late()) {
+        order_default(stream);
+        stream->queue.push_back(std::move(item));
+    } else {
+        drain(stream); /* what was left by a change of the environment */
+        run_item(item);
+    }
+}
+
+/* What waits for the device, or changes its memory, ends a capture in vain. */
+bool capturing()
+{
+    for (CUgraph_st *graph : R().captures)
+        if (graph->mode != cudaStreamCaptureModeRelaxed) {
+            graph->invalid = true;
+            return true;
+        }
+    return false;
+}
+
+void put_record(cudaStream_t stream, cudaEvent_t event)
+{
+    event->stream = stream;
+    event->capture = nullptr;
+    put(stream, work_item{nullptr, event, nullptr, ++event->recorded});
+}
+
+} // namespace
+
+void open_device()
+{
+    if (R().open++ == 0 && R().arena_used > 0)
+        mprotect(R().arena, pages(R().arena_used, CHUNK), PROT_READ | PROT_WRITE);
+}
+
+void close_device()
+{
+    if (--R().open == 0 && R().arena_used > 0)
+        mprotect(R().arena, pages(R().arena_used, CHUNK), PROT_NONE);
+}
+
+void enqueue(cudaStream_t stream, std::function<void()> work)
+{
+    stream = stream_of(stream);
+    work_item item{std::move(work), nullptr, nullptr, 0};
+    if (stream->capture)
+        stream->capture->items.push_back(std::move(item));
+    else
+        put(stream, std::move(item));
+}
+
+cudaError_t allow_shared(int bytes)
+{
+    if (bytes < 0 || (size_t)bytes > SHARED_OPT_IN)
+        return fail(cudaErrorInvalidValue);
+    if ((size_t)bytes > R().shared_allowed)
+        R().shared_allowed = (size_t)bytes;
+    return cudaSuccess;
+}
+
+void launch_grid(const char *kernel, const shape &how, std::function<void()> body)
+{
+    const dim3 g = how.grid;
+    const dim3 b = how.block;
+    const size_t allowed =
+        R().shared_allowed > SHARED_DEFAULT ? R().shared_allowed : SHARED_DEFAULT;
+    if (in_kernel())
+        report("%s is started by a kernel, which the stand-in cannot do", kernel);
+    if (g.x == 0 || g.y == 0 || g.z == 0 || b.x == 0 || b.y == 0 || b.z == 0 || g.x > 0x7fffffff ||
+        g.y > 65535 || g.z > 65535 || b.x > 1024 || b.y > 1024 || b.z > 64 ||
+        b.x * b.y * b.z > 1024) {
+        fail(cudaErrorInvalidConfiguration);
+        return;
+    }
+    if (how.shared_bytes > allowed) {
+        fail(cudaErrorInvalidValue);
+        return;
+    }
+    enqueue(how.stream, [=, body = std::move(body)] { run_grid(kernel, how, body); });
+}
+
+} // namespace cuda_on_cpu
+
+using namespace cuda_on_cpu;
+
+/* ---- errors ------------------------------------------------------------------------------------
+ */
+
+#define EACH_ERROR(X)                                                                              \
+    X(cudaSuccess, "no error")                                                                     \
+    X(cudaErrorInvalidValue, "invalid argument")                                                   \
+    X(cudaErrorMemoryAllocation, "out of memory")                                                  \
+    X(cudaErrorInitializationError, "initialization error")                                        \
+    X(cudaErrorInvalidConfiguration, "invalid configuration argument")                             \
+    X(cudaErrorInvalidDevicePointer, "invalid device pointer")                                     \
+    X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                        \
+    X(cudaErrorInsufficientDriver, "the driver is older than the runtime")                         \
+    X(cudaErrorInvalidDeviceFunction, "invalid device function")                                   \
+    X(cudaErrorNoDevice, "no CUDA-capable device")                                                 \
+    X(cudaErrorInvalidDevice, "invalid device ordinal")                                            \
+    X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                   \
+    X(cudaErrorNotReady, "not ready")                                                              \
+    X(cudaErrorIllegalAddress, "illegal memory access")                                            \
+    X(cudaErrorLaunchFailure, "launch failure")                                                    \
+    X(cudaErrorNotSupported, "not supported")                                                      \
+    X(cudaErrorStreamCaptureUnsupported, "not permitted while a stream is capturing")              \
+    X(cudaErrorStreamCaptureInvalidated, "the capture failed before")                              \
+    X(cudaErrorStreamCaptureUnmatched, "the capture was not started on this stream")               \
+    X(cudaErrorStreamCaptureImplicit, "capturing would depend on the default stream")              \
+    X(cudaErrorUnknown, "unknown error")
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+    switch (error) {
+#define AS_TEXT(code, text)                                                                        \
+    case code:                                                                                     \
+        return text;
+        EACH_ERROR(AS_TEXT)
+    }
+    return "unrecognized error code";
+}
+
+const char *cudaGetErrorName(cudaError_t error)
+{
+    switch (error) {
+#define AS_NAME(code, text)                                                                        \
+    case code:                                                                                     \
+        return #code;
+        EACH_ERROR(AS_NAME)
+    }
+    return "unrecognized error code";
+}
+
+cudaError_t cudaGetLastError()
+{
+    const cudaError_t error = R().last;
+    R().last = cudaSuccess;
+    return error;
+}
+
+cudaError_t cudaPeekAtLastError()
+{
+    return R().last;
+}
+
+/* ---- the device --------------------------------------------------------------------------------
+ */
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    return fail(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    *device = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
+{
+    if (device != 0)
+        return fail(cudaErrorInvalidDevice);
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "CUDA on the CPU, for tests");
+    p->totalGlobalMem = device_memory();
+    p->sharedMemPerBlock = SHARED_DEFAULT;
+    p->sharedMemPerBlockOptin = SHARED_OPT_IN;
+    p->sharedMemPerMultiprocessor = 164 << 10;
+    p->regsPerBlock = 65536;
+    p->warpSize = 32;
+    p->maxThreadsPerBlock = 1024;
+    p->maxThreadsPerMultiProcessor = 2048;
+    p->maxThreadsDim[0] = p->maxThreadsDim[1] = 1024;
+    p->maxThreadsDim[2] = 64;
+    p->maxGridSize[0] = 0x7fffffff;
+    p->maxGridSize[1] = p->maxGridSize[2] = 65535;
+    p->major = 8;
+    p->multiProcessorCount = 4; /* few, so that loops over a grid take several rounds */
+    p->l2CacheSize = 40 << 20;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device)
+{
+    cudaDeviceProp p;
+    const cudaError_t error = cudaGetDeviceProperties(&p, device);
+    if (error != cudaSuccess)
+        return error;
+    switch (attribute) {
+    case cudaDevAttrMaxThreadsPerBlock:
+        *value = p.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = (int)p.sharedMemPerBlock;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = p.multiProcessorCount;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = p.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = p.minor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+        *value = (int)p.sharedMemPerMultiprocessor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = (int)p.sharedMemPerBlockOptin;
+        break;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize()
+{
+    if (capturing())
+        return fail(cudaErrorStreamCaptureUnsupported);
+    drain_all();
+    return cudaSuccess;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------
+ */
+
+cudaError_t cudaMalloc(void **out, size_t bytes)
+{
+    runtime &r = R();
+    *out = nullptr;
+    if (capturing())
+        return fail(cudaErrorStreamCaptureUnsupported);
+    if (bytes == 0)
+        return cudaSuccess;
+    if (r.allocated > device_memory() || bytes > device_memory() - r.allocated)
+        return fail(cudaErrorMemoryAllocation);
+    if (!r.arena) {
+        void *all = mmap(nullptr, ARENA + CHUNK, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (all == MAP_FAILED)
+            report("no addresses for device memory");
+        r.arena = (char *)pages((uintptr_t)all, CHUNK);
+        madvise(r.arena, ARENA, MADV_HUGEPAGE); /* so that opening and closing is cheap */
+    }
+    const size_t space = pages(bytes) + PAGE; /* with AddressSanitizer, the rest is out of bounds */
+    if (space > ARENA - r.arena_used)
+        report("more device memory was used than there are addresses for");
+    char *memory = r.arena + r.arena_used;
+    r.arena_used += space;
+    r.allocated += bytes;
+    r.device[(uintptr_t)memory] = allocation{bytes};
+    open_device();
+    memset(memory, 0xff, space);
+    ASAN_POISON_MEMORY_REGION(memory + bytes, space - bytes);
+    close_device();
+    *out = memory;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *memory)
+{
+    runtime &r = R();
+    if (!memory)
+        return cudaSuccess;
+    if (capturing())
+        return fail(cudaErrorStreamCaptureUnsupported);
+    const auto found = r.device.find((uintptr_t)memory);
+    if (found == r.device.end())
+        return fail(cudaErrorInvalidValue);
+    drain_all();
+    const size_t bytes = found->second.bytes;
+    madvise(memory, pages(bytes), MADV_DONTNEED);
+    ASAN_POISON_MEMORY_REGION(memory, bytes);
+    r.allocated -= bytes;
+    r.device.erase(found);
+    return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
+{
+    *out = nullptr;
+    if (bytes == 0)
+        return cudaSuccess;
+    if (posix_memalign(out, 256, bytes) != 0)
+        return fail(cudaErrorMemoryAllocation);
+    memset(*out, 0xff, bytes);
+    R().pinned[(uintptr_t)*out] = allocation{bytes};
+    return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **out, size_t bytes)
+{
+    return cudaHostAlloc(out, bytes, 0);
+}
+
+cudaError_t cudaFreeHost(void *memory)
+{
+    if (!memory)
+        return cudaSuccess;
+    if (R().pinned.erase((uintptr_t)memory) == 0)
+        return fail(cudaErrorInvalidValue);
+    drain_all();
+    free(memory);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
+{
+    *total = device_memory();
+    *available = *total > R().allocated ? *total - R().allocated : 0;
+    return cudaSuccess;
+}
+
+namespace
+{
+
+/* What a copy of this kind may touch on one side. */
+bool side_fits(const void *address, size_t bytes, bool device)
+{
+    return device ? lies_in(R().device, address, bytes) : !in_arena(address);
+}
+
+bool copy_fits(const void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
+{
+    const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice ||
+                           (kind == cudaMemcpyDefault && in_arena(to));
+    const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice ||
+                             (kind == cudaMemcpyDefault && in_arena(from));
+    return side_fits(to, bytes, to_device) && side_fits(from, bytes, from_device);
+}
+
+bool pageable(const void *address)
+{
+    return !in_arena(address) && !lies_in(R().pinned, address, 1);
+}
+
+} // namespace
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream)
+{
+    if (bytes == 0)
+        return cudaSuccess;
+    if (!copy_fits(to, from, bytes, kind))
+        return fail(cudaErrorInvalidValue);
+    stream = stream_of(stream);
+    if (pageable(from) && !stream->capture && late()) {
+        auto copy =
+            std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
+        enqueue(stream, [=] { memcpy(to, copy->data(), bytes); });
+    } else {
+        enqueue(stream, [=] { memmove(to, from, bytes); });
+    }
+    if (pageable(to) && !stream->capture)
+        drain(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
+{
+    if (capturing())
+        return fail(cudaErrorStreamCaptureImplicit);
+    const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+    drain(&R().default_stream);
+    return error;
+}
+
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
+                              size_t width, size_t height, cudaMemcpyKind kind, cudaStream_t stream)
+{
+    if (width > to_pitch || width > from_pitch)
+        return fail(cudaErrorInvalidValue);
+    for (size_t row = 0; row < height; ++row) {
+        const cudaError_t error =
+            cudaMemcpyAsync((char *)to + row * to_pitch, (const char *)from + row * from_pitch,
+                            width, kind, stream);
+        if (error != cudaSuccess)
+            return error;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)
+{
+    if (bytes == 0)
+        return cudaSuccess;
+    if (!lies_in(R().device, to, bytes))
+        return fail(cudaErrorInvalidValue);
+    enqueue(stream, [=] { memset(to, value, bytes); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemset(void *to, int value, size_t bytes)
+{
+    return cudaMemsetAsync(to, value, bytes, nullptr);
+}
+
+/* ---- streams and events ------------------------------------------------------------------------
+ */
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
+{
+    *out = new CUstream_st();
+    (*out)->blocking = !(flags & cudaStreamNonBlocking);
+    R().streams.push_back(*out);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *out)
+{
+    return cudaStreamCreateWithFlags(out, cudaStreamDefault);
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *out, unsigned flags, int)
+{
+    return cudaStreamCreateWithFlags(out, flags);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    std::vector<cudaStream_t> &all = R().streams;
+    for (size_t i = 0; i < all.size(); ++i)
+        if (all[i] == stream) {
+            drain(stream);
+            all.erase(all.begin() + (ptrdiff_t)i);
+            delete stream;
+            return cudaSuccess;
+        }
+    return fail(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    stream = stream_of(stream);
+    if (stream->capture) {
+        stream->capture->invalid = true;
+        return fail(cudaErrorStreamCaptureUnsupported);
+    }
+    order_default(stream);
+    drain(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    return cudaStreamSynchronize(stream); /* who asks long enough gets it done */
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+    if (!event)
+        return fail(cudaErrorInvalidResourceHandle);
+    stream = stream_of(stream);
+    if (event->capture && !stream->capture)
+        stream->capture = event->capture; /* joins the capture */
+    if (stream->capture) {
+        if (flags & cudaEventWaitExternal)
+            stream->capture->items.push_back(work_item{nullptr, nullptr, event, 0});
+        else if (event->capture != stream->capture && event->recorded > 0)
+            stream->capture->invalid = true;
+        return stream->capture->invalid ? fail(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
+    }
+    if (event->recorded > 0)
+        put(stream, work_item{nullptr, nullptr, event, event->recorded});
+    return cudaSuccess;
+}
+
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data)
+{
+    enqueue(stream, [=] { function(data); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
+{
+    *out = new CUevent_st();
+    (*out)->timed = !(flags & cudaEventDisableTiming);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *out)
+{
+    return cudaEventCreateWithFlags(out, cudaEventDefault);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    if (!event)
+        return fail(cudaErrorInvalidResourceHandle);
+    drain_all();
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags)
+{
+    if (!event)
+        return fail(cudaErrorInvalidResourceHandle);
+    stream = stream_of(stream);
+    if (!stream->capture)
+        put_record(stream, event);
+    else if (flags & cudaEventRecordExternal)
+        stream->capture->items.push_back(work_item{nullptr, event, nullptr, 0});
+    else
+        event->capture = stream->capture;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    if (!event)
+        return fail(cudaErrorInvalidResourceHandle);
+    if (event->capture) {
+        event->capture->invalid = true;
+        return fail(cudaErrorStreamCaptureUnsupported);
+    }
+    wait_for(event, event->recorded);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    return cudaEventSynchronize(event);
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to)
+{
+    if (!from || !to || !from->timed || !to->timed || from->recorded == 0 || to->recorded == 0)
+        return fail(cudaErrorInvalidResourceHandle);
+    if (from->done < from->recorded || to->done < to->recorded)
+        return cudaErrorNotReady;
+    *milliseconds = (float)(1e3 * (to->time - from->time));
+    return cudaSuccess;
+}
+
+/* ---- graphs ------------------------------------------------------------------------------------
+ */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode)
+{
+    if (!stream)
+        return fail(cudaErrorStreamCaptureUnsupported);
+    if (stream->capture)
+        return fail(cudaErrorInvalidValue);
+    stream->capture = new CUgraph_st();
+    stream->capture->mode = mode;
+    stream->capture->origin = stream;
+    R().captures.push_back(stream->capture);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
+{
+    *out = nullptr;
+    if (!stream || !stream->capture || stream->capture->origin != stream)
+        return fail(cudaErrorStreamCaptureUnmatched);
+    CUgraph_st *graph = stream->capture;
+    for (cudaStream_t s : R().streams)
+        if (s->capture == graph)
+            s->capture = nullptr;
+    std::vector<CUgraph_st *> &all = R().captures;
+    for (size_t i = 0; i < all.size(); ++i)
+        if (all[i] == graph)
+            all.erase(all.begin() + (ptrdiff_t)i--);
+    if (graph->invalid) {
+        delete graph;
+        return fail(cudaErrorStreamCaptureInvalidated);
+    }
+    *out = graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *out)
+{
+    const CUgraph_st *graph = stream_of(stream)->capture;
+    *out = !graph           ? cudaStreamCaptureStatusNone
+           : graph->invalid ? cudaStreamCaptureStatusInvalidated
+                            : cudaStreamCaptureStatusActive;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long)
+{
+    *out = nullptr;
+    if (!graph)
+        return fail(cudaErrorInvalidValue);
+    *out = new CUgraphExec_st{graph->items};
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream)
+{
+    if (!graph)
+        return fail(cudaErrorInvalidValue);
+    stream = stream_of(stream);
+    for (const work_item &item : graph->items) {
+        if (item.record)
+            put_record(stream, item.record);
+        else if (item.wait)
+            put(stream, work_item{nullptr, nullptr, item.wait, item.wait->recorded});
+        else
+            enqueue(stream, item.work);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t graph, cudaStream_t)
+{
+    return fail(graph ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph)
+{
+    drain_all();
+    delete graph;
+    return cudaSuccess;
+}

@@ -1,0 +1,501 @@
+/* The stand-in finds broken kernels: each kernel here has a fault of a kind that compiles and often
+ * works, and the test fails when the fault goes unnoticed. Faults that end the program are tried in
+ * a child process. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#include <mma.h>
+
+#include "tests/cuda_on_cpu/standin_test.h"
+
+#define FULL 0xffffffffu
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+/* ---- in a child ----------------------------------------------------------------------------- */
+
+/* What `fault` writes to stderr; it must not return. */
+static std::string last_words(void (*fault)(void))
+{
+    int end[2];
+    assert_int_equal(pipe(end), 0);
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (int s : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE})
+            signal(s, SIG_DFL);
+        dup2(end[1], 2);
+        close(end[0]);
+        fault();
+        _exit(0);
+    }
+    close(end[1]);
+    std::string words;
+    char part[512];
+    for (ssize_t n; (n = read(end[0], part, sizeof part)) > 0;)
+        words.append(part, (size_t)n);
+    close(end[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        fail_msg("the fault was not noticed");
+    return words;
+}
+
+static void assert_says(const std::string &words, const char *part)
+{
+    if (words.find(part) == std::string::npos)
+        fail_msg("'%s' is not in:\n%s", part, words.c_str());
+}
+
+/* The fault is found in all orders, and the message holds `part`. */
+static void assert_found(void (*fault)(void), const char *part)
+{
+    for (const char *order : orders) {
+        setenv("CUDA_ON_CPU_ORDER", order, 1);
+        const std::string words = last_words(fault);
+        if (part)
+            assert_says(words, part);
+    }
+}
+
+/* ---- barriers and warps --------------------------------------------------------------------- */
+
+__global__ void barrier_without_one(int *out)
+{
+    if (threadIdx.x == 5)
+        return;
+    __syncthreads();
+    out[threadIdx.x] = 1;
+}
+
+static void a_barrier_that_a_thread_never_reaches(void **)
+{
+    assert_found(
+        [] {
+            device_array<int> out(64);
+            barrier_without_one<<<1, 64>>>(out.data);
+        },
+        "is reached by 63 of 64 threads");
+    assert_found(
+        [] {
+            device_array<int> out(64);
+            barrier_without_one<<<1, 64>>>(out.data);
+        },
+        "kernel barrier_without_one, block (0,0,0): the barrier at "
+        "tests/cuda_on_cpu/test_findings.cu:");
+}
+
+__global__ void two_barriers(int *out)
+{
+    if (threadIdx.x < 32)
+        __syncthreads();
+    else
+        __syncthreads();
+    out[threadIdx.x] = 1;
+}
+
+static void threads_at_different_barriers(void **)
+{
+    assert_found(
+        [] {
+            device_array<int> out(64);
+            two_barriers<<<1, 64>>>(out.data);
+        },
+        "waits at the barrier at tests/cuda_on_cpu/test_findings.cu");
+}
+
+__global__ void sum_of_31(float *out)
+{
+    float x = 1.0f;
+    if (threadIdx.x < 31)
+        x += __shfl_xor_sync(FULL, x, 1);
+    out[threadIdx.x] = x;
+}
+
+static void a_shuffle_that_a_lane_never_reaches(void **)
+{
+    assert_found(
+        [] {
+            device_array<float> out(32);
+            sum_of_31<<<1, 32>>>(out.data);
+        },
+        "has left the kernel");
+}
+
+__global__ void barrier_against_shuffle(float *out)
+{
+    float x = 1.0f;
+    if (threadIdx.x % 2)
+        __syncthreads();
+    else
+        x = __shfl_sync(FULL, x, 0);
+    out[threadIdx.x] = x;
+}
+
+static void lanes_that_wait_for_different_things(void **)
+{
+    assert_found(
+        [] {
+            device_array<float> out(32);
+            barrier_against_shuffle<<<1, 32>>>(out.data);
+        },
+        "waits at a barrier of the block");
+}
+
+__global__ void two_shuffles(int *out)
+{
+    int x = (int)threadIdx.x;
+    if (x < 16)
+        x = __shfl_sync(FULL, x, 3);
+    else
+        x = __shfl_down_sync(FULL, x, 3);
+    out[threadIdx.x] = x;
+}
+
+static void lanes_in_different_shuffles(void **)
+{
+    assert_found(
+        [] {
+            device_array<int> out(32);
+            two_shuffles<<<1, 32>>>(out.data);
+        },
+        "lanes of one warp meet in different collectives");
+}
+
+__global__ void outside_mask(int *out)
+{
+    if (threadIdx.x < 16)
+        out[threadIdx.x] = __shfl_sync(0xffffu, (int)threadIdx.x, 20);
+}
+
+static void a_shuffle_that_reads_outside_its_mask(void **)
+{
+    assert_found(
+        [] {
+            device_array<int> out(32);
+            outside_mask<<<1, 32>>>(out.data);
+        },
+        "reads lane 20, which its mask 0x0000ffff does not name");
+}
+
+__global__ void whole_warp(unsigned *out)
+{
+    out[threadIdx.x] = __ballot_sync(FULL, 1);
+}
+
+static void a_mask_of_lanes_that_do_not_exist(void **)
+{
+    assert_found(
+        [] {
+            device_array<unsigned> out(48);
+            whole_warp<<<1, 48>>>(out.data);
+        },
+        "names lanes that a block of 48 threads does not have");
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+__global__ void fill(float *out, int n)
+{
+    const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (i <= n) /* one too many */
+        out[i] = 1.0f;
+}
+
+__global__ void shared_one_too_far(float *out)
+{
+    __shared__ float room[31];
+    __shared__ float next[32];
+    next[threadIdx.x] = 2.0f;
+    room[threadIdx.x] = 1.0f;
+    __syncthreads();
+    out[threadIdx.x] = room[0] + next[0];
+}
+
+__global__ void dynamic_one_too_far(float *out)
+{
+    extern __shared__ float room[];
+    room[threadIdx.x] = 1.0f;
+    out[threadIdx.x] = room[threadIdx.x];
+}
+
+static void accesses_out_of_bounds(void **)
+{
+#ifdef SANITIZED
+    assert_found(
+        [] {
+            device_array<float> out(1001);
+            fill<<<8, 128>>>(out.data, 1001);
+        },
+        "AddressSanitizer: use-after-poison");
+    assert_found(
+        [] {
+            device_array<float> out(32);
+            shared_one_too_far<<<1, 32>>>(out.data);
+        },
+        NULL); /* by UBSan, which knows the array's size, or by AddressSanitizer */
+    assert_found(
+        [] {
+            device_array<float> out(32);
+            dynamic_one_too_far<<<1, 32, 31 * sizeof(float)>>>(out.data);
+        },
+        "AddressSanitizer: use-after-poison");
+    assert_found(
+        [] {
+            device_array<float> out(128);
+            float *data = out.data;
+            cudaFree(data);
+            fill<<<1, 64>>>(data, 63);
+        },
+        "AddressSanitizer: use-after-poison");
+#else
+    skip();
+#endif
+}
+
+__global__ void read_four(float4 *out, const float *in, int first)
+{
+    *out = *reinterpret_cast<const float4 *>(in + first);
+}
+
+static void misaligned_words(void **)
+{
+#ifdef SANITIZED
+    assert_found(
+        [] {
+            device_array<float> in(8);
+            device_array<float4> out(1);
+            read_four<<<1, 1>>>(out.data, in.data, 1);
+        },
+        "misaligned address");
+#else
+    skip();
+#endif
+}
+
+static void host_code_that_reads_device_memory(void **)
+{
+    assert_found(
+        [] {
+            device_array<int> x(std::vector<int>{3});
+            fprintf(stderr, "%d\n", *(volatile int *)x.data);
+        },
+        NULL);
+}
+
+__global__ void fill_whole_blocks(float *out, int n)
+{
+    const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    if (i < n)
+        out[i] = 1.0f;
+}
+
+static void an_unwritten_tail_is_no_number(void **)
+{
+    setenv("CUDA_ON_CPU_ORDER", "ascending", 1);
+    device_array<float> out(1000);
+    fill_whole_blocks<<<1000 / 128, 128>>>(out.data, 1000); /* rounded down */
+    const std::vector<float> got = out.download();
+    for (size_t i = 0; i < 1000; ++i)
+        assert_true(i < 896 ? got[i] == 1.0f : got[i] != got[i]);
+}
+
+__global__ void half_written(float *out)
+{
+    __shared__ float room[32];
+    if (threadIdx.x < 16 && blockIdx.x == 0)
+        room[threadIdx.x] = 1.0f;
+    __syncthreads();
+    out[blockIdx.x * 32 + threadIdx.x] = room[threadIdx.x];
+}
+
+static void unwritten_shared_memory_is_no_number_in_any_block(void **)
+{
+    for (const char *order : orders) {
+        setenv("CUDA_ON_CPU_ORDER", order, 1);
+        device_array<float> out(64);
+        half_written<<<2, 32>>>(out.data);
+        const std::vector<float> got = out.download();
+        for (size_t i = 0; i < 64; ++i)
+            assert_true(i < 16 ? got[i] == 1.0f : got[i] != got[i]);
+    }
+}
+
+/* ---- races: the orders give different results ----------------------------------------------- */
+
+template <typename T>
+static std::vector<T> in_order(const char *order, void (*run)(T *out), size_t n)
+{
+    setenv("CUDA_ON_CPU_ORDER", order, 1);
+    device_array<T> out(n);
+    ASSERT_CUDA(cudaMemset(out.data, 0, n * sizeof(T)));
+    run(out.data);
+    ASSERT_CUDA(cudaGetLastError());
+    return out.download();
+}
+
+/* Ascending and descending order agree, as they do where there is no race. */
+template <typename T> static bool orders_agree(void (*run)(T *out), size_t n)
+{
+    const std::vector<T> up = in_order<T>("ascending", run, n);
+    const std::vector<T> down = in_order<T>("descending", run, n);
+    return memcmp(up.data(), down.data(), n * sizeof(T)) == 0;
+}
+
+/* Each thread takes its neighbour's number, `step` further on. */
+template <bool BARRIER> __global__ void neighbour(int *out, int step)
+{
+    __shared__ int room[128];
+    const int i = (int)threadIdx.x;
+    room[i] = 10 * i;
+    if (BARRIER)
+        __syncthreads();
+    out[i] = room[(i + step) % 128];
+}
+
+static void a_missing_barrier(void **)
+{
+    assert_true(orders_agree<int>([](int *out) { neighbour<true><<<1, 128>>>(out, 1); }, 128));
+    assert_false(orders_agree<int>([](int *out) { neighbour<false><<<1, 128>>>(out, 1); }, 128));
+    assert_false(orders_agree<int>([](int *out) { neighbour<false><<<1, 128>>>(out, 127); }, 128));
+    assert_false(orders_agree<int>([](int *out) { neighbour<false><<<1, 128>>>(out, 64); }, 128));
+}
+
+/* The room is used again before all have read it. */
+template <bool BARRIER> __global__ void room_used_again(float *out)
+{
+    __shared__ float sum[4];
+    const int warp = (int)threadIdx.x / 32;
+    for (int round = 0; round < 3; ++round) {
+        float x = (float)(threadIdx.x + 100 * round);
+        for (int offset = 16; offset > 0; offset /= 2)
+            x += __shfl_xor_sync(FULL, x, offset);
+        if (threadIdx.x % 32 == 0)
+            sum[warp] = x;
+        __syncthreads();
+        out[round * 128 + threadIdx.x] = sum[0] + sum[1] + sum[2] + sum[3];
+        if (BARRIER)
+            __syncthreads();
+    }
+}
+
+static void a_missing_second_barrier(void **)
+{
+    assert_true(
+        orders_agree<float>([](float *out) { room_used_again<true><<<1, 128>>>(out); }, 384));
+    assert_false(
+        orders_agree<float>([](float *out) { room_used_again<false><<<1, 128>>>(out); }, 384));
+}
+
+/* Tiles are prepared by lanes and read by the whole warp. */
+template <bool SYNC> __global__ void tiles_through_shared(float *out)
+{
+    using namespace nvcuda;
+    __shared__ __align__(32) __nv_bfloat16 tile[256];
+    __shared__ __align__(32) float result[256];
+    for (int i = (int)threadIdx.x; i < 256; i += 32)
+        tile[i] = __float2bfloat16((float)(i % 19));
+    if (SYNC)
+        __syncwarp();
+    wmma::fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> a;
+    wmma::fragment<wmma::matrix_b, 16, 16, 16, __nv_bfloat16, wmma::col_major> b;
+    wmma::fragment<wmma::accumulator, 16, 16, 16, float> c;
+    wmma::fill_fragment(c, 0.0f);
+    wmma::load_matrix_sync(a, tile, 16);
+    wmma::load_matrix_sync(b, tile, 16);
+    wmma::mma_sync(c, a, b, c);
+    wmma::store_matrix_sync(result, c, 16, wmma::mem_row_major);
+    if (SYNC)
+        __syncwarp();
+    for (int i = (int)threadIdx.x; i < 256; i += 32)
+        out[i] = result[i / 16 + i % 16 * 16];
+}
+
+static void a_missing_warp_barrier_around_tiles(void **)
+{
+    const auto bad = in_order<float>(
+        "ascending", [](float *out) { tiles_through_shared<false><<<1, 32>>>(out); }, 256);
+    bool unwritten = false;
+    for (float x : bad)
+        unwritten |= x != x;
+    assert_true(
+        unwritten ||
+        !orders_agree<float>([](float *out) { tiles_through_shared<false><<<1, 32>>>(out); }, 256));
+    assert_true(
+        orders_agree<float>([](float *out) { tiles_through_shared<true><<<1, 32>>>(out); }, 256));
+}
+
+__global__ void misaligned_tile(float *out, const __nv_bfloat16 *in)
+{
+    using namespace nvcuda;
+    wmma::fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> a;
+    wmma::load_matrix_sync(a, in + 8, 16);
+    out[threadIdx.x] = __bfloat162float(a.x[0]);
+}
+
+static void a_misaligned_tile(void **)
+{
+    assert_found(
+        [] {
+            device_array<__nv_bfloat16> in(512);
+            device_array<float> out(32);
+            misaligned_tile<<<1, 32>>>(out.data, in.data);
+        },
+        "no multiple of 32 bytes");
+}
+
+__global__ void last_block_wins(int *out)
+{
+    out[threadIdx.x] = (int)blockIdx.x;
+}
+
+__global__ void float_atomics(float *out)
+{
+    atomicAdd(out, 1.0f / (float)(1 + blockIdx.x * blockDim.x + threadIdx.x));
+}
+
+static void races_between_blocks(void **)
+{
+    assert_false(orders_agree<int>([](int *out) { last_block_wins<<<5, 32>>>(out); }, 32));
+    assert_false(orders_agree<float>([](float *out) { float_atomics<<<40, 64>>>(out); }, 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_barrier_that_a_thread_never_reaches),
+        cmocka_unit_test(threads_at_different_barriers),
+        cmocka_unit_test(a_shuffle_that_a_lane_never_reaches),
+        cmocka_unit_test(lanes_that_wait_for_different_things),
+        cmocka_unit_test(lanes_in_different_shuffles),
+        cmocka_unit_test(a_shuffle_that_reads_outside_its_mask),
+        cmocka_unit_test(a_mask_of_lanes_that_do_not_exist),
+        cmocka_unit_test(accesses_out_of_bounds),
+        cmocka_unit_test(misaligned_words),
+        cmocka_unit_test(host_code_that_reads_device_memory),
+        cmocka_unit_test(an_unwritten_tail_is_no_number),
+        cmocka_unit_test(unwritten_shared_memory_is_no_number_in_any_block),
+        cmocka_unit_test(a_missing_barrier),
+        cmocka_unit_test(a_missing_second_barrier),
+        cmocka_unit_test(a_missing_warp_barrier_around_tiles),
+        cmocka_unit_test(a_misaligned_tile),
+        cmocka_unit_test(races_between_blocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
