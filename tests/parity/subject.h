@@ -15,12 +15,14 @@ typedef struct {
 } subject;
 
 /* Opens the fixture's model on a backend, with room for `sequences` of max_length tokens. */
-static inline void subject_open(subject *s, const char *fixture, const char *backend,
-                                int32_t threads, int32_t sequences)
+static inline void subject_open_precision(subject *s, const char *fixture, const char *backend,
+                                          int32_t threads, int32_t sequences,
+                                          dt_precision precision)
 {
+    const dt_backend_options options = {.threads = threads, .precision = precision};
     s->file = fixture_open(fixture);
     s->config = fixture_config(s->file);
-    ASSERT_OK(dt_backend_open(backend, &(dt_backend_options){.threads = threads}, &s->backend));
+    ASSERT_OK(dt_backend_open(backend, &options, &s->backend));
     ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
     ASSERT_OK(dt_model_reserve(s->model, sequences, (int64_t)sequences * s->config.max_length));
     const dt_param_table *table = dt_model_params(s->model);
@@ -35,6 +37,13 @@ static inline void subject_open(subject *s, const char *fixture, const char *bac
     }
     const dt_update_state state = {.loss_scale = 1.0};
     s->backend->ops->state_write(s->backend, &state);
+}
+
+/* The same in fp32, or in double precision where the backend is built for it. */
+static inline void subject_open(subject *s, const char *fixture, const char *backend,
+                                int32_t threads, int32_t sequences)
+{
+    subject_open_precision(s, fixture, backend, threads, sequences, DT_PRECISION_FP32);
 }
 
 static inline void subject_close(subject *s)
