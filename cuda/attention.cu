@@ -401,8 +401,10 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
         zero_excess(cuda, task.out, hidden, hidden, batch);
         zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     }
+    if (dt_cuda_fused_forward(cuda, task, batch))
+        return;
     const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
-    if (!shared)
+    if (!shared || cuda->error)
         return;
     attention_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
                           shared, cuda->stream>>>(task, dt_cuda_batch_of(batch)->view);
@@ -449,9 +451,11 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
         zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
+    if (!make_products(cuda, &task, batch) || dt_cuda_fused_backward(cuda, task, batch))
+        return;
     const size_t shared3 = shared_for<T>(cuda, query_gradient_kernel<T>, 3, task.d);
     const size_t shared4 = shared_for<T>(cuda, key_gradient_kernel<T>, 4, task.d);
-    if (!shared3 || !shared4 || !make_products(cuda, &task, batch))
+    if (!shared3 || !shared4 || cuda->error)
         return;
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     query_gradient_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
