@@ -14,15 +14,17 @@ typedef struct {
     dt_model_config config;
 } subject;
 
-/* Opens the fixture's model on a backend, with room for `sequences` of max_length tokens. */
-static inline void subject_open_precision(subject *s, const char *fixture, const char *backend,
-                                          int32_t threads, int32_t sequences,
-                                          dt_precision precision)
+/* Opens the fixture's model on a backend, with room for `sequences` of max_length tokens, and with
+ * this dropout in place of the fixture's own unless it is negative. */
+static inline void subject_open_with(subject *s, const char *fixture, const char *backend,
+                                     const dt_backend_options *options, int32_t sequences,
+                                     double dropout)
 {
-    const dt_backend_options options = {.threads = threads, .precision = precision};
     s->file = fixture_open(fixture);
     s->config = fixture_config(s->file);
-    ASSERT_OK(dt_backend_open(backend, &options, &s->backend));
+    if (dropout >= 0.0)
+        s->config.dropout = dropout;
+    ASSERT_OK(dt_backend_open(backend, options, &s->backend));
     ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
     ASSERT_OK(dt_model_reserve(s->model, sequences, (int64_t)sequences * s->config.max_length));
     const dt_param_table *table = dt_model_params(s->model);
@@ -39,11 +41,21 @@ static inline void subject_open_precision(subject *s, const char *fixture, const
     s->backend->ops->state_write(s->backend, &state);
 }
 
-/* The same in fp32, or in double precision where the backend is built for it. */
 static inline void subject_open(subject *s, const char *fixture, const char *backend,
                                 int32_t threads, int32_t sequences)
 {
-    subject_open_precision(s, fixture, backend, threads, sequences, DT_PRECISION_FP32);
+    subject_open_with(s, fixture, backend, &(dt_backend_options){.threads = threads}, sequences,
+                      -1.0);
+}
+
+/* The same in a precision of the backend's. */
+static inline void subject_open_precision(subject *s, const char *fixture, const char *backend,
+                                          int32_t threads, int32_t sequences,
+                                          dt_precision precision)
+{
+    subject_open_with(s, fixture, backend,
+                      &(dt_backend_options){.threads = threads, .precision = precision}, sequences,
+                      -1.0);
 }
 
 static inline void subject_close(subject *s)

@@ -1,0 +1,477 @@
+/* Attention, plain: for every head size and precision. Scores are made in tiles of 32 keys (or
+ * queries, for the gradients of keys and values), one a lane, and never stored; forward keeps a
+ * running maximum and sum (Milakov & Gimelshein 2018), backward makes the scores again and takes
+ * Σ p·dp as dy · y (Dao et al., FlashAttention, 2022).
+ *
+ * A warp works on some rows of one sequence and head, its "own"; the tile of "other" rows is shared
+ * by the block. Vectors of d elements stand in shared memory, tiles in strips of STRIP columns.
+ */
+#include "cuda/attention.cuh"
+
+#define WARPS 4
+#define THREADS (WARPS * DT_WARP)
+#define OWN 4 /* rows of a warp */
+#define BLOCK_ROWS (WARPS * OWN)
+#define TILE DT_WARP /* other rows at a time: one a lane */
+#define STRIP 32     /* columns of a tile at a time */
+
+typedef float strip_t[TILE][STRIP + 1]; /* the pad keeps lanes in different banks */
+
+/* Loads strip `column` of rows first … first + TILE - 1 of a matrix; zeros past `rows` and d. */
+template <typename T>
+__device__ static inline void load_strip(strip_t &strip, const T *matrix, int64_t stride,
+                                         int32_t first, int32_t rows, int32_t column, int32_t d)
+{
+    for (int e = (int)threadIdx.x; e < TILE * STRIP; e += THREADS) {
+        const int r = e / STRIP;
+        const int c = e % STRIP;
+        const bool inside = first + r < rows && column + c < d;
+        strip[r][c] = inside ? dt_value(matrix[(first + r) * stride + column + c]) : 0.0f;
+    }
+}
+
+/* Loads the block's own rows, BLOCK_ROWS vectors of d. */
+template <typename T>
+__device__ static inline void load_own(float *own, const T *matrix, int64_t stride, int32_t first,
+                                       int32_t rows, int32_t d)
+{
+    for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS) {
+        const int r = e / d;
+        own[e] = first + r < rows ? dt_value(matrix[(first + r) * stride + e % d]) : 0.0f;
+    }
+}
+
+/* dots[i] += own row i of the warp · this lane's row, over one strip. */
+__device__ static inline void add_dots(float (&dots)[OWN], const float *own, const strip_t &strip,
+                                       int32_t column, int32_t d)
+{
+    const int lane = (int)threadIdx.x % DT_WARP;
+    for (int c = 0; c < STRIP && column + c < d; ++c) {
+        const float other = strip[lane][c];
+#pragma unroll
+        for (int i = 0; i < OWN; ++i)
+            dots[i] += own[i * d + column + c] * other;
+    }
+}
+
+/* sums[i][column + lane] += Σ rows r of the tile of weight[i] of lane r · strip[r][lane] */
+__device__ static inline void add_weighted(float *sums, const float (&weight)[OWN],
+                                           const strip_t &strip, int32_t column, int32_t d)
+{
+    const int lane = (int)threadIdx.x % DT_WARP;
+    float total[OWN] = {};
+    for (int r = 0; r < TILE; ++r) {
+        const float value = strip[r][lane];
+#pragma unroll
+        for (int i = 0; i < OWN; ++i)
+            total[i] += __shfl_sync(DT_FULL_WARP, weight[i], r) * value;
+    }
+    if (column + lane < d)
+#pragma unroll
+        for (int i = 0; i < OWN; ++i)
+            sums[i * d + column + lane] += total[i];
+}
+
+/* The dots of all own rows of the warp with this lane's row of a tile. Barriers inside. */
+template <typename T>
+__device__ static inline void tile_dots(float (&dots)[OWN], const float *own, strip_t &strip,
+                                        const T *matrix, int64_t stride, int32_t first,
+                                        int32_t rows, int32_t d)
+{
+#pragma unroll
+    for (int i = 0; i < OWN; ++i)
+        dots[i] = 0.0f;
+    for (int32_t column = 0; column < d; column += STRIP) {
+        __syncthreads();
+        load_strip(strip, matrix, stride, first, rows, column, d);
+        __syncthreads();
+        add_dots(dots, own, strip, column, d);
+    }
+}
+
+template <typename T>
+__device__ static inline void tile_weighted(float *sums, const float (&weight)[OWN], strip_t &strip,
+                                            const T *matrix, int64_t stride, int32_t first,
+                                            int32_t rows, int32_t d)
+{
+    for (int32_t column = 0; column < d; column += STRIP) {
+        __syncthreads();
+        load_strip(strip, matrix, stride, first, rows, column, d);
+        __syncthreads();
+        add_weighted(sums, weight, strip, column, d);
+    }
+}
+
+/* What dropout makes of the probability of key `key`. */
+__device__ static inline float key_factor(const dt_mask &mask, int32_t key)
+{
+    if (mask.threshold == 0)
+        return mask.kept;
+    uint32_t draw[4];
+    dt_draw_four(draw, mask, key / 4);
+    const uint32_t mine = key % 4 == 0   ? draw[0]
+                          : key % 4 == 1 ? draw[1]
+                          : key % 4 == 2 ? draw[2]
+                                         : draw[3];
+    return mine >= mask.threshold ? mask.kept : 0.0f;
+}
+
+/* Block (queries, head, sequence). Shared: q (BLOCK_ROWS, d), sums (BLOCK_ROWS, d). */
+template <typename T>
+__global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
+{
+    extern __shared__ float shared_rows[];
+    __shared__ strip_t strip;
+    const dt_attention_pair pair =
+        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
+    if (first >= pair.queries)
+        return;
+    const int32_t d = task.d;
+    const int64_t column = (int64_t)pair.head * d;
+    const int lane = (int)threadIdx.x % DT_WARP;
+    const int32_t own_first = (int32_t)threadIdx.x / DT_WARP * OWN; /* within the block */
+    const T *k = task.k + pair.first_key * task.key_stride + column;
+    const T *v = task.v + pair.first_key * task.key_stride + column;
+    float *q = shared_rows + own_first * d;
+    float *sums = shared_rows + BLOCK_ROWS * d + own_first * d;
+    load_own(shared_rows, task.q + pair.first_query * task.query_stride + column, task.query_stride,
+             first, pair.queries, d);
+    for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS)
+        shared_rows[BLOCK_ROWS * d + e] = 0.0f;
+    float largest[OWN];
+    float total[OWN] = {};
+    for (int i = 0; i < OWN; ++i)
+        largest[i] = -INFINITY;
+    for (int32_t key = 0; key < pair.keys; key += TILE) {
+        float score[OWN];
+        tile_dots(score, q, strip, k, task.key_stride, key, pair.keys, d);
+#pragma unroll
+        for (int i = 0; i < OWN; ++i) {
+            const bool inside = key + lane < pair.keys;
+            const float s = inside ? score[i] * task.scale : -INFINITY;
+            const float most = fmaxf(largest[i], dt_warp_max(s));
+            const float shrink = expf(largest[i] - most);
+            const float e = inside ? expf(s - most) : 0.0f;
+            const dt_mask mask = dt_query_mask(task, batch, pair, first + own_first + i);
+            total[i] = total[i] * shrink + dt_warp_sum(e);
+            largest[i] = most;
+            score[i] = inside ? e * key_factor(mask, key + lane) : 0.0f;
+            for (int32_t c = lane; c < d; c += DT_WARP)
+                sums[i * d + c] *= shrink;
+        }
+        __syncwarp();
+        tile_weighted(sums, score, strip, v, task.key_stride, key, pair.keys, d);
+    }
+    for (int i = 0; i < OWN && first + own_first + i < pair.queries; ++i) {
+        const int64_t row = pair.first_query + first + own_first + i;
+        for (int32_t c = lane; c < d; c += DT_WARP)
+            task.out[row * task.heads * d + column + c] = dt_round<T>(sums[i * d + c] / total[i]);
+        if (lane == 0)
+            task.log_sum[row * task.heads + pair.head] = largest[i] + logf(total[i]);
+    }
+}
+
+/* product[row][head] = dy · y: one warp a row and head. */
+template <typename T>
+__global__ void attention_product_kernel(dt_attention_task<T> task, int64_t rows)
+{
+    const int64_t item = (int64_t)blockIdx.x * WARPS + threadIdx.x / DT_WARP;
+    if (item >= rows * task.heads)
+        return; /* whole warps */
+    const int lane = (int)threadIdx.x % DT_WARP;
+    float sum = 0.0f;
+    for (int32_t c = lane; c < task.d; c += DT_WARP)
+        sum += dt_value(task.dy[item * task.d + c]) * dt_value(task.y[item * task.d + c]);
+    sum = dt_warp_sum(sum);
+    if (lane == 0)
+        task.product[item] = sum;
+}
+
+/* Block (queries, head, sequence). Shared: q, dy and dq, (BLOCK_ROWS, d) each. */
+template <typename T>
+__global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view batch)
+{
+    extern __shared__ float shared_rows[];
+    __shared__ strip_t strip;
+    const dt_attention_pair pair =
+        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
+    if (first >= pair.queries)
+        return;
+    const int32_t d = task.d;
+    const int64_t hidden = (int64_t)task.heads * d;
+    const int64_t column = (int64_t)pair.head * d;
+    const int lane = (int)threadIdx.x % DT_WARP;
+    const int32_t own_first = (int32_t)threadIdx.x / DT_WARP * OWN;
+    const T *k = task.k + pair.first_key * task.key_stride + column;
+    const T *v = task.v + pair.first_key * task.key_stride + column;
+    float *q = shared_rows + own_first * d;
+    float *dy = shared_rows + (BLOCK_ROWS + own_first) * d;
+    float *dq = shared_rows + (2 * BLOCK_ROWS + own_first) * d;
+    load_own(shared_rows, task.q + pair.first_query * task.query_stride + column, task.query_stride,
+             first, pair.queries, d);
+    load_own(shared_rows + BLOCK_ROWS * d, task.dy + pair.first_query * hidden + column, hidden,
+             first, pair.queries, d);
+    for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS)
+        shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
+    for (int32_t key = 0; key < pair.keys; key += TILE) {
+        float score[OWN];
+        float gradient[OWN];
+        tile_dots(score, q, strip, k, task.key_stride, key, pair.keys, d);
+        tile_dots(gradient, dy, strip, v, task.key_stride, key, pair.keys, d);
+#pragma unroll
+        for (int i = 0; i < OWN; ++i) {
+            const int32_t query = first + own_first + i;
+            const int64_t item = (pair.first_query + query) * task.heads + pair.head;
+            const bool inside = query < pair.queries && key + lane < pair.keys;
+            float ds = 0.0f;
+            if (inside) {
+                const float p = expf(score[i] * task.scale - task.log_sum[item]);
+                const dt_mask mask = dt_query_mask(task, batch, pair, query);
+                ds = p * (gradient[i] * key_factor(mask, key + lane) - task.product[item]);
+            }
+            score[i] = ds * task.scale;
+        }
+        __syncwarp();
+        tile_weighted(dq, score, strip, k, task.key_stride, key, pair.keys, d);
+    }
+    __syncwarp();
+    for (int i = 0; i < OWN && first + own_first + i < pair.queries; ++i) {
+        const int64_t row = pair.first_query + first + own_first + i;
+        for (int32_t c = lane; c < d; c += DT_WARP)
+            task.dq[row * task.query_stride + column + c] = dt_round<T>(dq[i * d + c]);
+    }
+}
+
+/* Block (keys, head, sequence); its own rows are keys, OWN a warp: the draws of one Philox call.
+ * Shared: k, v, dk and dv, (BLOCK_ROWS, d) each. */
+template <typename T>
+__global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view batch)
+{
+    extern __shared__ float shared_rows[];
+    __shared__ strip_t strip;
+    const dt_attention_pair pair =
+        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
+    if (first >= pair.keys)
+        return;
+    const int32_t d = task.d;
+    const int64_t hidden = (int64_t)task.heads * d;
+    const int64_t column = (int64_t)pair.head * d;
+    const int lane = (int)threadIdx.x % DT_WARP;
+    const int32_t own_first = (int32_t)threadIdx.x / DT_WARP * OWN;
+    const T *q_rows = task.q + pair.first_query * task.query_stride + column;
+    const T *dy_rows = task.dy + pair.first_query * hidden + column;
+    float *k = shared_rows + own_first * d;
+    float *v = shared_rows + (BLOCK_ROWS + own_first) * d;
+    float *dk = shared_rows + (2 * BLOCK_ROWS + own_first) * d;
+    float *dv = shared_rows + (3 * BLOCK_ROWS + own_first) * d;
+    load_own(shared_rows, task.k + pair.first_key * task.key_stride + column, task.key_stride,
+             first, pair.keys, d);
+    load_own(shared_rows + BLOCK_ROWS * d, task.v + pair.first_key * task.key_stride + column,
+             task.key_stride, first, pair.keys, d);
+    for (int e = (int)threadIdx.x; e < 2 * BLOCK_ROWS * d; e += THREADS)
+        shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
+    for (int32_t query = 0; query < pair.queries; query += TILE) {
+        float score[OWN];    /* then the probability after dropout */
+        float gradient[OWN]; /* then the gradient of the score */
+        float factor[OWN];
+        const int32_t mine = query + lane;
+        const int64_t item = (pair.first_query + mine) * task.heads + pair.head;
+        tile_dots(score, k, strip, q_rows, task.query_stride, query, pair.queries, d);
+        tile_dots(gradient, v, strip, dy_rows, hidden, query, pair.queries, d);
+        dt_factors<OWN>(factor, dt_query_mask(task, batch, pair, mine), first + own_first);
+#pragma unroll
+        for (int i = 0; i < OWN; ++i) {
+            const bool inside = mine < pair.queries && first + own_first + i < pair.keys;
+            const float p = inside ? expf(score[i] * task.scale - task.log_sum[item]) : 0.0f;
+            const float dp = inside ? gradient[i] * factor[i] - task.product[item] : 0.0f;
+            score[i] = p * factor[i];
+            gradient[i] = p * dp * task.scale;
+        }
+        tile_weighted(dv, score, strip, dy_rows, hidden, query, pair.queries, d);
+        tile_weighted(dk, gradient, strip, q_rows, task.query_stride, query, pair.queries, d);
+    }
+    __syncwarp();
+    for (int i = 0; i < OWN && first + own_first + i < pair.keys; ++i) {
+        const int64_t row = pair.first_key + first + own_first + i;
+        for (int32_t c = lane; c < d; c += DT_WARP) {
+            task.dk[row * task.key_stride + column + c] = dt_round<T>(dk[i * d + c]);
+            task.dv[row * task.key_stride + column + c] = dt_round<T>(dv[i * d + c]);
+        }
+    }
+}
+
+/* Zeros in the rows in excess: block = row past the tokens. */
+template <typename T>
+__global__ void zero_excess_kernel(T *matrix, int64_t stride, int64_t hidden, dt_batch_view batch)
+{
+    T *row = matrix + (batch.facts->tokens + (int64_t)blockIdx.x) * stride;
+    for (int64_t c = threadIdx.x; c < hidden; c += blockDim.x)
+        row[c] = dt_round<T>(0.0f);
+}
+
+/* ---- host ----------------------------------------------------------------------------------- */
+
+template <typename T>
+static void zero_excess(dt_cuda *cuda, T *matrix, int64_t stride, int64_t hidden,
+                        const dt_device_batch *batch)
+{
+    const int64_t excess = batch->size.rows - batch->size.tokens;
+    if (excess == 0)
+        return;
+    zero_excess_kernel<T><<<(unsigned)excess, 128, 0, cuda->stream>>>(
+        matrix, stride, hidden, dt_cuda_batch_of(batch)->view);
+    dt_cuda_launched(cuda, "clearing rows in excess");
+}
+
+template <typename T>
+static dt_attention_task<T> task_of(const dt_attention *attention, const void *q, const void *k,
+                                    const void *v, const void *log_sum)
+{
+    dt_attention_task<T> task = {};
+    task.q = (const T *)q;
+    task.k = (const T *)k;
+    task.v = (const T *)v;
+    task.log_sum = (float *)const_cast<void *>(log_sum);
+    task.query_stride = attention->query_stride;
+    task.key_stride = attention->key_stride;
+    task.heads = attention->heads;
+    task.d = attention->head_size;
+    task.queries = attention->queries;
+    task.scale = (float)(1.0 / sqrt((double)attention->head_size));
+    task.drop = dt_drop_of(&attention->dropout);
+    return task;
+}
+
+/* Shared memory for `vectors` vectors a row of a block; 0, with a sticky error, where a block
+ * cannot have so much. */
+template <typename T, typename Kernel>
+static size_t shared_for(dt_cuda *cuda, Kernel kernel, int vectors, int32_t d)
+{
+    const size_t bytes = (size_t)vectors * BLOCK_ROWS * (size_t)d * sizeof(float);
+    const size_t usual = (size_t)48 << 10;
+    int most = 0;
+    if (bytes + sizeof(strip_t) <= usual)
+        return bytes;
+    if (!dt_cuda_ok(
+            cuda,
+            cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda->device),
+            "asking for its shared memory"))
+        return 0;
+    if (bytes + sizeof(strip_t) > (size_t)most) {
+        dt_cuda_fail(cuda, DT_ERR_USAGE,
+                     "attention heads of %d elements are too large for this GPU: use more heads",
+                     d);
+        return 0;
+    }
+    return dt_cuda_ok(cuda,
+                      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                           (int)bytes),
+                      "asking for shared memory")
+               ? bytes
+               : 0;
+}
+
+/* The grid for some rows of every sequence and head. */
+static dim3 grid_for(const dt_attention *attention, const dt_device_batch *batch, int32_t rows)
+{
+    return dim3((unsigned)dt_ceil_div(rows, BLOCK_ROWS), (unsigned)attention->heads,
+                (unsigned)batch->size.sequences);
+}
+
+static int32_t most_queries(const dt_attention *attention, const dt_device_batch *batch)
+{
+    return attention->queries == DT_ROWS_SEQUENCES ? 1 : batch->size.longest;
+}
+
+template <typename T>
+void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, const void *q,
+                               const void *k, const void *v, const dt_device_batch *batch,
+                               const dt_attention *attention)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const int64_t hidden = (int64_t)attention->heads * attention->head_size;
+    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum);
+    task.out = (T *)y;
+    if (attention->queries == DT_ROWS_TOKENS) {
+        zero_excess(cuda, task.out, hidden, hidden, batch);
+        zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
+    }
+    if (dt_cuda_fused_forward(cuda, task, batch))
+        return;
+    const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
+    if (!shared || cuda->error)
+        return;
+    attention_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
+                          shared, cuda->stream>>>(task, dt_cuda_batch_of(batch)->view);
+    dt_cuda_launched(cuda, "attention");
+}
+
+/* dy · y of every query and head stands in the memory for sums. */
+template <typename T>
+static bool make_products(dt_cuda *cuda, dt_attention_task<T> *task, const dt_device_batch *batch)
+{
+    const int64_t rows =
+        task->queries == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.tokens;
+    if (rows * task->heads > DT_CUDA_SUMS) {
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
+                     "a micro-batch of %lld tokens is too large for attention backward",
+                     (long long)rows);
+        return false;
+    }
+    task->product = cuda->sums;
+    attention_product_kernel<T>
+        <<<(unsigned)dt_ceil_div(rows * task->heads, WARPS), THREADS, 0, cuda->stream>>>(*task,
+                                                                                         rows);
+    dt_cuda_launched(cuda, "attention backward");
+    return !cuda->error;
+}
+
+template <typename T>
+void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv, void *dy,
+                                const void *y, const void *log_sum, const void *q, const void *k,
+                                const void *v, const dt_device_batch *batch,
+                                const dt_attention *attention)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const int64_t hidden = (int64_t)attention->heads * attention->head_size;
+    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum);
+    task.y = (const T *)y;
+    task.dy = (const T *)dy;
+    task.dq = (T *)dq;
+    task.dk = (T *)dk;
+    task.dv = (T *)dv;
+    if (attention->queries == DT_ROWS_TOKENS)
+        zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
+    zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
+    zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
+    if (!make_products(cuda, &task, batch) || dt_cuda_fused_backward(cuda, task, batch))
+        return;
+    const size_t shared3 = shared_for<T>(cuda, query_gradient_kernel<T>, 3, task.d);
+    const size_t shared4 = shared_for<T>(cuda, key_gradient_kernel<T>, 4, task.d);
+    if (!shared3 || !shared4 || cuda->error)
+        return;
+    const dt_batch_view view = dt_cuda_batch_of(batch)->view;
+    query_gradient_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
+                               shared3, cuda->stream>>>(task, view);
+    dt_cuda_launched(cuda, "gradients of queries");
+    key_gradient_kernel<T>
+        <<<grid_for(attention, batch, batch->size.longest), THREADS, shared4, cuda->stream>>>(task,
+                                                                                              view);
+    dt_cuda_launched(cuda, "gradients of keys");
+}
+
+#define INSTANTIATE(T)                                                                             \
+    template void dt_cuda_attention_forward<T>(dt_backend *, void *, void *, const void *,         \
+                                               const void *, const void *,                         \
+                                               const dt_device_batch *, const dt_attention *);     \
+    template void dt_cuda_attention_backward<T>(                                                   \
+        dt_backend *, void *, void *, void *, void *, const void *, const void *, const void *,    \
+        const void *, const void *, const dt_device_batch *, const dt_attention *);
+DT_FOR_ACTIVATION_TYPES(INSTANTIATE)

@@ -1,0 +1,381 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/device.cuh"
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+void dt_cuda_fail(dt_cuda *cuda, dt_status code, const char *format, ...)
+{
+    if (cuda->error)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(cuda->message, sizeof cuda->message, format, arguments);
+    va_end(arguments);
+    cuda->error = code;
+}
+
+bool dt_cuda_ok(dt_cuda *cuda, cudaError_t code, const char *doing)
+{
+    if (code == cudaSuccess)
+        return true;
+    dt_cuda_fail(cuda, code == cudaErrorMemoryAllocation ? DT_ERR_MEMORY : DT_ERR_DEVICE,
+                 "GPU %d failed at %s: %s", cuda->device, doing, cudaGetErrorString(code));
+    return false;
+}
+
+void dt_cuda_launched(dt_cuda *cuda, const char *kernel)
+{
+    dt_cuda_ok(cuda, cudaGetLastError(), kernel);
+}
+
+bool dt_cuda_ready(dt_cuda *cuda)
+{
+    return !cuda->error && dt_cuda_ok(cuda, cudaSetDevice(cuda->device), "choosing the device");
+}
+
+static dt_status check(dt_backend *backend)
+{
+    const dt_cuda *cuda = dt_cuda_of(backend);
+    return cuda->error ? dt_fail(cuda->error, "%s", cuda->message) : DT_OK;
+}
+
+static dt_status op_sync(dt_backend *backend)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda, cudaStreamSynchronize(cuda->stream), "waiting for its work");
+    return check(backend);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static void op_memory(dt_backend *backend, int64_t *available, int64_t *total)
+{
+    size_t free_bytes = 0;
+    size_t all = 0;
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda, cudaMemGetInfo(&free_bytes, &all), "asking for its memory");
+    *available = (int64_t)free_bytes;
+    *total = (int64_t)all;
+}
+
+dt_status dt_cuda_alloc(dt_cuda *cuda, void **out, int64_t bytes)
+{
+    *out = NULL;
+    if (!dt_cuda_ready(cuda))
+        return check(&cuda->base);
+    const size_t size = bytes > 0 ? (size_t)bytes : 1;
+    const cudaError_t code = cudaMalloc(out, size);
+    if (code == cudaErrorMemoryAllocation) {
+        int64_t available;
+        int64_t total;
+        cudaGetLastError(); /* running out is reported, not sticky: the caller may ask for less */
+        op_memory(&cuda->base, &available, &total);
+        return dt_fail(DT_ERR_MEMORY,
+                       "%.1f MB of GPU memory were asked for, and %.1f MB of %.1f MB are left",
+                       (double)bytes / 1e6, (double)available / 1e6, (double)total / 1e6);
+    }
+    if (dt_cuda_ok(cuda, code, "getting memory"))
+        dt_cuda_ok(cuda, cudaMemsetAsync(*out, 0, size, cuda->stream), "clearing memory");
+    return check(&cuda->base);
+}
+
+static dt_status op_alloc(dt_backend *backend, void **out, int64_t bytes)
+{
+    return dt_cuda_alloc(dt_cuda_of(backend), out, bytes);
+}
+
+static void op_free(dt_backend *backend, void *memory)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (memory && cudaSetDevice(cuda->device) == cudaSuccess)
+        cudaFree(memory);
+}
+
+/* From pageable memory: the call returns when the host's bytes have been taken. */
+static void op_upload(dt_backend *backend, void *device, const void *host, int64_t bytes)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (bytes > 0 && dt_cuda_ready(cuda))
+        dt_cuda_ok(
+            cuda,
+            cudaMemcpyAsync(device, host, (size_t)bytes, cudaMemcpyHostToDevice, cuda->stream),
+            "an upload");
+}
+
+static void op_download(dt_backend *backend, void *host, const void *device, int64_t bytes)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (bytes <= 0 || !dt_cuda_ready(cuda))
+        return;
+    if (dt_cuda_ok(
+            cuda,
+            cudaMemcpyAsync(host, device, (size_t)bytes, cudaMemcpyDeviceToHost, cuda->stream),
+            "a download"))
+        dt_cuda_ok(cuda, cudaStreamSynchronize(cuda->stream), "a download");
+}
+
+/* ---- flat vectors --------------------------------------------------------------------------- */
+
+static dt_status vectors_alloc(dt_backend *backend, int64_t count, bool training)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    cuda->count = count;
+    for (int i = 0; i < (training ? DT_VECTORS : 1); ++i)
+        DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->vector[i], count * (int64_t)sizeof(float)));
+    if (backend->activation_size < (int32_t)sizeof(float))
+        DT_TRY(dt_cuda_alloc(cuda, &cuda->low, count * backend->activation_size));
+    return training ? dt_cuda_update_alloc(cuda) : DT_OK;
+}
+
+static void vector_write(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
+                         const void *host)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    op_upload(backend, cuda->vector[which] + offset, host, count * (int64_t)sizeof(float));
+    if (which == DT_PARAMETERS)
+        dt_cuda_refresh_low(cuda, offset, count);
+}
+
+static void vector_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
+                        void *host)
+{
+    op_download(backend, host, dt_cuda_of(backend)->vector[which] + offset,
+                count * (int64_t)sizeof(float));
+}
+
+static void *vector_data(dt_backend *backend, dt_vector which)
+{
+    return dt_cuda_of(backend)->vector[which];
+}
+
+static void gradients_zero(dt_backend *backend)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda,
+                   cudaMemsetAsync(cuda->vector[DT_GRADIENTS], 0,
+                                   (size_t)cuda->count * sizeof(float), cuda->stream),
+                   "clearing gradients");
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static void *event_handle(dt_backend *backend, int32_t slot)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (slot < 0 || slot >= DT_CUDA_EVENTS) {
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "there is no event %d", slot);
+        return NULL;
+    }
+    if (!cuda->event[slot] && dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda, cudaEventCreateWithFlags(&cuda->event[slot], cudaEventDisableTiming),
+                   "making an event");
+    return cuda->event[slot];
+}
+
+static void event_record(dt_backend *backend, int32_t slot)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    cudaEvent_t event = (cudaEvent_t)event_handle(backend, slot);
+    if (event && dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda, cudaEventRecord(event, cuda->stream), "recording an event");
+}
+
+static void event_wait(dt_backend *backend, void *native_event)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda, cudaStreamWaitEvent(cuda->stream, (cudaEvent_t)native_event, 0),
+                   "waiting for an event");
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static void destroy(dt_backend *backend)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!cuda)
+        return;
+    if (cudaSetDevice(cuda->device) == cudaSuccess) {
+        if (cuda->stream)
+            cudaStreamSynchronize(cuda->stream);
+        dt_cuda_batch_free(cuda);
+        dt_cuda_products_close(cuda);
+        for (int i = 0; i < DT_VECTORS; ++i)
+            cudaFree(cuda->vector[i]);
+        cudaFree(cuda->low);
+        cudaFree(cuda->norm_sums);
+        cudaFree(cuda->state);
+        cudaFree(cuda->sums);
+        for (int i = 0; i < DT_CUDA_EVENTS; ++i)
+            if (cuda->event[i])
+                cudaEventDestroy(cuda->event[i]);
+        if (cuda->stream)
+            cudaStreamDestroy(cuda->stream);
+    }
+    free(cuda);
+}
+
+/* The operations for one type of activations. A recorded step (step_begin, step_end) does not exist
+ * yet: every step is run. */
+template <typename T> static dt_backend_ops make_table()
+{
+    dt_backend_ops table = {};
+    table.destroy = destroy;
+    table.check = check;
+    table.sync = op_sync;
+    table.alloc = op_alloc;
+    table.free = op_free;
+    table.memory = op_memory;
+    table.upload = op_upload;
+    table.download = op_download;
+    table.vectors_alloc = vectors_alloc;
+    table.vector_write = vector_write;
+    table.vector_read = vector_read;
+    table.vector_data = vector_data;
+    table.gradients_zero = gradients_zero;
+    table.batch_reserve = dt_cuda_batch_reserve;
+    table.batch_upload = dt_cuda_batch_upload;
+    table.embedding_forward = dt_cuda_embedding_forward<T>;
+    table.embedding_backward = dt_cuda_embedding_backward<T>;
+    table.linear_forward = dt_cuda_linear_forward<T>;
+    table.linear_backward = dt_cuda_linear_backward<T>;
+    table.linear_gelu_forward = dt_cuda_linear_gelu_forward<T>;
+    table.gelu_backward = dt_cuda_gelu_backward<T>;
+    table.attention_forward = dt_cuda_attention_forward<T>;
+    table.attention_backward = dt_cuda_attention_backward<T>;
+    table.add_norm_forward = dt_cuda_add_norm_forward<T>;
+    table.add_norm_backward = dt_cuda_add_norm_backward<T>;
+    table.gather_first_forward = dt_cuda_gather_first_forward<T>;
+    table.gather_first_backward = dt_cuda_gather_first_backward<T>;
+    table.conv_max_forward = dt_cuda_conv_max_forward<T>;
+    table.conv_max_backward = dt_cuda_conv_max_backward<T>;
+    table.conv_max_scratch = dt_cuda_conv_max_scratch<T>;
+    table.fuse_forward = dt_cuda_fuse_forward<T>;
+    table.fuse_backward = dt_cuda_fuse_backward<T>;
+    table.heads_forward = dt_cuda_heads_forward<T>;
+    table.heads_backward = dt_cuda_heads_backward<T>;
+    table.loss = dt_cuda_loss;
+    table.classify = dt_cuda_classify;
+    table.update = dt_cuda_update;
+    table.state_write = dt_cuda_state_write;
+    table.state_read = dt_cuda_state_read;
+    table.event_record = event_record;
+    table.event_handle = event_handle;
+    table.event_wait = event_wait;
+    return table;
+}
+
+static const dt_backend_ops table_fp32 = make_table<float>();
+static const dt_backend_ops table_bf16 = make_table<__nv_bfloat16>();
+static const dt_backend_ops table_fp16 = make_table<__half>();
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+/* Ampere: the oldest that has bf16 tensor cores and that this module is built for. */
+#define OLDEST_MAJOR 8
+
+/* The wanted GPU must be there, with a driver that this module can work with. */
+static dt_status find_device(int wanted, cudaDeviceProp *properties)
+{
+    int driver = 0;
+    int devices = 0;
+    cudaDriverGetVersion(&driver);
+    if (driver == 0)
+        return dt_fail(DT_ERR_DEVICE, "no NVIDIA driver is installed on this machine: install one, "
+                                      "or use --device cpu");
+    const cudaError_t code = cudaGetDeviceCount(&devices);
+    if (code == cudaErrorInsufficientDriver)
+        return dt_fail(DT_ERR_DEVICE,
+                       "the NVIDIA driver is too old: it offers CUDA %d.%d, and CUDA %d.%d is "
+                       "needed; update the driver, or use --device cpu",
+                       driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                       CUDART_VERSION % 1000 / 10);
+    if (code != cudaSuccess || devices == 0)
+        return dt_fail(DT_ERR_DEVICE, "no GPU can be used: %s",
+                       code == cudaSuccess ? "the driver finds none" : cudaGetErrorString(code));
+    if (wanted < 0 || wanted >= devices)
+        return dt_fail(DT_ERR_DEVICE, "there is no GPU %d: this machine has %d, numbered from 0",
+                       wanted, devices);
+    if (cudaGetDeviceProperties(properties, wanted) != cudaSuccess)
+        return dt_fail(DT_ERR_DEVICE, "GPU %d does not answer: %s", wanted,
+                       cudaGetErrorString(cudaGetLastError()));
+    if (properties->major < OLDEST_MAJOR)
+        return dt_fail(DT_ERR_DEVICE,
+                       "GPU %d (%s) is too old: it has compute capability %d.%d, and %d.0 is "
+                       "needed (A100 and later)",
+                       wanted, properties->name, properties->major, properties->minor,
+                       OLDEST_MAJOR);
+    return DT_OK;
+}
+
+static void set_precision(dt_cuda *cuda, dt_precision precision)
+{
+    dt_backend *base = &cuda->base;
+    base->name = "cuda";
+    base->statistic_size = sizeof(float);
+    base->master_size = sizeof(float);
+    base->host_memory = false;
+    cuda->half = precision == DT_PRECISION_FP16;
+    base->activation_size = precision == DT_PRECISION_FP32 ? 4 : 2;
+    base->ops = precision == DT_PRECISION_FP32   ? &table_fp32
+                : precision == DT_PRECISION_FP16 ? &table_fp16
+                                                 : &table_bf16;
+}
+
+static const char *precision_name(dt_precision precision)
+{
+    return precision == DT_PRECISION_FP32   ? "fp32"
+           : precision == DT_PRECISION_FP16 ? "fp16"
+                                            : "bf16";
+}
+
+static dt_status prepare(dt_cuda *cuda, const dt_update_state *start)
+{
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
+                   "making a stream");
+    DT_TRY(check(&cuda->base));
+    DT_TRY(dt_cuda_products_open(cuda));
+    DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->sums, DT_CUDA_SUMS * (int64_t)sizeof(float)));
+    DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->state, sizeof(dt_cuda_state)));
+    dt_cuda_state_write(&cuda->base, start);
+    return check(&cuda->base);
+}
+
+static dt_status open_backend(const dt_backend_options *options, dt_backend **out)
+{
+    cudaDeviceProp properties;
+    DT_TRY(find_device(options->device, &properties));
+    dt_cuda *cuda = (dt_cuda *)calloc(1, sizeof *cuda);
+    if (!cuda)
+        return dt_fail(DT_ERR_MEMORY, "no memory for the CUDA backend");
+    cuda->device = options->device;
+    cuda->multiprocessors = properties.multiProcessorCount;
+    set_precision(cuda, options->precision);
+    snprintf(cuda->base.description, sizeof cuda->base.description,
+             "%.120s, %.0f GB, %s (CUDA %d.%d, cuBLASLt %d)", properties.name,
+             (double)properties.totalGlobalMem / 1e9, precision_name(options->precision),
+             CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, (int)cublasLtGetVersion());
+    dt_update_state start = {};
+    start.loss_scale = 1.0;
+    const dt_status status = prepare(cuda, &start);
+    if (status != DT_OK) {
+        destroy(&cuda->base);
+        return status;
+    }
+    *out = &cuda->base;
+    return DT_OK;
+}
+
+extern "C" {
+extern const dt_backend_module dt_backend_module_symbol __asm__("dt_backend_module")
+    __attribute__((visibility("default")));
+const dt_backend_module dt_backend_module_symbol = {DT_BACKEND_CONTRACT, open_backend};
+}

@@ -1,0 +1,279 @@
+/* Batches: checked, grouped by token id and packed into one piece of pinned memory on the host,
+ * which goes to the device in one copy while the host makes the next. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/backend_cuda.h"
+
+/* The arrays of a batch within its memory; the same on the host and the device. */
+typedef struct {
+    dt_batch_facts *facts;
+    int32_t *token_ids;
+    int32_t *cu_seqlens;
+    int32_t *sequence_of_row;
+    int32_t *labels;
+    int32_t *order;
+    int32_t *group_first;
+    int32_t *group_of_row;
+    int64_t bytes;
+} batch_layout;
+
+static void *take(char *base, int64_t *used, int64_t bytes)
+{
+    void *out = base ? base + *used : NULL;
+    *used += dt_ceil_div(bytes, 256) * 256;
+    return out;
+}
+
+/* For batches of this size, so that what is copied is no more than the batch has. */
+static batch_layout layout_of(char *base, int64_t sequences, int64_t tokens, int64_t tax_ranks)
+{
+    const int64_t word = sizeof(int32_t);
+    batch_layout out = {};
+    int64_t used = 0;
+    out.facts = (dt_batch_facts *)take(base, &used, sizeof(dt_batch_facts));
+    out.cu_seqlens = (int32_t *)take(base, &used, (sequences + 1) * word);
+    out.labels = (int32_t *)take(base, &used, sequences * tax_ranks * word);
+    out.token_ids = (int32_t *)take(base, &used, tokens * word);
+    out.sequence_of_row = (int32_t *)take(base, &used, tokens * word);
+    out.order = (int32_t *)take(base, &used, tokens * word);
+    out.group_first = (int32_t *)take(base, &used, (tokens + 1) * word);
+    out.group_of_row = (int32_t *)take(base, &used, tokens * word);
+    out.bytes = used;
+    return out;
+}
+
+static dt_status no_pinned_memory(int64_t bytes)
+{
+    return dt_fail(DT_ERR_MEMORY, "no %.1f MB of pinned host memory for batches",
+                   (double)bytes / 1e6);
+}
+
+static dt_status reserve_slot(dt_cuda *cuda, dt_cuda_batch *slot)
+{
+    slot->bytes = layout_of(NULL, cuda->max_sequences, cuda->max_tokens, cuda->max_tax_ranks).bytes;
+    if (cudaMallocHost((void **)&slot->pinned, (size_t)slot->bytes) != cudaSuccess) {
+        cudaGetLastError();
+        slot->pinned = NULL;
+        return no_pinned_memory(slot->bytes);
+    }
+    dt_cuda_ok(cuda, cudaEventCreateWithFlags(&slot->copied, cudaEventDisableTiming),
+               "making an event");
+    return dt_cuda_alloc(cuda, &slot->memory, slot->bytes);
+}
+
+dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
+                                int32_t tax_ranks)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    DT_TRY(backend->ops->sync(backend));
+    dt_cuda_batch_free(cuda);
+    cuda->max_sequences = max_sequences;
+    cuda->max_tokens = max_tokens;
+    cuda->max_tax_ranks = tax_ranks;
+    for (int i = 0; i < 2; ++i)
+        DT_TRY(reserve_slot(cuda, &cuda->slot[i]));
+    cuda->sort_keys = (uint64_t *)malloc((size_t)(2 * max_tokens) * sizeof(uint64_t));
+    if (!cuda->sort_keys)
+        return dt_fail(DT_ERR_MEMORY, "no memory for sorting batches of %lld tokens",
+                       (long long)max_tokens);
+    const int64_t sums = (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2);
+    return dt_cuda_alloc(cuda, (void **)&cuda->sequence_sums, sums * (int64_t)sizeof(double));
+}
+
+void dt_cuda_batch_free(dt_cuda *cuda)
+{
+    for (int i = 0; i < 2; ++i) {
+        dt_cuda_batch *slot = &cuda->slot[i];
+        cudaFree(slot->memory);
+        cudaFreeHost(slot->pinned);
+        if (slot->copied)
+            cudaEventDestroy(slot->copied);
+        memset(slot, 0, sizeof *slot);
+    }
+    cudaFree(cuda->sequence_sums);
+    free(cuda->sort_keys);
+    cuda->sequence_sums = NULL;
+    cuda->sort_keys = NULL;
+}
+
+/* ---- upload --------------------------------------------------------------------------------- */
+
+/* What a batch must be for the operations not to leave their memory. */
+static bool usable(dt_cuda *cuda, const dt_batch *batch)
+{
+    if (!cuda->sort_keys || batch->sequences < 1 || batch->sequences > cuda->max_sequences ||
+        batch->tax_ranks < 0 || batch->tax_ranks > cuda->max_tax_ranks) {
+        dt_cuda_fail(
+            cuda, DT_ERR_INTERNAL,
+            "a batch of %d sequences and %d taxonomic ranks does not fit what was reserved",
+            batch->sequences, batch->tax_ranks);
+        return false;
+    }
+    for (int32_t b = 0; b < batch->sequences; ++b)
+        if (batch->cu_seqlens[b + 1] <= batch->cu_seqlens[b]) {
+            dt_cuda_fail(cuda, DT_ERR_INTERNAL, "sequence %d of a batch has no token", b);
+            return false;
+        }
+    const int64_t tokens = batch->cu_seqlens[batch->sequences];
+    if (batch->cu_seqlens[0] != 0 || tokens > cuda->max_tokens) {
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
+                     "a batch of %lld tokens does not fit the %lld that were reserved",
+                     (long long)tokens, (long long)cuda->max_tokens);
+        return false;
+    }
+    for (int64_t row = 0; row < tokens; ++row)
+        if (batch->token_ids[row] < 0) {
+            dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a token id of a batch is negative");
+            return false;
+        }
+    return true;
+}
+
+/* Sorts the rows by token id: radix sort, a byte a pass, of (id, row) pairs. Returns the pairs. */
+static const uint64_t *sort_rows(dt_cuda *cuda, const int32_t *ids, int64_t tokens,
+                                 int32_t largest_id)
+{
+    uint64_t *from = cuda->sort_keys;
+    uint64_t *to = cuda->sort_keys + cuda->max_tokens;
+    for (int64_t row = 0; row < tokens; ++row)
+        from[row] = (uint64_t)(uint32_t)ids[row] << 32 | (uint64_t)row;
+    for (int shift = 32; shift < 64 && (int64_t)largest_id >> (shift - 32) != 0; shift += 8) {
+        int64_t start[257] = {};
+        for (int64_t i = 0; i < tokens; ++i)
+            start[(from[i] >> shift & 0xff) + 1]++;
+        for (int digit = 0; digit < 256; ++digit)
+            start[digit + 1] += start[digit];
+        for (int64_t i = 0; i < tokens; ++i)
+            to[start[from[i] >> shift & 0xff]++] = from[i];
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
+}
+
+/* Returns the number of groups. */
+static int32_t group_rows(const batch_layout *host, const uint64_t *sorted, int64_t tokens)
+{
+    int32_t groups = 0;
+    for (int64_t i = 0; i < tokens; ++i) {
+        const int32_t row = (int32_t)(sorted[i] & 0xffffffffu);
+        if (i == 0 || sorted[i] >> 32 != sorted[i - 1] >> 32)
+            host->group_first[groups++] = (int32_t)i;
+        host->order[i] = row;
+        host->group_of_row[row] = groups - 1;
+    }
+    host->group_first[groups] = (int32_t)tokens;
+    return groups;
+}
+
+/* Rows of a token matrix: a multiple of the unit where the reserved memory allows. */
+static int64_t rows_of(const dt_cuda *cuda, int64_t tokens)
+{
+    const int64_t rows = dt_ceil_div(tokens, DT_CUDA_ROW_UNIT) * DT_CUDA_ROW_UNIT;
+    return rows < cuda->max_tokens ? rows : cuda->max_tokens;
+}
+
+static void fill_facts(dt_batch_facts *facts, const dt_batch *batch, int32_t groups)
+{
+    facts->sequences = batch->sequences;
+    facts->tokens = batch->cu_seqlens[batch->sequences];
+    facts->groups = groups;
+    facts->has_labels = batch->labels != NULL;
+    facts->seed = batch->seed;
+    facts->step = batch->step;
+    facts->first_sequence = batch->first_sequence;
+    memcpy(facts->loss_scale, batch->loss_scale, sizeof facts->loss_scale);
+}
+
+/* The range of labels, so that an operation need not look at each. */
+static void find_labels(dt_cuda_batch *slot, const dt_batch *batch)
+{
+    for (int32_t r = 0; r < batch->tax_ranks; ++r)
+        slot->least_label[r] = slot->largest_label[r] = -1;
+    for (int32_t b = 0; batch->labels && b < batch->sequences; ++b)
+        for (int32_t r = 0; r < batch->tax_ranks; ++r) {
+            const int32_t label = batch->labels[(int64_t)b * batch->tax_ranks + r];
+            if (label < slot->least_label[r])
+                slot->least_label[r] = label;
+            if (label > slot->largest_label[r])
+                slot->largest_label[r] = label;
+        }
+}
+
+/* Everything that the host writes of a batch. */
+static void pack(dt_cuda *cuda, dt_cuda_batch *slot, const batch_layout *host,
+                 const dt_batch *batch)
+{
+    const int64_t tokens = batch->cu_seqlens[batch->sequences];
+    slot->largest_id = 0;
+    slot->device.size.longest = 0;
+    for (int32_t b = 0; b < batch->sequences; ++b) {
+        const int32_t length = batch->cu_seqlens[b + 1] - batch->cu_seqlens[b];
+        if (length > slot->device.size.longest)
+            slot->device.size.longest = length;
+        for (int32_t row = batch->cu_seqlens[b]; row < batch->cu_seqlens[b + 1]; ++row) {
+            host->sequence_of_row[row] = b;
+            if (batch->token_ids[row] > slot->largest_id)
+                slot->largest_id = batch->token_ids[row];
+        }
+    }
+    memcpy(host->token_ids, batch->token_ids, (size_t)tokens * sizeof(int32_t));
+    memcpy(host->cu_seqlens, batch->cu_seqlens, ((size_t)batch->sequences + 1) * sizeof(int32_t));
+    if (batch->labels && batch->tax_ranks > 0)
+        memcpy(host->labels, batch->labels,
+               (size_t)batch->sequences * (size_t)batch->tax_ranks * sizeof(int32_t));
+    slot->groups =
+        group_rows(host, sort_rows(cuda, batch->token_ids, tokens, slot->largest_id), tokens);
+    fill_facts(host->facts, batch, slot->groups);
+    find_labels(slot, batch);
+    slot->tax_ranks = batch->tax_ranks;
+    slot->has_labels = batch->labels != NULL;
+}
+
+static dt_batch_view view_of(const batch_layout *device)
+{
+    return dt_batch_view{device->facts,           device->token_ids,   device->cu_seqlens,
+                         device->sequence_of_row, device->labels,      device->order,
+                         device->group_first,     device->group_of_row};
+}
+
+const dt_device_batch *dt_cuda_batch_upload(dt_backend *backend, const dt_batch *batch)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    dt_cuda_batch *slot = &cuda->slot[cuda->next_slot];
+    cuda->next_slot = 1 - cuda->next_slot;
+    slot->device.size = dt_batch_size{};
+    slot->device.size.sequences = batch->sequences;
+    if (!dt_cuda_ready(cuda) || !usable(cuda, batch))
+        return &slot->device;
+    /* the copy of the batch before last, long done as a rule */
+    if (slot->copying &&
+        !dt_cuda_ok(cuda, cudaEventSynchronize(slot->copied), "the upload of a batch"))
+        return &slot->device;
+    const int64_t tokens = batch->cu_seqlens[batch->sequences];
+    const batch_layout host = layout_of(slot->pinned, batch->sequences, tokens, batch->tax_ranks);
+    const batch_layout device =
+        layout_of((char *)slot->memory, batch->sequences, tokens, batch->tax_ranks);
+    pack(cuda, slot, &host, batch);
+    slot->view = view_of(&device);
+    slot->device.size.tokens = tokens;
+    slot->device.size.rows = rows_of(cuda, tokens);
+    if (dt_cuda_ok(cuda,
+                   cudaMemcpyAsync(slot->memory, slot->pinned, (size_t)host.bytes,
+                                   cudaMemcpyHostToDevice, cuda->stream),
+                   "the upload of a batch"))
+        slot->copying =
+            dt_cuda_ok(cuda, cudaEventRecord(slot->copied, cuda->stream), "the upload of a batch");
+    return &slot->device;
+}
+
+bool dt_cuda_ids_in(dt_cuda *cuda, const dt_cuda_batch *batch, int32_t vocabulary)
+{
+    if (batch->largest_id < vocabulary)
+        return true;
+    dt_cuda_fail(cuda, DT_ERR_INTERNAL, "token id %d is outside a vocabulary of %d",
+                 batch->largest_id, vocabulary);
+    return false;
+}

@@ -1,0 +1,234 @@
+/* What kernels share: numbers of the activation types, 16-byte accesses, sums over a block, and
+ * dropout draws. */
+#ifndef DT_CUDA_DEVICE_CUH
+#define DT_CUDA_DEVICE_CUH
+
+#include <string.h>
+
+#include "cuda/backend_cuda.h"
+
+#define DT_WARP 32
+#define DT_FULL_WARP 0xffffffffu
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+__device__ inline float dt_value(float x)
+{
+    return x;
+}
+__device__ inline float dt_value(__nv_bfloat16 x)
+{
+    return __bfloat162float(x);
+}
+__device__ inline float dt_value(__half x)
+{
+    return __half2float(x);
+}
+
+template <typename T> __device__ inline T dt_round(float x);
+template <> __device__ inline float dt_round<float>(float x)
+{
+    return x;
+}
+template <> __device__ inline __nv_bfloat16 dt_round<__nv_bfloat16>(float x)
+{
+    return __float2bfloat16(x);
+}
+template <> __device__ inline __half dt_round<__half>(float x)
+{
+    return __float2half(x);
+}
+
+/* ---- pieces of a row ------------------------------------------------------------------------ */
+
+/* A thread works on pieces of so many neighbouring elements: 16 bytes of activations. A multiple of
+ * four, as dropout draws come in fours. */
+template <typename T> struct dt_piece {
+    static constexpr int width = 16 / (int)sizeof(T);
+};
+
+/* Copies W elements; ALIGNED: with accesses as wide as the type allows. */
+template <typename WORD, int W, typename T>
+__device__ inline void dt_copy_words(T *to, const T *from)
+{
+    constexpr int words = W * (int)sizeof(T) / (int)sizeof(WORD);
+#pragma unroll
+    for (int i = 0; i < words; ++i)
+        reinterpret_cast<WORD *>(to)[i] = reinterpret_cast<const WORD *>(from)[i];
+}
+
+template <int W, typename T> __device__ inline void dt_copy_piece(T *to, const T *from)
+{
+    if constexpr (W * sizeof(T) % sizeof(uint4) == 0)
+        dt_copy_words<uint4, W>(to, from);
+    else
+        dt_copy_words<uint2, W>(to, from);
+}
+
+/* out[i] = row[column + i]; beyond `columns` 0. */
+template <bool ALIGNED, int W, typename T>
+__device__ inline void dt_load(float (&out)[W], const T *row, int64_t column, int64_t columns)
+{
+    if constexpr (ALIGNED) {
+        alignas(16) T piece[W];
+        dt_copy_piece<W>(piece, row + column);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            out[i] = dt_value(piece[i]);
+    } else {
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            out[i] = column + i < columns ? dt_value(row[column + i]) : 0.0f;
+    }
+}
+
+/* row[column + i] = in[i], none beyond `columns`. */
+template <bool ALIGNED, int W, typename T>
+__device__ inline void dt_store(T *row, const float (&in)[W], int64_t column, int64_t columns)
+{
+    if constexpr (ALIGNED) {
+        alignas(16) T piece[W];
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            piece[i] = dt_round<T>(in[i]);
+        dt_copy_piece<W>(row + column, piece);
+    } else {
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            if (column + i < columns)
+                row[column + i] = dt_round<T>(in[i]);
+    }
+}
+
+/* The threads of a block set a row to zero. */
+template <bool ALIGNED, typename T> __device__ inline void dt_zero_row(T *row, int64_t columns)
+{
+    constexpr int W = dt_piece<T>::width;
+    const float zero[W] = {};
+    for (int64_t column = (int64_t)threadIdx.x * W; column < columns;
+         column += (int64_t)blockDim.x * W)
+        dt_store<ALIGNED, W>(row, zero, column, columns);
+}
+
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+__device__ inline float dt_warp_sum(float x)
+{
+    for (int offset = DT_WARP / 2; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(DT_FULL_WARP, x, offset);
+    return x;
+}
+
+__device__ inline float dt_warp_max(float x)
+{
+    for (int offset = DT_WARP / 2; offset > 0; offset /= 2)
+        x = fmaxf(x, __shfl_xor_sync(DT_FULL_WARP, x, offset));
+    return x;
+}
+
+/* The sums of N numbers a thread over a block of THREADS, for all its threads, in a fixed order. */
+template <int THREADS, int N> __device__ inline void dt_block_sum(float (&x)[N])
+{
+    constexpr int warps = THREADS / DT_WARP;
+    __shared__ float part[warps][N];
+    const int warp = (int)threadIdx.x / DT_WARP;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const float sum = dt_warp_sum(x[n]);
+        if (threadIdx.x % DT_WARP == 0)
+            part[warp][n] = sum;
+    }
+    __syncthreads();
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        x[n] = 0.0f;
+        for (int w = 0; w < warps; ++w)
+            x[n] += part[w][n];
+    }
+    __syncthreads();
+}
+
+/* ---- dropout -------------------------------------------------------------------------------- */
+
+/* Dropout of one row: which draws it takes (core/philox.h) and what becomes of the kept. */
+typedef struct {
+    uint32_t seed, stream;
+    uint32_t position; /* c[1]: token in its sequence */
+    uint32_t sequence; /* c[2]: sequence in the global batch */
+    uint32_t step;     /* c[3] */
+    uint32_t threshold;
+    float kept;
+} dt_mask;
+
+__device__ inline dt_mask dt_mask_of(const dt_batch_facts *facts, const dt_drop &drop,
+                                     int64_t sequence, int64_t position)
+{
+    return dt_mask{facts->seed,        drop.stream,
+                   (uint32_t)position, (uint32_t)(facts->first_sequence + sequence),
+                   facts->step,        drop.threshold,
+                   drop.kept};
+}
+
+/* The mask of a row of a matrix with one row a token or a sequence. */
+__device__ inline dt_mask dt_row_mask(const dt_batch_view &batch, const dt_drop &drop,
+                                      dt_row_kind rows, int64_t row)
+{
+    if (rows == DT_ROWS_SEQUENCES)
+        return dt_mask_of(batch.facts, drop, row, 0);
+    const int32_t sequence = batch.sequence_of_row[row];
+    return dt_mask_of(batch.facts, drop, sequence, row - batch.cu_seqlens[sequence]);
+}
+
+/* Rows of such a matrix that belong to the batch. */
+__device__ inline int64_t dt_real_rows(const dt_batch_view &batch, dt_row_kind rows)
+{
+    return rows == DT_ROWS_SEQUENCES ? batch.facts->sequences : batch.facts->tokens;
+}
+
+__device__ inline void dt_draw_four(uint32_t (&draw)[4], const dt_mask &mask, int64_t counter)
+{
+    dt_philox(mask.seed, mask.stream, (uint32_t)counter, mask.position, mask.sequence, mask.step,
+              draw);
+}
+
+/* factor[i] of the channels first … first + W - 1: 0 where dropped, 1/(1-p) where kept. `first` is
+ * a multiple of 4. */
+template <int W>
+__device__ inline void dt_factors(float (&factor)[W], const dt_mask &mask, int64_t first)
+{
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        factor[i] = mask.kept;
+    if (mask.threshold == 0)
+        return;
+#pragma unroll
+    for (int i = 0; i < W; i += 4) {
+        uint32_t draw[4];
+        dt_draw_four(draw, mask, first / 4 + i / 4);
+#pragma unroll
+        for (int j = 0; j < 4; ++j)
+            factor[i + j] = draw[j] >= mask.threshold ? mask.kept : 0.0f;
+    }
+}
+
+/* The same for four channels from any first one. */
+__device__ inline void dt_factors_anywhere(float (&factor)[4], const dt_mask &mask, int64_t first)
+{
+    const int skip = (int)(first % 4);
+    dt_factors<4>(factor, mask, first - skip);
+    if (skip == 0)
+        return;
+    float next[4];
+    dt_factors<4>(next, mask, first - skip + 4);
+    float both[8];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        both[i] = factor[i];
+        both[4 + i] = next[i];
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+        factor[i] = skip == 1 ? both[i + 1] : skip == 2 ? both[i + 2] : both[i + 3];
+}
+
+#endif

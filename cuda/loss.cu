@@ -1,0 +1,211 @@
+/* Softmax, cross entropy or focal loss, and their gradient; classification. One block for each
+ * sequence at each taxonomic rank. */
+#include "cuda/device.cuh"
+
+#define THREADS 256
+
+/* The largest of a block's numbers; NaN where there is one. */
+__device__ static inline float block_largest(float x)
+{
+    __shared__ float part[THREADS / DT_WARP];
+    for (int offset = DT_WARP / 2; offset > 0; offset /= 2) {
+        const float other = __shfl_xor_sync(DT_FULL_WARP, x, offset);
+        x = other > x || other != other ? other : x;
+    }
+    if (threadIdx.x % DT_WARP == 0)
+        part[threadIdx.x / DT_WARP] = x;
+    __syncthreads();
+    x = part[0];
+    for (int w = 1; w < THREADS / DT_WARP; ++w)
+        x = part[w] > x || part[w] != part[w] ? part[w] : x;
+    __syncthreads();
+    return x;
+}
+
+__device__ static inline float row_largest(const float *x, int32_t classes)
+{
+    float largest = -INFINITY;
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
+        largest = x[i] > largest || x[i] != x[i] ? x[i] : largest;
+    return block_largest(largest);
+}
+
+/* Focal loss of a cross entropy (Lin et al., ICCV 2017) and its derivative:
+ * f = (1 - e^-ce)^gamma · ce. */
+__device__ static inline double focal(double ce, double gamma, double *slope)
+{
+    const double miss = -expm1(-ce);
+    *slope = 1.0;
+    if (gamma == 0.0)
+        return ce;
+    if (miss <= 0.0) {
+        *slope = 0.0;
+        return 0.0;
+    }
+    const double power = pow(miss, gamma);
+    *slope = power + gamma * pow(miss, gamma - 1.0) * exp(-ce) * ce;
+    return power * ce;
+}
+
+/* sums (B, R): the loss of each. A loss that is no number gives a gradient that is none, so that
+ * all ranks of a run see it. */
+static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_state *state,
+                                   dt_batch_view batch, dt_loss loss)
+{
+    const int32_t ranks = loss.classes.tax_ranks;
+    const int64_t item = blockIdx.x;
+    const int32_t r = (int32_t)(item % ranks);
+    const int32_t first = loss.classes.first[r];
+    const int32_t classes = loss.classes.first[r + 1] - first;
+    float *x = logits + item / ranks * loss.classes.first[ranks] + first;
+    const int32_t label = batch.facts->has_labels ? batch.labels[item] : -1;
+    if (label < 0) {
+        for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
+            x[i] = 0.0f;
+        if (threadIdx.x == 0)
+            sums[item] = 0.0;
+        return;
+    }
+    const float largest = row_largest(x, classes);
+    const float true_logit = x[label];
+    float sum[1] = {0.0f};
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
+        sum[0] += expf(x[i] - largest);
+    dt_block_sum<THREADS>(sum); /* its barriers: true_logit has been read by all */
+    const float *weights = (const float *)loss.class_weight;
+    const double weight = weights ? (double)weights[first + label] : 1.0;
+    const double ce = weight * (log((double)sum[0]) - (double)(true_logit - largest));
+    const double scale = batch.facts->loss_scale[r];
+    double slope = 1.0;
+    const double value = loss.type == DT_LOSS_FOCAL ? focal(ce, loss.focal_gamma, &slope) : ce;
+    const double factor =
+        isfinite(value) ? slope * weight * scale * state->state.loss_scale : (double)NAN;
+    const float share = (float)(factor / (double)sum[0]);
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
+        x[i] = expf(x[i] - largest) * share - (i == label ? (float)factor : 0.0f);
+    if (threadIdx.x == 0)
+        sums[item] = value * scale;
+}
+
+/* Thread r adds the losses of its taxonomic rank in the order of the sequences. */
+static __global__ void loss_sum_kernel(dt_cuda_state *state, const double *sums,
+                                       dt_batch_view batch, int32_t ranks)
+{
+    const int32_t r = (int32_t)threadIdx.x;
+    if (r >= ranks)
+        return;
+    double total = state->pending[r];
+    for (int32_t b = 0; b < batch.facts->sequences; ++b)
+        total += sums[(int64_t)b * ranks + r];
+    state->pending[r] = total;
+}
+
+typedef struct {
+    float factor[DT_BACKEND_TAX_RANKS]; /* 1 / temperature */
+} temperatures;
+
+/* Where the block's largest logit stands, the lowest of equals. */
+__device__ static inline int32_t block_best(const float *x, int32_t classes)
+{
+    __shared__ int32_t part[THREADS];
+    int32_t best = -1;
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
+        if (best < 0 || x[i] > x[best])
+            best = i;
+    part[threadIdx.x] = best;
+    __syncthreads();
+    best = part[0];
+    for (int32_t t = 1; t < THREADS && t < classes; ++t)
+        if (x[part[t]] > x[best] || (x[part[t]] == x[best] && part[t] < best))
+            best = part[t];
+    __syncthreads();
+    return best;
+}
+
+static __global__ void classify_kernel(dt_prediction *out, const float *logits, dt_batch_view batch,
+                                       dt_class_layout layout, temperatures temperature)
+{
+    const int32_t ranks = layout.tax_ranks;
+    const int64_t item = blockIdx.x;
+    const int32_t r = (int32_t)(item % ranks);
+    const int32_t classes = layout.first[r + 1] - layout.first[r];
+    const float *x = logits + item / ranks * layout.first[ranks] + layout.first[r];
+    const int32_t label = batch.facts->has_labels ? batch.labels[item] : -1;
+    const int32_t best = block_best(x, classes);
+    const float factor = temperature.factor[r];
+    float sum[4] = {}; /* Σ e^z, Σ e^z·z, the first at temperature 1, larger logits */
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS) {
+        const float z = (x[i] - x[best]) * factor;
+        const float e = expf(z);
+        sum[0] += e;
+        sum[1] += e > 0.0f ? e * z : 0.0f;
+        sum[2] += expf(x[i] - x[best]);
+        sum[3] += label >= 0 && x[i] > x[label] ? 1.0f : 0.0f;
+    }
+    dt_block_sum<THREADS>(sum);
+    if (threadIdx.x > 0)
+        return;
+    dt_prediction found = {};
+    found.label = best;
+    found.better = label < 0 ? -1 : (int32_t)sum[3];
+    found.confidence = 1.0f / sum[0];
+    found.entropy = (float)(log((double)sum[0]) - (double)sum[1] / (double)sum[0]);
+    if (label >= 0)
+        found.loss = (float)(log((double)sum[2]) - (double)(x[label] - x[best]));
+    out[item] = found;
+}
+
+/* ---- host ----------------------------------------------------------------------------------- */
+
+/* False, with a sticky error, when a label is no class of its taxonomic rank. */
+static bool labels_fit(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_class_layout *classes)
+{
+    if (batch->tax_ranks != classes->tax_ranks) {
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
+                     "a batch with %d taxonomic ranks, but %d are classified", batch->tax_ranks,
+                     classes->tax_ranks);
+        return false;
+    }
+    for (int32_t r = 0; batch->has_labels && r < classes->tax_ranks; ++r)
+        if (batch->least_label[r] < -1 ||
+            batch->largest_label[r] >= classes->first[r + 1] - classes->first[r]) {
+            dt_cuda_fail(cuda, DT_ERR_INTERNAL,
+                         "labels %d to %d are no classes of taxonomic rank %d",
+                         batch->least_label[r], batch->largest_label[r], r);
+            return false;
+        }
+    return true;
+}
+
+void dt_cuda_loss(dt_backend *backend, void *logits_dlogits, const dt_device_batch *batch,
+                  const dt_loss *loss)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
+    if (!dt_cuda_ready(cuda) || !labels_fit(cuda, b, &loss->classes))
+        return;
+    const unsigned items = (unsigned)(batch->size.sequences * loss->classes.tax_ranks);
+    loss_kernel<<<items, THREADS, 0, cuda->stream>>>((float *)logits_dlogits, cuda->sequence_sums,
+                                                     cuda->state, b->view, *loss);
+    dt_cuda_launched(cuda, "loss");
+    loss_sum_kernel<<<1, DT_BACKEND_TAX_RANKS, 0, cuda->stream>>>(cuda->state, cuda->sequence_sums,
+                                                                  b->view, loss->classes.tax_ranks);
+    dt_cuda_launched(cuda, "loss");
+}
+
+void dt_cuda_classify(dt_backend *backend, dt_prediction *out, const void *logits,
+                      const dt_device_batch *batch, const dt_class_layout *classes,
+                      const double *temperature)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
+    if (!dt_cuda_ready(cuda) || !labels_fit(cuda, b, classes))
+        return;
+    temperatures factors = {};
+    for (int32_t r = 0; r < classes->tax_ranks; ++r)
+        factors.factor[r] = temperature ? (float)(1.0 / temperature[r]) : 1.0f;
+    const unsigned items = (unsigned)(batch->size.sequences * classes->tax_ranks);
+    classify_kernel<<<items, THREADS, 0, cuda->stream>>>(out, (const float *)logits, b->view,
+                                                         *classes, factors);
+    dt_cuda_launched(cuda, "classification");
+}

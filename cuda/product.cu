@@ -1,0 +1,277 @@
+/* Matrix products by cuBLASLt.
+ *
+ * cuBLASLt is column major: a row-major C = op(A)·op(B) is the column-major Cᵀ = op(B)ᵀ·op(A)ᵀ of
+ * the same memory, so A and B change places and nothing is copied. What cuBLASLt's heuristics
+ * choose for a shape is kept, with its descriptors, for the next product of the shape. Sums are
+ * float everywhere (in fp32 without TF32).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/backend_cuda.h"
+
+/* What decides the algorithm: everything of a product but its addresses, of which the alignment. */
+typedef struct {
+    int64_t m, n, k, lda, ldb, ldc;
+    int32_t inputs, output;
+    int32_t flags; /* transpose_a, transpose_b, add, bias */
+    int32_t align_a, align_b, align_c;
+} product_key;
+
+typedef struct {
+    bool used;
+    product_key key;
+    cublasLtMatmulDesc_t operation;
+    cublasLtMatrixLayout_t a, b, c; /* in cuBLASLt's order: a is our B */
+    cublasLtMatmulAlgo_t algorithm;
+} product_plan;
+
+#define PLANS 1024 /* a power of two */
+#define PROBES 8
+
+struct dt_product_cache {
+    product_plan plan[PLANS];
+};
+
+static bool lt_ok(dt_cuda *cuda, cublasStatus_t status, const char *doing)
+{
+    if (status == CUBLAS_STATUS_SUCCESS)
+        return true;
+    dt_cuda_fail(cuda, DT_ERR_DEVICE, "cuBLASLt failed at %s: %s", doing,
+                 cublasLtGetStatusString(status));
+    return false;
+}
+
+dt_status dt_cuda_products_open(dt_cuda *cuda)
+{
+    cuda->products = (dt_product_cache *)calloc(1, sizeof *cuda->products);
+    if (!cuda->products)
+        return dt_fail(DT_ERR_MEMORY, "no memory for the plans of matrix products");
+    if (!lt_ok(cuda, cublasLtCreate(&cuda->cublas), "its start"))
+        return cuda->base.ops->check(&cuda->base);
+    return dt_cuda_alloc(cuda, &cuda->workspace, DT_CUDA_WORKSPACE);
+}
+
+static void plan_free(product_plan *plan)
+{
+    if (plan->operation)
+        cublasLtMatmulDescDestroy(plan->operation);
+    if (plan->a)
+        cublasLtMatrixLayoutDestroy(plan->a);
+    if (plan->b)
+        cublasLtMatrixLayoutDestroy(plan->b);
+    if (plan->c)
+        cublasLtMatrixLayoutDestroy(plan->c);
+    memset(plan, 0, sizeof *plan);
+}
+
+void dt_cuda_products_close(dt_cuda *cuda)
+{
+    for (int i = 0; cuda->products && i < PLANS; ++i)
+        plan_free(&cuda->products->plan[i]);
+    free(cuda->products);
+    cuda->products = NULL;
+    if (cuda->cublas)
+        cublasLtDestroy(cuda->cublas);
+    cuda->cublas = NULL;
+    cudaFree(cuda->workspace);
+    cuda->workspace = NULL;
+}
+
+/* ---- plans ---------------------------------------------------------------------------------- */
+
+static cudaDataType_t data_type(dt_number number)
+{
+    return number == DT_NUMBER_FLOAT  ? CUDA_R_32F
+           : number == DT_NUMBER_BF16 ? CUDA_R_16BF
+                                      : CUDA_R_16F;
+}
+
+/* Largest power of two up to 256 that divides the address. */
+static int32_t alignment_of(const void *address)
+{
+    const uintptr_t bits = (uintptr_t)address | 256;
+    return (int32_t)(bits & (~bits + 1));
+}
+
+static product_key key_of(const dt_product *p)
+{
+    product_key key;
+    memset(&key, 0, sizeof key); /* the padding too: keys are compared as bytes */
+    key.m = p->m;
+    key.n = p->n;
+    key.k = p->k;
+    key.lda = p->lda;
+    key.ldb = p->ldb;
+    key.ldc = p->ldc;
+    key.inputs = p->inputs;
+    key.output = p->output;
+    key.flags = p->transpose_a | p->transpose_b << 1 | p->add << 2 | (p->bias != NULL) << 3;
+    key.align_a = alignment_of(p->a);
+    key.align_b = alignment_of(p->b);
+    key.align_c = alignment_of(p->c);
+    if (p->bias && alignment_of(p->bias) < key.align_c)
+        key.align_c = alignment_of(p->bias);
+    return key;
+}
+
+static uint64_t hash_of(const product_key *key)
+{
+    const unsigned char *bytes = (const unsigned char *)key;
+    uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
+    for (size_t i = 0; i < sizeof *key; ++i)
+        hash = (hash ^ bytes[i]) * 0x100000001B3u;
+    return hash ^ hash >> 32;
+}
+
+/* Row-major (rows, columns) as cuBLASLt sees it. */
+static bool make_layout(dt_cuda *cuda, cublasLtMatrixLayout_t *out, dt_number number, int64_t rows,
+                        int64_t columns, int64_t ld)
+{
+    return lt_ok(
+        cuda,
+        cublasLtMatrixLayoutCreate(out, data_type(number), (uint64_t)columns, (uint64_t)rows, ld),
+        "a matrix layout");
+}
+
+static bool make_operation(dt_cuda *cuda, product_plan *plan, const dt_product *p)
+{
+    const cublasOperation_t first = p->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t second = p->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasLtEpilogue_t epilogue =
+        p->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    const cudaDataType_t bias_type = data_type(p->output);
+    bool ok =
+        lt_ok(cuda, cublasLtMatmulDescCreate(&plan->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+              "a matrix product");
+    ok = ok && lt_ok(cuda,
+                     cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA,
+                                                    &first, sizeof first),
+                     "a transposition");
+    ok = ok && lt_ok(cuda,
+                     cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSB,
+                                                    &second, sizeof second),
+                     "a transposition");
+    ok = ok && lt_ok(cuda,
+                     cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                                                    &epilogue, sizeof epilogue),
+                     "an epilogue");
+    if (p->bias)
+        ok = ok && lt_ok(cuda,
+                         cublasLtMatmulDescSetAttribute(plan->operation,
+                                                        CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
+                                                        &bias_type, sizeof bias_type),
+                         "a bias");
+    return ok;
+}
+
+static bool set_bias(dt_cuda *cuda, const product_plan *plan, const void *bias)
+{
+    return lt_ok(cuda,
+                 cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                &bias, sizeof bias),
+                 "a bias");
+}
+
+static bool set_preference(dt_cuda *cuda, cublasLtMatmulPreference_t preference,
+                           const product_key *key)
+{
+    const uint64_t workspace = DT_CUDA_WORKSPACE;
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t attribute;
+        uint32_t value;
+    } alignments[] = {
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)key->align_b},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)key->align_a},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)key->align_c},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)key->align_c},
+    };
+    bool ok = lt_ok(cuda,
+                    cublasLtMatmulPreferenceSetAttribute(preference,
+                                                         CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                         &workspace, sizeof workspace),
+                    "a workspace");
+    for (size_t i = 0; ok && i < sizeof alignments / sizeof *alignments; ++i)
+        ok = lt_ok(cuda,
+                   cublasLtMatmulPreferenceSetAttribute(preference, alignments[i].attribute,
+                                                        &alignments[i].value,
+                                                        sizeof alignments[i].value),
+                   "an alignment");
+    return ok;
+}
+
+static bool choose_algorithm(dt_cuda *cuda, product_plan *plan)
+{
+    cublasLtMatmulPreference_t preference = NULL;
+    cublasLtMatmulHeuristicResult_t result;
+    int found = 0;
+    if (!lt_ok(cuda, cublasLtMatmulPreferenceCreate(&preference), "a preference"))
+        return false;
+    bool ok =
+        set_preference(cuda, preference, &plan->key) &&
+        lt_ok(cuda,
+              cublasLtMatmulAlgoGetHeuristic(cuda->cublas, plan->operation, plan->a, plan->b,
+                                             plan->c, plan->c, preference, 1, &result, &found),
+              "the choice of an algorithm");
+    cublasLtMatmulPreferenceDestroy(preference);
+    if (ok && found == 0) {
+        dt_cuda_fail(cuda, DT_ERR_DEVICE,
+                     "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
+                     (long long)plan->key.m, (long long)plan->key.n, (long long)plan->key.k);
+        ok = false;
+    }
+    if (ok)
+        plan->algorithm = result.algo;
+    return ok;
+}
+
+static bool make_plan(dt_cuda *cuda, product_plan *plan, const dt_product *p,
+                      const product_key *key)
+{
+    plan_free(plan);
+    plan->key = *key;
+    plan->used = make_operation(cuda, plan, p) &&
+                 make_layout(cuda, &plan->a, p->inputs, p->transpose_b ? p->n : p->k,
+                             p->transpose_b ? p->k : p->n, p->ldb) &&
+                 make_layout(cuda, &plan->b, p->inputs, p->transpose_a ? p->k : p->m,
+                             p->transpose_a ? p->m : p->k, p->lda) &&
+                 make_layout(cuda, &plan->c, p->output, p->m, p->n, p->ldc) &&
+                 (!p->bias || set_bias(cuda, plan, p->bias)) && choose_algorithm(cuda, plan);
+    if (!plan->used)
+        plan_free(plan);
+    return plan->used;
+}
+
+/* The plan of a product; NULL, with a sticky error, where there is none. */
+static const product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
+{
+    const product_key key = key_of(p);
+    const uint64_t start = hash_of(&key);
+    product_plan *slot = NULL;
+    for (uint64_t i = 0; i < PROBES; ++i) {
+        product_plan *plan = &cuda->products->plan[(start + i) & (PLANS - 1)];
+        if (plan->used && memcmp(&plan->key, &key, sizeof key) == 0)
+            return plan;
+        if (!plan->used && !slot)
+            slot = plan;
+    }
+    if (!slot) /* all taken: the first gives way */
+        slot = &cuda->products->plan[start & (PLANS - 1)];
+    return make_plan(cuda, slot, p, &key) ? slot : NULL;
+}
+
+void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
+{
+    const float alpha = 1.0f;
+    const float beta = p->add ? 1.0f : 0.0f;
+    if (p->m == 0 || p->n == 0 || cuda->error)
+        return;
+    const product_plan *plan = plan_of(cuda, p);
+    if (!plan || (p->bias && !set_bias(cuda, plan, p->bias)))
+        return;
+    lt_ok(cuda,
+          cublasLtMatmul(cuda->cublas, plan->operation, &alpha, p->b, plan->a, p->a, plan->b, &beta,
+                         p->c, plan->c, p->c, plan->c, &plan->algorithm, cuda->workspace,
+                         (size_t)DT_CUDA_WORKSPACE, cuda->stream),
+          "a matrix product");
+}
