@@ -324,6 +324,7 @@ static void set_precision(dt_cuda *cuda, dt_precision precision)
     base->host_memory = false;
     cuda->half = precision == DT_PRECISION_FP16;
     base->activation_size = precision == DT_PRECISION_FP32 ? 4 : 2;
+    base->row_multiple = DT_CUDA_ROW_UNIT;
     base->ops = precision == DT_PRECISION_FP32   ? &table_fp32
                 : precision == DT_PRECISION_FP16 ? &table_fp16
                                                  : &table_bf16;

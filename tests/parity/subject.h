@@ -41,13 +41,6 @@ static inline void subject_open_with(subject *s, const char *fixture, const char
     s->backend->ops->state_write(s->backend, &state);
 }
 
-static inline void subject_open(subject *s, const char *fixture, const char *backend,
-                                int32_t threads, int32_t sequences)
-{
-    subject_open_with(s, fixture, backend, &(dt_backend_options){.threads = threads}, sequences,
-                      -1.0);
-}
-
 /* The same in a precision of the backend's. */
 static inline void subject_open_precision(subject *s, const char *fixture, const char *backend,
                                           int32_t threads, int32_t sequences,
@@ -56,6 +49,13 @@ static inline void subject_open_precision(subject *s, const char *fixture, const
     subject_open_with(s, fixture, backend,
                       &(dt_backend_options){.threads = threads, .precision = precision}, sequences,
                       -1.0);
+}
+
+/* The same in fp32, or in double precision where the backend is built for it. */
+static inline void subject_open(subject *s, const char *fixture, const char *backend,
+                                int32_t threads, int32_t sequences)
+{
+    subject_open_precision(s, fixture, backend, threads, sequences, DT_PRECISION_FP32);
 }
 
 static inline void subject_close(subject *s)
