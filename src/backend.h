@@ -399,7 +399,8 @@ typedef struct {
     dt_precision precision;
 } dt_backend_options;
 
-/* Opens a backend by name: "cpu", "cuda", "auto" (cuda where it works, else cpu), or "cpu64"
+/* Opens a backend by name: "cpu", "cuda", "auto" (today the CPU, see
+ * backend.c), or "cpu64"
  * (double precision, for tests). Several instruction sets of the CPU backend may be installed; the
  * best one that this processor has is taken. DT_ERR_DEVICE says why a named one cannot be had. */
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out);
