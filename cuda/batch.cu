@@ -66,6 +66,9 @@ dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int6
                                 int32_t tax_ranks)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
+    if (tax_ranks > DT_BACKEND_TAX_RANKS)
+        return dt_fail(DT_ERR_INTERNAL, "%d taxonomic ranks are more than %d", tax_ranks,
+                       DT_BACKEND_TAX_RANKS);
     DT_TRY(backend->ops->sync(backend));
     dt_cuda_batch_free(cuda);
     cuda->max_sequences = max_sequences;

@@ -358,6 +358,7 @@ static void conv_max_equals_the_cpu(void **state)
         {LENGTHS, 8, 12, 3, {3, 5, 7}, 17, false, 0.2},
         {LENGTHS, 8, 12, 3, {3, 5, 7}, 40, true, 0.0},
         {LENGTHS, 9, 130, 1, {5}, 18, false, 0.1},
+        {LONG_LENGTHS, 5, 24, 1, {1}, 200, false, 0.0}, /* equal maxima */
         {LONG_LENGTHS, 300, 8, 2, {3, 5}, 140, false, 0.2},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
@@ -434,7 +435,7 @@ static void record_state(test_run *r)
     record_number(r, "rate", s.last_rate);
 }
 
-/* Four updates: a plain one, one that overflows, one clipped, and the growth of the loss scale. */
+/* Four updates: one after which the loss scale grows, one clipped, one that overflows, another. */
 static void update(test_run *r)
 {
     const int64_t count = *(const int64_t *)r->shape;
@@ -456,9 +457,9 @@ static void update(test_run *r)
     for (int step = 0; step < 4; ++step) {
         for (int64_t i = 0; i < count; ++i)
             gradients[i] = 100.0f * random_number((uint32_t)(50 + step), i);
-        if (step == 1)
-            gradients[count / 2] = INFINITY;
         if (step == 2)
+            gradients[count / 2] = INFINITY;
+        if (step == 1)
             rule.max_grad_norm = 0.5;
         op->vector_write(r->backend, DT_GRADIENTS, 0, count, gradients);
         op->update(r->backend, count, &rule);
