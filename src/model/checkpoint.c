@@ -336,50 +336,44 @@ static bool has_tensor(const dt_param_table *table, const dt_param_spec *spec, d
     return vector == DT_PARAMETERS || spec->offset < table->trained;
 }
 
-static dt_status put_tensors(dt_container *file, const dt_model *model, int groups)
+/* What is done with one tensor; `values` has room for it. */
+typedef dt_status (*tensor_work)(dt_container *file, const char *name, const dt_param_spec *spec,
+                                 dt_backend *backend, dt_vector vector, float *values);
+
+static dt_status put_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
+                            dt_backend *backend, dt_vector vector, float *values)
 {
-    const dt_param_table *table = dt_model_params(model);
-    char name[160];
-    float *values;
-    DT_TRY(DT_NEW(values, (size_t)largest_tensor(table)));
-    dt_status status = DT_OK;
-    for (int g = 0; g < groups; ++g) {
-        for (int32_t i = 0; i < table->count; ++i) {
-            const dt_param_spec *spec = &table->spec[i];
-            if (!has_tensor(table, spec, tensor_groups[g].vector))
-                continue;
-            snprintf(name, sizeof name, "%s/%s", tensor_groups[g].folder, spec->name);
-            DT_TRY_OR(done, dt_params_read(dt_model_backend(model), tensor_groups[g].vector,
-                                           spec->offset, spec->count, values));
-            DT_TRY_OR(done, dt_container_put_array(file, name, DT_ELEMENT_FLOAT32, spec->dims,
-                                                   spec->shape, values));
-        }
-    }
-done:
-    free(values);
-    return status;
+    DT_TRY(dt_params_read(backend, vector, spec->offset, spec->count, values));
+    return dt_container_put_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values);
 }
 
-static dt_status get_tensors(dt_container *file, dt_model *model, int groups)
+static dt_status get_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
+                            dt_backend *backend, dt_vector vector, float *values)
+{
+    DT_TRY(dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values));
+    return dt_params_write(backend, vector, spec->offset, spec->count, values);
+}
+
+/* Calls `work` for every tensor: the parameters' and, with moments, the optimizer's. */
+static dt_status for_each_tensor(dt_container *file, const dt_model *model, bool moments,
+                                 tensor_work work)
 {
     const dt_param_table *table = dt_model_params(model);
+    const int groups = moments ? 3 : 1;
     char name[160];
     float *values;
     DT_TRY(DT_NEW(values, (size_t)largest_tensor(table)));
     dt_status status = DT_OK;
-    for (int g = 0; g < groups; ++g) {
-        for (int32_t i = 0; i < table->count; ++i) {
+    for (int g = 0; g < groups && status == DT_OK; ++g) {
+        const dt_vector vector = tensor_groups[g].vector;
+        for (int32_t i = 0; i < table->count && status == DT_OK; ++i) {
             const dt_param_spec *spec = &table->spec[i];
-            if (!has_tensor(table, spec, tensor_groups[g].vector))
+            if (!has_tensor(table, spec, vector))
                 continue;
             snprintf(name, sizeof name, "%s/%s", tensor_groups[g].folder, spec->name);
-            DT_TRY_OR(done, dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims,
-                                                   spec->shape, values));
-            DT_TRY_OR(done, dt_params_write(dt_model_backend(model), tensor_groups[g].vector,
-                                            spec->offset, spec->count, values));
+            status = work(file, name, spec, dt_model_backend(model), vector, values);
         }
     }
-done:
     free(values);
     return status;
 }
@@ -393,7 +387,7 @@ static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoi
     for (size_t i = 0; i < FIELDS; ++i)
         DT_TRY(put_field(file, &fields[i], checkpoint));
     DT_TRY(put_arrays(file, checkpoint));
-    return put_tensors(file, model, weights_only ? 1 : 3);
+    return for_each_tensor(file, model, !weights_only, put_tensor);
 }
 
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
@@ -441,7 +435,7 @@ dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool mom
 {
     dt_container *file;
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
-    dt_status status = get_tensors(file, model, moments ? 3 : 1);
+    dt_status status = for_each_tensor(file, model, moments, get_tensor);
     dt_container_close(file);
     return status;
 }
