@@ -393,15 +393,26 @@ typedef enum {
     DT_PRECISION_FP16
 } dt_precision;
 
+/* How a GPU computes attention. fused: one kernel, scores never stored (bf16 and fp16, head sizes
+ * 64 and 128); plain: products with a softmax between; cudnn: the library's, whose dropout masks
+ * are not ours. auto: fused where it can, else plain. The CPU has one way of its own, and takes
+ * auto only. */
+typedef enum {
+    DT_ATTENTION_AUTO,
+    DT_ATTENTION_FUSED,
+    DT_ATTENTION_CUDNN,
+    DT_ATTENTION_PLAIN
+} dt_attention_method;
+
 typedef struct {
     int32_t threads; /* CPU: 0 = all that the process may use */
     int32_t device;  /* GPU number on this host */
     dt_precision precision;
+    dt_attention_method attention;
 } dt_backend_options;
 
-/* Opens a backend by name: "cpu", "cuda", "auto" (today the CPU, see
- * backend.c), or "cpu64"
- * (double precision, for tests). Several instruction sets of the CPU backend may be installed; the
+/* Opens a backend by name: "cpu", "cuda", "auto" (today the CPU, see backend.c), or "cpu64" (double
+ * precision, for tests). Several instruction sets of the CPU backend may be installed; the
  * best one that this processor has is taken. DT_ERR_DEVICE says why a named one cannot be had. */
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out);
 
@@ -411,6 +422,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 1
+#define DT_BACKEND_CONTRACT 2
 
 #endif

@@ -11,6 +11,12 @@ static void single_destroy(dt_comm *comm)
     free(comm);
 }
 
+static dt_status single_attach(dt_comm *comm, dt_backend *backend)
+{
+    (void)comm, (void)backend;
+    return DT_OK;
+}
+
 static dt_status single_all_reduce_start(dt_comm *comm, dt_backend *backend, int64_t offset,
                                          int64_t count, int32_t slot)
 {
@@ -57,6 +63,7 @@ static void single_abort(dt_comm *comm, dt_status status, const char *message)
 
 static const dt_comm_ops single_ops = {
     .destroy = single_destroy,
+    .attach = single_attach,
     .all_reduce_start = single_all_reduce_start,
     .all_reduce_finish = single_all_reduce_finish,
     .sum = single_sum,

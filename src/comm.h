@@ -1,7 +1,12 @@
 /* The contract of a communicator: what the ranks of a run do together.
  *
- * mpi/ implements it with MPI and with NCCL, as modules; one process alone needs none
- * (dt_comm_single). All operations are collective: every world_rank calls them in the same order.
+ * mpi/ implements it with MPI, and with NCCL for the gradients, as modules; one process alone needs
+ * none (dt_comm_single). All operations are collective: every world_rank calls them in the same
+ * order. An operation that fails, or that takes longer than the collective timeout because another
+ * rank does not come, returns an error; the caller then calls abort().
+ *
+ * A program opens its communicator first, since the local rank chooses the GPU; then its backend;
+ * then attach() decides how the gradients of that backend are summed.
  *
  * The gradients of a step are reduced while the backward pass still runs: the model reports a range
  * of the flat gradient vector as soon as it is final, the trainer passes it to all_reduce_start(),
@@ -22,7 +27,7 @@ typedef struct dt_comm_ops dt_comm_ops;
 
 struct dt_comm {
     const dt_comm_ops *ops;
-    const char *name; /* "single", "mpi", "nccl" */
+    const char *name; /* what sums the gradients: "single", "mpi"; "nccl" after attach() */
     int32_t world_rank;
     int32_t world_size;
     int32_t local_rank; /* among the ranks of this host: chooses the GPU */
@@ -31,6 +36,9 @@ struct dt_comm {
 
 struct dt_comm_ops {
     void (*destroy)(dt_comm *comm);
+
+    /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist. */
+    dt_status (*attach)(dt_comm *comm, dt_backend *backend);
 
     /* Begins to replace elements offset … offset+count-1 of the backend's gradient vector by their
      * sum over all ranks, after the backend's event `slot`. Does not wait. Ranges do not overlap.
@@ -49,9 +57,20 @@ struct dt_comm_ops {
                         int32_t root);
     dt_status (*barrier)(dt_comm *comm);
 
-    /* Ends the run on all ranks with this rank's message. Does not return where others may hang. */
+    /* Ends the run on all ranks with this rank's message. Not collective: any rank calls it, at any
+     * moment. Does not return where others may hang. */
     void (*abort)(dt_comm *comm, dt_status status, const char *message);
 };
+
+/* ---- finding one ---------------------------------------------------------------------------- */
+
+/* What sums the gradients. auto: NCCL where every rank has a GPU of its own, else MPI. */
+typedef enum { DT_COMM_AUTO, DT_COMM_MPI, DT_COMM_NCCL } dt_comm_kind;
+
+typedef struct {
+    dt_comm_kind kind;
+    double collective_timeout; /* seconds a rank waits for the others; <= 0: for ever */
+} dt_comm_options;
 
 /* The communicator of one process: sums are what they were. */
 dt_status dt_comm_single(dt_comm **out);
