@@ -8,9 +8,9 @@
 #   groups: build, data, tests, lint
 set -euo pipefail
 
-# CBLAS with OpenMP threads, HDF5 (serial), zlib, jansson for JSON
+# CBLAS with OpenMP threads, HDF5 (serial), zlib, jansson for JSON, MPI for many ranks
 build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5-dev zlib1g-dev
-       libjansson-dev)
+       libjansson-dev libopenmpi-dev openmpi-bin)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
 # g++ and awk: the CUDA kernels, compiled for the CPU
@@ -36,6 +36,7 @@ This is neither Debian nor Ubuntu. Please install, by your own means:
   a C17 compiler (GCC 10 or later, or Clang), CMake 3.24 or later, Ninja or make, pkg-config
   OpenBLAS with CBLAS (another CBLAS does too), HDF5 1.10 or later (C library)
   zlib, jansson
+  for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
   for the tests: cmocka; for checking the source: clang-format and clang-tidy 14
   for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
 On Debian these are: ${wanted[*]}

@@ -1,10 +1,13 @@
-/* The communicator of one process. */
+/* How a communicator is found, and that of one process. */
 #include "comm.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/launcher.h"
 #include "core/memory.h"
+#include "core/module.h"
 
 static void single_destroy(dt_comm *comm)
 {
@@ -76,6 +79,44 @@ static const dt_comm_ops single_ops = {
 dt_status dt_comm_single(dt_comm **out)
 {
     DT_TRY(DT_NEW(*out, 1));
-    **out = (dt_comm){.ops = &single_ops, .name = "single", .world_size = 1, .local_size = 1};
+    **out = (dt_comm){.ops = &single_ops,
+                      .name = "single",
+                      .world_size = 1,
+                      .local_size = 1,
+                      .description = "one process"};
+    gethostname((*out)->host, sizeof(*out)->host - 1);
     return DT_OK;
+}
+
+/* ---- finding one ---------------------------------------------------------------------------- */
+
+static dt_status no_module(const dt_launch *launch)
+{
+    if (!launch->launcher)
+        return dt_fail(DT_ERR_COMM, "--comm: this installation has no MPI module; build it with an "
+                                    "MPI library (Debian: libopenmpi-dev) and -DDEEPTAXA_MPI=ON");
+    return dt_fail(DT_ERR_COMM,
+                   "%s started several processes (%d), and this installation has no MPI module to "
+                   "connect them: start one process, or build with an MPI library (Debian: "
+                   "libopenmpi-dev) and -DDEEPTAXA_MPI=ON",
+                   launch->launcher, launch->size);
+}
+
+dt_status dt_comm_open(const dt_comm_options *options, dt_comm **out)
+{
+    const dt_launch launch = dt_launch_of(getenv);
+    const bool alone = !launch.launcher || launch.size == 1;
+    if (alone && options->kind == DT_COMM_AUTO)
+        return dt_comm_single(out);
+    if (!dt_module_present("mpi"))
+        return no_module(&launch);
+    void *symbol;
+    DT_TRY(dt_module_symbol("mpi", "dt_comm_module", &symbol));
+    const dt_comm_module *module = symbol;
+    if (module->contract != DT_COMM_CONTRACT)
+        return dt_fail(DT_ERR_COMM,
+                       "module 'mpi' belongs to another version (contract %d, needed %d): install "
+                       "programs and modules together",
+                       module->contract, DT_COMM_CONTRACT);
+    return module->open(options, out);
 }

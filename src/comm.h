@@ -32,17 +32,22 @@ struct dt_comm {
     int32_t world_size;
     int32_t local_rank; /* among the ranks of this host: chooses the GPU */
     int32_t local_size;
+    char host[64];         /* the name of this rank's host */
+    char description[256]; /* for the user: libraries, what sums the gradients and why */
 };
 
 struct dt_comm_ops {
     void (*destroy)(dt_comm *comm);
 
-    /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist. */
+    /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist; chooses what
+     * sums them, and says why in comm->description. Comes before any all_reduce_*. DT_ERR_USAGE:
+     * NCCL was asked for by name and cannot be had. */
     dt_status (*attach)(dt_comm *comm, dt_backend *backend);
 
     /* Begins to replace elements offset … offset+count-1 of the backend's gradient vector by their
-     * sum over all ranks, after the backend's event `slot`. Does not wait. Ranges do not overlap.
-     */
+     * sum over all ranks, after the backend's event `slot`. Does not wait. Ranges do not overlap,
+     * and are the same in the same order on all ranks; how they are cut decides the rounding, so
+     * that equal runs on as many ranks give equal bits, which are those of all ranks. */
     dt_status (*all_reduce_start)(dt_comm *comm, dt_backend *backend, int64_t offset, int64_t count,
                                   int32_t slot);
     /* Operations that the backend is asked for from now on see all sums. */
@@ -57,8 +62,9 @@ struct dt_comm_ops {
                         int32_t root);
     dt_status (*barrier)(dt_comm *comm);
 
-    /* Ends the run on all ranks with this rank's message. Not collective: any rank calls it, at any
-     * moment. Does not return where others may hang. */
+    /* Ends the run on all ranks: prints `rank 3 on <host>: <message>` once, and exits with the
+     * status that belongs to `status`. Not collective: any rank and any thread of it calls it, at
+     * any moment. Returns only where there are no others (dt_comm_single). */
     void (*abort)(dt_comm *comm, dt_status status, const char *message);
 };
 
@@ -70,9 +76,26 @@ typedef enum { DT_COMM_AUTO, DT_COMM_MPI, DT_COMM_NCCL } dt_comm_kind;
 typedef struct {
     dt_comm_kind kind;
     double collective_timeout; /* seconds a rank waits for the others; <= 0: for ever */
+    int64_t bucket_bytes;      /* gradients are summed in pieces of this size; 0: what was measured
+                                  to be best */
 } dt_comm_options;
+
+/* The communicator of this process, which the caller destroys. A process that no launcher started
+ * (core/launcher.h), or that a launcher started alone, is single and loads nothing, unless a kind
+ * is asked for by name; others load the module "mpi". DT_ERR_COMM says what is missing when
+ * processes that were started together cannot find each other: they would overwrite each other's
+ * files. */
+dt_status dt_comm_open(const dt_comm_options *options, dt_comm **out);
 
 /* The communicator of one process: sums are what they were. */
 dt_status dt_comm_single(dt_comm **out);
+
+/* What a module exports under the name "dt_comm_module". */
+typedef struct {
+    int32_t contract; /* DT_COMM_CONTRACT of its build: refused when different */
+    dt_status (*open)(const dt_comm_options *options, dt_comm **out);
+} dt_comm_module;
+
+#define DT_COMM_CONTRACT 1
 
 #endif

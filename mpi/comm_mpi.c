@@ -1,0 +1,182 @@
+/* The communicator of many ranks: what src/comm.h asks for, in terms of the thread that calls MPI
+ * (mpi_thread.h), collectives on host memory (host_ops.h) and what sums gradients (reduce.h). */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/launcher.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "host_ops.h"
+#include "reduce_mpi.h"
+
+/* Seconds that MPI_Abort has to end this process. */
+#define ABORT_SECONDS 5
+
+typedef struct {
+    dt_comm base; /* first */
+    dt_comm_options options;
+    dt_mpi_facts facts;
+    dt_mpi_thread *thread;
+    dt_reducer *reducer; /* NULL before attach() */
+    atomic_flag aborting;
+} mpi_comm;
+
+static mpi_comm *of(dt_comm *comm)
+{
+    return (mpi_comm *)comm;
+}
+
+static void destroy(dt_comm *comm)
+{
+    mpi_comm *c = of(comm);
+    if (c->reducer)
+        c->reducer->ops->destroy(c->reducer);
+    dt_mpi_thread_stop(c->thread);
+    free(c);
+}
+
+/* ---- gradients ------------------------------------------------------------------------------ */
+
+static dt_status attach(dt_comm *comm, dt_backend *backend)
+{
+    mpi_comm *c = of(comm);
+    if (c->reducer)
+        c->reducer->ops->destroy(c->reducer);
+    c->reducer = NULL;
+    DT_TRY(dt_reduce_mpi_open(c->thread, backend, c->options.bucket_bytes, &c->reducer));
+    comm->name = c->reducer->name;
+    return DT_OK;
+}
+
+static dt_status all_reduce_start(dt_comm *comm, dt_backend *backend, int64_t offset, int64_t count,
+                                  int32_t slot)
+{
+    (void)backend;
+    dt_reducer *reducer = of(comm)->reducer;
+    return reducer->ops->start(reducer, offset, count, slot);
+}
+
+static dt_status all_reduce_finish(dt_comm *comm, dt_backend *backend)
+{
+    (void)backend;
+    dt_reducer *reducer = of(comm)->reducer;
+    return reducer->ops->finish(reducer);
+}
+
+/* ---- host memory ---------------------------------------------------------------------------- */
+
+static dt_status sum(dt_comm *comm, double *values, int64_t count)
+{
+    return dt_mpi_sum(of(comm)->thread, comm->world_size, values, count);
+}
+
+static dt_status broadcast(dt_comm *comm, void *bytes, int64_t count, int32_t root)
+{
+    return dt_mpi_broadcast(of(comm)->thread, bytes, count, root);
+}
+
+static dt_status gather(dt_comm *comm, const void *bytes, const int64_t *counts, void *out,
+                        int32_t root)
+{
+    return dt_mpi_gather(of(comm)->thread, &of(comm)->facts, bytes, counts, out, root);
+}
+
+static dt_status barrier(dt_comm *comm)
+{
+    return dt_mpi_barrier(of(comm)->thread);
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* Where all ranks meet the same error at once (a file that is missing), one message is enough: the
+ * others leave the first word to rank 0, which ends them before they speak. */
+static void leave_first_word(const dt_comm *comm)
+{
+    if (comm->world_rank != 0)
+        usleep(300 * 1000);
+}
+
+static void abort_run(dt_comm *comm, dt_status status, const char *message)
+{
+    mpi_comm *c = of(comm);
+    const int exit_status = dt_exit_status(status) ? dt_exit_status(status) : 1;
+    if (!atomic_flag_test_and_set(&c->aborting)) {
+        leave_first_word(comm);
+        dt_log_quiet(false);
+        dt_info("rank %d on %s: %s", comm->world_rank, comm->host, message);
+    }
+    dt_mpi_thread_abort(c->thread, exit_status);
+    sleep(ABORT_SECONDS);
+    _exit(exit_status);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static const dt_comm_ops table = {
+    .destroy = destroy,
+    .attach = attach,
+    .all_reduce_start = all_reduce_start,
+    .all_reduce_finish = all_reduce_finish,
+    .sum = sum,
+    .broadcast = broadcast,
+    .gather = gather,
+    .barrier = barrier,
+    .abort = abort_run,
+};
+
+/* Open MPI ends the process when it finds no way to the others, with advice for who builds Slurm.
+ */
+static dt_status check_launch(const dt_launch *launch)
+{
+#ifdef OPEN_MPI
+    if (launch->launcher && !launch->connected)
+        return dt_fail(DT_ERR_COMM,
+                       "%s started %d processes, but gave them no way to find each other: use srun "
+                       "--mpi=pmix (srun --mpi=list shows what this Slurm has), or mpirun inside "
+                       "sbatch",
+                       launch->launcher, launch->size);
+#endif
+    (void)launch;
+    return DT_OK;
+}
+
+static void describe(mpi_comm *c)
+{
+    dt_comm *base = &c->base;
+    const dt_mpi_facts *f = &c->facts;
+    base->world_rank = f->world_rank;
+    base->world_size = f->world_size;
+    base->local_rank = f->local_rank;
+    base->local_size = f->local_size;
+    snprintf(base->description, sizeof base->description, "%s, %d ranks on %d host%s", f->library,
+             f->world_size, f->hosts, f->hosts == 1 ? "" : "s");
+}
+
+static dt_status open_comm(const dt_comm_options *options, dt_comm **out)
+{
+    mpi_comm *c;
+    const dt_launch launch = dt_launch_of(getenv);
+    *out = NULL;
+    DT_TRY(check_launch(&launch));
+    DT_TRY(DT_NEW(c, 1));
+    c->base = (dt_comm){.ops = &table, .name = "mpi"};
+    c->options = *options;
+    atomic_flag_clear(&c->aborting);
+    gethostname(c->base.host, sizeof c->base.host - 1);
+    const dt_status status =
+        dt_mpi_thread_start(&c->thread, &c->facts, options->collective_timeout, launch.size);
+    if (status != DT_OK) {
+        free(c);
+        return status;
+    }
+    describe(c);
+    *out = &c->base;
+    return DT_OK;
+}
+
+extern const dt_comm_module dt_comm_module_symbol __asm__("dt_comm_module")
+    __attribute__((visibility("default")));
+const dt_comm_module dt_comm_module_symbol = {.contract = DT_COMM_CONTRACT, .open = open_comm};

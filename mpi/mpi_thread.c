@@ -1,0 +1,484 @@
+#include "mpi_thread.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/memory.h"
+
+/* Sums under way at a time: enough to keep the network busy while one of them waits for a peer,
+ * few enough that MPI's own buffers stay small. */
+#define MOST_ACTIVE 4
+
+/* The program waits this much longer than the thread, which gives the better message. */
+#define GRACE 5.0
+
+typedef struct {
+    void *data;
+    int32_t count;
+    bool is_double;
+} bucket;
+
+typedef struct {
+    const char *what;
+    dt_mpi_work work;
+    void *context;
+    bool pending; /* given and not done */
+    dt_status status;
+    char message[512];
+} job_slot;
+
+struct dt_mpi_thread {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work_came; /* for the thread */
+    pthread_cond_t job_done;  /* for who waits */
+    double timeout;
+    int32_t expected;
+
+    /* under the mutex */
+    job_slot job;
+    bucket *queue; /* posted, not yet started, from `queued_first` on */
+    size_t queued_first, queued_count, queue_capacity;
+    int64_t posted; /* buckets, ever */
+    bool stopping, stopped;
+
+    atomic_bool waiting;   /* a job is pending: nobody computes on this thread's processor */
+    atomic_int abort_with; /* 1 + exit status once the run is to end */
+
+    /* of the thread alone */
+    dt_mpi_facts facts;
+    MPI_Comm host_comm, gradient_comm;
+    MPI_Request active[MOST_ACTIVE]; /* in the order of their start */
+    int active_count;
+    int64_t summed; /* buckets, ever */
+    int64_t idle;   /* questions to MPI in a row that brought nothing */
+    double deadline;
+    dt_status failed; /* once not DT_OK, MPI is left alone */
+    char failure[512];
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- MPI's own calls ------------------------------------------------------------------------ */
+
+dt_status dt_mpi_check(int code, const char *call)
+{
+    if (code == MPI_SUCCESS)
+        return DT_OK;
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length;
+    MPI_Error_string(code, text, &length);
+    return dt_fail(DT_ERR_COMM, "%s failed: %s", call, text);
+}
+
+MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread)
+{
+    return thread->host_comm;
+}
+
+/* Once MPI failed or a rank did not come, every later operation fails with the same message. */
+static dt_status keep_failure(dt_mpi_thread *t, dt_status status)
+{
+    if (status != DT_OK && t->failed == DT_OK) {
+        t->failed = status;
+        snprintf(t->failure, sizeof t->failure, "%s", dt_error_message());
+    }
+    return status;
+}
+
+static dt_status start_bucket(dt_mpi_thread *t, const bucket *b)
+{
+    DT_TRY(dt_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, b->data, b->count,
+                                       b->is_double ? MPI_DOUBLE : MPI_FLOAT, MPI_SUM,
+                                       t->gradient_comm, &t->active[t->active_count]),
+                        "MPI_Iallreduce of gradients"));
+    ++t->active_count;
+    return DT_OK;
+}
+
+static bool next_bucket(dt_mpi_thread *t, bucket *out)
+{
+    pthread_mutex_lock(&t->mutex);
+    const bool some = t->queued_count > 0;
+    if (some) {
+        *out = t->queue[t->queued_first++];
+        if (--t->queued_count == 0)
+            t->queued_first = 0;
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return some;
+}
+
+/* Starts and completes sums of gradients as far as it goes without waiting. */
+static dt_status advance_buckets(dt_mpi_thread *t)
+{
+    bucket b;
+    while (t->active_count < MOST_ACTIVE && next_bucket(t, &b))
+        DT_TRY(start_bucket(t, &b));
+    while (t->active_count > 0) {
+        int done;
+        DT_TRY(dt_mpi_check(MPI_Test(&t->active[0], &done, MPI_STATUS_IGNORE),
+                            "the sum of gradients"));
+        if (!done)
+            break;
+        --t->active_count;
+        memmove(t->active, t->active + 1, (size_t)t->active_count * sizeof *t->active);
+        ++t->summed;
+        t->idle = 0;
+    }
+    return DT_OK;
+}
+
+/* What the thread does between two questions to MPI. While the program waits, this thread has its
+ * processor: it asks at once, then ever more rarely up to a millisecond. While the program
+ * computes, each question takes a processor away from it: one in a millisecond costs a few
+ * thousandths. */
+static void pause_between(dt_mpi_thread *t)
+{
+    const int abort_with = atomic_load(&t->abort_with);
+    if (abort_with)
+        MPI_Abort(MPI_COMM_WORLD, abort_with - 1);
+    long microseconds = 1000;
+    ++t->idle;
+    if (atomic_load(&t->waiting)) {
+        if (t->idle < 100) {
+            sched_yield();
+            return;
+        }
+        microseconds = t->idle < 1000 ? t->idle / 2 : 1000;
+        if (microseconds < 50)
+            microseconds = 50;
+    }
+    const struct timespec time = {.tv_nsec = microseconds * 1000};
+    nanosleep(&time, NULL);
+}
+
+static dt_status too_late(const dt_mpi_thread *t, const char *what)
+{
+    return dt_fail(DT_ERR_COMM,
+                   "waited %g seconds for the other ranks in %s: one of them hangs or cannot be "
+                   "reached (--collective-timeout gives them longer)",
+                   t->timeout, what);
+}
+
+static dt_status overdue(dt_mpi_thread *t)
+{
+    return t->deadline > 0 && now() > t->deadline ? too_late(t, t->job.what) : DT_OK;
+}
+
+dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
+{
+    for (;;) {
+        int done;
+        DT_TRY(dt_mpi_check(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), t->job.what));
+        if (done) {
+            t->idle = 0;
+            return DT_OK;
+        }
+        DT_TRY(advance_buckets(t));
+        DT_TRY(overdue(t));
+        pause_between(t);
+    }
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------- */
+
+/* This module was loaded with local symbols, as was the MPI library with it; Open MPI's components,
+ * which it loads itself, look for the library's symbols among the global ones. */
+static void make_library_global(void)
+{
+    Dl_info info;
+    int (*address)(int *, char ***, int, int *) = MPI_Init_thread;
+    void *library;
+    memcpy(&library, &address, sizeof library);
+    if (dladdr(library, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
+}
+
+static dt_status check_world(const dt_mpi_thread *t)
+{
+    if (t->facts.world_size >= t->expected)
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_COMM,
+        "%d processes were started together, but MPI connects %d: they would overwrite each "
+        "other's files. Start them with the launcher of the MPI library that deeptaxa was built "
+        "with (%s); with Slurm: srun --mpi=pmix, or mpirun inside sbatch",
+        t->expected, t->facts.world_size, t->facts.library);
+}
+
+/* The rank with the lowest number of each host counts the hosts. */
+static dt_status find_neighbours(dt_mpi_thread *t)
+{
+    dt_mpi_facts *f = &t->facts;
+    MPI_Comm local;
+    DT_TRY(dt_mpi_check(MPI_Comm_split_type(t->host_comm, MPI_COMM_TYPE_SHARED, f->world_rank,
+                                            MPI_INFO_NULL, &local),
+                        "MPI_Comm_split_type"));
+    MPI_Comm_rank(local, &f->local_rank);
+    MPI_Comm_size(local, &f->local_size);
+    const int first = f->local_rank == 0;
+    int hosts;
+    DT_TRY(dt_mpi_check(MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, t->host_comm),
+                        "MPI_Allreduce"));
+    f->hosts = hosts;
+    return dt_mpi_check(MPI_Comm_free(&local), "MPI_Comm_free");
+}
+
+static dt_status initialise(dt_mpi_thread *t, void *context)
+{
+    (void)context;
+    int level;
+    int length;
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    make_library_global();
+    DT_TRY(dt_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level), "MPI_Init"));
+    if (level < MPI_THREAD_FUNNELED)
+        return dt_fail(DT_ERR_COMM, "this MPI library allows no threads at all "
+                                    "(MPI_THREAD_FUNNELED is needed): use another build of it");
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Get_library_version(library, &length);
+    snprintf(t->facts.library, sizeof t->facts.library, "%.*s", (int)strcspn(library, ",\n"),
+             library);
+    MPI_Comm_rank(MPI_COMM_WORLD, &t->facts.world_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &t->facts.world_size);
+    DT_TRY(check_world(t));
+    DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &t->host_comm), "MPI_Comm_dup"));
+    DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &t->gradient_comm), "MPI_Comm_dup"));
+    return find_neighbours(t);
+}
+
+static dt_status finalise(dt_mpi_thread *t, void *context)
+{
+    (void)context;
+    MPI_Comm_free(&t->gradient_comm);
+    MPI_Comm_free(&t->host_comm);
+    return dt_mpi_check(MPI_Finalize(), "MPI_Finalize");
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+static bool idle_locked(const dt_mpi_thread *t)
+{
+    return !t->job.pending && !t->stopping && !atomic_load(&t->abort_with) &&
+           t->active_count == 0 && t->queued_count == 0;
+}
+
+static void finish_job(dt_mpi_thread *t, dt_status status)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->job.status = status;
+    snprintf(t->job.message, sizeof t->job.message, "%s", dt_error_message());
+    t->job.pending = false;
+    atomic_store(&t->waiting, false);
+    pthread_cond_broadcast(&t->job_done);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+static void run_job(dt_mpi_thread *t)
+{
+    t->deadline = t->timeout > 0 ? now() + t->timeout : 0;
+    t->idle = 0;
+    finish_job(t, t->failed != DT_OK ? dt_fail(t->failed, "%s", t->failure)
+                                     : keep_failure(t, t->job.work(t, t->job.context)));
+}
+
+static void *thread_main(void *argument)
+{
+    dt_mpi_thread *t = argument;
+    for (;;) {
+        pthread_mutex_lock(&t->mutex);
+        while (idle_locked(t) || (t->failed != DT_OK && !t->job.pending && !t->stopping &&
+                                  !atomic_load(&t->abort_with)))
+            pthread_cond_wait(&t->work_came, &t->mutex);
+        const bool job = t->job.pending;
+        const bool stop = t->stopping && !job;
+        pthread_mutex_unlock(&t->mutex);
+        if (stop)
+            break;
+        if (job)
+            run_job(t);
+        else if (t->failed == DT_OK)
+            keep_failure(t, advance_buckets(t));
+        if (t->active_count > 0 || atomic_load(&t->abort_with))
+            pause_between(t);
+    }
+    pthread_mutex_lock(&t->mutex);
+    t->stopped = true;
+    pthread_cond_broadcast(&t->job_done);
+    pthread_mutex_unlock(&t->mutex);
+    return NULL;
+}
+
+/* Signals that are sent to the process go to the program's threads; those that a fault of the
+ * thread itself raises stay. */
+static int create_thread(dt_mpi_thread *t)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t blocked;
+    sigset_t before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; ++i)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    const int code = pthread_create(&t->thread, NULL, thread_main, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
+}
+
+static dt_mpi_thread *new_thread(double timeout, int32_t expected)
+{
+    dt_mpi_thread *t;
+    if (DT_NEW(t, 1) != DT_OK)
+        return NULL;
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_cond_init(&t->work_came, NULL);
+    pthread_cond_init(&t->job_done, &clock);
+    pthread_condattr_destroy(&clock);
+    t->timeout = timeout;
+    t->expected = expected;
+    return t;
+}
+
+static void free_thread(dt_mpi_thread *t)
+{
+    pthread_cond_destroy(&t->job_done);
+    pthread_cond_destroy(&t->work_came);
+    pthread_mutex_destroy(&t->mutex);
+    free(t->queue);
+    free(t);
+}
+
+void dt_mpi_thread_stop(dt_mpi_thread *t)
+{
+    if (!t)
+        return;
+    dt_mpi_run(t, "the end of MPI", finalise, NULL);
+    pthread_mutex_lock(&t->mutex);
+    const bool stuck = t->job.pending; /* in a call of MPI: it is left there, with its memory */
+    t->stopping = true;
+    pthread_cond_signal(&t->work_came);
+    pthread_mutex_unlock(&t->mutex);
+    if (stuck) {
+        pthread_detach(t->thread);
+        return;
+    }
+    pthread_join(t->thread, NULL);
+    free_thread(t);
+}
+
+dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts, double timeout,
+                              int32_t expected)
+{
+    dt_mpi_thread *t = new_thread(timeout, expected);
+    if (!t)
+        return DT_ERR_MEMORY;
+    const int code = create_thread(t);
+    if (code) {
+        free_thread(t);
+        return dt_fail(DT_ERR_MEMORY, "no thread can be started: %s", strerror(code));
+    }
+    const dt_status status = dt_mpi_run(t, "the start of MPI", initialise, NULL);
+    if (status != DT_OK) {
+        char message[512];
+        snprintf(message, sizeof message, "%s", dt_error_message());
+        dt_mpi_thread_stop(t);
+        return dt_fail(status, "%s", message);
+    }
+    *facts = t->facts;
+    *out = t;
+    return DT_OK;
+}
+
+/* ---- for the program ------------------------------------------------------------------------ */
+
+/* False when the limit passed and the job is not done. */
+static bool wait_for_job(dt_mpi_thread *t)
+{
+    const double end = now() + t->timeout + GRACE;
+    const struct timespec until = {.tv_sec = (time_t)end,
+                                   .tv_nsec = (long)(1e9 * (end - (double)(time_t)end))};
+    int code = 0;
+    while (t->job.pending && code != ETIMEDOUT)
+        code = t->timeout > 0 ? pthread_cond_timedwait(&t->job_done, &t->mutex, &until)
+                              : pthread_cond_wait(&t->job_done, &t->mutex);
+    return !t->job.pending;
+}
+
+dt_status dt_mpi_run(dt_mpi_thread *t, const char *what, dt_mpi_work work, void *context)
+{
+    pthread_mutex_lock(&t->mutex);
+    if (t->job.pending) {
+        pthread_mutex_unlock(&t->mutex);
+        return too_late(t, t->job.what);
+    }
+    t->job = (job_slot){.what = what, .work = work, .context = context, .pending = true};
+    atomic_store(&t->waiting, true);
+    pthread_cond_signal(&t->work_came);
+    const bool done = wait_for_job(t);
+    dt_status status = t->job.status;
+    if (done && status != DT_OK)
+        dt_fail(status, "%s", t->job.message);
+    pthread_mutex_unlock(&t->mutex);
+    return done ? status : too_late(t, what);
+}
+
+dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, bool is_double)
+{
+    pthread_mutex_lock(&t->mutex);
+    const size_t end = t->queued_first + t->queued_count;
+    const dt_status status = DT_GROW(t->queue, t->queue_capacity, end + 1);
+    if (status == DT_OK) {
+        t->queue[end] = (bucket){.data = data, .count = count, .is_double = is_double};
+        ++t->queued_count;
+        ++t->posted;
+        pthread_cond_signal(&t->work_came);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return status;
+}
+
+static dt_status sum_up_to(dt_mpi_thread *t, void *context)
+{
+    const int64_t wanted = *(const int64_t *)context;
+    for (;;) {
+        DT_TRY(advance_buckets(t));
+        if (t->summed >= wanted)
+            return DT_OK;
+        DT_TRY(overdue(t));
+        pause_between(t);
+    }
+}
+
+dt_status dt_mpi_wait_posted(dt_mpi_thread *t, int64_t buckets)
+{
+    pthread_mutex_lock(&t->mutex);
+    if (buckets < 0)
+        buckets = t->posted;
+    pthread_mutex_unlock(&t->mutex);
+    return dt_mpi_run(t, "the sum of gradients", sum_up_to, &buckets);
+}
+
+void dt_mpi_thread_abort(dt_mpi_thread *t, int status)
+{
+    atomic_store(&t->abort_with, 1 + status);
+    pthread_mutex_lock(&t->mutex);
+    pthread_cond_signal(&t->work_came);
+    pthread_mutex_unlock(&t->mutex);
+}

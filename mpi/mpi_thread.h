@@ -1,0 +1,71 @@
+/* The one thread of a rank that calls MPI.
+ *
+ * All of MPI, from MPI_Init_thread to MPI_Finalize, is called by this thread: so
+ * MPI_THREAD_FUNNELED is enough, which every MPI offers; gradient sums progress while the program
+ * computes, also with an MPI that has no progress of its own; and the program, which waits here on
+ * a condition with a limit, gets control back even when a call into MPI never returns.
+ *
+ * Two kinds of work: a job, which the program waits for (dt_mpi_run), and buckets of gradients to
+ * be summed, which go on beside it (dt_mpi_post). The thread asks MPI again and again how far they
+ * are; between two questions it sleeps, so that a rank whose processors are all computing loses
+ * little: see pause_between() in mpi_thread.c.
+ *
+ * Signals are left to the program's other threads.
+ */
+#ifndef DT_MPI_MPI_THREAD_H
+#define DT_MPI_MPI_THREAD_H
+
+#include <mpi.h>
+
+#include "comm.h"
+
+typedef struct dt_mpi_thread dt_mpi_thread;
+
+/* What MPI says about this rank once it is initialised. */
+typedef struct {
+    int32_t world_rank, world_size;
+    int32_t local_rank, local_size; /* among ranks that share memory: this host's */
+    int32_t hosts;
+    char library[128]; /* name and version, first line of MPI_Get_library_version() */
+} dt_mpi_facts;
+
+/* Starts the thread and initialises MPI. `timeout`: seconds to wait for other ranks at each step,
+ * <= 0: for ever. `expected`: ranks that there should be, 0: not known. */
+dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts, double timeout,
+                              int32_t expected);
+
+/* Finalises MPI, unless an operation failed, and ends the thread. */
+void dt_mpi_thread_stop(dt_mpi_thread *thread);
+
+/* ---- for the program's threads --------------------------------------------------------------- */
+
+/* Work done by the thread: calls MPI on `comm`, and dt_mpi_wait() where it has to wait. */
+typedef dt_status (*dt_mpi_work)(dt_mpi_thread *thread, void *context);
+
+/* Runs `work` on the thread and waits for it. `what` is how a message calls it, as "a broadcast".
+ * DT_ERR_COMM when it takes longer than the timeout; from then on every call fails the same way. */
+dt_status dt_mpi_run(dt_mpi_thread *thread, const char *what, dt_mpi_work work, void *context);
+
+/* Sums `count` numbers (float, or double) at `data` over all ranks in place, some time. Does not
+ * wait. All ranks post the same counts in the same order. */
+dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, bool is_double);
+
+/* Waits until the first `buckets` of all that were ever posted are summed; < 0: all. */
+dt_status dt_mpi_wait_posted(dt_mpi_thread *thread, int64_t buckets);
+
+/* Has the thread end the run with MPI_Abort(status), whatever it is doing. Does not wait. */
+void dt_mpi_thread_abort(dt_mpi_thread *thread, int status);
+
+/* ---- for work ---------------------------------------------------------------------------------
+ */
+
+/* The communicator of host operations (not of gradients). */
+MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread);
+
+/* Waits for all of these requests; gradients go on meanwhile. */
+dt_status dt_mpi_wait(dt_mpi_thread *thread, MPI_Request *requests, int count);
+
+/* DT_OK, or the error that an MPI call returned, with MPI's text. */
+dt_status dt_mpi_check(int code, const char *call);
+
+#endif

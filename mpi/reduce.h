@@ -1,0 +1,57 @@
+/* What sums the gradients of one backend over the ranks: with MPI (reduce_mpi.c), or on the device
+ * with a library of its maker (reduce_nccl.c, a module of its own, since it needs that library).
+ *
+ * The functions are those of dt_comm_ops; see src/comm.h.
+ */
+#ifndef DT_MPI_REDUCE_H
+#define DT_MPI_REDUCE_H
+
+#include "comm.h"
+
+typedef struct dt_reducer dt_reducer;
+
+typedef struct {
+    void (*destroy)(dt_reducer *reducer);
+    dt_status (*start)(dt_reducer *reducer, int64_t offset, int64_t count, int32_t slot);
+    dt_status (*finish)(dt_reducer *reducer);
+} dt_reducer_ops;
+
+struct dt_reducer {
+    const dt_reducer_ops *ops;
+    const char *name;
+};
+
+/* ---- buckets --------------------------------------------------------------------------------- */
+
+/* Ranges of the gradient vector are summed in buckets of one size: a long range is cut, and short
+ * ones that follow each other are joined. `begin` … `end` waits for more, or for the end of the
+ * step. */
+typedef struct {
+    int64_t size; /* elements */
+    int64_t begin, end;
+} dt_buckets;
+
+/* Adds a range that continues the waiting one. False when it does not: flush first. */
+static inline bool dt_buckets_add(dt_buckets *b, int64_t offset, int64_t count)
+{
+    if (b->begin == b->end)
+        b->begin = b->end = offset;
+    if (offset != b->end)
+        return false;
+    b->end += count;
+    return true;
+}
+
+/* The next full bucket; with `flush` also what is left. False: none. */
+static inline bool dt_buckets_next(dt_buckets *b, bool flush, int64_t *offset, int64_t *count)
+{
+    const int64_t waiting = b->end - b->begin;
+    if (waiting == 0 || (waiting < b->size && !flush))
+        return false;
+    *offset = b->begin;
+    *count = waiting < b->size ? waiting : b->size;
+    b->begin += *count;
+    return true;
+}
+
+#endif
