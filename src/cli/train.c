@@ -261,11 +261,14 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
 static dt_status open_backend(train_command *t, const dt_train_options *o)
 {
     char device[16];
+    const dt_comm_options comm = {.kind = (dt_comm_kind)o->comm,
+                                  .collective_timeout = o->collective_timeout};
+    DT_TRY(dt_comm_open(&comm, &t->comm));
     const dt_backend_options options = {.threads = (int32_t)o->threads,
+                                        .device = t->comm->local_rank,
                                         .precision = DT_PRECISION_FP32};
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));
-    DT_TRY(dt_comm_single(&t->comm));
     return dt_pool_create(&t->pool, dt_thread_count(o->threads));
 }
 
@@ -305,6 +308,8 @@ dt_status dt_command_train(const dt_train_options *options)
 {
     train_command t = {0};
     const dt_status status = run_training(&t, options);
+    if (t.comm && status != DT_OK && status != DT_STOPPED)
+        t.comm->ops->abort(t.comm, status, dt_error_message());
     dt_pool_destroy(t.pool);
     if (t.comm)
         t.comm->ops->destroy(t.comm);

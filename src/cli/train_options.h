@@ -56,10 +56,12 @@ typedef struct {
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
     int precision; /* dt_precision */
     bool deterministic;
-    int64_t threads;          /* 0: all that the process may use */
-    int64_t num_workers;      /* tokenising threads; 0: as many as `threads` */
-    int64_t micro_batch_size; /* 0: chosen from the memory */
-    int64_t keep_checkpoints; /* newest checkpoints that stay; 0: all */
+    int64_t threads;           /* 0: all that the process may use */
+    int64_t num_workers;       /* tokenising threads; 0: as many as `threads` */
+    int comm;                  /* dt_comm_kind */
+    double collective_timeout; /* seconds; 0: for ever */
+    int64_t micro_batch_size;  /* 0: chosen from the memory */
+    int64_t keep_checkpoints;  /* newest checkpoints that stay; 0: all */
     bool dry_run;
     bool verbose;
 } dt_train_options;

@@ -69,6 +69,7 @@ static dt_status prepare_model(trainer *t)
     DT_TRY(dt_batch_most_tokens(job->dataset, t->run->config.max_length, settings->micro_batch,
                                 &tokens));
     DT_TRY(dt_model_reserve(t->model, settings->micro_batch, tokens));
+    DT_TRY(job->comm->ops->attach(job->comm, job->backend));
     DT_TRY(dt_batch_memory_create(&t->stepper.memory, settings->micro_batch, tokens,
                                   t->run->config.tax_ranks));
     if (job->resume_path) {
