@@ -359,6 +359,7 @@ static dt_status read_ids(dt_container *file, const char *path, int64_t count, i
     return next - ids == bytes ? DT_OK : refuse(path, "it holds more ids than sequences");
 }
 
+/* All of a shard, or all but its tokens where the dataset has no room for them. */
 static dt_status read_shard(dt_container *file, const char *path, dt_dataset *dataset, position *at)
 {
     int64_t count = 0;
@@ -368,8 +369,9 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     DT_TRY(array_length(file, "tokens", &tokens));
     DT_TRY(array_length(file, "ids", &id_bytes));
     count -= 1;
-    DT_TRY(dt_container_get_array(file, "tokens", DT_ELEMENT_UINT16, 1, &tokens,
-                                  dataset->tokens + at->tokens));
+    if (dataset->tokens)
+        DT_TRY(dt_container_get_array(file, "tokens", DT_ELEMENT_UINT16, 1, &tokens,
+                                      dataset->tokens + at->tokens));
     DT_TRY(read_offsets(file, path, count, tokens, at->tokens, dataset->offsets + at->sequences));
     DT_TRY(read_labels(file, path, count, &dataset->taxonomy,
                        dataset->labels + at->sequences * dataset->taxonomy.tax_ranks));
@@ -381,27 +383,29 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     return DT_OK;
 }
 
-static dt_status read_all(const char *folder, dt_dataset *dataset)
+/* Reads the set, with_tokens or without. */
+static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *dataset,
+                          dt_dataset_summary *summary)
 {
     char path[PATH_MAX];
-    dt_dataset_summary summary;
     position sum;
     position at = {0};
     DT_TRY(check_finished(folder));
     DT_TRY(join(path, folder, "dataset.json", ""));
-    DT_TRY(dt_dataset_json_read(path, dataset, &summary));
-    DT_TRY(read_tokenizer(folder, &summary, dataset));
-    DT_TRY(measure(folder, &summary, &sum));
+    DT_TRY(dt_dataset_json_read(path, dataset, summary));
+    DT_TRY(read_tokenizer(folder, summary, dataset));
+    DT_TRY(measure(folder, summary, &sum));
     const size_t count = (size_t)sum.sequences;
-    DT_TRY(DT_NEW(dataset->tokens, (size_t)sum.tokens));
+    if (with_tokens)
+        DT_TRY(DT_NEW(dataset->tokens, (size_t)sum.tokens));
     DT_TRY(DT_NEW(dataset->offsets, count + 1));
     DT_TRY(DT_NEW(dataset->labels, count * (size_t)dataset->taxonomy.tax_ranks));
     DT_TRY(DT_NEW(dataset->ids, (size_t)sum.id_bytes));
     DT_TRY(DT_NEW(dataset->id_offsets, count + 1));
-    for (int64_t shard = 0; shard < summary.shards; ++shard) {
+    for (int64_t shard = 0; shard < summary->shards; ++shard) {
         dt_container *file;
         DT_TRY(shard_path(path, folder, shard, ""));
-        DT_TRY(open_shard(folder, &summary, shard, &file));
+        DT_TRY(open_shard(folder, summary, shard, &file));
         const dt_status status = read_shard(file, path, dataset, &at);
         dt_container_close(file);
         DT_TRY(status);
@@ -412,9 +416,58 @@ static dt_status read_all(const char *folder, dt_dataset *dataset)
 
 dt_status dt_shards_read(const char *folder, dt_dataset *dataset)
 {
+    dt_dataset_summary summary;
     *dataset = (dt_dataset){0};
-    const dt_status status = read_all(folder, dataset);
+    const dt_status status = read_all(folder, true, dataset, &summary);
     if (status != DT_OK)
         dt_dataset_free(dataset);
+    return status;
+}
+
+/* ---- Reading as needed ---------------------------------------------------------------------- */
+
+/* Where a stream finds its shards. */
+typedef struct {
+    char folder[PATH_MAX];
+    dt_dataset_summary summary;
+} shard_folder;
+
+static dt_status load_tokens(void *context, int64_t shard, uint16_t *tokens, int64_t count)
+{
+    const shard_folder *from = context;
+    dt_container *file;
+    DT_TRY(open_shard(from->folder, &from->summary, shard, &file));
+    const dt_status status =
+        dt_container_get_array(file, "tokens", DT_ELEMENT_UINT16, 1, &count, tokens);
+    dt_container_close(file);
+    return status;
+}
+
+static dt_status open_stream(const char *folder, const dt_dataset_summary *summary, int64_t room,
+                             dt_dataset *dataset)
+{
+    shard_folder *from;
+    DT_TRY(DT_NEW(from, 1));
+    snprintf(from->folder, sizeof from->folder, "%s", folder);
+    from->summary = *summary;
+    const dt_shard_source source = {.sequences_per_shard = summary->sequences_per_shard,
+                                    .load = load_tokens,
+                                    .release = free,
+                                    .context = from};
+    return dt_stream_create(&dataset->stream, &source, dataset->offsets, dataset->count, room);
+}
+
+dt_status dt_shards_stream(const char *folder, int64_t room, dt_dataset *dataset,
+                           int64_t *sequences_per_shard)
+{
+    dt_dataset_summary summary;
+    *dataset = (dt_dataset){0};
+    dt_status status = read_all(folder, false, dataset, &summary);
+    if (status == DT_OK)
+        status = open_stream(folder, &summary, room, dataset);
+    if (status != DT_OK)
+        dt_dataset_free(dataset);
+    else
+        *sequences_per_shard = summary.sequences_per_shard;
     return status;
 }

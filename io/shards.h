@@ -33,4 +33,10 @@ dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
  * the sizes that they point into. */
 dt_status dt_shards_read(const char *folder, dt_dataset *dataset);
 
+/* The same, but the tokens stay on the disk: dataset->stream reads them as they are needed, `room`
+ * shards at a time in memory. *sequences_per_shard is for dt_sampler_by_shards(). The stream's
+ * thread reads containers: see io/container.h on threads. */
+dt_status dt_shards_stream(const char *folder, int64_t room, dt_dataset *dataset,
+                           int64_t *sequences_per_shard);
+
 #endif

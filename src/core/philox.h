@@ -22,7 +22,7 @@
 /* Purposes of draws: the upper byte of a stream. Never renumber: runs could not be repeated. */
 typedef enum {
     DT_DRAW_INIT = 1,          /* initial value: counter (element / 4, 0, 0, 0), index = tensor */
-    DT_DRAW_SHUFFLE = 2,       /* order of an epoch: counter (i, 0, 0, epoch) */
+    DT_DRAW_SHUFFLE = 2,       /* order of an epoch: counter (i, attempt, part, epoch) */
     DT_DRAW_EMBEDDING = 3,     /* dropout after the encoder's embedding */
     DT_DRAW_ATTENTION = 4,     /* dropout on attention probabilities; sub = head */
     DT_DRAW_ATTENTION_OUT = 5, /* dropout after the attention's output projection */

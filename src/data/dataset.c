@@ -4,6 +4,7 @@
 
 void dt_dataset_free(dt_dataset *dataset)
 {
+    dt_stream_destroy(dataset->stream);
     free(dataset->tokens);
     free(dataset->offsets);
     free(dataset->labels);
@@ -17,6 +18,17 @@ void dt_dataset_free(dt_dataset *dataset)
     *dataset = (dt_dataset){0};
 }
 
+dt_status dt_dataset_begin(const dt_dataset *dataset, const int64_t *order, int64_t count,
+                           int64_t first)
+{
+    return dataset->stream ? dt_stream_begin(dataset->stream, order, count, first) : DT_OK;
+}
+
+dt_status dt_dataset_hold(const dt_dataset *dataset, int64_t first, int64_t count)
+{
+    return dataset->stream ? dt_stream_hold(dataset->stream, first, count) : DT_OK;
+}
+
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length)
 {
     const int64_t length = dataset->offsets[i + 1] - dataset->offsets[i];
@@ -26,8 +38,9 @@ int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_leng
 int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_length, int32_t *out)
 {
     const int32_t count = dt_dataset_length(dataset, i, max_length);
-    const uint16_t *begin = dataset->tokens + dataset->offsets[i];
-    const uint16_t *end = dataset->tokens + dataset->offsets[i + 1];
+    const uint16_t *begin = dataset->stream ? dt_stream_tokens(dataset->stream, i)
+                                            : dataset->tokens + dataset->offsets[i];
+    const uint16_t *end = begin + (dataset->offsets[i + 1] - dataset->offsets[i]);
     const int32_t suffix = dataset->suffix_count < count ? dataset->suffix_count : count;
     for (int32_t t = 0; t < count - suffix; ++t)
         out[t] = begin[t];

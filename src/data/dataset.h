@@ -1,4 +1,5 @@
-/* A set of labelled sequences, tokenised, whole in memory: 2 bytes a token, no padding. */
+/* A set of labelled sequences, tokenised: 2 bytes a token, no padding. The tokens are in memory, or
+ * come shard by shard from a stream; all the rest is always in memory. */
 #ifndef DT_DATA_DATASET_H
 #define DT_DATA_DATASET_H
 
@@ -6,15 +7,18 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "data/stream.h"
 #include "taxonomy/taxonomy.h"
 
 typedef struct {
-    int64_t count;       /* sequences */
-    uint16_t *tokens;    /* of all sequences back to back, specials included, not truncated */
-    int64_t *offsets;    /* (count + 1) where each sequence starts in `tokens` */
-    int32_t *labels;     /* (count, tax_ranks) classes */
-    char *ids;           /* of all sequences, each ended by '\0' */
-    int64_t *id_offsets; /* (count + 1) where each id starts in `ids` */
+    int64_t count;    /* sequences */
+    uint16_t *tokens; /* of all sequences back to back, specials included, not truncated; NULL
+                         with a stream */
+    dt_token_stream *stream; /* NULL: `tokens` has them all */
+    int64_t *offsets;        /* (count + 1) where each sequence starts in `tokens` */
+    int32_t *labels;         /* (count, tax_ranks) classes */
+    char *ids;               /* of all sequences, each ended by '\0' */
+    int64_t *id_offsets;     /* (count + 1) where each id starts in `ids` */
     dt_taxonomy taxonomy;
     char *tokenizer_json; /* the whole tokenizer.json, '\0'-ended */
     char *tokenizer_name; /* file it was read from, or "learnt from <FASTA>" */
@@ -26,8 +30,15 @@ typedef struct {
 
 void dt_dataset_free(dt_dataset *dataset); /* leaves it empty */
 
-/* Copies the tokens of sequence i, cut to max_length tokens with the suffix kept, to `out` (room
- * for max_length). Returns their number. */
+/* What a stream must know (data/stream.h); without one both do nothing. begin: the sequences that
+ * will be used, in order, the first `first` of them done with. hold: waits for the tokens of the
+ * uses first … first + count - 1. */
+dt_status dt_dataset_begin(const dt_dataset *dataset, const int64_t *order, int64_t count,
+                           int64_t first);
+dt_status dt_dataset_hold(const dt_dataset *dataset, int64_t first, int64_t count);
+
+/* Copies the tokens of sequence i (held, with a stream), cut to max_length tokens with the suffix
+ * kept, to `out` (room for max_length). Returns their number. */
 int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_length, int32_t *out);
 
 /* The number that dt_dataset_tokens() returns. */

@@ -7,12 +7,12 @@
 #include "core/philox.h"
 
 /* An unbiased number in 0 … bound-1 for item i. */
-static uint32_t draw_below(uint32_t bound, uint32_t seed, uint32_t i, uint32_t epoch)
+static uint32_t draw_below(uint32_t bound, uint32_t seed, uint32_t i, uint32_t part, uint32_t epoch)
 {
     const uint32_t rejected = (0u - bound) % bound; /* 2^32 mod bound */
     for (uint32_t attempt = 0;; ++attempt) {
         uint32_t draws[4];
-        dt_philox(seed, dt_stream(DT_DRAW_SHUFFLE, 0, 0), i, attempt, 0, epoch, draws);
+        dt_philox(seed, dt_stream(DT_DRAW_SHUFFLE, 0, 0), i, attempt, part, epoch, draws);
         for (int d = 0; d < 4; ++d) {
             const uint64_t product = (uint64_t)draws[d] * bound;
             if ((uint32_t)product >= rejected)
@@ -21,10 +21,10 @@ static uint32_t draw_below(uint32_t bound, uint32_t seed, uint32_t i, uint32_t e
     }
 }
 
-void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t epoch)
+void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t part, uint32_t epoch)
 {
     for (int64_t i = count - 1; i > 0; --i) {
-        const uint32_t j = draw_below((uint32_t)i + 1, seed, (uint32_t)i, epoch);
+        const uint32_t j = draw_below((uint32_t)i + 1, seed, (uint32_t)i, part, epoch);
         const int64_t item = items[i];
         items[i] = items[j];
         items[j] = item;
@@ -51,10 +51,62 @@ void dt_sampler_free(dt_sampler *sampler)
     *sampler = (dt_sampler){0};
 }
 
-void dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch)
+void dt_sampler_by_shards(dt_sampler *sampler, int64_t sequences_per_shard,
+                          int64_t shards_at_a_time)
 {
+    sampler->sequences_per_shard = sequences_per_shard;
+    sampler->shards_at_a_time = shards_at_a_time;
+    sampler->shards = 0;
+    for (int64_t i = 0; i < sampler->count; ++i) {
+        const int64_t shard = sampler->items[i] / sequences_per_shard;
+        if (shard >= sampler->shards)
+            sampler->shards = shard + 1;
+    }
+}
+
+/* For each shard the part of the epoch in which its items come: its place in the shuffled shards,
+ * divided by the shards of a part. `shuffled` has room for the shards too. */
+static void draw_parts(const dt_sampler *sampler, uint32_t epoch, int64_t *shuffled, int64_t *part)
+{
+    for (int64_t s = 0; s < sampler->shards; ++s)
+        shuffled[s] = s;
+    dt_shuffle(shuffled, sampler->shards, sampler->seed, 0, epoch);
+    for (int64_t place = 0; place < sampler->shards; ++place)
+        part[shuffled[place]] = place / sampler->shards_at_a_time;
+}
+
+static dt_status order_by_shards(dt_sampler *sampler, uint32_t epoch)
+{
+    const int64_t parts =
+        (sampler->shards + sampler->shards_at_a_time - 1) / sampler->shards_at_a_time;
+    int64_t *part; /* (shards), then the shuffled shards, then where each part ends */
+    DT_TRY(DT_NEW(part, (size_t)(2 * sampler->shards + parts + 1)));
+    int64_t *end = part + 2 * sampler->shards;
+    draw_parts(sampler, epoch, part + sampler->shards, part);
+    for (int64_t i = 0; i < sampler->count; ++i)
+        end[part[sampler->items[i] / sampler->sequences_per_shard] + 1]++;
+    for (int64_t p = 0; p < parts; ++p)
+        end[p + 1] += end[p];
+    /* end[p] is where part p begins, and moves to its end as it is filled */
+    for (int64_t i = 0; i < sampler->count; ++i) {
+        const int64_t p = part[sampler->items[i] / sampler->sequences_per_shard];
+        sampler->order[end[p]++] = sampler->items[i];
+    }
+    for (int64_t p = 0; p < parts; ++p) {
+        const int64_t begin = p > 0 ? end[p - 1] : 0;
+        dt_shuffle(sampler->order + begin, end[p] - begin, sampler->seed, (uint32_t)p + 1, epoch);
+    }
+    free(part);
+    return DT_OK;
+}
+
+dt_status dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch)
+{
+    if (sampler->sequences_per_shard > 0)
+        return order_by_shards(sampler, epoch);
     memcpy(sampler->order, sampler->items, (size_t)sampler->count * sizeof *sampler->order);
-    dt_shuffle(sampler->order, sampler->count, sampler->seed, epoch);
+    dt_shuffle(sampler->order, sampler->count, sampler->seed, 0, epoch);
+    return DT_OK;
 }
 
 void dt_share(int64_t total, int64_t parts, int64_t index, int64_t *begin, int64_t *count)

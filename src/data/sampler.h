@@ -13,6 +13,9 @@ typedef struct {
     const int64_t *items; /* (count) their numbers; not owned, kept by who made the sampler */
     int64_t *order;       /* (count) `items` in the order of the epoch */
     uint32_t seed;
+    int64_t sequences_per_shard; /* 0: the order does not care for shards */
+    int64_t shards_at_a_time;
+    int64_t shards;
 } dt_sampler;
 
 /* A sampler of these items. The order is that of `items` until dt_sampler_begin_epoch().
@@ -21,15 +24,24 @@ dt_status dt_sampler_create(dt_sampler *sampler, const int64_t *items, int64_t c
                             uint32_t seed);
 void dt_sampler_free(dt_sampler *sampler);
 
+/* From now on an epoch's order keeps together what stands together on the disk, for a set whose
+ * tokens are streamed: the shards (sequence i stands in shard i / sequences_per_shard) are
+ * shuffled, then the items of each `shards_at_a_time` shards in a row are shuffled among
+ * themselves. */
+void dt_sampler_by_shards(dt_sampler *sampler, int64_t sequences_per_shard,
+                          int64_t shards_at_a_time);
+
 /* Sets sampler->order to the order of epoch number `epoch`: a permutation that is a pure function
- * of (count, seed, epoch), so that every process has the same one and resuming needs no state. */
-void dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch);
+ * of (count, seed, epoch), and of the two numbers above where they were given, so that every
+ * process has the same one and resuming needs no state. DT_ERR_MEMORY. */
+dt_status dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch);
 
 /* Shuffles in place: Fisher and Yates's exchange of item i = count-1 … 1 with one of 0 … i. The
- * 32-bit Philox draws at counters (i, attempt, 0, epoch) of stream DT_DRAW_SHUFFLE are tried in
+ * 32-bit Philox draws at counters (i, attempt, part, epoch) of stream DT_DRAW_SHUFFLE are tried in
  * turn; multiplying by i+1 and rejecting low remainders makes every place equally likely (Lemire,
- * "Fast random integer generation in an interval", ACM TOMACS 29, 2019). count < 2^32. */
-void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t epoch);
+ * "Fast random integer generation in an interval", ACM TOMACS 29, 2019). `part`: 0, or
+ * the number of a part of the order, from 1. count < 2^32. */
+void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t part, uint32_t epoch);
 
 /* Divides 0 … total-1 into `parts` contiguous shares whose sizes differ by at most one, the larger
  * ones first: share `index` is *begin … *begin + *count - 1. */

@@ -172,7 +172,7 @@ static dt_status train_epoch(trainer *t, epoch_work *work)
     dt_progress line = dt_progress_begin(progress->epoch + 1, settings->epochs, updates);
     const double began = dt_seconds();
 
-    dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch);
+    DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
     for (int32_t r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
         progress->update.loss_sum[r] = 0.0;
     progress->update.loss_updates = 0;

@@ -18,7 +18,7 @@ static void an_epoch_takes_every_sequence_once(void **state)
     int64_t items[COUNT];
     dt_sampler sampler;
     create(&sampler, items, 42);
-    dt_sampler_begin_epoch(&sampler, 3);
+    ASSERT_OK(dt_sampler_begin_epoch(&sampler, 3));
     bool seen[COUNT] = {false};
     int moved = 0;
     for (int i = 0; i < COUNT; ++i) {
@@ -41,14 +41,15 @@ static void order_depends_on_seed_and_epoch_alone(void **state)
     create(&one, items, 42);
     create(&two, items, 42);
     create(&other, items, 43);
-    dt_sampler_begin_epoch(&one, 0);
-    dt_sampler_begin_epoch(&one, 1);
-    dt_sampler_begin_epoch(&one, 5); /* reached through epochs, and at once as after a resume */
-    dt_sampler_begin_epoch(&two, 5);
-    dt_sampler_begin_epoch(&other, 5);
+    ASSERT_OK(dt_sampler_begin_epoch(&one, 0));
+    ASSERT_OK(dt_sampler_begin_epoch(&one, 1));
+    ASSERT_OK(dt_sampler_begin_epoch(
+        &one, 5)); /* reached through epochs, and at once as after a resume */
+    ASSERT_OK(dt_sampler_begin_epoch(&two, 5));
+    ASSERT_OK(dt_sampler_begin_epoch(&other, 5));
     assert_memory_equal(one.order, two.order, COUNT * sizeof *one.order);
     assert_memory_not_equal(one.order, other.order, COUNT * sizeof *one.order);
-    dt_sampler_begin_epoch(&two, 6);
+    ASSERT_OK(dt_sampler_begin_epoch(&two, 6));
     assert_memory_not_equal(one.order, two.order, COUNT * sizeof *one.order);
     dt_sampler_free(&one);
     dt_sampler_free(&two);
@@ -61,7 +62,7 @@ static void order_is_this_one_for_ever(void **state)
     (void)state;
     int64_t items[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     const int64_t expected[10] = {1, 3, 8, 9, 0, 5, 7, 2, 6, 4};
-    dt_shuffle(items, 10, 42, 0);
+    dt_shuffle(items, 10, 42, 0, 0);
     assert_memory_equal(items, expected, sizeof expected);
 }
 
@@ -72,7 +73,7 @@ static void every_order_is_equally_likely(void **state)
     int seen[256] = {0};
     for (uint32_t epoch = 0; epoch < 24000; ++epoch) {
         int64_t items[4] = {0, 1, 2, 3};
-        dt_shuffle(items, 4, 42, epoch);
+        dt_shuffle(items, 4, 42, 0, epoch);
         seen[items[0] | items[1] << 2 | items[2] << 4 | items[3] << 6]++;
     }
     int orders = 0;
@@ -83,6 +84,50 @@ static void every_order_is_equally_likely(void **state)
         assert_in_range(seen[i], 1000 - 155, 1000 + 155);
     }
     assert_int_equal(orders, 24);
+}
+
+/* 1,000 items in shards of 64, three shards at a time: an epoch takes each once, no part of it
+ * touches more than three shards, and the next epoch mixes other ones. */
+static void order_by_shards_keeps_few_shards_together(void **state)
+{
+    (void)state;
+    int64_t items[COUNT];
+    dt_sampler sampler;
+    for (int64_t i = 0; i < COUNT; ++i)
+        items[i] = COUNT - 1 - i;
+    ASSERT_OK(dt_sampler_create(&sampler, items, COUNT, 42));
+    dt_sampler_by_shards(&sampler, 64, 3);
+    bool neighbours[2][16][16] = {0}; /* shards of the same part */
+    for (uint32_t epoch = 0; epoch < 2; ++epoch) {
+        ASSERT_OK(dt_sampler_begin_epoch(&sampler, epoch));
+        bool seen[COUNT] = {false};
+        bool finished[16] = {false};
+        bool open[16] = {false};
+        int open_count = 0;
+        int changes = 0;
+        for (int i = 0; i < COUNT; ++i) {
+            const int64_t item = sampler.order[i];
+            const int64_t shard = item / 64;
+            assert_false(seen[item]);
+            seen[item] = true;
+            assert_false(finished[shard]);
+            if (!open[shard] && open_count == 3) { /* the part is over: all its items came */
+                for (int s = 0; s < 16; ++s)
+                    finished[s] = finished[s] || open[s];
+                for (int s = 0; s < 16; ++s)
+                    open[s] = false;
+                open_count = 0;
+            }
+            open_count += !open[shard];
+            open[shard] = true;
+            for (int s = 0; s < 16; ++s)
+                neighbours[epoch][shard][s] |= open[s];
+            changes += i > 0 && shard != sampler.order[i - 1] / 64;
+        }
+        assert_true(changes > COUNT / 2); /* mixed within the parts */
+    }
+    assert_memory_not_equal(neighbours[0], neighbours[1], sizeof neighbours[0]);
+    dt_sampler_free(&sampler);
 }
 
 static void nothing_to_train_on_is_refused(void **state)
@@ -119,6 +164,7 @@ int main(void)
         cmocka_unit_test(order_depends_on_seed_and_epoch_alone),
         cmocka_unit_test(order_is_this_one_for_ever),
         cmocka_unit_test(every_order_is_equally_likely),
+        cmocka_unit_test(order_by_shards_keeps_few_shards_together),
         cmocka_unit_test(nothing_to_train_on_is_refused),
         cmocka_unit_test(shares_are_contiguous_even_and_complete),
     };

@@ -130,6 +130,40 @@ static void shards_hold_the_dataset_whatever_their_size(void **state)
     dt_dataset_free(&set);
 }
 
+/* Every sequence comes cut as from memory; a shard that was damaged meanwhile is refused. */
+static void a_stream_gives_what_memory_gives(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(200, 1);
+    dt_dataset streamed;
+    int64_t per_shard;
+    int64_t order[200];
+    int32_t expected[128];
+    int32_t out[128];
+    ASSERT_OK(dt_shards_write(folder, &set, 30));
+    ASSERT_OK(dt_shards_stream(folder, 2, &streamed, &per_shard));
+    assert_int_equal(per_shard, 30);
+    assert_null(streamed.tokens);
+    for (int64_t i = 0; i < 200; ++i)
+        order[i] = 199 - i;
+    ASSERT_OK(dt_dataset_begin(&streamed, order, 200, 0));
+    for (int64_t use = 0; use < 200; ++use) {
+        ASSERT_OK(dt_dataset_hold(&streamed, use, 1));
+        const int32_t length = dt_dataset_tokens(&set, order[use], 128, expected);
+        assert_int_equal(dt_dataset_tokens(&streamed, order[use], 128, out), length);
+        assert_memory_equal(out, expected, (size_t)length * sizeof *out);
+    }
+    assert_memory_equal(streamed.labels, set.labels, 200 * TAX_RANKS * sizeof *set.labels);
+    assert_memory_equal(streamed.ids, set.ids, (size_t)set.id_offsets[200]);
+    assert_int_equal(run("truncate -s -100 %s/shard_00006.h5", folder), 0);
+    ASSERT_OK(dt_dataset_begin(&streamed, order, 200, 0));
+    const dt_status status = dt_dataset_hold(&streamed, 0, 1);
+    assert_int_equal(status, DT_ERR_INPUT);
+    assert_non_null(strstr(dt_error_message(), "shard_00006.h5"));
+    dt_dataset_free(&streamed);
+    dt_dataset_free(&set);
+}
+
 static void a_set_without_sequences_is_kept(void **state)
 {
     (void)state;
@@ -275,6 +309,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(shards_hold_the_dataset_whatever_their_size),
+        TEST(a_stream_gives_what_memory_gives),
         TEST(a_set_without_sequences_is_kept),
         TEST(an_unfinished_folder_is_recognised),
         TEST(a_mixture_of_two_sets_is_refused),

@@ -1,0 +1,314 @@
+#include "data/stream.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+#define NOWHERE (-1)
+
+/* Memory for one shard. */
+typedef struct {
+    uint16_t *tokens;
+    int64_t shard; /* what it holds or is being filled with; NOWHERE: free */
+} slot;
+
+struct dt_token_stream {
+    dt_shard_source source;
+    const int64_t *offsets;
+    int64_t count;
+    int64_t shards;
+    int64_t room;
+    slot *slot;         /* (room) */
+    int64_t *slot_of;   /* (shards) where a shard is loaded; NOWHERE */
+    int64_t *wanted;    /* (shards) in the order of their first use */
+    int64_t *first_use; /* (shards) position in the order; -1: none */
+    int64_t *last_use;  /* (shards) */
+    int64_t *held_at;   /* (shards) number of the last hold that asked for it */
+    int64_t holds;
+    int64_t *use_shard; /* (uses) the shard of each use */
+    size_t use_capacity;
+    int64_t uses;
+    int64_t wanted_count;
+
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t mutex;  /* of what follows, and of slot and slot_of */
+    pthread_cond_t changed; /* a shard was loaded or done with, the uses changed, or the end */
+    int64_t next;           /* place in `wanted` of the next to load */
+    int64_t position;       /* uses before it have been */
+    bool loading;
+    bool ending;
+    dt_status status; /* of the thread */
+    char message[1024];
+};
+
+static int64_t first_sequence(const dt_token_stream *s, int64_t shard)
+{
+    const int64_t first = shard * s->source.sequences_per_shard;
+    return first < s->count ? first : s->count;
+}
+
+static int64_t shard_tokens(const dt_token_stream *s, int64_t shard)
+{
+    return s->offsets[first_sequence(s, shard + 1)] - s->offsets[first_sequence(s, shard)];
+}
+
+/* ---- the thread that reads ahead ---------------------------------------------------------------
+ */
+
+/* A slot for a shard: an empty one, one that is done with, or else that of the shard which is
+ * needed last, if that is after this one (it was kept from an earlier order). NULL: none yet. */
+static slot *slot_for(dt_token_stream *s, int64_t shard)
+{
+    slot *latest = NULL;
+    for (int64_t i = 0; i < s->room; ++i) {
+        slot *candidate = &s->slot[i];
+        if (candidate->shard == NOWHERE)
+            return candidate;
+        if (s->last_use[candidate->shard] < s->position) {
+            s->slot_of[candidate->shard] = NOWHERE;
+            return candidate;
+        }
+        if (!latest || s->first_use[candidate->shard] > s->first_use[latest->shard])
+            latest = candidate;
+    }
+    if (!latest || s->first_use[latest->shard] <= s->first_use[shard])
+        return NULL;
+    s->slot_of[latest->shard] = NOWHERE;
+    return latest;
+}
+
+/* The next shard that is still needed and not there; NOWHERE when none is. */
+static int64_t next_shard(dt_token_stream *s)
+{
+    for (; s->next < s->wanted_count; ++s->next) {
+        const int64_t shard = s->wanted[s->next];
+        if (s->slot_of[shard] == NOWHERE && s->last_use[shard] >= s->position)
+            return shard;
+    }
+    return NOWHERE;
+}
+
+/* Loads a shard into its slot, without the mutex. Called with it, returns with it. */
+static void load(dt_token_stream *s, int64_t shard, slot *to)
+{
+    to->shard = shard;
+    s->loading = true;
+    pthread_mutex_unlock(&s->mutex);
+    const dt_status status =
+        s->source.load(s->source.context, shard, to->tokens, shard_tokens(s, shard));
+    pthread_mutex_lock(&s->mutex);
+    s->loading = false;
+    if (status == DT_OK) {
+        s->slot_of[shard] = to - s->slot;
+    } else {
+        s->status = status;
+        strncpy(s->message, dt_error_message(), sizeof s->message - 1);
+        to->shard = NOWHERE;
+    }
+    pthread_cond_broadcast(&s->changed);
+}
+
+static void *read_ahead(void *argument)
+{
+    dt_token_stream *s = argument;
+    pthread_mutex_lock(&s->mutex);
+    while (!s->ending && s->status == DT_OK) {
+        const int64_t shard = next_shard(s);
+        slot *to = shard == NOWHERE ? NULL : slot_for(s, shard);
+        if (to)
+            load(s, shard, to);
+        else
+            pthread_cond_wait(&s->changed, &s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+/* ---- life --------------------------------------------------------------------------------------
+ */
+
+static dt_status take_memory(dt_token_stream *s)
+{
+    int64_t most = 0;
+    for (int64_t shard = 0; shard < s->shards; ++shard) {
+        const int64_t tokens = shard_tokens(s, shard);
+        most = tokens > most ? tokens : most;
+    }
+    DT_TRY(DT_NEW(s->slot, (size_t)s->room));
+    for (int64_t i = 0; i < s->room; ++i) {
+        s->slot[i].shard = NOWHERE;
+        DT_TRY(DT_NEW(s->slot[i].tokens, (size_t)most));
+    }
+    DT_TRY(DT_NEW(s->slot_of, (size_t)s->shards));
+    DT_TRY(DT_NEW(s->wanted, (size_t)s->shards));
+    DT_TRY(DT_NEW(s->first_use, (size_t)s->shards));
+    DT_TRY(DT_NEW(s->last_use, (size_t)s->shards));
+    DT_TRY(DT_NEW(s->held_at, (size_t)s->shards));
+    for (int64_t shard = 0; shard < s->shards; ++shard)
+        s->slot_of[shard] = s->first_use[shard] = s->last_use[shard] = NOWHERE;
+    return DT_OK;
+}
+
+dt_status dt_stream_create(dt_token_stream **out, const dt_shard_source *source,
+                           const int64_t *offsets, int64_t count, int64_t room)
+{
+    dt_token_stream *s;
+    dt_status status = DT_NEW(s, 1);
+    if (status != DT_OK) {
+        if (source->release)
+            source->release(source->context);
+        return status;
+    }
+    s->source = *source;
+    s->offsets = offsets;
+    s->count = count;
+    s->shards = (count + source->sequences_per_shard - 1) / source->sequences_per_shard;
+    s->room = room < s->shards ? room : s->shards;
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    status = take_memory(s);
+    if (status == DT_OK && pthread_create(&s->thread, NULL, read_ahead, s) != 0)
+        status = dt_fail(DT_ERR_MEMORY, "cannot start the thread that reads shards ahead");
+    if (status != DT_OK) {
+        dt_stream_destroy(s);
+        return status;
+    }
+    s->running = true;
+    *out = s;
+    return DT_OK;
+}
+
+void dt_stream_destroy(dt_token_stream *stream)
+{
+    if (!stream)
+        return;
+    pthread_mutex_lock(&stream->mutex);
+    stream->ending = true;
+    pthread_cond_broadcast(&stream->changed);
+    pthread_mutex_unlock(&stream->mutex);
+    if (stream->running)
+        pthread_join(stream->thread, NULL);
+    if (stream->source.release)
+        stream->source.release(stream->source.context);
+    for (int64_t i = 0; stream->slot && i < stream->room; ++i)
+        free(stream->slot[i].tokens);
+    free(stream->slot);
+    free(stream->slot_of);
+    free(stream->wanted);
+    free(stream->first_use);
+    free(stream->last_use);
+    free(stream->held_at);
+    free(stream->use_shard);
+    pthread_cond_destroy(&stream->changed);
+    pthread_mutex_destroy(&stream->mutex);
+    free(stream);
+}
+
+/* ---- uses --------------------------------------------------------------------------------------
+ */
+
+/* The most shards that are between their first and their last use at one time. */
+static int64_t most_at_once(const dt_token_stream *s)
+{
+    int64_t now = 0;
+    int64_t most = 0;
+    for (int64_t use = 0; use < s->uses; ++use) {
+        const int64_t shard = s->use_shard[use];
+        now += s->first_use[shard] == use;
+        most = now > most ? now : most;
+        now -= s->last_use[shard] == use;
+    }
+    return most;
+}
+
+static dt_status note_uses(dt_token_stream *s, const int64_t *order, int64_t count)
+{
+    DT_TRY(DT_GROW(s->use_shard, s->use_capacity, (size_t)count));
+    s->uses = count;
+    s->wanted_count = 0;
+    for (int64_t shard = 0; shard < s->shards; ++shard)
+        s->first_use[shard] = s->last_use[shard] = NOWHERE;
+    for (int64_t use = 0; use < count; ++use) {
+        const int64_t shard = order[use] / s->source.sequences_per_shard;
+        s->use_shard[use] = shard;
+        s->last_use[shard] = use;
+        if (s->first_use[shard] != NOWHERE)
+            continue;
+        s->first_use[shard] = use;
+        s->wanted[s->wanted_count++] = shard;
+    }
+    const int64_t most = most_at_once(s);
+    if (most > s->room)
+        return dt_fail(DT_ERR_INTERNAL,
+                       "an order that needs %lld shards at once, with room for "
+                       "%lld",
+                       (long long)most, (long long)s->room);
+    return DT_OK;
+}
+
+dt_status dt_stream_begin(dt_token_stream *stream, const int64_t *order, int64_t count,
+                          int64_t first)
+{
+    pthread_mutex_lock(&stream->mutex);
+    while (stream->loading) /* it is loading for the order before */
+        pthread_cond_wait(&stream->changed, &stream->mutex);
+    const dt_status status = note_uses(stream, order, count);
+    stream->next = 0;
+    stream->position = first;
+    pthread_cond_broadcast(&stream->changed);
+    pthread_mutex_unlock(&stream->mutex);
+    return status;
+}
+
+static bool all_there(const dt_token_stream *s, int64_t first, int64_t count)
+{
+    for (int64_t use = first; use < first + count; ++use)
+        if (s->slot_of[s->use_shard[use]] == NOWHERE)
+            return false;
+    return true;
+}
+
+/* Otherwise the wait would have no end. */
+static dt_status check_room(dt_token_stream *s, int64_t first, int64_t count)
+{
+    int64_t shards = 0;
+    if (first < 0 || count < 0 || first + count > s->uses)
+        return dt_fail(DT_ERR_INTERNAL, "uses of a stream that it was not told of");
+    s->holds++;
+    for (int64_t use = first; use < first + count; ++use) {
+        shards += s->held_at[s->use_shard[use]] != s->holds;
+        s->held_at[s->use_shard[use]] = s->holds;
+    }
+    if (shards > s->room)
+        return dt_fail(DT_ERR_INTERNAL,
+                       "%lld sequences of %lld shards are wanted at once, with "
+                       "room for %lld",
+                       (long long)count, (long long)shards, (long long)s->room);
+    return DT_OK;
+}
+
+dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count)
+{
+    dt_status status = DT_OK;
+    DT_TRY(check_room(stream, first, count));
+    pthread_mutex_lock(&stream->mutex);
+    stream->position = first;
+    pthread_cond_broadcast(&stream->changed);
+    while (stream->status == DT_OK && !all_there(stream, first, count))
+        pthread_cond_wait(&stream->changed, &stream->mutex);
+    if (stream->status != DT_OK)
+        status = dt_fail(stream->status, "%s", stream->message);
+    pthread_mutex_unlock(&stream->mutex);
+    return status;
+}
+
+const uint16_t *dt_stream_tokens(const dt_token_stream *stream, int64_t i)
+{
+    const int64_t shard = i / stream->source.sequences_per_shard;
+    const slot *held = &stream->slot[stream->slot_of[shard]];
+    return held->tokens + (stream->offsets[i] - stream->offsets[first_sequence(stream, shard)]);
+}

@@ -1,0 +1,165 @@
+#include "data/stream.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "test.h"
+
+enum { PER_SHARD = 10, COUNT = 73, SHARDS = 8 };
+
+/* A made-up source: token t of the whole set is t mod 2^16. */
+typedef struct {
+    int64_t *offsets;
+    atomic_int loads;
+    int64_t fails_at; /* shard; -1: none */
+    atomic_int released;
+} made_up;
+
+static dt_status load(void *context, int64_t shard, uint16_t *tokens, int64_t count)
+{
+    made_up *set = context;
+    if (shard == set->fails_at)
+        return dt_fail(DT_ERR_IO, "shard %lld cannot be read", (long long)shard);
+    for (int64_t t = 0; t < count; ++t)
+        tokens[t] = (uint16_t)(set->offsets[shard * PER_SHARD] + t);
+    atomic_fetch_add(&set->loads, 1);
+    return DT_OK;
+}
+
+static void release(void *context)
+{
+    atomic_fetch_add(&((made_up *)context)->released, 1);
+}
+
+static dt_token_stream *open_stream(made_up *set, int64_t room)
+{
+    static int64_t offsets[COUNT + 1];
+    dt_token_stream *stream;
+    for (int64_t i = 0; i < COUNT; ++i)
+        offsets[i + 1] = offsets[i] + 100 + i % 17;
+    *set = (made_up){.offsets = offsets, .fails_at = -1};
+    const dt_shard_source source = {
+        .sequences_per_shard = PER_SHARD, .load = load, .release = release, .context = set};
+    ASSERT_OK(dt_stream_create(&stream, &source, offsets, COUNT, room));
+    return stream;
+}
+
+static void assert_tokens(const dt_token_stream *stream, const made_up *set, int64_t i)
+{
+    const uint16_t *tokens = dt_stream_tokens(stream, i);
+    for (int64_t t = set->offsets[i]; t < set->offsets[i + 1]; ++t)
+        assert_int_equal(tokens[t - set->offsets[i]], (uint16_t)t);
+}
+
+/* Uses the order from `first` on, five at a time. */
+static void use_all(dt_token_stream *stream, const made_up *set, const int64_t *order,
+                    int64_t count, int64_t first)
+{
+    ASSERT_OK(dt_stream_begin(stream, order, count, first));
+    for (int64_t use = first; use < count; use += 5) {
+        const int64_t held = count - use < 5 ? count - use : 5;
+        ASSERT_OK(dt_stream_hold(stream, use, held));
+        for (int64_t i = use; i < use + held; ++i)
+            assert_tokens(stream, set, order[i]);
+    }
+}
+
+/* Two shards in turn, then the next two: each is read once. Room for four, since what is held may
+ * lie in two pairs. */
+static void every_use_finds_its_tokens(void **state)
+{
+    (void)state;
+    made_up set;
+    dt_token_stream *stream = open_stream(&set, 4);
+    int64_t order[COUNT];
+    int64_t count = 0;
+    for (int64_t pair = SHARDS / 2 - 1; pair >= 0; --pair)
+        for (int64_t i = 0; i < 2 * PER_SHARD; ++i) {
+            const int64_t item = (2 * pair + i % 2) * PER_SHARD + i / 2;
+            if (item < COUNT)
+                order[count++] = item;
+        }
+    use_all(stream, &set, order, count, 0);
+    assert_int_equal(set.loads, SHARDS);
+    dt_stream_destroy(stream);
+    assert_int_equal(set.released, 1);
+}
+
+/* What an order leaves in memory serves the next one where it is of use, and gives way where it is
+ * not: also when the next order wants it last. */
+static void orders_follow_each_other(void **state)
+{
+    (void)state;
+    made_up set;
+    dt_token_stream *stream = open_stream(&set, 2);
+    int64_t up[COUNT];
+    int64_t down[COUNT];
+    for (int64_t i = 0; i < COUNT; ++i) {
+        up[i] = i;
+        down[i] = COUNT - 1 - i;
+    }
+    use_all(stream, &set, up, COUNT, 0);
+    use_all(stream, &set, up, COUNT, 0); /* the shards that are there are wanted last */
+    use_all(stream, &set, down, COUNT, 0);
+    use_all(stream, &set, down, COUNT, 37); /* as after a resume */
+    assert_true(set.loads <= 4 * SHARDS);
+    dt_stream_destroy(stream);
+}
+
+/* Shards of which only a part of the uses is held, as with many ranks. */
+static void uses_may_be_passed_over(void **state)
+{
+    (void)state;
+    made_up set;
+    dt_token_stream *stream = open_stream(&set, 2);
+    int64_t order[COUNT];
+    for (int64_t i = 0; i < COUNT; ++i)
+        order[i] = i;
+    ASSERT_OK(dt_stream_begin(stream, order, COUNT, 0));
+    for (int64_t use = 3; use + 4 < COUNT; use += 19) {
+        ASSERT_OK(dt_stream_hold(stream, use, 4));
+        for (int64_t i = use; i < use + 4; ++i)
+            assert_tokens(stream, &set, i);
+    }
+    dt_stream_destroy(stream);
+}
+
+static void an_order_that_needs_more_room_is_refused(void **state)
+{
+    (void)state;
+    made_up set;
+    dt_token_stream *stream = open_stream(&set, 2);
+    const int64_t order[] = {0, 10, 20, 1, 11, 21};
+    ASSERT_FAILS(DT_ERR_INTERNAL, "needs 3 shards at once", dt_stream_begin(stream, order, 6, 0));
+    ASSERT_OK(dt_stream_begin(stream, order, 2, 0));
+    ASSERT_FAILS(DT_ERR_INTERNAL, "not told of", dt_stream_hold(stream, 1, 2));
+    const int64_t wide[] = {0, 10, 20};
+    ASSERT_OK(dt_stream_begin(stream, wide, 3, 0));
+    ASSERT_FAILS(DT_ERR_INTERNAL, "3 sequences of 3 shards", dt_stream_hold(stream, 0, 3));
+    dt_stream_destroy(stream);
+}
+
+static void a_shard_that_cannot_be_read_is_told(void **state)
+{
+    (void)state;
+    made_up set;
+    dt_token_stream *stream = open_stream(&set, 2);
+    set.fails_at = 3;
+    const int64_t order[] = {0, 11, 22, 33};
+    ASSERT_OK(dt_stream_begin(stream, order, 4, 0));
+    ASSERT_FAILS(DT_ERR_IO, "shard 3 cannot be read", dt_stream_hold(stream, 3, 1));
+    ASSERT_FAILS(DT_ERR_IO, "shard 3 cannot be read", dt_stream_hold(stream, 3, 1));
+    dt_stream_destroy(stream);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_use_finds_its_tokens),
+        cmocka_unit_test(orders_follow_each_other),
+        cmocka_unit_test(uses_may_be_passed_over),
+        cmocka_unit_test(an_order_that_needs_more_room_is_refused),
+        cmocka_unit_test(a_shard_that_cannot_be_read_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
