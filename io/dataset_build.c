@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/pool.h"
+#include "data/token_shares.h"
 #include "io/fasta.h"
 #include "io/taxonomy_table.h"
 #include "sequence/normalize.h"
@@ -22,6 +23,7 @@ typedef struct {
     dt_fasta_record record[BATCH_RECORDS];
     int32_t token_count[BATCH_RECORDS];
     int32_t count;
+    int64_t first; /* number of the first record in the file */
 } record_batch;
 
 /* What encoding some consecutive records of a batch gave. */
@@ -47,6 +49,7 @@ typedef struct {
     worker_state *workers; /* one a thread */
     record_batch *batch;   /* (2) one is read while the other is encoded */
     int current;           /* the one that is encoded */
+    int64_t read;          /* records read so far */
     encoded_piece piece[BATCH_PIECES];
 
     dt_strmap *sequence_of_id;
@@ -77,6 +80,7 @@ static dt_status read_batch(builder *b, record_batch *batch)
     size_t bases = 0;
     bool found = true;
     batch->count = 0;
+    batch->first = b->read;
     while (batch->count < BATCH_RECORDS && bases < BATCH_BASES) {
         dt_fasta_record *record = &batch->record[batch->count];
         DT_TRY(dt_fasta_next(b->fasta, record, &found));
@@ -85,6 +89,7 @@ static dt_status read_batch(builder *b, record_batch *batch)
         bases += record->sequence.length;
         batch->count++;
     }
+    b->read += batch->count;
     return DT_OK;
 }
 
@@ -122,6 +127,13 @@ static dt_status encode_record(const builder *b, dt_encoder *encoder, dt_fasta_r
     return DT_OK;
 }
 
+/* True when this process tokenises sequence i. */
+static bool is_mine(const builder *b, int64_t i)
+{
+    const dt_comm *comm = b->options->comm;
+    return !comm || dt_token_owner(i, comm->world_size) == comm->world_rank;
+}
+
 static dt_status encode_piece(builder *b, int64_t number, int worker)
 {
     record_batch *batch = &b->batch[b->current];
@@ -129,9 +141,13 @@ static dt_status encode_piece(builder *b, int64_t number, int worker)
     piece->token_count = 0;
     piece->gaps = piece->gapped_sequences = piece->unknown = 0;
     const int64_t begin = number * PIECE_RECORDS;
-    for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i)
+    for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
+        batch->token_count[i] = 0;
+        if (!is_mine(b, batch->first + i))
+            continue;
         DT_TRY(encode_record(b, b->workers[worker].encoder, &batch->record[i], piece,
                              &batch->token_count[i]));
+    }
     return DT_OK;
 }
 
@@ -195,7 +211,8 @@ static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count
     const size_t end = begin + (size_t)count;
     DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, (size_t)dataset->count + 2));
     DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
-    memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
+    if (count > 0) /* else another process has them, and there may be no memory to point to */
+        memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
     dataset->offsets[dataset->count + 1] = (int64_t)end;
     return DT_OK;
 }
@@ -233,6 +250,20 @@ static dt_status read_sequences(builder *b)
 }
 
 /* ---- the end ---- */
+
+/* What the other processes tokenised, and what they counted at it. */
+static dt_status join_shares(builder *b)
+{
+    dt_comm *comm = b->options->comm;
+    if (!comm)
+        return DT_OK;
+    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->unknown};
+    DT_TRY(comm->ops->sum(comm, counts, 3));
+    b->gaps = (int64_t)counts[0];
+    b->gapped_sequences = (int64_t)counts[1];
+    b->unknown = (int64_t)counts[2];
+    return dt_token_shares_join(b->dataset, comm, b->options->everywhere);
+}
 
 static dt_status check_ids_match(const builder *b)
 {
@@ -344,6 +375,10 @@ static dt_status prepare(builder *b)
     dt_dataset *dataset = b->dataset;
     if (strcmp(options->fasta_file, "-") == 0 && strcmp(options->taxonomy_file, "-") == 0)
         return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
+    if (options->comm && options->comm->world_size > 1 &&
+        (strcmp(options->fasta_file, "-") == 0 || strcmp(options->taxonomy_file, "-") == 0))
+        return dt_fail(DT_ERR_USAGE, "standard input reaches one of %d processes only: give files",
+                       options->comm->world_size);
     DT_TRY(copy_text(&dataset->fasta_file, options->fasta_file));
     DT_TRY(copy_text(&dataset->taxonomy_file, options->taxonomy_file));
     DT_TRY(copy_text(&dataset->tokenizer_json, options->tokenizer_json));
@@ -372,6 +407,7 @@ static dt_status build(builder *b)
     DT_TRY(check_ids_match(b));
     DT_TRY(finish_labels(b));
     shrink_dataset(b->dataset);
+    DT_TRY(join_shares(b));
     return tell(b);
 }
 

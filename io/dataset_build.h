@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "comm.h"
 #include "core/status.h"
 #include "data/dataset.h"
 #include "sequence/tokenizer.h"
@@ -25,9 +26,12 @@ typedef struct {
     const dt_tokenizer *tokenizer;
     const char *tokenizer_json; /* the whole file, copied into the dataset */
     const char *tokenizer_name; /* likewise */
+    dt_comm *comm;   /* processes that share the tokenising (data/token_shares.h); NULL: alone */
+    bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
 } dt_dataset_build_options;
 
-/* Builds the dataset; freed with dt_dataset_free(). DT_ERR_INPUT as io/fasta.h and
+/* Builds the dataset; freed with dt_dataset_free(). Collective where there is a communicator: an
+ * error on one process must end the others. DT_ERR_INPUT as io/fasta.h and
  * io/taxonomy_table.h say, and for an id that occurs twice in the FASTA file, a sequence of gap
  * characters only, and files whose ids have nothing in common. On failure the dataset is empty. */
 dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options);

@@ -98,7 +98,9 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
                                                  .threads = dt_thread_count(input->threads),
                                                  .tokenizer = loaded.tokenizer,
                                                  .tokenizer_json = loaded.json,
-                                                 .tokenizer_name = loaded.name});
+                                                 .tokenizer_name = loaded.name,
+                                                 .comm = input->comm,
+                                                 .everywhere = input->everywhere});
     if (status == DT_OK)
         say_tokenizer(&loaded);
     free_tokenizer(&loaded);

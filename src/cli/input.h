@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "comm.h"
 #include "core/status.h"
 #include "data/dataset.h"
 
@@ -20,6 +21,8 @@ typedef struct {
     const char *tokenizer_json_name;
     bool normalize;  /* sequence/normalize.h */
     int64_t threads; /* 0: all that the process may use */
+    dt_comm *comm;   /* processes that tokenise together; NULL: alone */
+    bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
 } dt_input;
 
 /* Takes, chooses (dt_choose_tokenizer()) or learns the tokenizer, saying which, then

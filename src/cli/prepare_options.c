@@ -42,12 +42,14 @@ static const dt_option options[] = {
      .preset = "0",
      .range = "[0, 4096]",
      .help = "threads that tokenise; 0: all that the process may use"},
+    DT_OPTION_COLLECTIVE_TIMEOUT(dt_prepare_options),
     {0},
 };
 
 const dt_command dt_prepare_command = {
     .name = "prepare",
-    .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs.",
+    .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs; "
+               "processes of a launcher (mpirun, srun) share the work.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .options = options,
     .options_size = sizeof(dt_prepare_options),

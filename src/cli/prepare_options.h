@@ -13,7 +13,8 @@ typedef struct {
     const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
     bool no_normalize;
     int64_t sequences_per_shard;
-    int64_t threads; /* 0: all that the process may use */
+    int64_t threads;           /* 0: all that the process may use */
+    double collective_timeout; /* seconds; 0: for ever */
 } dt_prepare_options;
 
 extern const dt_command dt_prepare_command;

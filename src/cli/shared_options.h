@@ -46,6 +46,15 @@
         .help = "threads that tokenise; 0: as many as --threads"                                   \
     }
 
+#define DT_OPTION_COLLECTIVE_TIMEOUT(type)                                                         \
+    {                                                                                              \
+        .name = "collective-timeout", .kind = DT_OPTION_DOUBLE,                                    \
+        .offset = offsetof(type, collective_timeout), .value = "S", .preset = "600",               \
+        .range = "[0, 1000000]",                                                                   \
+        .help = "seconds that a process waits for the others before the run is ended; 0: for "     \
+                "ever"                                                                             \
+    }
+
 #define DT_OPTION_VERBOSE(type)                                                                    \
     {                                                                                              \
         .name = "verbose", .kind = DT_OPTION_FLAG, .offset = offsetof(type, verbose),              \

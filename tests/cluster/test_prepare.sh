@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# deeptaxa prepare by several processes writes what one process writes, byte for byte.
+source "$(dirname "$0")/../cli/lib.sh"
+launcher=${MPIEXEC:-mpirun}
+make_gold 300
+make_tokenizer
+
+# ranks N FOLDER FLAGS...: N processes prepare the sequences.
+ranks() { "$launcher" -n "$1" "$bin/deeptaxa" prepare --tokenizer-file tokenizer.json \
+    --taxonomy-file data/train.tsv --threads 1 --output-dir "$2" "${@:3}"; }
+alone() { deeptaxa prepare --tokenizer-file tokenizer.json --taxonomy-file data/train.tsv "$@"; }
+
+expect 0 alone --fasta-file data/train.fasta --output-dir one --sequences-per-shard 100
+for n in 2 3; do
+    expect 0 ranks "$n" "by$n" --fasta-file data/train.fasta --sequences-per-shard 100
+    same "processes that speak" "$(grep -c '^wrote ' err)" 1
+    diff -r -x .deeptaxa.lock one "by$n" >&2 || fail "$n processes wrote other shards than one"
+done
+
+# A message counts over all processes
+sed '2s/^./-&/; 150s/^./--&/' data/train.fasta >gaps.fasta
+expect 0 alone --fasta-file gaps.fasta --output-dir one_gaps
+said 'gap characters'
+count=$(grep 'gap characters' err)
+expect 0 ranks 3 gaps --fasta-file gaps.fasta
+same "the count of gap characters" "$(grep 'gap characters' err)" "$count"
+
+# What one process finds wrong ends all of them, and nothing is written
+awk '/^>/ {n++} n == 40 && !/^>/ {print "----"; next} {print}' data/train.fasta >empty.fasta
+expect 1 ranks 3 none --fasta-file empty.fasta
+said 'empty.fasta: line [0-9]+: .* holds gap characters only'
+[ -e none/dataset.json ] && fail "shards were written all the same"
+
+expect 2 ranks 2 none --fasta-file -
+said 'standard input reaches one of 2 processes only'
+finish
