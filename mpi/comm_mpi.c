@@ -103,6 +103,7 @@ static void abort_run(dt_comm *comm, dt_status status, const char *message)
 {
     mpi_comm *c = of(comm);
     const int exit_status = dt_exit_status(status) ? dt_exit_status(status) : 1;
+    dt_watchdog_keep(dt_mpi_watchdog(c->thread), 2 * ABORT_SECONDS, exit_status, message);
     if (!atomic_flag_test_and_set(&c->aborting)) {
         leave_first_word(comm);
         dt_log_quiet(false);
@@ -147,6 +148,7 @@ static void describe(mpi_comm *c)
 {
     dt_comm *base = &c->base;
     const dt_mpi_facts *f = &c->facts;
+    snprintf(base->host, sizeof base->host, "%s", f->host);
     base->world_rank = f->world_rank;
     base->world_size = f->world_size;
     base->local_rank = f->local_rank;
@@ -165,9 +167,7 @@ static dt_status open_comm(const dt_comm_options *options, dt_comm **out)
     c->base = (dt_comm){.ops = &table, .name = "mpi"};
     c->options = *options;
     atomic_flag_clear(&c->aborting);
-    gethostname(c->base.host, sizeof c->base.host - 1);
-    const dt_status status =
-        dt_mpi_thread_start(&c->thread, &c->facts, options->collective_timeout, launch.size);
+    const dt_status status = dt_mpi_thread_start(&c->thread, &c->facts, options, launch.size);
     if (status != DT_OK) {
         free(c);
         return status;

@@ -4,14 +4,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/memory.h"
+#include "heartbeat.h"
 
 /* Sums under way at a time: enough to keep the network busy while one of them waits for a peer,
  * few enough that MPI's own buffers stay small. */
@@ -19,6 +20,15 @@
 
 /* The program waits this much longer than the thread, which gives the better message. */
 #define GRACE 5.0
+
+/* What the program has to say why, and to end, once an operation failed. */
+#define LAST_WORDS 10.0
+
+/* Without a sign of life for so long, another rank is given up. */
+#define SILENCE 30.0
+
+/* How often the thread looks for signs of life while there is nothing else to do. */
+#define IDLE_PERIOD 0.5
 
 typedef struct {
     void *data;
@@ -40,15 +50,16 @@ struct dt_mpi_thread {
     pthread_mutex_t mutex;
     pthread_cond_t work_came; /* for the thread */
     pthread_cond_t job_done;  /* for who waits */
-    double timeout;
+    double timeout, silence;
     int32_t expected;
+    dt_watchdog *watchdog; /* once MPI is initialised */
 
     /* under the mutex */
     job_slot job;
     bucket *queue; /* posted, not yet started, from `queued_first` on */
     size_t queued_first, queued_count, queue_capacity;
     int64_t posted; /* buckets, ever */
-    bool stopping, stopped;
+    bool stopping;
 
     atomic_bool waiting;   /* a job is pending: nobody computes on this thread's processor */
     atomic_int abort_with; /* 1 + exit status once the run is to end */
@@ -56,6 +67,7 @@ struct dt_mpi_thread {
     /* of the thread alone */
     dt_mpi_facts facts;
     MPI_Comm host_comm, gradient_comm;
+    dt_heartbeat *heartbeat;         /* NULL: one rank */
     MPI_Request active[MOST_ACTIVE]; /* in the order of their start */
     int active_count;
     int64_t summed; /* buckets, ever */
@@ -64,13 +76,6 @@ struct dt_mpi_thread {
     dt_status failed; /* once not DT_OK, MPI is left alone */
     char failure[512];
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- MPI's own calls ------------------------------------------------------------------------ */
 
@@ -95,6 +100,7 @@ static dt_status keep_failure(dt_mpi_thread *t, dt_status status)
     if (status != DT_OK && t->failed == DT_OK) {
         t->failed = status;
         snprintf(t->failure, sizeof t->failure, "%s", dt_error_message());
+        dt_watchdog_keep(t->watchdog, LAST_WORDS, dt_exit_status(status), t->failure);
     }
     return status;
 }
@@ -176,7 +182,22 @@ static dt_status too_late(const dt_mpi_thread *t, const char *what)
 
 static dt_status overdue(dt_mpi_thread *t)
 {
-    return t->deadline > 0 && now() > t->deadline ? too_late(t, t->job.what) : DT_OK;
+    return t->deadline > 0 && dt_seconds() > t->deadline ? too_late(t, t->job.what) : DT_OK;
+}
+
+static dt_status poll_heartbeat(dt_mpi_thread *t)
+{
+    return t->heartbeat ? dt_heartbeat_poll(t->heartbeat) : DT_OK;
+}
+
+/* What a job does when what it waits for is not there yet. */
+static dt_status wait_more(dt_mpi_thread *t)
+{
+    DT_TRY(advance_buckets(t));
+    DT_TRY(poll_heartbeat(t));
+    DT_TRY(overdue(t));
+    pause_between(t);
+    return DT_OK;
 }
 
 dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
@@ -188,9 +209,7 @@ dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
             t->idle = 0;
             return DT_OK;
         }
-        DT_TRY(advance_buckets(t));
-        DT_TRY(overdue(t));
-        pause_between(t);
+        DT_TRY(wait_more(t));
     }
 }
 
@@ -258,12 +277,31 @@ static dt_status initialise(dt_mpi_thread *t, void *context)
     DT_TRY(check_world(t));
     DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &t->host_comm), "MPI_Comm_dup"));
     DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &t->gradient_comm), "MPI_Comm_dup"));
-    return find_neighbours(t);
+    gethostname(t->facts.host, sizeof t->facts.host - 1);
+    DT_TRY(dt_watchdog_start(&t->watchdog, t->facts.world_rank, t->facts.host));
+    DT_TRY(find_neighbours(t));
+    return t->facts.world_size == 1
+               ? DT_OK
+               : dt_heartbeat_start(&t->heartbeat, t->host_comm, t->facts.host, t->silence);
+}
+
+/* Waits until all ranks are here: one that still works is waited for like in any operation. */
+static dt_status say_farewell(dt_mpi_thread *t)
+{
+    if (!t->heartbeat)
+        return DT_OK;
+    DT_TRY(dt_heartbeat_farewell(t->heartbeat));
+    while (!dt_heartbeat_over(t->heartbeat))
+        DT_TRY(wait_more(t));
+    dt_heartbeat_free(t->heartbeat);
+    t->heartbeat = NULL;
+    return DT_OK;
 }
 
 static dt_status finalise(dt_mpi_thread *t, void *context)
 {
     (void)context;
+    DT_TRY(say_farewell(t));
     MPI_Comm_free(&t->gradient_comm);
     MPI_Comm_free(&t->host_comm);
     return dt_mpi_check(MPI_Finalize(), "MPI_Finalize");
@@ -271,10 +309,17 @@ static dt_status finalise(dt_mpi_thread *t, void *context)
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
-static bool idle_locked(const dt_mpi_thread *t)
+static struct timespec timespec_of(double seconds)
+{
+    return (struct timespec){.tv_sec = (time_t)seconds,
+                             .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds))};
+}
+
+/* Nothing new, under the mutex. */
+static bool nothing_to_do(const dt_mpi_thread *t)
 {
     return !t->job.pending && !t->stopping && !atomic_load(&t->abort_with) &&
-           t->active_count == 0 && t->queued_count == 0;
+           (t->queued_count == 0 || t->failed != DT_OK);
 }
 
 static void finish_job(dt_mpi_thread *t, dt_status status)
@@ -290,10 +335,33 @@ static void finish_job(dt_mpi_thread *t, dt_status status)
 
 static void run_job(dt_mpi_thread *t)
 {
-    t->deadline = t->timeout > 0 ? now() + t->timeout : 0;
+    t->deadline = t->timeout > 0 ? dt_seconds() + t->timeout : 0;
     t->idle = 0;
     finish_job(t, t->failed != DT_OK ? dt_fail(t->failed, "%s", t->failure)
                                      : keep_failure(t, t->job.work(t, t->job.context)));
+}
+
+/* Until there is something to do, or signs of life are to be looked for. */
+static void wait_for_work(dt_mpi_thread *t)
+{
+    const bool left_alone = t->failed != DT_OK; /* MPI is not called any more */
+    const double end = dt_seconds() + IDLE_PERIOD;
+    const struct timespec until = timespec_of(end);
+    while (left_alone ? nothing_to_do(t) : nothing_to_do(t) && t->active_count == 0) {
+        if (!t->heartbeat || left_alone)
+            pthread_cond_wait(&t->work_came, &t->mutex);
+        else if (pthread_cond_timedwait(&t->work_came, &t->mutex, &until) == ETIMEDOUT)
+            break;
+    }
+}
+
+/* Gradients and signs of life, between jobs. */
+static void go_on(dt_mpi_thread *t)
+{
+    if (t->failed == DT_OK && keep_failure(t, advance_buckets(t)) == DT_OK)
+        keep_failure(t, poll_heartbeat(t));
+    if (t->active_count > 0 || atomic_load(&t->abort_with))
+        pause_between(t);
 }
 
 static void *thread_main(void *argument)
@@ -301,45 +369,19 @@ static void *thread_main(void *argument)
     dt_mpi_thread *t = argument;
     for (;;) {
         pthread_mutex_lock(&t->mutex);
-        while (idle_locked(t) || (t->failed != DT_OK && !t->job.pending && !t->stopping &&
-                                  !atomic_load(&t->abort_with)))
-            pthread_cond_wait(&t->work_came, &t->mutex);
+        wait_for_work(t);
         const bool job = t->job.pending;
         const bool stop = t->stopping && !job;
         pthread_mutex_unlock(&t->mutex);
         if (stop)
-            break;
+            return NULL;
         if (job)
             run_job(t);
-        else if (t->failed == DT_OK)
-            keep_failure(t, advance_buckets(t));
-        if (t->active_count > 0 || atomic_load(&t->abort_with))
-            pause_between(t);
+        go_on(t);
     }
-    pthread_mutex_lock(&t->mutex);
-    t->stopped = true;
-    pthread_cond_broadcast(&t->job_done);
-    pthread_mutex_unlock(&t->mutex);
-    return NULL;
 }
 
-/* Signals that are sent to the process go to the program's threads; those that a fault of the
- * thread itself raises stay. */
-static int create_thread(dt_mpi_thread *t)
-{
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
-    sigset_t blocked;
-    sigset_t before;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof own / sizeof *own; ++i)
-        sigdelset(&blocked, own[i]);
-    pthread_sigmask(SIG_BLOCK, &blocked, &before);
-    const int code = pthread_create(&t->thread, NULL, thread_main, t);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code;
-}
-
-static dt_mpi_thread *new_thread(double timeout, int32_t expected)
+static dt_mpi_thread *new_thread(const dt_comm_options *options, int32_t expected)
 {
     dt_mpi_thread *t;
     if (DT_NEW(t, 1) != DT_OK)
@@ -348,10 +390,11 @@ static dt_mpi_thread *new_thread(double timeout, int32_t expected)
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&t->mutex, NULL);
-    pthread_cond_init(&t->work_came, NULL);
+    pthread_cond_init(&t->work_came, &clock);
     pthread_cond_init(&t->job_done, &clock);
     pthread_condattr_destroy(&clock);
-    t->timeout = timeout;
+    t->timeout = options->collective_timeout;
+    t->silence = options->silence_timeout > 0 ? options->silence_timeout : SILENCE;
     t->expected = expected;
     return t;
 }
@@ -380,16 +423,17 @@ void dt_mpi_thread_stop(dt_mpi_thread *t)
         return;
     }
     pthread_join(t->thread, NULL);
+    dt_watchdog_stop(t->watchdog);
     free_thread(t);
 }
 
-dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts, double timeout,
-                              int32_t expected)
+dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
+                              const dt_comm_options *options, int32_t expected)
 {
-    dt_mpi_thread *t = new_thread(timeout, expected);
+    dt_mpi_thread *t = new_thread(options, expected);
     if (!t)
         return DT_ERR_MEMORY;
-    const int code = create_thread(t);
+    const int code = dt_quiet_thread(&t->thread, thread_main, t);
     if (code) {
         free_thread(t);
         return dt_fail(DT_ERR_MEMORY, "no thread can be started: %s", strerror(code));
@@ -411,9 +455,7 @@ dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts, double t
 /* False when the limit passed and the job is not done. */
 static bool wait_for_job(dt_mpi_thread *t)
 {
-    const double end = now() + t->timeout + GRACE;
-    const struct timespec until = {.tv_sec = (time_t)end,
-                                   .tv_nsec = (long)(1e9 * (end - (double)(time_t)end))};
+    const struct timespec until = timespec_of(dt_seconds() + t->timeout + GRACE);
     int code = 0;
     while (t->job.pending && code != ETIMEDOUT)
         code = t->timeout > 0 ? pthread_cond_timedwait(&t->job_done, &t->mutex, &until)
@@ -461,8 +503,7 @@ static dt_status sum_up_to(dt_mpi_thread *t, void *context)
         DT_TRY(advance_buckets(t));
         if (t->summed >= wanted)
             return DT_OK;
-        DT_TRY(overdue(t));
-        pause_between(t);
+        DT_TRY(wait_more(t));
     }
 }
 
@@ -473,6 +514,11 @@ dt_status dt_mpi_wait_posted(dt_mpi_thread *t, int64_t buckets)
         buckets = t->posted;
     pthread_mutex_unlock(&t->mutex);
     return dt_mpi_run(t, "the sum of gradients", sum_up_to, &buckets);
+}
+
+dt_watchdog *dt_mpi_watchdog(const dt_mpi_thread *thread)
+{
+    return thread->watchdog;
 }
 
 void dt_mpi_thread_abort(dt_mpi_thread *t, int status)

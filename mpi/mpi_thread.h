@@ -18,6 +18,7 @@
 #include <mpi.h>
 
 #include "comm.h"
+#include "watchdog.h"
 
 typedef struct dt_mpi_thread dt_mpi_thread;
 
@@ -26,13 +27,13 @@ typedef struct {
     int32_t world_rank, world_size;
     int32_t local_rank, local_size; /* among ranks that share memory: this host's */
     int32_t hosts;
+    char host[64];
     char library[128]; /* name and version, first line of MPI_Get_library_version() */
 } dt_mpi_facts;
 
-/* Starts the thread and initialises MPI. `timeout`: seconds to wait for other ranks at each step,
- * <= 0: for ever. `expected`: ranks that there should be, 0: not known. */
-dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts, double timeout,
-                              int32_t expected);
+/* Starts the thread and initialises MPI. `expected`: ranks that there should be, 0: not known. */
+dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
+                              const dt_comm_options *options, int32_t expected);
 
 /* Finalises MPI, unless an operation failed, and ends the thread. */
 void dt_mpi_thread_stop(dt_mpi_thread *thread);
@@ -52,6 +53,10 @@ dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, bool is_
 
 /* Waits until the first `buckets` of all that were ever posted are summed; < 0: all. */
 dt_status dt_mpi_wait_posted(dt_mpi_thread *thread, int64_t buckets);
+
+/* The one of this rank. The thread has set it when an operation failed: the program is to say so
+ * and end, which takes it seconds. */
+dt_watchdog *dt_mpi_watchdog(const dt_mpi_thread *thread);
 
 /* Has the thread end the run with MPI_Abort(status), whatever it is doing. Does not wait. */
 void dt_mpi_thread_abort(dt_mpi_thread *thread, int status);

@@ -3,7 +3,13 @@
  * mpi/ implements it with MPI, and with NCCL for the gradients, as modules; one process alone needs
  * none (dt_comm_single). All operations are collective: every world_rank calls them in the same
  * order. An operation that fails, or that takes longer than the collective timeout because another
- * rank does not come, returns an error; the caller then calls abort().
+ * rank does not come, returns an error; the caller then calls abort(). A process that does not end
+ * in seconds after such an error is ended by its communicator.
+ *
+ * Two limits, since ranks wait for each other honestly for as long as one of them reads, validates
+ * or writes: the collective timeout is generous (ten minutes by default), while a process that
+ * gives no sign of life at all, because it is stopped or its host is cut off, is given up after
+ * half a minute. A process that dies is noticed by the launcher at once.
  *
  * A program opens its communicator first, since the local rank chooses the GPU; then its backend;
  * then attach() decides how the gradients of that backend are summed.
@@ -76,6 +82,8 @@ typedef enum { DT_COMM_AUTO, DT_COMM_MPI, DT_COMM_NCCL } dt_comm_kind;
 typedef struct {
     dt_comm_kind kind;
     double collective_timeout; /* seconds a rank waits for the others; <= 0: for ever */
+    double silence_timeout;    /* seconds without a sign of life of another rank's process, whatever
+                                  it is doing, after which it is given up; 0: 30 */
     int64_t bucket_bytes;      /* gradients are summed in pieces of this size; 0: what was measured
                                   to be best */
 } dt_comm_options;

@@ -2,6 +2,7 @@
  * the communicator did all that it promises. What fails on purpose is judged by test_failures.sh.
  */
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -305,26 +306,42 @@ static void end_with(dt_comm *comm, dt_status status)
     comm->ops->abort(comm, status, dt_error_message());
 }
 
-/* The last rank does `misdeed`, the others wait for it in a reduction and in a sum. */
+/* Never comes back. */
+static void hang(void)
+{
+    for (;;)
+        pause();
+}
+
+static void do_misdeed(dt_comm *comm, const char *misdeed)
+{
+    if (strcmp(misdeed, "exit") == 0)
+        _exit(3);
+    if (strcmp(misdeed, "abort") == 0)
+        comm->ops->abort(comm, DT_ERR_INPUT, "record 7 is wrong");
+    if (strncmp(misdeed, "stop", 4) == 0)
+        raise(SIGSTOP);
+    hang();
+}
+
+/* The last rank (stop0: the first) does `misdeed`; the others wait for it in a reduction. */
 static void misbehave(dt_comm *comm, const char *misdeed, const char *name)
 {
     doing = misdeed;
+    const int32_t culprit = strcmp(misdeed, "stop0") == 0 ? 0 : comm->world_size - 1;
     dt_backend *backend;
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     CHECK_OK(dt_backend_open(name, &options, &backend));
     CHECK_OK(backend->ops->vectors_alloc(backend, ELEMENTS, true));
     CHECK_OK(comm->ops->attach(comm, backend));
     CHECK_OK(comm->ops->barrier(comm));
-    if (comm->world_rank == comm->world_size - 1) {
-        if (strcmp(misdeed, "exit") == 0)
-            _exit(3);
-        if (strcmp(misdeed, "abort") == 0)
-            comm->ops->abort(comm, DT_ERR_INPUT, "record 7 is wrong");
-        for (;;)
-            pause();
-    }
+    if (comm->world_rank == culprit)
+        do_misdeed(comm, misdeed);
     CHECK_OK(comm->ops->all_reduce_start(comm, backend, 0, ELEMENTS, 0));
-    end_with(comm, comm->ops->all_reduce_finish(comm, backend));
+    const dt_status status = comm->ops->all_reduce_finish(comm, backend);
+    if (strcmp(misdeed, "stubborn") == 0)
+        hang();
+    end_with(comm, status);
 }
 
 /* All ranks meet the same error. */
@@ -352,8 +369,10 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     const char *backend = argc > 2 ? argv[2] : "cpu";
     const char *timeout = getenv("TIMEOUT");
+    const char *silence = getenv("SILENCE");
     const char *bucket = getenv("BUCKET_BYTES");
     const dt_comm_options options = {.collective_timeout = timeout ? atof(timeout) : 60.0,
+                                     .silence_timeout = silence ? atof(silence) : 0,
                                      .bucket_bytes = bucket ? atoll(bucket) : 0};
     dt_comm *comm = NULL;
     if (dt_comm_open(&options, &comm) != DT_OK) {

@@ -1,0 +1,146 @@
+#include "watchdog.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+
+struct dt_watchdog {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    char prefix[96]; /* "rank 3 on node7: " */
+    /* under the mutex */
+    double end; /* of dt_seconds(); 0: none */
+    bool kept;
+    bool stopping;
+    int exit_status;
+    char message[640];
+};
+
+double dt_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Signals that a fault of the thread itself raises stay. */
+int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t blocked;
+    sigset_t before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; ++i)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    const int code = pthread_create(thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
+}
+
+static void end_process(const dt_watchdog *w)
+{
+    if (w->message[0])
+        dprintf(STDERR_FILENO, "%s%s\n", w->prefix, w->message);
+    _exit(w->exit_status);
+}
+
+static void *watch(void *context)
+{
+    dt_watchdog *w = context;
+    pthread_mutex_lock(&w->mutex);
+    while (!w->stopping) {
+        if (w->end == 0) {
+            pthread_cond_wait(&w->changed, &w->mutex);
+            continue;
+        }
+        if (dt_seconds() >= w->end)
+            end_process(w);
+        const struct timespec until = {.tv_sec = (time_t)w->end,
+                                       .tv_nsec = (long)(1e9 * (w->end - (double)(time_t)w->end))};
+        pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+static void set(dt_watchdog *w, double seconds, int exit_status, const char *message, bool keep)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->mutex);
+    if (!w->kept) {
+        w->end = dt_seconds() + seconds;
+        w->kept = keep;
+        w->exit_status = exit_status;
+        snprintf(w->message, sizeof w->message, "%s", message);
+        pthread_cond_signal(&w->changed);
+    }
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void dt_watchdog_set(dt_watchdog *watchdog, double seconds, int exit_status, const char *message)
+{
+    set(watchdog, seconds, exit_status, message, false);
+}
+
+void dt_watchdog_keep(dt_watchdog *watchdog, double seconds, int exit_status, const char *message)
+{
+    set(watchdog, seconds, exit_status, message, true);
+}
+
+/* The thread finds out when it wakes; clearing is frequent, and wakes it not. */
+void dt_watchdog_clear(dt_watchdog *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->mutex);
+    if (!w->kept)
+        w->end = 0;
+    pthread_mutex_unlock(&w->mutex);
+}
+
+static void free_watchdog(dt_watchdog *w)
+{
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
+dt_status dt_watchdog_start(dt_watchdog **out, int32_t world_rank, const char *host)
+{
+    dt_watchdog *w;
+    *out = NULL;
+    DT_TRY(DT_NEW(w, 1));
+    snprintf(w->prefix, sizeof w->prefix, "rank %d on %s: ", world_rank, host);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    if (dt_quiet_thread(&w->thread, watch, w)) {
+        free_watchdog(w);
+        return dt_fail(DT_ERR_MEMORY, "no thread can be started");
+    }
+    *out = w;
+    return DT_OK;
+}
+
+void dt_watchdog_stop(dt_watchdog *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->mutex);
+    w->stopping = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+    pthread_join(w->thread, NULL);
+    free_watchdog(w);
+}
