@@ -111,6 +111,56 @@ static void op_download(dt_backend *backend, void *host, const void *device, int
         copy(host, device, bytes);
 }
 
+/* ---- downloads in slots: copied at once, with the rules of a device that copies later -------- */
+
+static bool is_slot(dt_cpu *cpu, int32_t slot)
+{
+    if (slot >= 0 && slot < DT_DOWNLOAD_SLOTS)
+        return true;
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "there is no slot %d for downloads", slot);
+    return false;
+}
+
+static dt_status download_reserve(dt_backend *backend, int32_t slot, int64_t bytes)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (!is_slot(cpu, slot))
+        return check(backend);
+    if (cpu->copy[slot].busy)
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is reserved while it is used", slot);
+    else if (cpu->copy[slot].room < bytes)
+        cpu->copy[slot].room = bytes;
+    return check(backend);
+}
+
+static void download_start(dt_backend *backend, void *host, const void *device, int64_t rows,
+                           int64_t bytes, int64_t stride, int32_t slot)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error || !is_slot(cpu, slot))
+        return;
+    dt_cpu_download *download = &cpu->copy[slot];
+    if (download->busy || rows * bytes > download->room) {
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is %s", slot,
+                    download->busy ? "started twice" : "too small for what is asked for");
+        return;
+    }
+    download->busy = true;
+    for (int64_t row = 0; row < rows; ++row)
+        copy((char *)host + row * bytes, (const char *)device + row * stride, bytes);
+}
+
+static void download_finish(dt_backend *backend, int32_t slot)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (!is_slot(cpu, slot))
+        return;
+    if (!cpu->copy[slot].busy)
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is finished before it is started",
+                    slot);
+    cpu->copy[slot].busy = false;
+}
+
 /* ---- flat vectors --------------------------------------------------------------------------- */
 
 static dt_status vectors_alloc(dt_backend *backend, int64_t count, bool training)
@@ -173,6 +223,9 @@ static const dt_backend_ops table = {
     .memory = op_memory,
     .upload = op_upload,
     .download = op_download,
+    .download_reserve = download_reserve,
+    .download_start = download_start,
+    .download_finish = download_finish,
     .vectors_alloc = vectors_alloc,
     .vector_write = vector_write,
     .vector_read = vector_read,

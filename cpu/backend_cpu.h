@@ -38,6 +38,12 @@ typedef struct {
     double loss_scale[DT_BACKEND_TAX_RANKS];
 } dt_cpu_batch;
 
+/* A copy between download_start and download_finish. */
+typedef struct {
+    int64_t room; /* bytes reserved */
+    bool busy;    /* started, not finished */
+} dt_cpu_download;
+
 typedef struct {
     dt_backend base; /* first */
     int threads;
@@ -48,6 +54,7 @@ typedef struct {
     double *norm_sums; /* squares of the gradients, one sum a block of the vector */
     dt_cpu_batch slot[2];
     int next_slot;
+    dt_cpu_download copy[DT_DOWNLOAD_SLOTS];
     int32_t max_sequences;
     int64_t max_tokens;
     int32_t max_tax_ranks;

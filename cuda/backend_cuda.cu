@@ -206,6 +206,7 @@ static void destroy(dt_backend *backend)
         if (cuda->stream)
             cudaStreamSynchronize(cuda->stream);
         dt_cuda_batch_free(cuda);
+        dt_cuda_downloads_free(cuda);
         dt_cuda_products_close(cuda);
         for (int i = 0; i < DT_VECTORS; ++i)
             cudaFree(cuda->vector[i]);
@@ -235,6 +236,9 @@ template <typename T> static dt_backend_ops make_table()
     table.memory = op_memory;
     table.upload = op_upload;
     table.download = op_download;
+    table.download_reserve = dt_cuda_download_reserve;
+    table.download_start = dt_cuda_download_start;
+    table.download_finish = dt_cuda_download_finish;
     table.vectors_alloc = vectors_alloc;
     table.vector_write = vector_write;
     table.vector_read = vector_read;

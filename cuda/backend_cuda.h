@@ -76,6 +76,16 @@ typedef struct {
     bool copying;
 } dt_cuda_batch;
 
+/* A copy to the host between download_start and download_finish, by way of pinned memory. */
+typedef struct {
+    char *pinned;
+    int64_t room;       /* bytes of it */
+    cudaEvent_t copied; /* it holds what was asked for */
+    bool busy;          /* started, not finished */
+    void *host;         /* where download_finish puts it */
+    int64_t bytes;
+} dt_cuda_download;
+
 /* ---- the backend --------------------------------------------------------------------------- */
 
 /* Device memory of the update: its state, and what one update hands from kernel to kernel. */
@@ -106,6 +116,7 @@ typedef struct {
     dt_cuda_state *state; /* device */
     dt_cuda_batch slot[2];
     int next_slot;
+    dt_cuda_download copy[DT_DOWNLOAD_SLOTS];
     int32_t max_sequences;
     int64_t max_tokens;
     int32_t max_tax_ranks;
@@ -229,6 +240,11 @@ void dt_cuda_products_close(dt_cuda *cuda);
 dt_status dt_cuda_batch_reserve(dt_backend *, int32_t, int64_t, int32_t);
 const dt_device_batch *dt_cuda_batch_upload(dt_backend *, const dt_batch *);
 void dt_cuda_batch_free(dt_cuda *cuda);
+
+dt_status dt_cuda_download_reserve(dt_backend *, int32_t, int64_t);
+void dt_cuda_download_start(dt_backend *, void *, const void *, int64_t, int64_t, int64_t, int32_t);
+void dt_cuda_download_finish(dt_backend *, int32_t);
+void dt_cuda_downloads_free(dt_cuda *cuda);
 
 template <typename T>
 void dt_cuda_embedding_forward(dt_backend *, void *, void *, const dt_device_batch *,

@@ -8,7 +8,8 @@
  * Rules that every operation follows
  *   - Asynchronous: an operation may return before its work is done; operations of one backend take
  *     effect in the order of their calls. Only sync, download, vector_read and state_read wait;
- *     batch_upload waits at most for the work on the batch before the last one.
+ *     batch_upload waits at most for the work on the batch before the last one, download_finish
+ *     for one copy and what was asked for before it.
  *     What an operation is handed by value or through a host pointer may be reused as soon as it
  *     returns. The CPU backend simply works before it returns.
  *   - No status: an operation that fails makes the backend's error sticky, later operations do
@@ -43,6 +44,7 @@
 #define DT_MAX_KERNELS 16
 #define DT_EVENT_SLOTS 256
 #define DT_BACKEND_TAX_RANKS 32 /* as DT_MAX_TAX_RANKS */
+#define DT_DOWNLOAD_SLOTS 4     /* copies to the host that may be under way at a time */
 
 typedef int64_t dt_param; /* offset of a tensor in the flat parameter vector, in elements */
 #define DT_NO_PARAM ((dt_param)-1)
@@ -232,6 +234,19 @@ struct dt_backend_ops {
     void (*upload)(dt_backend *backend, void *device, const void *host, int64_t bytes);
     void (*download)(dt_backend *backend, void *host, const void *device,
                      int64_t bytes); /* waits */
+    /* Copies that nobody waits for yet, so that the device goes on while the host takes results.
+     * download_start asks for `rows` rows of `bytes` bytes, which stand `stride` bytes apart on the
+     * device; what is asked for later may overwrite them there. Once download_finish has waited
+     * for the copy of its slot, they stand back to back in the `host` that download_start was
+     * given, which must stay until then and not be read before. Every start is followed by one
+     * finish before its slot is started or reserved again, also after an error (then `host` holds
+     * anything). A slot takes up to as many bytes, rows · bytes, as were reserved for it.
+     * download_reserve: memory of the host for copies of up to `bytes`, in one of the slots 0 …
+     * DT_DOWNLOAD_SLOTS-1. Reserving less than a slot has changes nothing. */
+    dt_status (*download_reserve)(dt_backend *backend, int32_t slot, int64_t bytes);
+    void (*download_start)(dt_backend *backend, void *host, const void *device, int64_t rows,
+                           int64_t bytes, int64_t stride, int32_t slot);
+    void (*download_finish)(dt_backend *backend, int32_t slot);
 
     /* -- flat vectors -- */
 
@@ -422,6 +437,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 2
+#define DT_BACKEND_CONTRACT 3
 
 #endif

@@ -1,0 +1,102 @@
+/* Copies to the host that nobody waits for at once: into pinned memory, in the stream's order, so
+ * that what follows in the stream may overwrite what they read; from there to the caller's memory
+ * when it waits. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/backend_cuda.h"
+
+static bool is_slot(dt_cuda *cuda, int32_t slot)
+{
+    if (slot >= 0 && slot < DT_DOWNLOAD_SLOTS)
+        return true;
+    dt_cuda_fail(cuda, DT_ERR_INTERNAL, "there is no slot %d for downloads", slot);
+    return false;
+}
+
+static void grow(dt_cuda *cuda, dt_cuda_download *download, int64_t bytes)
+{
+    cudaFreeHost(download->pinned);
+    download->pinned = NULL;
+    download->room = 0;
+    const cudaError_t code = cudaMallocHost((void **)&download->pinned, (size_t)bytes);
+    if (code != cudaSuccess) {
+        cudaGetLastError();
+        download->pinned = NULL;
+        dt_cuda_fail(cuda, DT_ERR_MEMORY, "no %.1f MB of pinned host memory for results",
+                     (double)bytes / 1e6);
+        return;
+    }
+    download->room = bytes;
+}
+
+dt_status dt_cuda_download_reserve(dt_backend *backend, int32_t slot, int64_t bytes)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!is_slot(cuda, slot) || !dt_cuda_ready(cuda))
+        return backend->ops->check(backend);
+    dt_cuda_download *download = &cuda->copy[slot];
+    if (download->busy) {
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is reserved while it is used", slot);
+        return backend->ops->check(backend);
+    }
+    /* who waits sleeps: the processor's cores have sequences to read and results to write */
+    if (!download->copied)
+        dt_cuda_ok(cuda,
+                   cudaEventCreateWithFlags(&download->copied,
+                                            cudaEventDisableTiming | cudaEventBlockingSync),
+                   "making an event");
+    if (download->room < bytes)
+        grow(cuda, download, bytes);
+    return backend->ops->check(backend);
+}
+
+void dt_cuda_downloads_free(dt_cuda *cuda)
+{
+    for (int i = 0; i < DT_DOWNLOAD_SLOTS; ++i) {
+        dt_cuda_download *download = &cuda->copy[i];
+        cudaFreeHost(download->pinned);
+        if (download->copied)
+            cudaEventDestroy(download->copied);
+        memset(download, 0, sizeof *download);
+    }
+}
+
+void dt_cuda_download_start(dt_backend *backend, void *host, const void *device, int64_t rows,
+                            int64_t bytes, int64_t stride, int32_t slot)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!is_slot(cuda, slot) || !dt_cuda_ready(cuda))
+        return;
+    dt_cuda_download *download = &cuda->copy[slot];
+    if (download->busy || rows * bytes > download->room) {
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is %s", slot,
+                     download->busy ? "started twice" : "too small for what is asked for");
+        return;
+    }
+    download->host = host;
+    download->bytes = rows * bytes;
+    download->busy = true;
+    if (download->bytes > 0 &&
+        dt_cuda_ok(cuda,
+                   cudaMemcpy2DAsync(download->pinned, (size_t)bytes, device, (size_t)stride,
+                                     (size_t)bytes, (size_t)rows, cudaMemcpyDeviceToHost,
+                                     cuda->stream),
+                   "a download"))
+        dt_cuda_ok(cuda, cudaEventRecord(download->copied, cuda->stream), "a download");
+}
+
+void dt_cuda_download_finish(dt_backend *backend, int32_t slot)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!is_slot(cuda, slot))
+        return;
+    dt_cuda_download *download = &cuda->copy[slot];
+    if (!download->busy)
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is finished before it is started",
+                     slot);
+    download->busy = false;
+    if (dt_cuda_ready(cuda) && download->bytes > 0 &&
+        dt_cuda_ok(cuda, cudaEventSynchronize(download->copied), "a download"))
+        memcpy(download->host, download->pinned, (size_t)download->bytes);
+}
