@@ -106,7 +106,9 @@ static int32_t fitting_batch(const session *s, int64_t asked)
     s->backend->ops->memory(s->backend, &available, &total);
     const int64_t most = available / 4 * 3 - dt_model_vector_bytes(s->model);
     int32_t batch = (int32_t)asked;
-    while (batch > 1 && dt_model_buffer_bytes(s->model, batch, batch * max_length) > most)
+    while (batch > 1 &&
+           dt_model_buffer_bytes(s->model, dt_predictor_most_sequences(s->backend, batch),
+                                 batch * max_length) > most)
         batch = (batch + 1) / 2;
     if (batch < asked)
         dt_notice("--batch-size %lld does not fit in memory: %d sequences are computed at a time",
@@ -130,7 +132,7 @@ static dt_status open_model(session *s)
         dt_option_choice(command, "precision", o->precision, s->precision, sizeof s->precision);
     DT_TRY(dt_model_create(&s->model, &s->checkpoint.config, s->backend, false));
     s->batch_size = fitting_batch(s, o->batch_size);
-    DT_TRY(dt_model_reserve(s->model, s->batch_size,
+    DT_TRY(dt_model_reserve(s->model, dt_predictor_most_sequences(s->backend, s->batch_size),
                             (int64_t)s->batch_size * s->checkpoint.config.max_length));
     return dt_checkpoint_read_tensors(s->checkpoint_path, s->model, false);
 }

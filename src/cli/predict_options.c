@@ -85,7 +85,8 @@ static const dt_option options[] = {
      .value = "N",
      .preset = "64",
      .range = "[1, 1048576]",
-     .help = "sequences computed at a time; does not change the result"},
+     .help = "sequences computed at a time; on a GPU, as many as have no more tokens than N of the "
+             "longest. Does not change the result"},
     DT_OPTION_DEVICE(dt_predict_options),
     DT_OPTION_PRECISION(dt_predict_options),
     DT_OPTION_THREADS(dt_predict_options),

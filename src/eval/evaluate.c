@@ -5,30 +5,37 @@
 
 #include "core/memory.h"
 #include "data/sampler.h"
+#include "model/classify.h"
 
-/* Predictions of this rank's share, in order. */
+static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
+                             const dt_dataset *dataset, const int64_t *indices, int32_t count,
+                             dt_batch_memory *memory)
+{
+    const int32_t max_length = dt_model_config_of(classifier->model)->max_length;
+    const dt_batch batch = dt_batch_pack(memory, dataset, indices, count, max_length);
+    return dt_classifier_start(classifier, &batch, out, NULL);
+}
+
+/* Predictions of this world_rank's share, in order. While the device works on a piece, the next one
+ * is packed and asked for. */
 static dt_status predict_share(dt_prediction *out, dt_model *model, const dt_dataset *dataset,
                                const int64_t *indices, int64_t count, dt_batch_memory *memory)
 {
-    dt_backend *backend = dt_model_backend(model);
-    const dt_backend_ops *op = backend->ops;
-    const int32_t tax_ranks = memory->tax_ranks;
-    const int32_t max_length = dt_model_config_of(model)->max_length;
-    void *device;
-    DT_TRY(op->alloc(backend, &device,
-                     (int64_t)memory->max_sequences * tax_ranks * (int64_t)sizeof *out));
-    for (int64_t begin = 0; begin < count; begin += memory->max_sequences) {
-        const int64_t left = count - begin;
-        const int32_t piece = left < memory->max_sequences ? (int32_t)left : memory->max_sequences;
-        const dt_batch batch = dt_batch_pack(memory, dataset, indices + begin, piece, max_length);
-        const dt_device_batch *on_device = op->batch_upload(backend, &batch);
-        const void *logits = dt_model_forward(model, on_device, false);
-        op->classify(backend, device, logits, on_device, dt_model_classes(model), NULL);
-        op->download(backend, out + begin * tax_ranks, device,
-                     (int64_t)piece * tax_ranks * (int64_t)sizeof *out);
+    const int64_t most = memory->max_sequences;
+    dt_classifier classifier;
+    dt_status status =
+        dt_classifier_open(&classifier, model, memory->max_sequences, NULL, (dt_logit_range){0});
+    for (int64_t begin = 0; status == DT_OK && begin < count; begin += most) {
+        const int64_t piece = count - begin < most ? count - begin : most;
+        status = start_piece(&classifier, out + begin * memory->tax_ranks, dataset, indices + begin,
+                             (int32_t)piece, memory);
+        if (status == DT_OK && dt_classifier_under_way(&classifier) == DT_CLASSIFY_AHEAD)
+            status = dt_classifier_finish(&classifier);
     }
-    op->free(backend, device);
-    return op->check(backend);
+    while (status == DT_OK && dt_classifier_under_way(&classifier))
+        status = dt_classifier_finish(&classifier);
+    dt_classifier_close(&classifier);
+    return status;
 }
 
 static dt_status measure_all(dt_evaluation *out, const dt_model *model, const dt_dataset *dataset,

@@ -6,25 +6,27 @@
 
 #include "core/memory.h"
 #include "core/pool.h"
+#include "model/classify.h"
 #include "predict/probability.h"
 #include "predict/queue.h"
 #include "sequence/normalize.h"
 
-#define JOBS 4 /* batches in flight: read, waiting, computed, written */
+#define JOBS 5 /* on their way: read, waiting, asked for, computed, written */
 
-/* One batch on its way through the stages. */
+/* Sequences that are read, and handed over, together. */
 typedef struct {
     int32_t sequences;
-    dt_fasta_record *record;   /* (batch_size) reused from batch to batch */
-    int64_t *slot;             /* (batch_size) where a sequence's tokens are put in `tokens` */
-    int32_t *cu_seqlens;       /* (batch_size + 1) */
+    dt_fasta_record *record;   /* (most) reused from batch to batch */
+    int64_t *slot;             /* (most) where a sequence's tokens are put in `tokens` */
+    int32_t *cu_seqlens;       /* (most + 1) */
     int32_t *tokens;           /* packed once all are encoded */
     size_t token_capacity;     /* of `tokens` */
-    int32_t *truth;            /* (batch_size, tax_ranks) */
+    int32_t *truth;            /* (most, tax_ranks) */
     int32_t *labels;           /* the same where the model knows them, else -1 */
-    bool *has_row;             /* (batch_size) */
-    dt_prediction *prediction; /* (batch_size, tax_ranks) */
-    float *probability;        /* (batch_size, columns) with truth, else empty */
+    bool *has_row;             /* (most) */
+    dt_prediction *prediction; /* (most, tax_ranks) */
+    void *logits;              /* (most, logits.count) with truth, else NULL */
+    float *probability;        /* (most, columns) likewise, made of them */
 } job;
 
 typedef struct {
@@ -32,11 +34,14 @@ typedef struct {
     dt_fasta *input;
     int32_t tax_ranks;
     int32_t max_length;
+    int32_t most; /* sequences of a job */
     dt_pool *pool;
-    dt_encoder **encoder;             /* (threads) */
-    dt_prediction *device_prediction; /* (batch_size, tax_ranks) on the device */
-    int32_t columns;                  /* of the probabilities; 0: not wanted */
-    void *logits;                     /* (batch_size, classes) on the host, if they are */
+    dt_encoder **encoder; /* (threads) */
+    dt_classifier classifier;
+    job *under_way[DT_CLASSIFY_AHEAD]; /* by piece: the job that is done with it, or NULL */
+    int32_t *piece_seqlens;            /* (most + 1) of the piece that is asked for */
+    int32_t columns;                   /* of the probabilities; 0: not wanted */
+    dt_logit_range logits;             /* that they need */
     job jobs[JOBS];
     dt_queue empty; /* jobs to fill */
     dt_queue ready; /* to compute */
@@ -82,9 +87,8 @@ static dt_status normalize_record(pipeline *p, dt_fasta_record *record)
 /* Fills the job with the next records; `job->sequences` is 0 at the end of the input. */
 static dt_status read_job(pipeline *p, job *j)
 {
-    const int32_t batch_size = p->options->batch_size;
     int64_t room = 0;
-    for (j->sequences = 0; j->sequences < batch_size; ++j->sequences) {
+    for (j->sequences = 0; j->sequences < p->most; ++j->sequences) {
         dt_fasta_record *record = &j->record[j->sequences];
         bool found;
         DT_TRY(dt_fasta_next(p->input, record, &found));
@@ -164,71 +168,117 @@ static void *run_reader(void *argument)
 /* ---- second stage: compute --------------------------------------------------------------------
  */
 
-/* What the measures need of the logits themselves. */
-static void take_probabilities(pipeline *p, job *j, const void *device_logits)
+/* Where the piece that begins at sequence `first` ends: as many pieces as the tokens that are left
+ * need, about equal, so that no small one remains. A sequence always fits. */
+static int32_t end_of_piece(const pipeline *p, const job *j, int32_t first)
 {
-    dt_backend *backend = dt_model_backend(p->options->model);
-    const dt_class_layout *layout = dt_model_classes(p->options->model);
-    const int64_t classes = layout->first[layout->tax_ranks];
-    backend->ops->download(backend, p->logits, device_logits,
-                           j->sequences * classes * backend->statistic_size);
-    dt_probabilities(j->probability, p->logits, backend->statistic_size, j->sequences, layout,
-                     p->options->temperature);
+    const int64_t most = (int64_t)p->options->batch_size * p->max_length;
+    const int64_t left = j->cu_seqlens[j->sequences] - j->cu_seqlens[first];
+    const int64_t pieces = (left + most - 1) / most;
+    int32_t end = first;
+    while (end < j->sequences) {
+        const int64_t tokens = j->cu_seqlens[end] - j->cu_seqlens[first];
+        if (tokens * pieces >= left || j->cu_seqlens[end + 1] - j->cu_seqlens[first] > most)
+            break;
+        ++end;
+    }
+    return end;
 }
 
+/* Asks for sequences first … end-1. */
+static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
+{
+    const int64_t row = p->tax_ranks;
+    const int64_t logits =
+        (int64_t)p->logits.count * dt_model_backend(p->options->model)->statistic_size;
+    for (int32_t i = first; i <= end; ++i)
+        p->piece_seqlens[i - first] = j->cu_seqlens[i] - j->cu_seqlens[first];
+    const dt_batch batch = {.sequences = end - first,
+                            .tax_ranks = p->tax_ranks,
+                            .token_ids = j->tokens + j->cu_seqlens[first],
+                            .cu_seqlens = p->piece_seqlens,
+                            .labels = p->options->truth ? j->labels + first * row : NULL};
+    p->under_way[p->classifier.started % DT_CLASSIFY_AHEAD] = end == j->sequences ? j : NULL;
+    return dt_classifier_start(&p->classifier, &batch, j->prediction + first * row,
+                               logits ? (char *)j->logits + first * logits : NULL);
+}
+
+/* Takes the results of the oldest piece, and lets its job go on when it was the last one. */
+static dt_status finish_piece(pipeline *p)
+{
+    job *j = p->under_way[p->classifier.finished % DT_CLASSIFY_AHEAD];
+    DT_TRY(dt_classifier_finish(&p->classifier));
+    if (j) {
+        p->sequences += j->sequences;
+        dt_queue_put(&p->done, j);
+    }
+    return DT_OK;
+}
+
+/* The next piece is asked for before the results of the last one are waited for, so that the device
+ * always has work. */
 static dt_status compute(pipeline *p, job *j)
 {
-    dt_model *model = p->options->model;
-    dt_backend *backend = dt_model_backend(model);
-    const dt_backend_ops *ops = backend->ops;
-    const dt_batch batch = {.sequences = j->sequences,
-                            .tax_ranks = p->tax_ranks,
-                            .token_ids = j->tokens,
-                            .cu_seqlens = j->cu_seqlens,
-                            .labels = p->options->truth ? j->labels : NULL};
-    const dt_device_batch *device = ops->batch_upload(backend, &batch);
-    DT_TRY(ops->check(backend));
-    const void *logits = dt_model_forward(model, device, false);
-    ops->classify(backend, p->device_prediction, logits, device, dt_model_classes(model),
-                  p->options->temperature);
-    ops->download(backend, j->prediction, p->device_prediction,
-                  (int64_t)j->sequences * p->tax_ranks * (int64_t)sizeof(dt_prediction));
-    if (p->columns)
-        take_probabilities(p, j, logits);
-    p->sequences += j->sequences;
-    return ops->check(backend);
+    for (int32_t first = 0; first < j->sequences;) {
+        const int32_t end = end_of_piece(p, j, first);
+        DT_TRY(start_piece(p, j, first, end));
+        if (dt_classifier_under_way(&p->classifier) == DT_CLASSIFY_AHEAD)
+            DT_TRY(finish_piece(p));
+        first = end;
+    }
+    return DT_OK;
+}
+
+/* The next job; where there is none yet, results are taken first. NULL at the end. */
+static dt_status next_job(pipeline *p, job **j)
+{
+    *j = dt_queue_take_now(&p->ready);
+    while (!*j && dt_classifier_under_way(&p->classifier))
+        DT_TRY(finish_piece(p));
+    if (!*j)
+        *j = dt_queue_take(&p->ready);
+    return DT_OK;
 }
 
 static void run_device(pipeline *p)
 {
+    dt_status status;
     job *j;
-    while ((j = dt_queue_take(&p->ready))) {
-        const dt_status status = compute(p, j);
-        if (status != DT_OK)
-            fail_pipeline(p, status);
-        else
-            dt_queue_put(&p->done, j);
-    }
+    while ((status = next_job(p, &j)) == DT_OK && j && (status = compute(p, j)) == DT_OK)
+        ;
+    if (status != DT_OK)
+        fail_pipeline(p, status);
+    while (dt_classifier_under_way(&p->classifier)) /* the host's memory may go then */
+        dt_classifier_finish(&p->classifier);
     dt_queue_end(&p->done);
 }
 
 /* ---- third stage: hand over -------------------------------------------------------------------
  */
 
+static dt_status hand_over(pipeline *p, const job *j)
+{
+    const bool truth = p->options->truth != NULL;
+    const dt_predicted predicted = {.sequences = j->sequences,
+                                    .tax_ranks = p->tax_ranks,
+                                    .record = j->record,
+                                    .truth = truth ? j->truth : NULL,
+                                    .has_row = truth ? j->has_row : NULL,
+                                    .prediction = j->prediction,
+                                    .probability = truth ? j->probability : NULL};
+    if (p->columns)
+        dt_probabilities(j->probability, j->logits,
+                         dt_model_backend(p->options->model)->statistic_size, j->sequences,
+                         dt_model_classes(p->options->model), p->options->temperature);
+    return p->options->sink(p->options->context, &predicted);
+}
+
 static void *run_writer(void *argument)
 {
     pipeline *p = argument;
-    const bool truth = p->options->truth != NULL;
     job *j;
     while ((j = dt_queue_take(&p->done))) {
-        const dt_predicted predicted = {.sequences = j->sequences,
-                                        .tax_ranks = p->tax_ranks,
-                                        .record = j->record,
-                                        .truth = truth ? j->truth : NULL,
-                                        .has_row = truth ? j->has_row : NULL,
-                                        .prediction = j->prediction,
-                                        .probability = truth ? j->probability : NULL};
-        const dt_status status = p->options->sink(p->options->context, &predicted);
+        const dt_status status = hand_over(p, j);
         if (status != DT_OK)
             fail_pipeline(p, status);
         else
@@ -240,23 +290,26 @@ static void *run_writer(void *argument)
 /* ---- the whole --------------------------------------------------------------------------------
  */
 
-static dt_status create_job(job *j, int32_t batch_size, int32_t tax_ranks, int32_t columns)
+static dt_status create_job(const pipeline *p, job *j)
 {
-    const size_t sequences = (size_t)batch_size;
-    const size_t cells = sequences * (size_t)tax_ranks;
+    const size_t sequences = (size_t)p->most;
+    const size_t cells = sequences * (size_t)p->tax_ranks;
     DT_TRY(DT_NEW(j->record, sequences));
     DT_TRY(DT_NEW(j->slot, sequences));
     DT_TRY(DT_NEW(j->cu_seqlens, sequences + 1));
     DT_TRY(DT_NEW(j->truth, cells));
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
-    DT_TRY(DT_NEW(j->probability, sequences * (size_t)columns));
+    DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
+    if (p->logits.count)
+        DT_TRY(dt_calloc(&j->logits, sequences * (size_t)p->logits.count,
+                         (size_t)dt_model_backend(p->options->model)->statistic_size, "logits"));
     return DT_NEW(j->prediction, cells);
 }
 
-static void free_job(job *j, int32_t batch_size)
+static void free_job(job *j, int32_t most)
 {
-    for (int32_t i = 0; j->record && i < batch_size; ++i)
+    for (int32_t i = 0; j->record && i < most; ++i)
         dt_fasta_record_free(&j->record[i]);
     free(j->record);
     free(j->slot);
@@ -266,43 +319,40 @@ static void free_job(job *j, int32_t batch_size)
     free(j->labels);
     free(j->has_row);
     free(j->prediction);
+    free(j->logits);
     free(j->probability);
 }
 
 static dt_status create_pipeline(pipeline *p)
 {
     const dt_predictor *options = p->options;
-    dt_backend *backend = dt_model_backend(options->model);
     const dt_class_layout *layout = dt_model_classes(options->model);
+    p->most = dt_predictor_most_sequences(dt_model_backend(options->model), options->batch_size);
     p->columns = options->truth ? dt_probability_columns(layout) : 0;
-    if (p->columns)
-        DT_TRY(dt_calloc(&p->logits, (size_t)options->batch_size,
-                         (size_t)layout->first[layout->tax_ranks] * (size_t)backend->statistic_size,
-                         "logits"));
+    p->logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
     DT_TRY(dt_pool_create(&p->pool, options->threads));
     const int threads = dt_pool_threads(p->pool);
     DT_TRY(DT_NEW(p->encoder, (size_t)threads));
     for (int t = 0; t < threads; ++t)
         DT_TRY(dt_encoder_create(&p->encoder[t], options->tokenizer));
+    DT_TRY(DT_NEW(p->piece_seqlens, (size_t)p->most + 1));
     for (int k = 0; k < JOBS; ++k) {
-        DT_TRY(create_job(&p->jobs[k], options->batch_size, p->tax_ranks, p->columns));
+        DT_TRY(create_job(p, &p->jobs[k]));
         dt_queue_put(&p->empty, &p->jobs[k]);
     }
-    return backend->ops->alloc(backend, (void **)&p->device_prediction,
-                               (int64_t)options->batch_size * p->tax_ranks *
-                                   (int64_t)sizeof(dt_prediction));
+    return dt_classifier_open(&p->classifier, options->model, p->most, options->temperature,
+                              p->logits);
 }
 
 static void free_pipeline(pipeline *p)
 {
-    dt_backend *backend = dt_model_backend(p->options->model);
-    backend->ops->free(backend, p->device_prediction);
+    dt_classifier_close(&p->classifier);
     for (int k = 0; k < JOBS; ++k)
-        free_job(&p->jobs[k], p->options->batch_size);
+        free_job(&p->jobs[k], p->most);
     for (int t = 0; p->encoder && t < dt_pool_threads(p->pool); ++t)
         dt_encoder_destroy(p->encoder[t]);
     free(p->encoder);
-    free(p->logits);
+    free(p->piece_seqlens);
     dt_pool_destroy(p->pool);
     dt_queue_destroy(&p->empty);
     dt_queue_destroy(&p->ready);
@@ -326,6 +376,18 @@ static void run_stages(pipeline *p)
         pthread_join(writer, NULL);
     }
     pthread_join(reader, NULL);
+}
+
+/* On a GPU: sequences of an eighth of max_length still fill a piece. */
+#define SHORT_SEQUENCES 8
+#define MOST_SEQUENCES 4096
+
+int32_t dt_predictor_most_sequences(const dt_backend *backend, int32_t batch_size)
+{
+    if (backend->host_memory || batch_size >= MOST_SEQUENCES)
+        return batch_size;
+    return batch_size < MOST_SEQUENCES / SHORT_SEQUENCES ? batch_size * SHORT_SEQUENCES
+                                                         : MOST_SEQUENCES;
 }
 
 dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input, int64_t *sequences)

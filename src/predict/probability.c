@@ -16,6 +16,19 @@ int32_t dt_probability_columns(const dt_class_layout *layout)
     return columns;
 }
 
+dt_logit_range dt_probability_logits(const dt_class_layout *layout)
+{
+    dt_logit_range range = {0};
+    for (int32_t r = 0; r < layout->tax_ranks; ++r) {
+        if (!dt_has_few_classes(layout, r))
+            continue;
+        if (!range.count)
+            range.first = layout->first[r];
+        range.count = layout->first[r + 1] - range.first;
+    }
+    return range;
+}
+
 static void softmax(float *out, const double *z, int32_t classes, double temperature)
 {
     double largest = -HUGE_VAL;
@@ -31,12 +44,12 @@ static void softmax(float *out, const double *z, int32_t classes, double tempera
 void dt_probabilities(float *out, const void *logits, int32_t statistic_size, int32_t sequences,
                       const dt_class_layout *layout, const double *temperature)
 {
-    const int64_t all_classes = layout->first[layout->tax_ranks];
+    const dt_logit_range range = dt_probability_logits(layout);
     for (int32_t i = 0; i < sequences; ++i) {
         for (int32_t r = 0; r < layout->tax_ranks; ++r) {
             if (!dt_has_few_classes(layout, r))
                 continue;
-            const int64_t from = i * all_classes + layout->first[r];
+            const int64_t from = (int64_t)i * range.count + layout->first[r] - range.first;
             const int32_t classes = layout->first[r + 1] - layout->first[r];
             double z[DT_FEW_CLASSES] = {0};
             for (int32_t c = 0; c < classes; ++c)

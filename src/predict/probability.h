@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "model/classify.h"
 
 #define DT_FEW_CLASSES 100 /* most classes of such a tax_rank (reference-model 4) */
 
@@ -16,9 +17,15 @@ bool dt_has_few_classes(const dt_class_layout *layout, int32_t tax_rank);
 /* Classes of all tax_ranks with few classes together: the columns of dt_probabilities(). */
 int32_t dt_probability_columns(const dt_class_layout *layout);
 
+/* The logits that they are made of: from the first tax_rank with few classes to the last, and what
+ * stands between. */
+dt_logit_range dt_probability_logits(const dt_class_layout *layout);
+
 /* Softmax of each such tax_rank, its logits divided by its temperature (tax_ranks; NULL: all 1).
- * The tax_ranks stand back to back. Logits are on the host, of statistic_size 4 or 8 bytes. */
-void dt_probabilities(float *out /* (sequences, columns) */, const void *logits /* (B, C) */,
+ * The tax_ranks stand back to back. Logits, of statistic_size 4 or 8 bytes, are on the host, those
+ * of dt_probability_logits() only. */
+void dt_probabilities(float *out /* (sequences, columns) */,
+                      const void *logits /* (sequences, dt_probability_logits().count) */,
                       int32_t statistic_size, int32_t sequences, const dt_class_layout *layout,
                       const double *temperature);
 

@@ -28,11 +28,11 @@ bool dt_queue_put(dt_queue *queue, void *item)
     return put;
 }
 
-void *dt_queue_take(dt_queue *queue)
+static void *take(dt_queue *queue, bool wait)
 {
     void *item = NULL;
     pthread_mutex_lock(&queue->mutex);
-    while (!queue->count && !queue->ended && !queue->dropped)
+    while (wait && !queue->count && !queue->ended && !queue->dropped)
         pthread_cond_wait(&queue->changed, &queue->mutex);
     if (queue->count && !queue->dropped) {
         item = queue->item[queue->first];
@@ -42,6 +42,16 @@ void *dt_queue_take(dt_queue *queue)
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->mutex);
     return item;
+}
+
+void *dt_queue_take(dt_queue *queue)
+{
+    return take(queue, true);
+}
+
+void *dt_queue_take_now(dt_queue *queue)
+{
+    return take(queue, false);
 }
 
 void dt_queue_end(dt_queue *queue)

@@ -25,6 +25,9 @@ bool dt_queue_put(dt_queue *queue, void *item);
 /* Waits for an item. NULL when the queue has ended and is empty, or was dropped. */
 void *dt_queue_take(dt_queue *queue);
 
+/* The same without waiting: NULL also when there is no item yet. */
+void *dt_queue_take_now(dt_queue *queue);
+
 /* No item will follow: the taker gets what is there, then NULL. */
 void dt_queue_end(dt_queue *queue);
 

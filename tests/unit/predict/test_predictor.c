@@ -1,12 +1,6 @@
 /* Streaming prediction with a tiny model on the CPU: order, values, and errors of every stage. */
-#include "predict_test.h"
+#include "predictor_test.h"
 
-#include "predict/predictor.h"
-#include "unit/io/small_tokenizer.h"
-
-#define SEQUENCES 100
-#define TAX_RANKS 2
-#define MAX_LENGTH 12
 #define MOST_BATCH 64
 
 static dt_backend *backend;
@@ -14,81 +8,9 @@ static dt_model *model;
 static dt_tokenizer *tokenizer;
 static dt_taxonomy taxonomy;
 
-#define COLUMNS 8 /* classes of both tax_ranks */
-
-/* What the sink was given, all of it. */
-typedef struct {
-    int count;
-    int largest_batch;
-    int fail_at; /* sequences after which the sink fails; 0: never */
-    char id[SEQUENCES][32];
-    int64_t length[SEQUENCES];
-    dt_prediction prediction[SEQUENCES][TAX_RANKS];
-    bool has_probability;
-    float probability[SEQUENCES][COLUMNS];
-} collected;
-
-static dt_status collect(void *context, const dt_predicted *predicted)
-{
-    collected *c = context;
-    assert_int_equal(predicted->tax_ranks, TAX_RANKS);
-    for (int32_t i = 0; i < predicted->sequences; ++i, ++c->count) {
-        assert_true(c->count < SEQUENCES);
-        snprintf(c->id[c->count], sizeof c->id[0], "%s", predicted->record[i].id.data);
-        c->length[c->count] = (int64_t)predicted->record[i].sequence.length;
-        memcpy(c->prediction[c->count], predicted->prediction + (ptrdiff_t)i * TAX_RANKS,
-               sizeof c->prediction[0]);
-        c->has_probability = predicted->probability != NULL;
-        if (predicted->probability)
-            memcpy(c->probability[c->count], predicted->probability + (ptrdiff_t)i * COLUMNS,
-                   sizeof c->probability[0]);
-    }
-    if (predicted->sequences > c->largest_batch)
-        c->largest_batch = predicted->sequences;
-    if (c->fail_at && c->count >= c->fail_at)
-        return dt_fail(DT_ERR_IO, "the sink is full");
-    return DT_OK;
-}
-
 static dt_predictor predictor_for(collected *c, int32_t batch_size, int threads)
 {
-    memset(c, 0, sizeof *c);
-    return (dt_predictor){.model = model,
-                          .tokenizer = tokenizer,
-                          .normalize = true,
-                          .batch_size = batch_size,
-                          .threads = threads,
-                          .sink = collect,
-                          .context = c};
-}
-
-static dt_status run(const dt_predictor *predictor, const char *path, int64_t *sequences)
-{
-    dt_fasta *input;
-    ASSERT_OK(dt_fasta_open(&input, path));
-    const dt_status status = dt_predictor_run(predictor, input, sequences);
-    dt_fasta_close(input);
-    return status;
-}
-
-/* Sequences of 1 … 60 bases: shorter than the longest that the model reads, as long, and longer.
- * Some are lower case with gaps. */
-static void write_sequences(const char *path)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    uint32_t bits = 7;
-    for (int i = 0; i < SEQUENCES; ++i) {
-        fprintf(file, ">s%03d description\n", i);
-        for (int k = 0; k < 1 + i * 37 % 60; ++k) {
-            bits = bits * 1664525u + 1013904223u;
-            fputc((i % 5 ? "ACGT" : "acgu")[bits >> 30], file);
-            if (i % 5 == 0)
-                fputc('-', file);
-        }
-        fputc('\n', file);
-    }
-    fclose(file);
+    return small_predictor(model, tokenizer, c, batch_size, threads);
 }
 
 static int set_up(void **state)
@@ -99,28 +21,7 @@ static int set_up(void **state)
     ASSERT_OK(dt_backend_open("cpu", &options, &backend));
     tokenizer = small_tokenizer();
     taxonomy = small_taxonomy();
-    const dt_model_config config = {.type = DT_MODEL_HYBRID,
-                                    .vocabulary = 12,
-                                    .pad_id = 3,
-                                    .max_length = MAX_LENGTH,
-                                    .embed_dim = 8,
-                                    .filters = 4,
-                                    .kernels = 2,
-                                    .width = {3, 5},
-                                    .conv_layers = 1,
-                                    .hidden = 8,
-                                    .layers = 2,
-                                    .heads = 2,
-                                    .intermediate = 16,
-                                    .dropout = 0.2,
-                                    .tax_ranks = TAX_RANKS,
-                                    .classes = {3, 5}};
-    dt_pool *pool;
-    ASSERT_OK(dt_model_create(&model, &config, backend, false));
-    ASSERT_OK(dt_model_reserve(model, MOST_BATCH, (int64_t)MOST_BATCH * MAX_LENGTH));
-    ASSERT_OK(dt_pool_create(&pool, 1));
-    ASSERT_OK(dt_params_init(dt_model_params(model), backend, 42, pool));
-    dt_pool_destroy(pool);
+    model = small_model(backend, MOST_BATCH, (int64_t)MOST_BATCH * MAX_LENGTH, VOCABULARY);
     write_sequences("in.fasta");
     return 0;
 }
@@ -134,12 +35,6 @@ static int tear_down(void **state)
     return leave_folder(state);
 }
 
-static void assert_near(float a, float b)
-{
-    if (!(fabsf(a - b) <= 1e-5f))
-        fail_msg("%.9g is not %.9g", (double)a, (double)b);
-}
-
 static void results_do_not_depend_on_batch_size_or_threads(void **state)
 {
     (void)state;
@@ -147,13 +42,13 @@ static void results_do_not_depend_on_batch_size_or_threads(void **state)
     static collected other;
     int64_t sequences;
     dt_predictor predictor = predictor_for(&one, 1, 1);
-    ASSERT_OK(run(&predictor, "in.fasta", &sequences));
+    ASSERT_OK(predict_file(&predictor, "in.fasta", &sequences));
     assert_int_equal(sequences, SEQUENCES);
     const int32_t batches[] = {1, 7, 64};
     for (int b = 0; b < 3; ++b) {
         for (int threads = 1; threads <= 3; threads += 2) {
             predictor = predictor_for(&other, batches[b], threads);
-            ASSERT_OK(run(&predictor, "in.fasta", &sequences));
+            ASSERT_OK(predict_file(&predictor, "in.fasta", &sequences));
             assert_int_equal(sequences, SEQUENCES);
             assert_int_equal(other.count, SEQUENCES);
             assert_int_equal(other.largest_batch, batches[b]);
@@ -179,7 +74,7 @@ static void results_are_the_softmax_of_the_models_logits(void **state)
     (void)state;
     static collected c;
     const dt_predictor predictor = predictor_for(&c, 64, 2);
-    ASSERT_OK(run(&predictor, "in.fasta", NULL));
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
     dt_encoder *encoder;
     dt_fasta *input;
     dt_fasta_record record = {0};
@@ -232,10 +127,10 @@ static void a_higher_temperature_lowers_confidence_and_keeps_labels(void **state
     static collected warm;
     const double temperature[TAX_RANKS] = {1.0, 3.0};
     dt_predictor predictor = predictor_for(&plain, 64, 1);
-    ASSERT_OK(run(&predictor, "in.fasta", NULL));
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
     predictor = predictor_for(&warm, 64, 1);
     predictor.temperature = temperature;
-    ASSERT_OK(run(&predictor, "in.fasta", NULL));
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
     for (int i = 0; i < SEQUENCES; ++i) {
         assert_near(warm.prediction[i][0].confidence, plain.prediction[i][0].confidence);
         assert_int_equal(warm.prediction[i][1].label, plain.prediction[i][1].label);
@@ -249,12 +144,12 @@ static void normalising_is_the_checkpoints_choice(void **state)
     static collected c;
     write_text("lower.fasta", ">a\nac-gu.ACGT\n>b\nACGTACGT\n");
     dt_predictor predictor = predictor_for(&c, 8, 1);
-    ASSERT_OK(run(&predictor, "lower.fasta", NULL));
+    ASSERT_OK(predict_file(&predictor, "lower.fasta", NULL));
     assert_int_equal(c.length[0], 8);
     assert_near(c.prediction[0][0].confidence, c.prediction[1][0].confidence);
     predictor = predictor_for(&c, 8, 1);
     predictor.normalize = false;
-    ASSERT_OK(run(&predictor, "lower.fasta", NULL));
+    ASSERT_OK(predict_file(&predictor, "lower.fasta", NULL));
     assert_int_equal(c.length[0], 10);
     assert_true(fabsf(c.prediction[0][0].confidence - c.prediction[1][0].confidence) > 1e-5f);
 }
@@ -270,7 +165,7 @@ static void true_labels_reach_the_classifier(void **state)
     ASSERT_OK(dt_truth_read(&truth, &taxonomy, "pair.tsv"));
     dt_predictor predictor = predictor_for(&c, 8, 1);
     predictor.truth = &truth;
-    ASSERT_OK(run(&predictor, "pair.fasta", NULL));
+    ASSERT_OK(predict_file(&predictor, "pair.fasta", NULL));
     const int best = c.prediction[0][0].label;
     assert_int_equal(c.prediction[0][0].better == 0, best == 0);
     assert_int_equal(c.prediction[1][0].better, -1); /* the model does not know Novus */
@@ -298,16 +193,16 @@ static void errors_of_every_stage_end_the_prediction_with_their_message(void **s
     static collected c;
     dt_predictor predictor = predictor_for(&c, 3, 2);
     write_text("bad.fasta", ">a\nACGT\n>b\nACGT\n>c\nACGT\n>d\nACGT\n>e\n>f\nACGT\n");
-    ASSERT_FAILS(DT_ERR_INPUT, "bad.fasta: line 9", run(&predictor, "bad.fasta", NULL));
+    ASSERT_FAILS(DT_ERR_INPUT, "bad.fasta: line 9", predict_file(&predictor, "bad.fasta", NULL));
 
     predictor = predictor_for(&c, 3, 2);
     write_text("gaps.fasta", ">a\nACGT\n>b\n-.-\n");
     ASSERT_FAILS(DT_ERR_INPUT, "sequence 'b' holds nothing but gap",
-                 run(&predictor, "gaps.fasta", NULL));
+                 predict_file(&predictor, "gaps.fasta", NULL));
 
     predictor = predictor_for(&c, 3, 2);
     c.fail_at = 10;
-    ASSERT_FAILS(DT_ERR_IO, "the sink is full", run(&predictor, "in.fasta", NULL));
+    ASSERT_FAILS(DT_ERR_IO, "the sink is full", predict_file(&predictor, "in.fasta", NULL));
     assert_true(c.count < SEQUENCES);
 }
 

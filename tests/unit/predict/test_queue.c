@@ -58,12 +58,29 @@ static void dropping_frees_a_putter_that_waits_for_room(void **state)
     dt_queue_destroy(&queue);
 }
 
+static void taking_now_does_not_wait(void **state)
+{
+    (void)state;
+    int numbers[2];
+    dt_queue queue;
+    dt_queue_init(&queue);
+    assert_null(dt_queue_take_now(&queue));
+    dt_queue_put(&queue, &numbers[0]);
+    dt_queue_put(&queue, &numbers[1]);
+    dt_queue_end(&queue);
+    assert_ptr_equal(dt_queue_take_now(&queue), &numbers[0]);
+    assert_ptr_equal(dt_queue_take(&queue), &numbers[1]);
+    assert_null(dt_queue_take_now(&queue));
+    dt_queue_destroy(&queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_is_kept_and_the_end_comes_after_the_last_item),
         cmocka_unit_test(a_queue_that_ends_empty_gives_nothing),
         cmocka_unit_test(dropping_frees_a_putter_that_waits_for_room),
+        cmocka_unit_test(taking_now_does_not_wait),
     };
     return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
 }
