@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
+#include "core/group.h"
 
 static dt_status reserve_slot(const dt_cpu *cpu, dt_cpu_batch *slot)
 {
@@ -59,43 +60,6 @@ void dt_cpu_batch_free(dt_cpu *cpu)
     cpu->sort_keys = NULL;
     cpu->sequence_sums = NULL;
     cpu->scratch = NULL;
-}
-
-/* Sorts the rows by token id: radix sort, a byte a pass, of (id, row) pairs. Returns the pairs. */
-static const uint64_t *sort_rows(dt_cpu *cpu, const dt_cpu_batch *slot, int64_t tokens)
-{
-    uint64_t *from = cpu->sort_keys;
-    uint64_t *to = cpu->sort_keys + cpu->max_tokens;
-    for (int64_t row = 0; row < tokens; ++row)
-        from[row] = (uint64_t)(uint32_t)slot->token_ids[row] << 32 | (uint64_t)row;
-    for (int shift = 32; shift < 64 && (int64_t)slot->largest_id >> (shift - 32) != 0; shift += 8) {
-        int64_t start[257] = {0};
-        for (int64_t i = 0; i < tokens; ++i)
-            start[(from[i] >> shift & 0xff) + 1]++;
-        for (int digit = 0; digit < 256; ++digit)
-            start[digit + 1] += start[digit];
-        for (int64_t i = 0; i < tokens; ++i)
-            to[start[from[i] >> shift & 0xff]++] = from[i];
-        uint64_t *swap = from;
-        from = to;
-        to = swap;
-    }
-    return from;
-}
-
-static void group_rows(dt_cpu *cpu, dt_cpu_batch *slot, int64_t tokens)
-{
-    const uint64_t *sorted = sort_rows(cpu, slot, tokens);
-    int32_t groups = 0;
-    for (int64_t i = 0; i < tokens; ++i) {
-        const int32_t row = (int32_t)(sorted[i] & 0xffffffffu);
-        if (i == 0 || sorted[i] >> 32 != sorted[i - 1] >> 32)
-            slot->group_first[groups++] = (int32_t)i;
-        slot->order[i] = row;
-        slot->group_of_row[row] = groups - 1;
-    }
-    slot->group_first[groups] = (int32_t)tokens;
-    slot->groups = groups;
 }
 
 /* What a batch must be for the operations not to leave their memory. */
@@ -162,7 +126,9 @@ const dt_device_batch *dt_cpu_batch_upload(dt_backend *backend, const dt_batch *
                 slot->largest_id = batch->token_ids[row];
         }
     }
-    group_rows(cpu, slot, tokens);
+    const dt_groups groups = {slot->order, slot->group_first, slot->group_of_row};
+    slot->groups =
+        dt_group_rows(&groups, slot->token_ids, tokens, slot->largest_id, cpu->sort_keys);
     return &slot->device;
 }
 

@@ -5,6 +5,10 @@
 
 #include "cuda/backend_cuda.h"
 
+extern "C" {
+#include "core/group.h"
+}
+
 /* The arrays of a batch within its memory; the same on the host and the device. */
 typedef struct {
     dt_batch_facts *facts;
@@ -133,44 +137,6 @@ static bool usable(dt_cuda *cuda, const dt_batch *batch)
     return true;
 }
 
-/* Sorts the rows by token id: radix sort, a byte a pass, of (id, row) pairs. Returns the pairs. */
-static const uint64_t *sort_rows(dt_cuda *cuda, const int32_t *ids, int64_t tokens,
-                                 int32_t largest_id)
-{
-    uint64_t *from = cuda->sort_keys;
-    uint64_t *to = cuda->sort_keys + cuda->max_tokens;
-    for (int64_t row = 0; row < tokens; ++row)
-        from[row] = (uint64_t)(uint32_t)ids[row] << 32 | (uint64_t)row;
-    for (int shift = 32; shift < 64 && (int64_t)largest_id >> (shift - 32) != 0; shift += 8) {
-        int64_t start[257] = {};
-        for (int64_t i = 0; i < tokens; ++i)
-            start[(from[i] >> shift & 0xff) + 1]++;
-        for (int digit = 0; digit < 256; ++digit)
-            start[digit + 1] += start[digit];
-        for (int64_t i = 0; i < tokens; ++i)
-            to[start[from[i] >> shift & 0xff]++] = from[i];
-        uint64_t *swap = from;
-        from = to;
-        to = swap;
-    }
-    return from;
-}
-
-/* Returns the number of groups. */
-static int32_t group_rows(const batch_layout *host, const uint64_t *sorted, int64_t tokens)
-{
-    int32_t groups = 0;
-    for (int64_t i = 0; i < tokens; ++i) {
-        const int32_t row = (int32_t)(sorted[i] & 0xffffffffu);
-        if (i == 0 || sorted[i] >> 32 != sorted[i - 1] >> 32)
-            host->group_first[groups++] = (int32_t)i;
-        host->order[i] = row;
-        host->group_of_row[row] = groups - 1;
-    }
-    host->group_first[groups] = (int32_t)tokens;
-    return groups;
-}
-
 /* Rows of a token matrix: a multiple of the unit where the reserved memory allows. */
 static int64_t rows_of(const dt_cuda *cuda, int64_t tokens)
 {
@@ -227,8 +193,9 @@ static void pack(dt_cuda *cuda, dt_cuda_batch *slot, const batch_layout *host,
     if (batch->labels && batch->tax_ranks > 0)
         memcpy(host->labels, batch->labels,
                (size_t)batch->sequences * (size_t)batch->tax_ranks * sizeof(int32_t));
+    const dt_groups groups = {host->order, host->group_first, host->group_of_row};
     slot->groups =
-        group_rows(host, sort_rows(cuda, batch->token_ids, tokens, slot->largest_id), tokens);
+        dt_group_rows(&groups, batch->token_ids, tokens, slot->largest_id, cuda->sort_keys);
     fill_facts(host->facts, batch, slot->groups);
     find_labels(slot, batch);
     slot->tax_ranks = batch->tax_ranks;
