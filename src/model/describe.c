@@ -196,12 +196,7 @@ static void json_timing(dt_json *json, const dt_run_progress *progress)
 
 static void json_system(dt_json *json, const dt_run_settings *settings)
 {
-    dt_json_key(json, "system_info");
-    dt_json_object(json);
-    dt_json_put_bool(json, "cuda_available", settings->gpu);
-    dt_json_put_string(json, "gpu", settings->gpu ? settings->device : NULL);
-    dt_json_put_string(json, "device", settings->device);
-    dt_json_put_string(json, "precision", settings->precision);
+    dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
     dt_json_put_int(json, "world_size", settings->world_size);
     dt_json_end(json);
 }

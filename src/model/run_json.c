@@ -104,3 +104,13 @@ void dt_run_json(dt_json *json, const dt_checkpoint *run)
     dataset_info(json, &run->settings);
     taxonomic_levels(json, &run->taxonomy);
 }
+
+void dt_run_json_system(dt_json *json, bool gpu, const char *device, const char *precision)
+{
+    dt_json_key(json, "system_info");
+    dt_json_object(json);
+    dt_json_put_bool(json, "cuda_available", gpu);
+    dt_json_put_string(json, "gpu", gpu ? device : NULL);
+    dt_json_put_string(json, "device", device);
+    dt_json_put_string(json, "precision", precision);
+}

@@ -3,11 +3,18 @@
 #ifndef DT_MODEL_RUN_JSON_H
 #define DT_MODEL_RUN_JSON_H
 
+#include <stdbool.h>
+
 #include "io/json_writer.h"
 #include "model/checkpoint.h"
 
 /* Members `model_details`, `training_hyperparameters`, `dataset_info` and `taxonomic_levels` of the
  * open object. */
 void dt_run_json(dt_json *json, const dt_checkpoint *run);
+
+/* Opens member `system_info` of the open object, with `cuda_available`, `gpu` (null without one),
+ * `device` (description of the backend; NULL: null) and `precision`. The caller adds what else it
+ * knows and ends it with dt_json_end(). */
+void dt_run_json_system(dt_json *json, bool gpu, const char *device, const char *precision);
 
 #endif

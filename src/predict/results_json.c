@@ -198,12 +198,7 @@ static void write_system(const dt_results *results, dt_json *json, double second
     dt_json_object(json);
     dt_json_put_double(json, "prediction_time_seconds", seconds);
     dt_json_end(json);
-    dt_json_key(json, "system_info");
-    dt_json_object(json);
-    dt_json_put_bool(json, "cuda_available", options->gpu);
-    dt_json_put_string(json, "gpu", options->gpu ? options->device : NULL);
-    dt_json_put_string(json, "device", options->device);
-    dt_json_put_string(json, "precision", options->precision);
+    dt_run_json_system(json, options->gpu, options->device, options->precision);
     dt_json_put_double(json, "sequences_per_second",
                        seconds > 0.0 ? (double)results->tally.sequences / seconds : 0.0);
     dt_json_end(json);

@@ -207,16 +207,8 @@ static void put_performance(dt_json *json, const dt_checkpoint *run, const dt_ep
 static void put_system(dt_json *json, const dt_run_settings *settings,
                        const dt_epoch_report *report)
 {
-    dt_json_key(json, "system_info");
-    dt_json_object(json);
-    dt_json_put_bool(json, "cuda_available", settings->gpu);
-    if (settings->gpu)
-        dt_json_put_string(json, "gpu", settings->device);
-    else
-        dt_json_put_null(json, "gpu");
+    dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
     dt_json_put_int(json, "world_size", settings->world_size);
-    dt_json_put_string(json, "device", settings->device);
-    dt_json_put_string(json, "precision", settings->precision);
     dt_json_put_double(json, "tokens_per_second", report->tokens_per_second);
     dt_json_put_double(json, "sequences_per_second", report->sequences_per_second);
     dt_json_end(json);

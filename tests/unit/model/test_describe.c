@@ -111,16 +111,22 @@ static void every_line_of_the_published_description_is_there(void **state)
     dt_text_free(&text);
 }
 
+static json_t *export_of(const dt_checkpoint *checkpoint)
+{
+    dt_output out;
+    ASSERT_OK(dt_output_begin(&out, "metrics.json"));
+    ASSERT_OK(dt_describe_json(&out, checkpoint, "run/model.h5", "0.1.0"));
+    ASSERT_OK(dt_output_commit(&out));
+    json_t *root = json_load_file("metrics.json", JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    return root;
+}
+
 static void the_export_says_the_same(void **state)
 {
     (void)state;
     const dt_checkpoint checkpoint = published();
-    dt_output out;
-    ASSERT_OK(dt_output_begin(&out, "metrics.json"));
-    ASSERT_OK(dt_describe_json(&out, &checkpoint, "run/model.h5", "0.1.0"));
-    ASSERT_OK(dt_output_commit(&out));
-    json_t *root = json_load_file("metrics.json", JSON_REJECT_DUPLICATES, NULL);
-    assert_non_null(root);
+    json_t *root = export_of(&checkpoint);
     const json_t *details = json_object_get(root, "model_details");
     assert_int_equal(json_integer_value(json_object_get(details, "total_parameters")), 76365205);
     assert_int_equal(json_integer_value(json_object_get(details, "current_epoch")), 10);
@@ -130,11 +136,33 @@ static void the_export_says_the_same(void **state)
     json_decref(root);
 }
 
+static void the_system_has_a_gpu_or_none(void **state)
+{
+    (void)state;
+    dt_checkpoint checkpoint = published();
+    for (int gpu = 0; gpu < 2; ++gpu) {
+        checkpoint.settings.gpu = gpu;
+        json_t *root = export_of(&checkpoint);
+        const json_t *system = json_object_get(root, "system_info");
+        assert_int_equal(json_object_size(system), 5);
+        assert_int_equal(json_is_true(json_object_get(system, "cuda_available")), gpu);
+        if (gpu)
+            assert_string_equal(json_string_value(json_object_get(system, "gpu")), "NVIDIA A40");
+        else
+            assert_true(json_is_null(json_object_get(system, "gpu")));
+        assert_string_equal(json_string_value(json_object_get(system, "device")), "NVIDIA A40");
+        assert_string_equal(json_string_value(json_object_get(system, "precision")), "bf16");
+        assert_int_equal(json_integer_value(json_object_get(system, "world_size")), 1);
+        json_decref(root);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_of_the_published_description_is_there),
         cmocka_unit_test(the_export_says_the_same),
+        cmocka_unit_test(the_system_has_a_gpu_or_none),
     };
     return cmocka_run_group_tests_name("describe", tests, enter_folder, leave_folder);
 }
