@@ -300,40 +300,91 @@ template <typename T> struct conv_gradient {
     }
 };
 
-/* Block (filter, kernel): the gradient of a filter, its thread 0 that of its bias. */
+#define FILTER_THREADS 128
+#define FILTER_ROWS 4 /* embedding rows that a thread has on their way at a time */
+
+/* What one tap of a filter sees of FILTER_THREADS sequences: looked up once for the whole block, so
+ * that its threads have nothing to wait for but the embedding rows. */
+typedef struct {
+    float factor[FILTER_THREADS];
+    int32_t id[FILTER_THREADS]; /* -1: no token */
+} tap_view;
+
 template <typename T>
+__device__ static inline void look_up_tap(tap_view *view, const dt_batch_view &batch,
+                                          const conv_plan &plan, const conv_gradient<T> &in,
+                                          int64_t channel, int64_t offset, int32_t b)
+{
+    float factor = 0.0f;
+    int32_t id = -1;
+    if (b < batch.facts->sequences) {
+        const int64_t index = b * (int64_t)plan.conv.filters * plan.conv.kernels + channel;
+        const int32_t where = in.position[index];
+        const int64_t token = where + offset;
+        const int64_t first = batch.cu_seqlens[b];
+        factor = in.at(index);
+        if (where >= 0 && token >= 0 && token < batch.cu_seqlens[b + 1] - first)
+            id = batch.token_ids[first + token];
+    }
+    view->factor[threadIdx.x] = factor;
+    view->id[threadIdx.x] = id;
+}
+
+/* sum += factor · embedding row, over the sequences of a view in their order. */
+template <typename T, bool ALIGNED, int W>
+__device__ static inline void add_rows(float (&sum)[W], const tap_view &view, const T *embedding,
+                                       int64_t e, int64_t embed)
+{
+    for (int s = 0; s < FILTER_THREADS; s += FILTER_ROWS) {
+        float row[FILTER_ROWS][W] = {};
+#pragma unroll
+        for (int k = 0; k < FILTER_ROWS; ++k)
+            if (view.id[s + k] >= 0)
+                dt_load<ALIGNED, W>(row[k], embedding + view.id[s + k] * embed, e, embed);
+#pragma unroll
+        for (int k = 0; k < FILTER_ROWS; ++k)
+            if (view.id[s + k] >= 0)
+#pragma unroll
+                for (int i = 0; i < W; ++i)
+                    sum[i] += view.factor[s + k] * row[k][i];
+    }
+}
+
+/* Block (filter, kernel, tap): the gradient of one tap of a filter; tap 0 also that of its bias. */
+template <typename T, bool ALIGNED>
 __global__ void filter_gradient_kernel(dt_batch_view batch, conv_plan plan, conv_gradient<T> in,
                                        float *gradients)
 {
+    constexpr int W = dt_piece<T>::width;
+    __shared__ tap_view view;
     const int32_t kernel = (int32_t)blockIdx.y;
     const int64_t f = blockIdx.x;
+    const int64_t tap = blockIdx.z;
     const int64_t embed = plan.conv.embed_dim;
     const int64_t width = plan.conv.width[kernel];
-    const int64_t channels = (int64_t)plan.conv.filters * plan.conv.kernels;
     const int64_t channel = kernel * (int64_t)plan.conv.filters + f;
-    const int32_t sequences = batch.facts->sequences;
-    float *out = gradients + plan.conv.weight[kernel] + f * embed * width;
-    for (int64_t e = threadIdx.x; e < embed; e += blockDim.x)
-        for (int64_t j = 0; j < width; ++j) {
-            float sum = 0.0f;
-            for (int32_t b = 0; b < sequences; ++b) {
-                const int64_t index = b * channels + channel;
-                const int32_t where = in.position[index];
-                const int64_t token = where - width / 2 + j;
-                const int64_t first = batch.cu_seqlens[b];
-                if (where < 0 || token < 0 || token >= batch.cu_seqlens[b + 1] - first)
-                    continue;
-                const T *row = (const T *)plan.embedding + batch.token_ids[first + token] * embed;
-                sum += in.at(index) * dt_value(row[e]);
-            }
-            out[e * width + j] += sum;
-        }
-    if (threadIdx.x > 0)
-        return;
+    if (tap >= width)
+        return; /* the whole block */
+    float *out = gradients + plan.conv.weight[kernel] + f * embed * width + tap;
     float bias = 0.0f;
-    for (int32_t b = 0; b < sequences; ++b)
-        bias += in.at(b * channels + channel);
-    gradients[plan.conv.bias[kernel] + f] += bias;
+    for (int64_t start = 0; start < embed; start += FILTER_THREADS * W) {
+        const int64_t e = start + threadIdx.x * W;
+        float sum[W] = {};
+        for (int32_t first = 0; first < batch.facts->sequences; first += FILTER_THREADS) {
+            __syncthreads();
+            look_up_tap(&view, batch, plan, in, channel, tap - width / 2,
+                        first + (int32_t)threadIdx.x);
+            __syncthreads();
+            if (e < embed)
+                add_rows<T, ALIGNED>(sum, view, (const T *)plan.embedding, e, embed);
+            for (int s = 0; start == 0 && threadIdx.x == 0 && s < FILTER_THREADS; ++s)
+                bias += view.factor[s];
+        }
+        for (int i = 0; i < W && e + i < embed; ++i)
+            out[(e + i) * width] += sum[i];
+    }
+    if (tap == 0 && threadIdx.x == 0)
+        gradients[plan.conv.bias[kernel] + f] += bias;
 }
 
 #define EMBEDDING_THREADS 256
@@ -476,9 +527,14 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
     const conv_plan plan = plan_of<T>(cuda, conv, scratch, b->groups);
     const conv_gradient<T> in = {(const T *)dy, (const T *)y, position, plan.drop.kept};
     pack_weights<T>(cuda, plan);
-    const dim3 filters((unsigned)conv->filters, (unsigned)conv->kernels);
-    filter_gradient_kernel<T>
-        <<<filters, 128, 0, cuda->stream>>>(b->view, plan, in, cuda->vector[DT_GRADIENTS]);
+    const dim3 filters((unsigned)conv->filters, (unsigned)conv->kernels, (unsigned)plan.widest);
+    float *gradients = cuda->vector[DT_GRADIENTS];
+    if (conv->embed_dim % dt_piece<T>::width == 0 && dt_is_aligned(plan.embedding))
+        filter_gradient_kernel<T, true>
+            <<<filters, FILTER_THREADS, 0, cuda->stream>>>(b->view, plan, in, gradients);
+    else
+        filter_gradient_kernel<T, false>
+            <<<filters, FILTER_THREADS, 0, cuda->stream>>>(b->view, plan, in, gradients);
     dt_cuda_launched(cuda, "filter gradients");
     const dim3 groups((unsigned)b->groups,
                       (unsigned)dt_ceil_div(conv->embed_dim, EMBEDDING_THREADS));

@@ -270,7 +270,7 @@ static inline void parameters(test_run *r, int64_t count, double scale)
     free(values);
 }
 
-#define MAX_LENGTHS 24
+#define MAX_LENGTHS 136
 
 /* Sequences of these lengths, 0 at the end; ids below `vocabulary`, labels below `classes`. `spare`
  * tokens more are reserved, for rows in excess. */

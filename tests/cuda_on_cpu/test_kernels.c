@@ -353,6 +353,9 @@ static void conv_max(test_run *r)
 static void conv_max_equals_the_cpu(void **state)
 {
     (void)state;
+    static int32_t many[136]; /* more than a block looks up at a time */
+    for (int i = 0; i < 135; ++i)
+        many[i] = 1 + i % 3;
     const conv_shape shapes[] = {
         {LENGTHS, 6, 5, 2, {3, 1}, 24, false, 0.4},
         {LENGTHS, 8, 12, 3, {3, 5, 7}, 17, false, 0.2},
@@ -360,6 +363,7 @@ static void conv_max_equals_the_cpu(void **state)
         {LENGTHS, 9, 130, 1, {5}, 18, false, 0.1},
         {LONG_LENGTHS, 5, 24, 1, {1}, 200, false, 0.0}, /* equal maxima */
         {LONG_LENGTHS, 300, 8, 2, {3, 5}, 140, false, 0.2},
+        {many, 520, 4, 1, {3}, 8, false, 0.2}, /* and more columns, in fp32 */
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         beside_cpu(conv_max, &shapes[i]);
