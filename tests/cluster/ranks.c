@@ -307,6 +307,19 @@ static void test_gradients(dt_comm *comm, const char *name)
     backend->ops->destroy(backend);
 }
 
+/* One process: nothing of MPI is in its memory. */
+static void test_single(const dt_comm *comm)
+{
+    doing = "single";
+    CHECK(strcmp(comm->name, "single") == 0, "%s", comm->name);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[1024];
+    CHECK(maps, "no list of libraries");
+    while (fgets(line, sizeof line, maps))
+        CHECK(!strstr(line, "libmpi") && !strstr(line, "deeptaxa_mpi"), "loaded: %s", line);
+    fclose(maps);
+}
+
 /* ---- what goes wrong ------------------------------------------------------------------------- */
 
 static void end_with(dt_comm *comm, dt_status status)
@@ -416,7 +429,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "together") == 0)
         fail_together(comm);
     else if (strcmp(what, "single") == 0)
-        CHECK(strcmp(comm->name, "single") == 0, "%s", comm->name);
+        test_single(comm);
     else
         misbehave(comm, what, backend);
     comm->ops->destroy(comm);
