@@ -2,8 +2,11 @@
  * processes on this machine that meet in shared memory; a sum is work on the stream that it was
  * given, and is taken in the order of the ranks. See nccl.cpp.
  *
- * Environment: NCCL_ON_CPU_ERROR=<rank>: that rank finds an error after its first sum, and takes
- * part in no other. */
+ * Environment
+ *   NCCL_ON_CPU_ERROR=<rank>  that rank finds an error after its first sum, and takes part in no
+ *                             other
+ *   NCCL_ON_CPU_EARLY         a sum is done at once, with what its stream waits for and no more:
+ *                             with CUDA_ON_CPU_STREAMS=late, a missing wait before it shows */
 #ifndef CUDA_ON_CPU_NCCL_H
 #define CUDA_ON_CPU_NCCL_H
 
