@@ -285,9 +285,16 @@ static const dt_backend_ops table_fp16 = make_table<__half>();
 /* Ampere: the oldest that has bf16 tensor cores and that this module is built for. */
 #define OLDEST_MAJOR 8
 
+/* What sums gradients over GPUs. */
+#ifndef DT_CUDA_COMM_MODULE
+#define DT_CUDA_COMM_MODULE "nccl"
+#endif
+
 /* The wanted GPU must be there, with a driver that this module can work with. */
-static dt_status find_device(int wanted, cudaDeviceProp *properties)
+static dt_status find_device(const dt_backend_options *options, int *number,
+                             cudaDeviceProp *properties)
 {
+    int wanted = options->device;
     int driver = 0;
     int devices = 0;
     cudaDriverGetVersion(&driver);
@@ -304,6 +311,8 @@ static dt_status find_device(int wanted, cudaDeviceProp *properties)
     if (code != cudaSuccess || devices == 0)
         return dt_fail(DT_ERR_DEVICE, "no GPU can be used: %s",
                        code == cudaSuccess ? "the driver finds none" : cudaGetErrorString(code));
+    if (options->round_robin && wanted >= 0)
+        wanted %= devices;
     if (wanted < 0 || wanted >= devices)
         return dt_fail(DT_ERR_DEVICE, "there is no GPU %d: this machine has %d, numbered from 0",
                        wanted, devices);
@@ -316,6 +325,7 @@ static dt_status find_device(int wanted, cudaDeviceProp *properties)
                        "needed (A100 and later)",
                        wanted, properties->name, properties->major, properties->minor,
                        OLDEST_MAJOR);
+    *number = wanted;
     return DT_OK;
 }
 
@@ -357,11 +367,16 @@ static dt_status prepare(dt_cuda *cuda, const dt_update_state *start)
 static dt_status open_backend(const dt_backend_options *options, dt_backend **out)
 {
     cudaDeviceProp properties;
-    DT_TRY(find_device(options->device, &properties));
+    int number = 0;
+    DT_TRY(find_device(options, &number, &properties));
     dt_cuda *cuda = (dt_cuda *)calloc(1, sizeof *cuda);
     if (!cuda)
         return dt_fail(DT_ERR_MEMORY, "no memory for the CUDA backend");
-    cuda->device = options->device;
+    cuda->device = number;
+    cuda->base.comm_module = DT_CUDA_COMM_MODULE;
+    if (cudaDeviceGetPCIBusId(cuda->base.device_id, sizeof cuda->base.device_id, number) !=
+        cudaSuccess)
+        cuda->base.device_id[0] = '\0';
     cuda->multiprocessors = properties.multiProcessorCount;
     set_precision(cuda, options->precision);
     snprintf(cuda->base.description, sizeof cuda->base.description,

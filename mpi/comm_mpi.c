@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "choose.h"
 #include "core/launcher.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -29,25 +30,49 @@ static mpi_comm *of(dt_comm *comm)
     return (mpi_comm *)comm;
 }
 
+static void detach(mpi_comm *c)
+{
+    if (c->reducer)
+        c->reducer->ops->destroy(c->reducer);
+    c->reducer = NULL;
+}
+
 static void destroy(dt_comm *comm)
 {
     mpi_comm *c = of(comm);
-    if (c->reducer)
-        c->reducer->ops->destroy(c->reducer);
+    detach(c);
     dt_mpi_thread_stop(c->thread);
     free(c);
 }
 
 /* ---- gradients ------------------------------------------------------------------------------ */
 
+static void describe(mpi_comm *c, const char *why)
+{
+    const dt_mpi_facts *f = &c->facts;
+    const char *sums = strcmp(c->base.name, "mpi") == 0 ? "MPI" : c->reducer->library;
+    char *out = c->base.description;
+    const size_t size = sizeof c->base.description;
+    const int length = snprintf(out, size, "%s, %d ranks on %d host%s", f->library, f->world_size,
+                                f->hosts, f->hosts == 1 ? "" : "s");
+    if (why && length > 0 && (size_t)length < size)
+        snprintf(out + length, size - (size_t)length, "; gradients are summed by %s: %s", sums,
+                 why);
+}
+
 static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
     mpi_comm *c = of(comm);
-    if (c->reducer)
-        c->reducer->ops->destroy(c->reducer);
-    c->reducer = NULL;
-    DT_TRY(dt_reduce_mpi_open(c->thread, backend, c->options.bucket_bytes, &c->reducer));
+    char why[192];
+    const dt_reducer_module *module;
+    detach(c);
+    DT_TRY(dt_choose_reducer(comm, backend, &c->options, &module, why, sizeof why));
+    if (module)
+        DT_TRY(module->open(comm, backend, &c->options, &c->reducer));
+    else
+        DT_TRY(dt_reduce_mpi_open(c->thread, backend, c->options.bucket_bytes, &c->reducer));
     comm->name = c->reducer->name;
+    describe(c, why);
     return DT_OK;
 }
 
@@ -144,7 +169,7 @@ static dt_status check_launch(const dt_launch *launch)
     return DT_OK;
 }
 
-static void describe(mpi_comm *c)
+static void take_facts(mpi_comm *c)
 {
     dt_comm *base = &c->base;
     const dt_mpi_facts *f = &c->facts;
@@ -153,8 +178,7 @@ static void describe(mpi_comm *c)
     base->world_size = f->world_size;
     base->local_rank = f->local_rank;
     base->local_size = f->local_size;
-    snprintf(base->description, sizeof base->description, "%s, %d ranks on %d host%s", f->library,
-             f->world_size, f->hosts, f->hosts == 1 ? "" : "s");
+    describe(c, NULL);
 }
 
 static dt_status open_comm(const dt_comm_options *options, dt_comm **out)
@@ -172,7 +196,7 @@ static dt_status open_comm(const dt_comm_options *options, dt_comm **out)
         free(c);
         return status;
     }
-    describe(c);
+    take_facts(c);
     *out = &c->base;
     return DT_OK;
 }

@@ -19,7 +19,17 @@ typedef struct {
 struct dt_reducer {
     const dt_reducer_ops *ops;
     const char *name;
+    char library[64]; /* name and version of what sums */
 };
+
+/* What a module exports under the name "dt_reducer_module". open() is collective: the ranks find
+ * each other by comm->ops->broadcast. Who fails may leave a reducer in *out all the same, to be
+ * destroyed. */
+typedef struct {
+    int32_t contract; /* DT_COMM_CONTRACT of its build */
+    dt_status (*open)(dt_comm *comm, dt_backend *backend, const dt_comm_options *options,
+                      dt_reducer **out);
+} dt_reducer_module;
 
 /* ---- buckets --------------------------------------------------------------------------------- */
 

@@ -213,6 +213,10 @@ struct dt_backend {
     int32_t master_size;  /* of the flat vectors: 4 (float), 8 in the double build for tests */
     int32_t row_multiple; /* >= 1: token matrices have a multiple of so many rows */
     bool host_memory;     /* its pointers are ordinary host memory */
+    /* for communicators */
+    char device_id[32]; /* names the GPU among those of this host, as its PCI bus id; "": none */
+    const char *comm_module; /* the module that sums gradients on such devices, as "nccl"; NULL:
+                                none, they are summed in host memory */
 };
 
 struct dt_backend_ops {
@@ -420,8 +424,10 @@ typedef enum {
 } dt_attention_method;
 
 typedef struct {
-    int32_t threads; /* CPU: 0 = all that the process may use */
-    int32_t device;  /* GPU number on this host */
+    int32_t threads;  /* CPU: 0 = all that the process may use */
+    int32_t device;   /* GPU number on this host, among those that the process may use */
+    bool round_robin; /* a number past the last GPU counts on from the first: for ranks that share
+                         GPUs, or that see one each */
     dt_precision precision;
     dt_attention_method attention;
 } dt_backend_options;

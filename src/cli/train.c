@@ -266,6 +266,7 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     DT_TRY(dt_comm_open(&comm, &t->comm));
     const dt_backend_options options = {.threads = (int32_t)o->threads,
                                         .device = t->comm->local_rank,
+                                        .round_robin = true,
                                         .precision = DT_PRECISION_FP32};
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));

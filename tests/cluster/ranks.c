@@ -271,6 +271,14 @@ static void one_reduction(dt_comm *comm, dt_backend *backend, void *host, int ro
     check_equal_bits(comm, backend, host);
 }
 
+/* A communicator that cannot be had ends the run, as a program would. */
+static void attach(dt_comm *comm, dt_backend *backend)
+{
+    const dt_status status = comm->ops->attach(comm, backend);
+    if (status != DT_OK)
+        comm->ops->abort(comm, status, dt_error_message());
+}
+
 static void test_gradients(dt_comm *comm, const char *name)
 {
     doing = "gradients";
@@ -278,9 +286,11 @@ static void test_gradients(dt_comm *comm, const char *name)
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     CHECK_OK(dt_backend_open(name, &options, &backend));
     CHECK_OK(backend->ops->vectors_alloc(backend, ELEMENTS, true));
-    CHECK_OK(comm->ops->attach(comm, backend));
+    attach(comm, backend);
     const char *expected = getenv("SUMMED_BY");
     CHECK(!expected || strcmp(comm->name, expected) == 0, "summed by %s", comm->name);
+    const char *why = getenv("BECAUSE");
+    CHECK(!why || strstr(comm->description, why), "described as: %s", comm->description);
     const size_t bytes = (size_t)(ELEMENTS * backend->master_size);
     char *host = malloc(bytes);
     char *first = malloc(bytes);
@@ -295,6 +305,19 @@ static void test_gradients(dt_comm *comm, const char *name)
     free(first);
     free(host);
     backend->ops->destroy(backend);
+}
+
+/* One process: nothing of MPI is in its memory. */
+static void test_single(const dt_comm *comm)
+{
+    doing = "single";
+    CHECK(strcmp(comm->name, "single") == 0, "%s", comm->name);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[1024];
+    CHECK(maps, "no list of libraries");
+    while (fgets(line, sizeof line, maps))
+        CHECK(!strstr(line, "libmpi") && !strstr(line, "deeptaxa_mpi"), "loaded: %s", line);
+    fclose(maps);
 }
 
 /* ---- what goes wrong ------------------------------------------------------------------------- */
@@ -333,12 +356,16 @@ static void misbehave(dt_comm *comm, const char *misdeed, const char *name)
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     CHECK_OK(dt_backend_open(name, &options, &backend));
     CHECK_OK(backend->ops->vectors_alloc(backend, ELEMENTS, true));
-    CHECK_OK(comm->ops->attach(comm, backend));
+    attach(comm, backend);
     CHECK_OK(comm->ops->barrier(comm));
     if (comm->world_rank == culprit)
         do_misdeed(comm, misdeed);
+    if (backend->ops->event_record)
+        backend->ops->event_record(backend, 0);
     CHECK_OK(comm->ops->all_reduce_start(comm, backend, 0, ELEMENTS, 0));
-    const dt_status status = comm->ops->all_reduce_finish(comm, backend);
+    dt_status status = comm->ops->all_reduce_finish(comm, backend);
+    if (status == DT_OK) /* the backend waits, not we */
+        status = backend->ops->sync(backend);
     if (strcmp(misdeed, "stubborn") == 0)
         hang();
     end_with(comm, status);
@@ -364,6 +391,14 @@ static void leave_pid(const dt_comm *comm)
     fclose(file);
 }
 
+/* The CUDA backend on the CPU: a GPU of its own for each rank, or one for all. */
+static void give_gpu(const dt_comm *comm)
+{
+    char bus[16];
+    snprintf(bus, sizeof bus, "%02d", getenv("ONE_GPU") ? 7 : comm->local_rank + 1);
+    setenv("CUDA_ON_CPU_BUS", bus, 1);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -371,7 +406,11 @@ int main(int argc, char **argv)
     const char *timeout = getenv("TIMEOUT");
     const char *silence = getenv("SILENCE");
     const char *bucket = getenv("BUCKET_BYTES");
-    const dt_comm_options options = {.collective_timeout = timeout ? atof(timeout) : 60.0,
+    const char *kind = getenv("KIND");
+    const dt_comm_options options = {.kind = !kind                       ? DT_COMM_AUTO
+                                             : strcmp(kind, "nccl") == 0 ? DT_COMM_NCCL
+                                                                         : DT_COMM_MPI,
+                                     .collective_timeout = timeout ? atof(timeout) : 60.0,
                                      .silence_timeout = silence ? atof(silence) : 0,
                                      .bucket_bytes = bucket ? atoll(bucket) : 0};
     dt_comm *comm = NULL;
@@ -380,6 +419,7 @@ int main(int argc, char **argv)
         return 4;
     }
     leave_pid(comm);
+    give_gpu(comm);
     if (strcmp(what, "host") == 0)
         test_host(comm);
     else if (strcmp(what, "large") == 0)
@@ -389,7 +429,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "together") == 0)
         fail_together(comm);
     else if (strcmp(what, "single") == 0)
-        CHECK(strcmp(comm->name, "single") == 0, "%s", comm->name);
+        test_single(comm);
     else
         misbehave(comm, what, backend);
     comm->ops->destroy(comm);

@@ -72,5 +72,21 @@ ends "rank 0 is stopped" nonzero 40 \
     'rank [12] on [^ ]+: rank 0 on [^ ]+ has given no sign of life for 5 seconds' 3 SILENCE=5 -- stop0
 ends "a rank that has failed does not end by itself" 1 30 \
     'rank 0 on [^ ]+: waited 2 seconds' 2 TIMEOUT=2 -- stubborn
+ends "--comm nccl without GPUs" 2 15 '^rank 0 on [^ ]+: --comm nccl: rank 0 computes on the CPU' \
+    2 KIND=nccl -- gradients
+times 1 '^rank [0-9]'
+
+# Gradients on devices: the host waits in the driver, and the module's thread ends the run
+if [ "$HAS_CUDA_ON_CPU" = 1 ]; then
+    ends "a rank that NCCL waits for hangs" 1 20 \
+        'rank [01] on [^ ]+: waited 3 seconds for the other ranks in the sum of gradients' \
+        3 TIMEOUT=3 KIND=nccl -- hang cuda_on_cpu
+    ends "NCCL finds an error" 1 20 \
+        '^rank 1 on [^ ]+: NCCL failed in the sum of gradients: remote error' \
+        2 KIND=nccl NCCL_ON_CPU_ERROR=1 -- gradients cuda_on_cpu
+    ends "--comm nccl with one GPU for two" 2 15 \
+        '^rank 0 on [^ ]+: --comm nccl: ranks 0 and 1 share GPU 0000:07:00.0' \
+        2 KIND=nccl ONE_GPU=1 -- gradients cuda_on_cpu
+fi
 
 [ "$failures" -eq 0 ] || { echo "$failures checks failed" >&2; exit 1; }

@@ -441,6 +441,24 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     return cudaSuccess;
 }
 
+/* CUDA_ON_CPU_BUS: so that processes on one machine can have a GPU each. */
+cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device)
+{
+    if (device != 0)
+        return fail(cudaErrorInvalidDevice);
+    const char *bus = getenv("CUDA_ON_CPU_BUS");
+    snprintf(id, (size_t)length, "0000:%.20s:00.0", bus ? bus : "01");
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetByPCIBusId(int *device, const char *id)
+{
+    char own[32];
+    cudaDeviceGetPCIBusId(own, sizeof own, 0);
+    *device = 0;
+    return strcmp(id, own) == 0 ? cudaSuccess : fail(cudaErrorInvalidDevice);
+}
+
 cudaError_t cudaDriverGetVersion(int *version)
 {
     *version = CUDART_VERSION;

@@ -26,6 +26,8 @@
  *                        missing synchronisation, a missing event or a host buffer that is written
  *                        too early shows
  *   CUDA_ON_CPU_MEMORY   bytes that the device has (default 8 GiB)
+ *   CUDA_ON_CPU_BUS      PCI bus of the device (default 01): processes with different ones have a
+ *                        GPU each
  *
  * Not modelled: warps that run in step, the memory model (every store is seen at once), timing,
  * occupancy. A kernel that waits for another block in a loop never ends.

@@ -1,0 +1,290 @@
+/* Gradients summed by NCCL, on the GPUs: a module of its own, which the communicator loads when the
+ * backend names it (dt_backend.comm_module).
+ *
+ * A range is summed on a stream of this module, after the backend's event for it; the backend's
+ * stream waits for the last sum. The host waits for neither, so that a sum in which another rank is
+ * missing shows as a host that hangs in the CUDA driver some time later. A thread therefore
+ * watches: it asks NCCL for errors, and knows from a callback on the stream which step's sums are
+ * done. When they fail or are overdue it ends the run itself. It does not call ncclCommAbort, which
+ * would let the backend's stream go on with half a sum.
+ *
+ * The thread calls nothing of CUDA: recording a step on another thread forbids much of it.
+ *
+ * Equal buckets on equal GPUs give equal bits, on all ranks: NCCL chooses how to sum by size and
+ * topology, and sums in that order.
+ *
+ * The source is C that also compiles as C++, as tests do it.
+ */
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/memory.h"
+#include "reduce.h"
+#include "watchdog.h"
+
+/* Large enough for NCCL's full speed, a fraction of a layer's gradients. */
+#define DEFAULT_BUCKET_BYTES ((int64_t)16 << 20)
+
+#define WATCH_PERIOD 0.2 /* seconds */
+
+typedef struct {
+    dt_reducer base; /* first */
+    dt_comm *comm;
+    dt_backend *backend;
+    int device;
+    ncclComm_t nccl;
+    cudaStream_t stream;
+    cudaEvent_t done;
+    dt_buckets buckets;
+    double timeout;
+
+    pthread_t watcher;
+    bool watching;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    /* under the mutex */
+    const char *doing;     /* what may hang now; NULL: nothing */
+    double since;          /* when that began */
+    bool in_step;          /* between the first range and finish() */
+    int64_t asked, summed; /* steps */
+    bool connected;        /* nccl may be asked for errors */
+    bool stopping;
+} nccl_reducer;
+
+static dt_status cuda_check(cudaError_t code, const char *doing)
+{
+    return code == cudaSuccess
+               ? DT_OK
+               : dt_fail(DT_ERR_DEVICE, "CUDA failed in %s: %s", doing, cudaGetErrorString(code));
+}
+
+static dt_status nccl_check(const nccl_reducer *r, ncclResult_t code, const char *doing)
+{
+    if (code == ncclSuccess)
+        return DT_OK;
+    const char *more = r->nccl ? ncclGetLastError(r->nccl) : NULL;
+    return dt_fail(DT_ERR_COMM, "NCCL failed in %s: %s%s%s (NCCL_DEBUG=INFO says more)", doing,
+                   ncclGetErrorString(code), more && *more ? ": " : "", more ? more : "");
+}
+
+/* ---- watching ------------------------------------------------------------------------------- */
+
+static void begin(nccl_reducer *r, const char *doing)
+{
+    pthread_mutex_lock(&r->mutex);
+    r->doing = doing;
+    r->since = dt_seconds();
+    pthread_mutex_unlock(&r->mutex);
+}
+
+/* The time counts from the last call on: the host may be steps ahead of the device. */
+static void begin_sum(nccl_reducer *r, bool last)
+{
+    begin(r, "the sum of gradients");
+    pthread_mutex_lock(&r->mutex);
+    if (!r->in_step)
+        ++r->asked;
+    r->in_step = !last;
+    pthread_mutex_unlock(&r->mutex);
+}
+
+static void end_step(nccl_reducer *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    if (++r->summed == r->asked)
+        r->doing = NULL;
+    pthread_mutex_unlock(&r->mutex);
+}
+
+/* On the stream, when all sums of a step are done. */
+static void CUDART_CB step_is_summed(void *context)
+{
+    end_step((nccl_reducer *)context);
+}
+
+/* What is wrong, under the mutex. */
+static dt_status look(nccl_reducer *r)
+{
+    ncclResult_t error = ncclSuccess;
+    if (r->connected && ncclCommGetAsyncError(r->nccl, &error) == ncclSuccess &&
+        error != ncclSuccess && error != ncclInProgress)
+        return nccl_check(r, error, "the sum of gradients");
+    if (r->doing && r->timeout > 0 && dt_seconds() - r->since > r->timeout)
+        return dt_fail(DT_ERR_COMM,
+                       "waited %g seconds for the other ranks in %s: one of them hangs or cannot "
+                       "be reached (--collective-timeout gives them longer)",
+                       r->timeout, r->doing);
+    return DT_OK;
+}
+
+static void *watch(void *context)
+{
+    nccl_reducer *r = (nccl_reducer *)context;
+    dt_status status = DT_OK;
+    pthread_mutex_lock(&r->mutex);
+    while (!r->stopping && status == DT_OK) {
+        struct timespec until;
+        const double end = dt_seconds() + WATCH_PERIOD;
+        until.tv_sec = (time_t)end;
+        until.tv_nsec = (long)(1e9 * (end - (double)until.tv_sec));
+        pthread_cond_timedwait(&r->changed, &r->mutex, &until);
+        status = look(r);
+    }
+    pthread_mutex_unlock(&r->mutex);
+    if (status != DT_OK)
+        r->comm->ops->abort(r->comm, status, dt_error_message());
+    return NULL;
+}
+
+static dt_status start_watching(nccl_reducer *r)
+{
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&r->mutex, NULL);
+    pthread_cond_init(&r->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    if (dt_quiet_thread(&r->watcher, watch, r) != 0)
+        return dt_fail(DT_ERR_MEMORY, "no thread can be started");
+    r->watching = true;
+    return DT_OK;
+}
+
+static void stop_watching(nccl_reducer *r)
+{
+    if (r->watching) {
+        pthread_mutex_lock(&r->mutex);
+        r->stopping = true;
+        pthread_cond_signal(&r->changed);
+        pthread_mutex_unlock(&r->mutex);
+        pthread_join(r->watcher, NULL);
+    }
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->mutex);
+}
+
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+static dt_status sum_buckets(nccl_reducer *r, bool flush)
+{
+    float *gradients = (float *)r->backend->ops->vector_data(r->backend, DT_GRADIENTS);
+    int64_t offset;
+    int64_t count;
+    while (dt_buckets_next(&r->buckets, flush, &offset, &count))
+        DT_TRY(nccl_check(r,
+                          ncclAllReduce(gradients + offset, gradients + offset, (size_t)count,
+                                        ncclFloat, ncclSum, r->nccl, r->stream),
+                          "ncclAllReduce"));
+    return DT_OK;
+}
+
+static dt_status start(dt_reducer *reducer, int64_t offset, int64_t count, int32_t slot)
+{
+    nccl_reducer *r = (nccl_reducer *)reducer;
+    begin_sum(r, false);
+    DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
+    cudaEvent_t ready = (cudaEvent_t)r->backend->ops->event_handle(r->backend, slot);
+    DT_TRY(r->backend->ops->check(r->backend));
+    if (!dt_buckets_add(&r->buckets, offset, count)) {
+        DT_TRY(sum_buckets(r, true));
+        dt_buckets_add(&r->buckets, offset, count);
+    }
+    DT_TRY(cuda_check(cudaStreamWaitEvent(r->stream, ready, 0), "cudaStreamWaitEvent"));
+    return sum_buckets(r, false);
+}
+
+static dt_status finish(dt_reducer *reducer)
+{
+    nccl_reducer *r = (nccl_reducer *)reducer;
+    begin_sum(r, true);
+    DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
+    DT_TRY(sum_buckets(r, true));
+    DT_TRY(cuda_check(cudaEventRecord(r->done, r->stream), "cudaEventRecord"));
+    DT_TRY(cuda_check(cudaLaunchHostFunc(r->stream, step_is_summed, r), "cudaLaunchHostFunc"));
+    r->backend->ops->event_wait(r->backend, r->done);
+    return r->backend->ops->check(r->backend);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static void destroy(dt_reducer *reducer)
+{
+    nccl_reducer *r = (nccl_reducer *)reducer;
+    if (cudaSetDevice(r->device) == cudaSuccess) {
+        if (r->stream)
+            cudaStreamSynchronize(r->stream);
+        stop_watching(r);
+        if (r->nccl)
+            ncclCommDestroy(r->nccl);
+        if (r->done)
+            cudaEventDestroy(r->done);
+        if (r->stream)
+            cudaStreamDestroy(r->stream);
+    } else {
+        stop_watching(r);
+    }
+    free(r);
+}
+
+/* Rank 0 makes the id by which the ranks find each other. */
+static dt_status connect(nccl_reducer *r)
+{
+    ncclUniqueId id;
+    const dt_comm *comm = r->comm;
+    if (comm->world_rank == 0)
+        DT_TRY(nccl_check(r, ncclGetUniqueId(&id), "ncclGetUniqueId"));
+    DT_TRY(comm->ops->broadcast(r->comm, &id, sizeof id, 0));
+    begin(r, "the start of NCCL");
+    DT_TRY(nccl_check(r, ncclCommInitRank(&r->nccl, comm->world_size, id, comm->world_rank),
+                      "ncclCommInitRank"));
+    pthread_mutex_lock(&r->mutex);
+    r->doing = NULL;
+    r->connected = true;
+    pthread_mutex_unlock(&r->mutex);
+    return DT_OK;
+}
+
+/* The stream goes before the backend's: a sum that waits delays the step, a kernel does not. */
+static dt_status prepare(nccl_reducer *r)
+{
+    DT_TRY(start_watching(r));
+    DT_TRY(cuda_check(cudaDeviceGetByPCIBusId(&r->device, r->backend->device_id),
+                      "cudaDeviceGetByPCIBusId"));
+    DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
+    DT_TRY(cuda_check(cudaStreamCreateWithPriority(&r->stream, cudaStreamNonBlocking, -1),
+                      "cudaStreamCreateWithPriority"));
+    DT_TRY(cuda_check(cudaEventCreateWithFlags(&r->done, cudaEventDisableTiming),
+                      "cudaEventCreateWithFlags"));
+    return connect(r);
+}
+
+static const dt_reducer_ops operations = {destroy, start, finish};
+
+static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_options *options,
+                              dt_reducer **out)
+{
+    nccl_reducer *r = NULL;
+    int version = 0;
+    DT_TRY(DT_NEW(r, 1));
+    const int64_t bytes = options->bucket_bytes > 0 ? options->bucket_bytes : DEFAULT_BUCKET_BYTES;
+    r->base.ops = &operations;
+    r->base.name = "nccl";
+    ncclGetVersion(&version);
+    snprintf(r->base.library, sizeof r->base.library, "NCCL %d.%d.%d", version / 10000,
+             version % 10000 / 100, version % 100);
+    r->comm = comm;
+    r->backend = backend;
+    r->timeout = options->collective_timeout;
+    r->buckets.size = bytes < (int64_t)sizeof(float) ? 1 : bytes / (int64_t)sizeof(float);
+    *out = &r->base; /* also when it fails: the caller destroys it */
+    return prepare(r);
+}
+
+extern const dt_reducer_module dt_reducer_module_symbol __asm__("dt_reducer_module")
+    __attribute__((visibility("default")));
+const dt_reducer_module dt_reducer_module_symbol = {DT_COMM_CONTRACT, open_reducer};
