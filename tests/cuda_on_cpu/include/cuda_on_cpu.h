@@ -26,6 +26,9 @@
  *                        missing synchronisation, a missing event or a host buffer that is written
  *                        too early shows
  *   CUDA_ON_CPU_MEMORY   bytes that the device has (default 8 GiB)
+ *   CUDA_ON_CPU_DRIVER, CUDA_ON_CPU_DEVICES, CUDA_ON_CPU_CAPABILITY
+ *                        version of the driver (12040; 0: there is none), number of devices, major
+ *                        compute capability: for a machine that lacks something
  *
  * Not modelled: warps that run in step, the memory model (every store is seen at once), timing,
  * occupancy. A kernel that waits for another block in a loop never ends.
