@@ -88,6 +88,7 @@ static const dt_option options[] = {
      .help = "sequences computed at a time; does not change the result"},
     DT_OPTION_DEVICE(dt_predict_options),
     DT_OPTION_PRECISION(dt_predict_options),
+    DT_OPTION_ATTENTION(dt_predict_options),
     DT_OPTION_THREADS(dt_predict_options),
     DT_OPTION_NUM_WORKERS(dt_predict_options),
     DT_OPTION_VERBOSE(dt_predict_options),
