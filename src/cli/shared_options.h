@@ -38,7 +38,7 @@
     {                                                                                              \
         .name = "attention", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, attention),        \
         .preset = "auto", .choices = "auto|fused|cudnn|plain",                                     \
-        .help = "how a GPU computes attention; auto: fused where format and head size allow it"    \
+        .help = "how a GPU computes attention; auto: fused where it can, else plain"               \
     }
 
 #define DT_OPTION_THREADS(type)                                                                    \
