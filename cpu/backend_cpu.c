@@ -163,13 +163,35 @@ static void download_finish(dt_backend *backend, int32_t slot)
 
 /* ---- flat vectors --------------------------------------------------------------------------- */
 
+static int64_t vectors_bytes(dt_backend *backend, int64_t count, bool training)
+{
+    (void)backend;
+    return training ? DT_VECTORS * count * (int64_t)sizeof(dt_real) + dt_cpu_update_bytes(count)
+                    : count * (int64_t)sizeof(dt_real);
+}
+
+static void vectors_free(dt_cpu *cpu)
+{
+    for (int i = 0; i < DT_VECTORS; ++i) {
+        free(cpu->vector[i]);
+        cpu->vector[i] = NULL;
+    }
+    free(cpu->norm_sums);
+    cpu->norm_sums = NULL;
+}
+
 static dt_status vectors_alloc(dt_backend *backend, int64_t count, bool training)
 {
     dt_cpu *cpu = dt_cpu_of(backend);
+    dt_status status = DT_OK;
     cpu->count = count;
-    for (int i = 0; i < (training ? DT_VECTORS : 1); ++i)
-        DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->vector[i], count * (int64_t)sizeof(dt_real)));
-    return training ? dt_cpu_update_alloc(cpu) : DT_OK;
+    for (int i = 0; status == DT_OK && i < (training ? DT_VECTORS : 1); ++i)
+        status = dt_cpu_alloc(cpu, (void **)&cpu->vector[i], count * (int64_t)sizeof(dt_real));
+    if (status == DT_OK && training)
+        status = dt_cpu_update_alloc(cpu);
+    if (status != DT_OK)
+        vectors_free(cpu);
+    return status;
 }
 
 static void vector_write(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
@@ -200,6 +222,15 @@ static void gradients_zero(dt_backend *backend)
         zero(cpu, cpu->vector[DT_GRADIENTS], cpu->count * (int64_t)sizeof(dt_real));
 }
 
+/* There is one way, for every head size; others were refused when the backend was opened. */
+static dt_status attention_check(dt_backend *backend, int32_t head_size, bool training)
+{
+    (void)backend;
+    (void)head_size;
+    (void)training;
+    return DT_OK;
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static void destroy(dt_backend *backend)
@@ -208,9 +239,7 @@ static void destroy(dt_backend *backend)
     if (!cpu)
         return;
     dt_cpu_batch_free(cpu);
-    for (int i = 0; i < DT_VECTORS; ++i)
-        free(cpu->vector[i]);
-    free(cpu->norm_sums);
+    vectors_free(cpu);
     free(cpu);
 }
 
@@ -227,11 +256,13 @@ static const dt_backend_ops table = {
     .download_start = download_start,
     .download_finish = download_finish,
     .vectors_alloc = vectors_alloc,
+    .vectors_bytes = vectors_bytes,
     .vector_write = vector_write,
     .vector_read = vector_read,
     .vector_data = vector_data,
     .gradients_zero = gradients_zero,
     .batch_reserve = dt_cpu_batch_reserve,
+    .batch_bytes = dt_cpu_batch_bytes,
     .batch_upload = dt_cpu_batch_upload,
     .embedding_forward = dt_cpu_embedding_forward,
     .embedding_backward = dt_cpu_embedding_backward,
@@ -239,6 +270,7 @@ static const dt_backend_ops table = {
     .linear_backward = dt_cpu_linear_backward,
     .linear_gelu_forward = dt_cpu_linear_gelu_forward,
     .gelu_backward = dt_cpu_gelu_backward,
+    .attention_check = attention_check,
     .attention_forward = dt_cpu_attention_forward,
     .attention_backward = dt_cpu_attention_backward,
     .add_norm_forward = dt_cpu_add_norm_forward,
@@ -289,6 +321,9 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         return dt_fail(DT_ERR_USAGE,
                        "the CPU computes in fp32 only: leave --precision away, or use "
                        "a GPU");
+    if (options->attention != DT_ATTENTION_AUTO)
+        return dt_fail(DT_ERR_USAGE, "the CPU has one way to compute attention: leave --attention "
+                                     "away, or use a GPU");
     dt_cpu *cpu = calloc(1, sizeof *cpu);
     if (!cpu)
         return dt_fail(DT_ERR_MEMORY, "no memory for the CPU backend");
@@ -297,6 +332,7 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
     cpu->base = (dt_backend){
         .ops = &table,
         .name = sizeof(dt_real) == sizeof(double) ? "cpu64" : "cpu",
+        .precision = DT_PRECISION_FP32,
         .activation_size = sizeof(dt_real),
         .statistic_size = sizeof(dt_real),
         .master_size = sizeof(dt_real),

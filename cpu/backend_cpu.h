@@ -146,6 +146,7 @@ void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64
 /* -- the operations, by file -- */
 
 dt_status dt_cpu_batch_reserve(dt_backend *, int32_t, int64_t, int32_t);
+int64_t dt_cpu_batch_bytes(dt_backend *, int32_t, int64_t, int32_t);
 const dt_device_batch *dt_cpu_batch_upload(dt_backend *, const dt_batch *);
 void dt_cpu_batch_free(dt_cpu *cpu);
 
@@ -197,6 +198,7 @@ void dt_cpu_classify(dt_backend *, dt_prediction *, const void *, const dt_devic
                      const dt_class_layout *, const double *);
 
 dt_status dt_cpu_update_alloc(dt_cpu *cpu);
+int64_t dt_cpu_update_bytes(int64_t count); /* that it takes */
 void dt_cpu_update(dt_backend *, int64_t, const dt_update_rule *);
 void dt_cpu_state_write(dt_backend *, const dt_update_state *);
 void dt_cpu_state_read(dt_backend *, dt_update_state *);

@@ -22,6 +22,31 @@ static dt_status reserve_slot(const dt_cpu *cpu, dt_cpu_batch *slot)
  * takes, and at least one row of them for a batch that is one long sequence. */
 #define SCRATCH_ROW ((int64_t)128 * 1024)
 
+static int64_t scratch_row(int64_t max_tokens)
+{
+    return max_tokens > SCRATCH_ROW ? (max_tokens + 63) / 64 * 64 : SCRATCH_ROW;
+}
+
+static int64_t sums_bytes(int32_t max_sequences, int32_t tax_ranks)
+{
+    return (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2) * (int64_t)sizeof(double);
+}
+
+static int64_t scratch_bytes(const dt_cpu *cpu, int64_t max_tokens)
+{
+    return (int64_t)cpu->threads * DT_CPU_ROWS * scratch_row(max_tokens) * (int64_t)sizeof(dt_real);
+}
+
+/* What dt_cpu_batch_reserve() takes, in its order. */
+int64_t dt_cpu_batch_bytes(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
+                           int32_t tax_ranks)
+{
+    const int64_t sequences = max_sequences;
+    const int64_t slot = 5 * max_tokens + 1 + sequences + 1 + sequences * tax_ranks;
+    return 2 * slot * (int64_t)sizeof(int32_t) + 2 * max_tokens * (int64_t)sizeof(uint64_t) +
+           sums_bytes(max_sequences, tax_ranks) + scratch_bytes(dt_cpu_of(backend), max_tokens);
+}
+
 dt_status dt_cpu_batch_reserve(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
                                int32_t tax_ranks)
 {
@@ -33,12 +58,9 @@ dt_status dt_cpu_batch_reserve(dt_backend *backend, int32_t max_sequences, int64
     for (int i = 0; i < 2; ++i)
         DT_TRY(reserve_slot(cpu, &cpu->slot[i]));
     DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sort_keys, 2 * max_tokens * (int64_t)sizeof(uint64_t)));
-    const int64_t sums = (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2);
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sequence_sums, sums * (int64_t)sizeof(double)));
-    cpu->scratch_row = max_tokens > SCRATCH_ROW ? (max_tokens + 63) / 64 * 64 : SCRATCH_ROW;
-    return dt_cpu_alloc(cpu, (void **)&cpu->scratch,
-                        (int64_t)cpu->threads * DT_CPU_ROWS * cpu->scratch_row *
-                            (int64_t)sizeof(dt_real));
+    DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sequence_sums, sums_bytes(max_sequences, tax_ranks)));
+    cpu->scratch_row = scratch_row(max_tokens);
+    return dt_cpu_alloc(cpu, (void **)&cpu->scratch, scratch_bytes(cpu, max_tokens));
 }
 
 void dt_cpu_batch_free(dt_cpu *cpu)

@@ -8,10 +8,14 @@
  * depend on the number of threads. */
 #define NORM_BLOCK ((int64_t)64 * 1024)
 
+int64_t dt_cpu_update_bytes(int64_t count)
+{
+    return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
+}
+
 dt_status dt_cpu_update_alloc(dt_cpu *cpu)
 {
-    const int64_t blocks = cpu->count / NORM_BLOCK + 1;
-    return dt_cpu_alloc(cpu, (void **)&cpu->norm_sums, blocks * (int64_t)sizeof(double));
+    return dt_cpu_alloc(cpu, (void **)&cpu->norm_sums, dt_cpu_update_bytes(cpu->count));
 }
 
 /* L2 norm of the first `count` gradients. */

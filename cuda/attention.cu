@@ -386,6 +386,58 @@ static int32_t most_queries(const dt_attention *attention, const dt_device_batch
     return attention->queries == DT_ROWS_SEQUENCES ? 1 : batch->size.longest;
 }
 
+/* Largest head whose plain kernels, of which the largest keeps `vectors` vectors a row of a block,
+ * this GPU can run. */
+static int32_t largest_plain_head(const dt_cuda *cuda, int vectors)
+{
+    int most = 0;
+    if (cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda->device) !=
+        cudaSuccess)
+        return 0;
+    return (int32_t)(((size_t)most - sizeof(strip_t)) /
+                     ((size_t)vectors * BLOCK_ROWS * sizeof(float)));
+}
+
+template <typename T>
+dt_status dt_cuda_attention_check(dt_backend *backend, int32_t head_size, bool training)
+{
+    const dt_cuda *cuda = dt_cuda_of(backend);
+    const int32_t largest = largest_plain_head(cuda, training ? 4 : 2);
+    if (cuda->attention == DT_ATTENTION_CUDNN)
+        return dt_fail(DT_ERR_USAGE, "--attention cudnn: not in this version yet (allowed: auto, "
+                                     "fused, plain)");
+    if (cuda->attention == DT_ATTENTION_FUSED && !dt_cuda_fuses<T>(cuda, head_size))
+        return dt_fail(DT_ERR_USAGE,
+                       "--attention fused: takes heads of 64 or 128 elements in bf16 or fp16, and "
+                       "this model has heads of %d in %s: use --attention auto or plain",
+                       head_size, dt_precision_name(backend->precision));
+    if (head_size > largest) /* single queries are always plain */
+        return dt_fail(DT_ERR_USAGE,
+                       "attention heads of %d elements are too large for this GPU, which takes up "
+                       "to %d: the model needs more heads (--num-attention-heads)",
+                       head_size, largest);
+    return DT_OK;
+}
+
+/* Where it is decided how attention is computed: true where another than the plain way did the
+ * work. `fused` is dt_cuda_fused_forward or _backward. A single query a sequence is left to the
+ * plain kernels, for which it is little work. */
+template <typename T>
+static bool
+done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task, const dt_device_batch *batch,
+               bool (*fused)(dt_cuda *, const dt_attention_task<T> &, const dt_device_batch *))
+{
+    if (cuda->attention == DT_ATTENTION_PLAIN || task.queries == DT_ROWS_SEQUENCES)
+        return false;
+    if (fused(cuda, task, batch))
+        return true;
+    if (cuda->attention != DT_ATTENTION_AUTO) /* dt_cuda_attention_check() tells before */
+        dt_cuda_fail(cuda, DT_ERR_USAGE,
+                     "heads of %d elements cannot be computed the way that --attention asks for",
+                     task.d);
+    return false;
+}
+
 template <typename T>
 void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, const void *q,
                                const void *k, const void *v, const dt_device_batch *batch,
@@ -401,7 +453,7 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
         zero_excess(cuda, task.out, hidden, hidden, batch);
         zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     }
-    if (dt_cuda_fused_forward(cuda, task, batch))
+    if (done_otherwise(cuda, task, batch, dt_cuda_fused_forward<T>) || cuda->error)
         return;
     const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
     if (!shared || cuda->error)
@@ -451,7 +503,8 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
         zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
-    if (!make_products(cuda, &task, batch) || dt_cuda_fused_backward(cuda, task, batch))
+    if (!make_products(cuda, &task, batch) ||
+        done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>) || cuda->error)
         return;
     const size_t shared3 = shared_for<T>(cuda, query_gradient_kernel<T>, 3, task.d);
     const size_t shared4 = shared_for<T>(cuda, key_gradient_kernel<T>, 4, task.d);
@@ -468,6 +521,7 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
 }
 
 #define INSTANTIATE(T)                                                                             \
+    template dt_status dt_cuda_attention_check<T>(dt_backend *, int32_t, bool);                    \
     template void dt_cuda_attention_forward<T>(dt_backend *, void *, void *, const void *,         \
                                                const void *, const void *,                         \
                                                const dt_device_batch *, const dt_attention *);     \

@@ -49,7 +49,10 @@ __device__ inline dt_mask dt_query_mask(const dt_attention_task<T> &task,
     return dt_mask_of(batch.facts, drop, pair.sequence, query);
 }
 
-/* Fused attention (attention_fused.cu): true where it did the work. */
+/* Fused attention (attention_fused.cu). It takes token queries with heads of 64 or 128 elements, in
+ * bf16 and fp16, where a block can have the shared memory for it: dt_cuda_fuses(). */
+template <typename T> bool dt_cuda_fuses(const dt_cuda *cuda, int32_t head_size);
+/* True where it did the work. */
 template <typename T>
 bool dt_cuda_fused_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch);

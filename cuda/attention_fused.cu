@@ -433,13 +433,19 @@ __global__ void fused_key_gradient_kernel(dt_attention_task<T> task, dt_batch_vi
 
 /* ---- host ----------------------------------------------------------------------------------- */
 
+/* Shared memory that a block can have. */
+static size_t most_shared(const dt_cuda *cuda)
+{
+    int most = 0;
+    const cudaError_t code =
+        cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda->device);
+    return code == cudaSuccess ? (size_t)most : 0;
+}
+
 /* Lets a kernel use `bytes` of shared memory; false where the GPU has less. */
 template <typename Kernel> static bool allow_shared(dt_cuda *cuda, Kernel kernel, size_t bytes)
 {
-    int most = 0;
-    if (cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda->device) !=
-            cudaSuccess ||
-        bytes > (size_t)most)
+    if (bytes > most_shared(cuda))
         return false;
     return dt_cuda_ok(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
@@ -497,6 +503,22 @@ static bool backward(dt_cuda *cuda, const dt_attention_task<T> &task, const dt_d
     return true;
 }
 
+/* The largest shared memory of the three kernels. */
+template <typename T, int D> static size_t shared_bytes()
+{
+    const size_t gradient = sizeof(query_memory<T, D>) > sizeof(key_memory<T, D>)
+                                ? sizeof(query_memory<T, D>)
+                                : sizeof(key_memory<T, D>);
+    return gradient > sizeof(forward_memory<T, D>) ? gradient : sizeof(forward_memory<T, D>);
+}
+
+template <typename T> bool dt_cuda_fuses(const dt_cuda *cuda, int32_t head_size)
+{
+    return head_size == 64    ? shared_bytes<T, 64>() <= most_shared(cuda)
+           : head_size == 128 ? shared_bytes<T, 128>() <= most_shared(cuda)
+                              : false;
+}
+
 template <typename T>
 bool dt_cuda_fused_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch)
@@ -516,6 +538,11 @@ bool dt_cuda_fused_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
 }
 
 /* fp32 has no tensor cores without a loss of digits. */
+template <> bool dt_cuda_fuses<float>(const dt_cuda *, int32_t)
+{
+    return false;
+}
+
 template <>
 bool dt_cuda_fused_forward<float>(dt_cuda *, const dt_attention_task<float> &,
                                   const dt_device_batch *)
@@ -531,6 +558,7 @@ bool dt_cuda_fused_backward<float>(dt_cuda *, const dt_attention_task<float> &,
 }
 
 #define INSTANTIATE(T)                                                                             \
+    template bool dt_cuda_fuses<T>(const dt_cuda *, int32_t);                                      \
     template bool dt_cuda_fused_forward<T>(dt_cuda *, const dt_attention_task<T> &,                \
                                            const dt_device_batch *);                               \
     template bool dt_cuda_fused_backward<T>(dt_cuda *, const dt_attention_task<T> &,               \

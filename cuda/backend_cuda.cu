@@ -122,15 +122,46 @@ static void op_download(dt_backend *backend, void *host, const void *device, int
 
 /* ---- flat vectors --------------------------------------------------------------------------- */
 
+/* Bytes of the copy of the parameters in the type of activations. */
+static int64_t low_bytes(const dt_backend *backend, int64_t count)
+{
+    return backend->precision == DT_PRECISION_FP32 ? 0 : count * backend->activation_size;
+}
+
+static int64_t vectors_bytes(dt_backend *backend, int64_t count, bool training)
+{
+    const int64_t vectors = training ? DT_VECTORS : 1;
+    return vectors * count * (int64_t)sizeof(float) + low_bytes(backend, count) +
+           (training ? dt_cuda_update_bytes(count) : 0);
+}
+
+static void vectors_free(dt_cuda *cuda)
+{
+    for (int i = 0; i < DT_VECTORS; ++i) {
+        cudaFree(cuda->vector[i]);
+        cuda->vector[i] = NULL;
+    }
+    cudaFree(cuda->low);
+    cudaFree(cuda->norm_sums);
+    cuda->low = NULL;
+    cuda->norm_sums = NULL;
+}
+
 static dt_status vectors_alloc(dt_backend *backend, int64_t count, bool training)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
+    const int64_t low = low_bytes(backend, count);
+    dt_status status = DT_OK;
     cuda->count = count;
-    for (int i = 0; i < (training ? DT_VECTORS : 1); ++i)
-        DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->vector[i], count * (int64_t)sizeof(float)));
-    if (backend->activation_size < (int32_t)sizeof(float))
-        DT_TRY(dt_cuda_alloc(cuda, &cuda->low, count * backend->activation_size));
-    return training ? dt_cuda_update_alloc(cuda) : DT_OK;
+    for (int i = 0; status == DT_OK && i < (training ? DT_VECTORS : 1); ++i)
+        status = dt_cuda_alloc(cuda, (void **)&cuda->vector[i], count * (int64_t)sizeof(float));
+    if (status == DT_OK && low > 0)
+        status = dt_cuda_alloc(cuda, &cuda->low, low);
+    if (status == DT_OK && training)
+        status = dt_cuda_alloc(cuda, (void **)&cuda->norm_sums, dt_cuda_update_bytes(count));
+    if (status != DT_OK)
+        vectors_free(cuda);
+    return status;
 }
 
 static void vector_write(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
@@ -208,10 +239,7 @@ static void destroy(dt_backend *backend)
         dt_cuda_batch_free(cuda);
         dt_cuda_downloads_free(cuda);
         dt_cuda_products_close(cuda);
-        for (int i = 0; i < DT_VECTORS; ++i)
-            cudaFree(cuda->vector[i]);
-        cudaFree(cuda->low);
-        cudaFree(cuda->norm_sums);
+        vectors_free(cuda);
         cudaFree(cuda->state);
         cudaFree(cuda->sums);
         for (int i = 0; i < DT_CUDA_EVENTS; ++i)
@@ -240,11 +268,13 @@ template <typename T> static dt_backend_ops make_table()
     table.download_start = dt_cuda_download_start;
     table.download_finish = dt_cuda_download_finish;
     table.vectors_alloc = vectors_alloc;
+    table.vectors_bytes = vectors_bytes;
     table.vector_write = vector_write;
     table.vector_read = vector_read;
     table.vector_data = vector_data;
     table.gradients_zero = gradients_zero;
     table.batch_reserve = dt_cuda_batch_reserve;
+    table.batch_bytes = dt_cuda_batch_bytes;
     table.batch_upload = dt_cuda_batch_upload;
     table.embedding_forward = dt_cuda_embedding_forward<T>;
     table.embedding_backward = dt_cuda_embedding_backward<T>;
@@ -252,6 +282,7 @@ template <typename T> static dt_backend_ops make_table()
     table.linear_backward = dt_cuda_linear_backward<T>;
     table.linear_gelu_forward = dt_cuda_linear_gelu_forward<T>;
     table.gelu_backward = dt_cuda_gelu_backward<T>;
+    table.attention_check = dt_cuda_attention_check<T>;
     table.attention_forward = dt_cuda_attention_forward<T>;
     table.attention_backward = dt_cuda_attention_backward<T>;
     table.add_norm_forward = dt_cuda_add_norm_forward<T>;
@@ -308,9 +339,14 @@ static dt_status find_device(const dt_backend_options *options, int *number,
                        "needed; update the driver, or use --device cpu",
                        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
                        CUDART_VERSION % 1000 / 10);
-    if (code != cudaSuccess || devices == 0)
-        return dt_fail(DT_ERR_DEVICE, "no GPU can be used: %s",
-                       code == cudaSuccess ? "the driver finds none" : cudaGetErrorString(code));
+    if (code != cudaSuccess || devices == 0) {
+        const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+        return dt_fail(DT_ERR_DEVICE,
+                       "no GPU can be used: %s%s%s%s; use --device cpu, or look at nvidia-smi",
+                       code == cudaSuccess ? "the driver finds none" : cudaGetErrorString(code),
+                       visible ? " (CUDA_VISIBLE_DEVICES is '" : "", visible ? visible : "",
+                       visible ? "')" : "");
+    }
     if (options->round_robin && wanted >= 0)
         wanted %= devices;
     if (wanted < 0 || wanted >= devices)
@@ -322,7 +358,7 @@ static dt_status find_device(const dt_backend_options *options, int *number,
     if (properties->major < OLDEST_MAJOR)
         return dt_fail(DT_ERR_DEVICE,
                        "GPU %d (%s) is too old: it has compute capability %d.%d, and %d.0 is "
-                       "needed (A100 and later)",
+                       "needed (A100 and later); use --device cpu",
                        wanted, properties->name, properties->major, properties->minor,
                        OLDEST_MAJOR);
     *number = wanted;
@@ -336,6 +372,7 @@ static void set_precision(dt_cuda *cuda, dt_precision precision)
     base->statistic_size = sizeof(float);
     base->master_size = sizeof(float);
     base->host_memory = false;
+    base->precision = precision;
     cuda->half = precision == DT_PRECISION_FP16;
     base->activation_size = precision == DT_PRECISION_FP32 ? 4 : 2;
     base->row_multiple = DT_CUDA_ROW_UNIT;
@@ -344,11 +381,12 @@ static void set_precision(dt_cuda *cuda, dt_precision precision)
                                                  : &table_bf16;
 }
 
-static const char *precision_name(dt_precision precision)
+/* What `auto` means here. */
+static dt_precision precision_of(const dt_backend_options *options)
 {
-    return precision == DT_PRECISION_FP32   ? "fp32"
-           : precision == DT_PRECISION_FP16 ? "fp16"
-                                            : "bf16";
+    if (options->precision != DT_PRECISION_AUTO)
+        return options->precision;
+    return options->gpu_default != DT_PRECISION_AUTO ? options->gpu_default : DT_PRECISION_BF16;
 }
 
 static dt_status prepare(dt_cuda *cuda, const dt_update_state *start)
@@ -378,11 +416,12 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         cudaSuccess)
         cuda->base.device_id[0] = '\0';
     cuda->multiprocessors = properties.multiProcessorCount;
-    set_precision(cuda, options->precision);
+    cuda->attention = options->attention;
+    set_precision(cuda, precision_of(options));
     snprintf(cuda->base.description, sizeof cuda->base.description,
-             "%.120s, %.0f GB, %s (CUDA %d.%d, cuBLASLt %d)", properties.name,
-             (double)properties.totalGlobalMem / 1e9, precision_name(options->precision),
-             CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, (int)cublasLtGetVersion());
+             "%.120s, %.0f GB (CUDA %d.%d, cuBLASLt %d)", properties.name,
+             (double)properties.totalGlobalMem / 1e9, CUDART_VERSION / 1000,
+             CUDART_VERSION % 1000 / 10, (int)cublasLtGetVersion());
     dt_update_state start = {};
     start.loss_scale = 1.0;
     const dt_status status = prepare(cuda, &start);

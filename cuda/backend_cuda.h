@@ -110,8 +110,9 @@ typedef struct {
     cudaEvent_t event[DT_CUDA_EVENTS]; /* made when first used */
     int64_t count;                     /* elements of each vector */
     float *vector[DT_VECTORS];
-    void *low; /* (count) parameters in T; NULL in fp32 */
-    bool half; /* T is __half */
+    void *low;                     /* (count) parameters in T; NULL in fp32 */
+    bool half;                     /* T is __half */
+    dt_attention_method attention; /* that the user asked for; attention.cu decides with it */
     double *norm_sums;
     dt_cuda_state *state; /* device */
     dt_cuda_batch slot[2];
@@ -130,6 +131,7 @@ typedef struct {
 
 #define DT_CUDA_SUMS ((int64_t)4 << 20)       /* floats */
 #define DT_CUDA_WORKSPACE ((int64_t)32 << 20) /* bytes */
+#define DT_CUDA_SEQUENCES 65535               /* of a batch: the third size of a grid */
 #define DT_CUDA_ROW_UNIT 64                   /* rows of a batch are rounded up to a multiple */
 
 static inline dt_cuda *dt_cuda_of(dt_backend *backend)
@@ -238,6 +240,7 @@ void dt_cuda_products_close(dt_cuda *cuda);
 /* ---- the operations, by file ----------------------------------------------------------------- */
 
 dt_status dt_cuda_batch_reserve(dt_backend *, int32_t, int64_t, int32_t);
+int64_t dt_cuda_batch_bytes(dt_backend *, int32_t, int64_t, int32_t);
 const dt_device_batch *dt_cuda_batch_upload(dt_backend *, const dt_batch *);
 void dt_cuda_batch_free(dt_cuda *cuda);
 
@@ -271,6 +274,7 @@ void dt_cuda_gelu_forward(dt_cuda *cuda, void *y, const void *u, int64_t count);
 template <typename T>
 void dt_cuda_attention_forward(dt_backend *, void *, void *, const void *, const void *,
                                const void *, const dt_device_batch *, const dt_attention *);
+template <typename T> dt_status dt_cuda_attention_check(dt_backend *, int32_t, bool);
 template <typename T>
 void dt_cuda_attention_backward(dt_backend *, void *, void *, void *, void *, const void *,
                                 const void *, const void *, const void *, const void *,
@@ -316,7 +320,7 @@ void dt_cuda_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *
 void dt_cuda_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,
                       const dt_class_layout *, const double *);
 
-dt_status dt_cuda_update_alloc(dt_cuda *cuda);
+int64_t dt_cuda_update_bytes(int64_t count); /* of norm_sums */
 void dt_cuda_update(dt_backend *, int64_t, const dt_update_rule *);
 void dt_cuda_state_write(dt_backend *, const dt_update_state *);
 void dt_cuda_state_read(dt_backend *, dt_update_state *);

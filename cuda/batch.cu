@@ -66,6 +66,19 @@ static dt_status reserve_slot(dt_cuda *cuda, dt_cuda_batch *slot)
     return dt_cuda_alloc(cuda, &slot->memory, slot->bytes);
 }
 
+/* One number a sequence and, for losses, taxonomic rank. */
+static int64_t sums_bytes(int32_t max_sequences, int32_t tax_ranks)
+{
+    return (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2) * (int64_t)sizeof(double);
+}
+
+int64_t dt_cuda_batch_bytes(dt_backend *, int32_t max_sequences, int64_t max_tokens,
+                            int32_t tax_ranks)
+{
+    return 2 * layout_of(NULL, max_sequences, max_tokens, tax_ranks).bytes +
+           sums_bytes(max_sequences, tax_ranks);
+}
+
 dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
                                 int32_t tax_ranks)
 {
@@ -73,6 +86,9 @@ dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int6
     if (tax_ranks > DT_BACKEND_TAX_RANKS)
         return dt_fail(DT_ERR_INTERNAL, "%d taxonomic ranks are more than %d", tax_ranks,
                        DT_BACKEND_TAX_RANKS);
+    if (max_sequences > DT_CUDA_SEQUENCES)
+        return dt_fail(DT_ERR_MEMORY, "a GPU takes at most %d sequences at a time, not %d",
+                       DT_CUDA_SEQUENCES, max_sequences);
     DT_TRY(backend->ops->sync(backend));
     dt_cuda_batch_free(cuda);
     cuda->max_sequences = max_sequences;
@@ -84,8 +100,7 @@ dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int6
     if (!cuda->sort_keys)
         return dt_fail(DT_ERR_MEMORY, "no memory for sorting batches of %lld tokens",
                        (long long)max_tokens);
-    const int64_t sums = (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2);
-    return dt_cuda_alloc(cuda, (void **)&cuda->sequence_sums, sums * (int64_t)sizeof(double));
+    return dt_cuda_alloc(cuda, (void **)&cuda->sequence_sums, sums_bytes(max_sequences, tax_ranks));
 }
 
 void dt_cuda_batch_free(dt_cuda *cuda)

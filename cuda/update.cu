@@ -6,10 +6,9 @@
 #define NORM_BLOCK ((int64_t)64 * 1024) /* gradients whose squares one block adds up */
 #define PIECE 4                         /* elements that a thread takes at a time: 16 bytes */
 
-dt_status dt_cuda_update_alloc(dt_cuda *cuda)
+int64_t dt_cuda_update_bytes(int64_t count)
 {
-    const int64_t blocks = cuda->count / NORM_BLOCK + 1;
-    return dt_cuda_alloc(cuda, (void **)&cuda->norm_sums, blocks * (int64_t)sizeof(double));
+    return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
 }
 
 /* The sum of a block's doubles, for its thread 0, in a fixed order. */

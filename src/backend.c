@@ -23,6 +23,27 @@ static bool processor_runs(const char *build)
     return strcmp(build, "cpu") == 0;
 }
 
+static const char *const precision_names[] = {
+    [DT_PRECISION_AUTO] = "auto",
+    [DT_PRECISION_FP32] = "fp32",
+    [DT_PRECISION_BF16] = "bf16",
+    [DT_PRECISION_FP16] = "fp16",
+};
+#define PRECISIONS ((int)(sizeof precision_names / sizeof *precision_names))
+
+const char *dt_precision_name(dt_precision precision)
+{
+    return precision_names[precision];
+}
+
+dt_precision dt_precision_named(const char *name)
+{
+    for (int i = 0; i < PRECISIONS; ++i)
+        if (strcmp(name, precision_names[i]) == 0)
+            return (dt_precision)i;
+    return DT_PRECISION_AUTO;
+}
+
 static dt_status open_module(const char *name, const dt_backend_options *options, dt_backend **out)
 {
     void *symbol;
@@ -55,6 +76,19 @@ static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
     return open_module("cpu", options, out);
 }
 
+/* The GPU's module, for a user who asked for it with --device cuda. */
+static dt_status open_cuda(const dt_backend_options *options, dt_backend **out)
+{
+    void *symbol;
+    if (!dt_module_present("cuda"))
+        return dt_fail(DT_ERR_DEVICE,
+                       "this installation has no CUDA backend (libdeeptaxa_cuda.so): use --device "
+                       "cpu, or build it where the CUDA toolkit is, with -DDEEPTAXA_CUDA=ON");
+    if (dt_module_symbol("cuda", "dt_backend_module", &symbol) != DT_OK)
+        return dt_fail(DT_ERR_DEVICE, "%s; put it right, or use --device cpu", dt_error_message());
+    return open_module("cuda", options, out);
+}
+
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out)
 {
     if (strcmp(name, "auto") == 0) {
@@ -65,5 +99,7 @@ dt_status dt_backend_open(const char *name, const dt_backend_options *options, d
                 "used; --device cuda takes the GPU");
         return open_cpu(options, out);
     }
-    return strcmp(name, "cpu") == 0 ? open_cpu(options, out) : open_module(name, options, out);
+    if (strcmp(name, "cpu") == 0)
+        return open_cpu(options, out);
+    return strcmp(name, "cuda") == 0 ? open_cuda(options, out) : open_module(name, options, out);
 }

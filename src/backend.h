@@ -204,10 +204,29 @@ typedef struct {
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
+typedef enum {
+    DT_PRECISION_AUTO,
+    DT_PRECISION_FP32,
+    DT_PRECISION_BF16,
+    DT_PRECISION_FP16
+} dt_precision;
+
+/* How a GPU computes attention. fused: one kernel, scores never stored (bf16 and fp16, head sizes
+ * 64 and 128); plain: products with a softmax between; cudnn: the library's, whose dropout masks
+ * are not ours. auto: fused where it can, else plain. The CPU has one way of its own, and takes
+ * auto only. */
+typedef enum {
+    DT_ATTENTION_AUTO,
+    DT_ATTENTION_FUSED,
+    DT_ATTENTION_CUDNN,
+    DT_ATTENTION_PLAIN
+} dt_attention_method;
+
 struct dt_backend {
     const dt_backend_ops *ops;
     const char *name;        /* "cpu", "cuda" */
     char description[256];   /* for the user: processor or GPU, library, number of threads */
+    dt_precision precision;  /* of the activations, never auto */
     int32_t activation_size; /* bytes of an element, as are the next two */
     int32_t statistic_size;
     int32_t master_size;  /* of the flat vectors: 4 (float), 8 in the double build for tests */
@@ -254,8 +273,11 @@ struct dt_backend_ops {
 
     /* -- flat vectors -- */
 
-    /* Makes the vectors of `count` elements, zeroed: parameters only, or all four for training. */
+    /* Makes the vectors of `count` elements, zeroed: parameters only, or all four for training. On
+     * failure there are none, and it may be called again. */
     dt_status (*vectors_alloc)(dt_backend *backend, int64_t count, bool training);
+    /* Bytes of device memory that vectors_alloc() takes, low-precision copy included. */
+    int64_t (*vectors_bytes)(dt_backend *backend, int64_t count, bool training);
     /* `count` elements from `offset`, host side of master_size bytes an element. Writing parameters
      * refreshes the low-precision copy. vector_read waits. */
     void (*vector_write)(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
@@ -268,9 +290,13 @@ struct dt_backend_ops {
 
     /* -- batches -- */
 
-    /* Room for the batches to come (once, before the first upload). */
+    /* Room for the batches to come, before the first upload; takes the place of what was reserved
+     * before. */
     dt_status (*batch_reserve)(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
                                int32_t tax_ranks);
+    /* Bytes of device memory that batch_reserve() takes. */
+    int64_t (*batch_bytes)(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
+                           int32_t tax_ranks);
     /* The batch on the device. Valid until the next call but one, which waits until no operation
      * asked for so far reads it any more. */
     const dt_device_batch *(*batch_upload)(dt_backend *backend, const dt_batch *batch);
@@ -304,6 +330,9 @@ struct dt_backend_ops {
     void (*gelu_backward)(dt_backend *backend, void *du_dy /* (count) */, const void *u,
                           int64_t count);
 
+    /* DT_ERR_USAGE, with the flag that helps, where heads of this size cannot be computed the way
+     * that the options of the backend ask for. */
+    dt_status (*attention_check)(dt_backend *backend, int32_t head_size, bool training);
     /* For every head and query: y = dropout(softmax(q kᵀ / √d)) v over the query's own sequence.
      * Scores are never kept; `log_sum` is the log of each softmax's denominator. Nq is N or B. */
     void (*attention_forward)(dt_backend *backend, void *y /* (Nq, H) */,
@@ -405,32 +434,19 @@ enum { DT_STEP_RUN, DT_STEP_RECORD, DT_STEP_REPLAYED };
 
 /* ---- finding one ---------------------------------------------------------------------------- */
 
-typedef enum {
-    DT_PRECISION_AUTO,
-    DT_PRECISION_FP32,
-    DT_PRECISION_BF16,
-    DT_PRECISION_FP16
-} dt_precision;
-
-/* How a GPU computes attention. fused: one kernel, scores never stored (bf16 and fp16, head sizes
- * 64 and 128); plain: products with a softmax between; cudnn: the library's, whose dropout masks
- * are not ours. auto: fused where it can, else plain. The CPU has one way of its own, and takes
- * auto only. */
-typedef enum {
-    DT_ATTENTION_AUTO,
-    DT_ATTENTION_FUSED,
-    DT_ATTENTION_CUDNN,
-    DT_ATTENTION_PLAIN
-} dt_attention_method;
-
 typedef struct {
     int32_t threads;  /* CPU: 0 = all that the process may use */
-    int32_t device;   /* GPU number on this host, among those that the process may use */
+    int32_t device;   /* GPU number on this host, of those that CUDA_VISIBLE_DEVICES leaves */
     bool round_robin; /* a number past the last GPU counts on from the first: for ranks that share
                          GPUs, or that see one each */
     dt_precision precision;
+    dt_precision gpu_default; /* what `auto` means on a GPU; auto again: bf16 */
     dt_attention_method attention;
 } dt_backend_options;
+
+/* "fp32", "bf16", "fp16", "auto"; and back, auto for any other text. */
+const char *dt_precision_name(dt_precision precision);
+dt_precision dt_precision_named(const char *name);
 
 /* Opens a backend by name: "cpu", "cuda", "auto" (today the CPU, see backend.c), or "cpu64" (double
  * precision, for tests). Several instruction sets of the CPU backend may be installed; the

@@ -16,6 +16,7 @@
 #include "io/fasta.h"
 #include "io/tokenizer_json.h"
 #include "model/checkpoint.h"
+#include "model/fit.h"
 #include "predict/predictor.h"
 #include "predict/results.h"
 
@@ -37,7 +38,7 @@ typedef struct {
     dt_backend *backend;
     dt_model *model;
     int32_t batch_size;
-    char precision[16];
+    const char *precision; /* in use */
     dt_results results;
     double started, last_progress; /* dt_seconds() */
 } session;
@@ -96,44 +97,40 @@ static dt_status open_inputs(session *s)
 /* ---- the model --------------------------------------------------------------------------------
  */
 
-/* The largest batch up to the one asked for whose buffers, together with the parameters, take at
- * most three quarters of the free memory. */
-static int32_t fitting_batch(const session *s, int64_t asked)
+/* dt_batch_bound of an input that is not read yet. */
+static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequences,
+                             int64_t *tokens)
 {
-    int64_t available;
-    int64_t total;
-    const int64_t max_length = s->checkpoint.config.max_length;
-    s->backend->ops->memory(s->backend, &available, &total);
-    const int64_t most = available / 4 * 3 - dt_model_vector_bytes(s->model);
-    int32_t batch = (int32_t)asked;
-    while (batch > 1 &&
-           dt_model_buffer_bytes(s->model, dt_predictor_most_sequences(s->backend, batch),
-                                 batch * max_length) > most)
-        batch = (batch + 1) / 2;
-    if (batch < asked)
-        dt_notice("--batch-size %lld does not fit in memory: %d sequences are computed at a time",
-                  (long long)asked, batch);
-    return batch;
+    const dt_model *model = context;
+    *sequences = dt_predictor_most_sequences(dt_model_backend(model), asked);
+    *tokens = (int64_t)asked * dt_model_config_of(model)->max_length;
+    return DT_OK;
+}
+
+/* Takes the model's memory for as many of --batch-size sequences at a time as there is room for. */
+static dt_status reserve(session *s)
+{
+    const dt_fit fit = {.model = s->model,
+                        .bound = batch_bound,
+                        .context = s->model,
+                        .flag = "batch-size",
+                        .advice = "free some of its memory, or choose another with --device"};
+    s->batch_size = (int32_t)s->options->batch_size;
+    return dt_fit_batch(&fit, true, &s->batch_size);
 }
 
 static dt_status open_model(session *s)
 {
     const dt_predict_options *o = s->options;
-    const dt_command *command = &dt_predict_command;
     char device[16];
-    dt_option_choice(command, "device", o->device, device, sizeof device);
+    dt_option_choice(&dt_predict_command, "device", o->device, device, sizeof device);
     const dt_backend_options backend = {.threads = (int32_t)o->threads,
-                                        .precision = (dt_precision)o->precision};
+                                        .precision = (dt_precision)o->precision,
+                                        .attention = (dt_attention_method)o->attention};
     DT_TRY(dt_backend_open(device, &backend, &s->backend));
-    if (o->precision == DT_PRECISION_AUTO)
-        snprintf(s->precision, sizeof s->precision, "%s",
-                 s->backend->activation_size == 2 ? "bf16" : "fp32");
-    else
-        dt_option_choice(command, "precision", o->precision, s->precision, sizeof s->precision);
+    s->precision = dt_precision_name(s->backend->precision);
     DT_TRY(dt_model_create(&s->model, &s->checkpoint.config, s->backend, false));
-    s->batch_size = fitting_batch(s, o->batch_size);
-    DT_TRY(dt_model_reserve(s->model, dt_predictor_most_sequences(s->backend, s->batch_size),
-                            (int64_t)s->batch_size * s->checkpoint.config.max_length));
+    DT_TRY(reserve(s));
     return dt_checkpoint_read_tensors(s->checkpoint_path, s->model, false);
 }
 
@@ -235,11 +232,10 @@ static dt_status predict(session *s)
         .sink = take_results,
         .context = s,
     };
-    dt_info("Model: run %s, epoch %d, on %s", s->checkpoint.settings.run_uuid,
-            s->checkpoint.progress.epoch, s->backend->description);
+    dt_info("Model: run %s, epoch %d, in %s on %s", s->checkpoint.settings.run_uuid,
+            s->checkpoint.progress.epoch, s->precision, s->backend->description);
     if (o->verbose)
-        dt_info("Batches of %d sequences, %d threads tokenise, precision %s", s->batch_size,
-                predictor.threads, s->precision);
+        dt_info("Batches of %d sequences, %d threads tokenise", s->batch_size, predictor.threads);
     s->started = s->last_progress = dt_seconds();
     const dt_status status = dt_predictor_run(&predictor, s->input, NULL);
     dt_log_status_line("");

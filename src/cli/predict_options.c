@@ -89,6 +89,7 @@ static const dt_option options[] = {
              "longest. Does not change the result"},
     DT_OPTION_DEVICE(dt_predict_options),
     DT_OPTION_PRECISION(dt_predict_options),
+    DT_OPTION_ATTENTION(dt_predict_options),
     DT_OPTION_THREADS(dt_predict_options),
     DT_OPTION_NUM_WORKERS(dt_predict_options),
     DT_OPTION_VERBOSE(dt_predict_options),

@@ -30,6 +30,7 @@ typedef struct {
     int64_t batch_size;
     int device;      /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
     int precision;   /* dt_precision */
+    int attention;   /* dt_attention_method */
     int64_t threads; /* 0: all that the process may use */
     int64_t num_workers; /* tokenising threads; 0: as many as `threads` */
     bool verbose;

@@ -29,8 +29,16 @@
 #define DT_OPTION_PRECISION(type)                                                                  \
     {                                                                                              \
         .name = "precision", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, precision),        \
-        .preset = "auto", .choices = "auto|fp32", .planned_choices = "bf16|fp16",                  \
-        .help = "number format of the computation; auto: what suits the device"                    \
+        .preset = "auto", .choices = "auto|fp32|bf16|fp16",                                        \
+        .help = "number format of the computation; auto: bf16 on a GPU, fp32 on the CPU"           \
+    }
+
+/* The places of its choices are those of dt_attention_method (backend.h). */
+#define DT_OPTION_ATTENTION(type)                                                                  \
+    {                                                                                              \
+        .name = "attention", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, attention),        \
+        .preset = "auto", .choices = "auto|fused|cudnn|plain",                                     \
+        .help = "how a GPU computes attention; auto: fused where it can, else plain"               \
     }
 
 #define DT_OPTION_THREADS(type)                                                                    \

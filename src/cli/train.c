@@ -258,40 +258,64 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     return dt_read_input(&input, &t->dataset);
 }
 
+/* First of all: only world_rank 0 speaks, and who fails tells the others. */
+static dt_status open_comm(train_command *t, const dt_train_options *o)
+{
+    const dt_comm_options options = {.kind = (dt_comm_kind)o->comm,
+                                     .collective_timeout = o->collective_timeout};
+    return dt_comm_open(&options, &t->comm);
+}
+
+/* A resumed run keeps its number format where the device has it and no other one is asked for. */
 static dt_status open_backend(train_command *t, const dt_train_options *o)
 {
     char device[16];
-    const dt_comm_options comm = {.kind = (dt_comm_kind)o->comm,
-                                  .collective_timeout = o->collective_timeout};
-    DT_TRY(dt_comm_open(&comm, &t->comm));
-    const dt_backend_options options = {.threads = (int32_t)o->threads,
-                                        .device = t->comm->local_rank,
-                                        .round_robin = true,
-                                        .precision = DT_PRECISION_FP32};
+    const bool keeps = o->resume && t->run.settings.gpu;
+    const dt_backend_options options = {
+        .threads = (int32_t)o->threads,
+        .device = t->comm->local_rank,
+        .round_robin = true,
+        .precision = (dt_precision)o->precision,
+        .gpu_default = keeps ? dt_precision_named(t->run.settings.precision) : DT_PRECISION_AUTO,
+        .attention = (dt_attention_method)o->attention,
+    };
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));
+    if (!o->resume) /* before the input is read; dt_model_create() asks again */
+        DT_TRY(t->backend->ops->attention_check(
+            t->backend, (int32_t)(o->hidden_size / o->num_attention_heads), true));
     return dt_pool_create(&t->pool, dt_thread_count(o->threads));
+}
+
+/* What the run's settings say of the machine. The size of the pieces is kept where a resumed run
+ * stays on as many ranks and its kind of device, so that it goes on with the same rounding. */
+static void set_machine(train_command *t, const dt_train_options *o)
+{
+    dt_run_settings *settings = &t->run.settings;
+    const bool gpu = !t->backend->host_memory;
+    if (o->micro_batch_size > 0)
+        settings->micro_batch = (int32_t)o->micro_batch_size;
+    else if (settings->gpu != gpu || settings->world_size != t->comm->world_size)
+        settings->micro_batch = 0; /* chosen anew */
+    snprintf(settings->device, sizeof settings->device, "%s", t->backend->description);
+    settings->world_size = t->comm->world_size;
+    settings->gpu = gpu;
 }
 
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
     /* what can be told at once is told before the input is read */
     DT_TRY(dt_check_folder(o->output_dir));
-    DT_TRY(open_backend(t, o));
+    DT_TRY(open_comm(t, o));
     if (o->resume)
         DT_TRY(read_resumed(&t->run, o, t->resume_path));
+    DT_TRY(open_backend(t, o));
     DT_TRY(read_dataset(t, o));
     if (o->resume)
         DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
     else
         DT_TRY(new_run(&t->run, o, &t->dataset));
-    dt_run_settings *settings = &t->run.settings;
-    if (o->micro_batch_size > 0)
-        settings->micro_batch = (int32_t)o->micro_batch_size;
-    snprintf(settings->device, sizeof settings->device, "%s", t->backend->description);
-    snprintf(settings->precision, sizeof settings->precision, "fp32");
-    settings->world_size = t->comm->world_size;
-    settings->gpu = !t->backend->host_memory;
+    set_machine(t, o);
     const dt_training training = {.run = &t->run,
                                   .resume_path = o->resume ? t->resume_path : NULL,
                                   .dataset = &t->dataset,
@@ -299,6 +323,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .comm = t->comm,
                                   .pool = t->pool,
                                   .output_dir = o->output_dir,
+                                  .fixed_micro_batch = o->micro_batch_size > 0,
                                   .keep_checkpoints = (int32_t)o->keep_checkpoints,
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose};

@@ -252,6 +252,7 @@ static const dt_option options[] = {
      .help = "equal runs give equal bits; the CPU always does that"},
     DT_OPTION_DEVICE(dt_train_options),
     DT_OPTION_PRECISION(dt_train_options),
+    DT_OPTION_ATTENTION(dt_train_options),
     DT_OPTION_THREADS(dt_train_options),
     DT_OPTION_NUM_WORKERS(dt_train_options),
     {.name = "comm",

@@ -55,6 +55,7 @@ typedef struct {
     /* machine */
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
     int precision; /* dt_precision */
+    int attention; /* dt_attention_method */
     bool deterministic;
     int64_t threads;           /* 0: all that the process may use */
     int64_t num_workers;       /* tokenising threads; 0: as many as `threads` */

@@ -12,6 +12,7 @@ struct dt_model {
     dt_model_config config;
     dt_backend *backend;
     bool training; /* gradients and moments exist */
+    bool vectors;  /* the flat vectors were taken */
     dt_param_table params;
     dt_class_layout classes;
 
@@ -149,6 +150,7 @@ dt_status dt_model_create(dt_model **out, const dt_model_config *config, dt_back
 {
     dt_model *model;
     DT_TRY(dt_model_config_check(config));
+    DT_TRY(backend->ops->attention_check(backend, config->hidden / config->heads, training));
     DT_TRY(DT_NEW(model, 1));
     model->config = *config;
     model->backend = backend;
@@ -170,6 +172,11 @@ void dt_model_destroy(dt_model *model)
     dt_encoder_stack_free(&model->encoder);
     dt_params_free(&model->params);
     free(model);
+}
+
+bool dt_model_trains(const dt_model *model)
+{
+    return model->training;
 }
 
 const dt_model_config *dt_model_config_of(const dt_model *model)
@@ -233,11 +240,12 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
 
 int64_t dt_model_vector_bytes(const dt_model *model)
 {
-    const int64_t vectors = model->training ? DT_VECTORS : 1;
-    return vectors * model->params.elements * model->backend->master_size;
+    dt_backend *backend = model->backend;
+    return backend->ops->vectors_bytes(backend, model->params.elements, model->training);
 }
 
-int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
+/* The model's own buffers, which are one allocation. */
+static int64_t own_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
 {
     dt_model plan = *model; /* the walk writes addresses: into a copy */
     dt_layer_state *state = calloc((size_t)model->config.layers, sizeof *state);
@@ -250,11 +258,22 @@ int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int6
     return arena.used;
 }
 
+int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
+{
+    dt_backend *backend = model->backend;
+    const int64_t own = own_bytes(model, max_sequences, max_tokens);
+    const int64_t batches =
+        backend->ops->batch_bytes(backend, max_sequences, max_tokens, model->config.tax_ranks);
+    return own < INT64_MAX - batches ? own + batches : INT64_MAX;
+}
+
 dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_tokens)
 {
     dt_backend *backend = model->backend;
-    const int64_t bytes = dt_model_buffer_bytes(model, max_sequences, max_tokens);
-    DT_TRY(backend->ops->vectors_alloc(backend, model->params.elements, model->training));
+    const int64_t bytes = own_bytes(model, max_sequences, max_tokens);
+    if (!model->vectors)
+        DT_TRY(backend->ops->vectors_alloc(backend, model->params.elements, model->training));
+    model->vectors = true;
     DT_TRY(
         backend->ops->batch_reserve(backend, max_sequences, max_tokens, model->config.tax_ranks));
     DT_TRY(backend->ops->alloc(backend, &model->memory, bytes));

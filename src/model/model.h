@@ -29,8 +29,9 @@ typedef struct {
  * been asked for. */
 typedef dt_status (*dt_gradient_ready)(void *context, dt_gradient_range range);
 
-/* Lays out the parameters of a config, after checking it. Takes no memory of the device, so that a
- * plan can be made of any model. The backend must outlive the model. */
+/* Lays out the parameters of a config, after checking it and that the backend can compute it. Takes
+ * no memory of the device, so that a plan can be made of any model. The backend must outlive the
+ * model. */
 dt_status dt_model_create(dt_model **out, const dt_model_config *config, dt_backend *backend,
                           bool training);
 void dt_model_destroy(dt_model *model); /* NULL is fine */
@@ -39,6 +40,7 @@ void dt_model_destroy(dt_model *model); /* NULL is fine */
  */
 dt_status dt_model_layout(const dt_model_config *config, dt_param_table *table);
 
+bool dt_model_trains(const dt_model *model); /* as it was created: with gradients and moments */
 const dt_model_config *dt_model_config_of(const dt_model *model);
 const dt_param_table *dt_model_params(const dt_model *model);
 dt_backend *dt_model_backend(const dt_model *model);
@@ -46,11 +48,12 @@ dt_backend *dt_model_backend(const dt_model *model);
 /* Bytes of the flat vectors on the device, without taking them. */
 int64_t dt_model_vector_bytes(const dt_model *model);
 
-/* Bytes of buffers for batches of up to this size, without taking them. */
+/* Bytes of buffers for batches of up to this size, the backend's own ones included, without taking
+ * them. */
 int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens);
 
 /* Takes the flat vectors (zeros: follow with dt_params_init() or a checkpoint) and the buffers,
- * once. No batch may be larger. */
+ * once. No batch may be larger. After DT_ERR_MEMORY it may be called again, with smaller sizes. */
 dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_tokens);
 
 /* Runs the batch forward. training: with dropout, and what the backward pass needs is kept. Returns

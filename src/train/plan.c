@@ -5,62 +5,62 @@
 
 #include "data/batch.h"
 #include "io/output.h"
+#include "model/fit.h"
 #include "train/step.h"
 
-/* On a host the matrices of a piece should be large enough for full speed of the products and no
- * larger: beyond this many tokens the speed stays and only memory grows. */
+/* The matrices of a piece should be large enough for full speed of the products and no larger:
+ * beyond this many tokens the speed stays and only memory grows. */
 #define HOST_PIECE_TOKENS 8192
+#define GPU_PIECE_TOKENS (64 * 1024)
 
-/* Share of the device's memory that a run may plan with: the rest is for the system, libraries and
- * what else runs there. */
-#define USABLE_MEMORY 0.8
+/* dt_batch_bound of a training: the longest sequences of the dataset together. */
+typedef struct {
+    const dt_dataset *dataset;
+    int32_t max_length;
+} token_count;
 
-static dt_status bytes_for(int64_t *bytes, const dt_model *model, const dt_dataset *dataset,
-                           int32_t piece)
+static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequences,
+                             int64_t *tokens)
 {
-    int64_t tokens;
-    DT_TRY(dt_batch_most_tokens(dataset, dt_model_config_of(model)->max_length, piece, &tokens));
-    *bytes = dt_model_vector_bytes(model) + dt_model_buffer_bytes(model, piece, tokens);
-    return DT_OK;
+    const token_count *count = context;
+    *sequences = asked;
+    return dt_batch_most_tokens(count->dataset, count->max_length, asked, tokens);
 }
 
-static int32_t host_piece(const dt_model *model, const dt_dataset *dataset, int32_t share)
+static dt_fit fit_of(dt_model *model, const token_count *count, bool fixed)
 {
-    const int64_t all = dataset->offsets[dataset->count];
-    int64_t mean = all / dataset->count;
-    if (mean > dt_model_config_of(model)->max_length)
-        mean = dt_model_config_of(model)->max_length;
-    const int64_t piece = HOST_PIECE_TOKENS / (mean > 0 ? mean : 1);
+    return (dt_fit){
+        .model = model,
+        .bound = batch_bound,
+        .context = count,
+        .flag = "micro-batch-size",
+        .advice = "lower --max-length, --hidden-size or --num-hidden-layers",
+        .fixed = fixed,
+    };
+}
+
+/* The largest piece that pays. */
+static int32_t paying_piece(const dt_model *model, const dt_dataset *dataset, int32_t share)
+{
+    const int64_t max_length = dt_model_config_of(model)->max_length;
+    const int64_t tokens =
+        dt_model_backend(model)->host_memory ? HOST_PIECE_TOKENS : GPU_PIECE_TOKENS;
+    int64_t mean = dataset->offsets[dataset->count] / dataset->count;
+    if (mean > max_length)
+        mean = max_length;
+    const int64_t piece = tokens / (mean > 0 ? mean : 1);
     return piece < 1 ? 1 : piece < share ? (int32_t)piece : share;
 }
 
-dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
-                              const dt_dataset *dataset, int32_t world_size)
+dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *plan)
 {
-    dt_backend *backend = dt_model_backend(model);
-    const int32_t share = (settings->batch_size + world_size - 1) / world_size;
-    const bool given = settings->micro_batch > 0;
-    int64_t available;
-    int64_t total;
-    int64_t bytes;
-    backend->ops->memory(backend, &available, &total);
-    const int64_t usable = (int64_t)(USABLE_MEMORY * (double)total);
-    int32_t piece = given ? settings->micro_batch : share;
-    if (piece > share)
-        piece = share;
-    if (!given && backend->host_memory)
-        piece = host_piece(model, dataset, share);
-    DT_TRY(bytes_for(&bytes, model, dataset, piece));
-    while (!given && bytes > usable && piece > 1) {
-        piece = (piece + 1) / 2;
-        DT_TRY(bytes_for(&bytes, model, dataset, piece));
-    }
-    if (bytes > usable)
-        return dt_fail(DT_ERR_MEMORY,
-                       "this model needs %.1f GB for %d sequences at a time, the device has %.1f "
-                       "GB: lower --micro-batch-size, --max-length, --hidden-size or "
-                       "--num-hidden-layers",
-                       (double)bytes * 1e-9, piece, (double)total * 1e-9);
+    const token_count count = {plan->dataset, dt_model_config_of(plan->model)->max_length};
+    const dt_fit fit = fit_of(plan->model, &count, plan->fixed);
+    const int32_t share = (settings->batch_size + plan->world_size - 1) / plan->world_size;
+    int32_t piece = settings->micro_batch < share ? settings->micro_batch : share;
+    if (settings->micro_batch == 0)
+        piece = paying_piece(plan->model, plan->dataset, share);
+    DT_TRY(dt_fit_batch(&fit, plan->reserve, &piece));
     settings->micro_batch = piece;
     return DT_OK;
 }
@@ -116,7 +116,7 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table)
                         dt_with_commas(table->parameters, number));
 }
 
-dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *model,
+dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
                       const dt_dataset *dataset)
 {
     const dt_run_settings *settings = &run->settings;
@@ -125,7 +125,9 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *mo
     char b[32];
     char c[32];
     int64_t bytes;
-    DT_TRY(bytes_for(&bytes, model, dataset, settings->micro_batch));
+    const token_count count = {dataset, run->config.max_length};
+    const dt_fit fit = fit_of(model, &count, false);
+    DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &bytes));
     for (int32_t r = 0; r < run->taxonomy.tax_ranks; ++r)
         DT_TRY(dt_text_addf(out, "Level %d - %s: %d labels\n", r, run->taxonomy.rank[r].name,
                             run->taxonomy.rank[r].classes));
@@ -144,5 +146,9 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *mo
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
                         "the tokens\n",
                         (double)bytes * 1e-9, 2e-9 * (double)dataset->offsets[dataset->count]));
-    return dt_text_addf(out, "Device: %s\n", settings->device);
+    DT_TRY(dt_text_addf(out, "Device: %s\n", settings->device));
+    if (settings->rule.dynamic_scale)
+        return dt_text_addf(out, "Precision: %s, losses scaled by %g\n", settings->precision,
+                            run->progress.update.loss_scale);
+    return dt_text_addf(out, "Precision: %s\n", settings->precision);
 }

@@ -9,18 +9,25 @@
 #include "model/checkpoint.h"
 #include "model/model.h"
 
-/* Chooses settings->micro_batch where it is 0: the largest piece of a rank's share whose buffers,
- * together with the flat vectors, fit in the device's memory, but not more than pays (see plan.c).
- * Depends on the machine and the settings alone, never on what is free at the moment: equal runs
- * stay equal. DT_ERR_MEMORY when not even one sequence fits, with the flags that help. */
-dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
-                              const dt_dataset *dataset, int32_t world_size);
+/* How the pieces of a rank's share are chosen. */
+typedef struct {
+    dt_model *model;
+    const dt_dataset *dataset;
+    int32_t world_size;
+    bool fixed;   /* settings->micro_batch was given by the user: it is not lowered */
+    bool reserve; /* take the model's memory */
+} dt_piece_plan;
+
+/* Chooses settings->micro_batch, the largest piece of a rank's share that fits in the device's
+ * memory (model/fit.h): where it is 0, from not more than pays (see plan.c); else from what it is,
+ * the number of the run that is resumed. */
+dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *plan);
 
 /* Adds the table of parameters by layer and in all, as shown before training. */
 dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 
 /* Adds what --dry-run prints below that: labels, sequences, steps, memory. */
-dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *model,
+dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
                       const dt_dataset *dataset);
 
 #endif

@@ -70,8 +70,9 @@ static long long number_of(const char *line, const char *key)
     return at ? strtoll(at + strlen(quoted), NULL, 10) : -1;
 }
 
-/* Keeps the whole lines of steps up to `steps`; the rest belongs to work that is done again. */
-static dt_status drop_later_steps(const char *path, int64_t steps)
+/* Keeps the whole lines of the first `updates` updates, done or skipped; the rest belongs to work
+ * that is done again. */
+static dt_status drop_later_steps(const char *path, int64_t updates)
 {
     char *text;
     size_t length;
@@ -81,7 +82,7 @@ static dt_status drop_later_steps(const char *path, int64_t steps)
     size_t kept = 0;
     while (kept < length) {
         const char *end = memchr(text + kept, '\n', length - kept);
-        if (!end || number_of(text + kept, "step") > steps)
+        if (!end || number_of(text + kept, "step") + number_of(text + kept, "skipped") > updates)
             break;
         kept = (size_t)(end - text) + 1;
     }
@@ -90,11 +91,11 @@ static dt_status drop_later_steps(const char *path, int64_t steps)
     return status;
 }
 
-static dt_status open_steps(dt_run_output *output, int64_t steps)
+static dt_status open_steps(dt_run_output *output, int64_t updates)
 {
     char path[PATH_MAX];
     DT_TRY(run_path(output, "metrics", "steps.jsonl", path));
-    DT_TRY(drop_later_steps(path, steps));
+    DT_TRY(drop_later_steps(path, updates));
     output->steps = fopen(path, "a");
     if (!output->steps)
         return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
@@ -141,7 +142,7 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_check
     snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
     DT_TRY(dt_run_id_write(folder, settings->run_uuid));
     DT_TRY(write_labels(output, &run->taxonomy));
-    return open_steps(output, run->progress.update.steps);
+    return open_steps(output, run->progress.update.steps + run->progress.update.skipped);
 }
 
 void dt_run_output_close(dt_run_output *output)

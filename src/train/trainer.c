@@ -12,6 +12,7 @@
 #include "data/sampler.h"
 #include "eval/evaluate.h"
 #include "train/plan.h"
+#include "train/precision.h"
 #include "train/progress.h"
 #include "train/run_output.h"
 #include "train/step.h"
@@ -63,25 +64,27 @@ static dt_status prepare_model(trainer *t)
     int64_t tokens;
     DT_TRY(dt_model_create(&t->model, &t->run->config, job->backend, true));
     t->run->parameters = dt_model_params(t->model)->parameters;
-    DT_TRY(dt_plan_micro_batch(settings, t->model, job->dataset, job->comm->world_size));
+    if (!job->resume_path)
+        t->run->progress = (dt_run_progress){.evaluation_time = (double)NAN,
+                                             .training_loss = (double)NAN,
+                                             .validation_loss = (double)NAN};
+    dt_training_precision(t->run, job->backend->precision, job->resume_path != NULL);
+    const dt_piece_plan pieces = {.model = t->model,
+                                  .dataset = job->dataset,
+                                  .world_size = job->comm->world_size,
+                                  .fixed = job->fixed_micro_batch,
+                                  .reserve = !job->dry_run};
+    DT_TRY(dt_plan_micro_batch(settings, &pieces));
     if (job->dry_run)
         return DT_OK;
     DT_TRY(dt_batch_most_tokens(job->dataset, t->run->config.max_length, settings->micro_batch,
                                 &tokens));
-    DT_TRY(dt_model_reserve(t->model, settings->micro_batch, tokens));
     DT_TRY(job->comm->ops->attach(job->comm, job->backend));
     DT_TRY(dt_batch_memory_create(&t->stepper.memory, settings->micro_batch, tokens,
                                   t->run->config.tax_ranks));
-    if (job->resume_path) {
-        DT_TRY(dt_checkpoint_read_tensors(job->resume_path, t->model, true));
-    } else {
-        DT_TRY(dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool));
-        t->run->progress = (dt_run_progress){.update = {.loss_scale = 1.0},
-                                             .evaluation_time = (double)NAN,
-                                             .training_loss = (double)NAN,
-                                             .validation_loss = (double)NAN};
-    }
-    return DT_OK;
+    if (job->resume_path)
+        return dt_checkpoint_read_tensors(job->resume_path, t->model, true);
+    return dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool);
 }
 
 static dt_status prepare(trainer *t)
@@ -133,8 +136,10 @@ static dt_status check_numbers(trainer *t, const dt_update_state *state)
 {
     const int64_t fresh = state->skipped - t->skipped_told;
     if (fresh > 0 && state->skipped_in_row - fresh < 3)
-        dt_warn("update skipped: its loss or gradient is not a finite number (%lld skipped so far)",
-                (long long)state->skipped);
+        dt_warn("update skipped: its loss or gradient is not a finite number (%lld skipped so far)"
+                "%s",
+                (long long)state->skipped,
+                t->run->settings.rule.dynamic_scale ? ": fp16's loss scale is lowered" : "");
     t->skipped_told = state->skipped;
     if (state->skipped_in_row >= MOST_BAD_IN_ROW)
         return dt_fail(DT_ERR_NUMERIC,
@@ -145,14 +150,18 @@ static dt_status check_numbers(trainer *t, const dt_update_state *state)
     return DT_OK;
 }
 
-/* This rank's sum of the loss over the good updates of the epoch → the mean of all ranks together.
- */
+/* This rank's sum of the loss over the good updates of the epoch → the mean of all ranks together;
+ * NaN where all were skipped. */
 static dt_status epoch_loss(trainer *t, const dt_update_state *state, double *loss)
 {
     *loss = 0.0;
     for (int32_t r = 0; r < t->run->config.tax_ranks; ++r)
         *loss += state->loss_sum[r];
     DT_TRY(t->job->comm->ops->sum(t->job->comm, loss, 1));
+    if (state->loss_updates == 0) {
+        *loss = (double)NAN;
+        return DT_OK;
+    }
     /* each update's loss is a sum over its micro-steps, divided by accum_steps */
     const int64_t batches = dt_batches_per_epoch(t->sampler.count, &t->run->settings);
     const int64_t updates = dt_updates_per_epoch(t->sampler.count, &t->run->settings);

@@ -19,6 +19,7 @@ typedef struct {
     dt_comm *comm;
     dt_pool *pool; /* for initial values */
     const char *output_dir;
+    bool fixed_micro_batch;   /* run->settings.micro_batch was given by the user */
     int32_t keep_checkpoints; /* newest ones that stay; 0: all */
     bool dry_run;             /* print the plan and stop */
     bool verbose;             /* tell where the time of each epoch went */

@@ -54,6 +54,11 @@ static dt_status compare_tensors(dt_container *a, dt_container *b)
     return DT_OK;
 }
 
+static bool same_loss(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
 static dt_status compare_progress(const char *path_a, const char *path_b)
 {
     dt_checkpoint a;
@@ -64,12 +69,15 @@ static dt_status compare_progress(const char *path_a, const char *path_b)
     const dt_run_progress *q = &b.progress;
     if (p->epoch != q->epoch || p->micro_steps != q->micro_steps)
         differs("epoch or step");
-    if (p->update.steps != q->update.steps || p->update.skipped != q->update.skipped)
+    if (p->update.steps != q->update.steps || p->update.skipped != q->update.skipped ||
+        p->update.skipped_in_row != q->update.skipped_in_row)
         differs("state of the optimizer");
-    if (p->training_loss != q->training_loss)
+    if (p->update.loss_scale != q->update.loss_scale ||
+        p->update.scale_good_steps != q->update.scale_good_steps)
+        differs("loss scale");
+    if (!same_loss(p->training_loss, q->training_loss))
         differs("training loss");
-    if (p->validation_loss != q->validation_loss &&
-        !(isnan(p->validation_loss) && isnan(q->validation_loss)))
+    if (!same_loss(p->validation_loss, q->validation_loss))
         differs("validation loss");
     dt_checkpoint_free(&a);
     dt_checkpoint_free(&b);

@@ -116,3 +116,36 @@ kill_holder() {
     kill -9 "$pid" 2>/dev/null
     wait 2>/dev/null
 }
+
+# make_gpu: a folder of modules whose "cuda" is the stand-in that runs CUDA kernels on the CPU, for
+# on_gpu. Skips the test where it was not built.
+make_gpu() {
+    local lib
+    lib=$(cd "$bin/../lib" && pwd)
+    [ -r "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" ] ||
+        skip "$lib/deeptaxa has no libdeeptaxa_cuda_on_cpu.so: it needs a C++ compiler"
+    mkdir -p gpu/deeptaxa
+    ln -s "$lib"/libdeeptaxa-core.so* gpu/
+    ln -s "$lib"/deeptaxa/libdeeptaxa_cpu*.so gpu/deeptaxa/
+    ln -s "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" gpu/deeptaxa/libdeeptaxa_cuda.so
+}
+
+# on_gpu COMMAND...: runs it with the modules of make_gpu, which stand beside the core library that
+# LD_LIBRARY_PATH names.
+on_gpu() { LD_LIBRARY_PATH=$work/gpu "$@"; }
+
+# without_gpu COMMAND...: the same on a machine that has no CUDA module.
+without_gpu() { (
+    mkdir -p plain/deeptaxa
+    cp -P gpu/libdeeptaxa-core.so* plain/
+    cp -P gpu/deeptaxa/libdeeptaxa_cpu*.so plain/deeptaxa/
+    LD_LIBRARY_PATH=$work/plain "$@"
+); }
+
+# near WHAT A B BOUND: two numbers whose difference is at most BOUND times B.
+near() {
+    awk -v a="$2" -v b="$3" -v bound="$4" 'BEGIN {
+        d = a - b; if (d < 0) d = -d; if (b < 0) b = -b
+        exit !(a != "" && b != "" && d <= bound * b)
+    }' || fail "$1: $2 instead of $3 (allowed: a difference of $4)"
+}

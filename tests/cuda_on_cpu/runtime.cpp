@@ -117,10 +117,16 @@ bool late()
     return true;
 }
 
+/* A number of the environment. */
+size_t number_of(const char *name, size_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? (size_t)strtoull(text, nullptr, 10) : otherwise;
+}
+
 size_t device_memory()
 {
-    const char *text = getenv("CUDA_ON_CPU_MEMORY");
-    return text && *text ? (size_t)strtoull(text, nullptr, 10) : DEFAULT_MEMORY;
+    return number_of("CUDA_ON_CPU_MEMORY", DEFAULT_MEMORY);
 }
 
 size_t pages(size_t bytes, size_t page = PAGE)
@@ -370,8 +376,11 @@ cudaError_t cudaPeekAtLastError()
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
-    *count = 1;
-    return cudaSuccess;
+    const size_t driver = number_of("CUDA_ON_CPU_DRIVER", CUDART_VERSION);
+    *count = (int)number_of("CUDA_ON_CPU_DEVICES", 1);
+    if (driver / 1000 < CUDART_VERSION / 1000) /* within a major version all go together */
+        return fail(cudaErrorInsufficientDriver);
+    return fail(*count > 0 ? cudaSuccess : cudaErrorNoDevice);
 }
 
 cudaError_t cudaSetDevice(int device)
@@ -403,7 +412,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->maxThreadsDim[2] = 64;
     p->maxGridSize[0] = 0x7fffffff;
     p->maxGridSize[1] = p->maxGridSize[2] = 65535;
-    p->major = 8;
+    p->major = (int)number_of("CUDA_ON_CPU_CAPABILITY", 8);
     p->multiProcessorCount = 4; /* few, so that loops over a grid take several rounds */
     p->l2CacheSize = 40 << 20;
     return cudaSuccess;
@@ -461,7 +470,7 @@ cudaError_t cudaDeviceGetByPCIBusId(int *device, const char *id)
 
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    *version = CUDART_VERSION;
+    *version = (int)number_of("CUDA_ON_CPU_DRIVER", CUDART_VERSION);
     return cudaSuccess;
 }
 

@@ -28,6 +28,9 @@
  *   CUDA_ON_CPU_MEMORY   bytes that the device has (default 8 GiB)
  *   CUDA_ON_CPU_BUS      PCI bus of the device (default 01): processes with different ones have a
  *                        GPU each
+ *   CUDA_ON_CPU_DRIVER, CUDA_ON_CPU_DEVICES, CUDA_ON_CPU_CAPABILITY
+ *                        version of the driver (12040; 0: there is none), number of devices, major
+ *                        compute capability: for a machine that lacks something
  *
  * Not modelled: warps that run in step, the memory model (every store is seen at once), timing,
  * occupancy. A kernel that waits for another block in a loop never ends.

@@ -1,6 +1,7 @@
 /* The option parser, on a small table of its own and on the commands' tables. */
 #include "test.h"
 
+#include "backend.h"
 #include "cli/describe_options.h"
 #include "cli/predict_options.h"
 #include "cli/prepare_options.h"
@@ -383,6 +384,31 @@ static void published_predict_and_describe_commands_parse(void **state)
 
 #define TRAIN(rest) "--fasta-file f --taxonomy-file t --output-dir o " rest
 
+/* Their places in the list of choices are handed to a backend as they are. */
+static void formats_and_attention_mean_what_a_backend_takes_them_for(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"auto", "fp32", "bf16", "fp16"};
+    dt_train_options train;
+    dt_predict_options predict;
+    for (int i = 0; i < 4; ++i) {
+        char line[128];
+        snprintf(line, sizeof line, TRAIN("--precision %s"), formats[i]);
+        ASSERT_OK(parse(&dt_train_command, &train, line));
+        assert_string_equal(dt_precision_name((dt_precision)train.precision), formats[i]);
+    }
+    ASSERT_OK(parse(&dt_train_command, &train, TRAIN("")));
+    assert_int_equal(train.attention, DT_ATTENTION_AUTO);
+    ASSERT_OK(parse(&dt_train_command, &train, TRAIN("--attention fused")));
+    assert_int_equal(train.attention, DT_ATTENTION_FUSED);
+    ASSERT_OK(parse(&dt_predict_command, &predict,
+                    "--fasta-file f --checkpoint c --attention cudnn --precision bf16"));
+    assert_int_equal(predict.attention, DT_ATTENTION_CUDNN);
+    assert_int_equal(predict.precision, DT_PRECISION_BF16);
+    ASSERT_OK(parse(&dt_train_command, &train, TRAIN("--attention plain")));
+    assert_int_equal(train.attention, DT_ATTENTION_PLAIN);
+}
+
 static void train_refuses_what_cannot_be_trained(void **state)
 {
     (void)state;
@@ -467,6 +493,7 @@ int main(void)
         cmocka_unit_test(tables_of_all_commands_are_sound),
         cmocka_unit_test(published_train_command_gives_the_published_model),
         cmocka_unit_test(published_predict_and_describe_commands_parse),
+        cmocka_unit_test(formats_and_attention_mean_what_a_backend_takes_them_for),
         cmocka_unit_test(train_refuses_what_cannot_be_trained),
         cmocka_unit_test(tokenizer_learns_or_encodes),
         cmocka_unit_test(edit_distance_counts_swaps_as_one),

@@ -1,0 +1,110 @@
+#include "model/fit.h"
+
+#include <stdio.h>
+
+#include "core/log.h"
+
+/* Shares of memory that may be planned with; the rest is for the system, libraries, kernels that a
+ * GPU loads when they are first used, and what else runs there. */
+#define SHARE_OF_FREE_GPU 0.9
+#define SHARE_OF_FREE_HOST 0.75
+#define SHARE_OF_HOST 0.8
+
+static int64_t usable_memory(const dt_model *model)
+{
+    dt_backend *backend = dt_model_backend(model);
+    int64_t available;
+    int64_t total;
+    backend->ops->memory(backend, &available, &total);
+    if (!backend->host_memory)
+        return (int64_t)(SHARE_OF_FREE_GPU * (double)available);
+    return dt_model_trains(model) ? (int64_t)(SHARE_OF_HOST * (double)total)
+                                  : (int64_t)(SHARE_OF_FREE_HOST * (double)available);
+}
+
+dt_status dt_fit_bytes(const dt_fit *fit, int32_t sequences, int64_t *bytes)
+{
+    int32_t most;
+    int64_t tokens;
+    DT_TRY(fit->bound(fit->context, sequences, &most, &tokens));
+    const int64_t vectors = dt_model_vector_bytes(fit->model);
+    const int64_t buffers = dt_model_buffer_bytes(fit->model, most, tokens);
+    *bytes = buffers < INT64_MAX - vectors ? vectors + buffers : INT64_MAX;
+    return DT_OK;
+}
+
+static int32_t half(int32_t sequences)
+{
+    return (sequences + 1) / 2;
+}
+
+/* Too little memory, and nothing left to halve. `why` says how much is missing. */
+static dt_status no_room(const dt_fit *fit, int32_t sequences, const char *why)
+{
+    if (fit->fixed && sequences > 1)
+        return dt_fail(DT_ERR_MEMORY,
+                       "--%s %d does not fit on the device: %s: lower it, or leave "
+                       "it out",
+                       fit->flag, sequences, why);
+    return dt_fail(DT_ERR_MEMORY,
+                   "this model does not fit on the device, not even with one "
+                   "sequence at a time: %s: %s",
+                   why, fit->advice);
+}
+
+/* "3.2 MB", "81.1 GB"; 32 bytes suffice. */
+static const char *in_words(char *out, int64_t bytes)
+{
+    if (bytes < 1000000000)
+        snprintf(out, 32, "%.1f MB", (double)bytes * 1e-6);
+    else
+        snprintf(out, 32, "%.1f GB", (double)bytes * 1e-9);
+    return out;
+}
+
+static dt_status plan(const dt_fit *fit, int32_t *sequences)
+{
+    const int64_t usable = usable_memory(fit->model);
+    int64_t bytes;
+    DT_TRY(dt_fit_bytes(fit, *sequences, &bytes));
+    while (bytes > usable && *sequences > 1 && !fit->fixed) {
+        *sequences = half(*sequences);
+        DT_TRY(dt_fit_bytes(fit, *sequences, &bytes));
+    }
+    if (bytes <= usable)
+        return DT_OK;
+    char why[96];
+    char needed[32];
+    char there[32];
+    snprintf(why, sizeof why, "it needs %s, and %s can be used", in_words(needed, bytes),
+             in_words(there, usable));
+    return no_room(fit, *sequences, why);
+}
+
+static dt_status take(const dt_fit *fit, int32_t *sequences)
+{
+    for (;;) {
+        int32_t most;
+        int64_t tokens;
+        DT_TRY(fit->bound(fit->context, *sequences, &most, &tokens));
+        const dt_status status = dt_model_reserve(fit->model, most, tokens);
+        if (status != DT_ERR_MEMORY)
+            return status;
+        if (fit->fixed || *sequences == 1)
+            return no_room(fit, *sequences, dt_error_message());
+        *sequences = half(*sequences);
+    }
+}
+
+dt_status dt_fit_batch(const dt_fit *fit, bool reserve, int32_t *sequences)
+{
+    const int32_t wanted = *sequences;
+    DT_TRY(plan(fit, sequences));
+    if (reserve)
+        DT_TRY(take(fit, sequences));
+    if (*sequences < wanted)
+        dt_notice("the device's memory holds %d sequences at a time, not %d: batches are computed "
+                  "in pieces, with the same result (--%s)",
+                  *sequences, wanted, fit->flag);
+    return DT_OK;
+}

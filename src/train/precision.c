@@ -1,0 +1,25 @@
+#include "train/precision.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/update_rule.h"
+
+void dt_training_precision(dt_checkpoint *run, dt_precision precision, bool resumed)
+{
+    dt_run_settings *settings = &run->settings;
+    dt_update_state *state = &run->progress.update;
+    const char *name = dt_precision_name(precision);
+    const bool scaled = precision == DT_PRECISION_FP16;
+    const bool goes_on = resumed && strcmp(settings->precision, name) == 0;
+    if (resumed && !goes_on)
+        dt_notice("the run was trained in %s so far and goes on in %s%s", settings->precision, name,
+                  scaled ? ", its loss scale at its start value" : "");
+    if (!goes_on) {
+        state->loss_scale = scaled ? DT_LOSS_SCALE_START : 1.0;
+        state->scale_good_steps = 0;
+    }
+    settings->rule.dynamic_scale = scaled;
+    snprintf(settings->precision, sizeof settings->precision, "%s", name);
+}
