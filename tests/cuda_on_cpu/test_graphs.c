@@ -266,9 +266,17 @@ typedef struct {
     dt_comm_ops ops;
     const cuda_on_cpu_streams_table *streams;
     void *stream;
-    float *seen; /* (trained) */
+    int64_t trained;
+    float *seen;  /* (trained) each range when its event had happened */
+    float *early; /* (trained) all of them when the first range's had */
     int64_t taken;
 } reading_comm;
+
+static void read_gradients(const reading_comm *c, float *out, const float *gradients, int64_t count)
+{
+    assert_int_equal(
+        c->streams->copy_to_host(c->stream, out, gradients, (size_t)count * sizeof *out), 0);
+}
 
 static dt_status read_range(dt_comm *comm, dt_backend *backend, int64_t offset, int64_t count,
                             int32_t slot)
@@ -278,9 +286,9 @@ static dt_status read_range(dt_comm *comm, dt_backend *backend, int64_t offset, 
     void *event = backend->ops->event_handle(backend, slot);
     assert_int_equal(offset, c->taken); /* one after the other, none twice */
     assert_int_equal(c->streams->wait(c->stream, event), 0);
-    assert_int_equal(c->streams->copy_to_host(c->stream, c->seen + offset, gradients + offset,
-                                              (size_t)count * sizeof(float)),
-                     0);
+    read_gradients(c, c->seen + offset, gradients + offset, count);
+    if (offset == 0)
+        read_gradients(c, c->early + count, gradients + count, c->trained - count);
     c->taken += count;
     return DT_OK;
 }
@@ -291,47 +299,63 @@ static dt_status all_were_read(dt_comm *comm, dt_backend *backend)
     return DT_OK;
 }
 
+static void open_reading_comm(reading_comm *comm, training *t)
+{
+    void *table;
+    *comm = (reading_comm){.base = *t->comm, .ops = *t->comm->ops, .trained = trained_elements(t)};
+    ASSERT_OK(dt_module_symbol("cuda_on_cpu", "cuda_on_cpu_streams", &table));
+    comm->streams = table;
+    comm->stream = comm->streams->create();
+    comm->ops.all_reduce_start = read_range;
+    comm->ops.all_reduce_finish = all_were_read;
+    comm->base.ops = &comm->ops;
+    comm->seen = calloc((size_t)comm->trained, sizeof *comm->seen);
+    comm->early = calloc((size_t)comm->trained, sizeof *comm->early);
+    t->stepper.comm = &comm->base;
+}
+
+/* An update's ranges. `one_piece`: the gradients begin with zero in the piece that reports, so the
+ * last range's shows whether it had begun when the first range was read. */
+static void check_ranges(training *t, reading_comm *comm, int64_t update, bool one_piece)
+{
+    static int64_t micro_steps;
+    comm->taken = 0;
+    memset(comm->seen, 0xff, (size_t)comm->trained * sizeof *comm->seen);
+    ASSERT_OK(dt_stepper_update(&t->stepper, update, &micro_steps));
+    assert_int_equal(comm->taken, comm->trained);
+    float *gradients = vector_of(t, DT_GRADIENTS);
+    for (int64_t i = 0; i < comm->trained; ++i)
+        if (gradients[i] != comm->seen[i])
+            fail_msg("update %lld (pieces replayed so far: %d): gradient %lld was %g when its "
+                     "event had happened, and became %g",
+                     (long long)update, answers[DT_STEP_REPLAYED], (long long)i,
+                     (double)comm->seen[i], (double)gradients[i]);
+    const int64_t end = comm->trained;
+    for (int64_t i = end - 64; one_piece && i < end; ++i)
+        assert_true(comm->early[i] == 0.0f);
+    free(gradients);
+}
+
+/* Also that the first one's event happens before the last one is computed. */
 static void ranges_are_final_when_their_events_happen(void **state)
 {
     (void)state;
-    const training_plan plan = {"hybrid_small", DT_PRECISION_FP32, 24, 4, 2, 1, 1};
-    training t;
     setenv("CUDA_ON_CPU_STREAMS", "late", 1); /* a stream's work is done as far as is waited for */
-    training_open(&t, &plan, true);
-    const int64_t count = trained_elements(&t);
-    reading_comm comm = {.base = *t.comm, .ops = *t.comm->ops};
-    void *table;
-    ASSERT_OK(dt_module_symbol("cuda_on_cpu", "cuda_on_cpu_streams", &table));
-    comm.streams = table;
-    comm.stream = comm.streams->create();
-    comm.ops.all_reduce_start = read_range;
-    comm.ops.all_reduce_finish = all_were_read;
-    comm.base.ops = &comm.ops;
-    comm.seen = calloc((size_t)count, sizeof *comm.seen);
-    t.stepper.comm = &comm.base;
-    int64_t micro_steps = 0;
-    int replayed = 0;
-    for (int64_t update = 0; update < 12; ++update) {
-        comm.taken = 0;
-        memset(comm.seen, 0xff, (size_t)count * sizeof *comm.seen);
-        memset(answers, 0, sizeof answers);
-        ASSERT_OK(dt_stepper_update(&t.stepper, update % 6, &micro_steps));
-        replayed += answers[DT_STEP_REPLAYED];
-        assert_int_equal(comm.taken, count);
-        float *gradients = vector_of(&t, DT_GRADIENTS);
-        for (int64_t i = 0; i < count; ++i)
-            if (gradients[i] != comm.seen[i])
-                fail_msg("update %lld (replayed: %d): gradient %lld was %g when its event had "
-                         "happened, and became %g",
-                         (long long)update, answers[DT_STEP_REPLAYED], (long long)i,
-                         (double)comm.seen[i], (double)gradients[i]);
-        free(gradients);
+    for (int32_t pieces = 1; pieces <= 2; ++pieces) {
+        const training_plan plan = {"hybrid_small", DT_PRECISION_FP32, 24, 4, 4 / pieces, 1, 1};
+        training t;
+        reading_comm comm;
+        training_open(&t, &plan, true);
+        open_reading_comm(&comm, &t);
+        for (int64_t update = 0; update < 12; ++update)
+            check_ranges(&t, &comm, update % 6, pieces == 1);
+        assert_true(answers[DT_STEP_REPLAYED] >= 6 * pieces);
+        comm.streams->destroy(comm.stream);
+        free(comm.seen);
+        free(comm.early);
+        training_close(&t);
     }
-    assert_true(replayed >= 12); /* of 24 pieces */
     unsetenv("CUDA_ON_CPU_STREAMS");
-    comm.streams->destroy(comm.stream);
-    free(comm.seen);
-    training_close(&t);
 }
 
 /* ---- the cache --------------------------------------------------------------------------------
