@@ -361,7 +361,7 @@ static void ranges_are_final_when_their_events_happen(void **state)
 /* ---- the cache --------------------------------------------------------------------------------
  */
 
-#define KEPT 64 /* DT_CUDA_STEPS of cuda/step.cu */
+#define KEPT (uint64_t)64 /* DT_CUDA_STEPS of cuda/step.cu */
 
 /* One step of each key 0 … keys-1, without operations; returns how many were answered `what`. */
 static int round_of_keys(training *t, const dt_device_batch *batch, uint64_t keys, int what)
