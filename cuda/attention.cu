@@ -303,11 +303,15 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     }
 }
 
-/* Zeros in the rows in excess: block = row past the tokens. */
+/* Zeros in the rows in excess: block = row past the tokens, of at least as many as there are. */
 template <typename T>
-__global__ void zero_excess_kernel(T *matrix, int64_t stride, int64_t hidden, dt_batch_view batch)
+__global__ void zero_excess_kernel(T *matrix, int64_t stride, int64_t hidden, dt_batch_view batch,
+                                   int64_t rows)
 {
-    T *row = matrix + (batch.facts->tokens + (int64_t)blockIdx.x) * stride;
+    const int64_t number = batch.facts->tokens + (int64_t)blockIdx.x;
+    if (number >= rows)
+        return;
+    T *row = matrix + number * stride;
     for (int64_t c = threadIdx.x; c < hidden; c += blockDim.x)
         row[c] = dt_round<T>(0.0f);
 }
@@ -318,11 +322,10 @@ template <typename T>
 static void zero_excess(dt_cuda *cuda, T *matrix, int64_t stride, int64_t hidden,
                         const dt_device_batch *batch)
 {
-    const int64_t excess = batch->size.rows - batch->size.tokens;
-    if (excess == 0)
-        return;
-    zero_excess_kernel<T><<<(unsigned)excess, 128, 0, cuda->stream>>>(
-        matrix, stride, hidden, dt_cuda_batch_of(batch)->view);
+    const int64_t rows = batch->size.rows;
+    const unsigned blocks = (unsigned)dt_cuda_row_unit(rows); /* more than a batch's excess */
+    zero_excess_kernel<T><<<blocks, 128, 0, cuda->stream>>>(matrix, stride, hidden,
+                                                            dt_cuda_batch_of(batch)->view, rows);
     dt_cuda_launched(cuda, "clearing rows in excess");
 }
 
@@ -383,7 +386,7 @@ static dim3 grid_for(const dt_attention *attention, const dt_device_batch *batch
 
 static int32_t most_queries(const dt_attention *attention, const dt_device_batch *batch)
 {
-    return attention->queries == DT_ROWS_SEQUENCES ? 1 : batch->size.longest;
+    return attention->queries == DT_ROWS_SEQUENCES ? 1 : dt_cuda_batch_of(batch)->shape.longest;
 }
 
 /* Largest head whose plain kernels, of which the largest keeps `vectors` vectors a row of a block,
@@ -468,10 +471,10 @@ template <typename T>
 static bool make_products(dt_cuda *cuda, dt_attention_task<T> *task, const dt_device_batch *batch)
 {
     const int64_t rows =
-        task->queries == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.tokens;
+        task->queries == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.rows;
     if (rows * task->heads > DT_CUDA_SUMS) {
         dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                     "a micro-batch of %lld tokens is too large for attention backward",
+                     "a micro-batch of %lld rows is too large for attention backward",
                      (long long)rows);
         return false;
     }
@@ -514,9 +517,8 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     query_gradient_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
                                shared3, cuda->stream>>>(task, view);
     dt_cuda_launched(cuda, "gradients of queries");
-    key_gradient_kernel<T>
-        <<<grid_for(attention, batch, batch->size.longest), THREADS, shared4, cuda->stream>>>(task,
-                                                                                              view);
+    key_gradient_kernel<T><<<grid_for(attention, batch, dt_cuda_batch_of(batch)->shape.longest),
+                             THREADS, shared4, cuda->stream>>>(task, view);
     dt_cuda_launched(cuda, "gradients of keys");
 }
 

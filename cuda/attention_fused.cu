@@ -470,8 +470,8 @@ template <typename T> static bool can_fuse(const dt_attention_task<T> &task)
 
 static dim3 grid_for(int32_t heads, const dt_device_batch *batch)
 {
-    return dim3((unsigned)dt_ceil_div(batch->size.longest, TILE), (unsigned)heads,
-                (unsigned)batch->size.sequences);
+    return dim3((unsigned)dt_ceil_div(dt_cuda_batch_of(batch)->shape.longest, TILE),
+                (unsigned)heads, (unsigned)batch->size.sequences);
 }
 
 template <typename T, int D>

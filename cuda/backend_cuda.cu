@@ -101,6 +101,8 @@ static void op_free(dt_backend *backend, void *memory)
 static void op_upload(dt_backend *backend, void *device, const void *host, int64_t bytes)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
+    if (cuda->recording) /* a replay would read the host's bytes again, whatever they are by then */
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "host memory is uploaded while a step is recorded");
     if (bytes > 0 && dt_cuda_ready(cuda))
         dt_cuda_ok(
             cuda,
@@ -210,12 +212,16 @@ static void *event_handle(dt_backend *backend, int32_t slot)
     return cuda->event[slot];
 }
 
+/* Within a recorded step an event is part of the graph, for streams outside to wait on after each
+ * launch; without the flag it would only order the recording itself. */
 static void event_record(dt_backend *backend, int32_t slot)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     cudaEvent_t event = (cudaEvent_t)event_handle(backend, slot);
+    const unsigned flags = cuda->recording ? cudaEventRecordExternal : cudaEventRecordDefault;
     if (event && dt_cuda_ready(cuda))
-        dt_cuda_ok(cuda, cudaEventRecord(event, cuda->stream), "recording an event");
+        dt_cuda_ok(cuda, cudaEventRecordWithFlags(event, cuda->stream, flags),
+                   "recording an event");
 }
 
 static void event_wait(dt_backend *backend, void *native_event)
@@ -236,6 +242,7 @@ static void destroy(dt_backend *backend)
     if (cudaSetDevice(cuda->device) == cudaSuccess) {
         if (cuda->stream)
             cudaStreamSynchronize(cuda->stream);
+        dt_cuda_steps_close(cuda);
         dt_cuda_batch_free(cuda);
         dt_cuda_downloads_free(cuda);
         dt_cuda_products_close(cuda);
@@ -251,8 +258,7 @@ static void destroy(dt_backend *backend)
     free(cuda);
 }
 
-/* The operations for one type of activations. A recorded step (step_begin, step_end) does not exist
- * yet: every step is run. */
+/* The operations for one type of activations. */
 template <typename T> static dt_backend_ops make_table()
 {
     dt_backend_ops table = {};
@@ -304,6 +310,8 @@ template <typename T> static dt_backend_ops make_table()
     table.event_record = event_record;
     table.event_handle = event_handle;
     table.event_wait = event_wait;
+    table.step_begin = dt_cuda_step_begin;
+    table.step_end = dt_cuda_step_end;
     return table;
 }
 
@@ -395,6 +403,7 @@ static dt_status prepare(dt_cuda *cuda, const dt_update_state *start)
         dt_cuda_ok(cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
                    "making a stream");
     DT_TRY(check(&cuda->base));
+    DT_TRY(dt_cuda_steps_open(cuda));
     DT_TRY(dt_cuda_products_open(cuda));
     DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->sums, DT_CUDA_SUMS * (int64_t)sizeof(float)));
     DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->state, sizeof(dt_cuda_state)));

@@ -12,6 +12,11 @@
  *
  * Rows. A token matrix has batch->size.rows rows, the number of tokens rounded up, so that shapes
  * recur. Kernels write zeros to the rows in excess; so a gradient has nothing there either.
+ *
+ * Recording. What operations ask for on one batch is replayed on others of the same dt_batch_shape
+ * (step.cu). So of a batch the host may use, for grids, addresses and sizes, its shape alone, and
+ * what it looks at besides is a check that goes through dt_cuda_ids_in() and its neighbours, which
+ * a replay makes again. Kernels read the exact numbers in dt_batch_facts.
  */
 #ifndef DT_CUDA_BACKEND_CUDA_H
 #define DT_CUDA_BACKEND_CUDA_H
@@ -39,7 +44,8 @@ extern "C" {
 typedef struct {
     int32_t sequences;
     int32_t tokens;
-    int32_t groups; /* distinct token ids */
+    int32_t groups;  /* distinct token ids */
+    int32_t longest; /* tokens of the longest sequence */
     int32_t has_labels;
     uint32_t seed, step;
     int64_t first_sequence;
@@ -60,12 +66,29 @@ typedef struct {
     const int32_t *group_of_row; /* (tokens) */
 } dt_batch_view;
 
+/* All that the host knows of a batch when it starts kernels: the sizes of dt_batch_facts rounded
+ * up, so that few different ones occur, and where the batch stands. Compared as bytes. */
+typedef struct {
+    int64_t rows;    /* of token matrices */
+    int64_t groups;  /* distinct token ids */
+    int32_t longest; /* tokens of the longest sequence */
+    int32_t sequences;
+    int32_t tax_ranks;
+    int32_t slot; /* in which of the two batches' memory */
+} dt_batch_shape;
+
+/* What operations want of a batch before they take it. */
+typedef struct {
+    int32_t vocabulary;     /* token ids are below */
+    int32_t max_length;     /* no sequence has more tokens */
+    dt_class_layout labels; /* are such classes; without tax_ranks: are not looked at */
+} dt_batch_limits;
+
 typedef struct {
     dt_device_batch device; /* first: what the model holds a pointer to */
     dt_batch_view view;
-    int32_t tax_ranks;
+    dt_batch_shape shape;
     bool has_labels;
-    int32_t groups;
     int32_t largest_id;
     int32_t least_label[DT_BACKEND_TAX_RANKS]; /* of each taxonomic rank */
     int32_t largest_label[DT_BACKEND_TAX_RANKS];
@@ -97,6 +120,7 @@ typedef struct {
 } dt_cuda_state;
 
 typedef struct dt_product_cache dt_product_cache;
+typedef struct dt_step_cache dt_step_cache;
 
 #define DT_CUDA_EVENTS 256
 
@@ -127,12 +151,15 @@ typedef struct {
     cublasLtHandle_t cublas;
     dt_product_cache *products;
     void *workspace; /* device, DT_CUDA_WORKSPACE bytes, of cuBLASLt */
+    dt_step_cache *steps;
+    bool recording;         /* the stream is captured: nothing is done yet */
+    dt_batch_limits limits; /* what operations have wanted since it began */
 } dt_cuda;
 
 #define DT_CUDA_SUMS ((int64_t)4 << 20)       /* floats */
 #define DT_CUDA_WORKSPACE ((int64_t)32 << 20) /* bytes */
 #define DT_CUDA_SEQUENCES 65535               /* of a batch: the third size of a grid */
-#define DT_CUDA_ROW_UNIT 64                   /* rows of a batch are rounded up to a multiple */
+#define DT_CUDA_ROW_UNIT 64                   /* rows of a batch are a multiple of this */
 
 static inline dt_cuda *dt_cuda_of(dt_backend *backend)
 {
@@ -190,8 +217,28 @@ static inline int64_t dt_ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* False, with a sticky error, when the batch has a token id outside `vocabulary` rows. */
+/* False, with a sticky error, when the batch has a token id outside `vocabulary` rows, a sequence
+ * of more than max_length tokens, or a label that is no class of its taxonomic rank. While a step
+ * is recorded the limit is kept with it. */
 bool dt_cuda_ids_in(dt_cuda *cuda, const dt_cuda_batch *batch, int32_t vocabulary);
+bool dt_cuda_lengths_in(dt_cuda *cuda, const dt_cuda_batch *batch, int32_t max_length);
+bool dt_cuda_labels_in(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_class_layout *classes);
+
+/* All of them at once, for a step that was recorded with these limits. */
+bool dt_cuda_batch_in(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_batch_limits *limits);
+
+static inline dt_batch_limits dt_cuda_no_limits(void)
+{
+    dt_batch_limits limits = {};
+    limits.vocabulary = limits.max_length = INT32_MAX;
+    return limits;
+}
+
+/* How sizes of a batch are rounded up: to multiples of units that grow with them, so that the
+ * shapes of an epoch are few and what is added is little work. (batch.cu says how many and how
+ * much.) Both rise with `count`. */
+int64_t dt_cuda_row_unit(int64_t tokens);
+int64_t dt_cuda_rounded_groups(int64_t groups);
 
 /* Dropout as kernels take it; float, as on the CPU. */
 typedef struct {
@@ -248,6 +295,17 @@ dt_status dt_cuda_download_reserve(dt_backend *, int32_t, int64_t);
 void dt_cuda_download_start(dt_backend *, void *, const void *, int64_t, int64_t, int64_t, int32_t);
 void dt_cuda_download_finish(dt_backend *, int32_t);
 void dt_cuda_downloads_free(dt_cuda *cuda);
+
+/* ---- recorded steps (step.cu) ---------------------------------------------------------------- */
+
+dt_status dt_cuda_steps_open(dt_cuda *cuda);
+void dt_cuda_steps_close(dt_cuda *cuda);
+
+/* Forgets all recordings, which hold addresses that are about to be freed. */
+void dt_cuda_steps_forget(dt_cuda *cuda);
+
+int dt_cuda_step_begin(dt_backend *, const dt_device_batch *, uint64_t);
+bool dt_cuda_step_end(dt_backend *);
 
 template <typename T>
 void dt_cuda_embedding_forward(dt_backend *, void *, void *, const dt_device_batch *,

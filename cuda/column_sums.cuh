@@ -3,6 +3,9 @@
  *
  * A Term says what is added: `sums` numbers a column, and
  *   add(total, row, column): total[s][i] += number s of (row, column + i), i < W.
+ *
+ * The blocks follow from the number of rows, which the host knows; of a token matrix only the rows
+ * that belong to the batch are added, whose number stands on the device.
  */
 #ifndef DT_CUDA_COLUMN_SUMS_CUH
 #define DT_CUDA_COLUMN_SUMS_CUH
@@ -16,13 +19,14 @@
 /* partial (S, gridDim.y, columns) */
 template <typename Term, int W>
 __global__ void dt_column_sums_kernel(float *partial, Term term, int64_t rows, int64_t columns,
-                                      int64_t rows_each)
+                                      int64_t rows_each, const int32_t *tokens)
 {
     constexpr int S = Term::sums;
     __shared__ float part[DT_SUM_LANES][S][W][DT_WARP];
     const int64_t column = ((int64_t)blockIdx.x * DT_WARP + threadIdx.x) * W;
     const int64_t begin = (int64_t)blockIdx.y * rows_each;
-    const int64_t end = begin + rows_each < rows ? begin + rows_each : rows;
+    const int64_t all = tokens ? *tokens : rows;
+    const int64_t end = begin + rows_each < all ? begin + rows_each : all;
     float total[S][W] = {};
     if (column < columns)
         for (int64_t row = begin + threadIdx.y; row < end; row += DT_SUM_LANES)
@@ -61,10 +65,11 @@ static __global__ void dt_add_partials_kernel(float *out0, float *out1, const fl
     out[column] += sum;
 }
 
-/* out0 (columns) += the first sum of the Term, out1 += the second where it has two. */
+/* out0 (columns) += the first sum of the Term, out1 += the second where it has two. tokens (1, on
+ * the device): only so many of the rows are added; NULL: all. */
 template <typename T, typename Term>
 static void dt_cuda_column_sums(dt_cuda *cuda, float *out0, float *out1, const Term &term,
-                                int64_t rows, int64_t columns)
+                                int64_t rows, int64_t columns, const int32_t *tokens)
 {
     constexpr int W = dt_piece<T>::width;
     constexpr int S = Term::sums;
@@ -82,7 +87,7 @@ static void dt_cuda_column_sums(dt_cuda *cuda, float *out0, float *out1, const T
     const dim3 grid((unsigned)dt_ceil_div(columns, DT_WARP * W), (unsigned)blocks);
     const dim3 block(DT_WARP, DT_SUM_LANES);
     dt_column_sums_kernel<Term, W>
-        <<<grid, block, 0, cuda->stream>>>(cuda->sums, term, rows, columns, rows_each);
+        <<<grid, block, 0, cuda->stream>>>(cuda->sums, term, rows, columns, rows_each, tokens);
     dt_cuda_launched(cuda, "column sums");
     const dim3 second((unsigned)dt_ceil_div(columns, 128), S);
     dt_add_partials_kernel<<<second, 128, 0, cuda->stream>>>(out0, out1, cuda->sums, blocks,

@@ -31,14 +31,6 @@ typedef struct {
     void *table;   /* (rows, columns) */
 } conv_plan;
 
-/* Rows of the table are a multiple of this, so that the product's shape recurs. */
-#define TABLE_UNIT 64
-
-static int64_t round_up(int64_t count, int64_t unit)
-{
-    return dt_ceil_div(count, unit) * unit;
-}
-
 static conv_plan sizes_of(const dt_conv_max *conv)
 {
     conv_plan plan = {};
@@ -55,12 +47,12 @@ static conv_plan sizes_of(const dt_conv_max *conv)
 /* Bytes of a part of the scratch, so that the next one is aligned. */
 template <typename T> static int64_t part_bytes(int64_t count)
 {
-    return round_up(count * (int64_t)sizeof(T), 256);
+    return dt_ceil_div(count * (int64_t)sizeof(T), 256) * 256;
 }
 
 template <typename T>
 static conv_plan plan_of(const dt_cuda *cuda, const dt_conv_max *conv, void *scratch,
-                         int64_t groups)
+                         const dt_cuda_batch *batch)
 {
     conv_plan plan = sizes_of(conv);
     for (int32_t i = 0; i < conv->kernels; ++i) {
@@ -68,7 +60,7 @@ static conv_plan plan_of(const dt_cuda *cuda, const dt_conv_max *conv, void *scr
         plan.weight[i] = dt_cuda_weight<T>(cuda, conv->weight[i]);
     }
     plan.embedding = dt_cuda_weight<T>(cuda, conv->embedding);
-    plan.rows = round_up(groups, TABLE_UNIT);
+    plan.rows = batch->shape.groups;
     plan.drop = dt_drop_of(&conv->dropout);
     plan.weights = scratch;
     plan.inputs = (char *)scratch + part_bytes<T>(plan.columns * conv->embed_dim);
@@ -85,7 +77,7 @@ int64_t dt_cuda_conv_max_scratch(dt_backend *backend, const dt_conv_max *conv,
     (void)training; /* backward needs the weights only */
     const conv_plan plan = sizes_of(conv);
     const int64_t groups = max_tokens < conv->vocabulary ? max_tokens : conv->vocabulary;
-    const int64_t rows = round_up(groups, TABLE_UNIT);
+    const int64_t rows = dt_cuda_rounded_groups(groups);
     return part_bytes<T>(plan.columns * conv->embed_dim) + part_bytes<T>(rows * conv->embed_dim) +
            part_bytes<T>(rows * plan.columns);
 }
@@ -478,12 +470,8 @@ __global__ void embedding_gradient_kernel(dt_batch_view batch, conv_plan plan, c
 /* False, with a sticky error, when the operation cannot work on this batch. */
 static bool conv_fits(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_conv_max *conv)
 {
-    if (batch->device.size.longest > conv->max_length) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a sequence of %d tokens is longer than %d",
-                     batch->device.size.longest, conv->max_length);
-        return false;
-    }
-    return dt_cuda_ids_in(cuda, batch, conv->vocabulary);
+    return dt_cuda_lengths_in(cuda, batch, conv->max_length) &&
+           dt_cuda_ids_in(cuda, batch, conv->vocabulary);
 }
 
 /* The largest number of blocks in the second and third dimension of a grid. */
@@ -501,7 +489,7 @@ void dt_cuda_conv_max_forward(dt_backend *backend, void *y, int32_t *position, v
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "more than %d sequences in a micro-batch", GRID_LIMIT);
         return;
     }
-    const conv_plan plan = plan_of<T>(cuda, conv, scratch, b->groups);
+    const conv_plan plan = plan_of<T>(cuda, conv, scratch, b);
     pack_weights<T>(cuda, plan);
     make_table<T>(cuda, plan, b->view);
     const dim3 grid((unsigned)dt_ceil_div(conv->filters, DT_WARP * CHANNELS),
@@ -524,7 +512,7 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
     const dt_cuda_batch *b = dt_cuda_batch_of(batch);
     if (!dt_cuda_ready(cuda) || !conv_fits(cuda, b, conv))
         return;
-    const conv_plan plan = plan_of<T>(cuda, conv, scratch, b->groups);
+    const conv_plan plan = plan_of<T>(cuda, conv, scratch, b);
     const conv_gradient<T> in = {(const T *)dy, (const T *)y, position, plan.drop.kept};
     pack_weights<T>(cuda, plan);
     const dim3 filters((unsigned)conv->filters, (unsigned)conv->kernels, (unsigned)plan.widest);
@@ -536,7 +524,7 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
         filter_gradient_kernel<T, false>
             <<<filters, FILTER_THREADS, 0, cuda->stream>>>(b->view, plan, in, gradients);
     dt_cuda_launched(cuda, "filter gradients");
-    const dim3 groups((unsigned)b->groups,
+    const dim3 groups((unsigned)b->shape.groups,
                       (unsigned)dt_ceil_div(conv->embed_dim, EMBEDDING_THREADS));
     embedding_gradient_kernel<T><<<groups, EMBEDDING_THREADS, 0, cuda->stream>>>(
         b->view, plan, in, dt_cuda_gradient(cuda, conv->embedding));

@@ -212,8 +212,8 @@ __global__ void position_gradient_kernel(float *gradient, const T *ds, dt_batch_
     constexpr int W = dt_piece<T>::width;
     const int64_t position = blockIdx.x;
     const int64_t column = ((int64_t)blockIdx.y * blockDim.x + threadIdx.x) * W;
-    if (column >= hidden)
-        return;
+    if (position >= batch.facts->longest || column >= hidden)
+        return; /* past the longest sequence the table may end */
     float sum[W] = {};
     for (int32_t b = 0; b < batch.facts->sequences; ++b) {
         const int64_t row = batch.cu_seqlens[b] + position;
@@ -279,25 +279,26 @@ static void backward(dt_cuda *cuda, const T *dy, const float *statistics,
     const dt_cuda_batch *b = dt_cuda_batch_of(batch);
     const embedding_task task = task_of<T>(cuda, embedding);
     const int64_t hidden = task.hidden;
-    const int64_t tokens = batch->size.tokens;
+    const int64_t rows = batch->size.rows;
+    const int32_t *tokens = &b->view.facts->tokens;
     const unsigned strips =
         (unsigned)dt_ceil_div(hidden, (int64_t)DT_NORM_THREADS * dt_piece<T>::width);
     dt_cuda_column_sums<T>(
         cuda, dt_cuda_gradient(cuda, embedding->gamma), dt_cuda_gradient(cuda, embedding->beta),
-        embedding_scale_terms<T, ALIGNED>{dy, statistics, b->view, task}, tokens, hidden);
+        embedding_scale_terms<T, ALIGNED>{dy, statistics, b->view, task}, rows, hidden, tokens);
     embedding_backward_kernel<T, ALIGNED>
-        <<<(unsigned)tokens, DT_NORM_THREADS, 0, cuda->stream>>>(ds, dy, statistics, b->view, task);
+        <<<(unsigned)rows, DT_NORM_THREADS, 0, cuda->stream>>>(ds, dy, statistics, b->view, task);
     dt_cuda_launched(cuda, "embedding backward");
-    const dim3 words((unsigned)b->groups, strips);
+    const dim3 words((unsigned)b->shape.groups, strips);
     word_gradient_kernel<T, ALIGNED><<<words, DT_NORM_THREADS, 0, cuda->stream>>>(
         dt_cuda_gradient(cuda, embedding->word), ds, b->view, hidden, task.frozen_row);
     dt_cuda_launched(cuda, "word gradients");
-    const dim3 positions((unsigned)batch->size.longest, strips);
+    const dim3 positions((unsigned)b->shape.longest, strips);
     position_gradient_kernel<T, ALIGNED><<<positions, DT_NORM_THREADS, 0, cuda->stream>>>(
         dt_cuda_gradient(cuda, embedding->position), ds, b->view, hidden);
     dt_cuda_launched(cuda, "position gradients");
     dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, embedding->type), NULL,
-                           embedding_type_terms<T, ALIGNED>{ds, hidden}, tokens, hidden);
+                           embedding_type_terms<T, ALIGNED>{ds, hidden}, rows, hidden, tokens);
 }
 
 template <typename T>

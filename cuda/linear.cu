@@ -19,9 +19,11 @@ template <typename T>
 static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns)
 {
     if (dt_is_aligned(dy) && columns % dt_piece<T>::width == 0)
-        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, true>{dy, columns}, rows, columns);
+        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, true>{dy, columns}, rows, columns,
+                               NULL);
     else
-        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, false>{dy, columns}, rows, columns);
+        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, false>{dy, columns}, rows, columns,
+                               NULL);
 }
 
 /* y (rows, out) = x · Wᵀ + b, W and b in the type of activations. */

@@ -157,32 +157,12 @@ static __global__ void classify_kernel(dt_prediction *out, const float *logits, 
 
 /* ---- host ----------------------------------------------------------------------------------- */
 
-/* False, with a sticky error, when a label is no class of its taxonomic rank. */
-static bool labels_fit(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_class_layout *classes)
-{
-    if (batch->tax_ranks != classes->tax_ranks) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                     "a batch with %d taxonomic ranks, but %d are classified", batch->tax_ranks,
-                     classes->tax_ranks);
-        return false;
-    }
-    for (int32_t r = 0; batch->has_labels && r < classes->tax_ranks; ++r)
-        if (batch->least_label[r] < -1 ||
-            batch->largest_label[r] >= classes->first[r + 1] - classes->first[r]) {
-            dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                         "labels %d to %d are no classes of taxonomic rank %d",
-                         batch->least_label[r], batch->largest_label[r], r);
-            return false;
-        }
-    return true;
-}
-
 void dt_cuda_loss(dt_backend *backend, void *logits_dlogits, const dt_device_batch *batch,
                   const dt_loss *loss)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     const dt_cuda_batch *b = dt_cuda_batch_of(batch);
-    if (!dt_cuda_ready(cuda) || !labels_fit(cuda, b, &loss->classes))
+    if (!dt_cuda_ready(cuda) || !dt_cuda_labels_in(cuda, b, &loss->classes))
         return;
     const unsigned items = (unsigned)(batch->size.sequences * loss->classes.tax_ranks);
     loss_kernel<<<items, THREADS, 0, cuda->stream>>>((float *)logits_dlogits, cuda->sequence_sums,
@@ -199,7 +179,7 @@ void dt_cuda_classify(dt_backend *backend, dt_prediction *out, const void *logit
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     const dt_cuda_batch *b = dt_cuda_batch_of(batch);
-    if (!dt_cuda_ready(cuda) || !labels_fit(cuda, b, classes))
+    if (!dt_cuda_ready(cuda) || !dt_cuda_labels_in(cuda, b, classes))
         return;
     temperatures factors = {};
     for (int32_t r = 0; r < classes->tax_ranks; ++r)

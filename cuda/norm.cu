@@ -152,12 +152,10 @@ static norm_task task_of(const dt_cuda *cuda, const dt_add_norm *norm)
     return task;
 }
 
-/* Rows of the matrix: all for the layer itself, the real ones for sums over them. */
-static int64_t rows_of(const dt_device_batch *batch, const dt_add_norm *norm, bool all)
+/* Rows of the matrix. */
+static int64_t rows_of(const dt_device_batch *batch, const dt_add_norm *norm)
 {
-    if (norm->rows == DT_ROWS_SEQUENCES)
-        return batch->size.sequences;
-    return all ? batch->size.rows : batch->size.tokens;
+    return norm->rows == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.rows;
 }
 
 template <typename T> static bool aligned_task(const norm_task *task)
@@ -175,7 +173,7 @@ void dt_cuda_add_norm_forward(dt_backend *backend, void *y, void *x_s, void *sta
     if (!dt_cuda_ready(cuda))
         return;
     const norm_task task = task_of(cuda, norm);
-    const unsigned rows = (unsigned)rows_of(batch, norm, true);
+    const unsigned rows = (unsigned)rows_of(batch, norm);
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     if (aligned_task<T>(&task) && dt_is_aligned(y) && dt_is_aligned(x_s) && dt_is_aligned(residual))
         add_norm_kernel<T, true><<<rows, DT_NORM_THREADS, 0, cuda->stream>>>(
@@ -192,14 +190,15 @@ static void add_norm_backward(dt_cuda *cuda, T *dx, T *dresidual, const T *dy, c
                               const dt_add_norm *norm)
 {
     const norm_task task = task_of(cuda, norm);
+    const dt_batch_view view = dt_cuda_batch_of(batch)->view;
+    const int64_t rows = rows_of(batch, norm);
     /* first: dresidual may replace dy */
     dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, norm->gamma),
                            dt_cuda_gradient(cuda, norm->beta),
-                           norm_scale_terms<T, ALIGNED>{dy, s, statistics, task.hidden},
-                           rows_of(batch, norm, false), task.hidden);
-    const unsigned rows = (unsigned)rows_of(batch, norm, true);
-    add_norm_backward_kernel<T, ALIGNED><<<rows, DT_NORM_THREADS, 0, cuda->stream>>>(
-        dx, dresidual, dy, s, statistics, dt_cuda_batch_of(batch)->view, task);
+                           norm_scale_terms<T, ALIGNED>{dy, s, statistics, task.hidden}, rows,
+                           task.hidden, norm->rows == DT_ROWS_TOKENS ? &view.facts->tokens : NULL);
+    add_norm_backward_kernel<T, ALIGNED><<<(unsigned)rows, DT_NORM_THREADS, 0, cuda->stream>>>(
+        dx, dresidual, dy, s, statistics, view, task);
     dt_cuda_launched(cuda, "add and LayerNorm backward");
 }
 

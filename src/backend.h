@@ -25,9 +25,10 @@
  *   - Parameters are addressed by their offset in the flat vector (dt_param), so that a backend may
  *     read a low-precision copy at the same offset.
  *   - Packed: a batch holds its sequences back to back, without padding; token matrices have
- *     batch->size.rows rows: the tokens, rounded up to the backend's row_multiple. Rows in excess
- *     belong to no sequence; what is activation there is finite and what is gradient zero, so that
- *     they contribute to nothing, sums over all rows included.
+ *     batch->size.rows rows: the tokens, rounded up to a multiple of the backend's row_multiple,
+ * not necessarily the next (and never beyond that of the reserved tokens). Rows in excess belong to
+ * no sequence; what is activation there is finite and what is gradient zero, so that they
+ * contribute to nothing, sums over all rows included.
  *   - Dropout keeps a value where its Philox draw (core/philox.h, counter as written there) is at
  *     least the threshold and divides it by 1 - p. Masks are never stored: the backward operation
  *     draws them again.
@@ -59,7 +60,7 @@ typedef struct {
     int32_t sequences; /* B */
     int32_t longest;   /* tokens of the longest sequence */
     int64_t tokens;    /* of all sequences */
-    int64_t rows;      /* N: rows of a token matrix, tokens rounded up to row_multiple */
+    int64_t rows;      /* N: rows of a token matrix, a multiple of row_multiple */
 } dt_batch_size;
 
 /* A micro-batch as the host packs it: everything that changes from one to the next stands here, so
@@ -423,11 +424,24 @@ struct dt_backend_ops {
     void *(*event_handle)(dt_backend *backend, int32_t slot);
     /* Later work waits for a native event of a communicator. */
     void (*event_wait)(dt_backend *backend, void *native_event);
-    /* A step of recurring shape can be recorded once and replayed. step_begin() tells what to do:
-     * DT_STEP_RUN and DT_STEP_RECORD: call the operations, then step_end(); DT_STEP_REPLAYED: the
-     * recorded ones were started, call nothing. `key` stands for everything that shapes them. */
-    int (*step_begin)(dt_backend *backend, uint64_t key);
-    void (*step_end)(dt_backend *backend);
+    /* The operations on one batch, from its upload on, can be recorded once and replayed on others.
+     * step_begin() tells what to do with those that would be called next:
+     *   DT_STEP_RUN: call them as ever; no step_end().
+     *   DT_STEP_RECORD: call them, then step_end(). Until then none of them has begun, and nothing
+     *     that waits, allocates or takes host memory may be called.
+     *   DT_STEP_REPLAYED: they have been asked for, as they were recorded; call nothing.
+     * What is replayed is what was recorded under the same `key` on a batch that had, after the
+     * backend's own rounding, the same size; contents, labels and everything in dt_batch may
+     * differ, and are checked as the operations would. So of a batch the caller's operations may
+     * depend on size.sequences and size.rows alone, and on anything else only through `key`; the
+     * memory they were given must still be there (batch_reserve forgets all recordings).
+     * Events recorded among them happen again in each replay: who waits for one must ask after
+     * step_begin() or step_end() has returned. */
+    int (*step_begin)(dt_backend *backend, const dt_device_batch *batch, uint64_t key);
+    /* Starts what was recorded. False: it could not be recorded, nothing of it was or will be done,
+     * and the caller calls the operations again, as for DT_STEP_RUN. The backend says so in a
+     * notice and records no more. */
+    bool (*step_end)(dt_backend *backend);
 };
 
 enum { DT_STEP_RUN, DT_STEP_RECORD, DT_STEP_REPLAYED };

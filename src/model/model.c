@@ -317,6 +317,7 @@ void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool train
 /* Hands finished ranges on, each with an event of its own. The first failure stays. */
 typedef struct {
     dt_backend *backend;
+    bool mark; /* record the events */
     dt_gradient_ready ready;
     void *context;
     int32_t slot;
@@ -332,7 +333,7 @@ static void report_range(void *context, int64_t begin, int64_t end)
     const int32_t slot = reporter->slot++;
     if (!reporter->ready || reporter->status != DT_OK)
         return;
-    if (reporter->backend->ops->event_record)
+    if (reporter->mark && reporter->backend->ops->event_record)
         reporter->backend->ops->event_record(reporter->backend, slot);
     reporter->status =
         reporter->ready(reporter->context,
@@ -357,7 +358,8 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
     const dt_backend_ops *op = backend->ops;
     const int32_t hidden = model->config.hidden;
     const dt_dropout dropout = fused_dropout(model, true);
-    range_reporter reporter = {.backend = backend, .ready = ready, .context = context};
+    range_reporter reporter = {
+        .backend = backend, .mark = true, .ready = ready, .context = context};
 
     op->loss(backend, model->logits, batch, loss);
     op->heads_backward(backend, model->dfused, model->logits, model->fused, model->head_weight,
@@ -373,11 +375,23 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
     return reporter.status;
 }
 
-dt_status dt_model_report_ranges(dt_model *model, dt_gradient_ready ready, void *context)
+static dt_status report_all(dt_model *model, range_reporter reporter)
 {
-    range_reporter reporter = {.backend = model->backend, .ready = ready, .context = context};
     report_range(&reporter, 0, model->heads_end);
     report_range(&reporter, model->heads_end, model->cnn_end);
     dt_encoder_stack_ranges(&model->encoder, report_range, &reporter);
     return reporter.status;
+}
+
+dt_status dt_model_report_ranges(dt_model *model, dt_gradient_ready ready, void *context)
+{
+    return report_all(
+        model, (range_reporter){
+                   .backend = model->backend, .mark = true, .ready = ready, .context = context});
+}
+
+dt_status dt_model_report_started(dt_model *model, dt_gradient_ready ready, void *context)
+{
+    return report_all(
+        model, (range_reporter){.backend = model->backend, .ready = ready, .context = context});
 }

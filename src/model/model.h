@@ -71,9 +71,14 @@ const void *dt_model_fused(const dt_model *model);
  * no sequence in a batch and still takes part in the sum. */
 dt_status dt_model_report_ranges(dt_model *model, dt_gradient_ready ready, void *context);
 
+/* The same for a backward pass that was recorded as a step and has been started (step_begin and
+ * step_end of backend.h): the ranges' events are its own. */
+dt_status dt_model_report_started(dt_model *model, dt_gradient_ready ready, void *context);
+
 /* Loss of the last forward pass and the gradients of all parameters, accumulated. `ready` (NULL:
  * not wanted; give it on the last micro-batch of an update only) hears of each range that is final.
- */
+ * While a step is recorded nothing is final: there it should do nothing, and
+ * dt_model_report_started() follows once the step has been started. */
 dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const dt_loss *loss,
                             dt_gradient_ready ready, void *context);
 

@@ -18,6 +18,41 @@ static dt_status start_reduction(void *context, dt_gradient_range range)
                                                 range.offset, range.count, range.slot);
 }
 
+/* In the place of the above while a step is recorded: events are marked, and nothing is final. */
+static dt_status reduce_later(void *context, dt_gradient_range range)
+{
+    (void)context;
+    (void)range;
+    return DT_OK;
+}
+
+static dt_status compute(dt_stepper *stepper, const dt_device_batch *batch, dt_gradient_ready ready)
+{
+    dt_model_forward(stepper->model, batch, true);
+    return dt_model_backward(stepper->model, batch, &stepper->loss, ready, stepper);
+}
+
+/* The same, recorded or replayed where the backend can. Nothing but the batch differs from one
+ * piece to the next, and whether its gradient ranges are wanted: that is the key. */
+static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *batch,
+                                   dt_gradient_ready ready)
+{
+    dt_backend *backend = dt_model_backend(stepper->model);
+    const int what = backend->ops->step_begin
+                         ? backend->ops->step_begin(backend, batch, ready ? 1 : 0)
+                         : DT_STEP_RUN;
+    if (what == DT_STEP_RUN)
+        return compute(stepper, batch, ready);
+    if (what == DT_STEP_RECORD) {
+        const dt_status status = compute(stepper, batch, ready ? reduce_later : NULL);
+        const bool started = backend->ops->step_end(backend);
+        DT_TRY(status);
+        if (!started)
+            return compute(stepper, batch, ready);
+    }
+    return ready ? dt_model_report_started(stepper->model, ready, stepper) : DT_OK;
+}
+
 /* A part of a global batch of `total` sequences, `first` being its position there. */
 static dt_status run_piece(dt_stepper *stepper, const int64_t *indices, int32_t count,
                            int64_t first, int64_t total, int64_t micro_step,
@@ -34,8 +69,7 @@ static dt_status run_piece(dt_stepper *stepper, const int64_t *indices, int32_t 
         batch.loss_scale[r] =
             stepper->level_weight[r] / ((double)total * (double)settings->accum_steps);
     const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
-    dt_model_forward(stepper->model, on_device, true);
-    return dt_model_backward(stepper->model, on_device, &stepper->loss, ready, stepper);
+    return compute_or_replay(stepper, on_device, ready);
 }
 
 /* This rank's share of one global batch. In the update's last one the ranges are handed on. */

@@ -1,6 +1,7 @@
 /* The CUDA runtime's host side: device memory, streams, events, graphs. */
 #include "cuda_runtime.h"
 #include "engine.h"
+#include "streams.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ namespace
 {
 
 constexpr size_t PAGE = 4096;
-constexpr size_t CHUNK = (size_t)2 << 20; /* of what is opened and closed: a huge page */
+constexpr size_t CHUNK = (size_t)2 << 20;   /* of what is opened and closed: a huge page */
 constexpr size_t ARENA = (size_t)256 << 30; /* addresses, not memory; none is used twice */
 constexpr size_t DEFAULT_MEMORY = (size_t)8 << 30;
 constexpr size_t SHARED_DEFAULT = 48 << 10;
@@ -55,6 +56,7 @@ struct CUgraph_st {
     cudaStreamCaptureMode mode;
     bool invalid;
     cudaStream_t origin;
+    uint64_t number; /* from 1: no two captures have the same */
 };
 struct CUgraphExec_st {
     std::vector<work_item> items;
@@ -67,7 +69,7 @@ struct CUstream_st {
 struct CUevent_st {
     uint64_t recorded, done;
     cudaStream_t stream; /* of the last record */
-    CUgraph_st *capture; /* it was recorded while this graph was captured */
+    uint64_t capture;    /* number of the capture that it was last recorded in; 0: in none */
     bool timed;
     double time;
 };
@@ -91,7 +93,8 @@ struct runtime {
     size_t shared_allowed;
     CUstream_st default_stream;
     std::vector<cudaStream_t> streams;
-    std::vector<CUgraph_st *> captures;
+    std::vector<CUgraph_st *> captures; /* under way */
+    uint64_t captures_begun;
 };
 
 runtime &R()
@@ -246,10 +249,19 @@ bool capturing()
     return false;
 }
 
+/* The capture that an event was last recorded in; NULL when that one has ended. */
+CUgraph_st *capture_of(cudaEvent_t event)
+{
+    for (CUgraph_st *graph : R().captures)
+        if (graph->number == event->capture)
+            return graph;
+    return nullptr;
+}
+
 void put_record(cudaStream_t stream, cudaEvent_t event)
 {
     event->stream = stream;
-    event->capture = nullptr;
+    event->capture = 0;
     put(stream, work_item{nullptr, event, nullptr, ++event->recorded});
 }
 
@@ -334,7 +346,9 @@ using namespace cuda_on_cpu;
     X(cudaErrorStreamCaptureUnsupported, "not permitted while a stream is capturing")              \
     X(cudaErrorStreamCaptureInvalidated, "the capture failed before")                              \
     X(cudaErrorStreamCaptureUnmatched, "the capture was not started on this stream")               \
+    X(cudaErrorStreamCaptureIsolation, "a capture would depend on work outside")                   \
     X(cudaErrorStreamCaptureImplicit, "capturing would depend on the default stream")              \
+    X(cudaErrorCapturedEvent, "the event was last recorded in a capture")                          \
     X(cudaErrorUnknown, "unknown error")
 
 const char *cudaGetErrorString(cudaError_t error)
@@ -546,6 +560,8 @@ cudaError_t cudaFree(void *memory)
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
 {
     *out = nullptr;
+    if (capturing())
+        return fail(cudaErrorStreamCaptureUnsupported);
     if (bytes == 0)
         return cudaSuccess;
     if (posix_memalign(out, 256, bytes) != 0)
@@ -564,6 +580,8 @@ cudaError_t cudaFreeHost(void *memory)
 {
     if (!memory)
         return cudaSuccess;
+    if (capturing())
+        return fail(cudaErrorStreamCaptureUnsupported);
     if (R().pinned.erase((uintptr_t)memory) == 0)
         return fail(cudaErrorInvalidValue);
     drain_all();
@@ -611,14 +629,18 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (!copy_fits(to, from, bytes, kind))
         return fail(cudaErrorInvalidValue);
     stream = stream_of(stream);
-    if (pageable(from) && !stream->capture && late()) {
+    if (stream->capture && (pageable(from) || pageable(to))) {
+        stream->capture->invalid = true;
+        return fail(cudaErrorStreamCaptureUnsupported);
+    }
+    if (pageable(from) && late()) {
         auto copy =
             std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
         enqueue(stream, [=] { memcpy(to, copy->data(), bytes); });
     } else {
         enqueue(stream, [=] { memmove(to, from, bytes); });
     }
-    if (pageable(to) && !stream->capture)
+    if (pageable(to))
         drain(stream);
     return cudaSuccess;
 }
@@ -718,14 +740,21 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     if (!event)
         return fail(cudaErrorInvalidResourceHandle);
     stream = stream_of(stream);
-    if (event->capture && !stream->capture)
-        stream->capture = event->capture; /* joins the capture */
+    CUgraph_st *const from = capture_of(event);
+    if (event->capture && !from)
+        return fail(cudaErrorCapturedEvent);
+    if (from && !stream->capture)
+        stream->capture = from; /* joins the capture */
     if (stream->capture) {
-        if (flags & cudaEventWaitExternal)
+        if (stream->capture->invalid)
+            return fail(cudaErrorStreamCaptureInvalidated);
+        if (flags & cudaEventWaitExternal) {
             stream->capture->items.push_back(work_item{nullptr, nullptr, event, 0});
-        else if (event->capture != stream->capture && event->recorded > 0)
+        } else if (from != stream->capture && event->recorded > 0) {
             stream->capture->invalid = true;
-        return stream->capture->invalid ? fail(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
+            return fail(cudaErrorStreamCaptureIsolation);
+        }
+        return cudaSuccess;
     }
     if (event->recorded > 0)
         put(stream, work_item{nullptr, nullptr, event, event->recorded});
@@ -764,12 +793,14 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
     if (!event)
         return fail(cudaErrorInvalidResourceHandle);
     stream = stream_of(stream);
+    if (!stream->capture && (flags & cudaEventRecordExternal))
+        return fail(cudaErrorInvalidValue);
     if (!stream->capture)
         put_record(stream, event);
     else if (flags & cudaEventRecordExternal)
         stream->capture->items.push_back(work_item{nullptr, event, nullptr, 0});
     else
-        event->capture = stream->capture;
+        event->capture = stream->capture->number;
     return cudaSuccess;
 }
 
@@ -783,8 +814,9 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     if (!event)
         return fail(cudaErrorInvalidResourceHandle);
     if (event->capture) {
-        event->capture->invalid = true;
-        return fail(cudaErrorStreamCaptureUnsupported);
+        if (CUgraph_st *graph = capture_of(event))
+            graph->invalid = true;
+        return fail(cudaErrorCapturedEvent);
     }
     wait_for(event, event->recorded);
     return cudaSuccess;
@@ -817,6 +849,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
     stream->capture = new CUgraph_st();
     stream->capture->mode = mode;
     stream->capture->origin = stream;
+    stream->capture->number = ++R().captures_begun;
     R().captures.push_back(stream->capture);
     return cudaSuccess;
 }
@@ -889,7 +922,39 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph)
 {
-    drain_all();
-    delete graph;
+    delete graph; /* what was launched goes on */
     return cudaSuccess;
 }
+
+/* ---- for tests in C (streams.h) ----------------------------------------------------------------
+ */
+
+namespace
+{
+
+void *stream_create()
+{
+    cudaStream_t stream = nullptr;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    return stream;
+}
+
+void stream_destroy(void *stream)
+{
+    cudaStreamDestroy((cudaStream_t)stream);
+}
+
+int stream_wait(void *stream, void *event)
+{
+    return cudaStreamWaitEvent((cudaStream_t)stream, (cudaEvent_t)event, 0);
+}
+
+int copy_to_host(void *stream, void *host, const void *device, size_t bytes)
+{
+    return cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, (cudaStream_t)stream);
+}
+
+} // namespace
+
+const cuda_on_cpu_streams_table cuda_on_cpu_streams = {stream_create, stream_destroy, stream_wait,
+                                                       copy_to_host};

@@ -436,6 +436,123 @@ static void a_graph_repeats_what_was_captured(void **)
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
 
+/* A capture on `stream`, which has done `forbidden` and gone wrong by it. */
+static void assert_capture_is_lost(cudaStream_t stream, cudaError_t got, cudaError_t expected)
+{
+    cudaGraph_t graph;
+    assert_int_equal(got, expected);
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
+    assert_null(graph);
+    cudaGetLastError();
+    ASSERT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+}
+
+static void a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory(void **)
+{
+    const cudaError_t no = cudaErrorStreamCaptureUnsupported;
+    device_array<int> x(std::vector<int>{1});
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaEvent_t outside;
+    void *pinned;
+    void *memory;
+    int here = 5;
+    ASSERT_CUDA(cudaMallocHost(&pinned, sizeof here));
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaEventCreateWithFlags(&outside, cudaEventDisableTiming));
+    ASSERT_CUDA(cudaEventRecord(outside, stream));
+    ASSERT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    assert_capture_is_lost(stream, cudaMalloc(&memory, 1), no);
+    assert_capture_is_lost(stream, cudaFree(x.data), no);
+    assert_capture_is_lost(stream, cudaMallocHost(&memory, 1), no);
+    assert_capture_is_lost(stream, cudaFreeHost(pinned), no);
+    assert_capture_is_lost(stream, cudaStreamSynchronize(stream), no);
+    assert_capture_is_lost(stream, cudaDeviceSynchronize(), no);
+    assert_capture_is_lost(
+        stream, cudaMemcpyAsync(x.data, &here, sizeof here, cudaMemcpyHostToDevice, stream), no);
+    assert_capture_is_lost(
+        stream, cudaMemcpyAsync(&here, x.data, sizeof here, cudaMemcpyDeviceToHost, stream), no);
+    assert_capture_is_lost(stream, cudaMemcpy(x.data, &here, sizeof here, cudaMemcpyHostToDevice),
+                           cudaErrorStreamCaptureImplicit);
+    assert_capture_is_lost(stream, cudaStreamWaitEvent(stream, outside),
+                           cudaErrorStreamCaptureIsolation);
+    ASSERT_CUDA(cudaMemcpyAsync(x.data, pinned, sizeof here, cudaMemcpyHostToDevice, stream));
+    ASSERT_CUDA(cudaStreamEndCapture(stream, &graph));
+    ASSERT_CUDA(cudaGraphDestroy(graph));
+    ASSERT_CUDA(cudaEventDestroy(outside));
+    ASSERT_CUDA(cudaStreamDestroy(stream));
+    ASSERT_CUDA(cudaFreeHost(pinned));
+}
+
+/* add_one, the event, times_ten, as a graph. */
+static cudaError_t capture_with_event(cudaGraphExec_t *exec, cudaStream_t stream, int *x,
+                                      cudaEvent_t event, unsigned flags)
+{
+    cudaGraph_t graph;
+    ASSERT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    add_one<<<1, 1, 0, stream>>>(x);
+    const cudaError_t recorded = cudaEventRecordWithFlags(event, stream, flags);
+    times_ten<<<1, 1, 0, stream>>>(x);
+    ASSERT_CUDA(cudaStreamEndCapture(stream, &graph));
+    ASSERT_CUDA(cudaGraphInstantiate(exec, graph, 0));
+    ASSERT_CUDA(cudaGraphDestroy(graph));
+    return recorded;
+}
+
+/* Another stream waits for the middle of a graph, launch by launch. */
+static void an_external_event_happens_in_each_launch(void **)
+{
+    setenv("CUDA_ON_CPU_STREAMS", "late", 1);
+    device_array<int> x(std::vector<int>{1});
+    cudaStream_t one, two;
+    cudaEvent_t event;
+    cudaGraphExec_t exec;
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&one, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    ASSERT_CUDA(capture_with_event(&exec, one, x.data, event, cudaEventRecordExternal));
+    for (int launch = 0; launch < 3; ++launch) {
+        static const int middle[] = {2, 21, 211};
+        int seen = 0;
+        ASSERT_CUDA(cudaGraphLaunch(exec, one));
+        ASSERT_CUDA(cudaStreamWaitEvent(two, event));
+        ASSERT_CUDA(cudaMemcpyAsync(&seen, x.data, sizeof seen, cudaMemcpyDeviceToHost, two));
+        assert_int_equal(seen, middle[launch]);
+    }
+    ASSERT_CUDA(cudaStreamSynchronize(one));
+    assert_int_equal(x.download()[0], 2110);
+    assert_int_equal(cudaEventRecordWithFlags(event, one, cudaEventRecordExternal),
+                     cudaErrorInvalidValue); /* there is no capture */
+    cudaGetLastError();
+    ASSERT_CUDA(cudaGraphExecDestroy(exec));
+    ASSERT_CUDA(cudaEventDestroy(event));
+    ASSERT_CUDA(cudaStreamDestroy(two));
+    ASSERT_CUDA(cudaStreamDestroy(one));
+    unsetenv("CUDA_ON_CPU_STREAMS");
+}
+
+static void an_event_of_a_capture_is_none_outside(void **)
+{
+    device_array<int> x(std::vector<int>{1});
+    cudaStream_t one, two;
+    cudaEvent_t event;
+    cudaGraphExec_t exec;
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&one, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    ASSERT_CUDA(capture_with_event(&exec, one, x.data, event, cudaEventRecordDefault));
+    ASSERT_CUDA(cudaGraphLaunch(exec, one));
+    assert_int_equal(cudaStreamWaitEvent(two, event), cudaErrorCapturedEvent);
+    assert_int_equal(cudaEventSynchronize(event), cudaErrorCapturedEvent);
+    cudaGetLastError();
+    ASSERT_CUDA(cudaEventRecord(event, one)); /* from now on it is one again */
+    ASSERT_CUDA(cudaStreamWaitEvent(two, event));
+    ASSERT_CUDA(cudaGraphExecDestroy(exec));
+    ASSERT_CUDA(cudaEventDestroy(event));
+    ASSERT_CUDA(cudaStreamDestroy(two));
+    ASSERT_CUDA(cudaStreamDestroy(one));
+}
+
 /* *pinned is set to 5, then to 6 while its copy may be under way. */
 static int copy_of_a_changed_buffer(bool wait)
 {
@@ -507,6 +624,9 @@ int main(void)
         cmocka_unit_test(impossible_launches_are_refused),
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(a_graph_repeats_what_was_captured),
+        cmocka_unit_test(a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory),
+        cmocka_unit_test(an_external_event_happens_in_each_launch),
+        cmocka_unit_test(an_event_of_a_capture_is_none_outside),
         cmocka_unit_test(late_streams_show_missing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

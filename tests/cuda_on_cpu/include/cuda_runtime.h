@@ -33,7 +33,9 @@ typedef enum cudaError {
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorStreamCaptureInvalidated = 901,
     cudaErrorStreamCaptureUnmatched = 903,
+    cudaErrorStreamCaptureIsolation = 905,
     cudaErrorStreamCaptureImplicit = 906,
+    cudaErrorCapturedEvent = 907,
     cudaErrorUnknown = 999
 } cudaError_t;
 
@@ -158,7 +160,11 @@ cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to);
 
 /* ---- graphs: what a stream is asked for while it captures is kept, and done at each launch ----
- */
+ *
+ * A capture is refused what CUDA refuses it: to wait, to get or give back memory, to copy from or
+ * to pageable memory. Such a call fails and the capture with it. An event that is recorded in a
+ * capture orders that capture alone; with cudaEventRecordExternal it happens at each launch, and
+ * streams outside wait for the latest. */
 
 enum cudaStreamCaptureMode {
     cudaStreamCaptureModeGlobal = 0,

@@ -1,0 +1,168 @@
+/* Recorded steps: the operations on one batch as a CUDA graph, which the next batch of the same
+ * shape replays with one launch.
+ *
+ * When. The first time that a shape comes its operations run as they are called, the second time
+ * they are recorded, from the third on they are replayed. So a shape that comes once costs nothing;
+ * and when a recording begins, every kernel has been loaded and every product's algorithm chosen by
+ * the run before, neither of which belongs into a capture.
+ *
+ * What. The operations' kernels, products and gradient events, and nothing else. The upload of the
+ * batch stays outside, in the same stream before them; so do gradients_zero and update, once an
+ * update each, which are the same few launches whatever the batch.
+ *
+ * Which. A recording holds addresses and grids: it fits one dt_batch_shape, whose `slot` says in
+ * which of the two batches' memory the batch stands, and one key of the caller. The host's checks
+ * of a batch are made again before each replay, with the limits that the operations asked for.
+ *
+ * How many. DT_CUDA_STEPS, the one that was used longest ago giving way. Batches of 64 full-length
+ * 16S sequences have 22 shapes in an epoch (11, in two slots), V4 amplicons 16; twice that leaves
+ * room for the pieces of accumulated and last batches. A mixture of both has 270, of which most
+ * come seldom; such a training runs its steps as they are called, mostly.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/backend_cuda.h"
+
+extern "C" {
+#include "core/log.h"
+}
+
+#define DT_CUDA_STEPS 64
+
+typedef struct {
+    bool used;
+    uint64_t key;
+    dt_batch_shape shape;
+    int64_t last_use;      /* number of the step that used it last */
+    cudaGraphExec_t graph; /* NULL: its operations have been run, and not been recorded */
+    dt_batch_limits limits;
+} recorded_step;
+
+struct dt_step_cache {
+    recorded_step step[DT_CUDA_STEPS];
+    recorded_step *current; /* that is being recorded */
+    int64_t steps;          /* that were begun */
+    bool off;               /* steps cannot be recorded here */
+};
+
+dt_status dt_cuda_steps_open(dt_cuda *cuda)
+{
+    cuda->limits = dt_cuda_no_limits();
+    cuda->steps = (dt_step_cache *)calloc(1, sizeof *cuda->steps);
+    return cuda->steps ? DT_OK : dt_fail(DT_ERR_MEMORY, "no memory for recorded steps");
+}
+
+/* CUDA frees a graph that still runs when it has ended. */
+static void forget(recorded_step *step)
+{
+    if (step->graph)
+        cudaGraphExecDestroy(step->graph);
+    memset(step, 0, sizeof *step);
+}
+
+void dt_cuda_steps_forget(dt_cuda *cuda)
+{
+    for (int i = 0; cuda->steps && i < DT_CUDA_STEPS; ++i)
+        forget(&cuda->steps->step[i]);
+}
+
+void dt_cuda_steps_close(dt_cuda *cuda)
+{
+    dt_cuda_steps_forget(cuda);
+    free(cuda->steps);
+    cuda->steps = NULL;
+}
+
+/* The entry of a step; a new one where there is none. */
+static recorded_step *entry_of(dt_step_cache *cache, uint64_t key, const dt_batch_shape *shape)
+{
+    recorded_step *oldest = &cache->step[0];
+    for (int i = 0; i < DT_CUDA_STEPS; ++i) {
+        recorded_step *step = &cache->step[i];
+        if (step->used && step->key == key && memcmp(&step->shape, shape, sizeof *shape) == 0)
+            return step;
+        if (oldest->used && (!step->used || step->last_use < oldest->last_use))
+            oldest = step;
+    }
+    forget(oldest);
+    oldest->key = key;
+    oldest->shape = *shape;
+    return oldest;
+}
+
+/* Recording is given up: what follows runs as it is called. An error of CUDA's is none any more;
+ * if it comes again outside a recording, it is one. */
+static void give_up(dt_cuda *cuda)
+{
+    if (cuda->error != DT_ERR_DEVICE && cuda->error != DT_ERR_MEMORY)
+        return;
+    dt_notice("steps are not recorded as CUDA graphs, which costs a little time: %s",
+              cuda->message);
+    cuda->error = DT_OK;
+    cudaGetLastError();
+    cuda->steps->off = true;
+    dt_cuda_steps_forget(cuda);
+}
+
+/* Other threads of the program may go on using the device. */
+static bool begin_recording(dt_cuda *cuda, recorded_step *step)
+{
+    if (!dt_cuda_ok(cuda, cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal),
+                    "beginning to record a step")) {
+        give_up(cuda);
+        return false;
+    }
+    cuda->steps->current = step;
+    cuda->recording = true;
+    cuda->limits = dt_cuda_no_limits();
+    return true;
+}
+
+static void replay(dt_cuda *cuda, const recorded_step *step)
+{
+    dt_cuda_ok(cuda, cudaGraphLaunch(step->graph, cuda->stream), "starting a recorded step");
+}
+
+int dt_cuda_step_begin(dt_backend *backend, const dt_device_batch *batch, uint64_t key)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
+    if (!dt_cuda_ready(cuda) || cuda->steps->off)
+        return DT_STEP_RUN;
+    recorded_step *step = entry_of(cuda->steps, key, &b->shape);
+    step->last_use = ++cuda->steps->steps;
+    if (!step->used) {
+        step->used = true;
+        return DT_STEP_RUN;
+    }
+    if (!step->graph)
+        return begin_recording(cuda, step) ? DT_STEP_RECORD : DT_STEP_RUN;
+    if (!dt_cuda_batch_in(cuda, b, &step->limits))
+        return DT_STEP_RUN; /* the operations do nothing after an error */
+    replay(cuda, step);
+    return DT_STEP_REPLAYED;
+}
+
+bool dt_cuda_step_end(dt_backend *backend)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    recorded_step *step = cuda->steps->current;
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t launchable = NULL;
+    cuda->recording = false;
+    const cudaError_t ended = cudaStreamEndCapture(cuda->stream, &graph);
+    if (dt_cuda_ready(cuda) && dt_cuda_ok(cuda, ended, "recording a step") &&
+        dt_cuda_ok(cuda, cudaGraphInstantiate(&launchable, graph, 0), "making a step's graph")) {
+        step->graph = launchable;
+        step->limits = cuda->limits;
+    }
+    if (graph)
+        cudaGraphDestroy(graph);
+    if (cuda->error) {
+        give_up(cuda);
+        return false;
+    }
+    replay(cuda, step);
+    return true;
+}

@@ -1,0 +1,143 @@
+/* Training on the stand-in with recorded steps: a fixture's model on a small dataset, through
+ * dt_stepper, with a count of what step_begin() answered. */
+#ifndef DT_TESTS_RECORDED_H
+#define DT_TESTS_RECORDED_H
+
+#include "../parity/subject.h"
+#include "comm.h"
+#include "core/philox.h"
+#include "train/step.h"
+
+/* What step_begin() has answered: [DT_STEP_RUN], [DT_STEP_RECORD], [DT_STEP_REPLAYED]. */
+static int answers[3];
+
+static const dt_backend_ops *real_ops; /* of the backend that is counted */
+
+static inline int counting_step_begin(dt_backend *backend, const dt_device_batch *batch,
+                                      uint64_t key)
+{
+    const int answer = real_ops->step_begin(backend, batch, key);
+    answers[answer]++;
+    return answer;
+}
+
+/* A copy of the backend's table for a test to change; step_begin counts, or is not there. */
+static inline void change_ops(dt_backend *backend, dt_backend_ops *table, bool recorded)
+{
+    real_ops = backend->ops;
+    *table = *backend->ops;
+    assert_non_null(table->step_begin);
+    table->step_begin = recorded ? counting_step_begin : NULL;
+    backend->ops = table;
+    memset(answers, 0, sizeof answers);
+}
+
+static inline uint32_t random_bits(uint32_t stream, int64_t i)
+{
+    uint32_t draw[4];
+    dt_philox(77, stream, (uint32_t)i, 0, 0, 0, draw);
+    return draw[0];
+}
+
+/* `count` sequences of 2 to max_length tokens, from few distinct ids to many, with some labels
+ * unknown. */
+static inline dt_dataset small_dataset(const dt_model_config *config, int64_t count)
+{
+    dt_dataset out = {.count = count, .taxonomy = {.tax_ranks = config->tax_ranks}};
+    const int32_t most = config->max_length;
+    const int32_t ranks = config->tax_ranks;
+    out.tokens = calloc((size_t)(count * most), sizeof *out.tokens);
+    out.offsets = calloc((size_t)count + 1, sizeof *out.offsets);
+    out.labels = calloc((size_t)(count * ranks), sizeof *out.labels);
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t length = 2 + random_bits(1, i) % ((uint32_t)most - 1);
+        const uint32_t ids = 2 + random_bits(2, i) % ((uint32_t)config->vocabulary - 1);
+        out.offsets[i + 1] = out.offsets[i] + length;
+        for (int64_t t = out.offsets[i]; t < out.offsets[i + 1]; ++t)
+            out.tokens[t] = (uint16_t)(random_bits(3, t) % ids);
+        for (int32_t r = 0; r < ranks; ++r)
+            out.labels[i * ranks + r] =
+                (int32_t)(random_bits(4, i * ranks + r) % (uint32_t)(config->classes[r] + 1)) - 1;
+    }
+    return out;
+}
+
+typedef struct {
+    const char *fixture;
+    dt_precision precision;
+    int64_t sequences;
+    int32_t batch, micro_batch, accum_steps, epochs;
+} training_plan;
+
+typedef struct {
+    subject s;
+    dt_backend_ops ops;
+    dt_dataset dataset;
+    dt_sampler sampler;
+    dt_run_settings settings;
+    dt_stepper stepper;
+    dt_comm *comm;
+    int64_t *items;
+} training;
+
+static inline void training_open(training *t, const training_plan *plan, bool recorded)
+{
+    const dt_backend_options options = {.threads = 1, .precision = plan->precision};
+    *t = (training){0};
+    subject_open_with(&t->s, plan->fixture, "cuda_on_cpu", &options, plan->micro_batch, 0.2);
+    change_ops(t->s.backend, &t->ops, recorded);
+    t->dataset = small_dataset(&t->s.config, plan->sequences);
+    t->items = calloc((size_t)plan->sequences, sizeof *t->items);
+    for (int64_t i = 0; i < plan->sequences; ++i)
+        t->items[i] = i;
+    ASSERT_OK(dt_sampler_create(&t->sampler, t->items, plan->sequences, 9));
+    ASSERT_OK(dt_comm_single(&t->comm));
+    t->settings = (dt_run_settings){.seed = 5,
+                                    .batch_size = plan->batch,
+                                    .accum_steps = plan->accum_steps,
+                                    .micro_batch = plan->micro_batch,
+                                    .rule = {.learning_rate = 1e-2,
+                                             .beta1 = 0.9,
+                                             .beta2 = 0.999,
+                                             .eps = 1e-8,
+                                             .max_grad_norm = 1.0,
+                                             .total_steps = 1000}};
+    t->stepper = (dt_stepper){.model = t->s.model,
+                              .comm = t->comm,
+                              .dataset = &t->dataset,
+                              .sampler = &t->sampler,
+                              .settings = &t->settings,
+                              .loss = {.classes = *dt_model_classes(t->s.model)}};
+    for (int32_t r = 0; r < t->s.config.tax_ranks; ++r)
+        t->stepper.level_weight[r] = 1.0 + r;
+    ASSERT_OK(dt_batch_memory_create(&t->stepper.memory, plan->micro_batch,
+                                     (int64_t)plan->micro_batch * t->s.config.max_length,
+                                     t->s.config.tax_ranks));
+}
+
+static inline void training_close(training *t)
+{
+    dt_batch_memory_free(&t->stepper.memory);
+    dt_sampler_free(&t->sampler);
+    dt_dataset_free(&t->dataset);
+    free(t->items);
+    t->comm->ops->destroy(t->comm);
+    subject_close(&t->s);
+}
+
+static inline int64_t trained_elements(const training *t)
+{
+    return dt_model_params(t->s.model)->trained;
+}
+
+/* All trained elements of a vector; the caller frees. */
+static inline float *vector_of(training *t, dt_vector which)
+{
+    const int64_t count = trained_elements(t);
+    float *out = calloc((size_t)count, sizeof *out);
+    t->s.backend->ops->vector_read(t->s.backend, which, 0, count, out);
+    ASSERT_OK(t->s.backend->ops->check(t->s.backend));
+    return out;
+}
+
+#endif

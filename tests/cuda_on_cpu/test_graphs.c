@@ -1,0 +1,489 @@
+/* Recorded steps: a replay computes, to the bit, what the operations compute when they are called,
+ * for every batch of the shape; it is refused what they refuse; and communicators that wait for
+ * gradient ranges see them final. */
+#include "core/module.h"
+#include "recorded.h"
+#include "streams.h"
+
+/* ---- whole trainings ------------------------------------------------------------------------- */
+
+/* Every update's loss and the parameters at the end. */
+typedef struct {
+    int64_t updates;
+    double *loss;
+    float *parameters;
+    int64_t count;
+} training_result;
+
+static training_result train(const training_plan *plan, bool recorded)
+{
+    training t;
+    training_open(&t, plan, recorded);
+    dt_backend *backend = t.s.backend;
+    const int64_t each = dt_updates_per_epoch(plan->sequences, &t.settings);
+    training_result out = {.updates = each * plan->epochs, .count = trained_elements(&t)};
+    int64_t micro_steps = 0;
+    out.loss = calloc((size_t)out.updates, sizeof *out.loss);
+    for (int64_t update = 0; update < out.updates; ++update) {
+        dt_update_state state;
+        if (update % each == 0)
+            dt_sampler_begin_epoch(&t.sampler, (uint32_t)(update / each));
+        ASSERT_OK(dt_stepper_update(&t.stepper, update % each, &micro_steps));
+        backend->ops->state_read(backend, &state);
+        assert_int_equal(state.steps, update + 1);
+        out.loss[update] = state.loss;
+    }
+    out.parameters = vector_of(&t, DT_PARAMETERS);
+    training_close(&t);
+    return out;
+}
+
+static void compare_trainings(const training_plan *plan)
+{
+    training_result plain = train(plan, false);
+    training_result ours = train(plan, true);
+    const int pieces = answers[DT_STEP_RUN] + answers[DT_STEP_RECORD] + answers[DT_STEP_REPLAYED];
+    if (answers[DT_STEP_REPLAYED] * 2 < pieces)
+        fail_msg("%d of %d pieces were replayed: too few to show anything",
+                 answers[DT_STEP_REPLAYED], pieces);
+    for (int64_t i = 0; i < plain.updates; ++i)
+        if (ours.loss[i] != plain.loss[i])
+            fail_msg("%s: update %lld has the loss %.17g, unrecorded %.17g", plan->fixture,
+                     (long long)i, ours.loss[i], plain.loss[i]);
+    assert_memory_equal(ours.parameters, plain.parameters, (size_t)plain.count * sizeof(float));
+    free(ours.loss);
+    free(ours.parameters);
+    free(plain.loss);
+    free(plain.parameters);
+}
+
+static void recorded_training_equals_the_unrecorded(void **state)
+{
+    (void)state;
+    const training_plan plans[] = {
+        /* pieces of whole batches, the last of an epoch smaller */
+        {"hybrid_small", DT_PRECISION_FP32, 22, 4, 4, 1, 3},
+        /* a batch is 2 + 2 + 1 sequences, two batches an update, an odd one at the end */
+        {"hybrid_small", DT_PRECISION_FP32, 23, 5, 2, 2, 3},
+        {"hybrid_masked", DT_PRECISION_FP16, 12, 4, 4, 1, 4},
+        {"hybrid_wide", DT_PRECISION_BF16, 8, 4, 2, 1, 4}, /* fused attention */
+    };
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; ++i) {
+        setenv("CUDA_ON_CPU_STREAMS", i % 2 == 0 ? "now" : "late", 1);
+        compare_trainings(&plans[i]);
+    }
+    unsetenv("CUDA_ON_CPU_STREAMS");
+}
+
+/* ---- one batch, changed -----------------------------------------------------------------------
+ */
+
+/* A batch to be changed by a test. Its sequences have 9, 14 and 6 tokens. */
+typedef struct {
+    int32_t ids[64], cu_seqlens[8], labels[8 * DT_MAX_TAX_RANKS];
+    dt_batch batch;
+} test_batch;
+
+static void make_batch(test_batch *b, const dt_model_config *config)
+{
+    *b = (test_batch){.cu_seqlens = {0, 9, 23, 29}};
+    for (int i = 0; i < 29; ++i)
+        b->ids[i] = i % 7;
+    for (int32_t i = 0; i < 3 * config->tax_ranks; ++i)
+        b->labels[i] = 0;
+    b->batch = (dt_batch){.sequences = 3,
+                          .tax_ranks = config->tax_ranks,
+                          .token_ids = b->ids,
+                          .cu_seqlens = b->cu_seqlens,
+                          .labels = b->labels,
+                          .seed = 3,
+                          .step = 4,
+                          .first_sequence = 5};
+    for (int32_t r = 0; r < config->tax_ranks; ++r)
+        b->batch.loss_scale[r] = 0.25;
+}
+
+/* Computes the batch's gradients, recorded or replayed where the table has it. Returns what
+ * step_begin() said. */
+static int compute(training *t, const dt_batch *batch)
+{
+    dt_backend *backend = t->s.backend;
+    const dt_backend_ops *op = backend->ops;
+    op->gradients_zero(backend);
+    const dt_device_batch *on_device = op->batch_upload(backend, batch);
+    const int what = op->step_begin ? op->step_begin(backend, on_device, 0) : DT_STEP_RUN;
+    if (what != DT_STEP_REPLAYED) {
+        dt_model_forward(t->s.model, on_device, true);
+        dt_model_backward(t->s.model, on_device, &t->stepper.loss, NULL, NULL);
+    }
+    if (what == DT_STEP_RECORD)
+        assert_true(op->step_end(backend));
+    return what;
+}
+
+/* Until both places of a batch have been recorded. */
+static void record_batch(training *t, const dt_batch *batch)
+{
+    for (int i = 0; i < 4; ++i)
+        assert_int_equal(compute(t, batch), i < 2 ? DT_STEP_RUN : DT_STEP_RECORD);
+    for (int i = 0; i < 2; ++i)
+        assert_int_equal(compute(t, batch), DT_STEP_REPLAYED);
+}
+
+static const training_plan one_batch = {"hybrid_small", DT_PRECISION_FP32, 4, 8, 8, 1, 1};
+
+typedef void (*change)(test_batch *b);
+
+static void change_label(test_batch *b)
+{
+    b->labels[0] = 1;
+}
+static void drop_labels(test_batch *b)
+{
+    b->batch.labels = NULL;
+}
+static void change_seed(test_batch *b)
+{
+    b->batch.seed = 4;
+}
+static void change_step(test_batch *b)
+{
+    b->batch.step = 1000;
+}
+static void change_first_sequence(test_batch *b)
+{
+    b->batch.first_sequence = 77;
+}
+static void change_loss_scale(test_batch *b)
+{
+    b->batch.loss_scale[1] = 3.0;
+}
+static void change_ids(test_batch *b)
+{
+    for (int i = 0; i < 29; ++i)
+        b->ids[i] = i % 23; /* many more distinct ones */
+}
+static void change_lengths(test_batch *b)
+{
+    b->cu_seqlens[1] = 1; /* 1, 22, 17 tokens: the longest grows */
+    b->cu_seqlens[2] = 23;
+    b->cu_seqlens[3] = 40;
+    for (int i = 29; i < 40; ++i)
+        b->ids[i] = 22 - i % 11;
+}
+
+static void what_changes_takes_effect_in_a_replay(void **state)
+{
+    (void)state;
+    static const change changes[] = {change_label,          drop_labels,       change_seed,
+                                     change_step,           change_loss_scale, change_ids,
+                                     change_first_sequence, change_lengths};
+    training ours;
+    training plain;
+    test_batch b;
+    training_open(&plain, &one_batch, false);
+    training_open(&ours, &one_batch, true);
+    make_batch(&b, &ours.s.config);
+    record_batch(&ours, &b.batch);
+    float *before = vector_of(&ours, DT_GRADIENTS);
+    const size_t bytes = (size_t)trained_elements(&ours) * sizeof(float);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; ++i) {
+        make_batch(&b, &ours.s.config);
+        changes[i](&b);
+        assert_int_equal(compute(&ours, &b.batch), DT_STEP_REPLAYED);
+        compute(&plain, &b.batch);
+        float *got = vector_of(&ours, DT_GRADIENTS);
+        float *expected = vector_of(&plain, DT_GRADIENTS);
+        if (memcmp(got, before, bytes) == 0)
+            fail_msg("change %d has no effect", (int)i);
+        if (memcmp(got, expected, bytes) != 0)
+            fail_msg("change %d has another effect in a replay", (int)i);
+        free(got);
+        free(expected);
+    }
+    /* the state of the update is on the device too */
+    const dt_update_state scaled = {.loss_scale = 8.0};
+    make_batch(&b, &ours.s.config);
+    ours.ops.state_write(ours.s.backend, &scaled);
+    assert_int_equal(compute(&ours, &b.batch), DT_STEP_REPLAYED);
+    float *got = vector_of(&ours, DT_GRADIENTS);
+    for (size_t i = 0; i < bytes / sizeof(float); ++i)
+        assert_true(fabsf(got[i] - 8.0f * before[i]) <= 1e-4f * fabsf(got[i]) + 1e-6f);
+    assert_true(memcmp(got, before, bytes) != 0);
+    free(got);
+    free(before);
+    training_close(&ours);
+    training_close(&plain);
+}
+
+static void wrong_id(test_batch *b)
+{
+    b->ids[5] = 24; /* of 24 */
+}
+static void wrong_label(test_batch *b)
+{
+    b->labels[7] = 3; /* of 3, at the second taxonomic rank */
+}
+static void wrong_length(test_batch *b)
+{
+    b->cu_seqlens[1] = 1;
+    b->cu_seqlens[2] = 2;
+    b->cu_seqlens[3] = 27; /* 25 tokens of 24; the same shape */
+}
+
+static void wrong_batches_are_refused_in_a_replay(void **state)
+{
+    (void)state;
+    static const struct {
+        change change;
+        const char *message;
+    } wrong[] = {{wrong_id, "token id 24 is outside a vocabulary of 24"},
+                 {wrong_label, "labels -1 to 3 are no classes of taxonomic rank 1"},
+                 {wrong_length, "a sequence of 25 tokens is longer than 24"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+        training t;
+        test_batch b;
+        training_open(&t, &one_batch, true);
+        make_batch(&b, &t.s.config);
+        record_batch(&t, &b.batch);
+        float *before = vector_of(&t, DT_PARAMETERS);
+        wrong[i].change(&b);
+        compute(&t, &b.batch);
+        t.ops.update(t.s.backend, trained_elements(&t), &t.settings.rule);
+        ASSERT_FAILS(DT_ERR_INTERNAL, wrong[i].message, t.ops.check(t.s.backend));
+        free(before);
+        training_close(&t);
+    }
+}
+
+/* ---- gradient ranges --------------------------------------------------------------------------
+ */
+
+/* A communicator of one rank that reads each range on a stream of its own as soon as its event
+ * has happened. */
+typedef struct {
+    dt_comm base; /* first */
+    dt_comm_ops ops;
+    const cuda_on_cpu_streams_table *streams;
+    void *stream;
+    int64_t trained;
+    float *seen;  /* (trained) each range when its event had happened */
+    float *early; /* (trained) all of them when the first range's had */
+    int64_t taken;
+} reading_comm;
+
+static void read_gradients(const reading_comm *c, float *out, const float *gradients, int64_t count)
+{
+    assert_int_equal(
+        c->streams->copy_to_host(c->stream, out, gradients, (size_t)count * sizeof *out), 0);
+}
+
+static dt_status read_range(dt_comm *comm, dt_backend *backend, int64_t offset, int64_t count,
+                            int32_t slot)
+{
+    reading_comm *c = (reading_comm *)comm;
+    const float *gradients = backend->ops->vector_data(backend, DT_GRADIENTS);
+    void *event = backend->ops->event_handle(backend, slot);
+    assert_int_equal(offset, c->taken); /* one after the other, none twice */
+    assert_int_equal(c->streams->wait(c->stream, event), 0);
+    read_gradients(c, c->seen + offset, gradients + offset, count);
+    if (offset == 0)
+        read_gradients(c, c->early + count, gradients + count, c->trained - count);
+    c->taken += count;
+    return DT_OK;
+}
+
+static dt_status all_were_read(dt_comm *comm, dt_backend *backend)
+{
+    (void)comm, (void)backend;
+    return DT_OK;
+}
+
+static void open_reading_comm(reading_comm *comm, training *t)
+{
+    void *table;
+    *comm = (reading_comm){.base = *t->comm, .ops = *t->comm->ops, .trained = trained_elements(t)};
+    ASSERT_OK(dt_module_symbol("cuda_on_cpu", "cuda_on_cpu_streams", &table));
+    comm->streams = table;
+    comm->stream = comm->streams->create();
+    comm->ops.all_reduce_start = read_range;
+    comm->ops.all_reduce_finish = all_were_read;
+    comm->base.ops = &comm->ops;
+    comm->seen = calloc((size_t)comm->trained, sizeof *comm->seen);
+    comm->early = calloc((size_t)comm->trained, sizeof *comm->early);
+    t->stepper.comm = &comm->base;
+}
+
+/* An update's ranges. `one_piece`: the gradients begin with zero in the piece that reports, so the
+ * last range's shows whether it had begun when the first range was read. */
+static void check_ranges(training *t, reading_comm *comm, int64_t update, bool one_piece)
+{
+    static int64_t micro_steps;
+    comm->taken = 0;
+    memset(comm->seen, 0xff, (size_t)comm->trained * sizeof *comm->seen);
+    ASSERT_OK(dt_stepper_update(&t->stepper, update, &micro_steps));
+    assert_int_equal(comm->taken, comm->trained);
+    float *gradients = vector_of(t, DT_GRADIENTS);
+    for (int64_t i = 0; i < comm->trained; ++i)
+        if (gradients[i] != comm->seen[i])
+            fail_msg("update %lld (pieces replayed so far: %d): gradient %lld was %g when its "
+                     "event had happened, and became %g",
+                     (long long)update, answers[DT_STEP_REPLAYED], (long long)i,
+                     (double)comm->seen[i], (double)gradients[i]);
+    const int64_t end = comm->trained;
+    for (int64_t i = end - 64; one_piece && i < end; ++i)
+        assert_true(comm->early[i] == 0.0f);
+    free(gradients);
+}
+
+/* Also that the first one's event happens before the last one is computed. */
+static void ranges_are_final_when_their_events_happen(void **state)
+{
+    (void)state;
+    setenv("CUDA_ON_CPU_STREAMS", "late", 1); /* a stream's work is done as far as is waited for */
+    for (int32_t pieces = 1; pieces <= 2; ++pieces) {
+        const training_plan plan = {"hybrid_small", DT_PRECISION_FP32, 24, 4, 4 / pieces, 1, 1};
+        training t;
+        reading_comm comm;
+        training_open(&t, &plan, true);
+        open_reading_comm(&comm, &t);
+        for (int64_t update = 0; update < 12; ++update)
+            check_ranges(&t, &comm, update % 6, pieces == 1);
+        assert_true(answers[DT_STEP_REPLAYED] >= 6 * pieces);
+        comm.streams->destroy(comm.stream);
+        free(comm.seen);
+        free(comm.early);
+        training_close(&t);
+    }
+    unsetenv("CUDA_ON_CPU_STREAMS");
+}
+
+/* ---- the cache --------------------------------------------------------------------------------
+ */
+
+#define KEPT (uint64_t)64 /* DT_CUDA_STEPS of cuda/step.cu */
+
+/* One step of each key 0 … keys-1, without operations; returns how many were answered `what`. */
+static int round_of_keys(training *t, const dt_device_batch *batch, uint64_t keys, int what)
+{
+    memset(answers, 0, sizeof answers);
+    for (uint64_t key = 0; key < keys; ++key)
+        if (t->ops.step_begin(t->s.backend, batch, key) == DT_STEP_RECORD)
+            assert_true(t->ops.step_end(t->s.backend));
+    return answers[what];
+}
+
+static void the_cache_is_bounded_and_keeps_the_latest(void **state)
+{
+    (void)state;
+    training t;
+    test_batch b;
+    training_open(&t, &one_batch, true);
+    make_batch(&b, &t.s.config);
+    const dt_device_batch *batch = t.ops.batch_upload(t.s.backend, &b.batch);
+    assert_int_equal(round_of_keys(&t, batch, KEPT, DT_STEP_RUN), KEPT);
+    assert_int_equal(round_of_keys(&t, batch, KEPT, DT_STEP_RECORD), KEPT);
+    assert_int_equal(round_of_keys(&t, batch, KEPT, DT_STEP_REPLAYED), KEPT);
+    /* one more: key 0, the oldest, is gone, and so is key 1 when it comes again */
+    assert_int_equal(t.ops.step_begin(t.s.backend, batch, 1000), DT_STEP_RUN);
+    assert_int_equal(t.ops.step_begin(t.s.backend, batch, 0), DT_STEP_RUN);
+    assert_int_equal(t.ops.step_begin(t.s.backend, batch, 2), DT_STEP_REPLAYED);
+    assert_int_equal(t.ops.step_begin(t.s.backend, batch, 1), DT_STEP_RUN);
+    /* what is no longer used in time is never recorded */
+    round_of_keys(&t, batch, 2 * KEPT, DT_STEP_RUN);
+    for (int i = 0; i < 2; ++i)
+        assert_int_equal(round_of_keys(&t, batch, 2 * KEPT, DT_STEP_RUN), 2 * KEPT);
+    ASSERT_OK(t.ops.sync(t.s.backend));
+    training_close(&t);
+}
+
+static void new_room_for_batches_forgets_recordings(void **state)
+{
+    (void)state;
+    training t;
+    test_batch b;
+    training_open(&t, &one_batch, true);
+    make_batch(&b, &t.s.config);
+    record_batch(&t, &b.batch);
+    ASSERT_OK(t.ops.batch_reserve(t.s.backend, 8, 100, t.s.config.tax_ranks));
+    record_batch(&t, &b.batch); /* run twice, recorded twice again */
+    ASSERT_OK(t.ops.sync(t.s.backend));
+    training_close(&t);
+}
+
+/* ---- what cannot be recorded ------------------------------------------------------------------
+ */
+
+/* A conv_max_backward that uses memory of its own: what a library might do that cannot be
+ * captured. */
+static void allocating_backward(dt_backend *backend, const void *dy, const void *y,
+                                const int32_t *position, void *scratch,
+                                const dt_device_batch *batch, const dt_conv_max *conv)
+{
+    void *memory = NULL;
+    real_ops->alloc(backend, &memory, 100);
+    real_ops->conv_max_backward(backend, dy, y, position, scratch, batch, conv);
+    real_ops->free(backend, memory);
+}
+
+static void a_step_that_cannot_be_recorded_runs_as_it_is_called(void **state)
+{
+    (void)state;
+    const training_plan plan = {"hybrid_small", DT_PRECISION_FP32, 24, 4, 2, 1, 1};
+    float *result[2];
+    for (int recorded = 0; recorded < 2; ++recorded) {
+        training t;
+        int64_t micro_steps = 0;
+        training_open(&t, &plan, recorded);
+        if (recorded)
+            t.ops.conv_max_backward = allocating_backward;
+        for (int64_t update = 0; update < 6; ++update)
+            ASSERT_OK(dt_stepper_update(&t.stepper, update, &micro_steps));
+        if (recorded) {
+            assert_int_equal(answers[DT_STEP_RECORD], 1); /* tried once */
+            assert_int_equal(answers[DT_STEP_REPLAYED], 0);
+        }
+        result[recorded] = vector_of(&t, DT_PARAMETERS);
+        if (recorded)
+            assert_memory_equal(result[0], result[1], (size_t)trained_elements(&t) * sizeof(float));
+        training_close(&t);
+    }
+    free(result[0]);
+    free(result[1]);
+}
+
+static void uploads_while_a_step_is_recorded_are_errors(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 2; ++what) {
+        training t;
+        test_batch b;
+        training_open(&t, &one_batch, true);
+        make_batch(&b, &t.s.config);
+        const dt_device_batch *batch = t.ops.batch_upload(t.s.backend, &b.batch);
+        assert_int_equal(t.ops.step_begin(t.s.backend, batch, 0), DT_STEP_RUN);
+        assert_int_equal(t.ops.step_begin(t.s.backend, batch, 0), DT_STEP_RECORD);
+        if (what == 0)
+            t.ops.batch_upload(t.s.backend, &b.batch);
+        else
+            t.ops.vector_write(t.s.backend, DT_GRADIENTS, 0, 4, b.ids);
+        assert_false(t.ops.step_end(t.s.backend));
+        ASSERT_FAILS(DT_ERR_INTERNAL, "while a step is recorded", t.ops.sync(t.s.backend));
+        training_close(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recorded_training_equals_the_unrecorded),
+        cmocka_unit_test(what_changes_takes_effect_in_a_replay),
+        cmocka_unit_test(wrong_batches_are_refused_in_a_replay),
+        cmocka_unit_test(ranges_are_final_when_their_events_happen),
+        cmocka_unit_test(the_cache_is_bounded_and_keeps_the_latest),
+        cmocka_unit_test(new_room_for_batches_forgets_recordings),
+        cmocka_unit_test(a_step_that_cannot_be_recorded_runs_as_it_is_called),
+        cmocka_unit_test(uploads_while_a_step_is_recorded_are_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
