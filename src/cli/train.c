@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/input.h"
+#include "cli/stop_signal.h"
 #include "comm.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -14,6 +15,8 @@
 #include "io/shards.h"
 #include "io/tokenizer_json.h"
 #include "model/checkpoint.h"
+#include "train/newest.h"
+#include "train/ranks.h"
 #include "train/trainer.h"
 
 /* ---- from options to the run --------------------------------------------------------------------
@@ -214,14 +217,13 @@ static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *
     return DT_OK;
 }
 
-static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, char *path)
+static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, const char *path)
 {
-    DT_TRY(dt_checkpoint_path(o->resume, path));
     DT_TRY(dt_checkpoint_read(path, run));
     if (!run->has_optimizer)
         return dt_fail(DT_ERR_INPUT, "%s: holds weights only: training cannot go on from it", path);
     DT_TRY(check_resumed_flags(o, run));
-    if (run->progress.epoch >= run->settings.epochs)
+    if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
         dt_notice("%s: all %d epochs are done", path, run->settings.epochs);
     return DT_OK;
 }
@@ -236,7 +238,10 @@ typedef struct {
     dt_backend *backend;
     dt_comm *comm;
     dt_pool *pool;
+    const atomic_int *stop;
+    bool resumes;
     char resume_path[PATH_MAX];
+    bool together; /* the ranks have the same failure (dt_agree) */
 } train_command;
 
 static dt_status read_dataset(train_command *t, const dt_train_options *o)
@@ -244,7 +249,7 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     if (o->data)
         return dt_shards_read(o->data, &t->dataset);
     /* a tokenizer that is named all the same is read, for check_resumed_data() to compare */
-    const bool stored_tokenizer = o->resume && !o->tokenizer_file;
+    const bool stored_tokenizer = t->resumes && !o->tokenizer_file;
     const dt_input input = {
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
@@ -252,63 +257,150 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
         .tokenizer_name = o->tokenizer_name,
         .tokenizer_json = stored_tokenizer ? t->run.tokenizer_json : NULL,
         .tokenizer_json_name = stored_tokenizer ? t->run.settings.tokenizer_name : NULL,
-        .normalize = o->resume ? t->run.settings.normalize : !o->no_normalize,
+        .normalize = t->resumes ? t->run.settings.normalize : !o->no_normalize,
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
     };
     return dt_read_input(&input, &t->dataset);
 }
 
+static dt_status open_comm(train_command *t, const dt_train_options *o)
+{
+    const dt_comm_options options = {.kind = (dt_comm_kind)o->comm,
+                                     .collective_timeout = o->collective_timeout};
+    DT_TRY(dt_comm_open(&options, &t->comm));
+    dt_log_quiet(t->comm->world_rank != 0); /* rank 0 alone speaks */
+    return DT_OK;
+}
+
+/* threads: 0 where the command line leaves it open; then ranks that may run on the same processors
+ * divide them. Collective. */
 static dt_status open_backend(train_command *t, const dt_train_options *o)
 {
     char device[16];
-    const dt_comm_options comm = {.kind = (dt_comm_kind)o->comm,
-                                  .collective_timeout = o->collective_timeout};
-    DT_TRY(dt_comm_open(&comm, &t->comm));
-    const dt_backend_options options = {.threads = (int32_t)o->threads,
+    int32_t sharing;
+    DT_TRY(dt_ranks_sharing(t->comm, &sharing));
+    int threads = dt_thread_count(o->threads);
+    if (o->threads == 0)
+        threads = threads / sharing > 1 ? threads / sharing : 1;
+    const dt_backend_options options = {.threads = t->comm->world_size == 1 ? (int32_t)o->threads
+                                                                            : threads,
                                         .device = t->comm->local_rank,
                                         .precision = DT_PRECISION_FP32};
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));
-    return dt_pool_create(&t->pool, dt_thread_count(o->threads));
+    return dt_pool_create(&t->pool, threads);
 }
 
-static dt_status run_training(train_command *t, const dt_train_options *o)
+/* Decides what is resumed: with --resume auto rank 0 looks, and tells the others. Collective. */
+static dt_status choose_resumed(train_command *t, const dt_train_options *o)
 {
-    /* what can be told at once is told before the input is read */
-    DT_TRY(dt_check_folder(o->output_dir));
-    DT_TRY(open_backend(t, o));
-    if (o->resume)
-        DT_TRY(read_resumed(&t->run, o, t->resume_path));
-    DT_TRY(read_dataset(t, o));
-    if (o->resume)
-        DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
+    if (!o->resume)
+        return DT_OK;
+    if (strcmp(o->resume, "auto") != 0) {
+        t->resumes = true;
+        return dt_checkpoint_path(o->resume, t->resume_path);
+    }
+    dt_status status = DT_OK;
+    if (t->comm->world_rank == 0)
+        status = dt_newest_checkpoint(o->output_dir, t->resume_path);
+    DT_TRY(dt_agree(t->comm, status, &t->together));
+    DT_TRY(t->comm->ops->broadcast(t->comm, t->resume_path, sizeof t->resume_path, 0));
+    t->resumes = t->resume_path[0] != '\0';
+    if (t->resumes)
+        dt_info("--resume auto: goes on from %s", t->resume_path);
     else
-        DT_TRY(new_run(&t->run, o, &t->dataset));
+        dt_notice("--resume auto: no checkpoint in %s; a new run starts", o->output_dir);
+    return DT_OK;
+}
+
+static dt_status check_world(const train_command *t, const dt_train_options *o)
+{
+    const int32_t ranks = t->comm->world_size;
+    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
+    if (ranks > batch)
+        return dt_fail(DT_ERR_USAGE,
+                       "%d ranks for a batch of %lld sequences: some would have nothing to do; "
+                       "start at most %lld ranks, or raise --batch-size",
+                       ranks, (long long)batch, (long long)batch);
+    if (ranks > 1 && o->fasta_file && strcmp(o->fasta_file, "-") == 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--fasta-file -: standard input reaches one rank only; name a "
+                       "file that all %d ranks can read",
+                       ranks);
+    return DT_OK;
+}
+
+/* What is said of the machine; a resumed run may have another one. The pieces of a batch are chosen
+ * anew unless all is as it was: then the same pieces give the same bits. */
+static void set_machine(train_command *t, const dt_train_options *o)
+{
     dt_run_settings *settings = &t->run.settings;
-    if (o->micro_batch_size > 0)
+    const bool same_machine = settings->world_size == t->comm->world_size &&
+                              strcmp(settings->device, t->backend->description) == 0;
+    if (o->micro_batch_size > 0 || !same_machine)
         settings->micro_batch = (int32_t)o->micro_batch_size;
     snprintf(settings->device, sizeof settings->device, "%s", t->backend->description);
     snprintf(settings->precision, sizeof settings->precision, "fp32");
     settings->world_size = t->comm->world_size;
     settings->gpu = !t->backend->host_memory;
+}
+
+static dt_status stopped_while_reading(const train_command *t)
+{
+    if (atomic_load(t->stop) == 0)
+        return DT_OK;
+    return dt_fail(DT_STOPPED,
+                   "stopped by a signal while the input was read: start it again the same way");
+}
+
+/* The work of this rank alone, before training. */
+static dt_status prepare_run(train_command *t, const dt_train_options *o)
+{
+    /* what can be told at once is told before the input is read */
+    if (t->resumes)
+        DT_TRY(read_resumed(&t->run, o, t->resume_path));
+    DT_TRY(check_world(t, o));
+    DT_TRY(read_dataset(t, o));
+    if (t->resumes)
+        DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
+    else
+        DT_TRY(new_run(&t->run, o, &t->dataset));
+    set_machine(t, o);
+    return stopped_while_reading(t);
+}
+
+/* Collective from the first line on. */
+static dt_status run_training(train_command *t, const dt_train_options *o)
+{
+    DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->together));
+    DT_TRY(dt_agree(t->comm, open_backend(t, o), &t->together));
+    DT_TRY(choose_resumed(t, o));
+    DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->together));
     const dt_training training = {.run = &t->run,
-                                  .resume_path = o->resume ? t->resume_path : NULL,
+                                  .resume_path = t->resumes ? t->resume_path : NULL,
                                   .dataset = &t->dataset,
                                   .backend = t->backend,
                                   .comm = t->comm,
                                   .pool = t->pool,
                                   .output_dir = o->output_dir,
+                                  .stop = t->stop,
                                   .keep_checkpoints = (int32_t)o->keep_checkpoints,
+                                  .save_every_steps = o->save_every_steps,
+                                  .save_every_minutes = o->save_every_minutes,
+                                  .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose};
+    t->together = true; /* dt_train sees to its own failures */
     return dt_train(&training);
 }
 
 dt_status dt_command_train(const dt_train_options *options)
 {
-    train_command t = {0};
-    const dt_status status = run_training(&t, options);
-    if (t.comm && status != DT_OK && status != DT_STOPPED)
+    train_command t = {.stop = dt_stop_signal_watch()};
+    dt_status status = open_comm(&t, options);
+    if (status == DT_OK)
+        status = run_training(&t, options);
+    if (status != DT_OK && t.comm && !t.together)
         t.comm->ops->abort(t.comm, status, dt_error_message());
     dt_pool_destroy(t.pool);
     if (t.comm)

@@ -6,36 +6,88 @@
 #include "core/memory.h"
 #include "data/sampler.h"
 
-/* Predictions of this rank's share, in order. */
-static dt_status predict_share(dt_prediction *out, dt_model *model, const dt_dataset *dataset,
-                               const int64_t *indices, int64_t count, dt_batch_memory *memory)
+/* What rank 0 tells the ranks that wait for it, piece by piece, so that none waits so long that it
+ * must think the others lost. */
+enum { NEWS_WORKING, NEWS_DONE, NEWS_STOPPED };
+
+static dt_status tell(const dt_evaluation_job *job, int32_t *news)
 {
-    dt_backend *backend = dt_model_backend(model);
-    const dt_backend_ops *op = backend->ops;
-    const int32_t tax_ranks = memory->tax_ranks;
-    const int32_t max_length = dt_model_config_of(model)->max_length;
-    void *device;
-    DT_TRY(op->alloc(backend, &device,
-                     (int64_t)memory->max_sequences * tax_ranks * (int64_t)sizeof *out));
-    for (int64_t begin = 0; begin < count; begin += memory->max_sequences) {
-        const int64_t left = count - begin;
-        const int32_t piece = left < memory->max_sequences ? (int32_t)left : memory->max_sequences;
-        const dt_batch batch = dt_batch_pack(memory, dataset, indices + begin, piece, max_length);
-        const dt_device_batch *on_device = op->batch_upload(backend, &batch);
-        const void *logits = dt_model_forward(model, on_device, false);
-        op->classify(backend, device, logits, on_device, dt_model_classes(model), NULL);
-        op->download(backend, out + begin * tax_ranks, device,
-                     (int64_t)piece * tax_ranks * (int64_t)sizeof *out);
-    }
-    op->free(backend, device);
-    return op->check(backend);
+    return job->comm->ops->broadcast(job->comm, news, sizeof *news, 0);
 }
 
-static dt_status measure_all(dt_evaluation *out, const dt_model *model, const dt_dataset *dataset,
-                             const int64_t *indices, int64_t count,
-                             const dt_prediction *predictions, const double *level_weight)
+static bool stop_asked(const dt_evaluation_job *job)
 {
-    const dt_model_config *config = dt_model_config_of(model);
+    return job->stop && atomic_load(job->stop) != 0;
+}
+
+/* Predictions of `count` sequences, in order, piece by piece into `device` and from there out. */
+static dt_status predict_pieces(dt_prediction *out, void *device, const dt_evaluation_job *job,
+                                const int64_t *indices, int64_t count, bool *stopped)
+{
+    dt_backend *backend = dt_model_backend(job->model);
+    const dt_backend_ops *op = backend->ops;
+    dt_batch_memory *memory = job->memory;
+    const int32_t tax_ranks = memory->tax_ranks;
+    const int32_t max_length = dt_model_config_of(job->model)->max_length;
+    int32_t news = NEWS_WORKING;
+    for (int64_t begin = 0; begin < count; begin += memory->max_sequences) {
+        *stopped = stop_asked(job);
+        if (*stopped)
+            return DT_OK;
+        const int64_t left = count - begin;
+        const int32_t piece = left < memory->max_sequences ? (int32_t)left : memory->max_sequences;
+        const dt_batch batch =
+            dt_batch_pack(memory, job->dataset, indices + begin, piece, max_length);
+        const dt_device_batch *on_device = op->batch_upload(backend, &batch);
+        const void *logits = dt_model_forward(job->model, on_device, false);
+        op->classify(backend, device, logits, on_device, dt_model_classes(job->model), NULL);
+        op->download(backend, out + begin * tax_ranks, device,
+                     (int64_t)piece * tax_ranks * (int64_t)sizeof *out);
+        if (job->rank0_only)
+            DT_TRY(tell(job, &news));
+    }
+    return DT_OK;
+}
+
+/* The same for this rank's share; *stopped as all ranks see it. */
+static dt_status predict_share(dt_prediction *out, const dt_evaluation_job *job,
+                               const int64_t *indices, int64_t count, bool *stopped)
+{
+    dt_backend *backend = dt_model_backend(job->model);
+    void *device;
+    *stopped = false;
+    DT_TRY(backend->ops->alloc(backend, &device,
+                               (int64_t)job->memory->max_sequences * job->memory->tax_ranks *
+                                   (int64_t)sizeof *out));
+    const dt_status status = predict_pieces(out, device, job, indices, count, stopped);
+    backend->ops->free(backend, device);
+    DT_TRY(status);
+    DT_TRY(backend->ops->check(backend));
+    if (job->rank0_only) {
+        int32_t news = *stopped ? NEWS_STOPPED : NEWS_DONE;
+        return tell(job, &news);
+    }
+    double any = *stopped;
+    DT_TRY(job->comm->ops->sum(job->comm, &any, 1));
+    *stopped = any > 0.0;
+    return DT_OK;
+}
+
+/* What the others do with rank0_only. */
+static dt_status wait_for_rank0(const dt_evaluation_job *job, bool *stopped)
+{
+    int32_t news = NEWS_WORKING;
+    while (news == NEWS_WORKING)
+        DT_TRY(tell(job, &news));
+    *stopped = news == NEWS_STOPPED;
+    return DT_OK;
+}
+
+static dt_status measure_all(dt_evaluation *out, const dt_evaluation_job *job,
+                             const dt_prediction *predictions)
+{
+    const dt_model_config *config = dt_model_config_of(job->model);
+    const int64_t count = job->count;
     const int32_t tax_ranks = config->tax_ranks;
     int32_t *truth;
     int32_t *predicted;
@@ -47,11 +99,11 @@ static dt_status measure_all(dt_evaluation *out, const dt_model *model, const dt
         double rank_loss = 0.0;
         for (int64_t i = 0; i < count; ++i) {
             const dt_prediction *prediction = &predictions[i * tax_ranks + r];
-            truth[i] = dataset->labels[indices[i] * tax_ranks + r];
+            truth[i] = job->dataset->labels[job->indices[i] * tax_ranks + r];
             predicted[i] = prediction->label;
             rank_loss += (double)prediction->loss;
         }
-        loss += level_weight[r] * rank_loss / (double)count;
+        loss += job->level_weight[r] * rank_loss / (double)count;
         status = dt_measure(&out->tax_rank[r], truth, 1, predicted, 1, count, config->classes[r]);
     }
     out->loss = loss;
@@ -70,32 +122,49 @@ static void share_bytes(int64_t *bytes, const dt_comm *comm, int64_t count, int3
     }
 }
 
-dt_status dt_evaluate(dt_evaluation *out, dt_model *model, dt_comm *comm, const dt_dataset *dataset,
-                      const int64_t *indices, int64_t count, const double *level_weight,
-                      dt_batch_memory *memory)
+/* All ranks compute; `all` (on rank 0 alone) receives the predictions. */
+static dt_status predict_together(dt_prediction *all, const dt_evaluation_job *job, bool *stopped)
 {
-    const int32_t tax_ranks = memory->tax_ranks;
-    const bool gathers = comm->world_rank == 0;
+    dt_comm *comm = job->comm;
+    const int32_t tax_ranks = job->memory->tax_ranks;
     dt_prediction *mine = NULL;
-    dt_prediction *all = NULL;
     int64_t *bytes = NULL;
     int64_t begin;
     int64_t share;
     dt_status status = DT_OK;
-    *out = (dt_evaluation){0};
-    dt_share(count, comm->world_size, comm->world_rank, &begin, &share);
+    dt_share(job->count, comm->world_size, comm->world_rank, &begin, &share);
     DT_TRY_OR(done, DT_NEW(mine, (size_t)(share * tax_ranks)));
     DT_TRY_OR(done, DT_NEW(bytes, (size_t)comm->world_size));
-    if (gathers)
-        DT_TRY_OR(done, DT_NEW(all, (size_t)(count * tax_ranks)));
-    DT_TRY_OR(done, predict_share(mine, model, dataset, indices + begin, share, memory));
-    share_bytes(bytes, comm, count, tax_ranks);
-    DT_TRY_OR(done, comm->ops->gather(comm, mine, bytes, all, 0));
-    if (gathers)
-        status = measure_all(out, model, dataset, indices, count, all, level_weight);
+    DT_TRY_OR(done, predict_share(mine, job, job->indices + begin, share, stopped));
+    share_bytes(bytes, comm, job->count, tax_ranks);
+    if (!*stopped)
+        status = comm->ops->gather(comm, mine, bytes, all, 0);
 done:
     free(bytes);
-    free(all);
     free(mine);
     return status;
+}
+
+dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job)
+{
+    const bool first = job->comm->world_rank == 0;
+    dt_prediction *all = NULL;
+    bool stopped = false;
+    dt_status status = DT_OK;
+    *out = (dt_evaluation){0};
+    if (first)
+        DT_TRY(DT_NEW(all, (size_t)(job->count * job->memory->tax_ranks)));
+    if (!job->rank0_only)
+        status = predict_together(all, job, &stopped);
+    else if (first)
+        status = predict_share(all, job, job->indices, job->count, &stopped);
+    else
+        status = wait_for_rank0(job, &stopped);
+    if (status == DT_OK && stopped)
+        status = dt_fail(DT_STOPPED, "the evaluation was stopped by a signal");
+    if (status == DT_OK && first)
+        status = measure_all(out, job, all);
+    free(all);
+    DT_TRY(status);
+    return job->comm->ops->broadcast(job->comm, out, sizeof *out, 0);
 }

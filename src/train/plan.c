@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "data/batch.h"
 #include "io/output.h"
@@ -35,15 +36,16 @@ static int32_t host_piece(const dt_model *model, const dt_dataset *dataset, int3
 }
 
 dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
-                              const dt_dataset *dataset, int32_t world_size)
+                              const dt_dataset *dataset, const dt_comm *comm)
 {
     dt_backend *backend = dt_model_backend(model);
-    const int32_t share = (settings->batch_size + world_size - 1) / world_size;
+    const int32_t share = (settings->batch_size + comm->world_size - 1) / comm->world_size;
     const bool given = settings->micro_batch > 0;
     int64_t available;
     int64_t total;
     int64_t bytes;
     backend->ops->memory(backend, &available, &total);
+    total /= backend->host_memory ? comm->local_size : 1; /* ranks of a host share its memory */
     const int64_t usable = (int64_t)(USABLE_MEMORY * (double)total);
     int32_t piece = given ? settings->micro_batch : share;
     if (piece > share)
@@ -62,6 +64,19 @@ dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_model *model,
                        "--num-hidden-layers",
                        (double)bytes * 1e-9, piece, (double)total * 1e-9);
     settings->micro_batch = piece;
+    return DT_OK;
+}
+
+dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const dt_model *model,
+                            const dt_dataset *dataset, const dt_comm *comm)
+{
+    const int64_t copy =
+        dt_checkpoint_copy_elements(dt_model_params(model)) * (int64_t)sizeof(float);
+    const double host = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    int64_t planned = 0;
+    if (dt_model_backend(model)->host_memory)
+        DT_TRY(bytes_for(&planned, model, dataset, settings->micro_batch));
+    *fits = (double)(planned + copy) <= USABLE_MEMORY * host / comm->local_size;
     return DT_OK;
 }
 
@@ -117,7 +132,7 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table)
 }
 
 dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *model,
-                      const dt_dataset *dataset)
+                      const dt_dataset *dataset, bool copy_fits)
 {
     const dt_run_settings *settings = &run->settings;
     const int64_t updates = dt_updates_per_epoch(settings->training_sequences, settings);
@@ -142,7 +157,11 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, const dt_model *mo
                         settings->accum_steps, settings->micro_batch, settings->world_size));
     DT_TRY(dt_text_addf(out,
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
-                        "the tokens\n",
+                        "the tokens",
                         (double)bytes * 1e-9, 2e-9 * (double)dataset->offsets[dataset->count]));
+    if (copy_fits)
+        DT_TRY(dt_text_addf(out, ", %.2f GB to write checkpoints beside the training",
+                            4e-9 * (double)dt_checkpoint_copy_elements(dt_model_params(model))));
+    DT_TRY(dt_text_addf(out, "\n"));
     return dt_text_addf(out, "Device: %s\n", settings->device);
 }

@@ -214,8 +214,8 @@ dt_status dt_ranks_report(dt_text *out, const dt_comm *comm, const dt_rank_info 
     int32_t hosts = 0;
     for (int32_t q = 0; q < size; ++q)
         hosts += !shown_before(infos, q, same_host);
-    DT_TRY(dt_text_addf(out, "Ranks: %d on %d host%s, gradients summed by %s\n", size, hosts,
-                        hosts == 1 ? "" : "s", comm->name));
+    DT_TRY(dt_text_addf(out, "Ranks: %d on %d host%s\nCommunication: %s\n", size, hosts,
+                        hosts == 1 ? "" : "s", comm->description));
     for (int32_t q = 0; q < size; ++q) {
         if (shown_before(infos, q, same_device))
             continue;
