@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/log.h"
 #include "core/version.h"
@@ -45,7 +44,7 @@ dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
         return DT_OK;
     opinion own = {.status = mine};
     opinion *all;
-    gethostname(own.host, sizeof own.host - 1);
+    snprintf(own.host, sizeof own.host, "%s", comm->host);
     if (mine != DT_OK)
         snprintf(own.message, sizeof own.message, "%s", dt_error_message());
     DT_TRY(DT_NEW(all, (size_t)comm->world_size));
@@ -86,10 +85,10 @@ static void look_at_processors(dt_rank_info *info)
     }
 }
 
-static dt_rank_info own_info(const dt_backend *backend)
+static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
 {
     dt_rank_info info = {0};
-    gethostname(info.host, sizeof info.host - 1);
+    snprintf(info.host, sizeof info.host, "%s", comm->host);
     snprintf(info.version, sizeof info.version, "%s", dt_version());
     if (backend)
         snprintf(info.device, sizeof info.device, "%s", backend->description);
@@ -99,7 +98,7 @@ static dt_rank_info own_info(const dt_backend *backend)
 
 static dt_status gather_infos(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend)
 {
-    const dt_rank_info own = own_info(backend);
+    const dt_rank_info own = own_info(comm, backend);
     DT_TRY(DT_NEW(*infos, (size_t)comm->world_size));
     const dt_status status = gather_all(comm, &own, sizeof own, *infos);
     if (status != DT_OK) {
@@ -219,7 +218,7 @@ dt_status dt_ranks_report(dt_text *out, const dt_comm *comm, const dt_rank_info 
     for (int32_t q = 0; q < size; ++q) {
         if (shown_before(infos, q, same_device))
             continue;
-        DT_TRY(dt_text_addf(out, "  %s, rank ", infos[q].host));
+        DT_TRY(dt_text_addf(out, "  %s, ranks ", infos[q].host));
         DT_TRY(add_ranks_like(out, infos, size, q));
         DT_TRY(dt_text_addf(out, ": %s\n", infos[q].device));
     }
