@@ -169,7 +169,7 @@ dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch
     return run_path(output, "checkpoints", name, out);
 }
 
-void dt_run_drop_step_checkpoints(const dt_run_output *output, const char *except)
+void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except)
 {
     char folder[PATH_MAX];
     char begin[128];
@@ -182,10 +182,14 @@ void dt_run_drop_step_checkpoints(const dt_run_output *output, const char *excep
         return;
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
         const char *name = entry->d_name;
-        const size_t length = strlen(name);
-        if (strncmp(name, begin, strlen(begin)) == 0 && strstr(name + strlen(begin), "_step") &&
-            length > 3 && strcmp(name + length - 3, ".h5") == 0 &&
-            !(kept && strcmp(name, kept + 1) == 0))
+        char *end;
+        if (strncmp(name, begin, strlen(begin)) != 0 || (kept && strcmp(name, kept + 1) == 0))
+            continue;
+        const bool earlier = strtol(name + strlen(begin), &end, 10) <= epoch;
+        if (!earlier || strncmp(end, "_step", 5) != 0)
+            continue;
+        strtoll(end + 5, &end, 10);
+        if (strcmp(end, ".h5") == 0)
             unlinkat(dirfd(dir), name, 0);
     }
     closedir(dir);

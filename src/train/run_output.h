@@ -48,8 +48,9 @@ dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, cha
 /* The same for `step` updates of the running epoch, of which the first is number 1. */
 dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch, int64_t step,
                                       char *out);
-/* Removes the run's checkpoints that stand within an epoch, except that one (NULL: all). */
-void dt_run_drop_step_checkpoints(const dt_run_output *output, const char *except);
+/* Removes the run's checkpoints that stand within epochs 1 … `epoch`, except that one (NULL: none
+ * is spared). */
+void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except);
 
 /* Appends one line about the last update. loss: of that update, over all ranks. */
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,

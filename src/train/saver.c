@@ -49,7 +49,7 @@ static dt_status complete(dt_saver *saver)
     snprintf(saver->newest, sizeof saver->newest, "%s", done->path);
     dt_info("checkpoint: %s", done->path);
     if (done->within_epoch) {
-        dt_run_drop_step_checkpoints(saver->output, done->path);
+        dt_run_drop_step_checkpoints(saver->output, INT32_MAX, done->path);
         return DT_OK;
     }
     if (done->has_report) {
@@ -57,7 +57,7 @@ static dt_status complete(dt_saver *saver)
         done->report.checkpoint_writing = dt_checkpoint_writer_seconds(saver->writer);
         DT_TRY(dt_run_output_metrics(saver->output, &done->content, &done->report));
     }
-    dt_run_drop_step_checkpoints(saver->output, NULL);
+    dt_run_drop_step_checkpoints(saver->output, INT32_MAX, NULL);
     return drop_old_epoch(saver, done->content.progress.epoch);
 }
 

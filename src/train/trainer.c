@@ -279,6 +279,8 @@ static dt_status catch_up(dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
     int32_t missing = 0;
+    if (t->job->resume_path && t->job->comm->world_rank == 0)
+        dt_run_drop_step_checkpoints(&t->output, progress->epoch, t->job->resume_path);
     if (!t->job->resume_path || progress->epoch == 0 ||
         dt_epoch_updates_done(progress, t->sampler.count, &t->run->settings) > 0)
         return DT_OK;
