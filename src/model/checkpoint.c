@@ -56,15 +56,15 @@ typedef struct {
     const char *group;
     const char *key;
     field_kind kind;
+    int32_t since; /* format version that brought it; in older files it is 0 */
     size_t offset; /* in dt_checkpoint */
     size_t size;   /* of a CHARS array */
-    int32_t since; /* format version that brought it; in older files it is 0 */
 } field;
 
 #define FIELD_SINCE(version, group, key, kind, member)                                             \
     {                                                                                              \
-        group, key, kind, offsetof(dt_checkpoint, member), sizeof(((dt_checkpoint *)0)->member),   \
-            version                                                                                \
+        group, key, kind, version, offsetof(dt_checkpoint, member),                                \
+            sizeof(((dt_checkpoint *)0)->member)                                                   \
     }
 #define FIELD(group, key, kind, member) FIELD_SINCE(1, group, key, kind, member)
 #define CONFIG(key, kind, member) FIELD("config", key, kind, config.member)

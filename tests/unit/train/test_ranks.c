@@ -27,9 +27,9 @@ static int make_dataset(void **state)
         return -1;
     uint32_t random = 12345;
     dataset = (dt_dataset){.count = SEQUENCES, .suffix_count = 1, .normalized = true};
-    ASSERT_OK(DT_NEW(dataset.tokens, SEQUENCES * LONGEST));
+    ASSERT_OK(DT_NEW(dataset.tokens, (size_t)SEQUENCES * LONGEST));
     ASSERT_OK(DT_NEW(dataset.offsets, SEQUENCES + 1));
-    ASSERT_OK(DT_NEW(dataset.labels, SEQUENCES * TAX_RANKS));
+    ASSERT_OK(DT_NEW(dataset.labels, (size_t)SEQUENCES * TAX_RANKS));
     for (int i = 0; i < SEQUENCES; ++i) {
         random = random * 1664525U + 1013904223U;
         const int length = 5 + (int)((random >> 16) % (LONGEST - 4));
@@ -38,8 +38,9 @@ static int make_dataset(void **state)
             dataset.tokens[dataset.offsets[i] + t] = (uint16_t)(1 + (random >> 20) % 11);
         }
         dataset.offsets[i + 1] = dataset.offsets[i] + length;
-        dataset.labels[2 * i] = dataset.tokens[dataset.offsets[i]] % 3;
-        dataset.labels[2 * i + 1] = dataset.tokens[dataset.offsets[i]] % 5;
+        int32_t *labels = &dataset.labels[(size_t)i * TAX_RANKS];
+        labels[0] = dataset.tokens[dataset.offsets[i]] % 3;
+        labels[1] = dataset.tokens[dataset.offsets[i]] % 5;
     }
     ASSERT_OK(dt_taxonomy_add_rank(&dataset.taxonomy, "genus", 3, genus));
     ASSERT_OK(dt_taxonomy_add_rank(&dataset.taxonomy, "species", 5, species));
