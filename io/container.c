@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,31 @@
 void dt_container_silence(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+/* recursive, which has no portable static initialiser */
+static pthread_mutex_t hdf5_mutex;
+static pthread_once_t hdf5_once = PTHREAD_ONCE_INIT;
+
+static void make_hdf5_mutex(void)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&hdf5_mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+int dt_container_begin_turn(void)
+{
+    pthread_once(&hdf5_once, make_hdf5_mutex);
+    return pthread_mutex_lock(&hdf5_mutex);
+}
+
+void dt_container_end_turn(const int *turn)
+{
+    (void)turn;
+    pthread_mutex_unlock(&hdf5_mutex);
 }
 
 int64_t dt_element_bytes(dt_element element)
@@ -246,9 +272,10 @@ static dt_status open_steps(dt_container *file, const char *path, const char *fo
 dt_status dt_container_open(dt_container **out, const char *path, const char *format,
                             int32_t supported, int32_t *version)
 {
-    dt_container_silence();
+    DT_HDF5_TURN;
     dt_container *file;
     DT_TRY(DT_NEW(file, 1));
+    dt_container_silence();
     file->file = -1;
     file->array = -1;
     file->disk.fd = -1;
@@ -263,6 +290,7 @@ dt_status dt_container_open(dt_container **out, const char *path, const char *fo
 
 void dt_container_close(dt_container *file)
 {
+    DT_HDF5_TURN;
     if (!file)
         return;
     dt_container_leave_array(file);
@@ -277,6 +305,7 @@ void dt_container_close(dt_container *file)
 
 dt_status dt_container_has(dt_container *file, const char *name, bool *there)
 {
+    DT_HDF5_TURN;
     const int found = dt_container_link_exists(file->file, name);
     *there = found > 0;
     return found < 0 ? read_error(file, name) : DT_OK;
@@ -357,6 +386,7 @@ static dt_status use_array(dt_container *file, const char *name)
 
 dt_status dt_container_info(dt_container *file, const char *name, dt_array_info *info)
 {
+    DT_HDF5_TURN;
     DT_TRY(use_array(file, name));
     *info = file->info;
     info->name = (char *)name;
@@ -426,6 +456,7 @@ static dt_status read_rows(dt_container *file, int64_t first, int64_t rows, void
 dt_status dt_container_get_array(dt_container *file, const char *name, dt_element element,
                                  int32_t dimensions, const int64_t *shape, void *values)
 {
+    DT_HDF5_TURN;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     DT_TRY(check_shape(file, dimensions, shape));
@@ -435,6 +466,7 @@ dt_status dt_container_get_array(dt_container *file, const char *name, dt_elemen
 dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element element,
                                 int64_t row_elements, int64_t first, int64_t rows, void *values)
 {
+    DT_HDF5_TURN;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     const dt_array_info *info = &file->info;
@@ -451,6 +483,7 @@ dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element
 dt_status dt_container_load_vector(dt_container *file, const char *name, dt_element element,
                                    void **values, int64_t *count)
 {
+    DT_HDF5_TURN;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     const int64_t length = file->info.shape[0];
@@ -470,6 +503,7 @@ dt_status dt_container_load_vector(dt_container *file, const char *name, dt_elem
 dt_status dt_container_get_texts(dt_container *file, const char *name, char ***texts,
                                  int64_t *count)
 {
+    DT_HDF5_TURN;
     char *padded;
     int64_t n;
     DT_TRY(dt_container_load_vector(file, name, DT_ELEMENT_TEXT, (void **)&padded, &n));
@@ -493,6 +527,7 @@ dt_status dt_container_get_texts(dt_container *file, const char *name, char ***t
 
 dt_status dt_container_get_text(dt_container *file, const char *name, char **text)
 {
+    DT_HDF5_TURN;
     const int64_t one = 1;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, DT_ELEMENT_TEXT));
@@ -581,6 +616,7 @@ static dt_status list_group(const dt_container *file, const char *group, int dep
 dt_status dt_container_list(dt_container *file, const char *group, dt_array_info **infos,
                             int64_t *count)
 {
+    DT_HDF5_TURN;
     info_list list = {0};
     if (*group)
         DT_TRY(need(file, group));
@@ -611,6 +647,7 @@ static const char *object_path(const char *object)
 dt_status dt_container_has_attribute(dt_container *file, const char *object, const char *key,
                                      bool *there)
 {
+    DT_HDF5_TURN;
     *there = *object == '\0';
     if (*object)
         DT_TRY(dt_container_has(file, object, there));
@@ -663,18 +700,21 @@ static dt_status get_number(dt_container *file, const char *object, const char *
 dt_status dt_container_get_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t *value)
 {
+    DT_HDF5_TURN;
     return get_number(file, object, key, DT_ELEMENT_INT64, value);
 }
 
 dt_status dt_container_get_attribute_double(dt_container *file, const char *object, const char *key,
                                             double *value)
 {
+    DT_HDF5_TURN;
     return get_number(file, object, key, DT_ELEMENT_FLOAT64, value);
 }
 
 dt_status dt_container_get_attribute_text(dt_container *file, const char *object, const char *key,
                                           char **value)
 {
+    DT_HDF5_TURN;
     hid_t attribute = -1;
     int64_t bytes = 0;
     DT_TRY(open_attribute(file, object, key, DT_ELEMENT_TEXT, &attribute, &bytes));

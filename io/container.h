@@ -9,7 +9,8 @@
  *
  * Errors name the file: DT_ERR_INPUT when its content is wrong, DT_ERR_IO when the system refused
  * to read or write. HDF5's own error printing is off in the threads that use these functions.
- * HDF5 is not made for threads: no two threads of a process may be inside these functions at once.
+ * Threads may each use containers of their own at the same time; HDF5 is not made for threads, so
+ * that they take turns, call by call.
  * File locks are not used. Where a file may outgrow a size limit of the user's, the program
  * ignores SIGXFSZ.
  */

@@ -43,4 +43,12 @@ int dt_container_link_exists(hid_t file, const char *name);
 /* Switches HDF5's error printing off in the calling thread. */
 void dt_container_silence(void);
 
+/* HDF5 is not made for threads: every function that calls it begins with DT_HDF5_TURN, and no other
+ * thread is in HDF5 until it returns. A thread whose turn it is may call such functions in turn. */
+int dt_container_begin_turn(void);
+void dt_container_end_turn(const int *turn);
+#define DT_HDF5_TURN                                                                               \
+    const int hdf5_turn __attribute__((cleanup(dt_container_end_turn), unused)) =                  \
+        dt_container_begin_turn()
+
 #endif

@@ -57,17 +57,18 @@ static void create_hdf5(dt_container *file)
 dt_status dt_container_create(dt_container **out, const char *path, const char *format,
                               int32_t version)
 {
-    dt_container_silence();
+    DT_HDF5_TURN;
     dt_container *file;
     DT_TRY(DT_NEW(file, 1));
-    file->file = -1;
-    file->array = -1;
-    file->disk.fd = -1;
     dt_status status = dt_new_file_begin(&file->new_file, path);
     if (status != DT_OK) {
         free(file);
         return status;
     }
+    dt_container_silence();
+    file->file = -1;
+    file->array = -1;
+    file->disk.fd = -1;
     memcpy(file->path, file->new_file.path, sizeof file->path);
     file->disk.fd = open(file->new_file.temporary, O_RDWR | O_CLOEXEC);
     if (file->disk.fd < 0)
@@ -215,6 +216,7 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
 dt_status dt_container_begin_array(dt_container *file, const char *name, dt_element element,
                                    int32_t dimensions, const int64_t *shape)
 {
+    DT_HDF5_TURN;
     if (element == DT_ELEMENT_TEXT)
         return misuse(file, name, "texts are written with dt_container_put_texts()");
     return begin(file, name, element, dt_element_bytes(element), dimensions, shape);
@@ -222,6 +224,7 @@ dt_status dt_container_begin_array(dt_container *file, const char *name, dt_elem
 
 dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *values)
 {
+    DT_HDF5_TURN;
     if (file->failed || file->array < 0 || rows < 0 ||
         rows > file->info.shape[0] - file->rows_written)
         return misuse(file, file->array_name ? file->array_name : "",
@@ -246,6 +249,7 @@ dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *va
 dt_status dt_container_put_array(dt_container *file, const char *name, dt_element element,
                                  int32_t dimensions, const int64_t *shape, const void *values)
 {
+    DT_HDF5_TURN;
     DT_TRY(dt_container_begin_array(file, name, element, dimensions, shape));
     DT_TRY(dt_container_add_rows(file, shape[0], values));
     return end_array(file);
@@ -254,6 +258,7 @@ dt_status dt_container_put_array(dt_container *file, const char *name, dt_elemen
 dt_status dt_container_put_texts(dt_container *file, const char *name, int64_t count,
                                  const char *const *texts)
 {
+    DT_HDF5_TURN;
     size_t longest = 1; /* HDF5 has no texts of no bytes */
     for (int64_t i = 0; i < count; ++i) {
         const size_t length = strlen(texts[i]);
@@ -279,6 +284,7 @@ dt_status dt_container_put_texts(dt_container *file, const char *name, int64_t c
 
 dt_status dt_container_put_text(dt_container *file, const char *name, const char *text)
 {
+    DT_HDF5_TURN;
     return dt_container_put_texts(file, name, 1, &text);
 }
 
@@ -302,18 +308,21 @@ static dt_status put_attribute(dt_container *file, const char *object, const cha
 dt_status dt_container_put_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t value)
 {
+    DT_HDF5_TURN;
     return put_attribute(file, object, key, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
 }
 
 dt_status dt_container_put_attribute_double(dt_container *file, const char *object, const char *key,
                                             double value)
 {
+    DT_HDF5_TURN;
     return put_attribute(file, object, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
 }
 
 dt_status dt_container_put_attribute_text(dt_container *file, const char *object, const char *key,
                                           const char *value)
 {
+    DT_HDF5_TURN;
     const size_t length = strlen(value);
     if (length > LONGEST_ATTRIBUTE)
         return misuse(file, key, "the text is too long for an attribute");
@@ -327,6 +336,7 @@ dt_status dt_container_put_attribute_text(dt_container *file, const char *object
 /* Gives everything back but the temporary file. */
 static void release(dt_container *file)
 {
+    DT_HDF5_TURN;
     dt_container_leave_array(file);
     if (file->file >= 0)
         H5Fclose(file->file);
@@ -336,16 +346,21 @@ static void release(dt_container *file)
     file->disk.fd = -1;
 }
 
+/* The end of what HDF5 has to do. What follows may take its time: others have their turn. */
+static dt_status close_written(dt_container *file)
+{
+    DT_HDF5_TURN;
+    DT_TRY(end_array(file));
+    if (H5Fflush(file->file, H5F_SCOPE_GLOBAL) < 0)
+        return write_error(file, "/");
+    const bool failed = H5Fclose(file->file) < 0;
+    file->file = -1;
+    return check(file, failed, "/");
+}
+
 dt_status dt_container_commit(dt_container *file)
 {
-    dt_status status = end_array(file);
-    if (status == DT_OK && H5Fflush(file->file, H5F_SCOPE_GLOBAL) < 0)
-        status = write_error(file, "/");
-    if (status == DT_OK) {
-        const bool failed = H5Fclose(file->file) < 0;
-        file->file = -1;
-        status = check(file, failed, "/");
-    }
+    dt_status status = close_written(file);
     if (status == DT_OK)
         status = dt_seal_write(file->disk.fd, file->path, &file->disk.chunks);
     if (status == DT_OK) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/input.h"
+#include "cli/stop_signal.h"
 #include "comm.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -14,6 +15,8 @@
 #include "io/shards.h"
 #include "io/tokenizer_json.h"
 #include "model/checkpoint.h"
+#include "train/newest.h"
+#include "train/ranks.h"
 #include "train/trainer.h"
 
 /* ---- from options to the run --------------------------------------------------------------------
@@ -214,14 +217,13 @@ static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *
     return DT_OK;
 }
 
-static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, char *path)
+static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, const char *path)
 {
-    DT_TRY(dt_checkpoint_path(o->resume, path));
     DT_TRY(dt_checkpoint_read(path, run));
     if (!run->has_optimizer)
         return dt_fail(DT_ERR_INPUT, "%s: holds weights only: training cannot go on from it", path);
     DT_TRY(check_resumed_flags(o, run));
-    if (run->progress.epoch >= run->settings.epochs)
+    if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
         dt_notice("%s: all %d epochs are done", path, run->settings.epochs);
     return DT_OK;
 }
@@ -236,15 +238,20 @@ typedef struct {
     dt_backend *backend;
     dt_comm *comm;
     dt_pool *pool;
+    const atomic_int *stop;
+    bool resumes;
     char resume_path[PATH_MAX];
+    bool together; /* the ranks have the same failure (dt_agree) */
 } train_command;
 
+/* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together, where a
+ * rank that fails alone leaves the others waiting: it has to abort. */
 static dt_status read_dataset(train_command *t, const dt_train_options *o)
 {
     if (o->data)
-        return dt_shards_read(o->data, &t->dataset);
+        return dt_agree(t->comm, dt_shards_read(o->data, &t->dataset), &t->together);
     /* a tokenizer that is named all the same is read, for check_resumed_data() to compare */
-    const bool stored_tokenizer = o->resume && !o->tokenizer_file;
+    const bool stored_tokenizer = t->resumes && !o->tokenizer_file;
     const dt_input input = {
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
@@ -252,8 +259,10 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
         .tokenizer_name = o->tokenizer_name,
         .tokenizer_json = stored_tokenizer ? t->run.tokenizer_json : NULL,
         .tokenizer_json_name = stored_tokenizer ? t->run.settings.tokenizer_name : NULL,
-        .normalize = o->resume ? t->run.settings.normalize : !o->no_normalize,
+        .normalize = t->resumes ? t->run.settings.normalize : !o->no_normalize,
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
+        .comm = t->comm,
+        .everywhere = true,
     };
     return dt_read_input(&input, &t->dataset);
 }
@@ -263,16 +272,23 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
     const dt_comm_options options = {.kind = (dt_comm_kind)o->comm,
                                      .collective_timeout = o->collective_timeout};
-    return dt_comm_open(&options, &t->comm);
+    DT_TRY(dt_comm_open(&options, &t->comm));
+    dt_log_quiet(t->comm->world_rank != 0);
+    return DT_OK;
 }
 
-/* A resumed run keeps its number format where the device has it and no other one is asked for. */
-static dt_status open_backend(train_command *t, const dt_train_options *o)
+/* A resumed run keeps its number format where the device has it and no other one is asked for.
+ * Threads that the command line leaves open are divided by the ranks that may run on the same
+ * processors. */
+static dt_status open_backend(train_command *t, const dt_train_options *o, int32_t sharing)
 {
     char device[16];
-    const bool keeps = o->resume && t->run.settings.gpu;
+    const bool keeps = t->resumes && t->run.settings.gpu;
+    int threads = dt_thread_count(o->threads);
+    if (o->threads == 0)
+        threads = threads / sharing > 1 ? threads / sharing : 1;
     const dt_backend_options options = {
-        .threads = (int32_t)o->threads,
+        .threads = t->comm->world_size == 1 ? (int32_t)o->threads : threads,
         .device = t->comm->local_rank,
         .round_robin = true,
         .precision = (dt_precision)o->precision,
@@ -281,10 +297,44 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     };
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));
-    if (!o->resume) /* before the input is read; dt_model_create() asks again */
+    if (!t->resumes) /* before the input is read; dt_model_create() asks again */
         DT_TRY(t->backend->ops->attention_check(
             t->backend, (int32_t)(o->hidden_size / o->num_attention_heads), true));
-    return dt_pool_create(&t->pool, dt_thread_count(o->threads));
+    return dt_pool_create(&t->pool, threads);
+}
+
+/* Decides what is resumed: with --resume auto rank 0 looks, and tells the others. Collective. */
+static dt_status choose_resumed(train_command *t, const dt_train_options *o)
+{
+    if (!o->resume)
+        return DT_OK;
+    if (strcmp(o->resume, "auto") != 0) {
+        t->resumes = true;
+        return dt_checkpoint_path(o->resume, t->resume_path);
+    }
+    dt_status status = DT_OK;
+    if (t->comm->world_rank == 0)
+        status = dt_newest_checkpoint(o->output_dir, t->resume_path);
+    DT_TRY(dt_agree(t->comm, status, &t->together));
+    DT_TRY(t->comm->ops->broadcast(t->comm, t->resume_path, sizeof t->resume_path, 0));
+    t->resumes = t->resume_path[0] != '\0';
+    if (t->resumes)
+        dt_info("--resume auto: goes on from %s", t->resume_path);
+    else
+        dt_notice("--resume auto: no checkpoint in %s; a new run starts", o->output_dir);
+    return DT_OK;
+}
+
+static dt_status check_world(const train_command *t, const dt_train_options *o)
+{
+    const int32_t ranks = t->comm->world_size;
+    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
+    if (ranks > batch)
+        return dt_fail(DT_ERR_USAGE,
+                       "%d ranks for a batch of %lld sequences: some would have nothing to do; "
+                       "start at most %lld ranks, or raise --batch-size",
+                       ranks, (long long)batch, (long long)batch);
+    return DT_OK;
 }
 
 /* What the run's settings say of the machine. The size of the pieces is kept where a resumed run
@@ -302,39 +352,69 @@ static void set_machine(train_command *t, const dt_train_options *o)
     settings->gpu = gpu;
 }
 
-static dt_status run_training(train_command *t, const dt_train_options *o)
+static dt_status stopped_while_reading(const train_command *t)
 {
-    /* what can be told at once is told before the input is read */
-    DT_TRY(dt_check_folder(o->output_dir));
-    DT_TRY(open_comm(t, o));
-    if (o->resume)
+    if (atomic_load(t->stop) == 0)
+        return DT_OK;
+    return dt_fail(DT_STOPPED,
+                   "stopped by a signal while the input was read: start it again the same way");
+}
+
+/* What can be told at once is told before the input is read. */
+static dt_status prepare_machine(train_command *t, const dt_train_options *o, int32_t sharing)
+{
+    if (t->resumes)
         DT_TRY(read_resumed(&t->run, o, t->resume_path));
-    DT_TRY(open_backend(t, o));
-    DT_TRY(read_dataset(t, o));
-    if (o->resume)
+    DT_TRY(check_world(t, o));
+    return open_backend(t, o, sharing);
+}
+
+static dt_status prepare_run(train_command *t, const dt_train_options *o)
+{
+    if (t->resumes)
         DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
     else
         DT_TRY(new_run(&t->run, o, &t->dataset));
     set_machine(t, o);
+    return stopped_while_reading(t);
+}
+
+/* Collective from the first line on. */
+static dt_status run_training(train_command *t, const dt_train_options *o)
+{
+    int32_t sharing;
+    DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->together));
+    DT_TRY(choose_resumed(t, o));
+    DT_TRY(dt_ranks_sharing(t->comm, &sharing));
+    DT_TRY(dt_agree(t->comm, prepare_machine(t, o, sharing), &t->together));
+    DT_TRY(read_dataset(t, o));
+    DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->together));
     const dt_training training = {.run = &t->run,
-                                  .resume_path = o->resume ? t->resume_path : NULL,
+                                  .resume_path = t->resumes ? t->resume_path : NULL,
                                   .dataset = &t->dataset,
                                   .backend = t->backend,
                                   .comm = t->comm,
                                   .pool = t->pool,
                                   .output_dir = o->output_dir,
                                   .fixed_micro_batch = o->micro_batch_size > 0,
+                                  .stop = t->stop,
                                   .keep_checkpoints = (int32_t)o->keep_checkpoints,
+                                  .save_every_steps = o->save_every_steps,
+                                  .save_every_minutes = o->save_every_minutes,
+                                  .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose};
+    t->together = true; /* dt_train sees to its own failures */
     return dt_train(&training);
 }
 
 dt_status dt_command_train(const dt_train_options *options)
 {
-    train_command t = {0};
-    const dt_status status = run_training(&t, options);
-    if (t.comm && status != DT_OK && status != DT_STOPPED)
+    train_command t = {.stop = dt_stop_signal_watch()};
+    dt_status status = open_comm(&t, options);
+    if (status == DT_OK)
+        status = run_training(&t, options);
+    if (status != DT_OK && t.comm && !t.together)
         t.comm->ops->abort(t.comm, status, dt_error_message());
     dt_pool_destroy(t.pool);
     if (t.comm)

@@ -7,6 +7,8 @@
 /* Places in the choices of --model-type and --loss-type. */
 typedef enum { DT_MODEL_TYPE_HYBRID } dt_model_type_choice;
 typedef enum { DT_LOSS_TYPE_CROSS_ENTROPY } dt_loss_type_choice;
+/* Places in the choices of --validate-on. */
+typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;
 
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
@@ -50,7 +52,7 @@ typedef struct {
     dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
     bool no_level_weights;    /* overrides level_weights */
     int loss_type;            /* dt_loss_type_choice */
-    const char *resume;       /* checkpoint; NULL: from the start */
+    const char *resume;       /* checkpoint, "auto"; NULL: from the start */
 
     /* machine */
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
@@ -62,7 +64,10 @@ typedef struct {
     int comm;                  /* dt_comm_kind */
     double collective_timeout; /* seconds; 0: for ever */
     int64_t micro_batch_size;  /* 0: chosen from the memory */
-    int64_t keep_checkpoints;  /* newest checkpoints that stay; 0: all */
+    int64_t keep_checkpoints;  /* newest checkpoints of epochs that stay; 0: all */
+    int64_t save_every_steps;  /* updates; 0: at the end of an epoch only */
+    double save_every_minutes; /* 0: at the end of an epoch only */
+    int validate_on;           /* dt_validate_on_choice */
     bool dry_run;
     bool verbose;
 } dt_train_options;

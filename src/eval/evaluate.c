@@ -7,42 +7,90 @@
 #include "data/sampler.h"
 #include "model/classify.h"
 
-static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
-                             const dt_dataset *dataset, const int64_t *indices, int32_t count,
-                             dt_batch_memory *memory)
+/* What rank 0 tells the ranks that wait for it, piece by piece, so that none waits so long that it
+ * must think the others lost. */
+enum { NEWS_WORKING, NEWS_DONE, NEWS_STOPPED };
+
+static dt_status tell(const dt_evaluation_job *job, int32_t *news)
 {
-    const int32_t max_length = dt_model_config_of(classifier->model)->max_length;
-    const dt_batch batch = dt_batch_pack(memory, dataset, indices, count, max_length);
+    return job->comm->ops->broadcast(job->comm, news, sizeof *news, 0);
+}
+
+static bool stop_asked(const dt_evaluation_job *job)
+{
+    return job->stop && atomic_load(job->stop) != 0;
+}
+
+static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
+                             const dt_evaluation_job *job, const int64_t *indices, int32_t count)
+{
+    const int32_t max_length = dt_model_config_of(job->model)->max_length;
+    const dt_batch batch = dt_batch_pack(job->memory, job->dataset, indices, count, max_length);
     return dt_classifier_start(classifier, &batch, out, NULL);
 }
 
-/* Predictions of this world_rank's share, in order. While the device works on a piece, the next one
- * is packed and asked for. */
-static dt_status predict_share(dt_prediction *out, dt_model *model, const dt_dataset *dataset,
-                               const int64_t *indices, int64_t count, dt_batch_memory *memory)
+/* Predictions of `count` sequences, in order. While the device works on a piece, the next one is
+ * packed and asked for. */
+static dt_status predict_pieces(dt_prediction *out, dt_classifier *classifier,
+                                const dt_evaluation_job *job, const int64_t *indices, int64_t count,
+                                bool *stopped)
 {
-    const int64_t most = memory->max_sequences;
-    dt_classifier classifier;
-    dt_status status =
-        dt_classifier_open(&classifier, model, memory->max_sequences, NULL, (dt_logit_range){0});
-    for (int64_t begin = 0; status == DT_OK && begin < count; begin += most) {
+    const int64_t most = job->memory->max_sequences;
+    int32_t news = NEWS_WORKING;
+    for (int64_t begin = 0; begin < count; begin += most) {
         const int64_t piece = count - begin < most ? count - begin : most;
-        status = start_piece(&classifier, out + begin * memory->tax_ranks, dataset, indices + begin,
-                             (int32_t)piece, memory);
-        if (status == DT_OK && dt_classifier_under_way(&classifier) == DT_CLASSIFY_AHEAD)
-            status = dt_classifier_finish(&classifier);
+        *stopped = stop_asked(job);
+        if (*stopped)
+            break;
+        DT_TRY(start_piece(classifier, out + begin * job->memory->tax_ranks, job, indices + begin,
+                           (int32_t)piece));
+        if (dt_classifier_under_way(classifier) == DT_CLASSIFY_AHEAD)
+            DT_TRY(dt_classifier_finish(classifier));
+        if (job->rank0_only)
+            DT_TRY(tell(job, &news));
     }
-    while (status == DT_OK && dt_classifier_under_way(&classifier))
-        status = dt_classifier_finish(&classifier);
-    dt_classifier_close(&classifier);
-    return status;
+    while (dt_classifier_under_way(classifier))
+        DT_TRY(dt_classifier_finish(classifier));
+    return DT_OK;
 }
 
-static dt_status measure_all(dt_evaluation *out, const dt_model *model, const dt_dataset *dataset,
-                             const int64_t *indices, int64_t count,
-                             const dt_prediction *predictions, const double *level_weight)
+/* The same for this rank's share; *stopped as all ranks see it. */
+static dt_status predict_share(dt_prediction *out, const dt_evaluation_job *job,
+                               const int64_t *indices, int64_t count, bool *stopped)
 {
-    const dt_model_config *config = dt_model_config_of(model);
+    dt_classifier classifier;
+    *stopped = false;
+    dt_status status = dt_classifier_open(&classifier, job->model, job->memory->max_sequences, NULL,
+                                          (dt_logit_range){0});
+    if (status == DT_OK)
+        status = predict_pieces(out, &classifier, job, indices, count, stopped);
+    dt_classifier_close(&classifier);
+    DT_TRY(status);
+    if (job->rank0_only) {
+        int32_t news = *stopped ? NEWS_STOPPED : NEWS_DONE;
+        return tell(job, &news);
+    }
+    double any = *stopped;
+    DT_TRY(job->comm->ops->sum(job->comm, &any, 1));
+    *stopped = any > 0.0;
+    return DT_OK;
+}
+
+/* What the others do with rank0_only. */
+static dt_status wait_for_rank0(const dt_evaluation_job *job, bool *stopped)
+{
+    int32_t news = NEWS_WORKING;
+    while (news == NEWS_WORKING)
+        DT_TRY(tell(job, &news));
+    *stopped = news == NEWS_STOPPED;
+    return DT_OK;
+}
+
+static dt_status measure_all(dt_evaluation *out, const dt_evaluation_job *job,
+                             const dt_prediction *predictions)
+{
+    const dt_model_config *config = dt_model_config_of(job->model);
+    const int64_t count = job->count;
     const int32_t tax_ranks = config->tax_ranks;
     int32_t *truth;
     int32_t *predicted;
@@ -54,11 +102,11 @@ static dt_status measure_all(dt_evaluation *out, const dt_model *model, const dt
         double rank_loss = 0.0;
         for (int64_t i = 0; i < count; ++i) {
             const dt_prediction *prediction = &predictions[i * tax_ranks + r];
-            truth[i] = dataset->labels[indices[i] * tax_ranks + r];
+            truth[i] = job->dataset->labels[job->indices[i] * tax_ranks + r];
             predicted[i] = prediction->label;
             rank_loss += (double)prediction->loss;
         }
-        loss += level_weight[r] * rank_loss / (double)count;
+        loss += job->level_weight[r] * rank_loss / (double)count;
         status = dt_measure(&out->tax_rank[r], truth, 1, predicted, 1, count, config->classes[r]);
     }
     out->loss = loss;
@@ -77,32 +125,49 @@ static void share_bytes(int64_t *bytes, const dt_comm *comm, int64_t count, int3
     }
 }
 
-dt_status dt_evaluate(dt_evaluation *out, dt_model *model, dt_comm *comm, const dt_dataset *dataset,
-                      const int64_t *indices, int64_t count, const double *level_weight,
-                      dt_batch_memory *memory)
+/* All ranks compute; `all` (on rank 0 alone) receives the predictions. */
+static dt_status predict_together(dt_prediction *all, const dt_evaluation_job *job, bool *stopped)
 {
-    const int32_t tax_ranks = memory->tax_ranks;
-    const bool gathers = comm->world_rank == 0;
+    dt_comm *comm = job->comm;
+    const int32_t tax_ranks = job->memory->tax_ranks;
     dt_prediction *mine = NULL;
-    dt_prediction *all = NULL;
     int64_t *bytes = NULL;
     int64_t begin;
     int64_t share;
     dt_status status = DT_OK;
-    *out = (dt_evaluation){0};
-    dt_share(count, comm->world_size, comm->world_rank, &begin, &share);
+    dt_share(job->count, comm->world_size, comm->world_rank, &begin, &share);
     DT_TRY_OR(done, DT_NEW(mine, (size_t)(share * tax_ranks)));
     DT_TRY_OR(done, DT_NEW(bytes, (size_t)comm->world_size));
-    if (gathers)
-        DT_TRY_OR(done, DT_NEW(all, (size_t)(count * tax_ranks)));
-    DT_TRY_OR(done, predict_share(mine, model, dataset, indices + begin, share, memory));
-    share_bytes(bytes, comm, count, tax_ranks);
-    DT_TRY_OR(done, comm->ops->gather(comm, mine, bytes, all, 0));
-    if (gathers)
-        status = measure_all(out, model, dataset, indices, count, all, level_weight);
+    DT_TRY_OR(done, predict_share(mine, job, job->indices + begin, share, stopped));
+    share_bytes(bytes, comm, job->count, tax_ranks);
+    if (!*stopped)
+        status = comm->ops->gather(comm, mine, bytes, all, 0);
 done:
     free(bytes);
-    free(all);
     free(mine);
     return status;
+}
+
+dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job)
+{
+    const bool first = job->comm->world_rank == 0;
+    dt_prediction *all = NULL;
+    bool stopped = false;
+    dt_status status = DT_OK;
+    *out = (dt_evaluation){0};
+    if (first)
+        DT_TRY(DT_NEW(all, (size_t)(job->count * job->memory->tax_ranks)));
+    if (!job->rank0_only)
+        status = predict_together(all, job, &stopped);
+    else if (first)
+        status = predict_share(all, job, job->indices, job->count, &stopped);
+    else
+        status = wait_for_rank0(job, &stopped);
+    if (status == DT_OK && stopped)
+        status = dt_fail(DT_STOPPED, "the evaluation was stopped by a signal");
+    if (status == DT_OK && first)
+        status = measure_all(out, job, all);
+    free(all);
+    DT_TRY(status);
+    return job->comm->ops->broadcast(job->comm, out, sizeof *out, 0);
 }

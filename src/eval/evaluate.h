@@ -2,6 +2,8 @@
 #ifndef DT_EVAL_EVALUATE_H
 #define DT_EVAL_EVALUATE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "comm.h"
@@ -15,12 +17,23 @@ typedef struct {
     dt_measures tax_rank[DT_MAX_TAX_RANKS];
 } dt_evaluation;
 
-/* Runs the `count` >= 1 sequences `indices` of the dataset forward, shared over the world_ranks, in
- * pieces that fit `memory` (whose size the model has reserved), and measures them against their
- * labels. level_weight (tax_ranks). The result is complete on world_rank 0; others get zeros.
- * Collective. */
-dt_status dt_evaluate(dt_evaluation *out, dt_model *model, dt_comm *comm, const dt_dataset *dataset,
-                      const int64_t *indices, int64_t count, const double *level_weight,
-                      dt_batch_memory *memory);
+/* What is to be evaluated. Nothing is owned. */
+typedef struct {
+    dt_model *model;
+    dt_comm *comm;
+    const dt_dataset *dataset;
+    const int64_t *indices;     /* (count) sequences of the dataset */
+    int64_t count;              /* >= 1 */
+    const double *level_weight; /* (tax_ranks) */
+    dt_batch_memory *memory;    /* of a piece, for which the model has reserved its buffers */
+    const atomic_int *stop;     /* not 0: give up; NULL: never asked to */
+    bool rank0_only;            /* world_rank 0 works alone; else all take a share */
+} dt_evaluation_job;
+
+/* Runs the sequences forward and measures them against their labels. The result is the same on all
+ * ranks. DT_STOPPED, on all ranks, when one was asked to stop (with rank0_only: rank 0).
+ * Collective.
+ */
+dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job);
 
 #endif

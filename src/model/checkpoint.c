@@ -27,6 +27,7 @@ void dt_checkpoint_free(dt_checkpoint *checkpoint)
     dt_taxonomy_free(&checkpoint->taxonomy);
     dt_split_free(&checkpoint->split);
     free(checkpoint->tokenizer_json);
+    free(checkpoint->loss_sums.sum);
     *checkpoint = (dt_checkpoint){0};
 }
 
@@ -55,14 +56,17 @@ typedef struct {
     const char *group;
     const char *key;
     field_kind kind;
+    int32_t since; /* format version that brought it; in older files it is 0 */
     size_t offset; /* in dt_checkpoint */
     size_t size;   /* of a CHARS array */
 } field;
 
-#define FIELD(group, key, kind, member)                                                            \
+#define FIELD_SINCE(version, group, key, kind, member)                                             \
     {                                                                                              \
-        group, key, kind, offsetof(dt_checkpoint, member), sizeof(((dt_checkpoint *)0)->member)    \
+        group, key, kind, version, offsetof(dt_checkpoint, member),                                \
+            sizeof(((dt_checkpoint *)0)->member)                                                   \
     }
+#define FIELD(group, key, kind, member) FIELD_SINCE(1, group, key, kind, member)
 #define CONFIG(key, kind, member) FIELD("config", key, kind, config.member)
 #define SETTING(key, kind, member) FIELD("settings", key, kind, settings.member)
 #define PROGRESS(key, kind, member) FIELD("progress", key, kind, progress.member)
@@ -121,6 +125,10 @@ static const field fields[] = {
     PROGRESS("evaluation_time", DOUBLE, evaluation_time),
     PROGRESS("training_loss", DOUBLE, training_loss),
     PROGRESS("validation_loss", DOUBLE, validation_loss),
+    FIELD_SINCE(2, "progress", "loss_updates", INT64, progress.update.loss_updates),
+    FIELD_SINCE(2, "progress", "epoch_time", DOUBLE, progress.epoch_time),
+    FIELD_SINCE(2, "progress", "evaluation_due", FLAG, progress.evaluation_due),
+    FIELD_SINCE(2, "progress", "loss_sums_of", INT32, loss_sums.world_size),
     FIELD("", "parameters", INT64, parameters),
     FIELD("", "program_version", CHARS, version),
     FIELD("", "timestamp", CHARS, timestamp),
@@ -231,6 +239,31 @@ done:
     return status;
 }
 
+static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const int64_t shape[] = {checkpoint->loss_sums.world_size, checkpoint->config.tax_ranks};
+    if (shape[0] == 0)
+        return DT_OK;
+    return dt_container_put_array(file, "progress/loss_sums", DT_ELEMENT_FLOAT64, 2, shape,
+                                  checkpoint->loss_sums.sum);
+}
+
+static dt_status get_loss_sums(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    dt_loss_sums *sums = &checkpoint->loss_sums;
+    dt_array_info info;
+    if (sums->world_size == 0)
+        return DT_OK;
+    DT_TRY(dt_container_info(file, "progress/loss_sums", &info));
+    if (info.dimensions != 2 || info.shape[0] != sums->world_size ||
+        info.shape[1] != checkpoint->config.tax_ranks)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not the loss sums of %d ranks", path,
+                       sums->world_size);
+    DT_TRY(DT_NEW(sums->sum, (size_t)(info.shape[0] * info.shape[1])));
+    return dt_container_get_array(file, "progress/loss_sums", DT_ELEMENT_FLOAT64, 2, info.shape,
+                                  sums->sum);
+}
+
 static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
 {
     const dt_model_config *config = &checkpoint->config;
@@ -246,6 +279,7 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     }
     DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
+    DT_TRY(put_loss_sums(file, checkpoint));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
         DT_TRY(dt_container_put_array(file, "split/training", DT_ELEMENT_INT64, 1,
@@ -304,6 +338,7 @@ static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint 
                                       &weights, checkpoint->settings.level_weight));
     DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));
+    DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
     return get_part(file, "split/validation", &split->validation, &split->validation_count);
 }
@@ -319,6 +354,7 @@ static const struct {
     {"optimizer/exp_avg", DT_EXP_AVG},
     {"optimizer/exp_avg_sq", DT_EXP_AVG_SQ},
 };
+#define TENSOR_GROUPS ((int)(sizeof tensor_groups / sizeof *tensor_groups))
 
 /* Elements of the largest tensor. */
 static int64_t largest_tensor(const dt_param_table *table)
@@ -336,71 +372,104 @@ static bool has_tensor(const dt_param_table *table, const dt_param_spec *spec, d
     return vector == DT_PARAMETERS || spec->offset < table->trained;
 }
 
-/* What is done with one tensor; `values` has room for it. */
+/* Where the tensors of a checkpoint come from or go to. */
+typedef struct {
+    const dt_param_table *table;
+    dt_backend *backend; /* NULL: `copy` */
+    const float *copy;   /* the flat vectors of tensor_groups, one after the other */
+    float *values;       /* room for the largest tensor */
+} tensor_side;
+
+/* What is done with one tensor. */
 typedef dt_status (*tensor_work)(dt_container *file, const char *name, const dt_param_spec *spec,
-                                 dt_backend *backend, dt_vector vector, float *values);
+                                 int group, const tensor_side *side);
 
 static dt_status put_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
-                            dt_backend *backend, dt_vector vector, float *values)
+                            int group, const tensor_side *side)
 {
-    DT_TRY(dt_params_read(backend, vector, spec->offset, spec->count, values));
+    const float *values = side->values;
+    if (side->backend)
+        DT_TRY(dt_params_read(side->backend, tensor_groups[group].vector, spec->offset, spec->count,
+                              side->values));
+    else
+        values = side->copy + group * side->table->elements + spec->offset;
     return dt_container_put_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values);
 }
 
 static dt_status get_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
-                            dt_backend *backend, dt_vector vector, float *values)
+                            int group, const tensor_side *side)
 {
-    DT_TRY(dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values));
-    return dt_params_write(backend, vector, spec->offset, spec->count, values);
+    DT_TRY(dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape,
+                                  side->values));
+    return dt_params_write(side->backend, tensor_groups[group].vector, spec->offset, spec->count,
+                           side->values);
 }
 
 /* Calls `work` for every tensor: the parameters' and, with moments, the optimizer's. */
-static dt_status for_each_tensor(dt_container *file, const dt_model *model, bool moments,
+static dt_status for_each_tensor(dt_container *file, const tensor_side *side, bool moments,
                                  tensor_work work)
 {
-    const dt_param_table *table = dt_model_params(model);
-    const int groups = moments ? 3 : 1;
+    const dt_param_table *table = side->table;
+    const int groups = moments ? TENSOR_GROUPS : 1;
     char name[160];
-    float *values;
-    DT_TRY(DT_NEW(values, (size_t)largest_tensor(table)));
+    tensor_side with_values = *side;
+    DT_TRY(DT_NEW(with_values.values, (size_t)largest_tensor(table)));
     dt_status status = DT_OK;
     for (int g = 0; g < groups && status == DT_OK; ++g) {
-        const dt_vector vector = tensor_groups[g].vector;
         for (int32_t i = 0; i < table->count && status == DT_OK; ++i) {
             const dt_param_spec *spec = &table->spec[i];
-            if (!has_tensor(table, spec, vector))
+            if (!has_tensor(table, spec, tensor_groups[g].vector))
                 continue;
             snprintf(name, sizeof name, "%s/%s", tensor_groups[g].folder, spec->name);
-            status = work(file, name, spec, dt_model_backend(model), vector, values);
+            status = work(file, name, spec, g, &with_values);
         }
     }
-    free(values);
+    free(with_values.values);
     return status;
+}
+
+static tensor_side model_side(const dt_model *model)
+{
+    return (tensor_side){.table = dt_model_params(model), .backend = dt_model_backend(model)};
+}
+
+int64_t dt_checkpoint_copy_elements(const dt_param_table *table)
+{
+    return TENSOR_GROUPS * table->elements;
+}
+
+dt_status dt_checkpoint_copy(float *copy, const dt_model *model)
+{
+    const int64_t elements = dt_model_params(model)->elements;
+    for (int g = 0; g < TENSOR_GROUPS; ++g)
+        DT_TRY(dt_params_read(dt_model_backend(model), tensor_groups[g].vector, 0, elements,
+                              copy + g * elements));
+    return DT_OK;
 }
 
 /* ---- whole files --------------------------------------------------------------------------------
  */
 
 static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoint,
-                               const dt_model *model, bool weights_only)
+                               const tensor_side *side)
 {
     for (size_t i = 0; i < FIELDS; ++i)
         DT_TRY(put_field(file, &fields[i], checkpoint));
     DT_TRY(put_arrays(file, checkpoint));
-    return for_each_tensor(file, model, !weights_only, put_tensor);
+    return for_each_tensor(file, side, checkpoint->has_optimizer, put_tensor);
 }
 
-dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
-                              const dt_model *model, bool weights_only)
+static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpoint,
+                                  const tensor_side *side, bool weights_only)
 {
     dt_container *file;
     dt_checkpoint content = *checkpoint;
     content.has_optimizer = !weights_only;
-    content.parameters = dt_model_params(model)->parameters;
+    content.parameters = side->table->parameters;
     dt_timestamp(content.timestamp, sizeof content.timestamp);
     snprintf(content.version, sizeof content.version, "%s", dt_version());
     DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION));
-    dt_status status = write_content(file, &content, model, weights_only);
+    dt_status status = write_content(file, &content, side);
     if (status != DT_OK) {
         dt_container_discard(file);
         return status;
@@ -408,10 +477,26 @@ dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
     return dt_container_commit(file);
 }
 
-static dt_status read_content(dt_container *file, const char *path, dt_checkpoint *out)
+dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
+                              const dt_model *model, bool weights_only)
+{
+    const tensor_side side = model_side(model);
+    return write_checkpoint(path, checkpoint, &side, weights_only);
+}
+
+dt_status dt_checkpoint_write_copied(const char *path, const dt_checkpoint *checkpoint,
+                                     const dt_param_table *table, const float *copy)
+{
+    const tensor_side side = {.table = table, .copy = copy};
+    return write_checkpoint(path, checkpoint, &side, false);
+}
+
+static dt_status read_content(dt_container *file, const char *path, int32_t version,
+                              dt_checkpoint *out)
 {
     for (size_t i = 0; i < FIELDS; ++i)
-        DT_TRY(get_field(file, &fields[i], out));
+        if (fields[i].since <= version)
+            DT_TRY(get_field(file, &fields[i], out));
     DT_TRY(get_arrays(file, path, out));
     if (dt_model_config_check(&out->config) != DT_OK)
         return dt_fail(DT_ERR_INPUT, "%s: damaged, its sizes cannot be: %s", path,
@@ -422,9 +507,10 @@ static dt_status read_content(dt_container *file, const char *path, dt_checkpoin
 dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out)
 {
     dt_container *file;
+    int32_t version;
     *out = (dt_checkpoint){0};
-    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
-    dt_status status = read_content(file, path, out);
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, &version));
+    dt_status status = read_content(file, path, version, out);
     dt_container_close(file);
     if (status != DT_OK)
         dt_checkpoint_free(out);
@@ -434,8 +520,41 @@ dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out)
 dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments)
 {
     dt_container *file;
+    const tensor_side side = model_side(model);
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
-    dt_status status = for_each_tensor(file, model, moments, get_tensor);
+    dt_status status = for_each_tensor(file, &side, moments, get_tensor);
+    dt_container_close(file);
+    return status;
+}
+
+/* Reads an array of numbers whole; texts were read with the rest of the checkpoint. */
+static dt_status verify_array(dt_container *file, const dt_array_info *info)
+{
+    char *values;
+    if (info->element == DT_ELEMENT_TEXT)
+        return DT_OK;
+    DT_TRY(DT_NEW(values, (size_t)info->bytes));
+    const dt_status status = dt_container_get_array(file, info->name, info->element,
+                                                    info->dimensions, info->shape, values);
+    free(values);
+    return status;
+}
+
+dt_status dt_checkpoint_verify(const char *path)
+{
+    dt_container *file;
+    dt_checkpoint content;
+    dt_array_info *infos;
+    int64_t count;
+    DT_TRY(dt_checkpoint_read(path, &content));
+    dt_checkpoint_free(&content);
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
+    dt_status status = dt_container_list(file, "", &infos, &count);
+    if (status == DT_OK) {
+        for (int64_t i = 0; i < count && status == DT_OK; ++i)
+            status = verify_array(file, &infos[i]);
+        dt_array_infos_free(infos, count);
+    }
     dt_container_close(file);
     return status;
 }

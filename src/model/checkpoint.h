@@ -13,7 +13,8 @@
 #include "taxonomy/taxonomy.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
-#define DT_CHECKPOINT_VERSION 1
+/* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 1 is read, too. */
+#define DT_CHECKPOINT_VERSION 2
 
 /* How a model was trained: a run's settings, which a resumed run must keep, and what describe and
  * the metrics say of them. */
@@ -40,11 +41,14 @@ typedef struct {
     bool gpu; /* trained on one */
 } dt_run_settings;
 
-/* Where a run stands. */
+/* Where a run stands. What of the running epoch is done follows from micro_steps
+ * (dt_epoch_updates_done(), train/step.h); a checkpoint between two epochs has none of it. */
 typedef struct {
     int32_t epoch;       /* epochs completed */
     int64_t micro_steps; /* global batches seen since the start (Philox c[3]) */
     dt_update_state update;
+    double epoch_time;      /* seconds that the done part of the running epoch took */
+    bool evaluation_due;    /* the last completed epoch was to be evaluated and is not yet */
     double training_time;   /* seconds, of the last epoch */
     double evaluation_time; /* of the last evaluation; NaN before the first */
     double training_loss;   /* of the last epoch; NaN before the first */
@@ -59,10 +63,18 @@ static inline double dt_level_weight(const dt_run_settings *settings, int32_t ta
     return settings->level_weight_count > 0 ? settings->level_weight[tax_rank] : 1.0;
 }
 
+/* Within an epoch: the sums of the losses of its updates so far, as each world_rank holds them. A
+ * run of as many ranks goes on from them bit by bit; of others, from their sum. */
+typedef struct {
+    int32_t world_size; /* 0: between two epochs */
+    double *sum;        /* (world_size, tax_ranks) */
+} dt_loss_sums;
+
 typedef struct {
     dt_model_config config;
     dt_run_settings settings;
     dt_run_progress progress;
+    dt_loss_sums loss_sums;
     dt_taxonomy taxonomy;
     char *tokenizer_json;
     dt_split split;     /* empty when it was not asked for */
@@ -83,11 +95,22 @@ dt_status dt_checkpoint_path(const char *argument, char *out);
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
                               const dt_model *model, bool weights_only);
 
+/* The same from a copy of the tensors in host memory, so that training can go on meanwhile: `copy`
+ * holds dt_checkpoint_copy_elements() numbers, filled by dt_checkpoint_copy(), which waits for the
+ * device. */
+int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
+dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
+dt_status dt_checkpoint_write_copied(const char *path, const dt_checkpoint *checkpoint,
+                                     const dt_param_table *table, const float *copy);
+
 /* Reads all but the tensors. The caller frees *out. DT_ERR_INPUT says in one line what is wrong
  * with a file that is missing, cut short, damaged, foreign or of a newer version. */
 dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out);
 
 /* Reads the parameters, and the moments when asked, into a model of the checkpoint's config. */
 dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments);
+
+/* Reads every array and throws it away: DT_OK means that no byte of the file is damaged. */
+dt_status dt_checkpoint_verify(const char *path);
 
 #endif

@@ -76,6 +76,8 @@ static void model_details(page *p, const dt_checkpoint *checkpoint)
     item_text(p, "model-type", dt_model_type_name(c->type));
     item_text(p, "tokenizer", checkpoint->settings.tokenizer_name);
     item_int(p, "epoch", checkpoint->progress.epoch);
+    if (checkpoint->loss_sums.world_size > 0)
+        item_int(p, "unfinished-epoch", checkpoint->progress.epoch + 1);
     item_int(p, "total-parameters", checkpoint->parameters);
     item_int(p, "max-length", c->max_length);
     item_int(p, "embed-dim", c->embed_dim);

@@ -10,16 +10,18 @@
 #define SHARE_OF_FREE_HOST 0.75
 #define SHARE_OF_HOST 0.8
 
-static int64_t usable_memory(const dt_model *model)
+static int64_t usable_memory(const dt_fit *fit)
 {
+    const dt_model *model = fit->model;
+    const double share = fit->sharing > 1 ? 1.0 / fit->sharing : 1.0;
     dt_backend *backend = dt_model_backend(model);
     int64_t available;
     int64_t total;
     backend->ops->memory(backend, &available, &total);
     if (!backend->host_memory)
         return (int64_t)(SHARE_OF_FREE_GPU * (double)available);
-    return dt_model_trains(model) ? (int64_t)(SHARE_OF_HOST * (double)total)
-                                  : (int64_t)(SHARE_OF_FREE_HOST * (double)available);
+    return dt_model_trains(model) ? (int64_t)(SHARE_OF_HOST * share * (double)total)
+                                  : (int64_t)(SHARE_OF_FREE_HOST * share * (double)available);
 }
 
 dt_status dt_fit_bytes(const dt_fit *fit, int32_t sequences, int64_t *bytes)
@@ -64,7 +66,7 @@ static const char *in_words(char *out, int64_t bytes)
 
 static dt_status plan(const dt_fit *fit, int32_t *sequences)
 {
-    const int64_t usable = usable_memory(fit->model);
+    const int64_t usable = usable_memory(fit);
     int64_t bytes;
     DT_TRY(dt_fit_bytes(fit, *sequences, &bytes));
     while (bytes > usable && *sequences > 1 && !fit->fixed) {

@@ -20,6 +20,7 @@ typedef struct {
     const char *flag;    /* the command's option for the number of sequences, without "--" */
     const char *advice;  /* what helps where one sequence is too much: "lower --max-length" */
     bool fixed;          /* the user gave the number: it is not lowered */
+    int32_t sharing;     /* processes that divide this host's memory; 0: this one alone */
 } dt_fit;
 
 /* Bytes on the device for this many sequences at a time: parameters, buffers, the backend's own. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "data/batch.h"
 #include "io/output.h"
@@ -12,6 +13,9 @@
  * beyond this many tokens the speed stays and only memory grows. */
 #define HOST_PIECE_TOKENS 8192
 #define GPU_PIECE_TOKENS (64 * 1024)
+
+/* Share of a host's memory that all its ranks together may plan with. */
+#define SHARE_OF_HOST 0.8
 
 /* dt_batch_bound of a training: the longest sequences of the dataset together. */
 typedef struct {
@@ -55,13 +59,29 @@ static int32_t paying_piece(const dt_model *model, const dt_dataset *dataset, in
 dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *plan)
 {
     const token_count count = {plan->dataset, dt_model_config_of(plan->model)->max_length};
-    const dt_fit fit = fit_of(plan->model, &count, plan->fixed);
-    const int32_t share = (settings->batch_size + plan->world_size - 1) / plan->world_size;
+    dt_fit fit = fit_of(plan->model, &count, plan->fixed);
+    const int32_t ranks = plan->comm->world_size;
+    const int32_t share = (settings->batch_size + ranks - 1) / ranks;
     int32_t piece = settings->micro_batch < share ? settings->micro_batch : share;
     if (settings->micro_batch == 0)
         piece = paying_piece(plan->model, plan->dataset, share);
+    fit.sharing = plan->comm->local_size;
     DT_TRY(dt_fit_batch(&fit, plan->reserve, &piece));
     settings->micro_batch = piece;
+    return DT_OK;
+}
+
+dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const dt_piece_plan *plan)
+{
+    const token_count count = {plan->dataset, dt_model_config_of(plan->model)->max_length};
+    const dt_fit fit = fit_of(plan->model, &count, plan->fixed);
+    const int64_t copy =
+        dt_checkpoint_copy_elements(dt_model_params(plan->model)) * (int64_t)sizeof(float);
+    const double host = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    int64_t planned = 0;
+    if (dt_model_backend(plan->model)->host_memory)
+        DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &planned));
+    *fits = (double)(planned + copy) <= SHARE_OF_HOST * host / plan->comm->local_size;
     return DT_OK;
 }
 
@@ -117,7 +137,7 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table)
 }
 
 dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
-                      const dt_dataset *dataset)
+                      const dt_dataset *dataset, bool copy_fits)
 {
     const dt_run_settings *settings = &run->settings;
     const int64_t updates = dt_updates_per_epoch(settings->training_sequences, settings);
@@ -144,9 +164,12 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
                         settings->accum_steps, settings->micro_batch, settings->world_size));
     DT_TRY(dt_text_addf(out,
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
-                        "the tokens\n",
+                        "the tokens",
                         (double)bytes * 1e-9, 2e-9 * (double)dataset->offsets[dataset->count]));
-    DT_TRY(dt_text_addf(out, "Device: %s\n", settings->device));
+    if (copy_fits)
+        DT_TRY(dt_text_addf(out, ", %.2f GB to write checkpoints beside the training",
+                            4e-9 * (double)dt_checkpoint_copy_elements(dt_model_params(model))));
+    DT_TRY(dt_text_addf(out, "\nDevice: %s\n", settings->device));
     if (settings->rule.dynamic_scale)
         return dt_text_addf(out, "Precision: %s, losses scaled by %g\n", settings->precision,
                             run->progress.update.loss_scale);

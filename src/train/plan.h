@@ -2,8 +2,10 @@
 #ifndef DT_TRAIN_PLAN_H
 #define DT_TRAIN_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "comm.h"
 #include "core/memory.h"
 #include "data/dataset.h"
 #include "model/checkpoint.h"
@@ -13,7 +15,7 @@
 typedef struct {
     dt_model *model;
     const dt_dataset *dataset;
-    int32_t world_size;
+    const dt_comm *comm;
     bool fixed;   /* settings->micro_batch was given by the user: it is not lowered */
     bool reserve; /* take the model's memory */
 } dt_piece_plan;
@@ -23,11 +25,16 @@ typedef struct {
  * the number of the run that is resumed. */
 dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *plan);
 
+/* Whether this rank's host has room for a copy of parameters and moments beside all that is planned
+ * (settings->micro_batch is chosen), so that a thread can write checkpoints. */
+dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const dt_piece_plan *plan);
+
 /* Adds the table of parameters by layer and in all, as shown before training. */
 dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 
-/* Adds what --dry-run prints below that: labels, sequences, steps, memory. */
+/* Adds what --dry-run prints below that: labels, sequences, steps, memory (with the copy for
+ * checkpoints where it fits). */
 dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
-                      const dt_dataset *dataset);
+                      const dt_dataset *dataset, bool copy_fits);
 
 #endif

@@ -1,5 +1,6 @@
 #include "train/run_output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,40 @@ dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, cha
     return run_path(output, "checkpoints", name, out);
 }
 
+dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch, int64_t step,
+                                      char *out)
+{
+    char name[64];
+    snprintf(name, sizeof name, "epoch%d_step%lld.h5", epoch, (long long)step);
+    return run_path(output, "checkpoints", name, out);
+}
+
+void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except)
+{
+    char folder[PATH_MAX];
+    char begin[128];
+    snprintf(begin, sizeof begin, "deeptaxa_%s_epoch", output->run_uuid);
+    if (snprintf(folder, sizeof folder, "%s/checkpoints", output->folder) >= (int)sizeof folder)
+        return;
+    const char *kept = except ? strrchr(except, '/') : NULL;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return;
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+        const char *name = entry->d_name;
+        char *end;
+        if (strncmp(name, begin, strlen(begin)) != 0 || (kept && strcmp(name, kept + 1) == 0))
+            continue;
+        const bool earlier = strtol(name + strlen(begin), &end, 10) <= epoch;
+        if (!earlier || strncmp(end, "_step", 5) != 0)
+            continue;
+        strtoll(end + 5, &end, 10);
+        if (strcmp(end, ".h5") == 0)
+            unlinkat(dirfd(dir), name, 0);
+    }
+    closedir(dir);
+}
+
 /* ---- metrics of an epoch
  * ------------------------------------------------------------------------- */
 
@@ -173,6 +208,7 @@ static void put_timing(dt_json *json, const dt_run_progress *progress,
     dt_json_put_double(json, "evaluation_time_seconds", progress->evaluation_time);
     dt_json_put_double(json, "session_total_time", report->session_time);
     dt_json_put_double(json, "checkpoint_total_time", report->checkpoint_time);
+    dt_json_put_double(json, "checkpoint_writing_time", report->checkpoint_writing);
     dt_json_end(json);
 }
 
@@ -205,27 +241,64 @@ static void put_performance(dt_json *json, const dt_checkpoint *run, const dt_ep
     dt_json_end(json);
 }
 
+/* What computes, each kind once: [{"device": …, "ranks": …}, …] */
+static void put_devices(dt_json *json, const dt_rank_info *ranks, int32_t world_size)
+{
+    dt_json_key(json, "devices");
+    dt_json_array(json);
+    for (int32_t q = 0; q < world_size; ++q) {
+        int32_t before = 0;
+        int32_t count = 0;
+        for (int32_t p = 0; p < world_size; ++p) {
+            const bool alike = strcmp(ranks[p].device, ranks[q].device) == 0;
+            before += alike && p < q;
+            count += alike;
+        }
+        if (before > 0)
+            continue;
+        dt_json_object(json);
+        dt_json_put_string(json, "device", ranks[q].device);
+        dt_json_put_int(json, "ranks", count);
+        dt_json_end(json);
+    }
+    dt_json_end(json);
+}
+
 static void put_system(dt_json *json, const dt_run_settings *settings,
                        const dt_epoch_report *report)
 {
     dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
     dt_json_put_int(json, "world_size", settings->world_size);
+    put_devices(json, report->ranks, settings->world_size);
     dt_json_put_double(json, "tokens_per_second", report->tokens_per_second);
     dt_json_put_double(json, "sequences_per_second", report->sequences_per_second);
     dt_json_end(json);
 }
 
+static dt_status metrics_path(const dt_run_output *output, int32_t epoch, char *out)
+{
+    char name[32];
+    snprintf(name, sizeof name, "epoch%d.json", epoch);
+    return run_path(output, "metrics", name, out);
+}
+
+dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *there)
+{
+    char path[PATH_MAX];
+    DT_TRY(metrics_path(output, epoch, path));
+    *there = access(path, F_OK) == 0;
+    return DT_OK;
+}
+
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,
                                 const dt_epoch_report *report)
 {
-    char name[32];
     char path[PATH_MAX];
     char timestamp[32];
     dt_output file;
     dt_json json;
-    snprintf(name, sizeof name, "epoch%d.json", run->progress.epoch);
     dt_timestamp(timestamp, sizeof timestamp);
-    DT_TRY(run_path(output, "metrics", name, path));
+    DT_TRY(metrics_path(output, run->progress.epoch, path));
     DT_TRY(dt_output_begin(&file, path));
     dt_json_begin(&json, &file, 2, 4);
     dt_json_object(&json);

@@ -2,17 +2,20 @@
  *     deeptaxa_uuid.txt, train.log
  *     metadata/deeptaxa_<uuid>_label2id.json
  *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
- *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5
+ *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, of a completed epoch
+ *     checkpoints/deeptaxa_<uuid>_epoch<N>_step<S>.h5, of S updates of epoch N, the newest alone
  */
 #ifndef DT_TRAIN_RUN_OUTPUT_H
 #define DT_TRAIN_RUN_OUTPUT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "eval/evaluate.h"
 #include "model/checkpoint.h"
+#include "train/ranks.h"
 
 typedef struct {
     char folder[PATH_MAX];
@@ -25,8 +28,10 @@ typedef struct {
 typedef struct {
     const dt_evaluation *evaluation;
     const char *checkpoint_path;
+    const dt_rank_info *ranks;   /* (world_size) */
     double session_time;         /* seconds since this process began to train */
-    double checkpoint_time;      /* seconds spent on writing checkpoints */
+    double checkpoint_time;      /* seconds that training stood still for checkpoints */
+    double checkpoint_writing;   /* seconds that writing them took, beside the training or not */
     double sequences_per_second; /* of the epoch's training */
     double tokens_per_second;
 } dt_epoch_report;
@@ -40,10 +45,19 @@ void dt_run_output_close(dt_run_output *output);
 
 /* The checkpoint's name for a number of completed epochs. `out` has room for PATH_MAX. */
 dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out);
+/* The same for `step` updates of the running epoch, of which the first is number 1. */
+dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch, int64_t step,
+                                      char *out);
+/* Removes the run's checkpoints that stand within epochs 1 … `epoch`, except that one (NULL: none
+ * is spared). */
+void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except);
 
 /* Appends one line about the last update. loss: of that update, over all ranks. */
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
                              double loss, double sequences_per_second);
+
+/* Sets *there to whether the metrics of an epoch were written. */
+dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *there);
 
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,

@@ -11,6 +11,20 @@ int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings)
     return (batches + settings->accum_steps - 1) / settings->accum_steps;
 }
 
+int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences,
+                              const dt_run_settings *settings)
+{
+    const int64_t before = progress->epoch * dt_batches_per_epoch(sequences, settings);
+    return (progress->micro_steps - before + settings->accum_steps - 1) / settings->accum_steps;
+}
+
+/* Where the host computes, a stop is obeyed between two pieces. */
+static bool gives_up(const dt_stepper *stepper)
+{
+    return stepper->stop && atomic_load(stepper->stop) != 0 &&
+           dt_model_backend(stepper->model)->host_memory;
+}
+
 static dt_status start_reduction(void *context, dt_gradient_range range)
 {
     dt_stepper *stepper = context;
@@ -72,8 +86,10 @@ static dt_status run_piece(dt_stepper *stepper, const int64_t *indices, int32_t 
     return compute_or_replay(stepper, on_device, ready);
 }
 
-/* This rank's share of one global batch. In the update's last one the ranges are handed on. */
-static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_step, bool last)
+/* This rank's share of one global batch. In the update's last one the ranges are handed on.
+ * *given_up is set when a piece was left out. */
+static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_step, bool last,
+                           bool *given_up)
 {
     const dt_comm *comm = stepper->comm;
     const dt_run_settings *settings = stepper->settings;
@@ -89,6 +105,10 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     for (int64_t piece = 0; piece < pieces; ++piece) {
         int64_t offset;
         int64_t count;
+        if (gives_up(stepper)) {
+            *given_up = true;
+            return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
+        }
         dt_share(share, pieces, piece, &offset, &count);
         DT_TRY(run_piece(stepper, stepper->sampler->order + begin + first + offset, (int32_t)count,
                          first + offset, total, micro_step,
@@ -97,7 +117,19 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     return DT_OK;
 }
 
-dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps)
+/* Whether any rank has left pieces of this update out. */
+static dt_status agree_to_update(dt_stepper *stepper, bool given_up, bool *made)
+{
+    double any = given_up;
+    *made = true;
+    if (!dt_model_backend(stepper->model)->host_memory)
+        return DT_OK;
+    DT_TRY(stepper->comm->ops->sum(stepper->comm, &any, 1));
+    *made = any == 0.0;
+    return DT_OK;
+}
+
+dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps, bool *made)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
@@ -105,10 +137,16 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
     const int64_t begin = update * settings->accum_steps;
     const int64_t end =
         begin + settings->accum_steps < batches ? begin + settings->accum_steps : batches;
+    bool given_up = false;
     backend->ops->gradients_zero(backend);
     for (int64_t batch = begin; batch < end; ++batch)
-        DT_TRY(run_batch(stepper, batch, (*micro_steps)++, batch == end - 1));
+        DT_TRY(
+            run_batch(stepper, batch, *micro_steps + batch - begin, batch == end - 1, &given_up));
     DT_TRY(stepper->comm->ops->all_reduce_finish(stepper->comm, backend));
+    DT_TRY(agree_to_update(stepper, given_up, made));
+    if (!*made)
+        return backend->ops->check(backend);
+    *micro_steps += end - begin;
     backend->ops->update(backend, dt_model_params(stepper->model)->trained, &settings->rule);
     return backend->ops->check(backend);
 }

@@ -9,6 +9,8 @@
 #ifndef DT_TRAIN_STEP_H
 #define DT_TRAIN_STEP_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "comm.h"
@@ -28,14 +30,24 @@ typedef struct {
     double level_weight[DT_MAX_TAX_RANKS];
     dt_loss loss;
     dt_batch_memory memory; /* of one piece */
+    const atomic_int *stop; /* not 0: give up the running update; NULL: never asked to */
 } dt_stepper;
 
 /* Global batches of an epoch, and updates of them. */
 int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings);
 int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings);
 
+/* Updates of the running epoch that are done. */
+int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences,
+                              const dt_run_settings *settings);
+
 /* Makes the update number `update` (from 0) of the current epoch: `accum_steps` global batches,
- * fewer at the end of the epoch. *micro_steps counts the batches since the start of training. */
-dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps);
+ * fewer at the end of the epoch. *micro_steps counts the batches since the start of training.
+ *
+ * On a host, a rank that is asked to stop computes no further piece; it still takes part in the
+ * sums, and all ranks agree to leave the update out: *made is false then, parameters, moments and
+ * *micro_steps are what they were. An update whose pieces are all computed is made. On a device,
+ * where the host runs ahead and the pieces are short, every update is made. Collective. */
+dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps, bool *made);
 
 #endif

@@ -1,39 +1,22 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "data/batch.h"
-#include "data/sampler.h"
 #include "eval/evaluate.h"
 #include "train/plan.h"
 #include "train/precision.h"
-#include "train/progress.h"
-#include "train/run_output.h"
-#include "train/step.h"
+#include "train/trainer_internal.h"
 
-#define MOST_BAD_IN_ROW 50 /* updates skipped one after the other before a run is given up */
-#define STEP_LINE_EVERY 10 /* updates from one line of the steps file to the next */
-
-/* A training under way. */
-typedef struct {
-    const dt_training *job;
-    dt_checkpoint *run;
-    dt_model *model;
-    dt_sampler sampler;
-    dt_stepper stepper;
-    dt_run_output output;
-    double began;           /* dt_seconds() of this process's first step */
-    double checkpoint_time; /* seconds spent on writing checkpoints */
-    int64_t skipped_told;   /* skipped updates that were warned of or counted */
-} trainer;
-
-/* What one epoch's training came to. */
+/* What one epoch's training came to, over all ranks. */
 typedef struct {
     double seconds;
     int64_t sequences;
@@ -54,10 +37,11 @@ dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset)
     return DT_OK;
 }
 
-/* ---- start and end -----------------------------------------------------------------------------
+/* ---- start -------------------------------------------------------------------------------------
  */
 
-static dt_status prepare_model(trainer *t)
+/* Plan and memory. What is taken here is the most that a run takes. */
+static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
     dt_run_settings *settings = &t->run->settings;
@@ -71,15 +55,15 @@ static dt_status prepare_model(trainer *t)
     dt_training_precision(t->run, job->backend->precision, job->resume_path != NULL);
     const dt_piece_plan pieces = {.model = t->model,
                                   .dataset = job->dataset,
-                                  .world_size = job->comm->world_size,
+                                  .comm = job->comm,
                                   .fixed = job->fixed_micro_batch,
                                   .reserve = !job->dry_run};
     DT_TRY(dt_plan_micro_batch(settings, &pieces));
+    DT_TRY(dt_plan_copy_fits(copy_fits, settings, &pieces));
     if (job->dry_run)
         return DT_OK;
     DT_TRY(dt_batch_most_tokens(job->dataset, t->run->config.max_length, settings->micro_batch,
                                 &tokens));
-    DT_TRY(job->comm->ops->attach(job->comm, job->backend));
     DT_TRY(dt_batch_memory_create(&t->stepper.memory, settings->micro_batch, tokens,
                                   t->run->config.tax_ranks));
     if (job->resume_path)
@@ -87,11 +71,11 @@ static dt_status prepare_model(trainer *t)
     return dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool);
 }
 
-static dt_status prepare(trainer *t)
+static dt_status prepare(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
     dt_checkpoint *run = t->run;
-    DT_TRY(prepare_model(t));
+    DT_TRY(prepare_model(t, copy_fits));
     DT_TRY(dt_sampler_create(&t->sampler, run->split.training, run->split.training_count,
                              run->settings.seed));
     t->stepper.model = t->model;
@@ -99,18 +83,22 @@ static dt_status prepare(trainer *t)
     t->stepper.dataset = job->dataset;
     t->stepper.sampler = &t->sampler;
     t->stepper.settings = &run->settings;
+    t->stepper.stop = job->stop;
     t->stepper.loss = (dt_loss){.classes = *dt_model_classes(t->model)};
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
         t->stepper.level_weight[r] = dt_level_weight(&run->settings, r);
     return DT_OK;
 }
 
-static dt_status show_plan(trainer *t)
+static dt_status show_plan(dt_trainer *t, bool copy_fits)
 {
+    const dt_comm *comm = t->job->comm;
     dt_text text = {0};
     dt_status status = dt_plan_parameters(&text, dt_model_params(t->model));
     if (status == DT_OK)
-        status = dt_plan_run(&text, t->run, t->model, t->job->dataset);
+        status = dt_plan_run(&text, t->run, t->model, t->job->dataset, copy_fits);
+    if (status == DT_OK && comm->world_size > 1)
+        status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
     if (status == DT_OK && t->job->dry_run)
         fputs(text.data, stdout);
     else if (status == DT_OK)
@@ -119,114 +107,82 @@ static dt_status show_plan(trainer *t)
     return status;
 }
 
-static void finish(trainer *t)
+/* --verbose: a rank beside rank 0 has a log of its own in the output folder. */
+static dt_status open_rank_log(const dt_trainer *t)
 {
-    dt_run_output_close(&t->output);
-    dt_batch_memory_free(&t->stepper.memory);
-    dt_sampler_free(&t->sampler);
-    dt_model_destroy(t->model);
+    char path[PATH_MAX];
+    const int length = snprintf(path, sizeof path, "%s/train_rank%d.log", t->job->output_dir,
+                                t->job->comm->world_rank);
+    if (length >= (int)sizeof path)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", t->job->output_dir);
+    DT_TRY(dt_make_folder(t->job->output_dir)); /* a host may have a disk of its own */
+    return dt_log_open(path);
 }
 
-/* ---- an epoch ----------------------------------------------------------------------------------
+/* Rank 0 opens the files; the others get the run's id from it. */
+static dt_status open_output(dt_trainer *t, bool copy_fits)
+{
+    const dt_training *job = t->job;
+    const bool first = job->comm->world_rank == 0;
+    char *uuid = t->run->settings.run_uuid;
+    dt_status status = DT_OK;
+    if (first)
+        status = dt_run_output_open(&t->output, job->output_dir, t->run);
+    DT_TRY(dt_agree(job->comm, status, &t->together));
+    DT_TRY(job->comm->ops->broadcast(job->comm, uuid, sizeof t->run->settings.run_uuid, 0));
+    if (!first && job->verbose)
+        status = open_rank_log(t);
+    if (first && !copy_fits)
+        dt_notice("no memory for a copy of the model beside it: the training stands still while a "
+                  "checkpoint is written");
+    t->saver.comm = job->comm;
+    t->saver.model = t->model;
+    t->saver.run = t->run;
+    t->saver.output = &t->output;
+    t->saver.keep = job->keep_checkpoints;
+    if (status == DT_OK)
+        status = dt_saver_create(&t->saver, job->resume_path, copy_fits);
+    return dt_agree(job->comm, status, &t->together);
+}
+
+/* ---- evaluation --------------------------------------------------------------------------------
  */
 
-/* Reports skipped updates: the first three in a row, all of them by their number. Several may have
- * come since the last call, where the device is not waited for after each. */
-static dt_status check_numbers(trainer *t, const dt_update_state *state)
+static epoch_work whole_epoch(const dt_trainer *t)
 {
-    const int64_t fresh = state->skipped - t->skipped_told;
-    if (fresh > 0 && state->skipped_in_row - fresh < 3)
-        dt_warn("update skipped: its loss or gradient is not a finite number (%lld skipped so far)"
-                "%s",
-                (long long)state->skipped,
-                t->run->settings.rule.dynamic_scale ? ": fp16's loss scale is lowered" : "");
-    t->skipped_told = state->skipped;
-    if (state->skipped_in_row >= MOST_BAD_IN_ROW)
-        return dt_fail(DT_ERR_NUMERIC,
-                       "%d updates in a row gave no finite loss or gradient: the training has "
-                       "diverged; start again from the last checkpoint with a lower "
-                       "--learning-rate",
-                       state->skipped_in_row);
-    return DT_OK;
-}
-
-/* This rank's sum of the loss over the good updates of the epoch → the mean of all ranks together;
- * NaN where all were skipped. */
-static dt_status epoch_loss(trainer *t, const dt_update_state *state, double *loss)
-{
-    *loss = 0.0;
-    for (int32_t r = 0; r < t->run->config.tax_ranks; ++r)
-        *loss += state->loss_sum[r];
-    DT_TRY(t->job->comm->ops->sum(t->job->comm, loss, 1));
-    if (state->loss_updates == 0) {
-        *loss = (double)NAN;
-        return DT_OK;
-    }
-    /* each update's loss is a sum over its micro-steps, divided by accum_steps */
-    const int64_t batches = dt_batches_per_epoch(t->sampler.count, &t->run->settings);
-    const int64_t updates = dt_updates_per_epoch(t->sampler.count, &t->run->settings);
-    const double micro_steps = (double)batches * (double)state->loss_updates / (double)updates;
-    *loss *= (double)t->run->settings.accum_steps / micro_steps;
-    return DT_OK;
-}
-
-static dt_status train_epoch(trainer *t, epoch_work *work)
-{
-    dt_backend *backend = t->job->backend;
-    dt_run_progress *progress = &t->run->progress;
-    const dt_run_settings *settings = &t->run->settings;
-    const int64_t updates = dt_updates_per_epoch(t->sampler.count, settings);
-    const int64_t per_update = (int64_t)settings->batch_size * settings->accum_steps;
-    const bool first_rank = t->job->comm->world_rank == 0;
-    dt_progress line = dt_progress_begin(progress->epoch + 1, settings->epochs, updates);
-    const double began = dt_seconds();
-
-    DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
-    for (int32_t r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
-        progress->update.loss_sum[r] = 0.0;
-    progress->update.loss_updates = 0;
-    backend->ops->state_write(backend, &progress->update);
-    for (int64_t update = 0; update < updates; ++update) {
-        DT_TRY(dt_stepper_update(&t->stepper, update, &progress->micro_steps));
-        const bool line_due = update % STEP_LINE_EVERY == 0 || update == updates - 1;
-        if (!backend->host_memory && !line_due)
-            continue; /* reading the state would make the device wait */
-        backend->ops->state_read(backend, &progress->update);
-        DT_TRY(backend->ops->check(backend));
-        DT_TRY(check_numbers(t, &progress->update));
-        double loss = progress->update.loss;
-        DT_TRY(t->job->comm->ops->sum(t->job->comm, &loss, 1));
-        const int64_t done = (update + 1) * per_update < t->sampler.count
-                                 ? (update + 1) * per_update
-                                 : t->sampler.count;
-        dt_progress_show(&line, update + 1, done, loss, progress->update.last_rate);
-        if (first_rank && line_due)
-            DT_TRY(dt_run_output_step(&t->output, progress->epoch + 1, &progress->update, loss,
-                                      (double)done / (dt_seconds() - began)));
-    }
-    dt_progress_end();
-    work->seconds = dt_seconds() - began;
-    work->sequences = t->sampler.count;
+    epoch_work work = {.seconds = t->run->progress.training_time, .sequences = t->sampler.count};
     for (int64_t i = 0; i < t->sampler.count; ++i)
-        work->tokens +=
-            dt_dataset_length(t->job->dataset, t->sampler.order[i], t->run->config.max_length);
-    progress->epoch++;
-    progress->training_time = work->seconds;
-    return epoch_loss(t, &progress->update, &progress->training_loss);
+        work.tokens +=
+            dt_dataset_length(t->job->dataset, t->sampler.items[i], t->run->config.max_length);
+    return work;
 }
 
-static dt_status evaluate(trainer *t, dt_evaluation *evaluation)
+/* Evaluates; sets t->stopping instead where that was asked for. */
+static dt_status evaluate(dt_trainer *t, dt_evaluation *evaluation)
 {
     const dt_split *split = &t->run->split;
     const double began = dt_seconds();
-    DT_TRY(dt_evaluate(evaluation, t->model, t->job->comm, t->job->dataset, split->validation,
-                       split->validation_count, t->stepper.level_weight, &t->stepper.memory));
+    const dt_evaluation_job job = {.model = t->model,
+                                   .comm = t->job->comm,
+                                   .dataset = t->job->dataset,
+                                   .indices = split->validation,
+                                   .count = split->validation_count,
+                                   .level_weight = t->stepper.level_weight,
+                                   .memory = &t->stepper.memory,
+                                   .stop = t->job->stop,
+                                   .rank0_only = t->job->validate_on_rank0};
+    const dt_status status = dt_evaluate(evaluation, &job);
+    if (status == DT_STOPPED) {
+        t->stopping = true;
+        return DT_OK;
+    }
+    DT_TRY(status);
     t->run->progress.validation_loss = evaluation->loss;
     t->run->progress.evaluation_time = dt_seconds() - began;
     return DT_OK;
 }
 
-static void show_evaluation(const trainer *t, const dt_evaluation *evaluation)
+static void show_evaluation(const dt_trainer *t, const dt_evaluation *evaluation)
 {
     const dt_run_progress *progress = &t->run->progress;
     dt_info("epoch %d/%d: training loss %.4f, validation loss %.4f", progress->epoch,
@@ -239,95 +195,197 @@ static void show_evaluation(const trainer *t, const dt_evaluation *evaluation)
     }
 }
 
-/* Removes this run's checkpoint that has become one too many. */
-static dt_status drop_old_checkpoint(const trainer *t)
-{
-    char path[PATH_MAX];
-    const int32_t old = t->run->progress.epoch - t->job->keep_checkpoints;
-    if (t->job->keep_checkpoints == 0 || old < 1)
-        return DT_OK;
-    DT_TRY(dt_run_checkpoint_path(&t->output, old, path));
-    unlink(path);
-    return DT_OK;
-}
-
-static dt_status save_checkpoint(trainer *t, char *path)
-{
-    const double began = dt_seconds();
-    DT_TRY(dt_run_checkpoint_path(&t->output, t->run->progress.epoch, path));
-    DT_TRY(dt_checkpoint_write(path, t->run, t->model, false));
-    t->checkpoint_time += dt_seconds() - began;
-    dt_info("checkpoint: %s", path);
-    return drop_old_checkpoint(t);
-}
-
-static void show_times(const trainer *t, const epoch_work *work)
+static void show_times(const dt_trainer *t, const epoch_work *work)
 {
     const dt_run_progress *progress = &t->run->progress;
     dt_info("  training %.2f s (%.1f sequences/s, %.0f tokens/s), last evaluation %.2f s, "
             "checkpoints so far %.2f s",
             work->seconds, (double)work->sequences / work->seconds,
-            (double)work->tokens / work->seconds, progress->evaluation_time, t->checkpoint_time);
+            (double)work->tokens / work->seconds, progress->evaluation_time, t->saver.still);
 }
 
-/* Evaluates where it is due, saves the checkpoint, writes the metrics. */
-static dt_status end_epoch(trainer *t, const epoch_work *work)
+static bool is_evaluated(const dt_trainer *t, int32_t epoch)
 {
     const dt_run_settings *settings = &t->run->settings;
-    const int32_t epoch = t->run->progress.epoch;
-    const bool due = epoch % settings->eval_every == 0 || epoch == settings->epochs;
-    const bool evaluated = due && t->run->split.validation_count > 0;
-    char path[PATH_MAX];
+    return t->run->split.validation_count > 0 &&
+           (epoch % settings->eval_every == 0 || epoch == settings->epochs);
+}
+
+static dt_epoch_report report_of(const dt_trainer *t, const dt_evaluation *evaluation,
+                                 const epoch_work *work)
+{
+    return (dt_epoch_report){.evaluation = evaluation,
+                             .ranks = t->ranks,
+                             .session_time = dt_seconds() - t->began,
+                             .sequences_per_second = (double)work->sequences / work->seconds,
+                             .tokens_per_second = (double)work->tokens / work->seconds};
+}
+
+/* Evaluates a completed epoch where that is due, and saves it. A stop leaves the evaluation for the
+ * resumed run. */
+static dt_status end_epoch(dt_trainer *t)
+{
+    dt_run_progress *progress = &t->run->progress;
+    const epoch_work work = whole_epoch(t);
+    const bool due = is_evaluated(t, progress->epoch);
     dt_evaluation evaluation;
-    if (evaluated)
+    if (due && !t->stopping)
         DT_TRY(evaluate(t, &evaluation));
-    if (t->job->comm->world_rank != 0)
-        return DT_OK;
+    progress->evaluation_due = due && t->stopping;
+    const bool evaluated = due && !t->stopping;
     if (evaluated)
         show_evaluation(t, &evaluation);
     else
-        dt_info("epoch %d/%d: training loss %.4f", epoch, settings->epochs,
-                t->run->progress.training_loss);
-    DT_TRY(save_checkpoint(t, path));
+        dt_info("epoch %d/%d: training loss %.4f", progress->epoch, t->run->settings.epochs,
+                progress->training_loss);
+    dt_epoch_report report;
+    if (evaluated)
+        report = report_of(t, &evaluation, &work);
+    DT_TRY(dt_saver_save(&t->saver, false, 0, evaluated ? &report : NULL, &t->together));
     if (t->job->verbose)
-        show_times(t, work);
-    if (!evaluated)
-        return DT_OK;
-    const dt_epoch_report report = {
-        .evaluation = &evaluation,
-        .checkpoint_path = path,
-        .session_time = dt_seconds() - t->began,
-        .checkpoint_time = t->checkpoint_time,
-        .sequences_per_second = (double)work->sequences / work->seconds,
-        .tokens_per_second = (double)work->tokens / work->seconds,
-    };
-    return dt_run_output_metrics(&t->output, t->run, &report);
+        show_times(t, &work);
+    return DT_OK;
 }
 
-static dt_status run_epochs(trainer *t)
+/* Rank 0: the run goes on in the folder of its checkpoint, and a kill has come between that and the
+ * epoch's metrics. */
+static dt_status metrics_are_missing(const dt_trainer *t, bool *missing)
 {
-    const bool first_rank = t->job->comm->world_rank == 0;
-    DT_TRY(prepare(t));
-    if (first_rank)
-        DT_TRY(show_plan(t));
+    char own[PATH_MAX];
+    struct stat a;
+    struct stat b;
+    const int32_t epoch = t->run->progress.epoch;
+    bool there;
+    DT_TRY(dt_run_checkpoint_path(&t->output, epoch, own));
+    DT_TRY(dt_run_output_has_metrics(&t->output, epoch, &there));
+    *missing = !there && is_evaluated(t, epoch) && stat(own, &a) == 0 &&
+               stat(t->job->resume_path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return DT_OK;
+}
+
+/* Metrics of an epoch whose checkpoint is in place. */
+static dt_status write_missing_metrics(dt_trainer *t)
+{
+    const epoch_work work = whole_epoch(t);
+    const dt_run_progress before = t->run->progress;
+    dt_evaluation evaluation;
+    DT_TRY(evaluate(t, &evaluation));
+    if (t->stopping || t->job->comm->world_rank != 0)
+        return DT_OK;
+    show_evaluation(t, &evaluation);
+    dt_epoch_report report = report_of(t, &evaluation, &work);
+    report.checkpoint_path = t->job->resume_path;
+    const dt_status status = dt_run_output_metrics(&t->output, t->run, &report);
+    t->run->progress = before;
+    return status;
+}
+
+/* What the process before this one left undone at the end of an epoch. */
+static dt_status catch_up(dt_trainer *t)
+{
+    const dt_run_progress *progress = &t->run->progress;
+    int32_t missing = 0;
+    if (t->job->resume_path && t->job->comm->world_rank == 0)
+        dt_run_drop_step_checkpoints(&t->output, progress->epoch, t->job->resume_path);
+    if (!t->job->resume_path || progress->epoch == 0 ||
+        dt_epoch_updates_done(progress, t->sampler.count, &t->run->settings) > 0)
+        return DT_OK;
+    if (progress->evaluation_due)
+        return end_epoch(t);
+    dt_status status = DT_OK;
+    if (t->job->comm->world_rank == 0) {
+        bool they_are = false;
+        status = metrics_are_missing(t, &they_are);
+        missing = they_are;
+    }
+    DT_TRY(dt_agree(t->job->comm, status, &t->together));
+    DT_TRY(t->job->comm->ops->broadcast(t->job->comm, &missing, sizeof missing, 0));
+    return missing ? write_missing_metrics(t) : DT_OK;
+}
+
+/* ---- the run -----------------------------------------------------------------------------------
+ */
+
+static const char *signal_name(const dt_trainer *t)
+{
+    switch (t->job->stop ? atomic_load(t->job->stop) : 0) {
+    case SIGUSR1:
+        return "SIGUSR1";
+    case SIGTERM:
+        return "SIGTERM";
+    case SIGINT:
+        return "SIGINT";
+    default:
+        return "a signal";
+    }
+}
+
+/* Saves what is new and says how to go on. */
+static dt_status stop(dt_trainer *t)
+{
+    const dt_run_progress *progress = &t->run->progress;
+    const int64_t done = dt_epoch_updates_done(progress, t->sampler.count, &t->run->settings);
+    if (progress->micro_steps > 0 && progress->micro_steps != t->saver.saved_micro_steps)
+        DT_TRY(dt_saver_save(&t->saver, true, done, NULL, &t->together));
+    DT_TRY(dt_saver_wait(&t->saver, &t->together));
+    if (progress->micro_steps == 0)
+        return dt_fail(DT_STOPPED, "stopped by %s before the first step was done: start it again",
+                       signal_name(t));
+    if (done == 0)
+        return dt_fail(DT_STOPPED,
+                       "stopped by %s after epoch %d of %d: go on with --resume auto, or --resume "
+                       "%s",
+                       signal_name(t), progress->epoch, t->run->settings.epochs, t->saver.newest);
+    return dt_fail(
+        DT_STOPPED,
+        "stopped by %s after step %lld of %lld of epoch %d: go on with --resume auto, or "
+        "--resume %s",
+        signal_name(t), (long long)done,
+        (long long)dt_updates_per_epoch(t->sampler.count, &t->run->settings), progress->epoch + 1,
+        t->saver.newest);
+}
+
+static dt_status run_epochs(dt_trainer *t)
+{
+    dt_comm *comm = t->job->comm;
+    bool copy_fits = false;
+    DT_TRY(dt_agree(comm, prepare(t, &copy_fits), &t->together));
+    DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->together));
+    if (!t->job->dry_run)
+        DT_TRY(dt_agree(comm, comm->ops->attach(comm, t->job->backend), &t->together));
+    if (comm->world_rank == 0)
+        DT_TRY(show_plan(t, copy_fits));
     if (t->job->dry_run)
         return DT_OK;
-    if (first_rank)
-        DT_TRY(dt_run_output_open(&t->output, t->job->output_dir, t->run));
+    DT_TRY(open_output(t, copy_fits));
     t->skipped_told = t->run->progress.update.skipped;
     t->began = dt_seconds();
-    while (t->run->progress.epoch < t->run->settings.epochs) {
-        epoch_work work = {0};
-        DT_TRY(train_epoch(t, &work));
-        DT_TRY(end_epoch(t, &work));
+    DT_TRY(catch_up(t));
+    while (t->run->progress.epoch < t->run->settings.epochs && !t->stopping) {
+        const int32_t before = t->run->progress.epoch;
+        DT_TRY(dt_trainer_epoch(t));
+        if (t->run->progress.epoch > before)
+            DT_TRY(end_epoch(t));
     }
-    return DT_OK;
+    return t->stopping ? stop(t) : dt_saver_wait(&t->saver, &t->together);
+}
+
+static void finish(dt_trainer *t)
+{
+    dt_saver_free(&t->saver);
+    dt_run_output_close(&t->output);
+    dt_batch_memory_free(&t->stepper.memory);
+    dt_sampler_free(&t->sampler);
+    dt_model_destroy(t->model);
+    free(t->ranks);
 }
 
 dt_status dt_train(const dt_training *training)
 {
-    trainer t = {.job = training, .run = training->run, .output = {.lock = -1}};
+    dt_trainer t = {.job = training, .run = training->run, .output = {.lock = -1}};
     const dt_status status = run_epochs(&t);
-    finish(&t);
+    finish(&t); /* a checkpoint under way is completed */
+    if (status != DT_OK && status != DT_STOPPED && !t.together)
+        training->comm->ops->abort(training->comm, status, dt_error_message());
     return status;
 }

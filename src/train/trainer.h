@@ -2,6 +2,7 @@
 #ifndef DT_TRAIN_TRAINER_H
 #define DT_TRAIN_TRAINER_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "comm.h"
@@ -19,17 +20,27 @@ typedef struct {
     dt_comm *comm;
     dt_pool *pool; /* for initial values */
     const char *output_dir;
-    bool fixed_micro_batch;   /* run->settings.micro_batch was given by the user */
-    int32_t keep_checkpoints; /* newest ones that stay; 0: all */
-    bool dry_run;             /* print the plan and stop */
-    bool verbose;             /* tell where the time of each epoch went */
+    bool fixed_micro_batch;    /* run->settings.micro_batch was given by the user */
+    const atomic_int *stop;    /* set by a signal to its number: save and end; NULL: never */
+    int32_t keep_checkpoints;  /* newest ones of epochs that stay; 0: all */
+    int64_t save_every_steps;  /* updates of an epoch from one save to the next; 0: at its end */
+    double save_every_minutes; /* the same by rank 0's clock; 0: at its end */
+    bool validate_on_rank0;    /* else every rank takes a share of the validation */
+    bool dry_run;              /* print the plan and stop */
+    bool verbose;              /* tell where the time of each epoch went */
 } dt_training;
 
 /* The training and validation part and the schedule of a new run: fills run->split and the settings
  * that follow from the data (sequences, warm-up and total steps). */
 dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset);
 
-/* Trains until run->settings.epochs are complete. Collective. */
+/* Trains until run->settings.epochs are complete. Collective: every rank comes with the same run
+ * and dataset; rank 0 alone writes the files that they share. Returns the same status on all ranks,
+ * or does not return: a rank that fails alone ends all of them (comm->ops->abort).
+ *
+ * DT_STOPPED after job->stop was set: the running update is left out (dt_stepper_update), the last
+ * completed one is saved, an evaluation under way is left for the resumed run; the message says
+ * how to go on. */
 dt_status dt_train(const dt_training *training);
 
 #endif

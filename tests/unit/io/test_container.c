@@ -1,15 +1,17 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/file.h"
 #include "core/memory.h"
-#include "io/container.h"
+#include "io/container_internal.h"
 #include "test.h"
 
 /* A size read from a damaged file must not reach the allocator: more than this in one piece is an
@@ -555,6 +557,43 @@ static void a_folder_that_is_not_there_is_told(void **state)
                  dt_container_create(&file, in_folder("none/x.h5"), FORMAT, 1));
 }
 
+typedef struct {
+    const char *path;
+    atomic_bool opened;
+} other_thread;
+
+static void *open_beside(void *argument)
+{
+    other_thread *other = argument;
+    dt_container *file;
+    const dt_status status = dt_container_open(&file, other->path, FORMAT, 3, NULL);
+    atomic_store(&other->opened, true);
+    if (status == DT_OK)
+        dt_container_close(file);
+    return status == DT_OK ? NULL : argument;
+}
+
+static void threads_take_turns(void **state)
+{
+    (void)state;
+    other_thread other = {.path = in_folder("turn.h5")};
+    pthread_t thread;
+    dt_container *file;
+    void *failed;
+    ASSERT_OK(write_file(other.path, 100, 2));
+    {
+        DT_HDF5_TURN;
+        ASSERT_OK(dt_container_open(&file, other.path, FORMAT, 3, NULL)); /* a turn within one */
+        assert_int_equal(pthread_create(&thread, NULL, open_beside, &other), 0);
+        usleep(50000);
+        assert_false(atomic_load(&other.opened));
+    }
+    pthread_join(thread, &failed); /* an open file is no turn */
+    assert_null(failed);
+    assert_true(atomic_load(&other.opened));
+    dt_container_close(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_short_is_refused),
         cmocka_unit_test(a_full_disk_leaves_the_older_file),
         cmocka_unit_test(a_folder_that_is_not_there_is_told),
+        cmocka_unit_test(threads_take_turns),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,130 @@
+#include "train/newest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "model/checkpoint.h"
+
+/* A file of the folder, by what its name says of the training that is done. */
+typedef struct {
+    char name[NAME_MAX + 1];
+    long epochs; /* completed */
+    long steps;  /* of the running one */
+} candidate;
+
+typedef struct {
+    candidate *item;
+    size_t count;
+    size_t capacity;
+} candidates;
+
+/* The first line of deeptaxa_uuid.txt; "" where there is none. */
+static dt_status read_run_id(const char *folder, char *id, size_t size)
+{
+    char path[PATH_MAX];
+    char *text;
+    size_t length;
+    id[0] = '\0';
+    if (snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= (int)sizeof path)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &text, &length));
+    text[strcspn(text, "\r\n")] = '\0';
+    snprintf(id, size, "%s", text);
+    free(text);
+    return DT_OK;
+}
+
+/* Takes "deeptaxa_<id>_epoch<N>.h5" and "deeptaxa_<id>_epoch<N>_step<S>.h5" apart. */
+static bool parse_name(candidate *out, const char *name, const char *id)
+{
+    char *end;
+    if (strncmp(name, "deeptaxa_", 9) != 0 || strncmp(name + 9, id, strlen(id)) != 0)
+        return false;
+    const char *epoch = strstr(name + 9 + strlen(id), "_epoch");
+    if (!epoch)
+        return false;
+    out->epochs = strtol(epoch + 6, &end, 10);
+    out->steps = 0;
+    if (strncmp(end, "_step", 5) == 0) {
+        out->epochs--;
+        out->steps = strtol(end + 5, &end, 10);
+    }
+    snprintf(out->name, sizeof out->name, "%s", name);
+    return strcmp(end, ".h5") == 0;
+}
+
+static dt_status list_candidates(candidates *list, const char *folder, const char *id)
+{
+    dt_status status = DT_OK;
+    DIR *dir = opendir(folder);
+    if (!dir && errno == ENOENT)
+        return DT_OK;
+    if (!dir)
+        return dt_fail(DT_ERR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
+    for (struct dirent *entry = readdir(dir); entry && status == DT_OK; entry = readdir(dir)) {
+        candidate found;
+        if (!parse_name(&found, entry->d_name, id))
+            continue;
+        status = DT_GROW(list->item, list->capacity, list->count + 1);
+        if (status == DT_OK)
+            list->item[list->count++] = found;
+    }
+    closedir(dir);
+    return status;
+}
+
+/* The most of the training first. */
+static int by_progress(const void *a, const void *b)
+{
+    const candidate *x = a;
+    const candidate *y = b;
+    if (x->epochs != y->epochs)
+        return x->epochs > y->epochs ? -1 : 1;
+    return x->steps != y->steps ? (x->steps > y->steps ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+static dt_status can_be_resumed(const char *path)
+{
+    dt_checkpoint content;
+    DT_TRY(dt_checkpoint_read(path, &content));
+    const bool whole = content.has_optimizer;
+    dt_checkpoint_free(&content);
+    if (!whole)
+        return dt_fail(DT_ERR_INPUT, "%s: holds weights only", path);
+    return dt_checkpoint_verify(path);
+}
+
+dt_status dt_newest_checkpoint(const char *output_dir, char *path)
+{
+    char folder[PATH_MAX];
+    char id[128];
+    candidates list = {0};
+    path[0] = '\0';
+    DT_TRY(read_run_id(output_dir, id, sizeof id));
+    if (snprintf(folder, sizeof folder, "%s/checkpoints", output_dir) >= (int)sizeof folder)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", output_dir);
+    dt_status status = list_candidates(&list, folder, id);
+    if (status == DT_OK && list.count > 0)
+        qsort(list.item, list.count, sizeof *list.item, by_progress);
+    for (size_t i = 0; status == DT_OK && i < list.count; ++i) {
+        if (snprintf(path, PATH_MAX, "%s/%s", folder, list.item[i].name) >= PATH_MAX)
+            status = dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+        else if (can_be_resumed(path) == DT_OK)
+            break;
+        else
+            dt_warn("passed over: %s", dt_error_message());
+        path[0] = '\0';
+    }
+    free(list.item);
+    return status;
+}

@@ -1,0 +1,232 @@
+#include "train/ranks.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/version.h"
+
+/* Every rank gives `size` bytes and gets those of all. */
+static dt_status gather_all(dt_comm *comm, const void *mine, int64_t size, void *all)
+{
+    int64_t *counts;
+    DT_TRY(DT_NEW(counts, (size_t)comm->world_size));
+    for (int32_t q = 0; q < comm->world_size; ++q)
+        counts[q] = size;
+    dt_status status = comm->ops->gather(comm, mine, counts, all, 0);
+    free(counts);
+    if (status == DT_OK)
+        status = comm->ops->broadcast(comm, all, size * comm->world_size, 0);
+    return status;
+}
+
+/* ---- agreeing ----------------------------------------------------------------------------------
+ */
+
+/* What a rank comes with. */
+typedef struct {
+    int32_t status;
+    char host[64];
+    char message[1024];
+} opinion;
+
+dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
+{
+    if (comm->world_size == 1) {
+        *together = mine != DT_OK;
+        return mine;
+    }
+    double failed = mine != DT_OK;
+    DT_TRY(comm->ops->sum(comm, &failed, 1));
+    if (failed == 0.0)
+        return DT_OK;
+    opinion own = {.status = mine};
+    opinion *all;
+    snprintf(own.host, sizeof own.host, "%s", comm->host);
+    if (mine != DT_OK)
+        snprintf(own.message, sizeof own.message, "%s", dt_error_message());
+    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
+    dt_status status = gather_all(comm, &own, sizeof own, all);
+    if (status == DT_OK) {
+        int32_t first = 0;
+        while (first < comm->world_size - 1 && all[first].status == DT_OK)
+            first++;
+        *together = true;
+        if (first == 0)
+            status = dt_fail((dt_status)all[0].status, "%s", all[0].message);
+        else
+            status = dt_fail((dt_status)all[first].status, "rank %d on %s: %s", first,
+                             all[first].host, all[first].message);
+    }
+    free(all);
+    return status;
+}
+
+/* ---- who they are ------------------------------------------------------------------------------
+ */
+
+static void look_at_processors(dt_rank_info *info)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return;
+    info->processor_set = 14695981039346656037U; /* FNV-1a over the processors' numbers */
+    info->first_processor = -1;
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+        if (!CPU_ISSET(i, &set))
+            continue;
+        if (info->first_processor < 0)
+            info->first_processor = i;
+        info->processors++;
+        info->processor_set = (info->processor_set ^ (uint64_t)i) * 1099511628211U;
+    }
+}
+
+static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
+{
+    dt_rank_info info = {0};
+    snprintf(info.host, sizeof info.host, "%s", comm->host);
+    snprintf(info.version, sizeof info.version, "%s", dt_version());
+    if (backend)
+        snprintf(info.device, sizeof info.device, "%s", backend->description);
+    look_at_processors(&info);
+    return info;
+}
+
+static dt_status gather_infos(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend)
+{
+    const dt_rank_info own = own_info(comm, backend);
+    DT_TRY(DT_NEW(*infos, (size_t)comm->world_size));
+    const dt_status status = gather_all(comm, &own, sizeof own, *infos);
+    if (status != DT_OK) {
+        free(*infos);
+        *infos = NULL;
+    }
+    return status;
+}
+
+static bool share_processors(const dt_rank_info *a, const dt_rank_info *b)
+{
+    return strcmp(a->host, b->host) == 0 && a->processors == b->processors &&
+           a->processor_set == b->processor_set;
+}
+
+dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks)
+{
+    dt_rank_info *infos;
+    *ranks = 1;
+    if (comm->world_size == 1)
+        return DT_OK;
+    DT_TRY(gather_infos(&infos, comm, NULL));
+    *ranks = 0;
+    for (int32_t q = 0; q < comm->world_size; ++q)
+        *ranks += share_processors(&infos[q], &infos[comm->world_rank]);
+    free(infos);
+    return DT_OK;
+}
+
+dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
+                          bool *together)
+{
+    DT_TRY(gather_infos(infos, comm, backend));
+    for (int32_t q = 1; q < comm->world_size; ++q) {
+        const dt_rank_info *first = &(*infos)[0];
+        const dt_rank_info *other = &(*infos)[q];
+        if (strcmp(first->version, other->version) == 0)
+            continue;
+        const dt_status status =
+            dt_fail(DT_ERR_USAGE,
+                    "rank 0 on %s runs version %s, rank %d on %s version %s: install the same one "
+                    "on all hosts",
+                    first->host, first->version, q, other->host, other->version);
+        free(*infos);
+        *infos = NULL;
+        *together = true;
+        return status;
+    }
+    return DT_OK;
+}
+
+/* ---- what is shown -----------------------------------------------------------------------------
+ */
+
+/* True when a rank before `q` satisfies the same relation. */
+static bool shown_before(const dt_rank_info *infos, int32_t q,
+                         bool (*alike)(const dt_rank_info *, const dt_rank_info *))
+{
+    for (int32_t p = 0; p < q; ++p)
+        if (alike(&infos[p], &infos[q]))
+            return true;
+    return false;
+}
+
+static bool same_host(const dt_rank_info *a, const dt_rank_info *b)
+{
+    return strcmp(a->host, b->host) == 0;
+}
+
+static bool same_device(const dt_rank_info *a, const dt_rank_info *b)
+{
+    return same_host(a, b) && strcmp(a->device, b->device) == 0;
+}
+
+/* "0-3, 8" */
+static dt_status add_ranks_like(dt_text *out, const dt_rank_info *infos, int32_t world_size,
+                                int32_t q)
+{
+    const char *separator = "";
+    for (int32_t p = q; p < world_size; ++p) {
+        if (!same_device(&infos[p], &infos[q]))
+            continue;
+        int32_t last = p;
+        while (last + 1 < world_size && same_device(&infos[last + 1], &infos[q]))
+            last++;
+        DT_TRY(dt_text_addf(out, last > p ? "%s%d-%d" : "%s%d", separator, p, last));
+        separator = ", ";
+        p = last;
+    }
+    return DT_OK;
+}
+
+static void notice_shared_processors(const dt_rank_info *infos, int32_t world_size)
+{
+    for (int32_t q = 0; q < world_size; ++q) {
+        int32_t sharing = 0;
+        if (infos[q].processors != 1 || shown_before(infos, q, share_processors))
+            continue;
+        for (int32_t p = q; p < world_size; ++p)
+            sharing += share_processors(&infos[p], &infos[q]);
+        if (sharing > 1)
+            dt_notice("%d ranks on %s are bound to the same processor, number %d, and take turns: "
+                      "bind each to its own (mpirun --bind-to core, srun --cpu-bind=cores)",
+                      sharing, infos[q].host, infos[q].first_processor);
+    }
+}
+
+dt_status dt_ranks_report(dt_text *out, const dt_comm *comm, const dt_rank_info *infos,
+                          int32_t batch_size)
+{
+    const int32_t size = comm->world_size;
+    int32_t hosts = 0;
+    for (int32_t q = 0; q < size; ++q)
+        hosts += !shown_before(infos, q, same_host);
+    DT_TRY(dt_text_addf(out, "Ranks: %d on %d host%s\nCommunication: %s\n", size, hosts,
+                        hosts == 1 ? "" : "s", comm->description));
+    for (int32_t q = 0; q < size; ++q) {
+        if (shown_before(infos, q, same_device))
+            continue;
+        DT_TRY(dt_text_addf(out, "  %s, ranks ", infos[q].host));
+        DT_TRY(add_ranks_like(out, infos, size, q));
+        DT_TRY(dt_text_addf(out, ": %s\n", infos[q].device));
+    }
+    const int32_t least = batch_size / size;
+    DT_TRY(
+        dt_text_addf(out, "Shares: %d sequences of a batch of %d on each rank", least, batch_size));
+    if (batch_size % size)
+        DT_TRY(dt_text_addf(out, ", one more on the first %d", batch_size % size));
+    notice_shared_processors(infos, size);
+    return dt_text_addf(out, "\n");
+}

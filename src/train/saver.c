@@ -1,0 +1,140 @@
+#include "train/saver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "train/ranks.h"
+
+#define SIGN_OF_LIFE 1.0 /* seconds after which rank 0 tells the others that it still writes */
+
+dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside)
+{
+    saver->saved_micro_steps = resumed ? saver->run->progress.micro_steps : -1;
+    if (saver->comm->world_rank != 0)
+        return DT_OK;
+    snprintf(saver->newest, sizeof saver->newest, "%s", resumed ? resumed : "");
+    DT_TRY(DT_NEW(saver->sums, (size_t)(saver->comm->world_size * saver->run->config.tax_ranks)));
+    return dt_checkpoint_writer_create(&saver->writer, saver->model, beside);
+}
+
+void dt_saver_free(dt_saver *saver)
+{
+    dt_checkpoint_writer_destroy(saver->writer);
+    free(saver->sums);
+    saver->writer = NULL;
+    saver->sums = NULL;
+}
+
+/* Removes this run's checkpoint that has become one too many. */
+static dt_status drop_old_epoch(const dt_saver *saver, int32_t epoch)
+{
+    char path[PATH_MAX];
+    const int32_t old = epoch - saver->keep;
+    if (saver->keep == 0 || old < 1)
+        return DT_OK;
+    DT_TRY(dt_run_checkpoint_path(saver->output, old, path));
+    unlink(path);
+    return DT_OK;
+}
+
+/* The file of the pending save is in place. */
+static dt_status complete(dt_saver *saver)
+{
+    dt_pending_save *done = &saver->pending;
+    snprintf(saver->newest, sizeof saver->newest, "%s", done->path);
+    dt_info("checkpoint: %s", done->path);
+    if (done->within_epoch) {
+        dt_run_drop_step_checkpoints(saver->output, INT32_MAX, done->path);
+        return DT_OK;
+    }
+    if (done->has_report) {
+        done->report.checkpoint_time = saver->still;
+        done->report.checkpoint_writing = dt_checkpoint_writer_seconds(saver->writer);
+        DT_TRY(dt_run_output_metrics(saver->output, &done->content, &done->report));
+    }
+    dt_run_drop_step_checkpoints(saver->output, INT32_MAX, NULL);
+    return drop_old_epoch(saver, done->content.progress.epoch);
+}
+
+dt_status dt_saver_poll(dt_saver *saver)
+{
+    bool written;
+    if (!saver->writer)
+        return DT_OK;
+    DT_TRY(dt_checkpoint_writer_collect(saver->writer, &written));
+    return written ? complete(saver) : DT_OK;
+}
+
+dt_status dt_saver_wait(dt_saver *saver, bool *together)
+{
+    const bool alone = saver->comm->world_size == 1;
+    int32_t busy;
+    do {
+        busy =
+            saver->writer && !dt_checkpoint_writer_wait(saver->writer, alone ? -1.0 : SIGN_OF_LIFE);
+        DT_TRY(saver->comm->ops->broadcast(saver->comm, &busy, sizeof busy, 0));
+    } while (busy);
+    return dt_agree(saver->comm, dt_saver_poll(saver), together);
+}
+
+/* The loss sums of all ranks → saver->sums. */
+static dt_status gather_sums(dt_saver *saver)
+{
+    dt_comm *comm = saver->comm;
+    const int64_t bytes = saver->run->config.tax_ranks * (int64_t)sizeof(double);
+    int64_t *counts;
+    DT_TRY(DT_NEW(counts, (size_t)comm->world_size));
+    for (int32_t q = 0; q < comm->world_size; ++q)
+        counts[q] = bytes;
+    const dt_status status =
+        comm->ops->gather(comm, saver->run->progress.update.loss_sum, counts, saver->sums, 0);
+    free(counts);
+    return status;
+}
+
+/* Rank 0: hands the run as it stands to the writer. */
+static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
+                       const dt_epoch_report *report)
+{
+    dt_pending_save *next = &saver->pending;
+    const dt_run_progress *progress = &saver->run->progress;
+    next->within_epoch = within_epoch;
+    next->content = *saver->run;
+    next->content.loss_sums = (dt_loss_sums){0};
+    if (within_epoch) {
+        next->content.loss_sums =
+            (dt_loss_sums){.world_size = saver->comm->world_size, .sum = saver->sums};
+        DT_TRY(dt_run_step_checkpoint_path(saver->output, progress->epoch + 1, step, next->path));
+    } else {
+        DT_TRY(dt_run_checkpoint_path(saver->output, progress->epoch, next->path));
+    }
+    next->has_report = report != NULL;
+    if (report) {
+        next->report = *report;
+        next->evaluation = *report->evaluation;
+        next->report.evaluation = &next->evaluation;
+        next->report.checkpoint_path = next->path;
+    }
+    return dt_checkpoint_writer_start(saver->writer, next->path, &next->content);
+}
+
+dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
+                        const dt_epoch_report *report, bool *together)
+{
+    const double began = dt_seconds();
+    DT_TRY(dt_saver_wait(saver, together));
+    if (within_epoch)
+        DT_TRY(gather_sums(saver));
+    dt_status status = DT_OK;
+    if (saver->comm->world_rank == 0)
+        status = start(saver, within_epoch, step, report);
+    DT_TRY(dt_agree(saver->comm, status, together));
+    saver->saved_micro_steps = saver->run->progress.micro_steps;
+    saver->still += dt_seconds() - began;
+    return DT_OK;
+}

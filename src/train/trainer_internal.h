@@ -1,0 +1,32 @@
+/* A training under way: what trainer.c (start, evaluation, end) and epoch.c (the steps) share. */
+#ifndef DT_TRAIN_TRAINER_INTERNAL_H
+#define DT_TRAIN_TRAINER_INTERNAL_H
+
+#include "data/sampler.h"
+#include "train/ranks.h"
+#include "train/run_output.h"
+#include "train/saver.h"
+#include "train/step.h"
+#include "train/trainer.h"
+
+typedef struct {
+    const dt_training *job;
+    dt_checkpoint *run;
+    dt_model *model;
+    dt_rank_info *ranks; /* (world_size) */
+    dt_sampler sampler;
+    dt_stepper stepper;
+    dt_run_output output; /* on rank 0 */
+    dt_saver saver;
+    double began;         /* dt_seconds() of this process's first step */
+    int64_t skipped_told; /* skipped updates that were warned of or counted */
+    bool stopping;        /* all ranks have agreed to end */
+    bool together;        /* all ranks have the same failure (dt_agree) */
+} dt_trainer;
+
+/* Trains the running epoch to its end, from where it stands, saving when that is due. On a stop it
+ * sets t->stopping and returns after the last completed update, which is not saved then; the epoch
+ * is counted as completed when that was its last one. Collective. */
+dt_status dt_trainer_epoch(dt_trainer *t);
+
+#endif

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Processes under mpirun train what one process trains: losses, measures, checkpoints; they end
+# together with one line, and a signal to mpirun stops them so that nothing is lost.
+source "$(dirname "$0")/../cli/lib.sh"
+make_gold 60
+make_tokenizer
+
+# ranks N FOLDER FLAGS...: trains with N processes; batches of 5 leave some ranks fewer sequences
+# than others; the last batch of the 38 sequences has 3, so that a fourth rank has none.
+ranks() {
+    local count=$1 folder=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$MPIEXEC" -n "$count" "$bin/deeptaxa-train" --fasta-file data/train.fasta \
+        --taxonomy-file data/train.tsv --output-dir "$folder" --tokenizer-file tokenizer.json \
+        $small_model --batch-size 5 --learning-rate 1e-2 --threads 1 --val-split 0.2 "$@"
+}
+
+# values FILE KEY: its values, one a line
+values() { sed -nE "s/.*\"$2\": *([-+.0-9e]+).*/\1/p" "$1"; }
+
+# close WHAT A B: lists of numbers, alike to 1e-5
+close() {
+    [ -n "$2" ] && [ "$(wc -l <<<"$2")" = "$(wc -l <<<"$3")" ] &&
+        paste <(echo "$2") <(echo "$3") | awk '
+            { d = $1 - $2; if (d < 0) d = -d; s = $2 < 0 ? -$2 : $2; if (d > 1e-5 * s) bad = 1 }
+            END { exit bad }' || fail "$1: $2 instead of $3"
+}
+
+file() { echo "$1/$2/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_$3"; }
+
+# like_one FOLDER: every line of the steps, and all measures, are those of one process
+like_one() {
+    for key in step loss gradient_norm; do
+        close "$key in $1" "$(values "$(file "$1" metrics steps.jsonl)" $key)" \
+            "$(values "$(file one metrics steps.jsonl)" $key)"
+    done
+    for key in training_loss validation_loss accuracy precision recall f1_score; do
+        close "$key in $1" "$(values "$(file "$1" metrics epoch3.json)" $key)" \
+            "$(values "$(file one metrics epoch3.json)" $key)"
+    done
+}
+
+# The last epoch was trained as one process trains it.
+like_one_epoch3() {
+    close "training loss of $1" "$(values "$(file "$1" metrics epoch3.json)" training_loss)" \
+        "$(values "$(file one metrics epoch3.json)" training_loss)"
+}
+
+# one_line STATUS REGEX COMMAND...: all ranks together end with the status and one line of ours
+one_line() {
+    local status=$1 pattern=$2
+    shift 2
+    expect "$status" "$@"
+    same "lines of ours" "$(grep -cE '^(deeptaxa train|rank [0-9]+ on)' "$work/err")" 1
+    said "$pattern"
+}
+
+expect 0 ranks 1 one --epochs 3
+said 'Sequences: 38 to train on, 10 to validate on'
+for count in 2 3 4; do
+    expect 0 ranks "$count" "r$count" --epochs 3
+    like_one "r$count"
+    grep -q "\"world_size\": $count," "$(file "r$count" metrics epoch3.json)" || fail "no world size"
+    grep -q "\"ranks\": $count" "$(file "r$count" metrics epoch3.json)" || fail "no ranks of a device"
+done
+said 'Ranks: 4 on 1 host'
+said 'ranks 0-3: .*threads'
+said 'Shares: 1 sequences of a batch of 5 on each rank, one more on the first 1'
+same "tables of parameters" "$(grep -c '^Total parameters' err)" 1
+
+expect 0 ranks 3 rank0 --epochs 3 --validate-on rank0 --verbose
+like_one rank0
+same "logs" "$(cd rank0 && echo *.log)" "train.log train_rank1.log train_rank2.log"
+
+# Equal runs on as many ranks give equal bits
+expect 0 ranks 3 again --epochs 3
+same_model "$(checkpoint r3 3)" "$(checkpoint again 3)"
+
+# Checkpoints of any number of ranks go on with any other
+expect 0 ranks 2 from3 --resume "$(checkpoint r3 1)"
+like_one_epoch3 from3
+expect 0 ranks 1 from4 --resume "$(checkpoint r4 2)"
+like_one_epoch3 from4
+expect 0 ranks 4 from1 --resume "$(checkpoint one 2)"
+like_one_epoch3 from1
+
+# What cannot be is told once, by all ranks together
+one_line 2 '^deeptaxa train: 6 ranks for a batch of 5 sequences: .*at most 5 ranks' \
+    ranks 6 none --epochs 3
+one_line 1 '^deeptaxa train: nothing.h5: cannot open' ranks 3 none --resume nothing.h5
+one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one rank only' \
+    "$MPIEXEC" -n 2 "$bin/deeptaxa-train" --fasta-file - --taxonomy-file data/train.tsv \
+    --output-dir none --tokenizer-file tokenizer.json
+[ -e none ] && fail "a refused run wrote something"
+
+# A signal to mpirun reaches the ranks: 75, and the same command goes on to the same end
+stops=0
+for _ in $(seq 6); do
+    rm -f stopped/.deeptaxa.lock
+    (
+        # shellcheck disable=SC2086
+        exec "$MPIEXEC" -n 3 "$bin/deeptaxa-train" --fasta-file data/train.fasta \
+            --taxonomy-file data/train.tsv --output-dir stopped --tokenizer-file tokenizer.json \
+            $small_model --batch-size 5 --learning-rate 1e-2 --threads 1 --val-split 0.2 \
+            --epochs 3 --resume auto --save-every-steps 3 >out 2>err
+    ) &
+    pid=$!
+    for _ in $(seq 1500); do
+        [ -s stopped/.deeptaxa.lock ] && break
+        sleep 0.01
+    done
+    sleep "0.0$((RANDOM % 9 + 1))"
+    kill -USR1 "$pid" 2>/dev/null
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -ne 0 ] || break
+    same "exit status after SIGUSR1" "$status" 75
+    said '^deeptaxa train: stopped by (SIGUSR1|a signal) (after|before) '
+    stops=$((stops + 1))
+done
+[ "$stops" -gt 0 ] || fail "no run was stopped"
+expect 0 ranks 3 stopped --epochs 3 --resume auto
+same_model "$(checkpoint r3 3)" "$(checkpoint stopped 3)"
+finish
