@@ -341,6 +341,7 @@ static dt_attention_task<T> task_of(const dt_attention *attention, const void *q
     task.d = attention->head_size;
     task.queries = attention->queries;
     task.scale = (float)(1.0 / sqrt((double)attention->head_size));
+    task.p = attention->dropout.p;
     task.drop = dt_drop_of(&attention->dropout);
     return task;
 }
@@ -386,6 +387,12 @@ static int32_t most_queries(const dt_attention *attention, const dt_device_batch
     return attention->queries == DT_ROWS_SEQUENCES ? 1 : batch->size.longest;
 }
 
+/* A single query a sequence is left to the plain kernels, for which it is little work. */
+template <typename T> static bool by_cudnn(const dt_cuda *cuda, const dt_attention_task<T> &task)
+{
+    return cuda->cudnn && task.queries == DT_ROWS_TOKENS;
+}
+
 template <typename T>
 void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, const void *q,
                                const void *k, const void *v, const dt_device_batch *batch,
@@ -401,7 +408,8 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
         zero_excess(cuda, task.out, hidden, hidden, batch);
         zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     }
-    if (dt_cuda_fused_forward(cuda, task, batch))
+    if (by_cudnn(cuda, task) ? dt_cuda_cudnn_forward(cuda, task, batch)
+                             : dt_cuda_fused_forward(cuda, task, batch))
         return;
     const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
     if (!shared || cuda->error)
@@ -451,6 +459,10 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
         zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
+    if (by_cudnn(cuda, task)) {
+        dt_cuda_cudnn_backward(cuda, task, batch);
+        return;
+    }
     if (!make_products(cuda, &task, batch) || dt_cuda_fused_backward(cuda, task, batch))
         return;
     const size_t shared3 = shared_for<T>(cuda, query_gradient_kernel<T>, 3, task.d);
