@@ -408,7 +408,7 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
         zero_excess(cuda, task.out, hidden, hidden, batch);
         zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     }
-    if (by_cudnn(cuda, task) ? dt_cuda_cudnn_forward(cuda, task, batch)
+    if (by_cudnn(cuda, task) ? dt_cuda_attention_cudnn_forward(cuda, task, batch)
                              : dt_cuda_fused_forward(cuda, task, batch))
         return;
     const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
@@ -460,7 +460,7 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
     if (by_cudnn(cuda, task)) {
-        dt_cuda_cudnn_backward(cuda, task, batch);
+        dt_cuda_attention_cudnn_backward(cuda, task, batch);
         return;
     }
     if (!make_products(cuda, &task, batch) || dt_cuda_fused_backward(cuda, task, batch))

@@ -415,8 +415,8 @@ static void run(dt_cuda *cuda, const attention_plan *plan, uint32_t stream,
 }
 
 template <typename T>
-bool dt_cuda_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
-                           const dt_device_batch *batch)
+bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                                     const dt_device_batch *batch)
 {
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     const attention_plan *plan = plan_for(cuda, task, batch, false);
@@ -438,8 +438,8 @@ bool dt_cuda_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
 }
 
 template <typename T>
-bool dt_cuda_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
-                            const dt_device_batch *batch)
+bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                                      const dt_device_batch *batch)
 {
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     const attention_plan *plan = plan_for(cuda, task, batch, true);
@@ -465,8 +465,8 @@ bool dt_cuda_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
 }
 
 #define INSTANTIATE(T)                                                                             \
-    template bool dt_cuda_cudnn_forward<T>(dt_cuda *, const dt_attention_task<T> &,                \
-                                           const dt_device_batch *);                               \
-    template bool dt_cuda_cudnn_backward<T>(dt_cuda *, const dt_attention_task<T> &,               \
-                                            const dt_device_batch *);
+    template bool dt_cuda_attention_cudnn_forward<T>(dt_cuda *, const dt_attention_task<T> &,      \
+                                                     const dt_device_batch *);                     \
+    template bool dt_cuda_attention_cudnn_backward<T>(dt_cuda *, const dt_attention_task<T> &,     \
+                                                      const dt_device_batch *);
 DT_FOR_ACTIVATION_TYPES(INSTANTIATE)

@@ -389,6 +389,7 @@ void dt_cudnn_backward(dt_cudnn_graph *graph)
     g = floats(graph, CUDNN_POINTWISE_MUL, g, scale, SCORES);
     product(graph, reshape(graph, g, narrow(graph), SCORES_TRANSPOSED), q,
             matrix(graph, DT_CUDNN_DK, ROWS), keys, NULL, queries);
-    product(graph, g, reshape(graph, k, narrow(graph), ROWS), matrix(graph, DT_CUDNN_DQ, ROWS),
+    /* k as floats: so the engines' pattern has it */
+    product(graph, g, reshape(graph, k, CUDNN_DATA_FLOAT, ROWS), matrix(graph, DT_CUDNN_DQ, ROWS),
             queries, NULL, keys);
 }

@@ -242,7 +242,7 @@ static void find_mask(test_run *r, const memory *m, const shape *s, const draw *
     for (int32_t b = 0; s->lengths[b]; ++b)
         for (int32_t t = 0; t < s->lengths[b]; ++t, ++row)
             for (int32_t a = 0; a < s->heads; ++a)
-                qkv[row * 3 * h + 2 * h + a * s->d + t] = 1.0f;
+                qkv[row * 3 * h + 2 * h + (int64_t)a * s->d + t] = 1.0f;
     write_numbers(r, m->qkv, qkv, r->batch->size.rows * 3 * h, r->backend->activation_size);
     forward_only(r, m, s, d);
     read_numbers(r, y, m->y, n * h, r->backend->activation_size);
@@ -413,8 +413,8 @@ static void reference(test_run *out, const test_run *r, const memory *m, const s
     int64_t row = 0;
     for (int32_t b = 0; s->lengths[b]; row += s->lengths[b++])
         for (int32_t a = 0; a < s->heads; ++a) {
-            const int64_t at = row * 3 * h + a * s->d;
-            const int64_t y_at = row * h + a * s->d;
+            const int64_t at = row * 3 * h + (int64_t)a * s->d;
+            const int64_t y_at = row * h + (int64_t)a * s->d;
             const one_head o = {.q = qkv + at,
                                 .k = qkv + at + h,
                                 .v = qkv + at + 2 * h,
