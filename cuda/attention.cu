@@ -344,6 +344,7 @@ static dt_attention_task<T> task_of(const dt_attention *attention, const void *q
     task.d = attention->head_size;
     task.queries = attention->queries;
     task.scale = (float)(1.0 / sqrt((double)attention->head_size));
+    task.p = attention->dropout.p;
     task.drop = dt_drop_of(&attention->dropout);
     return task;
 }
@@ -407,8 +408,7 @@ dt_status dt_cuda_attention_check(dt_backend *backend, int32_t head_size, bool t
     const dt_cuda *cuda = dt_cuda_of(backend);
     const int32_t largest = largest_plain_head(cuda, training ? 4 : 2);
     if (cuda->attention == DT_ATTENTION_CUDNN)
-        return dt_fail(DT_ERR_USAGE, "--attention cudnn: not in this version yet (allowed: auto, "
-                                     "fused, plain)");
+        DT_TRY(dt_cuda_cudnn_check(cuda, head_size, training));
     if (cuda->attention == DT_ATTENTION_FUSED && !dt_cuda_fuses<T>(cuda, head_size))
         return dt_fail(DT_ERR_USAGE,
                        "--attention fused: takes heads of 64 or 128 elements in bf16 or fp16, and "
@@ -422,16 +422,20 @@ dt_status dt_cuda_attention_check(dt_backend *backend, int32_t head_size, bool t
     return DT_OK;
 }
 
-/* Where it is decided how attention is computed: true where another than the plain way did the
- * work. `fused` is dt_cuda_fused_forward or _backward. A single query a sequence is left to the
- * plain kernels, for which it is little work. */
 template <typename T>
-static bool
-done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task, const dt_device_batch *batch,
-               bool (*fused)(dt_cuda *, const dt_attention_task<T> &, const dt_device_batch *))
+using dt_attention_way = bool (*)(dt_cuda *, const dt_attention_task<T> &, const dt_device_batch *);
+
+/* Where it is decided how attention is computed: true where another than the plain way did the
+ * work. A single query a sequence is left to the plain kernels, for which it is little work. */
+template <typename T>
+static bool done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task,
+                           const dt_device_batch *batch, dt_attention_way<T> fused,
+                           dt_attention_way<T> cudnn)
 {
     if (cuda->attention == DT_ATTENTION_PLAIN || task.queries == DT_ROWS_SEQUENCES)
         return false;
+    if (cuda->attention == DT_ATTENTION_CUDNN)
+        return cudnn(cuda, task, batch);
     if (fused(cuda, task, batch))
         return true;
     if (cuda->attention != DT_ATTENTION_AUTO) /* dt_cuda_attention_check() tells before */
@@ -456,7 +460,9 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
         zero_excess(cuda, task.out, hidden, hidden, batch);
         zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     }
-    if (done_otherwise(cuda, task, batch, dt_cuda_fused_forward<T>) || cuda->error)
+    if (done_otherwise(cuda, task, batch, dt_cuda_fused_forward<T>,
+                       dt_cuda_attention_cudnn_forward<T>) ||
+        cuda->error)
         return;
     const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
     if (!shared || cuda->error)
@@ -507,7 +513,9 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
     if (!make_products(cuda, &task, batch) ||
-        done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>) || cuda->error)
+        done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
+                       dt_cuda_attention_cudnn_backward<T>) ||
+        cuda->error)
         return;
     const size_t shared3 = shared_for<T>(cuda, query_gradient_kernel<T>, 3, task.d);
     const size_t shared4 = shared_for<T>(cuda, key_gradient_kernel<T>, 4, task.d);

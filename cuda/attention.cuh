@@ -15,6 +15,7 @@ template <typename T> struct dt_attention_task {
     int32_t heads, d;
     dt_row_kind queries;
     float scale; /* 1 / √d */
+    double p;    /* of dropout */
     dt_drop drop;
 };
 
@@ -58,6 +59,15 @@ bool dt_cuda_fused_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch);
 template <typename T>
 bool dt_cuda_fused_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                            const dt_device_batch *batch);
+
+/* Attention by cuDNN (attention_cudnn.cu), for token queries, where dt_cuda_cudnn_open() went well;
+ * T is not float. Always true: what cannot be done is a sticky error. */
+template <typename T>
+bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                           const dt_device_batch *batch);
+template <typename T>
+bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
                             const dt_device_batch *batch);
 
 #endif

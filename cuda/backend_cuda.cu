@@ -245,6 +245,7 @@ static void destroy(dt_backend *backend)
         dt_cuda_steps_close(cuda);
         dt_cuda_batch_free(cuda);
         dt_cuda_downloads_free(cuda);
+        dt_cuda_cudnn_close(cuda);
         dt_cuda_products_close(cuda);
         vectors_free(cuda);
         cudaFree(cuda->state);
@@ -397,7 +398,8 @@ static dt_precision precision_of(const dt_backend_options *options)
     return options->gpu_default != DT_PRECISION_AUTO ? options->gpu_default : DT_PRECISION_BF16;
 }
 
-static dt_status prepare(dt_cuda *cuda, const dt_update_state *start)
+static dt_status prepare(dt_cuda *cuda, dt_attention_method attention,
+                         const dt_update_state *start)
 {
     if (dt_cuda_ready(cuda))
         dt_cuda_ok(cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
@@ -405,6 +407,8 @@ static dt_status prepare(dt_cuda *cuda, const dt_update_state *start)
     DT_TRY(check(&cuda->base));
     DT_TRY(dt_cuda_steps_open(cuda));
     DT_TRY(dt_cuda_products_open(cuda));
+    if (attention == DT_ATTENTION_CUDNN)
+        DT_TRY(dt_cuda_cudnn_open(cuda));
     DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->sums, DT_CUDA_SUMS * (int64_t)sizeof(float)));
     DT_TRY(dt_cuda_alloc(cuda, (void **)&cuda->state, sizeof(dt_cuda_state)));
     dt_cuda_state_write(&cuda->base, start);
@@ -433,7 +437,7 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
              CUDART_VERSION % 1000 / 10, (int)cublasLtGetVersion());
     dt_update_state start = {};
     start.loss_scale = 1.0;
-    const dt_status status = prepare(cuda, &start);
+    const dt_status status = prepare(cuda, options->attention, &start);
     if (status != DT_OK) {
         destroy(&cuda->base);
         return status;

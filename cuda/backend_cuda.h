@@ -154,6 +154,7 @@ typedef struct {
     dt_step_cache *steps;
     bool recording;         /* the stream is captured: nothing is done yet */
     dt_batch_limits limits; /* what operations have wanted since it began */
+    struct dt_cuda_cudnn *cudnn; /* NULL: attention is not computed by cuDNN */
 } dt_cuda;
 
 #define DT_CUDA_SUMS ((int64_t)4 << 20)       /* floats */
@@ -283,6 +284,17 @@ void dt_cuda_product(dt_cuda *cuda, const dt_product *product);
 
 dt_status dt_cuda_products_open(dt_cuda *cuda);
 void dt_cuda_products_close(dt_cuda *cuda);
+
+/* ---- attention by cuDNN (attention_cudnn.cu) ------------------------------------------------- */
+
+/* Finds the library and a handle, on the backend's stream. One clear line where it is missing, too
+ * old or not built in, and in fp32. */
+dt_status dt_cuda_cudnn_open(dt_cuda *cuda);
+void dt_cuda_cudnn_close(dt_cuda *cuda);
+
+/* DT_ERR_DEVICE for heads that it does not take, and for training where its gradients would depend
+ * on chance. The operations check it again. */
+dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool training);
 
 /* ---- the operations, by file ----------------------------------------------------------------- */
 

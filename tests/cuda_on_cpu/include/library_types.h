@@ -12,4 +12,6 @@ typedef enum {
 } cudaDataType_t;
 typedef cudaDataType_t cudaDataType;
 
+typedef enum { MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL } libraryPropertyType;
+
 #endif

@@ -1,0 +1,472 @@
+/* Attention by cuDNN (cudnn_plan.h says what it computes).
+ *
+ * Packed rows are copied to padded matrices, (B, S, A, d) with zeros past each sequence, a plan of
+ * the library works on these, and its results are copied back. B is rounded up to a multiple of
+ * SEQUENCES, S to one of DT_CUDNN_POSITIONS, so that plans recur; the sequences that are added have
+ * one token of zeros, for a length of zero is what libraries forget.
+ *
+ * Plans, and the memory that they work in, are made when a shape is first met, and kept until the
+ * backend is closed: a recorded step may use them. Memory is shared by all plans, whose work
+ * follows each other on the stream: a plan takes the last block if it is large enough, or a new
+ * one.
+ *
+ * Memory, with H = A · d: 4 padded matrices of B · S · H numbers forward, 8 backward, and the
+ * library's workspace, which is B · A · S² numbers backward. 0.7 GB for 64 sequences of 512 tokens
+ * in the default model.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/attention.cuh"
+#include "cuda/cudnn_plan.h"
+
+#define SEQUENCES 8 /* B is a multiple of it */
+#define THREADS 128
+#define WIDE 8     /* numbers of 16 bits in 16 bytes */
+#define ALIGN 256  /* of each array in the memory of a plan */
+#define MATRICES 5 /* at most, that one kernel copies */
+
+typedef struct {
+    dt_cudnn_shape shape;
+    dt_cudnn_plan *plan;
+    void *address[DT_CUDNN_TENSORS];
+} attention_plan;
+
+struct dt_cuda_cudnn {
+    dt_cudnn *library;
+    int32_t compute_major; /* compute capability of the GPU */
+    attention_plan *plan;
+    int32_t plans;
+    void **block; /* device memory; the last is in use */
+    int32_t blocks;
+    int64_t block_bytes; /* of the last */
+};
+
+/* ---- kernels -------------------------------------------------------------------------------- */
+
+/* Numbers of 16 bits are moved as such, of whatever type. */
+typedef struct {
+    uint16_t *packed; /* (rows, H), `stride` apart */
+    uint16_t *padded; /* (B, S, H) */
+    int64_t stride;
+} matrix_pair;
+
+typedef struct {
+    matrix_pair matrix[MATRICES];
+    int32_t hidden; /* H */
+    bool aligned;   /* all rows begin at multiples of 16 bytes */
+} matrix_list;
+
+/* Tokens of a sequence; none of those past the batch's. */
+__device__ static inline int32_t length_of(const dt_batch_view &batch, int32_t sequence)
+{
+    return sequence < batch.facts->sequences
+               ? batch.cu_seqlens[sequence + 1] - batch.cu_seqlens[sequence]
+               : 0;
+}
+
+__device__ static inline void copy_row(uint16_t *to, const uint16_t *from, int32_t columns,
+                                       bool aligned)
+{
+    if (aligned) {
+        for (int32_t c = (int32_t)threadIdx.x * WIDE; c < columns; c += THREADS * WIDE)
+            dt_copy_piece<WIDE>(to + c, from + c);
+        return;
+    }
+    for (int32_t c = (int32_t)threadIdx.x; c < columns; c += THREADS)
+        to[c] = from[c];
+}
+
+/* Block (position, sequence, matrix): a row of a padded matrix. */
+__global__ void pad_kernel(matrix_list list, dt_batch_view batch)
+{
+    const int32_t position = (int32_t)blockIdx.x;
+    const int32_t sequence = (int32_t)blockIdx.y;
+    const matrix_pair m = list.matrix[blockIdx.z];
+    const int64_t row = (int64_t)sequence * gridDim.x + position;
+    uint16_t *to = m.padded + row * list.hidden;
+    if (position < length_of(batch, sequence)) {
+        const int64_t from = batch.cu_seqlens[sequence] + position;
+        copy_row(to, m.packed + from * m.stride, list.hidden, list.aligned);
+        return;
+    }
+    for (int32_t c = (int32_t)threadIdx.x; c < list.hidden; c += THREADS)
+        to[c] = 0;
+}
+
+/* The same way back: rows past a sequence are left out. */
+__global__ void unpad_kernel(matrix_list list, dt_batch_view batch)
+{
+    const int32_t position = (int32_t)blockIdx.x;
+    const int32_t sequence = (int32_t)blockIdx.y;
+    const matrix_pair m = list.matrix[blockIdx.z];
+    if (position >= length_of(batch, sequence))
+        return;
+    const int64_t row = batch.cu_seqlens[sequence] + position;
+    const int64_t from = (int64_t)sequence * gridDim.x + position;
+    copy_row(m.packed + row * m.stride, m.padded + from * list.hidden, list.hidden, list.aligned);
+}
+
+/* Statistics from (B, A, S) to packed (rows, A), or back, with zeros past a sequence. Block
+ * (position / THREADS, head, sequence). */
+__global__ void statistics_kernel(float *packed, float *padded, int32_t positions, int32_t heads,
+                                  bool pad, dt_batch_view batch)
+{
+    const int32_t position = (int32_t)(blockIdx.x * THREADS + threadIdx.x);
+    const int32_t head = (int32_t)blockIdx.y;
+    const int32_t sequence = (int32_t)blockIdx.z;
+    if (position >= positions)
+        return;
+    float *at = padded + ((int64_t)sequence * heads + head) * positions + position;
+    if (position >= length_of(batch, sequence)) {
+        if (pad)
+            *at = 0.0f;
+        return;
+    }
+    float *mine = packed + (int64_t)(batch.cu_seqlens[sequence] + position) * heads + head;
+    if (pad)
+        *at = *mine;
+    else
+        *mine = *at;
+}
+
+/* Lengths as the library takes them, and its seed. The seed is a draw of our own generator for the
+ * operation's stream, the global position of the batch's first sequence and the step: the same
+ * forward and backward, another for each layer, step, micro-batch and rank. */
+__global__ void facts_kernel(int32_t *lengths, int64_t *seed, int64_t *offset, int32_t sequences,
+                             uint32_t stream, dt_batch_view batch)
+{
+    for (int32_t b = (int32_t)threadIdx.x; b < sequences; b += THREADS) {
+        const int32_t length = length_of(batch, b);
+        lengths[b] = length > 0 ? length : 1;
+    }
+    if (threadIdx.x > 0)
+        return;
+    uint32_t draw[4];
+    dt_philox(batch.facts->seed, stream, 0, 0, (uint32_t)batch.facts->first_sequence,
+              batch.facts->step, draw);
+    *seed = (int64_t)((uint64_t)(draw[0] & 0x7fffffffu) << 32 | draw[1]);
+    *offset = 0;
+}
+
+/* ---- memory and plans ----------------------------------------------------------------------- */
+
+static void sticky(dt_cuda *cuda, dt_status status)
+{
+    if (status != DT_OK)
+        dt_cuda_fail(cuda, status, "%s", dt_error_message());
+}
+
+static int64_t tensor_bytes(const dt_cudnn_shape *shape, int tensor)
+{
+    const int64_t b = shape->sequences;
+    const int64_t rows = b * shape->heads * shape->positions;
+    switch (tensor) {
+    case DT_CUDNN_QUERIES:
+    case DT_CUDNN_KEYS:
+        return b * (int64_t)sizeof(int32_t);
+    case DT_CUDNN_SEED:
+    case DT_CUDNN_OFFSET:
+        return sizeof(int64_t);
+    case DT_CUDNN_STATISTICS:
+    case DT_CUDNN_PRODUCT:
+        return rows * (int64_t)sizeof(float);
+    default:
+        return rows * shape->head_size * (int64_t)sizeof(uint16_t);
+    }
+}
+
+/* The addresses of a plan's arrays from `base` on; returns the bytes of all, of which the last
+ * `workspace` are the workspace. Lengths of queries and keys are the same array. */
+static int64_t lay_out(char *base, attention_plan *plan, int64_t workspace, void **work)
+{
+    int64_t used = 0;
+    const int tensors = plan->shape.backward ? DT_CUDNN_TENSORS : DT_CUDNN_DY;
+    for (int i = 0; i < tensors; ++i) {
+        if (i == DT_CUDNN_KEYS)
+            continue;
+        plan->address[i] = base + used;
+        used += dt_ceil_div(tensor_bytes(&plan->shape, i), ALIGN) * ALIGN;
+    }
+    plan->address[DT_CUDNN_KEYS] = plan->address[DT_CUDNN_QUERIES];
+    *work = base + used;
+    return used + workspace;
+}
+
+/* Device memory of `bytes`. A larger block than ever is made for the largest batch that was
+ * announced, so that few are. */
+static dt_status find_memory(dt_cuda *cuda, int64_t bytes, int64_t most, void **out)
+{
+    struct dt_cuda_cudnn *state = cuda->cudnn;
+    if (state->blocks > 0 && bytes <= state->block_bytes) {
+        *out = state->block[state->blocks - 1];
+        return DT_OK;
+    }
+    void **grown =
+        (void **)realloc(state->block, (size_t)(state->blocks + 1) * sizeof *state->block);
+    if (!grown)
+        return dt_fail(DT_ERR_MEMORY, "no memory for the plans of attention");
+    state->block = grown;
+    const int64_t wanted = most > bytes ? most : bytes;
+    DT_TRY(dt_cuda_alloc(cuda, out, wanted));
+    state->block[state->blocks++] = *out;
+    state->block_bytes = wanted;
+    return DT_OK;
+}
+
+/* `count` rounded up to a multiple. */
+static int32_t round_up(int32_t count, int32_t unit)
+{
+    return (count + unit - 1) / unit * unit;
+}
+
+static dt_status make_plan(dt_cuda *cuda, attention_plan *plan)
+{
+    struct dt_cuda_cudnn *state = cuda->cudnn;
+    void *memory = NULL;
+    void *work = NULL;
+    DT_TRY(dt_cudnn_plan_make(state->library, &plan->shape, &plan->plan));
+    const int64_t workspace = dt_cudnn_plan_workspace(plan->plan);
+    const int64_t bytes = lay_out(NULL, plan, workspace, &work);
+    const int64_t most =
+        dt_ceil_div(bytes, plan->shape.sequences) * round_up(cuda->max_sequences, SEQUENCES);
+    dt_status status = find_memory(cuda, bytes, most, &memory);
+    if (status == DT_OK) {
+        lay_out((char *)memory, plan, workspace, &work);
+        status = dt_cudnn_plan_bind(state->library, plan->plan, plan->address, work);
+    }
+    if (status != DT_OK)
+        dt_cudnn_plan_free(state->library, plan->plan);
+    return status;
+}
+
+static bool same_shape(const dt_cudnn_shape *a, const dt_cudnn_shape *b)
+{
+    return a->sequences == b->sequences && a->positions == b->positions && a->heads == b->heads &&
+           a->head_size == b->head_size && a->half == b->half && a->backward == b->backward &&
+           a->dropout == b->dropout;
+}
+
+/* The plan for a shape; NULL with a sticky error where there is none. */
+static const attention_plan *find_plan(dt_cuda *cuda, const dt_cudnn_shape *shape)
+{
+    struct dt_cuda_cudnn *state = cuda->cudnn;
+    for (int32_t i = 0; i < state->plans; ++i)
+        if (same_shape(&state->plan[i].shape, shape))
+            return &state->plan[i];
+    attention_plan *grown =
+        (attention_plan *)realloc(state->plan, (size_t)(state->plans + 1) * sizeof *state->plan);
+    if (!grown) {
+        dt_cuda_fail(cuda, DT_ERR_MEMORY, "no memory for the plans of attention");
+        return NULL;
+    }
+    state->plan = grown;
+    attention_plan *plan = &state->plan[state->plans];
+    memset(plan, 0, sizeof *plan);
+    plan->shape = *shape;
+    sticky(cuda, make_plan(cuda, plan));
+    if (cuda->error)
+        return NULL;
+    ++state->plans;
+    return plan;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+dt_status dt_cuda_cudnn_open(dt_cuda *cuda)
+{
+    int major = 0;
+    if (cuda->base.activation_size != (int32_t)sizeof(uint16_t))
+        return dt_fail(DT_ERR_USAGE, "--attention cudnn: computes in bf16 and fp16 only: use "
+                                     "--precision bf16, or --attention auto");
+    cuda->cudnn = (struct dt_cuda_cudnn *)calloc(1, sizeof *cuda->cudnn);
+    if (!cuda->cudnn)
+        return dt_fail(DT_ERR_MEMORY, "no memory for cuDNN");
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda,
+                   cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, cuda->device),
+                   "asking for its compute capability");
+    DT_TRY(cuda->base.ops->check(&cuda->base));
+    cuda->cudnn->compute_major = major;
+    return dt_cudnn_open(&cuda->cudnn->library, cuda->stream, NULL);
+}
+
+void dt_cuda_cudnn_close(dt_cuda *cuda)
+{
+    struct dt_cuda_cudnn *state = cuda->cudnn;
+    if (!state)
+        return;
+    for (int32_t i = 0; i < state->plans; ++i)
+        dt_cudnn_plan_free(state->library, state->plan[i].plan);
+    dt_cudnn_close(state->library);
+    for (int32_t i = 0; i < state->blocks; ++i)
+        cudaFree(state->block[i]);
+    free(state->plan);
+    free(state->block);
+    free(state);
+    cuda->cudnn = NULL;
+}
+
+/* Head sizes: docs.nvidia.com/cudnn, operations, attention, support matrix. */
+#define HEAD_UNIT 8
+#define LARGEST_HEAD 128
+
+dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool training)
+{
+    if (head_size % HEAD_UNIT != 0 || head_size > LARGEST_HEAD)
+        return dt_fail(DT_ERR_DEVICE,
+                       "--attention cudnn: takes heads of a multiple of %d elements up to %d, and "
+                       "this model has heads of %d: use --attention auto",
+                       HEAD_UNIT, LARGEST_HEAD, head_size);
+    if (training && cuda->cudnn->compute_major > 9)
+        return dt_fail(DT_ERR_DEVICE,
+                       "--attention cudnn: cuDNN's gradients with dropout do not repeat on GPUs of "
+                       "compute capability %d: use --attention auto",
+                       cuda->cudnn->compute_major);
+    return DT_OK;
+}
+
+/* ---- forward and backward ------------------------------------------------------------------- */
+
+template <typename T>
+static dt_cudnn_shape shape_of(const dt_cuda *cuda, const dt_attention_task<T> &task,
+                               const dt_device_batch *batch, bool backward)
+{
+    dt_cudnn_shape shape = {};
+    shape.sequences = round_up(batch->size.sequences, SEQUENCES);
+    shape.positions = round_up(batch->size.longest, DT_CUDNN_POSITIONS);
+    shape.heads = task.heads;
+    shape.head_size = task.d;
+    shape.half = cuda->half;
+    shape.backward = backward;
+    shape.dropout = task.p;
+    return shape;
+}
+
+/* The plan for an operation; NULL with a sticky error where it cannot be computed. */
+template <typename T>
+static const attention_plan *plan_for(dt_cuda *cuda, const dt_attention_task<T> &task,
+                                      const dt_device_batch *batch, bool backward)
+{
+    sticky(cuda, dt_cuda_cudnn_check(cuda, task.d, backward));
+    const dt_cudnn_shape shape = shape_of(cuda, task, batch, backward);
+    return cuda->error ? NULL : find_plan(cuda, &shape);
+}
+
+/* Makes a list of matrices to be copied between `packed` and the plan's. */
+static void add_matrix(matrix_list *list, int32_t *count, const attention_plan *plan,
+                       dt_cudnn_tensor name, const void *packed, int64_t stride)
+{
+    matrix_pair *m = &list->matrix[(*count)++];
+    m->packed = (uint16_t *)const_cast<void *>(packed);
+    m->padded = (uint16_t *)plan->address[name];
+    m->stride = stride;
+    list->aligned = list->aligned && dt_is_aligned(packed) && stride % WIDE == 0;
+}
+
+static matrix_list no_matrices(const attention_plan *plan)
+{
+    matrix_list list = {};
+    list.hidden = plan->shape.heads * plan->shape.head_size;
+    list.aligned = true;
+    return list;
+}
+
+static dim3 matrix_grid(const attention_plan *plan, int32_t count)
+{
+    return dim3((unsigned)plan->shape.positions, (unsigned)plan->shape.sequences, (unsigned)count);
+}
+
+static void pad(dt_cuda *cuda, const attention_plan *plan, const matrix_list &list, int32_t count,
+                const dt_batch_view &view)
+{
+    pad_kernel<<<matrix_grid(plan, count), THREADS, 0, cuda->stream>>>(list, view);
+    dt_cuda_launched(cuda, "padding for attention");
+}
+
+static void unpad(dt_cuda *cuda, const attention_plan *plan, const matrix_list &list, int32_t count,
+                  const dt_batch_view &view)
+{
+    unpad_kernel<<<matrix_grid(plan, count), THREADS, 0, cuda->stream>>>(list, view);
+    dt_cuda_launched(cuda, "packing after attention");
+}
+
+static void move_statistics(dt_cuda *cuda, const attention_plan *plan, float *packed, bool padding,
+                            const dt_batch_view &view)
+{
+    const dim3 grid((unsigned)dt_ceil_div(plan->shape.positions, THREADS),
+                    (unsigned)plan->shape.heads, (unsigned)plan->shape.sequences);
+    statistics_kernel<<<grid, THREADS, 0, cuda->stream>>>(
+        packed, (float *)plan->address[DT_CUDNN_STATISTICS], plan->shape.positions,
+        plan->shape.heads, padding, view);
+    dt_cuda_launched(cuda, "moving statistics of attention");
+}
+
+/* Lengths and seed, then the plan itself. */
+static void run(dt_cuda *cuda, const attention_plan *plan, uint32_t stream,
+                const dt_batch_view &view)
+{
+    facts_kernel<<<1, THREADS, 0, cuda->stream>>>(
+        (int32_t *)plan->address[DT_CUDNN_QUERIES], (int64_t *)plan->address[DT_CUDNN_SEED],
+        (int64_t *)plan->address[DT_CUDNN_OFFSET], plan->shape.sequences, stream, view);
+    dt_cuda_launched(cuda, "lengths for attention");
+    if (!cuda->error)
+        sticky(cuda, dt_cudnn_plan_run(cuda->cudnn->library, plan->plan));
+}
+
+template <typename T>
+bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                                     const dt_device_batch *batch)
+{
+    const dt_batch_view view = dt_cuda_batch_of(batch)->view;
+    const attention_plan *plan = plan_for(cuda, task, batch, false);
+    if (!plan)
+        return true;
+    int32_t count = 0;
+    matrix_list in = no_matrices(plan);
+    add_matrix(&in, &count, plan, DT_CUDNN_Q, task.q, task.query_stride);
+    add_matrix(&in, &count, plan, DT_CUDNN_K, task.k, task.key_stride);
+    add_matrix(&in, &count, plan, DT_CUDNN_V, task.v, task.key_stride);
+    pad(cuda, plan, in, count, view);
+    run(cuda, plan, task.drop.stream, view);
+    count = 0;
+    matrix_list out = no_matrices(plan);
+    add_matrix(&out, &count, plan, DT_CUDNN_Y, task.out, out.hidden);
+    unpad(cuda, plan, out, count, view);
+    move_statistics(cuda, plan, task.log_sum, false, view);
+    return true;
+}
+
+template <typename T>
+bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                                      const dt_device_batch *batch)
+{
+    const dt_batch_view view = dt_cuda_batch_of(batch)->view;
+    const attention_plan *plan = plan_for(cuda, task, batch, true);
+    if (!plan)
+        return true;
+    int32_t count = 0;
+    matrix_list in = no_matrices(plan);
+    add_matrix(&in, &count, plan, DT_CUDNN_Q, task.q, task.query_stride);
+    add_matrix(&in, &count, plan, DT_CUDNN_K, task.k, task.key_stride);
+    add_matrix(&in, &count, plan, DT_CUDNN_V, task.v, task.key_stride);
+    add_matrix(&in, &count, plan, DT_CUDNN_Y, task.y, in.hidden);
+    add_matrix(&in, &count, plan, DT_CUDNN_DY, task.dy, in.hidden);
+    pad(cuda, plan, in, count, view);
+    move_statistics(cuda, plan, task.log_sum, true, view);
+    run(cuda, plan, task.drop.stream, view);
+    count = 0;
+    matrix_list out = no_matrices(plan);
+    add_matrix(&out, &count, plan, DT_CUDNN_DQ, task.dq, task.query_stride);
+    add_matrix(&out, &count, plan, DT_CUDNN_DK, task.dk, task.key_stride);
+    add_matrix(&out, &count, plan, DT_CUDNN_DV, task.dv, task.key_stride);
+    unpad(cuda, plan, out, count, view);
+    return true;
+}
+
+#define INSTANTIATE(T)                                                                             \
+    template bool dt_cuda_attention_cudnn_forward<T>(dt_cuda *, const dt_attention_task<T> &,      \
+                                                     const dt_device_batch *);                     \
+    template bool dt_cuda_attention_cudnn_backward<T>(dt_cuda *, const dt_attention_task<T> &,     \
+                                                      const dt_device_batch *);
+DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
