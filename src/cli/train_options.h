@@ -56,6 +56,9 @@ typedef struct {
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
     int precision; /* dt_precision */
     bool deterministic;
+    int64_t gpus;  /* ranks to start here, each with a GPU; 0: this process is the rank */
+    int64_t ranks; /* the same without GPUs of their own; not both */
+
     int64_t threads;           /* 0: all that the process may use */
     int64_t num_workers;       /* tokenising threads; 0: as many as `threads` */
     int comm;                  /* dt_comm_kind */
