@@ -15,21 +15,19 @@
 
 /* ---- may ranks be started here? --------------------------------------------------------------*/
 
-dt_status dt_start_allowed(char *(*lookup)(const char *name), uint32_t uid)
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid)
 {
-    static const struct {
-        const char *variable, *what, *remedy;
-    } launches[] = {
-        {"OMPI_COMM_WORLD_SIZE", "was started by mpirun",
-         "leave the flag out, and say mpirun -np N"},
-        {"PMI_SIZE", "was started by mpiexec", "leave the flag out, and say mpiexec -n N"},
-        {"SLURM_JOB_ID", "runs in a Slurm job",
-         "leave the flag out, and start it with srun --mpi=pmix (slurm/train.sbatch shows how)"},
-    };
-    for (size_t i = 0; i < sizeof launches / sizeof *launches; ++i)
-        if (lookup(launches[i].variable))
-            return dt_fail(DT_ERR_USAGE, "--gpus and --ranks start mpirun, but this process %s: %s",
-                           launches[i].what, launches[i].remedy);
+    const dt_launch launch = dt_launch_of(lookup);
+    if (lookup("SLURM_JOB_ID"))
+        return dt_fail(DT_ERR_USAGE,
+                       "--gpus and --ranks start mpirun, but this is a Slurm job: leave "
+                       "the flag out and start the ranks with srun --mpi=pmix "
+                       "(slurm/train.sbatch shows how)");
+    if (launch.launcher)
+        return dt_fail(DT_ERR_USAGE,
+                       "--gpus and --ranks start mpirun, but this process was itself "
+                       "started by %s: leave the flag out",
+                       launch.launcher);
     if (uid == 0 && !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
         return dt_fail(DT_ERR_USAGE,
                        "--gpus and --ranks: mpirun does not run as root unless it is told to: in a "

@@ -22,6 +22,7 @@
 
 #include "cli/machine.h"
 #include "cli/options.h"
+#include "core/launcher.h"
 
 typedef struct {
     const dt_parsed *parsed; /* of the command: its words become the ranks' */
@@ -47,8 +48,8 @@ dt_status dt_start_command(const dt_start *start, const char *program, const dt_
                            char ***out);
 void dt_words_free(char **words);
 
-/* DT_ERR_USAGE when `lookup` (getenv(), or a table in tests) shows that this process was itself
+/* DT_ERR_USAGE when `lookup` (core/launcher.h) shows that this process was itself
  * started by mpirun, srun or in a batch job, or is root (`uid` 0) without Open MPI's leave. */
-dt_status dt_start_allowed(char *(*lookup)(const char *name), uint32_t uid);
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid);
 
 #endif

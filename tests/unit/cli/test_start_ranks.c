@@ -231,7 +231,7 @@ static void refused_inside_a_launch_and_as_root(void **state)
     ASSERT_OK(dt_start_allowed(in_nothing, 1000));
     ASSERT_OK(dt_start_allowed(with_leave, 0));
     ASSERT_FAILS(DT_ERR_USAGE, "OMPI_ALLOW_RUN_AS_ROOT=1", dt_start_allowed(in_nothing, 0));
-    ASSERT_FAILS(DT_ERR_USAGE, "was started by mpirun", dt_start_allowed(in_mpirun, 1000));
+    ASSERT_FAILS(DT_ERR_USAGE, "started by mpirun", dt_start_allowed(in_mpirun, 1000));
     ASSERT_FAILS(DT_ERR_USAGE, "srun --mpi=pmix", dt_start_allowed(in_slurm, 1000));
 }
 
