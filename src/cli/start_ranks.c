@@ -149,17 +149,19 @@ void dt_words_free(char **words)
 static sigset_t watched_signals(void)
 {
     sigset_t set;
-    const int watched[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGHUP, SIGCHLD};
+    const int watched[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP, SIGCHLD};
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof watched / sizeof *watched; ++i)
         sigaddset(&set, watched[i]);
     return set;
 }
 
-/* In the child: becomes the command; ends with this process. */
+/* In the child: becomes the command; ends with this process. A group of its own keeps the
+ * terminal's Ctrl-C from it: mpirun would kill the ranks before they have saved. */
 static void become(char **command, const sigset_t *old_mask, pid_t parent)
 {
     sigprocmask(SIG_SETMASK, old_mask, NULL);
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent)
         execvp(command[0], command);
@@ -169,20 +171,21 @@ static void become(char **command, const sigset_t *old_mask, pid_t parent)
     _exit(1);
 }
 
-/* Passes on what this process is sent until the child has ended. A key at the terminal (SIGINT,
- * SIGHUP from the kernel) has reached the child already. */
+/* Passes on what this process is sent until the child has ended. */
 static int wait_for(pid_t child, const sigset_t *watched)
 {
+    int interrupts = 0;
     while (true) {
-        siginfo_t info;
         int status;
-        const int number = sigwaitinfo(watched, &info);
+        const int number = sigwaitinfo(watched, NULL);
         if (waitpid(child, &status, WNOHANG) == child)
             return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        if (number == SIGTERM || number == SIGUSR1)
+        if (number == SIGINT)
+            ++interrupts;
+        if (number == SIGHUP || interrupts > 1)
+            kill(child, SIGTERM);
+        else if (number == SIGTERM || number == SIGUSR1 || number == SIGINT)
             kill(child, SIGUSR1);
-        else if (number > 0 && number != SIGCHLD && info.si_code != SI_KERNEL)
-            kill(child, number);
     }
 }
 

@@ -11,9 +11,9 @@
  *
  * Signals: mpirun answers SIGTERM by killing the ranks two seconds later; raising that time (Open
  * MPI's odls_base_sigkill_timeout) delays every end of a run, a crash too, by twice as much. So
- * this process stays, and turns SIGTERM into SIGUSR1, which mpirun passes to the ranks: they save
- * and end with status 75. Ctrl-C reaches mpirun directly and ends the run at once. If this process
- * is killed, mpirun and the ranks end too.
+ * this process stays, and turns SIGTERM and a first Ctrl-C into SIGUSR1, which mpirun passes to the
+ * ranks: they save and end with status 75. A second Ctrl-C ends the run at once. If this process is
+ * killed, mpirun and the ranks end too.
  */
 #ifndef DT_CLI_START_RANKS_H
 #define DT_CLI_START_RANKS_H
