@@ -76,8 +76,8 @@ begun preempted
 scancel --batch --signal=USR1 "$job"
 same "preempted" "$(job_ends "$job" 90)" COMPLETED || log_of train "$job" >&2
 same "restarts after USR1" "$(restarts "$job")" 1
-log_of train "$job" | grep -q 'exit status 75' || fail "not stopped with status 75"
-log_of train "$job" | grep -q 'stopped, and back in the queue' || fail "not requeued by the script"
+log_of train "$job" | grep -aq 'exit status 75' || fail "not stopped with status 75"
+log_of train "$job" | grep -aq 'stopped, and back in the queue' || fail "not requeued by the script"
 same_model "$(checkpoint whole $epochs)" "$(checkpoint preempted $epochs)"
 
 # Taken from the node by Slurm (SIGTERM): Slurm requeues, once
@@ -86,7 +86,7 @@ begun requeued
 scontrol requeue "$job"
 same "requeued" "$(job_ends "$job" 90)" COMPLETED || log_of train "$job" >&2
 same "restarts after scontrol requeue" "$(restarts "$job")" 1
-log_of train "$job" | grep -q 'exit status 75' || fail "not stopped with status 75 by SIGTERM"
+log_of train "$job" | grep -aq 'exit status 75' || fail "not stopped with status 75 by SIGTERM"
 same_model "$(checkpoint whole $epochs)" "$(checkpoint requeued $epochs)"
 
 # scancel ends it for good; submitted again, it goes on
@@ -94,7 +94,7 @@ job=$(submit cancelled)
 begun cancelled
 scancel "$job"
 same "cancelled" "$(job_ends "$job" 60)" CANCELLED
-log_of train "$job" | grep -q 'back in the queue' && fail "a cancelled job was queued again"
+log_of train "$job" | grep -aq 'back in the queue' && fail "a cancelled job was queued again"
 job=$(submit cancelled)
 same "submitted again" "$(job_ends "$job" 90)" COMPLETED || log_of train "$job" >&2
 same_model "$(checkpoint whole $epochs)" "$(checkpoint cancelled $epochs)"
@@ -102,7 +102,7 @@ same_model "$(checkpoint whole $epochs)" "$(checkpoint cancelled $epochs)"
 # What fails is not queued again
 job=$(TAXONOMY=data/none.tsv submit failed)
 same "failed" "$(job_ends "$job" 60)" FAILED
-log_of train "$job" | grep -q 'data/none.tsv: .*No such file' || fail "no message of a failed job"
+log_of train "$job" | grep -aq 'data/none.tsv: .*No such file' || fail "no message of a failed job"
 
 # ---- sweep.sbatch --------------------------------------------------------------------------------
 printf 'name\tlearning-rate\tkernel-sizes\tmask-padding\n' >settings.tsv
