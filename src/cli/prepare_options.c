@@ -49,7 +49,7 @@ static const dt_option options[] = {
 const dt_command dt_prepare_command = {
     .name = "prepare",
     .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs; "
-               "processes of a launcher (mpirun, srun) share the work.",
+               "ranks share the work.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .options = options,
     .options_size = sizeof(dt_prepare_options),
