@@ -5,7 +5,7 @@
 #   bash launch/install-deps.sh            everything
 #   bash launch/install-deps.sh build      what compiling needs
 #   bash launch/install-deps.sh build data compiling and the 16S sequences of the quick start
-#   groups: build, data, tests, lint
+#   groups: build, data, tests, cluster, lint
 set -euo pipefail
 
 # CBLAS with OpenMP threads, HDF5 (serial), zlib, jansson for JSON, MPI for many ranks
@@ -15,18 +15,22 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5
 data=(microbiomeutil-data)
 # g++ and awk: the CUDA kernels, compiled for the CPU
 tests=(libcmocka-dev g++ mawk)
+# a Slurm and "hosts" (network namespaces) for the tests of many ranks: never needed to use DeepTaxa
+cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
 # clang-tidy reads omp.h of its own OpenMP
 lint=(clang-format clang-tidy libomp-dev)
 
 wanted=()
 for group in "${@:-all}"; do
     case $group in
-        all) wanted+=("${build[@]}" "${data[@]}" "${tests[@]}" "${lint[@]}") ;;
+        all) wanted+=("${build[@]}" "${data[@]}" "${tests[@]}" "${cluster[@]}"
+                 "${lint[@]}") ;;
         build) wanted+=("${build[@]}") ;;
         data) wanted+=("${data[@]}") ;;
         tests) wanted+=("${tests[@]}") ;;
+        cluster) wanted+=("${cluster[@]}") ;;
         lint) wanted+=("${lint[@]}") ;;
-        *) echo "install-deps.sh: unknown group '$group': build, data, tests, lint or all" >&2; exit 2 ;;
+        *) echo "install-deps.sh: unknown group '$group': build, data, tests, cluster, lint or all" >&2; exit 2 ;;
     esac
 done
 
@@ -37,7 +41,8 @@ This is neither Debian nor Ubuntu. Please install, by your own means:
   OpenBLAS with CBLAS (another CBLAS does too), HDF5 1.10 or later (C library)
   zlib, jansson
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
-  for the tests: cmocka; for checking the source: clang-format and clang-tidy 14
+  for the tests: cmocka; to run those of slurm/: munge, slurmctld and slurmd
+  for checking the source: clang-format and clang-tidy 14
   for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
 On Debian these are: ${wanted[*]}
 END

@@ -311,6 +311,8 @@ dt_status dt_options_parse(const dt_command *command, int argc, char **argv, voi
     memset(options, 0, command->options_size);
     dt_parsed *parsed = options;
     parsed->command = command;
+    parsed->argc = argc;
+    parsed->argv = argv;
     parsed->request = find_request(argc, argv);
     if (parsed->request != DT_REQUEST_RUN)
         return DT_OK;

@@ -80,6 +80,8 @@ typedef struct {
     const dt_command *command;
     dt_request request;
     bool given[DT_MAX_OPTIONS]; /* by row of the table */
+    int argc;                   /* the words, as main() got them */
+    char **argv;
 } dt_parsed;
 
 struct dt_command {

@@ -48,7 +48,8 @@ static const dt_option options[] = {
 
 const dt_command dt_prepare_command = {
     .name = "prepare",
-    .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs.",
+    .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs; "
+               "ranks share the work.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .options = options,
     .options_size = sizeof(dt_prepare_options),

@@ -1,7 +1,16 @@
+#include "cli/start_ranks.h"
 #include "cli/train_options.h"
 
+/* With --gpus or --ranks this process starts the ranks, which train. */
 static dt_status run(const void *options)
 {
+    const dt_train_options *o = options;
+    const dt_start start = {.parsed = &o->parsed,
+                            .gpus = (int32_t)o->gpus,
+                            .ranks = (int32_t)o->ranks,
+                            .device_given = dt_option_given(&o->parsed, "device")};
+    if (start.gpus > 0 || start.ranks > 0)
+        return dt_start_ranks(&start);
     return dt_command_train(options);
 }
 

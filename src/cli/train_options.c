@@ -1,5 +1,7 @@
 #include "cli/train_options.h"
 
+#include <string.h>
+
 #include "backend.h"
 #include "cli/shared_options.h"
 
@@ -269,6 +271,21 @@ static const dt_option options[] = {
     DT_OPTION_DEVICE(dt_train_options),
     DT_OPTION_PRECISION(dt_train_options),
     DT_OPTION_ATTENTION(dt_train_options),
+    {.name = "gpus",
+     .kind = DT_OPTION_INT,
+     .offset = AT(gpus),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 64]",
+     .help = "trains on N GPUs of this machine: starts N processes with mpirun, each on cores near "
+             "its GPU"},
+    {.name = "ranks",
+     .kind = DT_OPTION_INT,
+     .offset = AT(ranks),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 4096]",
+     .help = "starts N processes with mpirun that share this machine's cores"},
     DT_OPTION_THREADS(dt_train_options),
     DT_OPTION_NUM_WORKERS(dt_train_options),
     {.name = "comm",
@@ -325,7 +342,6 @@ static const dt_option options[] = {
     PLANNED("stream-data"),
     PLANNED("grad-dtype"),
     PLANNED("profile"),
-    PLANNED("gpus"),
     PLANNED("export-sequence-embeddings"),
     PLANNED("export-permutation-importance"),
     PLANNED("perm-region-size"),
@@ -348,6 +364,21 @@ static dt_status check_input(const dt_train_options *train)
                        "--no-normalize: excluded by --data; it belongs to `deeptaxa prepare`");
     if (train->fasta_file && !train->taxonomy_file)
         return dt_fail(DT_ERR_USAGE, "missing --taxonomy-file FILE: the taxonomy of the sequences");
+    return DT_OK;
+}
+
+static dt_status check_ranks(const dt_train_options *train)
+{
+    char device[16];
+    dt_option_choice(&dt_train_command, "device", train->device, device, sizeof device);
+    if (train->gpus > 0 && train->ranks > 0)
+        return dt_fail(DT_ERR_USAGE, "--gpus and --ranks: give one of them, --gpus N for a process "
+                                     "on each of N GPUs, --ranks N for N without");
+    if (train->gpus > 0 && strcmp(device, "cpu") == 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--gpus %d with --device cpu: --ranks starts processes that "
+                       "compute on the CPU",
+                       (int)train->gpus);
     return DT_OK;
 }
 
@@ -378,6 +409,7 @@ static dt_status check(const void *parsed)
 {
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
+    DT_TRY(check_ranks(train));
     if (train->num_conv_layers > 1)
         return dt_fail(DT_ERR_USAGE, "--num-conv-layers %d: not in this version yet (allowed: 1)",
                        (int)train->num_conv_layers);

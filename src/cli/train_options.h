@@ -59,6 +59,9 @@ typedef struct {
     int precision; /* dt_precision */
     int attention; /* dt_attention_method */
     bool deterministic;
+    int64_t gpus;  /* ranks to start here, each with a GPU; 0: this process is the rank */
+    int64_t ranks; /* the same without GPUs of their own; not both */
+
     int64_t threads;           /* 0: all that the process may use */
     int64_t num_workers;       /* tokenising threads; 0: as many as `threads` */
     int comm;                  /* dt_comm_kind */

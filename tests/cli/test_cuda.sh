@@ -161,7 +161,10 @@ refused 2 '--attention fused: .* heads of 64 in fp32: use --attention auto or pl
     train_gpu refused --attention fused --precision fp32
 refused 2 '--attention fused: .* heads of 64 in fp32' \
     on_gpu predict_with refused --device cuda --attention fused --precision fp32
-refused 2 '--attention cudnn: not in this version yet' train_gpu refused --attention cudnn
+export CUDA_ON_CPU_CUDNN=missing
+refused 1 '(cuDNN cannot be loaded|built without cuDNN).*--attention auto' \
+    train_gpu refused --attention cudnn
+unset CUDA_ON_CPU_CUDNN
 [ -e refused ] && fail "a refused command wrote something"
 
 # What a machine lacks

@@ -1,42 +1,75 @@
 #!/usr/bin/env bash
-# Who needs MPI, and who is refused: one process loads no MPI library, processes that were started
-# together and cannot find each other do not run side by side, programs without ranks link no MPI.
-set -uo pipefail
-failures=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# deeptaxa train --ranks N: starts mpirun itself, passes signals on and hands the exit status back.
+# shellcheck disable=SC1091,SC2154,SC2086 # lib.sh, its variables; flags are words
+source "$(dirname "$0")/../cli/lib.sh"
+make_gold 100
+make_tokenizer
+[ "$(env -u OMP_NUM_THREADS nproc)" -ge 2 ] || skip "one core: there is nothing to share"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-fail() {
-    echo "FAILED: $*" >&2
-    sed 's/^/    /' "$work/err" >&2
-    failures=$((failures + 1))
-}
+# Ranks started by the command and by mpirun are the same training
+expect 0 train_small started --epochs 2 --ranks 2 --threads 1
+grep -q '"world_size": *2' started/metrics/*_epoch2.json || fail "not two ranks"
+expect 0 mpirun -np 2 --oversubscribe "$bin/deeptaxa" train --fasta-file data/train.fasta \
+    --taxonomy-file data/train.tsv --output-dir direct --tokenizer-file tokenizer.json \
+    ${small_model:?} --batch-size 8 --learning-rate 1e-2 --threads 1 --val-split 0.2 --epochs 2
+same_model "$(checkpoint started 2)" "$(checkpoint direct 2)"
 
-# refused STATUS REGEX COMMAND...
-refused() {
-    local wanted=$1 pattern=$2 got=0
-    shift 2
-    timeout 60 "$@" >"$work/out" 2>"$work/err" || got=$?
-    [ "$got" -eq "$wanted" ] || fail "exit status $got instead of $wanted: $*"
-    grep -qE "$pattern" "$work/err" || fail "nothing said that matches $pattern"
-}
-
-"$RANKS_PROGRAM" single 2>"$work/err" || fail "a process without launcher is not alone"
-"$MPIEXEC" -n 1 "$RANKS_PROGRAM" single 2>"$work/err" || fail "one process of mpirun is not alone"
-env SLURM_JOB_ID=7 SLURM_NTASKS=4 SLURM_PROCID=0 "$RANKS_PROGRAM" single 2>"$work/err" ||
-    fail "a command in an sbatch script is not alone"
-
-if "$MPIEXEC" --version 2>/dev/null | grep -q 'Open MPI'; then
-    refused 4 'srun started 4 processes, but gave them no way to find each other: use srun --mpi=pmix' \
-        env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=1 "$RANKS_PROGRAM" host
-    # mpirun of another MPI: its processes are one by one for this one
-    refused 4 '4 processes were started together, but MPI connects 1: they would overwrite' \
-        env PMI_RANK=1 PMI_SIZE=4 "$RANKS_PROGRAM" host
-fi
-
-for program in deeptaxa deeptaxa-train deeptaxa-predict deeptaxa-describe; do
-    ldd "$DEEPTAXA_BIN/$program" >"$work/err" || fail "ldd $program"
-    grep -qE 'libmpi|libopen-|libnccl' "$work/err" && fail "$program links MPI"
+# SIGTERM to the command alone: the ranks save and the status is 75; going on ends in the same bits.
+# Ctrl-C (SIGINT) is the same.
+expect 0 train_small whole --epochs 60 --eval-every 60 --ranks 2 --threads 1
+for signal in TERM INT; do
+    rm -rf stopped
+    "$bin/deeptaxa-train" --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+        --output-dir stopped --tokenizer-file tokenizer.json ${small_model:?} --batch-size 8 \
+        --learning-rate 1e-2 --val-split 0.2 --epochs 60 --eval-every 60 --ranks 2 --threads 1 \
+        >out 2>err &
+    started=$!
+    for _ in $(seq 300); do
+        compgen -G "stopped/checkpoints/*_epoch2.h5" >/dev/null && break
+        sleep 0.05
+    done
+    kill -"$signal" "$started"
+    wait "$started"
+    same "exit status after SIG$signal" "$?" 75 || cat err >&2
+    expect 0 train_small stopped --resume auto --ranks 2 --threads 1
+    same_model "$(checkpoint whole 60)" "$(checkpoint stopped 60)"
 done
 
-[ "$failures" -eq 0 ] || { echo "$failures checks failed" >&2; exit 1; }
+# Killed outright, nothing is left running
+"$bin/deeptaxa-train" --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --output-dir killed --tokenizer-file tokenizer.json ${small_model:?} --batch-size 8 \
+    --epochs 2000 --eval-every 2000 --ranks 2 --threads 1 >out 2>err &
+started=$!
+for _ in $(seq 300); do
+    compgen -G "killed/checkpoints/*_epoch1.h5" >/dev/null && break
+    sleep 0.05
+done
+mpirun=$(cat "/proc/$started/task/$started/children")
+mapfile -t ranks < <(tr ' ' '\n' <"/proc/${mpirun% }/task/${mpirun% }/children" | grep .)
+same "ranks" "${#ranks[@]}" 2
+kill -9 "$started"
+for _ in $(seq 100); do
+    kill -0 "${ranks[@]}" "${mpirun% }" 2>/dev/null || break
+    sleep 0.1
+done
+for pid in $mpirun "${ranks[@]}"; do
+    kill -0 "$pid" 2>/dev/null && fail "process $pid is left"
+done
+
+# The message and the status of a rank that fails
+rm -f data/none.tsv
+expect 1 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/none.tsv --output-dir no \
+    --tokenizer-file tokenizer.json --ranks 2
+said 'data/none.tsv: .*No such file'
+
+# Where ranks cannot be started
+train=(deeptaxa train --data none --output-dir no --ranks 2)
+refused 2 'this is a Slurm job: leave the flag out' env SLURM_JOB_ID=7 "$bin/${train[0]}" "${train[@]:1}"
+refused 2 'itself started by mpirun' env OMPI_COMM_WORLD_SIZE=2 "$bin/${train[0]}" "${train[@]:1}"
+refused 2 '4000 ranks: this process may use [0-9]+ processor cores' "${train[@]}" --ranks 4000
+if [ "$(id -u)" -eq 0 ]; then
+    unset OMPI_ALLOW_RUN_AS_ROOT
+    refused 2 'as root .*OMPI_ALLOW_RUN_AS_ROOT=1' "${train[@]}"
+fi
+finish

@@ -127,8 +127,6 @@ static void attention_that_cannot_be_had_is_refused_with_the_model(void **state)
                  check_heads(DT_PRECISION_FP32, DT_ATTENTION_FUSED, 2));
     ASSERT_OK(check_heads(DT_PRECISION_FP32, DT_ATTENTION_AUTO, 2));
     ASSERT_OK(check_heads(DT_PRECISION_FP16, DT_ATTENTION_PLAIN, 4));
-    ASSERT_FAILS(DT_ERR_USAGE, "--attention cudnn: not in this version",
-                 check_heads(DT_PRECISION_BF16, DT_ATTENTION_CUDNN, 2));
 }
 
 static void heads_that_no_kernel_takes_are_refused(void **state)

@@ -252,7 +252,14 @@ static void evaluate(dt_evaluation *out, device *d)
     ASSERT_OK(dt_comm_single(&comm));
     ASSERT_OK(
         dt_batch_memory_create(&memory, MOST_BATCH, (int64_t)MOST_BATCH * MAX_LENGTH, TAX_RANKS));
-    ASSERT_OK(dt_evaluate(out, d->model, comm, &dataset, indices, COUNT, level_weight, &memory));
+    const dt_evaluation_job job = {.model = d->model,
+                                   .comm = comm,
+                                   .dataset = &dataset,
+                                   .indices = indices,
+                                   .count = COUNT,
+                                   .level_weight = level_weight,
+                                   .memory = &memory};
+    ASSERT_OK(dt_evaluate(out, &job));
     dt_batch_memory_free(&memory);
     comm->ops->destroy(comm);
 }

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Training over two hosts and TCP; one host is cut off in the middle: the run ends in time, nothing is
+# left on either, and the other host goes on alone.
+# shellcheck disable=SC1091,SC2154,SC2086 # lib.sh, its variables; flags are words
+source "$(dirname "$0")/../cli/lib.sh"
+source "$project/tests/cluster/hosts.sh"
+hosts_isolate "$@"
+make_gold 200
+make_tokenizer
+hosts_start
+export OMP_NUM_THREADS=1
+
+flags="--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
+    ${small_model:?} --batch-size 8 --learning-rate 1e-3 --threads 1"
+
+# Two hosts give the bits that two ranks of one host give
+expect 0 hosts_mpirun 2 hostname
+same "host names" "$(sort out | tr '\n' ' ')" "host1 host2 "
+expect 0 hosts_mpirun 2 "$bin/deeptaxa" train $flags --output-dir both --epochs 2
+expect 0 on_host 1 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -np 2 \
+    --oversubscribe --bind-to none "$bin/deeptaxa" train $flags --output-dir one --epochs 2
+same_model "$(checkpoint both 2)" "$(checkpoint one 2)"
+
+# trainings HOST: those of its processes that train, not Open MPI's
+trainings() {
+    local pid
+    for pid in $(host_processes "$1"); do
+        grep -qzx train "/proc/$pid/cmdline" 2>/dev/null && echo "$pid"
+    done
+    return 0
+}
+
+# cut_run FOLDER TIMEOUT: starts a training over both hosts and pulls the cable in an epoch; $run is
+# mpirun
+epochs=30
+cut_run() {
+    hosts_mpirun 2 "$bin/deeptaxa" train $flags --output-dir "$1" --epochs "$epochs" \
+        --eval-every "$epochs" --save-every-steps 3 --collective-timeout "$2" >out 2>err &
+    run=$!
+    for _ in $(seq 600); do
+        compgen -G "$1/checkpoints/*_epoch2*_step*.h5" >/dev/null && break
+        sleep 0.02
+    done
+    if [ -z "$(trainings 1)" ] || [ -z "$(trainings 2)" ]; then fail "no training on each host"; fi
+    hosts_cut
+    cut=$SECONDS
+}
+
+# gone HOST WHAT: what the function WHAT lists on the host ends within a minute
+gone() {
+    while [ -n "$($2 "$1")" ] && [ $((SECONDS - cut)) -lt 60 ]; do sleep 0.2; done
+    same "$2 left on host$1 $((SECONDS - cut)) s after the cut" "$($2 "$1")" ""
+}
+
+# The cable is pulled, and Open MPI's daemons are told to look: nothing is left on either host
+KEEP_ALIVE=3 cut_run cut 20
+gone 1 host_processes
+gone 2 host_processes
+wait "$run" && fail "a run that lost a host ended with status 0"
+[ -e "$(checkpoint cut "$epochs")" ] && fail "the run was over before the cable was pulled"
+hosts_join
+
+# They are not told: the ranks end all the same, by their own clocks, and say why
+cut_run alarm 5
+gone 1 trainings
+gone 2 trainings
+grep -qE '^rank 0 on host1: waited 5 seconds for the other ranks' err ||
+    fail "no message of rank 0: $(tail -n 5 err)"
+for pid in $(host_processes 1) $(host_processes 2); do kill "$pid"; done # daemons that wait for TCP
+wait "$run" && fail "a run whose ranks ended each other ended with status 0"
+hosts_join
+
+# host1 alone goes on, to the end that an undisturbed run of one rank has (to rounding)
+expect 0 on_host 1 "$bin/deeptaxa" train $flags --output-dir alone --epochs "$epochs" --eval-every "$epochs"
+for folder in cut alarm; do
+    expect 0 on_host 1 "$bin/deeptaxa" train $flags --output-dir "$folder" --resume auto
+    [ -e "$(checkpoint "$folder" "$epochs")" ] || fail "$folder: the resumed run did not end"
+done
+loss() {
+    tr -d '\n ' <"$(echo "$1"/metrics/*_epoch"$epochs".json)" |
+        sed 's/.*"validation_loss":\([0-9.e-]*\).*/\1/'
+}
+for folder in cut alarm; do
+    awk -v a="$(loss alone)" -v b="$(loss "$folder")" \
+        'BEGIN { d = (a - b) / a; exit !(a > 0 && d < 1e-5 && d > -1e-5) }' ||
+        fail "validation loss $(loss "$folder") after the resume, $(loss alone) undisturbed"
+done
+finish
