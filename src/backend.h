@@ -375,6 +375,8 @@ struct dt_backend_ops {
     void *(*event_handle)(dt_backend *backend, int32_t slot);
     /* Later work waits for a native event of a communicator. */
     void (*event_wait)(dt_backend *backend, void *native_event);
+    /* Seconds on the device from event `from` to event `to`, for benchmarks; waits for both. */
+    double (*event_seconds)(dt_backend *backend, int32_t from, int32_t to);
     /* A step of recurring shape can be recorded once and replayed. step_begin() tells what to do:
      * DT_STEP_RUN and DT_STEP_RECORD: call the operations, then step_end(); DT_STEP_REPLAYED: the
      * recorded ones were started, call nothing. `key` stands for everything that shapes them. */
@@ -422,6 +424,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 2
+#define DT_BACKEND_CONTRACT 3
 
 #endif
