@@ -1,6 +1,12 @@
 # Sets DEEPTAXA_HAS_CUDA from what DEEPTAXA_CUDA asks for: OFF never; ON always, and it is an error
 # when something is missing; AUTO where a CUDA compiler and cuBLASLt are found.
 
+# Where an installed module looks for NVIDIA's libraries that neither LD_LIBRARY_PATH nor the system
+# knows: the toolkit's usual folders. It needs a DT_RUNPATH for that, since LD_LIBRARY_PATH goes
+# before that one alone.
+set(DEEPTAXA_CUDA_FOLDERS /usr/local/cuda/lib64)
+set(DEEPTAXA_NVIDIA_SEARCH LINKER:--enable-new-dtags)
+
 set(DEEPTAXA_HAS_CUDA OFF)
 if(DEEPTAXA_CUDA)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)

@@ -5,7 +5,13 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
 # Installed programs find libdeeptaxa-core beside themselves, wherever the tree is moved to.
+# As DT_RPATH, which libraries of libraries inherit: an archive carries them (cmake/Package.cmake).
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/..;$ORIGIN")
+include(CheckLinkerFlag)
+check_linker_flag(C -Wl,--disable-new-dtags DEEPTAXA_HAS_RPATH_FLAG)
+if(DEEPTAXA_HAS_RPATH_FLAG)
+  add_link_options(LINKER:--disable-new-dtags)
+endif()
 
 find_package(Threads REQUIRED)
 

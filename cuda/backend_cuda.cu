@@ -207,7 +207,7 @@ static void *event_handle(dt_backend *backend, int32_t slot)
         return NULL;
     }
     if (!cuda->event[slot] && dt_cuda_ready(cuda))
-        dt_cuda_ok(cuda, cudaEventCreateWithFlags(&cuda->event[slot], cudaEventDisableTiming),
+        dt_cuda_ok(cuda, cudaEventCreateWithFlags(&cuda->event[slot], cudaEventDefault),
                    "making an event");
     return cuda->event[slot];
 }
@@ -230,6 +230,19 @@ static void event_wait(dt_backend *backend, void *native_event)
     if (dt_cuda_ready(cuda))
         dt_cuda_ok(cuda, cudaStreamWaitEvent(cuda->stream, (cudaEvent_t)native_event, 0),
                    "waiting for an event");
+}
+
+static double event_seconds(dt_backend *backend, int32_t from, int32_t to)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    const cudaEvent_t first = (cudaEvent_t)event_handle(backend, from);
+    const cudaEvent_t last = (cudaEvent_t)event_handle(backend, to);
+    float milliseconds = 0.0f;
+    if (first && last && dt_cuda_ready(cuda) &&
+        dt_cuda_ok(cuda, cudaEventSynchronize(first), "waiting for an event") &&
+        dt_cuda_ok(cuda, cudaEventSynchronize(last), "waiting for an event"))
+        dt_cuda_ok(cuda, cudaEventElapsedTime(&milliseconds, first, last), "reading two events");
+    return 1e-3 * (double)milliseconds;
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -311,6 +324,7 @@ template <typename T> static dt_backend_ops make_table()
     table.event_record = event_record;
     table.event_handle = event_handle;
     table.event_wait = event_wait;
+    table.event_seconds = event_seconds;
     table.step_begin = dt_cuda_step_begin;
     table.step_end = dt_cuda_step_end;
     return table;

@@ -424,6 +424,8 @@ struct dt_backend_ops {
     void *(*event_handle)(dt_backend *backend, int32_t slot);
     /* Later work waits for a native event of a communicator. */
     void (*event_wait)(dt_backend *backend, void *native_event);
+    /* Seconds on the device from event `from` to event `to`, for benchmarks; waits for both. */
+    double (*event_seconds)(dt_backend *backend, int32_t from, int32_t to);
     /* The operations on one batch, from its upload on, can be recorded once and replayed on others.
      * step_begin() tells what to do with those that would be called next:
      *   DT_STEP_RUN: call them as ever; no step_end().
@@ -473,6 +475,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 3
+#define DT_BACKEND_CONTRACT 4
 
 #endif

@@ -39,6 +39,20 @@ bool dt_module_present(const char *module)
     return access(path, F_OK) == 0;
 }
 
+/* Why dlopen() failed, with what to do where that is plain. Its message begins with the name of the
+ * library at fault. */
+static dt_status loading_failed(const char *module, const char *message)
+{
+    static const char absent[] = ": cannot open shared object file: No such file or directory";
+    const char *end = strstr(message, absent);
+    if (end)
+        return dt_fail(DT_ERR_DEVICE,
+                       "module '%s' needs %.*s, which is not found: install it, or put the folder "
+                       "that holds it into LD_LIBRARY_PATH",
+                       module, (int)(end - message), message);
+    return dt_fail(DT_ERR_DEVICE, "module '%s' cannot be loaded: %s", module, message);
+}
+
 dt_status dt_module_symbol(const char *module, const char *symbol_name, void **symbol)
 {
     char path[MODULE_PATH];
@@ -47,7 +61,7 @@ dt_status dt_module_symbol(const char *module, const char *symbol_name, void **s
         return dt_fail(DT_ERR_DEVICE, "%s: this installation has no module '%s'", path, module);
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
-        return dt_fail(DT_ERR_DEVICE, "module '%s' cannot be loaded: %s", module, dlerror());
+        return loading_failed(module, dlerror());
     *symbol = dlsym(handle, symbol_name);
     if (!*symbol)
         return dt_fail(DT_ERR_DEVICE, "%s: not a module of this version: it lacks %s", path,

@@ -7,9 +7,10 @@
  *     backend->ops->linear_forward(...);
  *     record(r, "y", y, rows, columns);
  *
- * beside_cpu() runs it on "cpu" and on "cuda_on_cpu" in fp32, bf16 and fp16 and compares all that
- * was recorded: the largest difference by the largest element, and ‖a − b‖ / ‖b‖, within bounds
- * that follow from the precision. It runs it twice on "cuda_on_cpu" and wants the same bits.
+ * beside_cpu() runs it on "cpu" and on the tested device (tested_device.h) in fp32, bf16 and fp16
+ * and compares all that was recorded: the largest difference by the largest element, and ‖a − b‖ /
+ * ‖b‖, within bounds that follow from the precision. It runs it twice on the device and wants the
+ * same bits.
  *
  * Inputs and parameters are rounded to the tested precision for both, so that only the operation
  * itself is compared. Token matrices have batch->size.rows rows: rows in excess start as random
@@ -21,6 +22,7 @@
 #include "backend.h"
 #include "core/philox.h"
 #include "test.h"
+#include "tested_device.h"
 
 #define MAX_RECORDS 32
 #define MAX_MEMORY 64
@@ -320,9 +322,19 @@ static inline const char *precision_name(dt_precision precision)
                                             : "fp16";
 }
 
-static inline void compare_record(const test_record *a, const test_record *b,
-                                  dt_precision precision)
+/* How a comparison is run. */
+typedef struct {
+    const char *name;              /* NULL: quiet; else the largest errors are printed under it */
+    int32_t threads;               /* of the CPU; 0: all */
+    dt_attention_method attention; /* of the device */
+    bool low_precision_only;       /* no fp32 */
+} test_setup;
+
+/* The largest difference of a record as a share of what is allowed. */
+static inline double compare_record(const test_record *a, const test_record *b,
+                                    dt_precision precision)
 {
+    double share = 0.0;
     const double bound = 4.0 * unit_of(precision) * a->slack;
     double largest = 0.0;
     double distance = 0.0;
@@ -338,21 +350,27 @@ static inline void compare_record(const test_record *a, const test_record *b,
         if (!(fabs(off) <= bound * (1e-3 + largest)) && a->value[i] != b->value[i])
             fail_msg("%s, %s[%lld] is %.9g, not %.9g (allowed %.2g)", precision_name(precision),
                      a->name, (long long)i, a->value[i], b->value[i], bound * (1e-3 + largest));
+        share = fmax(share, isfinite(off) ? fabs(off) / (bound * (1e-3 + largest)) : 0.0);
         distance += isfinite(off) ? off * off : 0.0;
         size += isfinite(b->value[i]) ? b->value[i] * b->value[i] : 0.0;
     }
     if (sqrt(distance) > 0.5 * bound * (1e-3 + sqrt(size)))
         fail_msg("%s, %s differs by %.3g in norm, allowed are %.3g", precision_name(precision),
                  a->name, sqrt(distance / size), 0.5 * bound);
+    return share;
 }
 
 typedef void (*test_body)(test_run *r);
 
 static inline void start_run(test_run *r, const char *name, dt_precision precision,
-                             const void *shape, const test_run *cpu, test_body body)
+                             const void *shape, const test_run *cpu, test_body body,
+                             const test_setup *setup)
 {
-    const dt_backend_options options = {.threads = 1,
-                                        .precision = cpu ? precision : DT_PRECISION_FP32};
+    const dt_backend_options options = {
+        .threads = setup->threads,
+        .precision = cpu ? precision : DT_PRECISION_FP32,
+        .attention = cpu ? setup->attention : DT_ATTENTION_AUTO,
+    };
     *r = (test_run){.precision = precision, .shape = shape, .cpu = cpu};
     ASSERT_OK(dt_backend_open(name, &options, &r->backend));
     body(r);
@@ -368,18 +386,36 @@ static inline void end_run(test_run *r)
     r->backend->ops->destroy(r->backend);
 }
 
-static inline void beside_cpu(test_body body, const void *shape)
+/* Compares all records; where the setup has a name, prints which came nearest to its bound. */
+static inline void compare_runs(const test_run *device, const test_run *cpu,
+                                const test_setup *setup)
+{
+    double largest = 0.0;
+    const char *where = "nothing";
+    assert_int_equal(device->records, cpu->records);
+    for (int i = 0; i < device->records; ++i) {
+        const test_record *record = &device->record[i];
+        const double share = compare_record(
+            record, &cpu->record[i], record->statistic ? DT_PRECISION_FP32 : device->precision);
+        if (share > largest) {
+            largest = share;
+            where = record->name;
+        }
+    }
+    if (setup->name)
+        printf("%-24s %s  largest error %.3f of what is allowed, in %s\n", setup->name,
+               precision_name(device->precision), largest, where);
+}
+
+static inline void beside_cpu_as(test_body body, const void *shape, const test_setup *setup)
 {
     static test_run cpu, first, second;
     const dt_precision all[] = {DT_PRECISION_FP32, DT_PRECISION_BF16, DT_PRECISION_FP16};
-    for (size_t p = 0; p < sizeof all / sizeof *all; ++p) {
-        start_run(&cpu, "cpu", all[p], shape, NULL, body);
-        start_run(&first, "cuda_on_cpu", all[p], shape, &cpu, body);
-        assert_int_equal(first.records, cpu.records);
-        for (int i = 0; i < first.records; ++i)
-            compare_record(&first.record[i], &cpu.record[i],
-                           first.record[i].statistic ? DT_PRECISION_FP32 : all[p]);
-        start_run(&second, "cuda_on_cpu", all[p], shape, &cpu, body);
+    for (size_t p = setup->low_precision_only; p < sizeof all / sizeof *all; ++p) {
+        start_run(&cpu, "cpu", all[p], shape, NULL, body, setup);
+        start_run(&first, tested_device(), all[p], shape, &cpu, body, setup);
+        compare_runs(&first, &cpu, setup);
+        start_run(&second, tested_device(), all[p], shape, &cpu, body, setup);
         for (int i = 0; i < first.records; ++i)
             if (memcmp(first.record[i].value, second.record[i].value,
                        (size_t)first.record[i].count * sizeof(double)) != 0)
@@ -388,6 +424,11 @@ static inline void beside_cpu(test_body body, const void *shape)
         end_run(&first);
         end_run(&cpu);
     }
+}
+
+static inline void beside_cpu(test_body body, const void *shape)
+{
+    beside_cpu_as(body, shape, &(test_setup){.threads = 1});
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* Whole training steps of the fixtures' models on the CUDA backend: loss, gradients and parameters
  * beside the CPU backend's, dropout included, and the same bits when repeated. */
 #include "../parity/subject.h"
+#include "tested_device.h"
 
 typedef struct {
     dt_precision precision;
@@ -98,8 +99,8 @@ static void check_tensors(const char *fixture, const step_result *ours, const st
 static void compare_steps(const char *fixture, double dropout, const bounds *b)
 {
     step_result theirs = one_step(fixture, "cpu", DT_PRECISION_FP32, dropout);
-    step_result ours = one_step(fixture, "cuda_on_cpu", b->precision, dropout);
-    step_result again = one_step(fixture, "cuda_on_cpu", b->precision, dropout);
+    step_result ours = one_step(fixture, tested_device(), b->precision, dropout);
+    step_result again = one_step(fixture, tested_device(), b->precision, dropout);
     const double off = difference(ours.gradients, theirs.gradients, theirs.count);
     if (!(fabs(ours.state.loss - theirs.state.loss) <= b->loss * theirs.state.loss))
         fail_msg("%s: loss %.9g, on the CPU %.9g", fixture, ours.state.loss, theirs.state.loss);

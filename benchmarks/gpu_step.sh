@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs gpu_step on this machine's GPU beside PyTorch (where python3 has it) in the same call, with
+# NVIDIA's libraries found as tests/gpu/run.sh finds them. Needs the archive, or a build folder.
+#
+#   bash gpu_step.sh [--build FOLDER] [arguments of gpu_step]
+#
+# Writes gpu-step.json to $OUT or here; ends with 77 where there is no GPU.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+programs=$here checks=$here/../tests/gpu
+if [ "${1:-}" = --build ]; then
+    build=$(cd "$2" && pwd)
+    programs=$build/benchmarks checks=$build/tests/gpu
+    shift 2
+fi
+found=$(bash "$here/../tests/gpu/find-cuda.sh")
+export LD_LIBRARY_PATH=$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+
+# value_of FLAG DEFAULT COUNT ARGUMENTS...: what the arguments give for the flag
+value_of() {
+    local flag=$1 value=$2 count=$3
+    shift 3
+    while [ $# -gt "$count" ]; do
+        if [ "$1" = "$flag" ]; then value="${*:2:$count}"; fi
+        shift
+    done
+    printf '%s' "$value"
+}
+device=$(value_of --device cuda 1 "$@")
+small=() low_high="263 367"
+if [ "${DEEPTAXA_TEST_SIZE:-}" = small ]; then small=(--size small) low_high="20 38"; fi
+
+status=0
+said=$("$checks/gpu_check" probe "$device" 2>&1) || status=$?
+if [ "$status" -ne 0 ]; then
+    echo "SKIPPED: $said"
+    exit "$status"
+fi
+beside=()
+if python3 -c 'import torch' 2>/dev/null; then
+    torch_device=cpu precision=fp32
+    if [ "$device" = cuda ]; then torch_device=cuda precision=fp16; fi
+    beside=(--beside "exec python3 '$here/deeptaxa_torch/train_step.py' --device $torch_device
+        --precision $precision --batch $(value_of --batch 64 1 "$@")
+        --tokens $(value_of --tokens "$low_high" 2 "$@") ${small[*]:-}")
+    beside[1]=${beside[1]//$'\n'/ }
+else
+    echo "no python3 with PyTorch here: nothing to compare with"
+fi
+exec "$programs/gpu_step" --output "${OUT:-.}/gpu-step.json" "${beside[@]}" "$@"

@@ -1,0 +1,15 @@
+/* Which backend the tests of the CUDA kernels run: the stand-in "cuda_on_cpu", or what the variable
+ * DEEPTAXA_TEST_DEVICE names, as "cuda" on a machine with a GPU (tests/gpu/run.sh).
+ */
+#ifndef DT_TESTS_TESTED_DEVICE_H
+#define DT_TESTS_TESTED_DEVICE_H
+
+#include <stdlib.h>
+
+static inline const char *tested_device(void)
+{
+    const char *name = getenv("DEEPTAXA_TEST_DEVICE");
+    return name && *name ? name : "cuda_on_cpu";
+}
+
+#endif
