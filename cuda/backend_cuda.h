@@ -152,8 +152,8 @@ typedef struct {
     dt_product_cache *products;
     void *workspace; /* device, DT_CUDA_WORKSPACE bytes, of cuBLASLt */
     dt_step_cache *steps;
-    bool recording;         /* the stream is captured: nothing is done yet */
-    dt_batch_limits limits; /* what operations have wanted since it began */
+    bool recording;              /* the stream is captured: nothing is done yet */
+    dt_batch_limits limits;      /* what operations have wanted since it began */
     struct dt_cuda_cudnn *cudnn; /* NULL: attention is not computed by cuDNN */
 } dt_cuda;
 

@@ -10,8 +10,8 @@
 
 #include "core/philox.h" /* DT_HOST_DEVICE */
 
-/* The dynamic loss scale of fp16: where it starts; multiplied by the growth after so many good updates in a row, by
- * the backoff after each one that had to be skipped. */
+/* The dynamic loss scale of fp16: where it starts; multiplied by the growth after so many good
+ * updates in a row, by the backoff after each one that had to be skipped. */
 #define DT_LOSS_SCALE_START 16384.0
 #define DT_LOSS_SCALE_GROWTH 2.0
 #define DT_LOSS_SCALE_BACKOFF 0.5
