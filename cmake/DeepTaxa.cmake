@@ -13,6 +13,9 @@ if(DEEPTAXA_HAS_RPATH_FLAG)
   add_link_options(LINKER:--disable-new-dtags)
 endif()
 
+# In the build tree too, so that tests can set up a machine with other modules.
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+
 find_package(Threads REQUIRED)
 
 add_library(dt_flags INTERFACE)

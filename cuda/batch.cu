@@ -133,7 +133,8 @@ static int64_t sums_bytes(int32_t max_sequences, int32_t tax_ranks)
 int64_t dt_cuda_batch_bytes(dt_backend *, int32_t max_sequences, int64_t max_tokens,
                             int32_t tax_ranks)
 {
-    return 2 * layout_of(NULL, max_sequences, max_tokens, tax_ranks).bytes +
+    const int64_t rows = round_up(max_tokens, DT_CUDA_ROW_UNIT);
+    return 2 * layout_of(NULL, max_sequences, rows, tax_ranks).bytes +
            sums_bytes(max_sequences, tax_ranks);
 }
 

@@ -177,6 +177,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"seed", (double)o->seed, s->seed},
         {"val-split", o->val_split, s->val_split},
         {"eval-every", (double)o->eval_every, s->eval_every},
+        {"stream-data", o->stream_data, s->shards_at_a_time > 0},
         {"no-normalize", o->no_normalize, !s->normalize},
         {"optimizer-betas", o->optimizer_betas.value[0], s->rule.beta1},
         {"optimizer-betas", o->optimizer_betas.value[1], s->rule.beta2},
@@ -191,7 +192,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
 
 /* The sequences must be the ones that the checkpoint's split numbers. */
 static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *dataset,
-                                    const char *path)
+                                    int64_t sequences_per_shard, const char *path)
 {
     if (dataset->count != run->settings.total_sequences)
         return dt_fail(DT_ERR_INPUT,
@@ -214,6 +215,11 @@ static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *
                        "the input %s: resume with the same files",
                        path, run->settings.normalize ? "" : "not ",
                        dataset->normalized ? "were" : "were not");
+    if (run->settings.sequences_per_shard != sequences_per_shard)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run streams shards of %lld sequences, on which its order depends, "
+                       "and the input has others: resume with the same --data",
+                       path, (long long)run->settings.sequences_per_shard);
     return DT_OK;
 }
 
@@ -241,15 +247,39 @@ typedef struct {
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
-    bool together; /* the ranks have the same failure (dt_agree) */
+    bool together;               /* the ranks have the same failure (dt_agree) */
+    int64_t sequences_per_shard; /* of a set that is streamed; else 0 */
 } train_command;
+
+/* Shards shuffled together where they are streamed: enough to mix well, and with as many read ahead
+ * still little memory. */
+#define SHARDS_AT_A_TIME 4
+
+/* A piece of a batch must not need more shards than there is room for. */
+static dt_status stream_shards(train_command *t, const dt_train_options *o)
+{
+    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
+    DT_TRY(dt_shards_stream(o->data, 2 * SHARDS_AT_A_TIME, &t->dataset, &t->sequences_per_shard));
+    if (batch > t->sequences_per_shard)
+        return dt_fail(DT_ERR_USAGE,
+                       "--stream-data: a batch of %lld sequences is larger than a shard of %lld: "
+                       "prepare larger ones (--sequences-per-shard)",
+                       (long long)batch, (long long)t->sequences_per_shard);
+    return DT_OK;
+}
+
+static dt_status read_shards(train_command *t, const dt_train_options *o)
+{
+    const bool streams = t->resumes ? t->run.settings.shards_at_a_time > 0 : o->stream_data;
+    return streams ? stream_shards(t, o) : dt_shards_read(o->data, &t->dataset);
+}
 
 /* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together, where a
  * rank that fails alone leaves the others waiting: it has to abort. */
 static dt_status read_dataset(train_command *t, const dt_train_options *o)
 {
     if (o->data)
-        return dt_agree(t->comm, dt_shards_read(o->data, &t->dataset), &t->together);
+        return dt_agree(t->comm, read_shards(t, o), &t->together);
     /* a tokenizer that is named all the same is read, for check_resumed_data() to compare */
     const bool stored_tokenizer = t->resumes && !o->tokenizer_file;
     const dt_input input = {
@@ -372,9 +402,13 @@ static dt_status prepare_machine(train_command *t, const dt_train_options *o, in
 static dt_status prepare_run(train_command *t, const dt_train_options *o)
 {
     if (t->resumes)
-        DT_TRY(check_resumed_data(&t->run, &t->dataset, t->resume_path));
+        DT_TRY(check_resumed_data(&t->run, &t->dataset, t->sequences_per_shard, t->resume_path));
     else
         DT_TRY(new_run(&t->run, o, &t->dataset));
+    if (t->sequences_per_shard > 0) {
+        t->run.settings.shards_at_a_time = SHARDS_AT_A_TIME;
+        t->run.settings.sequences_per_shard = t->sequences_per_shard;
+    }
     set_machine(t, o);
     return stopped_while_reading(t);
 }

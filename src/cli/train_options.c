@@ -29,6 +29,11 @@ static const dt_option options[] = {
      .offset = AT(data),
      .value = "DIR",
      .help = "folder written by `deeptaxa prepare`, in place of the two files"},
+    {.name = "stream-data",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(stream_data),
+     .help = "reads the tokens of --data as they are needed, for sets larger than memory; an epoch "
+             "then shuffles the shards, and the sequences of a few shards at a time"},
     {.name = "output-dir",
      .kind = DT_OPTION_TEXT,
      .offset = AT(output_dir),
@@ -339,7 +344,6 @@ static const dt_option options[] = {
     PLANNED("reset-lr-on-resume"),
     PLANNED("init-weights"),
     PLANNED("orientation"),
-    PLANNED("stream-data"),
     PLANNED("grad-dtype"),
     PLANNED("profile"),
     PLANNED("export-sequence-embeddings"),
@@ -362,6 +366,9 @@ static dt_status check_input(const dt_train_options *train)
     if (train->data && train->no_normalize)
         return dt_fail(DT_ERR_USAGE,
                        "--no-normalize: excluded by --data; it belongs to `deeptaxa prepare`");
+    if (train->stream_data && !train->data)
+        return dt_fail(DT_ERR_USAGE, "--stream-data: streams the shards of --data: `deeptaxa "
+                                     "prepare` makes them");
     if (train->fasta_file && !train->taxonomy_file)
         return dt_fail(DT_ERR_USAGE, "missing --taxonomy-file FILE: the taxonomy of the sequences");
     return DT_OK;

@@ -46,8 +46,9 @@ typedef struct {
     double optimizer_weight_decay;
     double scheduler_warmup_ratio; /* [0, 1) */
     double max_grad_norm;
-    int64_t seed;             /* 32 bits */
-    double val_split;         /* (0, 1) */
+    int64_t seed;     /* 32 bits */
+    double val_split; /* (0, 1) */
+    bool stream_data;
     int64_t eval_every;       /* epochs from one evaluation to the next */
     dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
     bool no_level_weights;    /* overrides level_weights */

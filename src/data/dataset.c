@@ -29,6 +29,12 @@ dt_status dt_dataset_hold(const dt_dataset *dataset, int64_t first, int64_t coun
     return dataset->stream ? dt_stream_hold(dataset->stream, first, count) : DT_OK;
 }
 
+int64_t dt_dataset_token_bytes(const dt_dataset *dataset)
+{
+    return dataset->stream ? dt_stream_bytes(dataset->stream)
+                           : dataset->offsets[dataset->count] * (int64_t)sizeof *dataset->tokens;
+}
+
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length)
 {
     const int64_t length = dataset->offsets[i + 1] - dataset->offsets[i];

@@ -44,6 +44,9 @@ int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_leng
 /* The number that dt_dataset_tokens() returns. */
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length);
 
+/* Memory that the tokens take, all of them or those of a stream at one time. */
+int64_t dt_dataset_token_bytes(const dt_dataset *dataset);
+
 static inline const char *dt_dataset_id(const dt_dataset *dataset, int64_t i)
 {
     return dataset->ids + dataset->id_offsets[i];

@@ -21,12 +21,13 @@ struct dt_token_stream {
     int64_t count;
     int64_t shards;
     int64_t room;
-    slot *slot;         /* (room) */
-    int64_t *slot_of;   /* (shards) where a shard is loaded; NOWHERE */
-    int64_t *wanted;    /* (shards) in the order of their first use */
-    int64_t *first_use; /* (shards) position in the order; -1: none */
-    int64_t *last_use;  /* (shards) */
-    int64_t *held_at;   /* (shards) number of the last hold that asked for it */
+    int64_t slot_tokens; /* room of each slot */
+    slot *slot;          /* (room) */
+    int64_t *slot_of;    /* (shards) where a shard is loaded; NOWHERE */
+    int64_t *wanted;     /* (shards) in the order of their first use */
+    int64_t *first_use;  /* (shards) position in the order; -1: none */
+    int64_t *last_use;   /* (shards) */
+    int64_t *held_at;    /* (shards) number of the last hold that asked for it */
     int64_t holds;
     int64_t *use_shard; /* (uses) the shard of each use */
     size_t use_capacity;
@@ -138,6 +139,7 @@ static dt_status take_memory(dt_token_stream *s)
         const int64_t tokens = shard_tokens(s, shard);
         most = tokens > most ? tokens : most;
     }
+    s->slot_tokens = most;
     DT_TRY(DT_NEW(s->slot, (size_t)s->room));
     for (int64_t i = 0; i < s->room; ++i) {
         s->slot[i].shard = NOWHERE;
@@ -311,4 +313,9 @@ const uint16_t *dt_stream_tokens(const dt_token_stream *stream, int64_t i)
     const int64_t shard = i / stream->source.sequences_per_shard;
     const slot *held = &stream->slot[stream->slot_of[shard]];
     return held->tokens + (stream->offsets[i] - stream->offsets[first_sequence(stream, shard)]);
+}
+
+int64_t dt_stream_bytes(const dt_token_stream *stream)
+{
+    return stream->room * stream->slot_tokens * (int64_t)sizeof *stream->slot->tokens;
 }

@@ -43,4 +43,7 @@ dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count);
 /* The tokens of sequence i, one of the held uses. */
 const uint16_t *dt_stream_tokens(const dt_token_stream *stream, int64_t i);
 
+/* Memory that its tokens take, in bytes. */
+int64_t dt_stream_bytes(const dt_token_stream *stream);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
 #include "data/sampler.h"
@@ -22,10 +23,13 @@ static bool stop_asked(const dt_evaluation_job *job)
 }
 
 static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
-                             const dt_evaluation_job *job, const int64_t *indices, int32_t count)
+                             const dt_evaluation_job *job, const int64_t *indices, int64_t at,
+                             int32_t count)
 {
+    DT_TRY(dt_dataset_hold(job->dataset, at, count));
     const int32_t max_length = dt_model_config_of(job->model)->max_length;
-    const dt_batch batch = dt_batch_pack(job->memory, job->dataset, indices, count, max_length);
+    const dt_batch batch =
+        dt_batch_pack(job->memory, job->dataset, indices + at, count, max_length);
     return dt_classifier_start(classifier, &batch, out, NULL);
 }
 
@@ -37,12 +41,13 @@ static dt_status predict_pieces(dt_prediction *out, dt_classifier *classifier,
 {
     const int64_t most = job->memory->max_sequences;
     int32_t news = NEWS_WORKING;
+    DT_TRY(dt_dataset_begin(job->dataset, indices, count, 0));
     for (int64_t begin = 0; begin < count; begin += most) {
         const int64_t piece = count - begin < most ? count - begin : most;
         *stopped = stop_asked(job);
         if (*stopped)
             break;
-        DT_TRY(start_piece(classifier, out + begin * job->memory->tax_ranks, job, indices + begin,
+        DT_TRY(start_piece(classifier, out + begin * job->memory->tax_ranks, job, indices, begin,
                            (int32_t)piece));
         if (dt_classifier_under_way(classifier) == DT_CLASSIFY_AHEAD)
             DT_TRY(dt_classifier_finish(classifier));
@@ -148,7 +153,7 @@ done:
     return status;
 }
 
-dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job)
+static dt_status evaluate(dt_evaluation *out, const dt_evaluation_job *job)
 {
     const bool first = job->comm->world_rank == 0;
     dt_prediction *all = NULL;
@@ -170,4 +175,27 @@ dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job)
     free(all);
     DT_TRY(status);
     return job->comm->ops->broadcast(job->comm, out, sizeof *out, 0);
+}
+
+static int compare_indices(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a;
+    const int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Tokens that are streamed are used in the order in which they stand on the disk. */
+dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job)
+{
+    dt_evaluation_job sorted_job = *job;
+    int64_t *sorted;
+    if (!job->dataset->stream)
+        return evaluate(out, job);
+    DT_TRY(DT_NEW(sorted, (size_t)job->count));
+    memcpy(sorted, job->indices, (size_t)job->count * sizeof *sorted);
+    qsort(sorted, (size_t)job->count, sizeof *sorted, compare_indices);
+    sorted_job.indices = sorted;
+    const dt_status status = evaluate(out, &sorted_job);
+    free(sorted);
+    return status;
 }

@@ -125,6 +125,8 @@ static const field fields[] = {
     PROGRESS("evaluation_time", DOUBLE, evaluation_time),
     PROGRESS("training_loss", DOUBLE, training_loss),
     PROGRESS("validation_loss", DOUBLE, validation_loss),
+    FIELD_SINCE(2, "settings", "shards_at_a_time", INT32, settings.shards_at_a_time),
+    FIELD_SINCE(2, "settings", "sequences_per_shard", INT64, settings.sequences_per_shard),
     FIELD_SINCE(2, "progress", "loss_updates", INT64, progress.update.loss_updates),
     FIELD_SINCE(2, "progress", "epoch_time", DOUBLE, progress.epoch_time),
     FIELD_SINCE(2, "progress", "evaluation_due", FLAG, progress.evaluation_due),

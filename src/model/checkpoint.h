@@ -32,6 +32,10 @@ typedef struct {
     int32_t micro_batch; /* sequences that a rank works on at a time */
     int32_t eval_every;  /* epochs from one evaluation to the next; the last is always evaluated */
     bool normalize;      /* sequences were normalised before tokenising */
+    /* The tokens came from shards as they were needed, and the order of an epoch follows these
+     * (dt_sampler_by_shards()); both 0: it does not. */
+    int32_t shards_at_a_time;
+    int64_t sequences_per_shard;
     int64_t total_sequences, training_sequences, validation_sequences;
     char *fasta_file, *taxonomy_file; /* as the user named them */
     char *tokenizer_name;

@@ -159,6 +159,8 @@ dt_status dt_trainer_epoch(dt_trainer *t)
     e.line = dt_progress_begin(progress->epoch + 1, settings->epochs, e.updates);
     e.line.started = e.began;
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
+    DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count,
+                            update * settings->batch_size * settings->accum_steps));
     restore_loss_sums(t, update > 0);
     backend->ops->state_write(backend, &progress->update);
     for (; update < e.updates && !t->stopping; ++update)

@@ -165,7 +165,7 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
     DT_TRY(dt_text_addf(out,
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
                         "the tokens",
-                        (double)bytes * 1e-9, 2e-9 * (double)dataset->offsets[dataset->count]));
+                        (double)bytes * 1e-9, 1e-9 * (double)dt_dataset_token_bytes(dataset)));
     if (copy_fits)
         DT_TRY(dt_text_addf(out, ", %.2f GB to write checkpoints beside the training",
                             4e-9 * (double)dt_checkpoint_copy_elements(dt_model_params(model))));

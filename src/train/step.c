@@ -67,15 +67,16 @@ static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *b
     return ready ? dt_model_report_started(stepper->model, ready, stepper) : DT_OK;
 }
 
-/* A part of a global batch of `total` sequences, `first` being its position there. */
-static dt_status run_piece(dt_stepper *stepper, const int64_t *indices, int32_t count,
-                           int64_t first, int64_t total, int64_t micro_step,
-                           dt_gradient_ready ready)
+/* `count` sequences from place `at` of the epoch's order on: a part of a global batch of `total`
+ * sequences, `first` being its position there. */
+static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64_t first,
+                           int64_t total, int64_t micro_step, dt_gradient_ready ready)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
-    dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, indices, count,
-                                   dt_model_config_of(stepper->model)->max_length);
+    DT_TRY(dt_dataset_hold(stepper->dataset, at, count));
+    dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, stepper->sampler->order + at,
+                                   count, dt_model_config_of(stepper->model)->max_length);
     batch.seed = settings->seed;
     batch.step = (uint32_t)micro_step;
     batch.first_sequence = first;
@@ -110,9 +111,8 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
             return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
         }
         dt_share(share, pieces, piece, &offset, &count);
-        DT_TRY(run_piece(stepper, stepper->sampler->order + begin + first + offset, (int32_t)count,
-                         first + offset, total, micro_step,
-                         last && piece == pieces - 1 ? start_reduction : NULL));
+        DT_TRY(run_piece(stepper, begin + first + offset, (int32_t)count, first + offset, total,
+                         micro_step, last && piece == pieces - 1 ? start_reduction : NULL));
     }
     return DT_OK;
 }

@@ -78,6 +78,9 @@ static dt_status prepare(dt_trainer *t, bool *copy_fits)
     DT_TRY(prepare_model(t, copy_fits));
     DT_TRY(dt_sampler_create(&t->sampler, run->split.training, run->split.training_count,
                              run->settings.seed));
+    if (run->settings.shards_at_a_time > 0)
+        dt_sampler_by_shards(&t->sampler, run->settings.sequences_per_shard,
+                             run->settings.shards_at_a_time);
     t->stepper.model = t->model;
     t->stepper.comm = job->comm;
     t->stepper.dataset = job->dataset;

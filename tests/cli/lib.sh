@@ -117,30 +117,40 @@ kill_holder() {
     wait 2>/dev/null
 }
 
-# make_gpu: a folder of modules whose "cuda" is the stand-in that runs CUDA kernels on the CPU, for
+# machine NAME: a copy of the programs in NAME/bin, with links to libraries and CPU modules, whose
+# other modules are the test's to add in NAME/lib/deeptaxa.
+machine() {
+    local lib
+    lib=$(cd "$bin/../lib" && pwd)
+    mkdir -p "$1/bin" "$1/lib/deeptaxa"
+    cp "$bin"/* "$1/bin/"
+    ln -sf "$lib"/libdeeptaxa-core.so* "$1/lib/"
+    ln -sf "$lib"/deeptaxa/libdeeptaxa_cpu*.so "$1/lib/deeptaxa/"
+}
+
+# make_gpu: a machine whose module "cuda" is the stand-in that runs CUDA kernels on the CPU, for
 # on_gpu. Skips the test where it was not built.
 make_gpu() {
     local lib
     lib=$(cd "$bin/../lib" && pwd)
     [ -r "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" ] ||
         skip "$lib/deeptaxa has no libdeeptaxa_cuda_on_cpu.so: it needs a C++ compiler"
-    mkdir -p gpu/deeptaxa
-    ln -s "$lib"/libdeeptaxa-core.so* gpu/
-    ln -s "$lib"/deeptaxa/libdeeptaxa_cpu*.so gpu/deeptaxa/
-    ln -s "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" gpu/deeptaxa/libdeeptaxa_cuda.so
+    machine gpu
+    ln -s "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" gpu/lib/deeptaxa/libdeeptaxa_cuda.so
 }
 
-# on_gpu COMMAND...: runs it with the modules of make_gpu, which stand beside the core library that
-# LD_LIBRARY_PATH names.
-on_gpu() { LD_LIBRARY_PATH=$work/gpu "$@"; }
+# on_gpu COMMAND...: runs it with the programs of make_gpu.
+on_gpu() {
+    local bin=$work/gpu/bin
+    "$@"
+}
 
 # without_gpu COMMAND...: the same on a machine that has no CUDA module.
-without_gpu() { (
-    mkdir -p plain/deeptaxa
-    cp -P gpu/libdeeptaxa-core.so* plain/
-    cp -P gpu/deeptaxa/libdeeptaxa_cpu*.so plain/deeptaxa/
-    LD_LIBRARY_PATH=$work/plain "$@"
-); }
+without_gpu() {
+    local bin=$work/no_gpu/bin
+    [ -d "$work/no_gpu" ] || machine no_gpu
+    "$@"
+}
 
 # near WHAT A B BOUND: two numbers whose difference is at most BOUND times B.
 near() {

@@ -179,8 +179,8 @@ CUDA_ON_CPU_DEVICES=0 CUDA_VISIBLE_DEVICES='' \
     refused 1 "no GPU can be used: .* \(CUDA_VISIBLE_DEVICES is ''\); use --device cpu" train_gpu refused
 CUDA_ON_CPU_CAPABILITY=7 refused 1 'GPU 0 \(.*\) is too old: it has compute capability 7.0' \
     train_gpu refused
-rm gpu/deeptaxa/libdeeptaxa_cuda.so
-echo "no library" >gpu/deeptaxa/libdeeptaxa_cuda.so
+rm gpu/lib/deeptaxa/libdeeptaxa_cuda.so
+echo "no library" >gpu/lib/deeptaxa/libdeeptaxa_cuda.so
 refused 1 "module 'cuda' cannot be loaded: .*; put it right, or use --device cpu" train_gpu refused
 [ -e refused ] && fail "a refused command wrote something"
 finish
