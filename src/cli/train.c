@@ -364,6 +364,11 @@ static dt_status check_world(const train_command *t, const dt_train_options *o)
                        "%d ranks for a batch of %lld sequences: some would have nothing to do; "
                        "start at most %lld ranks, or raise --batch-size",
                        ranks, (long long)batch, (long long)batch);
+    if (ranks > 1 && o->fasta_file && strcmp(o->fasta_file, "-") == 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--fasta-file -: standard input reaches one rank only; name a "
+                       "file that all %d ranks can read",
+                       ranks);
     return DT_OK;
 }
 

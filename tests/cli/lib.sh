@@ -147,8 +147,8 @@ on_gpu() {
 
 # without_gpu COMMAND...: the same on a machine that has no CUDA module.
 without_gpu() {
-    local bin=$work/no_gpu/bin
     [ -d "$work/no_gpu" ] || machine no_gpu
+    local bin=$work/no_gpu/bin
     "$@"
 }
 

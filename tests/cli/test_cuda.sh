@@ -142,7 +142,7 @@ expect 1 \
 said '^deeptaxa train: --micro-batch-size 8 does not fit on the device: it needs [0-9.]+ MB, and 2.2 MB can be used: lower it, or leave it out$'
 expect 1 short_of 500000 train_small refused --device cuda --precision fp32
 said 'does not fit on the device, not even with one sequence at a time: .*: lower --max-length, --hidden-size'
-expect 0 short_of 600000 predict_with p_less --device cuda --precision fp32
+expect 0 short_of 900000 predict_with p_less --device cuda --precision fp32
 said "^notice: the device's memory holds [0-9]+ sequences at a time, not 64: .*\(--batch-size\)\$"
 same "predictions in pieces" "$(labels p_less)" "$(labels p_fp32)"
 refused 1 'not even with one sequence at a time: .*: free some of its memory' \
