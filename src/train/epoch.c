@@ -158,6 +158,7 @@ dt_status dt_trainer_epoch(dt_trainer *t)
                    .saved = dt_seconds()};
     e.line = dt_progress_begin(progress->epoch + 1, settings->epochs, e.updates);
     e.line.started = e.began;
+    t->stepper.times = (dt_step_times){0};
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
     DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count,
                             update * settings->batch_size * settings->accum_steps));

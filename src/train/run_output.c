@@ -206,6 +206,9 @@ static void put_timing(dt_json *json, const dt_run_progress *progress,
     dt_json_object(json);
     dt_json_put_double(json, "training_time_seconds", progress->training_time);
     dt_json_put_double(json, "evaluation_time_seconds", progress->evaluation_time);
+    dt_json_put_double(json, "data_time_seconds", report->times.data);
+    dt_json_put_double(json, "compute_time_seconds", report->times.computing);
+    dt_json_put_double(json, "waiting_time_seconds", report->times.waiting);
     dt_json_put_double(json, "session_total_time", report->session_time);
     dt_json_put_double(json, "checkpoint_total_time", report->checkpoint_time);
     dt_json_put_double(json, "checkpoint_writing_time", report->checkpoint_writing);

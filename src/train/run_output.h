@@ -16,6 +16,7 @@
 #include "eval/evaluate.h"
 #include "model/checkpoint.h"
 #include "train/ranks.h"
+#include "train/step.h"
 
 typedef struct {
     char folder[PATH_MAX];
@@ -29,6 +30,7 @@ typedef struct {
     const dt_evaluation *evaluation;
     const char *checkpoint_path;
     const dt_rank_info *ranks;   /* (world_size) */
+    dt_step_times times;         /* of rank 0, in the epoch */
     double session_time;         /* seconds since this process began to train */
     double checkpoint_time;      /* seconds that training stood still for checkpoints */
     double checkpoint_writing;   /* seconds that writing them took, beside the training or not */

@@ -1,5 +1,7 @@
 #include "train/step.h"
 
+#include "core/clock.h"
+
 int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings)
 {
     return (sequences + settings->batch_size - 1) / settings->batch_size;
@@ -74,6 +76,7 @@ static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64
 {
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
+    const double began = dt_seconds();
     DT_TRY(dt_dataset_hold(stepper->dataset, at, count));
     dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, stepper->sampler->order + at,
                                    count, dt_model_config_of(stepper->model)->max_length);
@@ -83,8 +86,12 @@ static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64
     for (int32_t r = 0; r < batch.tax_ranks; ++r)
         batch.loss_scale[r] =
             stepper->level_weight[r] / ((double)total * (double)settings->accum_steps);
+    const double packed = dt_seconds();
     const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
-    return compute_or_replay(stepper, on_device, ready);
+    const dt_status status = compute_or_replay(stepper, on_device, ready);
+    stepper->times.data += packed - began;
+    stepper->times.computing += dt_seconds() - packed;
+    return status;
 }
 
 /* This rank's share of one global batch. In the update's last one the ranges are handed on.
@@ -142,11 +149,15 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
     for (int64_t batch = begin; batch < end; ++batch)
         DT_TRY(
             run_batch(stepper, batch, *micro_steps + batch - begin, batch == end - 1, &given_up));
+    const double computed = dt_seconds();
     DT_TRY(stepper->comm->ops->all_reduce_finish(stepper->comm, backend));
     DT_TRY(agree_to_update(stepper, given_up, made));
+    const double agreed = dt_seconds();
+    stepper->times.waiting += agreed - computed;
     if (!*made)
         return backend->ops->check(backend);
     *micro_steps += end - begin;
     backend->ops->update(backend, dt_model_params(stepper->model)->trained, &settings->rule);
+    stepper->times.computing += dt_seconds() - agreed;
     return backend->ops->check(backend);
 }

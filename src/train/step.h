@@ -20,6 +20,15 @@
 #include "model/checkpoint.h"
 #include "model/model.h"
 
+/* Where this rank's time went, in seconds by the host's clock: on a device, whose work goes on
+ * while the host asks for more, `computing` is the asking, and `waiting` includes the device's
+ * work. */
+typedef struct {
+    double data;      /* taking tokens and labels together */
+    double computing; /* forward, backward, update */
+    double waiting;   /* for the sums over the ranks, beyond the backward pass */
+} dt_step_times;
+
 /* What stays the same from step to step. Not owned, but for what dt_stepper_free() says. */
 typedef struct {
     dt_model *model;
@@ -31,6 +40,7 @@ typedef struct {
     dt_loss loss;
     dt_batch_memory memory; /* of one piece */
     const atomic_int *stop; /* not 0: give up the running update; NULL: never asked to */
+    dt_step_times times;    /* grows from update to update; the caller may clear it */
 } dt_stepper;
 
 /* Global batches of an epoch, and updates of them. */

@@ -201,10 +201,12 @@ static void show_evaluation(const dt_trainer *t, const dt_evaluation *evaluation
 static void show_times(const dt_trainer *t, const epoch_work *work)
 {
     const dt_run_progress *progress = &t->run->progress;
-    dt_info("  training %.2f s (%.1f sequences/s, %.0f tokens/s), last evaluation %.2f s, "
-            "checkpoints so far %.2f s",
+    const dt_step_times *times = &t->stepper.times;
+    dt_info("  training %.2f s (%.1f sequences/s, %.0f tokens/s): data %.2f s, computing %.2f s, "
+            "waiting for other ranks %.2f s; last evaluation %.2f s, checkpoints so far %.2f s",
             work->seconds, (double)work->sequences / work->seconds,
-            (double)work->tokens / work->seconds, progress->evaluation_time, t->saver.still);
+            (double)work->tokens / work->seconds, times->data, times->computing, times->waiting,
+            progress->evaluation_time, t->saver.still);
 }
 
 static bool is_evaluated(const dt_trainer *t, int32_t epoch)
@@ -219,6 +221,7 @@ static dt_epoch_report report_of(const dt_trainer *t, const dt_evaluation *evalu
 {
     return (dt_epoch_report){.evaluation = evaluation,
                              .ranks = t->ranks,
+                             .times = t->stepper.times,
                              .session_time = dt_seconds() - t->began,
                              .sequences_per_second = (double)work->sequences / work->seconds,
                              .tokens_per_second = (double)work->tokens / work->seconds};
