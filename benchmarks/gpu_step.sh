@@ -14,6 +14,8 @@ if [ "${1:-}" = --build ]; then
     programs=$build/benchmarks checks=$build/tests/gpu
     shift 2
 fi
+# PyTorch brings libraries of its own, which others of the same name must not replace.
+with_torch=(env "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}" python3)
 found=$(bash "$here/../tests/gpu/find-cuda.sh")
 export LD_LIBRARY_PATH=$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
@@ -37,15 +39,16 @@ if [ "$status" -ne 0 ]; then
     echo "SKIPPED: $said"
     exit "$status"
 fi
-beside=()
-if python3 -c 'import torch' 2>/dev/null; then
-    torch_device=cpu precision=fp32
-    if [ "$device" = cuda ]; then torch_device=cuda precision=fp16; fi
-    beside=(--beside "exec python3 '$here/deeptaxa_torch/train_step.py' --device $torch_device
+beside=() torch_device=cpu precision=fp32 usable="import torch"
+if [ "$device" = cuda ]; then
+    torch_device=cuda precision=fp16 usable="import torch; torch.zeros(1).cuda()"
+fi
+if "${with_torch[@]}" -c "$usable" 2>/dev/null; then
+    beside=(--beside "exec ${with_torch[*]@Q} '$here/deeptaxa_torch/train_step.py' --device $torch_device
         --precision $precision --batch $(value_of --batch 64 1 "$@")
         --tokens $(value_of --tokens "$low_high" 2 "$@") ${small[*]:-}")
     beside[1]=${beside[1]//$'\n'/ }
 else
-    echo "no python3 with PyTorch here: nothing to compare with"
+    echo "no python3 with a PyTorch that uses this device: nothing to compare with"
 fi
 exec "$programs/gpu_step" --output "${OUT:-.}/gpu-step.json" "${beside[@]}" "$@"

@@ -282,6 +282,9 @@ typedef struct {
 
 void dt_cuda_product(dt_cuda *cuda, const dt_product *product);
 
+/* The same without cuBLASLt (plain_product.cu): slow, for any shape and alignment. */
+void dt_cuda_plain_product(dt_cuda *cuda, const dt_product *product);
+
 dt_status dt_cuda_products_open(dt_cuda *cuda);
 void dt_cuda_products_close(dt_cuda *cuda);
 

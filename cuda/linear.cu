@@ -134,17 +134,22 @@ void dt_cuda_heads_forward(dt_backend *backend, void *logits, const void *x, dt_
     dt_cuda_product(cuda, &p);
 }
 
-template <typename T> __global__ void round_kernel(T *out, const float *in, int64_t count)
+/* Rows of `columns` numbers become rows that are `step` apart, with zeros between. */
+template <typename T>
+__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t step, int64_t count)
 {
     const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < count)
-        out[i] = dt_round<T>(in[i]);
+    if (i >= count)
+        return;
+    const int64_t column = i % step;
+    out[i] = dt_round<T>(column < columns ? in[i / step * columns + column] : 0.0f);
 }
 
-/* The backward products of some sequences, whose dlogits have the type of activations. */
+/* The backward products of some sequences, whose dlogits have the type of activations, in rows
+ * `step` apart. */
 template <typename T>
-static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, const T *x, dt_param weight,
-                           int64_t sequences, int32_t hidden, int32_t classes)
+static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step, const T *x,
+                           dt_param weight, int64_t sequences, int32_t hidden, int32_t classes)
 {
     dt_product p = {};
     p.inputs = p.output = dt_number_of<T>();
@@ -152,7 +157,7 @@ static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, const T *x, d
     p.n = hidden;
     p.k = classes;
     p.a = dlogits;
-    p.lda = classes;
+    p.lda = step;
     p.b = dt_cuda_weight<T>(cuda, weight);
     p.ldb = hidden;
     p.c = dx;
@@ -168,24 +173,27 @@ static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, const T *x, d
     dt_cuda_product(cuda, &p);
 }
 
-/* Rounded dlogits stand in the memory for sums: as many sequences at a time as it holds. */
+/* Rounded dlogits stand in the memory for sums: as many sequences at a time as it holds. Their rows
+ * begin at multiples of 16 bytes, whatever the number of classes, as tensor cores' loads want. */
 template <typename T>
 static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T *x, dt_param weight,
                             int64_t sequences, int32_t hidden, int32_t classes)
 {
-    const int64_t fit = DT_CUDA_SUMS * (int64_t)sizeof(float) / (int64_t)sizeof(T) / classes;
+    constexpr int W = dt_piece<T>::width;
+    const int64_t step = dt_ceil_div(classes, W) * W;
+    const int64_t fit = DT_CUDA_SUMS * (int64_t)sizeof(float) / (int64_t)sizeof(T) / step;
     if (fit < 1)
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "%d classes are more than the CUDA backend takes",
                      classes);
     T *rounded = (T *)(void *)cuda->sums;
     for (int64_t first = 0; fit > 0 && first < sequences; first += fit) {
         const int64_t some = sequences - first < fit ? sequences - first : fit;
-        const int64_t count = some * classes;
+        const int64_t count = some * step;
         round_kernel<T><<<(unsigned)dt_ceil_div(count, 256), 256, 0, cuda->stream>>>(
-            rounded, dlogits + first * classes, count);
+            rounded, dlogits + first * classes, classes, step, count);
         dt_cuda_launched(cuda, "rounding logits");
-        heads_products<T>(cuda, dx + first * hidden, rounded, x + first * hidden, weight, some,
-                          hidden, classes);
+        heads_products<T>(cuda, dx + first * hidden, rounded, step, x + first * hidden, weight,
+                          some, hidden, classes);
     }
 }
 
@@ -198,8 +206,8 @@ void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, 
     if (!dt_cuda_ready(cuda))
         return;
     if constexpr (sizeof(T) == sizeof(float))
-        heads_products<T>(cuda, (T *)dx, (const T *)dlogits, (const T *)x, weight, sequences,
-                          hidden, classes);
+        heads_products<T>(cuda, (T *)dx, (const T *)dlogits, classes, (const T *)x, weight,
+                          sequences, hidden, classes);
     else
         heads_in_pieces<T>(cuda, (T *)dx, (const float *)dlogits, (const T *)x, weight, sequences,
                            hidden, classes);

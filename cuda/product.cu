@@ -2,13 +2,18 @@
  *
  * cuBLASLt is column major: a row-major C = op(A)·op(B) is the column-major Cᵀ = op(B)ᵀ·op(A)ᵀ of
  * the same memory, so A and B change places and nothing is copied. What cuBLASLt's heuristics
- * choose for a shape is kept, with its descriptors, for the next product of the shape. Sums are
- * float everywhere (in fp32 without TF32).
+ * choose for a shape is kept, with its descriptors, for the next product of the shape. Where they
+ * find nothing, as for odd alignments may be, a kernel of ours computes the product
+ * (plain_product.cu), with a notice. Sums are float everywhere (in fp32 without TF32).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cuda/backend_cuda.h"
+
+extern "C" {
+#include "core/log.h"
+}
 
 /* What decides the algorithm: everything of a product but its addresses, of which the alignment. */
 typedef struct {
@@ -20,6 +25,7 @@ typedef struct {
 
 typedef struct {
     bool used;
+    bool plain; /* cuBLASLt has no algorithm */
     product_key key;
     cublasLtMatmulDesc_t operation;
     cublasLtMatrixLayout_t a, b, c; /* in cuBLASLt's order: a is our B */
@@ -31,6 +37,7 @@ typedef struct {
 
 struct dt_product_cache {
     product_plan plan[PLANS];
+    bool told; /* that cuBLASLt lacks an algorithm */
 };
 
 static bool lt_ok(dt_cuda *cuda, cublasStatus_t status, const char *doing)
@@ -200,6 +207,16 @@ static bool set_preference(dt_cuda *cuda, cublasLtMatmulPreference_t preference,
     return ok;
 }
 
+static void tell_plain(dt_cuda *cuda, const product_plan *plan)
+{
+    if (!cuda->products->told)
+        dt_notice("cuBLASLt has no algorithm for a product of %lld x %lld x %lld: such are "
+                  "computed by a slower kernel",
+                  (long long)plan->key.m, (long long)plan->key.n, (long long)plan->key.k);
+    cuda->products->told = true;
+}
+
+/* With a notice where there is none; an error of cuBLASLt is one. */
 static bool choose_algorithm(dt_cuda *cuda, product_plan *plan)
 {
     cublasLtMatmulPreference_t preference = NULL;
@@ -207,20 +224,19 @@ static bool choose_algorithm(dt_cuda *cuda, product_plan *plan)
     int found = 0;
     if (!lt_ok(cuda, cublasLtMatmulPreferenceCreate(&preference), "a preference"))
         return false;
-    bool ok =
-        set_preference(cuda, preference, &plan->key) &&
-        lt_ok(cuda,
-              cublasLtMatmulAlgoGetHeuristic(cuda->cublas, plan->operation, plan->a, plan->b,
-                                             plan->c, plan->c, preference, 1, &result, &found),
-              "the choice of an algorithm");
-    cublasLtMatmulPreferenceDestroy(preference);
-    if (ok && found == 0) {
-        dt_cuda_fail(cuda, DT_ERR_DEVICE,
-                     "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
-                     (long long)plan->key.m, (long long)plan->key.n, (long long)plan->key.k);
-        ok = false;
+    bool ok = set_preference(cuda, preference, &plan->key);
+    if (ok) {
+        const cublasStatus_t status =
+            cublasLtMatmulAlgoGetHeuristic(cuda->cublas, plan->operation, plan->a, plan->b, plan->c,
+                                           plan->c, preference, 1, &result, &found);
+        plan->plain = status == CUBLAS_STATUS_NOT_SUPPORTED ||
+                      (status == CUBLAS_STATUS_SUCCESS && found == 0);
+        ok = plan->plain || lt_ok(cuda, status, "the choice of an algorithm");
     }
-    if (ok)
+    cublasLtMatmulPreferenceDestroy(preference);
+    if (plan->plain)
+        tell_plain(cuda, plan);
+    else if (ok)
         plan->algorithm = result.algo;
     return ok;
 }
@@ -243,7 +259,7 @@ static bool make_plan(dt_cuda *cuda, product_plan *plan, const dt_product *p,
 }
 
 /* The plan of a product; NULL, with a sticky error, where there is none. */
-static const product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
+static product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
 {
     const product_key key = key_of(p);
     const uint64_t start = hash_of(&key);
@@ -266,12 +282,20 @@ void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
     const float beta = p->add ? 1.0f : 0.0f;
     if (p->m == 0 || p->n == 0 || cuda->error)
         return;
-    const product_plan *plan = plan_of(cuda, p);
+    product_plan *plan = plan_of(cuda, p);
     if (!plan || (p->bias && !set_bias(cuda, plan, p->bias)))
         return;
-    lt_ok(cuda,
-          cublasLtMatmul(cuda->cublas, plan->operation, &alpha, p->b, plan->a, p->a, plan->b, &beta,
-                         p->c, plan->c, p->c, plan->c, &plan->algorithm, cuda->workspace,
-                         (size_t)DT_CUDA_WORKSPACE, cuda->stream),
-          "a matrix product");
+    if (!plan->plain) {
+        const cublasStatus_t status =
+            cublasLtMatmul(cuda->cublas, plan->operation, &alpha, p->b, plan->a, p->a, plan->b,
+                           &beta, p->c, plan->c, p->c, plan->c, &plan->algorithm, cuda->workspace,
+                           (size_t)DT_CUDA_WORKSPACE, cuda->stream);
+        if (status != CUBLAS_STATUS_NOT_SUPPORTED) {
+            lt_ok(cuda, status, "a matrix product");
+            return;
+        }
+        plan->plain = true; /* nothing was started */
+        tell_plain(cuda, plan);
+    }
+    dt_cuda_plain_product(cuda, p);
 }

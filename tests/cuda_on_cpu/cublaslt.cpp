@@ -4,6 +4,7 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <vector>
@@ -164,6 +165,24 @@ cublasStatus_t check(const cublasLtMatmulDescription &desc, const cublasLtMatrix
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if ((desc.epilogue & CUBLASLT_EPILOGUE_BIAS) && d.order == CUBLASLT_ORDER_ROW)
         return CUBLAS_STATUS_NOT_SUPPORTED; /* the bias goes along the rows of a column-major D */
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Whether 16-byte loads of the rows of a matrix are possible. */
+bool aligned(const cublasLtMatrixLayout &layout)
+{
+    return layout.ld * (layout.type == CUDA_R_32F ? 4 : 2) % 16 == 0;
+}
+
+/* What CUDA_ON_CPU_PRODUCTS, read at each choice of an algorithm, says of it. "none": there is
+ * none; "aligned": it is an error to ask for one where rows of 16-bit inputs are not aligned. */
+cublasStatus_t planted(const cublasLtMatrixLayout &a, const cublasLtMatrixLayout &b)
+{
+    const char *text = getenv("CUDA_ON_CPU_PRODUCTS");
+    if (text && strcmp(text, "none") == 0)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    if (text && strcmp(text, "aligned") == 0 && a.type != CUDA_R_32F && !(aligned(a) && aligned(b)))
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -332,7 +351,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     *found = 0;
     if (!handle || !preference || wanted < 1)
         return CUBLAS_STATUS_INVALID_VALUE;
-    const cublasStatus_t status = check(*desc, *a, *b, *c, *d);
+    cublasStatus_t status = check(*desc, *a, *b, *c, *d);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = planted(*a, *b);
     if (status != CUBLAS_STATUS_SUCCESS)
         return status;
     memset(results, 0, sizeof *results);

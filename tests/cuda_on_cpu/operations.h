@@ -211,7 +211,10 @@ static inline void per_sequence(test_run *r)
     record(r, "fused", fused, b, h);
     record(r, "dcnn", dcnn, b, h);
     record(r, "dbert", dbert, b, h);
-    record_statistics(r, "logits", logits, b, classes);
+    /* tensor cores cut their sums off after every 16 products, where others round: by half of the
+     * last of 24 bits on the average, of sums that are two thirds of the whole */
+    record_statistics(r, "logits", logits, b, classes)->slack =
+        r->precision == DT_PRECISION_FP32 ? 1.0 : 1.0 + (double)h / 512;
     record(r, "dfused", dfused, b, h);
     record_vector(r, "gradients", DT_GRADIENTS, bias + classes + 2);
 }

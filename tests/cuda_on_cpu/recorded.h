@@ -1,4 +1,4 @@
-/* Training on the stand-in with recorded steps: a fixture's model on a small dataset, through
+/* Training on the tested device with recorded steps: a fixture's model on a small dataset, through
  * dt_stepper, with a count of what step_begin() answered. */
 #ifndef DT_TESTS_RECORDED_H
 #define DT_TESTS_RECORDED_H
@@ -6,6 +6,7 @@
 #include "../parity/subject.h"
 #include "comm.h"
 #include "core/philox.h"
+#include "tested_device.h"
 #include "train/step.h"
 
 /* What step_begin() has answered: [DT_STEP_RUN], [DT_STEP_RECORD], [DT_STEP_REPLAYED]. */
@@ -84,7 +85,7 @@ static inline void training_open(training *t, const training_plan *plan, bool re
 {
     const dt_backend_options options = {.threads = 1, .precision = plan->precision};
     *t = (training){0};
-    subject_open_with(&t->s, plan->fixture, "cuda_on_cpu", &options, plan->micro_batch, 0.2);
+    subject_open_with(&t->s, plan->fixture, tested_device(), &options, plan->micro_batch, 0.2);
     change_ops(t->s.backend, &t->ops, recorded);
     t->dataset = small_dataset(&t->s.config, plan->sequences);
     t->items = calloc((size_t)plan->sequences, sizeof *t->items);

@@ -1,7 +1,6 @@
 /* The CUDA runtime's host side: device memory, streams, events, graphs. */
 #include "cuda_runtime.h"
 #include "engine.h"
-#include "streams.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -925,36 +924,3 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph)
     delete graph; /* what was launched goes on */
     return cudaSuccess;
 }
-
-/* ---- for tests in C (streams.h) ----------------------------------------------------------------
- */
-
-namespace
-{
-
-void *stream_create()
-{
-    cudaStream_t stream = nullptr;
-    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    return stream;
-}
-
-void stream_destroy(void *stream)
-{
-    cudaStreamDestroy((cudaStream_t)stream);
-}
-
-int stream_wait(void *stream, void *event)
-{
-    return cudaStreamWaitEvent((cudaStream_t)stream, (cudaEvent_t)event, 0);
-}
-
-int copy_to_host(void *stream, void *host, const void *device, size_t bytes)
-{
-    return cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, (cudaStream_t)stream);
-}
-
-} // namespace
-
-const cuda_on_cpu_streams_table cuda_on_cpu_streams = {stream_create, stream_destroy, stream_wait,
-                                                       copy_to_host};

@@ -36,7 +36,7 @@ END
 
 folders=()
 mapfile -t places < <(candidates)
-for library in libcublasLt.so.13 libcudnn.so.9 libnccl.so.2; do
+for library in libcublasLt.so.13 libcudnn.so.9 libnvrtc.so.13 libnccl.so.2; do
     if in_path "$library"; then continue; fi
     for place in "${places[@]}"; do
         if [ -e "$place/$library" ]; then

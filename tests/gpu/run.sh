@@ -49,6 +49,8 @@ mkdir -p "$logs"
 logs=$(cd "$logs" && pwd)
 cd "$root" # tests read tests/parity/fixtures
 
+# PyTorch brings libraries of its own, which others of the same name must not replace.
+libraries_before=${LD_LIBRARY_PATH:-}
 found=$(bash "$here/find-cuda.sh")
 if [ -n "$found" ]; then
     export LD_LIBRARY_PATH=$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -170,6 +172,7 @@ near_curve() {
 
 # Its own process, so that a time limit can end it.
 torch_curve() {
+    export LD_LIBRARY_PATH=$libraries_before
     python3 -c 'import torch' 2>/dev/null || { echo "no python3 with PyTorch here"; exit 77; }
     local where=cpu
     if [ "$device" = cuda ]; then where=cuda; fi
@@ -203,15 +206,15 @@ sanitized() {
     "$tool" --tool memcheck --error-exitcode 86 "$@"
 }
 
-export here root programs bin work device steps
+export here root programs bin work device steps libraries_before
 export -f torch_curve predict_labels sanitized
 part() { check "$1" "$2" bash -euo pipefail -c '"$@"' part "${@:3}"; }
 
 # What can be told soonest comes first; the sanitizer, which can take long, last.
-for test in kernels step; do check "$test" 120 "$programs/test_$test"; done
+for test in kernels step graphs; do check "$test" 120 "$programs/test_$test"; done
 for test in "$programs"/test_*; do
     name=$(basename "$test")
-    case $name in test_kernels | test_step) ;; *) check "${name#test_}" 150 "$test" ;; esac
+    case $name in test_kernels | test_step | test_graphs) ;; *) check "${name#test_}" 150 "$test" ;; esac
 done
 part predict_labels 90 predict_labels
 loss_curves
