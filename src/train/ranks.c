@@ -90,8 +90,11 @@ static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
     dt_rank_info info = {0};
     snprintf(info.host, sizeof info.host, "%s", comm->host);
     snprintf(info.version, sizeof info.version, "%s", dt_version());
-    if (backend)
+    if (backend) {
         snprintf(info.device, sizeof info.device, "%s", backend->description);
+        snprintf(info.kind, sizeof info.kind, "%s in %s", backend->name,
+                 dt_precision_name(backend->precision));
+    }
     look_at_processors(&info);
     return info;
 }
@@ -128,26 +131,35 @@ dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks)
     return DT_OK;
 }
 
+/* Fails when a rank cannot work with rank 0. */
+static dt_status check_alike(const dt_rank_info *first, const dt_rank_info *other, int32_t q)
+{
+    if (strcmp(first->version, other->version) != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "rank 0 on %s runs version %s, rank %d on %s version %s: install the same "
+                       "one on all hosts",
+                       first->host, first->version, q, other->host, other->version);
+    if (strcmp(first->kind, other->kind) != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "rank 0 on %s computes with %s, rank %d on %s with %s: all ranks must "
+                       "compute alike (--device and --precision say how)",
+                       first->host, first->kind, q, other->host, other->kind);
+    return DT_OK;
+}
+
 dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
                           bool *together)
 {
+    dt_status status = DT_OK;
     DT_TRY(gather_infos(infos, comm, backend));
-    for (int32_t q = 1; q < comm->world_size; ++q) {
-        const dt_rank_info *first = &(*infos)[0];
-        const dt_rank_info *other = &(*infos)[q];
-        if (strcmp(first->version, other->version) == 0)
-            continue;
-        const dt_status status =
-            dt_fail(DT_ERR_USAGE,
-                    "rank 0 on %s runs version %s, rank %d on %s version %s: install the same one "
-                    "on all hosts",
-                    first->host, first->version, q, other->host, other->version);
+    for (int32_t q = 1; q < comm->world_size && status == DT_OK; ++q)
+        status = check_alike(&(*infos)[0], &(*infos)[q], q);
+    if (status != DT_OK) {
         free(*infos);
         *infos = NULL;
         *together = true;
-        return status;
     }
-    return DT_OK;
+    return status;
 }
 
 /* ---- what is shown -----------------------------------------------------------------------------
