@@ -46,8 +46,9 @@ struct dt_comm_ops {
     void (*destroy)(dt_comm *comm);
 
     /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist; chooses what
-     * sums them, and says why in comm->description. Comes before any all_reduce_*. DT_ERR_USAGE:
-     * NCCL was asked for by name and cannot be had. */
+     * sums them, and says why in comm->description. Comes before any all_reduce_*. DT_ERR_USAGE,
+     * on all ranks alike: NCCL was asked for by name and cannot be had. Any other failure may be
+     * of this rank alone, and the others wait for it: it must abort. */
     dt_status (*attach)(dt_comm *comm, dt_backend *backend);
 
     /* Begins to replace elements offset … offset+count-1 of the backend's gradient vector by their

@@ -406,6 +406,19 @@ static void a_rank_that_fails_alone_aborts_the_others(void **state)
     assert_int_equal(s.status[2], DT_ERR_COMM);
 }
 
+static void a_rank_that_cannot_attach_aborts_the_others(void **state)
+{
+    (void)state;
+    session s = {.folder = "unattached", .lost_rank = -1};
+    thread_world world;
+    thread_world_init(&world, 3);
+    world.attach_fails = true;
+    run_ranks(&world, train_as, &s);
+    assert_int_equal(world.aborted_by, 1);
+    assert_int_equal(s.status[1], DT_ERR_DEVICE);
+    assert_string_equal(s.message[1], "rank 1 cannot attach");
+}
+
 /* ---- agreeing ----------------------------------------------------------------------------------
  */
 
@@ -447,6 +460,7 @@ int main(void)
         cmocka_unit_test(the_step_checkpoint_goes_when_the_epoch_is_saved),
         cmocka_unit_test(a_rank_that_cannot_begin_is_named_by_rank_0),
         cmocka_unit_test(ranks_that_compute_differently_are_refused),
+        cmocka_unit_test(a_rank_that_cannot_attach_aborts_the_others),
         cmocka_unit_test(a_rank_that_fails_alone_aborts_the_others),
     };
     return cmocka_run_group_tests(tests, make_dataset, free_dataset);
