@@ -274,8 +274,7 @@ static dt_status read_shards(train_command *t, const dt_train_options *o)
     return streams ? stream_shards(t, o) : dt_shards_read(o->data, &t->dataset);
 }
 
-/* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together, where a
- * rank that fails alone leaves the others waiting: it has to abort. */
+/* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together. */
 static dt_status read_dataset(train_command *t, const dt_train_options *o)
 {
     if (o->data)
@@ -293,6 +292,7 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
         .comm = t->comm,
         .everywhere = true,
+        .together = &t->together,
     };
     return dt_read_input(&input, &t->dataset);
 }

@@ -8,62 +8,6 @@
 #include "core/log.h"
 #include "core/version.h"
 
-/* Every rank gives `size` bytes and gets those of all. */
-static dt_status gather_all(dt_comm *comm, const void *mine, int64_t size, void *all)
-{
-    int64_t *counts;
-    DT_TRY(DT_NEW(counts, (size_t)comm->world_size));
-    for (int32_t q = 0; q < comm->world_size; ++q)
-        counts[q] = size;
-    dt_status status = comm->ops->gather(comm, mine, counts, all, 0);
-    free(counts);
-    if (status == DT_OK)
-        status = comm->ops->broadcast(comm, all, size * comm->world_size, 0);
-    return status;
-}
-
-/* ---- agreeing ----------------------------------------------------------------------------------
- */
-
-/* What a rank comes with. */
-typedef struct {
-    int32_t status;
-    char host[64];
-    char message[1024];
-} opinion;
-
-dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
-{
-    if (comm->world_size == 1) {
-        *together = mine != DT_OK;
-        return mine;
-    }
-    double failed = mine != DT_OK;
-    DT_TRY(comm->ops->sum(comm, &failed, 1));
-    if (failed == 0.0)
-        return DT_OK;
-    opinion own = {.status = mine};
-    opinion *all;
-    snprintf(own.host, sizeof own.host, "%s", comm->host);
-    if (mine != DT_OK)
-        snprintf(own.message, sizeof own.message, "%s", dt_error_message());
-    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
-    dt_status status = gather_all(comm, &own, sizeof own, all);
-    if (status == DT_OK) {
-        int32_t first = 0;
-        while (first < comm->world_size - 1 && all[first].status == DT_OK)
-            first++;
-        *together = true;
-        if (first == 0)
-            status = dt_fail((dt_status)all[0].status, "%s", all[0].message);
-        else
-            status = dt_fail((dt_status)all[first].status, "rank %d on %s: %s", first,
-                             all[first].host, all[first].message);
-    }
-    free(all);
-    return status;
-}
-
 /* ---- who they are ------------------------------------------------------------------------------
  */
 
@@ -103,7 +47,7 @@ static dt_status gather_infos(dt_rank_info **infos, dt_comm *comm, const dt_back
 {
     const dt_rank_info own = own_info(comm, backend);
     DT_TRY(DT_NEW(*infos, (size_t)comm->world_size));
-    const dt_status status = gather_all(comm, &own, sizeof own, *infos);
+    const dt_status status = dt_gather_all(comm, &own, sizeof own, *infos);
     if (status != DT_OK) {
         free(*infos);
         *infos = NULL;

@@ -20,13 +20,6 @@ typedef struct {
     uint64_t processor_set;  /* a checksum of them all */
 } dt_rank_info;
 
-/* Ranks that come to the same point of the program, each with a status of its own, leave it with
- * the same one: DT_OK when all came with that, else that of the lowest rank that failed, whose
- * message rank 0 then has (with the rank and its host, unless it is rank 0 itself). Since all of
- * them know, nobody needs to abort: *together is set. When the ranks cannot even talk, the result
- * is DT_ERR_COMM and *together stays. Collective. */
-dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together);
-
 /* How many ranks, this one included, may run on just the processors that this one may run on: each
  * of them should take its part of these only. Collective. */
 dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks);
