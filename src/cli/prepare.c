@@ -54,6 +54,8 @@ dt_status dt_command_prepare(const dt_prepare_options *options)
     const dt_status status = prepare_into(options, comm, &dataset, &together);
     if (status != DT_OK && !together)
         comm->ops->abort(comm, status, dt_error_message());
+    if (status != DT_OK && comm->world_size > 1)
+        dt_command_tell(&dt_prepare_command);
     dt_dataset_free(&dataset);
     comm->ops->destroy(comm);
     return status;

@@ -455,6 +455,8 @@ dt_status dt_command_train(const dt_train_options *options)
         status = run_training(&t, options);
     if (status != DT_OK && t.comm && !t.together)
         t.comm->ops->abort(t.comm, status, dt_error_message());
+    if (status != DT_OK && t.comm && t.comm->world_size > 1)
+        dt_command_tell(&dt_train_command);
     dt_pool_destroy(t.pool);
     if (t.comm)
         t.comm->ops->destroy(t.comm);

@@ -88,6 +88,10 @@ like_one_epoch3 from1
 # What cannot be is told once, by all ranks together
 one_line 2 '^deeptaxa train: 6 ranks for a batch of 5 sequences: .*at most 5 ranks' \
     ranks 6 none --epochs 3
+# ... also when another rank is the first to end, upon which mpirun kills the rest
+for _ in $(seq 15); do
+    one_line 2 '^deeptaxa train: 8 ranks for a batch of 5 sequences' ranks 8 none --epochs 3
+done
 one_line 1 '^deeptaxa train: nothing.h5: cannot open' ranks 3 none --resume nothing.h5
 one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one rank only' \
     "$MPIEXEC" -n 2 "$bin/deeptaxa-train" --fasta-file - --taxonomy-file data/train.tsv \
