@@ -259,7 +259,8 @@ typedef struct {
 static dt_status stream_shards(train_command *t, const dt_train_options *o)
 {
     const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
-    DT_TRY(dt_shards_stream(o->data, 2 * SHARDS_AT_A_TIME, &t->dataset, &t->sequences_per_shard));
+    DT_TRY(dt_shards_stream(o->data, (int64_t)2 * SHARDS_AT_A_TIME, &t->dataset,
+                            &t->sequences_per_shard));
     if (batch > t->sequences_per_shard)
         return dt_fail(DT_ERR_USAGE,
                        "--stream-data: a batch of %lld sequences is larger than a shard of %lld: "

@@ -74,7 +74,7 @@ static void every_use_finds_its_tokens(void **state)
     int64_t order[COUNT];
     int64_t count = 0;
     for (int64_t pair = SHARDS / 2 - 1; pair >= 0; --pair)
-        for (int64_t i = 0; i < 2 * PER_SHARD; ++i) {
+        for (int64_t i = 0; i < (int64_t)2 * PER_SHARD; ++i) {
             const int64_t item = (2 * pair + i % 2) * PER_SHARD + i / 2;
             if (item < COUNT)
                 order[count++] = item;
@@ -143,12 +143,13 @@ static void a_hold_of_more_shards_than_there_is_room_for_takes_more(void **state
     made_up set;
     dt_token_stream *stream = open_stream(&set, 2);
     int64_t order[2 * SHARDS];
+    const int64_t count = (int64_t)2 * SHARDS;
     const int64_t before = dt_stream_bytes(stream);
-    for (int64_t i = 0; i < 2 * SHARDS; ++i)
+    for (int64_t i = 0; i < count; ++i)
         order[i] = i / 2 * PER_SHARD + i % 2;
-    use_all(stream, &set, order, 2 * SHARDS, 0);
-    ASSERT_OK(dt_stream_begin(stream, order, 2 * SHARDS, 0));
-    for (int64_t use = 0; use + 9 <= 2 * SHARDS; use += 3) {
+    use_all(stream, &set, order, count, 0);
+    ASSERT_OK(dt_stream_begin(stream, order, count, 0));
+    for (int64_t use = 0; use + 9 <= count; use += 3) {
         ASSERT_OK(dt_stream_hold(stream, use, 9));
         for (int64_t i = use; i < use + 9; ++i)
             assert_tokens(stream, &set, order[i]);
