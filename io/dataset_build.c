@@ -262,7 +262,7 @@ static dt_status join_shares(builder *b)
     b->gaps = (int64_t)counts[0];
     b->gapped_sequences = (int64_t)counts[1];
     b->unknown = (int64_t)counts[2];
-    return dt_token_shares_join(b->dataset, comm, b->options->everywhere);
+    return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->together);
 }
 
 static dt_status check_ids_match(const builder *b)
@@ -398,7 +398,8 @@ static dt_status prepare(builder *b)
     return DT_OK;
 }
 
-static dt_status build(builder *b)
+/* What this process does without the others. */
+static dt_status build_alone(builder *b)
 {
     DT_TRY(prepare(b));
     DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
@@ -407,6 +408,16 @@ static dt_status build(builder *b)
     DT_TRY(check_ids_match(b));
     DT_TRY(finish_labels(b));
     shrink_dataset(b->dataset);
+    return DT_OK;
+}
+
+static dt_status build(builder *b)
+{
+    const dt_dataset_build_options *options = b->options;
+    dt_status status = build_alone(b);
+    if (options->comm)
+        status = dt_agree(options->comm, status, options->together);
+    DT_TRY(status);
     DT_TRY(join_shares(b));
     return tell(b);
 }

@@ -28,12 +28,14 @@ typedef struct {
     const char *tokenizer_name; /* likewise */
     dt_comm *comm;   /* processes that share the tokenising (data/token_shares.h); NULL: alone */
     bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
+    bool *together;  /* with comm: set when all have the same failure (dt_agree) */
 } dt_dataset_build_options;
 
-/* Builds the dataset; freed with dt_dataset_free(). Collective where there is a communicator: an
- * error on one process must end the others. DT_ERR_INPUT as io/fasta.h and
- * io/taxonomy_table.h say, and for an id that occurs twice in the FASTA file, a sequence of gap
- * characters only, and files whose ids have nothing in common. On failure the dataset is empty. */
+/* Builds the dataset; freed with dt_dataset_free(). Collective where there is a communicator: the
+ * processes agree on a failure, and one that *together does not tell must end the others.
+ * DT_ERR_INPUT as io/fasta.h and io/taxonomy_table.h say, and for an id that occurs twice in the
+ * FASTA file, a sequence of gap characters only, and files whose ids have nothing in common. On
+ * failure the dataset is empty. */
 dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options);
 
 #endif

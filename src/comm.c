@@ -1,6 +1,7 @@
 /* How a communicator is found, and that of one process. */
 #include "comm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +87,60 @@ dt_status dt_comm_single(dt_comm **out)
                       .description = "one process"};
     gethostname((*out)->host, sizeof(*out)->host - 1);
     return DT_OK;
+}
+
+/* ---- in terms of these ---------------------------------------------------------------------- */
+
+dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all)
+{
+    int64_t *counts;
+    DT_TRY(DT_NEW(counts, (size_t)comm->world_size));
+    for (int32_t q = 0; q < comm->world_size; ++q)
+        counts[q] = size;
+    dt_status status = comm->ops->gather(comm, mine, counts, all, 0);
+    free(counts);
+    if (status == DT_OK)
+        status = comm->ops->broadcast(comm, all, size * comm->world_size, 0);
+    return status;
+}
+
+/* What a rank comes with. */
+typedef struct {
+    int32_t status;
+    char host[64];
+    char message[1024];
+} opinion;
+
+dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
+{
+    if (comm->world_size == 1) {
+        *together = mine != DT_OK;
+        return mine;
+    }
+    double failed = mine != DT_OK;
+    DT_TRY(comm->ops->sum(comm, &failed, 1));
+    if (failed == 0.0)
+        return DT_OK;
+    opinion own = {.status = mine};
+    opinion *all;
+    snprintf(own.host, sizeof own.host, "%s", comm->host);
+    if (mine != DT_OK)
+        snprintf(own.message, sizeof own.message, "%s", dt_error_message());
+    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
+    dt_status status = dt_gather_all(comm, &own, sizeof own, all);
+    if (status == DT_OK) {
+        int32_t first = 0;
+        while (first < comm->world_size - 1 && all[first].status == DT_OK)
+            first++;
+        *together = true;
+        if (first == 0)
+            status = dt_fail((dt_status)all[0].status, "%s", all[0].message);
+        else
+            status = dt_fail((dt_status)all[first].status, "rank %d on %s: %s", first,
+                             all[first].host, all[first].message);
+    }
+    free(all);
+    return status;
 }
 
 /* ---- finding one ---------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #ifndef DT_COMM_H
 #define DT_COMM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend.h"
@@ -46,8 +47,9 @@ struct dt_comm_ops {
     void (*destroy)(dt_comm *comm);
 
     /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist; chooses what
-     * sums them, and says why in comm->description. Comes before any all_reduce_*. DT_ERR_USAGE:
-     * NCCL was asked for by name and cannot be had. */
+     * sums them, and says why in comm->description. Comes before any all_reduce_*. DT_ERR_USAGE,
+     * on all ranks alike: NCCL was asked for by name and cannot be had. Any other failure may be
+     * of this rank alone, and the others wait for it: it must abort. */
     dt_status (*attach)(dt_comm *comm, dt_backend *backend);
 
     /* Begins to replace elements offset … offset+count-1 of the backend's gradient vector by their
@@ -73,6 +75,18 @@ struct dt_comm_ops {
      * any moment. Returns only where there are no others (dt_comm_single). */
     void (*abort)(dt_comm *comm, dt_status status, const char *message);
 };
+
+/* ---- in terms of these ---------------------------------------------------------------------- */
+
+/* Every rank gives `size` bytes and gets those of all, (world_size, size). Collective. */
+dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all);
+
+/* Ranks that come to the same point of the program, each with a status of its own, leave it with
+ * the same one: DT_OK when all came with that, else that of the lowest rank that failed, whose
+ * message rank 0 then has (with the rank and its host, unless it is rank 0 itself). Since all of
+ * them know, nobody needs to abort: *together is set. When the ranks cannot even talk, the result
+ * is DT_ERR_COMM and *together stays. Collective. */
+dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together);
 
 /* ---- finding one ---------------------------------------------------------------------------- */
 

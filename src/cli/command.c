@@ -18,6 +18,13 @@ static dt_status answer(const dt_command *command, dt_request request)
     return status;
 }
 
+void dt_command_tell(const dt_command *command)
+{
+    dt_info("deeptaxa %s: %s", command->name, dt_error_message());
+    dt_log_close();
+    dt_log_quiet(true);
+}
+
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options))
 {
@@ -28,7 +35,7 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
         status = request == DT_REQUEST_RUN ? run(options) : answer(command, request);
     }
     if (status != DT_OK)
-        dt_info("deeptaxa %s: %s", command->name, dt_error_message());
+        dt_command_tell(command);
     dt_log_close();
     return dt_exit_status(status);
 }

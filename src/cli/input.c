@@ -90,6 +90,8 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
 {
     loaded_tokenizer loaded = {0};
     dt_status status = load_tokenizer(input, &loaded);
+    if (input->comm)
+        status = dt_agree(input->comm, status, input->together);
     if (status == DT_OK)
         status = dt_dataset_build(
             dataset, &(dt_dataset_build_options){.fasta_file = input->fasta_file,
@@ -100,7 +102,8 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
                                                  .tokenizer_json = loaded.json,
                                                  .tokenizer_name = loaded.name,
                                                  .comm = input->comm,
-                                                 .everywhere = input->everywhere});
+                                                 .everywhere = input->everywhere,
+                                                 .together = input->together});
     if (status == DT_OK)
         say_tokenizer(&loaded);
     free_tokenizer(&loaded);

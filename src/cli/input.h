@@ -23,6 +23,7 @@ typedef struct {
     int64_t threads; /* 0: all that the process may use */
     dt_comm *comm;   /* processes that tokenise together; NULL: alone */
     bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
+    bool *together;  /* with comm: set when all have the same failure (dt_agree) */
 } dt_input;
 
 /* Takes, chooses (dt_choose_tokenizer()) or learns the tokenizer, saying which, then

@@ -118,4 +118,9 @@ dt_status dt_version_text(dt_text *out);
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options));
 
+/* Says the last error as dt_command_main() does, which then says nothing. For many ranks: a
+ * launcher kills the others as soon as one has ended with an error, so that rank 0 speaks while all
+ * still wait for it in the communicator's destroy(). */
+void dt_command_tell(const dt_command *command);
+
 #endif

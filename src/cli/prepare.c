@@ -19,37 +19,43 @@ static dt_status write_locked(const dt_prepare_options *options, const dt_datase
     return status;
 }
 
-/* Every process tokenises its part, world_rank 0 writes. */
-static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, dt_dataset *dataset)
+/* Every process tokenises its part, world_rank 0 writes. Collective; *together as in dt_agree(). */
+static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, dt_dataset *dataset,
+                              bool *together)
 {
     const double start = dt_seconds();
+    dt_status status = DT_OK;
+    DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), together));
     DT_TRY(dt_read_input(&(dt_input){.fasta_file = options->fasta_file,
                                      .taxonomy_file = options->taxonomy_file,
                                      .tokenizer_file = options->tokenizer_file,
                                      .normalize = !options->no_normalize,
                                      .threads = options->threads,
-                                     .comm = comm},
+                                     .comm = comm,
+                                     .together = together},
                          dataset));
-    if (comm->world_rank != 0)
-        return comm->ops->barrier(comm);
-    DT_TRY(write_locked(options, dataset));
+    if (comm->world_rank == 0)
+        status = write_locked(options, dataset);
+    DT_TRY(dt_agree(comm, status, together)); /* nobody leaves before the shards are there */
     dt_info("wrote %lld sequences, %lld tokens, %d ranks to %s in %.1f s",
             (long long)dataset->count, (long long)dataset->offsets[dataset->count],
             (int)dataset->taxonomy.tax_ranks, options->output_dir, dt_seconds() - start);
-    return comm->ops->barrier(comm); /* nobody leaves before the shards are there */
+    return DT_OK;
 }
 
 dt_status dt_command_prepare(const dt_prepare_options *options)
 {
     dt_dataset dataset = {0};
     dt_comm *comm;
-    DT_TRY(dt_check_folder(options->output_dir));
+    bool together = false;
     DT_TRY(
         dt_comm_open(&(dt_comm_options){.collective_timeout = options->collective_timeout}, &comm));
     dt_log_quiet(comm->world_rank != 0);
-    const dt_status status = prepare_into(options, comm, &dataset);
-    if (status != DT_OK)
+    const dt_status status = prepare_into(options, comm, &dataset, &together);
+    if (status != DT_OK && !together)
         comm->ops->abort(comm, status, dt_error_message());
+    if (status != DT_OK && comm->world_size > 1)
+        dt_command_tell(&dt_prepare_command);
     dt_dataset_free(&dataset);
     comm->ops->destroy(comm);
     return status;

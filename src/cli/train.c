@@ -259,7 +259,8 @@ typedef struct {
 static dt_status stream_shards(train_command *t, const dt_train_options *o)
 {
     const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
-    DT_TRY(dt_shards_stream(o->data, 2 * SHARDS_AT_A_TIME, &t->dataset, &t->sequences_per_shard));
+    DT_TRY(dt_shards_stream(o->data, (int64_t)2 * SHARDS_AT_A_TIME, &t->dataset,
+                            &t->sequences_per_shard));
     if (batch > t->sequences_per_shard)
         return dt_fail(DT_ERR_USAGE,
                        "--stream-data: a batch of %lld sequences is larger than a shard of %lld: "
@@ -274,8 +275,7 @@ static dt_status read_shards(train_command *t, const dt_train_options *o)
     return streams ? stream_shards(t, o) : dt_shards_read(o->data, &t->dataset);
 }
 
-/* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together, where a
- * rank that fails alone leaves the others waiting: it has to abort. */
+/* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together. */
 static dt_status read_dataset(train_command *t, const dt_train_options *o)
 {
     if (o->data)
@@ -293,6 +293,7 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
         .comm = t->comm,
         .everywhere = true,
+        .together = &t->together,
     };
     return dt_read_input(&input, &t->dataset);
 }
@@ -455,6 +456,8 @@ dt_status dt_command_train(const dt_train_options *options)
         status = run_training(&t, options);
     if (status != DT_OK && t.comm && !t.together)
         t.comm->ops->abort(t.comm, status, dt_error_message());
+    if (status != DT_OK && t.comm && t.comm->world_size > 1)
+        dt_command_tell(&dt_train_command);
     dt_pool_destroy(t.pool);
     if (t.comm)
         t.comm->ops->destroy(t.comm);

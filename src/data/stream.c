@@ -20,7 +20,7 @@ struct dt_token_stream {
     const int64_t *offsets;
     int64_t count;
     int64_t shards;
-    int64_t room;
+    int64_t room;        /* shards; grows where a hold needs more */
     int64_t slot_tokens; /* room of each slot */
     slot *slot;          /* (room) */
     int64_t *slot_of;    /* (shards) where a shard is loaded; NOWHERE */
@@ -274,35 +274,46 @@ static bool all_there(const dt_token_stream *s, int64_t first, int64_t count)
     return true;
 }
 
-/* Otherwise the wait would have no end. */
-static dt_status check_room(dt_token_stream *s, int64_t first, int64_t count)
+/* Room for so many shards. Called with the mutex; the thread that loads is waited for, since it
+ * keeps the place of its slot. */
+static dt_status make_room(dt_token_stream *s, int64_t shards)
+{
+    size_t capacity = (size_t)s->room;
+    while (s->loading)
+        pthread_cond_wait(&s->changed, &s->mutex);
+    DT_TRY(DT_GROW(s->slot, capacity, (size_t)shards));
+    for (; s->room < shards; ++s->room) {
+        slot *added = &s->slot[s->room];
+        *added = (slot){.shard = NOWHERE};
+        DT_TRY(DT_NEW(added->tokens, (size_t)s->slot_tokens));
+    }
+    return DT_OK;
+}
+
+/* Different shards among these uses. */
+static int64_t count_shards(dt_token_stream *s, int64_t first, int64_t count)
 {
     int64_t shards = 0;
-    if (first < 0 || count < 0 || first + count > s->uses)
-        return dt_fail(DT_ERR_INTERNAL, "uses of a stream that it was not told of");
     s->holds++;
     for (int64_t use = first; use < first + count; ++use) {
         shards += s->held_at[s->use_shard[use]] != s->holds;
         s->held_at[s->use_shard[use]] = s->holds;
     }
-    if (shards > s->room)
-        return dt_fail(DT_ERR_INTERNAL,
-                       "%lld sequences of %lld shards are wanted at once, with "
-                       "room for %lld",
-                       (long long)count, (long long)shards, (long long)s->room);
-    return DT_OK;
+    return shards;
 }
 
 dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count)
 {
-    dt_status status = DT_OK;
-    DT_TRY(check_room(stream, first, count));
+    if (first < 0 || count < 0 || first + count > stream->uses)
+        return dt_fail(DT_ERR_INTERNAL, "uses of a stream that it was not told of");
+    const int64_t shards = count_shards(stream, first, count);
     pthread_mutex_lock(&stream->mutex);
+    dt_status status = shards > stream->room ? make_room(stream, shards) : DT_OK;
     stream->position = first;
     pthread_cond_broadcast(&stream->changed);
-    while (stream->status == DT_OK && !all_there(stream, first, count))
+    while (status == DT_OK && stream->status == DT_OK && !all_there(stream, first, count))
         pthread_cond_wait(&stream->changed, &stream->mutex);
-    if (stream->status != DT_OK)
+    if (status == DT_OK && stream->status != DT_OK)
         status = dt_fail(stream->status, "%s", stream->message);
     pthread_mutex_unlock(&stream->mutex);
     return status;

@@ -36,8 +36,9 @@ dt_status dt_stream_begin(dt_token_stream *stream, const int64_t *order, int64_t
                           int64_t first);
 
 /* Waits until the sequences of the uses first … first + count - 1 are in memory; those before
- * `first` are done with. Fails with what the thread failed with: the source's error; and with
- * DT_ERR_INTERNAL where these uses alone need more than `room` shards. */
+ * `first` are done with. Where these uses alone need more than `room` shards, memory for as many is
+ * taken, and kept (DT_ERR_MEMORY): few of a shard's sequences may be wanted, as those to validate
+ * on. Fails with what the thread failed with: the source's error. */
 dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count);
 
 /* The tokens of sequence i, one of the held uses. */

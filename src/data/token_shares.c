@@ -57,15 +57,17 @@ static dt_status gather_tokens(const dt_dataset *dataset, dt_comm *comm, const i
     return status;
 }
 
-static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64_t *bytes)
+static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64_t *bytes,
+                      bool *together)
 {
     const bool wanted = everywhere || comm->world_rank == 0;
     uint16_t *all = NULL;
     DT_TRY(join_offsets(dataset, comm, bytes));
     const int64_t tokens = dataset->offsets[dataset->count];
-    if (wanted)
-        DT_TRY(DT_NEW(all, (size_t)tokens));
-    dt_status status = gather_tokens(dataset, comm, bytes, all);
+    dt_status status = wanted ? DT_NEW(all, (size_t)tokens) : DT_OK;
+    status = dt_agree(comm, status, together);
+    if (status == DT_OK)
+        status = gather_tokens(dataset, comm, bytes, all);
     if (status == DT_OK && everywhere)
         status = comm->ops->broadcast(comm, all, tokens * (int64_t)sizeof *all, 0);
     if (status != DT_OK) {
@@ -77,13 +79,13 @@ static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64
     return DT_OK;
 }
 
-dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere)
+dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *together)
 {
     int64_t *bytes; /* (world_size) of tokens, by process */
     if (comm->world_size == 1)
         return DT_OK;
     DT_TRY(DT_NEW(bytes, (size_t)comm->world_size));
-    const dt_status status = join(dataset, comm, everywhere, bytes);
+    const dt_status status = join(dataset, comm, everywhere, bytes, together);
     free(bytes);
     return status;
 }

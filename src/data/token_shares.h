@@ -18,7 +18,8 @@ static inline int32_t dt_token_owner(int64_t i, int32_t world_size)
 
 /* Collective. dataset->tokens and offsets of each process hold the tokens of its own sequences, and
  * nothing for the others'. Afterwards world_rank 0 has all of them, as if it had tokenised alone;
- * with `everywhere` all processes have. On the others `tokens` is else NULL. */
-dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere);
+ * with `everywhere` all processes have. On the others `tokens` is else NULL. Where memory for them
+ * is missing, *together is set (dt_agree). */
+dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *together);
 
 #endif

@@ -8,62 +8,6 @@
 #include "core/log.h"
 #include "core/version.h"
 
-/* Every rank gives `size` bytes and gets those of all. */
-static dt_status gather_all(dt_comm *comm, const void *mine, int64_t size, void *all)
-{
-    int64_t *counts;
-    DT_TRY(DT_NEW(counts, (size_t)comm->world_size));
-    for (int32_t q = 0; q < comm->world_size; ++q)
-        counts[q] = size;
-    dt_status status = comm->ops->gather(comm, mine, counts, all, 0);
-    free(counts);
-    if (status == DT_OK)
-        status = comm->ops->broadcast(comm, all, size * comm->world_size, 0);
-    return status;
-}
-
-/* ---- agreeing ----------------------------------------------------------------------------------
- */
-
-/* What a rank comes with. */
-typedef struct {
-    int32_t status;
-    char host[64];
-    char message[1024];
-} opinion;
-
-dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
-{
-    if (comm->world_size == 1) {
-        *together = mine != DT_OK;
-        return mine;
-    }
-    double failed = mine != DT_OK;
-    DT_TRY(comm->ops->sum(comm, &failed, 1));
-    if (failed == 0.0)
-        return DT_OK;
-    opinion own = {.status = mine};
-    opinion *all;
-    snprintf(own.host, sizeof own.host, "%s", comm->host);
-    if (mine != DT_OK)
-        snprintf(own.message, sizeof own.message, "%s", dt_error_message());
-    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
-    dt_status status = gather_all(comm, &own, sizeof own, all);
-    if (status == DT_OK) {
-        int32_t first = 0;
-        while (first < comm->world_size - 1 && all[first].status == DT_OK)
-            first++;
-        *together = true;
-        if (first == 0)
-            status = dt_fail((dt_status)all[0].status, "%s", all[0].message);
-        else
-            status = dt_fail((dt_status)all[first].status, "rank %d on %s: %s", first,
-                             all[first].host, all[first].message);
-    }
-    free(all);
-    return status;
-}
-
 /* ---- who they are ------------------------------------------------------------------------------
  */
 
@@ -90,8 +34,11 @@ static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
     dt_rank_info info = {0};
     snprintf(info.host, sizeof info.host, "%s", comm->host);
     snprintf(info.version, sizeof info.version, "%s", dt_version());
-    if (backend)
+    if (backend) {
         snprintf(info.device, sizeof info.device, "%s", backend->description);
+        snprintf(info.kind, sizeof info.kind, "%s in %s", backend->name,
+                 dt_precision_name(backend->precision));
+    }
     look_at_processors(&info);
     return info;
 }
@@ -100,7 +47,7 @@ static dt_status gather_infos(dt_rank_info **infos, dt_comm *comm, const dt_back
 {
     const dt_rank_info own = own_info(comm, backend);
     DT_TRY(DT_NEW(*infos, (size_t)comm->world_size));
-    const dt_status status = gather_all(comm, &own, sizeof own, *infos);
+    const dt_status status = dt_gather_all(comm, &own, sizeof own, *infos);
     if (status != DT_OK) {
         free(*infos);
         *infos = NULL;
@@ -128,26 +75,35 @@ dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks)
     return DT_OK;
 }
 
+/* Fails when a rank cannot work with rank 0. */
+static dt_status check_alike(const dt_rank_info *first, const dt_rank_info *other, int32_t q)
+{
+    if (strcmp(first->version, other->version) != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "rank 0 on %s runs version %s, rank %d on %s version %s: install the same "
+                       "one on all hosts",
+                       first->host, first->version, q, other->host, other->version);
+    if (strcmp(first->kind, other->kind) != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "rank 0 on %s computes with %s, rank %d on %s with %s: all ranks must "
+                       "compute alike (--device and --precision say how)",
+                       first->host, first->kind, q, other->host, other->kind);
+    return DT_OK;
+}
+
 dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
                           bool *together)
 {
+    dt_status status = DT_OK;
     DT_TRY(gather_infos(infos, comm, backend));
-    for (int32_t q = 1; q < comm->world_size; ++q) {
-        const dt_rank_info *first = &(*infos)[0];
-        const dt_rank_info *other = &(*infos)[q];
-        if (strcmp(first->version, other->version) == 0)
-            continue;
-        const dt_status status =
-            dt_fail(DT_ERR_USAGE,
-                    "rank 0 on %s runs version %s, rank %d on %s version %s: install the same one "
-                    "on all hosts",
-                    first->host, first->version, q, other->host, other->version);
+    for (int32_t q = 1; q < comm->world_size && status == DT_OK; ++q)
+        status = check_alike(&(*infos)[0], &(*infos)[q], q);
+    if (status != DT_OK) {
         free(*infos);
         *infos = NULL;
         *together = true;
-        return status;
     }
-    return DT_OK;
+    return status;
 }
 
 /* ---- what is shown -----------------------------------------------------------------------------

@@ -13,18 +13,12 @@
 typedef struct {
     char host[64];
     char device[256];        /* the backend's description */
+    char kind[48];           /* of backend, and its number format: "cuda in bf16" */
     char version[32];        /* of the program */
     int32_t processors;      /* that the process may run on */
     int32_t first_processor; /* the lowest of them */
     uint64_t processor_set;  /* a checksum of them all */
 } dt_rank_info;
-
-/* Ranks that come to the same point of the program, each with a status of its own, leave it with
- * the same one: DT_OK when all came with that, else that of the lowest rank that failed, whose
- * message rank 0 then has (with the rank and its host, unless it is rank 0 itself). Since all of
- * them know, nobody needs to abort: *together is set. When the ranks cannot even talk, the result
- * is DT_ERR_COMM and *together stays. Collective. */
-dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together);
 
 /* How many ranks, this one included, may run on just the processors that this one may run on: each
  * of them should take its part of these only. Collective. */
@@ -32,7 +26,8 @@ dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks);
 
 /* Sets *infos to what all ranks say of themselves, (world_size) on every one; the caller frees it.
  * DT_ERR_USAGE, on every rank and with *together set, when they run different versions of the
- * program. Collective. */
+ * program, or compute with different kinds of backend (which wait for each other at different
+ * times) or number formats (whose losses are scaled differently). Collective. */
 dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
                           bool *together);
 

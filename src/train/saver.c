@@ -8,7 +8,6 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "train/ranks.h"
 
 #define SIGN_OF_LIFE 1.0 /* seconds after which rank 0 tells the others that it still writes */
 

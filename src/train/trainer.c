@@ -351,6 +351,15 @@ static dt_status stop(dt_trainer *t)
         t->saver.newest);
 }
 
+/* No dt_agree: others wait for a rank that fails alone within attach(). */
+static dt_status attach(dt_trainer *t)
+{
+    dt_comm *comm = t->job->comm;
+    const dt_status status = comm->ops->attach(comm, t->job->backend);
+    t->together = status == DT_ERR_USAGE;
+    return status;
+}
+
 static dt_status run_epochs(dt_trainer *t)
 {
     dt_comm *comm = t->job->comm;
@@ -358,7 +367,7 @@ static dt_status run_epochs(dt_trainer *t)
     DT_TRY(dt_agree(comm, prepare(t, &copy_fits), &t->together));
     DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->together));
     if (!t->job->dry_run)
-        DT_TRY(dt_agree(comm, comm->ops->attach(comm, t->job->backend), &t->together));
+        DT_TRY(attach(t));
     if (comm->world_rank == 0)
         DT_TRY(show_plan(t, copy_fits));
     if (t->job->dry_run)

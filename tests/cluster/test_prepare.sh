@@ -25,12 +25,30 @@ count=$(grep 'gap characters' err)
 expect 0 ranks 3 gaps --fasta-file gaps.fasta
 same "the count of gap characters" "$(grep 'gap characters' err)" "$count"
 
+# one_line REGEX: the last command's ranks said one line together, and none was killed
+one_line() {
+    said "$1"
+    same "lines of ours" "$(grep -cE '^(deeptaxa prepare|rank [0-9]+ on)' err)" 1
+    grep -q 'MPI_ABORT' err && fail "a rank ended the others by force: $(cat err)"
+}
+
 # What one process finds wrong ends all of them, and nothing is written
 awk '/^>/ {n++} n == 40 && !/^>/ {print "----"; next} {print}' data/train.fasta >empty.fasta
 expect 1 ranks 3 none --fasta-file empty.fasta
-said 'empty.fasta: line [0-9]+: .* holds gap characters only'
+one_line '^deeptaxa prepare: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* holds gap characters only'
 [ -e none/dataset.json ] && fail "shards were written all the same"
 
 expect 2 ranks 2 none --fasta-file -
-said 'standard input reaches one of 2 processes only'
+one_line '^deeptaxa prepare: standard input reaches one of 2 processes only'
+
+# A host on which a file is missing, or the folder cannot be made
+expect 1 ranks 2 none --fasta-file data/train.fasta : -n 1 "$bin/deeptaxa" prepare \
+    --tokenizer-file nothing.json --taxonomy-file data/train.tsv --fasta-file data/train.fasta \
+    --output-dir none
+one_line '^deeptaxa prepare: rank 2 on [^ ]+: nothing.json: '
+expect 1 ranks 2 none --fasta-file data/train.fasta : -n 1 "$bin/deeptaxa" prepare \
+    --tokenizer-file tokenizer.json --taxonomy-file data/train.tsv --fasta-file data/train.fasta \
+    --output-dir tokenizer.json/none
+one_line '^deeptaxa prepare: rank 2 on [^ ]+: tokenizer.json: a file stands where'
+[ -e none ] && fail "a refused run wrote something"
 finish

@@ -88,10 +88,20 @@ like_one_epoch3 from1
 # What cannot be is told once, by all ranks together
 one_line 2 '^deeptaxa train: 6 ranks for a batch of 5 sequences: .*at most 5 ranks' \
     ranks 6 none --epochs 3
+# ... also when another rank is the first to end, upon which mpirun kills the rest
+for _ in $(seq 15); do
+    one_line 2 '^deeptaxa train: 8 ranks for a batch of 5 sequences' ranks 8 none --epochs 3
+done
 one_line 1 '^deeptaxa train: nothing.h5: cannot open' ranks 3 none --resume nothing.h5
 one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one rank only' \
     "$MPIEXEC" -n 2 "$bin/deeptaxa-train" --fasta-file - --taxonomy-file data/train.tsv \
     --output-dir none --tokenizer-file tokenizer.json
+# ... also where one rank alone finds it while all of them read
+awk '/^>/ {n++} n == 40 && !/^>/ {print "----"; next} {print}' data/train.fasta >empty.fasta
+one_line 1 '^deeptaxa train: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* gap characters only' \
+    "$MPIEXEC" -n 3 "$bin/deeptaxa-train" --fasta-file empty.fasta --taxonomy-file data/train.tsv \
+    --output-dir none --tokenizer-file tokenizer.json
+grep -q 'MPI_ABORT' err && fail "a rank ended the others by force: $(cat err)"
 [ -e none ] && fail "a refused run wrote something"
 
 # A signal to mpirun reaches the ranks: 75, and the same command goes on to the same end

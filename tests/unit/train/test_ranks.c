@@ -106,6 +106,7 @@ typedef struct {
     bool on_rank0;
     int32_t accum_steps;
     int32_t lost_rank; /* the one whose resume path names nothing; -1: none */
+    bool mixed;        /* rank 1 computes with another backend */
     atomic_int stop[MOST_RANKS];
     dt_status status[MOST_RANKS];
     dt_run_progress progress[MOST_RANKS];
@@ -119,7 +120,8 @@ static void train_as(dt_comm *comm, void *context)
     dt_checkpoint run;
     dt_backend *backend;
     dt_pool *pool;
-    ASSERT_OK(dt_backend_open("cpu", &(dt_backend_options){.threads = 1}, &backend));
+    ASSERT_OK(dt_backend_open(s->mixed && q == 1 ? "cpu64" : "cpu",
+                              &(dt_backend_options){.threads = 1}, &backend));
     ASSERT_OK(dt_pool_create(&pool, 1));
     if (s->resume) {
         ASSERT_OK(dt_checkpoint_read(s->resume, &run));
@@ -375,6 +377,20 @@ static void a_rank_that_cannot_begin_is_named_by_rank_0(void **state)
     assert_non_null(strstr(s.message[0], "rank 2 on here: nothing.h5"));
 }
 
+/* Backends of different kinds meet in their sums at different times. */
+static void ranks_that_compute_differently_are_refused(void **state)
+{
+    (void)state;
+    session s = {.folder = "mixed", .lost_rank = -1, .mixed = true};
+    train(&s, 3, 0, 0);
+    for (int32_t q = 0; q < 3; ++q)
+        assert_int_equal(s.status[q], DT_ERR_USAGE);
+    assert_string_equal(s.message[0],
+                        "rank 0 on here computes with cpu in fp32, rank 1 on here with cpu64 in "
+                        "fp32: all ranks must compute alike (--device and --precision say how)");
+    assert_int_not_equal(access("mixed", F_OK), 0); /* nothing was written */
+}
+
 /* A rank that fails where the others do not know of it ends them all. */
 static void a_rank_that_fails_alone_aborts_the_others(void **state)
 {
@@ -388,6 +404,19 @@ static void a_rank_that_fails_alone_aborts_the_others(void **state)
     assert_int_equal(s.status[1], DT_ERR_DEVICE);
     assert_int_equal(s.status[0], DT_ERR_COMM);
     assert_int_equal(s.status[2], DT_ERR_COMM);
+}
+
+static void a_rank_that_cannot_attach_aborts_the_others(void **state)
+{
+    (void)state;
+    session s = {.folder = "unattached", .lost_rank = -1};
+    thread_world world;
+    thread_world_init(&world, 3);
+    world.attach_fails = true;
+    run_ranks(&world, train_as, &s);
+    assert_int_equal(world.aborted_by, 1);
+    assert_int_equal(s.status[1], DT_ERR_DEVICE);
+    assert_string_equal(s.message[1], "rank 1 cannot attach");
 }
 
 /* ---- agreeing ----------------------------------------------------------------------------------
@@ -430,6 +459,8 @@ int main(void)
         cmocka_unit_test(a_checkpoint_of_three_ranks_resumes_on_others),
         cmocka_unit_test(the_step_checkpoint_goes_when_the_epoch_is_saved),
         cmocka_unit_test(a_rank_that_cannot_begin_is_named_by_rank_0),
+        cmocka_unit_test(ranks_that_compute_differently_are_refused),
+        cmocka_unit_test(a_rank_that_cannot_attach_aborts_the_others),
         cmocka_unit_test(a_rank_that_fails_alone_aborts_the_others),
     };
     return cmocka_run_group_tests(tests, make_dataset, free_dataset);

@@ -32,6 +32,7 @@ typedef struct {
     atomic_int *stop;
     int64_t fail_after; /* the sum of rank 1 that fails before it meets the others; 0: none */
     int64_t sums_of_1;
+    bool attach_fails; /* on rank 1, before it meets the others */
 } thread_world;
 
 typedef struct {
@@ -119,6 +120,8 @@ static inline dt_status thread_gather(dt_comm *comm, const void *bytes, const in
 static inline dt_status thread_attach(dt_comm *comm, dt_backend *backend)
 {
     world_of(comm)->backend[comm->world_rank] = backend;
+    if (comm->world_rank == 1 && world_of(comm)->attach_fails)
+        return dt_fail(DT_ERR_DEVICE, "rank 1 cannot attach");
     return meet(comm);
 }
 
