@@ -148,6 +148,7 @@ static dt_status open_results(session *s)
         .checkpoint = &s->checkpoint,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
+        .qiime = o->format == DT_FORMAT_QIIME2,
         .columns = o->tabular_fields.count,
         .threshold = o->confidence_threshold,
         .top_k = (int32_t)o->top_k,

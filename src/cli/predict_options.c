@@ -47,6 +47,14 @@ static const dt_option options[] = {
      .choices = "predicted|raw_score|entropy|true|agreement",
      .help = "columns of the table for each rank"},
 
+    {.name = "format",
+     .kind = DT_OPTION_CHOICE,
+     .offset = AT(format),
+     .preset = "deeptaxa",
+     .choices = "deeptaxa|qiime2",
+     .help = "qiime2 writes a table for `qiime tools import` as well: each lineage down to the "
+             "last rank of at least --confidence-threshold"},
+
     {.group = "Prediction",
      .name = "top-k",
      .kind = DT_OPTION_INT,
@@ -119,7 +127,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    {.name = "format", .kind = DT_OPTION_TEXT, .planned = true},
     {.name = "profile", .kind = DT_OPTION_FLAG, .planned = true},
     {0},
 };

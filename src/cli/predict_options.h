@@ -13,6 +13,9 @@ typedef enum {
     DT_FIELD_AGREEMENT
 } dt_tabular_field;
 
+/* Places in the choices of --format. */
+typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
+
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
@@ -21,6 +24,7 @@ typedef struct {
     const char *taxonomy_file;     /* true labels; NULL: none */
     const char *output_dir;        /* never NULL */
     bool tabular;                  /* a TSV beside the JSON */
+    int format;                    /* dt_predict_format */
     dt_ints tabular_fields;        /* dt_tabular_field, in the order of the columns */
     int64_t top_k;                 /* for top-k accuracy */
     double confidence_threshold;   /* [0, 1] */

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "predict/qiime.h"
 
 static const char *const column_name[DT_COLUMNS] = {"predicted", "raw_score", "entropy", "true",
                                                     "agreement"};
@@ -65,6 +66,12 @@ static dt_status open_files(dt_results *results)
         DT_TRY(dt_output_begin(&results->table, path));
         results->table_open = true;
         write_table_header(results);
+    }
+    if (results->options.qiime) {
+        DT_TRY(dt_results_path(&results->options, "qiime2.tsv", path));
+        DT_TRY(dt_output_begin(&results->qiime, path));
+        results->qiime_open = true;
+        dt_qiime_header(&results->qiime);
     }
     return dt_spool_create(&results->spool, results->options.output_folder,
                            results->taxonomy->tax_ranks);
@@ -153,9 +160,14 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
                             (int64_t)record->sequence.length, cells));
         if (results->table_open)
             write_table_row(results, record, cells);
+        if (results->qiime_open)
+            dt_qiime_row(&results->qiime, record->id.data, record->id.length, results->taxonomy,
+                         cells, results->options.threshold);
     }
     /* a full disk ends the run here, not after hours of computing */
-    return results->table_open && results->table.error ? dt_output_flush(&results->table) : DT_OK;
+    if (results->table_open && results->table.error)
+        DT_TRY(dt_output_flush(&results->table));
+    return results->qiime_open && results->qiime.error ? dt_output_flush(&results->qiime) : DT_OK;
 }
 
 /* Completes every file under its temporary name, so that of all that can go wrong only the renaming
@@ -167,6 +179,8 @@ static dt_status commit_all(dt_results *results, double seconds)
     DT_TRY(dt_results_write_json(results, seconds));
     if (results->table_open)
         DT_TRY(dt_output_flush(&results->table));
+    if (results->qiime_open)
+        DT_TRY(dt_output_flush(&results->qiime));
     if (results->options.truth) {
         if ((size_t)snprintf(path, sizeof path, "%s/metrics.json",
                              results->options.output_folder) >= sizeof path)
@@ -183,6 +197,10 @@ static dt_status commit_all(dt_results *results, double seconds)
     if (results->table_open) {
         results->table_open = false;
         DT_TRY(dt_output_commit(&results->table));
+    }
+    if (results->qiime_open) {
+        results->qiime_open = false;
+        DT_TRY(dt_output_commit(&results->qiime));
     }
     results->json_open = false;
     return dt_output_commit(&results->json);
@@ -204,7 +222,9 @@ void dt_results_free(dt_results *results)
         dt_output_discard(&results->json);
     if (results->table_open)
         dt_output_discard(&results->table);
+    if (results->qiime_open)
+        dt_output_discard(&results->qiime);
     dt_spool_close(&results->spool);
     dt_tally_free(&results->tally);
-    results->json_open = results->table_open = false;
+    results->json_open = results->table_open = results->qiime_open = false;
 }

@@ -2,6 +2,8 @@
  *
  *     <name>_deeptaxa_predictions.json   sequence_ids, predictions, summary, true_labels
  *     <name>_deeptaxa_predictions.tsv    one line a sequence, on request
+ *     <name>_deeptaxa_predictions.qiime2.tsv   the lineages for QIIME 2 (predict/qiime.h), on
+ *                                        request
  *     deeptaxa_uuid.txt                  the run id
  *     metrics.json                       measures by tax_rank, where the truth is known
  *
@@ -40,6 +42,7 @@ typedef struct {
     const dt_checkpoint *checkpoint; /* its tensors are not needed */
     const dt_truth *truth;           /* NULL: none */
     bool tabular;
+    bool qiime; /* the table for QIIME 2 */
     int32_t columns;
     dt_column column[DT_COLUMNS]; /* (columns) in this order; repeats are the user's business */
     double threshold;             /* confidences below it are flagged */
@@ -61,7 +64,8 @@ typedef struct {
     dt_spool spool;
     dt_output json;
     dt_output table;
-    bool json_open, table_open;
+    dt_output qiime;
+    bool json_open, table_open, qiime_open;
 } dt_results;
 
 /* Begins all files, so that a folder that cannot be written is found before anything is computed.
@@ -80,7 +84,8 @@ dt_status dt_results_finish(dt_results *results);
  * error message. */
 void dt_results_free(dt_results *results);
 
-/* Path of a file of the results: `suffix` is "json" or "tsv". `out` has room for PATH_MAX. */
+/* Path of a file of the results: `suffix` is "json", "tsv" or "qiime2.tsv". `out` has room for
+ * PATH_MAX. */
 dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out);
 
 /* In results_json.c. */

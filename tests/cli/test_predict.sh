@@ -69,6 +69,32 @@ deeptaxa predict --checkpoint "$model" --output-dir other --fasta-file - --tabul
 same "labels from standard input" "$(labels other | cut -f 2-)" "$(labels p | cut -f 2-)"
 rm -rf other
 
+# Columns that are asked for, in that order
+# shellcheck disable=SC2086
+expect 0 predict_to other $heldout --tabular --tabular-fields entropy predicted --use-raw-labels-for-true
+same "chosen columns" "$(head -n 1 other/*_predictions.tsv | cut -f 1-4 | tr '\t' ' ')" \
+    "sequence_id domain_entropy domain_predicted phylum_entropy"
+said 'notice: --use-raw-labels-for-true: .* own words'
+rm -rf other
+
+# For QIIME 2: the lineage down to the last sure rank. Here the threshold is just below the second
+# confidence of the first sequence, so that it keeps at least two ranks.
+threshold=$(awk -F'\t' 'NR == 2 { printf "%.6f", $8 - 1e-5 }' $table)
+expect 0 predict_to other --fasta-file data/heldout.fasta --format qiime2 --confidence-threshold "$threshold"
+awk -F'\t' -v threshold="$threshold" '
+    NR == 1 { print "Feature ID\tTaxon\tConfidence"; next }
+    { taxon = ""; confidence = $3
+      for (r = 0; r < 7; r++) {
+          label = $(5 * r + 2)
+          if ($(5 * r + 3) + 0 < threshold + 0 || label == "Unclassified") break
+          if (label !~ /^[a-z]__/) label = substr("dpcofgs", r + 1, 1) "__" label
+          taxon = taxon (r ? "; " : "") label; confidence = $(5 * r + 3) }
+      print $1 "\t" (taxon == "" ? "Unassigned" : taxon) "\t" confidence }' $table >wanted
+cmp wanted other/heldout_deeptaxa_predictions.qiime2.tsv || fail "the table for QIIME 2: $(diff wanted other/*qiime2.tsv | head -n 4)"
+grep -q '; p__' wanted || fail "no lineage of two ranks"
+[ -s other/heldout_deeptaxa_predictions.json ] || fail "no JSON beside the table for QIIME 2"
+rm -rf other
+
 # A bad record stops it; nothing is left
 { cat data/heldout.fasta; printf '>last\n'; } >bad.fasta
 expect 1 predict_to other --fasta-file bad.fasta

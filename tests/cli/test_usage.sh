@@ -42,7 +42,7 @@ refused 2 "'tpu' is not one of auto, cpu, cuda" "${train[@]}" --device tpu
 predict=(deeptaxa predict --fasta-file none.fna --checkpoint none.h5 --output-dir made)
 refused 2 "'2' is not a number from 0 to 1" "${predict[@]}" --confidence-threshold 2
 refused 2 "'colour' is not one of predicted, raw_score" "${predict[@]}" --tabular-fields colour
-refused 2 '--format: not in this version yet' "${predict[@]}" --format qiime2
+refused 2 "'qiime' is not one of deeptaxa, qiime2" "${predict[@]}" --format qiime
 refused 2 '--vocabulary-size: only with' deeptaxa tokenizer --encode ACGT --vocabulary-size 99
 # the front program finds its siblings through a link too, and from any folder
 ln -s "$bin/deeptaxa" linked

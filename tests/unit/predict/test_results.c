@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "predict/qiime.h"
 #include "predict/results.h"
 
 #define JSON_FILE "out/reads.v4_deeptaxa_predictions.json"
@@ -239,6 +240,51 @@ static void tabular_fields_choose_the_columns_and_their_order(void **state)
     free(table);
 }
 
+/* 0.8 >= 0.75 at species alone does not count where genus is below; a rank's own prefix stands. */
+static void qiime_lineages_end_before_the_first_unsure_rank(void **state)
+{
+    (void)state;
+    static dt_results results;
+    dt_results_options options = options_for(NULL);
+    options.qiime = true;
+    options.tabular = false;
+    options.threshold = 0.75;
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(add_three(&results, false));
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    char *table = read_text("out/reads.v4_deeptaxa_predictions.qiime2.tsv");
+    assert_string_equal(table, "Feature ID\tTaxon\tConfidence\n"
+                               "a\tg__Bacillus\t0.95\n"
+                               "b\tg__Listeria; s__cereus\t0.8\n"
+                               "c\tUnassigned\t0.25\n");
+    free(table);
+}
+
+static void qiime_lineages_end_before_unclassified(void **state)
+{
+    (void)state;
+    static const char *const phylum[] = {"p__Bacillota"};
+    static const char *const class[] = {"Bacilli", DT_UNCLASSIFIED};
+    static const char *const clade[] = {"x"};
+    dt_taxonomy taxonomy = {0};
+    ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "phylum", 1, phylum));
+    ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "Class", 2, class));
+    ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "clade", 1, clade));
+    dt_spool_cell cells[3] = {{.confidence = 1.0f}, {.confidence = 0.5f}, {.confidence = 0.25f}};
+    dt_output out;
+    ASSERT_OK(dt_output_begin(&out, "lines"));
+    dt_qiime_row(&out, "a", 1, &taxonomy, cells, 0.0);
+    cells[1].label = 1;
+    dt_qiime_row(&out, "b", 1, &taxonomy, cells, 0.0);
+    ASSERT_OK(dt_output_commit(&out));
+    dt_taxonomy_free(&taxonomy);
+    char *lines = read_text("lines");
+    assert_string_equal(lines, "a\tp__Bacillota; c__Bacilli; x\t0.25\n"
+                               "b\tp__Bacillota\t1.0\n");
+    free(lines);
+}
+
 static void names_follow_the_fasta_file(void **state)
 {
     (void)state;
@@ -334,6 +380,8 @@ int main(void)
         TEST(measures_are_those_of_the_labels),
         TEST(without_truth_there_is_nothing_to_compare),
         TEST(tabular_fields_choose_the_columns_and_their_order),
+        TEST(qiime_lineages_end_before_the_first_unsure_rank),
+        TEST(qiime_lineages_end_before_unclassified),
         TEST(names_follow_the_fasta_file),
         TEST(a_failing_run_leaves_no_file),
         TEST(a_full_disk_leaves_the_results_of_before),
