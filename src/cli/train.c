@@ -415,6 +415,9 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
         t->run.settings.shards_at_a_time = SHARDS_AT_A_TIME;
         t->run.settings.sequences_per_shard = t->sequences_per_shard;
     }
+    if (t->run.lineages.tax_ranks == 0) /* a new run, or one that began before it was stored */
+        DT_TRY(dt_lineage_tree_build(&t->run.lineages, t->dataset.labels, t->dataset.count,
+                                     t->dataset.taxonomy.tax_ranks));
     set_machine(t, o);
     return stopped_while_reading(t);
 }

@@ -25,6 +25,7 @@ void dt_checkpoint_free(dt_checkpoint *checkpoint)
 {
     dt_run_settings_free(&checkpoint->settings);
     dt_taxonomy_free(&checkpoint->taxonomy);
+    dt_lineage_tree_free(&checkpoint->lineages);
     dt_split_free(&checkpoint->split);
     free(checkpoint->tokenizer_json);
     free(checkpoint->loss_sums.sum);
@@ -241,6 +242,43 @@ done:
     return status;
 }
 
+static dt_status put_lineages(dt_container *file, const dt_lineage_tree *tree)
+{
+    const int64_t bounds = tree->tax_ranks + 1;
+    const int64_t nodes = dt_lineage_tree_nodes(tree);
+    if (tree->tax_ranks == 0)
+        return DT_OK;
+    DT_TRY(
+        dt_container_put_array(file, "lineages/first", DT_ELEMENT_INT32, 1, &bounds, tree->first));
+    DT_TRY(
+        dt_container_put_array(file, "lineages/parent", DT_ELEMENT_INT32, 1, &nodes, tree->parent));
+    return dt_container_put_array(file, "lineages/label", DT_ELEMENT_INT32, 1, &nodes, tree->label);
+}
+
+/* Files from before it was stored have none. */
+static dt_status get_lineages(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    dt_lineage_tree *tree = &checkpoint->lineages;
+    const int64_t bounds = checkpoint->config.tax_ranks + 1;
+    int64_t parents;
+    int64_t labels;
+    bool there;
+    DT_TRY(dt_container_has(file, "lineages/first", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(
+        dt_container_get_array(file, "lineages/first", DT_ELEMENT_INT32, 1, &bounds, tree->first));
+    DT_TRY(dt_container_load_vector(file, "lineages/parent", DT_ELEMENT_INT32,
+                                    (void **)&tree->parent, &parents));
+    DT_TRY(dt_container_load_vector(file, "lineages/label", DT_ELEMENT_INT32, (void **)&tree->label,
+                                    &labels));
+    tree->tax_ranks = checkpoint->config.tax_ranks;
+    if (parents != dt_lineage_tree_nodes(tree) || labels != parents ||
+        !dt_lineage_tree_fits(tree, &checkpoint->taxonomy))
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a tree of lineages", path);
+    return DT_OK;
+}
+
 static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoint)
 {
     const int64_t shape[] = {checkpoint->loss_sums.world_size, checkpoint->config.tax_ranks};
@@ -281,6 +319,7 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     }
     DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
+    DT_TRY(put_lineages(file, &checkpoint->lineages));
     DT_TRY(put_loss_sums(file, checkpoint));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
@@ -340,6 +379,7 @@ static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint 
                                       &weights, checkpoint->settings.level_weight));
     DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));
+    DT_TRY(get_lineages(file, path, checkpoint));
     DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
     return get_part(file, "split/validation", &split->validation, &split->validation_count);

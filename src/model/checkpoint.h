@@ -10,6 +10,7 @@
 #include "data/split.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "taxonomy/lineage_tree.h"
 #include "taxonomy/taxonomy.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
@@ -80,6 +81,7 @@ typedef struct {
     dt_run_progress progress;
     dt_loss_sums loss_sums;
     dt_taxonomy taxonomy;
+    dt_lineage_tree lineages; /* of the labelled sequences; empty in files that lack it */
     char *tokenizer_json;
     dt_split split;     /* empty when it was not asked for */
     int64_t parameters; /* number of them */

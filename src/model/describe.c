@@ -138,12 +138,15 @@ static void dataset_info(page *p, const dt_run_settings *settings)
     item_text(p, "taxonomy-file", settings->taxonomy_file);
 }
 
-static void taxonomic_levels(page *p, const dt_taxonomy *taxonomy)
+static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
 {
+    const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
     block(p, "Taxonomic Levels");
     for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r)
         p->status = dt_text_addf(p->out, "  Level %d - %s: %d labels\n", r, taxonomy->rank[r].name,
                                  taxonomy->rank[r].classes);
+    if (checkpoint->lineages.tax_ranks)
+        item_int(p, "lineages", dt_lineage_tree_lineages(&checkpoint->lineages));
 }
 
 static void system_info(page *p, const dt_run_settings *settings)
@@ -174,7 +177,7 @@ dt_status dt_describe_text(dt_text *out, const dt_checkpoint *checkpoint, const 
     model_details(&p, checkpoint);
     training_hyperparameters(&p, checkpoint);
     dataset_info(&p, &checkpoint->settings);
-    taxonomic_levels(&p, &checkpoint->taxonomy);
+    taxonomic_levels(&p, checkpoint);
     block(&p, "Timing");
     item_seconds(&p, "training-time", checkpoint->progress.training_time);
     item_seconds(&p, "evaluation-time", checkpoint->progress.evaluation_time);

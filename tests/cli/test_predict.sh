@@ -107,7 +107,8 @@ name=$(basename "$model" .h5)
 expect 0 deeptaxa predict $heldout --checkpoint "run/checkpoints/$name.pt" --tabular --output-dir pt
 same "labels by the .pt name" "$(labels pt)" "$(labels p)"
 
-# describe prints the published blocks and keys
+# describe prints the published blocks and keys, and of ours the number of lineages
+lineages=$(tail -n +2 data/train.tsv | cut -f 2- | sort -u | wc -l)
 expect 0 deeptaxa describe --checkpoint "run/checkpoints/$name.pt" --export-metrics described.json
 for line in 'Model Details' 'Training Hyperparameters' 'Dataset Info' 'Taxonomic Levels' 'Timing' \
     'System Info' 'run-uuid: ' 'model-type: hybridcnnbert' 'tokenizer: ' 'epoch: 4' \
@@ -117,7 +118,7 @@ for line in 'Model Details' 'Training Hyperparameters' 'Dataset Info' 'Taxonomic
     'learning-rate: 0.01' 'batch-size: 8' 'target-epochs: 4' 'level-weights: \[1.0, ' \
     "optimizer: \{'lr': 0.01, 'betas': \[0.9, 0.999\], 'eps': 1e-08, 'weight_decay': 0.01\}" \
     'scheduler-steps: 64' 'total-sequences: 160' 'training: 128' 'validation: 32' 'fasta-file: ' \
-    'taxonomy-file: ' 'Level 6 - species: [0-9]+ labels' 'training-time: [0-9.]+ seconds' \
+    'taxonomy-file: ' 'Level 6 - species: [0-9]+ labels' "lineages: $lineages\$" 'training-time: [0-9.]+ seconds' \
     'evaluation-time: [0-9.]+ seconds' 'cuda: ' 'gpu: '; do
     printed "$line"
 done

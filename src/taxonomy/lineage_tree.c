@@ -1,0 +1,145 @@
+#include "taxonomy/lineage_tree.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+/* A node while the tree is built: parent, then class, in the order in which nodes stand. */
+typedef int64_t node_key;
+#define PARENT ((node_key)1 << 32)
+
+static node_key key_of(int32_t parent, int32_t label)
+{
+    return parent * PARENT + label;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const node_key x = *(const node_key *)a;
+    const node_key y = *(const node_key *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts and drops what occurs twice; returns what is left. */
+static int64_t distinct(node_key *keys, int64_t count)
+{
+    int64_t kept = 0;
+    qsort(keys, (size_t)count, sizeof *keys, compare_keys);
+    for (int64_t i = 0; i < count; ++i)
+        if (i == 0 || keys[i] != keys[kept - 1])
+            keys[kept++] = keys[i];
+    return kept;
+}
+
+/* Appends the nodes of tax_rank r and moves node[i], that of lineage i, from the rank above to it.
+ * `keys` (count) is working memory. */
+static dt_status add_rank(dt_lineage_tree *tree, int32_t r, int32_t *node, node_key *keys,
+                          const int32_t *labels, int64_t count)
+{
+    const int32_t first = tree->first[r];
+    const int32_t tax_ranks = tree->tax_ranks;
+    for (int64_t i = 0; i < count; ++i)
+        keys[i] = key_of(node[i], labels[i * tax_ranks + r]);
+    const int64_t nodes = distinct(keys, count);
+    if (nodes > INT32_MAX - first)
+        return dt_fail(DT_ERR_INPUT, "the lineages have more than %d nodes", INT32_MAX);
+    size_t parents = (size_t)first;
+    size_t classes = (size_t)first;
+    DT_TRY(DT_GROW(tree->parent, parents, (size_t)(first + nodes)));
+    DT_TRY(DT_GROW(tree->label, classes, (size_t)(first + nodes)));
+    tree->first[r + 1] = first + (int32_t)nodes;
+    for (int64_t n = 0; n < nodes; ++n) {
+        tree->label[first + n] = (int32_t)(keys[n] & INT32_MAX);
+        tree->parent[first + n] = (int32_t)((keys[n] - tree->label[first + n]) / PARENT);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+        const node_key key = key_of(node[i], labels[i * tax_ranks + r]);
+        const node_key *found = bsearch(&key, keys, (size_t)nodes, sizeof key, compare_keys);
+        node[i] = first + (int32_t)(found - keys);
+    }
+    return DT_OK;
+}
+
+dt_status dt_lineage_tree_build(dt_lineage_tree *tree, const int32_t *labels, int64_t count,
+                                int32_t tax_ranks)
+{
+    int32_t *node = NULL;
+    node_key *keys = NULL;
+    dt_status status;
+    *tree = (dt_lineage_tree){.tax_ranks = tax_ranks};
+    DT_TRY_OR(done, DT_NEW(node, (size_t)count));
+    DT_TRY_OR(done, DT_NEW(keys, (size_t)count));
+    for (int64_t i = 0; i < count; ++i)
+        node[i] = -1;
+    for (int32_t r = 0; r < tax_ranks && status == DT_OK; ++r)
+        status = add_rank(tree, r, node, keys, labels, count);
+done:
+    free(node);
+    free(keys);
+    if (status != DT_OK)
+        dt_lineage_tree_free(tree);
+    return status;
+}
+
+void dt_lineage_tree_free(dt_lineage_tree *tree)
+{
+    free(tree->parent);
+    free(tree->label);
+    *tree = (dt_lineage_tree){0};
+}
+
+bool dt_lineage_tree_fits(const dt_lineage_tree *tree, const dt_taxonomy *taxonomy)
+{
+    if (tree->tax_ranks != taxonomy->tax_ranks || tree->first[0] != 0)
+        return false;
+    for (int32_t r = 0; r < tree->tax_ranks; ++r)
+        if (tree->first[r + 1] <= tree->first[r])
+            return false;
+    for (int32_t r = 0; r < tree->tax_ranks; ++r) {
+        const int32_t above = r ? tree->first[r - 1] : -1;
+        const int32_t end = r ? tree->first[r] : 0; /* parents are above … end-1 */
+        for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n)
+            if (tree->parent[n] < above || tree->parent[n] >= end || tree->label[n] < 0 ||
+                tree->label[n] >= taxonomy->rank[r].classes)
+                return false;
+    }
+    return true;
+}
+
+bool dt_lineage_tree_equal(const dt_lineage_tree *a, const dt_lineage_tree *b)
+{
+    if (a->tax_ranks != b->tax_ranks ||
+        memcmp(a->first, b->first, (size_t)(a->tax_ranks + 1) * sizeof *a->first) != 0)
+        return false;
+    const size_t bytes = (size_t)dt_lineage_tree_nodes(a) * sizeof *a->parent;
+    return bytes == 0 ||
+           (memcmp(a->parent, b->parent, bytes) == 0 && memcmp(a->label, b->label, bytes) == 0);
+}
+
+bool dt_lineage_tree_best(int32_t *labels, const dt_lineage_tree *tree, const double *score,
+                          const int32_t *first_column, double *sum)
+{
+    const int32_t last = tree->tax_ranks - 1;
+    for (int32_t n = 0; n < tree->first[1]; ++n)
+        sum[n] = score[first_column[0] + tree->label[n]];
+    for (int32_t r = 1; r <= last; ++r) {
+        const double *of_rank = score + first_column[r];
+        for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n)
+            sum[n] = sum[tree->parent[n]] + of_rank[tree->label[n]];
+    }
+    int32_t best = -1;
+    double largest = -HUGE_VAL;
+    for (int32_t n = tree->first[last]; n < tree->first[last + 1]; ++n) {
+        if (sum[n] > largest) {
+            largest = sum[n];
+            best = n;
+        }
+    }
+    if (best < 0)
+        return false;
+    for (int32_t r = last; r >= 0; --r, best = tree->parent[best])
+        labels[r] = tree->label[best];
+    return true;
+}
