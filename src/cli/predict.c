@@ -9,16 +9,18 @@
 #include <string.h>
 
 #include "cli/input.h"
+#include "cli/loaded_model.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/version.h"
 #include "io/fasta.h"
-#include "io/tokenizer_json.h"
-#include "model/checkpoint.h"
-#include "model/fit.h"
+#include "core/memory.h"
+#include "predict/ensemble.h"
 #include "predict/predictor.h"
 #include "predict/results.h"
+
+_Static_assert(DT_MAX_VOTERS >= DT_OPTION_VALUES, "every model that --checkpoint takes can vote");
 
 _Static_assert((int)DT_FIELD_PREDICTED == (int)DT_COLUMN_PREDICTED &&
                    (int)DT_FIELD_RAW_SCORE == (int)DT_COLUMN_RAW_SCORE &&
@@ -30,13 +32,13 @@ _Static_assert((int)DT_FIELD_PREDICTED == (int)DT_COLUMN_PREDICTED &&
 /* Everything that is open while a prediction runs. */
 typedef struct {
     const dt_predict_options *options;
-    char checkpoint_path[PATH_MAX];
-    dt_checkpoint checkpoint;
+    dt_loaded_model *model; /* (models) that vote; the first one's labels are used */
+    int32_t models;
+    const char *other_path[DT_MAX_VOTERS]; /* (models - 1) */
+    dt_voter other[DT_MAX_VOTERS];         /* likewise */
     dt_tokenizer *tokenizer;
     dt_fasta *input;
     dt_truth truth;
-    dt_backend *backend;
-    dt_model *model;
     int32_t batch_size;
     const char *precision; /* in use */
     dt_results results;
@@ -64,11 +66,11 @@ static void catch_signals(void)
 static dt_status check_temperatures(const session *s)
 {
     const int count = s->options->level_temperatures.count;
-    if (count && count != s->checkpoint.config.tax_ranks)
+    if (count && count != s->model[0].checkpoint.config.tax_ranks)
         return dt_fail(DT_ERR_USAGE,
                        "--level-temperatures: %d numbers for the model's %d taxonomic ranks, give "
                        "one a rank",
-                       count, s->checkpoint.config.tax_ranks);
+                       count, s->model[0].checkpoint.config.tax_ranks);
     return DT_OK;
 }
 
@@ -77,49 +79,42 @@ static const double *temperatures(const session *s)
     return s->options->level_temperatures.count ? s->options->level_temperatures.value : NULL;
 }
 
-static dt_status open_inputs(session *s)
+/* All models must read and name alike. */
+static dt_status read_checkpoints(session *s)
 {
-    const dt_predict_options *o = s->options;
-    DT_TRY(dt_checkpoint_path(o->checkpoint, s->checkpoint_path));
-    DT_TRY(dt_checkpoint_read(s->checkpoint_path, &s->checkpoint));
-    DT_TRY(check_temperatures(s));
-    DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
-    if (o->taxonomy_file)
-        DT_TRY(dt_truth_read(&s->truth, &s->checkpoint.taxonomy, o->taxonomy_file));
-    if (o->use_raw_labels_for_true)
-        dt_notice("--use-raw-labels-for-true: true labels are the taxonomy file's own words "
-                  "anyway");
-    return dt_tokenizer_from_json(s->checkpoint.tokenizer_json,
-                                  strlen(s->checkpoint.tokenizer_json), s->checkpoint_path,
-                                  &s->tokenizer);
-}
-
-/* ---- the model --------------------------------------------------------------------------------
- */
-
-/* dt_batch_bound of an input that is not read yet. */
-static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequences,
-                             int64_t *tokens)
-{
-    const dt_model *model = context;
-    *sequences = dt_predictor_most_sequences(dt_model_backend(model), asked);
-    *tokens = (int64_t)asked * dt_model_config_of(model)->max_length;
+    const dt_texts *arguments = &s->options->checkpoint;
+    const bool lineages = s->options->lineage == DT_LINEAGE_CONSISTENT;
+    DT_TRY(DT_NEW(s->model, (size_t)arguments->count));
+    for (; s->models < arguments->count; ++s->models)
+        DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
+    if (lineages && s->model[0].checkpoint.lineages.tax_ranks == 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: holds no lineages, as it was written by an older version: go on with "
+                       "its training for one epoch, or leave --lineage consistent out",
+                       s->model[0].path);
+    for (int32_t m = 1; m < s->models; ++m)
+        DT_TRY(dt_can_vote(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
+                           s->model[m].path, lineages));
     return DT_OK;
 }
 
-/* Takes the model's memory for as many of --batch-size sequences at a time as there is room for. */
-static dt_status reserve(session *s)
+static dt_status open_inputs(session *s)
 {
-    const dt_fit fit = {.model = s->model,
-                        .bound = batch_bound,
-                        .context = s->model,
-                        .flag = "batch-size",
-                        .advice = "free some of its memory, or choose another with --device"};
-    s->batch_size = (int32_t)s->options->batch_size;
-    return dt_fit_batch(&fit, true, &s->batch_size);
+    const dt_predict_options *o = s->options;
+    DT_TRY(read_checkpoints(s));
+    DT_TRY(check_temperatures(s));
+    DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
+    if (o->taxonomy_file)
+        DT_TRY(dt_truth_read(&s->truth, &s->model[0].checkpoint.taxonomy, o->taxonomy_file));
+    if (o->use_raw_labels_for_true)
+        dt_notice("--use-raw-labels-for-true: true labels are the taxonomy file's own words "
+                  "anyway");
+    return dt_loaded_model_tokenizer(&s->model[0], &s->tokenizer);
 }
 
-static dt_status open_model(session *s)
+/* Several models stand in memory together, each on a backend of its own: a model that only predicts
+ * takes little, and every sequence is read once. */
+static dt_status open_models(session *s)
 {
     const dt_predict_options *o = s->options;
     char device[16];
@@ -127,11 +122,11 @@ static dt_status open_model(session *s)
     const dt_backend_options backend = {.threads = (int32_t)o->threads,
                                         .precision = (dt_precision)o->precision,
                                         .attention = (dt_attention_method)o->attention};
-    DT_TRY(dt_backend_open(device, &backend, &s->backend));
-    s->precision = dt_precision_name(s->backend->precision);
-    DT_TRY(dt_model_create(&s->model, &s->checkpoint.config, s->backend, false));
-    DT_TRY(reserve(s));
-    return dt_checkpoint_read_tensors(s->checkpoint_path, s->model, false);
+    s->batch_size = (int32_t)o->batch_size;
+    for (int32_t m = 0; m < s->models; ++m)
+        DT_TRY(dt_loaded_model_open(&s->model[m], device, &backend, &s->batch_size));
+    s->precision = dt_precision_name(s->model[0].backend->precision);
+    return DT_OK;
 }
 
 /* ---- results ----------------------------------------------------------------------------------
@@ -140,12 +135,17 @@ static dt_status open_model(session *s)
 static dt_status open_results(session *s)
 {
     const dt_predict_options *o = s->options;
+    for (int32_t m = 1; m < s->models; ++m)
+        s->other_path[m - 1] = s->model[m].path;
     dt_results_options options = {
         .output_folder = o->output_dir,
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
-        .checkpoint_path = s->checkpoint_path,
-        .checkpoint = &s->checkpoint,
+        .checkpoint_path = s->model[0].path,
+        .checkpoint = &s->model[0].checkpoint,
+        .others = s->models - 1,
+        .other_path = s->other_path,
+        .lineages = o->lineage == DT_LINEAGE_CONSISTENT,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
         .qiime = o->format == DT_FORMAT_QIIME2,
@@ -154,9 +154,9 @@ static dt_status open_results(session *s)
         .top_k = (int32_t)o->top_k,
         .batch_size = s->batch_size,
         .temperature = temperatures(s),
-        .device = s->backend->description,
+        .device = s->model[0].backend->description,
         .precision = s->precision,
-        .gpu = strcmp(s->backend->name, "cuda") == 0,
+        .gpu = strcmp(s->model[0].backend->name, "cuda") == 0,
         .version = dt_version(),
     };
     if (options.columns > DT_COLUMNS)
@@ -198,9 +198,9 @@ static void show_measures(const session *s)
     const dt_tally *tally = &s->results.tally;
     dt_info("%-12s %10s %10s %9s %9s %9s %9s %9s %9s", "Rank", "Mean score", "Std score",
             "Accuracy", "Top-k", "F1", "Precision", "Recall", "ECE");
-    for (int32_t r = 0; r < s->checkpoint.taxonomy.tax_ranks; ++r) {
+    for (int32_t r = 0; r < s->model[0].checkpoint.taxonomy.tax_ranks; ++r) {
         const dt_rank_tally *rank = &tally->rank[r];
-        const char *name = s->checkpoint.taxonomy.rank[r].name;
+        const char *name = s->model[0].checkpoint.taxonomy.rank[r].name;
         const double deviation = dt_tally_deviation(tally, r);
         if (!dt_tally_has_truth(tally, r)) {
             dt_info("%-12s %10.4f %10.4f %9s %9s %9s %9s %9s %9s", name, rank->mean, deviation, "-",
@@ -218,23 +218,52 @@ static void show_measures(const session *s)
     }
 }
 
+/* How far consistent lineages are from what each rank by itself would say. */
+static void show_lineages(const session *s)
+{
+    const dt_tally *tally = &s->results.tally;
+    if (s->options->lineage != DT_LINEAGE_CONSISTENT)
+        return;
+    dt_info("Lineages: %lld of %lld sequences have another one than the ranks by themselves would "
+            "give",
+            (long long)tally->changed, (long long)tally->sequences);
+    dt_info("%-12s %10s %12s %12s", "Rank", "Changed", "Accuracy", "independent");
+    for (int32_t r = 0; r < s->model[0].checkpoint.taxonomy.tax_ranks; ++r) {
+        const dt_rank_tally *rank = &tally->rank[r];
+        const char *name = s->model[0].checkpoint.taxonomy.rank[r].name;
+        const double count = (double)rank->counts.count;
+        if (dt_tally_has_truth(tally, r))
+            dt_info("%-12s %10lld %12.4f %12.4f", name, (long long)rank->changed,
+                    (double)rank->counts.right / count, (double)rank->right_alone / count);
+        else
+            dt_info("%-12s %10lld %12s %12s", name, (long long)rank->changed, "-", "-");
+    }
+}
+
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
     const int64_t workers = o->num_workers ? o->num_workers : o->threads;
+    for (int32_t m = 1; m < s->models; ++m)
+        s->other[m - 1] = (dt_voter){.model = s->model[m].model, .temperature = temperatures(s)};
     const dt_predictor predictor = {
-        .model = s->model,
+        .model = s->model[0].model,
+        .others = s->models - 1,
+        .other = s->other,
+        .lineages = o->lineage == DT_LINEAGE_CONSISTENT ? &s->model[0].checkpoint.lineages : NULL,
         .tokenizer = s->tokenizer,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .temperature = temperatures(s),
-        .normalize = s->checkpoint.settings.normalize,
+        .normalize = s->model[0].checkpoint.settings.normalize,
         .batch_size = s->batch_size,
         .threads = dt_thread_count(workers),
         .sink = take_results,
         .context = s,
     };
-    dt_info("Model: run %s, epoch %d, in %s on %s", s->checkpoint.settings.run_uuid,
-            s->checkpoint.progress.epoch, s->precision, s->backend->description);
+    for (int32_t m = 0; m < s->models; ++m)
+        dt_info("Model: run %s, epoch %d, in %s on %s", s->model[m].checkpoint.settings.run_uuid,
+                s->model[m].checkpoint.progress.epoch, s->precision,
+                s->model[m].backend->description);
     if (o->verbose)
         dt_info("Batches of %d sequences, %d threads tokenise", s->batch_size, predictor.threads);
     s->started = s->last_progress = dt_seconds();
@@ -248,6 +277,7 @@ static dt_status predict(session *s)
     dt_info("%lld sequences in %.2f seconds, %.1f a second", (long long)s->results.tally.sequences,
             seconds, (double)s->results.tally.sequences / seconds);
     show_measures(s);
+    show_lineages(s);
     dt_info("Results: %s", path);
     return DT_OK;
 }
@@ -255,13 +285,12 @@ static dt_status predict(session *s)
 static void close_session(session *s)
 {
     dt_results_free(&s->results);
-    dt_model_destroy(s->model);
-    if (s->backend)
-        s->backend->ops->destroy(s->backend);
     dt_tokenizer_destroy(s->tokenizer);
     dt_truth_free(&s->truth);
     dt_fasta_close(s->input);
-    dt_checkpoint_free(&s->checkpoint);
+    for (int32_t m = 0; m < s->options->checkpoint.count && s->model; ++m)
+        dt_loaded_model_free(&s->model[m]);
+    free(s->model);
     free(s);
 }
 
@@ -275,7 +304,7 @@ dt_status dt_command_predict(const dt_predict_options *options)
     if (status == DT_OK)
         status = open_inputs(s);
     if (status == DT_OK)
-        status = open_model(s);
+        status = open_models(s);
     if (status == DT_OK)
         status = dt_make_folder(options->output_dir);
     if (status == DT_OK)

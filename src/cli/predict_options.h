@@ -14,18 +14,22 @@ typedef enum {
 } dt_tabular_field;
 
 /* Places in the choices of --format. */
+/* Places in the choices of --lineage. */
+typedef enum { DT_LINEAGE_INDEPENDENT, DT_LINEAGE_CONSISTENT } dt_lineage_choice;
+
 typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
 
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
     const char *fasta_file;        /* never NULL; "-": standard input */
-    const char *checkpoint;        /* never NULL */
+    dt_texts checkpoint;           /* one or more: several vote */
     const char *taxonomy_file;     /* true labels; NULL: none */
     const char *output_dir;        /* never NULL */
     bool tabular;                  /* a TSV beside the JSON */
     int format;                    /* dt_predict_format */
     dt_ints tabular_fields;        /* dt_tabular_field, in the order of the columns */
+    int lineage;                   /* dt_lineage_choice */
     int64_t top_k;                 /* for top-k accuracy */
     double confidence_threshold;   /* [0, 1] */
     dt_doubles level_temperatures; /* by taxonomic rank; count 0: 1 at every rank */

@@ -11,6 +11,11 @@
 #include "predict/queue.h"
 #include "sequence/normalize.h"
 
+/* On a GPU: sequences of an eighth of max_length still fill a piece. */
+#define SHORT_SEQUENCES 8
+#define MOST_SEQUENCES 4096
+#define MOST_WITH_LOGITS 512
+
 #define JOBS 5 /* on their way: read, waiting, asked for, computed, written */
 
 /* Sequences that are read, and handed over, together. */
@@ -25,8 +30,10 @@ typedef struct {
     int32_t *labels;           /* the same where the model knows them, else -1 */
     bool *has_row;             /* (most) */
     dt_prediction *prediction; /* (most, tax_ranks) */
-    void *logits;              /* (most, logits.count) with truth, else NULL */
-    float *probability;        /* (most, columns) likewise, made of them */
+    int32_t *independent;      /* (most, tax_ranks) where lineages are predicted */
+    void
+        *logits[DT_MAX_VOTERS]; /* (most, logits.count) of each model; NULL where none are needed */
+    float *probability;         /* (most, columns) likewise, made of them */
 } job;
 
 typedef struct {
@@ -37,7 +44,12 @@ typedef struct {
     int32_t most; /* sequences of a job */
     dt_pool *pool;
     dt_encoder **encoder; /* (threads) */
-    dt_classifier classifier;
+    int32_t voters;       /* models */
+    dt_classifier classifier[DT_MAX_VOTERS];
+    dt_prediction *unused; /* (most, tax_ranks) what models but the first say by themselves */
+    dt_decision decision;
+    dt_pool *deciders;                 /* NULL: nothing is to be decided on the host */
+    dt_decision_memory *memory;        /* (threads of `deciders`) */
     job *under_way[DT_CLASSIFY_AHEAD]; /* by piece: the job that is done with it, or NULL */
     int32_t *piece_seqlens;            /* (most + 1) of the piece that is asked for */
     int32_t columns;                   /* of the probabilities; 0: not wanted */
@@ -106,13 +118,13 @@ static dt_status read_job(pipeline *p, job *j)
 typedef struct {
     pipeline *p;
     job *j;
-} encode_context;
+} job_context;
 
 /* Piece `i` of the pool's work: the tokens and true labels of sequence i. */
 static dt_status encode(void *context, int64_t i, int worker)
 {
-    pipeline *p = ((encode_context *)context)->p;
-    job *j = ((encode_context *)context)->j;
+    pipeline *p = ((job_context *)context)->p;
+    job *j = ((job_context *)context)->j;
     const dt_fasta_record *record = &j->record[i];
     const uint16_t *tokens;
     int32_t count;
@@ -150,7 +162,7 @@ static void *run_reader(void *argument)
     while ((j = dt_queue_take(&p->empty))) {
         dt_status status = read_job(p, j);
         if (status == DT_OK)
-            status = dt_pool_run(p->pool, encode, &(encode_context){p, j}, j->sequences);
+            status = dt_pool_run(p->pool, encode, &(job_context){p, j}, j->sequences);
         if (status != DT_OK) {
             fail_pipeline(p, status);
             break;
@@ -189,8 +201,7 @@ static int32_t end_of_piece(const pipeline *p, const job *j, int32_t first)
 static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
 {
     const int64_t row = p->tax_ranks;
-    const int64_t logits =
-        (int64_t)p->logits.count * dt_model_backend(p->options->model)->statistic_size;
+    const int64_t logits = (int64_t)p->logits.count * p->decision.statistic_size;
     for (int32_t i = first; i <= end; ++i)
         p->piece_seqlens[i - first] = j->cu_seqlens[i] - j->cu_seqlens[first];
     const dt_batch batch = {.sequences = end - first,
@@ -198,16 +209,20 @@ static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
                             .token_ids = j->tokens + j->cu_seqlens[first],
                             .cu_seqlens = p->piece_seqlens,
                             .labels = p->options->truth ? j->labels + first * row : NULL};
-    p->under_way[p->classifier.started % DT_CLASSIFY_AHEAD] = end == j->sequences ? j : NULL;
-    return dt_classifier_start(&p->classifier, &batch, j->prediction + first * row,
-                               logits ? (char *)j->logits + first * logits : NULL);
+    p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->sequences ? j : NULL;
+    for (int32_t v = 0; v < p->voters; ++v)
+        DT_TRY(dt_classifier_start(&p->classifier[v], &batch,
+                                   v == 0 ? j->prediction + first * row : p->unused,
+                                   logits ? (char *)j->logits[v] + first * logits : NULL));
+    return DT_OK;
 }
 
 /* Takes the results of the oldest piece, and lets its job go on when it was the last one. */
 static dt_status finish_piece(pipeline *p)
 {
-    job *j = p->under_way[p->classifier.finished % DT_CLASSIFY_AHEAD];
-    DT_TRY(dt_classifier_finish(&p->classifier));
+    job *j = p->under_way[p->classifier[0].finished % DT_CLASSIFY_AHEAD];
+    for (int32_t v = 0; v < p->voters; ++v)
+        DT_TRY(dt_classifier_finish(&p->classifier[v]));
     if (j) {
         p->sequences += j->sequences;
         dt_queue_put(&p->done, j);
@@ -222,7 +237,7 @@ static dt_status compute(pipeline *p, job *j)
     for (int32_t first = 0; first < j->sequences;) {
         const int32_t end = end_of_piece(p, j, first);
         DT_TRY(start_piece(p, j, first, end));
-        if (dt_classifier_under_way(&p->classifier) == DT_CLASSIFY_AHEAD)
+        if (dt_classifier_under_way(&p->classifier[0]) == DT_CLASSIFY_AHEAD)
             DT_TRY(finish_piece(p));
         first = end;
     }
@@ -233,7 +248,7 @@ static dt_status compute(pipeline *p, job *j)
 static dt_status next_job(pipeline *p, job **j)
 {
     *j = dt_queue_take_now(&p->ready);
-    while (!*j && dt_classifier_under_way(&p->classifier))
+    while (!*j && dt_classifier_under_way(&p->classifier[0]))
         DT_TRY(finish_piece(p));
     if (!*j)
         *j = dt_queue_take(&p->ready);
@@ -248,15 +263,35 @@ static void run_device(pipeline *p)
         ;
     if (status != DT_OK)
         fail_pipeline(p, status);
-    while (dt_classifier_under_way(&p->classifier)) /* the host's memory may go then */
-        dt_classifier_finish(&p->classifier);
+    for (int32_t v = 0; v < p->voters; ++v)
+        while (dt_classifier_under_way(&p->classifier[v])) /* the host's memory may go then */
+            dt_classifier_finish(&p->classifier[v]);
     dt_queue_end(&p->done);
 }
 
 /* ---- third stage: hand over -------------------------------------------------------------------
  */
 
-static dt_status hand_over(pipeline *p, const job *j)
+/* Sequence i of the job: decided on by thread `worker`. */
+static dt_status decide(void *context, int64_t i, int worker)
+{
+    pipeline *p = ((job_context *)context)->p;
+    job *j = ((job_context *)context)->j;
+    const dt_decision_memory *memory = &p->memory[worker];
+    const int64_t row = i * p->tax_ranks;
+    const int64_t logits = i * p->logits.count * p->decision.statistic_size;
+    const void *of_voter[DT_MAX_VOTERS];
+    for (int32_t v = 0; v < p->voters; ++v)
+        of_voter[v] = (const char *)j->logits[v] + logits;
+    dt_decide(j->prediction + row, j->independent ? j->independent + row : NULL, &p->decision,
+              memory, of_voter, p->options->truth ? j->labels + row : NULL);
+    if (p->columns && p->voters > 1)
+        dt_few_probabilities(j->probability + i * p->columns, memory->probability,
+                             p->decision.layout);
+    return DT_OK;
+}
+
+static dt_status hand_over(pipeline *p, job *j)
 {
     const bool truth = p->options->truth != NULL;
     const dt_predicted predicted = {.sequences = j->sequences,
@@ -265,11 +300,14 @@ static dt_status hand_over(pipeline *p, const job *j)
                                     .truth = truth ? j->truth : NULL,
                                     .has_row = truth ? j->has_row : NULL,
                                     .prediction = j->prediction,
+                                    .independent = j->independent,
+                                    .logits = p->options->logits ? j->logits[0] : NULL,
                                     .probability = truth ? j->probability : NULL};
-    if (p->columns)
-        dt_probabilities(j->probability, j->logits,
-                         dt_model_backend(p->options->model)->statistic_size, j->sequences,
-                         dt_model_classes(p->options->model), p->options->temperature);
+    if (p->deciders)
+        DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->sequences));
+    if (p->columns && p->voters == 1)
+        dt_probabilities(j->probability, j->logits[0], p->logits, p->decision.statistic_size,
+                         j->sequences, p->decision.layout, p->options->temperature);
     return p->options->sink(p->options->context, &predicted);
 }
 
@@ -301,9 +339,11 @@ static dt_status create_job(const pipeline *p, job *j)
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
     DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
-    if (p->logits.count)
-        DT_TRY(dt_calloc(&j->logits, sequences * (size_t)p->logits.count,
-                         (size_t)dt_model_backend(p->options->model)->statistic_size, "logits"));
+    for (int32_t v = 0; p->logits.count && v < p->voters; ++v)
+        DT_TRY(dt_calloc(&j->logits[v], sequences * (size_t)p->logits.count,
+                         (size_t)p->decision.statistic_size, "logits"));
+    if (p->decision.lineages)
+        DT_TRY(DT_NEW(j->independent, cells));
     return DT_NEW(j->prediction, cells);
 }
 
@@ -319,17 +359,66 @@ static void free_job(job *j, int32_t most)
     free(j->labels);
     free(j->has_row);
     free(j->prediction);
-    free(j->logits);
+    free(j->independent);
+    for (int32_t v = 0; v < DT_MAX_VOTERS; ++v)
+        free(j->logits[v]);
     free(j->probability);
+}
+
+/* Model v, the predictor's own or one of the others. */
+static dt_voter voter(const dt_predictor *options, int32_t v)
+{
+    if (v > 0)
+        return options->other[v - 1];
+    return (dt_voter){.model = options->model, .temperature = options->temperature};
+}
+
+/* What is to be decided on the host, and of which logits. */
+static dt_status plan_decisions(pipeline *p)
+{
+    const dt_predictor *options = p->options;
+    const dt_class_layout *layout = dt_model_classes(options->model);
+    p->decision = (dt_decision){.layout = layout,
+                                .statistic_size = dt_model_backend(options->model)->statistic_size,
+                                .voters = p->voters,
+                                .lineages = options->lineages};
+    for (int32_t v = 0; v < p->voters; ++v)
+        p->decision.temperature[v] = voter(options, v).temperature;
+    const bool decides = p->voters > 1 || options->lineages;
+    p->columns = options->truth ? dt_probability_columns(layout) : 0;
+    p->logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
+    if (decides || options->logits) {
+        const int32_t most =
+            options->batch_size > MOST_WITH_LOGITS ? options->batch_size : MOST_WITH_LOGITS;
+        p->logits = (dt_logit_range){.count = layout->first[layout->tax_ranks]};
+        p->most = p->most < most ? p->most : most;
+    }
+    if (!decides)
+        return DT_OK;
+    DT_TRY(dt_pool_create(&p->deciders, options->threads));
+    const int threads = dt_pool_threads(p->deciders);
+    DT_TRY(DT_NEW(p->memory, (size_t)threads));
+    for (int t = 0; t < threads; ++t)
+        DT_TRY(dt_decision_memory_create(&p->memory[t], &p->decision));
+    return DT_NEW(p->unused, (size_t)p->most * (size_t)p->tax_ranks);
+}
+
+static dt_status open_classifiers(pipeline *p)
+{
+    for (int32_t v = 0; v < p->voters; ++v) {
+        const dt_voter one = voter(p->options, v);
+        DT_TRY(
+            dt_classifier_open(&p->classifier[v], one.model, p->most, one.temperature, p->logits));
+    }
+    return DT_OK;
 }
 
 static dt_status create_pipeline(pipeline *p)
 {
     const dt_predictor *options = p->options;
-    const dt_class_layout *layout = dt_model_classes(options->model);
+    p->voters = 1 + options->others;
     p->most = dt_predictor_most_sequences(dt_model_backend(options->model), options->batch_size);
-    p->columns = options->truth ? dt_probability_columns(layout) : 0;
-    p->logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
+    DT_TRY(plan_decisions(p));
     DT_TRY(dt_pool_create(&p->pool, options->threads));
     const int threads = dt_pool_threads(p->pool);
     DT_TRY(DT_NEW(p->encoder, (size_t)threads));
@@ -340,19 +429,24 @@ static dt_status create_pipeline(pipeline *p)
         DT_TRY(create_job(p, &p->jobs[k]));
         dt_queue_put(&p->empty, &p->jobs[k]);
     }
-    return dt_classifier_open(&p->classifier, options->model, p->most, options->temperature,
-                              p->logits);
+    return open_classifiers(p);
 }
 
 static void free_pipeline(pipeline *p)
 {
-    dt_classifier_close(&p->classifier);
+    for (int32_t v = 0; v < p->voters; ++v)
+        dt_classifier_close(&p->classifier[v]);
     for (int k = 0; k < JOBS; ++k)
         free_job(&p->jobs[k], p->most);
     for (int t = 0; p->encoder && t < dt_pool_threads(p->pool); ++t)
         dt_encoder_destroy(p->encoder[t]);
     free(p->encoder);
     free(p->piece_seqlens);
+    for (int t = 0; p->memory && t < dt_pool_threads(p->deciders); ++t)
+        dt_decision_memory_free(&p->memory[t]);
+    free(p->memory);
+    free(p->unused);
+    dt_pool_destroy(p->deciders);
     dt_pool_destroy(p->pool);
     dt_queue_destroy(&p->empty);
     dt_queue_destroy(&p->ready);
@@ -377,10 +471,6 @@ static void run_stages(pipeline *p)
     }
     pthread_join(reader, NULL);
 }
-
-/* On a GPU: sequences of an eighth of max_length still fill a piece. */
-#define SHORT_SEQUENCES 8
-#define MOST_SEQUENCES 4096
 
 int32_t dt_predictor_most_sequences(const dt_backend *backend, int32_t batch_size)
 {

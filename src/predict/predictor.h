@@ -15,6 +15,10 @@
  * computed of a sequence does not depend on the others of its piece, but for how the device's
  * matrix products round, whose order of sums may change with their number of rows.
  *
+ * Where all logits come to the host (predict/decide.h), threads of their own decide before the sink
+ * is called, and on a GPU no more than 512 sequences are read together: their logits take
+ * 4 bytes a class each, five times over for every model.
+ *
  * Pieces keep the input's order. Sorting several of them by length, the usual way to waste less on
  * padding, gains nothing here: sequences stand back to back without padding, and only the grids of
  * the attention kernels are as long as the longest sequence for all. Their blocks past the end of a
@@ -34,6 +38,7 @@
 #include "core/status.h"
 #include "io/fasta.h"
 #include "model/model.h"
+#include "predict/decide.h"
 #include "predict/truth.h"
 #include "sequence/tokenizer.h"
 
@@ -45,6 +50,10 @@ typedef struct {
     const int32_t *truth;            /* (sequences, tax_ranks) numbers of true labels; NULL: none */
     const bool *has_row;             /* (sequences) the taxonomy file has a row; NULL likewise */
     const dt_prediction *prediction; /* (sequences, tax_ranks) */
+    const int32_t *independent; /* (sequences, tax_ranks) labels of each tax_rank by itself, where
+                                   consistent lineages are predicted; else NULL */
+    const void *logits; /* (sequences, classes of all tax_ranks) statistics of the first model,
+                           where they were asked for; else NULL */
     const float
         *probability; /* (sequences, columns) of predict/probability.h; NULL without truth */
 } dt_predicted;
@@ -52,15 +61,26 @@ typedef struct {
 /* Called for one batch after the other, from a thread of its own. A failure ends the prediction. */
 typedef dt_status (*dt_predicted_sink)(void *context, const dt_predicted *predicted);
 
+/* One more model that votes. */
+typedef struct {
+    dt_model *model; /* of the same classes and max_length, reserved alike, on a backend of its own
+                        with statistics of the same size */
+    const double *temperature; /* (tax_ranks); NULL: all 1 */
+} dt_voter;
+
 typedef struct {
     dt_model *model; /* with its parameters, reserved for dt_predictor_most_sequences() sequences
                         and batch_size · max_length tokens */
     const dt_tokenizer *tokenizer;
     const dt_truth *truth;     /* true labels; NULL: none are known */
     const double *temperature; /* (tax_ranks) divisors of the logits; NULL: all 1 */
-    bool normalize;            /* as the sequences of the training were */
-    int32_t batch_size;        /* >= 1: sequences computed at a time, see above */
-    int threads;               /* that tokenise */
+    int32_t others;            /* further models, 0 … DT_MAX_VOTERS - 1 */
+    const dt_voter *other;     /* (others) whose probabilities are averaged with the first's */
+    const dt_lineage_tree *lineages; /* to predict one of; NULL: each tax_rank by itself */
+    bool logits;                     /* the sink wants the logits of all classes */
+    bool normalize;                  /* as the sequences of the training were */
+    int32_t batch_size;              /* >= 1: sequences computed at a time, see above */
+    int threads;                     /* that tokenise */
     dt_predicted_sink sink;
     void *context;
 } dt_predictor;

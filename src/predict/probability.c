@@ -41,15 +41,14 @@ static void softmax(float *out, const double *z, int32_t classes, double tempera
         out[c] = (float)(exp((z[c] - largest) / temperature) / sum);
 }
 
-void dt_probabilities(float *out, const void *logits, int32_t statistic_size, int32_t sequences,
-                      const dt_class_layout *layout, const double *temperature)
+void dt_probabilities(float *out, const void *logits, dt_logit_range stored, int32_t statistic_size,
+                      int32_t sequences, const dt_class_layout *layout, const double *temperature)
 {
-    const dt_logit_range range = dt_probability_logits(layout);
     for (int32_t i = 0; i < sequences; ++i) {
         for (int32_t r = 0; r < layout->tax_ranks; ++r) {
             if (!dt_has_few_classes(layout, r))
                 continue;
-            const int64_t from = (int64_t)i * range.count + layout->first[r] - range.first;
+            const int64_t from = (int64_t)i * stored.count + layout->first[r] - stored.first;
             const int32_t classes = layout->first[r + 1] - layout->first[r];
             double z[DT_FEW_CLASSES] = {0};
             for (int32_t c = 0; c < classes; ++c)
@@ -59,4 +58,12 @@ void dt_probabilities(float *out, const void *logits, int32_t statistic_size, in
             out += classes;
         }
     }
+}
+
+void dt_few_probabilities(float *out, const double *probability, const dt_class_layout *layout)
+{
+    for (int32_t r = 0; r < layout->tax_ranks; ++r)
+        for (int32_t c = layout->first[r];
+             dt_has_few_classes(layout, r) && c < layout->first[r + 1]; ++c)
+            *out++ = (float)probability[c];
 }

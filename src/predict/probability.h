@@ -23,10 +23,14 @@ dt_logit_range dt_probability_logits(const dt_class_layout *layout);
 
 /* Softmax of each such tax_rank, its logits divided by its temperature (tax_ranks; NULL: all 1).
  * The tax_ranks stand back to back. Logits, of statistic_size 4 or 8 bytes, are on the host, those
- * of dt_probability_logits() only. */
+ * of the range `stored`, which covers dt_probability_logits(). */
 void dt_probabilities(float *out /* (sequences, columns) */,
-                      const void *logits /* (sequences, dt_probability_logits().count) */,
+                      const void *logits /* (sequences, stored.count) */, dt_logit_range stored,
                       int32_t statistic_size, int32_t sequences, const dt_class_layout *layout,
                       const double *temperature);
+
+/* The same of one sequence, from the probabilities of all classes. */
+void dt_few_probabilities(float *out /* (columns) */, const double *probability /* (C) */,
+                          const dt_class_layout *layout);
 
 #endif

@@ -40,6 +40,9 @@ typedef struct {
     const char *taxonomy_file; /* NULL: none */
     const char *checkpoint_path;
     const dt_checkpoint *checkpoint; /* its tensors are not needed */
+    int32_t others;                  /* further models that vote */
+    const char *const *other_path;   /* (others) their checkpoints */
+    bool lineages;                   /* consistent lineages are predicted */
     const dt_truth *truth;           /* NULL: none */
     bool tabular;
     bool qiime; /* the table for QIIME 2 */
@@ -48,7 +51,7 @@ typedef struct {
     double threshold;             /* confidences below it are flagged */
     int32_t top_k;
     int32_t batch_size;
-    const double *temperature; /* (tax_ranks); NULL: all 1 */
+    const double *temperature; /* (tax_ranks) of the first model; NULL: all 1 */
     const char *device;        /* description of the backend */
     const char *precision;     /* "fp32" */
     bool gpu;

@@ -108,6 +108,9 @@ static void write_summary(const dt_results *results, dt_json *json, double secon
     dt_json_put_string(json, "completed_at", timestamp);
     dt_json_put_string(json, "run_uuid", results->run_id);
     dt_json_put_double(json, "confidence_threshold", results->options.threshold);
+    dt_json_put_string(json, "lineage", results->options.lineages ? "consistent" : "independent");
+    if (results->options.lineages)
+        dt_json_put_int(json, "changed_lineages", results->tally.changed);
     dt_json_key(json, "ranks");
     dt_json_object(json);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
@@ -117,6 +120,8 @@ static void write_summary(const dt_results *results, dt_json *json, double secon
         dt_json_put_double(json, "mean_score", rank->mean);
         dt_json_put_double(json, "std_score", dt_tally_deviation(&results->tally, r));
         dt_json_put_int(json, "below_threshold", rank->below);
+        if (results->options.lineages)
+            dt_json_put_int(json, "changed_labels", rank->changed);
         if (dt_tally_has_truth(&results->tally, r))
             dt_json_put_int(json, "agreements", rank->agree);
         dt_json_end(json);
@@ -152,6 +157,13 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "batch_size", options->batch_size);
     dt_json_put_int(json, "top_k", options->top_k);
     dt_json_put_double(json, "confidence_threshold", options->threshold);
+    dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
+    dt_json_key(json, "checkpoints");
+    dt_json_array(json);
+    dt_json_string(json, options->checkpoint_path);
+    for (int32_t v = 0; v < options->others; ++v)
+        dt_json_string(json, options->other_path[v]);
+    dt_json_end(json);
     dt_json_key(json, "level_temperatures");
     dt_json_array(json);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
@@ -178,6 +190,9 @@ static dt_status write_measures(const dt_results *results, dt_json *json)
         const dt_measures measures = dt_measure_counts_result(&rank->counts);
         dt_json_object(json);
         dt_json_put_double(json, "accuracy", measures.accuracy);
+        if (results->options.lineages)
+            dt_json_put_double(json, "independent_accuracy",
+                               (double)rank->right_alone / (double)rank->counts.count);
         dt_json_put_double(json, "precision", measures.precision);
         dt_json_put_double(json, "recall", measures.recall);
         dt_json_put_double(json, "f1_score", measures.f1);

@@ -83,6 +83,22 @@ static dt_status add_probabilities(dt_tally *tally, const int32_t *truth, const 
     return DT_OK;
 }
 
+/* Compares the lineage of sequence i with what each tax_rank by itself would say. */
+static void add_lineage(dt_tally *tally, const dt_predicted *predicted, int32_t i)
+{
+    const int32_t tax_ranks = predicted->tax_ranks;
+    const int64_t row = (int64_t)i * tax_ranks;
+    bool changed = false;
+    for (int32_t r = 0; r < tax_ranks; ++r) {
+        const int32_t alone = predicted->independent[row + r];
+        const bool differs = predicted->prediction[row + r].label != alone;
+        changed = changed || differs;
+        tally->rank[r].changed += differs;
+        tally->rank[r].right_alone += predicted->truth && predicted->truth[row + r] == alone;
+    }
+    tally->changed += changed;
+}
+
 dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
 {
     const int32_t tax_ranks = predicted->tax_ranks;
@@ -103,6 +119,8 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
             if (predicted->truth && predicted->truth[i * tax_ranks + r] != DT_NO_TRUTH)
                 add_truth(tally, r, predicted->truth[i * tax_ranks + r], prediction);
         }
+        if (predicted->independent)
+            add_lineage(tally, predicted, i);
         if (row)
             DT_TRY(add_probabilities(tally, predicted->truth + (ptrdiff_t)i * tax_ranks, &row));
     }

@@ -13,12 +13,15 @@
 
 /* Of one tax_rank. */
 typedef struct {
-    float max_score;   /* largest confidence of the run */
-    double mean;       /* of the confidences */
-    double squares;    /* sum of squared differences from the mean (Welford, Technometrics 1962) */
-    int64_t below;     /* confidences below the threshold */
-    int64_t agree;     /* predictions that agree with the truth (predict/truth.h) */
-    int64_t among_top; /* true labels among the top_k most probable */
+    float max_score; /* largest confidence of the run */
+    double mean;     /* of the confidences */
+    double squares;  /* sum of squared differences from the mean (Welford, Technometrics 1962) */
+    int64_t below;   /* confidences below the threshold */
+    int64_t changed; /* labels that each tax_rank by itself would not have: of consistent
+                        lineages only, as is the next */
+    int64_t right_alone;        /* true labels that each tax_rank by itself would have */
+    int64_t agree;              /* predictions that agree with the truth (predict/truth.h) */
+    int64_t among_top;          /* true labels among the top_k most probable */
     dt_measure_counts counts;   /* of the sequences whose truth is known */
     dt_calibration calibration; /* of those whose true label the model knows */
     int64_t known;              /* number of those, where the classes are few */
@@ -34,6 +37,7 @@ typedef struct {
     double threshold;            /* of the confidence */
     int32_t top_k;
     int64_t sequences;
+    int64_t changed;     /* sequences with another lineage than each tax_rank by itself gives */
     int64_t without_row; /* sequences that the taxonomy file lacks */
     dt_rank_tally rank[DT_MAX_TAX_RANKS];
 } dt_tally;

@@ -95,6 +95,43 @@ grep -q '; p__' wanted || fail "no lineage of two ranks"
 [ -s other/heldout_deeptaxa_predictions.json ] || fail "no JSON beside the table for QIIME 2"
 rm -rf other
 
+# Consistent lineages are all of the training set; where a prediction was one already it stays
+# shellcheck disable=SC2086
+expect 0 predict_to other $heldout --tabular --lineage consistent
+lineages_of() { awk -F'\t' -v OFS='\t' 'NR > 1 { print $2, $7, $12, $17, $22, $27, $32 }' "$1"/*_predictions.tsv; }
+tail -n +2 data/train.tsv | cut -f 2- | sort -u >known
+lineages_of other >consistent
+lineages_of p >independent
+same "lineages that the training set lacks" "$(sort -u consistent | comm -23 - known)" ""
+strange=$(awk 'NR == FNR { known[$0]; next } !($0 in known)' known independent | wc -l)
+[ "$strange" -gt 0 ] || fail "no independent prediction is inconsistent: nothing to see here"
+same "changed lineages" "$(sed -n 's/.*"changed_lineages": *\([0-9]*\).*/\1/p' other/*.json)" "$strange"
+same "lineages that differ" "$(paste -d: independent consistent | awk -F: '$1 != $2' | wc -l)" "$strange"
+said "Lineages: $strange of 40 sequences"
+numbers() { grep -o "\"$2\": *[0-9.e-]*" "$1/metrics.json" | sed 's/.*: *//'; }
+same "accuracies of each rank by itself" "$(numbers other independent_accuracy)" "$(numbers p accuracy)"
+rm -rf other
+
+# Votes: a model with itself says what it says; two models say something else; unlike ones are refused
+expect 0 predict_to other --fasta-file data/heldout.fasta --tabular --checkpoint "$model" "$model"
+same "labels of a model that votes with itself" "$(labels other)" "$(labels p)"
+rm -rf other
+# shellcheck disable=SC2086
+expect 0 predict_to other $heldout --tabular --checkpoint "$model" "$(checkpoint run 2)" --lineage consistent
+same "sequences of a vote" "$(cut -f 1 other/*.tsv)" "$(cut -f 1 $table)"
+[ "$(cut -f 33 other/*.tsv)" = "$(cut -f 33 $table)" ] && fail "a second model changes nothing"
+same "lineages of a vote that the training set lacks" "$(lineages_of other | sort -u | comm -23 - known)" ""
+same "models of a vote" "$(grep -c 'epoch[24].h5' other/metrics.json)" 3
+rm -rf other
+expect 0 train_small short --epochs 1 --max-length 32
+refused 1 'short/.*: cannot vote with run/.*: it reads 32 tokens' \
+    predict_to other --fasta-file data/heldout.fasta --checkpoint "$model" "$(checkpoint short 1)"
+head -n 100 data/train.tsv >fewer.tsv
+expect 0 train_small fewer --epochs 1 --taxonomy-file fewer.tsv
+refused 1 'fewer/.*: cannot vote with run/.*: it has .* at [a-z]+ where that one has' \
+    predict_to other --fasta-file data/heldout.fasta --checkpoint "$model" "$(checkpoint fewer 1)"
+[ -e other ] && fail "a refused vote wrote something"
+
 # A bad record stops it; nothing is left
 { cat data/heldout.fasta; printf '>last\n'; } >bad.fasta
 expect 1 predict_to other --fasta-file bad.fasta

@@ -23,6 +23,9 @@ typedef struct {
     dt_prediction prediction[SEQUENCES][TAX_RANKS];
     bool has_probability;
     float probability[SEQUENCES][COLUMNS];
+    bool has_independent, has_logits;
+    int32_t independent[SEQUENCES][TAX_RANKS];
+    float logits[SEQUENCES][COLUMNS];
 } collected;
 
 static inline dt_status collect(void *context, const dt_predicted *predicted)
@@ -35,6 +38,14 @@ static inline dt_status collect(void *context, const dt_predicted *predicted)
         c->length[c->count] = (int64_t)predicted->record[i].sequence.length;
         memcpy(c->prediction[c->count], predicted->prediction + (ptrdiff_t)i * TAX_RANKS,
                sizeof c->prediction[0]);
+        c->has_independent = predicted->independent != NULL;
+        c->has_logits = predicted->logits != NULL;
+        if (predicted->independent)
+            memcpy(c->independent[c->count], predicted->independent + (ptrdiff_t)i * TAX_RANKS,
+                   sizeof c->independent[0]);
+        if (predicted->logits)
+            memcpy(c->logits[c->count], (const float *)predicted->logits + (ptrdiff_t)i * COLUMNS,
+                   sizeof c->logits[0]);
         c->has_probability = predicted->probability != NULL;
         if (predicted->probability)
             memcpy(c->probability[c->count], predicted->probability + (ptrdiff_t)i * COLUMNS,

@@ -120,6 +120,95 @@ static void results_are_the_softmax_of_the_models_logits(void **state)
     dt_encoder_destroy(encoder);
 }
 
+/* Lineages of which not one is what each tax_rank by itself would give for all sequences. */
+static void consistent_lineages_are_those_of_the_tree_in_any_batch(void **state)
+{
+    (void)state;
+    static const int32_t lineages[] = {0, 1, 1, 0, 2, 4};
+    static collected alone;
+    static collected c;
+    dt_lineage_tree tree;
+    int changed = 0;
+    ASSERT_OK(dt_lineage_tree_build(&tree, lineages, 3, TAX_RANKS));
+    dt_predictor predictor = predictor_for(&alone, 64, 1);
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+    assert_false(alone.has_independent || alone.has_logits);
+    for (int32_t batch = 7; batch <= 64; batch += 57) {
+        predictor = predictor_for(&c, batch, 3);
+        predictor.lineages = &tree;
+        predictor.logits = true;
+        ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+        assert_int_equal(c.count, SEQUENCES);
+        for (int i = 0; i < SEQUENCES; ++i) {
+            const float *z = c.logits[i];
+            int best = 0;
+            for (int k = 1; k < 3; ++k)
+                if (z[lineages[2 * k]] + z[3 + lineages[2 * k + 1]] >
+                    z[lineages[2 * best]] + z[3 + lineages[2 * best + 1]])
+                    best = k;
+            for (int r = 0; r < TAX_RANKS; ++r) {
+                assert_int_equal(c.independent[i][r], alone.prediction[i][r].label);
+                assert_int_equal(c.prediction[i][r].label, lineages[2 * best + r]);
+                changed += c.prediction[i][r].label != c.independent[i][r];
+            }
+        }
+    }
+    assert_true(changed > 0);
+    dt_lineage_tree_free(&tree);
+}
+
+/* A second model with other parameters, on a backend of its own. */
+static void the_vote_of_two_models_is_the_mean_of_what_each_says(void **state)
+{
+    (void)state;
+    static collected one;
+    static collected two;
+    static collected both;
+    const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
+    dt_backend *second;
+    dt_pool *pool;
+    dt_truth truth;
+    ASSERT_OK(dt_backend_open("cpu", &options, &second));
+    dt_model *another =
+        small_model(second, MOST_BATCH, (int64_t)MOST_BATCH * MAX_LENGTH, VOCABULARY);
+    ASSERT_OK(dt_pool_create(&pool, 1));
+    ASSERT_OK(dt_params_init(dt_model_params(another), second, 43, pool));
+    dt_pool_destroy(pool);
+    write_text("voters.tsv", "sequence_id\tgenus\tspecies\ns001\tVibrio\tcholerae\n");
+    ASSERT_OK(dt_truth_read(&truth, &taxonomy, "voters.tsv"));
+    dt_predictor predictor = predictor_for(&one, 64, 1);
+    predictor.truth = &truth; /* with which the probabilities come, here of all classes */
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+    predictor.model = another;
+    predictor.context = &two;
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+    const dt_voter other[] = {{.model = another}};
+    predictor = predictor_for(&both, 7, 3);
+    predictor.truth = &truth;
+    predictor.others = 1;
+    predictor.other = other;
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+    assert_int_equal(both.count, SEQUENCES);
+    int differ = 0;
+    for (int i = 0; i < SEQUENCES; ++i) {
+        for (int k = 0; k < COLUMNS; ++k)
+            assert_near(both.probability[i][k],
+                        (one.probability[i][k] + two.probability[i][k]) / 2);
+        for (int r = 0; r < TAX_RANKS; ++r) {
+            const dt_prediction *p = &both.prediction[i][r];
+            const float *mean = both.probability[i] + (r ? 3 : 0);
+            for (int k = 0; k < (r ? 5 : 3); ++k)
+                assert_true(mean[k] <= p->confidence);
+            assert_true(mean[p->label] == p->confidence);
+            differ += fabsf(p->confidence - one.prediction[i][r].confidence) > 1e-3f;
+        }
+    }
+    assert_true(differ > 0);
+    dt_truth_free(&truth);
+    dt_model_destroy(another);
+    second->ops->destroy(second);
+}
+
 static void a_higher_temperature_lowers_confidence_and_keeps_labels(void **state)
 {
     (void)state;
@@ -211,6 +300,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_batch_size_or_threads),
         cmocka_unit_test(results_are_the_softmax_of_the_models_logits),
+        cmocka_unit_test(consistent_lineages_are_those_of_the_tree_in_any_batch),
+        cmocka_unit_test(the_vote_of_two_models_is_the_mean_of_what_each_says),
         cmocka_unit_test(a_higher_temperature_lowers_confidence_and_keeps_labels),
         cmocka_unit_test(normalising_is_the_checkpoints_choice),
         cmocka_unit_test(true_labels_reach_the_classifier),

@@ -34,7 +34,7 @@ static void probabilities_are_the_softmax_of_each_small_rank(void **state)
     for (int i = 0; i < SEQUENCES; ++i)
         for (int c = 0; c < range.count; ++c)
             logits[i * range.count + c] = (float)logit(i, range.first + c);
-    dt_probabilities(out, logits, 4, SEQUENCES, &layout, temperature);
+    dt_probabilities(out, logits, range, 4, SEQUENCES, &layout, temperature);
     for (int i = 0; i < SEQUENCES; ++i)
         for (int r = 1; r <= 3; r += 2) {
             double sum = 0.0;

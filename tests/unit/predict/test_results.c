@@ -63,6 +63,8 @@ static dt_results_options options_for(const dt_truth *with)
     };
 }
 
+static const int32_t *add_lineages; /* what add_three() says that each rank by itself would give */
+
 /* Three sequences, the last without a row in the taxonomy file. */
 static dt_status add_three(dt_results *results, bool with_truth)
 {
@@ -85,7 +87,8 @@ static dt_status add_three(dt_results *results, bool with_truth)
                                     .record = record,
                                     .truth = with_truth ? numbers[0] : NULL,
                                     .has_row = with_truth ? has_row : NULL,
-                                    .prediction = prediction[0]};
+                                    .prediction = prediction[0],
+                                    .independent = add_lineages};
     return dt_results_add(results, &predicted);
 }
 
@@ -207,6 +210,38 @@ static void measures_are_those_of_the_labels(void **state)
     free(uuid);
     json_decref(root);
     assert_int_equal(count_files("out"), 4);
+}
+
+/* Sequence a keeps its labels; b's change at species, c's at both ranks. */
+static void changed_lineages_are_counted_and_both_accuracies_told(void **state)
+{
+    (void)state;
+    static dt_results results;
+    dt_results_options options = options_for(&truth);
+    options.lineages = true;
+    ASSERT_OK(dt_results_begin(&results, &options));
+    const int32_t independent[3][2] = {{0, 3}, {1, 3}, {0, 0}};
+    add_lineages = independent[0];
+    ASSERT_OK(add_three(&results, true));
+    add_lineages = NULL;
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    json_t *root = load(JSON_FILE);
+    const json_t *summary = json_object_get(root, "summary");
+    check_text(summary, "lineage", "consistent");
+    check_number(summary, "changed_lineages", 2);
+    const json_t *ranks = json_object_get(summary, "ranks");
+    check_number(json_object_get(ranks, "genus"), "changed_labels", 1);
+    check_number(json_object_get(ranks, "species"), "changed_labels", 2);
+    json_decref(root);
+    root = load("out/metrics.json");
+    check_text(json_object_get(root, "prediction_parameters"), "lineage", "consistent");
+    const json_t *species = json_object_get(json_object_get(root, "performance_metrics"), "1");
+    check_number(species, "accuracy", 1.0 / 3); /* cereus of b */
+    check_number(species, "independent_accuracy", 0.0);
+    check_number(json_object_get(json_object_get(root, "performance_metrics"), "0"),
+                 "independent_accuracy", 1.0 / 3);
+    json_decref(root);
 }
 
 static void without_truth_there_is_nothing_to_compare(void **state)
@@ -378,6 +413,7 @@ int main(void)
         TEST(predictions_hold_what_the_model_said),
         TEST(the_table_has_the_published_columns),
         TEST(measures_are_those_of_the_labels),
+        TEST(changed_lineages_are_counted_and_both_accuracies_told),
         TEST(without_truth_there_is_nothing_to_compare),
         TEST(tabular_fields_choose_the_columns_and_their_order),
         TEST(qiime_lineages_end_before_the_first_unsure_rank),

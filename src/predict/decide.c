@@ -1,0 +1,148 @@
+#include "predict/decide.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+dt_status dt_decision_memory_create(dt_decision_memory *memory, const dt_decision *decision)
+{
+    const size_t classes = (size_t)decision->layout->first[decision->layout->tax_ranks];
+    const dt_lineage_tree *tree = decision->lineages;
+    *memory = (dt_decision_memory){0};
+    dt_status status = DT_NEW(memory->score, classes);
+    if (status == DT_OK)
+        status = DT_NEW(memory->probability, classes);
+    if (status == DT_OK && tree)
+        status = DT_NEW(memory->sum, (size_t)dt_lineage_tree_nodes(tree));
+    if (status != DT_OK)
+        dt_decision_memory_free(memory);
+    return status;
+}
+
+void dt_decision_memory_free(dt_decision_memory *memory)
+{
+    free(memory->score);
+    free(memory->probability);
+    free(memory->sum);
+    *memory = (dt_decision_memory){0};
+}
+
+/* score = logits / temperature, of all tax_ranks. */
+static void scale(double *score, const void *logits, const dt_decision *decision, int32_t voter)
+{
+    const dt_class_layout *layout = decision->layout;
+    const double *temperature = decision->temperature[voter];
+    for (int32_t r = 0; r < layout->tax_ranks; ++r) {
+        const double by = temperature ? temperature[r] : 1.0;
+        if (decision->statistic_size == 8)
+            for (int32_t c = layout->first[r]; c < layout->first[r + 1]; ++c)
+                score[c] = ((const double *)logits)[c] / by;
+        else
+            for (int32_t c = layout->first[r]; c < layout->first[r + 1]; ++c)
+                score[c] = (double)((const float *)logits)[c] / by;
+    }
+}
+
+/* Adds share · softmax(score) of one tax_rank to `probability`; score is lost. */
+static void add_softmax(double *probability, double *score, int32_t classes, double share)
+{
+    double largest = -HUGE_VAL;
+    double sum = 0.0;
+    for (int32_t c = 0; c < classes; ++c)
+        largest = score[c] > largest ? score[c] : largest;
+    for (int32_t c = 0; c < classes; ++c) {
+        score[c] = exp(score[c] - largest);
+        sum += score[c];
+    }
+    const double factor = share / sum;
+    for (int32_t c = 0; c < classes; ++c)
+        probability[c] += factor * score[c];
+}
+
+/* What the probabilities of one tax_rank say. `score` becomes their logarithms; what is less than
+ * the smallest normal number counts as that. */
+static dt_prediction read_probabilities(double *score, const double *probability, int32_t classes,
+                                        int32_t label)
+{
+    dt_prediction out = {.better = -1};
+    double entropy = 0.0;
+    for (int32_t c = 0; c < classes; ++c) {
+        score[c] = log(probability[c] < DBL_MIN ? DBL_MIN : probability[c]);
+        entropy -= probability[c] * score[c];
+        if (probability[c] > probability[out.label])
+            out.label = c;
+    }
+    out.confidence = (float)probability[out.label];
+    out.entropy = (float)entropy;
+    if (label < 0)
+        return out;
+    out.better = 0;
+    for (int32_t c = 0; c < classes; ++c)
+        out.better += probability[c] > probability[label];
+    out.loss = (float)-score[label];
+    return out;
+}
+
+static void vote(dt_prediction *prediction, const dt_decision *decision,
+                 const dt_decision_memory *memory, const void *const *logits, const int32_t *labels)
+{
+    const dt_class_layout *layout = decision->layout;
+    const int32_t *first = layout->first;
+    const double share = 1.0 / decision->voters;
+    memset(memory->probability, 0, (size_t)first[layout->tax_ranks] * sizeof *memory->probability);
+    for (int32_t v = 0; v < decision->voters; ++v) {
+        scale(memory->score, logits[v], decision, v);
+        for (int32_t r = 0; r < layout->tax_ranks; ++r)
+            add_softmax(memory->probability + first[r], memory->score + first[r],
+                        first[r + 1] - first[r], share);
+    }
+    for (int32_t r = 0; r < layout->tax_ranks; ++r)
+        prediction[r] = read_probabilities(memory->score + first[r], memory->probability + first[r],
+                                           first[r + 1] - first[r], labels ? labels[r] : -1);
+}
+
+static bool is_usable(const dt_prediction *prediction, int32_t classes)
+{
+    return prediction->label >= 0 && prediction->label < classes &&
+           isfinite(prediction->confidence);
+}
+
+/* Replaces the labels by those of the best lineage. A rank's log-probabilities are its scores
+ * plus a constant, so the new confidence follows from the old one. */
+static void make_consistent(dt_prediction *prediction, const dt_decision *decision,
+                            const dt_decision_memory *memory)
+{
+    const dt_class_layout *layout = decision->layout;
+    int32_t labels[DT_MAX_TAX_RANKS];
+    for (int32_t r = 0; r < layout->tax_ranks; ++r)
+        if (!is_usable(&prediction[r], layout->first[r + 1] - layout->first[r]))
+            return;
+    if (!dt_lineage_tree_best(labels, decision->lineages, memory->score, layout->first,
+                              memory->sum))
+        return;
+    for (int32_t r = 0; r < layout->tax_ranks; ++r) {
+        dt_prediction *p = &prediction[r];
+        const double *score = memory->score + layout->first[r];
+        if (labels[r] == p->label)
+            continue;
+        p->confidence = (float)((double)p->confidence * exp(score[labels[r]] - score[p->label]));
+        p->label = labels[r];
+    }
+}
+
+void dt_decide(dt_prediction *prediction, int32_t *independent, const dt_decision *decision,
+               const dt_decision_memory *memory, const void *const *logits, const int32_t *labels)
+{
+    if (decision->voters > 1)
+        vote(prediction, decision, memory, logits, labels);
+    for (int32_t r = 0; independent && r < decision->layout->tax_ranks; ++r)
+        independent[r] = prediction[r].label;
+    if (!decision->lineages)
+        return;
+    if (decision->voters == 1)
+        scale(memory->score, logits[0], decision, 0);
+    make_consistent(prediction, decision, memory);
+}

@@ -1,0 +1,65 @@
+#include "predict/ensemble.h"
+
+#include <string.h>
+
+/* The two files whose models are compared. */
+typedef struct {
+    const char *first, *other;
+} paths;
+
+static dt_status labels_differ(const paths *p, const dt_tax_rank *a, const dt_tax_rank *b)
+{
+    if (strcmp(a->name, b->name) != 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it has a rank '%s' where that one "
+                       "has '%s'",
+                       p->other, p->first, b->name, a->name);
+    if (a->classes != b->classes)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it has %d labels at %s where that one has %d",
+                       p->other, p->first, b->classes, a->name, a->classes);
+    for (int32_t c = 0; c < a->classes; ++c)
+        if (strcmp(a->label[c], b->label[c]) != 0)
+            return dt_fail(DT_ERR_INPUT,
+                           "%s: cannot vote with %s: it has the label '%s' at %s where that one "
+                           "has '%s'",
+                           p->other, p->first, b->label[c], a->name, a->label[c]);
+    return DT_OK;
+}
+
+dt_status dt_can_vote(const dt_checkpoint *first, const char *first_path,
+                      const dt_checkpoint *other, const char *other_path, bool lineages)
+{
+    const paths p = {.first = first_path, .other = other_path};
+    const dt_taxonomy *a = &first->taxonomy;
+    const dt_taxonomy *b = &other->taxonomy;
+    if (a->tax_ranks != b->tax_ranks)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it has %d taxonomic ranks where that one has %d",
+                       other_path, first_path, b->tax_ranks, a->tax_ranks);
+    for (int32_t r = 0; r < a->tax_ranks; ++r)
+        DT_TRY(labels_differ(&p, &a->rank[r], &b->rank[r]));
+    if (strcmp(first->tokenizer_json, other->tokenizer_json) != 0 ||
+        first->config.vocabulary != other->config.vocabulary)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it was trained with another "
+                       "tokenizer",
+                       other_path, first_path);
+    if (first->config.max_length != other->config.max_length)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it reads %d tokens of a sequence (--max-length) "
+                       "where that one reads %d",
+                       other_path, first_path, other->config.max_length, first->config.max_length);
+    if (first->settings.normalize != other->settings.normalize)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it was trained on sequences that were %s, that "
+                       "one was not",
+                       other_path, first_path,
+                       other->settings.normalize ? "normalised" : "kept as they were");
+    if (lineages && !dt_lineage_tree_equal(&first->lineages, &other->lineages))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s for consistent lineages: it was trained on other "
+                       "lineages",
+                       other_path, first_path);
+    return DT_OK;
+}
