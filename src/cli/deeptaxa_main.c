@@ -18,6 +18,7 @@ static const struct {
     {"train", "trains a classifier on FASTA and taxonomy, or on shards"},
     {"prepare", "writes FASTA and taxonomy as shards, once, for many runs"},
     {"predict", "predicts the taxonomy of sequences with a trained model"},
+    {"calibrate", "fits temperatures on held-out sequences, for confidences that can be trusted"},
     {"describe", "prints what a checkpoint holds"},
     {"tokenizer", "learns a vocabulary from FASTA, shows the tokens of a sequence"},
 };

@@ -74,9 +74,13 @@ static dt_status check_temperatures(const session *s)
     return DT_OK;
 }
 
-static const double *temperatures(const session *s)
+/* Those of the command line, else those that model m was calibrated with. */
+static const double *temperatures(const session *s, int32_t m)
 {
-    return s->options->level_temperatures.count ? s->options->level_temperatures.value : NULL;
+    const dt_checkpoint *checkpoint = &s->model[m].checkpoint;
+    if (s->options->level_temperatures.count)
+        return s->options->level_temperatures.value;
+    return checkpoint->temperatures ? checkpoint->temperature : NULL;
 }
 
 /* All models must read and name alike. */
@@ -153,7 +157,7 @@ static dt_status open_results(session *s)
         .threshold = o->confidence_threshold,
         .top_k = (int32_t)o->top_k,
         .batch_size = s->batch_size,
-        .temperature = temperatures(s),
+        .temperature = temperatures(s, 0),
         .device = s->model[0].backend->description,
         .precision = s->precision,
         .gpu = strcmp(s->model[0].backend->name, "cuda") == 0,
@@ -240,12 +244,21 @@ static void show_lineages(const session *s)
     }
 }
 
+static void show_model(const session *s, int32_t m)
+{
+    const dt_loaded_model *model = &s->model[m];
+    const bool calibrated = model->checkpoint.temperatures && !s->options->level_temperatures.count;
+    dt_info("Model: run %s, epoch %d%s, in %s on %s", model->checkpoint.settings.run_uuid,
+            model->checkpoint.progress.epoch, calibrated ? ", calibrated" : "", s->precision,
+            model->backend->description);
+}
+
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
     const int64_t workers = o->num_workers ? o->num_workers : o->threads;
     for (int32_t m = 1; m < s->models; ++m)
-        s->other[m - 1] = (dt_voter){.model = s->model[m].model, .temperature = temperatures(s)};
+        s->other[m - 1] = (dt_voter){.model = s->model[m].model, .temperature = temperatures(s, m)};
     const dt_predictor predictor = {
         .model = s->model[0].model,
         .others = s->models - 1,
@@ -253,7 +266,7 @@ static dt_status predict(session *s)
         .lineages = o->lineage == DT_LINEAGE_CONSISTENT ? &s->model[0].checkpoint.lineages : NULL,
         .tokenizer = s->tokenizer,
         .truth = o->taxonomy_file ? &s->truth : NULL,
-        .temperature = temperatures(s),
+        .temperature = temperatures(s, 0),
         .normalize = s->model[0].checkpoint.settings.normalize,
         .batch_size = s->batch_size,
         .threads = dt_thread_count(workers),
@@ -261,9 +274,7 @@ static dt_status predict(session *s)
         .context = s,
     };
     for (int32_t m = 0; m < s->models; ++m)
-        dt_info("Model: run %s, epoch %d, in %s on %s", s->model[m].checkpoint.settings.run_uuid,
-                s->model[m].checkpoint.progress.epoch, s->precision,
-                s->model[m].backend->description);
+        show_model(s, m);
     if (o->verbose)
         dt_info("Batches of %d sequences, %d threads tokenise", s->batch_size, predictor.threads);
     s->started = s->last_progress = dt_seconds();

@@ -76,7 +76,8 @@ static const dt_option options[] = {
      .offset = AT(level_temperatures),
      .value = "X",
      .range = "(0, inf)",
-     .help = "divisor of each rank's logits, first rank first (default: all 1)"},
+     .help = "divisor of each rank's logits, first rank first (default: those of `deeptaxa "
+             "calibrate` in the checkpoint, else all 1)"},
     {.name = "use-raw-labels-for-true",
      .kind = DT_OPTION_FLAG,
      .offset = AT(use_raw_labels_for_true),

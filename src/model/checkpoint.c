@@ -1,6 +1,7 @@
 #include "model/checkpoint.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,6 +280,32 @@ static dt_status get_lineages(dt_container *file, const char *path, dt_checkpoin
     return DT_OK;
 }
 
+static dt_status put_temperatures(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const int64_t count = checkpoint->temperatures;
+    if (count == 0)
+        return DT_OK;
+    return dt_container_put_array(file, "calibration/temperatures", DT_ELEMENT_FLOAT64, 1, &count,
+                                  checkpoint->temperature);
+}
+
+static dt_status get_temperatures(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    const int64_t count = checkpoint->config.tax_ranks;
+    bool there;
+    DT_TRY(dt_container_has(file, "calibration/temperatures", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(dt_container_get_array(file, "calibration/temperatures", DT_ELEMENT_FLOAT64, 1, &count,
+                                  checkpoint->temperature));
+    checkpoint->temperatures = checkpoint->config.tax_ranks;
+    for (int32_t r = 0; r < checkpoint->temperatures; ++r)
+        if (!(checkpoint->temperature[r] > 0.0 && checkpoint->temperature[r] < HUGE_VAL))
+            return dt_fail(DT_ERR_INPUT, "%s: damaged: %g is no temperature", path,
+                           checkpoint->temperature[r]);
+    return DT_OK;
+}
+
 static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoint)
 {
     const int64_t shape[] = {checkpoint->loss_sums.world_size, checkpoint->config.tax_ranks};
@@ -319,6 +346,7 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     }
     DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
+    DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
     DT_TRY(put_loss_sums(file, checkpoint));
     const dt_split *split = &checkpoint->split;
@@ -379,6 +407,7 @@ static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint 
                                       &weights, checkpoint->settings.level_weight));
     DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));
+    DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
     DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));

@@ -82,6 +82,8 @@ typedef struct {
     dt_loss_sums loss_sums;
     dt_taxonomy taxonomy;
     dt_lineage_tree lineages; /* of the labelled sequences; empty in files that lack it */
+    int32_t temperatures;     /* tax_ranks where the model was calibrated, else 0: all are 1 */
+    double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
     char *tokenizer_json;
     dt_split split;     /* empty when it was not asked for */
     int64_t parameters; /* number of them */

@@ -97,6 +97,14 @@ static void model_details(page *p, const dt_checkpoint *checkpoint)
     item_int(p, "output-attentions", 0);
     item_double(p, "hidden-dropout-prob", c->dropout);
     item_text(p, "mask-padding", c->mask_padding ? "yes" : "no");
+    if (checkpoint->temperatures) {
+        add(p, "  temperatures: [");
+        for (int32_t r = 0; r < checkpoint->temperatures; ++r) {
+            add(p, r ? ", " : "");
+            add_double(p, checkpoint->temperature[r]);
+        }
+        add(p, "]\n");
+    }
 }
 
 static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)

@@ -26,6 +26,15 @@ static void model_details(dt_json *json, const dt_checkpoint *run)
     dt_json_put_int(json, "intermediate_size", c->intermediate);
     dt_json_put_double(json, "dropout_prob", c->dropout);
     dt_json_put_bool(json, "mask_padding", c->mask_padding);
+    if (run->lineages.tax_ranks)
+        dt_json_put_int(json, "lineages", dt_lineage_tree_lineages(&run->lineages));
+    if (run->temperatures) {
+        dt_json_key(json, "temperatures");
+        dt_json_array(json);
+        for (int32_t r = 0; r < run->temperatures; ++r)
+            dt_json_double(json, run->temperature[r]);
+        dt_json_end(json);
+    }
     dt_json_end(json);
 }
 

@@ -1,0 +1,221 @@
+/* deeptaxa calibrate: the temperatures of a trained model, from held-out sequences. */
+#include "cli/calibrate_options.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/input.h"
+#include "cli/loaded_model.h"
+#include "core/log.h"
+#include "io/fasta.h"
+#include "predict/logit_store.h"
+#include "predict/predictor.h"
+#include "predict/temperature.h"
+
+/* Everything that is open while the command runs. */
+typedef struct {
+    const dt_calibrate_options *options;
+    dt_loaded_model model;
+    dt_tokenizer *tokenizer;
+    dt_fasta *input;
+    dt_truth truth;
+    dt_logit_store store;
+    dt_pool *pool;
+    int64_t without_row;
+    int32_t batch_size;
+    char output[PATH_MAX];
+} session;
+
+/* ---- files --------------------------------------------------------------------------------------
+ */
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat first;
+    struct stat second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+static dt_status choose_output(session *s)
+{
+    const char *path = s->model.path;
+    const char *asked = s->options->output_file;
+    size_t stem = strlen(path);
+    if (stem > 3 && strcmp(path + stem - 3, ".h5") == 0)
+        stem -= 3;
+    const int written =
+        asked ? snprintf(s->output, sizeof s->output, "%s", asked)
+              : snprintf(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path);
+    if (written < 0 || (size_t)written >= sizeof s->output)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    if (same_file(path, s->output))
+        return dt_fail(DT_ERR_USAGE,
+                       "--output-file %s: is the checkpoint itself, whose optimizer would be lost: "
+                       "name another file",
+                       s->output);
+    return DT_OK;
+}
+
+/* The folder of a file. */
+static void folder_of(char *out, size_t size, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(out, size, ".");
+    else
+        snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+static dt_status open_inputs(session *s)
+{
+    const dt_calibrate_options *o = s->options;
+    char folder[PATH_MAX];
+    DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint));
+    DT_TRY(choose_output(s));
+    DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
+    DT_TRY(dt_truth_read(&s->truth, &s->model.checkpoint.taxonomy, o->taxonomy_file));
+    DT_TRY(dt_loaded_model_tokenizer(&s->model, &s->tokenizer));
+    const dt_model_config *config = &s->model.checkpoint.config;
+    int32_t classes = 0;
+    for (int32_t r = 0; r < config->tax_ranks; ++r)
+        classes += config->classes[r];
+    folder_of(folder, sizeof folder, s->output);
+    return dt_logit_store_create(&s->store, folder, config->tax_ranks, classes);
+}
+
+static dt_status open_model(session *s)
+{
+    const dt_calibrate_options *o = s->options;
+    char device[16];
+    dt_option_choice(&dt_calibrate_command, "device", o->device, device, sizeof device);
+    const dt_backend_options backend = {.threads = (int32_t)o->threads,
+                                        .precision = (dt_precision)o->precision,
+                                        .attention = (dt_attention_method)o->attention};
+    s->batch_size = (int32_t)o->batch_size;
+    DT_TRY(dt_loaded_model_open(&s->model, device, &backend, &s->batch_size));
+    return dt_pool_create(&s->pool, dt_thread_count(o->threads));
+}
+
+/* ---- held-out logits ----------------------------------------------------------------------------
+ */
+
+/* Sequences without a row say nothing of how right a prediction is. */
+static dt_status keep_logits(void *context, const dt_predicted *predicted)
+{
+    session *s = context;
+    const dt_class_layout *layout = dt_model_classes(s->model.model);
+    const int32_t size = s->model.backend->statistic_size;
+    for (int32_t i = 0; i < predicted->sequences; ++i) {
+        int32_t labels[DT_MAX_TAX_RANKS];
+        for (int32_t r = 0; r < predicted->tax_ranks; ++r) {
+            const int32_t truth = predicted->truth[i * predicted->tax_ranks + r];
+            const bool known = truth >= 0 && truth < s->model.checkpoint.taxonomy.rank[r].classes;
+            labels[r] = known ? truth : -1;
+        }
+        if (predicted->has_row[i])
+            DT_TRY(dt_logit_store_add(&s->store,
+                                      (const char *)predicted->logits +
+                                          (int64_t)i * layout->first[layout->tax_ranks] * size,
+                                      size, labels));
+        else
+            s->without_row++;
+    }
+    return DT_OK;
+}
+
+static dt_status compute_logits(session *s)
+{
+    const dt_calibrate_options *o = s->options;
+    const dt_predictor predictor = {
+        .model = s->model.model,
+        .tokenizer = s->tokenizer,
+        .truth = &s->truth,
+        .logits = true,
+        .normalize = s->model.checkpoint.settings.normalize,
+        .batch_size = s->batch_size,
+        .threads = dt_thread_count(o->num_workers ? o->num_workers : o->threads),
+        .sink = keep_logits,
+        .context = s,
+    };
+    dt_info("Model: run %s, epoch %d, in %s on %s", s->model.checkpoint.settings.run_uuid,
+            s->model.checkpoint.progress.epoch, dt_precision_name(s->model.backend->precision),
+            s->model.backend->description);
+    DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
+    if (s->without_row)
+        dt_warn("%s: no row for %lld sequences, which are left out", o->taxonomy_file,
+                (long long)s->without_row);
+    if (s->store.count == 0)
+        return dt_fail(DT_ERR_INPUT, "%s: has a row for no sequence of %s: give their taxonomy",
+                       o->taxonomy_file, o->fasta_file);
+    return dt_logit_store_map(&s->store);
+}
+
+/* ---- the fit ------------------------------------------------------------------------------------
+ */
+
+static const char *remark(dt_fit_outcome outcome)
+{
+    switch (outcome) {
+    case DT_FIT_NO_TRUTH:
+        return "no true label is known: left at 1";
+    case DT_FIT_ALL_RIGHT:
+        return "all right: left at 1";
+    case DT_FIT_NO_MINIMUM:
+        return "no minimum: left at 1";
+    case DT_FIT_FOUND:
+    default:
+        return "";
+    }
+}
+
+static void show_fit(const session *s, const dt_rank_fit *fit)
+{
+    dt_info("%-12s %10s %9s %12s %9s %9s %9s %9s", "Rank", "Sequences", "Accuracy", "Temperature",
+            "NLL", "after", "ECE", "after");
+    for (int32_t r = 0; r < s->model.checkpoint.taxonomy.tax_ranks; ++r)
+        dt_info("%-12s %10lld %9.4f %12.6f %9.4f %9.4f %9.4f %9.4f  %s",
+                s->model.checkpoint.taxonomy.rank[r].name, (long long)fit[r].known,
+                fit[r].known ? (double)fit[r].right / (double)fit[r].known : 0.0,
+                fit[r].temperature, fit[r].loss_before, fit[r].loss_after, fit[r].error_before,
+                fit[r].error_after, remark(fit[r].outcome));
+}
+
+static dt_status calibrate(session *s)
+{
+    dt_checkpoint *content = &s->model.checkpoint;
+    dt_rank_fit fit[DT_MAX_TAX_RANKS];
+    DT_TRY(compute_logits(s));
+    const dt_heldout heldout = {.layout = dt_model_classes(s->model.model),
+                                .logits = s->store.logits,
+                                .labels = s->store.labels,
+                                .count = s->store.count};
+    DT_TRY(dt_fit_temperatures(fit, &heldout, s->pool));
+    show_fit(s, fit);
+    content->temperatures = content->taxonomy.tax_ranks;
+    for (int32_t r = 0; r < content->temperatures; ++r)
+        content->temperature[r] = fit[r].temperature;
+    DT_TRY(dt_checkpoint_write(s->output, content, s->model.model, true));
+    dt_info("Checkpoint: %s", s->output);
+    return DT_OK;
+}
+
+dt_status dt_command_calibrate(const dt_calibrate_options *options)
+{
+    session s = {.options = options};
+    dt_status status = open_inputs(&s);
+    if (status == DT_OK)
+        status = open_model(&s);
+    if (status == DT_OK)
+        status = calibrate(&s);
+    dt_pool_destroy(s.pool);
+    dt_logit_store_close(&s.store);
+    dt_truth_free(&s.truth);
+    dt_fasta_close(s.input);
+    dt_tokenizer_destroy(s.tokenizer);
+    dt_loaded_model_free(&s.model);
+    return status;
+}

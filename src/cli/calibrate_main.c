@@ -1,0 +1,12 @@
+#include "cli/calibrate_options.h"
+
+static dt_status run(const void *options)
+{
+    return dt_command_calibrate(options);
+}
+
+int main(int argc, char **argv)
+{
+    dt_calibrate_options options;
+    return dt_command_main(&dt_calibrate_command, argc, argv, &options, run);
+}

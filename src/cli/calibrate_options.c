@@ -1,0 +1,62 @@
+#include "cli/calibrate_options.h"
+
+#include "cli/shared_options.h"
+
+#define AT(member) offsetof(dt_calibrate_options, member)
+
+static const dt_option options[] = {
+    {.group = "Input and output",
+     .name = "checkpoint",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(checkpoint),
+     .value = "CKPT",
+     .required = true,
+     .help = "trained model (.h5)"},
+    {.name = "fasta-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(fasta_file),
+     .value = "FILE",
+     .required = true,
+     .help = "held-out sequences, which the model was not trained on: FASTA, plain or gzip; - is "
+             "standard input"},
+    {.name = "taxonomy-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(taxonomy_file),
+     .value = "FILE",
+     .required = true,
+     .help = "their true taxonomy"},
+    {.name = "output-file",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(output_file),
+     .value = "CKPT",
+     .help = "checkpoint to write, with the temperatures and without the optimizer (default: the "
+             "model's name with _calibrated)"},
+
+    {.group = "Machine",
+     .name = "batch-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(batch_size),
+     .value = "N",
+     .preset = "64",
+     .range = "[1, 1048576]",
+     .help = "sequences computed at a time"},
+    DT_OPTION_DEVICE(dt_calibrate_options),
+    DT_OPTION_PRECISION(dt_calibrate_options),
+    DT_OPTION_ATTENTION(dt_calibrate_options),
+    DT_OPTION_THREADS(dt_calibrate_options),
+    DT_OPTION_NUM_WORKERS(dt_calibrate_options),
+    {0},
+};
+
+const dt_command dt_calibrate_command = {
+    .name = "calibrate",
+    .summary =
+        "Fits a temperature for each rank on held-out sequences, so that confidences say how "
+        "often predictions are right.",
+    .usage = "--checkpoint CKPT --fasta-file FILE --taxonomy-file FILE [options]",
+    .options = options,
+    .options_size = sizeof(dt_calibrate_options),
+    .examples = {"deeptaxa calibrate --checkpoint model.h5 --fasta-file heldout.fna.gz "
+                 "--taxonomy-file heldout.tsv.gz",
+                 "deeptaxa predict --checkpoint model_calibrated.h5 --fasta-file reads.fna.gz"},
+};

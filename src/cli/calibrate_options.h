@@ -1,0 +1,28 @@
+/* What `deeptaxa calibrate` is asked for: its command line, checked. */
+#ifndef DT_CLI_CALIBRATE_OPTIONS_H
+#define DT_CLI_CALIBRATE_OPTIONS_H
+
+#include "cli/options.h"
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    const char *fasta_file;    /* never NULL; "-": standard input */
+    const char *taxonomy_file; /* never NULL */
+    const char *checkpoint;    /* never NULL */
+    const char *output_file;   /* NULL: beside the checkpoint */
+
+    int64_t batch_size;
+    int device;          /* place in auto|cpu|cuda; dt_option_choice() names it */
+    int precision;       /* dt_precision */
+    int attention;       /* dt_attention_method */
+    int64_t threads;     /* 0: all that the process may use */
+    int64_t num_workers; /* tokenising threads; 0: as many as `threads` */
+} dt_calibrate_options;
+
+extern const dt_command dt_calibrate_command;
+
+/* Fits temperatures and writes them to a new checkpoint. Written in calibrate.c. */
+dt_status dt_command_calibrate(const dt_calibrate_options *options);
+
+#endif

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# deeptaxa calibrate: the temperatures that it stores are used, and confidences get better by them.
+source "$(dirname "$0")/lib.sh"
+make_gold 300
+make_tokenizer
+expect 0 train_small run --epochs 8
+model=$(checkpoint run 8)
+calibrated=${model%.h5}_calibrated.h5
+calibrate=(deeptaxa calibrate --checkpoint "$model" --fasta-file data/heldout.fasta
+    --taxonomy-file data/heldout.tsv)
+predict=(deeptaxa predict --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv --tabular)
+
+cp "$model" before.h5
+expect 0 "${calibrate[@]}"
+cp err fit
+cmp "$model" before.h5 || fail "the checkpoint itself was changed"
+[ -s "$calibrated" ] || fail "no calibrated checkpoint"
+same "files beside the checkpoint" "$(find run/checkpoints -name '.*' | wc -l)" 0
+
+# Columns of the table: rank, sequences, accuracy, temperature, loss, after, ECE, after
+fitted=$(awk 'seen && $4 ~ /^[0-9.]+$/ && $4 != "1.000000" && $6 < $5 { n++ } /^Rank/ { seen = 1 } END { print n + 0 }' fit)
+[ "$fitted" -ge 2 ] || fail "only $fitted ranks have another temperature and a lower loss: $(cat fit)"
+awk 'seen && NF >= 8 && $6 > $5 { exit 1 } /^Rank/ { seen = 1 }' fit || fail "a loss has grown: $(cat fit)"
+
+# describe tells them, to six places those of the table; predict uses them
+expect 0 deeptaxa describe --checkpoint "$calibrated" --export-metrics described.json
+stored=$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')
+same "temperatures" "$(echo "$stored" | tr , '\n' | awk '{ printf "%.6f\n", $1 }')" \
+    "$(awk '/^Checkpoint/ { seen = 0 } seen { print $4 } /^Rank/ { seen = 1 }' fit)"
+grep -q '"temperatures"' described.json || fail "no temperatures in the exported metrics"
+expect 0 "${predict[@]}" --checkpoint "$calibrated" --output-dir with
+said '^Model: .*, calibrated, in '
+expect 0 "${predict[@]}" --checkpoint "$model" --output-dir given --level-temperatures "$stored"
+expect 0 "${predict[@]}" --checkpoint "$model" --output-dir without
+cmp with/*.tsv given/*.tsv || fail "not what --level-temperatures gives"
+cmp -s with/*.tsv without/*.tsv && fail "the temperatures change nothing"
+same "labels" "$(cut -f 2,7,12,17,22,27,32 with/*.tsv)" "$(cut -f 2,7,12,17,22,27,32 without/*.tsv)"
+
+# the flag goes before the checkpoint
+expect 0 "${predict[@]}" --checkpoint "$calibrated" --output-dir ones --level-temperatures 1 1 1 1 1 1 1
+grep -q ', calibrated' err && fail "calibrated, in spite of --level-temperatures"
+cmp ones/*.tsv without/*.tsv || fail "--level-temperatures does not replace those of the checkpoint"
+
+# the calibration errors are those of predict, before and after
+eces() { grep -o '"ece": *[0-9.e-]*' "$1/metrics.json" | awk '{ printf "%.4f\n", $2 }'; }
+same "calibration errors before" "$(awk '/^Checkpoint/ { seen = 0 } seen { print $7 } /^Rank/ { seen = 1 }' fit)" "$(eces without)"
+same "calibration errors after" "$(awk '/^Checkpoint/ { seen = 0 } seen { print $8 } /^Rank/ { seen = 1 }' fit)" "$(eces with)"
+
+# several models vote with their own temperatures
+expect 0 "${predict[@]}" --checkpoint "$calibrated" "$calibrated" --output-dir twice
+cut -f 3,8,13,18,23,28,33 with/*.tsv | tail -n +2 >a
+cut -f 3,8,13,18,23,28,33 twice/*.tsv | tail -n +2 >b
+paste a b | awk '{ for (i = 1; i <= 7; i++) { d = $i - $(i + 7); if (d > 1e-5 || d < -1e-5) exit 1 } }' ||
+    fail "a calibrated model that votes with itself"
+
+# A named output; refusals
+expect 0 "${calibrate[@]}" --output-file named.h5 --batch-size 7 --threads 1
+expect 0 deeptaxa describe --checkpoint named.h5
+same "temperatures with another batch and one thread" \
+    "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr , '\n' | awk '{ printf "%.3f\n", $1 }')" \
+    "$(echo "$stored" | tr , '\n' | awk '{ printf "%.3f\n", $1 }')"
+refused 2 "--output-file .*: is the checkpoint itself" "${calibrate[@]}" --output-file "$model"
+refused 1 'nowhere: ' "${calibrate[@]}" --output-file nowhere/x.h5
+sed 's/^[^s]/x&/' data/heldout.tsv >strangers.tsv
+expect 1 "${calibrate[@]}" --taxonomy-file strangers.tsv --output-file other.h5
+said 'has a row for no sequence'
+[ -e other.h5 ] && fail "a failed calibration wrote something"
+refused 2 '--taxonomy-file' deeptaxa calibrate --checkpoint "$model" --fasta-file data/heldout.fasta
+refused 1 'holds weights only' deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --output-dir again --resume "$calibrated"
+finish
