@@ -52,7 +52,7 @@ dt_status dt_logit_store_create(dt_logit_store *store, const char *folder, int32
 void dt_logit_store_close(dt_logit_store *store)
 {
     if (store->mapped)
-        munmap((void *)(uintptr_t)store->logits, store->mapped);
+        munmap(store->map, store->mapped);
     if (store->stream)
         fclose(store->stream);
     free(store->folder);
@@ -88,6 +88,7 @@ dt_status dt_logit_store_map(dt_logit_store *store)
     void *mapped = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fileno(store->stream), 0);
     if (mapped == MAP_FAILED)
         return store_error(store, "read");
+    store->map = mapped;
     store->logits = mapped;
     store->mapped = bytes;
     return DT_OK;

@@ -20,7 +20,8 @@ typedef struct {
     size_t label_capacity;
     float *row;          /* (C) */
     const float *logits; /* (count, C), after dt_logit_store_map() */
-    size_t mapped;       /* bytes */
+    void *map;           /* what they stand in */
+    size_t mapped;       /* its bytes */
 } dt_logit_store;
 
 /* Takes 4 · classes bytes a sequence in `folder`. Follow with dt_logit_store_close(), which takes a

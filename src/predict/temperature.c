@@ -82,11 +82,11 @@ static dt_status add_chunk(void *context, int64_t chunk, int worker)
     return DT_OK;
 }
 
-static dt_status walk_over(likelihood *total, const walk *w, dt_pool *pool)
+static dt_status walk_over(likelihood *total, walk *w, dt_pool *pool)
 {
     const int32_t tax_ranks = w->heldout->layout->tax_ranks;
     const int64_t chunks = (w->heldout->count + CHUNK - 1) / CHUNK;
-    DT_TRY(dt_pool_run(pool, add_chunk, (void *)(uintptr_t)w, chunks));
+    DT_TRY(dt_pool_run(pool, add_chunk, w, chunks));
     for (int32_t r = 0; r < tax_ranks; ++r) {
         total[r] = (likelihood){0};
         for (int64_t k = 0; k < chunks; ++k) {
@@ -100,7 +100,7 @@ static dt_status walk_over(likelihood *total, const walk *w, dt_pool *pool)
 }
 
 /* Walks with the confidences, too: loss and calibration error at the present β. */
-static dt_status measure(dt_rank_fit *out, const walk *w, dt_pool *pool, bool after)
+static dt_status measure(dt_rank_fit *out, walk *w, dt_pool *pool, bool after)
 {
     const int32_t tax_ranks = w->heldout->layout->tax_ranks;
     likelihood total[DT_BACKEND_TAX_RANKS];
@@ -147,7 +147,7 @@ static bool step(search *s, const likelihood *at)
     return over;
 }
 
-static dt_status fit(double *beta, bool *wanted, const walk *w, dt_pool *pool)
+static dt_status fit(double *beta, bool *wanted, walk *w, dt_pool *pool)
 {
     const int32_t tax_ranks = w->heldout->layout->tax_ranks;
     search searches[DT_BACKEND_TAX_RANKS];

@@ -112,6 +112,22 @@ numbers() { grep -o "\"$2\": *[0-9.e-]*" "$1/metrics.json" | sed 's/.*: *//'; }
 same "accuracies of each rank by itself" "$(numbers other independent_accuracy)" "$(numbers p accuracy)"
 rm -rf other
 
+# A checkpoint of an older version has no lineages: it can predict, but not these; training that
+# goes on from it puts them in
+"$bin/../tests/drop_lineages" "$model" older.h5 || fail "drop_lineages"
+refused 1 'older.h5: holds no lineages' predict_to other --fasta-file data/heldout.fasta \
+    --checkpoint older.h5 --lineage consistent
+expect 0 predict_to other --fasta-file data/heldout.fasta --checkpoint older.h5 --tabular
+same "labels of the older checkpoint" "$(labels other)" "$(labels p)"
+rm -rf other
+expect 0 deeptaxa describe --checkpoint older.h5
+grep -q 'lineages:' out && fail "lineages that are not there"
+"$bin/../tests/drop_lineages" "$(checkpoint run 3)" older.h5 || fail "drop_lineages"
+cp -r run resumed
+expect 0 train_small resumed --epochs 4 --resume older.h5
+expect 0 deeptaxa describe --checkpoint "$(checkpoint resumed 4)"
+printed "lineages: $(wc -l <known)\$"
+
 # Votes: a model with itself says what it says; two models say something else; unlike ones are refused
 expect 0 predict_to other --fasta-file data/heldout.fasta --tabular --checkpoint "$model" "$model"
 same "labels of a model that votes with itself" "$(labels other)" "$(labels p)"

@@ -157,6 +157,45 @@ static void results_equal_the_cpus_in_the_inputs_order(void **state)
     close_device(&cpu);
 }
 
+/* Two models on backends of their own, whose lineages are those of a tree: more sequences in one
+ * piece, and all logits on the host. */
+static void votes_and_lineages_equal_the_cpus(void **state)
+{
+    (void)state;
+    static const int32_t lineages[] = {0, 1, 1, 0, 2, 4};
+    static const double warm[TAX_RANKS] = {1.5, 0.75};
+    static collected result[2];
+    static const char *const name[2] = {"cpu", "cuda_on_cpu"};
+    dt_lineage_tree tree;
+    ASSERT_OK(dt_lineage_tree_build(&tree, lineages, 3, TAX_RANKS));
+    for (int k = 0; k < 2; ++k) {
+        device first = open_device(name[k], VOCABULARY);
+        device second = open_device(name[k], VOCABULARY);
+        dt_pool *pool;
+        ASSERT_OK(dt_pool_create(&pool, 1));
+        ASSERT_OK(dt_params_init(dt_model_params(second.model), second.backend, 43, pool));
+        dt_pool_destroy(pool);
+        const dt_voter other[] = {{.model = second.model, .temperature = warm}};
+        dt_predictor predictor = small_predictor(first.model, tokenizer, &result[k], 7, 2);
+        predictor.truth = &truth;
+        predictor.others = 1;
+        predictor.other = other;
+        predictor.lineages = &tree;
+        predictor.logits = true;
+        ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+        close_device(&second);
+        close_device(&first);
+    }
+    assert_same(&result[1], &result[0]);
+    for (int i = 0; i < SEQUENCES; ++i) {
+        assert_memory_equal(result[1].independent[i], result[0].independent[i],
+                            sizeof result[0].independent[i]);
+        for (int c = 0; c < COLUMNS; ++c)
+            assert_near(result[1].logits[i][c], result[0].logits[i][c]);
+    }
+    dt_lineage_tree_free(&tree);
+}
+
 /* Sequences of one job that need several pieces, so that the order of calls is certain. */
 static void the_next_piece_is_asked_for_before_results_are_waited_for(void **state)
 {
@@ -289,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_equal_the_cpus_in_the_inputs_order),
+        cmocka_unit_test(votes_and_lineages_equal_the_cpus),
         cmocka_unit_test(the_next_piece_is_asked_for_before_results_are_waited_for),
         cmocka_unit_test(an_error_of_the_device_ends_the_prediction),
         cmocka_unit_test(an_error_of_the_sink_or_the_reader_ends_the_prediction),
