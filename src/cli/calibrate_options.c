@@ -51,8 +51,7 @@ static const dt_option options[] = {
 const dt_command dt_calibrate_command = {
     .name = "calibrate",
     .summary =
-        "Fits a temperature for each rank on held-out sequences, so that confidences say how "
-        "often predictions are right.",
+        "Fits one temperature a rank on held-out sequences, by which confidences can be trusted.",
     .usage = "--checkpoint CKPT --fasta-file FILE --taxonomy-file FILE [options]",
     .options = options,
     .options_size = sizeof(dt_calibrate_options),
