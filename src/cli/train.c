@@ -85,12 +85,24 @@ static dt_status settings_from(dt_run_settings *settings, const dt_train_options
                  .eps = o->optimizer_eps,
                  .weight_decay = o->optimizer_weight_decay,
                  .max_grad_norm = o->max_grad_norm},
+        .loss_type = o->loss_type,
+        .focal_gamma = o->focal_gamma,
+        .focal_sum = o->focal_reduction == 1,
+        .class_weights = o->class_weights,
         .eval_every = (int32_t)o->eval_every,
+        .early_stopping_patience = (int32_t)o->early_stopping_patience,
+        .early_stopping_min_delta = o->early_stopping_min_delta,
         .normalize = dataset->normalized,
     };
     DT_TRY(copy_text(&settings->fasta_file, dataset->fasta_file));
     DT_TRY(copy_text(&settings->taxonomy_file, dataset->taxonomy_file));
     DT_TRY(copy_text(&settings->tokenizer_name, dataset->tokenizer_name));
+    if (o->focal_weight)
+        DT_TRY(copy_text(&settings->focal_weight, o->focal_weight));
+    if (o->loss_type != DT_LOSS_FOCAL && (dt_option_given(&o->parsed, "focal-gamma") ||
+                                          dt_option_given(&o->parsed, "focal-reduction")))
+        dt_notice("--focal-gamma and --focal-reduction are not used: --loss-type is %s",
+                  dt_loss_type_name(o->loss_type));
     return level_weights(settings, o, dataset->taxonomy.tax_ranks);
 }
 
@@ -129,6 +141,30 @@ static dt_status check_given(const dt_train_options *o, const char *flag, double
                        "its settings: leave the flag out or start a new run",
                        flag, asked, stored);
     return DT_OK;
+}
+
+static dt_status check_given_name(const dt_train_options *o, const char *flag, const char *asked,
+                                  const char *stored)
+{
+    if (dt_option_given(&o->parsed, flag) && strcmp(asked, stored) != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--%s %.40s: the run to resume was started with %.40s, and a resumed run "
+                       "keeps its settings: leave the flag out or start a new run",
+                       flag, asked, stored);
+    return DT_OK;
+}
+
+static dt_status check_resumed_loss(const dt_train_options *o, const dt_run_settings *s)
+{
+    DT_TRY(check_given_name(o, "loss-type", dt_loss_type_name(o->loss_type),
+                            dt_loss_type_name(s->loss_type)));
+    DT_TRY(check_given(o, "focal-gamma", o->focal_gamma, s->focal_gamma));
+    DT_TRY(check_given_name(o, "focal-reduction", o->focal_reduction == 1 ? "sum" : "mean",
+                            s->focal_sum ? "sum" : "mean"));
+    DT_TRY(check_given_name(o, "focal-weight", o->focal_weight,
+                            s->focal_weight ? s->focal_weight : "none"));
+    return check_given_name(o, "class-weights", dt_class_weights_name(o->class_weights),
+                            dt_class_weights_name(s->class_weights));
 }
 
 static dt_status check_resumed_weights(const dt_train_options *o, const dt_checkpoint *run)
@@ -177,6 +213,8 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"seed", (double)o->seed, s->seed},
         {"val-split", o->val_split, s->val_split},
         {"eval-every", (double)o->eval_every, s->eval_every},
+        {"early-stopping-patience", (double)o->early_stopping_patience, s->early_stopping_patience},
+        {"early-stopping-min-delta", o->early_stopping_min_delta, s->early_stopping_min_delta},
         {"stream-data", o->stream_data, s->shards_at_a_time > 0},
         {"no-normalize", o->no_normalize, !s->normalize},
         {"optimizer-betas", o->optimizer_betas.value[0], s->rule.beta1},
@@ -187,6 +225,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)
         DT_TRY(check_given(o, "kernel-sizes", (double)o->kernel_sizes.value[k], c->width[k]));
+    DT_TRY(check_resumed_loss(o, s));
     return check_resumed_weights(o, run);
 }
 
@@ -442,6 +481,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .fixed_micro_batch = o->micro_batch_size > 0,
                                   .stop = t->stop,
                                   .keep_checkpoints = (int32_t)o->keep_checkpoints,
+                                  .save_best_only = o->save_best_only,
                                   .save_every_steps = o->save_every_steps,
                                   .save_every_minutes = o->save_every_minutes,
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,

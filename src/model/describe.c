@@ -115,7 +115,11 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
     item_int(p, "batch-size", s->batch_size);
     item_int(p, "accum-steps", s->accum_steps);
     item_int(p, "target-epochs", s->epochs);
-    item_text(p, "loss-type", "cross_entropy");
+    item_text(p, "loss-type", dt_loss_type_name(s->loss_type));
+    item_double(p, "focal-gamma", s->focal_gamma);
+    item_text(p, "focal-reduction", s->focal_sum ? "sum" : "mean");
+    item_text(p, "focal-weight", s->focal_weight ? s->focal_weight : "none");
+    item_text(p, "class-weights", dt_class_weights_name(s->class_weights));
     add(p, "  level-weights: [");
     for (int32_t r = 0; r < checkpoint->config.tax_ranks; ++r) {
         add(p, r ? ", " : "");
@@ -133,7 +137,13 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
     add_double(p, s->rule.weight_decay);
     add(p, "}\n");
     item_int(p, "scheduler-steps", s->rule.total_steps);
+    if (s->early_stopping_patience > 0) {
+        item_int(p, "early-stopping-patience", s->early_stopping_patience);
+        item_double(p, "early-stopping-min-delta", s->early_stopping_min_delta);
+    }
     item_int(p, "seed", s->seed);
+    if (checkpoint->progress.best_epoch > 0)
+        item_int(p, "best-epoch", checkpoint->progress.best_epoch);
 }
 
 static void dataset_info(page *p, const dt_run_settings *settings)

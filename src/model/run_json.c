@@ -62,11 +62,11 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
     dt_json_put_int(json, "batch_size", s->batch_size);
     dt_json_put_int(json, "accum_steps", s->accum_steps);
     dt_json_put_int(json, "target_epochs", s->epochs);
-    dt_json_put_string(json, "loss_type", "cross_entropy");
-    /* the focal loss is not used: its parameters are null */
-    dt_json_put_null(json, "focal_gamma");
-    dt_json_put_null(json, "focal_reduction");
-    dt_json_put_null(json, "focal_weight");
+    dt_json_put_string(json, "loss_type", dt_loss_type_name(s->loss_type));
+    dt_json_put_double(json, "focal_gamma", s->focal_gamma);
+    dt_json_put_string(json, "focal_reduction", s->focal_sum ? "sum" : "mean");
+    dt_json_put_string(json, "focal_weight", s->focal_weight);
+    dt_json_put_string(json, "class_weights", dt_class_weights_name(s->class_weights));
     dt_json_key(json, "level_weights");
     dt_json_array(json);
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
@@ -74,6 +74,8 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
     dt_json_end(json);
     optimizer_summary(json, &s->rule);
     dt_json_put_int(json, "scheduler_steps", s->rule.total_steps);
+    dt_json_put_int(json, "early_stopping_patience", s->early_stopping_patience);
+    dt_json_put_double(json, "early_stopping_min_delta", s->early_stopping_min_delta);
     dt_json_put_int(json, "seed", s->seed);
     dt_json_end(json);
 }
