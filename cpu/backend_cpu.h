@@ -184,6 +184,12 @@ void dt_cpu_gather_first_forward(dt_backend *, void *, const void *, const dt_de
                                  int32_t);
 void dt_cpu_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
                                   int32_t);
+void dt_cpu_mean_forward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+void dt_cpu_mean_backward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+void dt_cpu_activate_forward(dt_backend *, void *, const void *, const dt_device_batch *,
+                             const dt_activation *);
+void dt_cpu_activate_backward(dt_backend *, void *, const void *, const void *,
+                              const dt_device_batch *, const dt_activation *);
 void dt_cpu_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
                          const dt_device_batch *, int32_t, const dt_dropout *);
 void dt_cpu_fuse_backward(dt_backend *, void *, void *, const void *, const void *, const void *,

@@ -309,6 +309,10 @@ template <typename T> static dt_backend_ops make_table()
     table.add_norm_backward = dt_cuda_add_norm_backward<T>;
     table.gather_first_forward = dt_cuda_gather_first_forward<T>;
     table.gather_first_backward = dt_cuda_gather_first_backward<T>;
+    table.mean_forward = dt_cuda_mean_forward<T>;
+    table.mean_backward = dt_cuda_mean_backward<T>;
+    table.activate_forward = dt_cuda_activate_forward<T>;
+    table.activate_backward = dt_cuda_activate_backward<T>;
     table.conv_max_forward = dt_cuda_conv_max_forward<T>;
     table.conv_max_backward = dt_cuda_conv_max_backward<T>;
     table.conv_max_scratch = dt_cuda_conv_max_scratch<T>;

@@ -373,6 +373,16 @@ template <typename T>
 void dt_cuda_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
                                    int32_t);
 template <typename T>
+void dt_cuda_mean_forward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+template <typename T>
+void dt_cuda_mean_backward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+template <typename T>
+void dt_cuda_activate_forward(dt_backend *, void *, const void *, const dt_device_batch *,
+                              const dt_activation *);
+template <typename T>
+void dt_cuda_activate_backward(dt_backend *, void *, const void *, const void *,
+                               const dt_device_batch *, const dt_activation *);
+template <typename T>
 void dt_cuda_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
                           const dt_device_batch *, int32_t, const dt_dropout *);
 template <typename T>

@@ -150,6 +150,15 @@ typedef struct {
     uint32_t padding_stream;
 } dt_conv_max;
 
+/* (ReLU and) dropout of a matrix with one row a sequence, whose columns fall into `parts` of equal
+ * width: part i draws from stream + i, as channel 0 … columns-1. */
+typedef struct {
+    bool relu;
+    int32_t parts;
+    int32_t columns; /* of a part */
+    dt_dropout dropout;
+} dt_activation;
+
 typedef struct { /* classes of all tax_ranks: rank r has columns first[r] … first[r+1]-1 */
     int32_t tax_ranks;
     int32_t first[DT_BACKEND_TAX_RANKS + 1]; /* first[tax_ranks] = C */
@@ -365,6 +374,19 @@ struct dt_backend_ops {
                                   const void *dy /* (B, H) */, const dt_device_batch *batch,
                                   int32_t hidden);
 
+    /* y[b] = mean of x over the tokens of sequence b; backward: dx of each of them = dy[b] / n */
+    void (*mean_forward)(dt_backend *backend, void *y /* (B, H) */, const void *x /* (N, H) */,
+                         const dt_device_batch *batch, int32_t hidden);
+    void (*mean_backward)(dt_backend *backend, void *dx /* (N, H) */, const void *dy /* (B, H) */,
+                          const dt_device_batch *batch, int32_t hidden);
+
+    /* y = dropout(x), or dropout(ReLU(x)); y may be x */
+    void (*activate_forward)(dt_backend *backend, void *y /* (B, parts·columns) */, const void *x,
+                             const dt_device_batch *batch, const dt_activation *activation);
+    /* y is what forward gave (read with ReLU only); dx may be dy */
+    void (*activate_backward)(dt_backend *backend, void *dx, const void *dy, const void *y,
+                              const dt_device_batch *batch, const dt_activation *activation);
+
     /* `position` is where the maximum was found: a token position, or -1 for c of the padding */
     void (*conv_max_forward)(dt_backend *backend, void *y /* (B, F·kernels) */,
                              int32_t *position /* (B, F·kernels) */, void *scratch,
@@ -475,6 +497,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 4
+#define DT_BACKEND_CONTRACT 5
 
 #endif

@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 /* Places in the choices of --model-type and --loss-type. */
-typedef enum { DT_MODEL_TYPE_HYBRID } dt_model_type_choice;
+typedef enum { DT_MODEL_TYPE_HYBRID, DT_MODEL_TYPE_BERT } dt_model_type_choice;
 typedef enum { DT_LOSS_TYPE_CROSS_ENTROPY } dt_loss_type_choice;
 /* Places in the choices of --validate-on. */
 typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;

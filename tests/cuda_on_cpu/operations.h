@@ -183,6 +183,10 @@ static inline void per_sequence(test_run *r)
     const int32_t classes = s->classes;
     const dt_param bias = (classes * h + 67) / 64 * 64;
     const dt_dropout dropout = dropout_of(s->dropout);
+    const dt_activation activation = {.relu = s->hidden % 2 == 0,
+                                      .parts = s->hidden % 3 == 0 ? 3 : 1,
+                                      .columns = s->hidden % 3 == 0 ? s->hidden / 3 : s->hidden,
+                                      .dropout = dropout};
     parameters(r, bias + classes + 2, 1.0);
     start_batch(r, s->lengths, 10, 0, NULL, s->spare);
     const int64_t n = r->batch->size.tokens;
@@ -196,11 +200,19 @@ static inline void per_sequence(test_run *r)
     void *dy = gradient(r, b, h);
     void *dcnn = output(r, b, h);
     void *dbert = output(r, b, h);
+    void *mean = output(r, b, h);
+    void *dx = output(r, n, h);
+    void *active = output(r, b, h);
+    void *dactive = output(r, b, h);
     void *logits = statistics(r, b, classes);
     void *dlogits = filled(r, b, classes, 0, 1.0, false, r->backend->statistic_size);
     void *dfused = output(r, b, h);
     op->gather_first_forward(r->backend, first, x, r->batch, s->hidden);
     op->gather_first_backward(r->backend, x, dy, r->batch, s->hidden);
+    op->mean_forward(r->backend, mean, x, r->batch, s->hidden);
+    op->mean_backward(r->backend, dx, dy, r->batch, s->hidden);
+    op->activate_forward(r->backend, active, cnn, r->batch, &activation);
+    op->activate_backward(r->backend, dactive, dy, active, r->batch, &activation);
     op->fuse_forward(r->backend, fused, cnn, bert, w_cnn, w_cnn + 1, r->batch, s->hidden, &dropout);
     op->fuse_backward(r->backend, dcnn, dbert, dy, cnn, bert, w_cnn, w_cnn + 1, r->batch, s->hidden,
                       &dropout);
@@ -208,6 +220,10 @@ static inline void per_sequence(test_run *r)
     op->heads_backward(r->backend, dfused, dlogits, bert, 0, bias, b, s->hidden, classes);
     record(r, "first rows", first, b, h);
     record(r, "gradient with first rows", x, n, h);
+    record(r, "mean", mean, b, h);
+    record(r, "gradient of the mean", dx, n, h);
+    record(r, "active", active, b, h);
+    record(r, "gradient of active", dactive, b, h);
     record(r, "fused", fused, b, h);
     record(r, "dcnn", dcnn, b, h);
     record(r, "dbert", dbert, b, h);

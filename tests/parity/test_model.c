@@ -26,7 +26,7 @@ static bool present(const precision *p)
 
 /* Fixtures that this version's model covers. */
 static const char *const fixtures[] = {"hybrid_small", "hybrid_one_layer", "hybrid_wide",
-                                       "hybrid_masked"};
+                                       "hybrid_masked", "bert_small"};
 
 static void check(const char *what, const double *ours, const double *theirs, int64_t count,
                   double bound)
