@@ -100,15 +100,10 @@ void dt_cpu_activate_forward(dt_backend *backend, void *y, const void *x,
         const dt_real *in = (const dt_real *)x + item * columns;
         dt_real *out = (dt_real *)y + item * columns;
         dt_dropout_row(factor, &mask, 0, columns);
-        if (activation->relu) {
-            DT_SIMD
-            for (int64_t i = 0; i < columns; ++i)
-                out[i] = (in[i] < 0 ? 0 : in[i]) * factor[i];
-        } else {
-            DT_SIMD
-            for (int64_t i = 0; i < columns; ++i)
-                out[i] = in[i] * factor[i];
-        }
+        const dt_real least = activation->relu ? 0 : -(dt_real)INFINITY;
+        DT_SIMD
+        for (int64_t i = 0; i < columns; ++i)
+            out[i] = (in[i] < least ? least : in[i]) * factor[i];
     }
 }
 
@@ -124,18 +119,13 @@ void dt_cpu_activate_backward(dt_backend *backend, void *dx, const void *dy, con
         dt_real *factor = dt_cpu_scratch(cpu, 0);
         const dt_mask mask = part_mask(batch, activation, item);
         const dt_real *in = (const dt_real *)dy + item * columns;
-        const dt_real *result = (const dt_real *)y + item * columns;
+        const dt_real *result = (const dt_real *)(activation->relu ? y : dy) + item * columns;
         dt_real *out = (dt_real *)dx + item * columns;
         dt_dropout_row(factor, &mask, 0, columns);
-        if (activation->relu) {
-            DT_SIMD
-            for (int64_t i = 0; i < columns; ++i)
-                out[i] = result[i] > 0 ? in[i] * factor[i] : 0;
-        } else {
-            DT_SIMD
-            for (int64_t i = 0; i < columns; ++i)
-                out[i] = in[i] * factor[i];
-        }
+        const bool always = !activation->relu;
+        DT_SIMD
+        for (int64_t i = 0; i < columns; ++i)
+            out[i] = always | (result[i] > 0) ? in[i] * factor[i] : 0;
     }
 }
 

@@ -316,6 +316,13 @@ template <typename T> static dt_backend_ops make_table()
     table.conv_max_forward = dt_cuda_conv_max_forward<T>;
     table.conv_max_backward = dt_cuda_conv_max_backward<T>;
     table.conv_max_scratch = dt_cuda_conv_max_scratch<T>;
+    table.lookup_forward = dt_cuda_lookup_forward<T>;
+    table.lookup_backward = dt_cuda_lookup_backward<T>;
+    table.conv_layer_forward = dt_cuda_conv_layer_forward<T>;
+    table.conv_layer_backward = dt_cuda_conv_layer_backward<T>;
+    table.conv_layer_scratch = dt_cuda_conv_layer_scratch<T>;
+    table.position_max_forward = dt_cuda_position_max_forward<T>;
+    table.position_max_backward = dt_cuda_position_max_backward<T>;
     table.fuse_forward = dt_cuda_fuse_forward<T>;
     table.fuse_backward = dt_cuda_fuse_backward<T>;
     table.heads_forward = dt_cuda_heads_forward<T>;

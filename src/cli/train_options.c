@@ -118,7 +118,7 @@ static const dt_option options[] = {
      .value = "N",
      .preset = "1",
      .range = "[1, 64]",
-     .help = "convolution layers; this version computes one"},
+     .help = "convolution layers"},
     {.name = "hidden-size",
      .kind = DT_OPTION_INT,
      .offset = AT(hidden_size),
@@ -417,9 +417,6 @@ static dt_status check(const void *parsed)
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
     DT_TRY(check_ranks(train));
-    if (train->num_conv_layers > 1 && train->model_type != DT_MODEL_TYPE_BERT)
-        return dt_fail(DT_ERR_USAGE, "--num-conv-layers %d: not in this version yet (allowed: 1)",
-                       (int)train->num_conv_layers);
     if (train->hidden_size % train->num_attention_heads)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",

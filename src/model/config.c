@@ -48,10 +48,8 @@ dt_status dt_model_config_check(const dt_model_config *config)
         if (config->width[k] < 1 || config->width[k] % 2 == 0)
             return dt_fail(DT_ERR_USAGE, "--kernel-sizes: %d is not allowed, widths must be odd",
                            config->width[k]);
-    if (dt_model_has_cnn(config) && config->conv_layers != 1)
-        return dt_fail(DT_ERR_USAGE,
-                       "--num-conv-layers %d: this version has one convolution layer only",
-                       config->conv_layers);
+    if (config->conv_layers > DT_MAX_CONV_LAYERS)
+        return dt_fail(DT_ERR_USAGE, "--num-conv-layers: at most %d", DT_MAX_CONV_LAYERS);
     if (config->hidden % config->heads != 0)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d is not divisible by --num-attention-heads %d",

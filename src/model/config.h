@@ -13,6 +13,8 @@
  * DT_EVENT_SLOTS), and the initial values number a model's tensors with 12 bits. */
 #define DT_MAX_ENCODER_LAYERS 240
 
+#define DT_MAX_CONV_LAYERS 64
+
 typedef enum { DT_MODEL_HYBRID, DT_MODEL_BERT } dt_model_type;
 
 typedef struct {

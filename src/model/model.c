@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 #include "model/arena.h"
+#include "model/cnn.h"
 #include "model/encoder.h"
 
 struct dt_model {
@@ -23,24 +24,20 @@ struct dt_model {
     dt_param w_bert;            /* (1) */
     dt_param projection_weight; /* (H, F·kernels) */
     dt_param projection_bias;   /* (H) */
-    dt_conv_max conv;
+    dt_cnn_stack convolutions;
     dt_encoder_stack encoder;
     int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
 
     /* buffers, of one allocation */
     void *memory;
-    void *pooled;      /* (B, F·kernels) maxima of the CNN */
-    int32_t *position; /* (B, F·kernels) where they were found */
-    void *scratch;     /* of conv_max */
-    void *cnn;         /* (B, H) output of the CNN branch */
-    const void *bert;  /* (B, H) output of the BERT branch: the encoder's */
-    void *fused;       /* (B, H) what stands for the sequence */
-    void *features;    /* (B, H) what the heads read: fused after dropout; in the hybrid fused */
-    void *logits;      /* (B, C) */
-    void *dfused;      /* (B, H) */
-    void *dcnn;        /* (B, H) */
-    void *dbert;       /* (B, H) */
-    void *dpooled;     /* (B, F·kernels) */
+    void *cnn;        /* (B, H) output of the CNN branch */
+    const void *bert; /* (B, H) output of the BERT branch: the encoder's */
+    void *fused;      /* (B, H) what stands for the sequence */
+    void *features;   /* (B, H) what the heads read: fused after dropout; in the hybrid fused */
+    void *logits;     /* (B, C) */
+    void *dfused;     /* (B, H) */
+    void *dcnn;       /* (B, H) */
+    void *dbert;      /* (B, H) */
 };
 
 /* ---- parameters --------------------------------------------------------------------------------
@@ -86,34 +83,13 @@ static dt_status add_cnn(dt_model *model)
 {
     const dt_model_config *c = &model->config;
     dt_param_table *table = &model->params;
-    dt_conv_max *conv = &model->conv;
     const int64_t channels = (int64_t)c->filters * c->kernels;
-    const double projection_bound = fan_in_bound(channels);
-    *conv = (dt_conv_max){.frozen_row = c->pad_id,
-                          .vocabulary = c->vocabulary,
-                          .embed_dim = c->embed_dim,
-                          .filters = c->filters,
-                          .kernels = c->kernels,
-                          .max_length = c->max_length,
-                          .mask_padding = c->mask_padding,
-                          .padding_stream = dt_stream(DT_DRAW_CONV_PADDING, 0, 0)};
-    DT_TRY(dt_params_add(table, &model->projection_weight, false, DT_INIT_UNIFORM, projection_bound,
+    const double bound = fan_in_bound(channels);
+    DT_TRY(dt_params_add(table, &model->projection_weight, false, DT_INIT_UNIFORM, bound,
                          (int64_t[3]){c->hidden, channels}, "cnn_proj.weight"));
-    DT_TRY(dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, projection_bound,
+    DT_TRY(dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, bound,
                          (int64_t[3]){c->hidden}, "cnn_proj.bias"));
-    for (int32_t k = 0; k < c->kernels; ++k) {
-        const double bound = fan_in_bound((int64_t)c->embed_dim * c->width[k]);
-        conv->width[k] = c->width[k];
-        DT_TRY(dt_params_add(table, &conv->weight[k], false, DT_INIT_UNIFORM, bound,
-                             (int64_t[3]){c->filters, c->embed_dim, c->width[k]},
-                             "conv_stacks.0.%d.0.weight", k));
-        DT_TRY(dt_params_add(table, &conv->bias[k], false, DT_INIT_UNIFORM, bound,
-                             (int64_t[3]){c->filters}, "conv_stacks.0.%d.0.bias", k));
-    }
-    DT_TRY(dt_params_add(table, &conv->embedding, false, DT_INIT_NORMAL, 1.0,
-                         (int64_t[3]){c->vocabulary, c->embed_dim}, "embedding.weight"));
-    table->spec[table->count - 1].zero_row = c->pad_id;
-    return DT_OK;
+    return dt_cnn_stack_create(&model->convolutions, c, table);
 }
 
 /* BERT's pooler is part of the parameter set and never of the result: it stands at the end. */
@@ -147,6 +123,7 @@ dt_status dt_model_layout(const dt_model_config *config, dt_param_table *table)
     dt_model model = {.config = *config};
     dt_status status = add_parameters(&model);
     dt_encoder_stack_free(&model.encoder);
+    dt_cnn_stack_free(&model.convolutions);
     if (status == DT_OK)
         *table = model.params;
     else
@@ -179,6 +156,7 @@ void dt_model_destroy(dt_model *model)
         return;
     model->backend->ops->free(model->backend, model->memory);
     dt_encoder_stack_free(&model->encoder);
+    dt_cnn_stack_free(&model->convolutions);
     dt_params_free(&model->params);
     free(model);
 }
@@ -222,20 +200,12 @@ static void take_cnn_buffers(dt_model *model, dt_arena *arena, int32_t max_seque
     dt_backend *backend = model->backend;
     const int64_t a = backend->activation_size;
     const int64_t hidden = model->config.hidden;
-    const int64_t channels = (int64_t)model->config.filters * model->config.kernels;
     const int64_t b = max_sequences;
-    model->pooled = dt_arena_take(arena, b * channels, a);
-    model->position = dt_arena_take(arena, b * channels, sizeof(int32_t));
-    model->scratch =
-        dt_arena_take(arena,
-                      backend->ops->conv_max_scratch(backend, &model->conv, max_sequences,
-                                                     max_tokens, model->training),
-                      1);
+    dt_cnn_stack_reserve(&model->convolutions, arena, backend, max_sequences, max_tokens,
+                         model->training);
     model->cnn = dt_arena_take(arena, b * hidden, a);
-    if (model->training) {
+    if (model->training)
         model->dcnn = dt_arena_take(arena, b * hidden, a);
-        model->dpooled = dt_arena_take(arena, b * channels, a);
-    }
 }
 
 static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences,
@@ -326,13 +296,10 @@ static void cnn_forward(dt_model *model, const dt_device_batch *batch, bool trai
 {
     dt_backend *backend = model->backend;
     const int32_t channels = model->config.filters * model->config.kernels;
-    model->conv.dropout = (dt_dropout){.p = training ? model->config.dropout : 0.0,
-                                       .stream = dt_stream(DT_DRAW_CONV, 0, 0)};
-    backend->ops->conv_max_forward(backend, model->pooled, model->position, model->scratch, batch,
-                                   &model->conv);
-    backend->ops->linear_forward(backend, model->cnn, model->pooled, model->projection_weight,
-                                 model->projection_bias, batch->size.sequences, channels,
-                                 model->config.hidden);
+    dt_cnn_stack_forward(&model->convolutions, backend, batch, training);
+    backend->ops->linear_forward(backend, model->cnn, model->convolutions.pooled,
+                                 model->projection_weight, model->projection_bias,
+                                 batch->size.sequences, channels, model->config.hidden);
 }
 
 void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool training)
@@ -391,11 +358,12 @@ static void cnn_backward(dt_model *model, const dt_device_batch *batch)
 {
     dt_backend *backend = model->backend;
     const dt_model_config *c = &model->config;
-    backend->ops->linear_backward(backend, model->dpooled, false, model->dcnn, model->pooled,
-                                  model->projection_weight, model->projection_bias,
-                                  batch->size.sequences, c->filters * c->kernels, c->hidden);
-    backend->ops->conv_max_backward(backend, model->dpooled, model->pooled, model->position,
-                                    model->scratch, batch, &model->conv);
+    dt_cnn_stack *convolutions = &model->convolutions;
+    backend->ops->linear_backward(backend, convolutions->dpooled, false, model->dcnn,
+                                  convolutions->pooled, model->projection_weight,
+                                  model->projection_bias, batch->size.sequences,
+                                  c->filters * c->kernels, c->hidden);
+    dt_cnn_stack_backward(convolutions, backend, batch);
 }
 
 /* From dfused to the gradients of the parts it was made of. */

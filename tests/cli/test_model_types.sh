@@ -44,6 +44,8 @@ works() {
 }
 
 works hybrid hybridcnnbert
+works two hybridcnnbert --num-conv-layers 2
+works masked hybridcnnbert --num-conv-layers 2 --mask-padding --kernel-sizes 1 9
 works bert bert
 
 # The flags of a part that the type does not have change nothing
