@@ -180,10 +180,29 @@ void dt_cpu_conv_max_backward(dt_backend *, const void *, const void *, const in
                               const dt_device_batch *, const dt_conv_max *);
 int64_t dt_cpu_conv_max_scratch(dt_backend *, const dt_conv_max *, int32_t, int64_t, bool);
 
+void dt_cpu_lookup_forward(dt_backend *, void *, const dt_device_batch *, const dt_lookup *);
+void dt_cpu_lookup_backward(dt_backend *, const void *, const dt_device_batch *, const dt_lookup *);
+void dt_cpu_conv_layer_forward(dt_backend *, void *, void *, const void *, void *,
+                               const dt_device_batch *, const dt_conv_layer *);
+void dt_cpu_conv_layer_backward(dt_backend *, void *, void *, const void *, const void *,
+                                const void *, void *, const dt_device_batch *,
+                                const dt_conv_layer *);
+int64_t dt_cpu_conv_layer_scratch(dt_backend *, const dt_conv_layer *, int32_t, bool);
+void dt_cpu_position_max_forward(dt_backend *, void *, int32_t *, const void *,
+                                 const dt_device_batch *, const dt_position_max *);
+void dt_cpu_position_max_backward(dt_backend *, void *, const void *, const int32_t *,
+                                  const dt_device_batch *, const dt_position_max *);
+
 void dt_cpu_gather_first_forward(dt_backend *, void *, const void *, const dt_device_batch *,
                                  int32_t);
 void dt_cpu_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
                                   int32_t);
+void dt_cpu_mean_forward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+void dt_cpu_mean_backward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+void dt_cpu_activate_forward(dt_backend *, void *, const void *, const dt_device_batch *,
+                             const dt_activation *);
+void dt_cpu_activate_backward(dt_backend *, void *, const void *, const void *,
+                              const dt_device_batch *, const dt_activation *);
 void dt_cpu_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
                          const dt_device_batch *, int32_t, const dt_dropout *);
 void dt_cpu_fuse_backward(dt_backend *, void *, void *, const void *, const void *, const void *,

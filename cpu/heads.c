@@ -1,5 +1,5 @@
-/* What happens once a sequence: the vector of position 0, the fusion of the two branches, the
- * classification heads. */
+/* What happens once a sequence: the vector of position 0, the mean over the tokens, the fusion of
+ * the two branches, ReLU and dropout, the classification heads. */
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
@@ -30,6 +30,102 @@ void dt_cpu_gather_first_backward(dt_backend *backend, void *dx, const void *dy,
         DT_SIMD
         for (int64_t i = 0; i < hidden; ++i)
             out[i] += in[i];
+    }
+}
+
+void dt_cpu_mean_forward(dt_backend *backend, void *y, const void *x, const dt_device_batch *batch,
+                         int32_t hidden)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int32_t *first = dt_cpu_batch_of(batch)->cu_seqlens;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        dt_real *out = (dt_real *)y + b * hidden;
+        const dt_real share = (dt_real)1 / (dt_real)(first[b + 1] - first[b]);
+        memset(out, 0, (size_t)hidden * sizeof *out);
+        for (int64_t row = first[b]; row < first[b + 1]; ++row) {
+            const dt_real *in = (const dt_real *)x + row * hidden;
+            DT_SIMD
+            for (int64_t i = 0; i < hidden; ++i)
+                out[i] += in[i];
+        }
+        DT_SIMD
+        for (int64_t i = 0; i < hidden; ++i)
+            out[i] *= share;
+    }
+}
+
+void dt_cpu_mean_backward(dt_backend *backend, void *dx, const void *dy,
+                          const dt_device_batch *batch, int32_t hidden)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t row = 0; row < batch->size.rows; ++row) {
+        const int32_t sequence = b->sequence_of_row[row];
+        const int32_t tokens = b->cu_seqlens[sequence + 1] - b->cu_seqlens[sequence];
+        const dt_real share = (dt_real)1 / (dt_real)tokens;
+        dt_real *out = (dt_real *)dx + row * hidden;
+        const dt_real *in = (const dt_real *)dy + (int64_t)sequence * hidden;
+        DT_SIMD
+        for (int64_t i = 0; i < hidden; ++i)
+            out[i] = in[i] * share;
+    }
+}
+
+/* One part of a sequence's row, with its mask. */
+static dt_mask part_mask(const dt_device_batch *batch, const dt_activation *activation,
+                         int64_t item)
+{
+    dt_dropout dropout = activation->dropout;
+    dropout.stream += (uint32_t)(item % activation->parts);
+    return dt_cpu_mask(dt_cpu_batch_of(batch), &dropout, item / activation->parts, 0);
+}
+
+void dt_cpu_activate_forward(dt_backend *backend, void *y, const void *x,
+                             const dt_device_batch *batch, const dt_activation *activation)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    const int64_t columns = activation->columns;
+    if (cpu->error || !dt_cpu_fits_scratch(cpu, columns, "the width of a head"))
+        return;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t item = 0; item < (int64_t)batch->size.sequences * activation->parts; ++item) {
+        dt_real *factor = dt_cpu_scratch(cpu, 0);
+        const dt_mask mask = part_mask(batch, activation, item);
+        const dt_real *in = (const dt_real *)x + item * columns;
+        dt_real *out = (dt_real *)y + item * columns;
+        dt_dropout_row(factor, &mask, 0, columns);
+        const dt_real least = activation->relu ? 0 : -(dt_real)INFINITY;
+        DT_SIMD
+        for (int64_t i = 0; i < columns; ++i)
+            out[i] = (in[i] < least ? least : in[i]) * factor[i];
+    }
+}
+
+void dt_cpu_activate_backward(dt_backend *backend, void *dx, const void *dy, const void *y,
+                              const dt_device_batch *batch, const dt_activation *activation)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    const int64_t columns = activation->columns;
+    if (cpu->error || !dt_cpu_fits_scratch(cpu, columns, "the width of a head"))
+        return;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t item = 0; item < (int64_t)batch->size.sequences * activation->parts; ++item) {
+        dt_real *factor = dt_cpu_scratch(cpu, 0);
+        const dt_mask mask = part_mask(batch, activation, item);
+        const dt_real *in = (const dt_real *)dy + item * columns;
+        const dt_real *result = (const dt_real *)(activation->relu ? y : dy) + item * columns;
+        dt_real *out = (dt_real *)dx + item * columns;
+        dt_dropout_row(factor, &mask, 0, columns);
+        const bool always = !activation->relu;
+        DT_SIMD
+        for (int64_t i = 0; i < columns; ++i)
+            out[i] = always | (result[i] > 0) ? in[i] * factor[i] : 0;
     }
 }
 

@@ -370,11 +370,42 @@ template <typename T>
 int64_t dt_cuda_conv_max_scratch(dt_backend *, const dt_conv_max *, int32_t, int64_t, bool);
 
 template <typename T>
+void dt_cuda_lookup_forward(dt_backend *, void *, const dt_device_batch *, const dt_lookup *);
+template <typename T>
+void dt_cuda_lookup_backward(dt_backend *, const void *, const dt_device_batch *,
+                             const dt_lookup *);
+template <typename T>
+void dt_cuda_conv_layer_forward(dt_backend *, void *, void *, const void *, void *,
+                                const dt_device_batch *, const dt_conv_layer *);
+template <typename T>
+void dt_cuda_conv_layer_backward(dt_backend *, void *, void *, const void *, const void *,
+                                 const void *, void *, const dt_device_batch *,
+                                 const dt_conv_layer *);
+template <typename T>
+int64_t dt_cuda_conv_layer_scratch(dt_backend *, const dt_conv_layer *, int32_t, bool);
+template <typename T>
+void dt_cuda_position_max_forward(dt_backend *, void *, int32_t *, const void *,
+                                  const dt_device_batch *, const dt_position_max *);
+template <typename T>
+void dt_cuda_position_max_backward(dt_backend *, void *, const void *, const int32_t *,
+                                   const dt_device_batch *, const dt_position_max *);
+
+template <typename T>
 void dt_cuda_gather_first_forward(dt_backend *, void *, const void *, const dt_device_batch *,
                                   int32_t);
 template <typename T>
 void dt_cuda_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
                                    int32_t);
+template <typename T>
+void dt_cuda_mean_forward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+template <typename T>
+void dt_cuda_mean_backward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
+template <typename T>
+void dt_cuda_activate_forward(dt_backend *, void *, const void *, const dt_device_batch *,
+                              const dt_activation *);
+template <typename T>
+void dt_cuda_activate_backward(dt_backend *, void *, const void *, const void *,
+                               const dt_device_batch *, const dt_activation *);
 template <typename T>
 void dt_cuda_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
                           const dt_device_batch *, int32_t, const dt_dropout *);

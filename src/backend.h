@@ -29,6 +29,9 @@
  * not necessarily the next (and never beyond that of the reserved tokens). Rows in excess belong to
  * no sequence; what is activation there is finite and what is gradient zero, so that they
  * contribute to nothing, sums over all rows included.
+ *   - Padded: what several convolution layers work on has P = B · L rows, L = max_length; row
+ *     b · L + t is position t of sequence b, its own up to its length and padding after it, which
+ *     is computed like the others.
  *   - Dropout keeps a value where its Philox draw (core/philox.h, counter as written there) is at
  *     least the threshold and divides it by 1 - p. Masks are never stored: the backward operation
  *     draws them again.
@@ -149,6 +152,57 @@ typedef struct {
     dt_dropout dropout;
     uint32_t padding_stream;
 } dt_conv_max;
+
+/* The input of convolution layers: the embedding of each token, zeros in the padding. Without a
+ * table one channel a token id: 1 in channel `id`, zeros for ids of dim and above. */
+typedef struct {
+    dt_param table;     /* (vocabulary, dim); row `frozen_row` is zero and gets no gradient.
+                           DT_NO_PARAM: one-hot */
+    int32_t frozen_row; /* -1: none */
+    int32_t vocabulary;
+    int32_t dim;
+    int32_t max_length; /* L */
+} dt_lookup;
+
+typedef enum {
+    DT_RESIDUAL_NONE,
+    DT_RESIDUAL_IDENTITY,   /* x itself; channels == filters */
+    DT_RESIDUAL_PROJECTION, /* a convolution of width 1 */
+} dt_residual;
+
+/* One layer of convolutions over the L positions of each sequence, for each kernel k of F filters:
+ *     r_k = dropout(ReLU(convolution_k(x) + bias_k)),   y_k = r_k (+ residual_k of x)
+ * with zeros beyond both ends. Kernel k has the columns k·F … k·F+F-1 of r and y, which are its
+ * channels in dropout's draws. */
+typedef struct {
+    int32_t channels; /* of x */
+    int32_t filters;  /* F */
+    int32_t kernels;
+    int32_t width[DT_MAX_KERNELS];   /* odd */
+    dt_param weight[DT_MAX_KERNELS]; /* (F, channels, width) */
+    dt_param bias[DT_MAX_KERNELS];   /* (F) */
+    dt_residual residual;
+    dt_param projection[DT_MAX_KERNELS];      /* (F, channels) */
+    dt_param projection_bias[DT_MAX_KERNELS]; /* (F) */
+    int32_t max_length;                       /* L */
+    dt_dropout dropout;
+} dt_conv_layer;
+
+/* Maximum over the positions of each sequence: all L, or with mask_padding its own. */
+typedef struct {
+    int32_t channels;
+    int32_t max_length; /* L */
+    bool mask_padding;
+} dt_position_max;
+
+/* (ReLU and) dropout of a matrix with one row a sequence, whose columns fall into `parts` of equal
+ * width: part i draws from stream + i, as channel 0 … columns-1. */
+typedef struct {
+    bool relu;
+    int32_t parts;
+    int32_t columns; /* of a part */
+    dt_dropout dropout;
+} dt_activation;
 
 typedef struct { /* classes of all tax_ranks: rank r has columns first[r] … first[r+1]-1 */
     int32_t tax_ranks;
@@ -365,6 +419,19 @@ struct dt_backend_ops {
                                   const void *dy /* (B, H) */, const dt_device_batch *batch,
                                   int32_t hidden);
 
+    /* y[b] = mean of x over the tokens of sequence b; backward: dx of each of them = dy[b] / n */
+    void (*mean_forward)(dt_backend *backend, void *y /* (B, H) */, const void *x /* (N, H) */,
+                         const dt_device_batch *batch, int32_t hidden);
+    void (*mean_backward)(dt_backend *backend, void *dx /* (N, H) */, const void *dy /* (B, H) */,
+                          const dt_device_batch *batch, int32_t hidden);
+
+    /* y = dropout(x), or dropout(ReLU(x)); y may be x */
+    void (*activate_forward)(dt_backend *backend, void *y /* (B, parts·columns) */, const void *x,
+                             const dt_device_batch *batch, const dt_activation *activation);
+    /* y is what forward gave (read with ReLU only); dx may be dy */
+    void (*activate_backward)(dt_backend *backend, void *dx, const void *dy, const void *y,
+                              const dt_device_batch *batch, const dt_activation *activation);
+
     /* `position` is where the maximum was found: a token position, or -1 for c of the padding */
     void (*conv_max_forward)(dt_backend *backend, void *y /* (B, F·kernels) */,
                              int32_t *position /* (B, F·kernels) */, void *scratch,
@@ -376,6 +443,35 @@ struct dt_backend_ops {
     /* Bytes of `scratch` that conv_max needs for batches of up to this size (0: none). */
     int64_t (*conv_max_scratch)(dt_backend *backend, const dt_conv_max *conv, int32_t max_sequences,
                                 int64_t max_tokens, bool training);
+
+    /* The same with several layers, on padded matrices. */
+    void (*lookup_forward)(dt_backend *backend, void *y /* (P, dim) */,
+                           const dt_device_batch *batch, const dt_lookup *lookup);
+    /* accumulates the gradient of the table; not for one-hot */
+    void (*lookup_backward)(dt_backend *backend, const void *dy /* (P, dim) */,
+                            const dt_device_batch *batch, const dt_lookup *lookup);
+    /* r and y are the same memory exactly when there is no residual */
+    void (*conv_layer_forward)(dt_backend *backend, void *y /* (P, F·kernels) */,
+                               void *r /* (P, F·kernels) */, const void *x /* (P, channels) */,
+                               void *scratch, const dt_device_batch *batch,
+                               const dt_conv_layer *layer);
+    /* Sets dx (NULL: not wanted) and accumulates the gradients of all parameters. dz receives the
+     * gradient before ReLU and dropout; it may be dy when there is no residual. */
+    void (*conv_layer_backward)(dt_backend *backend, void *dx /* (P, channels) */,
+                                void *dz /* (P, F·kernels) */, const void *dy /* (P, F·kernels) */,
+                                const void *r, const void *x, void *scratch,
+                                const dt_device_batch *batch, const dt_conv_layer *layer);
+    /* Bytes of `scratch` that conv_layer needs for batches of up to so many sequences. */
+    int64_t (*conv_layer_scratch)(dt_backend *backend, const dt_conv_layer *layer,
+                                  int32_t max_sequences, bool training);
+    /* `position` is where the maximum was found, the first of equals; backward sets dx */
+    void (*position_max_forward)(dt_backend *backend, void *y /* (B, channels) */,
+                                 int32_t *position /* (B, channels) */,
+                                 const void *x /* (P, channels) */, const dt_device_batch *batch,
+                                 const dt_position_max *max);
+    void (*position_max_backward)(dt_backend *backend, void *dx /* (P, channels) */,
+                                  const void *dy /* (B, channels) */, const int32_t *position,
+                                  const dt_device_batch *batch, const dt_position_max *max);
 
     /* y = dropout(w_cnn · cnn + w_bert · bert + bert) */
     void (*fuse_forward)(dt_backend *backend, void *y /* (B, H) */, const void *cnn,
@@ -475,6 +571,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 4
+#define DT_BACKEND_CONTRACT 5
 
 #endif

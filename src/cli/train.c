@@ -22,11 +22,22 @@
 /* ---- from options to the run --------------------------------------------------------------------
  */
 
+static dt_model_type model_type(const dt_train_options *o)
+{
+    switch ((dt_model_type_choice)o->model_type) {
+    case DT_MODEL_TYPE_BERT:
+        return DT_MODEL_BERT;
+    case DT_MODEL_TYPE_HYBRID:
+        break;
+    }
+    return DT_MODEL_HYBRID;
+}
+
 static dt_model_config config_from(const dt_train_options *o, const dt_dataset *dataset,
                                    const dt_tokenizer *tokenizer)
 {
     dt_model_config config = {
-        .type = DT_MODEL_HYBRID,
+        .type = model_type(o),
         .max_length = (int32_t)o->max_length,
         .embed_dim = (int32_t)o->embed_dim,
         .filters = (int32_t)o->num_filters,
@@ -183,6 +194,17 @@ static dt_status check_resumed_weights(const dt_train_options *o, const dt_check
     return DT_OK;
 }
 
+static dt_status check_resumed_type(const dt_train_options *o, const dt_checkpoint *run)
+{
+    const dt_model_type asked = model_type(o);
+    if (dt_option_given(&o->parsed, "model-type") && asked != run->config.type)
+        return dt_fail(DT_ERR_USAGE,
+                       "--model-type %s: the run to resume trains %s, and a resumed run keeps its "
+                       "settings: leave the flag out or start a new run",
+                       dt_model_type_name(asked), dt_model_type_name(run->config.type));
+    return DT_OK;
+}
+
 /* A flag that contradicts the checkpoint is refused, not overridden in silence. */
 static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpoint *run)
 {
@@ -221,6 +243,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"optimizer-betas", o->optimizer_betas.value[1], s->rule.beta2},
         {"kernel-sizes", o->kernel_sizes.count, c->kernels},
     };
+    DT_TRY(check_resumed_type(o, run));
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; ++i)
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)

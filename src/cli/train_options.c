@@ -82,9 +82,9 @@ static const dt_option options[] = {
      .kind = DT_OPTION_CHOICE,
      .offset = AT(model_type),
      .preset = "hybridcnnbert",
-     .choices = "hybridcnnbert",
-     .planned_choices = "cnn|bert",
-     .help = "architecture"},
+     .choices = "hybridcnnbert|bert",
+     .planned_choices = "cnn",
+     .help = "architecture: both branches, or the encoder alone"},
     {.name = "encoding",
      .kind = DT_OPTION_CHOICE,
      .choices = "dnabert",
@@ -124,7 +124,7 @@ static const dt_option options[] = {
      .value = "N",
      .preset = "1",
      .range = "[1, 64]",
-     .help = "convolution layers; this version computes one"},
+     .help = "convolution layers"},
     {.name = "hidden-size",
      .kind = DT_OPTION_INT,
      .offset = AT(hidden_size),
@@ -469,9 +469,6 @@ static dt_status check(const void *parsed)
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
     DT_TRY(check_ranks(train));
-    if (train->num_conv_layers > 1)
-        return dt_fail(DT_ERR_USAGE, "--num-conv-layers %d: not in this version yet (allowed: 1)",
-                       (int)train->num_conv_layers);
     if (train->hidden_size % train->num_attention_heads)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",

@@ -390,12 +390,10 @@ static dt_status get_model_type(dt_container *file, const char *path, dt_model_c
 {
     char *name;
     DT_TRY(dt_container_get_attribute_text(file, "config", "model_type", &name));
-    const bool known = strcmp(name, dt_model_type_name(DT_MODEL_HYBRID)) == 0;
     dt_status status = DT_OK;
-    if (!known)
+    if (!dt_model_type_named(name, &config->type))
         status =
             dt_fail(DT_ERR_INPUT, "%s: model type '%s' is not known to this version", path, name);
-    config->type = DT_MODEL_HYBRID;
     free(name);
     return status;
 }

@@ -1,5 +1,7 @@
 #include "model/config.h"
 
+#include <string.h>
+
 #include "core/philox.h"
 
 dt_model_config dt_model_config_default(void)
@@ -46,10 +48,8 @@ dt_status dt_model_config_check(const dt_model_config *config)
         if (config->width[k] < 1 || config->width[k] % 2 == 0)
             return dt_fail(DT_ERR_USAGE, "--kernel-sizes: %d is not allowed, widths must be odd",
                            config->width[k]);
-    if (config->conv_layers != 1)
-        return dt_fail(DT_ERR_USAGE,
-                       "--num-conv-layers %d: this version has one convolution layer only",
-                       config->conv_layers);
+    if (config->conv_layers > DT_MAX_CONV_LAYERS)
+        return dt_fail(DT_ERR_USAGE, "--num-conv-layers: at most %d", DT_MAX_CONV_LAYERS);
     if (config->hidden % config->heads != 0)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d is not divisible by --num-attention-heads %d",
@@ -70,6 +70,19 @@ const char *dt_model_type_name(dt_model_type type)
     switch (type) {
     case DT_MODEL_HYBRID:
         return "hybridcnnbert";
+    case DT_MODEL_BERT:
+        return "bert";
     }
     return "unknown";
+}
+
+bool dt_model_type_named(const char *name, dt_model_type *type)
+{
+    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT};
+    for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
+        if (strcmp(name, dt_model_type_name(types[i])) == 0) {
+            *type = types[i];
+            return true;
+        }
+    return false;
 }

@@ -13,7 +13,9 @@
  * DT_EVENT_SLOTS), and the initial values number a model's tensors with 12 bits. */
 #define DT_MAX_ENCODER_LAYERS 240
 
-typedef enum { DT_MODEL_HYBRID } dt_model_type;
+#define DT_MAX_CONV_LAYERS 64
+
+typedef enum { DT_MODEL_HYBRID, DT_MODEL_BERT } dt_model_type;
 
 typedef struct {
     dt_model_type type;
@@ -43,5 +45,19 @@ dt_status dt_model_config_check(const dt_model_config *config);
 
 /* "hybridcnnbert", …: the value of --model-type. */
 const char *dt_model_type_name(dt_model_type type);
+
+/* The type of that name; false for another. */
+bool dt_model_type_named(const char *name, dt_model_type *type);
+
+/* The parts that a type has: what the others say in a config counts for nothing. */
+static inline bool dt_model_has_cnn(const dt_model_config *config)
+{
+    return config->type != DT_MODEL_BERT;
+}
+static inline bool dt_model_has_encoder(const dt_model_config *config)
+{
+    (void)config;
+    return true;
+}
 
 #endif

@@ -101,7 +101,7 @@ static dt_status add_embedding(dt_encoder_stack *stack, dt_param_table *table)
 dt_status dt_encoder_stack_create(dt_encoder_stack *stack, const dt_model_config *config,
                                   dt_param_table *table)
 {
-    *stack = (dt_encoder_stack){.config = *config};
+    *stack = (dt_encoder_stack){.config = *config, .first_only = config->type == DT_MODEL_HYBRID};
     DT_TRY(DT_NEW(stack->layer, (size_t)config->layers));
     DT_TRY(DT_NEW(stack->state, (size_t)config->layers));
     for (int32_t layer = config->layers - 1; layer >= 0; --layer)
@@ -120,9 +120,10 @@ void dt_encoder_stack_free(dt_encoder_stack *stack)
 /* ---- memory ------------------------------------------------------------------------------------
  */
 
-static bool is_last(const dt_encoder_stack *stack, int32_t layer)
+/* The layer computes position 0 alone. */
+static bool is_short(const dt_encoder_stack *stack, int32_t layer)
 {
-    return layer == stack->config.layers - 1;
+    return stack->first_only && layer == stack->config.layers - 1;
 }
 
 /* Without a backward pass nothing is kept: layers use the same buffers, their outputs alternate. */
@@ -139,9 +140,9 @@ static void reserve_layer(dt_encoder_stack *stack, int32_t layer, dt_arena *aren
     const int64_t hidden = stack->config.hidden;
     const int64_t a = backend->activation_size;
     const int64_t s = backend->statistic_size;
-    const int64_t rows = is_last(stack, layer) ? max_sequences : max_rows;
+    const int64_t rows = is_short(stack, layer) ? max_sequences : max_rows;
     dt_layer_state *state = &stack->state[layer];
-    if (is_last(stack, layer)) {
+    if (is_short(stack, layer)) {
         state->x_first = dt_arena_take(arena, max_sequences * hidden, a);
         state->q = dt_arena_take(arena, max_sequences * hidden, a);
         state->k = dt_arena_take(arena, max_rows * 2 * hidden, a);
@@ -171,7 +172,7 @@ void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt
     stack->embedded = dt_arena_take(arena, max_rows * hidden, a);
     stack->statistics = dt_arena_take(arena, max_rows * 2, backend->statistic_size);
     for (int32_t layer = 0; layer < stack->config.layers; ++layer) {
-        if (training || layer == 0 || is_last(stack, layer)) {
+        if (training || layer == 0 || is_short(stack, layer)) {
             reserve_layer(stack, layer, arena, backend, max_rows, max_sequences);
             continue;
         }
@@ -203,12 +204,12 @@ static dt_dropout dropout_of(const dt_encoder_stack *stack, dt_draw purpose, int
 static dt_attention attention_of(const dt_encoder_stack *stack, int32_t layer, bool training)
 {
     const int32_t hidden = stack->config.hidden;
-    const bool last = is_last(stack, layer);
+    const bool one = is_short(stack, layer);
     return (dt_attention){.heads = stack->config.heads,
                           .head_size = hidden / stack->config.heads,
-                          .queries = last ? DT_ROWS_SEQUENCES : DT_ROWS_TOKENS,
-                          .query_stride = last ? hidden : 3 * hidden,
-                          .key_stride = last ? 2 * hidden : 3 * hidden,
+                          .queries = one ? DT_ROWS_SEQUENCES : DT_ROWS_TOKENS,
+                          .query_stride = one ? hidden : 3 * hidden,
+                          .key_stride = one ? 2 * hidden : 3 * hidden,
                           .dropout = dropout_of(stack, DT_DRAW_ATTENTION, layer, training)};
 }
 
@@ -221,7 +222,7 @@ static dt_add_norm add_norm_of(const dt_encoder_stack *stack, int32_t layer, boo
                          .beta = feed_forward ? p->down_beta : p->output_beta,
                          .hidden = stack->config.hidden,
                          .eps = LAYER_NORM_EPS,
-                         .rows = is_last(stack, layer) ? DT_ROWS_SEQUENCES : DT_ROWS_TOKENS,
+                         .rows = is_short(stack, layer) ? DT_ROWS_SEQUENCES : DT_ROWS_TOKENS,
                          .dropout = dropout_of(stack, purpose, layer, training)};
 }
 
@@ -262,8 +263,8 @@ static void full_layer_forward(dt_encoder_stack *stack, dt_backend *backend, int
     attend_and_feed_forward(stack, backend, layer, s->x, rows, batch, training);
 }
 
-static void last_layer_forward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
-                               const dt_device_batch *batch, bool training)
+static void short_layer_forward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
+                                const dt_device_batch *batch, bool training)
 {
     const dt_backend_ops *op = backend->ops;
     const dt_layer_params *p = &stack->layer[layer];
@@ -288,8 +289,8 @@ const void *dt_encoder_stack_forward(dt_encoder_stack *stack, dt_backend *backen
     const void *x = stack->embedded;
     for (int32_t layer = 0; layer < stack->config.layers; ++layer) {
         stack->state[layer].x = x;
-        if (is_last(stack, layer))
-            last_layer_forward(stack, backend, layer, batch, training);
+        if (is_short(stack, layer))
+            short_layer_forward(stack, backend, layer, batch, training);
         else
             full_layer_forward(stack, backend, layer, batch, training);
         x = stack->state[layer].y2;
@@ -344,8 +345,8 @@ static void full_layer_backward(dt_encoder_stack *stack, dt_backend *backend, in
 }
 
 /* From dy (B, H) to stack->dx (N, H). */
-static void last_layer_backward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
-                                const dt_device_batch *batch, void *dy)
+static void short_layer_backward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
+                                 const dt_device_batch *batch, void *dy)
 {
     const dt_backend_ops *op = backend->ops;
     const dt_layer_params *p = &stack->layer[layer];
@@ -371,8 +372,8 @@ void dt_encoder_stack_backward(dt_encoder_stack *stack, dt_backend *backend,
                                void *context)
 {
     for (int32_t layer = stack->config.layers - 1; layer >= 0; --layer) {
-        if (is_last(stack, layer))
-            last_layer_backward(stack, backend, layer, batch, dy);
+        if (is_short(stack, layer))
+            short_layer_backward(stack, backend, layer, batch, dy);
         else
             full_layer_backward(stack, backend, layer, batch);
         done(context, stack->layer[layer].range_begin, stack->layer[layer].range_end);

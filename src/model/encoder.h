@@ -1,8 +1,8 @@
 /* The BERT branch: embeddings and post-LayerNorm encoder layers on packed tokens (Devlin et al.,
  * NAACL 2019; reference-model 2).
  *
- * The hybrid reads the encoder's output at position 0 only. So the last layer computes keys and
- * values of all tokens and everything else for that one position.
+ * The hybrid reads the encoder's output at position 0 only. So its last layer computes keys and
+ * values of all tokens and everything else for that one position; the others are full layers.
  */
 #ifndef DT_MODEL_ENCODER_H
 #define DT_MODEL_ENCODER_H
@@ -27,10 +27,10 @@ typedef struct {
     int64_t range_begin, range_end; /* of all of them in the flat vector */
 } dt_layer_params;
 
-/* What one layer keeps for its backward pass. M is N, in the last layer B. */
+/* What one layer keeps for its backward pass. M is N, in a last layer of one position B. */
 typedef struct {
     const void *x;     /* (N, H) input */
-    void *x_first;     /* (B, H) its position 0; last layer only */
+    void *x_first;     /* (B, H) its position 0; only where M is B */
     void *q;           /* (M, H): in a full layer the first columns of (N, 3H) q, k, v */
     void *k;           /* (N, H) strided */
     void *v;           /* (N, H) strided */
@@ -48,6 +48,7 @@ typedef struct {
 
 typedef struct {
     dt_model_config config;
+    bool first_only; /* the output is that of position 0 */
     dt_embedding embedding;
     int64_t embedding_begin, embedding_end; /* range of its parameters */
     dt_layer_params *layer;                 /* (layers) */
@@ -73,11 +74,13 @@ void dt_encoder_stack_free(dt_encoder_stack *stack);
 void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
                               int64_t max_rows, int32_t max_sequences, bool training);
 
-/* Returns the encoder's output at position 0 (B, H). training: with dropout. */
+/* Returns the encoder's output: of all tokens (N, H), or with first_only at position 0 (B, H).
+ * training: with dropout. */
 const void *dt_encoder_stack_forward(dt_encoder_stack *stack, dt_backend *backend,
                                      const dt_device_batch *batch, bool training);
 
-/* Backward from dy (B, H), which is overwritten. `done(context, begin, end)` is called for each
+/* Backward from the output's gradient, which is overwritten: with first_only dy (B, H), else what
+ * the caller wrote to stack->dx (N, H). `done(context, begin, end)` is called for each
  * range of the gradient vector as soon as it is final. */
 typedef void (*dt_range_done)(void *context, int64_t begin, int64_t end);
 void dt_encoder_stack_backward(dt_encoder_stack *stack, dt_backend *backend,

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 #include "model/arena.h"
+#include "model/cnn.h"
 #include "model/encoder.h"
 
 struct dt_model {
@@ -23,23 +24,20 @@ struct dt_model {
     dt_param w_bert;            /* (1) */
     dt_param projection_weight; /* (H, F·kernels) */
     dt_param projection_bias;   /* (H) */
-    dt_conv_max conv;
+    dt_cnn_stack convolutions;
     dt_encoder_stack encoder;
     int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
 
     /* buffers, of one allocation */
     void *memory;
-    void *pooled;      /* (B, F·kernels) maxima of the CNN */
-    int32_t *position; /* (B, F·kernels) where they were found */
-    void *scratch;     /* of conv_max */
-    void *cnn;         /* (B, H) output of the CNN branch */
-    const void *bert;  /* (B, H) output of the BERT branch: the encoder's */
-    void *fused;       /* (B, H) */
-    void *logits;      /* (B, C) */
-    void *dfused;      /* (B, H) */
-    void *dcnn;        /* (B, H) */
-    void *dbert;       /* (B, H) */
-    void *dpooled;     /* (B, F·kernels) */
+    void *cnn;        /* (B, H) output of the CNN branch */
+    const void *bert; /* (B, H) output of the BERT branch: the encoder's */
+    void *fused;      /* (B, H) what stands for the sequence */
+    void *features;   /* (B, H) what the heads read: fused after dropout; in the hybrid fused */
+    void *logits;     /* (B, C) */
+    void *dfused;     /* (B, H) */
+    void *dcnn;       /* (B, H) */
+    void *dbert;      /* (B, H) */
 };
 
 /* ---- parameters --------------------------------------------------------------------------------
@@ -70,6 +68,11 @@ static dt_status add_heads(dt_model *model)
             model->head_bias = offset;
     }
     model->classes.tax_ranks = c->tax_ranks;
+    return DT_OK;
+}
+
+static dt_status add_fusion(dt_model *model)
+{
     DT_TRY(dt_params_add(&model->params, &model->w_cnn, false, DT_INIT_CONSTANT, 1.0,
                          (int64_t[3]){1}, "w_cnn"));
     return dt_params_add(&model->params, &model->w_bert, false, DT_INIT_CONSTANT, 1.0,
@@ -80,34 +83,13 @@ static dt_status add_cnn(dt_model *model)
 {
     const dt_model_config *c = &model->config;
     dt_param_table *table = &model->params;
-    dt_conv_max *conv = &model->conv;
     const int64_t channels = (int64_t)c->filters * c->kernels;
-    const double projection_bound = fan_in_bound(channels);
-    *conv = (dt_conv_max){.frozen_row = c->pad_id,
-                          .vocabulary = c->vocabulary,
-                          .embed_dim = c->embed_dim,
-                          .filters = c->filters,
-                          .kernels = c->kernels,
-                          .max_length = c->max_length,
-                          .mask_padding = c->mask_padding,
-                          .padding_stream = dt_stream(DT_DRAW_CONV_PADDING, 0, 0)};
-    DT_TRY(dt_params_add(table, &model->projection_weight, false, DT_INIT_UNIFORM, projection_bound,
+    const double bound = fan_in_bound(channels);
+    DT_TRY(dt_params_add(table, &model->projection_weight, false, DT_INIT_UNIFORM, bound,
                          (int64_t[3]){c->hidden, channels}, "cnn_proj.weight"));
-    DT_TRY(dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, projection_bound,
+    DT_TRY(dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, bound,
                          (int64_t[3]){c->hidden}, "cnn_proj.bias"));
-    for (int32_t k = 0; k < c->kernels; ++k) {
-        const double bound = fan_in_bound((int64_t)c->embed_dim * c->width[k]);
-        conv->width[k] = c->width[k];
-        DT_TRY(dt_params_add(table, &conv->weight[k], false, DT_INIT_UNIFORM, bound,
-                             (int64_t[3]){c->filters, c->embed_dim, c->width[k]},
-                             "conv_stacks.0.%d.0.weight", k));
-        DT_TRY(dt_params_add(table, &conv->bias[k], false, DT_INIT_UNIFORM, bound,
-                             (int64_t[3]){c->filters}, "conv_stacks.0.%d.0.bias", k));
-    }
-    DT_TRY(dt_params_add(table, &conv->embedding, false, DT_INIT_NORMAL, 1.0,
-                         (int64_t[3]){c->vocabulary, c->embed_dim}, "embedding.weight"));
-    table->spec[table->count - 1].zero_row = c->pad_id;
-    return DT_OK;
+    return dt_cnn_stack_create(&model->convolutions, c, table);
 }
 
 /* BERT's pooler is part of the parameter set and never of the result: it stands at the end. */
@@ -125,8 +107,11 @@ static dt_status add_pooler(dt_model *model)
 static dt_status add_parameters(dt_model *model)
 {
     DT_TRY(add_heads(model));
+    if (model->config.type == DT_MODEL_HYBRID)
+        DT_TRY(add_fusion(model));
     model->heads_end = model->params.elements;
-    DT_TRY(add_cnn(model));
+    if (dt_model_has_cnn(&model->config))
+        DT_TRY(add_cnn(model));
     model->cnn_end = model->params.elements;
     DT_TRY(dt_encoder_stack_create(&model->encoder, &model->config, &model->params));
     model->params.trained = model->params.elements;
@@ -138,6 +123,7 @@ dt_status dt_model_layout(const dt_model_config *config, dt_param_table *table)
     dt_model model = {.config = *config};
     dt_status status = add_parameters(&model);
     dt_encoder_stack_free(&model.encoder);
+    dt_cnn_stack_free(&model.convolutions);
     if (status == DT_OK)
         *table = model.params;
     else
@@ -170,6 +156,7 @@ void dt_model_destroy(dt_model *model)
         return;
     model->backend->ops->free(model->backend, model->memory);
     dt_encoder_stack_free(&model->encoder);
+    dt_cnn_stack_free(&model->convolutions);
     dt_params_free(&model->params);
     free(model);
 }
@@ -207,32 +194,39 @@ const void *dt_model_fused(const dt_model *model)
 /* ---- memory ------------------------------------------------------------------------------------
  */
 
+static void take_cnn_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences,
+                             int64_t max_tokens)
+{
+    dt_backend *backend = model->backend;
+    const int64_t a = backend->activation_size;
+    const int64_t hidden = model->config.hidden;
+    const int64_t b = max_sequences;
+    dt_cnn_stack_reserve(&model->convolutions, arena, backend, max_sequences, max_tokens,
+                         model->training);
+    model->cnn = dt_arena_take(arena, b * hidden, a);
+    if (model->training)
+        model->dcnn = dt_arena_take(arena, b * hidden, a);
+}
+
 static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences,
                          int64_t max_tokens)
 {
     const dt_model_config *c = &model->config;
     dt_backend *backend = model->backend;
     const int64_t a = backend->activation_size;
-    const int64_t channels = (int64_t)c->filters * c->kernels;
     const int64_t classes = model->classes.first[c->tax_ranks];
     const int64_t b = max_sequences;
     const int64_t multiple = backend->row_multiple;
     const int64_t max_rows = (max_tokens + multiple - 1) / multiple * multiple;
-    model->pooled = dt_arena_take(arena, b * channels, a);
-    model->position = dt_arena_take(arena, b * channels, sizeof(int32_t));
-    model->scratch =
-        dt_arena_take(arena,
-                      backend->ops->conv_max_scratch(backend, &model->conv, max_sequences,
-                                                     max_tokens, model->training),
-                      1);
-    model->cnn = dt_arena_take(arena, b * c->hidden, a);
+    if (dt_model_has_cnn(c))
+        take_cnn_buffers(model, arena, max_sequences, max_tokens);
     model->fused = dt_arena_take(arena, b * c->hidden, a);
+    model->features =
+        c->type == DT_MODEL_HYBRID ? model->fused : dt_arena_take(arena, b * c->hidden, a);
     model->logits = dt_arena_take(arena, b * classes, backend->statistic_size);
     if (model->training) {
         model->dfused = dt_arena_take(arena, b * c->hidden, a);
-        model->dcnn = dt_arena_take(arena, b * c->hidden, a);
         model->dbert = dt_arena_take(arena, b * c->hidden, a);
-        model->dpooled = dt_arena_take(arena, b * channels, a);
     }
     dt_encoder_stack_reserve(&model->encoder, arena, backend, max_rows, max_sequences,
                              model->training);
@@ -291,26 +285,46 @@ static dt_dropout fused_dropout(const dt_model *model, bool training)
                         .stream = dt_stream(DT_DRAW_FUSED, 0, 0)};
 }
 
+/* Dropout of what stands for the sequence, where it is an operation of its own. */
+static dt_activation fused_activation(const dt_model *model, bool training)
+{
+    return (dt_activation){
+        .parts = 1, .columns = model->config.hidden, .dropout = fused_dropout(model, training)};
+}
+
+static void cnn_forward(dt_model *model, const dt_device_batch *batch, bool training)
+{
+    dt_backend *backend = model->backend;
+    const int32_t channels = model->config.filters * model->config.kernels;
+    dt_cnn_stack_forward(&model->convolutions, backend, batch, training);
+    backend->ops->linear_forward(backend, model->cnn, model->convolutions.pooled,
+                                 model->projection_weight, model->projection_bias,
+                                 batch->size.sequences, channels, model->config.hidden);
+}
+
 void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool training)
 {
     dt_backend *backend = model->backend;
     const dt_backend_ops *op = backend->ops;
-    const int32_t sequences = batch->size.sequences;
     const int32_t hidden = model->config.hidden;
-    const int32_t channels = model->config.filters * model->config.kernels;
     const dt_dropout dropout = fused_dropout(model, training);
+    const dt_activation activation = fused_activation(model, training);
 
-    model->conv.dropout = (dt_dropout){.p = training ? model->config.dropout : 0.0,
-                                       .stream = dt_stream(DT_DRAW_CONV, 0, 0)};
-    op->conv_max_forward(backend, model->pooled, model->position, model->scratch, batch,
-                         &model->conv);
-    op->linear_forward(backend, model->cnn, model->pooled, model->projection_weight,
-                       model->projection_bias, sequences, channels, hidden);
+    if (dt_model_has_cnn(&model->config))
+        cnn_forward(model, batch, training);
     model->bert = dt_encoder_stack_forward(&model->encoder, backend, batch, training);
-    op->fuse_forward(backend, model->fused, model->cnn, model->bert, model->w_cnn, model->w_bert,
-                     batch, hidden, &dropout);
-    op->heads_forward(backend, model->logits, model->fused, model->head_weight, model->head_bias,
-                      sequences, hidden, model->classes.first[model->config.tax_ranks]);
+    switch (model->config.type) {
+    case DT_MODEL_HYBRID:
+        op->fuse_forward(backend, model->fused, model->cnn, model->bert, model->w_cnn,
+                         model->w_bert, batch, hidden, &dropout);
+        break;
+    case DT_MODEL_BERT:
+        op->mean_forward(backend, model->fused, model->bert, batch, hidden);
+        op->activate_forward(backend, model->features, model->fused, batch, &activation);
+        break;
+    }
+    op->heads_forward(backend, model->logits, model->features, model->head_weight, model->head_bias,
+                      batch->size.sequences, hidden, model->classes.first[model->config.tax_ranks]);
     return model->logits;
 }
 
@@ -344,11 +358,32 @@ static void cnn_backward(dt_model *model, const dt_device_batch *batch)
 {
     dt_backend *backend = model->backend;
     const dt_model_config *c = &model->config;
-    backend->ops->linear_backward(backend, model->dpooled, false, model->dcnn, model->pooled,
-                                  model->projection_weight, model->projection_bias,
-                                  batch->size.sequences, c->filters * c->kernels, c->hidden);
-    backend->ops->conv_max_backward(backend, model->dpooled, model->pooled, model->position,
-                                    model->scratch, batch, &model->conv);
+    dt_cnn_stack *convolutions = &model->convolutions;
+    backend->ops->linear_backward(backend, convolutions->dpooled, false, model->dcnn,
+                                  convolutions->pooled, model->projection_weight,
+                                  model->projection_bias, batch->size.sequences,
+                                  c->filters * c->kernels, c->hidden);
+    dt_cnn_stack_backward(convolutions, backend, batch);
+}
+
+/* From dfused to the gradients of the parts it was made of. */
+static void fused_backward(dt_model *model, const dt_device_batch *batch)
+{
+    dt_backend *backend = model->backend;
+    const dt_backend_ops *op = backend->ops;
+    const int32_t hidden = model->config.hidden;
+    const dt_dropout dropout = fused_dropout(model, true);
+    const dt_activation activation = fused_activation(model, true);
+    switch (model->config.type) {
+    case DT_MODEL_HYBRID:
+        op->fuse_backward(backend, model->dcnn, model->dbert, model->dfused, model->cnn,
+                          model->bert, model->w_cnn, model->w_bert, batch, hidden, &dropout);
+        break;
+    case DT_MODEL_BERT:
+        op->activate_backward(backend, model->dfused, model->dfused, NULL, batch, &activation);
+        op->mean_backward(backend, model->encoder.dx, model->dfused, batch, hidden);
+        break;
+    }
 }
 
 dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const dt_loss *loss,
@@ -356,20 +391,19 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
 {
     dt_backend *backend = model->backend;
     const dt_backend_ops *op = backend->ops;
-    const int32_t hidden = model->config.hidden;
-    const dt_dropout dropout = fused_dropout(model, true);
     range_reporter reporter = {
         .backend = backend, .mark = true, .ready = ready, .context = context};
 
     op->loss(backend, model->logits, batch, loss);
-    op->heads_backward(backend, model->dfused, model->logits, model->fused, model->head_weight,
-                       model->head_bias, batch->size.sequences, hidden,
+    op->heads_backward(backend, model->dfused, model->logits, model->features, model->head_weight,
+                       model->head_bias, batch->size.sequences, model->config.hidden,
                        model->classes.first[model->config.tax_ranks]);
-    op->fuse_backward(backend, model->dcnn, model->dbert, model->dfused, model->cnn, model->bert,
-                      model->w_cnn, model->w_bert, batch, hidden, &dropout);
+    fused_backward(model, batch);
     report_range(&reporter, 0, model->heads_end);
-    cnn_backward(model, batch);
-    report_range(&reporter, model->heads_end, model->cnn_end);
+    if (dt_model_has_cnn(&model->config)) {
+        cnn_backward(model, batch);
+        report_range(&reporter, model->heads_end, model->cnn_end);
+    }
     dt_encoder_stack_backward(&model->encoder, backend, batch, model->dbert, report_range,
                               &reporter);
     return reporter.status;
@@ -378,7 +412,8 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
 static dt_status report_all(dt_model *model, range_reporter reporter)
 {
     report_range(&reporter, 0, model->heads_end);
-    report_range(&reporter, model->heads_end, model->cnn_end);
+    if (dt_model_has_cnn(&model->config))
+        report_range(&reporter, model->heads_end, model->cnn_end);
     dt_encoder_stack_ranges(&model->encoder, report_range, &reporter);
     return reporter.status;
 }

@@ -3,6 +3,7 @@
  *     hybridcnnbert = CNN branch ┐
  *                                ├ weighted sum → dropout → one linear head a taxonomic rank
  *                     BERT branch ┘
+ *     bert          = encoder → mean over the tokens → dropout → heads
  *
  * A model lives on one backend. Everything is asynchronous there, as backend.h says.
  */
@@ -63,7 +64,7 @@ void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool train
 /* The class layout of the logits. */
 const dt_class_layout *dt_model_classes(const dt_model *model);
 
-/* The vector that the heads read (B, H), before dropout: the sequence embedding of the last
+/* The vector that stands for the sequence (B, H): what the heads read before dropout, of the last
  * forward pass without training. */
 const void *dt_model_fused(const dt_model *model);
 

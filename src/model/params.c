@@ -13,7 +13,10 @@ dt_status dt_params_add(dt_param_table *table, dt_param *offset, bool joined, dt
                         double scale, const int64_t shape[3], const char *name_format, ...)
 {
     if (table->count == DT_STREAM_PARTS)
-        return dt_fail(DT_ERR_INTERNAL, "a model of more than %d tensors", DT_STREAM_PARTS);
+        return dt_fail(DT_ERR_USAGE,
+                       "the model has more than %d tensors: lower --num-conv-layers, "
+                       "--num-hidden-layers or the number of --kernel-sizes",
+                       DT_STREAM_PARTS);
     if (table->count == table->capacity) {
         const int32_t capacity = table->capacity ? 2 * table->capacity : 64;
         dt_param_spec *grown = realloc(table->spec, (size_t)capacity * sizeof *grown);

@@ -59,7 +59,7 @@ refused 2 "--batchsize.*--batch-size" deeptaxa train --batchsize 3
 refused 2 '--hidden-dropout-prob' train_small bad --hidden-dropout-prob 1.5
 refused 2 '--hidden-size 17.*--num-attention-heads' train_small bad --hidden-size 17
 refused 2 '--kernel-sizes.*4' train_small bad --kernel-sizes 3 4
-refused 2 '--num-conv-layers' train_small bad --num-conv-layers 2
+refused 2 '--num-conv-layers' train_small bad --num-conv-layers 65
 expect 2 train_small bad --level-weights 1 2
 said '--level-weights: 2 weights for 7'
 refused 1 'cuda' train_small bad --device cuda --epochs 1

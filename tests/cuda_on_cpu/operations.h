@@ -183,6 +183,10 @@ static inline void per_sequence(test_run *r)
     const int32_t classes = s->classes;
     const dt_param bias = (classes * h + 67) / 64 * 64;
     const dt_dropout dropout = dropout_of(s->dropout);
+    const dt_activation activation = {.relu = s->hidden % 2 == 0,
+                                      .parts = s->hidden % 3 == 0 ? 3 : 1,
+                                      .columns = s->hidden % 3 == 0 ? s->hidden / 3 : s->hidden,
+                                      .dropout = dropout};
     parameters(r, bias + classes + 2, 1.0);
     start_batch(r, s->lengths, 10, 0, NULL, s->spare);
     const int64_t n = r->batch->size.tokens;
@@ -196,11 +200,19 @@ static inline void per_sequence(test_run *r)
     void *dy = gradient(r, b, h);
     void *dcnn = output(r, b, h);
     void *dbert = output(r, b, h);
+    void *mean = output(r, b, h);
+    void *dx = output(r, n, h);
+    void *active = output(r, b, h);
+    void *dactive = output(r, b, h);
     void *logits = statistics(r, b, classes);
     void *dlogits = filled(r, b, classes, 0, 1.0, false, r->backend->statistic_size);
     void *dfused = output(r, b, h);
     op->gather_first_forward(r->backend, first, x, r->batch, s->hidden);
     op->gather_first_backward(r->backend, x, dy, r->batch, s->hidden);
+    op->mean_forward(r->backend, mean, x, r->batch, s->hidden);
+    op->mean_backward(r->backend, dx, dy, r->batch, s->hidden);
+    op->activate_forward(r->backend, active, cnn, r->batch, &activation);
+    op->activate_backward(r->backend, dactive, dy, active, r->batch, &activation);
     op->fuse_forward(r->backend, fused, cnn, bert, w_cnn, w_cnn + 1, r->batch, s->hidden, &dropout);
     op->fuse_backward(r->backend, dcnn, dbert, dy, cnn, bert, w_cnn, w_cnn + 1, r->batch, s->hidden,
                       &dropout);
@@ -208,6 +220,10 @@ static inline void per_sequence(test_run *r)
     op->heads_backward(r->backend, dfused, dlogits, bert, 0, bias, b, s->hidden, classes);
     record(r, "first rows", first, b, h);
     record(r, "gradient with first rows", x, n, h);
+    record(r, "mean", mean, b, h);
+    record(r, "gradient of the mean", dx, n, h);
+    record(r, "active", active, b, h);
+    record(r, "gradient of active", dactive, b, h);
     record(r, "fused", fused, b, h);
     record(r, "dcnn", dcnn, b, h);
     record(r, "dbert", dbert, b, h);
@@ -304,6 +320,88 @@ static inline void conv_max(test_run *r)
     record_vector(r, "gradients", DT_GRADIENTS, params);
     free(given);
     free(where);
+}
+
+/* ---- several layers of convolution ----------------------------------------------------------- */
+
+typedef struct {
+    const int32_t *lengths;
+    int32_t channels, filters, kernels;
+    int32_t width[3];
+    int32_t max_length;
+    bool mask_padding;
+    dt_residual residual;
+    double dropout;
+    int32_t vocabulary;
+} layer_shape;
+
+static inline dt_conv_layer layer_of(const layer_shape *s, int64_t *params)
+{
+    dt_conv_layer layer = {.channels = s->channels,
+                           .filters = s->filters,
+                           .kernels = s->kernels,
+                           .residual = s->residual,
+                           .max_length = s->max_length,
+                           .dropout = {s->dropout, dt_stream(DT_DRAW_CONV, 1, 0)}};
+    const int64_t matrix = (int64_t)s->filters * s->channels;
+    for (int32_t k = 0; k < s->kernels; ++k) {
+        layer.width[k] = s->width[k];
+        layer.weight[k] = *params;
+        layer.bias[k] = layer.weight[k] + matrix * s->width[k];
+        layer.projection[k] = layer.bias[k] + s->filters;
+        layer.projection_bias[k] = layer.projection[k] + matrix;
+        *params = layer.projection_bias[k] + s->filters;
+    }
+    return layer;
+}
+
+/* A layer and what stands around it, each on inputs of its own. */
+static inline void conv_layers(test_run *r)
+{
+    const layer_shape *s = r->shape;
+    const dt_backend_ops *op = r->backend->ops;
+    int64_t params = (int64_t)s->vocabulary * s->channels;
+    const dt_conv_layer layer = layer_of(s, &params);
+    const dt_lookup lookup = {.table = 0,
+                              .frozen_row = 1,
+                              .vocabulary = s->vocabulary,
+                              .dim = s->channels,
+                              .max_length = s->max_length};
+    const int64_t columns = (int64_t)s->filters * s->kernels;
+    const dt_position_max max = {(int32_t)columns, s->max_length, s->mask_padding};
+    parameters(r, params, 0.5);
+    start_batch(r, s->lengths, s->vocabulary, 0, NULL, 0);
+    const int32_t b = r->batch->size.sequences;
+    const int64_t rows = (int64_t)b * s->max_length;
+    const bool residual = s->residual != DT_RESIDUAL_NONE;
+    void *found = output(r, rows, s->channels);
+    void *dfound = gradient(r, rows, s->channels);
+    void *x = input(r, rows, s->channels);
+    void *rectified = output(r, rows, columns);
+    void *y = residual ? output(r, rows, columns) : rectified;
+    void *kept = input(r, rows, columns); /* of backward, the same for both */
+    void *dy = gradient(r, rows, columns);
+    void *dz = residual ? output(r, rows, columns) : dy;
+    void *dx = output(r, rows, s->channels);
+    void *maximum = output(r, b, columns);
+    void *dmaximum = gradient(r, b, columns);
+    void *dmaps = output(r, rows, columns);
+    int32_t *position = poisoned(r, b * columns * 4);
+    void *scratch = poisoned(r, op->conv_layer_scratch(r->backend, &layer, b, true));
+    op->lookup_forward(r->backend, found, r->batch, &lookup);
+    op->lookup_backward(r->backend, dfound, r->batch, &lookup);
+    op->conv_layer_forward(r->backend, y, rectified, x, scratch, r->batch, &layer);
+    op->conv_layer_backward(r->backend, dx, dz, dy, kept, x, scratch, r->batch, &layer);
+    op->position_max_forward(r->backend, maximum, position, kept, r->batch, &max);
+    op->position_max_backward(r->backend, dmaps, dmaximum, position, r->batch, &max);
+    record(r, "lookup", found, rows, s->channels);
+    record(r, "rectified", rectified, rows, columns)->slack = 2.0;
+    record(r, "y", y, rows, columns)->slack = 2.0;
+    record(r, "dz", dz, rows, columns);
+    record(r, "dx", dx, rows, s->channels)->slack = 4.0; /* rounded after each kernel */
+    record(r, "maximum", maximum, b, columns);
+    record(r, "gradient of the maximum", dmaps, rows, columns);
+    record_vector(r, "gradients", DT_GRADIENTS, params)->slack = 2.0;
 }
 
 /* ---- loss ----------------------------------------------------------------------------------- */

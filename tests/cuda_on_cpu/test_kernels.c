@@ -83,6 +83,19 @@ static void conv_max_equals_the_cpu(void **state)
         beside_cpu(conv_max, &shapes[i]);
 }
 
+static void convolution_layers_equal_the_cpu(void **state)
+{
+    (void)state;
+    const layer_shape shapes[] = {
+        {LENGTHS, 6, 5, 2, {3, 1}, 24, false, DT_RESIDUAL_NONE, 0.4, 11},
+        {LENGTHS, 8, 16, 3, {3, 5, 7}, 17, true, DT_RESIDUAL_PROJECTION, 0.2, 11},
+        {LENGTHS, 9, 9, 2, {5, 3}, 18, false, DT_RESIDUAL_IDENTITY, 0.1, 11},
+        {LENGTHS, 40, 8, 1, {3}, 20, false, DT_RESIDUAL_NONE, 0.0, 11},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
+        beside_cpu(conv_layers, &shapes[i]);
+}
+
 static void loss_and_classes_equal_the_cpu(void **state)
 {
     (void)state;
@@ -137,6 +150,7 @@ int main(void)
         cmocka_unit_test(add_norm_equals_the_cpu),
         cmocka_unit_test(sequence_operations_equal_the_cpu),
         cmocka_unit_test(conv_max_equals_the_cpu),
+        cmocka_unit_test(convolution_layers_equal_the_cpu),
         cmocka_unit_test(loss_and_classes_equal_the_cpu),
         cmocka_unit_test(update_equals_the_cpu),
         cmocka_unit_test(low_precision_copy_follows_the_update),

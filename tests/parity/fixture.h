@@ -76,11 +76,10 @@ static inline double fixture_number(hid_t file, const char *object, const char *
     return value;
 }
 
-/* True when a list of names (one a line, "\n" before the first too) holds `name`. */
-static inline bool fixture_lists(hid_t file, const char *key, const char *name)
+/* A text attribute of the file; the caller frees. */
+static inline char *fixture_text(hid_t file, const char *key)
 {
     char *text = NULL;
-    char line[160];
     const hid_t attribute = H5Aopen_by_name(file, "/", key, H5P_DEFAULT, H5P_DEFAULT);
     if (attribute < 0)
         fail_msg("the fixture lacks the attribute %s", key);
@@ -103,10 +102,29 @@ static inline bool fixture_lists(hid_t file, const char *key, const char *name)
     }
     H5Tclose(type);
     H5Aclose(attribute);
+    return text;
+}
+
+/* True when a list of names (one a line, "\n" before the first too) holds `name`. */
+static inline bool fixture_lists(hid_t file, const char *key, const char *name)
+{
+    char line[160];
+    char *text = fixture_text(file, key);
     snprintf(line, sizeof line, "\n%s\n", name);
     const bool found = strstr(text, line) != NULL;
     free(text);
     return found;
+}
+
+/* The attribute model_type. */
+static inline dt_model_type fixture_model_type(hid_t file)
+{
+    dt_model_type type = DT_MODEL_HYBRID;
+    char *text = fixture_text(file, "model_type");
+    if (!dt_model_type_named(text, &type))
+        fail_msg("the fixture has a model of type %s", text);
+    free(text);
+    return type;
 }
 
 static inline dt_model_config fixture_config(hid_t file)
@@ -125,6 +143,7 @@ static inline dt_model_config fixture_config(hid_t file)
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
         *sizes[i].to = (int32_t)fixture_number(file, "/", sizes[i].key);
+    config.type = fixture_model_type(file);
     config.mask_padding = fixture_number(file, "/", "mask_padding") != 0.0;
     config.dropout = fixture_number(file, "/", "dropout");
     config.kernels = fixture_attribute(file, "/", "kernel_sizes", values, DT_MAX_KERNELS);

@@ -16,12 +16,18 @@
 #define SAME 1e-12  /* relative, between orders of summation */
 
 typedef struct {
+    dt_model_type type;
     int32_t layers;
+    int32_t conv_layers;
     bool mask_padding;
     double dropout;
 } shape;
 
-static const shape shapes[] = {{1, false, 0.3}, {1, true, 0.2}, {3, false, 0.2}, {3, true, 0.4}};
+static const shape shapes[] = {
+    {DT_MODEL_HYBRID, 1, 1, false, 0.3}, {DT_MODEL_HYBRID, 1, 1, true, 0.2},
+    {DT_MODEL_HYBRID, 3, 1, false, 0.2}, {DT_MODEL_HYBRID, 3, 1, true, 0.4},
+    {DT_MODEL_HYBRID, 1, 2, false, 0.3}, {DT_MODEL_HYBRID, 1, 3, true, 0.2},
+    {DT_MODEL_BERT, 1, 1, false, 0.3},   {DT_MODEL_BERT, 2, 1, false, 0.2}};
 
 enum { MAX_LENGTH = 12, VOCABULARY = 11, TAX_RANKS = 3 };
 static const double level_weight[TAX_RANKS] = {0.5, 2.0, 1.25};
@@ -91,6 +97,7 @@ static void draw_batch(subject *s)
 static void subject_open(subject *s, const shape *of, int32_t threads)
 {
     dt_model_config config = dt_model_config_default();
+    config.type = of->type;
     config.vocabulary = VOCABULARY;
     config.pad_id = 3;
     config.max_length = MAX_LENGTH;
@@ -99,6 +106,7 @@ static void subject_open(subject *s, const shape *of, int32_t threads)
     config.kernels = 3;
     for (int32_t k = 0; k < 3; ++k)
         config.width[k] = 2 * k + 1;
+    config.conv_layers = of->conv_layers;
     config.hidden = 8;
     config.layers = of->layers;
     config.heads = 2;
@@ -274,9 +282,10 @@ static void differences_equal_gradient(const shape *of)
             check_tensor(&s, i, gradient, parameter, middle, &t);
     double *after = read_vector(&s, DT_PARAMETERS);
     assert_memory_equal(parameter, after, (size_t)s.table->elements * sizeof *after);
-    print_message("%d layers, padding %s: %d elements, %d at kinks, relative error %.1e\n",
-                  of->layers, of->mask_padding ? "masked" : "not masked", t.elements, t.kinks,
-                  t.worst);
+    print_message("%s, %d layers, %d of convolutions, padding %s: %d elements, %d at kinks, "
+                  "relative error %.1e\n",
+                  dt_model_type_name(of->type), of->layers, of->conv_layers,
+                  of->mask_padding ? "masked" : "not masked", t.elements, t.kinks, t.worst);
     assert_true(t.kinks * 20 <= t.elements);
     free(after);
     free(gradient);

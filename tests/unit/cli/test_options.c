@@ -424,7 +424,7 @@ static void train_refuses_what_cannot_be_trained(void **state)
         {"--data d --tokenizer-file f --output-dir o", "excluded by --data"},
         {TRAIN("--hidden-size 100"), "multiple of --num-attention-heads, which is 7"},
         {TRAIN("--kernel-sizes 3 4"), "4 is even"},
-        {TRAIN("--num-conv-layers 2"), "not in this version yet (allowed: 1)"},
+        {TRAIN("--num-conv-layers 65"), "from 1 to 64"},
         {TRAIN("--hidden-dropout-prob 1"), "at least 0 and below 1"},
         {TRAIN("--val-split 0"), "above 0 and below 1"},
         {TRAIN("--batch-size 0"), "from 1 to"},

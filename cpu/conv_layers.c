@@ -1,0 +1,509 @@
+/* Several convolution layers on padded matrices (P = B · L rows): the embedding, a layer, and the
+ * maximum over positions.
+ *
+ * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
+ * position sees stand side by side in a row of `window` (positions, w · channels), and the weights
+ * are repacked to (F, w · channels). Backward the gradient of the window is added up, position by
+ * position, from the windows that saw it.
+ */
+#include <string.h>
+
+#include "cpu/backend_cpu.h"
+#include "cpu/gemm.h"
+
+/* Elements of the windows of a chunk of sequences, about. */
+#define WINDOW_ELEMENTS ((int64_t)4 << 20)
+/* Channels that a thread works on at a time. */
+#define CHANNELS 256
+
+/* The scratch memory of a layer. */
+typedef struct {
+    int64_t chunk;     /* sequences at a time */
+    int64_t weights;   /* elements of the widest kernel's */
+    dt_real *weight;   /* (F, width · channels) of one kernel */
+    dt_real *gradient; /* the same, of the weights */
+    dt_real *window;   /* (chunk · L, width · channels) */
+} layer_plan;
+
+static layer_plan sizes_of(const dt_conv_layer *layer, int64_t sequences)
+{
+    layer_plan plan = {0};
+    int64_t widest = 1;
+    for (int32_t k = 0; k < layer->kernels; ++k)
+        if (layer->width[k] > widest)
+            widest = layer->width[k];
+    plan.weights = (int64_t)layer->filters * layer->channels * widest;
+    plan.chunk = WINDOW_ELEMENTS / (layer->max_length * widest * layer->channels);
+    if (plan.chunk > sequences)
+        plan.chunk = sequences;
+    if (plan.chunk < 1)
+        plan.chunk = 1;
+    return plan;
+}
+
+static layer_plan plan_of(const dt_conv_layer *layer, int64_t sequences, void *scratch)
+{
+    layer_plan plan = sizes_of(layer, sequences);
+    plan.weight = scratch;
+    plan.gradient = plan.weight + plan.weights;
+    plan.window = plan.gradient + plan.weights;
+    return plan;
+}
+
+int64_t dt_cpu_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *layer,
+                                  int32_t max_sequences, bool training)
+{
+    (void)backend;
+    (void)training;
+    const layer_plan plan = sizes_of(layer, max_sequences);
+    const int64_t widest = plan.weights / layer->filters; /* · channels */
+    return (2 * plan.weights + plan.chunk * layer->max_length * widest) * (int64_t)sizeof(dt_real);
+}
+
+/* ---- the input ----------------------------------------------------------------------------------
+ */
+
+/* False, with a sticky error, when the sequences of the batch do not fit L positions. */
+static bool lengths_fit(dt_cpu *cpu, const dt_device_batch *batch, int32_t max_length)
+{
+    if (batch->size.longest <= max_length)
+        return true;
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a sequence of %d tokens is longer than %d",
+                batch->size.longest, max_length);
+    return false;
+}
+
+void dt_cpu_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *batch,
+                           const dt_lookup *lookup)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
+    if (cpu->error || !lengths_fit(cpu, batch, lookup->max_length) ||
+        !dt_cpu_ids_in(cpu, b, lookup->vocabulary))
+        return;
+    const int64_t dim = lookup->dim;
+    const int64_t length = lookup->max_length;
+    const dt_real *table = lookup->table == DT_NO_PARAM ? NULL : dt_cpu_param(cpu, lookup->table);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t row = 0; row < batch->size.sequences * length; ++row) {
+        const int64_t sequence = row / length;
+        const int64_t token = b->cu_seqlens[sequence] + row % length;
+        dt_real *out = (dt_real *)y + row * dim;
+        const bool inside = token < b->cu_seqlens[sequence + 1];
+        const int64_t id = inside ? b->token_ids[token] : -1;
+        if (inside && table) {
+            memcpy(out, table + id * dim, (size_t)dim * sizeof *out);
+            continue;
+        }
+        memset(out, 0, (size_t)dim * sizeof *out);
+        if (id >= 0 && id < dim)
+            out[id] = 1;
+    }
+}
+
+/* Each row of the table is written by one thread, which adds up its tokens in their order. */
+void dt_cpu_lookup_backward(dt_backend *backend, const void *dy, const dt_device_batch *batch,
+                            const dt_lookup *lookup)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
+    if (cpu->error)
+        return;
+    const int64_t dim = lookup->dim;
+    dt_real *gradient = dt_cpu_gradient(cpu, lookup->table);
+#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic, 8)
+    for (int32_t group = 0; group < b->groups; ++group) {
+        const int32_t *token = b->order + b->group_first[group];
+        const int32_t *end = b->order + b->group_first[group + 1];
+        const int32_t id = b->token_ids[*token];
+        if (id == lookup->frozen_row)
+            continue;
+        dt_real *out = gradient + id * dim;
+        for (; token < end; ++token) {
+            const int64_t sequence = b->sequence_of_row[*token];
+            const int64_t row = sequence * lookup->max_length + *token - b->cu_seqlens[sequence];
+            const dt_real *in = (const dt_real *)dy + row * dim;
+            DT_SIMD
+            for (int64_t i = 0; i < dim; ++i)
+                out[i] += in[i];
+        }
+    }
+}
+
+/* ---- convolution --------------------------------------------------------------------------------
+ */
+
+/* (F, channels, width) becomes (F, width, channels). */
+static void pack_weights(const dt_cpu *cpu, dt_real *to, const dt_conv_layer *layer, int32_t kernel)
+{
+    const int64_t channels = layer->channels;
+    const int64_t width = layer->width[kernel];
+    const dt_real *from = dt_cpu_param(cpu, layer->weight[kernel]);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t f = 0; f < layer->filters; ++f)
+        for (int64_t j = 0; j < width; ++j)
+            for (int64_t c = 0; c < channels; ++c)
+                to[(f * width + j) * channels + c] = from[(f * channels + c) * width + j];
+}
+
+/* Adds the packed gradient to the parameter's. */
+static void unpack_gradient(const dt_cpu *cpu, const dt_real *from, const dt_conv_layer *layer,
+                            int32_t kernel)
+{
+    const int64_t channels = layer->channels;
+    const int64_t width = layer->width[kernel];
+    dt_real *to = dt_cpu_gradient(cpu, layer->weight[kernel]);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t f = 0; f < layer->filters; ++f)
+        for (int64_t j = 0; j < width; ++j)
+            for (int64_t c = 0; c < channels; ++c)
+                to[(f * channels + c) * width + j] += from[(f * width + j) * channels + c];
+}
+
+/* The rows that each of `rows` positions sees, side by side. x: of the chunk's first sequence. */
+static void make_windows(const dt_cpu *cpu, dt_real *window, const dt_real *x, int64_t rows,
+                         const dt_conv_layer *layer, int64_t width)
+{
+    const int64_t channels = layer->channels;
+    const int64_t length = layer->max_length;
+    const size_t bytes = (size_t)channels * sizeof *x;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t row = 0; row < rows; ++row) {
+        const int64_t t = row % length;
+        for (int64_t j = 0; j < width; ++j) {
+            const int64_t seen = t + j - width / 2;
+            dt_real *out = window + (row * width + j) * channels;
+            if (seen >= 0 && seen < length)
+                memcpy(out, x + (row - t + seen) * channels, bytes);
+            else
+                memset(out, 0, bytes);
+        }
+    }
+}
+
+/* dx += what the windows' gradients hold of each position. */
+static void add_windows(const dt_cpu *cpu, dt_real *dx, const dt_real *window, int64_t rows,
+                        const dt_conv_layer *layer, int64_t width)
+{
+    const int64_t channels = layer->channels;
+    const int64_t length = layer->max_length;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t row = 0; row < rows; ++row) {
+        const int64_t t = row % length;
+        dt_real *out = dx + row * channels;
+        for (int64_t j = 0; j < width; ++j) {
+            const int64_t saw = t - j + width / 2;
+            if (saw < 0 || saw >= length)
+                continue;
+            const dt_real *in = window + ((row - t + saw) * width + j) * channels;
+            DT_SIMD
+            for (int64_t c = 0; c < channels; ++c)
+                out[c] += in[c];
+        }
+    }
+}
+
+/* Sequences first … of a chunk as rows of x. */
+typedef struct {
+    int64_t first, rows;
+} row_range;
+
+static row_range chunk_rows(const layer_plan *plan, const dt_conv_layer *layer, int64_t first,
+                            int64_t sequences)
+{
+    const int64_t left = sequences - first;
+    const int64_t count = left < plan->chunk ? left : plan->chunk;
+    return (row_range){first * layer->max_length, count * layer->max_length};
+}
+
+static void convolve(const dt_cpu *cpu, dt_real *r, const dt_real *x, const layer_plan *plan,
+                     const dt_conv_layer *layer, int32_t kernel, int64_t sequences)
+{
+    const int64_t columns = (int64_t)layer->filters * layer->kernels;
+    const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
+    pack_weights(cpu, plan->weight, layer, kernel);
+    for (int64_t first = 0; first < sequences; first += plan->chunk) {
+        const row_range range = chunk_rows(plan, layer, first, sequences);
+        make_windows(cpu, plan->window, x + range.first * layer->channels, range.rows, layer,
+                     layer->width[kernel]);
+        dt_gemm(cpu->threads, &(dt_product){
+                                  .m = range.rows,
+                                  .n = layer->filters,
+                                  .k = seen,
+                                  .a = plan->window,
+                                  .lda = seen,
+                                  .b = plan->weight,
+                                  .ldb = seen,
+                                  .transpose_b = true,
+                                  .c = r + range.first * columns + kernel * layer->filters,
+                                  .ldc = columns,
+                                  .bias = dt_cpu_param(cpu, layer->bias[kernel]),
+                              });
+    }
+}
+
+static void project(const dt_cpu *cpu, dt_real *y, const dt_real *x, const dt_conv_layer *layer,
+                    int32_t kernel, int64_t rows)
+{
+    const int64_t columns = (int64_t)layer->filters * layer->kernels;
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = rows,
+                              .n = layer->filters,
+                              .k = layer->channels,
+                              .a = x,
+                              .lda = layer->channels,
+                              .b = dt_cpu_param(cpu, layer->projection[kernel]),
+                              .ldb = layer->channels,
+                              .transpose_b = true,
+                              .c = y + kernel * layer->filters,
+                              .ldc = columns,
+                              .bias = dt_cpu_param(cpu, layer->projection_bias[kernel]),
+                          });
+}
+
+/* r, which holds the convolutions, becomes dropout(ReLU(r)); y = r + residual. */
+static void finish_row(const dt_cpu_batch *batch, dt_real *y, dt_real *r, const dt_real *x,
+                       int64_t row, const dt_conv_layer *layer)
+{
+    dt_real factor[CHANNELS];
+    const int64_t columns = (int64_t)layer->filters * layer->kernels;
+    const dt_mask mask =
+        dt_cpu_mask(batch, &layer->dropout, row / layer->max_length, row % layer->max_length);
+    for (int64_t first = 0; first < columns; first += CHANNELS) {
+        const int64_t count = columns - first < CHANNELS ? columns - first : CHANNELS;
+        dt_dropout_row(factor, &mask, first, count);
+        dt_real *value = r + row * columns + first;
+        DT_SIMD
+        for (int64_t c = 0; c < count; ++c)
+            value[c] = (value[c] < 0 ? 0 : value[c]) * factor[c];
+    }
+    const dt_real *value = r + row * columns;
+    dt_real *out = y + row * columns;
+    const dt_real *in = x + row * layer->channels;
+    if (layer->residual == DT_RESIDUAL_PROJECTION)
+        for (int64_t c = 0; c < columns; ++c)
+            out[c] += value[c];
+    else if (layer->residual == DT_RESIDUAL_IDENTITY)
+        for (int64_t c = 0; c < columns; ++c)
+            out[c] = value[c] + in[c % layer->filters];
+}
+
+void dt_cpu_conv_layer_forward(dt_backend *backend, void *y, void *r, const void *x, void *scratch,
+                               const dt_device_batch *batch, const dt_conv_layer *layer)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int64_t sequences = batch->size.sequences;
+    const int64_t rows = sequences * layer->max_length;
+    const layer_plan plan = plan_of(layer, sequences, scratch);
+    for (int32_t kernel = 0; kernel < layer->kernels; ++kernel) {
+        convolve(cpu, r, x, &plan, layer, kernel, sequences);
+        if (layer->residual == DT_RESIDUAL_PROJECTION)
+            project(cpu, y, x, layer, kernel, rows);
+    }
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t row = 0; row < rows; ++row)
+        finish_row(dt_cpu_batch_of(batch), y, r, x, row, layer);
+}
+
+/* ---- backward -----------------------------------------------------------------------------------
+ */
+
+/* gradient[c] += Σ rows of the columns first … of x (rows, stride), in an order that is fixed. */
+static void add_column_sums(const dt_cpu *cpu, dt_real *gradient, const dt_real *x, int64_t rows,
+                            int64_t columns, int64_t stride)
+{
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t first = 0; first < columns; first += DT_SUM_COLUMNS) {
+        const int64_t width = columns - first < DT_SUM_COLUMNS ? columns - first : DT_SUM_COLUMNS;
+        for (int64_t block = 0; block < rows; block += DT_SUM_ROWS) {
+            const int64_t end = rows - block < DT_SUM_ROWS ? rows : block + DT_SUM_ROWS;
+            dt_real part[DT_SUM_COLUMNS] = {0};
+            for (int64_t row = block; row < end; ++row)
+                for (int64_t c = 0; c < width; ++c)
+                    part[c] += x[row * stride + first + c];
+            for (int64_t c = 0; c < width; ++c)
+                gradient[first + c] += part[c];
+        }
+    }
+}
+
+/* The gradients of a kernel's weights and of its input, which is added to dx. */
+static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz, const dt_real *x,
+                              const layer_plan *plan, const dt_conv_layer *layer, int32_t kernel,
+                              int64_t sequences)
+{
+    const int64_t columns = (int64_t)layer->filters * layer->kernels;
+    const int64_t channels = layer->channels;
+    const int64_t seen = layer->width[kernel] * channels;
+    dz += (int64_t)kernel * layer->filters;
+    pack_weights(cpu, plan->weight, layer, kernel);
+    for (int64_t first = 0; first < sequences; first += plan->chunk) {
+        const row_range range = chunk_rows(plan, layer, first, sequences);
+        const dt_product weights = {
+            .m = layer->filters,
+            .n = seen,
+            .k = range.rows,
+            .a = dz + range.first * columns,
+            .lda = columns,
+            .transpose_a = true,
+            .b = plan->window,
+            .ldb = seen,
+            .c = plan->gradient,
+            .ldc = seen,
+            .add = first > 0,
+        };
+        const dt_product windows = {
+            .m = range.rows,
+            .n = seen,
+            .k = layer->filters,
+            .a = dz + range.first * columns,
+            .lda = columns,
+            .b = plan->weight,
+            .ldb = seen,
+            .c = plan->window,
+            .ldc = seen,
+        };
+        make_windows(cpu, plan->window, x + range.first * channels, range.rows, layer,
+                     layer->width[kernel]);
+        dt_gemm(cpu->threads, &weights);
+        if (!dx)
+            continue;
+        dt_gemm(cpu->threads, &windows);
+        add_windows(cpu, dx + range.first * channels, plan->window, range.rows, layer,
+                    layer->width[kernel]);
+    }
+    unpack_gradient(cpu, plan->gradient, layer, kernel);
+    add_column_sums(cpu, dt_cpu_gradient(cpu, layer->bias[kernel]), dz,
+                    sequences * layer->max_length, layer->filters, columns);
+}
+
+static void project_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dy, const dt_real *x,
+                             const dt_conv_layer *layer, int32_t kernel, int64_t rows)
+{
+    const int64_t columns = (int64_t)layer->filters * layer->kernels;
+    const int64_t channels = layer->channels;
+    dy += (int64_t)kernel * layer->filters;
+    if (dx)
+        dt_gemm(cpu->threads, &(dt_product){
+                                  .m = rows,
+                                  .n = channels,
+                                  .k = layer->filters,
+                                  .a = dy,
+                                  .lda = columns,
+                                  .b = dt_cpu_param(cpu, layer->projection[kernel]),
+                                  .ldb = channels,
+                                  .c = dx,
+                                  .ldc = channels,
+                                  .add = true,
+                              });
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = layer->filters,
+                              .n = channels,
+                              .k = rows,
+                              .a = dy,
+                              .lda = columns,
+                              .transpose_a = true,
+                              .b = x,
+                              .ldb = channels,
+                              .c = dt_cpu_gradient(cpu, layer->projection[kernel]),
+                              .ldc = channels,
+                              .add = true,
+                          });
+    add_column_sums(cpu, dt_cpu_gradient(cpu, layer->projection_bias[kernel]), dy, rows,
+                    layer->filters, columns);
+}
+
+/* dz = dy before ReLU and dropout (a kept value was divided by 1 - p); and dx starts as zero, or as
+ * the gradient of the identity. */
+static void start_row(dt_real *dx, dt_real *dz, const dt_real *dy, const dt_real *r, int64_t row,
+                      const dt_conv_layer *layer)
+{
+    const int64_t columns = (int64_t)layer->filters * layer->kernels;
+    const dt_real kept = (dt_real)(1.0 / (1.0 - layer->dropout.p));
+    if (dx) {
+        dt_real *out = dx + row * layer->channels;
+        memset(out, 0, (size_t)layer->channels * sizeof *out);
+        for (int64_t c = 0; layer->residual == DT_RESIDUAL_IDENTITY && c < columns; ++c)
+            out[c % layer->filters] += dy[row * columns + c];
+    }
+    DT_SIMD
+    for (int64_t i = row * columns; i < (row + 1) * columns; ++i)
+        dz[i] = r[i] > 0 ? dy[i] * kept : 0;
+}
+
+void dt_cpu_conv_layer_backward(dt_backend *backend, void *dx, void *dz, const void *dy,
+                                const void *r, const void *x, void *scratch,
+                                const dt_device_batch *batch, const dt_conv_layer *layer)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int64_t sequences = batch->size.sequences;
+    const int64_t rows = sequences * layer->max_length;
+    const layer_plan plan = plan_of(layer, sequences, scratch);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t row = 0; row < rows; ++row)
+        start_row(dx, dz, dy, r, row, layer);
+    for (int32_t kernel = 0; kernel < layer->kernels; ++kernel) {
+        convolve_backward(cpu, dx, dz, x, &plan, layer, kernel, sequences);
+        if (layer->residual == DT_RESIDUAL_PROJECTION)
+            project_backward(cpu, dx, dy, x, layer, kernel, rows);
+    }
+}
+
+/* ---- maximum ------------------------------------------------------------------------------------
+ */
+
+static int64_t positions_of(const dt_cpu_batch *batch, const dt_position_max *max, int64_t sequence)
+{
+    return max->mask_padding ? batch->cu_seqlens[sequence + 1] - batch->cu_seqlens[sequence]
+                             : max->max_length;
+}
+
+void dt_cpu_position_max_forward(dt_backend *backend, void *y, int32_t *position, const void *x,
+                                 const dt_device_batch *batch, const dt_position_max *max)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int64_t channels = max->channels;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        const dt_real *in = (const dt_real *)x + b * max->max_length * channels;
+        dt_real *best = (dt_real *)y + b * channels;
+        int32_t *where = position + b * channels;
+        memcpy(best, in, (size_t)channels * sizeof *best);
+        memset(where, 0, (size_t)channels * sizeof *where);
+        const int64_t positions = positions_of(dt_cpu_batch_of(batch), max, b);
+        for (int64_t t = 1; t < positions; ++t) {
+            DT_SIMD
+            for (int64_t c = 0; c < channels; ++c) {
+                const dt_real v = in[t * channels + c];
+                const bool better = (v > best[c]) | (v != v); /* a NaN stays to be seen */
+                best[c] = better ? v : best[c];
+                where[c] = better ? (int32_t)t : where[c];
+            }
+        }
+    }
+}
+
+void dt_cpu_position_max_backward(dt_backend *backend, void *dx, const void *dy,
+                                  const int32_t *position, const dt_device_batch *batch,
+                                  const dt_position_max *max)
+{
+    dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    const int64_t channels = max->channels;
+    const int64_t elements = max->max_length * channels;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t b = 0; b < batch->size.sequences; ++b) {
+        dt_real *out = (dt_real *)dx + b * elements;
+        memset(out, 0, (size_t)elements * sizeof *out);
+        for (int64_t c = 0; c < channels; ++c)
+            out[position[b * channels + c] * channels + c] =
+                ((const dt_real *)dy)[b * channels + c];
+    }
+}

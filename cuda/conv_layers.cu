@@ -1,0 +1,621 @@
+/* Several convolution layers on padded matrices (P = B · L rows): the embedding, a layer, and the
+ * maximum over positions.
+ *
+ * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
+ * position sees stand side by side in a row of the window (positions, w · channels), and the
+ * weights are repacked to (F, w · channels). Backward the gradient of the window is added up,
+ * position by position, from the windows that saw it.
+ */
+#include "cuda/column_sums.cuh"
+
+#define THREADS 128
+#define LANES 8 /* positions that a block of the maximum reads at a time */
+
+/* Elements of the windows of a chunk of sequences, about. */
+#define WINDOW_ELEMENTS ((int64_t)32 << 20)
+
+/* ---- plan ----------------------------------------------------------------------------------- */
+
+/* The scratch memory of a layer. */
+typedef struct {
+    int64_t chunk;   /* sequences at a time */
+    int64_t weights; /* elements of the widest kernel's */
+    int64_t window;  /* elements of the windows of a chunk */
+    void *packed;    /* (F, width · channels) weights of one kernel, of activations' type */
+    float *gradient; /* the same, of the weights */
+    void *windows;   /* (chunk · L, width · channels) of activations' type */
+} layer_plan;
+
+static layer_plan sizes_of(const dt_conv_layer *layer, int64_t sequences)
+{
+    layer_plan plan = {};
+    int64_t widest = 1;
+    for (int32_t k = 0; k < layer->kernels; ++k)
+        if (layer->width[k] > widest)
+            widest = layer->width[k];
+    plan.weights = (int64_t)layer->filters * layer->channels * widest;
+    plan.chunk = WINDOW_ELEMENTS / (layer->max_length * widest * layer->channels);
+    if (plan.chunk > sequences)
+        plan.chunk = sequences;
+    if (plan.chunk < 1)
+        plan.chunk = 1;
+    plan.window = plan.chunk * layer->max_length * widest * layer->channels;
+    return plan;
+}
+
+static int64_t padded_bytes(int64_t bytes)
+{
+    return dt_ceil_div(bytes, 256) * 256;
+}
+
+template <typename T>
+static layer_plan plan_of(const dt_conv_layer *layer, int64_t sequences, void *scratch)
+{
+    layer_plan plan = sizes_of(layer, sequences);
+    char *at = (char *)scratch;
+    plan.packed = at;
+    at += padded_bytes(plan.weights * (int64_t)sizeof(T));
+    plan.gradient = (float *)(void *)at;
+    at += padded_bytes(plan.weights * (int64_t)sizeof(float));
+    plan.windows = at;
+    return plan;
+}
+
+template <typename T>
+int64_t dt_cuda_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *layer,
+                                   int32_t max_sequences, bool training)
+{
+    (void)backend;
+    (void)training;
+    const layer_plan plan = sizes_of(layer, max_sequences);
+    return padded_bytes(plan.weights * (int64_t)sizeof(T)) +
+           padded_bytes(plan.weights * (int64_t)sizeof(float)) +
+           padded_bytes(plan.window * (int64_t)sizeof(T));
+}
+
+/* ---- the input ------------------------------------------------------------------------------ */
+
+/* Block: one position. */
+template <typename T>
+__global__ void lookup_kernel(T *y, const T *table, dt_batch_view batch, int64_t dim,
+                              int64_t length)
+{
+    const int64_t row = blockIdx.x;
+    const int64_t sequence = row / length;
+    const int64_t token = batch.cu_seqlens[sequence] + row % length;
+    const bool inside = token < batch.cu_seqlens[sequence + 1];
+    const int64_t id = inside ? batch.token_ids[token] : -1;
+    const T zero = dt_round<T>(0.0f);
+    const T one = dt_round<T>(1.0f);
+    T *out = y + row * dim;
+    for (int64_t c = threadIdx.x; c < dim; c += THREADS)
+        out[c] = !table ? (c == id ? one : zero) : inside ? table[id * dim + c] : zero;
+}
+
+/* Block (group, columns): adds up the tokens of one id in their order. */
+template <typename T>
+__global__ void lookup_backward_kernel(float *gradient, const T *dy, dt_batch_view batch,
+                                       int64_t dim, int64_t length, int32_t frozen_row)
+{
+    const int32_t group = (int32_t)blockIdx.x;
+    const int64_t column = (int64_t)blockIdx.y * THREADS + threadIdx.x;
+    if (group >= batch.facts->groups || column >= dim)
+        return;
+    const int32_t end = batch.group_first[group + 1];
+    int32_t i = batch.group_first[group];
+    const int64_t id = batch.token_ids[batch.order[i]];
+    if (id == frozen_row)
+        return;
+    float sum = 0.0f;
+    for (; i < end; ++i) {
+        const int64_t token = batch.order[i];
+        const int64_t sequence = batch.sequence_of_row[token];
+        const int64_t row = sequence * length + token - batch.cu_seqlens[sequence];
+        sum += dt_value(dy[row * dim + column]);
+    }
+    gradient[id * dim + column] += sum;
+}
+
+template <typename T>
+void dt_cuda_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *batch,
+                            const dt_lookup *lookup)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
+    if (!dt_cuda_ready(cuda) || !dt_cuda_ids_in(cuda, b, lookup->vocabulary) ||
+        !dt_cuda_lengths_in(cuda, b, lookup->max_length))
+        return;
+    const T *table =
+        lookup->table == DT_NO_PARAM ? NULL : dt_cuda_weight<T>(cuda, lookup->table);
+    const int64_t rows = (int64_t)batch->size.sequences * lookup->max_length;
+    lookup_kernel<T><<<(unsigned)rows, THREADS, 0, cuda->stream>>>((T *)y, table, b->view,
+                                                                   lookup->dim, lookup->max_length);
+    dt_cuda_launched(cuda, "lookup");
+}
+
+template <typename T>
+void dt_cuda_lookup_backward(dt_backend *backend, const void *dy, const dt_device_batch *batch,
+                             const dt_lookup *lookup)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const dim3 grid((unsigned)b->shape.groups, (unsigned)dt_ceil_div(lookup->dim, THREADS));
+    lookup_backward_kernel<T><<<grid, THREADS, 0, cuda->stream>>>(
+        dt_cuda_gradient(cuda, lookup->table), (const T *)dy, b->view, lookup->dim,
+        lookup->max_length, lookup->frozen_row);
+    dt_cuda_launched(cuda, "lookup backward");
+}
+
+/* ---- windows and weights -------------------------------------------------------------------- */
+
+/* Block f: (F, channels, width) becomes (F, width, channels). */
+template <typename T>
+__global__ void pack_layer_kernel(T *to, const T *from, int64_t channels, int64_t width)
+{
+    const int64_t start = blockIdx.x * channels * width;
+    for (int64_t i = threadIdx.x; i < channels * width; i += THREADS)
+        to[start + i] = from[start + i % channels * width + i / channels];
+}
+
+/* Block f: adds the packed gradient to the parameter's. */
+static __global__ void unpack_gradient_kernel(float *to, const float *from, int64_t channels,
+                                              int64_t width)
+{
+    const int64_t start = blockIdx.x * channels * width;
+    for (int64_t i = threadIdx.x; i < channels * width; i += THREADS)
+        to[start + i] += from[start + i % width * channels + i / width];
+}
+
+/* Block (position, tap): the row of x that the tap sees. */
+template <typename T>
+__global__ void windows_kernel(T *windows, const T *x, int64_t channels, int64_t length)
+{
+    const int64_t row = blockIdx.x;
+    const int64_t width = gridDim.y;
+    const int64_t tap = blockIdx.y;
+    const int64_t t = row % length;
+    const int64_t seen = t + tap - width / 2;
+    const bool inside = seen >= 0 && seen < length;
+    const T *from = x + (row - t + seen) * channels;
+    T *to = windows + (row * width + tap) * channels;
+    for (int64_t c = threadIdx.x; c < channels; c += THREADS)
+        to[c] = inside ? from[c] : dt_round<T>(0.0f);
+}
+
+/* Block: dx of a position += what the windows' gradients hold of it. */
+template <typename T>
+__global__ void add_windows_kernel(T *dx, const T *windows, int64_t channels, int64_t length,
+                                   int64_t width)
+{
+    const int64_t row = blockIdx.x;
+    const int64_t t = row % length;
+    for (int64_t c = threadIdx.x; c < channels; c += THREADS) {
+        float sum = dt_value(dx[row * channels + c]);
+        for (int64_t tap = 0; tap < width; ++tap) {
+            const int64_t saw = t - tap + width / 2;
+            if (saw >= 0 && saw < length)
+                sum += dt_value(windows[((row - t + saw) * width + tap) * channels + c]);
+        }
+        dx[row * channels + c] = dt_round<T>(sum);
+    }
+}
+
+/* What a kernel of a layer is computed with. */
+typedef struct {
+    dt_cuda *cuda;
+    const dt_conv_layer *layer;
+    layer_plan plan;
+    int64_t columns; /* F · kernels */
+    int64_t sequences;
+} layer_task;
+
+template <typename T> static void pack(const layer_task &task, int32_t kernel)
+{
+    const dt_conv_layer *layer = task.layer;
+    pack_layer_kernel<T><<<(unsigned)layer->filters, THREADS, 0, task.cuda->stream>>>(
+        (T *)task.plan.packed, dt_cuda_weight<T>(task.cuda, layer->weight[kernel]),
+        layer->channels, layer->width[kernel]);
+    dt_cuda_launched(task.cuda, "packing convolution weights");
+}
+
+template <typename T>
+static void make_windows(const layer_task &task, const T *x, int64_t rows, int32_t kernel)
+{
+    const dim3 grid((unsigned)rows, (unsigned)task.layer->width[kernel]);
+    windows_kernel<T><<<grid, THREADS, 0, task.cuda->stream>>>(
+        (T *)task.plan.windows, x, task.layer->channels, task.layer->max_length);
+    dt_cuda_launched(task.cuda, "windows");
+}
+
+/* Rows of the sequences first … of a chunk. */
+static int64_t chunk_rows(const layer_task &task, int64_t first)
+{
+    const int64_t left = task.sequences - first;
+    return (left < task.plan.chunk ? left : task.plan.chunk) * task.layer->max_length;
+}
+
+/* ---- forward -------------------------------------------------------------------------------- */
+
+template <typename T>
+static void convolve(const layer_task &task, T *r, const T *x, int32_t kernel)
+{
+    const dt_conv_layer *layer = task.layer;
+    const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
+    pack<T>(task, kernel);
+    for (int64_t first = 0; first < task.sequences; first += task.plan.chunk) {
+        const int64_t row = first * layer->max_length;
+        dt_product p = {};
+        p.m = chunk_rows(task, first);
+        p.n = layer->filters;
+        p.k = seen;
+        p.a = task.plan.windows;
+        p.lda = seen;
+        p.b = task.plan.packed;
+        p.ldb = seen;
+        p.transpose_b = true;
+        p.c = r + row * task.columns + (int64_t)kernel * layer->filters;
+        p.ldc = task.columns;
+        p.bias = dt_cuda_weight<T>(task.cuda, layer->bias[kernel]);
+        p.inputs = p.output = dt_number_of<T>();
+        make_windows<T>(task, x + row * layer->channels, p.m, kernel);
+        dt_cuda_product(task.cuda, &p);
+    }
+}
+
+template <typename T>
+static void project(const layer_task &task, T *y, const T *x, int32_t kernel)
+{
+    const dt_conv_layer *layer = task.layer;
+    dt_product p = {};
+    p.m = task.sequences * layer->max_length;
+    p.n = layer->filters;
+    p.k = layer->channels;
+    p.a = x;
+    p.lda = layer->channels;
+    p.b = dt_cuda_weight<T>(task.cuda, layer->projection[kernel]);
+    p.ldb = layer->channels;
+    p.transpose_b = true;
+    p.c = y + (int64_t)kernel * layer->filters;
+    p.ldc = task.columns;
+    p.bias = dt_cuda_weight<T>(task.cuda, layer->projection_bias[kernel]);
+    p.inputs = p.output = dt_number_of<T>();
+    dt_cuda_product(task.cuda, &p);
+}
+
+typedef struct {
+    int64_t columns, channels, filters, length;
+    dt_residual residual;
+    dt_drop drop;
+} row_task;
+
+static row_task row_task_of(const dt_conv_layer *layer)
+{
+    return row_task{(int64_t)layer->filters * layer->kernels, layer->channels, layer->filters,
+                    layer->max_length, layer->residual, dt_drop_of(&layer->dropout)};
+}
+
+/* Block: one position. r, which holds the convolutions, becomes dropout(ReLU(r)); y = r +
+ * residual. */
+template <typename T, bool ALIGNED>
+__global__ void finish_layer_kernel(T *y, T *r, const T *x, dt_batch_view batch, row_task task)
+{
+    constexpr int W = dt_piece<T>::width;
+    const int64_t row = blockIdx.x;
+    const int64_t start = row * task.columns;
+    const dt_mask mask = dt_mask_of(batch.facts, task.drop, row / task.length, row % task.length);
+    for (int64_t column = (int64_t)threadIdx.x * W; column < task.columns; column += THREADS * W) {
+        float value[W];
+        float factor[W];
+        dt_load<ALIGNED, W>(value, r + start, column, task.columns);
+        dt_factors<W>(factor, mask, column);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            value[i] = (value[i] < 0.0f ? 0.0f : value[i]) * factor[i]; /* a NaN stays */
+        dt_store<ALIGNED, W>(r + start, value, column, task.columns);
+        if (task.residual == DT_RESIDUAL_NONE)
+            continue;
+        if (task.residual == DT_RESIDUAL_PROJECTION)
+            dt_load<ALIGNED, W>(factor, y + start, column, task.columns);
+        else
+#pragma unroll
+            for (int i = 0; i < W; ++i)
+                factor[i] = dt_value(x[row * task.channels + (column + i) % task.filters]);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            value[i] += factor[i];
+        dt_store<ALIGNED, W>(y + start, value, column, task.columns);
+    }
+}
+
+template <typename T>
+void dt_cuda_conv_layer_forward(dt_backend *backend, void *y, void *r, const void *x,
+                                void *scratch, const dt_device_batch *batch,
+                                const dt_conv_layer *layer)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const int64_t sequences = batch->size.sequences;
+    const row_task rows = row_task_of(layer);
+    const layer_task task = {cuda, layer, plan_of<T>(layer, sequences, scratch), rows.columns,
+                             sequences};
+    for (int32_t kernel = 0; kernel < layer->kernels; ++kernel) {
+        convolve<T>(task, (T *)r, (const T *)x, kernel);
+        if (layer->residual == DT_RESIDUAL_PROJECTION)
+            project<T>(task, (T *)y, (const T *)x, kernel);
+    }
+    const dt_batch_view view = dt_cuda_batch_of(batch)->view;
+    const unsigned blocks = (unsigned)(sequences * layer->max_length);
+    if (rows.columns % dt_piece<T>::width == 0 && dt_is_aligned(y) && dt_is_aligned(r))
+        finish_layer_kernel<T, true>
+            <<<blocks, THREADS, 0, cuda->stream>>>((T *)y, (T *)r, (const T *)x, view, rows);
+    else
+        finish_layer_kernel<T, false>
+            <<<blocks, THREADS, 0, cuda->stream>>>((T *)y, (T *)r, (const T *)x, view, rows);
+    dt_cuda_launched(cuda, "ReLU and dropout of a convolution");
+}
+
+/* ---- backward ------------------------------------------------------------------------------- */
+
+/* The columns of one kernel. */
+template <typename T, bool ALIGNED> struct rows_of_kernel {
+    static constexpr int sums = 1;
+    const T *x;
+    int64_t columns, stride;
+    template <int W> __device__ void add(float (&total)[1][W], int64_t row, int64_t column) const
+    {
+        float piece[W];
+        dt_load<ALIGNED, W>(piece, x + row * stride, column, columns);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            total[0][i] += piece[i];
+    }
+};
+
+template <typename T>
+static void bias_gradient(const layer_task &task, dt_param bias, const T *dy)
+{
+    const int64_t rows = task.sequences * task.layer->max_length;
+    const int64_t filters = task.layer->filters;
+    float *out = dt_cuda_gradient(task.cuda, bias);
+    if (dt_is_aligned(dy) && filters % dt_piece<T>::width == 0 &&
+        task.columns % dt_piece<T>::width == 0)
+        dt_cuda_column_sums<T>(task.cuda, out, NULL,
+                               rows_of_kernel<T, true>{dy, filters, task.columns}, rows, filters,
+                               NULL);
+    else
+        dt_cuda_column_sums<T>(task.cuda, out, NULL,
+                               rows_of_kernel<T, false>{dy, filters, task.columns}, rows, filters,
+                               NULL);
+}
+
+/* The gradients of a kernel's weights and of its input, which is added to dx. */
+template <typename T>
+static void convolve_backward(const layer_task &task, T *dx, const T *dz, const T *x,
+                              int32_t kernel)
+{
+    const dt_conv_layer *layer = task.layer;
+    const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
+    dz += (int64_t)kernel * layer->filters;
+    pack<T>(task, kernel);
+    for (int64_t first = 0; first < task.sequences; first += task.plan.chunk) {
+        const int64_t row = first * layer->max_length;
+        const int64_t rows = chunk_rows(task, first);
+        dt_product p = {};
+        p.m = layer->filters;
+        p.n = seen;
+        p.k = rows;
+        p.a = dz + row * task.columns;
+        p.lda = task.columns;
+        p.transpose_a = true;
+        p.b = task.plan.windows;
+        p.ldb = seen;
+        p.c = task.plan.gradient;
+        p.ldc = seen;
+        p.add = first > 0;
+        p.inputs = dt_number_of<T>();
+        p.output = DT_NUMBER_FLOAT;
+        make_windows<T>(task, x + row * layer->channels, rows, kernel);
+        dt_cuda_product(task.cuda, &p);
+        if (!dx)
+            continue;
+        p.m = rows;
+        p.k = layer->filters;
+        p.transpose_a = false;
+        p.b = task.plan.packed;
+        p.c = task.plan.windows;
+        p.add = false;
+        p.output = dt_number_of<T>();
+        dt_cuda_product(task.cuda, &p);
+        add_windows_kernel<T><<<(unsigned)rows, THREADS, 0, task.cuda->stream>>>(
+            dx + row * layer->channels, (const T *)task.plan.windows, layer->channels,
+            layer->max_length, layer->width[kernel]);
+        dt_cuda_launched(task.cuda, "adding windows");
+    }
+    unpack_gradient_kernel<<<(unsigned)layer->filters, THREADS, 0, task.cuda->stream>>>(
+        dt_cuda_gradient(task.cuda, layer->weight[kernel]), task.plan.gradient, layer->channels,
+        layer->width[kernel]);
+    dt_cuda_launched(task.cuda, "unpacking gradients");
+    bias_gradient<T>(task, layer->bias[kernel], dz);
+}
+
+template <typename T>
+static void project_backward(const layer_task &task, T *dx, const T *dy, const T *x,
+                             int32_t kernel)
+{
+    const dt_conv_layer *layer = task.layer;
+    const int64_t rows = task.sequences * layer->max_length;
+    dy += (int64_t)kernel * layer->filters;
+    dt_product p = {};
+    p.n = layer->channels;
+    p.a = dy;
+    p.lda = task.columns;
+    p.ldb = p.ldc = layer->channels;
+    p.inputs = p.output = dt_number_of<T>();
+    p.add = true;
+    if (dx) {
+        p.m = rows;
+        p.k = layer->filters;
+        p.b = dt_cuda_weight<T>(task.cuda, layer->projection[kernel]);
+        p.c = dx;
+        dt_cuda_product(task.cuda, &p);
+    }
+    p.m = layer->filters;
+    p.k = rows;
+    p.transpose_a = true;
+    p.b = x;
+    p.c = dt_cuda_gradient(task.cuda, layer->projection[kernel]);
+    p.output = DT_NUMBER_FLOAT;
+    dt_cuda_product(task.cuda, &p);
+    bias_gradient<T>(task, layer->projection_bias[kernel], dy);
+}
+
+/* Block: one position. dz = dy before ReLU and dropout; dx starts as zero, or as the gradient of
+ * the identity. dz may be dy. */
+template <typename T>
+__global__ void start_layer_kernel(T *dx, T *dz, const T *dy, const T *r, row_task task)
+{
+    const int64_t start = (int64_t)blockIdx.x * task.columns;
+    for (int64_t c = threadIdx.x; dx && c < task.channels; c += THREADS) {
+        float sum = 0.0f;
+        for (int64_t i = c; task.residual == DT_RESIDUAL_IDENTITY && i < task.columns;
+             i += task.filters)
+            sum += dt_value(dy[start + i]);
+        dx[blockIdx.x * task.channels + c] = dt_round<T>(sum);
+    }
+    for (int64_t i = start + threadIdx.x; i < start + task.columns; i += THREADS)
+        dz[i] = dt_round<T>(dt_value(r[i]) > 0.0f ? dt_value(dy[i]) * task.drop.kept : 0.0f);
+}
+
+template <typename T>
+void dt_cuda_conv_layer_backward(dt_backend *backend, void *dx, void *dz, const void *dy,
+                                 const void *r, const void *x, void *scratch,
+                                 const dt_device_batch *batch, const dt_conv_layer *layer)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const int64_t sequences = batch->size.sequences;
+    const row_task rows = row_task_of(layer);
+    const layer_task task = {cuda, layer, plan_of<T>(layer, sequences, scratch), rows.columns,
+                             sequences};
+    start_layer_kernel<T>
+        <<<(unsigned)(sequences * layer->max_length), THREADS, 0, cuda->stream>>>(
+            (T *)dx, (T *)dz, (const T *)dy, (const T *)r, rows);
+    dt_cuda_launched(cuda, "ReLU and dropout backward");
+    for (int32_t kernel = 0; kernel < layer->kernels; ++kernel) {
+        convolve_backward<T>(task, (T *)dx, (const T *)dz, (const T *)x, kernel);
+        if (layer->residual == DT_RESIDUAL_PROJECTION)
+            project_backward<T>(task, (T *)dx, (const T *)dy, (const T *)x, kernel);
+    }
+}
+
+/* ---- maximum -------------------------------------------------------------------------------- */
+
+/* Whether value v at place t takes the place of `best` at `where`: the first of equals stays, and a
+ * NaN stays to be seen. */
+__device__ static inline bool is_better(float v, int32_t t, float best, int32_t where)
+{
+    if (v != v || best != best)
+        return v != v && (best == best || t < where);
+    return v > best || (v == best && t < where);
+}
+
+/* Block (sequence, columns): lane l looks at the positions l, l + LANES, … */
+template <typename T>
+__global__ void position_max_kernel(T *y, int32_t *position, const T *x, dt_batch_view batch,
+                                    dt_position_max max)
+{
+    __shared__ float value[LANES][DT_WARP];
+    __shared__ int32_t place[LANES][DT_WARP];
+    const int64_t b = blockIdx.x;
+    const int64_t column = (int64_t)blockIdx.y * DT_WARP + threadIdx.x;
+    const int32_t positions =
+        max.mask_padding ? batch.cu_seqlens[b + 1] - batch.cu_seqlens[b] : max.max_length;
+    const T *in = x + b * max.max_length * max.channels + column;
+    float best = -INFINITY;
+    int32_t where = max.max_length;
+    for (int32_t t = (int32_t)threadIdx.y; column < max.channels && t < positions; t += LANES) {
+        const float v = dt_value(in[(int64_t)t * max.channels]);
+        if (is_better(v, t, best, where)) {
+            best = v;
+            where = t;
+        }
+    }
+    value[threadIdx.y][threadIdx.x] = best;
+    place[threadIdx.y][threadIdx.x] = where;
+    __syncthreads();
+    if (threadIdx.y != 0 || column >= max.channels)
+        return;
+    for (int lane = 1; lane < LANES; ++lane)
+        if (is_better(value[lane][threadIdx.x], place[lane][threadIdx.x], best, where)) {
+            best = value[lane][threadIdx.x];
+            where = place[lane][threadIdx.x];
+        }
+    y[b * max.channels + column] = dt_round<T>(best);
+    position[b * max.channels + column] = where;
+}
+
+/* Block (position, sequence): a row of dx. */
+template <typename T>
+__global__ void position_max_backward_kernel(T *dx, const T *dy, const int32_t *position,
+                                             int64_t channels)
+{
+    const int64_t b = blockIdx.y;
+    T *out = dx + (b * gridDim.x + blockIdx.x) * channels;
+    for (int64_t c = threadIdx.x; c < channels; c += THREADS)
+        out[c] = position[b * channels + c] == (int32_t)blockIdx.x ? dy[b * channels + c]
+                                                                   : dt_round<T>(0.0f);
+}
+
+template <typename T>
+void dt_cuda_position_max_forward(dt_backend *backend, void *y, int32_t *position, const void *x,
+                                  const dt_device_batch *batch, const dt_position_max *max)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const dim3 grid((unsigned)batch->size.sequences,
+                    (unsigned)dt_ceil_div(max->channels, DT_WARP));
+    const dim3 block(DT_WARP, LANES);
+    position_max_kernel<T><<<grid, block, 0, cuda->stream>>>(
+        (T *)y, position, (const T *)x, dt_cuda_batch_of(batch)->view, *max);
+    dt_cuda_launched(cuda, "maximum over positions");
+}
+
+template <typename T>
+void dt_cuda_position_max_backward(dt_backend *backend, void *dx, const void *dy,
+                                   const int32_t *position, const dt_device_batch *batch,
+                                   const dt_position_max *max)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    const dim3 grid((unsigned)max->max_length, (unsigned)batch->size.sequences);
+    position_max_backward_kernel<T><<<grid, THREADS, 0, cuda->stream>>>(
+        (T *)dx, (const T *)dy, position, max->channels);
+    dt_cuda_launched(cuda, "maximum over positions backward");
+}
+
+#define INSTANTIATE(T)                                                                             \
+    template void dt_cuda_lookup_forward<T>(dt_backend *, void *, const dt_device_batch *,         \
+                                            const dt_lookup *);                                    \
+    template void dt_cuda_lookup_backward<T>(dt_backend *, const void *, const dt_device_batch *,  \
+                                             const dt_lookup *);                                   \
+    template void dt_cuda_conv_layer_forward<T>(dt_backend *, void *, void *, const void *,        \
+                                                void *, const dt_device_batch *,                   \
+                                                const dt_conv_layer *);                            \
+    template void dt_cuda_conv_layer_backward<T>(dt_backend *, void *, void *, const void *,       \
+                                                 const void *, const void *, void *,               \
+                                                 const dt_device_batch *, const dt_conv_layer *);  \
+    template int64_t dt_cuda_conv_layer_scratch<T>(dt_backend *, const dt_conv_layer *, int32_t,   \
+                                                   bool);                                          \
+    template void dt_cuda_position_max_forward<T>(dt_backend *, void *, int32_t *, const void *,   \
+                                                  const dt_device_batch *,                         \
+                                                  const dt_position_max *);                        \
+    template void dt_cuda_position_max_backward<T>(dt_backend *, void *, const void *,             \
+                                                   const int32_t *, const dt_device_batch *,       \
+                                                   const dt_position_max *);
+DT_FOR_ACTIVATION_TYPES(INSTANTIATE)

@@ -1,0 +1,60 @@
+/* The convolutions of a model: embedding, layers of several kernel widths, maximum over positions
+ * (reference-model 2).
+ *
+ * One layer without residuals is one operation that computes no padding (conv_max). With several
+ * layers, or residuals, dropout lets padding matter at every position: they are computed padded,
+ * layer by layer.
+ */
+#ifndef DT_MODEL_CNN_H
+#define DT_MODEL_CNN_H
+
+#include "backend.h"
+#include "model/arena.h"
+#include "model/config.h"
+#include "model/params.h"
+
+/* What one layer keeps for its backward pass; P = B · max_length. */
+typedef struct {
+    const void *x; /* (P, channels) input */
+    void *r;       /* (P, F·kernels) after ReLU and dropout */
+    void *y;       /* (P, F·kernels) output; r itself where there is no residual */
+} dt_conv_state;
+
+typedef struct {
+    dt_model_config config;
+    bool fused;       /* computed by conv_max; else: */
+    dt_conv_max conv; /* this, or lookup, layer and max */
+    dt_lookup lookup;
+    dt_conv_layer *layer; /* (conv_layers) */
+    dt_conv_state state[DT_MAX_CONV_LAYERS];
+    dt_position_max max;
+
+    void *embedded;    /* (P, E) */
+    void *pooled;      /* (B, F·kernels) the maxima */
+    int32_t *position; /* (B, F·kernels) where they were found */
+    void *scratch;
+
+    /* gradients, training only */
+    void *dpooled; /* (B, F·kernels) */
+    void *dy;      /* (P, max(E, F·kernels)) of a layer's output and of its input, by turns */
+    void *dx;
+    void *dz; /* (P, F·kernels); NULL where dy serves */
+} dt_cnn_stack;
+
+/* Adds the convolutions' parameters to the table, last layer first. */
+dt_status dt_cnn_stack_create(dt_cnn_stack *stack, const dt_model_config *config,
+                              dt_param_table *table);
+void dt_cnn_stack_free(dt_cnn_stack *stack);
+
+/* Takes the buffers for batches of up to this size. */
+void dt_cnn_stack_reserve(dt_cnn_stack *stack, dt_arena *arena, dt_backend *backend,
+                          int32_t max_sequences, int64_t max_tokens, bool training);
+
+/* Sets stack->pooled. training: with dropout. */
+void dt_cnn_stack_forward(dt_cnn_stack *stack, dt_backend *backend, const dt_device_batch *batch,
+                          bool training);
+
+/* Backward from stack->dpooled. */
+void dt_cnn_stack_backward(dt_cnn_stack *stack, dt_backend *backend, const dt_device_batch *batch);
+
+#endif
