@@ -40,6 +40,7 @@ typedef struct {
     dt_comm *comm;
     dt_run_settings settings;
     dt_stepper stepper;
+    dt_objective objective;
     int64_t *items;
     int64_t micro_steps;
     double work; /* floating-point operations that a step needs */
@@ -112,9 +113,11 @@ static dt_status make_stepper(bench *b)
                               .dataset = &b->dataset,
                               .sampler = &b->sampler,
                               .settings = &b->settings,
+                              .objective = &b->objective,
                               .loss = {.classes = *dt_model_classes(b->subject.model)}};
+    b->objective = (dt_objective){.classes = b->stepper.loss.classes};
     for (int32_t r = 0; r < b->config.tax_ranks; ++r)
-        b->stepper.level_weight[r] = 1.0;
+        b->objective.level_weight[r] = 1.0;
     return dt_batch_memory_create(&b->stepper.memory, b->o.batch, b->dataset.offsets[b->o.batch],
                                   b->config.tax_ranks);
 }

@@ -85,12 +85,22 @@ static dt_status settings_from(dt_run_settings *settings, const dt_train_options
                  .eps = o->optimizer_eps,
                  .weight_decay = o->optimizer_weight_decay,
                  .max_grad_norm = o->max_grad_norm},
+        .loss_type = o->loss_type,
+        .focal_gamma = o->focal_gamma,
+        .focal_sum = o->focal_reduction == 1,
+        .class_weights = o->class_weights,
         .eval_every = (int32_t)o->eval_every,
         .normalize = dataset->normalized,
     };
     DT_TRY(copy_text(&settings->fasta_file, dataset->fasta_file));
     DT_TRY(copy_text(&settings->taxonomy_file, dataset->taxonomy_file));
     DT_TRY(copy_text(&settings->tokenizer_name, dataset->tokenizer_name));
+    if (o->focal_weight)
+        DT_TRY(copy_text(&settings->focal_weight, o->focal_weight));
+    if (o->loss_type != DT_LOSS_FOCAL && (dt_option_given(&o->parsed, "focal-gamma") ||
+                                          dt_option_given(&o->parsed, "focal-reduction")))
+        dt_notice("--focal-gamma and --focal-reduction are not used: --loss-type is %s",
+                  dt_loss_type_name(o->loss_type));
     return level_weights(settings, o, dataset->taxonomy.tax_ranks);
 }
 
@@ -129,6 +139,30 @@ static dt_status check_given(const dt_train_options *o, const char *flag, double
                        "its settings: leave the flag out or start a new run",
                        flag, asked, stored);
     return DT_OK;
+}
+
+static dt_status check_given_name(const dt_train_options *o, const char *flag, const char *asked,
+                                  const char *stored)
+{
+    if (dt_option_given(&o->parsed, flag) && strcmp(asked, stored) != 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--%s %.40s: the run to resume was started with %.40s, and a resumed run "
+                       "keeps its settings: leave the flag out or start a new run",
+                       flag, asked, stored);
+    return DT_OK;
+}
+
+static dt_status check_resumed_loss(const dt_train_options *o, const dt_run_settings *s)
+{
+    DT_TRY(check_given_name(o, "loss-type", dt_loss_type_name(o->loss_type),
+                            dt_loss_type_name(s->loss_type)));
+    DT_TRY(check_given(o, "focal-gamma", o->focal_gamma, s->focal_gamma));
+    DT_TRY(check_given_name(o, "focal-reduction", o->focal_reduction == 1 ? "sum" : "mean",
+                            s->focal_sum ? "sum" : "mean"));
+    DT_TRY(check_given_name(o, "focal-weight", o->focal_weight,
+                            s->focal_weight ? s->focal_weight : "none"));
+    return check_given_name(o, "class-weights", dt_class_weights_name(o->class_weights),
+                            dt_class_weights_name(s->class_weights));
 }
 
 static dt_status check_resumed_weights(const dt_train_options *o, const dt_checkpoint *run)
@@ -187,6 +221,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)
         DT_TRY(check_given(o, "kernel-sizes", (double)o->kernel_sizes.value[k], c->width[k]));
+    DT_TRY(check_resumed_loss(o, s));
     return check_resumed_weights(o, run);
 }
 

@@ -4,6 +4,7 @@
 
 #include "backend.h"
 #include "cli/shared_options.h"
+#include "model/checkpoint.h"
 
 #define AT(member) offsetof(dt_train_options, member)
 #define PLANNED(flag)                                                                              \
@@ -249,9 +250,27 @@ static const dt_option options[] = {
      .kind = DT_OPTION_CHOICE,
      .offset = AT(loss_type),
      .preset = "cross_entropy",
-     .choices = "cross_entropy",
-     .planned_choices = "focal",
-     .help = "loss"},
+     .choices = "cross_entropy|focal",
+     .help = "loss; focal counts what is classified well already for less"},
+    {.name = "focal-gamma",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(focal_gamma),
+     .value = "X",
+     .preset = "2",
+     .range = "[0, inf)",
+     .help = "focal loss: (1 - e^-l)^X times the cross entropy l"},
+    {.name = "focal-reduction",
+     .kind = DT_OPTION_CHOICE,
+     .offset = AT(focal_reduction),
+     .preset = "mean",
+     .choices = "mean|sum",
+     .help = "focal loss: of a batch"},
+    {.name = "focal-weight",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(focal_weight),
+     .value = "LISTS",
+     .help = "focal loss: weights of the classes, comma-separated in the order of label2id.json, "
+             "the lists of the ranks separated by ';' (one list where it fits every rank)"},
     {.name = "level-weights",
      .kind = DT_OPTION_DOUBLES,
      .offset = AT(level_weights),
@@ -264,9 +283,11 @@ static const dt_option options[] = {
      .help = "every rank weighs 1, whatever --level-weights says"},
     {.name = "class-weights",
      .kind = DT_OPTION_CHOICE,
-     .choices = "none",
-     .planned_choices = "inverse|sqrt_inverse",
-     .ignored = "classes are not weighted in this version (none)"},
+     .offset = AT(class_weights),
+     .preset = "none",
+     .choices = "none|inverse|sqrt_inverse",
+     .help = "weighs a class of n of the N training sequences and C classes of a rank with "
+             "N/(C n), or its square root"},
 
     {.group = "Machine",
      .name = "deterministic",
@@ -335,9 +356,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    PLANNED("focal-gamma"),
-    PLANNED("focal-reduction"),
-    PLANNED("focal-weight"),
     PLANNED("early-stopping-patience"),
     PLANNED("early-stopping-min-delta"),
     PLANNED("save-best-only"),
@@ -412,6 +430,16 @@ static dt_status check_level_weights(const dt_doubles *weights)
     return DT_OK;
 }
 
+static dt_status check_loss(const dt_train_options *train)
+{
+    if (train->focal_weight && train->loss_type != DT_LOSS_FOCAL)
+        return dt_fail(DT_ERR_USAGE, "--focal-weight: belongs to --loss-type focal; the cross "
+                                     "entropy takes --class-weights");
+    if (train->focal_weight && train->class_weights != DT_CLASS_WEIGHTS_NONE)
+        return dt_fail(DT_ERR_USAGE, "--focal-weight and --class-weights: give one");
+    return DT_OK;
+}
+
 static dt_status check(const void *parsed)
 {
     const dt_train_options *train = parsed;
@@ -425,6 +453,7 @@ static dt_status check(const void *parsed)
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
                        (int)train->hidden_size, (int)train->num_attention_heads);
     DT_TRY(check_kernels(&train->kernel_sizes));
+    DT_TRY(check_loss(train));
     return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);
 }
 

@@ -4,9 +4,9 @@
 
 #include "cli/options.h"
 
-/* Places in the choices of --model-type and --loss-type. */
+/* Places in the choices of --model-type; those of --loss-type are dt_loss_type, those of
+ * --class-weights dt_class_weights. */
 typedef enum { DT_MODEL_TYPE_HYBRID } dt_model_type_choice;
-typedef enum { DT_LOSS_TYPE_CROSS_ENTROPY } dt_loss_type_choice;
 /* Places in the choices of --validate-on. */
 typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;
 
@@ -52,7 +52,11 @@ typedef struct {
     int64_t eval_every;       /* epochs from one evaluation to the next */
     dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
     bool no_level_weights;    /* overrides level_weights */
-    int loss_type;            /* dt_loss_type_choice */
+    int loss_type;            /* dt_loss_type */
+    int focal_reduction;      /* 0: mean, 1: sum */
+    double focal_gamma;
+    const char *focal_weight; /* class weights as lists; NULL: none */
+    int class_weights;        /* dt_class_weights */
     const char *resume;       /* checkpoint, "auto"; NULL: from the start */
 
     /* machine */

@@ -104,14 +104,13 @@ static dt_status measure_all(dt_evaluation *out, const dt_evaluation_job *job,
     dt_status status = DT_OK;
     double loss = 0.0;
     for (int32_t r = 0; r < tax_ranks && status == DT_OK; ++r) {
-        double rank_loss = 0.0;
         for (int64_t i = 0; i < count; ++i) {
             const dt_prediction *prediction = &predictions[i * tax_ranks + r];
             truth[i] = job->dataset->labels[job->indices[i] * tax_ranks + r];
             predicted[i] = prediction->label;
-            rank_loss += (double)prediction->loss;
         }
-        loss += job->level_weight[r] * rank_loss / (double)count;
+        loss += dt_objective_of_set(job->objective, r, job->dataset->labels, job->indices, count,
+                                    &predictions[r].loss, (size_t)tax_ranks * sizeof *predictions);
         status = dt_measure(&out->tax_rank[r], truth, 1, predicted, 1, count, config->classes[r]);
     }
     out->loss = loss;

@@ -10,10 +10,11 @@
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "eval/measures.h"
+#include "eval/objective.h"
 #include "model/model.h"
 
 typedef struct {
-    double loss; /* level-weighted cross entropy, averaged over the sequences */
+    double loss; /* the objective's, over all sequences together (dt_objective_of_set()) */
     dt_measures tax_rank[DT_MAX_TAX_RANKS];
 } dt_evaluation;
 
@@ -22,12 +23,12 @@ typedef struct {
     dt_model *model;
     dt_comm *comm;
     const dt_dataset *dataset;
-    const int64_t *indices;     /* (count) sequences of the dataset */
-    int64_t count;              /* >= 1 */
-    const double *level_weight; /* (tax_ranks) */
-    dt_batch_memory *memory;    /* of a piece, for which the model has reserved its buffers */
-    const atomic_int *stop;     /* not 0: give up; NULL: never asked to */
-    bool rank0_only;            /* world_rank 0 works alone; else all take a share */
+    const int64_t *indices; /* (count) sequences of the dataset */
+    int64_t count;          /* >= 1 */
+    const dt_objective *objective;
+    dt_batch_memory *memory; /* of a piece, for which the model has reserved its buffers */
+    const atomic_int *stop;  /* not 0: give up; NULL: never asked to */
+    bool rank0_only;         /* world_rank 0 works alone; else all take a share */
 } dt_evaluation_job;
 
 /* Runs the sequences forward and measures them against their labels. The result is the same on all

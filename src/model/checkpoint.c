@@ -18,7 +18,19 @@ void dt_run_settings_free(dt_run_settings *settings)
     free(settings->fasta_file);
     free(settings->taxonomy_file);
     free(settings->tokenizer_name);
+    free(settings->focal_weight);
     *settings = (dt_run_settings){0};
+}
+
+const char *dt_loss_type_name(int32_t loss_type)
+{
+    return loss_type == DT_LOSS_FOCAL ? "focal" : "cross_entropy";
+}
+
+const char *dt_class_weights_name(int32_t class_weights)
+{
+    static const char *const names[] = {"none", "inverse", "sqrt_inverse"};
+    return names[class_weights];
 }
 
 void dt_checkpoint_free(dt_checkpoint *checkpoint)
@@ -125,6 +137,10 @@ static const field fields[] = {
     PROGRESS("evaluation_time", DOUBLE, evaluation_time),
     PROGRESS("training_loss", DOUBLE, training_loss),
     PROGRESS("validation_loss", DOUBLE, validation_loss),
+    FIELD_SINCE(2, "settings", "loss_type", INT32, settings.loss_type),
+    FIELD_SINCE(2, "settings", "focal_gamma", DOUBLE, settings.focal_gamma),
+    FIELD_SINCE(2, "settings", "focal_sum", FLAG, settings.focal_sum),
+    FIELD_SINCE(2, "settings", "class_weights", INT32, settings.class_weights),
     FIELD_SINCE(2, "settings", "shards_at_a_time", INT32, settings.shards_at_a_time),
     FIELD_SINCE(2, "settings", "sequences_per_shard", INT64, settings.sequences_per_shard),
     FIELD_SINCE(2, "progress", "loss_updates", INT64, progress.update.loss_updates),
@@ -279,6 +295,9 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
         DT_TRY(dt_container_put_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1, &count,
                                       checkpoint->settings.level_weight));
     }
+    if (checkpoint->settings.focal_weight)
+        DT_TRY(dt_container_put_text(file, "settings/focal_weight",
+                                     checkpoint->settings.focal_weight));
     DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
     DT_TRY(put_loss_sums(file, checkpoint));
@@ -327,12 +346,27 @@ static dt_status get_part(dt_container *file, const char *name, int64_t **part, 
     return dt_container_load_vector(file, name, DT_ELEMENT_INT64, (void **)part, count);
 }
 
+static dt_status get_loss(dt_container *file, const char *path, dt_run_settings *settings)
+{
+    bool there;
+    if (settings->loss_type < 0 || settings->loss_type > DT_LOSS_FOCAL ||
+        settings->class_weights < 0 || settings->class_weights > DT_CLASS_WEIGHTS_SQRT_INVERSE)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: its loss (type %d, class weights %d) is not known to "
+                       "this version",
+                       path, settings->loss_type, settings->class_weights);
+    DT_TRY(dt_container_has(file, "settings/focal_weight", &there));
+    return there ? dt_container_get_text(file, "settings/focal_weight", &settings->focal_weight)
+                 : DT_OK;
+}
+
 static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint *checkpoint)
 {
     dt_split *split = &checkpoint->split;
     const int64_t weights = checkpoint->settings.level_weight_count;
     DT_TRY(get_model_type(file, path, &checkpoint->config));
     DT_TRY(get_kernels(file, path, &checkpoint->config));
+    DT_TRY(get_loss(file, path, &checkpoint->settings));
     if (weights < 0 || weights > DT_MAX_TAX_RANKS)
         return dt_fail(DT_ERR_INPUT, "%s: damaged: %ld level weights", path, (long)weights);
     if (weights > 0)
@@ -510,7 +544,7 @@ dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out)
 {
     dt_container *file;
     int32_t version;
-    *out = (dt_checkpoint){0};
+    *out = (dt_checkpoint){.settings.focal_gamma = 2.0}; /* as published: version 1 has none */
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, &version));
     dt_status status = read_content(file, path, version, out);
     dt_container_close(file);

@@ -16,6 +16,14 @@
 /* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 1 is read, too. */
 #define DT_CHECKPOINT_VERSION 2
 
+/* How the loss weighs the classes of a tax_rank (eval/objective.h); places in the choices of
+ * --class-weights. */
+typedef enum {
+    DT_CLASS_WEIGHTS_NONE,
+    DT_CLASS_WEIGHTS_INVERSE,
+    DT_CLASS_WEIGHTS_SQRT_INVERSE,
+} dt_class_weights;
+
 /* How a model was trained: a run's settings, which a resumed run must keep, and what describe and
  * the metrics say of them. */
 typedef struct {
@@ -29,9 +37,14 @@ typedef struct {
     dt_update_rule rule;
     int32_t level_weight_count; /* tax_ranks, or 0: all 1 */
     double level_weight[DT_MAX_TAX_RANKS];
-    int32_t micro_batch; /* sequences that a rank works on at a time */
-    int32_t eval_every;  /* epochs from one evaluation to the next; the last is always evaluated */
-    bool normalize;      /* sequences were normalised before tokenising */
+    int32_t loss_type;     /* dt_loss_type */
+    double focal_gamma;    /* this and the next are used by the focal loss */
+    bool focal_sum;        /* summed over a batch, else averaged */
+    char *focal_weight;    /* --focal-weight as it was typed; NULL: not given */
+    int32_t class_weights; /* dt_class_weights, without a focal_weight */
+    int32_t micro_batch;   /* sequences that a rank works on at a time */
+    int32_t eval_every; /* epochs from one evaluation to the next; the last is always evaluated */
+    bool normalize;     /* sequences were normalised before tokenising */
     /* The tokens came from shards as they were needed, and the order of an epoch follows these
      * (dt_sampler_by_shards()); both 0: it does not. */
     int32_t shards_at_a_time;
@@ -66,6 +79,10 @@ static inline double dt_level_weight(const dt_run_settings *settings, int32_t ta
 {
     return settings->level_weight_count > 0 ? settings->level_weight[tax_rank] : 1.0;
 }
+
+/* "cross_entropy", "focal"; "none", "inverse", "sqrt_inverse". */
+const char *dt_loss_type_name(int32_t loss_type);
+const char *dt_class_weights_name(int32_t class_weights);
 
 /* Within an epoch: the sums of the losses of its updates so far, as each world_rank holds them. A
  * run of as many ranks goes on from them bit by bit; of others, from their sum. */

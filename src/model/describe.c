@@ -107,7 +107,11 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
     item_int(p, "batch-size", s->batch_size);
     item_int(p, "accum-steps", s->accum_steps);
     item_int(p, "target-epochs", s->epochs);
-    item_text(p, "loss-type", "cross_entropy");
+    item_text(p, "loss-type", dt_loss_type_name(s->loss_type));
+    item_double(p, "focal-gamma", s->focal_gamma);
+    item_text(p, "focal-reduction", s->focal_sum ? "sum" : "mean");
+    item_text(p, "focal-weight", s->focal_weight ? s->focal_weight : "none");
+    item_text(p, "class-weights", dt_class_weights_name(s->class_weights));
     add(p, "  level-weights: [");
     for (int32_t r = 0; r < checkpoint->config.tax_ranks; ++r) {
         add(p, r ? ", " : "");

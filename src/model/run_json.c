@@ -53,11 +53,11 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
     dt_json_put_int(json, "batch_size", s->batch_size);
     dt_json_put_int(json, "accum_steps", s->accum_steps);
     dt_json_put_int(json, "target_epochs", s->epochs);
-    dt_json_put_string(json, "loss_type", "cross_entropy");
-    /* the focal loss is not used: its parameters are null */
-    dt_json_put_null(json, "focal_gamma");
-    dt_json_put_null(json, "focal_reduction");
-    dt_json_put_null(json, "focal_weight");
+    dt_json_put_string(json, "loss_type", dt_loss_type_name(s->loss_type));
+    dt_json_put_double(json, "focal_gamma", s->focal_gamma);
+    dt_json_put_string(json, "focal_reduction", s->focal_sum ? "sum" : "mean");
+    dt_json_put_string(json, "focal_weight", s->focal_weight);
+    dt_json_put_string(json, "class_weights", dt_class_weights_name(s->class_weights));
     dt_json_key(json, "level_weights");
     dt_json_array(json);
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)

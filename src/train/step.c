@@ -69,10 +69,10 @@ static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *b
     return ready ? dt_model_report_started(stepper->model, ready, stepper) : DT_OK;
 }
 
-/* `count` sequences from place `at` of the epoch's order on: a part of a global batch of `total`
- * sequences, `first` being its position there. */
+/* `count` sequences from place `at` of the epoch's order on: a part of a global batch, `first`
+ * being its position there and `scale` (tax_ranks) that batch's. */
 static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64_t first,
-                           int64_t total, int64_t micro_step, dt_gradient_ready ready)
+                           const double *scale, int64_t micro_step, dt_gradient_ready ready)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
@@ -84,8 +84,7 @@ static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64
     batch.step = (uint32_t)micro_step;
     batch.first_sequence = first;
     for (int32_t r = 0; r < batch.tax_ranks; ++r)
-        batch.loss_scale[r] =
-            stepper->level_weight[r] / ((double)total * (double)settings->accum_steps);
+        batch.loss_scale[r] = scale[r];
     const double packed = dt_seconds();
     const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
     const dt_status status = compute_or_replay(stepper, on_device, ready);
@@ -109,6 +108,9 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     dt_share(total, comm->world_size, comm->world_rank, &first, &share);
     if (share == 0)
         return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
+    double scale[DT_MAX_TAX_RANKS];
+    dt_objective_scale(scale, stepper->objective, stepper->dataset->labels,
+                       stepper->sampler->order + begin, total, settings->accum_steps);
     const int64_t pieces = (share + settings->micro_batch - 1) / settings->micro_batch;
     for (int64_t piece = 0; piece < pieces; ++piece) {
         int64_t offset;
@@ -118,7 +120,7 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
             return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
         }
         dt_share(share, pieces, piece, &offset, &count);
-        DT_TRY(run_piece(stepper, begin + first + offset, (int32_t)count, first + offset, total,
+        DT_TRY(run_piece(stepper, begin + first + offset, (int32_t)count, first + offset, scale,
                          micro_step, last && piece == pieces - 1 ? start_reduction : NULL));
     }
     return DT_OK;

@@ -3,8 +3,8 @@
  *
  * What an update computes depends on the global batch only: each rank takes a contiguous share of
  * it, works through that in pieces of at most `micro_batch` sequences, and scales its loss by the
- * size of the whole batch, so that the sum over pieces and ranks is the gradient of the batch's
- * mean loss.
+ * size of the whole batch, or the class weights of all its sequences, so that the sum over pieces
+ * and ranks is the gradient of the batch's mean loss.
  */
 #ifndef DT_TRAIN_STEP_H
 #define DT_TRAIN_STEP_H
@@ -17,6 +17,7 @@
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "data/sampler.h"
+#include "eval/objective.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
 
@@ -36,8 +37,8 @@ typedef struct {
     const dt_dataset *dataset;
     const dt_sampler *sampler;
     const dt_run_settings *settings;
-    double level_weight[DT_MAX_TAX_RANKS];
-    dt_loss loss;
+    const dt_objective *objective;
+    dt_loss loss;           /* the objective's, with its class weights on the device */
     dt_batch_memory memory; /* of one piece */
     const atomic_int *stop; /* not 0: give up the running update; NULL: never asked to */
     dt_step_times times;    /* grows from update to update; the caller may clear it */

@@ -71,6 +71,39 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     return dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool);
 }
 
+/* The objective's class weights, as statistics of the device. */
+static dt_status upload_class_weights(dt_trainer *t)
+{
+    dt_backend *backend = t->job->backend;
+    const int64_t classes = t->objective.classes.first[t->run->config.tax_ranks];
+    const int64_t bytes = classes * backend->statistic_size;
+    float *narrow;
+    DT_TRY(backend->ops->alloc(backend, &t->class_weight, bytes));
+    if (backend->statistic_size == sizeof(double)) {
+        backend->ops->upload(backend, t->class_weight, t->objective.class_weight, bytes);
+        return backend->ops->check(backend);
+    }
+    DT_TRY(DT_NEW(narrow, (size_t)classes));
+    for (int64_t i = 0; i < classes; ++i)
+        narrow[i] = (float)t->objective.class_weight[i];
+    backend->ops->upload(backend, t->class_weight, narrow, bytes);
+    free(narrow);
+    return backend->ops->check(backend);
+}
+
+static dt_status prepare_loss(dt_trainer *t)
+{
+    DT_TRY(dt_objective_create(&t->objective, t->run, t->job->dataset->labels));
+    if (t->objective.class_weight && !t->job->dry_run)
+        DT_TRY(upload_class_weights(t));
+    t->stepper.objective = &t->objective;
+    t->stepper.loss = (dt_loss){.classes = t->objective.classes,
+                                .type = t->objective.type,
+                                .focal_gamma = t->objective.focal_gamma,
+                                .class_weight = t->class_weight};
+    return DT_OK;
+}
+
 static dt_status prepare(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
@@ -87,10 +120,7 @@ static dt_status prepare(dt_trainer *t, bool *copy_fits)
     t->stepper.sampler = &t->sampler;
     t->stepper.settings = &run->settings;
     t->stepper.stop = job->stop;
-    t->stepper.loss = (dt_loss){.classes = *dt_model_classes(t->model)};
-    for (int32_t r = 0; r < run->config.tax_ranks; ++r)
-        t->stepper.level_weight[r] = dt_level_weight(&run->settings, r);
-    return DT_OK;
+    return prepare_loss(t);
 }
 
 static dt_status show_plan(dt_trainer *t, bool copy_fits)
@@ -170,7 +200,7 @@ static dt_status evaluate(dt_trainer *t, dt_evaluation *evaluation)
                                    .dataset = t->job->dataset,
                                    .indices = split->validation,
                                    .count = split->validation_count,
-                                   .level_weight = t->stepper.level_weight,
+                                   .objective = &t->objective,
                                    .memory = &t->stepper.memory,
                                    .stop = t->job->stop,
                                    .rank0_only = t->job->validate_on_rank0};
@@ -391,6 +421,8 @@ static void finish(dt_trainer *t)
     dt_run_output_close(&t->output);
     dt_batch_memory_free(&t->stepper.memory);
     dt_sampler_free(&t->sampler);
+    t->job->backend->ops->free(t->job->backend, t->class_weight);
+    dt_objective_free(&t->objective);
     dt_model_destroy(t->model);
     free(t->ranks);
 }

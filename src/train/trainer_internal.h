@@ -16,6 +16,8 @@ typedef struct {
     dt_rank_info *ranks; /* (world_size) */
     dt_sampler sampler;
     dt_stepper stepper;
+    dt_objective objective;
+    void *class_weight;   /* the objective's on the device; NULL: it has none */
     dt_run_output output; /* on rank 0 */
     dt_saver saver;
     double began;         /* dt_seconds() of this process's first step */

@@ -35,7 +35,9 @@ refused 2 "'1.5' is not a number of at least 0 and below 1" \
     "${train[@]}" --hidden-dropout-prob=1.5
 refused 2 'multiple of --num-attention-heads' "${train[@]}" --hidden-size 100
 refused 2 '--kernel-sizes: 4 is even' "${train[@]}" --kernel-sizes 3,4
-refused 2 '--loss-type focal: not in this version yet' "${train[@]}" --loss-type focal
+refused 2 '--focal-weight: belongs to --loss-type focal' "${train[@]}" --focal-weight 1,1
+refused 2 '--focal-weight and --class-weights: give one' \
+    "${train[@]}" --loss-type focal --focal-weight 1,1 --class-weights inverse
 refused 2 "^deeptaxa train: --gpus and --ranks: give one" "${train[@]}" --gpus 2 --ranks 2
 refused 2 '--gpus 2 with --device cpu: --ranks' "${train[@]}" --gpus 2 --device cpu
 refused 2 "'tpu' is not one of auto, cpu, cuda" "${train[@]}" --device tpu

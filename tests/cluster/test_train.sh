@@ -29,15 +29,16 @@ close() {
 
 file() { echo "$1/$2/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_$3"; }
 
-# like_one FOLDER: every line of the steps, and all measures, are those of one process
+# like_one FOLDER [ONE]: every line of the steps, and all measures, are those of one process
 like_one() {
+    local one=${2:-one}
     for key in step loss gradient_norm; do
         close "$key in $1" "$(values "$(file "$1" metrics steps.jsonl)" $key)" \
-            "$(values "$(file one metrics steps.jsonl)" $key)"
+            "$(values "$(file "$one" metrics steps.jsonl)" $key)"
     done
     for key in training_loss validation_loss accuracy precision recall f1_score; do
         close "$key in $1" "$(values "$(file "$1" metrics epoch3.json)" $key)" \
-            "$(values "$(file one metrics epoch3.json)" $key)"
+            "$(values "$(file "$one" metrics epoch3.json)" $key)"
     done
 }
 
@@ -72,6 +73,11 @@ same "tables of parameters" "$(grep -c '^Total parameters' err)" 1
 expect 0 ranks 3 rank0 --epochs 3 --validate-on rank0 --verbose
 like_one rank0
 same "logs" "$(cd rank0 && echo *.log)" "train.log train_rank1.log train_rank2.log"
+
+# Class weights: of a batch over all ranks
+expect 0 ranks 1 weighted1 --epochs 3 --class-weights inverse
+expect 0 ranks 2 weighted2 --epochs 3 --class-weights inverse
+like_one weighted2 weighted1
 
 # Equal runs on as many ranks give equal bits
 expect 0 ranks 3 again --epochs 3

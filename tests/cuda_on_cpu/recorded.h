@@ -77,6 +77,7 @@ typedef struct {
     dt_sampler sampler;
     dt_run_settings settings;
     dt_stepper stepper;
+    dt_objective objective;
     dt_comm *comm;
     int64_t *items;
 } training;
@@ -108,9 +109,11 @@ static inline void training_open(training *t, const training_plan *plan, bool re
                               .dataset = &t->dataset,
                               .sampler = &t->sampler,
                               .settings = &t->settings,
+                              .objective = &t->objective,
                               .loss = {.classes = *dt_model_classes(t->s.model)}};
+    t->objective = (dt_objective){.classes = t->stepper.loss.classes};
     for (int32_t r = 0; r < t->s.config.tax_ranks; ++r)
-        t->stepper.level_weight[r] = 1.0 + r;
+        t->objective.level_weight[r] = 1.0 + r;
     ASSERT_OK(dt_batch_memory_create(&t->stepper.memory, plan->micro_batch,
                                      (int64_t)plan->micro_batch * t->s.config.max_length,
                                      t->s.config.tax_ranks));

@@ -246,7 +246,8 @@ static void evaluate(dt_evaluation *out, device *d)
                                 .labels = labels[0],
                                 .taxonomy = taxonomy,
                                 .suffix_count = 1};
-    const double level_weight[TAX_RANKS] = {1.0, 2.0};
+    const dt_objective objective = {.classes = *dt_model_classes(d->model),
+                                    .level_weight = {1.0, 2.0}};
     dt_batch_memory memory;
     dt_comm *comm;
     ASSERT_OK(dt_comm_single(&comm));
@@ -257,7 +258,7 @@ static void evaluate(dt_evaluation *out, device *d)
                                    .dataset = &dataset,
                                    .indices = indices,
                                    .count = COUNT,
-                                   .level_weight = level_weight,
+                                   .objective = &objective,
                                    .memory = &memory};
     ASSERT_OK(dt_evaluate(out, &job));
     dt_batch_memory_free(&memory);

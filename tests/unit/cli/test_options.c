@@ -8,6 +8,7 @@
 #include "cli/suggest.h"
 #include "cli/tokenizer_options.h"
 #include "cli/train_options.h"
+#include "model/checkpoint.h"
 
 typedef struct {
     dt_parsed parsed;
@@ -430,7 +431,9 @@ static void train_refuses_what_cannot_be_trained(void **state)
         {TRAIN("--optimizer-betas 0.9"), "takes 2 values, not 1"},
         {TRAIN("--level-weights 0 0 0"), "at least one must be above 0"},
         {TRAIN("--seed -1"), "from 0 to 4294967295"},
-        {TRAIN("--loss-type focal"), "--loss-type focal: not in this version yet"},
+        {TRAIN("--focal-gamma -1"), "'-1' is not a number of at least 0"},
+        {TRAIN("--focal-weight 1,1"), "--focal-weight: belongs to --loss-type focal"},
+        {TRAIN("--loss-type focal --focal-weight 1,1 --class-weights inverse"), "give one"},
         {TRAIN("--model-type cnn"), "--model-type cnn: not in this version yet"},
         {TRAIN("--gpus 4 --device cpu"), "--gpus 4 with --device cpu: --ranks starts processes"},
         {TRAIN("--gpus 2 --ranks 2"), "--gpus and --ranks: give one of them"},
@@ -447,6 +450,12 @@ static void train_refuses_what_cannot_be_trained(void **state)
                     TRAIN("--tokenizer-name zhihan1996/DNABERT-2-117M --output-attentions "
                           "--encoding dnabert --class-weights none")));
     assert_string_equal(o.tokenizer_name, "zhihan1996/DNABERT-2-117M");
+    ASSERT_OK(parse(&dt_train_command, &o,
+                    TRAIN("--loss-type focal --focal-reduction sum --class-weights sqrt_inverse")));
+    assert_int_equal(o.loss_type, DT_LOSS_FOCAL);
+    assert_int_equal(o.focal_reduction, 1);
+    assert_int_equal(o.class_weights, DT_CLASS_WEIGHTS_SQRT_INVERSE);
+    assert_true(o.focal_gamma == 2.0);
 }
 
 static void tokenizer_learns_or_encodes(void **state)

@@ -105,6 +105,8 @@ typedef struct {
     int64_t save_every_steps;
     bool on_rank0;
     int32_t accum_steps;
+    dt_loss_type loss_type;
+    dt_class_weights class_weights;
     int32_t lost_rank; /* the one whose resume path names nothing; -1: none */
     bool mixed;        /* rank 1 computes with another backend */
     atomic_int stop[MOST_RANKS];
@@ -129,6 +131,9 @@ static void train_as(dt_comm *comm, void *context)
         run.settings.micro_batch = 0;
     } else {
         make_run(&run, comm->world_size);
+        run.settings.loss_type = s->loss_type;
+        run.settings.focal_gamma = 2.0;
+        run.settings.class_weights = s->class_weights;
         if (s->accum_steps > 1) {
             run.settings.accum_steps = s->accum_steps;
             dt_split_free(&run.split);
@@ -235,6 +240,25 @@ static void accumulated_batches_on_ranks_too(void **state)
     train(&one, 1, 0, 0);
     train(&many, 3, 0, 0);
     assert_trained(&many, 3, &one.progress[0]);
+}
+
+/* What a batch's loss is divided by are the weights of all its sequences, whoever computes them. */
+static void weighted_losses_on_ranks_too(void **state)
+{
+    (void)state;
+    for (int focal = 0; focal < 2; ++focal) {
+        session one = {.folder = focal ? "focal1" : "weighted1",
+                       .lost_rank = -1,
+                       .accum_steps = 2,
+                       .loss_type = focal ? DT_LOSS_FOCAL : DT_LOSS_CROSS_ENTROPY,
+                       .class_weights = DT_CLASS_WEIGHTS_INVERSE};
+        session many = one;
+        many.folder = focal ? "focal3" : "weighted3";
+        train(&one, 1, 0, 0);
+        train(&many, 3, 0, 0);
+        assert_trained(&many, 3, &one.progress[0]);
+        assert_true(fabs(one.progress[0].training_loss - expected.training_loss) > 1e-3);
+    }
 }
 
 static void validation_on_rank_0_gives_the_same(void **state)
@@ -454,6 +478,7 @@ int main(void)
         cmocka_unit_test(one_rank_trains),
         cmocka_unit_test(ranks_train_what_one_trains),
         cmocka_unit_test(accumulated_batches_on_ranks_too),
+        cmocka_unit_test(weighted_losses_on_ranks_too),
         cmocka_unit_test(validation_on_rank_0_gives_the_same),
         cmocka_unit_test(a_stop_of_one_rank_at_any_moment_loses_nothing),
         cmocka_unit_test(a_checkpoint_of_three_ranks_resumes_on_others),

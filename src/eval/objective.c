@@ -1,0 +1,189 @@
+#include "eval/objective.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+/* ---- class weights ------------------------------------------------------------------------------
+ */
+
+/* Reads one list, up to ';' or the end, into weight[0 … classes-1]; *end is where it stopped. */
+static dt_status parse_list(double *weight, const char *text, int32_t classes, const char *rank,
+                            const char **end)
+{
+    int32_t count = 0;
+    while (*text != ';' && *text != '\0') {
+        char *after;
+        const double number = strtod(text, &after);
+        const bool read = after != text;
+        after += strspn(after, " \t");
+        if (!read || !isfinite(number) || number < 0.0 || !strchr(",;", *after))
+            return dt_fail(DT_ERR_USAGE,
+                           "--focal-weight: '%.*s' at %s is no weight: a number of at least 0",
+                           (int)strcspn(text, ",;"), text, rank);
+        if (count < classes)
+            weight[count] = number;
+        count++;
+        text = *after == ',' ? after + 1 : after;
+    }
+    if (count != classes)
+        return dt_fail(DT_ERR_USAGE, "--focal-weight: %d weights at %s, which has %d labels", count,
+                       rank, classes);
+    *end = text;
+    return DT_OK;
+}
+
+/* One list for several tax_ranks. */
+static dt_status check_single_list(const dt_taxonomy *taxonomy)
+{
+    for (int32_t r = 1; r < taxonomy->tax_ranks; ++r)
+        if (taxonomy->rank[r].classes != taxonomy->rank[0].classes)
+            return dt_fail(DT_ERR_USAGE,
+                           "--focal-weight: one list for %d taxonomic ranks, of which %s has %d "
+                           "labels and %s %d: give one list a rank, separated by ';'",
+                           taxonomy->tax_ranks, taxonomy->rank[0].name, taxonomy->rank[0].classes,
+                           taxonomy->rank[r].name, taxonomy->rank[r].classes);
+    return DT_OK;
+}
+
+dt_status dt_focal_weight_parse(double *weight, const char *text, const dt_taxonomy *taxonomy)
+{
+    const bool single = strchr(text, ';') == NULL;
+    const char *at = text;
+    if (single)
+        DT_TRY(check_single_list(taxonomy));
+    for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
+        DT_TRY(parse_list(weight, single ? text : at, taxonomy->rank[r].classes,
+                          taxonomy->rank[r].name, &at));
+        weight += taxonomy->rank[r].classes;
+        const bool last = r == taxonomy->tax_ranks - 1;
+        if (!single && (*at == ';') == last)
+            return dt_fail(DT_ERR_USAGE, "--focal-weight: %s than the %d taxonomic ranks",
+                           last ? "more lists" : "fewer lists", taxonomy->tax_ranks);
+        at += *at == ';';
+    }
+    return DT_OK;
+}
+
+/* N / (C · n) of each class, or its square root. */
+static void weigh_by_frequency(const dt_objective *objective, const dt_checkpoint *run,
+                               const int32_t *labels)
+{
+    const dt_class_layout *layout = &objective->classes;
+    const int32_t tax_ranks = layout->tax_ranks;
+    for (int32_t r = 0; r < tax_ranks; ++r) {
+        double *weight = objective->class_weight + layout->first[r];
+        const int32_t classes = layout->first[r + 1] - layout->first[r];
+        int64_t known = 0;
+        for (int64_t i = 0; i < run->split.training_count; ++i) {
+            const int32_t label = labels[run->split.training[i] * tax_ranks + r];
+            if (label < 0)
+                continue;
+            weight[label] += 1.0;
+            known++;
+        }
+        for (int32_t c = 0; c < classes; ++c) {
+            if (weight[c] == 0.0)
+                continue;
+            weight[c] = (double)known / ((double)classes * weight[c]);
+            if (run->settings.class_weights == DT_CLASS_WEIGHTS_SQRT_INVERSE)
+                weight[c] = sqrt(weight[c]);
+        }
+    }
+}
+
+dt_status dt_objective_create(dt_objective *out, const dt_checkpoint *run, const int32_t *labels)
+{
+    const dt_run_settings *settings = &run->settings;
+    const char *given = settings->focal_weight;
+    *out = (dt_objective){.type = settings->loss_type,
+                          .focal_gamma = settings->focal_gamma,
+                          .focal_sum = settings->focal_sum,
+                          .batch_size = settings->batch_size,
+                          .classes.tax_ranks = run->config.tax_ranks};
+    for (int32_t r = 0; r < run->config.tax_ranks; ++r) {
+        out->classes.first[r + 1] = out->classes.first[r] + run->config.classes[r];
+        out->level_weight[r] = dt_level_weight(settings, r);
+    }
+    if (!given && settings->class_weights == DT_CLASS_WEIGHTS_NONE)
+        return DT_OK;
+    DT_TRY(DT_NEW(out->class_weight, (size_t)out->classes.first[run->config.tax_ranks]));
+    if (!given) {
+        weigh_by_frequency(out, run, labels);
+        return DT_OK;
+    }
+    const dt_status status = dt_focal_weight_parse(out->class_weight, given, &run->taxonomy);
+    if (status != DT_OK)
+        dt_objective_free(out);
+    return status;
+}
+
+void dt_objective_free(dt_objective *objective)
+{
+    free(objective->class_weight);
+    *objective = (dt_objective){0};
+}
+
+/* ---- the loss of many sequences -----------------------------------------------------------------
+ */
+
+static double weight_of(const dt_objective *objective, int32_t tax_rank, int32_t label)
+{
+    if (label < 0)
+        return 0.0;
+    return objective->class_weight
+               ? objective->class_weight[objective->classes.first[tax_rank] + label]
+               : 1.0;
+}
+
+/* 1 / what the losses of these sequences are divided by. */
+static double mean_factor(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
+                          const int64_t *sequences, int64_t count)
+{
+    if (objective->type == DT_LOSS_FOCAL && objective->focal_sum)
+        return 1.0;
+    if (objective->type == DT_LOSS_FOCAL || !objective->class_weight)
+        return 1.0 / (double)count;
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; ++i)
+        sum += weight_of(objective, tax_rank,
+                         labels[sequences[i] * objective->classes.tax_ranks + tax_rank]);
+    return sum > 0.0 ? 1.0 / sum : 0.0;
+}
+
+void dt_objective_scale(double *scale, const dt_objective *objective, const int32_t *labels,
+                        const int64_t *sequences, int64_t count, int32_t accum_steps)
+{
+    for (int32_t r = 0; r < objective->classes.tax_ranks; ++r)
+        scale[r] = objective->level_weight[r] *
+                   mean_factor(objective, r, labels, sequences, count) / (double)accum_steps;
+}
+
+/* As the backend computes it (dt_loss). */
+static double loss_of(const dt_objective *objective, double weight, double cross_entropy)
+{
+    const double ce = weight * cross_entropy;
+    if (objective->type == DT_LOSS_CROSS_ENTROPY || objective->focal_gamma == 0.0)
+        return ce;
+    return ce > 0.0 ? pow(-expm1(-ce), objective->focal_gamma) * ce : ce;
+}
+
+double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
+                           const int64_t *sequences, int64_t count, const float *cross_entropy,
+                           size_t stride)
+{
+    const bool summed = objective->type == DT_LOSS_FOCAL && objective->focal_sum;
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; ++i) {
+        const int32_t label = labels[sequences[i] * objective->classes.tax_ranks + tax_rank];
+        float ce;
+        memcpy(&ce, (const char *)cross_entropy + (size_t)i * stride, sizeof ce);
+        if (label >= 0)
+            sum += loss_of(objective, weight_of(objective, tax_rank, label), (double)ce);
+    }
+    const double factor = summed ? (double)objective->batch_size / (double)count
+                                 : mean_factor(objective, tax_rank, labels, sequences, count);
+    return objective->level_weight[tax_rank] * factor * sum;
+}

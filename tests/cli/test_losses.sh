@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# deeptaxa train: the losses and their weights change what is trained as they say.
+source "$(dirname "$0")/lib.sh"
+make_gold 60
+make_tokenizer
+
+differ() {
+    "$bin/../tests/compare_checkpoints" "$(checkpoint "$1" 1)" "$(checkpoint "$2" 1)" >out 2>&1 &&
+        fail "$1 and $2 are the same"
+}
+# run FOLDER FLAGS...: one epoch
+run() {
+    local folder=$1
+    shift
+    expect 0 train_small "$folder" --epochs 1 "$@"
+}
+# value FOLDER KEY: of the metrics
+value() { sed -nE "s/^ *\"$2\": \"?([^\",]*)\"?,?$/\1/p" "$1"/metrics/*epoch1.json; }
+first_loss() { sed -nE '1s/.*"loss": *([0-9.]+).*/\1/p' "$1"/metrics/*steps.jsonl; }
+
+run entropy
+run focal --loss-type focal
+run gamma --loss-type focal --focal-gamma 0.5
+run sum --loss-type focal --focal-reduction sum
+run inverse --class-weights inverse
+run root --class-weights sqrt_inverse
+run both --loss-type focal --class-weights inverse
+for change in focal gamma sum inverse root both; do differ entropy $change; done
+differ focal gamma
+differ focal sum
+differ focal both
+differ inverse root
+differ inverse both
+
+# They say so, in the metrics and in the checkpoint
+same "loss type" "$(value gamma loss_type)" focal
+same "gamma" "$(value gamma focal_gamma)" 0.5
+same "published gamma" "$(value entropy focal_gamma)" 2.0
+same "reductions" "$(value sum focal_reduction) $(value focal focal_reduction)" "sum mean"
+same "class weights" "$(value root class_weights)" sqrt_inverse
+same "no focal weight" "$(value sum focal_weight)" null
+expect 0 deeptaxa describe --checkpoint "$(checkpoint both 1)"
+printed '^  loss-type: focal$'
+printed '^  focal-gamma: 2.0$'
+printed '^  class-weights: inverse$'
+
+# Without its exponent the focal loss is the cross entropy
+run entropy0 --loss-type focal --focal-gamma 0
+same_model "$(checkpoint entropy 1)" "$(checkpoint entropy0 1)"
+# Before anything is learnt, 8 sequences summed are 8 times their mean
+near "first loss summed" "$(first_loss sum)" \
+    "$(awk -v x="$(first_loss focal)" 'BEGIN { print 8 * x }')" 1e-5
+# and the focal loss is below the cross entropy
+awk -v a="$(first_loss focal)" -v b="$(first_loss entropy)" 'BEGIN { exit !(a < b) }' ||
+    fail "the focal loss $(first_loss focal) is not below $(first_loss entropy)"
+# The validation loss is of the same kind as the training loss
+near "validation loss summed" "$(value sum validation_loss)" \
+    "$(value sum training_loss)" 0.5
+
+# Weights that are all 1 are none, those that are all 3 in a mean are more
+classes=$(sed -nE 's/^ *"labels": ([0-9]+).*/\1/p' entropy/metrics/*epoch1.json)
+lists() { awk -v x="$1" '{ if (NR > 1) printf ";"; for (i = 0; i < $1; i++) printf "%s%s", i ? "," : "", x }' <<<"$classes"; }
+run ones --loss-type focal --focal-weight "$(lists 1)"
+same_model "$(checkpoint focal 1)" "$(checkpoint ones 1)"
+run threes --loss-type focal --focal-weight "$(lists 3)"
+differ focal threes
+grep -qF "\"focal_weight\": \"$(lists 3)\"" threes/metrics/*epoch1.json || fail "no focal weight"
+expect 2 train_small none --loss-type focal --focal-weight 1,2
+said '^deeptaxa train: --focal-weight: one list for 7 taxonomic ranks, of which domain has '
+[ -e none ] && fail "a refused run wrote something"
+
+# Pieces of a batch change rounding only, with weights too
+run pieces --class-weights inverse --micro-batch-size 3
+near "training loss in pieces" "$(value pieces training_loss)" "$(value inverse training_loss)" 1e-5
+
+# What belongs to the other loss is not used, and told
+run unused --focal-gamma 3
+said 'notice: --focal-gamma and --focal-reduction are not used: --loss-type is cross_entropy'
+same_model "$(checkpoint entropy 1)" "$(checkpoint unused 1)"
+
+# A resumed run keeps its loss
+expect 0 train_small whole --epochs 2 --loss-type focal --focal-weight "$(lists 2)"
+expect 0 train_small rest --resume "$(checkpoint whole 1)"
+same_model "$(checkpoint whole 2)" "$(checkpoint rest 2)"
+refused 2 '--loss-type cross_entropy: the run to resume was started with focal' \
+    train_small other --resume "$(checkpoint whole 1)" --loss-type cross_entropy
+refused 2 '--focal-gamma 3: the run to resume was started with 2' \
+    train_small other --resume "$(checkpoint whole 1)" --focal-gamma 3
+refused 2 '--focal-reduction sum: the run to resume was started with mean' \
+    train_small other --resume "$(checkpoint whole 1)" --focal-reduction sum
+refused 2 '--focal-weight 1,1: the run to resume was started with 2;2,' \
+    train_small other --resume "$(checkpoint whole 1)" --loss-type focal --focal-weight 1,1
+refused 2 '--class-weights inverse: the run to resume was started with none' \
+    train_small other --resume "$(checkpoint whole 1)" --class-weights inverse
+[ -e other ] && fail "a refused resume wrote something"
+finish
