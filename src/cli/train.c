@@ -90,6 +90,8 @@ static dt_status settings_from(dt_run_settings *settings, const dt_train_options
         .focal_sum = o->focal_reduction == 1,
         .class_weights = o->class_weights,
         .eval_every = (int32_t)o->eval_every,
+        .early_stopping_patience = (int32_t)o->early_stopping_patience,
+        .early_stopping_min_delta = o->early_stopping_min_delta,
         .normalize = dataset->normalized,
     };
     DT_TRY(copy_text(&settings->fasta_file, dataset->fasta_file));
@@ -211,6 +213,8 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"seed", (double)o->seed, s->seed},
         {"val-split", o->val_split, s->val_split},
         {"eval-every", (double)o->eval_every, s->eval_every},
+        {"early-stopping-patience", (double)o->early_stopping_patience, s->early_stopping_patience},
+        {"early-stopping-min-delta", o->early_stopping_min_delta, s->early_stopping_min_delta},
         {"stream-data", o->stream_data, s->shards_at_a_time > 0},
         {"no-normalize", o->no_normalize, !s->normalize},
         {"optimizer-betas", o->optimizer_betas.value[0], s->rule.beta1},
@@ -474,6 +478,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .fixed_micro_batch = o->micro_batch_size > 0,
                                   .stop = t->stop,
                                   .keep_checkpoints = (int32_t)o->keep_checkpoints,
+                                  .save_best_only = o->save_best_only,
                                   .save_every_steps = o->save_every_steps,
                                   .save_every_minutes = o->save_every_minutes,
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,

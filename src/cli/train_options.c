@@ -56,6 +56,11 @@ static const dt_option options[] = {
      .preset = "0",
      .range = "[0, 1000000]",
      .help = "how many of the newest checkpoints of epochs stay; 0: all"},
+    {.name = "save-best-only",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(save_best_only),
+     .help = "keeps the checkpoint of the epoch with the lowest validation loss; the newest, from "
+             "which a run that is stopped goes on, stays until the end"},
     {.name = "save-every-steps",
      .kind = DT_OPTION_INT,
      .offset = AT(save_every_steps),
@@ -246,6 +251,21 @@ static const dt_option options[] = {
      .preset = "1",
      .range = "[1, 1000000]",
      .help = "epochs from one evaluation to the next"},
+    {.name = "early-stopping-patience",
+     .kind = DT_OPTION_INT,
+     .offset = AT(early_stopping_patience),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 1000000]",
+     .help = "ends the training after N evaluations in a row that did not improve the validation "
+             "loss; 0: never"},
+    {.name = "early-stopping-min-delta",
+     .kind = DT_OPTION_DOUBLE,
+     .offset = AT(early_stopping_min_delta),
+     .value = "X",
+     .preset = "0.001",
+     .range = "[0, inf)",
+     .help = "what the validation loss must fall by to be an improvement"},
     {.name = "loss-type",
      .kind = DT_OPTION_CHOICE,
      .offset = AT(loss_type),
@@ -356,9 +376,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    PLANNED("early-stopping-patience"),
-    PLANNED("early-stopping-min-delta"),
-    PLANNED("save-best-only"),
     PLANNED("reset-lr-on-resume"),
     PLANNED("init-weights"),
     PLANNED("orientation"),
@@ -430,6 +447,13 @@ static dt_status check_level_weights(const dt_doubles *weights)
     return DT_OK;
 }
 
+static dt_status check_kept(const dt_train_options *train)
+{
+    if (train->save_best_only && train->keep_checkpoints > 0)
+        return dt_fail(DT_ERR_USAGE, "--save-best-only and --keep-checkpoints: give one of them");
+    return DT_OK;
+}
+
 static dt_status check_loss(const dt_train_options *train)
 {
     if (train->focal_weight && train->loss_type != DT_LOSS_FOCAL)
@@ -454,6 +478,7 @@ static dt_status check(const void *parsed)
                        (int)train->hidden_size, (int)train->num_attention_heads);
     DT_TRY(check_kernels(&train->kernel_sizes));
     DT_TRY(check_loss(train));
+    DT_TRY(check_kept(train));
     return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);
 }
 

@@ -57,7 +57,10 @@ typedef struct {
     double focal_gamma;
     const char *focal_weight; /* class weights as lists; NULL: none */
     int class_weights;        /* dt_class_weights */
-    const char *resume;       /* checkpoint, "auto"; NULL: from the start */
+    int64_t early_stopping_patience;
+    double early_stopping_min_delta;
+    bool save_best_only;
+    const char *resume; /* checkpoint, "auto"; NULL: from the start */
 
     /* machine */
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */

@@ -44,7 +44,9 @@ typedef struct {
     int32_t class_weights; /* dt_class_weights, without a focal_weight */
     int32_t micro_batch;   /* sequences that a rank works on at a time */
     int32_t eval_every; /* epochs from one evaluation to the next; the last is always evaluated */
-    bool normalize;     /* sequences were normalised before tokenising */
+    int32_t early_stopping_patience; /* evaluations without a gain that end the run; 0: none do */
+    double early_stopping_min_delta; /* what the validation loss must fall by to be a gain */
+    bool normalize;                  /* sequences were normalised before tokenising */
     /* The tokens came from shards as they were needed, and the order of an epoch follows these
      * (dt_sampler_by_shards()); both 0: it does not. */
     int32_t shards_at_a_time;
@@ -70,6 +72,10 @@ typedef struct {
     double evaluation_time; /* of the last evaluation; NaN before the first */
     double training_loss;   /* of the last epoch; NaN before the first */
     double validation_loss; /* of the last evaluation; NaN before the first */
+    int32_t best_epoch;     /* the evaluated one of the lowest validation loss; 0: none was yet */
+    double best_loss;       /* its validation loss */
+    double patience_loss;   /* the one that early stopping compares with (train/early_stop.h) */
+    int32_t evaluations_without_gain; /* in a row */
 } dt_run_progress;
 
 void dt_run_settings_free(dt_run_settings *settings); /* leaves it empty */

@@ -129,7 +129,13 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
     add_double(p, s->rule.weight_decay);
     add(p, "}\n");
     item_int(p, "scheduler-steps", s->rule.total_steps);
+    if (s->early_stopping_patience > 0) {
+        item_int(p, "early-stopping-patience", s->early_stopping_patience);
+        item_double(p, "early-stopping-min-delta", s->early_stopping_min_delta);
+    }
     item_int(p, "seed", s->seed);
+    if (checkpoint->progress.best_epoch > 0)
+        item_int(p, "best-epoch", checkpoint->progress.best_epoch);
 }
 
 static void dataset_info(page *p, const dt_run_settings *settings)

@@ -65,6 +65,8 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
     dt_json_end(json);
     optimizer_summary(json, &s->rule);
     dt_json_put_int(json, "scheduler_steps", s->rule.total_steps);
+    dt_json_put_int(json, "early_stopping_patience", s->early_stopping_patience);
+    dt_json_put_double(json, "early_stopping_min_delta", s->early_stopping_min_delta);
     dt_json_put_int(json, "seed", s->seed);
     dt_json_end(json);
 }

@@ -41,6 +41,23 @@ static dt_status drop_old_epoch(const dt_saver *saver, int32_t epoch)
     return DT_OK;
 }
 
+/* Removes this run's checkpoints of epochs 1 … last that are not the best, where that is there. */
+static dt_status drop_all_but_best(const dt_saver *saver, int32_t best, int32_t last)
+{
+    char path[PATH_MAX];
+    if (best == 0)
+        return DT_OK;
+    DT_TRY(dt_run_checkpoint_path(saver->output, best, path));
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    for (int32_t epoch = 1; epoch <= last; ++epoch) {
+        DT_TRY(dt_run_checkpoint_path(saver->output, epoch, path));
+        if (epoch != best)
+            unlink(path);
+    }
+    return DT_OK;
+}
+
 /* The file of the pending save is in place. */
 static dt_status complete(dt_saver *saver)
 {
@@ -57,7 +74,9 @@ static dt_status complete(dt_saver *saver)
         DT_TRY(dt_run_output_metrics(saver->output, &done->content, &done->report));
     }
     dt_run_drop_step_checkpoints(saver->output, INT32_MAX, NULL);
-    return drop_old_epoch(saver, done->content.progress.epoch);
+    const dt_run_progress *progress = &done->content.progress;
+    return saver->best_only ? drop_all_but_best(saver, progress->best_epoch, progress->epoch - 1)
+                            : drop_old_epoch(saver, progress->epoch);
 }
 
 dt_status dt_saver_poll(dt_saver *saver)
@@ -79,6 +98,17 @@ dt_status dt_saver_wait(dt_saver *saver, bool *together)
         DT_TRY(saver->comm->ops->broadcast(saver->comm, &busy, sizeof busy, 0));
     } while (busy);
     return dt_agree(saver->comm, dt_saver_poll(saver), together);
+}
+
+dt_status dt_saver_finish(dt_saver *saver, bool *together)
+{
+    const dt_run_progress *progress = &saver->run->progress;
+    const bool saved = saver->pending.path[0] != '\0'; /* what was resumed from stays */
+    DT_TRY(dt_saver_wait(saver, together));
+    dt_status status = DT_OK;
+    if (saver->comm->world_rank == 0 && saver->best_only && saved)
+        status = drop_all_but_best(saver, progress->best_epoch, progress->epoch);
+    return dt_agree(saver->comm, status, together);
 }
 
 /* The loss sums of all ranks → saver->sums. */

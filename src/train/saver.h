@@ -34,6 +34,8 @@ typedef struct {
     dt_checkpoint *run;
     dt_run_output *output;
     int32_t keep;                 /* newest checkpoints of epochs that stay; 0: all */
+    bool best_only;               /* of the checkpoints of epochs stay the best, the one of the
+                                     lowest validation loss, and until the run is over the newest */
     dt_checkpoint_writer *writer; /* on rank 0 */
     dt_pending_save pending;      /* on rank 0 */
     double *sums;                 /* (world_size, tax_ranks) loss sums, on rank 0 */
@@ -42,9 +44,9 @@ typedef struct {
     double still;                 /* seconds that training stood still for saving */
 } dt_saver;
 
-/* A saver of this run. comm, model, run, output and keep are set by the caller before; resumed: the
- * checkpoint that the run goes on from, NULL for a new one. beside: whether there is room for a
- * copy. */
+/* A saver of this run. comm, model, run, output, keep and best_only are set by the caller before;
+ * resumed: the checkpoint that the run goes on from, NULL for a new one. beside: whether there is
+ * room for a copy. */
 dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside);
 void dt_saver_free(dt_saver *saver); /* waits for the write under way */
 
@@ -60,5 +62,9 @@ dt_status dt_saver_poll(dt_saver *saver);
 
 /* Waits for the save under way and completes it. Collective; errors as above. */
 dt_status dt_saver_wait(dt_saver *saver, bool *together);
+
+/* The same at the end of a run that is complete: with best_only the newest goes where it is not the
+ * best. */
+dt_status dt_saver_finish(dt_saver *saver, bool *together);
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "data/batch.h"
 #include "eval/evaluate.h"
+#include "train/early_stop.h"
 #include "train/plan.h"
 #include "train/precision.h"
 #include "train/trainer_internal.h"
@@ -39,6 +40,16 @@ dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset)
 
 /* ---- start -------------------------------------------------------------------------------------
  */
+
+/* What looks at the validation loss needs one. */
+static dt_status check_validation(const dt_trainer *t)
+{
+    const bool stops = t->run->settings.early_stopping_patience > 0;
+    if (t->run->split.validation_count > 0 || !(stops || t->job->save_best_only))
+        return DT_OK;
+    return dt_fail(DT_ERR_USAGE, "--%s: no sequence is left to validate on: raise --val-split",
+                   stops ? "early-stopping-patience" : "save-best-only");
+}
 
 /* Plan and memory. What is taken here is the most that a run takes. */
 static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
@@ -108,6 +119,7 @@ static dt_status prepare(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
     dt_checkpoint *run = t->run;
+    DT_TRY(check_validation(t));
     DT_TRY(prepare_model(t, copy_fits));
     DT_TRY(dt_sampler_create(&t->sampler, run->split.training, run->split.training_count,
                              run->settings.seed));
@@ -173,6 +185,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     t->saver.run = t->run;
     t->saver.output = &t->output;
     t->saver.keep = job->keep_checkpoints;
+    t->saver.best_only = job->save_best_only;
     if (status == DT_OK)
         status = dt_saver_create(&t->saver, job->resume_path, copy_fits);
     return dt_agree(job->comm, status, &t->together);
@@ -269,11 +282,13 @@ static dt_status end_epoch(dt_trainer *t)
         DT_TRY(evaluate(t, &evaluation));
     progress->evaluation_due = due && t->stopping;
     const bool evaluated = due && !t->stopping;
-    if (evaluated)
+    if (evaluated) {
+        dt_early_stop_note(progress, &t->run->settings);
         show_evaluation(t, &evaluation);
-    else
+    } else {
         dt_info("epoch %d/%d: training loss %.4f", progress->epoch, t->run->settings.epochs,
                 progress->training_loss);
+    }
     dt_epoch_report report;
     if (evaluated)
         report = report_of(t, &evaluation, &work);
@@ -390,6 +405,23 @@ static dt_status attach(dt_trainer *t)
     return status;
 }
 
+static bool is_over(const dt_trainer *t)
+{
+    return t->run->progress.epoch >= t->run->settings.epochs ||
+           dt_early_stop_due(&t->run->progress, &t->run->settings);
+}
+
+static void tell_early_stop(const dt_trainer *t)
+{
+    const dt_run_progress *progress = &t->run->progress;
+    const dt_run_settings *settings = &t->run->settings;
+    if (dt_early_stop_due(progress, settings) && progress->epoch < settings->epochs)
+        dt_info("early stopping: the last %d evaluations brought the validation loss down by no "
+                "more than %g; the best was %.4f after epoch %d",
+                progress->evaluations_without_gain, settings->early_stopping_min_delta,
+                progress->best_loss, progress->best_epoch);
+}
+
 static dt_status run_epochs(dt_trainer *t)
 {
     dt_comm *comm = t->job->comm;
@@ -406,13 +438,17 @@ static dt_status run_epochs(dt_trainer *t)
     t->skipped_told = t->run->progress.update.skipped;
     t->began = dt_seconds();
     DT_TRY(catch_up(t));
-    while (t->run->progress.epoch < t->run->settings.epochs && !t->stopping) {
+    while (!is_over(t) && !t->stopping) {
         const int32_t before = t->run->progress.epoch;
         DT_TRY(dt_trainer_epoch(t));
         if (t->run->progress.epoch > before)
             DT_TRY(end_epoch(t));
     }
-    return t->stopping ? stop(t) : dt_saver_wait(&t->saver, &t->together);
+    if (t->stopping)
+        return stop(t);
+    DT_TRY(dt_saver_finish(&t->saver, &t->together));
+    tell_early_stop(t);
+    return DT_OK;
 }
 
 static void finish(dt_trainer *t)

@@ -23,6 +23,7 @@ typedef struct {
     bool fixed_micro_batch;    /* run->settings.micro_batch was given by the user */
     const atomic_int *stop;    /* set by a signal to its number: save and end; NULL: never */
     int32_t keep_checkpoints;  /* newest ones of epochs that stay; 0: all */
+    bool save_best_only;       /* of the checkpoints of epochs the best stays (saver.h) */
     int64_t save_every_steps;  /* updates of an epoch from one save to the next; 0: at its end */
     double save_every_minutes; /* the same by rank 0's clock; 0: at its end */
     bool validate_on_rank0;    /* else every rank takes a share of the validation */
@@ -34,9 +35,10 @@ typedef struct {
  * that follow from the data (sequences, warm-up and total steps). */
 dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset);
 
-/* Trains until run->settings.epochs are complete. Collective: every rank comes with the same run
- * and dataset; rank 0 alone writes the files that they share. Returns the same status on all ranks,
- * or does not return: a rank that fails alone ends all of them (comm->ops->abort).
+/* Trains until run->settings.epochs are complete, or early stopping ends it. Collective: every rank
+ * comes with the same run and dataset; rank 0 alone writes the files that they share. Returns the
+ * same status on all ranks, or does not return: a rank that fails alone ends all of them
+ * (comm->ops->abort).
  *
  * DT_STOPPED after job->stop was set: the running update is left out (dt_stepper_update), the last
  * completed one is saved, an evaluation under way is left for the resumed run; the message says

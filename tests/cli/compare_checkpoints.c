@@ -79,6 +79,10 @@ static dt_status compare_progress(const char *path_a, const char *path_b)
         differs("training loss");
     if (!same_loss(p->validation_loss, q->validation_loss))
         differs("validation loss");
+    if (p->best_epoch != q->best_epoch || p->best_loss != q->best_loss ||
+        p->patience_loss != q->patience_loss ||
+        p->evaluations_without_gain != q->evaluations_without_gain)
+        differs("state of early stopping");
     dt_checkpoint_free(&a);
     dt_checkpoint_free(&b);
     return DT_OK;
