@@ -102,8 +102,9 @@ void dt_cpu_update(dt_backend *backend, int64_t count, const dt_update_rule *rul
         state->loss += cpu->pending[r];
     if (isfinite(norm) && isfinite(state->loss)) {
         state->grad_norm = norm;
-        state->last_rate = dt_scheduled_rate(rule->learning_rate, state->steps, rule->warmup_steps,
-                                             rule->total_steps);
+        state->last_rate =
+            dt_scheduled_rate(rule->learning_rate, state->steps - rule->schedule_start,
+                              rule->warmup_steps, rule->total_steps);
         adamw(cpu, count, rule, state->last_rate,
               dt_clip_factor(norm, rule->max_grad_norm) / state->loss_scale);
         for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)

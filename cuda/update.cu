@@ -76,7 +76,8 @@ __device__ static inline void set_adamw(dt_cuda_state *device, const dt_update_r
     const int64_t t = state->steps + 1;
     state->grad_norm = norm;
     state->last_rate =
-        dt_scheduled_rate(rule.learning_rate, state->steps, rule.warmup_steps, rule.total_steps);
+        dt_scheduled_rate(rule.learning_rate, state->steps - rule.schedule_start,
+                          rule.warmup_steps, rule.total_steps);
     device->keep = (float)(1.0 - state->last_rate * rule.weight_decay);
     device->step = (float)(state->last_rate / dt_bias_correction(rule.beta1, t));
     device->correction = (float)sqrt(dt_bias_correction(rule.beta2, t));

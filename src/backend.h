@@ -236,10 +236,11 @@ typedef enum { DT_PARAMETERS, DT_GRADIENTS, DT_EXP_AVG, DT_EXP_AVG_SQ, DT_VECTOR
 typedef struct {
     double learning_rate;
     double beta1, beta2, eps, weight_decay;
-    double max_grad_norm; /* <= 0: no clipping */
-    int64_t warmup_steps; /* W */
-    int64_t total_steps;  /* T */
-    bool dynamic_scale;   /* fp16: the loss scale of dt_update_state is adjusted */
+    double max_grad_norm;   /* <= 0: no clipping */
+    int64_t warmup_steps;   /* W */
+    int64_t total_steps;    /* T */
+    int64_t schedule_start; /* updates that were done before the schedule's first one */
+    bool dynamic_scale;     /* fp16: the loss scale of dt_update_state is adjusted */
 } dt_update_rule;
 
 /* State of the update, on the device, advanced by update(); part of a checkpoint. */

@@ -205,6 +205,45 @@ static dt_status check_resumed_type(const dt_train_options *o, const dt_checkpoi
     return DT_OK;
 }
 
+/* Settings that --reset-lr-on-resume takes from the command line anew. */
+static dt_status check_resumed_schedule(const dt_train_options *o, const dt_run_settings *s)
+{
+    const bool extends = o->epochs > s->epochs;
+    if (o->reset_lr_on_resume)
+        return DT_OK;
+    if (!extends)
+        DT_TRY(check_given(o, "epochs", (double)o->epochs, s->epochs));
+    DT_TRY(check_given(o, "learning-rate", o->learning_rate, s->rule.learning_rate));
+    DT_TRY(check_given(o, "scheduler-warmup-ratio", o->scheduler_warmup_ratio, s->warmup_ratio));
+    DT_TRY(check_given(o, "early-stopping-patience", (double)o->early_stopping_patience,
+                       s->early_stopping_patience));
+    return check_given(o, "early-stopping-min-delta", o->early_stopping_min_delta,
+                       s->early_stopping_min_delta);
+}
+
+/* More epochs, or a schedule that begins anew. */
+static dt_status change_schedule(dt_checkpoint *run, const dt_train_options *o)
+{
+    dt_run_settings *s = &run->settings;
+    const bool epochs = dt_option_given(&o->parsed, "epochs");
+    if (!o->reset_lr_on_resume) {
+        if (epochs && o->epochs > s->epochs)
+            dt_training_extend(run, (int32_t)o->epochs);
+        return DT_OK;
+    }
+    if (epochs)
+        s->epochs = (int32_t)o->epochs;
+    if (dt_option_given(&o->parsed, "learning-rate"))
+        s->rule.learning_rate = o->learning_rate;
+    if (dt_option_given(&o->parsed, "scheduler-warmup-ratio"))
+        s->warmup_ratio = o->scheduler_warmup_ratio;
+    if (dt_option_given(&o->parsed, "early-stopping-patience"))
+        s->early_stopping_patience = (int32_t)o->early_stopping_patience;
+    if (dt_option_given(&o->parsed, "early-stopping-min-delta"))
+        s->early_stopping_min_delta = o->early_stopping_min_delta;
+    return dt_training_restart(run);
+}
+
 /* A flag that contradicts the checkpoint is refused, not overridden in silence. */
 static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpoint *run)
 {
@@ -224,13 +263,10 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"intermediate-size", (double)o->intermediate_size, c->intermediate},
         {"hidden-dropout-prob", o->hidden_dropout_prob, c->dropout},
         {"mask-padding", o->mask_padding, c->mask_padding},
-        {"epochs", (double)o->epochs, s->epochs},
         {"batch-size", (double)o->batch_size, s->batch_size},
         {"accum-steps", (double)o->accum_steps, s->accum_steps},
-        {"learning-rate", o->learning_rate, s->rule.learning_rate},
         {"optimizer-eps", o->optimizer_eps, s->rule.eps},
         {"optimizer-weight-decay", o->optimizer_weight_decay, s->rule.weight_decay},
-        {"scheduler-warmup-ratio", o->scheduler_warmup_ratio, s->warmup_ratio},
         {"max-grad-norm", o->max_grad_norm, s->rule.max_grad_norm},
         {"seed", (double)o->seed, s->seed},
         {"val-split", o->val_split, s->val_split},
@@ -248,6 +284,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)
         DT_TRY(check_given(o, "kernel-sizes", (double)o->kernel_sizes.value[k], c->width[k]));
+    DT_TRY(check_resumed_schedule(o, s));
     DT_TRY(check_resumed_loss(o, s));
     return check_resumed_weights(o, run);
 }
@@ -291,6 +328,7 @@ static dt_status read_resumed(dt_checkpoint *run, const dt_train_options *o, con
     if (!run->has_optimizer)
         return dt_fail(DT_ERR_INPUT, "%s: holds weights only: training cannot go on from it", path);
     DT_TRY(check_resumed_flags(o, run));
+    DT_TRY(change_schedule(run, o));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
         dt_notice("%s: all %d epochs are done", path, run->settings.epochs);
     return DT_OK;
@@ -309,6 +347,8 @@ typedef struct {
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
+    dt_checkpoint init; /* of --init-weights, without its tensors; empty: none */
+    char init_path[PATH_MAX];
     bool together;               /* the ranks have the same failure (dt_agree) */
     int64_t sequences_per_shard; /* of a set that is streamed; else 0 */
 } train_command;
@@ -343,14 +383,15 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     if (o->data)
         return dt_agree(t->comm, read_shards(t, o), &t->together);
     /* a tokenizer that is named all the same is read, for check_resumed_data() to compare */
-    const bool stored_tokenizer = t->resumes && !o->tokenizer_file;
+    const dt_checkpoint *from = t->resumes ? &t->run : &t->init;
+    const bool stored_tokenizer = from->tokenizer_json && !o->tokenizer_file;
     const dt_input input = {
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
         .tokenizer_file = o->tokenizer_file,
         .tokenizer_name = o->tokenizer_name,
-        .tokenizer_json = stored_tokenizer ? t->run.tokenizer_json : NULL,
-        .tokenizer_json_name = stored_tokenizer ? t->run.settings.tokenizer_name : NULL,
+        .tokenizer_json = stored_tokenizer ? from->tokenizer_json : NULL,
+        .tokenizer_json_name = stored_tokenizer ? from->settings.tokenizer_name : NULL,
         .normalize = t->resumes ? t->run.settings.normalize : !o->no_normalize,
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
         .comm = t->comm,
@@ -458,13 +499,44 @@ static dt_status stopped_while_reading(const train_command *t)
                    "stopped by a signal while the input was read: start it again the same way");
 }
 
+static dt_status read_init(train_command *t, const dt_train_options *o)
+{
+    if (!o->init_weights || t->resumes)
+        return DT_OK;
+    DT_TRY(dt_checkpoint_path(o->init_weights, t->init_path));
+    return dt_checkpoint_read(t->init_path, &t->init);
+}
+
 /* What can be told at once is told before the input is read. */
 static dt_status prepare_machine(train_command *t, const dt_train_options *o, int32_t sharing)
 {
     if (t->resumes)
         DT_TRY(read_resumed(&t->run, o, t->resume_path));
+    DT_TRY(read_init(t, o));
     DT_TRY(check_world(t, o));
     return open_backend(t, o, sharing);
+}
+
+/* What fits in shape and may still mean something else is told. */
+static void warn_of_init(const train_command *t)
+{
+    const dt_taxonomy *there = &t->init.taxonomy;
+    const dt_taxonomy *here = &t->run.taxonomy;
+    if (strcmp(t->init.tokenizer_json, t->dataset.tokenizer_json) != 0)
+        dt_warn("%s was trained with another tokenizer: its embeddings are those of other tokens",
+                t->init_path);
+    for (int32_t r = 0; r < here->tax_ranks && r < there->tax_ranks; ++r) {
+        const int32_t classes = here->rank[r].classes;
+        bool same = true;
+        if (classes != there->rank[r].classes)
+            continue; /* its head starts afresh */
+        for (int32_t c = 0; c < classes && same; ++c)
+            same = strcmp(here->rank[r].label[c], there->rank[r].label[c]) == 0;
+        if (!same)
+            dt_warn("%s has as many labels at rank %s, but others: its head there is taken all the "
+                    "same",
+                    t->init_path, here->rank[r].name);
+    }
 }
 
 static dt_status prepare_run(train_command *t, const dt_train_options *o)
@@ -473,6 +545,8 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
         DT_TRY(check_resumed_data(&t->run, &t->dataset, t->sequences_per_shard, t->resume_path));
     else
         DT_TRY(new_run(&t->run, o, &t->dataset));
+    if (t->init.tokenizer_json)
+        warn_of_init(t);
     if (t->sequences_per_shard > 0) {
         t->run.settings.shards_at_a_time = SHARDS_AT_A_TIME;
         t->run.settings.sequences_per_shard = t->sequences_per_shard;
@@ -496,6 +570,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->together));
     const dt_training training = {.run = &t->run,
                                   .resume_path = t->resumes ? t->resume_path : NULL,
+                                  .init_path = t->init_path[0] ? t->init_path : NULL,
                                   .dataset = &t->dataset,
                                   .backend = t->backend,
                                   .comm = t->comm,
@@ -531,5 +606,6 @@ dt_status dt_command_train(const dt_train_options *options)
         t.backend->ops->destroy(t.backend);
     dt_dataset_free(&t.dataset);
     dt_checkpoint_free(&t.run);
+    dt_checkpoint_free(&t.init);
     return status;
 }

@@ -49,6 +49,17 @@ static const dt_option options[] = {
      .value = "CKPT",
      .help = "goes on from this checkpoint; auto: from the newest whole one of --output-dir, or "
              "from the start where there is none"},
+    {.name = "reset-lr-on-resume",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(reset_lr_on_resume),
+     .help = "a resumed run begins its schedule anew, with --learning-rate, "
+             "--scheduler-warmup-ratio and --epochs where they are given"},
+    {.name = "init-weights",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(init_weights),
+     .value = "CKPT",
+     .help = "a new run starts from this checkpoint's parameters, and its tokenizer without "
+             "--tokenizer-file; heads of ranks with another number of labels start afresh"},
     {.name = "keep-checkpoints",
      .kind = DT_OPTION_INT,
      .offset = AT(keep_checkpoints),
@@ -376,8 +387,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    PLANNED("reset-lr-on-resume"),
-    PLANNED("init-weights"),
     PLANNED("orientation"),
     PLANNED("grad-dtype"),
     PLANNED("profile"),
@@ -447,6 +456,19 @@ static dt_status check_level_weights(const dt_doubles *weights)
     return DT_OK;
 }
 
+static dt_status check_start(const dt_train_options *train)
+{
+    const bool automatic = train->resume && strcmp(train->resume, "auto") == 0;
+    if (train->reset_lr_on_resume && (!train->resume || automatic))
+        return dt_fail(DT_ERR_USAGE,
+                       "--reset-lr-on-resume: needs --resume with the name of a checkpoint%s",
+                       automatic ? ": with auto each start would reset it again" : "");
+    if (train->init_weights && train->resume && !automatic)
+        return dt_fail(DT_ERR_USAGE, "--init-weights and --resume: a run that is resumed has its "
+                                     "weights: give one of them");
+    return DT_OK;
+}
+
 static dt_status check_kept(const dt_train_options *train)
 {
     if (train->save_best_only && train->keep_checkpoints > 0)
@@ -476,6 +498,7 @@ static dt_status check(const void *parsed)
     DT_TRY(check_kernels(&train->kernel_sizes));
     DT_TRY(check_loss(train));
     DT_TRY(check_kept(train));
+    DT_TRY(check_start(train));
     return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);
 }
 

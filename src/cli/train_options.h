@@ -46,21 +46,23 @@ typedef struct {
     double optimizer_weight_decay;
     double scheduler_warmup_ratio; /* [0, 1) */
     double max_grad_norm;
-    int64_t seed;     /* 32 bits */
-    double val_split; /* (0, 1) */
-    bool stream_data;
+    int64_t seed;             /* 32 bits */
+    double val_split;         /* (0, 1) */
     int64_t eval_every;       /* epochs from one evaluation to the next */
     dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
-    bool no_level_weights;    /* overrides level_weights */
-    int loss_type;            /* dt_loss_type */
-    int focal_reduction;      /* 0: mean, 1: sum */
     double focal_gamma;
     const char *focal_weight; /* class weights as lists; NULL: none */
-    int class_weights;        /* dt_class_weights */
     int64_t early_stopping_patience;
     double early_stopping_min_delta;
+    int loss_type;       /* dt_loss_type */
+    int focal_reduction; /* 0: mean, 1: sum */
+    int class_weights;   /* dt_class_weights */
+    bool stream_data;
+    bool no_level_weights; /* overrides level_weights */
     bool save_best_only;
-    const char *resume; /* checkpoint, "auto"; NULL: from the start */
+    bool reset_lr_on_resume;
+    const char *resume;       /* checkpoint, "auto"; NULL: from the start */
+    const char *init_weights; /* checkpoint; NULL: none */
 
     /* machine */
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */

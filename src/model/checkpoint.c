@@ -139,6 +139,7 @@ static const field fields[] = {
     PROGRESS("evaluation_time", DOUBLE, evaluation_time),
     PROGRESS("training_loss", DOUBLE, training_loss),
     PROGRESS("validation_loss", DOUBLE, validation_loss),
+    FIELD_SINCE(2, "settings", "schedule_start", INT64, settings.rule.schedule_start),
     FIELD_SINCE(2, "settings", "loss_type", INT32, settings.loss_type),
     FIELD_SINCE(2, "settings", "focal_gamma", DOUBLE, settings.focal_gamma),
     FIELD_SINCE(2, "settings", "focal_sum", FLAG, settings.focal_sum),

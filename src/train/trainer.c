@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "data/batch.h"
 #include "eval/evaluate.h"
+#include "model/init_weights.h"
 #include "train/early_stop.h"
 #include "train/plan.h"
 #include "train/precision.h"
@@ -23,20 +24,6 @@ typedef struct {
     int64_t sequences;
     int64_t tokens;
 } epoch_work;
-
-dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset)
-{
-    dt_run_settings *settings = &run->settings;
-    DT_TRY(dt_split_create(&run->split, dataset->count, settings->val_split, settings->seed));
-    settings->total_sequences = dataset->count;
-    settings->training_sequences = run->split.training_count;
-    settings->validation_sequences = run->split.validation_count;
-    settings->rule.total_steps =
-        settings->epochs * dt_updates_per_epoch(settings->training_sequences, settings);
-    settings->rule.warmup_steps =
-        (int64_t)(settings->warmup_ratio * (double)settings->rule.total_steps);
-    return DT_OK;
-}
 
 /* ---- start -------------------------------------------------------------------------------------
  */
@@ -63,6 +50,8 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
         t->run->progress = (dt_run_progress){.evaluation_time = (double)NAN,
                                              .training_loss = (double)NAN,
                                              .validation_loss = (double)NAN};
+    if (!job->resume_path && job->init_path)
+        DT_TRY(dt_init_weights_check(job->init_path, dt_model_params(t->model)));
     dt_training_precision(t->run, job->backend->precision, job->resume_path != NULL);
     const dt_piece_plan pieces = {.model = t->model,
                                   .dataset = job->dataset,
@@ -79,7 +68,8 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
                                   t->run->config.tax_ranks));
     if (job->resume_path)
         return dt_checkpoint_read_tensors(job->resume_path, t->model, true);
-    return dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool);
+    DT_TRY(dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool));
+    return job->init_path ? dt_init_weights_load(job->init_path, t->model) : DT_OK;
 }
 
 /* The objective's class weights, as statistics of the device. */

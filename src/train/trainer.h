@@ -9,12 +9,15 @@
 #include "core/pool.h"
 #include "data/dataset.h"
 #include "model/checkpoint.h"
+#include "train/schedule.h"
 
 typedef struct {
     /* Config, settings, split, labels and tokenizer of the run; its progress is brought up to date.
      * A new run has progress all zero; that of a checkpoint is gone on with. */
     dt_checkpoint *run;
     const char *resume_path; /* the checkpoint to take the tensors from; NULL: initial values */
+    const char *init_path;   /* for a new run: initial values from a checkpoint's parameters
+                                (model/init_weights.h); NULL: all drawn */
     const dt_dataset *dataset;
     dt_backend *backend;
     dt_comm *comm;
@@ -30,10 +33,6 @@ typedef struct {
     bool dry_run;              /* print the plan and stop */
     bool verbose;              /* tell where the time of each epoch went */
 } dt_training;
-
-/* The training and validation part and the schedule of a new run: fills run->split and the settings
- * that follow from the data (sequences, warm-up and total steps). */
-dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset);
 
 /* Trains until run->settings.epochs are complete, or early stopping ends it. Collective: every rank
  * comes with the same run and dataset; rank 0 alone writes the files that they share. Returns the

@@ -497,6 +497,7 @@ static inline void update(test_run *r)
                            .max_grad_norm = 1e9,
                            .warmup_steps = 5,
                            .total_steps = 20,
+                           .schedule_start = 1,
                            .dynamic_scale = true};
     float *gradients = calloc((size_t)count, sizeof *gradients);
     parameters(r, count + 3, 1.0);

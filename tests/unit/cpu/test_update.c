@@ -195,9 +195,42 @@ static void update_does_not_depend_on_the_number_of_threads(void **state)
     free(gradient);
 }
 
+/* A schedule that begins anew: its own steps count for the rate, all of them for the moments. */
+static void schedule_may_start_later(void **state)
+{
+    (void)state;
+    double *params = numbers(COUNT);
+    double *gradient = numbers(COUNT);
+    double got;
+    fill(params, COUNT, 1);
+    gradients(gradient, 0);
+    dt_update_rule later = rule;
+    later.schedule_start = 9;
+    later.weight_decay = 0.0;
+    dt_backend *be = start("cpu64", 1, params);
+    be->ops->state_write(be, &(dt_update_state){.steps = 12, .loss_scale = 1.0});
+    write_vector(be, DT_GRADIENTS, gradient, COUNT);
+    be->ops->update(be, COUNT, &later);
+    dt_update_state result;
+    be->ops->state_read(be, &result);
+    assert_int_equal(result.steps, 13);
+    double expected = 1e-2 * (6.0 - 3.0) / 4.0;
+    assert_close("learning rate", &result.last_rate, &expected, 1, 1e-14);
+    const double g = gradient[0] * fmin(1.0, 0.5 / (result.grad_norm + 1e-6));
+    const double m = 0.1 * g / (1.0 - pow(0.9, 13));
+    const double v = 0.001 * g * g / (1.0 - pow(0.999, 13));
+    expected = params[0] - result.last_rate * m / (sqrt(v) + 1e-8);
+    be->ops->vector_read(be, DT_PARAMETERS, 0, 1, &got);
+    assert_close("parameter", &got, &expected, 1, 1e-12);
+    be->ops->destroy(be);
+    free(params);
+    free(gradient);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(schedule_may_start_later),
         cmocka_unit_test(update_equals_adamw_with_clipping_and_schedule),
         cmocka_unit_test(gradients_are_divided_by_the_loss_scale),
         cmocka_unit_test(bad_gradient_is_skipped_and_counted),

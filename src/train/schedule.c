@@ -1,0 +1,64 @@
+#include "train/schedule.h"
+
+#include "core/log.h"
+#include "core/update_rule.h"
+#include "train/step.h"
+
+static void set_steps(dt_run_settings *settings, int64_t total)
+{
+    settings->rule.total_steps = total;
+    settings->rule.warmup_steps = (int64_t)(settings->warmup_ratio * (double)total);
+}
+
+dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset)
+{
+    dt_run_settings *settings = &run->settings;
+    DT_TRY(dt_split_create(&run->split, dataset->count, settings->val_split, settings->seed));
+    settings->total_sequences = dataset->count;
+    settings->training_sequences = run->split.training_count;
+    settings->validation_sequences = run->split.validation_count;
+    set_steps(settings,
+              settings->epochs * dt_updates_per_epoch(settings->training_sequences, settings));
+    return DT_OK;
+}
+
+/* The learning rate of the next update. */
+static double next_rate(const dt_checkpoint *run)
+{
+    const dt_update_rule *rule = &run->settings.rule;
+    return dt_scheduled_rate(rule->learning_rate, run->progress.update.steps - rule->schedule_start,
+                             rule->warmup_steps, rule->total_steps);
+}
+
+void dt_training_extend(dt_checkpoint *run, int32_t epochs)
+{
+    dt_run_settings *settings = &run->settings;
+    const double before = next_rate(run);
+    const int32_t more = epochs - settings->epochs;
+    settings->epochs = epochs;
+    set_steps(settings, settings->rule.total_steps +
+                            more * dt_updates_per_epoch(settings->training_sequences, settings));
+    dt_notice("--epochs: the run goes on to %d epochs, on the schedule of so many: its next "
+              "learning rate is %g, not %g",
+              epochs, next_rate(run), before);
+}
+
+dt_status dt_training_restart(dt_checkpoint *run)
+{
+    dt_run_settings *settings = &run->settings;
+    const int64_t done =
+        dt_epoch_updates_done(&run->progress, settings->training_sequences, settings);
+    const int64_t updates = dt_updates_per_epoch(settings->training_sequences, settings);
+    const int64_t left = (settings->epochs - run->progress.epoch) * updates - done;
+    if (left <= 0)
+        return dt_fail(DT_ERR_USAGE,
+                       "--reset-lr-on-resume: %d epochs are done, and --epochs is %d: raise it",
+                       run->progress.epoch, settings->epochs);
+    settings->rule.schedule_start = run->progress.update.steps;
+    set_steps(settings, left);
+    run->progress.evaluations_without_gain = 0;
+    run->progress.patience_loss = run->progress.best_loss;
+    dt_notice("--reset-lr-on-resume: a new schedule begins, %lld steps with a learning rate of %g",
+              (long long)left, settings->rule.learning_rate);
+    return DT_OK;
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# deeptaxa train: --init-weights, more epochs on --resume, --reset-lr-on-resume.
+source "$(dirname "$0")/lib.sh"
+make_gold 60
+make_tokenizer
+
+# value FOLDER EPOCH KEY: of an epoch's metrics
+value() { sed -nE "s/^ *\"$3\": ([-+.0-9e]+),?$/\1/p" "$1"/metrics/*epoch"$2".json; }
+# rates FOLDER FIRST: "step rate" of the steps from number FIRST on
+rates() {
+    sed -nE 's/.*"step": *([0-9]+).*"learning_rate": *([-+.0-9e]+).*/\1 \2/p' "$1"/metrics/*steps.jsonl |
+        awk -v first="$2" '$1 >= first'
+}
+# Without a learning rate nothing is learnt
+still="--epochs 1 --learning-rate 1e-30"
+
+expect 0 train_small source --epochs 3
+from=$(checkpoint source 3)
+
+# The new run starts with the old one's parameters
+# shellcheck disable=SC2086
+expect 0 train_small same --init-weights "$from" $still
+near "validation loss" "$(value same 1 validation_loss)" "$(value source 3 validation_loss)" 1e-6
+[ "$(cat same/deeptaxa_uuid.txt)" != "$(cat source/deeptaxa_uuid.txt)" ] || fail "the same run id"
+same "epoch" "$(value same 1 current_epoch)" 1
+grep -q 'warning\|afresh' err && fail "equal models, and yet: $(cat err)"
+# ... and where no tokenizer is named with its tokenizer, under a .pt name too
+# shellcheck disable=SC2086
+expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir \
+    words $small_model --batch-size 8 --threads 2 --init-weights "${from%.h5}.pt" $still
+near "validation loss" "$(value words 1 validation_loss)" "$(value source 3 validation_loss)" 1e-6
+# shellcheck disable=SC2086
+expect 0 train_small drawn $still
+[ "$(value drawn 1 validation_loss)" != "$(value same 1 validation_loss)" ] ||
+    fail "--init-weights changes nothing"
+
+# Heads with other numbers of labels start afresh, with a notice; the others do not
+cp data/train.tsv data/whole.tsv
+awk -F'\t' -v OFS='\t' 'NR > 1 { $8 = "species" NR % 3 } 1' data/whole.tsv >data/train.tsv
+# shellcheck disable=SC2086
+expect 0 train_small heads --init-weights "$from" $still
+said 'notice: .*: heads that start afresh, for their shapes differ: classifiers.6$'
+accuracy() { grep -A3 "\"$2\": {" "$1"/metrics/*epoch"$3".json | sed -nE 's/.*"accuracy": ([0-9.]+).*/\1/p'; }
+same "accuracy of the genus" "$(accuracy heads 5 1)" "$(accuracy source 5 3)"
+# as many labels with other names are told
+awk -F'\t' -v OFS='\t' 'NR > 1 { $2 = "Other" $2 } 1' data/whole.tsv >data/train.tsv
+# shellcheck disable=SC2086
+expect 0 train_small names --init-weights "$from" $still
+said 'warning: .* has as many labels at rank domain, but others: its head there is taken all the same'
+mv data/whole.tsv data/train.tsv
+expect 0 deeptaxa tokenizer --fasta-file data/heldout.fasta --output-file other.json --vocabulary-size 200
+# shellcheck disable=SC2086
+expect 0 train_small tokens --init-weights "$from" $still --tokenizer-file other.json
+said 'warning: .* was trained with another tokenizer'
+
+# A body that does not match is refused, with the list
+expect 1 train_small none --init-weights "$from" --intermediate-size 32
+said 'warning: .*: bert.encoder.layer.1.intermediate.dense.weight is \[24, 16\], this model needs \[32, 16\]$'
+said '^deeptaxa train: --init-weights .*: 6 parameters of the body do not match this model'
+same "listed" "$(grep -c 'this model needs' err)" 6
+expect 1 train_small none --init-weights "$from" --num-hidden-layers 3
+said 'warning: .*: bert.encoder.layer.2.output.dense.bias is missing, this model needs \[16\]$'
+expect 1 train_small none --init-weights "$from" --num-hidden-layers 1
+said 'warning: .*: bert.encoder.layer.1.output.dense.bias has no place in this model$'
+expect 1 train_small none --init-weights "$from" --num-hidden-layers 1 --dry-run
+refused 1 'missing.h5: .*No such file' train_small none --init-weights missing.h5
+refused 2 '--init-weights and --resume' train_small none --init-weights "$from" --resume "$from"
+[ -e none ] && fail "a refused run wrote something"
+
+# With --resume auto it is where a run starts, once
+expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
+uuid=$(cat auto/deeptaxa_uuid.txt)
+expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
+same "run id" "$(cat auto/deeptaxa_uuid.txt)" "$uuid"
+said 'all 1 epochs are done'
+
+# More epochs: the rest follows the schedule of a run of so many
+expect 0 train_small long --epochs 5
+expect 0 train_small more --resume "$from" --epochs 5
+said 'notice: --epochs: the run goes on to 5 epochs, on the schedule of so many: its next learning rate is '
+same "learning rates" "$(rates more 16)" "$(rates long 16)"
+[ -n "$(rates more 16)" ] || fail "no learning rates"
+same "epochs" "$(cd more/metrics && ls *epoch*.json | sed 's/.*epoch//' | tr '\n' ' ')" "4.json 5.json "
+same "target" "$(value more 4 target_epochs)" 5
+expect 0 train_small rest --resume "$(checkpoint more 4)"
+same_model "$(checkpoint more 5)" "$(checkpoint rest 5)"
+refused 2 '--epochs 2: the run to resume was started with 3' \
+    train_small other --resume "$(checkpoint source 1)" --epochs 2
+
+# A schedule that begins anew: from its own step 0 to the end, with the given rate
+expect 0 train_small anew --resume "$(checkpoint source 1)" --reset-lr-on-resume --learning-rate 2e-3
+said 'notice: --reset-lr-on-resume: a new schedule begins, 10 steps with a learning rate of 0.002$'
+same "first rate" "$(rates anew 6 | head -n 1)" "6 0.0"
+same "last step" "$(rates anew 6 | tail -n 1 | cut -d ' ' -f 1)" 15
+near "last rate" "$(rates anew 6 | tail -n 1 | cut -d ' ' -f 2)" 2.2222222e-4 1e-6
+same "steps of the schedule" "$(value anew 3 scheduler_steps)" 10
+same "learning rate" "$(value anew 3 learning_rate)" 0.002
+same "run id" "$(cat anew/deeptaxa_uuid.txt)" "$(cat source/deeptaxa_uuid.txt)"
+expect 0 train_small rest2 --resume "$(checkpoint anew 2)" --learning-rate 2e-3
+same_model "$(checkpoint anew 3)" "$(checkpoint rest2 3)"
+expect 0 train_small further --resume "$from" --reset-lr-on-resume --epochs 4 \
+    --scheduler-warmup-ratio 0.4 --early-stopping-patience 1
+said 'notice: --reset-lr-on-resume: a new schedule begins, 5 steps with a learning rate of 0.01$'
+same "first rate" "$(rates further 16 | head -n 1)" "16 0.0"
+near "last rate" "$(rates further 16 | tail -n 1 | cut -d ' ' -f 2)" 3.3333333e-3 1e-6
+refused 2 '--reset-lr-on-resume: 3 epochs are done, and --epochs is 3: raise it' \
+    train_small other --resume "$from" --reset-lr-on-resume
+refused 2 '--reset-lr-on-resume: needs --resume with the name of a checkpoint$' \
+    train_small other --reset-lr-on-resume
+refused 2 '--reset-lr-on-resume: .*with auto each start would reset it again' \
+    train_small other --reset-lr-on-resume --resume auto
+[ -e other ] && fail "a refused resume wrote something"
+finish
