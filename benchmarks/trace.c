@@ -75,19 +75,18 @@ static void linear_gelu_forward(dt_backend *b, void *y, void *u, const void *x, 
     mark_product("linear, GELU", rows, in, out, 1);
 }
 
-static void heads_forward(dt_backend *b, void *logits, const void *x, dt_param weight,
-                          dt_param bias, int32_t sequences, int32_t hidden, int32_t classes)
+static void heads_forward(dt_backend *b, void *logits, const void *x, int32_t sequences,
+                          const dt_heads *heads)
 {
-    trace.own->heads_forward(b, logits, x, weight, bias, sequences, hidden, classes);
-    mark_product("heads", sequences, hidden, classes, 1);
+    trace.own->heads_forward(b, logits, x, sequences, heads);
+    mark_product("heads", sequences, heads->hidden, heads->classes, 1);
 }
 
 static void heads_backward(dt_backend *b, void *dx, const void *dlogits, const void *x,
-                           dt_param weight, dt_param bias, int32_t sequences, int32_t hidden,
-                           int32_t classes)
+                           int32_t sequences, const dt_heads *heads)
 {
-    trace.own->heads_backward(b, dx, dlogits, x, weight, bias, sequences, hidden, classes);
-    mark_product("heads backward", sequences, hidden, classes, 2);
+    trace.own->heads_backward(b, dx, dlogits, x, sequences, heads);
+    mark_product("heads backward", sequences, heads->hidden, heads->classes, 2);
 }
 
 #define TRACED(name, text, parameters, arguments)                                                  \

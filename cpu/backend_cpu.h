@@ -135,9 +135,10 @@ static inline dt_mask dt_cpu_row_mask(const dt_cpu_batch *batch, const dt_dropou
     return dt_cpu_mask(batch, dropout, sequence, row - batch->cu_seqlens[sequence]);
 }
 
-/* out[c] += Σ x[row][c] over the rows of x (rows, columns), added in an order that is fixed. */
+/* out[c] += Σ x[row][c] over the rows of x (rows, columns), which stand `stride` elements apart,
+ * added in an order that is fixed. */
 void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64_t rows,
-                        int64_t columns);
+                        int64_t columns, int64_t stride);
 
 /* Columns and rows that a thread adds up at a time, here and in norms. */
 #define DT_SUM_COLUMNS 64
@@ -207,10 +208,9 @@ void dt_cpu_fuse_forward(dt_backend *, void *, const void *, const void *, dt_pa
                          const dt_device_batch *, int32_t, const dt_dropout *);
 void dt_cpu_fuse_backward(dt_backend *, void *, void *, const void *, const void *, const void *,
                           dt_param, dt_param, const dt_device_batch *, int32_t, const dt_dropout *);
-void dt_cpu_heads_forward(dt_backend *, void *, const void *, dt_param, dt_param, int32_t, int32_t,
-                          int32_t);
-void dt_cpu_heads_backward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
-                           int32_t, int32_t, int32_t);
+void dt_cpu_heads_forward(dt_backend *, void *, const void *, int32_t, const dt_heads *);
+void dt_cpu_heads_backward(dt_backend *, void *, const void *, const void *, int32_t,
+                           const dt_heads *);
 
 void dt_cpu_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *);
 void dt_cpu_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,

@@ -310,25 +310,6 @@ void dt_cpu_conv_layer_forward(dt_backend *backend, void *y, void *r, const void
 /* ---- backward -----------------------------------------------------------------------------------
  */
 
-/* gradient[c] += Σ rows of the columns first … of x (rows, stride), in an order that is fixed. */
-static void add_column_sums(const dt_cpu *cpu, dt_real *gradient, const dt_real *x, int64_t rows,
-                            int64_t columns, int64_t stride)
-{
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t first = 0; first < columns; first += DT_SUM_COLUMNS) {
-        const int64_t width = columns - first < DT_SUM_COLUMNS ? columns - first : DT_SUM_COLUMNS;
-        for (int64_t block = 0; block < rows; block += DT_SUM_ROWS) {
-            const int64_t end = rows - block < DT_SUM_ROWS ? rows : block + DT_SUM_ROWS;
-            dt_real part[DT_SUM_COLUMNS] = {0};
-            for (int64_t row = block; row < end; ++row)
-                for (int64_t c = 0; c < width; ++c)
-                    part[c] += x[row * stride + first + c];
-            for (int64_t c = 0; c < width; ++c)
-                gradient[first + c] += part[c];
-        }
-    }
-}
-
 /* The gradients of a kernel's weights and of its input, which is added to dx. */
 static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz, const dt_real *x,
                               const layer_plan *plan, const dt_conv_layer *layer, int32_t kernel,
@@ -375,8 +356,8 @@ static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz,
                     layer->width[kernel]);
     }
     unpack_gradient(cpu, plan->gradient, layer, kernel);
-    add_column_sums(cpu, dt_cpu_gradient(cpu, layer->bias[kernel]), dz,
-                    sequences * layer->max_length, layer->filters, columns);
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, layer->bias[kernel]), dz,
+                       sequences * layer->max_length, layer->filters, columns);
 }
 
 static void project_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dy, const dt_real *x,
@@ -411,8 +392,8 @@ static void project_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dy, 
                               .ldc = channels,
                               .add = true,
                           });
-    add_column_sums(cpu, dt_cpu_gradient(cpu, layer->projection_bias[kernel]), dy, rows,
-                    layer->filters, columns);
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, layer->projection_bias[kernel]), dy, rows,
+                       layer->filters, columns);
 }
 
 /* dz = dy before ReLU and dropout (a kept value was divided by 1 - p); and dx starts as zero, or as

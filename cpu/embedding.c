@@ -52,7 +52,7 @@ static void scale_gradients(const dt_cpu *cpu, const dt_real *masked, const dt_r
     const dt_real *place = dt_cpu_param(cpu, embedding->position);
     const dt_real *type = dt_cpu_param(cpu, embedding->type);
     dt_real *dgamma = dt_cpu_gradient(cpu, embedding->gamma);
-    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, embedding->beta), masked, rows, hidden);
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, embedding->beta), masked, rows, hidden, hidden);
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int64_t first = 0; first < hidden; first += DT_SUM_COLUMNS) {
         const int64_t width = hidden - first < DT_SUM_COLUMNS ? hidden - first : DT_SUM_COLUMNS;
@@ -151,5 +151,5 @@ void dt_cpu_embedding_backward(dt_backend *backend, const void *dy, const void *
     }
     scatter_words(cpu, ds, b, embedding);
     scatter_positions(cpu, ds, b, embedding);
-    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, embedding->type), ds, rows, hidden);
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, embedding->type), ds, rows, hidden, hidden);
 }

@@ -195,18 +195,59 @@ void dt_cpu_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, const vo
     *dt_cpu_gradient(cpu, w_bert) += (dt_real)bert_total;
 }
 
-/* On this device statistics are activations, so the heads are one linear layer. */
+/* On this device statistics are activations. */
 
-void dt_cpu_heads_forward(dt_backend *backend, void *logits, const void *x, dt_param weight,
-                          dt_param bias, int32_t sequences, int32_t hidden, int32_t classes)
+void dt_cpu_heads_forward(dt_backend *backend, void *logits, const void *x, int32_t sequences,
+                          const dt_heads *heads)
 {
-    dt_cpu_linear_forward(backend, logits, x, weight, bias, sequences, hidden, classes);
+    const dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = sequences,
+                              .n = heads->classes,
+                              .k = heads->hidden,
+                              .a = x,
+                              .lda = heads->x_stride,
+                              .b = dt_cpu_param(cpu, heads->weight),
+                              .ldb = heads->hidden,
+                              .transpose_b = true,
+                              .c = logits,
+                              .ldc = heads->logit_stride,
+                              .bias = dt_cpu_param(cpu, heads->bias),
+                          });
 }
 
 void dt_cpu_heads_backward(dt_backend *backend, void *dx, const void *dlogits, const void *x,
-                           dt_param weight, dt_param bias, int32_t sequences, int32_t hidden,
-                           int32_t classes)
+                           int32_t sequences, const dt_heads *heads)
 {
-    dt_cpu_linear_backward(backend, dx, false, dlogits, x, weight, bias, sequences, hidden,
-                           classes);
+    const dt_cpu *cpu = dt_cpu_of(backend);
+    if (cpu->error)
+        return;
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = sequences,
+                              .n = heads->hidden,
+                              .k = heads->classes,
+                              .a = dlogits,
+                              .lda = heads->logit_stride,
+                              .b = dt_cpu_param(cpu, heads->weight),
+                              .ldb = heads->hidden,
+                              .c = dx,
+                              .ldc = heads->x_stride,
+                          });
+    dt_gemm(cpu->threads, &(dt_product){
+                              .m = heads->classes,
+                              .n = heads->hidden,
+                              .k = sequences,
+                              .a = dlogits,
+                              .lda = heads->logit_stride,
+                              .transpose_a = true,
+                              .b = x,
+                              .ldb = heads->x_stride,
+                              .c = dt_cpu_gradient(cpu, heads->weight),
+                              .ldc = heads->hidden,
+                              .add = true,
+                          });
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, heads->bias), dlogits, sequences, heads->classes,
+                       heads->logit_stride);
 }

@@ -2,7 +2,7 @@
 #include "cpu/gemm.h"
 
 void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64_t rows,
-                        int64_t columns)
+                        int64_t columns, int64_t stride)
 {
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int64_t first = 0; first < columns; first += DT_SUM_COLUMNS) {
@@ -13,7 +13,7 @@ void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64
             dt_real part[DT_SUM_COLUMNS] = {0};
             for (int64_t row = block; row < end; ++row)
                 for (int64_t c = 0; c < width; ++c)
-                    part[c] += x[row * columns + first + c];
+                    part[c] += x[row * stride + first + c];
             for (int64_t c = 0; c < width; ++c)
                 total[c] += part[c];
         }
@@ -84,7 +84,7 @@ void dt_cpu_linear_backward(dt_backend *backend, void *dx, bool add_dx, const vo
                               .ldc = in,
                               .add = true,
                           });
-    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), dy, rows, out);
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), dy, rows, out, out);
 }
 
 void dt_cpu_gelu_backward(dt_backend *backend, void *du_dy, const void *u, int64_t count)

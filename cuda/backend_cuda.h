@@ -414,11 +414,10 @@ void dt_cuda_fuse_backward(dt_backend *, void *, void *, const void *, const voi
                            dt_param, dt_param, const dt_device_batch *, int32_t,
                            const dt_dropout *);
 template <typename T>
-void dt_cuda_heads_forward(dt_backend *, void *, const void *, dt_param, dt_param, int32_t, int32_t,
-                           int32_t);
+void dt_cuda_heads_forward(dt_backend *, void *, const void *, int32_t, const dt_heads *);
 template <typename T>
-void dt_cuda_heads_backward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
-                            int32_t, int32_t, int32_t);
+void dt_cuda_heads_backward(dt_backend *, void *, const void *, const void *, int32_t,
+                            const dt_heads *);
 
 void dt_cuda_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *);
 void dt_cuda_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,

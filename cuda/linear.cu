@@ -4,11 +4,11 @@
 template <typename T, bool ALIGNED> struct rows_of_x {
     static constexpr int sums = 1;
     const T *x;
-    int64_t columns;
+    int64_t columns, stride;
     template <int W> __device__ void add(float (&total)[1][W], int64_t row, int64_t column) const
     {
         float piece[W];
-        dt_load<ALIGNED, W>(piece, x + row * columns, column, columns);
+        dt_load<ALIGNED, W>(piece, x + row * stride, column, columns);
 #pragma unroll
         for (int i = 0; i < W; ++i)
             total[0][i] += piece[i];
@@ -16,14 +16,15 @@ template <typename T, bool ALIGNED> struct rows_of_x {
 };
 
 template <typename T>
-static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns)
+static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns,
+                          int64_t stride)
 {
-    if (dt_is_aligned(dy) && columns % dt_piece<T>::width == 0)
-        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, true>{dy, columns}, rows, columns,
-                               NULL);
+    if (dt_is_aligned(dy) && columns % dt_piece<T>::width == 0 && stride % dt_piece<T>::width == 0)
+        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, true>{dy, columns, stride}, rows,
+                               columns, NULL);
     else
-        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, false>{dy, columns}, rows, columns,
-                               NULL);
+        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, false>{dy, columns, stride}, rows,
+                               columns, NULL);
 }
 
 /* y (rows, out) = x · Wᵀ + b, W and b in the type of activations. */
@@ -105,69 +106,73 @@ void dt_cuda_linear_backward(dt_backend *backend, void *dx, bool add_dx, const v
     p.output = DT_NUMBER_FLOAT;
     p.add = true;
     dt_cuda_product(cuda, &p);
-    bias_gradient<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out);
+    bias_gradient<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
 }
 
 /* ---- heads: logits are float --------------------------------------------------------------- */
 
 template <typename T>
-void dt_cuda_heads_forward(dt_backend *backend, void *logits, const void *x, dt_param weight,
-                           dt_param bias, int32_t sequences, int32_t hidden, int32_t classes)
+void dt_cuda_heads_forward(dt_backend *backend, void *logits, const void *x, int32_t sequences,
+                           const dt_heads *heads)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
     dt_product p = {};
     p.m = sequences;
-    p.n = classes;
-    p.k = hidden;
+    p.n = heads->classes;
+    p.k = heads->hidden;
     p.a = x;
-    p.lda = hidden;
-    p.b = dt_cuda_weight<T>(cuda, weight);
-    p.ldb = hidden;
+    p.lda = heads->x_stride;
+    p.b = dt_cuda_weight<T>(cuda, heads->weight);
+    p.ldb = heads->hidden;
     p.transpose_b = true;
     p.c = logits;
-    p.ldc = classes;
-    p.bias = dt_cuda_param(cuda, bias);
+    p.ldc = heads->logit_stride;
+    p.bias = dt_cuda_param(cuda, heads->bias);
     p.inputs = dt_number_of<T>();
     p.output = DT_NUMBER_FLOAT;
     dt_cuda_product(cuda, &p);
 }
 
-/* Rows of `columns` numbers become rows that are `step` apart, with zeros between. */
+/* Rows of `columns` numbers that are `stride` apart become rows that are `step` apart, with zeros
+ * between. */
 template <typename T>
-__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t step, int64_t count)
+__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t stride, int64_t step,
+                             int64_t count)
 {
     const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count)
         return;
     const int64_t column = i % step;
-    out[i] = dt_round<T>(column < columns ? in[i / step * columns + column] : 0.0f);
+    out[i] = dt_round<T>(column < columns ? in[i / step * stride + column] : 0.0f);
 }
 
 /* The backward products of some sequences, whose dlogits have the type of activations, in rows
  * `step` apart. */
 template <typename T>
 static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step, const T *x,
-                           dt_param weight, int64_t sequences, int32_t hidden, int32_t classes)
+                           int64_t sequences, const dt_heads *heads)
 {
     dt_product p = {};
     p.inputs = p.output = dt_number_of<T>();
     p.m = sequences;
-    p.n = hidden;
-    p.k = classes;
+    p.n = heads->hidden;
+    p.k = heads->classes;
     p.a = dlogits;
     p.lda = step;
-    p.b = dt_cuda_weight<T>(cuda, weight);
-    p.ldb = hidden;
+    p.b = dt_cuda_weight<T>(cuda, heads->weight);
+    p.ldb = heads->hidden;
     p.c = dx;
-    p.ldc = hidden;
+    p.ldc = heads->x_stride;
     dt_cuda_product(cuda, &p);
-    p.m = classes;
+    p.m = heads->classes;
     p.k = sequences;
     p.transpose_a = true;
     p.b = x;
-    p.c = dt_cuda_gradient(cuda, weight);
+    p.ldb = heads->x_stride;
+    p.c = dt_cuda_gradient(cuda, heads->weight);
+    p.ldc = heads->hidden;
     p.output = DT_NUMBER_FLOAT;
     p.add = true;
     dt_cuda_product(cuda, &p);
@@ -176,43 +181,42 @@ static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step,
 /* Rounded dlogits stand in the memory for sums: as many sequences at a time as it holds. Their rows
  * begin at multiples of 16 bytes, whatever the number of classes, as tensor cores' loads want. */
 template <typename T>
-static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T *x, dt_param weight,
-                            int64_t sequences, int32_t hidden, int32_t classes)
+static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T *x,
+                            int64_t sequences, const dt_heads *heads)
 {
     constexpr int W = dt_piece<T>::width;
-    const int64_t step = dt_ceil_div(classes, W) * W;
+    const int64_t step = dt_ceil_div(heads->classes, W) * W;
     const int64_t fit = DT_CUDA_SUMS * (int64_t)sizeof(float) / (int64_t)sizeof(T) / step;
     if (fit < 1)
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "%d classes are more than the CUDA backend takes",
-                     classes);
+                     heads->classes);
     T *rounded = (T *)(void *)cuda->sums;
     for (int64_t first = 0; fit > 0 && first < sequences; first += fit) {
         const int64_t some = sequences - first < fit ? sequences - first : fit;
         const int64_t count = some * step;
         round_kernel<T><<<(unsigned)dt_ceil_div(count, 256), 256, 0, cuda->stream>>>(
-            rounded, dlogits + first * classes, classes, step, count);
+            rounded, dlogits + first * heads->logit_stride, heads->classes, heads->logit_stride,
+            step, count);
         dt_cuda_launched(cuda, "rounding logits");
-        heads_products<T>(cuda, dx + first * hidden, rounded, step, x + first * hidden, weight,
-                          some, hidden, classes);
+        heads_products<T>(cuda, dx + first * heads->x_stride, rounded, step,
+                          x + first * heads->x_stride, some, heads);
     }
 }
 
 template <typename T>
 void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, const void *x,
-                            dt_param weight, dt_param bias, int32_t sequences, int32_t hidden,
-                            int32_t classes)
+                            int32_t sequences, const dt_heads *heads)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
     if constexpr (sizeof(T) == sizeof(float))
-        heads_products<T>(cuda, (T *)dx, (const T *)dlogits, classes, (const T *)x, weight,
-                          sequences, hidden, classes);
+        heads_products<T>(cuda, (T *)dx, (const T *)dlogits, heads->logit_stride, (const T *)x,
+                          sequences, heads);
     else
-        heads_in_pieces<T>(cuda, (T *)dx, (const float *)dlogits, (const T *)x, weight, sequences,
-                           hidden, classes);
-    bias_gradient<float>(cuda, dt_cuda_gradient(cuda, bias), (const float *)dlogits, sequences,
-                         classes);
+        heads_in_pieces<T>(cuda, (T *)dx, (const float *)dlogits, (const T *)x, sequences, heads);
+    bias_gradient<float>(cuda, dt_cuda_gradient(cuda, heads->bias), (const float *)dlogits,
+                         sequences, heads->classes, heads->logit_stride);
 }
 
 #define INSTANTIATE(T)                                                                             \
@@ -223,8 +227,8 @@ void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, 
     template void dt_cuda_linear_backward<T>(dt_backend *, void *, bool, const void *,             \
                                              const void *, dt_param, dt_param, int64_t, int32_t,   \
                                              int32_t);                                             \
-    template void dt_cuda_heads_forward<T>(dt_backend *, void *, const void *, dt_param, dt_param, \
-                                           int32_t, int32_t, int32_t);                             \
+    template void dt_cuda_heads_forward<T>(dt_backend *, void *, const void *, int32_t,            \
+                                           const dt_heads *);                                      \
     template void dt_cuda_heads_backward<T>(dt_backend *, void *, const void *, const void *,      \
-                                            dt_param, dt_param, int32_t, int32_t, int32_t);
+                                            int32_t, const dt_heads *);
 DT_FOR_ACTIVATION_TYPES(INSTANTIATE)

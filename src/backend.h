@@ -209,6 +209,14 @@ typedef struct { /* classes of all tax_ranks: rank r has columns first[r] … fi
     int32_t first[DT_BACKEND_TAX_RANKS + 1]; /* first[tax_ranks] = C */
 } dt_class_layout;
 
+typedef struct {     /* logits = x · Wᵀ + b */
+    dt_param weight; /* (classes, hidden) */
+    dt_param bias;   /* (classes) */
+    int32_t hidden, classes;
+    int64_t x_stride;     /* elements from one row of x (and dx) to the next */
+    int64_t logit_stride; /* of logits and dlogits */
+} dt_heads;
+
 typedef enum { DT_LOSS_CROSS_ENTROPY, DT_LOSS_FOCAL } dt_loss_type;
 
 /* Loss of one sequence at one tax_rank, times the batch's loss_scale there: ce = class weight of
@@ -482,16 +490,14 @@ struct dt_backend_ops {
                           const void *cnn, const void *bert, dt_param w_cnn, dt_param w_bert,
                           const dt_device_batch *batch, int32_t hidden, const dt_dropout *dropout);
 
-    /* The heads of all tax_ranks at once: their weights stand back to back. Logits are statistics.
-     */
-    void (*heads_forward)(dt_backend *backend, void *logits /* (B, C) statistics */,
-                          const void *x /* (B, H) */, dt_param weight /* (C, H) */,
-                          dt_param bias /* (C) */, int32_t sequences, int32_t hidden,
-                          int32_t classes);
-    void (*heads_backward)(dt_backend *backend, void *dx /* (B, H) */,
-                           const void *dlogits /* (B, C) statistics */, const void *x,
-                           dt_param weight, dt_param bias, int32_t sequences, int32_t hidden,
-                           int32_t classes);
+    /* Heads that read the same x stand back to back and are one; logits are statistics. Backward
+     * sets dx. */
+    void (*heads_forward)(dt_backend *backend, void *logits /* (B, classes) strided statistics */,
+                          const void *x /* (B, hidden) strided */, int32_t sequences,
+                          const dt_heads *heads);
+    void (*heads_backward)(dt_backend *backend, void *dx /* (B, hidden) strided */,
+                           const void *dlogits /* (B, classes) strided statistics */, const void *x,
+                           int32_t sequences, const dt_heads *heads);
 
     /* The loss of all tax_ranks in one pass. logits become their own gradient (times the
      * batch's loss_scale and the update state's loss scale); the loss is added to the pending sum

@@ -27,6 +27,8 @@ static dt_model_type model_type(const dt_train_options *o)
     switch ((dt_model_type_choice)o->model_type) {
     case DT_MODEL_TYPE_BERT:
         return DT_MODEL_BERT;
+    case DT_MODEL_TYPE_CNN:
+        return DT_MODEL_CNN;
     case DT_MODEL_TYPE_HYBRID:
         break;
     }

@@ -93,9 +93,8 @@ static const dt_option options[] = {
      .kind = DT_OPTION_CHOICE,
      .offset = AT(model_type),
      .preset = "hybridcnnbert",
-     .choices = "hybridcnnbert|bert",
-     .planned_choices = "cnn",
-     .help = "architecture: both branches, or the encoder alone"},
+     .choices = "hybridcnnbert|bert|cnn",
+     .help = "architecture: encoder and CNN, or one of them"},
     {.name = "encoding",
      .kind = DT_OPTION_CHOICE,
      .choices = "dnabert",
@@ -491,7 +490,7 @@ static dt_status check(const void *parsed)
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
     DT_TRY(check_ranks(train));
-    if (train->hidden_size % train->num_attention_heads)
+    if (train->model_type != DT_MODEL_TYPE_CNN && train->hidden_size % train->num_attention_heads)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
                        (int)train->hidden_size, (int)train->num_attention_heads);

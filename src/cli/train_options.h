@@ -6,7 +6,7 @@
 
 /* Places in the choices of --model-type; those of --loss-type are dt_loss_type, those of
  * --class-weights dt_class_weights. */
-typedef enum { DT_MODEL_TYPE_HYBRID, DT_MODEL_TYPE_BERT } dt_model_type_choice;
+typedef enum { DT_MODEL_TYPE_HYBRID, DT_MODEL_TYPE_BERT, DT_MODEL_TYPE_CNN } dt_model_type_choice;
 /* Places in the choices of --validate-on. */
 typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;
 

@@ -50,7 +50,7 @@ dt_status dt_model_config_check(const dt_model_config *config)
                            config->width[k]);
     if (config->conv_layers > DT_MAX_CONV_LAYERS)
         return dt_fail(DT_ERR_USAGE, "--num-conv-layers: at most %d", DT_MAX_CONV_LAYERS);
-    if (config->hidden % config->heads != 0)
+    if (dt_model_has_encoder(config) && config->hidden % config->heads != 0)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d is not divisible by --num-attention-heads %d",
                        config->hidden, config->heads);
@@ -72,13 +72,15 @@ const char *dt_model_type_name(dt_model_type type)
         return "hybridcnnbert";
     case DT_MODEL_BERT:
         return "bert";
+    case DT_MODEL_CNN:
+        return "cnn";
     }
     return "unknown";
 }
 
 bool dt_model_type_named(const char *name, dt_model_type *type)
 {
-    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT};
+    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN};
     for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
         if (strcmp(name, dt_model_type_name(types[i])) == 0) {
             *type = types[i];

@@ -15,7 +15,7 @@
 
 #define DT_MAX_CONV_LAYERS 64
 
-typedef enum { DT_MODEL_HYBRID, DT_MODEL_BERT } dt_model_type;
+typedef enum { DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN } dt_model_type;
 
 typedef struct {
     dt_model_type type;
@@ -56,8 +56,13 @@ static inline bool dt_model_has_cnn(const dt_model_config *config)
 }
 static inline bool dt_model_has_encoder(const dt_model_config *config)
 {
-    (void)config;
-    return true;
+    return config->type != DT_MODEL_CNN;
+}
+
+/* Width of the vector that stands for a sequence. */
+static inline int32_t dt_model_features(const dt_model_config *config)
+{
+    return config->type == DT_MODEL_CNN ? config->filters * config->kernels : config->hidden;
 }
 
 #endif

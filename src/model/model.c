@@ -8,6 +8,7 @@
 #include "model/arena.h"
 #include "model/cnn.h"
 #include "model/encoder.h"
+#include "model/heads.h"
 
 struct dt_model {
     dt_model_config config;
@@ -15,17 +16,15 @@ struct dt_model {
     bool training; /* gradients and moments exist */
     bool vectors;  /* the flat vectors were taken */
     dt_param_table params;
-    dt_class_layout classes;
 
     /* parameters */
-    dt_param head_weight;       /* (C, H), of all tax_ranks */
-    dt_param head_bias;         /* (C) */
     dt_param w_cnn;             /* (1) */
     dt_param w_bert;            /* (1) */
     dt_param projection_weight; /* (H, F·kernels) */
     dt_param projection_bias;   /* (H) */
     dt_cnn_stack convolutions;
     dt_encoder_stack encoder;
+    dt_head_stack heads;
     int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
 
     /* buffers, of one allocation */
@@ -34,7 +33,6 @@ struct dt_model {
     const void *bert; /* (B, H) output of the BERT branch: the encoder's */
     void *fused;      /* (B, H) what stands for the sequence */
     void *features;   /* (B, H) what the heads read: fused after dropout; in the hybrid fused */
-    void *logits;     /* (B, C) */
     void *dfused;     /* (B, H) */
     void *dcnn;       /* (B, H) */
     void *dbert;      /* (B, H) */
@@ -49,28 +47,6 @@ static double fan_in_bound(int64_t fan_in)
     return 1.0 / sqrt((double)fan_in);
 }
 
-static dt_status add_heads(dt_model *model)
-{
-    const dt_model_config *c = &model->config;
-    const double bound = fan_in_bound(c->hidden);
-    dt_param offset;
-    for (int32_t r = 0; r < c->tax_ranks; ++r) {
-        DT_TRY(dt_params_add(&model->params, &offset, r > 0, DT_INIT_UNIFORM, bound,
-                             (int64_t[3]){c->classes[r], c->hidden}, "classifiers.%d.weight", r));
-        if (r == 0)
-            model->head_weight = offset;
-        model->classes.first[r + 1] = model->classes.first[r] + c->classes[r];
-    }
-    for (int32_t r = 0; r < c->tax_ranks; ++r) {
-        DT_TRY(dt_params_add(&model->params, &offset, r > 0, DT_INIT_UNIFORM, bound,
-                             (int64_t[3]){c->classes[r]}, "classifiers.%d.bias", r));
-        if (r == 0)
-            model->head_bias = offset;
-    }
-    model->classes.tax_ranks = c->tax_ranks;
-    return DT_OK;
-}
-
 static dt_status add_fusion(dt_model *model)
 {
     DT_TRY(dt_params_add(&model->params, &model->w_cnn, false, DT_INIT_CONSTANT, 1.0,
@@ -79,7 +55,8 @@ static dt_status add_fusion(dt_model *model)
                          (int64_t[3]){1}, "w_bert");
 }
 
-static dt_status add_cnn(dt_model *model)
+/* From the maxima to the width of the encoder. */
+static dt_status add_projection(dt_model *model)
 {
     const dt_model_config *c = &model->config;
     dt_param_table *table = &model->params;
@@ -87,9 +64,8 @@ static dt_status add_cnn(dt_model *model)
     const double bound = fan_in_bound(channels);
     DT_TRY(dt_params_add(table, &model->projection_weight, false, DT_INIT_UNIFORM, bound,
                          (int64_t[3]){c->hidden, channels}, "cnn_proj.weight"));
-    DT_TRY(dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, bound,
-                         (int64_t[3]){c->hidden}, "cnn_proj.bias"));
-    return dt_cnn_stack_create(&model->convolutions, c, table);
+    return dt_params_add(table, &model->projection_bias, false, DT_INIT_UNIFORM, bound,
+                         (int64_t[3]){c->hidden}, "cnn_proj.bias");
 }
 
 /* BERT's pooler is part of the parameter set and never of the result: it stands at the end. */
@@ -106,16 +82,21 @@ static dt_status add_pooler(dt_model *model)
 /* The order of the vector is the order in which the backward pass finishes. */
 static dt_status add_parameters(dt_model *model)
 {
-    DT_TRY(add_heads(model));
-    if (model->config.type == DT_MODEL_HYBRID)
+    DT_TRY(dt_head_stack_create(&model->heads, &model->config, &model->params));
+    const dt_model_config *c = &model->config;
+    const bool hybrid = c->type == DT_MODEL_HYBRID;
+    if (hybrid)
         DT_TRY(add_fusion(model));
     model->heads_end = model->params.elements;
-    if (dt_model_has_cnn(&model->config))
-        DT_TRY(add_cnn(model));
+    if (hybrid)
+        DT_TRY(add_projection(model));
+    if (dt_model_has_cnn(c))
+        DT_TRY(dt_cnn_stack_create(&model->convolutions, c, &model->params));
     model->cnn_end = model->params.elements;
-    DT_TRY(dt_encoder_stack_create(&model->encoder, &model->config, &model->params));
+    if (dt_model_has_encoder(c))
+        DT_TRY(dt_encoder_stack_create(&model->encoder, c, &model->params));
     model->params.trained = model->params.elements;
-    return add_pooler(model);
+    return dt_model_has_encoder(c) ? add_pooler(model) : DT_OK;
 }
 
 dt_status dt_model_layout(const dt_model_config *config, dt_param_table *table)
@@ -136,7 +117,8 @@ dt_status dt_model_create(dt_model **out, const dt_model_config *config, dt_back
 {
     dt_model *model;
     DT_TRY(dt_model_config_check(config));
-    DT_TRY(backend->ops->attention_check(backend, config->hidden / config->heads, training));
+    if (dt_model_has_encoder(config))
+        DT_TRY(backend->ops->attention_check(backend, config->hidden / config->heads, training));
     DT_TRY(DT_NEW(model, 1));
     model->config = *config;
     model->backend = backend;
@@ -183,7 +165,7 @@ dt_backend *dt_model_backend(const dt_model *model)
 
 const dt_class_layout *dt_model_classes(const dt_model *model)
 {
-    return &model->classes;
+    return &model->heads.classes;
 }
 
 const void *dt_model_fused(const dt_model *model)
@@ -194,18 +176,14 @@ const void *dt_model_fused(const dt_model *model)
 /* ---- memory ------------------------------------------------------------------------------------
  */
 
-static void take_cnn_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences,
-                             int64_t max_tokens)
+static void take_hybrid_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences)
 {
-    dt_backend *backend = model->backend;
-    const int64_t a = backend->activation_size;
-    const int64_t hidden = model->config.hidden;
-    const int64_t b = max_sequences;
-    dt_cnn_stack_reserve(&model->convolutions, arena, backend, max_sequences, max_tokens,
-                         model->training);
-    model->cnn = dt_arena_take(arena, b * hidden, a);
-    if (model->training)
-        model->dcnn = dt_arena_take(arena, b * hidden, a);
+    const int64_t count = (int64_t)max_sequences * model->config.hidden;
+    model->cnn = dt_arena_take(arena, count, model->backend->activation_size);
+    if (!model->training)
+        return;
+    model->dcnn = dt_arena_take(arena, count, model->backend->activation_size);
+    model->dbert = dt_arena_take(arena, count, model->backend->activation_size);
 }
 
 static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences,
@@ -214,22 +192,24 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
     const dt_model_config *c = &model->config;
     dt_backend *backend = model->backend;
     const int64_t a = backend->activation_size;
-    const int64_t classes = model->classes.first[c->tax_ranks];
-    const int64_t b = max_sequences;
+    const int64_t count = (int64_t)max_sequences * dt_model_features(c);
     const int64_t multiple = backend->row_multiple;
     const int64_t max_rows = (max_tokens + multiple - 1) / multiple * multiple;
+    const bool hybrid = c->type == DT_MODEL_HYBRID;
     if (dt_model_has_cnn(c))
-        take_cnn_buffers(model, arena, max_sequences, max_tokens);
-    model->fused = dt_arena_take(arena, b * c->hidden, a);
-    model->features =
-        c->type == DT_MODEL_HYBRID ? model->fused : dt_arena_take(arena, b * c->hidden, a);
-    model->logits = dt_arena_take(arena, b * classes, backend->statistic_size);
-    if (model->training) {
-        model->dfused = dt_arena_take(arena, b * c->hidden, a);
-        model->dbert = dt_arena_take(arena, b * c->hidden, a);
-    }
-    dt_encoder_stack_reserve(&model->encoder, arena, backend, max_rows, max_sequences,
+        dt_cnn_stack_reserve(&model->convolutions, arena, backend, max_sequences, max_tokens,
                              model->training);
+    if (hybrid)
+        take_hybrid_buffers(model, arena, max_sequences);
+    model->fused =
+        dt_model_has_encoder(c) ? dt_arena_take(arena, count, a) : model->convolutions.pooled;
+    model->features = hybrid ? model->fused : dt_arena_take(arena, count, a);
+    dt_head_stack_reserve(&model->heads, arena, backend, max_sequences, model->training);
+    if (model->training)
+        model->dfused = dt_arena_take(arena, count, a);
+    if (dt_model_has_encoder(c))
+        dt_encoder_stack_reserve(&model->encoder, arena, backend, max_rows, max_sequences,
+                                 model->training);
 }
 
 int64_t dt_model_vector_bytes(const dt_model *model)
@@ -288,44 +268,48 @@ static dt_dropout fused_dropout(const dt_model *model, bool training)
 /* Dropout of what stands for the sequence, where it is an operation of its own. */
 static dt_activation fused_activation(const dt_model *model, bool training)
 {
-    return (dt_activation){
-        .parts = 1, .columns = model->config.hidden, .dropout = fused_dropout(model, training)};
+    return (dt_activation){.parts = 1,
+                           .columns = dt_model_features(&model->config),
+                           .dropout = fused_dropout(model, training)};
 }
 
-static void cnn_forward(dt_model *model, const dt_device_batch *batch, bool training)
+static void hybrid_forward(dt_model *model, const dt_device_batch *batch, bool training)
 {
     dt_backend *backend = model->backend;
+    const int32_t hidden = model->config.hidden;
     const int32_t channels = model->config.filters * model->config.kernels;
+    const dt_dropout dropout = fused_dropout(model, training);
     dt_cnn_stack_forward(&model->convolutions, backend, batch, training);
     backend->ops->linear_forward(backend, model->cnn, model->convolutions.pooled,
                                  model->projection_weight, model->projection_bias,
-                                 batch->size.sequences, channels, model->config.hidden);
+                                 batch->size.sequences, channels, hidden);
+    model->bert = dt_encoder_stack_forward(&model->encoder, backend, batch, training);
+    backend->ops->fuse_forward(backend, model->fused, model->cnn, model->bert, model->w_cnn,
+                               model->w_bert, batch, hidden, &dropout);
 }
 
 void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool training)
 {
     dt_backend *backend = model->backend;
     const dt_backend_ops *op = backend->ops;
-    const int32_t hidden = model->config.hidden;
-    const dt_dropout dropout = fused_dropout(model, training);
     const dt_activation activation = fused_activation(model, training);
 
-    if (dt_model_has_cnn(&model->config))
-        cnn_forward(model, batch, training);
-    model->bert = dt_encoder_stack_forward(&model->encoder, backend, batch, training);
     switch (model->config.type) {
     case DT_MODEL_HYBRID:
-        op->fuse_forward(backend, model->fused, model->cnn, model->bert, model->w_cnn,
-                         model->w_bert, batch, hidden, &dropout);
+        hybrid_forward(model, batch, training);
         break;
     case DT_MODEL_BERT:
-        op->mean_forward(backend, model->fused, model->bert, batch, hidden);
+        model->bert = dt_encoder_stack_forward(&model->encoder, backend, batch, training);
+        op->mean_forward(backend, model->fused, model->bert, batch, model->config.hidden);
+        op->activate_forward(backend, model->features, model->fused, batch, &activation);
+        break;
+    case DT_MODEL_CNN:
+        dt_cnn_stack_forward(&model->convolutions, backend, batch, training);
         op->activate_forward(backend, model->features, model->fused, batch, &activation);
         break;
     }
-    op->heads_forward(backend, model->logits, model->features, model->head_weight, model->head_bias,
-                      batch->size.sequences, hidden, model->classes.first[model->config.tax_ranks]);
-    return model->logits;
+    dt_head_stack_forward(&model->heads, backend, batch, model->features, training);
+    return model->heads.logits;
 }
 
 /* Hands finished ranges on, each with an event of its own. The first failure stays. */
@@ -354,19 +338,7 @@ static void report_range(void *context, int64_t begin, int64_t end)
                         (dt_gradient_range){.offset = begin, .count = end - begin, .slot = slot});
 }
 
-static void cnn_backward(dt_model *model, const dt_device_batch *batch)
-{
-    dt_backend *backend = model->backend;
-    const dt_model_config *c = &model->config;
-    dt_cnn_stack *convolutions = &model->convolutions;
-    backend->ops->linear_backward(backend, convolutions->dpooled, false, model->dcnn,
-                                  convolutions->pooled, model->projection_weight,
-                                  model->projection_bias, batch->size.sequences,
-                                  c->filters * c->kernels, c->hidden);
-    dt_cnn_stack_backward(convolutions, backend, batch);
-}
-
-/* From dfused to the gradients of the parts it was made of. */
+/* From dfused to the gradients of the parts it was made of, and of the fusion's parameters. */
 static void fused_backward(dt_model *model, const dt_device_batch *batch)
 {
     dt_backend *backend = model->backend;
@@ -383,29 +355,44 @@ static void fused_backward(dt_model *model, const dt_device_batch *batch)
         op->activate_backward(backend, model->dfused, model->dfused, NULL, batch, &activation);
         op->mean_backward(backend, model->encoder.dx, model->dfused, batch, hidden);
         break;
+    case DT_MODEL_CNN:
+        op->activate_backward(backend, model->convolutions.dpooled, model->dfused, NULL, batch,
+                              &activation);
+        break;
     }
+}
+
+static void cnn_backward(dt_model *model, const dt_device_batch *batch)
+{
+    dt_backend *backend = model->backend;
+    const dt_model_config *c = &model->config;
+    dt_cnn_stack *convolutions = &model->convolutions;
+    if (c->type == DT_MODEL_HYBRID)
+        backend->ops->linear_backward(backend, convolutions->dpooled, false, model->dcnn,
+                                      convolutions->pooled, model->projection_weight,
+                                      model->projection_bias, batch->size.sequences,
+                                      c->filters * c->kernels, c->hidden);
+    dt_cnn_stack_backward(convolutions, backend, batch);
 }
 
 dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const dt_loss *loss,
                             dt_gradient_ready ready, void *context)
 {
     dt_backend *backend = model->backend;
-    const dt_backend_ops *op = backend->ops;
     range_reporter reporter = {
         .backend = backend, .mark = true, .ready = ready, .context = context};
 
-    op->loss(backend, model->logits, batch, loss);
-    op->heads_backward(backend, model->dfused, model->logits, model->features, model->head_weight,
-                       model->head_bias, batch->size.sequences, model->config.hidden,
-                       model->classes.first[model->config.tax_ranks]);
+    backend->ops->loss(backend, model->heads.logits, batch, loss);
+    dt_head_stack_backward(&model->heads, backend, batch, model->dfused, model->features);
     fused_backward(model, batch);
     report_range(&reporter, 0, model->heads_end);
     if (dt_model_has_cnn(&model->config)) {
         cnn_backward(model, batch);
         report_range(&reporter, model->heads_end, model->cnn_end);
     }
-    dt_encoder_stack_backward(&model->encoder, backend, batch, model->dbert, report_range,
-                              &reporter);
+    if (dt_model_has_encoder(&model->config))
+        dt_encoder_stack_backward(&model->encoder, backend, batch, model->dbert, report_range,
+                                  &reporter);
     return reporter.status;
 }
 
@@ -414,7 +401,8 @@ static dt_status report_all(dt_model *model, range_reporter reporter)
     report_range(&reporter, 0, model->heads_end);
     if (dt_model_has_cnn(&model->config))
         report_range(&reporter, model->heads_end, model->cnn_end);
-    dt_encoder_stack_ranges(&model->encoder, report_range, &reporter);
+    if (dt_model_has_encoder(&model->config))
+        dt_encoder_stack_ranges(&model->encoder, report_range, &reporter);
     return reporter.status;
 }
 

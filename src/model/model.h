@@ -4,6 +4,7 @@
  *                                ├ weighted sum → dropout → one linear head a taxonomic rank
  *                     BERT branch ┘
  *     bert          = encoder → mean over the tokens → dropout → heads
+ *     cnn           = residual convolutions → maximum → dropout → heads with a hidden layer
  *
  * A model lives on one backend. Everything is asynchronous there, as backend.h says.
  */
@@ -64,8 +65,8 @@ void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool train
 /* The class layout of the logits. */
 const dt_class_layout *dt_model_classes(const dt_model *model);
 
-/* The vector that stands for the sequence (B, H): what the heads read before dropout, of the last
- * forward pass without training. */
+/* The vector that stands for the sequence (B, dt_model_features()): what the heads read before
+ * dropout, of the last forward pass without training. */
 const void *dt_model_fused(const dt_model *model);
 
 /* Reports every range of the gradient vector, in the order of a backward pass: for a rank that has

@@ -47,6 +47,8 @@ works hybrid hybridcnnbert
 works two hybridcnnbert --num-conv-layers 2
 works masked hybridcnnbert --num-conv-layers 2 --mask-padding --kernel-sizes 1 9
 works bert bert
+works cnn cnn --num-conv-layers 2
+works cnn_masked cnn --mask-padding
 
 # The flags of a part that the type does not have change nothing
 expect 0 train_small bert_cnn --epochs 1 --model-type bert --num-filters 5 --num-conv-layers 3

@@ -191,6 +191,7 @@ static inline void per_sequence(test_run *r)
     start_batch(r, s->lengths, 10, 0, NULL, s->spare);
     const int64_t n = r->batch->size.tokens;
     const int32_t b = r->batch->size.sequences;
+    const dt_heads heads = {0, bias, s->hidden, classes, h, classes};
     const dt_param w_cnn = bias + classes;
     void *x = input(r, n, h);
     void *first = output(r, b, h);
@@ -216,8 +217,8 @@ static inline void per_sequence(test_run *r)
     op->fuse_forward(r->backend, fused, cnn, bert, w_cnn, w_cnn + 1, r->batch, s->hidden, &dropout);
     op->fuse_backward(r->backend, dcnn, dbert, dy, cnn, bert, w_cnn, w_cnn + 1, r->batch, s->hidden,
                       &dropout);
-    op->heads_forward(r->backend, logits, cnn, 0, bias, b, s->hidden, classes);
-    op->heads_backward(r->backend, dfused, dlogits, bert, 0, bias, b, s->hidden, classes);
+    op->heads_forward(r->backend, logits, cnn, b, &heads);
+    op->heads_backward(r->backend, dfused, dlogits, bert, b, &heads);
     record(r, "first rows", first, b, h);
     record(r, "gradient with first rows", x, n, h);
     record(r, "mean", mean, b, h);

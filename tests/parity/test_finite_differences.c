@@ -27,6 +27,7 @@ static const shape shapes[] = {
     {DT_MODEL_HYBRID, 1, 1, false, 0.3}, {DT_MODEL_HYBRID, 1, 1, true, 0.2},
     {DT_MODEL_HYBRID, 3, 1, false, 0.2}, {DT_MODEL_HYBRID, 3, 1, true, 0.4},
     {DT_MODEL_HYBRID, 1, 2, false, 0.3}, {DT_MODEL_HYBRID, 1, 3, true, 0.2},
+    {DT_MODEL_CNN, 1, 1, false, 0.3},    {DT_MODEL_CNN, 1, 2, true, 0.2},
     {DT_MODEL_BERT, 1, 1, false, 0.3},   {DT_MODEL_BERT, 2, 1, false, 0.2}};
 
 enum { MAX_LENGTH = 12, VOCABULARY = 11, TAX_RANKS = 3 };

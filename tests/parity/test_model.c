@@ -25,10 +25,15 @@ static bool present(const precision *p)
 }
 
 /* Fixtures that this version's model covers. */
-static const char *const fixtures[] = {
-    "hybrid_small",  "hybrid_one_layer",        "hybrid_wide",
-    "hybrid_masked", "hybrid_two_convolutions", "hybrid_masked_two_convolutions",
-    "bert_small"};
+static const char *const fixtures[] = {"hybrid_small",
+                                       "hybrid_one_layer",
+                                       "hybrid_wide",
+                                       "hybrid_masked",
+                                       "hybrid_two_convolutions",
+                                       "hybrid_masked_two_convolutions",
+                                       "bert_small",
+                                       "cnn_small",
+                                       "cnn_identity"};
 
 static void check(const char *what, const double *ours, const double *theirs, int64_t count,
                   double bound)
@@ -173,7 +178,7 @@ static void forward_and_backward(const char *fixture, const precision *p)
         free(theirs);
         free(ours);
     }
-    const int64_t fused_count = (int64_t)batch.sequences * s.config.hidden;
+    const int64_t fused_count = (int64_t)batch.sequences * dt_model_features(&s.config);
     double *fused =
         device_doubles(&s, dt_model_fused(s.model), fused_count, s.backend->activation_size);
     double *their_fused = expected(&s, "fused", "", fused_count);

@@ -437,7 +437,7 @@ static void train_refuses_what_cannot_be_trained(void **state)
         {TRAIN("--focal-gamma -1"), "'-1' is not a number of at least 0"},
         {TRAIN("--focal-weight 1,1"), "--focal-weight: belongs to --loss-type focal"},
         {TRAIN("--loss-type focal --focal-weight 1,1 --class-weights inverse"), "give one"},
-        {TRAIN("--model-type cnn"), "--model-type cnn: not in this version yet"},
+        {TRAIN("--encoding onehot"), "--encoding onehot: not in this version yet"},
         {TRAIN("--gpus 4 --device cpu"), "--gpus 4 with --device cpu: --ranks starts processes"},
         {TRAIN("--gpus 2 --ranks 2"), "--gpus and --ranks: give one of them"},
         {TRAIN("--epoch 3"), "did you mean --epochs?"},

@@ -1,0 +1,42 @@
+/* The classification heads, one a taxonomic rank (reference-model 2): linear, or in the model type
+ * cnn with a hidden layer of the features' width, ReLU and dropout.
+ */
+#ifndef DT_MODEL_HEADS_H
+#define DT_MODEL_HEADS_H
+
+#include "backend.h"
+#include "model/arena.h"
+#include "model/config.h"
+#include "model/params.h"
+
+typedef struct {
+    int32_t features; /* width of what the heads read */
+    bool deep;        /* with the hidden layer */
+    double dropout;
+    dt_class_layout classes;
+    dt_param hidden_weight; /* (R·features, features), deep only */
+    dt_param hidden_bias;   /* (R·features) */
+    dt_param weight;        /* (C, features), of all tax_ranks */
+    dt_param bias;          /* (C) */
+
+    void *logits;  /* (B, C) statistics; backward starts from their gradient */
+    void *hidden;  /* (B, R·features) after ReLU and dropout, deep only */
+    void *dhidden; /* the same, training only */
+} dt_head_stack;
+
+/* Adds the heads' parameters to the table. */
+dt_status dt_head_stack_create(dt_head_stack *heads, const dt_model_config *config,
+                               dt_param_table *table);
+
+void dt_head_stack_reserve(dt_head_stack *heads, dt_arena *arena, const dt_backend *backend,
+                           int32_t max_sequences, bool training);
+
+/* Sets heads->logits from x (B, features). training: with dropout. */
+void dt_head_stack_forward(dt_head_stack *heads, dt_backend *backend, const dt_device_batch *batch,
+                           const void *x, bool training);
+
+/* dx (B, features) from heads->logits, which hold their gradient. */
+void dt_head_stack_backward(dt_head_stack *heads, dt_backend *backend, const dt_device_batch *batch,
+                            void *dx, const void *x);
+
+#endif
