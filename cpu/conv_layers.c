@@ -235,7 +235,7 @@ static void convolve(const dt_cpu *cpu, dt_real *r, const dt_real *x, const laye
                                   .b = plan->weight,
                                   .ldb = seen,
                                   .transpose_b = true,
-                                  .c = r + range.first * columns + kernel * layer->filters,
+                                  .c = r + range.first * columns + (int64_t)kernel * layer->filters,
                                   .ldc = columns,
                                   .bias = dt_cpu_param(cpu, layer->bias[kernel]),
                               });
@@ -255,7 +255,7 @@ static void project(const dt_cpu *cpu, dt_real *y, const dt_real *x, const dt_co
                               .b = dt_cpu_param(cpu, layer->projection[kernel]),
                               .ldb = layer->channels,
                               .transpose_b = true,
-                              .c = y + kernel * layer->filters,
+                              .c = y + (int64_t)kernel * layer->filters,
                               .ldc = columns,
                               .bias = dt_cpu_param(cpu, layer->projection_bias[kernel]),
                           });
