@@ -273,8 +273,6 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"seed", (double)o->seed, s->seed},
         {"val-split", o->val_split, s->val_split},
         {"eval-every", (double)o->eval_every, s->eval_every},
-        {"early-stopping-patience", (double)o->early_stopping_patience, s->early_stopping_patience},
-        {"early-stopping-min-delta", o->early_stopping_min_delta, s->early_stopping_min_delta},
         {"stream-data", o->stream_data, s->shards_at_a_time > 0},
         {"no-normalize", o->no_normalize, !s->normalize},
         {"optimizer-betas", o->optimizer_betas.value[0], s->rule.beta1},
