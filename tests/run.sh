@@ -34,6 +34,18 @@ build() {
     cmake --build "$2" -j "$jobs"
 }
 
+# The CUDA backend by NVIDIA's compiler, for one architecture: tests/cuda_on_cpu/ runs its sources.
+build_cuda() {
+    say "Build: cuda"
+    if ! command -v nvcc >/dev/null; then
+        echo "SKIPPED: nvcc is not installed; the same sources are compiled for the CPU"
+        return
+    fi
+    cmake --preset cuda -DBUILD_TESTING=OFF -DCMAKE_CUDA_ARCHITECTURES=90a-real \
+        -DDEEPTAXA_WERROR=ON >"$results/configure" || { cat "$results/configure"; exit 1; }
+    cmake --build build-cuda -j "$jobs"
+}
+
 check_format() {
     say "Form: clang-format"
     local tool
@@ -75,6 +87,7 @@ run_tests() {
 failed=()
 build cpu build
 build debug build-debug
+build_cuda
 check_format
 check_source
 run_tests debug "$@"
