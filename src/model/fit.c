@@ -8,7 +8,6 @@
  * GPU loads when they are first used, and what else runs there. */
 #define SHARE_OF_FREE_GPU 0.9
 #define SHARE_OF_FREE_HOST 0.75
-#define SHARE_OF_HOST 0.8
 
 static int64_t usable_memory(const dt_fit *fit)
 {
@@ -20,7 +19,7 @@ static int64_t usable_memory(const dt_fit *fit)
     backend->ops->memory(backend, &available, &total);
     if (!backend->host_memory)
         return (int64_t)(SHARE_OF_FREE_GPU * (double)available);
-    return dt_model_trains(model) ? (int64_t)(SHARE_OF_HOST * share * (double)total)
+    return dt_model_trains(model) ? (int64_t)(DT_SHARE_OF_HOST * share * (double)total)
                                   : (int64_t)(SHARE_OF_FREE_HOST * share * (double)available);
 }
 

@@ -8,6 +8,9 @@
 
 #include "model/model.h"
 
+/* Share of a host's memory that training may plan with, all its ranks together. */
+#define DT_SHARE_OF_HOST 0.8
+
 /* The largest batch that comes where `asked` sequences at a time are asked for: usually as many
  * sequences, with the most tokens that these can have together. */
 typedef dt_status (*dt_batch_bound)(const void *context, int32_t asked, int32_t *sequences,

@@ -14,9 +14,6 @@
 #define HOST_PIECE_TOKENS 8192
 #define GPU_PIECE_TOKENS (64 * 1024)
 
-/* Share of a host's memory that all its ranks together may plan with. */
-#define SHARE_OF_HOST 0.8
-
 /* dt_batch_bound of a training: the longest sequences of the dataset together. */
 typedef struct {
     const dt_dataset *dataset;
@@ -81,7 +78,7 @@ dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const d
     int64_t planned = 0;
     if (dt_model_backend(plan->model)->host_memory)
         DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &planned));
-    *fits = (double)(planned + copy) <= SHARE_OF_HOST * host / plan->comm->local_size;
+    *fits = (double)(planned + copy) <= DT_SHARE_OF_HOST * host / plan->comm->local_size;
     return DT_OK;
 }
 
