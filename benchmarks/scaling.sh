@@ -2,14 +2,14 @@
 # How much is lost when the processors of this machine are divided among ranks?
 #
 #     bash benchmarks/scaling.sh [--build DIR] [--ranks N] [--sequences N] [--batch N] [--pairs N]
-#                                [--output FILE]
+#                                [--tokenizer FILE] [--output FILE]
 #
 # Trains the default model for one epoch on real full-length 16S sequences, in turn with one rank on
 # all processors and with N ranks (default 2) that divide them, prints medians of the epoch's time
 # and of its parts on rank 0, and the ratio; JSON too with --output. The machine should be idle.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
-build=$project/build ranks=2 sequences=160 batch=64 pairs=3 output=
+build=$project/build ranks=2 sequences=160 batch=64 pairs=3 tokenizer=() output=
 while [ $# -ge 2 ]; do
     case $1 in
         --build) build=$(cd "$2" && pwd) ;;
@@ -17,12 +17,13 @@ while [ $# -ge 2 ]; do
         --sequences) sequences=$2 ;;
         --batch) batch=$2 ;;
         --pairs) pairs=$2 ;;
+        --tokenizer) tokenizer=(--tokenizer-file "$(realpath "$2")") ;;
         --output) output=$(realpath "$2") ;;
         *) break ;;
     esac
     shift 2
 done
-[ $# -eq 0 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 0 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
 [ -r "$gold" ] || { echo "scaling.sh: $gold is missing: apt-get install microbiomeutil-data" >&2; exit 77; }
 command -v mpirun >/dev/null || { echo "scaling.sh: no mpirun: apt-get install openmpi-bin" >&2; exit 77; }
@@ -33,7 +34,7 @@ cd "$work"
 mkdir data
 awk -v folder=data -v limit="$sequences" -f "$project/launch/split-gold.awk" "$gold"
 "$build/bin/deeptaxa" prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
-    --output-dir shards 2>/dev/null
+    "${tokenizer[@]}" --output-dir shards 2>/dev/null
 processors=$(nproc)
 [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
