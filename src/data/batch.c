@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "data/sampler.h"
 
 dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences, int64_t max_tokens,
                                  int32_t tax_ranks)
@@ -45,6 +46,35 @@ dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const
                       .token_ids = memory->token_ids,
                       .cu_seqlens = memory->cu_seqlens,
                       .labels = memory->labels};
+}
+
+void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t total,
+                    int32_t max_length, int64_t parts, int64_t index, int64_t *begin,
+                    int64_t *count)
+{
+    if (total < parts) {
+        dt_share(total, parts, index, begin, count);
+        return;
+    }
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < total; ++i)
+        tokens += dt_dataset_length(dataset, indices[i], max_length);
+    int64_t end = 0;    /* of the share, in sequences */
+    int64_t before = 0; /* tokens of those */
+    for (int64_t part = 0; part <= index; ++part) {
+        const int64_t last = total - (parts - 1 - part); /* leaves one for each part that follows */
+        *begin = end;
+        while (end < last) {
+            const int64_t length = dt_dataset_length(dataset, indices[end], max_length);
+            /* the cut that is nearer to this part's end, one sequence being taken in any case */
+            if (end > *begin && part < parts - 1 &&
+                (2 * before + length) * parts > 2 * tokens * (part + 1))
+                break;
+            before += length;
+            ++end;
+        }
+    }
+    *count = end - *begin;
 }
 
 dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,

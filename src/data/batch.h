@@ -27,6 +27,14 @@ void dt_batch_memory_free(dt_batch_memory *memory);
 dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
                        int32_t count, int32_t max_length);
 
+/* Divides a global batch, the `total` sequences indices[0 … total-1], into `parts` contiguous
+ * shares with as equal numbers of tokens as whole sequences allow, since the slowest rank is waited
+ * for: share `index` is *begin … *begin + *count - 1. None is empty unless sequences are fewer than
+ * parts. */
+void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t total,
+                    int32_t max_length, int64_t parts, int64_t index, int64_t *begin,
+                    int64_t *count);
+
 /* Tokens that a batch of `piece` sequences can have at most: the longest `piece` ones of the
  * dataset together, each cut to max_length. */
 dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,

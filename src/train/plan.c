@@ -14,6 +14,16 @@
 #define HOST_PIECE_TOKENS 8192
 #define GPU_PIECE_TOKENS (64 * 1024)
 
+/* A rank's share of a batch has equally many tokens as the others', not sequences: where lengths
+ * differ it may be some more sequences than an even division gives, here up to a quarter. A share
+ * with more yet is computed in two pieces. */
+static int32_t largest_share(int32_t batch_size, int32_t ranks)
+{
+    const int32_t even = (batch_size + ranks - 1) / ranks;
+    const int32_t larger = even + even / 4;
+    return ranks == 1 || larger > batch_size ? batch_size : larger;
+}
+
 /* dt_batch_bound of a training: the longest sequences of the dataset together. */
 typedef struct {
     const dt_dataset *dataset;
@@ -57,8 +67,7 @@ dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *pl
 {
     const token_count count = {plan->dataset, dt_model_config_of(plan->model)->max_length};
     dt_fit fit = fit_of(plan->model, &count, plan->fixed);
-    const int32_t ranks = plan->comm->world_size;
-    const int32_t share = (settings->batch_size + ranks - 1) / ranks;
+    const int32_t share = largest_share(settings->batch_size, plan->comm->world_size);
     int32_t piece = settings->micro_batch < share ? settings->micro_batch : share;
     if (settings->micro_batch == 0)
         piece = paying_piece(plan->model, plan->dataset, share);

@@ -105,7 +105,9 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     const int64_t total = left < settings->batch_size ? left : settings->batch_size;
     int64_t first;
     int64_t share;
-    dt_share(total, comm->world_size, comm->world_rank, &first, &share);
+    dt_batch_share(stepper->dataset, stepper->sampler->order + begin, total,
+                   dt_model_config_of(stepper->model)->max_length, comm->world_size,
+                   comm->world_rank, &first, &share);
     if (share == 0)
         return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
     double scale[DT_MAX_TAX_RANKS];
