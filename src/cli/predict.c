@@ -157,12 +157,13 @@ static dt_status open_results(session *s)
         .threshold = o->confidence_threshold,
         .top_k = (int32_t)o->top_k,
         .batch_size = s->batch_size,
-        .temperature = temperatures(s, 0),
         .device = s->model[0].backend->description,
         .precision = s->precision,
         .gpu = strcmp(s->model[0].backend->name, "cuda") == 0,
         .version = dt_version(),
     };
+    for (int32_t m = 0; m < s->models; ++m)
+        options.temperature[m] = temperatures(s, m);
     if (options.columns > DT_COLUMNS)
         return dt_fail(DT_ERR_USAGE, "--tabular-fields: name each field once");
     for (int c = 0; c < options.columns; ++c)

@@ -172,11 +172,11 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
 
 /* Completes every file under its temporary name, so that of all that can go wrong only the renaming
  * is left; then puts one after the other in place. */
-static dt_status commit_all(dt_results *results, double seconds)
+static dt_status commit_all(dt_results *results)
 {
     char path[PATH_MAX];
     dt_output metrics;
-    DT_TRY(dt_results_write_json(results, seconds));
+    DT_TRY(dt_results_write_json(results));
     if (results->table_open)
         DT_TRY(dt_output_flush(&results->table));
     if (results->qiime_open)
@@ -186,7 +186,7 @@ static dt_status commit_all(dt_results *results, double seconds)
                              results->options.output_folder) >= sizeof path)
             return dt_fail(DT_ERR_IO, "%s: the path is too long", results->options.output_folder);
         DT_TRY(dt_output_begin(&metrics, path));
-        const dt_status status = dt_results_write_metrics(results, seconds, &metrics);
+        const dt_status status = dt_results_write_metrics(results, &metrics);
         if (status != DT_OK) {
             dt_output_discard(&metrics);
             return status;
@@ -208,12 +208,14 @@ static dt_status commit_all(dt_results *results, double seconds)
 
 dt_status dt_results_finish(dt_results *results)
 {
-    const double seconds = dt_seconds() - results->started;
+    results->prediction_time = dt_seconds() - results->started;
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
+        DT_TRY(dt_tally_auc(&results->tally, r, &results->auc[r]));
     if (results->tally.without_row)
         dt_warn("%s: no row for %lld of %lld sequences, whose true labels count as %s",
                 results->options.taxonomy_file, (long long)results->tally.without_row,
                 (long long)results->tally.sequences, DT_UNCLASSIFIED);
-    return commit_all(results, seconds);
+    return commit_all(results);
 }
 
 void dt_results_free(dt_results *results)

@@ -51,9 +51,10 @@ typedef struct {
     double threshold;             /* confidences below it are flagged */
     int32_t top_k;
     int32_t batch_size;
-    const double *temperature; /* (tax_ranks) of the first model; NULL: all 1 */
-    const char *device;        /* description of the backend */
-    const char *precision;     /* "fp32" */
+    const double *temperature[DT_MAX_VOTERS]; /* (1 + others) of each model, the first before the
+                                                 others: (tax_ranks); NULL: all 1 */
+    const char *device;                       /* description of the backend */
+    const char *precision;                    /* "fp32" */
     bool gpu;
     const char *version; /* of this program */
 } dt_results_options;
@@ -62,7 +63,9 @@ typedef struct {
     dt_results_options options;
     const dt_taxonomy *taxonomy; /* of the checkpoint */
     char run_id[DT_RUN_ID_SIZE];
-    double started; /* dt_seconds() */
+    double started;               /* dt_seconds() */
+    double prediction_time;       /* seconds until the last sequence was predicted */
+    double auc[DT_MAX_TAX_RANKS]; /* (tax_ranks) at the end; NaN where it is not known */
     dt_tally tally;
     dt_spool spool;
     dt_output json;
@@ -92,7 +95,7 @@ void dt_results_free(dt_results *results);
 dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out);
 
 /* In results_json.c. */
-dt_status dt_results_write_json(dt_results *results, double seconds);
-dt_status dt_results_write_metrics(const dt_results *results, double seconds, dt_output *out);
+dt_status dt_results_write_json(dt_results *results);
+dt_status dt_results_write_metrics(const dt_results *results, dt_output *out);
 
 #endif

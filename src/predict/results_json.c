@@ -6,6 +6,12 @@
 #include "model/run_json.h"
 #include "predict/results.h"
 
+/* Seconds since the last sequence was predicted. */
+static double post_process_time(const dt_results *results)
+{
+    return dt_seconds() - results->started - results->prediction_time;
+}
+
 /* ---- predictions ------------------------------------------------------------------------------
  */
 
@@ -37,32 +43,26 @@ static void write_id(const dt_results *results, dt_json *json, const dt_spool_ro
     dt_json_bytes(json, row->id.data, row->id.length);
 }
 
-/* agreement and mismatch_detail: null where the truth is unknown */
+/* agreement where the truth is known, and mismatch_detail where it is another, as DeepTaxa has them
+ */
 static void write_comparison(const dt_results *results, dt_json *json, int32_t r,
                              const dt_spool_cell *cell)
 {
     const char *label = results->taxonomy->rank[r].label[cell->label];
     const char *truth =
         results->options.truth ? dt_truth_label(results->options.truth, r, cell->truth) : NULL;
-    if (!truth) {
-        dt_json_put_null(json, "agreement");
-        dt_json_put_null(json, "mismatch_detail");
+    if (!truth)
         return;
-    }
     const bool agree = dt_labels_agree(truth, label, dt_is_species(results->taxonomy, r));
     dt_json_put_bool(json, "agreement", agree);
-    if (agree) {
-        dt_json_put_null(json, "mismatch_detail");
+    if (agree)
         return;
-    }
-    const bool known = cell->truth < results->taxonomy->rank[r].classes;
-    dt_text detail = {0};
-    if (dt_text_addf(&detail, "predicted %s, true %s%s", label, truth,
-                     known ? "" : " (a label that the model does not know)") == DT_OK)
-        dt_json_put_string(json, "mismatch_detail", detail.data);
-    else
-        dt_json_put_null(json, "mismatch_detail");
-    dt_text_free(&detail);
+    dt_json_key(json, "mismatch_detail");
+    dt_json_object(json);
+    dt_json_put_string(json, "predicted", label);
+    dt_json_put_string(json, "true", truth);
+    dt_json_put_bool(json, "known", cell->truth < results->taxonomy->rank[r].classes);
+    dt_json_end(json);
 }
 
 static void write_prediction(const dt_results *results, dt_json *json, const dt_spool_row *row)
@@ -76,7 +76,7 @@ static void write_prediction(const dt_results *results, dt_json *json, const dt_
         dt_json_key(json, "raw_score");
         dt_json_float(json, cell->confidence);
         dt_json_put_bool(json, "confidence_threshold_flag",
-                         (double)cell->confidence < results->options.threshold);
+                         (double)cell->confidence >= results->options.threshold);
         dt_json_key(json, "entropy");
         dt_json_float(json, cell->entropy);
         dt_json_key(json, "score");
@@ -97,47 +97,122 @@ static void write_truth(const dt_results *results, dt_json *json, const dt_spool
     dt_json_end(json);
 }
 
-static void write_summary(const dt_results *results, dt_json *json, double seconds)
+/* level_temperatures: a number a rank, or, where several models vote, such a list for each, in the
+ * order of their checkpoints. */
+static void write_temperatures(const dt_results *results, dt_json *json)
 {
-    char timestamp[32];
-    dt_timestamp(timestamp, sizeof timestamp);
-    dt_json_key(json, "summary");
+    const dt_results_options *options = &results->options;
+    dt_json_key(json, "level_temperatures");
+    if (options->others > 0)
+        dt_json_array(json);
+    for (int32_t v = 0; v <= options->others; ++v) {
+        const double *temperature = options->temperature[v];
+        dt_json_array(json);
+        for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
+            dt_json_double(json, temperature ? temperature[r] : 1.0);
+        dt_json_end(json);
+    }
+    if (options->others > 0)
+        dt_json_end(json);
+}
+
+/* `key`: {rank: count, …} of the ranks whose truth is known. */
+static void write_counts(const dt_results *results, dt_json *json, const char *key,
+                         int64_t (*count)(const dt_rank_tally *))
+{
+    dt_json_key(json, key);
     dt_json_object(json);
-    dt_json_put_int(json, "total_sequences", results->tally.sequences);
-    dt_json_put_double(json, "prediction_time_seconds", seconds);
-    dt_json_put_string(json, "completed_at", timestamp);
-    dt_json_put_string(json, "run_uuid", results->run_id);
-    dt_json_put_double(json, "confidence_threshold", results->options.threshold);
-    dt_json_put_string(json, "lineage", results->options.lineages ? "consistent" : "independent");
+    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
+        if (dt_tally_has_truth(&results->tally, r))
+            dt_json_put_int(json, results->taxonomy->rank[r].name, count(&results->tally.rank[r]));
+    dt_json_end(json);
+}
+
+static int64_t agreements(const dt_rank_tally *rank)
+{
+    return rank->agree;
+}
+
+static int64_t among_top(const dt_rank_tally *rank)
+{
+    return rank->among_top;
+}
+
+/* Members of the open object: the measures of a rank whose truth is known. */
+static void put_measures(const dt_results *results, dt_json *json, int32_t r)
+{
+    const dt_rank_tally *rank = &results->tally.rank[r];
+    const dt_measures measures = dt_measure_counts_result(&rank->counts);
+    const double count = (double)rank->counts.count;
+    dt_json_put_double(json, "accuracy", measures.accuracy);
     if (results->options.lineages)
-        dt_json_put_int(json, "changed_lineages", results->tally.changed);
-    dt_json_key(json, "ranks");
+        dt_json_put_double(json, "independent_accuracy", (double)rank->right_alone / count);
+    dt_json_put_double(json, "precision", measures.precision);
+    dt_json_put_double(json, "recall", measures.recall);
+    dt_json_put_double(json, "f1_score", measures.f1);
+    dt_json_put_double(json, "top_k_accuracy", (double)rank->among_top / count);
+    dt_json_put_double(json, "auc", results->auc[r]);
+    dt_json_put_double(json, "ece", dt_calibration_error(&rank->calibration));
+}
+
+static void write_performance_stats(const dt_results *results, dt_json *json)
+{
+    dt_json_key(json, "performance_stats");
     dt_json_object(json);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
         const dt_rank_tally *rank = &results->tally.rank[r];
         dt_json_key(json, results->taxonomy->rank[r].name);
         dt_json_object(json);
-        dt_json_put_double(json, "mean_score", rank->mean);
-        dt_json_put_double(json, "std_score", dt_tally_deviation(&results->tally, r));
+        dt_json_put_double(json, "mean_raw_score", rank->mean);
+        dt_json_put_double(json, "std_raw_score", dt_tally_deviation(&results->tally, r));
         dt_json_put_int(json, "below_threshold", rank->below);
         if (results->options.lineages)
             dt_json_put_int(json, "changed_labels", rank->changed);
-        if (dt_tally_has_truth(&results->tally, r))
-            dt_json_put_int(json, "agreements", rank->agree);
+        if (dt_tally_has_truth(&results->tally, r)) {
+            dt_json_put_int(json, "correct", rank->agree);
+            dt_json_put_int(json, "total", rank->counts.count);
+            put_measures(results, json, r);
+        }
         dt_json_end(json);
     }
     dt_json_end(json);
+}
+
+static void write_summary(const dt_results *results, dt_json *json)
+{
+    const dt_results_options *options = &results->options;
+    char timestamp[32];
+    dt_timestamp(timestamp, sizeof timestamp);
+    dt_json_key(json, "summary");
+    dt_json_object(json);
+    write_counts(results, json, "correct_count_per_rank", agreements);
+    dt_json_put_int(json, "total_sequences", results->tally.sequences);
+    write_counts(results, json, "top_k_correct_count_per_rank", among_top);
+    write_performance_stats(results, json);
+    dt_json_put_double(json, "prediction_time_seconds", results->prediction_time);
+    dt_json_put_double(json, "post_process_time_seconds", post_process_time(results));
+    dt_json_put_string(json, "completed_at", timestamp);
+    dt_json_put_string(json, "run_uuid", results->run_id);
+    dt_json_key(json, "prediction_parameters");
+    dt_json_object(json);
+    dt_json_put_int(json, "top_k", options->top_k);
+    dt_json_put_double(json, "confidence_threshold", options->threshold);
+    write_temperatures(results, json);
+    dt_json_end(json);
+    dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
+    if (options->lineages)
+        dt_json_put_int(json, "changed_lineages", results->tally.changed);
     dt_json_end(json);
 }
 
-dt_status dt_results_write_json(dt_results *results, double seconds)
+dt_status dt_results_write_json(dt_results *results)
 {
     dt_json json;
     dt_json_begin(&json, &results->json, 1, 2);
     dt_json_object(&json);
     DT_TRY(write_array(results, &json, "sequence_ids", write_id));
     DT_TRY(write_array(results, &json, "predictions", write_prediction));
-    write_summary(results, &json, seconds);
+    write_summary(results, &json);
     if (results->options.truth)
         DT_TRY(write_array(results, &json, "true_labels", write_truth));
     dt_json_end(&json);
@@ -164,20 +239,15 @@ static void write_parameters(const dt_results *results, dt_json *json)
     for (int32_t v = 0; v < options->others; ++v)
         dt_json_string(json, options->other_path[v]);
     dt_json_end(json);
-    dt_json_key(json, "level_temperatures");
-    dt_json_array(json);
-    for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
-        dt_json_double(json, options->temperature ? options->temperature[r] : 1.0);
-    dt_json_end(json);
+    write_temperatures(results, json);
     dt_json_end(json);
 }
 
-static dt_status write_measures(const dt_results *results, dt_json *json)
+static void write_measures(const dt_results *results, dt_json *json)
 {
     dt_json_key(json, "performance_metrics");
     dt_json_object(json);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
-        const dt_rank_tally *rank = &results->tally.rank[r];
         char level[16];
         snprintf(level, sizeof level, "%d", r);
         dt_json_key(json, level);
@@ -185,33 +255,21 @@ static dt_status write_measures(const dt_results *results, dt_json *json)
             dt_json_null(json);
             continue;
         }
-        double auc;
-        DT_TRY(dt_tally_auc(&results->tally, r, &auc));
-        const dt_measures measures = dt_measure_counts_result(&rank->counts);
         dt_json_object(json);
-        dt_json_put_double(json, "accuracy", measures.accuracy);
-        if (results->options.lineages)
-            dt_json_put_double(json, "independent_accuracy",
-                               (double)rank->right_alone / (double)rank->counts.count);
-        dt_json_put_double(json, "precision", measures.precision);
-        dt_json_put_double(json, "recall", measures.recall);
-        dt_json_put_double(json, "f1_score", measures.f1);
-        dt_json_put_double(json, "top_k_accuracy",
-                           (double)rank->among_top / (double)rank->counts.count);
-        dt_json_put_double(json, "auc", auc);
-        dt_json_put_double(json, "ece", dt_calibration_error(&rank->calibration));
+        put_measures(results, json, r);
         dt_json_end(json);
     }
     dt_json_end(json);
-    return DT_OK;
 }
 
-static void write_system(const dt_results *results, dt_json *json, double seconds)
+static void write_system(const dt_results *results, dt_json *json)
 {
     const dt_results_options *options = &results->options;
+    const double seconds = results->prediction_time;
     dt_json_key(json, "timing");
     dt_json_object(json);
     dt_json_put_double(json, "prediction_time_seconds", seconds);
+    dt_json_put_double(json, "post_process_time_seconds", post_process_time(results));
     dt_json_end(json);
     dt_run_json_system(json, options->gpu, options->device, options->precision);
     dt_json_put_double(json, "sequences_per_second",
@@ -219,7 +277,7 @@ static void write_system(const dt_results *results, dt_json *json, double second
     dt_json_end(json);
 }
 
-dt_status dt_results_write_metrics(const dt_results *results, double seconds, dt_output *out)
+dt_status dt_results_write_metrics(const dt_results *results, dt_output *out)
 {
     dt_json json;
     char timestamp[32];
@@ -233,8 +291,8 @@ dt_status dt_results_write_metrics(const dt_results *results, double seconds, dt
     dt_json_put_string(&json, "timestamp", timestamp);
     dt_run_json(&json, results->options.checkpoint);
     write_parameters(results, &json);
-    DT_TRY(write_measures(results, &json));
-    write_system(results, &json, seconds);
+    write_measures(results, &json);
+    write_system(results, &json);
     dt_json_end(&json);
     return dt_output_flush(out);
 }

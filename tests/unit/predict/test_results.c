@@ -142,17 +142,20 @@ static void predictions_hold_what_the_model_said(void **state)
     check_number(genus, "raw_score", 0.75);
     check_number(genus, "entropy", 0.5);
     check_number(genus, "score", 0.75 / 0.95); /* over the largest of the run at this rank */
-    assert_true(json_is_true(json_object_get(genus, "confidence_threshold_flag")));
+    assert_true(json_is_false(json_object_get(genus, "confidence_threshold_flag")));
     assert_true(json_is_false(json_object_get(genus, "agreement")));
-    check_text(genus, "mismatch_detail",
-               "predicted Listeria, true Novus (a label that the model does not know)");
+    const json_t *mismatch = json_object_get(genus, "mismatch_detail");
+    check_text(mismatch, "predicted", "Listeria");
+    check_text(mismatch, "true", "Novus");
+    assert_true(json_is_false(json_object_get(mismatch, "known")));
 
     const json_t *species = prediction_of(root, 0, "species");
     check_text(species, "label", "subtilis");
     assert_true(json_is_true(json_object_get(species, "agreement"))); /* "Bacillus subtilis" */
-    assert_true(json_is_null(json_object_get(species, "mismatch_detail")));
-    assert_true(json_is_false(
-        json_object_get(prediction_of(root, 0, "genus"), "confidence_threshold_flag")));
+    assert_null(json_object_get(species, "mismatch_detail"));
+    assert_true(json_is_true(/* 0.95 reaches the threshold of 0.9 */
+                             json_object_get(prediction_of(root, 0, "genus"),
+                                             "confidence_threshold_flag")));
     assert_int_equal(json_integer_value(prediction_of(root, 2, "sequence_length")), 1402);
 
     const json_t *true_labels = json_object_get(root, "true_labels");
@@ -161,10 +164,16 @@ static void predictions_hold_what_the_model_said(void **state)
 
     const json_t *summary = json_object_get(root, "summary");
     check_number(summary, "total_sequences", 3);
-    const json_t *scores = json_object_get(json_object_get(summary, "ranks"), "genus");
-    check_number(scores, "mean_score", (0.95 + 0.75 + 0.25) / 3);
-    check_number(scores, "std_score", sqrt((0.09 + 0.01 + 0.16) / 3));
+    check_number(json_object_get(summary, "correct_count_per_rank"), "genus", 1);
+    check_number(json_object_get(summary, "correct_count_per_rank"), "species", 2);
+    check_number(json_object_get(summary, "top_k_correct_count_per_rank"), "genus", 1);
+    const json_t *scores = json_object_get(json_object_get(summary, "performance_stats"), "genus");
+    check_number(scores, "mean_raw_score", (0.95 + 0.75 + 0.25) / 3);
+    check_number(scores, "std_raw_score", sqrt((0.09 + 0.01 + 0.16) / 3));
     check_number(scores, "below_threshold", 2);
+    check_number(scores, "correct", 1);
+    check_number(scores, "total", 3);
+    check_number(scores, "accuracy", 1.0 / 3);
     json_decref(root);
 }
 
@@ -230,7 +239,7 @@ static void changed_lineages_are_counted_and_both_accuracies_told(void **state)
     const json_t *summary = json_object_get(root, "summary");
     check_text(summary, "lineage", "consistent");
     check_number(summary, "changed_lineages", 2);
-    const json_t *ranks = json_object_get(summary, "ranks");
+    const json_t *ranks = json_object_get(summary, "performance_stats");
     check_number(json_object_get(ranks, "genus"), "changed_labels", 1);
     check_number(json_object_get(ranks, "species"), "changed_labels", 2);
     json_decref(root);
@@ -244,6 +253,48 @@ static void changed_lineages_are_counted_and_both_accuracies_told(void **state)
     json_decref(root);
 }
 
+/* prediction_parameters.level_temperatures of metrics.json; *root is the caller's to free. */
+static const json_t *temperatures_of(const dt_results_options *options, json_t **root)
+{
+    static dt_results results;
+    ASSERT_OK(dt_results_begin(&results, options));
+    ASSERT_OK(add_three(&results, true));
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    *root = load("out/metrics.json");
+    return json_object_get(json_object_get(*root, "prediction_parameters"), "level_temperatures");
+}
+
+static double number_at(const json_t *array, size_t i)
+{
+    return json_number_value(json_array_get(array, i));
+}
+
+static void every_model_that_votes_has_its_temperatures_told(void **state)
+{
+    (void)state;
+    static const double warm[] = {1.5, 2.5};
+    static const char *const paths[] = {"second.h5"};
+    dt_results_options options = options_for(&truth);
+    json_t *root;
+    options.temperature[0] = warm;
+    const json_t *told = temperatures_of(&options, &root);
+    assert_int_equal(json_array_size(told), 2);
+    assert_true(number_at(told, 0) == 1.5 && number_at(told, 1) == 2.5);
+    json_decref(root);
+
+    options.others = 1;
+    options.other_path = paths;
+    options.temperature[0] = NULL;
+    options.temperature[1] = warm;
+    told = temperatures_of(&options, &root);
+    assert_int_equal(json_array_size(told), 2); /* models */
+    assert_int_equal(json_array_size(json_array_get(told, 1)), 2);
+    assert_true(number_at(json_array_get(told, 0), 1) == 1.0);
+    assert_true(number_at(json_array_get(told, 1), 1) == 2.5);
+    json_decref(root);
+}
+
 static void without_truth_there_is_nothing_to_compare(void **state)
 {
     (void)state;
@@ -251,7 +302,9 @@ static void without_truth_there_is_nothing_to_compare(void **state)
     assert_int_equal(count_files("out"), 3); /* no metrics.json */
     json_t *root = load(JSON_FILE);
     assert_null(json_object_get(root, "true_labels"));
-    assert_true(json_is_null(json_object_get(prediction_of(root, 0, "genus"), "agreement")));
+    assert_null(json_object_get(prediction_of(root, 0, "genus"), "agreement"));
+    const json_t *summary = json_object_get(root, "summary");
+    assert_int_equal(json_object_size(json_object_get(summary, "correct_count_per_rank")), 0);
     json_decref(root);
     char *table = read_text(TABLE_FILE);
     assert_non_null(strstr(table, "a\tBacillus\t0.95\t0.2\t\t\tsubtilis\t0.5\t1.0\t\t\t1400\n"));
@@ -414,6 +467,7 @@ int main(void)
         TEST(the_table_has_the_published_columns),
         TEST(measures_are_those_of_the_labels),
         TEST(changed_lineages_are_counted_and_both_accuracies_told),
+        TEST(every_model_that_votes_has_its_temperatures_told),
         TEST(without_truth_there_is_nothing_to_compare),
         TEST(tabular_fields_choose_the_columns_and_their_order),
         TEST(qiime_lineages_end_before_the_first_unsure_rank),
