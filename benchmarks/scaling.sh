@@ -51,7 +51,7 @@ run() {
         value=$(sed -n "s/.*\"${part}_time_seconds\": *\([0-9.eE+-]*\).*/\1/p" "$1"/metrics/*epoch1.json)
         line+="$value "
     done
-    value=$(sed -n 's/.*"checkpoint_total_time": *\([0-9.eE+-]*\).*/\1/p' "$1"/metrics/*epoch1.json)
+    value=$(sed -n 's/.*"checkpoint_stall_time": *\([0-9.eE+-]*\).*/\1/p' "$1"/metrics/*epoch1.json)
     echo "$line$value" >>"$1.times"
 }
 for _ in $(seq "$pairs"); do

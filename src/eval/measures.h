@@ -14,13 +14,7 @@
 
 #include "backend.h"
 #include "core/status.h"
-
-typedef struct {
-    double accuracy;
-    double precision;
-    double recall;
-    double f1;
-} dt_measures;
+#include "model/rank_measures.h"
 
 /* Measures of `count` sequences at one tax_rank: truth[i · truth_stride] and
  * predicted[i · predicted_stride] are classes in 0 … classes-1. A truth of `classes` or more is a

@@ -331,6 +331,59 @@ static dt_status get_temperatures(dt_container *file, const char *path, dt_check
     return DT_OK;
 }
 
+/* "evaluation/<name>", (tax_ranks) each; the members of dt_measures, all doubles. */
+static const struct {
+    const char *name;
+    size_t offset;
+} measure_arrays[] = {
+    {"evaluation/accuracy", offsetof(dt_measures, accuracy)},
+    {"evaluation/precision", offsetof(dt_measures, precision)},
+    {"evaluation/recall", offsetof(dt_measures, recall)},
+    {"evaluation/f1_score", offsetof(dt_measures, f1)},
+};
+#define MEASURE_ARRAYS (sizeof measure_arrays / sizeof *measure_arrays)
+
+static dt_status put_measures(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const dt_run_progress *progress = &checkpoint->progress;
+    const int64_t count = checkpoint->config.tax_ranks;
+    double column[DT_MAX_TAX_RANKS];
+    if (progress->evaluated_epoch == 0)
+        return DT_OK;
+    DT_TRY(dt_container_put_attribute_int(file, "evaluation", "epoch", progress->evaluated_epoch));
+    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
+        for (int64_t r = 0; r < count; ++r)
+            memcpy(&column[r], (const char *)&progress->measures[r] + measure_arrays[m].offset,
+                   sizeof *column);
+        DT_TRY(dt_container_put_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+                                      column));
+    }
+    return DT_OK;
+}
+
+/* Files from before they were stored have none. */
+static dt_status get_measures(dt_container *file, dt_checkpoint *checkpoint)
+{
+    dt_run_progress *progress = &checkpoint->progress;
+    const int64_t count = checkpoint->config.tax_ranks;
+    double column[DT_MAX_TAX_RANKS];
+    int64_t epoch;
+    bool there;
+    DT_TRY(dt_container_has(file, "evaluation", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(dt_container_get_attribute_int(file, "evaluation", "epoch", &epoch));
+    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
+        DT_TRY(dt_container_get_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+                                      column));
+        for (int64_t r = 0; r < count; ++r)
+            memcpy((char *)&progress->measures[r] + measure_arrays[m].offset, &column[r],
+                   sizeof *column);
+    }
+    progress->evaluated_epoch = (int32_t)epoch;
+    return DT_OK;
+}
+
 static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoint)
 {
     const int64_t shape[] = {checkpoint->loss_sums.world_size, checkpoint->config.tax_ranks};
@@ -376,6 +429,7 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
+    DT_TRY(put_measures(file, checkpoint));
     DT_TRY(put_loss_sums(file, checkpoint));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
@@ -450,6 +504,7 @@ static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint 
     DT_TRY(get_taxonomy(file, checkpoint));
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
+    DT_TRY(get_measures(file, checkpoint));
     DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
     return get_part(file, "split/validation", &split->validation, &split->validation_count);

@@ -10,6 +10,7 @@
 #include "data/split.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "model/rank_measures.h"
 #include "taxonomy/lineage_tree.h"
 #include "taxonomy/taxonomy.h"
 
@@ -67,15 +68,18 @@ typedef struct {
     int32_t epoch;       /* epochs completed */
     int64_t micro_steps; /* global batches seen since the start (Philox c[3]) */
     dt_update_state update;
-    double epoch_time;      /* seconds that the done part of the running epoch took */
-    bool evaluation_due;    /* the last completed epoch was to be evaluated and is not yet */
-    double training_time;   /* seconds, of the last epoch */
-    double evaluation_time; /* of the last evaluation; NaN before the first */
-    double training_loss;   /* of the last epoch; NaN before the first */
-    double validation_loss; /* of the last evaluation; NaN before the first */
-    int32_t best_epoch;     /* the evaluated one of the lowest validation loss; 0: none was yet */
-    double best_loss;       /* its validation loss */
-    double patience_loss;   /* the one that early stopping compares with (train/early_stop.h) */
+    double epoch_time;       /* seconds that the done part of the running epoch took */
+    bool evaluation_due;     /* the last completed epoch was to be evaluated and is not yet */
+    double training_time;    /* seconds, of the last epoch */
+    double evaluation_time;  /* of the last evaluation; NaN before the first */
+    double training_loss;    /* of the last epoch; NaN before the first */
+    double validation_loss;  /* of the last evaluation; NaN before the first */
+    int32_t evaluated_epoch; /* epochs completed at the last evaluation; 0: none was yet, or an
+                                older version's checkpoint, which lacks it and the measures */
+    dt_measures measures[DT_MAX_TAX_RANKS]; /* (tax_ranks) of that evaluation */
+    int32_t best_epoch;   /* the evaluated one of the lowest validation loss; 0: none was yet */
+    double best_loss;     /* its validation loss */
+    double patience_loss; /* the one that early stopping compares with (train/early_stop.h) */
     int32_t evaluations_without_gain; /* in a row */
 } dt_run_progress;
 

@@ -68,6 +68,29 @@ static void add_double(page *p, double number)
     add(p, text);
 }
 
+static void cnn_sizes(page *p, const dt_model_config *c)
+{
+    item_int(p, "embed-dim", c->embed_dim);
+    item_int(p, "num-filters", c->filters);
+    add(p, "  kernel-sizes: [");
+    for (int32_t k = 0; k < c->kernels; ++k) {
+        char width[16];
+        snprintf(width, sizeof width, "%s%d", k ? ", " : "", c->width[k]);
+        add(p, width);
+    }
+    add(p, "]\n");
+    item_int(p, "num-conv-layers", c->conv_layers);
+}
+
+static void encoder_sizes(page *p, const dt_model_config *c)
+{
+    item_int(p, "hidden-size", c->hidden);
+    item_int(p, "num-hidden-layers", c->layers);
+    item_int(p, "num-attention-heads", c->heads);
+    item_int(p, "intermediate-size", c->intermediate);
+    item_int(p, "output-attentions", 0);
+}
+
 static void model_details(page *p, const dt_checkpoint *checkpoint)
 {
     const dt_model_config *c = &checkpoint->config;
@@ -80,23 +103,13 @@ static void model_details(page *p, const dt_checkpoint *checkpoint)
         item_int(p, "unfinished-epoch", checkpoint->progress.epoch + 1);
     item_int(p, "total-parameters", checkpoint->parameters);
     item_int(p, "max-length", c->max_length);
-    item_int(p, "embed-dim", c->embed_dim);
-    item_int(p, "num-filters", c->filters);
-    add(p, "  kernel-sizes: [");
-    for (int32_t k = 0; k < c->kernels; ++k) {
-        char width[16];
-        snprintf(width, sizeof width, "%s%d", k ? ", " : "", c->width[k]);
-        add(p, width);
-    }
-    add(p, "]\n");
-    item_int(p, "num-conv-layers", c->conv_layers);
-    item_int(p, "hidden-size", c->hidden);
-    item_int(p, "num-hidden-layers", c->layers);
-    item_int(p, "num-attention-heads", c->heads);
-    item_int(p, "intermediate-size", c->intermediate);
-    item_int(p, "output-attentions", 0);
+    if (dt_model_has_cnn(c))
+        cnn_sizes(p, c);
+    if (dt_model_has_encoder(c))
+        encoder_sizes(p, c);
     item_double(p, "hidden-dropout-prob", c->dropout);
-    item_text(p, "mask-padding", c->mask_padding ? "yes" : "no");
+    if (dt_model_has_cnn(c))
+        item_text(p, "mask-padding", c->mask_padding ? "yes" : "no");
     if (checkpoint->temperatures) {
         add(p, "  temperatures: [");
         for (int32_t r = 0; r < checkpoint->temperatures; ++r) {
@@ -167,6 +180,25 @@ static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
         item_int(p, "lineages", dt_lineage_tree_lineages(&checkpoint->lineages));
 }
 
+/* What the last evaluation found; nothing before the first. */
+static void performance_metrics(page *p, const dt_checkpoint *checkpoint)
+{
+    const dt_run_progress *progress = &checkpoint->progress;
+    const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
+    if (progress->evaluated_epoch == 0)
+        return;
+    block(p, "Performance Metrics");
+    item_int(p, "evaluated-epoch", progress->evaluated_epoch);
+    item_double(p, "training-loss", progress->training_loss);
+    item_double(p, "validation-loss", progress->validation_loss);
+    for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r) {
+        const dt_measures *m = &progress->measures[r];
+        p->status = dt_text_addf(
+            p->out, "  Level %d - %s: accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f\n", r,
+            taxonomy->rank[r].name, m->accuracy, m->precision, m->recall, m->f1);
+    }
+}
+
 static void system_info(page *p, const dt_run_settings *settings)
 {
     block(p, "System Info");
@@ -199,21 +231,30 @@ dt_status dt_describe_text(dt_text *out, const dt_checkpoint *checkpoint, const 
     block(&p, "Timing");
     item_seconds(&p, "training-time", checkpoint->progress.training_time);
     item_seconds(&p, "evaluation-time", checkpoint->progress.evaluation_time);
+    performance_metrics(&p, checkpoint);
     system_info(&p, &checkpoint->settings);
     return p.status;
 }
 
-static void json_timing(dt_json *json, const dt_run_progress *progress)
+static void json_timing(dt_json *json, const dt_checkpoint *checkpoint)
 {
+    const dt_run_progress *progress = &checkpoint->progress;
     dt_json_key(json, "timing");
     dt_json_object(json);
     dt_json_put_double(json, "training_time_seconds", progress->training_time);
     dt_json_put_double(json, "evaluation_time_seconds", progress->evaluation_time);
+    dt_json_put_double(json, "training_time", progress->training_time);
+    dt_json_put_double(json, "evaluation_time", progress->evaluation_time);
     dt_json_end(json);
     dt_json_key(json, "performance_metrics");
     dt_json_object(json);
     dt_json_put_double(json, "training_loss", progress->training_loss);
     dt_json_put_double(json, "validation_loss", progress->validation_loss);
+    dt_run_json_measures(json, checkpoint);
+    if (progress->evaluated_epoch > 0)
+        dt_json_put_int(json, "evaluated_epoch", progress->evaluated_epoch);
+    else
+        dt_json_put_null(json, "evaluated_epoch");
     dt_json_end(json);
 }
 
@@ -221,6 +262,7 @@ static void json_system(dt_json *json, const dt_run_settings *settings)
 {
     dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
     dt_json_put_int(json, "world_size", settings->world_size);
+    dt_json_put_string(json, "cuda", settings->gpu ? "Available" : "Not Available");
     dt_json_end(json);
 }
 
@@ -234,8 +276,8 @@ dt_status dt_describe_json(dt_output *out, const dt_checkpoint *checkpoint, cons
     dt_json_put_string(&json, "run_uuid", checkpoint->settings.run_uuid);
     dt_json_put_string(&json, "checkpoint_path", path);
     dt_json_put_string(&json, "timestamp", checkpoint->timestamp);
-    dt_run_json(&json, checkpoint);
-    json_timing(&json, &checkpoint->progress);
+    dt_run_json(&json, checkpoint, DT_RUN_JSON_DESCRIPTION);
+    json_timing(&json, checkpoint);
     json_system(&json, &checkpoint->settings);
     dt_json_end(&json);
     return dt_output_flush(out);

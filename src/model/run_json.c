@@ -2,9 +2,41 @@
 
 #include <stdio.h>
 
-static void model_details(dt_json *json, const dt_checkpoint *run)
+static void put_size(dt_json *json, const char *key, bool applies, int32_t size)
+{
+    if (applies)
+        dt_json_put_int(json, key, size);
+    else
+        dt_json_put_null(json, key);
+}
+
+static void kernel_sizes(dt_json *json, const dt_model_config *c)
+{
+    dt_json_key(json, "kernel_sizes");
+    if (!dt_model_has_cnn(c)) {
+        dt_json_null(json);
+        return;
+    }
+    dt_json_array(json);
+    for (int32_t k = 0; k < c->kernels; ++k)
+        dt_json_int(json, c->width[k]);
+    dt_json_end(json);
+}
+
+static void described_details(dt_json *json, const dt_checkpoint *run)
+{
+    dt_json_put_string(json, "run_uuid", run->settings.run_uuid);
+    dt_json_put_string(json, "tokenizer", run->settings.tokenizer_name);
+    dt_json_put_int(json, "epoch", run->progress.epoch);
+    dt_json_put_double(json, "hidden_dropout_prob", run->config.dropout);
+    dt_json_put_bool(json, "output_attentions", false);
+}
+
+static void model_details(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
 {
     const dt_model_config *c = &run->config;
+    const bool cnn = dt_model_has_cnn(c);
+    const bool encoder = dt_model_has_encoder(c);
     dt_json_key(json, "model_details");
     dt_json_object(json);
     dt_json_put_string(json, "model_type", dt_model_type_name(c->type));
@@ -12,18 +44,14 @@ static void model_details(dt_json *json, const dt_checkpoint *run)
     dt_json_put_int(json, "current_epoch", run->progress.epoch);
     dt_json_put_int(json, "total_parameters", run->parameters);
     dt_json_put_int(json, "max_length", c->max_length);
-    dt_json_put_int(json, "embed_dim", c->embed_dim);
-    dt_json_put_int(json, "num_filters", c->filters);
-    dt_json_key(json, "kernel_sizes");
-    dt_json_array(json);
-    for (int32_t k = 0; k < c->kernels; ++k)
-        dt_json_int(json, c->width[k]);
-    dt_json_end(json);
-    dt_json_put_int(json, "num_conv_layers", c->conv_layers);
-    dt_json_put_int(json, "hidden_size", c->hidden);
-    dt_json_put_int(json, "num_hidden_layers", c->layers);
-    dt_json_put_int(json, "num_attention_heads", c->heads);
-    dt_json_put_int(json, "intermediate_size", c->intermediate);
+    put_size(json, "embed_dim", cnn, c->embed_dim);
+    put_size(json, "num_filters", cnn, c->filters);
+    kernel_sizes(json, c);
+    put_size(json, "num_conv_layers", cnn, c->conv_layers);
+    put_size(json, "hidden_size", encoder, c->hidden);
+    put_size(json, "num_hidden_layers", encoder, c->layers);
+    put_size(json, "num_attention_heads", encoder, c->heads);
+    put_size(json, "intermediate_size", encoder, c->intermediate);
     dt_json_put_double(json, "dropout_prob", c->dropout);
     dt_json_put_bool(json, "mask_padding", c->mask_padding);
     if (run->lineages.tax_ranks)
@@ -35,12 +63,14 @@ static void model_details(dt_json *json, const dt_checkpoint *run)
             dt_json_double(json, run->temperature[r]);
         dt_json_end(json);
     }
+    if (kind == DT_RUN_JSON_DESCRIPTION)
+        described_details(json, run);
     dt_json_end(json);
 }
 
-static void optimizer_summary(dt_json *json, const dt_update_rule *rule)
+static void optimizer_summary(dt_json *json, const char *key, const dt_update_rule *rule)
 {
-    dt_json_key(json, "optimizer_summary");
+    dt_json_key(json, key);
     dt_json_object(json);
     dt_json_put_double(json, "lr", rule->learning_rate);
     dt_json_key(json, "betas");
@@ -53,7 +83,7 @@ static void optimizer_summary(dt_json *json, const dt_update_rule *rule)
     dt_json_end(json);
 }
 
-static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
+static void training_hyperparameters(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
 {
     const dt_run_settings *s = &run->settings;
     dt_json_key(json, "training_hyperparameters");
@@ -72,7 +102,9 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run)
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
         dt_json_double(json, dt_level_weight(s, r));
     dt_json_end(json);
-    optimizer_summary(json, &s->rule);
+    optimizer_summary(json, "optimizer_summary", &s->rule);
+    if (kind == DT_RUN_JSON_DESCRIPTION)
+        optimizer_summary(json, "optimizer", &s->rule);
     dt_json_put_int(json, "scheduler_steps", s->rule.total_steps);
     dt_json_put_int(json, "early_stopping_patience", s->early_stopping_patience);
     dt_json_put_double(json, "early_stopping_min_delta", s->early_stopping_min_delta);
@@ -108,12 +140,35 @@ static void taxonomic_levels(dt_json *json, const dt_taxonomy *taxonomy)
     dt_json_end(json);
 }
 
-void dt_run_json(dt_json *json, const dt_checkpoint *run)
+void dt_run_json(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
 {
-    model_details(json, run);
-    training_hyperparameters(json, run);
+    model_details(json, run, kind);
+    training_hyperparameters(json, run, kind);
     dataset_info(json, &run->settings);
     taxonomic_levels(json, &run->taxonomy);
+}
+
+void dt_run_json_measures(dt_json *json, const dt_checkpoint *run)
+{
+    char level[16];
+    dt_json_key(json, "validation_metrics");
+    if (run->progress.evaluated_epoch == 0) {
+        dt_json_null(json);
+        return;
+    }
+    dt_json_object(json);
+    for (int32_t r = 0; r < run->config.tax_ranks; ++r) {
+        const dt_measures *m = &run->progress.measures[r];
+        snprintf(level, sizeof level, "%d", r);
+        dt_json_key(json, level);
+        dt_json_object(json);
+        dt_json_put_double(json, "accuracy", m->accuracy);
+        dt_json_put_double(json, "precision", m->precision);
+        dt_json_put_double(json, "recall", m->recall);
+        dt_json_put_double(json, "f1_score", m->f1);
+        dt_json_end(json);
+    }
+    dt_json_end(json);
 }
 
 void dt_run_json_system(dt_json *json, bool gpu, const char *device, const char *precision)

@@ -289,7 +289,7 @@ dt_status dt_results_write_metrics(const dt_results *results, dt_output *out)
     dt_json_put_string(&json, "training_run_uuid", results->options.checkpoint->settings.run_uuid);
     dt_json_put_string(&json, "checkpoint_path", results->options.checkpoint_path);
     dt_json_put_string(&json, "timestamp", timestamp);
-    dt_run_json(&json, results->options.checkpoint);
+    dt_run_json(&json, results->options.checkpoint, DT_RUN_JSON_METRICS);
     write_parameters(results, &json);
     write_measures(results, &json);
     write_system(results, &json);

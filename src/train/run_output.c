@@ -210,37 +210,23 @@ static void put_timing(dt_json *json, const dt_run_progress *progress,
     dt_json_put_double(json, "compute_time_seconds", report->times.computing);
     dt_json_put_double(json, "waiting_time_seconds", report->times.waiting);
     dt_json_put_double(json, "session_total_time", report->session_time);
-    dt_json_put_double(json, "checkpoint_total_time", report->checkpoint_time);
+    dt_json_put_string(json, "session_start_time", report->session_start);
+    dt_json_put_double(json, "checkpoint_total_time",
+                       progress->training_time + progress->evaluation_time);
+    dt_json_put_string(json, "checkpoint_start_time", report->epoch_start);
+    dt_json_put_string(json, "checkpoint_end_time", report->epoch_end);
+    dt_json_put_double(json, "checkpoint_stall_time", report->checkpoint_time);
     dt_json_put_double(json, "checkpoint_writing_time", report->checkpoint_writing);
     dt_json_end(json);
 }
 
-static void put_measures(dt_json *json, const dt_evaluation *evaluation, int32_t tax_ranks)
-{
-    char level[16];
-    dt_json_key(json, "validation_metrics");
-    dt_json_object(json);
-    for (int32_t r = 0; r < tax_ranks; ++r) {
-        const dt_measures *m = &evaluation->tax_rank[r];
-        snprintf(level, sizeof level, "%d", r);
-        dt_json_key(json, level);
-        dt_json_object(json);
-        dt_json_put_double(json, "accuracy", m->accuracy);
-        dt_json_put_double(json, "precision", m->precision);
-        dt_json_put_double(json, "recall", m->recall);
-        dt_json_put_double(json, "f1_score", m->f1);
-        dt_json_end(json);
-    }
-    dt_json_end(json);
-}
-
-static void put_performance(dt_json *json, const dt_checkpoint *run, const dt_epoch_report *report)
+static void put_performance(dt_json *json, const dt_checkpoint *run)
 {
     dt_json_key(json, "performance_metrics");
     dt_json_object(json);
     dt_json_put_double(json, "training_loss", run->progress.training_loss);
     dt_json_put_double(json, "validation_loss", run->progress.validation_loss);
-    put_measures(json, report->evaluation, run->config.tax_ranks);
+    dt_run_json_measures(json, run);
     dt_json_end(json);
 }
 
@@ -309,9 +295,9 @@ dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint
     dt_json_put_string(&json, "run_uuid", run->settings.run_uuid);
     dt_json_put_string(&json, "checkpoint_path", report->checkpoint_path);
     dt_json_put_string(&json, "timestamp", timestamp);
-    dt_run_json(&json, run);
+    dt_run_json(&json, run, DT_RUN_JSON_METRICS);
     put_timing(&json, &run->progress, report);
-    put_performance(&json, run, report);
+    put_performance(&json, run);
     put_system(&json, &run->settings, report);
     dt_json_end(&json);
     return dt_output_commit(&file);

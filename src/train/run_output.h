@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "eval/evaluate.h"
 #include "model/checkpoint.h"
 #include "train/ranks.h"
 #include "train/step.h"
@@ -27,11 +26,13 @@ typedef struct {
 
 /* What the metrics of an epoch say beside what stands in the checkpoint. */
 typedef struct {
-    const dt_evaluation *evaluation;
     const char *checkpoint_path;
     const dt_rank_info *ranks;   /* (world_size) */
     dt_step_times times;         /* of rank 0, in the epoch */
     double session_time;         /* seconds since this process began to train */
+    char session_start[32];      /* dt_timestamp() of that */
+    char epoch_start[32];        /* of the end of the epoch before, or of that */
+    char epoch_end[32];          /* when the epoch was trained and evaluated */
     double checkpoint_time;      /* seconds that training stood still for checkpoints */
     double checkpoint_writing;   /* seconds that writing them took, beside the training or not */
     double sequences_per_second; /* of the epoch's training */

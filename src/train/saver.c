@@ -145,8 +145,6 @@ static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
     next->has_report = report != NULL;
     if (report) {
         next->report = *report;
-        next->evaluation = *report->evaluation;
-        next->report.evaluation = &next->evaluation;
         next->report.checkpoint_path = next->path;
     }
     return dt_checkpoint_writer_start(saver->writer, next->path, &next->content);

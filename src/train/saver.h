@@ -24,7 +24,6 @@ typedef struct {
     dt_checkpoint content; /* the run as it was; borrows from it */
     bool within_epoch;
     bool has_report; /* metrics are to be written */
-    dt_evaluation evaluation;
     dt_epoch_report report;
 } dt_pending_save;
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "core/clock.h"
@@ -193,9 +194,10 @@ static epoch_work whole_epoch(const dt_trainer *t)
     return work;
 }
 
-/* Evaluates; sets t->stopping instead where that was asked for. */
-static dt_status evaluate(dt_trainer *t, dt_evaluation *evaluation)
+/* Evaluates into the run's progress; sets t->stopping instead where that was asked for. */
+static dt_status evaluate(dt_trainer *t)
 {
+    dt_evaluation evaluation;
     const dt_split *split = &t->run->split;
     const double began = dt_seconds();
     const dt_evaluation_job job = {.model = t->model,
@@ -207,25 +209,28 @@ static dt_status evaluate(dt_trainer *t, dt_evaluation *evaluation)
                                    .memory = &t->stepper.memory,
                                    .stop = t->job->stop,
                                    .rank0_only = t->job->validate_on_rank0};
-    const dt_status status = dt_evaluate(evaluation, &job);
+    const dt_status status = dt_evaluate(&evaluation, &job);
     if (status == DT_STOPPED) {
         t->stopping = true;
         return DT_OK;
     }
     DT_TRY(status);
-    t->run->progress.validation_loss = evaluation->loss;
-    t->run->progress.evaluation_time = dt_seconds() - began;
+    dt_run_progress *progress = &t->run->progress;
+    progress->validation_loss = evaluation.loss;
+    progress->evaluation_time = dt_seconds() - began;
+    progress->evaluated_epoch = progress->epoch;
+    memcpy(progress->measures, evaluation.tax_rank, sizeof progress->measures);
     return DT_OK;
 }
 
-static void show_evaluation(const dt_trainer *t, const dt_evaluation *evaluation)
+static void show_evaluation(const dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
     dt_info("epoch %d/%d: training loss %.4f, validation loss %.4f", progress->epoch,
             t->run->settings.epochs, progress->training_loss, progress->validation_loss);
     dt_info("  %-12s %8s %9s %8s %8s", "rank", "accuracy", "precision", "recall", "F1");
     for (int32_t r = 0; r < t->run->config.tax_ranks; ++r) {
-        const dt_measures *m = &evaluation->tax_rank[r];
+        const dt_measures *m = &progress->measures[r];
         dt_info("  %-12s %8.4f %9.4f %8.4f %8.4f", t->run->taxonomy.rank[r].name, m->accuracy,
                 m->precision, m->recall, m->f1);
     }
@@ -249,15 +254,18 @@ static bool is_evaluated(const dt_trainer *t, int32_t epoch)
            (epoch % settings->eval_every == 0 || epoch == settings->epochs);
 }
 
-static dt_epoch_report report_of(const dt_trainer *t, const dt_evaluation *evaluation,
-                                 const epoch_work *work)
+/* Of the epoch that ends now. */
+static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
 {
-    return (dt_epoch_report){.evaluation = evaluation,
-                             .ranks = t->ranks,
-                             .times = t->stepper.times,
-                             .session_time = dt_seconds() - t->began,
-                             .sequences_per_second = (double)work->sequences / work->seconds,
-                             .tokens_per_second = (double)work->tokens / work->seconds};
+    dt_epoch_report report = {.ranks = t->ranks,
+                              .times = t->stepper.times,
+                              .session_time = dt_seconds() - t->began,
+                              .sequences_per_second = (double)work->sequences / work->seconds,
+                              .tokens_per_second = (double)work->tokens / work->seconds};
+    memcpy(report.session_start, t->session_start, sizeof report.session_start);
+    memcpy(report.epoch_start, t->epoch_start, sizeof report.epoch_start);
+    dt_timestamp(report.epoch_end, sizeof report.epoch_end);
+    return report;
 }
 
 /* Evaluates a completed epoch where that is due, and saves it. A stop leaves the evaluation for the
@@ -267,21 +275,19 @@ static dt_status end_epoch(dt_trainer *t)
     dt_run_progress *progress = &t->run->progress;
     const epoch_work work = whole_epoch(t);
     const bool due = is_evaluated(t, progress->epoch);
-    dt_evaluation evaluation;
     if (due && !t->stopping)
-        DT_TRY(evaluate(t, &evaluation));
+        DT_TRY(evaluate(t));
     progress->evaluation_due = due && t->stopping;
     const bool evaluated = due && !t->stopping;
     if (evaluated) {
         dt_early_stop_note(progress, &t->run->settings);
-        show_evaluation(t, &evaluation);
+        show_evaluation(t);
     } else {
         dt_info("epoch %d/%d: training loss %.4f", progress->epoch, t->run->settings.epochs,
                 progress->training_loss);
     }
-    dt_epoch_report report;
-    if (evaluated)
-        report = report_of(t, &evaluation, &work);
+    const dt_epoch_report report = report_of(t, &work);
+    memcpy(t->epoch_start, report.epoch_end, sizeof t->epoch_start);
     DT_TRY(dt_saver_save(&t->saver, false, 0, evaluated ? &report : NULL, &t->together));
     if (t->job->verbose)
         show_times(t, &work);
@@ -309,12 +315,11 @@ static dt_status write_missing_metrics(dt_trainer *t)
 {
     const epoch_work work = whole_epoch(t);
     const dt_run_progress before = t->run->progress;
-    dt_evaluation evaluation;
-    DT_TRY(evaluate(t, &evaluation));
+    DT_TRY(evaluate(t));
     if (t->stopping || t->job->comm->world_rank != 0)
         return DT_OK;
-    show_evaluation(t, &evaluation);
-    dt_epoch_report report = report_of(t, &evaluation, &work);
+    show_evaluation(t);
+    dt_epoch_report report = report_of(t, &work);
     report.checkpoint_path = t->job->resume_path;
     const dt_status status = dt_run_output_metrics(&t->output, t->run, &report);
     t->run->progress = before;
@@ -427,6 +432,8 @@ static dt_status run_epochs(dt_trainer *t)
     DT_TRY(open_output(t, copy_fits));
     t->skipped_told = t->run->progress.update.skipped;
     t->began = dt_seconds();
+    dt_timestamp(t->session_start, sizeof t->session_start);
+    memcpy(t->epoch_start, t->session_start, sizeof t->epoch_start);
     DT_TRY(catch_up(t));
     while (!is_over(t) && !t->stopping) {
         const int32_t before = t->run->progress.epoch;

@@ -20,10 +20,12 @@ typedef struct {
     void *class_weight;   /* the objective's on the device; NULL: it has none */
     dt_run_output output; /* on rank 0 */
     dt_saver saver;
-    double began;         /* dt_seconds() of this process's first step */
-    int64_t skipped_told; /* skipped updates that were warned of or counted */
-    bool stopping;        /* all ranks have agreed to end */
-    bool together;        /* all ranks have the same failure (dt_agree) */
+    double began;           /* dt_seconds() of this process's first step */
+    char session_start[32]; /* dt_timestamp() of the same */
+    char epoch_start[32];   /* of the end of the epoch before, or of the same */
+    int64_t skipped_told;   /* skipped updates that were warned of or counted */
+    bool stopping;          /* all ranks have agreed to end */
+    bool together;          /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
 
 /* Trains the running epoch to its end, from where it stands, saving when that is due. On a stop it

@@ -133,7 +133,86 @@ static void the_export_says_the_same(void **state)
     const json_t *performance = json_object_get(root, "performance_metrics");
     assert_true(json_real_value(json_object_get(performance, "training_loss")) == 0.25);
     assert_true(json_is_null(json_object_get(performance, "validation_loss")));
+    assert_true(json_is_null(json_object_get(performance, "validation_metrics")));
     json_decref(root);
+}
+
+static double real_at(const json_t *object, const char *key)
+{
+    return json_real_value(json_object_get(object, key));
+}
+
+/* Under the names of the metrics and under those of DeepTaxa's own export. */
+static void both_names_of_a_value_are_exported(void **state)
+{
+    (void)state;
+    const dt_checkpoint checkpoint = published();
+    json_t *root = export_of(&checkpoint);
+    const json_t *details = json_object_get(root, "model_details");
+    assert_string_equal(json_string_value(json_object_get(details, "tokenizer")),
+                        "zhihan1996/DNABERT-2-117M");
+    assert_string_equal(json_string_value(json_object_get(details, "run_uuid")),
+                        checkpoint.settings.run_uuid);
+    assert_int_equal(json_integer_value(json_object_get(details, "epoch")), 10);
+    assert_true(real_at(details, "hidden_dropout_prob") == 0.2);
+    assert_true(json_is_false(json_object_get(details, "output_attentions")));
+    const json_t *training = json_object_get(root, "training_hyperparameters");
+    assert_true(json_equal(json_object_get(training, "optimizer"),
+                           json_object_get(training, "optimizer_summary")));
+    assert_true(real_at(json_object_get(training, "optimizer"), "eps") == 1e-8);
+    const json_t *timing = json_object_get(root, "timing");
+    assert_true(real_at(timing, "training_time") == 842.550651);
+    assert_true(real_at(timing, "evaluation_time") == 52.981471);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(root, "system_info"), "cuda")),
+        "Available");
+    json_decref(root);
+}
+
+static void the_last_evaluation_is_told(void **state)
+{
+    (void)state;
+    dt_checkpoint checkpoint = published();
+    checkpoint.progress.validation_loss = 0.5;
+    checkpoint.progress.evaluated_epoch = 8;
+    checkpoint.progress.measures[6] =
+        (dt_measures){.accuracy = 0.75, .precision = 0.5, .recall = 0.25, .f1 = 0.125};
+    json_t *root = export_of(&checkpoint);
+    const json_t *performance = json_object_get(root, "performance_metrics");
+    assert_int_equal(json_integer_value(json_object_get(performance, "evaluated_epoch")), 8);
+    const json_t *measures = json_object_get(performance, "validation_metrics");
+    assert_int_equal(json_object_size(measures), 7);
+    const json_t *species = json_object_get(measures, "6");
+    assert_true(real_at(species, "accuracy") == 0.75);
+    assert_true(real_at(species, "precision") == 0.5);
+    assert_true(real_at(species, "recall") == 0.25);
+    assert_true(real_at(species, "f1_score") == 0.125);
+    json_decref(root);
+    dt_text text = {0};
+    ASSERT_OK(dt_describe_text(&text, &checkpoint, "run/model.h5", "0.1.0"));
+    assert_non_null(strstr(text.data, "  evaluated-epoch: 8\n"));
+    assert_non_null(strstr(text.data, "  validation-loss: 0.5\n"));
+    assert_non_null(strstr(text.data, "  Level 6 - species: accuracy 0.7500, precision 0.5000, "
+                                      "recall 0.2500, F1 0.1250\n"));
+    dt_text_free(&text);
+}
+
+static void parts_that_a_model_lacks_have_no_sizes(void **state)
+{
+    (void)state;
+    dt_checkpoint checkpoint = published();
+    checkpoint.config.type = DT_MODEL_BERT;
+    json_t *root = export_of(&checkpoint);
+    const json_t *details = json_object_get(root, "model_details");
+    assert_true(json_is_null(json_object_get(details, "kernel_sizes")));
+    assert_true(json_is_null(json_object_get(details, "num_filters")));
+    assert_int_equal(json_integer_value(json_object_get(details, "hidden_size")), 896);
+    json_decref(root);
+    dt_text text = {0};
+    ASSERT_OK(dt_describe_text(&text, &checkpoint, "run/model.h5", "0.1.0"));
+    assert_null(strstr(text.data, "kernel-sizes"));
+    assert_non_null(strstr(text.data, "hidden-size: 896"));
+    dt_text_free(&text);
 }
 
 static void the_system_has_a_gpu_or_none(void **state)
@@ -144,7 +223,7 @@ static void the_system_has_a_gpu_or_none(void **state)
         checkpoint.settings.gpu = gpu;
         json_t *root = export_of(&checkpoint);
         const json_t *system = json_object_get(root, "system_info");
-        assert_int_equal(json_object_size(system), 5);
+        assert_int_equal(json_object_size(system), 6);
         assert_int_equal(json_is_true(json_object_get(system, "cuda_available")), gpu);
         if (gpu)
             assert_string_equal(json_string_value(json_object_get(system, "gpu")), "NVIDIA A40");
@@ -162,6 +241,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_of_the_published_description_is_there),
         cmocka_unit_test(the_export_says_the_same),
+        cmocka_unit_test(both_names_of_a_value_are_exported),
+        cmocka_unit_test(the_last_evaluation_is_told),
+        cmocka_unit_test(parts_that_a_model_lacks_have_no_sizes),
         cmocka_unit_test(the_system_has_a_gpu_or_none),
     };
     return cmocka_run_group_tests_name("describe", tests, enter_folder, leave_folder);
