@@ -13,8 +13,8 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5
        libjansson-dev libopenmpi-dev openmpi-bin)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
-# g++ and awk: the CUDA kernels, compiled for the CPU
-tests=(libcmocka-dev g++ mawk)
+# g++ and awk: the CUDA kernels, compiled for the CPU; python3: reading our files as notebooks do
+tests=(libcmocka-dev g++ mawk python3)
 # a Slurm and "hosts" (network namespaces) for the tests of many ranks: never needed to use DeepTaxa
 cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
 # clang-tidy reads omp.h of its own OpenMP
@@ -41,7 +41,7 @@ This is neither Debian nor Ubuntu. Please install, by your own means:
   OpenBLAS with CBLAS (another CBLAS does too), HDF5 1.10 or later (C library)
   zlib, jansson
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
-  for the tests: cmocka; to run those of slurm/: munge, slurmctld and slurmd
+  for the tests: cmocka, Python 3; to run those of slurm/: munge, slurmctld and slurmd
   for checking the source: clang-format and clang-tidy 14
   for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
 On Debian these are: ${wanted[*]}

@@ -48,7 +48,7 @@ typedef struct {
     bool qiime; /* the table for QIIME 2 */
     int32_t columns;
     dt_column column[DT_COLUMNS]; /* (columns) in this order; repeats are the user's business */
-    double threshold;             /* confidences below it are flagged */
+    double threshold;             /* a confidence from it on has its flag set */
     int32_t top_k;
     int32_t batch_size;
     const double *temperature[DT_MAX_VOTERS]; /* (1 + others) of each model, the first before the

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Notebooks written for DeepTaxa's files read ours: tests/notebook/read_output.py does as they do.
+source "$(dirname "$0")/lib.sh"
+command -v python3 >/dev/null || skip "python3 is missing: bash launch/install-deps.sh tests"
+make_gold 100
+make_tokenizer
+expect 0 train_small run --epochs 4 --eval-every 2 || finish
+model=$(checkpoint run 4)
+
+mkdir described
+for epoch in 1 2 3 4; do
+    expect 0 deeptaxa describe --checkpoint "$(checkpoint run $epoch)" \
+        --export-metrics "described/epoch$epoch.json"
+done
+heldout="--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv"
+# shellcheck disable=SC2086
+expect 0 deeptaxa calibrate --checkpoint "$model" $heldout
+calibrated=${model%.h5}_calibrated.h5
+expect 0 deeptaxa describe --checkpoint "$calibrated" --export-metrics described/calibrated.json
+
+# Confidences of so small a model are low; both sides of this threshold occur.
+predict="deeptaxa predict --tabular --confidence-threshold 0.5"
+# shellcheck disable=SC2086
+expect 0 $predict $heldout --checkpoint "$model" --output-dir p
+# shellcheck disable=SC2086
+expect 0 $predict --fasta-file data/heldout.fasta --checkpoint "$model" --output-dir plain
+# shellcheck disable=SC2086
+expect 0 $predict $heldout --checkpoint "$model" "$calibrated" --output-dir vote
+
+python3 "$project/tests/notebook/read_output.py" . || fail "tests/notebook/read_output.py"
+finish
