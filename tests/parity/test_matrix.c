@@ -308,7 +308,7 @@ static void every_objective(size_t model, const precision *p, void (*what)(cell 
     c.batch = read_set(c.s.file, "batch");
     c.steps = read_set(c.s.file, "steps");
     subject_place(&c.s, p->backend,
-                  &(dt_backend_options){.threads = 2, .precision = DT_PRECISION_FP32}, ROOM);
+                  &(dt_backend_options){.threads = 1, .precision = DT_PRECISION_FP32}, ROOM);
     for (c.variant = 0; c.variant < VARIANTS; ++c.variant) {
         const char *weights = dt_class_weights_name(weight_kinds[c.variant % WEIGHT_KINDS]);
         const char *loss = loss_kinds[c.variant / WEIGHT_KINDS].name;
