@@ -324,6 +324,17 @@ static dt_status tell_single_classes(const dt_taxonomy *taxonomy)
     return status;
 }
 
+static void tell_unknown(const builder *b, double per_cent)
+{
+    const bool normalize = b->options->normalize;
+    if (b->dataset->encoding == DT_ENCODING_ONEHOT)
+        dt_warn("%s: %.0f %% of the letters are none of A, C, G, T and U: are these nucleotides%s?",
+                dt_fasta_name(b->fasta), per_cent, normalize ? "" : " in upper case");
+    else
+        dt_warn("%s: %.0f %% of the tokens are unknown to the tokenizer: are these nucleotides%s?",
+                dt_fasta_name(b->fasta), per_cent, normalize ? "" : " in upper case, with T for U");
+}
+
 static dt_status tell(const builder *b)
 {
     const dt_dataset *dataset = b->dataset;
@@ -342,9 +353,7 @@ static dt_status tell(const builder *b)
         dt_info("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
                 b->table.path, (long long)(b->table.rows - b->with_row), (long long)b->table.rows);
     if (b->unknown > 0 && b->unknown * 100 >= tokens * MANY_UNKNOWN)
-        dt_warn("%s: %.0f %% of the tokens are unknown to the tokenizer: are these nucleotides%s?",
-                fasta, 100.0 * (double)b->unknown / (double)tokens,
-                b->options->normalize ? "" : " in upper case, with T for U");
+        tell_unknown(b, 100.0 * (double)b->unknown / (double)tokens);
     return tell_single_classes(&dataset->taxonomy);
 }
 
@@ -381,7 +390,9 @@ static dt_status prepare(builder *b)
                        options->comm->world_size);
     DT_TRY(copy_text(&dataset->fasta_file, options->fasta_file));
     DT_TRY(copy_text(&dataset->taxonomy_file, options->taxonomy_file));
-    DT_TRY(copy_text(&dataset->tokenizer_json, options->tokenizer_json));
+    dataset->encoding = dt_tokenizer_encoding(options->tokenizer);
+    if (dataset->encoding != DT_ENCODING_ONEHOT)
+        DT_TRY(copy_text(&dataset->tokenizer_json, options->tokenizer_json));
     DT_TRY(copy_text(&dataset->tokenizer_name, options->tokenizer_name));
     dataset->normalized = options->normalize;
     dataset->suffix_count = dt_tokenizer_suffix_count(options->tokenizer);

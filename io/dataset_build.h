@@ -24,7 +24,7 @@ typedef struct {
     bool normalize;            /* sequence/normalize.h; off with --no-normalize */
     int threads;               /* that read and encode; 1 or more */
     const dt_tokenizer *tokenizer;
-    const char *tokenizer_json; /* the whole file, copied into the dataset */
+    const char *tokenizer_json; /* the whole file, copied into the dataset; NULL with one-hot */
     const char *tokenizer_name; /* likewise */
     dt_comm *comm;   /* processes that share the tokenising (data/token_shares.h); NULL: alone */
     bool everywhere; /* all of them want the tokens, not world_rank 0 alone */

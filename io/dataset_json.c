@@ -11,7 +11,6 @@
 #include "core/memory.h"
 
 #define FORMAT "deeptaxa-dataset"
-#define VERSION 1
 
 /* ---- Hashes --------------------------------------------------------------------------------- */
 
@@ -47,7 +46,9 @@ void dt_text_hash(const char *text, char out[32])
 /* Over every field of dataset.json but `id`. */
 static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32])
 {
-    uint64_t hash = hash_number(HASH_START, VERSION);
+    uint64_t hash = hash_number(HASH_START, dt_shards_version(dataset->encoding));
+    if (dataset->encoding != DT_ENCODING_DNABERT)
+        hash = hash_text(hash, dt_encoding_name(dataset->encoding));
     hash = hash_number(hash, summary->sequences);
     hash = hash_number(hash, summary->tokens);
     hash = hash_number(hash, summary->sequences_per_shard);
@@ -86,7 +87,10 @@ void dt_dataset_summarise(const dt_dataset *dataset, int64_t sequences_per_shard
                           count * (size_t)dataset->taxonomy.tax_ranks * sizeof *dataset->labels);
     other = crc32_z(other, (const Bytef *)dataset->ids, (size_t)dataset->id_offsets[count]);
     snprintf(summary->data_checksum, sizeof summary->data_checksum, "crc32:%08lx%08lx", crc, other);
-    dt_text_hash(dataset->tokenizer_json, summary->tokenizer_hash);
+    if (dataset->tokenizer_json)
+        dt_text_hash(dataset->tokenizer_json, summary->tokenizer_hash);
+    else
+        snprintf(summary->tokenizer_hash, sizeof summary->tokenizer_hash, "none");
     make_id(dataset, summary, summary->id);
 }
 
@@ -128,7 +132,9 @@ static dt_status add_fields(json_t *root, const dt_dataset *dataset,
                             const dt_dataset_summary *summary)
 {
     DT_TRY(add_text(root, "format", FORMAT));
-    json_object_set_new(root, "format_version", json_integer(VERSION));
+    json_object_set_new(root, "format_version", json_integer(dt_shards_version(dataset->encoding)));
+    if (dataset->encoding != DT_ENCODING_DNABERT)
+        DT_TRY(add_text(root, "encoding", dt_encoding_name(dataset->encoding)));
     DT_TRY(add_text(root, "id", summary->id));
     json_object_set_new(root, "sequences", json_integer(summary->sequences));
     json_object_set_new(root, "tokens", json_integer(summary->tokens));
@@ -222,26 +228,30 @@ static dt_status read_rank(const json_t *object, const char *path, dt_taxonomy *
     return status;
 }
 
-static dt_status check_version(const json_t *root, const char *path)
+/* Version 1 has tokens and does not say so. */
+static dt_status read_version(const json_t *root, const char *path, dt_encoding *encoding)
 {
     const char *format = json_string_value(json_object_get(root, "format"));
+    const char *name = json_string_value(json_object_get(root, "encoding"));
     int64_t version = 0;
     if (!format || strcmp(format, FORMAT) != 0)
         return dt_fail(DT_ERR_INPUT, "%s: not a dataset.json of DeepTaxa-MPI", path);
     DT_TRY(get_number(root, path, "format_version", INT64_MAX, &version));
-    if (version > VERSION)
+    if (version > DT_SHARDS_VERSION)
         return dt_fail(DT_ERR_INPUT,
                        "%s: shards of format version %" PRId64 "; this program reads up to %d: use "
                        "a later DeepTaxa-MPI or run `deeptaxa prepare` again",
-                       path, version, VERSION);
-    return version == VERSION ? DT_OK : damaged(path, "format_version");
+                       path, version, DT_SHARDS_VERSION);
+    if (name && !dt_encoding_named(name, encoding))
+        return damaged(path, "encoding");
+    return version == dt_shards_version(*encoding) ? DT_OK : damaged(path, "format_version");
 }
 
 static dt_status read_fields(const json_t *root, const char *path, dt_dataset *dataset,
                              dt_dataset_summary *summary)
 {
     int64_t suffix = 0;
-    DT_TRY(check_version(root, path));
+    DT_TRY(read_version(root, path, &dataset->encoding));
     DT_TRY(copy_short_text(root, path, "id", summary->id));
     DT_TRY(get_number(root, path, "sequences", INT64_MAX / 2, &summary->sequences));
     DT_TRY(get_number(root, path, "tokens", INT64_MAX / 2, &summary->tokens));

@@ -12,9 +12,9 @@
 #include "core/memory.h"
 #include "io/container.h"
 #include "io/dataset_json.h"
+#include "io/shard_tokens.h"
 
 #define FORMAT "deeptaxa-shard"
-#define VERSION 1
 #define NEW ".new" /* ends the name of what is complete but not yet in its place */
 
 static dt_status join(char out[PATH_MAX], const char *folder, const char *name, const char *end)
@@ -65,8 +65,7 @@ static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, in
     const int64_t tokens = offsets[count] - offsets[0];
     const int64_t id_bytes = id_offsets[count] - id_offsets[0];
     const int64_t labels[2] = {count, dataset->taxonomy.tax_ranks};
-    DT_TRY(dt_container_put_array(file, "tokens", DT_ELEMENT_UINT16, 1, &tokens,
-                                  dataset->tokens + offsets[0]));
+    DT_TRY(dt_shard_put_tokens(file, dataset->encoding, tokens, dataset->tokens + offsets[0]));
     DT_TRY(put_offsets(file, offsets, count));
     DT_TRY(dt_container_put_array(file, "labels", DT_ELEMENT_INT32, 2, labels,
                                   dataset->labels + first * labels[1]));
@@ -83,7 +82,7 @@ static dt_status write_shard(const char *folder, const dt_dataset *dataset,
     const int64_t left = dataset->count - first;
     const int64_t count = left < summary->sequences_per_shard ? left : summary->sequences_per_shard;
     DT_TRY(shard_path(path, folder, shard, NEW));
-    DT_TRY(dt_container_create(&file, path, FORMAT, VERSION));
+    DT_TRY(dt_container_create(&file, path, FORMAT, dt_shards_version(dataset->encoding)));
     dt_status status = put_attributes(file, summary, shard, first, count);
     if (status == DT_OK)
         status = put_sequences(file, dataset, first, count);
@@ -101,7 +100,8 @@ static dt_status write_all(const char *folder, const dt_dataset *dataset,
     for (int64_t shard = 0; shard < summary->shards; ++shard)
         DT_TRY(write_shard(folder, dataset, summary, shard));
     DT_TRY(join(path, folder, "tokenizer.json", NEW));
-    DT_TRY(dt_write_file(path, dataset->tokenizer_json, strlen(dataset->tokenizer_json)));
+    if (dataset->tokenizer_json)
+        DT_TRY(dt_write_file(path, dataset->tokenizer_json, strlen(dataset->tokenizer_json)));
     DT_TRY(join(path, folder, "dataset.json", NEW));
     return dt_dataset_json_write(path, dataset, summary);
 }
@@ -117,19 +117,26 @@ static dt_status put_in_place(const char *folder, const char *name)
     return dt_new_file_commit(&file);
 }
 
-/* Without dataset.json the folder counts as unfinished until the new one is there. */
-static dt_status exchange(const char *folder, const dt_dataset_summary *summary)
+static dt_status remove_file(const char *folder, const char *name)
 {
     char path[PATH_MAX];
-    char name[40];
-    DT_TRY(join(path, folder, "dataset.json", ""));
+    DT_TRY(join(path, folder, name, ""));
     if (unlink(path) != 0 && errno != ENOENT)
         return dt_fail(DT_ERR_IO, "%s: cannot replace: %s", path, strerror(errno));
+    return DT_OK;
+}
+
+/* Without dataset.json the folder counts as unfinished until the new one is there. */
+static dt_status exchange(const char *folder, const dt_dataset *dataset,
+                          const dt_dataset_summary *summary)
+{
+    char name[40];
+    DT_TRY(remove_file(folder, "dataset.json"));
     for (int64_t shard = 0; shard < summary->shards; ++shard) {
         snprintf(name, sizeof name, "shard_%05" PRId64 ".h5", shard);
         DT_TRY(put_in_place(folder, name));
     }
-    DT_TRY(put_in_place(folder, "tokenizer.json"));
+    DT_TRY((dataset->tokenizer_json ? put_in_place : remove_file)(folder, "tokenizer.json"));
     return put_in_place(folder, "dataset.json");
 }
 
@@ -175,7 +182,7 @@ dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
         remove_left_over(folder, INT64_MAX);
         return status;
     }
-    DT_TRY(exchange(folder, &summary));
+    DT_TRY(exchange(folder, dataset, &summary));
     remove_left_over(folder, summary.shards);
     return DT_OK;
 }
@@ -223,6 +230,8 @@ static dt_status read_tokenizer(const char *folder, const dt_dataset_summary *su
     char path[PATH_MAX];
     char hash[32];
     size_t length;
+    if (dataset->encoding == DT_ENCODING_ONEHOT)
+        return DT_OK;
     DT_TRY(join(path, folder, "tokenizer.json", ""));
     DT_TRY(dt_read_file(path, &dataset->tokenizer_json, &length));
     dt_text_hash(dataset->tokenizer_json, hash);
@@ -264,7 +273,7 @@ static dt_status open_shard(const char *folder, const dt_dataset_summary *summar
     const int64_t left = summary->sequences - shard * n;
     dt_status status;
     DT_TRY(shard_path(path, folder, shard, ""));
-    DT_TRY(dt_container_open(&file, path, FORMAT, VERSION, NULL));
+    DT_TRY(dt_container_open(&file, path, FORMAT, DT_SHARDS_VERSION, NULL));
     DT_TRY_OR(fail, check_text(file, path, "tokenizer_hash", summary->tokenizer_hash,
                                "made with another tokenizer than dataset.json says"));
     DT_TRY_OR(fail, check_text(file, path, "dataset_id", summary->id,
@@ -288,7 +297,8 @@ static dt_status array_length(dt_container *file, const char *name, int64_t *len
 }
 
 /* The sizes of all shards together, before memory is taken for them. */
-static dt_status measure(const char *folder, const dt_dataset_summary *summary, position *sum)
+static dt_status measure(const char *folder, const dt_dataset_summary *summary,
+                         dt_encoding encoding, position *sum)
 {
     *sum = (position){0};
     for (int64_t shard = 0; shard < summary->shards; ++shard) {
@@ -297,7 +307,7 @@ static dt_status measure(const char *folder, const dt_dataset_summary *summary, 
         int64_t entries = 1;
         int64_t id_bytes = 0;
         DT_TRY(open_shard(folder, summary, shard, &file));
-        dt_status status = array_length(file, "tokens", &tokens);
+        dt_status status = array_length(file, dt_shard_tokens_name(encoding), &tokens);
         if (status == DT_OK)
             status = array_length(file, "offsets", &entries);
         if (status == DT_OK)
@@ -366,12 +376,12 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     int64_t tokens = 0;
     int64_t id_bytes = 0;
     DT_TRY(array_length(file, "offsets", &count));
-    DT_TRY(array_length(file, "tokens", &tokens));
+    DT_TRY(array_length(file, dt_shard_tokens_name(dataset->encoding), &tokens));
     DT_TRY(array_length(file, "ids", &id_bytes));
     count -= 1;
     if (dataset->tokens)
-        DT_TRY(dt_container_get_array(file, "tokens", DT_ELEMENT_UINT16, 1, &tokens,
-                                      dataset->tokens + at->tokens));
+        DT_TRY(dt_shard_get_tokens(file, path, dataset->encoding, tokens,
+                                   dataset->tokens + at->tokens));
     DT_TRY(read_offsets(file, path, count, tokens, at->tokens, dataset->offsets + at->sequences));
     DT_TRY(read_labels(file, path, count, &dataset->taxonomy,
                        dataset->labels + at->sequences * dataset->taxonomy.tax_ranks));
@@ -394,7 +404,7 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
     DT_TRY(join(path, folder, "dataset.json", ""));
     DT_TRY(dt_dataset_json_read(path, dataset, summary));
     DT_TRY(read_tokenizer(folder, summary, dataset));
-    DT_TRY(measure(folder, summary, &sum));
+    DT_TRY(measure(folder, summary, dataset->encoding, &sum));
     const size_t count = (size_t)sum.sequences;
     if (with_tokens)
         DT_TRY(DT_NEW(dataset->tokens, (size_t)sum.tokens));
@@ -430,15 +440,17 @@ dt_status dt_shards_read(const char *folder, dt_dataset *dataset)
 typedef struct {
     char folder[PATH_MAX];
     dt_dataset_summary summary;
+    dt_encoding encoding;
 } shard_folder;
 
 static dt_status load_tokens(void *context, int64_t shard, uint16_t *tokens, int64_t count)
 {
     const shard_folder *from = context;
     dt_container *file;
+    char path[PATH_MAX];
+    DT_TRY(shard_path(path, from->folder, shard, ""));
     DT_TRY(open_shard(from->folder, &from->summary, shard, &file));
-    const dt_status status =
-        dt_container_get_array(file, "tokens", DT_ELEMENT_UINT16, 1, &count, tokens);
+    const dt_status status = dt_shard_get_tokens(file, path, from->encoding, count, tokens);
     dt_container_close(file);
     return status;
 }
@@ -450,6 +462,7 @@ static dt_status open_stream(const char *folder, const dt_dataset_summary *summa
     DT_TRY(DT_NEW(from, 1));
     snprintf(from->folder, sizeof from->folder, "%s", folder);
     from->summary = *summary;
+    from->encoding = dataset->encoding;
     const dt_shard_source source = {.sequences_per_shard = summary->sequences_per_shard,
                                     .load = load_tokens,
                                     .release = free,

@@ -6,6 +6,9 @@
  *     tokenizer.json     the tokenizer, as the Hugging Face library writes it
  *     dataset.json       totals, ranks with their labels, names; written last
  *
+ * With --encoding onehot there is no tokenizer.json, and in place of tokens stand bases, uint8: 0
+ * to 3 for A, C, G, T, and 4 for any other letter (sequence/onehot.h).
+ *
  * dataset.json carries an id that is a hash of all the rest; each shard carries it too, so that no
  * mixture of two sets is ever read as one.
  */

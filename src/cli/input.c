@@ -54,9 +54,13 @@ static dt_status learn_from_input(const dt_input *input, loaded_tokenizer *loade
 }
 
 /* Said once all went well, so that an error stands alone. */
-static void say_tokenizer(const loaded_tokenizer *loaded)
+static void say_tokenizer(const dt_input *input, const loaded_tokenizer *loaded)
 {
-    if (loaded->learnt)
+    if (input->encoding == DT_ENCODING_ONEHOT) {
+        dt_info("encoding: onehot, without a tokenizer");
+        if (input->tokenizer_name)
+            dt_notice("--tokenizer-name has no effect: --encoding onehot reads bases");
+    } else if (loaded->learnt)
         dt_notice("no tokenizer file was found: a vocabulary of %d tokens was %s; it is not that "
                   "of the published models (launch/get-tokenizer.sh fetches theirs)",
                   (int)loaded->learnt, loaded->name);
@@ -77,6 +81,10 @@ static dt_status load_known(const dt_input *input, loaded_tokenizer *loaded)
 static dt_status load_tokenizer(const dt_input *input, loaded_tokenizer *loaded)
 {
     char path[PATH_MAX];
+    if (input->encoding == DT_ENCODING_ONEHOT) {
+        snprintf(loaded->name, sizeof loaded->name, DT_ONEHOT_NAME);
+        return dt_tokenizer_create_onehot(&loaded->tokenizer);
+    }
     if (input->tokenizer_json)
         return load_known(input, loaded);
     DT_TRY(dt_choose_tokenizer(input->tokenizer_file, input->tokenizer_name, path, sizeof path));
@@ -105,7 +113,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
                                                  .everywhere = input->everywhere,
                                                  .together = input->together});
     if (status == DT_OK)
-        say_tokenizer(&loaded);
+        say_tokenizer(input, &loaded);
     free_tokenizer(&loaded);
     return status;
 }

@@ -14,6 +14,8 @@ dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument)
 
 dt_status dt_loaded_model_tokenizer(const dt_loaded_model *loaded, dt_tokenizer **tokenizer)
 {
+    if (loaded->checkpoint.config.encoding == DT_ENCODING_ONEHOT)
+        return dt_tokenizer_create_onehot(tokenizer);
     const char *json = loaded->checkpoint.tokenizer_json;
     return dt_tokenizer_from_json(json, strlen(json), loaded->path, tokenizer);
 }

@@ -21,7 +21,7 @@ typedef struct {
  * the file that `argument` names (dt_checkpoint_path()). */
 dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument);
 
-/* The checkpoint's tokenizer; the caller's to destroy. */
+/* The checkpoint's tokenizer, or that of one-hot; the caller's to destroy. */
 dt_status dt_loaded_model_tokenizer(const dt_loaded_model *loaded, dt_tokenizer **tokenizer);
 
 /* Opens the device and loads the model there, with memory for as many of *batch_size sequences at

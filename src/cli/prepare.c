@@ -28,6 +28,7 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
     DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), together));
     DT_TRY(dt_read_input(&(dt_input){.fasta_file = options->fasta_file,
                                      .taxonomy_file = options->taxonomy_file,
+                                     .encoding = (dt_encoding)options->encoding,
                                      .tokenizer_file = options->tokenizer_file,
                                      .normalize = !options->no_normalize,
                                      .threads = options->threads,
@@ -37,8 +38,9 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
     if (comm->world_rank == 0)
         status = write_locked(options, dataset);
     DT_TRY(dt_agree(comm, status, together)); /* nobody leaves before the shards are there */
-    dt_info("wrote %lld sequences, %lld tokens, %d ranks to %s in %.1f s",
-            (long long)dataset->count, (long long)dataset->offsets[dataset->count],
+    dt_info("wrote %lld sequences, %lld %s, %d ranks to %s in %.1f s", (long long)dataset->count,
+            (long long)dataset->offsets[dataset->count],
+            dataset->encoding == DT_ENCODING_ONEHOT ? "bases" : "tokens",
             (int)dataset->taxonomy.tax_ranks, options->output_dir, dt_seconds() - start);
     return DT_OK;
 }

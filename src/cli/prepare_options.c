@@ -1,6 +1,7 @@
 #include "cli/prepare_options.h"
 
 #include "cli/shared_options.h"
+#include "sequence/onehot.h"
 
 #define AT(member) offsetof(dt_prepare_options, member)
 
@@ -26,6 +27,7 @@ static const dt_option options[] = {
      .required = true,
      .help = "folder for the shards; made where it is missing"},
     DT_OPTION_TOKENIZER_FILE(dt_prepare_options),
+    DT_OPTION_ENCODING(dt_prepare_options),
     DT_OPTION_NO_NORMALIZE(dt_prepare_options),
     {.name = "sequences-per-shard",
      .kind = DT_OPTION_INT,
@@ -46,6 +48,15 @@ static const dt_option options[] = {
     {0},
 };
 
+static dt_status check(const void *parsed)
+{
+    const dt_prepare_options *prepare = parsed;
+    if (prepare->encoding == DT_ENCODING_ONEHOT && prepare->tokenizer_file)
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file with --encoding onehot: bases need no "
+                                     "tokenizer: leave one of them out");
+    return DT_OK;
+}
+
 const dt_command dt_prepare_command = {
     .name = "prepare",
     .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs; "
@@ -53,6 +64,7 @@ const dt_command dt_prepare_command = {
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .options = options,
     .options_size = sizeof(dt_prepare_options),
+    .check = check,
     .examples = {"deeptaxa prepare --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "
                  "--output-dir shards",
                  "deeptaxa train --data shards --output-dir outputs/training"},

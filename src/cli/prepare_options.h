@@ -11,6 +11,7 @@ typedef struct {
     const char *taxonomy_file;  /* never NULL */
     const char *output_dir;     /* never NULL */
     const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
+    int encoding;               /* dt_encoding; one-hot without a tokenizer_file */
     bool no_normalize;
     int64_t sequences_per_shard;
     int64_t threads;           /* 0: all that the process may use */

@@ -12,6 +12,15 @@
                 "installation's, then a vocabulary learnt from the sequences"                      \
     }
 
+/* The places of its choices are those of dt_encoding (sequence/onehot.h). */
+#define DT_OPTION_ENCODING(type)                                                                   \
+    {                                                                                              \
+        .name = "encoding", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, encoding),          \
+        .preset = "dnabert", .choices = "dnabert|onehot",                                          \
+        .help = "BPE tokens, or for --model-type cnn one nucleotide a position: four channels, "   \
+                "zeros for any letter but A, C, G, T and U"                                        \
+    }
+
 #define DT_OPTION_NO_NORMALIZE(type)                                                               \
     {                                                                                              \
         .name = "no-normalize", .kind = DT_OPTION_FLAG, .offset = offsetof(type, no_normalize),    \

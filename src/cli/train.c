@@ -35,13 +35,37 @@ static dt_model_type model_type(const dt_train_options *o)
     return DT_MODEL_HYBRID;
 }
 
-static dt_model_config config_from(const dt_train_options *o, const dt_dataset *dataset,
-                                   const dt_tokenizer *tokenizer)
+/* Without one-hot the dataset's tokenizer tells of vocabulary and padding. */
+static dt_status read_vocabulary(dt_model_config *config, const dt_dataset *dataset)
+{
+    dt_tokenizer *tokenizer;
+    if (dataset->encoding == DT_ENCODING_ONEHOT)
+        DT_TRY(dt_tokenizer_create_onehot(&tokenizer));
+    else
+        DT_TRY(dt_tokenizer_from_json(dataset->tokenizer_json, strlen(dataset->tokenizer_json),
+                                      dataset->tokenizer_name, &tokenizer));
+    config->vocabulary = dt_tokenizer_vocabulary_size(tokenizer);
+    config->pad_id = dt_tokenizer_pad_id(tokenizer);
+    dt_tokenizer_destroy(tokenizer);
+    return DT_OK;
+}
+
+/* Channels of what the CNN reads: those of one-hot bases stand for an --embed-dim that is not
+ * given. */
+static int32_t embed_dim(const dt_train_options *o, dt_encoding encoding)
+{
+    return encoding == DT_ENCODING_ONEHOT && !dt_option_given(&o->parsed, "embed-dim")
+               ? DT_ONEHOT_CHANNELS
+               : (int32_t)o->embed_dim;
+}
+
+static dt_model_config config_from(const dt_train_options *o, const dt_dataset *dataset)
 {
     dt_model_config config = {
         .type = model_type(o),
+        .encoding = dataset->encoding,
         .max_length = (int32_t)o->max_length,
-        .embed_dim = (int32_t)o->embed_dim,
+        .embed_dim = embed_dim(o, dataset->encoding),
         .filters = (int32_t)o->num_filters,
         .kernels = o->kernel_sizes.count,
         .conv_layers = (int32_t)o->num_conv_layers,
@@ -51,8 +75,6 @@ static dt_model_config config_from(const dt_train_options *o, const dt_dataset *
         .intermediate = (int32_t)o->intermediate_size,
         .dropout = o->hidden_dropout_prob,
         .mask_padding = o->mask_padding,
-        .vocabulary = dt_tokenizer_vocabulary_size(tokenizer),
-        .pad_id = dt_tokenizer_pad_id(tokenizer),
         .tax_ranks = dataset->taxonomy.tax_ranks,
     };
     for (int32_t k = 0; k < config.kernels; ++k)
@@ -60,6 +82,18 @@ static dt_model_config config_from(const dt_train_options *o, const dt_dataset *
     for (int32_t r = 0; r < config.tax_ranks; ++r)
         config.classes[r] = dataset->taxonomy.rank[r].classes;
     return config;
+}
+
+/* Shards have the encoding that they were prepared with. */
+static dt_status check_encoding(const dt_train_options *o, const dt_dataset *dataset)
+{
+    if (dt_option_given(&o->parsed, "encoding") && (dt_encoding)o->encoding != dataset->encoding)
+        return dt_fail(DT_ERR_USAGE,
+                       "--encoding %s: the shards of --data %s were prepared with --encoding %s: "
+                       "leave the flag out, or prepare others",
+                       dt_encoding_name((dt_encoding)o->encoding), o->data,
+                       dt_encoding_name(dataset->encoding));
+    return DT_OK;
 }
 
 static dt_status copy_text(char **to, const char *from)
@@ -130,15 +164,14 @@ static dt_status copy_taxonomy(dt_taxonomy *to, const dt_taxonomy *from)
 /* A run that starts at its beginning. */
 static dt_status new_run(dt_checkpoint *run, const dt_train_options *o, const dt_dataset *dataset)
 {
-    dt_tokenizer *tokenizer;
-    DT_TRY(dt_tokenizer_from_json(dataset->tokenizer_json, strlen(dataset->tokenizer_json),
-                                  dataset->tokenizer_name, &tokenizer));
-    run->config = config_from(o, dataset, tokenizer);
-    dt_tokenizer_destroy(tokenizer);
+    DT_TRY(check_encoding(o, dataset));
+    run->config = config_from(o, dataset);
+    DT_TRY(read_vocabulary(&run->config, dataset));
     DT_TRY(dt_model_config_check(&run->config));
     DT_TRY(settings_from(&run->settings, o, dataset));
     DT_TRY(copy_taxonomy(&run->taxonomy, &dataset->taxonomy));
-    DT_TRY(copy_text(&run->tokenizer_json, dataset->tokenizer_json));
+    if (dataset->tokenizer_json)
+        DT_TRY(copy_text(&run->tokenizer_json, dataset->tokenizer_json));
     return dt_training_schedule(run, dataset);
 }
 
@@ -204,6 +237,17 @@ static dt_status check_resumed_type(const dt_train_options *o, const dt_checkpoi
                        "--model-type %s: the run to resume trains %s, and a resumed run keeps its "
                        "settings: leave the flag out or start a new run",
                        dt_model_type_name(asked), dt_model_type_name(run->config.type));
+    return DT_OK;
+}
+
+static dt_status check_resumed_encoding(const dt_train_options *o, const dt_checkpoint *run)
+{
+    const dt_encoding stored = run->config.encoding;
+    DT_TRY(check_given_name(o, "encoding", dt_encoding_name((dt_encoding)o->encoding),
+                            dt_encoding_name(stored)));
+    if (stored == DT_ENCODING_ONEHOT && o->tokenizer_file)
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file: the run to resume was started with "
+                                     "--encoding onehot, which needs none: leave the flag out");
     return DT_OK;
 }
 
@@ -280,6 +324,7 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
         {"kernel-sizes", o->kernel_sizes.count, c->kernels},
     };
     DT_TRY(check_resumed_type(o, run));
+    DT_TRY(check_resumed_encoding(o, run));
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; ++i)
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)
@@ -303,7 +348,13 @@ static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *
                        "%s: the run was trained with other taxonomic labels than the input has: "
                        "resume with the same files",
                        path);
-    if (strcmp(run->tokenizer_json, dataset->tokenizer_json) != 0)
+    if (run->config.encoding != dataset->encoding)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run was trained with --encoding %s, and the shards of --data were "
+                       "prepared with %s: resume with the same --data",
+                       path, dt_encoding_name(run->config.encoding),
+                       dt_encoding_name(dataset->encoding));
+    if (run->tokenizer_json && strcmp(run->tokenizer_json, dataset->tokenizer_json) != 0)
         return dt_fail(DT_ERR_INPUT,
                        "%s: the run was trained with another tokenizer than the input is given "
                        "with: leave --tokenizer-file out, or resume with the same --data",
@@ -388,6 +439,7 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     const dt_input input = {
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
+        .encoding = t->resumes ? t->run.config.encoding : (dt_encoding)o->encoding,
         .tokenizer_file = o->tokenizer_file,
         .tokenizer_name = o->tokenizer_name,
         .tokenizer_json = stored_tokenizer ? from->tokenizer_json : NULL,
@@ -499,12 +551,25 @@ static dt_status stopped_while_reading(const train_command *t)
                    "stopped by a signal while the input was read: start it again the same way");
 }
 
+/* Weights for tokens mean nothing for bases. */
+static dt_status check_init(const train_command *t, dt_encoding encoding)
+{
+    const dt_encoding stored = t->init.config.encoding;
+    if (stored == encoding)
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "--init-weights %s: was trained with --encoding %s, this run is to read %s: "
+                   "start both with the same",
+                   t->init_path, dt_encoding_name(stored), dt_encoding_name(encoding));
+}
+
 static dt_status read_init(train_command *t, const dt_train_options *o)
 {
     if (!o->init_weights || t->resumes)
         return DT_OK;
     DT_TRY(dt_checkpoint_path(o->init_weights, t->init_path));
-    return dt_checkpoint_read(t->init_path, &t->init);
+    DT_TRY(dt_checkpoint_read(t->init_path, &t->init));
+    return o->data ? DT_OK : check_init(t, (dt_encoding)o->encoding);
 }
 
 /* What can be told at once is told before the input is read. */
@@ -522,7 +587,7 @@ static void warn_of_init(const train_command *t)
 {
     const dt_taxonomy *there = &t->init.taxonomy;
     const dt_taxonomy *here = &t->run.taxonomy;
-    if (strcmp(t->init.tokenizer_json, t->dataset.tokenizer_json) != 0)
+    if (t->init.tokenizer_json && strcmp(t->init.tokenizer_json, t->dataset.tokenizer_json) != 0)
         dt_warn("%s was trained with another tokenizer: its embeddings are those of other tokens",
                 t->init_path);
     for (int32_t r = 0; r < here->tax_ranks && r < there->tax_ranks; ++r) {
@@ -545,8 +610,10 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
         DT_TRY(check_resumed_data(&t->run, &t->dataset, t->sequences_per_shard, t->resume_path));
     else
         DT_TRY(new_run(&t->run, o, &t->dataset));
-    if (t->init.tokenizer_json)
+    if (t->init_path[0]) {
+        DT_TRY(check_init(t, t->dataset.encoding));
         warn_of_init(t);
+    }
     if (t->sequences_per_shard > 0) {
         t->run.settings.shards_at_a_time = SHARDS_AT_A_TIME;
         t->run.settings.sequences_per_shard = t->sequences_per_shard;

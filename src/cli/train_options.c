@@ -95,25 +95,22 @@ static const dt_option options[] = {
      .preset = "hybridcnnbert",
      .choices = "hybridcnnbert|bert|cnn",
      .help = "architecture: encoder and CNN, or one of them"},
-    {.name = "encoding",
-     .kind = DT_OPTION_CHOICE,
-     .choices = "dnabert",
-     .planned_choices = "onehot",
-     .ignored = "BPE tokens (dnabert) are the only encoding of this version"},
+    DT_OPTION_ENCODING(dt_train_options),
     {.name = "max-length",
      .kind = DT_OPTION_INT,
      .offset = AT(max_length),
      .value = "N",
      .preset = "512",
      .range = "[3, 65536]",
-     .help = "tokens of a sequence that are read, specials included"},
+     .help = "tokens of a sequence that are read, specials included; with --encoding onehot bases"},
     {.name = "embed-dim",
      .kind = DT_OPTION_INT,
      .offset = AT(embed_dim),
      .value = "N",
      .preset = "896",
      .range = "[1, 65536]",
-     .help = "channels of the CNN's embedding"},
+     .help = "channels of the CNN's embedding; with --encoding onehot there is none, and 4 "
+             "channels"},
     {.name = "num-filters",
      .kind = DT_OPTION_INT,
      .offset = AT(num_filters),
@@ -485,10 +482,33 @@ static dt_status check_loss(const dt_train_options *train)
     return DT_OK;
 }
 
+/* Of a run that is resumed its checkpoint knows type and sizes. */
+static dt_status check_encoding(const dt_train_options *train)
+{
+    const bool resumes = train->resume && strcmp(train->resume, "auto") != 0;
+    if (train->encoding != DT_ENCODING_ONEHOT)
+        return DT_OK;
+    if (train->tokenizer_file)
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file with --encoding onehot: bases need no "
+                                     "tokenizer: leave one of them out");
+    if (resumes)
+        return DT_OK;
+    if (train->model_type != DT_MODEL_TYPE_CNN)
+        return dt_fail(DT_ERR_USAGE, "--encoding onehot: needs --model-type cnn; the encoder of "
+                                     "the other types reads tokens");
+    if (dt_option_given(&train->parsed, "embed-dim") && train->embed_dim != DT_ONEHOT_CHANNELS)
+        return dt_fail(DT_ERR_USAGE,
+                       "--embed-dim %d with --encoding onehot: bases have %d channels and no "
+                       "embedding: leave the flag out",
+                       (int)train->embed_dim, DT_ONEHOT_CHANNELS);
+    return DT_OK;
+}
+
 static dt_status check(const void *parsed)
 {
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
+    DT_TRY(check_encoding(train));
     DT_TRY(check_ranks(train));
     if (train->model_type != DT_MODEL_TYPE_CNN && train->hidden_size % train->num_attention_heads)
         return dt_fail(DT_ERR_USAGE,

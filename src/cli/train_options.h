@@ -24,8 +24,9 @@ typedef struct {
 
     /* model */
     int model_type;       /* dt_model_type_choice */
-    int64_t max_length;   /* L: tokens of a sequence that are read, specials included */
-    int64_t embed_dim;    /* E */
+    int encoding;         /* dt_encoding; with --data that of the shards counts */
+    int64_t max_length;   /* L: tokens of a sequence that are read, specials included, or bases */
+    int64_t embed_dim;    /* E; one-hot: 4 where it is not given */
     int64_t num_filters;  /* F: filters of each kernel width */
     dt_ints kernel_sizes; /* at most 16, odd */
     int64_t num_conv_layers;

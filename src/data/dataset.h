@@ -1,5 +1,5 @@
-/* A set of labelled sequences, tokenised: 2 bytes a token, no padding. The tokens are in memory, or
- * come shard by shard from a stream; all the rest is always in memory. */
+/* A set of labelled sequences, tokenised: 2 bytes a token or base, no padding. The tokens are in
+ * memory, or come shard by shard from a stream; all the rest is always in memory. */
 #ifndef DT_DATA_DATASET_H
 #define DT_DATA_DATASET_H
 
@@ -8,6 +8,7 @@
 
 #include "core/status.h"
 #include "data/stream.h"
+#include "sequence/onehot.h"
 #include "taxonomy/taxonomy.h"
 
 typedef struct {
@@ -20,8 +21,9 @@ typedef struct {
     char *ids;               /* of all sequences, each ended by '\0' */
     int64_t *id_offsets;     /* (count + 1) where each id starts in `ids` */
     dt_taxonomy taxonomy;
-    char *tokenizer_json; /* the whole tokenizer.json, '\0'-ended */
-    char *tokenizer_name; /* file it was read from, or "learnt from <FASTA>" */
+    dt_encoding encoding; /* what the tokens are: a tokenizer's, or bases (sequence/onehot.h) */
+    char *tokenizer_json; /* the whole tokenizer.json, '\0'-ended; NULL with one-hot */
+    char *tokenizer_name; /* file it was read from, "learnt from <FASTA>", or "onehot" */
     int32_t suffix_count; /* tokens at the end of a sequence that truncation keeps: [SEP] */
     bool normalized;      /* sequences were normalised before tokenising (sequence/normalize.h) */
     char *fasta_file;     /* as the user named them */

@@ -415,6 +415,8 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     const int64_t kernels = config->kernels;
     DT_TRY(dt_container_put_attribute_text(file, "config", "model_type",
                                            dt_model_type_name(config->type)));
+    DT_TRY(dt_container_put_attribute_text(file, "config", "encoding",
+                                           dt_encoding_name(config->encoding)));
     DT_TRY(dt_container_put_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, &kernels,
                                   config->width));
     if (checkpoint->settings.level_weight_count > 0) {
@@ -425,7 +427,8 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     if (checkpoint->settings.focal_weight)
         DT_TRY(dt_container_put_text(file, "settings/focal_weight",
                                      checkpoint->settings.focal_weight));
-    DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
+    if (config->encoding != DT_ENCODING_ONEHOT)
+        DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
@@ -449,6 +452,21 @@ static dt_status get_model_type(dt_container *file, const char *path, dt_model_c
     if (!dt_model_type_named(name, &config->type))
         status =
             dt_fail(DT_ERR_INPUT, "%s: model type '%s' is not known to this version", path, name);
+    free(name);
+    return status;
+}
+
+static dt_status get_encoding(dt_container *file, const char *path, int32_t version,
+                              dt_model_config *config)
+{
+    char *name;
+    if (version < 3)
+        return DT_OK; /* BPE */
+    DT_TRY(dt_container_get_attribute_text(file, "config", "encoding", &name));
+    dt_status status = DT_OK;
+    if (!dt_encoding_named(name, &config->encoding))
+        status =
+            dt_fail(DT_ERR_INPUT, "%s: encoding '%s' is not known to this version", path, name);
     free(name);
     return status;
 }
@@ -488,11 +506,13 @@ static dt_status get_loss(dt_container *file, const char *path, dt_run_settings 
                  : DT_OK;
 }
 
-static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+static dt_status get_arrays(dt_container *file, const char *path, int32_t version,
+                            dt_checkpoint *checkpoint)
 {
     dt_split *split = &checkpoint->split;
     const int64_t weights = checkpoint->settings.level_weight_count;
     DT_TRY(get_model_type(file, path, &checkpoint->config));
+    DT_TRY(get_encoding(file, path, version, &checkpoint->config));
     DT_TRY(get_kernels(file, path, &checkpoint->config));
     DT_TRY(get_loss(file, path, &checkpoint->settings));
     if (weights < 0 || weights > DT_MAX_TAX_RANKS)
@@ -500,7 +520,8 @@ static dt_status get_arrays(dt_container *file, const char *path, dt_checkpoint 
     if (weights > 0)
         DT_TRY(dt_container_get_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1,
                                       &weights, checkpoint->settings.level_weight));
-    DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
+    if (checkpoint->config.encoding != DT_ENCODING_ONEHOT)
+        DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
@@ -664,7 +685,7 @@ static dt_status read_content(dt_container *file, const char *path, int32_t vers
     for (size_t i = 0; i < FIELDS; ++i)
         if (fields[i].since <= version)
             DT_TRY(get_field(file, &fields[i], out));
-    DT_TRY(get_arrays(file, path, out));
+    DT_TRY(get_arrays(file, path, version, out));
     if (dt_model_config_check(&out->config) != DT_OK)
         return dt_fail(DT_ERR_INPUT, "%s: damaged, its sizes cannot be: %s", path,
                        dt_error_message());

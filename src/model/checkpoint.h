@@ -15,8 +15,9 @@
 #include "taxonomy/taxonomy.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
-/* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 1 is read, too. */
-#define DT_CHECKPOINT_VERSION 2
+/* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 3: it names its encoding,
+ * and has no tokenizer where that is one-hot. 1 and 2 are read, too. */
+#define DT_CHECKPOINT_VERSION 3
 
 /* How the loss weighs the classes of a tax_rank (eval/objective.h); places in the choices of
  * --class-weights. */
@@ -55,9 +56,9 @@ typedef struct {
     int64_t sequences_per_shard;
     int64_t total_sequences, training_sequences, validation_sequences;
     char *fasta_file, *taxonomy_file; /* as the user named them */
-    char *tokenizer_name;
-    char device[256];  /* description of the backend */
-    char precision[8]; /* "fp32", "bf16", "fp16" */
+    char *tokenizer_name;             /* "onehot" without one */
+    char device[256];                 /* description of the backend */
+    char precision[8];                /* "fp32", "bf16", "fp16" */
     int32_t world_size;
     bool gpu; /* trained on one */
 } dt_run_settings;
@@ -111,11 +112,11 @@ typedef struct {
     dt_lineage_tree lineages; /* of the labelled sequences; empty in files that lack it */
     int32_t temperatures;     /* tax_ranks where the model was calibrated, else 0: all are 1 */
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
-    char *tokenizer_json;
-    dt_split split;     /* empty when it was not asked for */
-    int64_t parameters; /* number of them */
-    char version[32];   /* of the program that wrote it */
-    char timestamp[32]; /* when */
+    char *tokenizer_json;                 /* NULL with one-hot */
+    dt_split split;                       /* empty when it was not asked for */
+    int64_t parameters;                   /* number of them */
+    char version[32];                     /* of the program that wrote it */
+    char timestamp[32];                   /* when */
     bool has_optimizer;
 } dt_checkpoint;
 

@@ -61,10 +61,13 @@ static dt_status add_layer(dt_cnn_stack *stack, dt_param_table *table, int32_t n
 static dt_status add_embedding(dt_cnn_stack *stack, dt_param_table *table)
 {
     const dt_model_config *c = &stack->config;
-    stack->lookup = (dt_lookup){.frozen_row = c->pad_id,
+    stack->lookup = (dt_lookup){.table = DT_NO_PARAM,
+                                .frozen_row = c->pad_id,
                                 .vocabulary = c->vocabulary,
                                 .dim = c->embed_dim,
                                 .max_length = c->max_length};
+    if (c->encoding == DT_ENCODING_ONEHOT)
+        return DT_OK;
     DT_TRY(dt_params_add(table, &stack->lookup.table, false, DT_INIT_NORMAL, 1.0,
                          (int64_t[3]){c->vocabulary, c->embed_dim}, "embedding.weight"));
     table->spec[table->count - 1].zero_row = c->pad_id;
@@ -236,14 +239,17 @@ void dt_cnn_stack_backward(dt_cnn_stack *stack, dt_backend *backend, const dt_de
     void *dy = stack->dy;
     void *dx = stack->dx;
     op->position_max_backward(backend, dy, stack->dpooled, stack->position, batch, &stack->max);
+    const bool embeds = stack->lookup.table != DT_NO_PARAM;
     for (int32_t layer = stack->config.conv_layers - 1; layer >= 0; --layer) {
         const dt_conv_state *state = &stack->state[layer];
         const bool residual = stack->layer[layer].residual != DT_RESIDUAL_NONE;
-        op->conv_layer_backward(backend, dx, residual ? stack->dz : dy, dy, state->r, state->x,
-                                stack->scratch, batch, &stack->layer[layer]);
+        op->conv_layer_backward(backend, layer > 0 || embeds ? dx : NULL, residual ? stack->dz : dy,
+                                dy, state->r, state->x, stack->scratch, batch,
+                                &stack->layer[layer]);
         void *swap = dy;
         dy = dx;
         dx = swap;
     }
-    op->lookup_backward(backend, dy, batch, &stack->lookup);
+    if (embeds)
+        op->lookup_backward(backend, dy, batch, &stack->lookup);
 }

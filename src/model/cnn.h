@@ -3,7 +3,7 @@
  *
  * One layer without residuals is one operation that computes no padding (conv_max). With several
  * layers, or residuals, dropout lets padding matter at every position: they are computed padded,
- * layer by layer.
+ * layer by layer. With --encoding onehot the input is four channels in place of an embedding.
  */
 #ifndef DT_MODEL_CNN_H
 #define DT_MODEL_CNN_H

@@ -31,8 +31,26 @@ static dt_status check_at_least(const char *flag, int32_t value, int32_t least)
     return DT_OK;
 }
 
+static dt_status check_onehot(const dt_model_config *config)
+{
+    if (config->encoding != DT_ENCODING_ONEHOT)
+        return DT_OK;
+    if (config->type != DT_MODEL_CNN)
+        return dt_fail(DT_ERR_USAGE,
+                       "--encoding onehot with --model-type %s: an encoder reads tokens, one-hot "
+                       "bases are for --model-type cnn",
+                       dt_model_type_name(config->type));
+    if (config->embed_dim != DT_ONEHOT_CHANNELS)
+        return dt_fail(DT_ERR_USAGE,
+                       "--embed-dim %d with --encoding onehot: bases have %d channels and no "
+                       "embedding: leave the flag out",
+                       config->embed_dim, DT_ONEHOT_CHANNELS);
+    return DT_OK;
+}
+
 dt_status dt_model_config_check(const dt_model_config *config)
 {
+    DT_TRY(check_onehot(config));
     DT_TRY(check_at_least("--max-length", config->max_length, 3));
     DT_TRY(check_at_least("--embed-dim", config->embed_dim, 1));
     DT_TRY(check_at_least("--num-filters", config->filters, 1));

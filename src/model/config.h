@@ -7,6 +7,7 @@
 
 #include "backend.h"
 #include "core/status.h"
+#include "sequence/onehot.h"
 #include "taxonomy/taxonomy.h"
 
 /* Most encoder layers: each reports a range of gradients with an event of its own (of
@@ -19,12 +20,13 @@ typedef enum { DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN } dt_model_type;
 
 typedef struct {
     dt_model_type type;
-    int32_t vocabulary; /* V: token ids are 0 … V-1 */
-    int32_t pad_id;     /* its row of the CNN's embedding is zero; -1: the tokenizer has none */
-    int32_t max_length; /* L: tokens of a sequence, specials included */
-    int32_t embed_dim;  /* E: width of the CNN's embedding */
-    int32_t filters;    /* F: channels of each kernel width */
-    int32_t kernels;    /* number of kernel widths */
+    dt_encoding encoding; /* one-hot: the type is cnn, there is no embedding, E = 4 */
+    int32_t vocabulary;   /* V: token ids are 0 … V-1 */
+    int32_t pad_id;       /* its row of the CNN's embedding is zero; -1: the tokenizer has none */
+    int32_t max_length;   /* L: tokens of a sequence, specials included, or bases */
+    int32_t embed_dim;    /* E: width of the CNN's embedding */
+    int32_t filters;      /* F: channels of each kernel width */
+    int32_t kernels;      /* number of kernel widths */
     int32_t width[DT_MAX_KERNELS];
     int32_t conv_layers;
     int32_t hidden;                    /* H */

@@ -98,6 +98,7 @@ static void model_details(page *p, const dt_checkpoint *checkpoint)
     item_text(p, "run-uuid", checkpoint->settings.run_uuid);
     item_text(p, "model-type", dt_model_type_name(c->type));
     item_text(p, "tokenizer", checkpoint->settings.tokenizer_name);
+    item_text(p, "encoding", dt_encoding_name(c->encoding));
     item_int(p, "epoch", checkpoint->progress.epoch);
     if (checkpoint->loss_sums.world_size > 0)
         item_int(p, "unfinished-epoch", checkpoint->progress.epoch + 1);

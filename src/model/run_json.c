@@ -41,6 +41,7 @@ static void model_details(dt_json *json, const dt_checkpoint *run, dt_run_json_k
     dt_json_object(json);
     dt_json_put_string(json, "model_type", dt_model_type_name(c->type));
     dt_json_put_string(json, "tokenizer_name", run->settings.tokenizer_name);
+    dt_json_put_string(json, "encoding", dt_encoding_name(c->encoding));
     dt_json_put_int(json, "current_epoch", run->progress.epoch);
     dt_json_put_int(json, "total_parameters", run->parameters);
     dt_json_put_int(json, "max_length", c->max_length);

@@ -27,6 +27,30 @@ static dt_status labels_differ(const paths *p, const dt_tax_rank *a, const dt_ta
     return DT_OK;
 }
 
+static dt_status tokens_differ(const paths *p, const dt_checkpoint *a, const dt_checkpoint *b)
+{
+    const bool bases = a->config.encoding == DT_ENCODING_ONEHOT;
+    if (a->config.encoding != b->config.encoding)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it was trained with --encoding %s, that one with "
+                       "%s",
+                       p->other, p->first, dt_encoding_name(b->config.encoding),
+                       dt_encoding_name(a->config.encoding));
+    if (!bases && (strcmp(a->tokenizer_json, b->tokenizer_json) != 0 ||
+                   a->config.vocabulary != b->config.vocabulary))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it was trained with another "
+                       "tokenizer",
+                       p->other, p->first);
+    if (a->config.max_length != b->config.max_length)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it reads %d %s of a sequence (--max-length) "
+                       "where that one reads %d",
+                       p->other, p->first, b->config.max_length, bases ? "bases" : "tokens",
+                       a->config.max_length);
+    return DT_OK;
+}
+
 dt_status dt_can_vote(const dt_checkpoint *first, const char *first_path,
                       const dt_checkpoint *other, const char *other_path, bool lineages)
 {
@@ -39,17 +63,7 @@ dt_status dt_can_vote(const dt_checkpoint *first, const char *first_path,
                        other_path, first_path, b->tax_ranks, a->tax_ranks);
     for (int32_t r = 0; r < a->tax_ranks; ++r)
         DT_TRY(labels_differ(&p, &a->rank[r], &b->rank[r]));
-    if (strcmp(first->tokenizer_json, other->tokenizer_json) != 0 ||
-        first->config.vocabulary != other->config.vocabulary)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: cannot vote with %s: it was trained with another "
-                       "tokenizer",
-                       other_path, first_path);
-    if (first->config.max_length != other->config.max_length)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: cannot vote with %s: it reads %d tokens of a sequence (--max-length) "
-                       "where that one reads %d",
-                       other_path, first_path, other->config.max_length, first->config.max_length);
+    DT_TRY(tokens_differ(&p, first, other));
     if (first->settings.normalize != other->settings.normalize)
         return dt_fail(DT_ERR_INPUT,
                        "%s: cannot vote with %s: it was trained on sequences that were %s, that "

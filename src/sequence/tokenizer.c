@@ -24,6 +24,7 @@ typedef struct {
 } added_token;
 
 struct dt_tokenizer {
+    dt_encoding encoding;
     int32_t vocabulary_size;
     char **token; /* (vocabulary_size), NULL where an id is not used */
     dt_merges merges;
@@ -270,6 +271,16 @@ dt_status dt_tokenizer_create(dt_tokenizer **out, const dt_tokenizer_spec *spec)
     return DT_OK;
 }
 
+dt_status dt_tokenizer_create_onehot(dt_tokenizer **out)
+{
+    static const char *const bases[DT_ONEHOT_IDS] = {"A", "C", "G", "T", "[UNK]"};
+    const dt_tokenizer_spec spec = {
+        .vocabulary_size = DT_ONEHOT_IDS, .token = bases, .unk_id = DT_ONEHOT_OTHER, .pad_id = -1};
+    DT_TRY(dt_tokenizer_create(out, &spec));
+    (*out)->encoding = DT_ENCODING_ONEHOT;
+    return DT_OK;
+}
+
 void dt_tokenizer_destroy(dt_tokenizer *tokenizer)
 {
     if (!tokenizer)
@@ -282,6 +293,11 @@ void dt_tokenizer_destroy(dt_tokenizer *tokenizer)
     free(tokenizer->wide);
     free(tokenizer->added);
     free(tokenizer);
+}
+
+dt_encoding dt_tokenizer_encoding(const dt_tokenizer *tokenizer)
+{
+    return tokenizer->encoding;
 }
 
 int32_t dt_tokenizer_vocabulary_size(const dt_tokenizer *tokenizer)
@@ -457,8 +473,19 @@ static void append(dt_encoder *encoder, const uint16_t *ids, size_t count)
     encoder->token_count += count;
 }
 
-dt_status dt_encoder_encode(dt_encoder *encoder, const char *bytes, size_t length,
-                            int32_t max_length, const uint16_t **tokens, int32_t *count)
+/* Only as many bases are looked at as are wanted. */
+static dt_status encode_bases(dt_encoder *encoder, const char *bytes, size_t length,
+                              int32_t max_length)
+{
+    encoder->token_count =
+        max_length > 0 && (size_t)max_length < length ? (size_t)max_length : length;
+    DT_TRY(make_room(encoder, encoder->token_count));
+    dt_onehot_encode(encoder->tokens, bytes, encoder->token_count);
+    return DT_OK;
+}
+
+static dt_status encode_words(dt_encoder *encoder, const char *bytes, size_t length,
+                              int32_t max_length)
 {
     const dt_tokenizer *tokenizer = encoder->tokenizer;
     const size_t affixes = tokenizer->prefix_count + tokenizer->suffix_count;
@@ -478,6 +505,14 @@ dt_status dt_encoder_encode(dt_encoder *encoder, const char *bytes, size_t lengt
     if (encoder->token_count > most)
         encoder->token_count = most;
     append(encoder, tokenizer->suffix, tokenizer->suffix_count);
+    return DT_OK;
+}
+
+dt_status dt_encoder_encode(dt_encoder *encoder, const char *bytes, size_t length,
+                            int32_t max_length, const uint16_t **tokens, int32_t *count)
+{
+    DT_TRY((encoder->tokenizer->encoding == DT_ENCODING_ONEHOT ? encode_bases : encode_words)(
+        encoder, bytes, length, max_length));
     *tokens = encoder->tokens;
     *count = (int32_t)encoder->token_count;
     return DT_OK;

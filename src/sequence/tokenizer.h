@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "sequence/onehot.h"
 
 #define DT_MAX_VOCABULARY 65536 /* token ids fit 16 bits */
 #define DT_MAX_AFFIX 8          /* ids before, and ids after a sequence */
@@ -51,8 +52,12 @@ typedef struct {
 /* DT_ERR_INPUT when a merge names a token that the vocabulary lacks, and the like. As in the
  * library that is copied, a pair that is listed twice merges at its last place in the list. */
 dt_status dt_tokenizer_create(dt_tokenizer **out, const dt_tokenizer_spec *spec);
+/* The tokenizer of --encoding onehot (sequence/onehot.h): one id a byte, no special tokens; the
+ * unknown token is DT_ONEHOT_OTHER. */
+dt_status dt_tokenizer_create_onehot(dt_tokenizer **out);
 void dt_tokenizer_destroy(dt_tokenizer *tokenizer); /* NULL is fine */
 
+dt_encoding dt_tokenizer_encoding(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_vocabulary_size(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_pad_id(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_unk_id(const dt_tokenizer *tokenizer);

@@ -127,6 +127,15 @@ static inline dt_model_type fixture_model_type(hid_t file)
     return type;
 }
 
+/* The attribute encoding: "tokens" or "onehot". */
+static inline dt_encoding fixture_encoding(hid_t file)
+{
+    char *text = fixture_text(file, "encoding");
+    const bool onehot = strcmp(text, "onehot") == 0;
+    free(text);
+    return onehot ? DT_ENCODING_ONEHOT : DT_ENCODING_DNABERT;
+}
+
 static inline dt_model_config fixture_config(hid_t file)
 {
     dt_model_config config = dt_model_config_default();
@@ -144,6 +153,7 @@ static inline dt_model_config fixture_config(hid_t file)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
         *sizes[i].to = (int32_t)fixture_number(file, "/", sizes[i].key);
     config.type = fixture_model_type(file);
+    config.encoding = fixture_encoding(file);
     config.mask_padding = fixture_number(file, "/", "mask_padding") != 0.0;
     config.dropout = fixture_number(file, "/", "dropout");
     config.kernels = fixture_attribute(file, "/", "kernel_sizes", values, DT_MAX_KERNELS);

@@ -154,7 +154,7 @@ def draw_windows(case, settings, random):
 
 # ---- is a seed well posed? ------------------------------------------------------------------
 
-def check_margins(model, batch):
+def check_margins(model, batch, maximum_margin=MAXIMUM_MARGIN, relu_margin=RELU_MARGIN):
     """Raises Unsuitable where rounding could choose another winner; returns who won where.
 
     Padded positions often tie exactly, because they see the same zeros. That is harmless as long as
@@ -172,13 +172,13 @@ def check_margins(model, batch):
     maps = model.cnn_maps(ids)
     for hook in hooks:
         hook.remove()
-    if min(y.abs().min() for y in seen) < RELU_MARGIN:
+    if min(y.abs().min() for y in seen) < relu_margin:
         raise Unsuitable("a ReLU input close to zero")
     if c.mask_padding:
         maps = maps.masked_fill(~valid[:, None, :], -torch.inf)
     best = maps.max(dim=2)
     gap = best.values[:, :, None] - maps
-    if ((gap > TIE) & (gap < MAXIMUM_MARGIN)).any():
+    if ((gap > TIE) & (gap < maximum_margin)).any():
         raise Unsuitable("two positions nearly tie for a maximum")
     check_ties(model, maps, best.values)
     dead = best.values == 0

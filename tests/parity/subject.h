@@ -14,19 +14,9 @@ typedef struct {
     dt_model_config config;
 } subject;
 
-/* Opens the fixture's model on a backend, with room for `sequences` of max_length tokens, and with
- * this dropout in place of the fixture's own unless it is negative. */
-static inline void subject_open_with(subject *s, const char *fixture, const char *backend,
-                                     const dt_backend_options *options, int32_t sequences,
-                                     double dropout)
+/* Sets the model's parameters to the fixture's, as before the first update. */
+static inline void subject_reset(subject *s)
 {
-    s->file = fixture_open(fixture);
-    s->config = fixture_config(s->file);
-    if (dropout >= 0.0)
-        s->config.dropout = dropout;
-    ASSERT_OK(dt_backend_open(backend, options, &s->backend));
-    ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
-    ASSERT_OK(dt_model_reserve(s->model, sequences, (int64_t)sequences * s->config.max_length));
     const dt_param_table *table = dt_model_params(s->model);
     for (int32_t i = 0; i < table->count; ++i) {
         char name[160];
@@ -37,8 +27,35 @@ static inline void subject_open_with(subject *s, const char *fixture, const char
         ASSERT_OK(dt_params_write(s->backend, DT_PARAMETERS, table->spec[i].offset, count, values));
         free(values);
     }
+    float *zeros = calloc((size_t)table->elements, sizeof *zeros);
+    ASSERT_OK(dt_params_write(s->backend, DT_EXP_AVG, 0, table->elements, zeros));
+    ASSERT_OK(dt_params_write(s->backend, DT_EXP_AVG_SQ, 0, table->elements, zeros));
+    free(zeros);
     const dt_update_state state = {.loss_scale = 1.0};
     s->backend->ops->state_write(s->backend, &state);
+}
+
+/* Puts the model of s->file and s->config on a backend, with room for `sequences` of max_length
+ * tokens. */
+static inline void subject_place(subject *s, const char *backend, const dt_backend_options *options,
+                                 int32_t sequences)
+{
+    ASSERT_OK(dt_backend_open(backend, options, &s->backend));
+    ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
+    ASSERT_OK(dt_model_reserve(s->model, sequences, (int64_t)sequences * s->config.max_length));
+    subject_reset(s);
+}
+
+/* The fixture's model, with this dropout in place of its own unless it is negative. */
+static inline void subject_open_with(subject *s, const char *fixture, const char *backend,
+                                     const dt_backend_options *options, int32_t sequences,
+                                     double dropout)
+{
+    s->file = fixture_open(fixture);
+    s->config = fixture_config(s->file);
+    if (dropout >= 0.0)
+        s->config.dropout = dropout;
+    subject_place(s, backend, options, sequences);
 }
 
 /* The same in a precision of the backend's. */

@@ -33,7 +33,8 @@ static const char *const fixtures[] = {"hybrid_small",
                                        "hybrid_masked_two_convolutions",
                                        "bert_small",
                                        "cnn_small",
-                                       "cnn_identity"};
+                                       "cnn_identity",
+                                       "cnn_onehot"};
 
 static void check(const char *what, const double *ours, const double *theirs, int64_t count,
                   double bound)
@@ -204,11 +205,10 @@ static void equals_pytorch_on_every_fixture(void **state)
             forward_and_backward(fixtures[f], &precisions[p]);
 }
 
-/* Packing cuts a sequence that is too long as the reference does, the last special token kept. */
-static void packing_cuts_as_the_reference(void **state)
+/* Packing cuts a sequence that is too long as the reference does, this many last tokens kept. */
+static void packing_cuts(const char *fixture, int32_t suffix_count)
 {
-    (void)state;
-    const hid_t file = fixture_open("hybrid_small");
+    const hid_t file = fixture_open(fixture);
     const dt_model_config config = fixture_config(file);
     int64_t raw_count;
     int64_t ends;
@@ -233,7 +233,7 @@ static void packing_cuts_as_the_reference(void **state)
                                 .tokens = dataset_tokens,
                                 .offsets = offsets,
                                 .labels = labels,
-                                .suffix_count = 1};
+                                .suffix_count = suffix_count};
     dt_batch_memory memory;
     ASSERT_OK(dt_batch_memory_create(&memory, sequences, raw_count, 1));
     const dt_batch batch = dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length);
@@ -246,6 +246,13 @@ static void packing_cuts_as_the_reference(void **state)
     free(raw_ends);
     free(raw);
     H5Fclose(file);
+}
+
+static void packing_cuts_as_the_reference(void **state)
+{
+    (void)state;
+    packing_cuts("hybrid_small", 1);
+    packing_cuts("cnn_onehot", 0);
 }
 
 /* ---- ten optimizer steps ------------------------------------------------------------------------

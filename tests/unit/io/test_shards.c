@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "io/container.h"
 #include "io/shards.h"
 #include "test.h"
 
@@ -76,6 +77,19 @@ static dt_dataset make_dataset(int64_t count, uint32_t seed)
     return set;
 }
 
+/* The same with a base in place of each token. */
+static dt_dataset make_onehot(int64_t count, uint32_t seed)
+{
+    dt_dataset set = make_dataset(count, seed);
+    set.encoding = DT_ENCODING_ONEHOT;
+    set.suffix_count = 0;
+    for (int64_t i = 0; i < set.offsets[count]; ++i)
+        set.tokens[i] %= DT_ONEHOT_IDS;
+    free(set.tokenizer_json);
+    set.tokenizer_json = NULL;
+    return set;
+}
+
 static void assert_same(const dt_dataset *a, const dt_dataset *b)
 {
     assert_int_equal(a->count, b->count);
@@ -88,7 +102,10 @@ static void assert_same(const dt_dataset *a, const dt_dataset *b)
         assert_memory_equal(a->ids, b->ids, (size_t)a->id_offsets[count]);
     }
     assert_true(dt_taxonomy_equal(&a->taxonomy, &b->taxonomy));
-    assert_string_equal(a->tokenizer_json, b->tokenizer_json);
+    assert_int_equal(a->encoding, b->encoding);
+    assert_int_equal(a->tokenizer_json != NULL, b->tokenizer_json != NULL);
+    if (a->tokenizer_json)
+        assert_string_equal(a->tokenizer_json, b->tokenizer_json);
     assert_string_equal(a->tokenizer_name, b->tokenizer_name);
     assert_int_equal(a->suffix_count, b->suffix_count);
     assert_int_equal(a->normalized, b->normalized);
@@ -130,11 +147,33 @@ static void shards_hold_the_dataset_whatever_their_size(void **state)
     dt_dataset_free(&set);
 }
 
-/* Every sequence comes cut as from memory; a shard that was damaged meanwhile is refused. */
-static void a_stream_gives_what_memory_gives(void **state)
+static void bases_are_kept_as_bytes_without_a_tokenizer(void **state)
 {
     (void)state;
-    dt_dataset set = make_dataset(200, 1);
+    dt_dataset tokens = make_dataset(200, 1);
+    dt_dataset bases = make_onehot(200, 1);
+    ASSERT_OK(dt_shards_write(folder, &tokens, 50)); /* whose tokenizer.json must not stay */
+    ASSERT_OK(dt_shards_write(folder, &bases, 30));
+    assert_reads(&bases);
+    assert_int_equal(run("test $(ls %s | wc -l) = %d", folder, 7 + 1), 0);
+    assert_int_equal(run("grep -q '\"encoding\": \"onehot\"' %s/dataset.json", folder), 0);
+    dt_container *file;
+    dt_array_info info;
+    ASSERT_OK(dt_container_open(&file, in_folder("shard_00000.h5"), "deeptaxa-shard", 2, NULL));
+    ASSERT_OK(dt_container_info(file, "bases", &info));
+    assert_int_equal(info.element, DT_ELEMENT_UINT8);
+    assert_int_equal(info.shape[0], bases.offsets[30]);
+    dt_container_close(file);
+    bases.tokens[100] = DT_ONEHOT_IDS;
+    ASSERT_OK(dt_shards_write(folder, &bases, 30));
+    assert_refused("shard_00000.h5: holds 5 as a base");
+    dt_dataset_free(&bases);
+    dt_dataset_free(&tokens);
+}
+
+/* Every sequence comes cut as from memory; a shard that was damaged meanwhile is refused. */
+static void assert_streams(dt_dataset set)
+{
     dt_dataset streamed;
     int64_t per_shard;
     int64_t order[200];
@@ -162,6 +201,13 @@ static void a_stream_gives_what_memory_gives(void **state)
     assert_non_null(strstr(dt_error_message(), "shard_00006.h5"));
     dt_dataset_free(&streamed);
     dt_dataset_free(&set);
+}
+
+static void a_stream_gives_what_memory_gives(void **state)
+{
+    (void)state;
+    assert_streams(make_dataset(200, 1));
+    assert_streams(make_onehot(200, 1));
 }
 
 static void a_set_without_sequences_is_kept(void **state)
@@ -249,8 +295,8 @@ static void a_later_version_is_refused(void **state)
     dt_dataset set = make_dataset(20, 1);
     ASSERT_OK(dt_shards_write(folder, &set, 10));
     assert_int_equal(
-        run("sed -i 's/\"format_version\": 1/\"format_version\": 2/' %s/dataset.json", folder), 0);
-    assert_refused("format version 2; this program reads up to 1");
+        run("sed -i 's/\"format_version\": 1/\"format_version\": 3/' %s/dataset.json", folder), 0);
+    assert_refused("format version 3; this program reads up to 2");
     dt_dataset_free(&set);
 }
 
@@ -309,6 +355,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(shards_hold_the_dataset_whatever_their_size),
+        TEST(bases_are_kept_as_bytes_without_a_tokenizer),
         TEST(a_stream_gives_what_memory_gives),
         TEST(a_set_without_sequences_is_kept),
         TEST(an_unfinished_folder_is_recognised),
