@@ -4,7 +4,7 @@
 #
 #   bash gpu_step.sh [--build FOLDER] [arguments of gpu_step]
 #
-# Writes gpu-step.json to $OUT or here; ends with 77 where there is no GPU.
+# Writes gpu-step.json to $OUT or here, or what --json names; ends with 77 where there is no GPU.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -51,4 +51,9 @@ if "${with_torch[@]}" -c "$usable" 2>/dev/null; then
 else
     echo "no python3 with a PyTorch that uses this device: nothing to compare with"
 fi
-exec "$programs/gpu_step" --output "${OUT:-.}/gpu-step.json" "${beside[@]}" "$@"
+arguments=()
+for argument; do # run.sh's name for it
+    if [ "$argument" = --json ]; then argument=--output; fi
+    arguments+=("$argument")
+done
+exec "$programs/gpu_step" --output "${OUT:-.}/gpu-step.json" "${beside[@]}" "${arguments[@]}"

@@ -1,6 +1,7 @@
 /* How fast is one training step, beside what the machine's matrix product alone reaches?
  *
  *     bench_train_step [--batch N] [--tokens LOW HIGH] [--micro N] [--threads N] [--repeats N]
+ *                      [--json FILE]
  *
  * Runs forward, backward and update of the default model on random sequences of LOW … HIGH tokens
  * (default 263 … 367: full-length 16S with DNABERT-2's tokenizer), in turn with cblas_sgemm on
@@ -17,6 +18,7 @@
 #include "core/philox.h"
 #include "core/pool.h"
 #include "model/model.h"
+#include "report.h"
 #include "work.h"
 
 #define SGEMM_SIZE 2048
@@ -24,6 +26,7 @@
 
 typedef struct {
     int32_t batch, micro, low, high, repeats, threads;
+    const char *json;
 } options;
 
 typedef struct {
@@ -125,17 +128,19 @@ static double sgemm_seconds(const float *a, const float *x, float *y)
     return dt_seconds() - began;
 }
 
-static int compare_doubles(const void *a, const void *b)
+static dt_status tell(const bench *b, const options *o, double step_seconds, double product_rate)
 {
-    const double x = *(const double *)a;
-    const double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, compare_doubles);
-    return values[count / 2];
+    dt_report report = {.benchmark = "train_step"};
+    const double step_rate = b->work / step_seconds * 1e-9;
+    dt_report_note(&report, "batch %d in pieces of %d, %d to %d tokens, %s", o->batch, o->micro,
+                   o->low, o->high, b->backend->description);
+    dt_report_add(&report, "one step, median", step_seconds, "s");
+    dt_report_add(&report, "needed work of a step", b->work * 1e-9, "GFLOP");
+    dt_report_add(&report, "achieved", step_rate, "GFLOP/s");
+    dt_report_add(&report, "cblas_sgemm alone, 2048 x 2048 x 2048", product_rate, "GFLOP/s");
+    dt_report_add(&report, "achieved / sgemm", step_rate / product_rate, "");
+    dt_report_print(&report);
+    return o->json ? dt_report_write(&report, o->json) : DT_OK;
 }
 
 static dt_status measure(bench *b, const options *o)
@@ -163,18 +168,11 @@ static dt_status measure(bench *b, const options *o)
         steps[i] = dt_seconds() - began;
     }
     const double product_rate =
-        2.0 * SGEMM_SIZE * SGEMM_SIZE * SGEMM_SIZE / median(products, o->repeats) * 1e-9;
-    const double step_seconds = median(steps, o->repeats);
-    const double step_rate = b->work / step_seconds * 1e-9;
-    printf("%s\n", b->backend->description);
-    printf("%-40s %10.3f s\n", "one step, median", step_seconds);
-    printf("%-40s %10.1f GFLOP\n", "needed work of a step", b->work * 1e-9);
-    printf("%-40s %10.1f GFLOP/s\n", "achieved", step_rate);
-    printf("%-40s %10.1f GFLOP/s\n", "cblas_sgemm alone, 2048 x 2048 x 2048", product_rate);
-    printf("%-40s %10.2f\n", "achieved / sgemm", step_rate / product_rate);
+        2.0 * SGEMM_SIZE * SGEMM_SIZE * SGEMM_SIZE / dt_median(products, o->repeats) * 1e-9;
+    const double step_seconds = dt_median(steps, o->repeats);
     for (int m = 0; m < 3; ++m)
         free(matrix[m]);
-    return DT_OK;
+    return tell(b, o, step_seconds, product_rate);
 }
 
 static int parse(options *o, int argc, char **argv)
@@ -190,6 +188,8 @@ static int parse(options *o, int argc, char **argv)
             o->threads = value;
         else if (strcmp(argv[i], "--repeats") == 0)
             o->repeats = value;
+        else if (strcmp(argv[i], "--json") == 0)
+            o->json = argv[i + 1];
         else if (strcmp(argv[i], "--tokens") == 0 && i + 2 < argc) {
             o->low = value;
             o->high = atoi(argv[++i + 1]);
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
     if (!parse(&o, argc, argv)) {
         fprintf(stderr,
                 "usage: %s [--batch N] [--tokens LOW HIGH] [--micro N] [--threads N] "
-                "[--repeats N]\n",
+                "[--repeats N] [--json FILE]\n",
                 argv[0]);
         return 2;
     }

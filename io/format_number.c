@@ -77,28 +77,50 @@ static size_t put_decimal(char *out, uint64_t digits, int decimals)
     return length;
 }
 
-/* The usual range of probabilities and entropies goes without the C library's slow conversions:
- * six significant digits, more while they do not read back. */
+/* The same as d.ddde-XX: `count` digits, 10^-99 < the number < 1. */
+static size_t put_scientific(char *out, uint64_t digits, int count, int decimals)
+{
+    const int exponent = decimals - (count - 1);
+    size_t length = (size_t)(count > 1 ? count + 1 : 1);
+    for (int i = count - 1; i >= 0; --i, digits /= 10)
+        out[i ? i + 1 : 0] = (char)('0' + digits % 10);
+    if (count > 1)
+        out[1] = '.';
+    memcpy(out + length, "e-", 2);
+    out[length + 2] = (char)('0' + exponent / 10);
+    out[length + 3] = (char)('0' + exponent % 10);
+    length += 4;
+    out[length] = '\0';
+    return length;
+}
+
+/* Probabilities and entropies, near zero, too, go without the C library's slow conversions: six
+ * significant digits, more while they do not read back. */
 size_t dt_format_float(char *out, float number)
 {
-    static const double power[] = {1e0, 1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
-                                   1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+    static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (!isfinite(number))
         return not_finite(out, (double)number);
-    if (!(number >= 1e-4f && number < 1e5f))
+    if (!(number >= 1e-13f && number < 1e5f))
         return format_float_slowly(out, number);
     int exponent = 4; /* 10^exponent <= number */
     while (exponent > 0 && (double)number < power[exponent])
         exponent--;
-    while (exponent <= 0 && exponent > -4 && (double)number * power[-exponent] < 1.0)
+    while (exponent <= 0 && exponent > -14 && (double)number * power[-exponent] < 1.0)
         exponent--;
-    for (int decimals = 5 - exponent; decimals <= 8 - exponent; ++decimals) {
+    for (int count = 6; count <= 9; ++count) {
+        int decimals = count - 1 - exponent;
         uint64_t digits = (uint64_t)((double)number * power[decimals] + 0.5);
         if (!reads_back((double)digits, power[decimals], number))
             continue;
-        for (; decimals > 1 && digits % 10 == 0; --decimals)
+        int left = (double)digits < power[count] ? count : count + 1; /* 999999.9 is 1000000 */
+        for (; decimals > 1 && digits % 10 == 0; --decimals, --left)
             digits /= 10;
-        return put_decimal(out, digits, decimals);
+        if (left - 1 - decimals >= -4)
+            return put_decimal(out, digits, decimals);
+        return put_scientific(out, digits, left, decimals);
     }
     return format_float_slowly(out, number);
 }

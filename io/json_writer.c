@@ -97,17 +97,41 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+/* True when eight bytes are plain. A byte's highest bit remains where it is not ASCII, less than a
+ * blank, or where its difference from '"' or '\' is zero; a borrow can only set a bit above a byte
+ * that is not plain itself. */
+static bool are_plain(const char *bytes)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t text;
+    memcpy(&text, bytes, sizeof text);
+    const uint64_t quote = text ^ ('"' * ones);
+    const uint64_t backslash = text ^ ('\\' * ones);
+    return !((text | (text - ' ' * ones) | ((quote - ones) & ~quote) |
+              ((backslash - ones) & ~backslash)) &
+             (0x80 * ones));
+}
+
+/* Plain bytes that the text begins with. */
+static size_t plain_run(const char *text, size_t length)
+{
+    size_t end = 0;
+    while (length - end >= 8 && are_plain(text + end))
+        end += 8;
+    while (end < length && is_plain((unsigned char)text[end]))
+        end++;
+    return end;
+}
+
 /* Runs of plain bytes, which is nearly always the whole text, are copied at once. */
 static void put_quoted(dt_output *out, const char *bytes, size_t length)
 {
     const unsigned char *text = (const unsigned char *)bytes;
     dt_output_char(out, '"');
     for (size_t at = 0; at < length;) {
-        size_t end = at;
-        while (end < length && is_plain(text[end]))
-            end++;
-        dt_output_bytes(out, bytes + at, end - at);
-        at = end;
+        const size_t run = plain_run(bytes + at, length - at);
+        dt_output_bytes(out, bytes + at, run);
+        at += run;
         if (at == length)
             break;
         uint32_t code;

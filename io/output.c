@@ -6,15 +6,13 @@
 
 #include "core/memory.h"
 
-#define BUFFER_SIZE ((size_t)256 * 1024)
-
 dt_status dt_output_attach(dt_output *out, FILE *stream, const char *name)
 {
     out->stream = stream;
     out->used = 0;
     out->error = 0;
     out->name = name;
-    return DT_NEW(out->buffer, BUFFER_SIZE);
+    return DT_NEW(out->buffer, DT_OUTPUT_BUFFER);
 }
 
 dt_status dt_output_begin(dt_output *out, const char *path)
@@ -96,29 +94,13 @@ void dt_output_discard(dt_output *out)
     dt_new_file_discard(&out->file);
 }
 
-void dt_output_bytes(dt_output *out, const char *bytes, size_t length)
+void dt_output_overflow(dt_output *out, const char *bytes, size_t length)
 {
-    if (length > BUFFER_SIZE - out->used) {
-        empty_buffer(out);
-        if (length > BUFFER_SIZE) {
-            write_out(out, bytes, length);
-            return;
-        }
-    }
-    memcpy(out->buffer + out->used, bytes, length);
-    out->used += length;
-}
-
-void dt_output_text(dt_output *out, const char *text)
-{
-    dt_output_bytes(out, text, strlen(text));
-}
-
-void dt_output_char(dt_output *out, char c)
-{
-    if (out->used == BUFFER_SIZE)
-        empty_buffer(out);
-    out->buffer[out->used++] = c;
+    empty_buffer(out);
+    if (length > DT_OUTPUT_BUFFER)
+        write_out(out, bytes, length);
+    else
+        dt_output_bytes(out, bytes, length);
 }
 
 void dt_output_int(dt_output *out, int64_t number)

@@ -15,13 +15,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/file.h"
 #include "core/status.h"
 
+#define DT_OUTPUT_BUFFER ((size_t)256 * 1024)
+
 typedef struct {
     FILE *stream;
-    char *buffer;
+    char *buffer; /* (DT_OUTPUT_BUFFER) */
     size_t used;
     int error;        /* errno of the first write that failed, 0 when none did */
     const char *name; /* what messages call the file */
@@ -43,9 +46,29 @@ dt_status dt_output_detach(dt_output *out);
 /* Passes what is buffered to the system, and reports the first error so far. */
 dt_status dt_output_flush(dt_output *out);
 
-void dt_output_bytes(dt_output *out, const char *bytes, size_t length);
-void dt_output_text(dt_output *out, const char *text);
-void dt_output_char(dt_output *out, char c);
+/* What does not fit into the buffer any more. */
+void dt_output_overflow(dt_output *out, const char *bytes, size_t length);
+
+static inline void dt_output_bytes(dt_output *out, const char *bytes, size_t length)
+{
+    if (length > DT_OUTPUT_BUFFER - out->used) {
+        dt_output_overflow(out, bytes, length);
+        return;
+    }
+    memcpy(out->buffer + out->used, bytes, length);
+    out->used += length;
+}
+
+static inline void dt_output_text(dt_output *out, const char *text)
+{
+    dt_output_bytes(out, text, strlen(text));
+}
+
+static inline void dt_output_char(dt_output *out, char c)
+{
+    dt_output_bytes(out, &c, 1);
+}
+
 void dt_output_int(dt_output *out, int64_t number);
 /* The shortest decimal that reads back as the same value of its type. What is not finite is "nan",
  * "inf" or "-inf". */

@@ -97,6 +97,42 @@ static void bytes_that_are_no_utf8_become_replacement_characters(void **state)
     free(text);
 }
 
+/* Texts are looked through eight bytes at a time: each byte that needs an escape is found at every
+ * place of them, and no other is taken for one. */
+static void every_byte_is_escaped_or_not_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (int byte = 1; byte < 128; ++byte) {
+        for (size_t place = 0; place < 17; ++place) {
+            char text[18];
+            char expected[64];
+            char written[64] = "";
+            memset(text, 'a', 17);
+            text[17] = '\0';
+            text[place] = (char)byte;
+            char escaped[8] = {(char)byte};
+            const char *named = strchr("\"\"\\\\\bb\ff\nn\rr\tt", byte);
+            if (byte == '"' || byte == '\\' || byte < 0x20) {
+                if (named)
+                    snprintf(escaped, sizeof escaped, "\\%c", named[1]);
+                else
+                    snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)byte);
+            }
+            snprintf(expected, sizeof expected, "\"%.*s%s%s\"\n", (int)place, text, escaped,
+                     text + place + 1);
+            FILE *stream = fmemopen(written, sizeof written, "w");
+            dt_output out;
+            dt_json json;
+            assert_int_equal(dt_output_attach(&out, stream, "memory"), DT_OK);
+            dt_json_begin(&json, &out, 0, 0);
+            dt_json_string(&json, text);
+            assert_int_equal(dt_output_detach(&out), DT_OK);
+            fclose(stream);
+            assert_string_equal(written, expected);
+        }
+    }
+}
+
 static void values_of_the_outermost_level_are_json_lines(void **state)
 {
     (void)state;
@@ -131,6 +167,10 @@ static void floats_read_back_and_are_the_shortest(void **state)
                  {123456.0f, "123456.0"},
                  {1e-8f, "1e-08"},
                  {0.0001f, "0.0001"},
+                 {0.00009999998f, "9.999998e-05"},
+                 {1e-5f, "1e-05"},
+                 {1.25e-10f, "1.25e-10"},
+                 {1e-13f, "1e-13"},
                  {1.0f / 3.0f, "0.33333334"},
                  {0.99999994f, "0.99999994"},
                  {16777216.0f, "16777216.0"},
@@ -164,6 +204,26 @@ static void floats_read_back_and_are_the_shortest(void **state)
         const bool whole = end > 2 && strcmp(text + end - 2, ".0") == 0;
         if (digits > 1 && !whole && strtof(shorter, NULL) == number)
             fail_msg("%s is shorter than %s", shorter, text);
+    }
+}
+
+/* The C library's conversions, which round correctly, are what small floats are compared with. */
+static void small_floats_are_what_printf_makes_of_them(void **state)
+{
+    (void)state;
+    uint32_t bits = 1;
+    for (int i = 0; i < 100000; ++i) {
+        bits = bits * 1664525u + 1013904223u;
+        const float number = ldexpf(1.0f + (float)(bits >> 9) * 0x1p-23f, -(i % 44));
+        char text[DT_NUMBER_SIZE];
+        char expected[DT_NUMBER_SIZE];
+        for (int digits = 6; digits <= 9; ++digits) {
+            snprintf(expected, sizeof expected, "%.*g", digits, (double)number);
+            if (strtof(expected, NULL) == number)
+                break;
+        }
+        dt_format_float(text, number);
+        assert_string_equal(text, expected);
     }
 }
 
@@ -240,8 +300,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nested_values_read_back_as_written),
         cmocka_unit_test(bytes_that_are_no_utf8_become_replacement_characters),
+        cmocka_unit_test(every_byte_is_escaped_or_not_wherever_it_stands),
         cmocka_unit_test(values_of_the_outermost_level_are_json_lines),
         cmocka_unit_test(floats_read_back_and_are_the_shortest),
+        cmocka_unit_test(small_floats_are_what_printf_makes_of_them),
         cmocka_unit_test(doubles_read_back),
         cmocka_unit_test(thousands_are_set_apart),
         cmocka_unit_test(a_failed_write_is_reported_and_leaves_the_old_file),
