@@ -19,7 +19,7 @@
 #include "comm.h"
 #include "core/clock.h"
 #include "io/json_writer.h"
-#include "trace.h"
+#include "profile/profiled_backend.h"
 #include "train/step.h"
 #include "work.h"
 
@@ -45,6 +45,7 @@ typedef struct {
     int64_t micro_steps;
     double work; /* floating-point operations that a step needs */
     dt_beside beside;
+    dt_profile *profile;         /* of TRACED_STEPS steps */
     int64_t side;                /* of the matrix product */
     void *product_x, *product_y; /* (side, side) */
 } bench;
@@ -52,7 +53,6 @@ typedef struct {
 typedef struct {
     int32_t count;
     double step[MAX_REPEATS], product[MAX_REPEATS], other[MAX_REPEATS], ratio[MAX_REPEATS];
-    dt_trace_list parts; /* of TRACED_STEPS steps */
 } figures;
 
 /* ---- what is measured --------------------------------------------------------------------------
@@ -153,8 +153,14 @@ static dt_status make(bench *b)
     if (b->o.beside) /* before this process has threads and a GPU */
         DT_TRY(dt_beside_start(&b->beside, b->o.beside));
     DT_TRY(make_dataset(b));
-    DT_TRY(real_open(&b->subject, b->o.device, &(dt_backend_options){.precision = precision},
-                     &b->config, b->o.batch, b->o.high));
+    DT_TRY(dt_profile_create(&b->profile, false));
+    dt_profile_run(b->profile, false);
+    DT_TRY(dt_backend_open(b->o.device, &(dt_backend_options){.precision = precision},
+                           &b->subject.backend));
+    DT_TRY(dt_profiled_backend(&b->subject.backend, b->profile));
+    DT_TRY(real_make(&b->subject, &b->config, b->o.batch, b->o.high));
+    dt_profiled_backend_parameters(b->subject.backend, b->profile,
+                                   dt_model_params(b->subject.model));
     DT_TRY(make_stepper(b));
     return make_product(b);
 }
@@ -173,6 +179,7 @@ static void unmake(bench *b)
     }
     if (b->subject.model)
         real_close(&b->subject);
+    dt_profile_destroy(b->profile);
     dt_dataset_free(&b->dataset);
 }
 
@@ -210,15 +217,27 @@ static dt_status products(bench *b, int count, double *seconds)
     return DT_OK;
 }
 
-static dt_status traced(bench *b, dt_trace_list *list)
+static dt_status traced(bench *b)
 {
-    for (int i = 0; i < TRACED_STEPS; ++i) {
-        dt_trace_start(b->subject.backend);
-        const dt_status status = step(b);
-        DT_TRY(dt_trace_stop(list));
-        DT_TRY(status);
-    }
+    DT_TRY(b->subject.backend->ops->sync(b->subject.backend));
+    dt_profile_run(b->profile, true);
+    for (int i = 0; i < TRACED_STEPS; ++i)
+        DT_TRY(step(b));
+    DT_TRY(dt_profiled_backend_collect(b->subject.backend, b->profile));
+    dt_profile_run(b->profile, false);
     return DT_OK;
+}
+
+/* The operations of the device, from the first to the last; NULL at the end. */
+static const dt_profile_row *next_part(const bench *b, int32_t *at)
+{
+    int32_t count;
+    const bool host = b->subject.backend->host_memory;
+    const dt_profile_row *row =
+        dt_profile_rows(b->profile, host ? DT_LANE_MAIN : DT_LANE_DEVICE, &count);
+    while (*at < count && !row[*at].what)
+        ++*at;
+    return *at < count ? &row[(*at)++] : NULL;
 }
 
 static dt_status measure(bench *b, figures *f)
@@ -235,7 +254,7 @@ static dt_status measure(bench *b, figures *f)
             f->ratio[i] = f->other[i] / f->step[i];
         }
     }
-    return traced(b, &f->parts);
+    return traced(b);
 }
 
 /* ---- telling ------------------------------------------------------------------------------------
@@ -273,23 +292,26 @@ static summary summarise(const bench *b, figures *f)
     return s;
 }
 
-static void print_parts(const figures *f, const summary *s)
+static void print_parts(const bench *b, const summary *s)
 {
+    const dt_profile_row *p;
+    double sum = 0.0;
+    for (int32_t at = 0; (p = next_part(b, &at));)
+        sum += p->seconds;
     printf("\n%-44s %6s %10s %7s %12s\n", "part of a step (without recorded steps)", "calls", "ms",
            "share", "TFLOP/s");
-    for (int32_t i = 0; i < f->parts.count; ++i) {
-        const dt_trace_part *p = &f->parts.part[i];
+    for (int32_t at = 0; (p = next_part(b, &at));) {
         printf("%-44s %6.0f %10.4f %6.1f%%", p->name, (double)p->calls / TRACED_STEPS,
-               1e3 * p->seconds / TRACED_STEPS, 100.0 * p->seconds / f->parts.seconds);
+               1e3 * p->seconds / TRACED_STEPS, 100.0 * p->seconds / sum);
         if (p->work > 0.0)
             printf(" %12.1f", p->work / p->seconds * 1e-12);
         putchar('\n');
     }
     printf("%-44s %6s %10.4f  of %.4f ms, the whole step measured alone\n", "sum", "",
-           1e3 * f->parts.seconds / TRACED_STEPS, 1e3 * s->step);
+           1e3 * sum / TRACED_STEPS, 1e3 * s->step);
 }
 
-static void print(const bench *b, const figures *f, const summary *s)
+static void print(const bench *b, const summary *s)
 {
     printf("%s\n", b->subject.backend->description);
     printf("%-44s %10.3f ms\n", "one step, median", 1e3 * s->step);
@@ -304,15 +326,15 @@ static void print(const bench *b, const figures *f, const summary *s)
     if (b->o.beside)
         printf("%-44s %10.3f ms, %.2f times as long (%.2f to %.2f): %s\n", "beside", 1e3 * s->other,
                s->ratio, s->lowest, s->highest, b->beside.description);
-    print_parts(f, s);
+    print_parts(b, s);
 }
 
-static void write_parts(dt_json *json, const dt_trace_list *list)
+static void write_parts(dt_json *json, const bench *b)
 {
+    const dt_profile_row *p;
     dt_json_key(json, "parts");
     dt_json_array(json);
-    for (int32_t i = 0; i < list->count; ++i) {
-        const dt_trace_part *p = &list->part[i];
+    for (int32_t at = 0; (p = next_part(b, &at));) {
         dt_json_object(json);
         dt_json_put_string(json, "name", p->name);
         dt_json_put_double(json, "calls", (double)p->calls / TRACED_STEPS);
@@ -346,7 +368,7 @@ static dt_status write(const bench *b, const figures *f, const summary *s)
         dt_json_put_double(&json, "ratio_lowest", s->lowest);
         dt_json_put_double(&json, "ratio_highest", s->highest);
     }
-    write_parts(&json, &f->parts);
+    write_parts(&json, b);
     dt_json_end(&json);
     return dt_output_commit(&out);
 }
@@ -402,7 +424,7 @@ int main(int argc, char **argv)
         status = measure(&b, &f);
     if (status == DT_OK) {
         const summary s = summarise(&b, &f);
-        print(&b, &f, &s);
+        print(&b, &s);
         if (b.o.output)
             status = write(&b, &f, &s);
     }

@@ -122,7 +122,7 @@ typedef struct {
 typedef struct dt_product_cache dt_product_cache;
 typedef struct dt_step_cache dt_step_cache;
 
-#define DT_CUDA_EVENTS 256
+#define DT_CUDA_EVENTS (DT_EVENT_SLOTS + DT_PROFILE_EVENTS)
 
 typedef struct {
     dt_backend base; /* first */

@@ -46,7 +46,8 @@
 #include "core/status.h"
 
 #define DT_MAX_KERNELS 16
-#define DT_EVENT_SLOTS 256
+#define DT_EVENT_SLOTS 256      /* events of a caller: ranges of gradients */
+#define DT_PROFILE_EVENTS 4096  /* further slots behind them, for who measures operations */
 #define DT_BACKEND_TAX_RANKS 32 /* as DT_MAX_TAX_RANKS */
 #define DT_DOWNLOAD_SLOTS 4     /* copies to the host that may be under way at a time */
 
@@ -521,7 +522,7 @@ struct dt_backend_ops {
     /* -- for communicators and recorded steps; NULL where a device has no use for them -- */
 
     /* Marks the point that all work asked for so far is done, as event `slot` (0 …
-     * DT_EVENT_SLOTS-1). */
+     * DT_EVENT_SLOTS + DT_PROFILE_EVENTS - 1). */
     void (*event_record)(dt_backend *backend, int32_t slot);
     /* The native handle of an event (cudaEvent_t), for a communicator's stream to wait on. */
     void *(*event_handle)(dt_backend *backend, int32_t slot);
@@ -578,6 +579,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 5
+#define DT_BACKEND_CONTRACT 6
 
 #endif

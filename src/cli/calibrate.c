@@ -96,7 +96,7 @@ static dt_status open_model(session *s)
                                         .precision = (dt_precision)o->precision,
                                         .attention = (dt_attention_method)o->attention};
     s->batch_size = (int32_t)o->batch_size;
-    DT_TRY(dt_loaded_model_open(&s->model, device, &backend, &s->batch_size));
+    DT_TRY(dt_loaded_model_open(&s->model, device, &backend, &s->batch_size, NULL));
     return dt_pool_create(&s->pool, dt_thread_count(o->threads));
 }
 

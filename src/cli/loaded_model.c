@@ -5,6 +5,7 @@
 #include "io/tokenizer_json.h"
 #include "model/fit.h"
 #include "predict/predictor.h"
+#include "profile/profiled_backend.h"
 
 dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument)
 {
@@ -31,10 +32,13 @@ static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequen
 }
 
 dt_status dt_loaded_model_open(dt_loaded_model *loaded, const char *device,
-                               const dt_backend_options *options, int32_t *batch_size)
+                               const dt_backend_options *options, int32_t *batch_size,
+                               dt_profile *profile)
 {
     DT_TRY(dt_backend_open(device, options, &loaded->backend));
+    DT_TRY(dt_profiled_backend(&loaded->backend, profile));
     DT_TRY(dt_model_create(&loaded->model, &loaded->checkpoint.config, loaded->backend, false));
+    dt_profiled_backend_parameters(loaded->backend, profile, dt_model_params(loaded->model));
     const dt_fit fit = {.model = loaded->model,
                         .bound = batch_bound,
                         .context = loaded->model,

@@ -8,6 +8,7 @@
 #include "backend.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
+#include "profile/profile.h"
 #include "sequence/tokenizer.h"
 
 typedef struct {
@@ -24,10 +25,12 @@ dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument);
 /* The checkpoint's tokenizer, or that of one-hot; the caller's to destroy. */
 dt_status dt_loaded_model_tokenizer(const dt_loaded_model *loaded, dt_tokenizer **tokenizer);
 
-/* Opens the device and loads the model there, with memory for as many of *batch_size sequences at
- * a time (dt_predictor) as there is room for: *batch_size is lowered with a notice. */
+/* Opens the device and loads the model there, measured by `profile` (NULL: not), with memory for as
+ * many of *batch_size sequences at a time (dt_predictor) as there is room for: *batch_size is
+ * lowered with a notice. */
 dt_status dt_loaded_model_open(dt_loaded_model *loaded, const char *device,
-                               const dt_backend_options *options, int32_t *batch_size);
+                               const dt_backend_options *options, int32_t *batch_size,
+                               dt_profile *profile);
 
 void dt_loaded_model_free(dt_loaded_model *loaded); /* leaves it empty */
 

@@ -10,6 +10,7 @@
 
 #include "cli/input.h"
 #include "cli/loaded_model.h"
+#include "cli/profiling.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -19,6 +20,7 @@
 #include "predict/ensemble.h"
 #include "predict/predictor.h"
 #include "predict/results.h"
+#include "profile/profiled_backend.h"
 
 _Static_assert(DT_MAX_VOTERS >= DT_OPTION_VALUES, "every model that --checkpoint takes can vote");
 
@@ -39,6 +41,7 @@ typedef struct {
     dt_tokenizer *tokenizer;
     dt_fasta *input;
     dt_truth truth;
+    dt_profile *profile; /* NULL: none */
     int32_t batch_size;
     const char *precision; /* in use */
     dt_results results;
@@ -128,7 +131,7 @@ static dt_status open_models(session *s)
                                         .attention = (dt_attention_method)o->attention};
     s->batch_size = (int32_t)o->batch_size;
     for (int32_t m = 0; m < s->models; ++m)
-        DT_TRY(dt_loaded_model_open(&s->model[m], device, &backend, &s->batch_size));
+        DT_TRY(dt_loaded_model_open(&s->model[m], device, &backend, &s->batch_size, s->profile));
     s->precision = dt_precision_name(s->model[0].backend->precision);
     return DT_OK;
 }
@@ -254,6 +257,14 @@ static void show_model(const session *s, int32_t m)
             model->backend->description);
 }
 
+static dt_status finish_results(session *s)
+{
+    dt_profile_begin(s->profile, DT_LANE_MAIN, DT_PART_WRITING);
+    const dt_status status = dt_results_finish(&s->results);
+    dt_profile_end(s->profile, DT_LANE_MAIN);
+    return status;
+}
+
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -273,6 +284,7 @@ static dt_status predict(session *s)
         .threads = dt_thread_count(workers),
         .sink = take_results,
         .context = s,
+        .profile = s->profile,
     };
     for (int32_t m = 0; m < s->models; ++m)
         show_model(s, m);
@@ -282,7 +294,7 @@ static dt_status predict(session *s)
     const dt_status status = dt_predictor_run(&predictor, s->input, NULL);
     dt_log_status_line("");
     DT_TRY(status);
-    DT_TRY(dt_results_finish(&s->results));
+    DT_TRY(finish_results(s));
     char path[PATH_MAX];
     DT_TRY(dt_results_path(&s->results.options, "json", path));
     const double seconds = dt_seconds() - s->started;
@@ -294,6 +306,24 @@ static dt_status predict(session *s)
     return DT_OK;
 }
 
+static dt_status report_profile(session *s)
+{
+    for (int32_t m = 0; m < s->models; ++m)
+        DT_TRY(dt_profiled_backend_collect(s->model[m].backend, s->profile));
+    return dt_profiling_end(s->profile, NULL, s->options->profile_trace);
+}
+
+/* What is opened before the prediction, as one part of the profile. */
+static dt_status open_session(session *s)
+{
+    dt_profile_begin(s->profile, DT_LANE_MAIN, DT_PART_MODEL);
+    dt_status status = open_inputs(s);
+    if (status == DT_OK)
+        status = open_models(s);
+    dt_profile_end(s->profile, DT_LANE_MAIN);
+    return status;
+}
+
 static void close_session(session *s)
 {
     dt_results_free(&s->results);
@@ -303,6 +333,7 @@ static void close_session(session *s)
     for (int32_t m = 0; m < s->options->checkpoint.count && s->model; ++m)
         dt_loaded_model_free(&s->model[m]);
     free(s->model);
+    dt_profile_destroy(s->profile);
     free(s);
 }
 
@@ -314,15 +345,17 @@ dt_status dt_command_predict(const dt_predict_options *options)
     catch_signals();
     dt_status status = dt_check_folder(options->output_dir);
     if (status == DT_OK)
-        status = open_inputs(s);
+        status = dt_profiling_begin(&s->profile, options->profile, options->profile_trace);
     if (status == DT_OK)
-        status = open_models(s);
+        status = open_session(s);
     if (status == DT_OK)
         status = dt_make_folder(options->output_dir);
     if (status == DT_OK)
         status = open_results(s);
     if (status == DT_OK)
         status = predict(s);
+    if (status == DT_OK)
+        status = report_profile(s);
     close_session(s);
     return status;
 }

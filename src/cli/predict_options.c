@@ -104,6 +104,8 @@ static const dt_option options[] = {
     DT_OPTION_ATTENTION(dt_predict_options),
     DT_OPTION_THREADS(dt_predict_options),
     DT_OPTION_NUM_WORKERS(dt_predict_options),
+    DT_OPTION_PROFILE(dt_predict_options),
+    DT_OPTION_PROFILE_TRACE(dt_predict_options),
     DT_OPTION_VERBOSE(dt_predict_options),
 
     {.group = "Taken from DeepTaxa's command lines",
@@ -131,7 +133,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    {.name = "profile", .kind = DT_OPTION_FLAG, .planned = true},
     {0},
 };
 

@@ -41,6 +41,8 @@ typedef struct {
     int attention;   /* dt_attention_method */
     int64_t threads; /* 0: all that the process may use */
     int64_t num_workers; /* tokenising threads; 0: as many as `threads` */
+    bool profile;
+    const char *profile_trace; /* implies profile; NULL: no trace */
     bool verbose;
 } dt_predict_options;
 

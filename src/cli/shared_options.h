@@ -72,6 +72,20 @@
                 "ever"                                                                             \
     }
 
+#define DT_OPTION_PROFILE(type)                                                                    \
+    {                                                                                              \
+        .name = "profile", .kind = DT_OPTION_FLAG, .offset = offsetof(type, profile),              \
+        .help = "tells at the end where the time went, part by part"                               \
+    }
+
+#define DT_OPTION_PROFILE_TRACE(type)                                                              \
+    {                                                                                              \
+        .name = "profile-trace", .kind = DT_OPTION_TEXT, .offset = offsetof(type, profile_trace),  \
+        .value = "FILE",                                                                           \
+        .help = "the same, and writes when each operation began and ended: JSON for "              \
+                "chrome://tracing or ui.perfetto.dev"                                              \
+    }
+
 #define DT_OPTION_VERBOSE(type)                                                                    \
     {                                                                                              \
         .name = "verbose", .kind = DT_OPTION_FLAG, .offset = offsetof(type, verbose),              \

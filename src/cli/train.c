@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/input.h"
+#include "cli/profiling.h"
 #include "cli/stop_signal.h"
 #include "comm.h"
 #include "core/file.h"
@@ -15,6 +16,8 @@
 #include "io/shards.h"
 #include "io/tokenizer_json.h"
 #include "model/checkpoint.h"
+#include "profile/profiled_backend.h"
+#include "profile/profiled_comm.h"
 #include "train/newest.h"
 #include "train/ranks.h"
 #include "train/trainer.h"
@@ -394,6 +397,7 @@ typedef struct {
     dt_dataset dataset;
     dt_backend *backend;
     dt_comm *comm;
+    dt_profile *profile; /* NULL: none */
     dt_pool *pool;
     const atomic_int *stop;
     bool resumes;
@@ -429,7 +433,7 @@ static dt_status read_shards(train_command *t, const dt_train_options *o)
 }
 
 /* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together. */
-static dt_status read_dataset(train_command *t, const dt_train_options *o)
+static dt_status read_input(train_command *t, const dt_train_options *o)
 {
     if (o->data)
         return dt_agree(t->comm, read_shards(t, o), &t->together);
@@ -453,6 +457,14 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     return dt_read_input(&input, &t->dataset);
 }
 
+static dt_status read_dataset(train_command *t, const dt_train_options *o)
+{
+    dt_profile_begin(t->profile, DT_LANE_MAIN, DT_PART_INPUT);
+    const dt_status status = read_input(t, o);
+    dt_profile_end(t->profile, DT_LANE_MAIN);
+    return status;
+}
+
 /* First of all: only world_rank 0 speaks, and who fails tells the others. */
 static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
@@ -460,7 +472,11 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
                                      .collective_timeout = o->collective_timeout};
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
-    return DT_OK;
+    if (o->dry_run)
+        return DT_OK; /* nothing to measure */
+    DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),
+                    &t->together));
+    return dt_profiled_comm(&t->comm, t->profile);
 }
 
 /* A resumed run keeps its number format where the device has it and no other one is asked for.
@@ -483,6 +499,7 @@ static dt_status open_backend(train_command *t, const dt_train_options *o, int32
     };
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));
+    DT_TRY(dt_profiled_backend(&t->backend, t->profile));
     if (!t->resumes) /* before the input is read; dt_model_create() asks again */
         DT_TRY(t->backend->ops->attention_check(
             t->backend, (int32_t)(o->hidden_size / o->num_attention_heads), true));
@@ -625,6 +642,21 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
     return stopped_while_reading(t);
 }
 
+/* A run that is stopped has a profile too; one that fails has none. */
+static dt_status train_and_report(train_command *t, const dt_train_options *o,
+                                  const dt_training *training)
+{
+    const dt_status status = dt_train(training);
+    if (!t->profile || (status != DT_OK && status != DT_STOPPED))
+        return status;
+    char stopped[2048];
+    snprintf(stopped, sizeof stopped, "%s", status == DT_STOPPED ? dt_error_message() : "");
+    bool together = false;
+    DT_TRY(dt_agree(t->comm, dt_profiled_backend_collect(t->backend, t->profile), &together));
+    DT_TRY(dt_profiling_end(t->profile, t->comm, o->profile_trace));
+    return status == DT_STOPPED ? dt_fail(DT_STOPPED, "%s", stopped) : DT_OK;
+}
+
 /* Collective from the first line on. */
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
@@ -651,9 +683,10 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .save_every_minutes = o->save_every_minutes,
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
                                   .dry_run = o->dry_run,
-                                  .verbose = o->verbose};
+                                  .verbose = o->verbose,
+                                  .profile = t->profile};
     t->together = true; /* dt_train sees to its own failures */
-    return dt_train(&training);
+    return train_and_report(t, o, &training);
 }
 
 dt_status dt_command_train(const dt_train_options *options)
@@ -671,6 +704,7 @@ dt_status dt_command_train(const dt_train_options *options)
         t.comm->ops->destroy(t.comm);
     if (t.backend)
         t.backend->ops->destroy(t.backend);
+    dt_profile_destroy(t.profile);
     dt_dataset_free(&t.dataset);
     dt_checkpoint_free(&t.run);
     dt_checkpoint_free(&t.init);

@@ -367,6 +367,8 @@ static const dt_option options[] = {
      .offset = AT(dry_run),
      .help =
          "reads the input, prints the plan (parameters, labels, steps, memory), trains nothing"},
+    DT_OPTION_PROFILE(dt_train_options),
+    DT_OPTION_PROFILE_TRACE(dt_train_options),
     DT_OPTION_VERBOSE(dt_train_options),
 
     {.group = "Taken from DeepTaxa's command lines",
@@ -385,7 +387,6 @@ static const dt_option options[] = {
 
     PLANNED("orientation"),
     PLANNED("grad-dtype"),
-    PLANNED("profile"),
     PLANNED("export-sequence-embeddings"),
     PLANNED("export-permutation-importance"),
     PLANNED("perm-region-size"),

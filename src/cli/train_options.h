@@ -83,6 +83,8 @@ typedef struct {
     double save_every_minutes; /* 0: at the end of an epoch only */
     int validate_on;           /* dt_validate_on_choice */
     bool dry_run;
+    bool profile;
+    const char *profile_trace; /* implies profile; NULL: no trace */
     bool verbose;
 } dt_train_options;
 

@@ -12,6 +12,7 @@
 #include "eval/measures.h"
 #include "eval/objective.h"
 #include "model/model.h"
+#include "profile/profile.h"
 
 typedef struct {
     double loss; /* the objective's, over all sequences together (dt_objective_of_set()) */
@@ -29,6 +30,7 @@ typedef struct {
     dt_batch_memory *memory; /* of a piece, for which the model has reserved its buffers */
     const atomic_int *stop;  /* not 0: give up; NULL: never asked to */
     bool rank0_only;         /* world_rank 0 works alone; else all take a share */
+    dt_profile *profile;     /* NULL: none */
 } dt_evaluation_job;
 
 /* Runs the sequences forward and measures them against their labels. The result is the same on all

@@ -79,6 +79,15 @@ static void fail_pipeline(pipeline *p, dt_status status)
     dt_queue_drop(&p->done);
 }
 
+/* The next job for a stage, which waits for the one before it. */
+static job *take(pipeline *p, dt_queue *queue, dt_lane lane)
+{
+    dt_profile_begin(p->options->profile, lane, DT_PART_WAITING);
+    job *j = dt_queue_take(queue);
+    dt_profile_end(p->options->profile, lane);
+    return j;
+}
+
 /* ---- first stage: read and tokenise -----------------------------------------------------------
  */
 
@@ -155,21 +164,30 @@ static void pack(job *j)
     }
 }
 
+static dt_status fill_job(pipeline *p, job *j)
+{
+    dt_profile_begin(p->options->profile, DT_LANE_READER, DT_PART_INPUT);
+    dt_status status = read_job(p, j);
+    if (status == DT_OK)
+        status = dt_pool_run(p->pool, encode, &(job_context){p, j}, j->sequences);
+    if (status == DT_OK)
+        pack(j);
+    dt_profile_end(p->options->profile, DT_LANE_READER);
+    return status;
+}
+
 static void *run_reader(void *argument)
 {
     pipeline *p = argument;
     job *j;
-    while ((j = dt_queue_take(&p->empty))) {
-        dt_status status = read_job(p, j);
-        if (status == DT_OK)
-            status = dt_pool_run(p->pool, encode, &(job_context){p, j}, j->sequences);
+    while ((j = take(p, &p->empty, DT_LANE_READER))) {
+        const dt_status status = fill_job(p, j);
         if (status != DT_OK) {
             fail_pipeline(p, status);
             break;
         }
         if (!j->sequences)
             break;
-        pack(j);
         if (!dt_queue_put(&p->ready, j))
             break;
     }
@@ -232,7 +250,7 @@ static dt_status finish_piece(pipeline *p)
 
 /* The next piece is asked for before the results of the last one are waited for, so that the device
  * always has work. */
-static dt_status compute(pipeline *p, job *j)
+static dt_status compute_pieces(pipeline *p, job *j)
 {
     for (int32_t first = 0; first < j->sequences;) {
         const int32_t end = end_of_piece(p, j, first);
@@ -244,6 +262,14 @@ static dt_status compute(pipeline *p, job *j)
     return DT_OK;
 }
 
+static dt_status compute(pipeline *p, job *j)
+{
+    dt_profile_begin(p->options->profile, DT_LANE_MAIN, DT_PART_STEP);
+    const dt_status status = compute_pieces(p, j);
+    dt_profile_end(p->options->profile, DT_LANE_MAIN);
+    return status;
+}
+
 /* The next job; where there is none yet, results are taken first. NULL at the end. */
 static dt_status next_job(pipeline *p, job **j)
 {
@@ -251,7 +277,7 @@ static dt_status next_job(pipeline *p, job **j)
     while (!*j && dt_classifier_under_way(&p->classifier[0]))
         DT_TRY(finish_piece(p));
     if (!*j)
-        *j = dt_queue_take(&p->ready);
+        *j = take(p, &p->ready, DT_LANE_MAIN);
     return DT_OK;
 }
 
@@ -315,8 +341,10 @@ static void *run_writer(void *argument)
 {
     pipeline *p = argument;
     job *j;
-    while ((j = dt_queue_take(&p->done))) {
+    while ((j = take(p, &p->done, DT_LANE_WRITER))) {
+        dt_profile_begin(p->options->profile, DT_LANE_WRITER, DT_PART_WRITING);
         const dt_status status = hand_over(p, j);
+        dt_profile_end(p->options->profile, DT_LANE_WRITER);
         if (status != DT_OK)
             fail_pipeline(p, status);
         else

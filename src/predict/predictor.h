@@ -40,6 +40,7 @@
 #include "model/model.h"
 #include "predict/decide.h"
 #include "predict/truth.h"
+#include "profile/profile.h"
 #include "sequence/tokenizer.h"
 
 /* Results of sequences that follow each other in the input. Valid during the call of the sink. */
@@ -83,6 +84,8 @@ typedef struct {
     int threads;                     /* that tokenise */
     dt_predicted_sink sink;
     void *context;
+    dt_profile *profile; /* measures all three stages; the models' backends are its stand-ins then.
+                            NULL: none */
 } dt_predictor;
 
 /* Sequences that a batch of the model may have. */

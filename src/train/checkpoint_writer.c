@@ -14,7 +14,8 @@
 
 struct dt_checkpoint_writer {
     const dt_model *model;
-    float *copy; /* NULL: writes before start() returns */
+    dt_profile *profile; /* NULL: none */
+    float *copy;         /* NULL: writes before start() returns */
     char path[PATH_MAX];
     dt_checkpoint content;
     pthread_t thread;
@@ -29,11 +30,12 @@ struct dt_checkpoint_writer {
 };
 
 dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_model *model,
-                                      bool beside)
+                                      bool beside, dt_profile *profile)
 {
     dt_checkpoint_writer *writer;
     DT_TRY(DT_NEW(writer, 1));
     writer->model = model;
+    writer->profile = profile;
     if (beside) {
         const dt_status status = DT_NEW(
             writer->copy, (size_t)dt_checkpoint_copy_elements(dt_model_params(writer->model)));
@@ -79,8 +81,10 @@ static void *write_copy(void *argument)
 {
     dt_checkpoint_writer *writer = argument;
     const double began = dt_seconds();
+    dt_profile_begin(writer->profile, DT_LANE_WRITER, DT_PART_CHECKPOINT);
     const dt_status status = dt_checkpoint_write_copied(
         writer->path, &writer->content, dt_model_params(writer->model), writer->copy);
+    dt_profile_end(writer->profile, DT_LANE_WRITER);
     end_write(writer, status, dt_seconds() - began);
     return NULL;
 }

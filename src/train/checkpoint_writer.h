@@ -8,14 +8,16 @@
 
 #include "model/checkpoint.h"
 #include "model/model.h"
+#include "profile/profile.h"
 
 typedef struct dt_checkpoint_writer dt_checkpoint_writer;
 
 /* A writer for the tensors of `model`, which it does not own. beside: takes host memory for a copy
  * of parameters and moments (dt_checkpoint_copy_elements()) and writes in a thread; else
- * dt_checkpoint_writer_start() writes before it returns. */
+ * dt_checkpoint_writer_start() writes before it returns. profile: is told of the thread's writes;
+ * NULL: none. */
 dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_model *model,
-                                      bool beside);
+                                      bool beside, dt_profile *profile);
 
 /* Waits for the write under way. NULL is fine. */
 void dt_checkpoint_writer_destroy(dt_checkpoint_writer *writer);

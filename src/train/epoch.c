@@ -147,6 +147,15 @@ static dt_status one_update(dt_trainer *t, epoch_run *e, int64_t update)
     return dt_saver_save(&t->saver, true, done, NULL, &t->together);
 }
 
+/* The same as a step of the profile. */
+static dt_status profiled_update(dt_trainer *t, epoch_run *e, int64_t update)
+{
+    dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_STEP);
+    const dt_status status = one_update(t, e, update);
+    dt_profile_end(t->job->profile, DT_LANE_MAIN);
+    return status;
+}
+
 dt_status dt_trainer_epoch(dt_trainer *t)
 {
     dt_run_progress *progress = &t->run->progress;
@@ -165,7 +174,7 @@ dt_status dt_trainer_epoch(dt_trainer *t)
     restore_loss_sums(t, update > 0);
     backend->ops->state_write(backend, &progress->update);
     for (; update < e.updates && !t->stopping; ++update)
-        DT_TRY(one_update(t, &e, update));
+        DT_TRY(profiled_update(t, &e, update));
     dt_progress_end();
     progress->epoch_time = dt_seconds() - e.began;
     if (dt_epoch_updates_done(progress, t->sampler.count, settings) < e.updates)

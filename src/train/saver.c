@@ -18,7 +18,7 @@ dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside)
         return DT_OK;
     snprintf(saver->newest, sizeof saver->newest, "%s", resumed ? resumed : "");
     DT_TRY(DT_NEW(saver->sums, (size_t)(saver->comm->world_size * saver->run->config.tax_ranks)));
-    return dt_checkpoint_writer_create(&saver->writer, saver->model, beside);
+    return dt_checkpoint_writer_create(&saver->writer, saver->model, beside, saver->profile);
 }
 
 void dt_saver_free(dt_saver *saver)
@@ -88,7 +88,7 @@ dt_status dt_saver_poll(dt_saver *saver)
     return written ? complete(saver) : DT_OK;
 }
 
-dt_status dt_saver_wait(dt_saver *saver, bool *together)
+static dt_status wait_for_write(dt_saver *saver, bool *together)
 {
     const bool alone = saver->comm->world_size == 1;
     int32_t busy;
@@ -98,6 +98,14 @@ dt_status dt_saver_wait(dt_saver *saver, bool *together)
         DT_TRY(saver->comm->ops->broadcast(saver->comm, &busy, sizeof busy, 0));
     } while (busy);
     return dt_agree(saver->comm, dt_saver_poll(saver), together);
+}
+
+dt_status dt_saver_wait(dt_saver *saver, bool *together)
+{
+    dt_profile_begin(saver->profile, DT_LANE_MAIN, DT_PART_CHECKPOINT);
+    const dt_status status = wait_for_write(saver, together);
+    dt_profile_end(saver->profile, DT_LANE_MAIN);
+    return status;
 }
 
 dt_status dt_saver_finish(dt_saver *saver, bool *together)
@@ -150,11 +158,11 @@ static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
     return dt_checkpoint_writer_start(saver->writer, next->path, &next->content);
 }
 
-dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
-                        const dt_epoch_report *report, bool *together)
+static dt_status save(dt_saver *saver, bool within_epoch, int64_t step,
+                      const dt_epoch_report *report, bool *together)
 {
     const double began = dt_seconds();
-    DT_TRY(dt_saver_wait(saver, together));
+    DT_TRY(wait_for_write(saver, together));
     if (within_epoch)
         DT_TRY(gather_sums(saver));
     dt_status status = DT_OK;
@@ -164,4 +172,13 @@ dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
     saver->saved_micro_steps = saver->run->progress.micro_steps;
     saver->still += dt_seconds() - began;
     return DT_OK;
+}
+
+dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
+                        const dt_epoch_report *report, bool *together)
+{
+    dt_profile_begin(saver->profile, DT_LANE_MAIN, DT_PART_CHECKPOINT);
+    const dt_status status = save(saver, within_epoch, step, report, together);
+    dt_profile_end(saver->profile, DT_LANE_MAIN);
+    return status;
 }

@@ -15,6 +15,7 @@
 #include "comm.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
+#include "profile/profile.h"
 #include "train/checkpoint_writer.h"
 #include "train/run_output.h"
 
@@ -35,6 +36,7 @@ typedef struct {
     int32_t keep;                 /* newest checkpoints of epochs that stay; 0: all */
     bool best_only;               /* of the checkpoints of epochs stay the best, the one of the
                                      lowest validation loss, and until the run is over the newest */
+    dt_profile *profile;          /* NULL: none */
     dt_checkpoint_writer *writer; /* on rank 0 */
     dt_pending_save pending;      /* on rank 0 */
     double *sums;                 /* (world_size, tax_ranks) loss sums, on rank 0 */

@@ -20,6 +20,7 @@
 #include "eval/objective.h"
 #include "model/checkpoint.h"
 #include "model/model.h"
+#include "profile/profile.h"
 
 /* Where this rank's time went, in seconds by the host's clock: on a device, whose work goes on
  * while the host asks for more, `computing` is the asking, and `waiting` includes the device's
@@ -42,6 +43,7 @@ typedef struct {
     dt_batch_memory memory; /* of one piece */
     const atomic_int *stop; /* not 0: give up the running update; NULL: never asked to */
     dt_step_times times;    /* grows from update to update; the caller may clear it */
+    dt_profile *profile;    /* NULL: none */
 } dt_stepper;
 
 /* Global batches of an epoch, and updates of them. */

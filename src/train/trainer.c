@@ -14,6 +14,7 @@
 #include "data/batch.h"
 #include "eval/evaluate.h"
 #include "model/init_weights.h"
+#include "profile/profiled_backend.h"
 #include "train/early_stop.h"
 #include "train/plan.h"
 #include "train/precision.h"
@@ -46,6 +47,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     dt_run_settings *settings = &t->run->settings;
     int64_t tokens;
     DT_TRY(dt_model_create(&t->model, &t->run->config, job->backend, true));
+    dt_profiled_backend_parameters(job->backend, job->profile, dt_model_params(t->model));
     t->run->parameters = dt_model_params(t->model)->parameters;
     if (!job->resume_path)
         t->run->progress = (dt_run_progress){.evaluation_time = (double)NAN,
@@ -123,6 +125,7 @@ static dt_status prepare(dt_trainer *t, bool *copy_fits)
     t->stepper.sampler = &t->sampler;
     t->stepper.settings = &run->settings;
     t->stepper.stop = job->stop;
+    t->stepper.profile = job->profile;
     return prepare_loss(t);
 }
 
@@ -177,6 +180,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     t->saver.output = &t->output;
     t->saver.keep = job->keep_checkpoints;
     t->saver.best_only = job->save_best_only;
+    t->saver.profile = job->profile;
     if (status == DT_OK)
         status = dt_saver_create(&t->saver, job->resume_path, copy_fits);
     return dt_agree(job->comm, status, &t->together);
@@ -208,8 +212,11 @@ static dt_status evaluate(dt_trainer *t)
                                    .objective = &t->objective,
                                    .memory = &t->stepper.memory,
                                    .stop = t->job->stop,
-                                   .rank0_only = t->job->validate_on_rank0};
+                                   .rank0_only = t->job->validate_on_rank0,
+                                   .profile = t->job->profile};
+    dt_profile_begin(job.profile, DT_LANE_MAIN, DT_PART_EVALUATION);
     const dt_status status = dt_evaluate(&evaluation, &job);
+    dt_profile_end(job.profile, DT_LANE_MAIN);
     if (status == DT_STOPPED) {
         t->stopping = true;
         return DT_OK;
@@ -417,11 +424,20 @@ static void tell_early_stop(const dt_trainer *t)
                 progress->best_loss, progress->best_epoch);
 }
 
+/* Collective. */
+static dt_status prepare_together(dt_trainer *t, bool *copy_fits)
+{
+    dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_MODEL);
+    const dt_status status = dt_agree(t->job->comm, prepare(t, copy_fits), &t->together);
+    dt_profile_end(t->job->profile, DT_LANE_MAIN);
+    return status;
+}
+
 static dt_status run_epochs(dt_trainer *t)
 {
     dt_comm *comm = t->job->comm;
     bool copy_fits = false;
-    DT_TRY(dt_agree(comm, prepare(t, &copy_fits), &t->together));
+    DT_TRY(prepare_together(t, &copy_fits));
     DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->together));
     if (!t->job->dry_run)
         DT_TRY(attach(t));

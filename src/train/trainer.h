@@ -9,6 +9,7 @@
 #include "core/pool.h"
 #include "data/dataset.h"
 #include "model/checkpoint.h"
+#include "profile/profile.h"
 #include "train/schedule.h"
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     bool validate_on_rank0;    /* else every rank takes a share of the validation */
     bool dry_run;              /* print the plan and stop */
     bool verbose;              /* tell where the time of each epoch went */
+    dt_profile *profile;       /* measures; backend and comm are its stand-ins then. NULL: none */
 } dt_training;
 
 /* Trains until run->settings.epochs are complete, or early stopping ends it. Collective: every rank

@@ -134,14 +134,11 @@ typedef struct {
     dt_model *model;
 } real_subject;
 
-/* Opens both, with room for `sequences` of `longest` tokens at a time. */
-static inline dt_status real_open(real_subject *s, const char *device,
-                                  const dt_backend_options *options, const dt_model_config *config,
-                                  int32_t sequences, int32_t longest)
+/* Makes the model on s->backend, with room for `sequences` of `longest` tokens at a time. */
+static inline dt_status real_make(real_subject *s, const dt_model_config *config, int32_t sequences,
+                                  int32_t longest)
 {
     dt_pool *pool;
-    *s = (real_subject){0};
-    DT_TRY(dt_backend_open(device, options, &s->backend));
     DT_TRY(dt_model_create(&s->model, config, s->backend, true));
     DT_TRY(dt_model_reserve(s->model, sequences, (int64_t)sequences * longest));
     DT_TRY(dt_pool_create(&pool, 2));
@@ -150,6 +147,16 @@ static inline dt_status real_open(real_subject *s, const char *device,
     if (status == DT_OK)
         s->backend->ops->state_write(s->backend, &(dt_update_state){.loss_scale = 1.0});
     return status;
+}
+
+/* Opens both. */
+static inline dt_status real_open(real_subject *s, const char *device,
+                                  const dt_backend_options *options, const dt_model_config *config,
+                                  int32_t sequences, int32_t longest)
+{
+    *s = (real_subject){0};
+    DT_TRY(dt_backend_open(device, options, &s->backend));
+    return real_make(s, config, sequences, longest);
 }
 
 static inline void real_close(real_subject *s)

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# --profile and --profile-trace: a table and a trace of what was done, and the same result.
+source "$(dirname "$0")/lib.sh"
+make_gold 50
+make_tokenizer
+
+# The model is the same to the bit, and the table has every part
+expect 0 train_small plain --epochs 2
+grep -q 'Where the time went' err && fail "a table that nobody asked for"
+expect 0 train_small profiled --epochs 2 --profile
+same_model "$(checkpoint plain 2)" "$(checkpoint profiled 2)"
+said '^Where the time went: [0-9.]+ s$'
+for part in 'input: reading, tokenising' 'model: memory, first values' 'data: batches' embedding \
+    attention feed-forward convolution fusion 'heads, loss' optimizer evaluation checkpoint \
+    'everything else' 'of it in steps, all included'; do
+    said "^$part +[0-9]* +[0-9]+\\.[0-9]{3} +[0-9.]+ %"
+done
+said '^attention +[0-9]+ +[0-9.]+ +[0-9.]+ % +[0-9]+\.[0-9]$' # with its rate
+said '^  linear 16 -> 48 +8 ' # 32 sequences, 8 at a time, twice
+said '^evaluation +2 '
+said '^of it in steps, all included +8 '
+said '^beside it, writing'
+grep -q 'waiting for gradient sums' err && fail "one process waits for sums"
+grep -q 'Where the time went' profiled/train.log || fail "no table in train.log"
+
+# What the parts take adds up to the whole
+awk '/^Where the time went/ { whole = $5; next }
+    /^of it in steps/ { exit }
+    /^[a-z]/ && / %/ { sub(/ %.*/, ""); sum += $(NF - 1) }
+    END { d = sum - whole; exit !(whole > 0 && d < 0.02 && d > -0.02) }' err ||
+    fail "the parts are not the whole"
+
+# The trace needs no --profile, and its folder is made
+expect 0 train_small traced --epochs 1 --profile-trace traces/train.json
+said '^Where the time went'
+said '^Trace: traces/train.json'
+same "spans of updates" "$(grep -c '"name": "step", "cat": "step", "ph": "X"' traces/train.json)" 4
+grep -q '"name": "scores and values backward"' traces/train.json || fail "no operation in the trace"
+
+# Stopped by a signal: what was done is told all the same
+train_small stopped --epochs 4000 --profile >/dev/null 2>stopped.err &
+pid=$!
+for _ in $(seq 100); do
+    grep -q 'epoch 1/' stopped.err && break
+    sleep 0.1
+done
+kill -TERM "$(sed 's/.*pid //' stopped/.deeptaxa.lock)"
+wait "$pid"
+same "status after a signal" $? 75
+grep -q '^Where the time went' stopped.err || fail "no table of a run that was stopped"
+tail -1 stopped.err | grep -q 'stopped by SIGTERM' || fail "the last line is not why it ended"
+
+# Predictions are the same; three threads are told of
+model=$(checkpoint plain 2)
+expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$model" --output-dir one \
+    --tabular
+expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$model" --output-dir two \
+    --tabular --profile-trace traces/predict.json
+cmp -s one/heldout_deeptaxa_predictions.tsv two/heldout_deeptaxa_predictions.tsv ||
+    fail "--profile changes the predictions"
+said '^Where the time went'
+said '^beside it, reading'
+said '^beside it, writing'
+said '^heads, loss +2 '
+grep -q '"name": "choice of labels"' traces/predict.json || fail "no operation in the trace"
+
+# A trace that cannot be written is refused before anything is done
+: >file
+refused 1 'file: a file stands where a folder should be' train_small refused --epochs 1 \
+    --profile-trace file/trace.json
+[ -e refused ] && fail "a refused run wrote something"
+
+finish
