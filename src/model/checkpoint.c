@@ -415,8 +415,9 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     const int64_t kernels = config->kernels;
     DT_TRY(dt_container_put_attribute_text(file, "config", "model_type",
                                            dt_model_type_name(config->type)));
-    DT_TRY(dt_container_put_attribute_text(file, "config", "encoding",
-                                           dt_encoding_name(config->encoding)));
+    if (config->encoding != DT_ENCODING_DNABERT)
+        DT_TRY(dt_container_put_attribute_text(file, "config", "encoding",
+                                               dt_encoding_name(config->encoding)));
     DT_TRY(dt_container_put_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, &kernels,
                                   config->width));
     if (checkpoint->settings.level_weight_count > 0) {
@@ -461,7 +462,7 @@ static dt_status get_encoding(dt_container *file, const char *path, int32_t vers
 {
     char *name;
     if (version < 3)
-        return DT_OK; /* BPE */
+        return DT_OK; /* tokens */
     DT_TRY(dt_container_get_attribute_text(file, "config", "encoding", &name));
     dt_status status = DT_OK;
     if (!dt_encoding_named(name, &config->encoding))
@@ -647,6 +648,12 @@ static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoi
     return for_each_tensor(file, side, checkpoint->has_optimizer, put_tensor);
 }
 
+/* Programs that know tokens alone can go on reading what has them. */
+static int32_t version_of(const dt_checkpoint *checkpoint)
+{
+    return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
+}
+
 static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpoint,
                                   const tensor_side *side, bool weights_only)
 {
@@ -656,7 +663,7 @@ static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpo
     content.parameters = side->table->parameters;
     dt_timestamp(content.timestamp, sizeof content.timestamp);
     snprintf(content.version, sizeof content.version, "%s", dt_version());
-    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION));
+    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version_of(checkpoint)));
     dt_status status = write_content(file, &content, side);
     if (status != DT_OK) {
         dt_container_discard(file);

@@ -15,8 +15,8 @@
 #include "taxonomy/taxonomy.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
-/* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 3: it names its encoding,
- * and has no tokenizer where that is one-hot. 1 and 2 are read, too. */
+/* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 3: one-hot bases, without
+ * a tokenizer; what has one is still written as 2. All are read. */
 #define DT_CHECKPOINT_VERSION 3
 
 /* How the loss weighs the classes of a tax_rank (eval/objective.h); places in the choices of
