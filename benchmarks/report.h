@@ -1,0 +1,51 @@
+/* What a benchmark found: a table with units for people, and the same as JSON. */
+#ifndef DT_BENCHMARKS_REPORT_H
+#define DT_BENCHMARKS_REPORT_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+
+#define DT_REPORT_FIGURES 48
+#define DT_REPORT_NOTES 8
+
+typedef enum { DT_AIM_NONE, DT_AIM_AT_LEAST, DT_AIM_AT_MOST } dt_aim;
+
+typedef struct {
+    char name[80];
+    double value;
+    const char *unit;
+    dt_aim aim;
+    double bound; /* of the aim */
+} dt_figure;
+
+/* Zero-initialise, but for the name of the benchmark. */
+typedef struct {
+    const char *benchmark;
+    int32_t count;
+    int32_t notes;
+    dt_figure figure[DT_REPORT_FIGURES];
+    char note[DT_REPORT_NOTES][256];
+} dt_report;
+
+/* Adds a line; what is more than fits is left out. */
+void dt_report_add(dt_report *report, const char *name, double value, const char *unit);
+
+/* The line added last has an aim. */
+void dt_report_aim(dt_report *report, dt_aim aim, double bound);
+
+/* Adds a remark, as what was compared with. */
+void dt_report_note(dt_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Prints the machine, the lines and the remarks. */
+void dt_report_print(const dt_report *report);
+
+/* Writes {"benchmark", "machine", "processors", "date", "results": [{"name", "value", "unit",
+ * "aim", "met"}], "notes"}; where a line has no aim, it has neither "aim" nor "met". */
+dt_status dt_report_write(const dt_report *report, const char *path);
+
+/* The middle one of `count` values, which are sorted. count > 0. */
+double dt_median(double *values, int32_t count);
+
+#endif
