@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/strmap.h"
 
 /* A node while the tree is built: parent, then class, in the order in which nodes stand. */
 typedef int64_t node_key;
@@ -62,20 +63,47 @@ static dt_status add_rank(dt_lineage_tree *tree, int32_t r, int32_t *node, node_
     return DT_OK;
 }
 
+/* One lineage of each kind, copied: sequences share them, and the tree is of lineages. */
+static dt_status distinct_lineages(const int32_t *labels, int64_t count, int32_t tax_ranks,
+                                   int32_t **out, int64_t *kept)
+{
+    const size_t bytes = (size_t)tax_ranks * sizeof *labels;
+    dt_strmap *seen;
+    size_t capacity = 0;
+    *kept = 0;
+    DT_TRY(dt_strmap_create(&seen));
+    dt_status status = DT_OK;
+    for (int64_t i = 0; i < count && status == DT_OK; ++i) {
+        const int32_t *lineage = labels + i * tax_ranks;
+        int added;
+        status = dt_strmap_add(seen, (const char *)lineage, bytes, 0, NULL, &added);
+        if (status != DT_OK || !added)
+            continue;
+        status = DT_GROW(*out, capacity, (size_t)((*kept + 1) * tax_ranks));
+        if (status == DT_OK)
+            memcpy(*out + (*kept)++ * tax_ranks, lineage, bytes);
+    }
+    dt_strmap_destroy(seen);
+    return status;
+}
+
 dt_status dt_lineage_tree_build(dt_lineage_tree *tree, const int32_t *labels, int64_t count,
                                 int32_t tax_ranks)
 {
+    int32_t *lineages = NULL;
     int32_t *node = NULL;
     node_key *keys = NULL;
     dt_status status;
     *tree = (dt_lineage_tree){.tax_ranks = tax_ranks};
+    DT_TRY_OR(done, distinct_lineages(labels, count, tax_ranks, &lineages, &count));
     DT_TRY_OR(done, DT_NEW(node, (size_t)count));
     DT_TRY_OR(done, DT_NEW(keys, (size_t)count));
     for (int64_t i = 0; i < count; ++i)
         node[i] = -1;
     for (int32_t r = 0; r < tax_ranks && status == DT_OK; ++r)
-        status = add_rank(tree, r, node, keys, labels, count);
+        status = add_rank(tree, r, node, keys, lineages, count);
 done:
+    free(lineages);
     free(node);
     free(keys);
     if (status != DT_OK)
