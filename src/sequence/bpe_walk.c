@@ -5,28 +5,29 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "sequence/bpe_border.h"
 
 #define NO_TOKEN UINT32_MAX
 #define NO_CLASS UINT16_MAX
 #define MAX_JUMP_BITS 12 /* 16 KB: stays in the first-level cache */
-#define DIED 0x80000000u /* in a jump: no token goes on that way */
-#define MEMO_USED 1u     /* flags below the tag of a remembered pair */
-#define MEMO_HOLDS 2u
+#define AHEAD_BITS 6     /* a set of what may follow a token fits a word */
+#define DIED 0x80000000u /* in a jump: no token goes on that way, the rest is the token */
 #define MAX_CHILDREN ((size_t)1 << 26) /* entries of the trie's table, 4 bytes each */
 
-/* How a token came to be. Characters: made = 0, no parts. Merge i: made = i + 1. */
+/* What the walk wants to know of a token. */
 typedef struct {
-    uint32_t made;    /* NO_TOKEN: never made, the id is no symbol of a word */
-    uint16_t left;    /* its parts */
-    uint16_t right;   /* */
     uint32_t length;  /* in characters */
     uint32_t shorter; /* the longest other token that it begins with, NO_TOKEN when there is none */
-    bool usable;      /* its own text encodes into it */
+    uint32_t row;     /* as dt_border numbers it */
+    uint32_t column;  /* */
+    uint64_t followers; /* bit c: a token can come after it in a text that goes on with code c */
 } walk_token;
 
 struct dt_bpe_walk {
     const dt_merges *merges;
-    walk_token *tokens; /* by id */
+    dt_border border;
+    walk_token *tokens; /* by id; length 0: no symbol of a word */
+    uint32_t *made;     /* by id: 1 + the merge whose result the token is, 0 for characters */
     uint16_t *class_of; /* by id: number of the character, NO_CLASS for other tokens */
     /* A trie of the tokens' characters, `width` (1 << shift) children a node. */
     uint32_t width;
@@ -36,74 +37,31 @@ struct dt_bpe_walk {
     uint32_t *node_token; /* (node_count): the longest token on the way to the node, or NO_TOKEN */
     size_t token_capacity;
     uint32_t node_count;
-    /* Where the first `jump_length` characters of a text lead, by their numbers strung together. */
-    uint32_t *jump;
+    /* Some characters strung together, `shift` bits each, the first one highest, are a code. */
+    uint32_t *jump; /* by code of jump_length characters: the node that they lead to, or DIED */
     uint32_t jump_length;
+    uint32_t ahead_length; /* characters of a code of `followers`; 0: not used */
 };
 
-/* True when no merge crosses the border between x and y before each of them is complete and used
- * up: x by merge `x_used`, y by merge `y_used` (as `made` counts). Equal numbers: several places of
- * one pair merge from left to right, so a crossing pair comes after x's use and before y's. */
-static bool border_holds(const dt_bpe_walk *walk, uint16_t x, uint16_t y, uint32_t x_used,
-                         uint32_t y_used)
+/* Fills in characters and lengths; false where the merges are not as the walk needs them. */
+static bool measure_tokens(dt_bpe_walk *walk, int32_t vocabulary_size, const uint16_t *character,
+                           int32_t character_count)
 {
-    for (;;) {
-        const uint32_t index = dt_merges_find(walk->merges, x, y);
-        if (index != DT_NO_MERGE && index + 1 < x_used && index + 1 <= y_used)
-            return false;
-        const walk_token *left = &walk->tokens[x];
-        const walk_token *right = &walk->tokens[y];
-        if (left->made > right->made) {
-            x_used = left->made;
-            x = left->right;
-        } else if (right->made) {
-            y_used = right->made;
-            y = right->left;
-        } else {
-            return true;
-        }
-    }
-}
-
-/* Whether two tokens stand side by side in an encoding: remembered, since a text asks the same
- * again and again. Multiplying by an odd number is one to one, so place and tag together tell the
- * pair. */
-static bool are_neighbours(const dt_bpe_walk *walk, uint32_t *memo, uint16_t left, uint16_t right)
-{
-    const uint32_t hash = ((uint32_t)left << 16 | right) * 0x9E3779B1u;
-    uint32_t *entry = &memo[hash >> (32 - DT_WALK_MEMO_BITS)];
-    const uint32_t tag = hash << DT_WALK_MEMO_BITS | MEMO_USED;
-    if ((*entry & ~MEMO_HOLDS) != tag)
-        *entry = tag | (border_holds(walk, left, right, UINT32_MAX, UINT32_MAX) ? MEMO_HOLDS : 0);
-    return *entry & MEMO_HOLDS;
-}
-
-/* Fills in how each token is made; false where the merges are not as the walk needs them. */
-static bool order_tokens(dt_bpe_walk *walk, int32_t vocabulary_size, const uint16_t *character,
-                         int32_t character_count)
-{
-    for (int32_t id = 0; id < vocabulary_size; ++id) {
-        walk->tokens[id].made = NO_TOKEN;
+    for (int32_t id = 0; id < vocabulary_size; ++id)
         walk->class_of[id] = NO_CLASS;
-    }
     for (int32_t i = 0; i < character_count; ++i) {
-        walk->tokens[character[i]] = (walk_token){.made = 0, .length = 1, .usable = true};
+        walk->tokens[character[i]].length = 1;
         walk->class_of[character[i]] = (uint16_t)i;
     }
     const dt_merges *merges = walk->merges;
     for (uint32_t i = 0; i < merges->count; ++i) {
-        const walk_token *left = &walk->tokens[merges->left[i]];
-        const walk_token *right = &walk->tokens[merges->right[i]];
+        const uint32_t left = walk->tokens[merges->left[i]].length;
+        const uint32_t right = walk->tokens[merges->right[i]].length;
         walk_token *result = &walk->tokens[merges->result[i]];
-        if (left->made == NO_TOKEN || right->made == NO_TOKEN || result->made != NO_TOKEN)
+        if (left == 0 || right == 0 || result->length || left + right > MAX_CHILDREN)
             return false;
-        *result = (walk_token){.made = i + 1,
-                               .left = merges->left[i],
-                               .right = merges->right[i],
-                               .length = left->length + right->length};
-        /* merge i itself uses both parts up: what would cross their border has to come before it */
-        result->usable = left->usable && right->usable &&
-                         border_holds(walk, result->left, result->right, i + 1, i + 1);
+        result->length = left + right;
+        walk->made[merges->result[i]] = i + 1;
     }
     return true;
 }
@@ -130,9 +88,9 @@ static dt_status add_text(dt_bpe_walk *walk, uint16_t id, uint16_t *stack, uint3
     *node = 0;
     while (depth) {
         uint16_t part = stack[--depth];
-        while (walk->tokens[part].made) {
-            stack[depth++] = walk->tokens[part].right;
-            part = walk->tokens[part].left;
+        while (walk->made[part]) {
+            stack[depth++] = walk->merges->right[walk->made[part] - 1];
+            part = walk->merges->left[walk->made[part] - 1];
         }
         const size_t place = ((size_t)*node << walk->shift) + walk->class_of[part];
         uint32_t next = walk->child[place];
@@ -150,11 +108,11 @@ static size_t trie_bound(const dt_bpe_walk *walk, int32_t vocabulary_size, uint3
     size_t nodes = 1;
     *longest = 1;
     for (int32_t id = 0; id < vocabulary_size; ++id) {
-        const walk_token *token = &walk->tokens[id];
-        if (token->made == NO_TOKEN || !token->usable)
+        const uint32_t length = walk->tokens[id].length;
+        if (!walk->border.usable[id])
             continue;
-        nodes += token->length;
-        *longest = token->length > *longest ? token->length : *longest;
+        nodes += length;
+        *longest = length > *longest ? length : *longest;
     }
     return nodes * walk->width;
 }
@@ -178,7 +136,8 @@ static void link_tokens(dt_bpe_walk *walk)
     }
 }
 
-/* The node that the last `jump_length` characters of `code` lead to. */
+/* The node that the last `jump_length` characters of `code` lead to; where they lead to none, DIED
+ * and the longest token on the way. */
 static uint32_t follow_code(const dt_bpe_walk *walk, uint32_t code)
 {
     uint32_t node = 0;
@@ -186,7 +145,7 @@ static uint32_t follow_code(const dt_bpe_walk *walk, uint32_t code)
         const uint32_t class = code >> i * walk->shift & (walk->width - 1);
         const uint32_t next = walk->child[((size_t)node << walk->shift) + class];
         if (!next)
-            return node | DIED;
+            return walk->node_token[node] | DIED;
         node = next;
     }
     return node;
@@ -210,7 +169,7 @@ static dt_status build_trie(dt_bpe_walk *walk, int32_t vocabulary_size, uint32_t
     DT_TRY(DT_NEW(stack, longest + 1));
     dt_status status = DT_OK;
     for (int32_t id = 0; id < vocabulary_size && status == DT_OK; ++id) {
-        if (walk->tokens[id].made == NO_TOKEN || !walk->tokens[id].usable)
+        if (!walk->border.usable[id])
             continue;
         status = add_text(walk, (uint16_t)id, stack, &node);
         if (status == DT_OK)
@@ -222,9 +181,99 @@ static dt_status build_trie(dt_bpe_walk *walk, int32_t vocabulary_size, uint32_t
     return build_jump(walk);
 }
 
+/* ---- what can follow a token ---- */
+
+/* Sets bit c of consistent[column / 64 …] of each usable token: those whose text agrees with code
+ * c as far as both go. */
+static void mark_beginnings(const dt_bpe_walk *walk, int32_t vocabulary_size, uint64_t *consistent,
+                            uint32_t *code)
+{
+    const uint32_t length = walk->ahead_length;
+    for (int32_t id = 0; id < vocabulary_size; ++id)
+        if (walk->class_of[id] != NO_CLASS)
+            code[id] = (uint32_t)walk->class_of[id] << (length - 1) * walk->shift;
+    const dt_merges *merges = walk->merges;
+    for (uint32_t i = 0; i < merges->count; ++i) {
+        const uint32_t left = walk->tokens[merges->left[i]].length;
+        code[merges->result[i]] =
+            code[merges->left[i]] |
+            (left < length ? code[merges->right[i]] >> left * walk->shift : 0);
+    }
+    for (int32_t id = 0; id < vocabulary_size; ++id) {
+        const walk_token *token = &walk->tokens[id];
+        if (!walk->border.usable[id])
+            continue;
+        const uint32_t open = token->length < length ? length - token->length : 0;
+        for (uint32_t c = code[id]; c < code[id] + (1u << open * walk->shift); ++c)
+            consistent[c * walk->border.words + token->column / 64] |= (uint64_t)1
+                                                                       << token->column % 64;
+    }
+}
+
+/* Whether some token of a set is a neighbour on the right of the tokens in a row. */
+static bool any_holds(const dt_border *border, uint32_t row, const uint64_t *set)
+{
+    const uint64_t *parted = border->parted + row * border->words;
+    for (size_t w = 0; w < border->words; ++w)
+        if (set[w] & ~parted[w])
+            return true;
+    return false;
+}
+
+static dt_status find_followers(dt_bpe_walk *walk, int32_t vocabulary_size)
+{
+    walk->ahead_length = walk->shift ? AHEAD_BITS / walk->shift : 0;
+    if (walk->ahead_length == 0)
+        return DT_OK;
+    const uint32_t codes = 1u << walk->ahead_length * walk->shift;
+    uint64_t *consistent = NULL;
+    uint32_t *code = NULL;
+    dt_status status = DT_NEW(consistent, codes * walk->border.words);
+    if (status == DT_OK)
+        status = DT_NEW(code, (size_t)vocabulary_size);
+    if (status == DT_OK)
+        mark_beginnings(walk, vocabulary_size, consistent, code);
+    for (int32_t id = 0; id < vocabulary_size && status == DT_OK; ++id)
+        for (uint32_t c = 0; c < codes && walk->border.usable[id]; ++c)
+            if (any_holds(&walk->border, walk->tokens[id].row, consistent + c * walk->border.words))
+                walk->tokens[id].followers |= (uint64_t)1 << c;
+    free(consistent);
+    free(code);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+/* *fits: the walk can be used; what was built is destroyed by the caller where not. */
+static dt_status build(dt_bpe_walk *walk, int32_t vocabulary_size, const uint16_t *character,
+                       int32_t character_count, bool *fits)
+{
+    uint32_t longest;
+    const size_t entries = (size_t)vocabulary_size;
+    DT_TRY(DT_NEW(walk->tokens, entries));
+    DT_TRY(DT_NEW(walk->class_of, entries));
+    DT_TRY(DT_NEW(walk->made, entries));
+    *fits = (uint64_t)walk->merges->count + (uint64_t)character_count <= DT_BORDER_MAX_SYMBOLS &&
+            measure_tokens(walk, vocabulary_size, character, character_count);
+    if (!*fits)
+        return DT_OK;
+    DT_TRY(
+        dt_border_create(&walk->border, walk->merges, vocabulary_size, character, character_count));
+    for (int32_t id = 0; id < vocabulary_size; ++id) {
+        walk->tokens[id].row = walk->border.row[id];
+        walk->tokens[id].column = walk->border.column[id];
+    }
+    *fits = trie_bound(walk, vocabulary_size, &longest) <= MAX_CHILDREN;
+    if (!*fits)
+        return DT_OK;
+    DT_TRY(build_trie(walk, vocabulary_size, longest));
+    return find_followers(walk, vocabulary_size);
+}
+
 dt_status dt_bpe_walk_create(dt_bpe_walk **out, const dt_merges *merges, int32_t vocabulary_size,
                              const uint16_t *character, int32_t character_count)
 {
+    bool fits = false;
     *out = NULL;
     if (merges->repeated || character_count < 1)
         return DT_OK;
@@ -234,15 +283,7 @@ dt_status dt_bpe_walk_create(dt_bpe_walk **out, const dt_merges *merges, int32_t
     while (((int64_t)1 << walk->shift) < character_count)
         walk->shift++;
     walk->width = 1u << walk->shift;
-    dt_status status = DT_NEW(walk->tokens, (size_t)vocabulary_size);
-    if (status == DT_OK)
-        status = DT_NEW(walk->class_of, (size_t)vocabulary_size);
-    uint32_t longest = 1;
-    const bool fits = status == DT_OK &&
-                      order_tokens(walk, vocabulary_size, character, character_count) &&
-                      trie_bound(walk, vocabulary_size, &longest) <= MAX_CHILDREN;
-    if (fits)
-        status = build_trie(walk, vocabulary_size, longest);
+    const dt_status status = build(walk, vocabulary_size, character, character_count, &fits);
     if (status != DT_OK || !fits)
         dt_bpe_walk_destroy(walk);
     else
@@ -254,7 +295,9 @@ void dt_bpe_walk_destroy(dt_bpe_walk *walk)
 {
     if (!walk)
         return;
+    dt_border_free(&walk->border);
     free(walk->tokens);
+    free(walk->made);
     free(walk->class_of);
     free(walk->child);
     free(walk->node_token);
@@ -262,21 +305,29 @@ void dt_bpe_walk_destroy(dt_bpe_walk *walk)
     free(walk);
 }
 
-/* The longest token that the text begins with. */
-static uint32_t longest_token(const dt_bpe_walk *walk, const uint16_t *symbols, size_t n)
+/* ---- walking ---- */
+
+/* A stretch of characters. */
+typedef struct {
+    const uint16_t *symbols; /* (n) */
+    const uint16_t *code;    /* (n) of the jump_length characters from each place on */
+    uint8_t *dead;           /* (n + 1) no chain leads from a place to the end */
+    size_t n;
+} stretch;
+
+/* The longest token that the text begins with at a place, which is not the end. */
+static uint32_t longest_token(const dt_bpe_walk *walk, const stretch *text, size_t place)
 {
     uint32_t node = 0;
-    size_t i = 0;
-    if (n >= walk->jump_length) {
-        uint32_t code = 0;
-        for (; i < walk->jump_length; ++i)
-            code = code << walk->shift | walk->class_of[symbols[i]];
-        node = walk->jump[code];
+    size_t i = place;
+    if (walk->jump_length > 0 && text->n - place >= walk->jump_length) {
+        node = walk->jump[text->code[place]];
         if (node & DIED)
-            return walk->node_token[node & ~DIED];
+            return node & ~DIED;
+        i += walk->jump_length;
     }
-    for (; i < n; ++i) {
-        const uint32_t class = walk->class_of[symbols[i]];
+    for (; i < text->n; ++i) {
+        const uint32_t class = walk->class_of[text->symbols[i]];
         const uint32_t next = walk->child[((size_t)node << walk->shift) + class];
         if (!next)
             break;
@@ -285,30 +336,48 @@ static uint32_t longest_token(const dt_bpe_walk *walk, const uint16_t *symbols, 
     return walk->node_token[node];
 }
 
-/* The walk over characters alone. dead[p]: no chain leads from p to the end. */
-static dt_status walk_stretch(const dt_bpe_walk *walk, dt_walk_work *work, const uint16_t *symbols,
-                              size_t n, uint16_t *out, size_t *count)
+static bool are_neighbours(const dt_bpe_walk *walk, uint32_t left, uint32_t right)
+{
+    return dt_border_holds(&walk->border, walk->tokens[left].row, walk->tokens[right].column);
+}
+
+/* Whether a chain may go on from a place behind this token. */
+static bool goes_on(const dt_bpe_walk *walk, const stretch *text, const walk_token *token,
+                    size_t place)
+{
+    if (text->dead[place])
+        return false;
+    if (walk->ahead_length == 0 || text->n - place < walk->ahead_length)
+        return true;
+    const uint32_t code =
+        text->code[place] >> (walk->jump_length - walk->ahead_length) * walk->shift;
+    return token->followers >> code & 1;
+}
+
+/* The walk over characters alone. */
+static dt_status walk_stretch(const dt_bpe_walk *walk, const stretch *text, uint16_t *out,
+                              size_t *count)
 {
     const walk_token *tokens = walk->tokens;
-    uint8_t *const dead = work->dead;
-    memset(dead, 0, n + 1);
     size_t place = 0;
     size_t k = 0;
-    uint32_t token = longest_token(walk, symbols, n);
-    while (place < n) {
+    uint32_t token = longest_token(walk, text, 0);
+    for (;;) {
         while (token != NO_TOKEN &&
-               (dead[place + tokens[token].length] ||
-                (k && !are_neighbours(walk, work->memo, out[k - 1], (uint16_t)token))))
+               (!goes_on(walk, text, &tokens[token], place + tokens[token].length) ||
+                (k && !are_neighbours(walk, out[k - 1], token))))
             token = tokens[token].shorter;
         if (token != NO_TOKEN) {
             out[k++] = (uint16_t)token;
             place += tokens[token].length;
-            token = longest_token(walk, symbols + place, n - place);
+            if (place == text->n)
+                break;
+            token = longest_token(walk, text, place);
             continue;
         }
         if (k == 0)
             return dt_fail(DT_ERR_INTERNAL, "the tokenizer's walk found no encoding");
-        dead[place] = 1;
+        text->dead[place] = 1;
         token = out[--k];
         place -= tokens[token].length;
         token = tokens[token].shorter;
@@ -319,23 +388,30 @@ static dt_status walk_stretch(const dt_bpe_walk *walk, dt_walk_work *work, const
 
 void dt_walk_work_free(dt_walk_work *work)
 {
-    free(work->memo);
+    free(work->code);
     free(work->dead);
     *work = (dt_walk_work){0};
 }
 
-static dt_status reserve_work(dt_walk_work *work, size_t n)
+/* Fills in the codes of a stretch, from its end; the last ones are not used. */
+static void make_codes(const dt_bpe_walk *walk, const uint16_t *symbols, size_t n, uint16_t *code)
 {
-    if (!work->memo)
-        DT_TRY(DT_NEW(work->memo, (size_t)1 << DT_WALK_MEMO_BITS));
-    return DT_GROW(work->dead, work->dead_capacity, n + 1);
+    if (walk->jump_length == 0)
+        return;
+    const uint32_t top = (walk->jump_length - 1) * walk->shift;
+    uint32_t next = 0;
+    for (size_t i = n; i-- > 0;) {
+        next = (uint32_t)walk->class_of[symbols[i]] << top | next >> walk->shift;
+        code[i] = (uint16_t)next;
+    }
 }
 
 dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, dt_walk_work *work, const uint16_t *symbols,
                              size_t n, uint16_t *out, size_t *count)
 {
     *count = 0;
-    DT_TRY(reserve_work(work, n));
+    DT_TRY(DT_GROW(work->code, work->code_capacity, n));
+    DT_TRY(DT_GROW(work->dead, work->dead_capacity, n + 1));
     size_t i = 0;
     while (i < n) {
         if (walk->class_of[symbols[i]] == NO_CLASS) {
@@ -345,8 +421,12 @@ dt_status dt_bpe_walk_encode(const dt_bpe_walk *walk, dt_walk_work *work, const 
         size_t end = i + 1;
         while (end < n && walk->class_of[symbols[end]] != NO_CLASS)
             ++end;
+        const stretch text = {
+            .symbols = symbols + i, .code = work->code, .dead = work->dead, .n = end - i};
         size_t tokens = 0;
-        DT_TRY(walk_stretch(walk, work, symbols + i, end - i, out + *count, &tokens));
+        memset(work->dead, 0, text.n + 1);
+        make_codes(walk, text.symbols, text.n, work->code);
+        DT_TRY(walk_stretch(walk, &text, out + *count, &tokens));
         *count += tokens;
         i = end;
     }
