@@ -16,9 +16,9 @@
  * rest fails, and steps back where none is left; each place is left behind once, so it ends in
  * O(n).
  *
- * Whether two tokens encode into themselves is looked up (bpe_border.h). A token after which none can
- * stand, as the next few characters are, is passed over at once, which saves two of three steps back
- * in nucleotides.
+ * Whether two tokens encode into themselves is looked up (bpe_border.h). A token after which none
+ * can stand, as the next few characters are, is passed over at once, which saves two of three steps
+ * back in nucleotides.
  */
 #ifndef DT_SEQUENCE_BPE_WALK_H
 #define DT_SEQUENCE_BPE_WALK_H
