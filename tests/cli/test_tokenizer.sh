@@ -30,6 +30,13 @@ expect 0 deeptaxa tokenizer --tokenizer-file tokenizer.json --max-length 3 --enc
 same "tokens of two sequences" "$(grep -c '^[12]	[012]	' out)" "$(($(wc -l <out) - 1))"
 same "last token" "$(sed -n 4p out | cut -f 4)" "[SEP]"
 
+# The smallest vocabulary is the four bases: one token a nucleotide
+expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 9 \
+    --output-file bases.json --encode AGAGTTTGA
+same "tokens of single bases" "$(awk 'NR > 1 { printf "%s ", $4 }' out)" "[CLS] A G A G T T T G A [SEP] "
+refused 2 'vocabulary-size' deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 8 \
+    --output-file new.json
+
 # The same input gives the same file
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 300 --output-file again.json
 cmp -s tokenizer.json again.json || fail "two runs learnt different vocabularies"
