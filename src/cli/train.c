@@ -682,6 +682,9 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .save_every_steps = o->save_every_steps,
                                   .save_every_minutes = o->save_every_minutes,
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
+                                  .export_embeddings = o->export_sequence_embeddings,
+                                  .export_importance = o->export_permutation_importance,
+                                  .perm_region_size = (int32_t)o->perm_region_size,
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose,
                                   .profile = t->profile};

@@ -316,6 +316,25 @@ static const dt_option options[] = {
      .help = "weighs a class of n of the N training sequences and C classes of a rank with "
              "N/(C n), or its square root"},
 
+    {.group = "Exports",
+     .name = "export-sequence-embeddings",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(export_sequence_embeddings),
+     .help = "writes weights/…_sequence_embeddings.h5 for each evaluated epoch: the vector that "
+             "the heads read of every validation sequence"},
+    {.name = "export-permutation-importance",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(export_permutation_importance),
+     .help = "writes weights/…_permutation_importance.tsv and .h5 for each evaluated epoch: the "
+             "accuracy lost when a region of tokens is exchanged between validation sequences"},
+    {.name = "perm-region-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(perm_region_size),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 65536]",
+     .help = "tokens of a region; each region costs an evaluation; 0: a quarter of --max-length"},
+
     {.group = "Machine",
      .name = "deterministic",
      .kind = DT_OPTION_FLAG,
@@ -387,9 +406,6 @@ static const dt_option options[] = {
 
     PLANNED("orientation"),
     PLANNED("grad-dtype"),
-    PLANNED("export-sequence-embeddings"),
-    PLANNED("export-permutation-importance"),
-    PLANNED("perm-region-size"),
     {0},
 };
 
@@ -466,6 +482,15 @@ static dt_status check_start(const dt_train_options *train)
     return DT_OK;
 }
 
+static dt_status check_exports(const dt_train_options *train)
+{
+    if (dt_option_given(&train->parsed, "perm-region-size") &&
+        !train->export_permutation_importance)
+        return dt_fail(DT_ERR_USAGE,
+                       "--perm-region-size: belongs to --export-permutation-importance");
+    return DT_OK;
+}
+
 static dt_status check_kept(const dt_train_options *train)
 {
     if (train->save_best_only && train->keep_checkpoints > 0)
@@ -518,6 +543,7 @@ static dt_status check(const void *parsed)
     DT_TRY(check_kernels(&train->kernel_sizes));
     DT_TRY(check_loss(train));
     DT_TRY(check_kept(train));
+    DT_TRY(check_exports(train));
     DT_TRY(check_start(train));
     return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);
 }

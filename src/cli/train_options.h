@@ -65,6 +65,11 @@ typedef struct {
     const char *resume;       /* checkpoint, "auto"; NULL: from the start */
     const char *init_weights; /* checkpoint; NULL: none */
 
+    /* exports */
+    bool export_sequence_embeddings;
+    bool export_permutation_importance;
+    int64_t perm_region_size; /* tokens; 0: a quarter of max_length */
+
     /* machine */
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
     int precision; /* dt_precision */

@@ -231,7 +231,7 @@ static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
     for (int32_t v = 0; v < p->voters; ++v)
         DT_TRY(dt_classifier_start(&p->classifier[v], &batch,
                                    v == 0 ? j->prediction + first * row : p->unused,
-                                   logits ? (char *)j->logits[v] + first * logits : NULL));
+                                   logits ? (char *)j->logits[v] + first * logits : NULL, NULL));
     return DT_OK;
 }
 
@@ -435,8 +435,8 @@ static dt_status open_classifiers(pipeline *p)
 {
     for (int32_t v = 0; v < p->voters; ++v) {
         const dt_voter one = voter(p->options, v);
-        DT_TRY(
-            dt_classifier_open(&p->classifier[v], one.model, p->most, one.temperature, p->logits));
+        DT_TRY(dt_classifier_open(&p->classifier[v], one.model, p->most, one.temperature, p->logits,
+                                  false));
     }
     return DT_OK;
 }
