@@ -82,6 +82,12 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .offset = AT(use_raw_labels_for_true),
      .help = "compares with the taxonomy file's own words, known to the model or not"},
+    {.name = "orientation",
+     .kind = DT_OPTION_CHOICE,
+     .offset = AT(orientation),
+     .choices = "forward|auto",
+     .help = "auto: reverse-complements sequences of the other strand than the model was trained "
+             "on (default: auto where it was trained so, else forward)"},
     {.name = "lineage",
      .kind = DT_OPTION_CHOICE,
      .offset = AT(lineage),

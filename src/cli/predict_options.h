@@ -34,6 +34,7 @@ typedef struct {
     double confidence_threshold;   /* [0, 1] */
     dt_doubles level_temperatures; /* by taxonomic rank; count 0: 1 at every rank */
     bool use_raw_labels_for_true;
+    int orientation; /* dt_orientation, where it was given; else as the model was trained */
 
     int64_t batch_size;
     int device;      /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */

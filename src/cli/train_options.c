@@ -43,6 +43,7 @@ static const dt_option options[] = {
      .help = "folder for checkpoints, metrics and logs; made where it is missing"},
     DT_OPTION_TOKENIZER_FILE(dt_train_options),
     DT_OPTION_NO_NORMALIZE(dt_train_options),
+    DT_OPTION_ORIENTATION(dt_train_options),
     {.name = "resume",
      .kind = DT_OPTION_TEXT,
      .offset = AT(resume),
@@ -404,7 +405,6 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    PLANNED("orientation"),
     PLANNED("grad-dtype"),
     {0},
 };
@@ -423,6 +423,9 @@ static dt_status check_input(const dt_train_options *train)
     if (train->data && train->no_normalize)
         return dt_fail(DT_ERR_USAGE,
                        "--no-normalize: excluded by --data; it belongs to `deeptaxa prepare`");
+    if (train->data && dt_option_given(&train->parsed, "orientation"))
+        return dt_fail(DT_ERR_USAGE,
+                       "--orientation: excluded by --data; it belongs to `deeptaxa prepare`");
     if (train->stream_data && !train->data)
         return dt_fail(DT_ERR_USAGE, "--stream-data: streams the shards of --data: `deeptaxa "
                                      "prepare` makes them");

@@ -21,6 +21,7 @@ typedef struct {
     const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
     const char *tokenizer_name; /* DeepTaxa's flag: taken when it is a local file or folder */
     bool no_normalize;
+    int orientation; /* dt_orientation */
 
     /* model */
     int model_type;       /* dt_model_type_choice */

@@ -29,6 +29,7 @@ typedef struct {
     int32_t *truth;            /* (most, tax_ranks) */
     int32_t *labels;           /* the same where the model knows them, else -1 */
     bool *has_row;             /* (most) */
+    bool *turned;              /* (most) */
     dt_prediction *prediction; /* (most, tax_ranks) */
     int32_t *independent;      /* (most, tax_ranks) where lineages are predicted */
     void
@@ -135,8 +136,10 @@ static dt_status encode(void *context, int64_t i, int worker)
     pipeline *p = ((job_context *)context)->p;
     job *j = ((job_context *)context)->j;
     const dt_fasta_record *record = &j->record[i];
+    const dt_strand_profile *strand = p->options->strand;
     const uint16_t *tokens;
     int32_t count;
+    j->turned[i] = strand && dt_strand_turn(strand, record->sequence.data, record->sequence.length);
     DT_TRY(dt_encoder_encode(p->encoder[worker], record->sequence.data, record->sequence.length,
                              p->max_length, &tokens, &count));
     for (int32_t t = 0; t < count; ++t)
@@ -325,6 +328,7 @@ static dt_status hand_over(pipeline *p, job *j)
                                     .record = j->record,
                                     .truth = truth ? j->truth : NULL,
                                     .has_row = truth ? j->has_row : NULL,
+                                    .turned = j->turned,
                                     .prediction = j->prediction,
                                     .independent = j->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
@@ -366,6 +370,7 @@ static dt_status create_job(const pipeline *p, job *j)
     DT_TRY(DT_NEW(j->truth, cells));
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
+    DT_TRY(DT_NEW(j->turned, sequences));
     DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
     for (int32_t v = 0; p->logits.count && v < p->voters; ++v)
         DT_TRY(dt_calloc(&j->logits[v], sequences * (size_t)p->logits.count,
@@ -386,6 +391,7 @@ static void free_job(job *j, int32_t most)
     free(j->truth);
     free(j->labels);
     free(j->has_row);
+    free(j->turned);
     free(j->prediction);
     free(j->independent);
     for (int32_t v = 0; v < DT_MAX_VOTERS; ++v)

@@ -43,6 +43,7 @@ typedef struct {
     int32_t others;                  /* further models that vote */
     const char *const *other_path;   /* (others) their checkpoints */
     bool lineages;                   /* consistent lineages are predicted */
+    bool oriented;                   /* sequences of the other strand are turned */
     const dt_truth *truth;           /* NULL: none */
     bool tabular;
     bool qiime; /* the table for QIIME 2 */
