@@ -34,10 +34,12 @@ typedef struct {
     int64_t gaps;             /* characters dropped */
     int64_t gapped_sequences; /* sequences that had any */
     int64_t unknown;          /* tokens */
+    int64_t turned;           /* sequences that were reverse-complemented */
 } encoded_piece;
 
 typedef struct {
     dt_encoder *encoder;
+    int64_t *kmers; /* (DT_STRAND_KMERS) of the sequences; NULL: the strand's profile is given */
 } worker_state;
 
 typedef struct {
@@ -59,6 +61,7 @@ typedef struct {
     int64_t gaps;
     int64_t gapped_sequences;
     int64_t unknown;
+    int64_t turned;
 
     /* capacities of what grows */
     size_t tokens_capacity, offsets_capacity, labels_capacity, ids_capacity, id_offsets_capacity,
@@ -109,13 +112,18 @@ static dt_status normalize_record(const builder *b, dt_fasta_record *record, enc
     return DT_OK;
 }
 
-static dt_status encode_record(const builder *b, dt_encoder *encoder, dt_fasta_record *record,
-                               encoded_piece *piece, int32_t *token_count)
+static dt_status encode_record(const builder *b, const worker_state *worker,
+                               dt_fasta_record *record, encoded_piece *piece, int32_t *token_count)
 {
+    const dt_text *sequence = &record->sequence;
     if (b->options->normalize)
         DT_TRY(normalize_record(b, record, piece));
+    if (b->options->strand)
+        piece->turned += dt_strand_turn(b->options->strand, sequence->data, sequence->length);
+    else
+        dt_strand_count(worker->kmers, sequence->data, sequence->length, false);
     const uint16_t *tokens;
-    DT_TRY(dt_encoder_encode(encoder, record->sequence.data, record->sequence.length, 0, &tokens,
+    DT_TRY(dt_encoder_encode(worker->encoder, sequence->data, sequence->length, 0, &tokens,
                              token_count));
     const size_t count = (size_t)*token_count;
     DT_TRY(DT_GROW(piece->tokens, piece->capacity, piece->token_count + count));
@@ -139,13 +147,13 @@ static dt_status encode_piece(builder *b, int64_t number, int worker)
     record_batch *batch = &b->batch[b->current];
     encoded_piece *piece = &b->piece[number];
     piece->token_count = 0;
-    piece->gaps = piece->gapped_sequences = piece->unknown = 0;
+    piece->gaps = piece->gapped_sequences = piece->unknown = piece->turned = 0;
     const int64_t begin = number * PIECE_RECORDS;
     for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
         batch->token_count[i] = 0;
         if (!is_mine(b, batch->first + i))
             continue;
-        DT_TRY(encode_record(b, b->workers[worker].encoder, &batch->record[i], piece,
+        DT_TRY(encode_record(b, &b->workers[worker], &batch->record[i], piece,
                              &batch->token_count[i]));
     }
     return DT_OK;
@@ -232,6 +240,7 @@ static dt_status append_piece(builder *b, const record_batch *batch, int number)
     b->gaps += piece->gaps;
     b->gapped_sequences += piece->gapped_sequences;
     b->unknown += piece->unknown;
+    b->turned += piece->turned;
     return DT_OK;
 }
 
@@ -257,12 +266,49 @@ static dt_status join_shares(builder *b)
     dt_comm *comm = b->options->comm;
     if (!comm)
         return DT_OK;
-    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->unknown};
-    DT_TRY(comm->ops->sum(comm, counts, 3));
+    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->unknown,
+                       (double)b->turned};
+    DT_TRY(comm->ops->sum(comm, counts, 4));
     b->gaps = (int64_t)counts[0];
     b->gapped_sequences = (int64_t)counts[1];
     b->unknown = (int64_t)counts[2];
+    b->turned = (int64_t)counts[3];
     return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->together);
+}
+
+/* The profile of the sequences of all processes. */
+static dt_status learn_strand(builder *b, dt_strand_profile *profile)
+{
+    dt_comm *comm = b->options->comm;
+    int64_t *kmers = b->workers[0].kmers;
+    double *sum;
+    dt_status status = DT_OK;
+    for (int t = 1; t < dt_pool_threads(b->pool); ++t)
+        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
+            kmers[x] += b->workers[t].kmers[x];
+    if (comm) {
+        DT_TRY(DT_NEW(sum, DT_STRAND_KMERS));
+        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
+            sum[x] = (double)kmers[x];
+        status = comm->ops->sum(comm, sum, DT_STRAND_KMERS);
+        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
+            kmers[x] = (int64_t)sum[x];
+        free(sum);
+    }
+    dt_strand_profile_of(profile, kmers);
+    return status;
+}
+
+static dt_status finish_strand(builder *b)
+{
+    dt_strand_info *strand = &b->dataset->strand;
+    DT_TRY(DT_NEW(strand->profile, 1));
+    strand->sorted = b->options->strand != NULL;
+    strand->turned = b->turned;
+    if (!strand->sorted)
+        return learn_strand(b, strand->profile);
+    *strand->profile = *b->options->strand;
+    return DT_OK;
 }
 
 static dt_status check_ids_match(const builder *b)
@@ -344,6 +390,9 @@ static dt_status tell(const builder *b)
     if (b->gaps > 0)
         dt_notice("%s: %lld gap characters ('-', '.') were dropped from %lld sequences", fasta,
                   (long long)b->gaps, (long long)b->gapped_sequences);
+    if (b->options->strand)
+        dt_info("%s: %lld of %lld sequences were reverse-complemented (--orientation auto)", fasta,
+                (long long)b->turned, (long long)dataset->count);
     if (without_row > 0)
         dt_warn("%s: %lld of %lld sequences have no row in %s (the first is '%.100s'); they are "
                 "'" DT_UNCLASSIFIED "' at every rank",
@@ -404,8 +453,11 @@ static dt_status prepare(builder *b)
     DT_TRY(dt_pool_create(&b->pool, options->threads));
     const int threads = dt_pool_threads(b->pool);
     DT_TRY(DT_NEW(b->workers, (size_t)threads));
-    for (int t = 0; t < threads; ++t)
+    for (int t = 0; t < threads; ++t) {
         DT_TRY(dt_encoder_create(&b->workers[t].encoder, options->tokenizer));
+        if (!options->strand)
+            DT_TRY(DT_NEW(b->workers[t].kmers, DT_STRAND_KMERS));
+    }
     return DT_OK;
 }
 
@@ -430,13 +482,16 @@ static dt_status build(builder *b)
         status = dt_agree(options->comm, status, options->together);
     DT_TRY(status);
     DT_TRY(join_shares(b));
+    DT_TRY(finish_strand(b));
     return tell(b);
 }
 
 static void free_builder(builder *b)
 {
-    for (int t = 0; b->workers && t < dt_pool_threads(b->pool); ++t)
+    for (int t = 0; b->workers && t < dt_pool_threads(b->pool); ++t) {
         dt_encoder_destroy(b->workers[t].encoder);
+        free(b->workers[t].kmers);
+    }
     free(b->workers);
     dt_pool_destroy(b->pool);
     for (int i = 0; b->batch && i < 2 * BATCH_RECORDS; ++i)

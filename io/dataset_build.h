@@ -4,9 +4,9 @@
  * the FASTA file, and the result does not depend on the number of threads. Labels are numbered over
  * the whole taxonomy table, sequence or not (reference-model 1).
  *
- * Said to the user, each once with its count: gap characters that were dropped, sequences without a
- * row (they become `Unclassified` at every rank), rows without a sequence, many unknown tokens,
- * ranks of a single class.
+ * Said to the user, each once with its count: gap characters that were dropped, sequences that were
+ * reverse-complemented, sequences without a row (they become `Unclassified` at every rank), rows
+ * without a sequence, many unknown tokens, ranks of a single class.
  */
 #ifndef DT_IO_DATASET_BUILD_H
 #define DT_IO_DATASET_BUILD_H
@@ -19,10 +19,12 @@
 #include "sequence/tokenizer.h"
 
 typedef struct {
-    const char *fasta_file;    /* plain or gzip; "-" is standard input */
-    const char *taxonomy_file; /* either format of io/taxonomy_table.h; "-" likewise */
-    bool normalize;            /* sequence/normalize.h; off with --no-normalize */
-    int threads;               /* that read and encode; 1 or more */
+    const char *fasta_file;          /* plain or gzip; "-" is standard input */
+    const char *taxonomy_file;       /* either format of io/taxonomy_table.h; "-" likewise */
+    bool normalize;                  /* sequence/normalize.h; off with --no-normalize */
+    const dt_strand_profile *strand; /* --orientation auto: sequences of the other strand are
+                                        turned; NULL: all stay, and their profile is learnt */
+    int threads;                     /* that read and encode; 1 or more */
     const dt_tokenizer *tokenizer;
     const char *tokenizer_json; /* the whole file, copied into the dataset; NULL with one-hot */
     const char *tokenizer_name; /* likewise */

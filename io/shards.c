@@ -13,6 +13,7 @@
 #include "io/container.h"
 #include "io/dataset_json.h"
 #include "io/shard_tokens.h"
+#include "io/strand_array.h"
 
 #define FORMAT "deeptaxa-shard"
 #define NEW ".new" /* ends the name of what is complete but not yet in its place */
@@ -86,6 +87,8 @@ static dt_status write_shard(const char *folder, const dt_dataset *dataset,
     dt_status status = put_attributes(file, summary, shard, first, count);
     if (status == DT_OK)
         status = put_sequences(file, dataset, first, count);
+    if (status == DT_OK && shard == 0)
+        status = dt_strand_put(file, &dataset->strand);
     if (status == DT_OK)
         return dt_container_commit(file);
     dt_container_discard(file);
@@ -416,7 +419,9 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
         dt_container *file;
         DT_TRY(shard_path(path, folder, shard, ""));
         DT_TRY(open_shard(folder, summary, shard, &file));
-        const dt_status status = read_shard(file, path, dataset, &at);
+        dt_status status = read_shard(file, path, dataset, &at);
+        if (status == DT_OK && shard == 0)
+            status = dt_strand_get(file, path, &dataset->strand);
         dt_container_close(file);
         DT_TRY(status);
     }

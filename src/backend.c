@@ -44,6 +44,49 @@ dt_precision dt_precision_named(const char *name)
     return DT_PRECISION_AUTO;
 }
 
+static float from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* bf16 is the upper half of a float. */
+static float from_bf16(uint16_t bits)
+{
+    return from_bits((uint32_t)bits << 16);
+}
+
+/* IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. */
+static float from_fp16(uint16_t bits)
+{
+    const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
+    const uint32_t exponent = bits >> 10 & 0x1fu;
+    const uint32_t fraction = bits & 0x3ffu;
+    if (exponent == 31) /* infinite, or no number */
+        return from_bits(sign | 0x7f800000u | fraction << 13);
+    if (exponent > 0)
+        return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+    const float small = (float)fraction * 0x1p-24f;
+    return sign ? -small : small;
+}
+
+void dt_backend_floats(const dt_backend *backend, float *out, const void *activations,
+                       int64_t count)
+{
+    const uint16_t *narrow = activations;
+    const double *wide = activations;
+    if (backend->activation_size == sizeof(float))
+        memcpy(out, activations, (size_t)count * sizeof *out);
+    else if (backend->activation_size == sizeof(double))
+        for (int64_t i = 0; i < count; ++i)
+            out[i] = (float)wide[i];
+    else
+        for (int64_t i = 0; i < count; ++i)
+            out[i] = backend->precision == DT_PRECISION_BF16 ? from_bf16(narrow[i])
+                                                             : from_fp16(narrow[i]);
+}
+
 static dt_status open_module(const char *name, const dt_backend_options *options, dt_backend **out)
 {
     void *symbol;

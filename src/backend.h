@@ -21,7 +21,8 @@
  *   - "accumulates" means: is added to what the gradient vector holds.
  *   - Activations are `void *` into memory of the backend, elements of activation_size bytes;
  *     statistics (sums that need range: means, log-sums, logits) of statistic_size bytes; indices
- *     int32_t. Only the backend reads through them.
+ *     int32_t. Only the backend reads through them; of a copy that was downloaded
+ *     dt_backend_floats() reads the activations.
  *   - Parameters are addressed by their offset in the flat vector (dt_param), so that a backend may
  *     read a low-precision copy at the same offset.
  *   - Packed: a batch holds its sequences back to back, without padding; token matrices have
@@ -49,7 +50,7 @@
 #define DT_EVENT_SLOTS 256      /* events of a caller: ranges of gradients */
 #define DT_PROFILE_EVENTS 4096  /* further slots behind them, for who measures operations */
 #define DT_BACKEND_TAX_RANKS 32 /* as DT_MAX_TAX_RANKS */
-#define DT_DOWNLOAD_SLOTS 4     /* copies to the host that may be under way at a time */
+#define DT_DOWNLOAD_SLOTS 6     /* copies to the host that may be under way at a time */
 
 typedef int64_t dt_param; /* offset of a tensor in the flat parameter vector, in elements */
 #define DT_NO_PARAM ((dt_param)-1)
@@ -567,6 +568,10 @@ typedef struct {
 /* "fp32", "bf16", "fp16", "auto"; and back, auto for any other text. */
 const char *dt_precision_name(dt_precision precision);
 dt_precision dt_precision_named(const char *name);
+
+/* Downloaded activations, in the backend's number format, as floats. */
+void dt_backend_floats(const dt_backend *backend, float *out, const void *activations,
+                       int64_t count);
 
 /* Opens a backend by name: "cpu", "cuda", "auto" (today the CPU, see backend.c), or "cpu64" (double
  * precision, for tests). Several instruction sets of the CPU backend may be installed; the

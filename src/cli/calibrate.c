@@ -136,6 +136,7 @@ static dt_status compute_logits(session *s)
         .truth = &s->truth,
         .logits = true,
         .normalize = s->model.checkpoint.settings.normalize,
+        .strand = s->model.checkpoint.strand.sorted ? s->model.checkpoint.strand.profile : NULL,
         .batch_size = s->batch_size,
         .threads = dt_thread_count(o->num_workers ? o->num_workers : o->threads),
         .sink = keep_logits,

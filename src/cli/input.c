@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "cli/installation.h"
+#include "cli/learn_strand.h"
 #include "cli/learn_tokenizer.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "io/dataset_build.h"
 #include "io/tokenizer_json.h"
 #include "sequence/bpe_learn.h"
@@ -38,14 +40,16 @@ static void free_tokenizer(loaded_tokenizer *loaded)
     free(loaded->json);
 }
 
-static dt_status learn_from_input(const dt_input *input, loaded_tokenizer *loaded)
+static dt_status learn_from_input(const dt_input *input, const dt_strand_profile *strand,
+                                  loaded_tokenizer *loaded)
 {
     if (strcmp(input->fasta_file, "-") == 0)
         return dt_fail(DT_ERR_INPUT,
                        "standard input can be read only once, and there is no tokenizer: name one "
                        "with --tokenizer-file, or give the sequences as a file");
     dt_learnt_tokenizer learnt = {0};
-    DT_TRY(dt_learn_tokenizer(input->fasta_file, input->normalize, DT_BPE_DEFAULT_SIZE, &learnt));
+    DT_TRY(dt_learn_tokenizer(input->fasta_file, input->normalize, strand, DT_BPE_DEFAULT_SIZE,
+                              &learnt));
     loaded->json = learnt.json;
     loaded->learnt = learnt.tokens;
     snprintf(loaded->name, sizeof loaded->name, "learnt from %.*s", PATH_MAX, input->fasta_file);
@@ -78,7 +82,8 @@ static dt_status load_known(const dt_input *input, loaded_tokenizer *loaded)
                                   &loaded->tokenizer);
 }
 
-static dt_status load_tokenizer(const dt_input *input, loaded_tokenizer *loaded)
+static dt_status load_tokenizer(const dt_input *input, const dt_strand_profile *strand,
+                                loaded_tokenizer *loaded)
 {
     char path[PATH_MAX];
     if (input->encoding == DT_ENCODING_ONEHOT) {
@@ -89,15 +94,35 @@ static dt_status load_tokenizer(const dt_input *input, loaded_tokenizer *loaded)
         return load_known(input, loaded);
     DT_TRY(dt_choose_tokenizer(input->tokenizer_file, input->tokenizer_name, path, sizeof path));
     if (!path[0])
-        return learn_from_input(input, loaded);
+        return learn_from_input(input, strand, loaded);
     snprintf(loaded->name, sizeof loaded->name, "%s", path);
     return dt_tokenizer_read(path, &loaded->tokenizer, &loaded->json);
+}
+
+/* The profile to turn sequences by, in `learnt` where it is to be learnt; NULL: none. */
+static dt_status choose_strand(const dt_input *input, dt_strand_info *learnt,
+                               const dt_strand_profile **strand)
+{
+    *strand = input->orient ? input->strand : NULL;
+    if (!input->orient || input->strand)
+        return DT_OK;
+    if (strcmp(input->fasta_file, "-") == 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "--orientation auto: standard input can be read only once, and the strand "
+                       "is learnt from the sequences first: give them as a file");
+    DT_TRY(DT_NEW(learnt->profile, 1));
+    *strand = learnt->profile;
+    return dt_learn_strand(input->fasta_file, input->normalize, learnt->profile);
 }
 
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
 {
     loaded_tokenizer loaded = {0};
-    dt_status status = load_tokenizer(input, &loaded);
+    dt_strand_info learnt = {0};
+    const dt_strand_profile *strand = NULL;
+    dt_status status = choose_strand(input, &learnt, &strand);
+    if (status == DT_OK)
+        status = load_tokenizer(input, strand, &loaded);
     if (input->comm)
         status = dt_agree(input->comm, status, input->together);
     if (status == DT_OK)
@@ -105,6 +130,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
             dataset, &(dt_dataset_build_options){.fasta_file = input->fasta_file,
                                                  .taxonomy_file = input->taxonomy_file,
                                                  .normalize = input->normalize,
+                                                 .strand = strand,
                                                  .threads = dt_thread_count(input->threads),
                                                  .tokenizer = loaded.tokenizer,
                                                  .tokenizer_json = loaded.json,
@@ -115,5 +141,6 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
     if (status == DT_OK)
         say_tokenizer(input, &loaded);
     free_tokenizer(&loaded);
+    dt_strand_info_free(&learnt);
     return status;
 }

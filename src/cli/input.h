@@ -20,16 +20,19 @@ typedef struct {
      * what to call it. Both NULL: chosen by the two above. */
     const char *tokenizer_json;
     const char *tokenizer_json_name;
-    bool normalize;  /* sequence/normalize.h */
-    int64_t threads; /* 0: all that the process may use */
-    dt_comm *comm;   /* processes that tokenise together; NULL: alone */
-    bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
-    bool *together;  /* with comm: set when all have the same failure (dt_agree) */
+    bool normalize; /* sequence/normalize.h */
+    bool orient;    /* --orientation auto: sequences of the other strand are turned */
+    const dt_strand_profile *strand; /* by this profile; NULL: by one learnt of the sequences */
+    int64_t threads;                 /* 0: all that the process may use */
+    dt_comm *comm;                   /* processes that tokenise together; NULL: alone */
+    bool everywhere;                 /* all of them want the tokens, not world_rank 0 alone */
+    bool *together;                  /* with comm: set when all have the same failure (dt_agree) */
 } dt_input;
 
-/* Takes, chooses (dt_choose_tokenizer()) or learns the tokenizer, saying which, then
- * builds the dataset, freed with dt_dataset_free(). DT_ERR_INPUT as io/dataset_build.h says, and
- * where a vocabulary should be learnt from standard input, which can be read only once. */
+/* Takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses
+ * (dt_choose_tokenizer()) or learns the tokenizer, saying which; then builds the dataset, freed
+ * with dt_dataset_free(). DT_ERR_INPUT as io/dataset_build.h says, and where something should be
+ * learnt from standard input, which can be read only once. */
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset);
 
 /* `asked`, or where that is 0 the number of processors that this process may use. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "sequence/strand.h"
 
 /* A vocabulary, and what it was learnt from. */
 typedef struct {
@@ -16,8 +17,9 @@ typedef struct {
 } dt_learnt_tokenizer;
 
 /* Learns up to `size` tokens from the sequences of a FASTA file ("-": standard input), normalised
- * (sequence/normalize.h) or as they are. */
-dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize, int32_t size,
+ * (sequence/normalize.h) or as they are, and turned by the profile `strand`, or with NULL not. */
+dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize,
+                             const dt_strand_profile *strand, int32_t size,
                              dt_learnt_tokenizer *learnt);
 
 #endif

@@ -11,6 +11,7 @@
 #include "cli/input.h"
 #include "cli/loaded_model.h"
 #include "cli/profiling.h"
+#include "cli/shared_options.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -43,7 +44,8 @@ typedef struct {
     dt_truth truth;
     dt_profile *profile; /* NULL: none */
     int32_t batch_size;
-    const char *precision; /* in use */
+    const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
+    const char *precision;           /* in use */
     dt_results results;
     double started, last_progress; /* dt_seconds() */
 } session;
@@ -105,10 +107,29 @@ static dt_status read_checkpoints(session *s)
     return DT_OK;
 }
 
+/* Without --orientation as the first model was trained. */
+static dt_status choose_strand(session *s)
+{
+    const dt_predict_options *o = s->options;
+    const dt_strand_info *trained = &s->model[0].checkpoint.strand;
+    const bool turns = dt_option_given(&o->parsed, "orientation")
+                           ? o->orientation == DT_ORIENTATION_AUTO
+                           : trained->sorted;
+    if (turns && !trained->profile)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: does not know the strand of its training sequences, as it was written "
+                       "by an older version: go on with its training for one epoch, or leave "
+                       "--orientation auto out",
+                       s->model[0].path);
+    s->strand = turns ? trained->profile : NULL;
+    return DT_OK;
+}
+
 static dt_status open_inputs(session *s)
 {
     const dt_predict_options *o = s->options;
     DT_TRY(read_checkpoints(s));
+    DT_TRY(choose_strand(s));
     DT_TRY(check_temperatures(s));
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
     if (o->taxonomy_file)
@@ -153,9 +174,12 @@ static dt_status open_results(session *s)
         .others = s->models - 1,
         .other_path = s->other_path,
         .lineages = o->lineage == DT_LINEAGE_CONSISTENT,
+        .oriented = s->strand != NULL,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
         .qiime = o->format == DT_FORMAT_QIIME2,
+        .features =
+            o->export_sequence_embeddings ? dt_model_features(&s->model[0].checkpoint.config) : 0,
         .columns = o->tabular_fields.count,
         .threshold = o->confidence_threshold,
         .top_k = (int32_t)o->top_k,
@@ -280,6 +304,8 @@ static dt_status predict(session *s)
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .temperature = temperatures(s, 0),
         .normalize = s->model[0].checkpoint.settings.normalize,
+        .strand = s->strand,
+        .vectors = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
         .threads = dt_thread_count(workers),
         .sink = take_results,
@@ -300,6 +326,9 @@ static dt_status predict(session *s)
     const double seconds = dt_seconds() - s->started;
     dt_info("%lld sequences in %.2f seconds, %.1f a second", (long long)s->results.tally.sequences,
             seconds, (double)s->results.tally.sequences / seconds);
+    if (s->strand)
+        dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
+                (long long)s->results.tally.turned, (long long)s->results.tally.sequences);
     show_measures(s);
     show_lineages(s);
     dt_info("Results: %s", path);

@@ -2,6 +2,7 @@
 #include "cli/prepare_options.h"
 
 #include "cli/input.h"
+#include "cli/shared_options.h"
 #include "comm.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -31,6 +32,7 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
                                      .encoding = (dt_encoding)options->encoding,
                                      .tokenizer_file = options->tokenizer_file,
                                      .normalize = !options->no_normalize,
+                                     .orient = options->orientation == DT_ORIENTATION_AUTO,
                                      .threads = options->threads,
                                      .comm = comm,
                                      .together = together},

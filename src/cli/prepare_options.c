@@ -29,6 +29,7 @@ static const dt_option options[] = {
     DT_OPTION_TOKENIZER_FILE(dt_prepare_options),
     DT_OPTION_ENCODING(dt_prepare_options),
     DT_OPTION_NO_NORMALIZE(dt_prepare_options),
+    DT_OPTION_ORIENTATION(dt_prepare_options),
     {.name = "sequences-per-shard",
      .kind = DT_OPTION_INT,
      .offset = AT(sequences_per_shard),

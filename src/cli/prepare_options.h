@@ -13,6 +13,7 @@ typedef struct {
     const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
     int encoding;               /* dt_encoding; one-hot without a tokenizer_file */
     bool no_normalize;
+    int orientation; /* dt_orientation */
     int64_t sequences_per_shard;
     int64_t threads;           /* 0: all that the process may use */
     double collective_timeout; /* seconds; 0: for ever */

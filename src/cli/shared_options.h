@@ -27,6 +27,15 @@
         .help = "keeps the sequences as they are: else upper case, U read as T, gaps dropped"      \
     }
 
+/* Its choices are dt_orientation's. */
+typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
+#define DT_OPTION_ORIENTATION(type)                                                                \
+    {                                                                                              \
+        .name = "orientation", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, orientation),    \
+        .preset = "forward", .choices = "forward|auto",                                            \
+        .help = "auto: reverse-complements sequences of the other strand than most are on"         \
+    }
+
 #define DT_OPTION_DEVICE(type)                                                                     \
     {                                                                                              \
         .name = "device", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, device),              \

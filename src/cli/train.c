@@ -8,6 +8,7 @@
 
 #include "cli/input.h"
 #include "cli/profiling.h"
+#include "cli/shared_options.h"
 #include "cli/stop_signal.h"
 #include "comm.h"
 #include "core/file.h"
@@ -328,6 +329,9 @@ static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpo
     };
     DT_TRY(check_resumed_type(o, run));
     DT_TRY(check_resumed_encoding(o, run));
+    DT_TRY(check_given_name(o, "orientation",
+                            o->orientation == DT_ORIENTATION_AUTO ? "auto" : "forward",
+                            run->strand.sorted ? "auto" : "forward"));
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; ++i)
         DT_TRY(check_given(o, pairs[i].flag, pairs[i].asked, pairs[i].stored));
     for (int32_t k = 0; k < c->kernels; ++k)
@@ -368,6 +372,11 @@ static dt_status check_resumed_data(const dt_checkpoint *run, const dt_dataset *
                        "the input %s: resume with the same files",
                        path, run->settings.normalize ? "" : "not ",
                        dataset->normalized ? "were" : "were not");
+    if (run->strand.sorted != dataset->strand.sorted)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the run was trained with --orientation %s, and the shards of the input "
+                       "were prepared with the other: resume with the same --data",
+                       path, run->strand.sorted ? "auto" : "forward");
     if (run->settings.sequences_per_shard != sequences_per_shard)
         return dt_fail(DT_ERR_INPUT,
                        "%s: the run streams shards of %lld sequences, on which its order depends, "
@@ -449,6 +458,8 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
         .tokenizer_json = stored_tokenizer ? from->tokenizer_json : NULL,
         .tokenizer_json_name = stored_tokenizer ? from->settings.tokenizer_name : NULL,
         .normalize = t->resumes ? t->run.settings.normalize : !o->no_normalize,
+        .orient = t->resumes ? t->run.strand.sorted : o->orientation == DT_ORIENTATION_AUTO,
+        .strand = from->strand.profile,
         .threads = o->num_workers > 0 ? o->num_workers : o->threads,
         .comm = t->comm,
         .everywhere = true,
@@ -638,6 +649,8 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
     if (t->run.lineages.tax_ranks == 0) /* a new run, or one that began before it was stored */
         DT_TRY(dt_lineage_tree_build(&t->run.lineages, t->dataset.labels, t->dataset.count,
                                      t->dataset.taxonomy.tax_ranks));
+    if (!t->run.strand.profile)
+        DT_TRY(dt_strand_info_copy(&t->run.strand, &t->dataset.strand));
     set_machine(t, o);
     return stopped_while_reading(t);
 }
@@ -682,6 +695,9 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .save_every_steps = o->save_every_steps,
                                   .save_every_minutes = o->save_every_minutes,
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
+                                  .export_embeddings = o->export_sequence_embeddings,
+                                  .export_importance = o->export_permutation_importance,
+                                  .perm_region_size = (int32_t)o->perm_region_size,
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose,
                                   .profile = t->profile};

@@ -43,6 +43,7 @@ static const dt_option options[] = {
      .help = "folder for checkpoints, metrics and logs; made where it is missing"},
     DT_OPTION_TOKENIZER_FILE(dt_train_options),
     DT_OPTION_NO_NORMALIZE(dt_train_options),
+    DT_OPTION_ORIENTATION(dt_train_options),
     {.name = "resume",
      .kind = DT_OPTION_TEXT,
      .offset = AT(resume),
@@ -316,6 +317,25 @@ static const dt_option options[] = {
      .help = "weighs a class of n of the N training sequences and C classes of a rank with "
              "N/(C n), or its square root"},
 
+    {.group = "Exports",
+     .name = "export-sequence-embeddings",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(export_sequence_embeddings),
+     .help = "writes weights/…_sequence_embeddings.h5 for each evaluated epoch: the vector that "
+             "the heads read of every validation sequence"},
+    {.name = "export-permutation-importance",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(export_permutation_importance),
+     .help = "writes weights/…_permutation_importance.tsv and .h5 for each evaluated epoch: the "
+             "accuracy lost when a region of tokens is exchanged between validation sequences"},
+    {.name = "perm-region-size",
+     .kind = DT_OPTION_INT,
+     .offset = AT(perm_region_size),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 65536]",
+     .help = "tokens of a region; each region costs an evaluation; 0: a quarter of --max-length"},
+
     {.group = "Machine",
      .name = "deterministic",
      .kind = DT_OPTION_FLAG,
@@ -385,11 +405,7 @@ static const dt_option options[] = {
      .kind = DT_OPTION_FLAG,
      .ignored = "attention weights are never stored"},
 
-    PLANNED("orientation"),
     PLANNED("grad-dtype"),
-    PLANNED("export-sequence-embeddings"),
-    PLANNED("export-permutation-importance"),
-    PLANNED("perm-region-size"),
     {0},
 };
 
@@ -407,6 +423,9 @@ static dt_status check_input(const dt_train_options *train)
     if (train->data && train->no_normalize)
         return dt_fail(DT_ERR_USAGE,
                        "--no-normalize: excluded by --data; it belongs to `deeptaxa prepare`");
+    if (train->data && dt_option_given(&train->parsed, "orientation"))
+        return dt_fail(DT_ERR_USAGE,
+                       "--orientation: excluded by --data; it belongs to `deeptaxa prepare`");
     if (train->stream_data && !train->data)
         return dt_fail(DT_ERR_USAGE, "--stream-data: streams the shards of --data: `deeptaxa "
                                      "prepare` makes them");
@@ -466,6 +485,15 @@ static dt_status check_start(const dt_train_options *train)
     return DT_OK;
 }
 
+static dt_status check_exports(const dt_train_options *train)
+{
+    if (dt_option_given(&train->parsed, "perm-region-size") &&
+        !train->export_permutation_importance)
+        return dt_fail(DT_ERR_USAGE,
+                       "--perm-region-size: belongs to --export-permutation-importance");
+    return DT_OK;
+}
+
 static dt_status check_kept(const dt_train_options *train)
 {
     if (train->save_best_only && train->keep_checkpoints > 0)
@@ -518,6 +546,7 @@ static dt_status check(const void *parsed)
     DT_TRY(check_kernels(&train->kernel_sizes));
     DT_TRY(check_loss(train));
     DT_TRY(check_kept(train));
+    DT_TRY(check_exports(train));
     DT_TRY(check_start(train));
     return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);
 }

@@ -21,6 +21,7 @@ typedef struct {
     const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
     const char *tokenizer_name; /* DeepTaxa's flag: taken when it is a local file or folder */
     bool no_normalize;
+    int orientation; /* dt_orientation */
 
     /* model */
     int model_type;       /* dt_model_type_choice */
@@ -64,6 +65,11 @@ typedef struct {
     bool reset_lr_on_resume;
     const char *resume;       /* checkpoint, "auto"; NULL: from the start */
     const char *init_weights; /* checkpoint; NULL: none */
+
+    /* exports */
+    bool export_sequence_embeddings;
+    bool export_permutation_importance;
+    int64_t perm_region_size; /* tokens; 0: a quarter of max_length */
 
     /* machine */
     int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */

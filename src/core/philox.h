@@ -31,6 +31,8 @@ typedef enum {
     DT_DRAW_CONV_PADDING = 8,  /* the padded positions past the end, all at once */
     DT_DRAW_FUSED = 9,         /* dropout on the vector that the heads read */
     DT_DRAW_HEAD = 10,         /* dropout inside the heads of the cnn; sub = taxonomic rank */
+    DT_DRAW_EXCHANGE = 11,     /* whose tokens take whose place: counter (i, attempt, region, 0) */
+    DT_DRAW_SAMPLE = 12,       /* which sequences of a file are looked at: counter (i, attempt) */
 } dt_draw;
 
 /* Stream of a draw: purpose (8 bits), layer or tensor `index` (12 bits), `sub` (12 bits). Larger
@@ -68,6 +70,24 @@ static inline DT_HOST_DEVICE void dt_philox(uint32_t seed, uint32_t stream, uint
     out[1] = c1;
     out[2] = c2;
     out[3] = c3;
+}
+
+/* An unbiased number in 0 … bound-1 (bound >= 1): the draws at counters (c0, attempt, c2, c3) are
+ * tried in turn; multiplying by the bound and rejecting low remainders makes every number equally
+ * likely (Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019). */
+static inline uint32_t dt_draw_below(uint32_t bound, uint32_t seed, uint32_t stream, uint32_t c0,
+                                     uint32_t c2, uint32_t c3)
+{
+    const uint32_t rejected = (0u - bound) % bound; /* 2^32 mod bound */
+    for (uint32_t attempt = 0;; ++attempt) {
+        uint32_t draws[4];
+        dt_philox(seed, stream, c0, attempt, c2, c3, draws);
+        for (int d = 0; d < 4; ++d) {
+            const uint64_t product = (uint64_t)draws[d] * bound;
+            if ((uint32_t)product >= rejected)
+                return (uint32_t)(product >> 32);
+        }
+    }
 }
 
 /* A draw below this value drops: p · 2^32, rounded. p in [0, 1). */

@@ -13,6 +13,7 @@ void dt_dataset_free(dt_dataset *dataset)
     dt_taxonomy_free(&dataset->taxonomy);
     free(dataset->tokenizer_json);
     free(dataset->tokenizer_name);
+    dt_strand_info_free(&dataset->strand);
     free(dataset->fasta_file);
     free(dataset->taxonomy_file);
     *dataset = (dt_dataset){0};

@@ -9,6 +9,7 @@
 #include "core/status.h"
 #include "data/stream.h"
 #include "sequence/onehot.h"
+#include "sequence/strand.h"
 #include "taxonomy/taxonomy.h"
 
 typedef struct {
@@ -21,12 +22,13 @@ typedef struct {
     char *ids;               /* of all sequences, each ended by '\0' */
     int64_t *id_offsets;     /* (count + 1) where each id starts in `ids` */
     dt_taxonomy taxonomy;
-    dt_encoding encoding; /* what the tokens are: a tokenizer's, or bases (sequence/onehot.h) */
-    char *tokenizer_json; /* the whole tokenizer.json, '\0'-ended; NULL with one-hot */
-    char *tokenizer_name; /* file it was read from, "learnt from <FASTA>", or "onehot" */
-    int32_t suffix_count; /* tokens at the end of a sequence that truncation keeps: [SEP] */
-    bool normalized;      /* sequences were normalised before tokenising (sequence/normalize.h) */
-    char *fasta_file;     /* as the user named them */
+    dt_encoding encoding;  /* what the tokens are: a tokenizer's, or bases (sequence/onehot.h) */
+    char *tokenizer_json;  /* the whole tokenizer.json, '\0'-ended; NULL with one-hot */
+    char *tokenizer_name;  /* file it was read from, "learnt from <FASTA>", or "onehot" */
+    int32_t suffix_count;  /* tokens at the end of a sequence that truncation keeps: [SEP] */
+    bool normalized;       /* sequences were normalised before tokenising (sequence/normalize.h) */
+    dt_strand_info strand; /* of the sequences as they were tokenised */
+    char *fasta_file;      /* as the user named them */
     char *taxonomy_file;
 } dt_dataset;
 

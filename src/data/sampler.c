@@ -6,25 +6,12 @@
 #include "core/memory.h"
 #include "core/philox.h"
 
-/* An unbiased number in 0 … bound-1 for item i. */
-static uint32_t draw_below(uint32_t bound, uint32_t seed, uint32_t i, uint32_t part, uint32_t epoch)
+void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, dt_draw purpose, uint32_t part,
+                uint32_t epoch)
 {
-    const uint32_t rejected = (0u - bound) % bound; /* 2^32 mod bound */
-    for (uint32_t attempt = 0;; ++attempt) {
-        uint32_t draws[4];
-        dt_philox(seed, dt_stream(DT_DRAW_SHUFFLE, 0, 0), i, attempt, part, epoch, draws);
-        for (int d = 0; d < 4; ++d) {
-            const uint64_t product = (uint64_t)draws[d] * bound;
-            if ((uint32_t)product >= rejected)
-                return (uint32_t)(product >> 32);
-        }
-    }
-}
-
-void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t part, uint32_t epoch)
-{
+    const uint32_t stream = dt_stream(purpose, 0, 0);
     for (int64_t i = count - 1; i > 0; --i) {
-        const uint32_t j = draw_below((uint32_t)i + 1, seed, (uint32_t)i, part, epoch);
+        const uint32_t j = dt_draw_below((uint32_t)i + 1, seed, stream, (uint32_t)i, part, epoch);
         const int64_t item = items[i];
         items[i] = items[j];
         items[j] = item;
@@ -70,7 +57,7 @@ static void draw_parts(const dt_sampler *sampler, uint32_t epoch, int64_t *shuff
 {
     for (int64_t s = 0; s < sampler->shards; ++s)
         shuffled[s] = s;
-    dt_shuffle(shuffled, sampler->shards, sampler->seed, 0, epoch);
+    dt_shuffle(shuffled, sampler->shards, sampler->seed, DT_DRAW_SHUFFLE, 0, epoch);
     for (int64_t place = 0; place < sampler->shards; ++place)
         part[shuffled[place]] = place / sampler->shards_at_a_time;
 }
@@ -94,7 +81,8 @@ static dt_status order_by_shards(dt_sampler *sampler, uint32_t epoch)
     }
     for (int64_t p = 0; p < parts; ++p) {
         const int64_t begin = p > 0 ? end[p - 1] : 0;
-        dt_shuffle(sampler->order + begin, end[p] - begin, sampler->seed, (uint32_t)p + 1, epoch);
+        dt_shuffle(sampler->order + begin, end[p] - begin, sampler->seed, DT_DRAW_SHUFFLE,
+                   (uint32_t)p + 1, epoch);
     }
     free(part);
     return DT_OK;
@@ -105,7 +93,7 @@ dt_status dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch)
     if (sampler->sequences_per_shard > 0)
         return order_by_shards(sampler, epoch);
     memcpy(sampler->order, sampler->items, (size_t)sampler->count * sizeof *sampler->order);
-    dt_shuffle(sampler->order, sampler->count, sampler->seed, 0, epoch);
+    dt_shuffle(sampler->order, sampler->count, sampler->seed, DT_DRAW_SHUFFLE, 0, epoch);
     return DT_OK;
 }
 

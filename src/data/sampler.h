@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "core/philox.h"
 #include "core/status.h"
 
 typedef struct {
@@ -36,12 +37,12 @@ void dt_sampler_by_shards(dt_sampler *sampler, int64_t sequences_per_shard,
  * process has the same one and resuming needs no state. DT_ERR_MEMORY. */
 dt_status dt_sampler_begin_epoch(dt_sampler *sampler, uint32_t epoch);
 
-/* Shuffles in place: Fisher and Yates's exchange of item i = count-1 … 1 with one of 0 … i. The
- * 32-bit Philox draws at counters (i, attempt, part, epoch) of stream DT_DRAW_SHUFFLE are tried in
- * turn; multiplying by i+1 and rejecting low remainders makes every place equally likely (Lemire,
- * "Fast random integer generation in an interval", ACM TOMACS 29, 2019). `part`: 0, or
- * the number of a part of the order, from 1. count < 2^32. */
-void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, uint32_t part, uint32_t epoch);
+/* Shuffles in place: Fisher and Yates's exchange of item i = count-1 … 1 with one of 0 … i, each
+ * drawn with dt_draw_below() from the stream of `purpose` at counters (i, attempt, part, epoch).
+ * For the order of an epoch (DT_DRAW_SHUFFLE) `part` is 0, or the number of a part of the order,
+ * from 1. count < 2^32. */
+void dt_shuffle(int64_t *items, int64_t count, uint32_t seed, dt_draw purpose, uint32_t part,
+                uint32_t epoch);
 
 /* Divides 0 … total-1 into `parts` contiguous shares whose sizes differ by at most one, the larger
  * ones first: share `index` is *begin … *begin + *count - 1. */

@@ -32,7 +32,7 @@ static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
     const dt_batch batch =
         dt_batch_pack(job->memory, job->dataset, indices + at, count, max_length);
     dt_profile_end(job->profile, DT_LANE_MAIN);
-    return dt_classifier_start(classifier, &batch, out, NULL);
+    return dt_classifier_start(classifier, &batch, out, NULL, NULL);
 }
 
 /* Predictions of `count` sequences, in order. While the device works on a piece, the next one is
@@ -68,7 +68,7 @@ static dt_status predict_share(dt_prediction *out, const dt_evaluation_job *job,
     dt_classifier classifier;
     *stopped = false;
     dt_status status = dt_classifier_open(&classifier, job->model, job->memory->max_sequences, NULL,
-                                          (dt_logit_range){0});
+                                          (dt_logit_range){0}, false);
     if (status == DT_OK)
         status = predict_pieces(out, &classifier, job, indices, count, stopped);
     dt_classifier_close(&classifier);

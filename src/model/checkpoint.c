@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/version.h"
 #include "io/container.h"
+#include "io/strand_array.h"
 
 void dt_run_settings_free(dt_run_settings *settings)
 {
@@ -39,6 +40,7 @@ void dt_checkpoint_free(dt_checkpoint *checkpoint)
     dt_run_settings_free(&checkpoint->settings);
     dt_taxonomy_free(&checkpoint->taxonomy);
     dt_lineage_tree_free(&checkpoint->lineages);
+    dt_strand_info_free(&checkpoint->strand);
     dt_split_free(&checkpoint->split);
     free(checkpoint->tokenizer_json);
     free(checkpoint->loss_sums.sum);
@@ -434,6 +436,7 @@ static dt_status put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
     DT_TRY(put_measures(file, checkpoint));
+    DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
@@ -527,6 +530,7 @@ static dt_status get_arrays(dt_container *file, const char *path, int32_t versio
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
     DT_TRY(get_measures(file, checkpoint));
+    DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
     DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
     return get_part(file, "split/validation", &split->validation, &split->validation_count);

@@ -11,6 +11,7 @@
 #include "model/config.h"
 #include "model/model.h"
 #include "model/rank_measures.h"
+#include "sequence/strand.h"
 #include "taxonomy/lineage_tree.h"
 #include "taxonomy/taxonomy.h"
 
@@ -110,6 +111,7 @@ typedef struct {
     dt_loss_sums loss_sums;
     dt_taxonomy taxonomy;
     dt_lineage_tree lineages; /* of the labelled sequences; empty in files that lack it */
+    dt_strand_info strand;    /* of the training sequences; empty in files that lack it */
     int32_t temperatures;     /* tax_ranks where the model was calibrated, else 0: all are 1 */
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
     char *tokenizer_json;                 /* NULL with one-hot */

@@ -9,6 +9,7 @@
 #ifndef DT_MODEL_CLASSIFY_H
 #define DT_MODEL_CLASSIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend.h"
@@ -26,6 +27,7 @@ typedef struct {
     dt_model *model;
     const double *temperature; /* (tax_ranks) divisors of the logits; NULL: all 1 */
     dt_logit_range logits;     /* that come to the host beside the predictions */
+    bool fused;                /* the vectors that stand for the sequences come, too */
     void *predictions;         /* (max_sequences, tax_ranks) on the device */
     int64_t started, finished; /* batches */
 } dt_classifier;
@@ -34,17 +36,19 @@ typedef struct {
  * must outlive the classifier. One classifier a backend at a time. Follow with
  * dt_classifier_close(), also on failure. */
 dt_status dt_classifier_open(dt_classifier *classifier, dt_model *model, int32_t max_sequences,
-                             const double *temperature, dt_logit_range logits);
+                             const double *temperature, dt_logit_range logits, bool fused);
 
 /* Waits for what is under way and frees the memory. Takes a zero-initialised one, too. */
 void dt_classifier_close(dt_classifier *classifier);
 
-/* Asks for a batch, which may be reused at once. The results stand in `predictions` and `logits`,
- * statistics (NULL where none are wanted), when the dt_classifier_finish() that belongs to this
- * batch has returned; until then they must stay. */
+/* Asks for a batch, which may be reused at once. The results stand in `predictions`, in `logits`,
+ * statistics, and in `fused`, activations (dt_backend_floats()), when the dt_classifier_finish()
+ * that belongs to this batch has returned; until then they must stay. Of the latter two NULL where
+ * none are wanted. */
 dt_status dt_classifier_start(dt_classifier *classifier, const dt_batch *batch,
                               dt_prediction *predictions /* (sequences, tax_ranks) */,
-                              void *logits /* (sequences, logits.count) */);
+                              void *logits /* (sequences, logits.count) */,
+                              void *fused /* (sequences, dt_model_features()) */);
 
 /* Waits for the oldest batch that is under way. */
 dt_status dt_classifier_finish(dt_classifier *classifier);

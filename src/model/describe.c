@@ -160,14 +160,19 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
         item_int(p, "best-epoch", checkpoint->progress.best_epoch);
 }
 
-static void dataset_info(page *p, const dt_run_settings *settings)
+static void dataset_info(page *p, const dt_checkpoint *checkpoint)
 {
+    const dt_run_settings *settings = &checkpoint->settings;
     block(p, "Dataset Info");
     item_int(p, "total-sequences", settings->total_sequences);
     item_int(p, "training", settings->training_sequences);
     item_int(p, "validation", settings->validation_sequences);
     item_text(p, "fasta-file", settings->fasta_file);
     item_text(p, "taxonomy-file", settings->taxonomy_file);
+    if (checkpoint->strand.sorted) {
+        item_text(p, "orientation", "auto");
+        item_int(p, "turned-sequences", checkpoint->strand.turned);
+    }
 }
 
 static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
@@ -227,7 +232,7 @@ dt_status dt_describe_text(dt_text *out, const dt_checkpoint *checkpoint, const 
     add(&p, "\n");
     model_details(&p, checkpoint);
     training_hyperparameters(&p, checkpoint);
-    dataset_info(&p, &checkpoint->settings);
+    dataset_info(&p, checkpoint);
     taxonomic_levels(&p, checkpoint);
     block(&p, "Timing");
     item_seconds(&p, "training-time", checkpoint->progress.training_time);

@@ -113,8 +113,9 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run, dt
     dt_json_end(json);
 }
 
-static void dataset_info(dt_json *json, const dt_run_settings *settings)
+static void dataset_info(dt_json *json, const dt_checkpoint *run)
 {
+    const dt_run_settings *settings = &run->settings;
     dt_json_key(json, "dataset_info");
     dt_json_object(json);
     dt_json_put_int(json, "total_sequences", settings->total_sequences);
@@ -122,6 +123,8 @@ static void dataset_info(dt_json *json, const dt_run_settings *settings)
     dt_json_put_int(json, "validation_sequences", settings->validation_sequences);
     dt_json_put_string(json, "fasta_file", settings->fasta_file);
     dt_json_put_string(json, "taxonomy_file", settings->taxonomy_file);
+    dt_json_put_string(json, "orientation", run->strand.sorted ? "auto" : "forward");
+    dt_json_put_int(json, "turned_sequences", run->strand.turned);
     dt_json_end(json);
 }
 
@@ -145,7 +148,7 @@ void dt_run_json(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
 {
     model_details(json, run, kind);
     training_hyperparameters(json, run, kind);
-    dataset_info(json, &run->settings);
+    dataset_info(json, run);
     taxonomic_levels(json, &run->taxonomy);
 }
 

@@ -70,6 +70,11 @@ dt_status dt_can_vote(const dt_checkpoint *first, const char *first_path,
                        "one was not",
                        other_path, first_path,
                        other->settings.normalize ? "normalised" : "kept as they were");
+    if (first->strand.profile && other->strand.profile &&
+        !dt_strand_same(first->strand.profile, other->strand.profile))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot vote with %s: it was trained on sequences of the other strand",
+                       other_path, first_path);
     if (lineages && !dt_lineage_tree_equal(&first->lineages, &other->lineages))
         return dt_fail(DT_ERR_INPUT,
                        "%s: cannot vote with %s for consistent lineages: it was trained on other "

@@ -7,9 +7,9 @@
 #include "core/status.h"
 #include "model/checkpoint.h"
 
-/* DT_OK when both read sequences alike (encoding, tokenizer, length, normalising) and have the same
- * taxonomic ranks and labels, and with `lineages` the same tree of lineages. Else DT_ERR_INPUT
- * names the first difference. The paths are for the message. */
+/* DT_OK when both read sequences alike (encoding, tokenizer, length, normalising, strand) and have
+ * the same taxonomic ranks and labels, and with `lineages` the same tree of lineages. Else
+ * DT_ERR_INPUT names the first difference. The paths are for the message. */
 dt_status dt_can_vote(const dt_checkpoint *first, const char *first_path,
                       const dt_checkpoint *other, const char *other_path, bool lineages);
 

@@ -233,6 +233,8 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "top_k", options->top_k);
     dt_json_put_double(json, "confidence_threshold", options->threshold);
     dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
+    dt_json_put_string(json, "orientation", options->oriented ? "auto" : "forward");
+    dt_json_put_int(json, "turned_sequences", results->tally.turned);
     dt_json_key(json, "checkpoints");
     dt_json_array(json);
     dt_json_string(json, options->checkpoint_path);

@@ -26,17 +26,37 @@ static dt_status run_path(const dt_run_output *output, const char *kind, const c
     return DT_OK;
 }
 
+/* `<folder>/<kind>` */
+static dt_status folder_path(const dt_run_output *output, const char *kind, char *out)
+{
+    if (snprintf(out, PATH_MAX, "%s/%s", output->folder, kind) >= PATH_MAX)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
+    return DT_OK;
+}
+
+/* Only exports need the folder `weights`, and make it. */
 static dt_status make_folders(const dt_run_output *output)
 {
     static const char *const kinds[] = {"metrics", "metadata", "checkpoints"};
     char path[PATH_MAX];
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
-        if (snprintf(path, sizeof path, "%s/%s", output->folder, kinds[i]) >= (int)sizeof path)
-            return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
+        DT_TRY(folder_path(output, kinds[i], path));
         DT_TRY(dt_make_folder(path));
         dt_remove_unfinished(path);
     }
+    DT_TRY(folder_path(output, "weights", path));
+    dt_remove_unfinished(path);
     return DT_OK;
+}
+
+dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const char *name,
+                             char *out)
+{
+    char full[64];
+    DT_TRY(folder_path(output, "weights", out));
+    DT_TRY(dt_make_folder(out));
+    snprintf(full, sizeof full, "epoch%d_%s", epoch, name);
+    return run_path(output, "weights", full, out);
 }
 
 static dt_status write_labels(const dt_run_output *output, const dt_taxonomy *taxonomy)

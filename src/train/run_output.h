@@ -2,6 +2,7 @@
  *     deeptaxa_uuid.txt, train.log
  *     metadata/deeptaxa_<uuid>_label2id.json
  *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
+ *     weights/deeptaxa_<uuid>_epoch<N>_…, on request (exports.h)
  *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, of a completed epoch
  *     checkpoints/deeptaxa_<uuid>_epoch<N>_step<S>.h5, of S updates of epoch N, the newest alone
  */
@@ -61,6 +62,11 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
 
 /* Sets *there to whether the metrics of an epoch were written. */
 dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *there);
+
+/* The name of an export of an epoch, `…_epoch<N>_<name>`, in the folder `weights`, which is made.
+ * `out` has room for PATH_MAX. */
+dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const char *name,
+                             char *out);
 
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,

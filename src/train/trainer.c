@@ -16,6 +16,7 @@
 #include "model/init_weights.h"
 #include "profile/profiled_backend.h"
 #include "train/early_stop.h"
+#include "train/exports.h"
 #include "train/plan.h"
 #include "train/precision.h"
 #include "train/trainer_internal.h"
@@ -35,7 +36,7 @@ static dt_status check_validation(const dt_trainer *t)
 {
     const bool stops = t->run->settings.early_stopping_patience > 0;
     if (t->run->split.validation_count > 0 || !(stops || t->job->save_best_only))
-        return DT_OK;
+        return dt_exports_check(t);
     return dt_fail(DT_ERR_USAGE, "--%s: no sequence is left to validate on: raise --val-split",
                    stops ? "early-stopping-patience" : "save-best-only");
 }
@@ -138,6 +139,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
         status = dt_plan_run(&text, t->run, t->model, t->job->dataset, copy_fits);
     if (status == DT_OK && comm->world_size > 1)
         status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
+    if (status == DT_OK)
+        status = dt_exports_plan(&text, t);
     if (status == DT_OK && t->job->dry_run)
         fputs(text.data, stdout);
     else if (status == DT_OK)
@@ -275,8 +278,8 @@ static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
     return report;
 }
 
-/* Evaluates a completed epoch where that is due, and saves it. A stop leaves the evaluation for the
- * resumed run. */
+/* Evaluates a completed epoch where that is due, saves it, and exports what is asked for. A stop
+ * leaves what is not done yet of the evaluation and the exports for the resumed run. */
 static dt_status end_epoch(dt_trainer *t)
 {
     dt_run_progress *progress = &t->run->progress;
@@ -298,7 +301,7 @@ static dt_status end_epoch(dt_trainer *t)
     DT_TRY(dt_saver_save(&t->saver, false, 0, evaluated ? &report : NULL, &t->together));
     if (t->job->verbose)
         show_times(t, &work);
-    return DT_OK;
+    return evaluated ? dt_exports_write(t, false) : DT_OK;
 }
 
 /* Rank 0: the run goes on in the folder of its checkpoint, and a kill has come between that and the
@@ -353,7 +356,9 @@ static dt_status catch_up(dt_trainer *t)
     }
     DT_TRY(dt_agree(t->job->comm, status, &t->together));
     DT_TRY(t->job->comm->ops->broadcast(t->job->comm, &missing, sizeof missing, 0));
-    return missing ? write_missing_metrics(t) : DT_OK;
+    if (missing)
+        DT_TRY(write_missing_metrics(t));
+    return is_evaluated(t, progress->epoch) && !t->stopping ? dt_exports_write(t, true) : DT_OK;
 }
 
 /* ---- the run -----------------------------------------------------------------------------------

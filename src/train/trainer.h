@@ -31,9 +31,12 @@ typedef struct {
     int64_t save_every_steps;  /* updates of an epoch from one save to the next; 0: at its end */
     double save_every_minutes; /* the same by rank 0's clock; 0: at its end */
     bool validate_on_rank0;    /* else every rank takes a share of the validation */
-    bool dry_run;              /* print the plan and stop */
-    bool verbose;              /* tell where the time of each epoch went */
-    dt_profile *profile;       /* measures; backend and comm are its stand-ins then. NULL: none */
+    bool export_embeddings;    /* these two and the next: see train/exports.h */
+    bool export_importance;
+    int32_t perm_region_size; /* tokens of a region; 0: a quarter of max_length */
+    bool dry_run;             /* print the plan and stop */
+    bool verbose;             /* tell where the time of each epoch went */
+    dt_profile *profile;      /* measures; backend and comm are its stand-ins then. NULL: none */
 } dt_training;
 
 /* Trains until run->settings.epochs are complete, or early stopping ends it. Collective: every rank

@@ -25,6 +25,17 @@ count=$(grep 'gap characters' err)
 expect 0 ranks 3 gaps --fasta-file gaps.fasta
 same "the count of gap characters" "$(grep 'gap characters' err)" "$count"
 
+# ... and sequences of the other strand are turned by all processes alike
+awk '/^>/ { n++ } n % 3 || /^>/ { print; next } { line = ""
+    for (i = length($0); i > 0; i--) line = line substr("TGCATGCA", index("ACGTacgt", substr($0, i, 1)), 1)
+    print line }' data/train.fasta >mixed.fasta
+expect 0 alone --fasta-file mixed.fasta --output-dir one_mixed --orientation auto
+said ' [1-9][0-9]* of 240 sequences were reverse-complemented'
+count=$(grep 'reverse-complemented' err)
+expect 0 ranks 3 mixed --fasta-file mixed.fasta --orientation auto
+same "the count of turned sequences" "$(grep 'reverse-complemented' err)" "$count"
+diff -r -x .deeptaxa.lock one_mixed mixed >&2 || fail "3 processes turned other sequences than one"
+
 # one_line REGEX: the last command's ranks said one line together, and none was killed
 one_line() {
     said "$1"

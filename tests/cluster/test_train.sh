@@ -91,6 +91,18 @@ like_one_epoch3 from4
 expect 0 ranks 4 from1 --resume "$(checkpoint one 2)"
 like_one_epoch3 from1
 
+# Exports of many ranks are those of one
+for count in 1 3; do
+    expect 0 ranks "$count" "export$count" --resume "$(checkpoint one 3)" --export-sequence-embeddings \
+        --export-permutation-importance
+    "$bin/../tests/print_array" "$(file "export$count" weights epoch3_sequence_embeddings.h5)" \
+        deeptaxa-embeddings embeddings | tr '\t' '\n' >"vectors$count"
+done
+close "vectors of 3 ranks" "$(cat vectors3)" "$(cat vectors1)"
+same "vectors" "$(wc -l <vectors1)" 160
+cmp "$(file export3 weights epoch3_permutation_importance.tsv)" \
+    "$(file export1 weights epoch3_permutation_importance.tsv)" || fail "the importance of 3 ranks"
+
 # What cannot be is told once, by all ranks together
 one_line 2 '^deeptaxa train: 6 ranks for a batch of 5 sequences: .*at most 5 ranks' \
     ranks 6 none --epochs 3

@@ -62,7 +62,7 @@ static void order_is_this_one_for_ever(void **state)
     (void)state;
     int64_t items[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     const int64_t expected[10] = {1, 3, 8, 9, 0, 5, 7, 2, 6, 4};
-    dt_shuffle(items, 10, 42, 0, 0);
+    dt_shuffle(items, 10, 42, DT_DRAW_SHUFFLE, 0, 0);
     assert_memory_equal(items, expected, sizeof expected);
 }
 
@@ -73,7 +73,7 @@ static void every_order_is_equally_likely(void **state)
     int seen[256] = {0};
     for (uint32_t epoch = 0; epoch < 24000; ++epoch) {
         int64_t items[4] = {0, 1, 2, 3};
-        dt_shuffle(items, 4, 42, 0, epoch);
+        dt_shuffle(items, 4, 42, DT_DRAW_SHUFFLE, 0, epoch);
         seen[items[0] | items[1] << 2 | items[2] << 4 | items[3] << 6]++;
     }
     int orders = 0;
