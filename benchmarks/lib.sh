@@ -85,8 +85,8 @@ timed() {
     }
     local others
     read -r wall cpu peak others <"$work/taken"
-    [ "$(compute "$others > 0.1 * $wall")" -eq 0 ] || notes+=(
-        "the machine was not idle: others took $others processors' seconds of ${1##*/} $2's $wall s")
+    [ "$(compute "$others > 0.1 * $wall + 0.05")" -eq 0 ] || notes+=(
+        "the machine was not idle: others took $others processors' seconds of ${1##*/} ${2##*/}'s $wall s")
 }
 
 # torch train|predict …: the program to compare with, as an array for timed

@@ -63,7 +63,7 @@ items() {
     item checkpoint_disk any "$programs/bench_checkpoint" --device "$device" --folder "${TMPDIR:-/tmp}" --repeats "$(for_mode 1 3)"
     item results any "$programs/bench_results" --folder "$fast" --repeats "$(for_mode 1 5)"
     item tokenize any bash "$here/tokenize.sh" --build "$build"
-    item prepare any bash "$here/prepare.sh" --build "$build"
+    item prepare any bash "$here/prepare.sh" --build "$build" --scale "$(for_mode 0.05 1)"
 }
 
 # ---- running ------------------------------------------------------------------------------------
@@ -98,6 +98,8 @@ item() {
         mv "$parts/$item.json.new" "$parts/$item.json"
         printf '%s\n' "$*" | sed "s|$project/||g; s|$build|build|g; s|$python|PYTHON|g" >"$parts/$item.command"
         mv "$parts/$item.new" "$parts/$item.txt"
+        git -C "$project" describe --always --dirty >"$parts/$item.commit" 2>/dev/null ||
+            echo unknown >"$parts/$item.commit"
         return 0
     fi
     rm -f "$parts/$item.json.new" "$parts/$item.new"
@@ -105,15 +107,13 @@ item() {
 }
 
 together() {
-    local version between=''
-    version=$(git -C "$project" rev-parse --short HEAD 2>/dev/null || echo unknown)
+    local between=''
     {
-        printf '{"machine": "%s", "date": "%s", "commit": "%s", "items": {' \
-            "$(machine)" "$(date +%F)" "$version"
+        printf '{"machine": "%s", "date": "%s", "items": {' "$(machine)" "$(date +%F)"
         for part in "$parts"/*.json; do
             item=$(basename "$part" .json)
-            printf '%s\n"%s": {"command": "%s", "found":\n' "$between" "$item" \
-                "$(sed 's/["\\]/\\&/g' "$parts/$item.command")"
+            printf '%s\n"%s": {"command": "%s", "commit": "%s", "found":\n' "$between" "$item" \
+                "$(sed 's/["\\]/\\&/g' "$parts/$item.command")" "$(cat "$parts/$item.commit")"
             cat "$part"
             printf '}'
             between=,
@@ -122,10 +122,11 @@ together() {
     } >"$out/$name.json"
     {
         printf '# %s, %s\n\n' "$(machine)" "$(date +%F)"
-        printf 'Written by `bash benchmarks/run.sh`; commit %s.\n' "$version"
+        printf 'Written by `bash benchmarks/run.sh`.\n'
         for part in "$parts"/*.json; do
             item=$(basename "$part" .json)
-            printf '\n## %s\n\n    %s\n\n```\n' "$item" "$(cat "$parts/$item.command")"
+            printf '\n## %s\n\n    %s\n\nCommit %s.\n\n```\n' "$item" \
+                "$(cat "$parts/$item.command")" "$(cat "$parts/$item.commit")"
             cat "$parts/$item.txt"
             printf '```\n'
         done
