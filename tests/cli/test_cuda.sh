@@ -126,6 +126,32 @@ same_losses "plain attention" plain bf16 1.6e-2
 expect 0 on_gpu predict_with p_plain --device cuda --precision fp32 --attention plain
 same "predictions with plain attention in fp32" "$(cat p_plain/*.tsv)" "$(cat p_fp32/*.tsv)"
 
+# The same for temperatures
+calibrate_with() {
+    deeptaxa calibrate --checkpoint "$(checkpoint cpu 2)" --fasta-file data/train.fasta \
+        --taxonomy-file data/train.tsv --output-file "$1.h5" "${@:2}"
+}
+# temperatures: of the table that the last command has told
+temperatures() { awk 'seen && NF >= 8 { print $4 } /^Rank/ { seen = 1 }' err; }
+expect 0 calibrate_with t_cpu
+temperatures >t_cpu
+while read -r name precision bound flags; do
+    # shellcheck disable=SC2086
+    expect 0 on_gpu calibrate_with "$name" --device cuda $flags
+    said "^Model: run .*, in $precision on CUDA on the CPU"
+    temperatures | paste t_cpu - | awk -v bound="$bound" '
+        { d = ($1 - $2) / $1; if (d > bound || d < -bound) exit 1; n++ } END { if (n != 7) exit 1 }' ||
+        fail "temperatures in $name: $(temperatures | paste t_cpu -)"
+    temperatures >"$name"
+done <<END
+t_fp32 fp32 1e-3 --precision fp32
+t_plain fp32 1e-3 --precision fp32 --attention plain
+t_bf16 bf16 5e-2 --precision auto
+t_bf16_plain bf16 5e-2 --attention plain
+END
+cmp -s t_bf16 t_fp32 && fail "calibrate: --precision changes nothing"
+cmp -s t_bf16 t_bf16_plain && fail "calibrate: --attention changes nothing"
+
 # Too little memory: the batch is halved with one notice, and the losses stay. The backend's fixed
 # 48 MiB come first; then 8 sequences and the vectors need about 3 MB, one sequence 1.5 MB.
 fixed=$((48 << 20))
