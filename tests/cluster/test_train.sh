@@ -79,6 +79,38 @@ expect 0 ranks 1 weighted1 --epochs 3 --class-weights inverse
 expect 0 ranks 2 weighted2 --epochs 3 --class-weights inverse
 like_one weighted2 weighted1
 
+# Early stopping and the best epoch: all ranks decide as one process does, each by the same losses
+checkpoints() { (cd "$1/checkpoints" && ls | sed -E 's/.*_(epoch.*)\.h5/\1/' | sort -V | tr '\n' ' '); }
+evaluations() { find "$1/metrics" -name '*epoch*.json' | wc -l; }
+stop="--epochs 12 --early-stopping-patience 2 --save-best-only --learning-rate 0.1"
+# shellcheck disable=SC2086
+expect 0 ranks 1 ended1 $stop
+said 'early stopping: the last 2 evaluations'
+[ "$(evaluations ended1)" -lt 12 ] || fail "early stopping does not end this run: nothing is shown"
+[ "$(checkpoints ended1)" != "epoch$(evaluations ended1) " ] || fail "the last epoch is the best: nothing is shown"
+told=$(grep 'early stopping' err)
+for where in all rank0; do
+    # shellcheck disable=SC2086
+    expect 0 ranks 2 "ended_$where" $stop --validate-on $where --collective-timeout 20
+    same "last words" "$(grep 'early stopping' err)" "$told"
+    same "checkpoints" "$(checkpoints "ended_$where")" "$(checkpoints ended1)"
+    same "evaluations" "$(evaluations "ended_$where")" "$(evaluations ended1)"
+done
+
+# What sums the gradients
+expect 0 ranks 2 summed --epochs 1 --comm mpi
+said '; gradients are summed by MPI: as asked for$'
+expect 2 ranks 2 none --epochs 1 --comm nccl
+said '^deeptaxa train: --comm nccl: rank 0 computes on the CPU; leave it out, or use --comm mpi$'
+
+# A rank that does not come (here: it waits for its input) is given up after --collective-timeout
+mkfifo never.fasta
+late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir late
+    --collective-timeout 1)
+expect 1 "$MPIEXEC" -n 1 "$bin/deeptaxa-train" --fasta-file data/train.fasta "${late[@]}" : \
+    -n 1 "$bin/deeptaxa-train" --fasta-file never.fasta "${late[@]}"
+said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
+
 # Equal runs on as many ranks give equal bits
 expect 0 ranks 3 again --epochs 3
 same_model "$(checkpoint r3 3)" "$(checkpoint again 3)"
