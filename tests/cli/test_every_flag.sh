@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Every flag that a command's --help offers stands in a test that runs this command. (Whether it does
+# what it says is that test's to show.)
+source "$(dirname "$0")/lib.sh"
+
+# Tests that see flags refused alone prove nothing of what they do.
+tests=$(find "$project/tests/cli" "$project/tests/cluster" -name '*.sh' ! -name test_usage.sh \
+    ! -name test_bad_input.sh ! -name "$(basename "$0")")
+for file in $tests; do
+    sed '/^ *#/d' "$file" >"$(basename "$file").$(basename "$(dirname "$file")")"
+done
+
+# offered COMMAND: without what is refused as not in this version yet; --help and --version are
+# cli/usage's
+offered() {
+    deeptaxa "$1" --help | sed -n '/^Not in this version yet/,/^$/d; s/^  \(--[a-z-]*\).*/\1/p' |
+        grep -vE '^--(help|version)$' | sort
+}
+
+# given COMMAND: flags in the tests that run it
+given() {
+    local runs="deeptaxa\"?[- ]$1( |\"|\$)"
+    [ "$1" = train ] && runs="$runs|train_small"
+    grep -lE "$runs" ./*.cli ./*.cluster | xargs grep -ohE -- '--[a-z][a-z-]*' | sort -u
+}
+
+count=0
+for command in $(deeptaxa --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\)  .*/\1/p'); do
+    count=$((count + 1))
+    offered "$command" >flags
+    [ -s flags ] || fail "deeptaxa $command --help lists no flag"
+    same "flags of $command that no test gives" "$(given "$command" | comm -23 flags - | tr '\n' ' ')" ""
+done
+[ "$count" -ge 6 ] || fail "deeptaxa --help lists $count commands"
+finish
