@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/pool.h"
+#include "io/dataset_build.h"
 #include "io/shards.h"
 #include "io/tokenizer_json.h"
 #include "model/checkpoint.h"
@@ -537,12 +538,7 @@ static dt_status check_world(const train_command *t, const dt_train_options *o)
                        "%d ranks for a batch of %lld sequences: some would have nothing to do; "
                        "start at most %lld ranks, or raise --batch-size",
                        ranks, (long long)batch, (long long)batch);
-    if (ranks > 1 && o->fasta_file && strcmp(o->fasta_file, "-") == 0)
-        return dt_fail(DT_ERR_USAGE,
-                       "--fasta-file -: standard input reaches one rank only; name a "
-                       "file that all %d ranks can read",
-                       ranks);
-    return DT_OK;
+    return o->data ? DT_OK : dt_check_standard_input(o->fasta_file, o->taxonomy_file, t->comm);
 }
 
 /* What the run's settings say of the machine. The size of the pieces is kept where a resumed run

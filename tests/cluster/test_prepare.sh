@@ -39,7 +39,7 @@ one_line '^deeptaxa prepare: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* holds
 [ -e none/dataset.json ] && fail "shards were written all the same"
 
 expect 2 ranks 2 none --fasta-file -
-one_line '^deeptaxa prepare: standard input reaches one of 2 processes only'
+one_line '^deeptaxa prepare: --fasta-file -: standard input reaches one of 2 processes only'
 
 # A process that does not come (here: it waits for its input) is given up after --collective-timeout
 mkfifo never.fasta
