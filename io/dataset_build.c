@@ -427,16 +427,26 @@ static void shrink_dataset(dt_dataset *dataset)
 
 /* ---- all of it ---- */
 
+dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
+                                  const dt_comm *comm)
+{
+    const bool fasta = strcmp(fasta_file, "-") == 0;
+    const bool taxonomy = strcmp(taxonomy_file, "-") == 0;
+    if (fasta && taxonomy)
+        return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
+    if ((fasta || taxonomy) && comm && comm->world_size > 1)
+        return dt_fail(DT_ERR_USAGE,
+                       "--%s-file -: standard input reaches one of %d processes only: name a file "
+                       "that all of them can read",
+                       fasta ? "fasta" : "taxonomy", comm->world_size);
+    return DT_OK;
+}
+
 static dt_status prepare(builder *b)
 {
     const dt_dataset_build_options *options = b->options;
     dt_dataset *dataset = b->dataset;
-    if (strcmp(options->fasta_file, "-") == 0 && strcmp(options->taxonomy_file, "-") == 0)
-        return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
-    if (options->comm && options->comm->world_size > 1 &&
-        (strcmp(options->fasta_file, "-") == 0 || strcmp(options->taxonomy_file, "-") == 0))
-        return dt_fail(DT_ERR_USAGE, "standard input reaches one of %d processes only: give files",
-                       options->comm->world_size);
+    DT_TRY(dt_check_standard_input(options->fasta_file, options->taxonomy_file, options->comm));
     DT_TRY(copy_text(&dataset->fasta_file, options->fasta_file));
     DT_TRY(copy_text(&dataset->taxonomy_file, options->taxonomy_file));
     dataset->encoding = dt_tokenizer_encoding(options->tokenizer);

@@ -33,6 +33,11 @@ typedef struct {
     bool *together;  /* with comm: set when all have the same failure (dt_agree) */
 } dt_dataset_build_options;
 
+/* DT_ERR_USAGE where FASTA and taxonomy should both come from standard input ("-"), or one of them
+ * by several processes, of which it reaches one; comm NULL: one process. */
+dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
+                                  const dt_comm *comm);
+
 /* Builds the dataset; freed with dt_dataset_free(). Collective where there is a communicator: the
  * processes agree on a failure, and one that *together does not tell must end the others.
  * DT_ERR_INPUT as io/fasta.h and io/taxonomy_table.h say, and for an id that occurs twice in the

@@ -32,19 +32,7 @@ static const dt_option options[] = {
      .help = "checkpoint to write, with the temperatures and without the optimizer (default: the "
              "model's name with _calibrated)"},
 
-    {.group = "Machine",
-     .name = "batch-size",
-     .kind = DT_OPTION_INT,
-     .offset = AT(batch_size),
-     .value = "N",
-     .preset = "64",
-     .range = "[1, 1048576]",
-     .help = "sequences computed at a time"},
-    DT_OPTION_DEVICE(dt_calibrate_options),
-    DT_OPTION_PRECISION(dt_calibrate_options),
-    DT_OPTION_ATTENTION(dt_calibrate_options),
-    DT_OPTION_THREADS(dt_calibrate_options),
-    DT_OPTION_NUM_WORKERS(dt_calibrate_options),
+    DT_OPTIONS_OF_PREDICTING(dt_calibrate_options),
     {0},
 };
 

@@ -102,20 +102,7 @@ static const dt_option options[] = {
      .help = "independent: the most probable label of each rank; consistent: the lineage of the "
              "training set with the largest product of probabilities"},
 
-    {.group = "Machine",
-     .name = "batch-size",
-     .kind = DT_OPTION_INT,
-     .offset = AT(batch_size),
-     .value = "N",
-     .preset = "64",
-     .range = "[1, 1048576]",
-     .help = "sequences computed at a time; on a GPU, as many as have no more tokens than N of the "
-             "longest. Does not change the result"},
-    DT_OPTION_DEVICE(dt_predict_options),
-    DT_OPTION_PRECISION(dt_predict_options),
-    DT_OPTION_ATTENTION(dt_predict_options),
-    DT_OPTION_THREADS(dt_predict_options),
-    DT_OPTION_NUM_WORKERS(dt_predict_options),
+    DT_OPTIONS_OF_PREDICTING(dt_predict_options),
     DT_OPTION_PROFILE(dt_predict_options),
     DT_OPTION_PROFILE_TRACE(dt_predict_options),
     DT_OPTION_VERBOSE(dt_predict_options),

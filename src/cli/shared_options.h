@@ -72,6 +72,20 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
         .help = "threads that tokenise; 0: as many as --threads"                                   \
     }
 
+/* Rows of commands that compute with a trained model; the first one begins the group. */
+#define DT_OPTIONS_OF_PREDICTING(type)                                                             \
+    {.group = "Machine",                                                                           \
+     .name = "batch-size",                                                                         \
+     .kind = DT_OPTION_INT,                                                                        \
+     .offset = offsetof(type, batch_size),                                                         \
+     .value = "N",                                                                                 \
+     .preset = "64",                                                                               \
+     .range = "[1, 1048576]",                                                                      \
+     .help = "sequences computed at a time; on a GPU, as many as have no more tokens than N of "   \
+             "the longest. Does not change the result"},                                           \
+        DT_OPTION_DEVICE(type), DT_OPTION_PRECISION(type), DT_OPTION_ATTENTION(type),              \
+        DT_OPTION_THREADS(type), DT_OPTION_NUM_WORKERS(type)
+
 #define DT_OPTION_COLLECTIVE_TIMEOUT(type)                                                         \
     {                                                                                              \
         .name = "collective-timeout", .kind = DT_OPTION_DOUBLE,                                    \

@@ -167,11 +167,11 @@ same "accuracies with --top-k of all labels" \
 [ "$(measures p top_k_accuracy)" != "$(measures top1 top_k_accuracy)" ] ||
     fail "--top-k 3 of the default is --top-k 1"
 
-# The flag of a prediction is set below the threshold
+# The flag of a prediction is set from the threshold on
 predict sure --confidence-threshold 0.2
 flagged() { # FOLDER THRESHOLD
     same "flags of $1" "$(grep -o '"confidence_threshold_flag": true' "$1"/*.json | wc -l)" \
-        "$(tail -n +2 "$1"/*.tsv | cut -f 3,8,13,18,23,28,33 | tr '\t' '\n' | awk -v t="$2" '$1 < t' | wc -l)"
+        "$(tail -n +2 "$1"/*.tsv | cut -f 3,8,13,18,23,28,33 | tr '\t' '\n' | awk -v t="$2" '$1 >= t' | wc -l)"
 }
 flagged p 0.95
 flagged sure 0.2

@@ -50,7 +50,15 @@ one_line '^deeptaxa prepare: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* holds
 [ -e none/dataset.json ] && fail "shards were written all the same"
 
 expect 2 ranks 2 none --fasta-file -
-one_line '^deeptaxa prepare: standard input reaches one of 2 processes only'
+one_line '^deeptaxa prepare: --fasta-file -: standard input reaches one of 2 processes only'
+
+# A process that does not come (here: it waits for its input) is given up after --collective-timeout
+mkfifo never.fasta
+late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir none
+    --collective-timeout 1)
+expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --fasta-file data/train.fasta "${late[@]}" : \
+    -n 1 "$bin/deeptaxa" prepare --fasta-file never.fasta "${late[@]}"
+said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 
 # A process that does not come (here: it waits for its input) is given up after --collective-timeout
 mkfifo never.fasta

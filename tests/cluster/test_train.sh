@@ -143,7 +143,7 @@ for _ in $(seq 15); do
     one_line 2 '^deeptaxa train: 8 ranks for a batch of 5 sequences' ranks 8 none --epochs 3
 done
 one_line 1 '^deeptaxa train: nothing.h5: cannot open' ranks 3 none --resume nothing.h5
-one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one rank only' \
+one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one of 2 processes only' \
     "$MPIEXEC" -n 2 "$bin/deeptaxa-train" --fasta-file - --taxonomy-file data/train.tsv \
     --output-dir none --tokenizer-file tokenizer.json
 # ... also where one rank alone finds it while all of them read

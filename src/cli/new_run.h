@@ -1,0 +1,22 @@
+/* From the command line of `deeptaxa train` to a run that starts at its beginning. */
+#ifndef DT_CLI_NEW_RUN_H
+#define DT_CLI_NEW_RUN_H
+
+#include "cli/train_options.h"
+#include "data/dataset.h"
+#include "model/checkpoint.h"
+
+/* Fills *run, which is empty, with model, settings, labels and tokenizer, the split and the lengths
+ * of the schedule; freed by the caller with dt_checkpoint_free(), also after a failure.
+ * DT_ERR_USAGE where a flag does not fit the dataset or another flag. */
+dt_status dt_new_run(dt_checkpoint *run, const dt_train_options *o, const dt_dataset *dataset);
+
+/* What --model-type names. */
+dt_model_type dt_asked_model_type(const dt_train_options *o);
+
+/* Sets the weights that --level-weights gives, or leaves them out where there are none.
+ * DT_ERR_USAGE where their number is not that of the taxonomic ranks. */
+dt_status dt_asked_level_weights(dt_run_settings *settings, const dt_train_options *o,
+                                 int32_t tax_ranks);
+
+#endif
