@@ -73,6 +73,12 @@ dt_status dt_container_put_array(dt_container *file, const char *name, dt_elemen
  */
 dt_status dt_container_begin_array(dt_container *file, const char *name, dt_element element,
                                    int32_t dimensions, const int64_t *shape);
+/* With DT_ROWS_UNKNOWN as shape[0] it has as many rows as are added. */
+#define DT_ROWS_UNKNOWN ((int64_t)-1)
+/* The same for `count` texts of up to `longest` bytes (>= 1): dt_container_add_rows() then takes
+ * rows of `longest` bytes, each filled up with '\0'. */
+dt_status dt_container_begin_texts(dt_container *file, const char *name, int64_t count,
+                                   int64_t longest);
 dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *values);
 
 /* One-dimensional arrays of texts. A single text (of any length) is an array of one. */

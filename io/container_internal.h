@@ -16,6 +16,7 @@ struct dt_container {
     char *array_name;     /* its name */
     dt_array_info info;   /* what it is */
     int64_t rows_written; /* writing: rows of it that are there */
+    bool grows;           /* writing: it takes any number of rows */
     int64_t bytes;        /* reading: size of the file; no array may claim more */
     dt_new_file new_file; /* writing: where the file stands until it is committed */
     bool failed;          /* writing: a call failed, the file cannot be committed */

@@ -116,9 +116,20 @@ done:
     return status;
 }
 
-/* Creation list of a dataset: chunks of whole rows, about CHUNK_BYTES each and of equal size, with
- * a checksum. An array without elements has no chunks. */
-static hid_t make_layout(const dt_array_info *info)
+/* Rows of a chunk: about CHUNK_BYTES, and of an array of known size chunks of equal size. */
+static int64_t chunk_rows(const dt_array_info *info, bool grows)
+{
+    if (grows) {
+        const int64_t rows = CHUNK_BYTES / (info->bytes > 0 ? info->bytes : 1); /* of one row */
+        return rows > 0 ? rows : 1;
+    }
+    const int64_t chunks = (info->bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    return (info->shape[0] + chunks - 1) / chunks;
+}
+
+/* Creation list of a dataset: chunks of whole rows with a checksum. An array without elements has
+ * no chunks. */
+static hid_t make_layout(const dt_array_info *info, bool grows)
 {
     const hid_t list = H5Pcreate(H5P_DATASET_CREATE);
     if (list < 0)
@@ -126,11 +137,10 @@ static hid_t make_layout(const dt_array_info *info)
     bool ok = H5Pset_obj_track_times(list, false) >= 0 &&
               H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) >= 0;
     if (ok && info->bytes > 0) {
-        const int64_t chunks = (info->bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
         hsize_t chunk[DT_MAX_DIMENSIONS];
         for (int i = 0; i < info->dimensions; ++i)
             chunk[i] = (hsize_t)info->shape[i];
-        chunk[0] = (hsize_t)((info->shape[0] + chunks - 1) / chunks);
+        chunk[0] = (hsize_t)chunk_rows(info, grows);
         ok = H5Pset_chunk(list, info->dimensions, chunk) >= 0 && H5Pset_fletcher32(list) >= 0;
     }
     if (ok)
@@ -151,14 +161,20 @@ static hid_t make_access(const dt_array_info *info)
     return list;
 }
 
+/* `info` describes the whole array, or one row of an array that grows. */
 static dt_status create_dataset(dt_container *file, const dt_array_info *info)
 {
     hsize_t shape[DT_MAX_DIMENSIONS];
+    hsize_t most[DT_MAX_DIMENSIONS];
     for (int i = 0; i < info->dimensions; ++i)
-        shape[i] = (hsize_t)info->shape[i];
+        most[i] = shape[i] = (hsize_t)info->shape[i];
+    if (file->grows) {
+        shape[0] = 0;
+        most[0] = H5S_UNLIMITED;
+    }
     const hid_t type = dt_container_disk_type(info->element, info->element_bytes);
-    const hid_t space = H5Screate_simple(info->dimensions, shape, NULL);
-    const hid_t layout = make_layout(info);
+    const hid_t space = H5Screate_simple(info->dimensions, shape, most);
+    const hid_t layout = make_layout(info, file->grows);
     const hid_t access = make_access(info);
     if (type >= 0 && space >= 0 && layout >= 0 && access >= 0)
         file->array = H5Dcreate2(file->file, info->name, type, space, H5P_DEFAULT, layout, access);
@@ -180,7 +196,7 @@ static dt_status end_array(dt_container *file)
         return dt_fail(DT_ERR_INTERNAL, "%s: a write before this one failed", file->path);
     if (file->array < 0)
         return DT_OK;
-    if (file->rows_written != file->info.shape[0])
+    if (!file->grows && file->rows_written != file->info.shape[0])
         return misuse(file, file->array_name, "not all of its rows were written");
     const bool failed = dt_container_leave_array(file) < 0;
     return check(file, failed, "an array");
@@ -203,9 +219,10 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
                             .dimensions = dimensions,
                             .element_bytes = element_bytes,
                             .bytes = element_bytes};
+    file->grows = shape[0] == DT_ROWS_UNKNOWN;
     for (int i = 0; i < dimensions; ++i) {
-        info->shape[i] = shape[i];
-        if (shape[i] < 0 || __builtin_mul_overflow(info->bytes, shape[i], &info->bytes))
+        info->shape[i] = file->grows && i == 0 ? 1 : shape[i];
+        if (info->shape[i] < 0 || __builtin_mul_overflow(info->bytes, info->shape[i], &info->bytes))
             return misuse(file, name, "its shape is not usable");
     }
     file->rows_written = 0;
@@ -222,15 +239,34 @@ dt_status dt_container_begin_array(dt_container *file, const char *name, dt_elem
     return begin(file, name, element, dt_element_bytes(element), dimensions, shape);
 }
 
+/* Makes room for more rows. */
+static dt_status grow(dt_container *file, int64_t rows)
+{
+    hsize_t shape[DT_MAX_DIMENSIONS];
+    for (int i = 0; i < file->info.dimensions; ++i)
+        shape[i] = (hsize_t)file->info.shape[i];
+    shape[0] = (hsize_t)file->rows_written + (hsize_t)rows;
+    return check(file, H5Dset_extent(file->array, shape) < 0, file->array_name);
+}
+
+dt_status dt_container_begin_texts(dt_container *file, const char *name, int64_t count,
+                                   int64_t longest)
+{
+    DT_HDF5_TURN;
+    return begin(file, name, DT_ELEMENT_TEXT, longest, 1, &count);
+}
+
 dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *values)
 {
     DT_HDF5_TURN;
     if (file->failed || file->array < 0 || rows < 0 ||
-        rows > file->info.shape[0] - file->rows_written)
+        (!file->grows && rows > file->info.shape[0] - file->rows_written))
         return misuse(file, file->array_name ? file->array_name : "",
                       "more rows than the array has, or no array was begun");
     if (rows == 0)
         return DT_OK;
+    if (file->grows)
+        DT_TRY(grow(file, rows));
     hid_t disk_space;
     hid_t memory_space;
     DT_TRY(dt_container_select_rows(file, file->rows_written, rows, &disk_space, &memory_space));

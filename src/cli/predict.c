@@ -178,6 +178,8 @@ static dt_status open_results(session *s)
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
         .qiime = o->format == DT_FORMAT_QIIME2,
+        .features =
+            o->export_sequence_embeddings ? dt_model_features(&s->model[0].checkpoint.config) : 0,
         .columns = o->tabular_fields.count,
         .threshold = o->confidence_threshold,
         .top_k = (int32_t)o->top_k,
@@ -303,6 +305,7 @@ static dt_status predict(session *s)
         .temperature = temperatures(s, 0),
         .normalize = s->model[0].checkpoint.settings.normalize,
         .strand = s->strand,
+        .vectors = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
         .threads = dt_thread_count(workers),
         .sink = take_results,

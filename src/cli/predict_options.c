@@ -56,6 +56,12 @@ static const dt_option options[] = {
      .help = "qiime2 writes a table for `qiime tools import` as well: each lineage down to the "
              "last rank of at least --confidence-threshold"},
 
+    {.name = "export-sequence-embeddings",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(export_sequence_embeddings),
+     .help = "writes …_sequence_embeddings.h5 (HDF5): the vector that the heads read of every "
+             "sequence"},
+
     {.group = "Prediction",
      .name = "top-k",
      .kind = DT_OPTION_INT,
@@ -142,12 +148,22 @@ static const dt_option options[] = {
     {0},
 };
 
+static dt_status check(const void *parsed)
+{
+    const dt_predict_options *predict = parsed;
+    if (predict->export_sequence_embeddings && predict->checkpoint.count > 1)
+        return dt_fail(DT_ERR_USAGE, "--export-sequence-embeddings: each model has vectors of its "
+                                     "own: give one --checkpoint");
+    return DT_OK;
+}
+
 const dt_command dt_predict_command = {
     .name = "predict",
     .summary = "Predicts the taxonomy of sequences with a trained model.",
     .usage = "--fasta-file FILE --checkpoint CKPT [options]",
     .options = options,
     .options_size = sizeof(dt_predict_options),
+    .check = check,
     .examples = {"deeptaxa predict --fasta-file reads.fna.gz --checkpoint model.h5 --tabular "
                  "--output-dir predictions",
                  "deeptaxa predict --fasta-file test.fna.gz --taxonomy-file test.tsv.gz "

@@ -22,12 +22,13 @@ typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
-    const char *fasta_file;        /* never NULL; "-": standard input */
-    dt_texts checkpoint;           /* one or more: several vote */
-    const char *taxonomy_file;     /* true labels; NULL: none */
-    const char *output_dir;        /* never NULL */
-    bool tabular;                  /* a TSV beside the JSON */
-    int format;                    /* dt_predict_format */
+    const char *fasta_file;    /* never NULL; "-": standard input */
+    dt_texts checkpoint;       /* one or more: several vote */
+    const char *taxonomy_file; /* true labels; NULL: none */
+    const char *output_dir;    /* never NULL */
+    bool tabular;              /* a TSV beside the JSON */
+    int format;                /* dt_predict_format */
+    bool export_sequence_embeddings;
     dt_ints tabular_fields;        /* dt_tabular_field, in the order of the columns */
     int lineage;                   /* dt_lineage_choice */
     int64_t top_k;                 /* for top-k accuracy */

@@ -35,6 +35,8 @@ typedef struct {
     void
         *logits[DT_MAX_VOTERS]; /* (most, logits.count) of each model; NULL where none are needed */
     float *probability;         /* (most, columns) likewise, made of them */
+    void *activations;          /* (most, features) of the first model; NULL where not wanted */
+    float *vector;              /* the same as floats */
 } job;
 
 typedef struct {
@@ -54,6 +56,7 @@ typedef struct {
     job *under_way[DT_CLASSIFY_AHEAD]; /* by piece: the job that is done with it, or NULL */
     int32_t *piece_seqlens;            /* (most + 1) of the piece that is asked for */
     int32_t columns;                   /* of the probabilities; 0: not wanted */
+    int64_t features;                  /* of the vectors; 0: not wanted */
     dt_logit_range logits;             /* that they need */
     job jobs[JOBS];
     dt_queue empty; /* jobs to fill */
@@ -223,6 +226,8 @@ static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
 {
     const int64_t row = p->tax_ranks;
     const int64_t logits = (int64_t)p->logits.count * p->decision.statistic_size;
+    const int64_t vector =
+        p->features * dt_model_backend(p->options->model)->activation_size; /* bytes */
     for (int32_t i = first; i <= end; ++i)
         p->piece_seqlens[i - first] = j->cu_seqlens[i] - j->cu_seqlens[first];
     const dt_batch batch = {.sequences = end - first,
@@ -232,9 +237,10 @@ static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
                             .labels = p->options->truth ? j->labels + first * row : NULL};
     p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->sequences ? j : NULL;
     for (int32_t v = 0; v < p->voters; ++v)
-        DT_TRY(dt_classifier_start(&p->classifier[v], &batch,
-                                   v == 0 ? j->prediction + first * row : p->unused,
-                                   logits ? (char *)j->logits[v] + first * logits : NULL, NULL));
+        DT_TRY(dt_classifier_start(
+            &p->classifier[v], &batch, v == 0 ? j->prediction + first * row : p->unused,
+            logits ? (char *)j->logits[v] + first * logits : NULL,
+            vector && v == 0 ? (char *)j->activations + first * vector : NULL));
     return DT_OK;
 }
 
@@ -323,6 +329,9 @@ static dt_status decide(void *context, int64_t i, int worker)
 static dt_status hand_over(pipeline *p, job *j)
 {
     const bool truth = p->options->truth != NULL;
+    if (p->features)
+        dt_backend_floats(dt_model_backend(p->options->model), j->vector, j->activations,
+                          j->sequences * p->features);
     const dt_predicted predicted = {.sequences = j->sequences,
                                     .tax_ranks = p->tax_ranks,
                                     .record = j->record,
@@ -332,6 +341,7 @@ static dt_status hand_over(pipeline *p, job *j)
                                     .prediction = j->prediction,
                                     .independent = j->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
+                                    .vector = j->vector,
                                     .probability = truth ? j->probability : NULL};
     if (p->deciders)
         DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->sequences));
@@ -375,6 +385,12 @@ static dt_status create_job(const pipeline *p, job *j)
     for (int32_t v = 0; p->logits.count && v < p->voters; ++v)
         DT_TRY(dt_calloc(&j->logits[v], sequences * (size_t)p->logits.count,
                          (size_t)p->decision.statistic_size, "logits"));
+    if (p->features) {
+        DT_TRY(DT_NEW(j->vector, sequences * (size_t)p->features));
+        DT_TRY(dt_calloc(&j->activations, sequences * (size_t)p->features,
+                         (size_t)dt_model_backend(p->options->model)->activation_size,
+                         "the sequences' vectors"));
+    }
     if (p->decision.lineages)
         DT_TRY(DT_NEW(j->independent, cells));
     return DT_NEW(j->prediction, cells);
@@ -397,6 +413,8 @@ static void free_job(job *j, int32_t most)
     for (int32_t v = 0; v < DT_MAX_VOTERS; ++v)
         free(j->logits[v]);
     free(j->probability);
+    free(j->activations);
+    free(j->vector);
 }
 
 /* Model v, the predictor's own or one of the others. */
@@ -442,7 +460,7 @@ static dt_status open_classifiers(pipeline *p)
     for (int32_t v = 0; v < p->voters; ++v) {
         const dt_voter one = voter(p->options, v);
         DT_TRY(dt_classifier_open(&p->classifier[v], one.model, p->most, one.temperature, p->logits,
-                                  false));
+                                  v == 0 && p->features > 0));
     }
     return DT_OK;
 }
@@ -452,6 +470,8 @@ static dt_status create_pipeline(pipeline *p)
     const dt_predictor *options = p->options;
     p->voters = 1 + options->others;
     p->most = dt_predictor_most_sequences(dt_model_backend(options->model), options->batch_size);
+    if (options->vectors)
+        p->features = dt_model_features(dt_model_config_of(options->model));
     DT_TRY(plan_decisions(p));
     DT_TRY(dt_pool_create(&p->pool, options->threads));
     const int threads = dt_pool_threads(p->pool);

@@ -56,8 +56,10 @@ typedef struct {
     const dt_prediction *prediction; /* (sequences, tax_ranks) */
     const int32_t *independent; /* (sequences, tax_ranks) labels of each tax_rank by itself, where
                                    consistent lineages are predicted; else NULL */
-    const void *logits; /* (sequences, classes of all tax_ranks) statistics of the first model,
-                           where they were asked for; else NULL */
+    const void *logits;  /* (sequences, classes of all tax_ranks) statistics of the first model,
+                            where they were asked for; else NULL */
+    const float *vector; /* (sequences, dt_model_features()) that stand for them in the first
+                            model, where they were asked for; else NULL */
     const float
         *probability; /* (sequences, columns) of predict/probability.h; NULL without truth */
 } dt_predicted;
@@ -82,6 +84,7 @@ typedef struct {
     const dt_voter *other;     /* (others) whose probabilities are averaged with the first's */
     const dt_lineage_tree *lineages; /* to predict one of; NULL: each tax_rank by itself */
     bool logits;                     /* the sink wants the logits of all classes */
+    bool vectors;                    /* the sink wants the vectors that stand for sequences */
     bool normalize;                  /* as the sequences of the training were */
     const dt_strand_profile *strand; /* sequences of the other strand are turned; NULL: none are */
     int32_t batch_size;              /* >= 1: sequences computed at a time, see above */

@@ -21,7 +21,8 @@ static bool cut_extension(const char *name, size_t *length, const char *extensio
     return true;
 }
 
-dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out)
+/* `<folder>/<name>_deeptaxa_<kind>` */
+static dt_status file_path(const dt_results_options *options, const char *kind, char *out)
 {
     static const char *const extensions[] = {".fasta", ".fna", ".fas", ".fa"};
     const char *slash = strrchr(options->fasta_file, '/');
@@ -33,11 +34,18 @@ dt_status dt_results_path(const dt_results_options *options, const char *suffix,
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; ++i)
         if (cut_extension(name, &length, extensions[i]))
             break;
-    const int written = snprintf(out, PATH_MAX, "%s/%.*s_deeptaxa_predictions.%s",
-                                 options->output_folder, (int)length, name, suffix);
+    const int written = snprintf(out, PATH_MAX, "%s/%.*s_deeptaxa_%s", options->output_folder,
+                                 (int)length, name, kind);
     if (written < 0 || written >= PATH_MAX)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", options->output_folder);
     return DT_OK;
+}
+
+dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out)
+{
+    char kind[64];
+    snprintf(kind, sizeof kind, "predictions.%s", suffix);
+    return file_path(options, kind, out);
 }
 
 static void write_table_header(dt_results *results)
@@ -72,6 +80,10 @@ static dt_status open_files(dt_results *results)
         DT_TRY(dt_output_begin(&results->qiime, path));
         results->qiime_open = true;
         dt_qiime_header(&results->qiime);
+    }
+    if (results->options.features) {
+        DT_TRY(file_path(&results->options, "sequence_embeddings.h5", path));
+        DT_TRY(dt_vectors_begin(&results->vectors, path, results->options.features));
     }
     return dt_spool_create(&results->spool, results->options.output_folder,
                            results->taxonomy->tax_ranks);
@@ -164,6 +176,8 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
             dt_qiime_row(&results->qiime, record->id.data, record->id.length, results->taxonomy,
                          cells, results->options.threshold);
     }
+    if (results->vectors)
+        DT_TRY(dt_vectors_add(results->vectors, predicted->vector, predicted->sequences));
     /* a full disk ends the run here, not after hours of computing */
     if (results->table_open && results->table.error)
         DT_TRY(dt_output_flush(&results->table));
@@ -177,6 +191,9 @@ static dt_status commit_all(dt_results *results)
     char path[PATH_MAX];
     dt_output metrics;
     DT_TRY(dt_results_write_json(results));
+    if (results->vectors)
+        DT_TRY(dt_vectors_finish(results->vectors, &results->spool, results->run_id,
+                                 results->options.checkpoint_path));
     if (results->table_open)
         DT_TRY(dt_output_flush(&results->table));
     if (results->qiime_open)
@@ -192,6 +209,11 @@ static dt_status commit_all(dt_results *results)
             return status;
         }
         DT_TRY(dt_output_commit(&metrics));
+    }
+    if (results->vectors) {
+        dt_container *vectors = results->vectors;
+        results->vectors = NULL;
+        DT_TRY(dt_container_commit(vectors));
     }
     DT_TRY(dt_run_id_write(results->options.output_folder, results->run_id));
     if (results->table_open) {
@@ -226,6 +248,8 @@ void dt_results_free(dt_results *results)
         dt_output_discard(&results->table);
     if (results->qiime_open)
         dt_output_discard(&results->qiime);
+    dt_container_discard(results->vectors);
+    results->vectors = NULL;
     dt_spool_close(&results->spool);
     dt_tally_free(&results->tally);
     results->json_open = results->table_open = results->qiime_open = false;

@@ -4,6 +4,7 @@
  *     <name>_deeptaxa_predictions.tsv    one line a sequence, on request
  *     <name>_deeptaxa_predictions.qiime2.tsv   the lineages for QIIME 2 (predict/qiime.h), on
  *                                        request
+ *     <name>_deeptaxa_sequence_embeddings.h5   on request (predict/vectors.h)
  *     deeptaxa_uuid.txt                  the run id
  *     metrics.json                       measures by tax_rank, where the truth is known
  *
@@ -22,6 +23,7 @@
 #include "predict/predictor.h"
 #include "predict/spool.h"
 #include "predict/tally.h"
+#include "predict/vectors.h"
 
 /* Columns of the table at each tax_rank. */
 typedef enum {
@@ -46,7 +48,8 @@ typedef struct {
     bool oriented;                   /* sequences of the other strand are turned */
     const dt_truth *truth;           /* NULL: none */
     bool tabular;
-    bool qiime; /* the table for QIIME 2 */
+    bool qiime;       /* the table for QIIME 2 */
+    int32_t features; /* of the vectors that are written; 0: none are */
     int32_t columns;
     dt_column column[DT_COLUMNS]; /* (columns) in this order; repeats are the user's business */
     double threshold;             /* a confidence from it on has its flag set */
@@ -73,6 +76,7 @@ typedef struct {
     dt_output table;
     dt_output qiime;
     bool json_open, table_open, qiime_open;
+    dt_container *vectors; /* NULL: not open */
 } dt_results;
 
 /* Begins all files, so that a folder that cannot be written is found before anything is computed.

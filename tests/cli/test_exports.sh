@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deeptaxa train: exports of sequences' vectors and of permutation importance.
+# deeptaxa train and predict: exports of sequences' vectors and of permutation importance.
 source "$(dirname "$0")/lib.sh"
 make_gold 100
 make_tokenizer
@@ -57,6 +57,18 @@ awk -F'\t' -v k=0 '
           if (best < 0 || x > most) { best = c; most = x } }
       print label[best] }' labels bias weight vectors >found
 cmp found species || fail "labels from the vectors: $(paste found species | head -n 3)"
+
+# predict exports them, too, of any sequences, in the order of the input
+expect 0 deeptaxa predict --checkpoint "$(checkpoint run 2)" --fasta-file data/train.fasta \
+    --output-dir embedded --export-sequence-embeddings --batch-size 7
+embedded=embedded/train_deeptaxa_sequence_embeddings.h5
+array $embedded deeptaxa-embeddings seq_ids >all
+same "ids of a prediction" "$(cat all)" "$(sed -n 's/^>\([^ ]*\).*/\1/p' data/train.fasta)"
+array $embedded deeptaxa-embeddings embeddings | paste all - |
+    awk -F'\t' 'NR == FNR { wanted[$1]; next } $1 in wanted { sub(/[^\t]*\t/, ""); print }' ids - >others
+close "vectors of a prediction" others vectors
+refused 2 '--export-sequence-embeddings: each model has vectors of its own' deeptaxa predict \
+    --checkpoint a.h5 b.h5 --fasta-file data/train.fasta --output-dir none --export-sequence-embeddings
 
 # The table: a line a rank and region, and what the arrays say
 table=$(export_file run permutation_importance.tsv)
@@ -128,5 +140,10 @@ for precision in fp32:1e-4 bf16:0.2; do
     vectors "$folder" >others
     close "vectors in ${precision%:*}" others vectors "${precision#*:}"
 done
+expect 0 on_gpu deeptaxa predict --checkpoint "$(checkpoint run 2)" --fasta-file data/train.fasta \
+    --output-dir gpu_predicted --device cuda --precision fp16 --export-sequence-embeddings
+array gpu_predicted/train_deeptaxa_sequence_embeddings.h5 deeptaxa-embeddings embeddings >halves
+array $embedded deeptaxa-embeddings embeddings >singles
+close "vectors of a prediction in fp16" halves singles 0.05
 cmp -s others vectors && fail "bf16 gives the bits of fp32"
 finish

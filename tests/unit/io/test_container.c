@@ -296,6 +296,45 @@ static void an_array_in_pieces_equals_the_array_whole(void **state)
     free(values);
 }
 
+/* Rows whose number is not known before, in pieces that end inside chunks; texts a few at a time.
+ */
+static void an_array_that_grows_has_what_was_added(void **state)
+{
+    (void)state;
+    const int64_t begun[2] = {DT_ROWS_UNKNOWN, 301};
+    const int64_t shape[2] = {1009, 301};
+    const int64_t none[2] = {0, 301};
+    float *values = numbers(1009 * 301, 0);
+    float *read = calloc((size_t)1009 * 301, sizeof *read);
+    char **texts;
+    int64_t count;
+    dt_container *file;
+    ASSERT_OK(dt_container_create(&file, in_folder("grows.h5"), FORMAT, 1));
+    ASSERT_OK(dt_container_begin_array(file, "empty", DT_ELEMENT_FLOAT32, 2, begun));
+    ASSERT_OK(dt_container_begin_array(file, "grown", DT_ELEMENT_FLOAT32, 2, begun));
+    for (int64_t first = 0, rows = 1; first < 1009; first += rows, rows = rows * 2 + 1)
+        ASSERT_OK(dt_container_add_rows(file, first + rows > 1009 ? 1009 - first : rows,
+                                        values + first * 301));
+    ASSERT_OK(dt_container_begin_texts(file, "texts", 3, 4));
+    ASSERT_OK(dt_container_add_rows(file, 2, "ab\0\0abcd"));
+    ASSERT_OK(dt_container_add_rows(file, 1, "\0\0\0\0"));
+    ASSERT_OK(dt_container_commit(file));
+
+    ASSERT_OK(dt_container_open(&file, in_folder("grows.h5"), FORMAT, 1, NULL));
+    ASSERT_OK(dt_container_get_array(file, "grown", DT_ELEMENT_FLOAT32, 2, shape, read));
+    assert_memory_equal(read, values, (size_t)1009 * 301 * sizeof *read);
+    ASSERT_OK(dt_container_get_array(file, "empty", DT_ELEMENT_FLOAT32, 2, none, read));
+    ASSERT_OK(dt_container_get_texts(file, "texts", &texts, &count));
+    assert_int_equal(count, 3);
+    assert_string_equal(texts[0], "ab");
+    assert_string_equal(texts[1], "abcd");
+    assert_string_equal(texts[2], "");
+    free(texts);
+    dt_container_close(file);
+    free(read);
+    free(values);
+}
+
 static void the_same_content_gives_the_same_bytes(void **state)
 {
     (void)state;
@@ -600,6 +639,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(arrays_are_listed_in_the_order_of_writing),
         cmocka_unit_test(an_array_in_pieces_equals_the_array_whole),
+        cmocka_unit_test(an_array_that_grows_has_what_was_added),
         cmocka_unit_test(the_same_content_gives_the_same_bytes),
         cmocka_unit_test(an_incomplete_array_is_refused),
         cmocka_unit_test(wrong_names_shapes_and_types_are_refused),
