@@ -27,7 +27,8 @@ static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequen
 {
     const dt_model *model = context;
     *sequences = dt_predictor_most_sequences(dt_model_backend(model), asked);
-    *tokens = (int64_t)asked * dt_model_config_of(model)->max_length;
+    *tokens = dt_predictor_most_tokens(dt_model_backend(model), asked,
+                                       dt_model_config_of(model)->max_length);
     return DT_OK;
 }
 

@@ -16,6 +16,9 @@
 #define MOST_SEQUENCES 4096
 #define MOST_WITH_LOGITS 512
 
+/* On a host matrices of this many rows have full speed; more take memory only. */
+#define HOST_PIECE_TOKENS 8192
+
 #define JOBS 5 /* on their way: read, waiting, asked for, computed, written */
 
 /* Sequences that are read, and handed over, together. */
@@ -202,7 +205,8 @@ static void *run_reader(void *argument)
  * need, about equal, so that no small one remains. A sequence always fits. */
 static int32_t end_of_piece(const pipeline *p, const job *j, int32_t first)
 {
-    const int64_t most = (int64_t)p->options->batch_size * p->max_length;
+    const int64_t most = dt_predictor_most_tokens(dt_model_backend(p->options->model),
+                                                  p->options->batch_size, p->max_length);
     const int64_t left = j->cu_seqlens[j->sequences] - j->cu_seqlens[first];
     const int64_t pieces = (left + most - 1) / most;
     int32_t end = first;
@@ -506,6 +510,13 @@ int32_t dt_predictor_most_sequences(const dt_backend *backend, int32_t batch_siz
         return batch_size;
     return batch_size < MOST_SEQUENCES / SHORT_SEQUENCES ? batch_size * SHORT_SEQUENCES
                                                          : MOST_SEQUENCES;
+}
+
+int64_t dt_predictor_most_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length)
+{
+    const int64_t all = (int64_t)batch_size * max_length;
+    const int64_t enough = max_length > HOST_PIECE_TOKENS ? max_length : HOST_PIECE_TOKENS;
+    return backend->host_memory && all > enough ? enough : all;
 }
 
 dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input, int64_t *sequences)

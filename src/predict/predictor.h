@@ -7,8 +7,9 @@
  *     the caller's    drives the device, which has the next piece before its results are waited for
  *     one thread      hands the results to the sink
  *
- * Pieces. On the CPU batch_size sequences are read, computed and handed over together. A GPU is
- * fast when it is given many tokens at a time, and what it has memory for is tokens rather than
+ * Pieces. On the CPU batch_size sequences are read and handed over together, and computed in pieces
+ * of at most 8192 tokens, or one sequence: larger ones are no faster, and take more memory. A GPU
+ * is fast when it is given many tokens at a time, and what it has memory for is tokens rather than
  * sequences: there, sequences are read up to eight times as many together (and no more than 4096,
  * unless batch_size is larger), and computed in pieces of at most batch_size · max_length tokens.
  * So amplicons go hundreds at a time, at the memory that batch_size long sequences take. What is
@@ -71,7 +72,7 @@ typedef struct {
 
 typedef struct {
     dt_model *model; /* with its parameters, reserved for dt_predictor_most_sequences() sequences
-                        and batch_size · max_length tokens */
+                        and dt_predictor_most_tokens() tokens */
     const dt_tokenizer *tokenizer;
     const dt_truth *truth;     /* true labels; NULL: none are known */
     const double *temperature; /* (tax_ranks) divisors of the logits; NULL: all 1 */
@@ -90,6 +91,8 @@ typedef struct {
 
 /* Sequences that a batch of the model may have. */
 int32_t dt_predictor_most_sequences(const dt_backend *backend, int32_t batch_size);
+/* Tokens that it may have. */
+int64_t dt_predictor_most_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length);
 
 /* Predicts all records of `input`; *sequences (may be NULL) is their number. Fails with the first
  * error of any stage: the reader's, a sequence of gap characters only, the device's, the sink's. */

@@ -276,6 +276,19 @@ static void true_labels_reach_the_classifier(void **state)
     dt_truth_free(&truth);
 }
 
+/* A host computes no more tokens at a time than pay, a longer sequence alone; a GPU all that the
+ * batch may have. */
+static void a_piece_takes_no_more_memory_than_pays(void **state)
+{
+    (void)state;
+    const dt_backend host = {.host_memory = true};
+    const dt_backend gpu = {.host_memory = false};
+    assert_int_equal(dt_predictor_most_tokens(&host, 8, 512), 8 * 512);
+    assert_int_equal(dt_predictor_most_tokens(&host, 64, 512), 8192);
+    assert_int_equal(dt_predictor_most_tokens(&host, 1048576, 65536), 65536);
+    assert_int_equal(dt_predictor_most_tokens(&gpu, 64, 512), 64 * 512);
+}
+
 static void errors_of_every_stage_end_the_prediction_with_their_message(void **state)
 {
     (void)state;
@@ -305,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_higher_temperature_lowers_confidence_and_keeps_labels),
         cmocka_unit_test(normalising_is_the_checkpoints_choice),
         cmocka_unit_test(true_labels_reach_the_classifier),
+        cmocka_unit_test(a_piece_takes_no_more_memory_than_pays),
         cmocka_unit_test(errors_of_every_stage_end_the_prediction_with_their_message),
     };
     return cmocka_run_group_tests_name("predictor", tests, set_up, tear_down);
