@@ -70,4 +70,20 @@ refused 1 'file: a file stands where a folder should be' train_small refused --e
     --profile-trace file/trace.json
 [ -e refused ] && fail "a refused run wrote something"
 
+# On a GPU the device's own clock is told; steps that are not recorded give the same bits
+if [ -r "$bin/../lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" ]; then
+    make_gpu
+    small_model="--embed-dim 16 --hidden-size 64 --num-hidden-layers 2 --num-attention-heads 1
+        --intermediate-size 24 --num-filters 8 --max-length 32"
+    expect 0 on_gpu train_small gpu_plain --epochs 1 --device cuda
+    expect 0 on_gpu train_small gpu_profiled --epochs 1 --device cuda --profile-trace traces/gpu.json
+    same_model "$(checkpoint gpu_plain 1)" "$(checkpoint gpu_profiled 1)"
+    said '^on the GPU +calls +seconds'
+    said '^asking the device +[0-9]+ '
+    said '^evaluation +[0-9]+ '
+    said '^attention +[0-9]+ +[0-9.]+ +[0-9.]+ % +[0-9]+\.[0-9]$'
+    grep -q '"name": "thread_name", "ph": "M", "pid": 0, "tid": 1, "args": {"name": "GPU"}' \
+        traces/gpu.json || fail "the trace does not name the GPU"
+fi
+
 finish
