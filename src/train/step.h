@@ -2,9 +2,9 @@
  * ranks while the backward pass runs, then clipping and AdamW on the device.
  *
  * What an update computes depends on the global batch only: each rank takes a contiguous share of
- * it (dt_batch_share: equal in tokens), works through that in pieces of at most `micro_batch` sequences, and scales its loss by the
- * size of the whole batch, or the class weights of all its sequences, so that the sum over pieces
- * and ranks is the gradient of the batch's mean loss.
+ * it (dt_batch_share: equal in tokens), works through that in pieces of at most `micro_batch`
+ * sequences, and scales its loss by the size of the whole batch, or the class weights of all its
+ * sequences, so that the sum over pieces and ranks is the gradient of the batch's mean loss.
  */
 #ifndef DT_TRAIN_STEP_H
 #define DT_TRAIN_STEP_H
