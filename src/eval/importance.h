@@ -2,11 +2,11 @@
  * between sequences (Breiman, "Random Forests", Machine Learning 45, 2001, applied to regions of
  * token positions).
  *
- * Region g is the positions g · size … g · size + size - 1 of the tokens that the model reads,
- * position 0 being the [CLS]. The sequences that have tokens of their own there (specials apart)
- * are permuted, the same for every number of ranks: a sequence gets the region of another one, as
- * far as both reach into it; the rest of it, its specials and its length stay. So a sequence that
- * ends before a region counts, and is not changed.
+ * Region g is the positions g · size … g · size + size - 1 of the tokens (or bases) that the model
+ * reads, position 0 of tokens being the [CLS]. The sequences that have tokens of their own there
+ * (specials apart) are permuted, the same for every number of ranks: a sequence gets the region of
+ * another one, as far as both reach into it; the rest of it, its specials and its length stay. So a
+ * sequence that ends before a region counts, and is not changed.
  */
 #ifndef DT_EVAL_IMPORTANCE_H
 #define DT_EVAL_IMPORTANCE_H

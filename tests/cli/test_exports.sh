@@ -112,6 +112,13 @@ for type in bert:16 cnn:24; do
     same "epochs" "$(ls "${type%:*}/weights" | wc -l)" 2
 done
 
+# bases have positions, too
+expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir bases \
+    --num-filters 8 --max-length 64 --batch-size 8 --learning-rate 1e-2 --epochs 2 --model-type cnn \
+    --encoding onehot --export-sequence-embeddings --export-permutation-importance
+same "width of bases" "$(vectors bases | awk '{ print NF }' | sort -u)" 24
+same "regions of bases" "$(importance bases importance | wc -w)" 28
+
 # A streamed set: the same vectors; regions cannot be exchanged
 shards() {
     deeptaxa train --data shards --stream-data --output-dir "$1" $small_model --batch-size 8 \
