@@ -70,7 +70,8 @@ for round in $(seq 10); do
     [ "$round" -gt 1 ] || said 'notice: --resume auto: no checkpoint in stopped; a new run starts'
     if [ "$status" -eq 0 ]; then
         [ "$stops" -eq 0 ] || break
-        rm -rf stopped # it ended before the signal came: from the beginning
+        rm -rf stopped # it ended before the signal came: from the beginning, and sooner
+        milliseconds=$((milliseconds / 2))
         continue
     fi
     same "exit status of round $round" "$status" 75
@@ -97,6 +98,7 @@ for round in $(seq 12); do
     if [ "$status" -eq 0 ]; then
         [ "$kills" -eq 0 ] || break
         rm -rf killed
+        milliseconds=$((milliseconds / 2))
         continue
     fi
     same "exit status of round $round" "$status" 137
