@@ -61,7 +61,6 @@ expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --fasta-file data/train.fasta 
 said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 
 # A process that does not come (here: it waits for its input) is given up after --collective-timeout
-mkfifo never.fasta
 late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir none
     --collective-timeout 1)
 expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --fasta-file data/train.fasta "${late[@]}" : \
