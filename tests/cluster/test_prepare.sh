@@ -60,13 +60,6 @@ expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --fasta-file data/train.fasta 
     -n 1 "$bin/deeptaxa" prepare --fasta-file never.fasta "${late[@]}"
 said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 
-# A process that does not come (here: it waits for its input) is given up after --collective-timeout
-late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir none
-    --collective-timeout 1)
-expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --fasta-file data/train.fasta "${late[@]}" : \
-    -n 1 "$bin/deeptaxa" prepare --fasta-file never.fasta "${late[@]}"
-said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
-
 # A host on which a file is missing, or the folder cannot be made
 expect 1 ranks 2 none --fasta-file data/train.fasta : -n 1 "$bin/deeptaxa" prepare \
     --tokenizer-file nothing.json --taxonomy-file data/train.tsv --fasta-file data/train.fasta \
