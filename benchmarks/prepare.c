@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "core/clock.h"
 #include "io/fasta.h"
 #include "io/line_reader.h"
@@ -166,40 +167,29 @@ static dt_status measure(bench *b, dt_report *report)
 static bool parse(options *o, int argc, char **argv)
 {
     *o = (options){.repeats = 3, .threads = "0"};
-    for (int i = 1; i < argc; i += 2) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--program") == 0)
-            o->program = value;
-        else if (strcmp(argv[i], "--data") == 0)
-            o->data = value;
-        else if (strcmp(argv[i], "--tokenizer") == 0)
-            o->tokenizer = value;
-        else if (strcmp(argv[i], "--scratch") == 0)
-            o->scratch = value;
-        else if (strcmp(argv[i], "--threads") == 0)
-            o->threads = value;
-        else if (strcmp(argv[i], "--json") == 0)
-            o->json = value;
-        else if (strcmp(argv[i], "--repeats") == 0)
-            o->repeats = (int)strtol(value, NULL, 10);
-        else
-            return false;
-    }
-    return o->program && o->data && o->tokenizer && o->scratch && o->repeats > 0 &&
-           o->repeats <= MAX_REPEATS;
+    const dt_argument known[] = {
+        {"--program", &o->program, NULL, 0},     {"--data", &o->data, NULL, 0},
+        {"--tokenizer", &o->tokenizer, NULL, 0}, {"--scratch", &o->scratch, NULL, 0},
+        {"--threads", &o->threads, NULL, 0},     {"--json", &o->json, NULL, 0},
+        {"--repeats", NULL, &o->repeats, 1},
+    };
+    if (!dt_arguments_read(known, (int)(sizeof known / sizeof *known), argc, argv))
+        return false;
+    if (o->program && o->data && o->tokenizer && o->scratch && o->repeats <= MAX_REPEATS)
+        return true;
+    fprintf(stderr,
+            "usage: %s --program FILE --data DIR --tokenizer FILE --scratch DIR [--repeats N] "
+            "[--threads N] [--json FILE]\n",
+            argv[0]);
+    return false;
 }
 
 int main(int argc, char **argv)
 {
     static bench b;
     static dt_report report = {.benchmark = "preparing"};
-    if (!parse(&b.o, argc, argv)) {
-        fprintf(stderr,
-                "usage: %s --program FILE --data DIR --tokenizer FILE --scratch DIR [--repeats N] "
-                "[--threads N] [--json FILE]\n",
-                argv[0]);
+    if (!parse(&b.o, argc, argv))
         return 2;
-    }
     dt_status status = measure(&b, &report);
     if (status == DT_OK) {
         dt_report_print(&report);

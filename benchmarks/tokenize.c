@@ -15,6 +15,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "arguments.h"
 #include "beside.h"
 #include "core/clock.h"
 #include "core/memory.h"
@@ -227,38 +228,28 @@ static bool parse(options *o, int argc, char **argv)
         o->threads = CPU_COUNT(&processors);
     if (!o->fasta)
         o->fasta = GOLD;
-    for (int i = 1; i < argc; i += 2) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--tokenizer") == 0)
-            o->tokenizer = value;
-        else if (strcmp(argv[i], "--fasta") == 0)
-            o->fasta = value;
-        else if (strcmp(argv[i], "--beside") == 0)
-            o->beside = value;
-        else if (strcmp(argv[i], "--json") == 0)
-            o->json = value;
-        else if (strcmp(argv[i], "--repeats") == 0)
-            o->repeats = (int)strtol(value, NULL, 10);
-        else if (strcmp(argv[i], "--threads") == 0)
-            o->threads = (int)strtol(value, NULL, 10);
-        else
-            return false;
-    }
-    return o->tokenizer && o->repeats > 0 && o->repeats <= MAX_REPEATS && o->threads > 0 &&
-           o->threads <= MAX_THREADS;
+    const dt_argument known[] = {
+        {"--tokenizer", &o->tokenizer, NULL, 0}, {"--fasta", &o->fasta, NULL, 0},
+        {"--beside", &o->beside, NULL, 0},       {"--json", &o->json, NULL, 0},
+        {"--repeats", NULL, &o->repeats, 1},     {"--threads", NULL, &o->threads, 1},
+    };
+    if (!dt_arguments_read(known, (int)(sizeof known / sizeof *known), argc, argv))
+        return false;
+    if (o->tokenizer && o->repeats <= MAX_REPEATS && o->threads > 0 && o->threads <= MAX_THREADS)
+        return true;
+    fprintf(stderr,
+            "usage: %s --tokenizer FILE [--fasta FILE] [--repeats N] [--threads N] "
+            "[--beside COMMAND] [--json FILE]\n",
+            argv[0]);
+    return false;
 }
 
 int main(int argc, char **argv)
 {
     static bench b;
     static dt_report report = {.benchmark = "tokenizing"};
-    if (!parse(&b.o, argc, argv)) {
-        fprintf(stderr,
-                "usage: %s --tokenizer FILE [--fasta FILE] [--repeats N] [--threads N] "
-                "[--beside COMMAND] [--json FILE]\n",
-                argv[0]);
+    if (!parse(&b.o, argc, argv))
         return 2;
-    }
     dt_status status = run(&b, &report);
     if (status == DT_OK) {
         dt_report_print(&report);

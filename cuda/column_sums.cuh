@@ -16,6 +16,21 @@
 #define DT_SUM_ROWS 64        /* rows of a block, at least */
 #define DT_SUM_MAX_BLOCKS 128 /* blocks over the rows, at most */
 
+/* The term that is the matrix itself: x (rows, stride), of which `columns` count. */
+template <typename T, bool ALIGNED> struct dt_rows_of_matrix {
+    static constexpr int sums = 1;
+    const T *x;
+    int64_t columns, stride;
+    template <int W> __device__ void add(float (&total)[1][W], int64_t row, int64_t column) const
+    {
+        float piece[W];
+        dt_load<ALIGNED, W>(piece, x + row * stride, column, columns);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            total[0][i] += piece[i];
+    }
+};
+
 /* partial (S, gridDim.y, columns) */
 template <typename Term, int W>
 __global__ void dt_column_sums_kernel(float *partial, Term term, int64_t rows, int64_t columns,

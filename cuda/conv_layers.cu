@@ -359,21 +359,6 @@ void dt_cuda_conv_layer_forward(dt_backend *backend, void *y, void *r, const voi
 
 /* ---- backward ------------------------------------------------------------------------------- */
 
-/* The columns of one kernel. */
-template <typename T, bool ALIGNED> struct rows_of_kernel {
-    static constexpr int sums = 1;
-    const T *x;
-    int64_t columns, stride;
-    template <int W> __device__ void add(float (&total)[1][W], int64_t row, int64_t column) const
-    {
-        float piece[W];
-        dt_load<ALIGNED, W>(piece, x + row * stride, column, columns);
-#pragma unroll
-        for (int i = 0; i < W; ++i)
-            total[0][i] += piece[i];
-    }
-};
-
 template <typename T>
 static void bias_gradient(const layer_task &task, dt_param bias, const T *dy)
 {
@@ -383,11 +368,11 @@ static void bias_gradient(const layer_task &task, dt_param bias, const T *dy)
     if (dt_is_aligned(dy) && filters % dt_piece<T>::width == 0 &&
         task.columns % dt_piece<T>::width == 0)
         dt_cuda_column_sums<T>(task.cuda, out, NULL,
-                               rows_of_kernel<T, true>{dy, filters, task.columns}, rows, filters,
+                               dt_rows_of_matrix<T, true>{dy, filters, task.columns}, rows, filters,
                                NULL);
     else
         dt_cuda_column_sums<T>(task.cuda, out, NULL,
-                               rows_of_kernel<T, false>{dy, filters, task.columns}, rows, filters,
+                               dt_rows_of_matrix<T, false>{dy, filters, task.columns}, rows, filters,
                                NULL);
 }
 

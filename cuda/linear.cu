@@ -1,29 +1,14 @@
 #include "cuda/column_sums.cuh"
 
-/* One number a column: x itself. */
-template <typename T, bool ALIGNED> struct rows_of_x {
-    static constexpr int sums = 1;
-    const T *x;
-    int64_t columns, stride;
-    template <int W> __device__ void add(float (&total)[1][W], int64_t row, int64_t column) const
-    {
-        float piece[W];
-        dt_load<ALIGNED, W>(piece, x + row * stride, column, columns);
-#pragma unroll
-        for (int i = 0; i < W; ++i)
-            total[0][i] += piece[i];
-    }
-};
-
 template <typename T>
 static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns,
                           int64_t stride)
 {
     if (dt_is_aligned(dy) && columns % dt_piece<T>::width == 0 && stride % dt_piece<T>::width == 0)
-        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, true>{dy, columns, stride}, rows,
+        dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, true>{dy, columns, stride}, rows,
                                columns, NULL);
     else
-        dt_cuda_column_sums<T>(cuda, out, NULL, rows_of_x<T, false>{dy, columns, stride}, rows,
+        dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, false>{dy, columns, stride}, rows,
                                columns, NULL);
 }
 
