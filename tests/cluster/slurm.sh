@@ -33,6 +33,8 @@ slurm_needs() {
             skip "$tool is missing: bash launch/install-deps.sh cluster (munge, slurmctld, slurmd)"
     done
     [ "$(id -u)" -eq 0 ] || skip "Slurm's daemons start as root only"
+    # slurmd asks for them although it is configured not to use them
+    grep -q ' /sys/fs/cgroup' /proc/mounts || skip "no control groups are mounted at /sys/fs/cgroup"
 }
 
 # free_ports N: N TCP ports that nothing uses now
