@@ -80,22 +80,28 @@ static int32_t version_of(const dt_checkpoint *checkpoint)
     return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
 }
 
-static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpoint,
-                                  const dt_tensor_source *source, bool weights_only)
+static dt_status write_file(const char *path, const dt_checkpoint *content,
+                            const dt_tensor_source *source)
 {
     dt_container *file;
-    dt_checkpoint content = *checkpoint;
-    content.has_optimizer = !weights_only;
-    content.parameters = source->table->parameters;
-    dt_timestamp(content.timestamp, sizeof content.timestamp);
-    snprintf(content.version, sizeof content.version, "%s", dt_version());
-    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version_of(checkpoint)));
-    dt_status status = write_content(file, &content, source);
+    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version_of(content)));
+    const dt_status status = write_content(file, content, source);
     if (status != DT_OK) {
         dt_container_discard(file);
         return status;
     }
     return dt_container_commit(file);
+}
+
+static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpoint,
+                                  const dt_tensor_source *source, bool weights_only)
+{
+    dt_checkpoint content = *checkpoint;
+    content.has_optimizer = !weights_only;
+    content.parameters = source->table->parameters;
+    dt_timestamp(content.timestamp, sizeof content.timestamp);
+    snprintf(content.version, sizeof content.version, "%s", dt_version());
+    return write_file(path, &content, source);
 }
 
 dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
@@ -110,6 +116,21 @@ dt_status dt_checkpoint_write_copied(const char *path, const dt_checkpoint *chec
 {
     const dt_tensor_source source = {.table = table, .copy = copy};
     return write_checkpoint(path, checkpoint, &source, false);
+}
+
+dt_status dt_checkpoint_export(const char *path, const dt_checkpoint *checkpoint, const char *from)
+{
+    dt_param_table table = {0};
+    dt_tensor_source source = {.table = &table, .path = from};
+    dt_status status;
+    DT_TRY_OR(done, dt_model_layout(&checkpoint->config, &table));
+    DT_TRY_OR(done, dt_container_open(&source.file, from, DT_CHECKPOINT_FORMAT,
+                                      DT_CHECKPOINT_VERSION, NULL));
+    status = write_file(path, checkpoint, &source);
+done:
+    dt_container_close(source.file);
+    dt_params_free(&table);
+    return status;
 }
 
 static dt_status read_content(dt_container *file, const char *path, int32_t version,

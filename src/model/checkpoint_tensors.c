@@ -15,13 +15,32 @@ static const struct {
 };
 #define TENSOR_GROUPS ((int)(sizeof tensor_groups / sizeof *tensor_groups))
 
-/* Elements of the largest tensor. */
-static int64_t largest_tensor(const dt_param_table *table)
+#define PIECE_ELEMENTS ((int64_t)1 << 18) /* read at a time from a file that is copied */
+
+static int64_t row_elements(const dt_param_spec *spec)
+{
+    return spec->count / spec->shape[0];
+}
+
+/* Rows of a tensor that are copied at a time. */
+static int64_t piece_rows(const dt_param_spec *spec)
+{
+    const int64_t rows = PIECE_ELEMENTS / row_elements(spec);
+    if (rows < 1)
+        return 1;
+    return rows < spec->shape[0] ? rows : spec->shape[0];
+}
+
+/* Elements that are in memory at once. */
+static int64_t room_elements(const dt_tensor_source *source)
 {
     int64_t largest = 0;
-    for (int32_t i = 0; i < table->count; ++i)
-        if (table->spec[i].count > largest)
-            largest = table->spec[i].count;
+    for (int32_t i = 0; i < source->table->count; ++i) {
+        const dt_param_spec *spec = &source->table->spec[i];
+        const int64_t count = source->file ? piece_rows(spec) * row_elements(spec) : spec->count;
+        if (count > largest)
+            largest = count;
+    }
     return largest;
 }
 
@@ -34,17 +53,49 @@ static bool has_tensor(const dt_param_table *table, const dt_param_spec *spec, d
 /* Where tensors come from or, with a backend, go to. */
 typedef struct {
     dt_tensor_source at;
-    float *values; /* room for the largest tensor */
+    float *values; /* (room_elements) */
 } tensor_side;
 
 /* What is done with one tensor. */
 typedef dt_status (*tensor_work)(dt_container *file, const char *name, const dt_param_spec *spec,
                                  int group, const tensor_side *side);
 
+static dt_status check_shape(const dt_tensor_source *from, const char *name,
+                             const dt_param_spec *spec)
+{
+    dt_array_info info;
+    DT_TRY(dt_container_info(from->file, name, &info));
+    bool same = info.dimensions == spec->dims;
+    for (int32_t d = 0; same && d < spec->dims; ++d)
+        same = info.shape[d] == spec->shape[d];
+    if (!same)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: '%s' has not the shape that its sizes give",
+                       from->path, name);
+    return DT_OK;
+}
+
+static dt_status copy_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
+                             const tensor_side *side)
+{
+    const int64_t rows = piece_rows(spec);
+    DT_TRY(check_shape(&side->at, name, spec));
+    DT_TRY(dt_container_begin_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape));
+    for (int64_t first = 0; first < spec->shape[0]; first += rows) {
+        const int64_t left = spec->shape[0] - first;
+        const int64_t count = left < rows ? left : rows;
+        DT_TRY(dt_container_get_rows(side->at.file, name, DT_ELEMENT_FLOAT32, row_elements(spec),
+                                     first, count, side->values));
+        DT_TRY(dt_container_add_rows(file, count, side->values));
+    }
+    return DT_OK;
+}
+
 static dt_status put_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
                             int group, const tensor_side *side)
 {
     const float *values = side->values;
+    if (side->at.file)
+        return copy_tensor(file, name, spec, side);
     if (side->at.backend)
         DT_TRY(dt_params_read(side->at.backend, tensor_groups[group].vector, spec->offset,
                               spec->count, side->values));
@@ -70,7 +121,7 @@ static dt_status for_each_tensor(dt_container *file, const dt_tensor_source *at,
     const int groups = moments ? TENSOR_GROUPS : 1;
     char name[160];
     tensor_side side = {.at = *at};
-    DT_TRY(DT_NEW(side.values, (size_t)largest_tensor(table)));
+    DT_TRY(DT_NEW(side.values, (size_t)room_elements(at)));
     dt_status status = DT_OK;
     for (int g = 0; g < groups && status == DT_OK; ++g) {
         for (int32_t i = 0; i < table->count && status == DT_OK; ++i) {
