@@ -5,10 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/input.h"
 #include "cli/loaded_model.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "io/fasta.h"
 #include "predict/logit_store.h"
@@ -32,14 +32,6 @@ typedef struct {
 /* ---- files --------------------------------------------------------------------------------------
  */
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat first;
-    struct stat second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
 static dt_status choose_output(session *s)
 {
     const char *path = s->model.path;
@@ -52,7 +44,7 @@ static dt_status choose_output(session *s)
               : snprintf(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path);
     if (written < 0 || (size_t)written >= sizeof s->output)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
-    if (same_file(path, s->output))
+    if (dt_same_file(path, s->output))
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is the checkpoint itself, whose optimizer would be lost: "
                        "name another file",

@@ -20,6 +20,7 @@ static const struct {
     {"predict", "predicts the taxonomy of sequences with a trained model"},
     {"calibrate", "fits temperatures on held-out sequences, for confidences that can be trusted"},
     {"describe", "prints what a checkpoint holds"},
+    {"export", "copies a checkpoint, on demand without the optimizer's two thirds"},
     {"tokenizer", "learns a vocabulary from FASTA, shows the tokens of a sequence"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)

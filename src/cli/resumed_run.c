@@ -213,7 +213,12 @@ dt_status dt_read_resumed(dt_checkpoint *run, const dt_train_options *o, const c
 {
     DT_TRY(dt_checkpoint_read(path, run));
     if (!run->has_optimizer)
-        return dt_fail(DT_ERR_INPUT, "%s: holds weights only: training cannot go on from it", path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: holds weights only, and a run goes on with its optimizer's state: resume "
+            "from a checkpoint of the run itself, or start a new run with "
+            "--init-weights %s",
+            path, path);
     DT_TRY(check_resumed_flags(o, run));
     DT_TRY(change_schedule(run, o));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)

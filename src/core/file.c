@@ -154,6 +154,14 @@ dt_status dt_check_folder(const char *path)
     return DT_OK;
 }
 
+bool dt_same_file(const char *a, const char *b)
+{
+    struct stat first;
+    struct stat second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
 dt_status dt_read_file(const char *path, char **bytes, size_t *length)
 {
     FILE *stream = fopen(path, "rb");

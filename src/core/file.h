@@ -41,6 +41,9 @@ dt_status dt_make_folder(const char *path);
  * before long work is done. */
 dt_status dt_check_folder(const char *path);
 
+/* Whether both names are there and lead to one file, through links or not. */
+bool dt_same_file(const char *a, const char *b);
+
 /* Reads a whole file: *bytes (length + 1 bytes, ends in '\0') is the caller's to free(). */
 dt_status dt_read_file(const char *path, char **bytes, size_t *length);
 

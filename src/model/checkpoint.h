@@ -119,7 +119,7 @@ typedef struct {
     int64_t parameters;                   /* number of them */
     char version[32];                     /* of the program that wrote it */
     char timestamp[32];                   /* when */
-    bool has_optimizer;
+    bool has_optimizer;                   /* else training cannot go on from it */
 } dt_checkpoint;
 
 void dt_checkpoint_free(dt_checkpoint *checkpoint); /* leaves it empty */
@@ -140,6 +140,12 @@ int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
 dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
 dt_status dt_checkpoint_write_copied(const char *path, const dt_checkpoint *checkpoint,
                                      const dt_param_table *table, const float *copy);
+
+/* Writes `checkpoint` as it stands, with its own time and program version, and with the tensors of
+ * the checkpoint file `from`, of the same config, which are read in pieces: the parameters, and the
+ * moments where `checkpoint` has_optimizer. All that is copied has its checksums read. DT_ERR_INPUT
+ * for a damaged `from`, DT_ERR_IO: what stood at `path` before still does. */
+dt_status dt_checkpoint_export(const char *path, const dt_checkpoint *checkpoint, const char *from);
 
 /* Reads all but the tensors. The caller frees *out. DT_ERR_INPUT says in one line what is wrong
  * with a file that is missing, cut short, damaged, foreign or of a newer version. */

@@ -103,6 +103,7 @@ static void model_details(page *p, const dt_checkpoint *checkpoint)
     if (checkpoint->loss_sums.world_size > 0)
         item_int(p, "unfinished-epoch", checkpoint->progress.epoch + 1);
     item_int(p, "total-parameters", checkpoint->parameters);
+    item_text(p, "optimizer-state", checkpoint->has_optimizer ? "yes" : "none, weights only");
     item_int(p, "max-length", c->max_length);
     if (dt_model_has_cnn(c))
         cnn_sizes(p, c);

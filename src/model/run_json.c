@@ -30,6 +30,7 @@ static void described_details(dt_json *json, const dt_checkpoint *run)
     dt_json_put_int(json, "epoch", run->progress.epoch);
     dt_json_put_double(json, "hidden_dropout_prob", run->config.dropout);
     dt_json_put_bool(json, "output_attentions", false);
+    dt_json_put_bool(json, "optimizer_state", run->has_optimizer);
 }
 
 static void model_details(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)

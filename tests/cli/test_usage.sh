@@ -7,12 +7,12 @@ refused 2 '^deeptaxa: missing command' deeptaxa
 refused 2 "unknown command 'trian': did you mean train\?" deeptaxa trian
 refused 2 "unknown command 'gremlin': .deeptaxa --help. lists all" deeptaxa gremlin
 expect 0 deeptaxa --help
-for command in train prepare predict calibrate describe tokenizer; do printed "^  $command +[a-z]"; done
+for command in train prepare predict calibrate describe export tokenizer; do printed "^  $command +[a-z]"; done
 expect 0 deeptaxa --version
 printed '^DeepTaxa-MPI [0-9]+\.[0-9]+\.[0-9]+$'
 
 # Every command whose work is written
-for command in train prepare predict calibrate describe tokenizer; do
+for command in train prepare predict calibrate describe export tokenizer; do
     expect 0 deeptaxa "$command" --help
     printed "^Usage: deeptaxa $command "
     same "examples of $command" "$(sed '1,/^Examples$/d' out | grep -c '^  deeptaxa ')" 2

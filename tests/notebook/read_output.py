@@ -4,9 +4,9 @@ the tables; and checks that what stands under a name is what that name means the
     python3 read_output.py FOLDER
 
 FOLDER holds what tests/cli/test_notebooks.sh made: a run (run/), its described checkpoints
-(described/epoch<N>.json, calibrated.json), predictions (p/), some without known taxonomy (plain/) and
-of two models, the second of them calibrated (vote/). The standard library suffices; h5py, pandas and matplotlib are
-used where they are, and it is said where they are not. Exit status 0 when all is right.
+(described/epoch<N>.json, calibrated.json), its model without the optimizer (published.h5), predictions (p/), some without known taxonomy (plain/) and
+of two models, the second of them calibrated (vote/). The standard library suffices; h5py, PyTorch, pandas and matplotlib
+are used where they are, and it is said where they are not. Exit status 0 when all is right.
 """
 
 import collections
@@ -15,6 +15,7 @@ import datetime
 import glob
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -274,6 +275,38 @@ def check_with_h5py(metrics):
     same("parameters", sum(sizes), metrics[4]["model_details"]["total_parameters"])
 
 
+def beside(path):
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), path)
+
+
+def check_state_dict():
+    """The tutorial's lines make a state dict that PyTorch's definition of the model takes, name by name."""
+    try:
+        import h5py
+        import torch
+    except ImportError as error:
+        return skipped(error.name, "the tutorial's state_dict was")
+    with open(beside("../../docs/tutorial.md"), encoding="utf-8") as file:
+        blocks = [block for block in re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL) if "h5py" in block]
+    same("blocks of the tutorial with h5py", len(blocks), 1)
+    found = {}
+    exec(blocks[0], found)  # reads published.h5
+    state = found["state"]
+    sys.path.insert(0, beside("../parity"))
+    import reference_model
+    with h5py.File("published.h5", "r") as file:
+        check("published.h5 has no moments", "optimizer" not in file)
+        config = dict(file["config"].attrs)
+        kernels = tuple(int(width) for width in file["config/kernel_sizes"])
+        classes = tuple(len(file[f"taxonomy/labels/{level}"]) for level in range(7))
+    sizes = {key: int(config[key]) for key in ("vocabulary", "max_length", "embed_dim", "num_filters", "hidden_size",
+                                               "num_hidden_layers", "num_attention_heads", "intermediate_size")}
+    model = reference_model.Model(reference_model.Config(kernel_sizes=kernels, classes=classes, **sizes))
+    model.load_state_dict(state)  # an exception where a name or a shape differs
+    for name, tensor in model.state_dict().items():
+        check(f"{name} is loaded", torch.equal(tensor.float(), state[name]))
+
+
 def check_with_pandas(rows):
     try:
         import pandas
@@ -294,7 +327,7 @@ def check_pictures():
         import matplotlib  # noqa: F401
     except ImportError:
         return skipped("matplotlib", "docs/plot_metrics.py was")
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/plot_metrics.py")
+    script = beside("../../docs/plot_metrics.py")
     subprocess.run([sys.executable, script, "run", "--output-dir", "pictures"], check=True, stdout=subprocess.DEVNULL)
     same("pictures", sorted(os.listdir("pictures")), ["f1_by_rank.png", "learning_rate.png", "loss.png"])
     for path in glob.glob("pictures/*"):
@@ -311,6 +344,7 @@ def main():
     check_measures(rows, summary)
     check_vote()
     check_with_h5py(metrics)
+    check_state_dict()
     check_with_pandas(rows)
     check_pictures()
     sys.exit(1 if failures else 0)

@@ -48,6 +48,7 @@ static dt_checkpoint published(void)
                                    .training_loss = 0.25,
                                    .validation_loss = NAN};
     c.parameters = 76365205;
+    c.has_optimizer = true;
     return c;
 }
 
@@ -62,6 +63,7 @@ static void every_line_of_the_published_description_is_there(void **state)
         "tokenizer: zhihan1996/DNABERT-2-117M",
         "epoch: 10",
         "total-parameters: 76,365,205",
+        "optimizer-state: yes",
         "max-length: 512",
         "embed-dim: 896",
         "num-filters: 256",
@@ -130,6 +132,7 @@ static void the_export_says_the_same(void **state)
     const json_t *details = json_object_get(root, "model_details");
     assert_int_equal(json_integer_value(json_object_get(details, "total_parameters")), 76365205);
     assert_int_equal(json_integer_value(json_object_get(details, "current_epoch")), 10);
+    assert_true(json_is_true(json_object_get(details, "optimizer_state")));
     const json_t *performance = json_object_get(root, "performance_metrics");
     assert_true(json_real_value(json_object_get(performance, "training_loss")) == 0.25);
     assert_true(json_is_null(json_object_get(performance, "validation_loss")));

@@ -1,0 +1,42 @@
+/* deeptaxa export: a checkpoint written anew, with or without the optimizer's state. */
+#include "cli/export_options.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "model/checkpoint.h"
+
+static double megabytes(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? 1e-6 * (double)info.st_size : 0.0;
+}
+
+static dt_status export_to(const char *output, dt_checkpoint *content, const char *path,
+                           bool weights_only)
+{
+    if (!content->has_optimizer && !weights_only)
+        dt_notice("%s: holds weights only, and so will the copy", path);
+    content->has_optimizer = content->has_optimizer && !weights_only;
+    DT_TRY(dt_checkpoint_export(output, content, path));
+    dt_info("Checkpoint: %s, %s: %.1f MB, the original has %.1f MB", output,
+            content->has_optimizer ? "with the optimizer's state" : "weights only",
+            megabytes(output), megabytes(path));
+    return DT_OK;
+}
+
+dt_status dt_command_export(const dt_export_options *options)
+{
+    char path[PATH_MAX];
+    dt_checkpoint content = {0};
+    DT_TRY(dt_checkpoint_path(options->checkpoint, path));
+    if (dt_same_file(path, options->output))
+        return dt_fail(DT_ERR_USAGE, "--output %s: is the checkpoint itself: name another file",
+                       options->output);
+    DT_TRY(dt_checkpoint_read(path, &content));
+    const dt_status status = export_to(options->output, &content, path, options->weights_only);
+    dt_checkpoint_free(&content);
+    return status;
+}

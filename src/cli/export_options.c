@@ -1,0 +1,39 @@
+#include "cli/export_options.h"
+
+#include "cli/shared_options.h"
+
+#define AT(member) offsetof(dt_export_options, member)
+
+static const dt_option options[] = {
+    {.group = "Input and output",
+     .name = "checkpoint",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(checkpoint),
+     .value = "CKPT",
+     .required = true,
+     .help = "trained model (.h5)"},
+    {.name = "output",
+     .kind = DT_OPTION_TEXT,
+     .offset = AT(output),
+     .value = "CKPT",
+     .required = true,
+     .help = "checkpoint to write; one that stands there is replaced as a whole"},
+    {.name = "weights-only",
+     .kind = DT_OPTION_FLAG,
+     .offset = AT(weights_only),
+     .help =
+         "leaves the optimizer's state out, two thirds of the file: predict, calibrate, describe "
+         "and train --init-weights need none, train --resume does"},
+    {0},
+};
+
+const dt_command dt_export_command = {
+    .name = "export",
+    .summary = "Writes a checked copy of a checkpoint, to keep or to publish.",
+    .usage = "--checkpoint CKPT --output CKPT [--weights-only]",
+    .options = options,
+    .options_size = sizeof(dt_export_options),
+    .examples = {"deeptaxa export --checkpoint outputs/training/checkpoints/model.h5 "
+                 "--output published.h5 --weights-only",
+                 "deeptaxa export --checkpoint model.h5 --output kept/model.h5"},
+};

@@ -1,0 +1,20 @@
+/* What `deeptaxa export` is asked for: its command line, checked. */
+#ifndef DT_CLI_EXPORT_OPTIONS_H
+#define DT_CLI_EXPORT_OPTIONS_H
+
+#include "cli/options.h"
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    const char *checkpoint; /* never NULL */
+    const char *output;     /* never NULL */
+    bool weights_only;
+} dt_export_options;
+
+extern const dt_command dt_export_command;
+
+/* Writes a checkpoint anew, to keep or to publish. Written in export.c. */
+dt_status dt_command_export(const dt_export_options *options);
+
+#endif

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# deeptaxa export: a copy is the checkpoint, bit for bit; without the optimizer it is the same model, of
+# a third of the size, and what such a file cannot do is said.
+source "$(dirname "$0")/lib.sh"
+make_gold 60
+make_tokenizer
+# Some tensors are larger than the pieces that are copied at a time (1 MB), and no multiple of them.
+small_model="--embed-dim 16 --hidden-size 256 --num-hidden-layers 1 --num-attention-heads 4
+    --intermediate-size 1100 --num-filters 8 --max-length 64"
+expect 0 train_small run --epochs 2 --orientation auto --level-weights 1 1 1 1 1 1 0.5 || finish
+whole=$(checkpoint run 1)
+heldout=(--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv)
+export_to() { deeptaxa export --checkpoint "$whole" --output "$@"; }
+
+# A copy
+expect 0 export_to copy.h5
+said "^Checkpoint: copy.h5, with the optimizer's state: "
+cmp copy.h5 "$whole" || fail "the copy is another file"
+expect 0 train_small run_copy --resume copy.h5
+same_model "$(checkpoint run_copy 2)" "$(checkpoint run 2)"
+
+# Without the optimizer: a third of the size, and everything else
+before=$(cksum <"$whole")
+expect 0 export_to light.h5 --weights-only
+said '^Checkpoint: light.h5, weights only: .* MB, the original has .* MB'
+same "the checkpoint itself" "$(cksum <"$whole")" "$before"
+tensors() { "$bin/../tests/print_tensors" "$1" | sort; }
+same "tensors" "$(tensors light.h5)" "$(tensors "$whole" | grep -v '^optimizer/')"
+model_bytes() {
+    tensors "$1" | awk -F '\t' '{ n = split($2, d, "x"); p = 1; for (i = 1; i <= n; i++) p *= d[i]; s += 4 * p } END { print s }'
+}
+saved=$(($(stat -c %s "$whole") - $(stat -c %s light.h5)))
+expected=$(($(model_bytes "$whole") - $(model_bytes light.h5)))
+[ "$saved" -ge "$expected" ] || fail "$saved bytes saved instead of $expected"
+described() { deeptaxa describe --checkpoint "$1" | grep -vE '^  Checkpoint: '; }
+expect 0 described "$whole"
+printed '^  optimizer-state: yes$'
+sed 's/^  optimizer-state: yes$/  optimizer-state: none, weights only/' out >wanted
+expect 0 described light.h5
+cmp out wanted || fail "describe: $(diff out wanted)"
+arrays="taxonomy/ranks taxonomy/labels/6 tokenizer/json lineages/first lineages/parent lineages/label
+    strand/weights split/training split/validation settings/level_weights evaluation/f1_score"
+print_all() { for name in $arrays; do "$bin/../tests/print_array" "$1" deeptaxa-checkpoint "$name" || fail "$name of $1"; done; }
+print_all light.h5 >arrays.light
+print_all "$whole" >arrays.whole
+cmp arrays.light arrays.whole || fail "an array of the metadata differs"
+
+# It predicts the same bytes, and is calibrated like the whole one
+for model in "$whole" light.h5; do
+    name=$(basename "$model" .h5)
+    expect 0 deeptaxa predict "${heldout[@]}" --checkpoint "$model" --tabular --output-dir "p_$name"
+    expect 0 deeptaxa calibrate "${heldout[@]}" --checkpoint "$model" --output-file "c_$name.h5"
+done
+full=$(basename "$whole" .h5)
+cmp p_light/*.tsv "p_$full"/*.tsv || fail "other predictions"
+temperatures() { "$bin/../tests/print_array" "$1" deeptaxa-checkpoint calibration/temperatures; }
+same "number of temperatures" "$(temperatures c_light.h5 | wc -l)" 7
+same "temperatures" "$(temperatures c_light.h5)" "$(temperatures "c_$full.h5")"
+
+# Calibrated, exported: the temperatures stay. Weights only stay so, and that is said.
+expect 0 deeptaxa export --checkpoint c_light.h5 --output kept.h5
+said 'c_light.h5: holds weights only, and so will the copy'
+said '^Checkpoint: kept.h5, weights only: '
+cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
+
+# Training starts from it, and does not go on from it
+expect 0 train_small fresh --epochs 1 --init-weights light.h5
+expect 0 train_small fresh_whole --epochs 1 --init-weights "$whole"
+same_model "$(checkpoint fresh 1)" "$(checkpoint fresh_whole 1)"
+refused 1 'light.h5: holds weights only, .* start a new run with --init-weights light.h5$' \
+    train_small again --resume light.h5
+[ -e again ] && fail "a run was resumed from weights only"
+
+# What stands at the output is replaced, as a whole; the checkpoint itself is not
+echo "something else" >light2.h5
+expect 0 export_to light2.h5 --weights-only
+cmp light.h5 light2.h5 || fail "another export of the same"
+refused 2 '--output .*: is the checkpoint itself' export_to "$whole" --weights-only
+ln -s "$whole" link.h5
+refused 2 '--output link.h5: is the checkpoint itself' export_to link.h5
+same "the checkpoint itself" "$(cksum <"$whole")" "$before"
+refused 1 'nowhere/x.h5: ' export_to nowhere/x.h5
+mkdir folder
+refused 1 'folder: ' export_to folder
+refused 2 'missing --output' deeptaxa export --checkpoint "$whole"
+limited() { (ulimit -f $(($(stat -c %s light.h5) / 2048)) && export_to "$@"); }
+refused 1 'light2.h5: cannot write' limited light2.h5
+cmp light.h5 light2.h5 || fail "a full disk lost what stood there"
+
+# Damage in what is copied is found; in the optimizer's part, where that is copied
+flip() {
+    local byte
+    cp "$whole" flipped.h5
+    byte=$(od -An -tu1 -j "$1" -N 1 flipped.h5 | tr -d ' ')
+    # shellcheck disable=SC2059
+    printf "\\$(printf %o $((byte ^ 4)))" | dd of=flipped.h5 bs=1 seek="$1" conv=notrunc status=none
+}
+size=$(stat -c %s "$whole")
+for share in 10 25 60 90; do # the parameters come first, the optimizer's two parts follow
+    flip $((size * share / 100))
+    refused 1 'flipped.h5: .*damaged' deeptaxa export --checkpoint flipped.h5 --output broken.h5
+    if [ $share -lt 30 ]; then
+        refused 1 'flipped.h5: .*damaged' \
+            deeptaxa export --checkpoint flipped.h5 --output broken.h5 --weights-only
+    else
+        expect 0 deeptaxa export --checkpoint flipped.h5 --output undamaged.h5 --weights-only
+        cmp undamaged.h5 light.h5 || fail "damage was copied, at $share %"
+    fi
+done
+[ -e broken.h5 ] && fail "a damaged checkpoint was exported"
+same "leftovers" "$(find . -name '*.part*')" ""
+finish
