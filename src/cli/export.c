@@ -32,11 +32,12 @@ dt_status dt_command_export(const dt_export_options *options)
     char path[PATH_MAX];
     dt_checkpoint content = {0};
     DT_TRY(dt_checkpoint_path(options->checkpoint, path));
-    if (dt_same_file(path, options->output))
-        return dt_fail(DT_ERR_USAGE, "--output %s: is the checkpoint itself: name another file",
-                       options->output);
+    if (dt_same_file(path, options->output_file))
+        return dt_fail(DT_ERR_USAGE,
+                       "--output-file %s: is the checkpoint itself: name another file",
+                       options->output_file);
     DT_TRY(dt_checkpoint_read(path, &content));
-    const dt_status status = export_to(options->output, &content, path, options->weights_only);
+    const dt_status status = export_to(options->output_file, &content, path, options->weights_only);
     dt_checkpoint_free(&content);
     return status;
 }

@@ -12,9 +12,9 @@ static const dt_option options[] = {
      .value = "CKPT",
      .required = true,
      .help = "trained model (.h5)"},
-    {.name = "output",
+    {.name = "output-file",
      .kind = DT_OPTION_TEXT,
-     .offset = AT(output),
+     .offset = AT(output_file),
      .value = "CKPT",
      .required = true,
      .help = "checkpoint to write; one that stands there is replaced as a whole"},
@@ -30,10 +30,10 @@ static const dt_option options[] = {
 const dt_command dt_export_command = {
     .name = "export",
     .summary = "Writes a checked copy of a checkpoint, to keep or to publish.",
-    .usage = "--checkpoint CKPT --output CKPT [--weights-only]",
+    .usage = "--checkpoint CKPT --output-file CKPT [--weights-only]",
     .options = options,
     .options_size = sizeof(dt_export_options),
     .examples = {"deeptaxa export --checkpoint outputs/training/checkpoints/model.h5 "
-                 "--output published.h5 --weights-only",
-                 "deeptaxa export --checkpoint model.h5 --output kept/model.h5"},
+                 "--output-file published.h5 --weights-only",
+                 "deeptaxa export --checkpoint model.h5 --output-file kept/model.h5"},
 };

@@ -7,8 +7,8 @@
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
-    const char *checkpoint; /* never NULL */
-    const char *output;     /* never NULL */
+    const char *checkpoint;  /* never NULL */
+    const char *output_file; /* never NULL */
     bool weights_only;
 } dt_export_options;
 

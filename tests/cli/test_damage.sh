@@ -16,7 +16,7 @@ refuse() {
     refused 1 "$1" predict_with "$2"
     refused 1 "$1" train_small other --resume "$2"
     refused 1 "$1" deeptaxa describe --checkpoint "$2"
-    refused 1 "$1" deeptaxa export --checkpoint "$2" --output exported.h5
+    refused 1 "$1" deeptaxa export --checkpoint "$2" --output-file exported.h5
     [ -e predictions ] && { fail "predictions were written: $1"; rm -rf predictions; }
     [ -e other ] && { fail "a run was started: $1"; rm -rf other; }
     [ -e exported.h5 ] && { fail "a copy was written: $1"; rm -f exported.h5; }

@@ -10,7 +10,7 @@ small_model="--embed-dim 16 --hidden-size 256 --num-hidden-layers 1 --num-attent
 expect 0 train_small run --epochs 2 --orientation auto --level-weights 1 1 1 1 1 1 0.5 || finish
 whole=$(checkpoint run 1)
 heldout=(--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv)
-export_to() { deeptaxa export --checkpoint "$whole" --output "$@"; }
+export_to() { deeptaxa export --checkpoint "$whole" --output-file "$@"; }
 
 # A copy
 expect 0 export_to copy.h5
@@ -58,7 +58,7 @@ same "number of temperatures" "$(temperatures c_light.h5 | wc -l)" 7
 same "temperatures" "$(temperatures c_light.h5)" "$(temperatures "c_$full.h5")"
 
 # Calibrated, exported: the temperatures stay. Weights only stay so, and that is said.
-expect 0 deeptaxa export --checkpoint c_light.h5 --output kept.h5
+expect 0 deeptaxa export --checkpoint c_light.h5 --output-file kept.h5
 said 'c_light.h5: holds weights only, and so will the copy'
 said '^Checkpoint: kept.h5, weights only: '
 cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
@@ -75,9 +75,9 @@ refused 1 'light.h5: holds weights only, .* start a new run with --init-weights 
 echo "something else" >light2.h5
 expect 0 export_to light2.h5 --weights-only
 cmp light.h5 light2.h5 || fail "another export of the same"
-refused 2 '--output .*: is the checkpoint itself' export_to "$whole" --weights-only
+refused 2 '--output-file .*: is the checkpoint itself' export_to "$whole" --weights-only
 ln -s "$whole" link.h5
-refused 2 '--output link.h5: is the checkpoint itself' export_to link.h5
+refused 2 '--output-file link.h5: is the checkpoint itself' export_to link.h5
 same "the checkpoint itself" "$(cksum <"$whole")" "$before"
 refused 1 'nowhere/x.h5: ' export_to nowhere/x.h5
 mkdir folder
@@ -98,12 +98,12 @@ flip() {
 size=$(stat -c %s "$whole")
 for share in 10 25 60 90; do # the parameters come first, the optimizer's two parts follow
     flip $((size * share / 100))
-    refused 1 'flipped.h5: .*damaged' deeptaxa export --checkpoint flipped.h5 --output broken.h5
+    refused 1 'flipped.h5: .*damaged' deeptaxa export --checkpoint flipped.h5 --output-file broken.h5
     if [ $share -lt 30 ]; then
         refused 1 'flipped.h5: .*damaged' \
-            deeptaxa export --checkpoint flipped.h5 --output broken.h5 --weights-only
+            deeptaxa export --checkpoint flipped.h5 --output-file broken.h5 --weights-only
     else
-        expect 0 deeptaxa export --checkpoint flipped.h5 --output undamaged.h5 --weights-only
+        expect 0 deeptaxa export --checkpoint flipped.h5 --output-file undamaged.h5 --weights-only
         cmp undamaged.h5 light.h5 || fail "damage was copied, at $share %"
     fi
 done

@@ -17,7 +17,7 @@ heldout="--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv"
 expect 0 deeptaxa calibrate --checkpoint "$model" $heldout
 calibrated=${model%.h5}_calibrated.h5
 expect 0 deeptaxa describe --checkpoint "$calibrated" --export-metrics described/calibrated.json
-expect 0 deeptaxa export --checkpoint "$model" --output published.h5 --weights-only
+expect 0 deeptaxa export --checkpoint "$model" --output-file published.h5 --weights-only
 
 # Confidences of so small a model are low; both sides of this threshold occur.
 predict="deeptaxa predict --tabular --confidence-threshold 0.5"
