@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "core/convolution.h"
 #include "cpu/backend_cpu.h"
 #include "cpu/gemm.h"
 
@@ -18,35 +19,31 @@
 
 /* The scratch memory of a layer. */
 typedef struct {
-    int64_t chunk;     /* sequences at a time */
-    int64_t weights;   /* elements of the widest kernel's */
+    dt_conv_window_sizes size;
     dt_real *weight;   /* (F, width · channels) of one kernel */
     dt_real *gradient; /* the same, of the weights */
     dt_real *window;   /* (chunk · L, width · channels) */
 } layer_plan;
 
-static layer_plan sizes_of(const dt_conv_layer *layer, int64_t sequences)
+static dt_conv_window_sizes sizes_of(const dt_conv_layer *layer, int64_t sequences)
 {
-    layer_plan plan = {0};
-    int64_t widest = 1;
-    for (int32_t k = 0; k < layer->kernels; ++k)
-        if (layer->width[k] > widest)
-            widest = layer->width[k];
-    plan.weights = (int64_t)layer->filters * layer->channels * widest;
-    plan.chunk = WINDOW_ELEMENTS / (layer->max_length * widest * layer->channels);
-    if (plan.chunk > sequences)
-        plan.chunk = sequences;
-    if (plan.chunk < 1)
-        plan.chunk = 1;
-    return plan;
+    return dt_conv_window_sizes_of(&(dt_conv_windows){
+        .width = layer->width,
+        .kernels = layer->kernels,
+        .filters = layer->filters,
+        .channels = layer->channels,
+        .max_length = layer->max_length,
+        .sequences = sequences,
+        .elements = WINDOW_ELEMENTS,
+    });
 }
 
 static layer_plan plan_of(const dt_conv_layer *layer, int64_t sequences, void *scratch)
 {
-    layer_plan plan = sizes_of(layer, sequences);
+    layer_plan plan = {.size = sizes_of(layer, sequences)};
     plan.weight = scratch;
-    plan.gradient = plan.weight + plan.weights;
-    plan.window = plan.gradient + plan.weights;
+    plan.gradient = plan.weight + plan.size.weights;
+    plan.window = plan.gradient + plan.size.weights;
     return plan;
 }
 
@@ -55,9 +52,8 @@ int64_t dt_cpu_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *laye
 {
     (void)backend;
     (void)training;
-    const layer_plan plan = sizes_of(layer, max_sequences);
-    const int64_t widest = plan.weights / layer->filters; /* · channels */
-    return (2 * plan.weights + plan.chunk * layer->max_length * widest) * (int64_t)sizeof(dt_real);
+    const dt_conv_window_sizes size = sizes_of(layer, max_sequences);
+    return (2 * size.weights + size.window) * (int64_t)sizeof(dt_real);
 }
 
 /* ---- the input ----------------------------------------------------------------------------------
@@ -212,7 +208,7 @@ static row_range chunk_rows(const layer_plan *plan, const dt_conv_layer *layer, 
                             int64_t sequences)
 {
     const int64_t left = sequences - first;
-    const int64_t count = left < plan->chunk ? left : plan->chunk;
+    const int64_t count = left < plan->size.chunk ? left : plan->size.chunk;
     return (row_range){first * layer->max_length, count * layer->max_length};
 }
 
@@ -222,7 +218,7 @@ static void convolve(const dt_cpu *cpu, dt_real *r, const dt_real *x, const laye
     const int64_t columns = (int64_t)layer->filters * layer->kernels;
     const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
     pack_weights(cpu, plan->weight, layer, kernel);
-    for (int64_t first = 0; first < sequences; first += plan->chunk) {
+    for (int64_t first = 0; first < sequences; first += plan->size.chunk) {
         const row_range range = chunk_rows(plan, layer, first, sequences);
         make_windows(cpu, plan->window, x + range.first * layer->channels, range.rows, layer,
                      layer->width[kernel]);
@@ -320,7 +316,7 @@ static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz,
     const int64_t seen = layer->width[kernel] * channels;
     dz += (int64_t)kernel * layer->filters;
     pack_weights(cpu, plan->weight, layer, kernel);
-    for (int64_t first = 0; first < sequences; first += plan->chunk) {
+    for (int64_t first = 0; first < sequences; first += plan->size.chunk) {
         const row_range range = chunk_rows(plan, layer, first, sequences);
         const dt_product weights = {
             .m = layer->filters,

@@ -8,6 +8,10 @@
  */
 #include "cuda/column_sums.cuh"
 
+extern "C" {
+#include "core/convolution.h"
+}
+
 #define THREADS 128
 #define LANES 8 /* positions that a block of the maximum reads at a time */
 
@@ -18,29 +22,18 @@
 
 /* The scratch memory of a layer. */
 typedef struct {
-    int64_t chunk;   /* sequences at a time */
-    int64_t weights; /* elements of the widest kernel's */
-    int64_t window;  /* elements of the windows of a chunk */
+    dt_conv_window_sizes size;
     void *packed;    /* (F, width · channels) weights of one kernel, of activations' type */
     float *gradient; /* the same, of the weights */
     void *windows;   /* (chunk · L, width · channels) of activations' type */
 } layer_plan;
 
-static layer_plan sizes_of(const dt_conv_layer *layer, int64_t sequences)
+static dt_conv_window_sizes sizes_of(const dt_conv_layer *layer, int64_t sequences)
 {
-    layer_plan plan = {};
-    int64_t widest = 1;
-    for (int32_t k = 0; k < layer->kernels; ++k)
-        if (layer->width[k] > widest)
-            widest = layer->width[k];
-    plan.weights = (int64_t)layer->filters * layer->channels * widest;
-    plan.chunk = WINDOW_ELEMENTS / (layer->max_length * widest * layer->channels);
-    if (plan.chunk > sequences)
-        plan.chunk = sequences;
-    if (plan.chunk < 1)
-        plan.chunk = 1;
-    plan.window = plan.chunk * layer->max_length * widest * layer->channels;
-    return plan;
+    const dt_conv_windows windows = {layer->width,    layer->kernels,    layer->filters,
+                                     layer->channels, layer->max_length, sequences,
+                                     WINDOW_ELEMENTS};
+    return dt_conv_window_sizes_of(&windows);
 }
 
 static int64_t padded_bytes(int64_t bytes)
@@ -51,12 +44,13 @@ static int64_t padded_bytes(int64_t bytes)
 template <typename T>
 static layer_plan plan_of(const dt_conv_layer *layer, int64_t sequences, void *scratch)
 {
-    layer_plan plan = sizes_of(layer, sequences);
+    layer_plan plan = {};
+    plan.size = sizes_of(layer, sequences);
     char *at = (char *)scratch;
     plan.packed = at;
-    at += padded_bytes(plan.weights * (int64_t)sizeof(T));
+    at += padded_bytes(plan.size.weights * (int64_t)sizeof(T));
     plan.gradient = (float *)(void *)at;
-    at += padded_bytes(plan.weights * (int64_t)sizeof(float));
+    at += padded_bytes(plan.size.weights * (int64_t)sizeof(float));
     plan.windows = at;
     return plan;
 }
@@ -67,10 +61,10 @@ int64_t dt_cuda_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *lay
 {
     (void)backend;
     (void)training;
-    const layer_plan plan = sizes_of(layer, max_sequences);
-    return padded_bytes(plan.weights * (int64_t)sizeof(T)) +
-           padded_bytes(plan.weights * (int64_t)sizeof(float)) +
-           padded_bytes(plan.window * (int64_t)sizeof(T));
+    const dt_conv_window_sizes size = sizes_of(layer, max_sequences);
+    return padded_bytes(size.weights * (int64_t)sizeof(T)) +
+           padded_bytes(size.weights * (int64_t)sizeof(float)) +
+           padded_bytes(size.window * (int64_t)sizeof(T));
 }
 
 /* ---- the input ------------------------------------------------------------------------------ */
@@ -233,7 +227,7 @@ static void make_windows(const layer_task &task, const T *x, int64_t rows, int32
 static int64_t chunk_rows(const layer_task &task, int64_t first)
 {
     const int64_t left = task.sequences - first;
-    return (left < task.plan.chunk ? left : task.plan.chunk) * task.layer->max_length;
+    return (left < task.plan.size.chunk ? left : task.plan.size.chunk) * task.layer->max_length;
 }
 
 /* ---- forward -------------------------------------------------------------------------------- */
@@ -244,7 +238,7 @@ static void convolve(const layer_task &task, T *r, const T *x, int32_t kernel)
     const dt_conv_layer *layer = task.layer;
     const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
     pack<T>(task, kernel);
-    for (int64_t first = 0; first < task.sequences; first += task.plan.chunk) {
+    for (int64_t first = 0; first < task.sequences; first += task.plan.size.chunk) {
         const int64_t row = first * layer->max_length;
         dt_product p = {};
         p.m = chunk_rows(task, first);
@@ -385,7 +379,7 @@ static void convolve_backward(const layer_task &task, T *dx, const T *dz, const 
     const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
     dz += (int64_t)kernel * layer->filters;
     pack<T>(task, kernel);
-    for (int64_t first = 0; first < task.sequences; first += task.plan.chunk) {
+    for (int64_t first = 0; first < task.sequences; first += task.plan.size.chunk) {
         const int64_t row = first * layer->max_length;
         const int64_t rows = chunk_rows(task, first);
         dt_product p = {};
