@@ -1,5 +1,5 @@
-/* Several convolution layers on padded matrices (P = B · L rows): the embedding, a layer, and the
- * maximum over positions.
+/* A layer of convolutions on padded matrices (P = B · L rows); lookup.c makes the first one's
+ * input, position_max.c reduces the last one's output.
  *
  * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
  * position sees stand side by side in a row of `window` (positions, w · channels), and the weights
@@ -54,76 +54,6 @@ int64_t dt_cpu_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *laye
     (void)training;
     const dt_conv_window_sizes size = sizes_of(layer, max_sequences);
     return (2 * size.weights + size.window) * (int64_t)sizeof(dt_real);
-}
-
-/* ---- the input ----------------------------------------------------------------------------------
- */
-
-/* False, with a sticky error, when the sequences of the batch do not fit L positions. */
-static bool lengths_fit(dt_cpu *cpu, const dt_device_batch *batch, int32_t max_length)
-{
-    if (batch->size.longest <= max_length)
-        return true;
-    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a sequence of %d tokens is longer than %d",
-                batch->size.longest, max_length);
-    return false;
-}
-
-void dt_cpu_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *batch,
-                           const dt_lookup *lookup)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
-    if (cpu->error || !lengths_fit(cpu, batch, lookup->max_length) ||
-        !dt_cpu_ids_in(cpu, b, lookup->vocabulary))
-        return;
-    const int64_t dim = lookup->dim;
-    const int64_t length = lookup->max_length;
-    const dt_real *table = lookup->table == DT_NO_PARAM ? NULL : dt_cpu_param(cpu, lookup->table);
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t row = 0; row < batch->size.sequences * length; ++row) {
-        const int64_t sequence = row / length;
-        const int64_t token = b->cu_seqlens[sequence] + row % length;
-        dt_real *out = (dt_real *)y + row * dim;
-        const bool inside = token < b->cu_seqlens[sequence + 1];
-        const int64_t id = inside ? b->token_ids[token] : -1;
-        if (inside && table) {
-            memcpy(out, table + id * dim, (size_t)dim * sizeof *out);
-            continue;
-        }
-        memset(out, 0, (size_t)dim * sizeof *out);
-        if (id >= 0 && id < dim)
-            out[id] = 1;
-    }
-}
-
-/* Each row of the table is written by one thread, which adds up its tokens in their order. */
-void dt_cpu_lookup_backward(dt_backend *backend, const void *dy, const dt_device_batch *batch,
-                            const dt_lookup *lookup)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
-    if (cpu->error)
-        return;
-    const int64_t dim = lookup->dim;
-    dt_real *gradient = dt_cpu_gradient(cpu, lookup->table);
-#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic, 8)
-    for (int32_t group = 0; group < b->groups; ++group) {
-        const int32_t *token = b->order + b->group_first[group];
-        const int32_t *end = b->order + b->group_first[group + 1];
-        const int32_t id = b->token_ids[*token];
-        if (id == lookup->frozen_row)
-            continue;
-        dt_real *out = gradient + id * dim;
-        for (; token < end; ++token) {
-            const int64_t sequence = b->sequence_of_row[*token];
-            const int64_t row = sequence * lookup->max_length + *token - b->cu_seqlens[sequence];
-            const dt_real *in = (const dt_real *)dy + row * dim;
-            DT_SIMD
-            for (int64_t i = 0; i < dim; ++i)
-                out[i] += in[i];
-        }
-    }
 }
 
 /* ---- convolution --------------------------------------------------------------------------------
@@ -427,60 +357,5 @@ void dt_cpu_conv_layer_backward(dt_backend *backend, void *dx, void *dz, const v
         convolve_backward(cpu, dx, dz, x, &plan, layer, kernel, sequences);
         if (layer->residual == DT_RESIDUAL_PROJECTION)
             project_backward(cpu, dx, dy, x, layer, kernel, rows);
-    }
-}
-
-/* ---- maximum ------------------------------------------------------------------------------------
- */
-
-static int64_t positions_of(const dt_cpu_batch *batch, const dt_position_max *max, int64_t sequence)
-{
-    return max->mask_padding ? batch->cu_seqlens[sequence + 1] - batch->cu_seqlens[sequence]
-                             : max->max_length;
-}
-
-void dt_cpu_position_max_forward(dt_backend *backend, void *y, int32_t *position, const void *x,
-                                 const dt_device_batch *batch, const dt_position_max *max)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    if (cpu->error)
-        return;
-    const int64_t channels = max->channels;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t b = 0; b < batch->size.sequences; ++b) {
-        const dt_real *in = (const dt_real *)x + b * max->max_length * channels;
-        dt_real *best = (dt_real *)y + b * channels;
-        int32_t *where = position + b * channels;
-        memcpy(best, in, (size_t)channels * sizeof *best);
-        memset(where, 0, (size_t)channels * sizeof *where);
-        const int64_t positions = positions_of(dt_cpu_batch_of(batch), max, b);
-        for (int64_t t = 1; t < positions; ++t) {
-            DT_SIMD
-            for (int64_t c = 0; c < channels; ++c) {
-                const dt_real v = in[t * channels + c];
-                const bool better = (v > best[c]) | (v != v); /* a NaN stays to be seen */
-                best[c] = better ? v : best[c];
-                where[c] = better ? (int32_t)t : where[c];
-            }
-        }
-    }
-}
-
-void dt_cpu_position_max_backward(dt_backend *backend, void *dx, const void *dy,
-                                  const int32_t *position, const dt_device_batch *batch,
-                                  const dt_position_max *max)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    if (cpu->error)
-        return;
-    const int64_t channels = max->channels;
-    const int64_t elements = max->max_length * channels;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t b = 0; b < batch->size.sequences; ++b) {
-        dt_real *out = (dt_real *)dx + b * elements;
-        memset(out, 0, (size_t)elements * sizeof *out);
-        for (int64_t c = 0; c < channels; ++c)
-            out[position[b * channels + c] * channels + c] =
-                ((const dt_real *)dy)[b * channels + c];
     }
 }
