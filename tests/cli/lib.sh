@@ -119,6 +119,19 @@ make_tokenizer() {
         --vocabulary-size 200
 }
 
+# until_true SECONDS COMMAND...: until the command succeeds; 1 when it did not in time
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.02
+    done
+}
+
+# until_there PATTERN: until a file of that name is there, which a program in the background writes.
+until_there() { until_true 30 compgen -G "$1" || fail "no $1 in time"; }
+
 # kill_holder FOLDER: kills the run that has the folder's lock, and waits until it is gone.
 kill_holder() {
     local pid

@@ -123,9 +123,8 @@ same "warnings" "$(grep -c '^warning: update skipped' err)" 3
 
 # Two runs cannot share a folder: the second is refused, the first goes on
 train_small busy --epochs 4000 >/dev/null 2>&1 &
-for _ in $(seq 100); do
-    [ -s busy/.deeptaxa.lock ] && [ -s busy/deeptaxa_uuid.txt ] && break
-    sleep 0.1
+for file in busy/.deeptaxa.lock busy/deeptaxa_uuid.txt; do
+    until_true 30 test -s $file || fail "no $file in time"
 done
 expect 1 train_small busy --epochs 1
 said "busy: another run is using this output folder \(host .*, pid [0-9]+\)"
