@@ -153,8 +153,7 @@ static dt_status measure(bench *b)
             dt_report_add(&report, title[what], (what == READ_WEIGHTS ? weights : all) / took,
                           "MB/s");
     }
-    dt_report_print(&report);
-    return b->json ? dt_report_write(&report, b->json) : DT_OK;
+    return dt_report_publish(&report, b->json);
 }
 
 int main(int argc, char **argv)

@@ -153,8 +153,7 @@ static dt_status measure(bench *b)
     dt_report_add(&report, "achieved", 1e-9 * b->work / took, "GFLOP/s");
     dt_report_add(&report, "a matrix product of the feed-forward alone", 1e-9 * rate, "GFLOP/s");
     dt_report_add(&report, "achieved / matrix product", b->work / took / rate, "");
-    dt_report_print(&report);
-    return b->o.json ? dt_report_write(&report, b->o.json) : DT_OK;
+    return dt_report_publish(&report, b->o.json);
 }
 
 int main(int argc, char **argv)

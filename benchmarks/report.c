@@ -67,7 +67,7 @@ static int decimals(double value)
     return size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3;
 }
 
-void dt_report_print(const dt_report *report)
+static void print(const dt_report *report)
 {
     char machine[128];
     machine_name(machine, sizeof machine);
@@ -101,7 +101,7 @@ static void write_figure(dt_json *json, const dt_figure *figure)
     dt_json_end(json);
 }
 
-dt_status dt_report_write(const dt_report *report, const char *path)
+static dt_status write_json(const dt_report *report, const char *path)
 {
     dt_output out;
     dt_json json;
@@ -128,6 +128,12 @@ dt_status dt_report_write(const dt_report *report, const char *path)
     dt_json_end(&json);
     dt_json_end(&json);
     return dt_output_commit(&out);
+}
+
+dt_status dt_report_publish(const dt_report *report, const char *path)
+{
+    print(report);
+    return path ? write_json(report, path) : DT_OK;
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -38,12 +38,10 @@ void dt_report_aim(dt_report *report, dt_aim aim, double bound);
 void dt_report_note(dt_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Prints the machine, the lines and the remarks. */
-void dt_report_print(const dt_report *report);
-
-/* Writes {"benchmark", "machine", "processors", "date", "results": [{"name", "value", "unit",
- * "aim", "met"}], "notes"}; where a line has no aim, it has neither "aim" nor "met". */
-dt_status dt_report_write(const dt_report *report, const char *path);
+/* Prints the machine, the lines and the remarks. With a path it also writes {"benchmark",
+ * "machine", "processors", "date", "results": [{"name", "value", "unit", "aim", "met"}], "notes"}
+ * there; where a line has no aim, it has neither "aim" nor "met". */
+dt_status dt_report_publish(const dt_report *report, const char *path);
 
 /* The middle one of `count` values, which are sorted. count > 0. */
 double dt_median(double *values, int32_t count);

@@ -183,8 +183,7 @@ static dt_status measure(bench *b)
     dt_report_add(&report, "all files, everything included", 1e-6 * bytes / seconds, "MB/s");
     dt_report_aim(&report, DT_AIM_AT_LEAST, 200.0);
     dt_report_add(&report, "all files, everything included", b->sequences / seconds, "sequences/s");
-    dt_report_print(&report);
-    return b->json ? dt_report_write(&report, b->json) : DT_OK;
+    return dt_report_publish(&report, b->json);
 }
 
 int main(int argc, char **argv)

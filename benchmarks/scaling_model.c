@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/gpu/real_model.h"
 #include "backend.h"
 #include "model/model.h"
 #include "work.h"
@@ -39,17 +40,6 @@ typedef struct {
     double elements[MAX_RANGES];
     double seconds[MAX_RANGES]; /* of the backward pass, until the range is final */
 } backward_profile;
-
-static dt_model_config published_config(void)
-{
-    dt_model_config config = dt_model_config_default();
-    const int32_t classes[7] = {2, 129, 349, 997, 2250, 7287, 16909};
-    config.vocabulary = 4096;
-    config.pad_id = 3;
-    config.tax_ranks = 7;
-    memcpy(config.classes, classes, sizeof classes);
-    return config;
-}
 
 static dt_status take_range(void *context, dt_gradient_range range)
 {

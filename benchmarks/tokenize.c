@@ -251,11 +251,8 @@ int main(int argc, char **argv)
     if (!parse(&b.o, argc, argv))
         return 2;
     dt_status status = run(&b, &report);
-    if (status == DT_OK) {
-        dt_report_print(&report);
-        if (b.o.json)
-            status = dt_report_write(&report, b.o.json);
-    }
+    if (status == DT_OK)
+        status = dt_report_publish(&report, b.o.json);
     if (status != DT_OK)
         fprintf(stderr, "%s: %s\n", argv[0], dt_error_message());
     unmake(&b);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/gpu/real_model.h"
 #include "backend.h"
 #include "core/clock.h"
 #include "core/memory.h"
@@ -66,12 +67,7 @@ static dt_status make_batch(bench *b, const options *o, const dt_model_config *c
 
 static dt_status make(bench *b, const options *o)
 {
-    dt_model_config config = dt_model_config_default();
-    const int32_t classes[7] = {2, 129, 349, 997, 2250, 7287, 16909};
-    config.vocabulary = 4096;
-    config.pad_id = 3;
-    config.tax_ranks = 7;
-    memcpy(config.classes, classes, sizeof classes);
+    const dt_model_config config = published_config();
     DT_TRY(dt_backend_open("cpu", &(dt_backend_options){.threads = o->threads}, &b->backend));
     DT_TRY(dt_model_create(&b->model, &config, b->backend, true));
     DT_TRY(dt_model_reserve(b->model, o->micro, (int64_t)o->micro * o->high));
@@ -139,8 +135,7 @@ static dt_status tell(const bench *b, const options *o, double step_seconds, dou
     dt_report_add(&report, "achieved", step_rate, "GFLOP/s");
     dt_report_add(&report, "cblas_sgemm alone, 2048 x 2048 x 2048", product_rate, "GFLOP/s");
     dt_report_add(&report, "achieved / sgemm", step_rate / product_rate, "");
-    dt_report_print(&report);
-    return o->json ? dt_report_write(&report, o->json) : DT_OK;
+    return dt_report_publish(&report, o->json);
 }
 
 static dt_status measure(bench *b, const options *o)

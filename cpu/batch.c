@@ -3,6 +3,7 @@
 
 #include "cpu/backend_cpu.h"
 #include "core/group.h"
+#include "core/packed.h"
 
 static dt_status reserve_slot(const dt_cpu *cpu, dt_cpu_batch *slot)
 {
@@ -84,34 +85,16 @@ void dt_cpu_batch_free(dt_cpu *cpu)
     cpu->scratch = NULL;
 }
 
-/* What a batch must be for the operations not to leave their memory. */
-static bool usable(dt_cpu *cpu, const dt_batch *batch)
+/* False, with a sticky error, for a batch with which the operations would leave their memory. */
+static bool usable(dt_cpu *cpu, const dt_packed *packed)
 {
-    if (!cpu->scratch || batch->sequences < 1 || batch->sequences > cpu->max_sequences ||
-        batch->tax_ranks < 0 || batch->tax_ranks > cpu->max_tax_ranks) {
-        dt_cpu_fail(cpu, DT_ERR_INTERNAL,
-                    "a batch of %d sequences and %d taxonomic ranks does not fit what was reserved",
-                    batch->sequences, batch->tax_ranks);
-        return false;
-    }
-    for (int32_t b = 0; b < batch->sequences; ++b)
-        if (batch->cu_seqlens[b + 1] <= batch->cu_seqlens[b]) {
-            dt_cpu_fail(cpu, DT_ERR_INTERNAL, "sequence %d of a batch has no token", b);
-            return false;
-        }
-    const int64_t tokens = batch->cu_seqlens[batch->sequences];
-    if (batch->cu_seqlens[0] != 0 || tokens > cpu->max_tokens) {
-        dt_cpu_fail(cpu, DT_ERR_INTERNAL,
-                    "a batch of %lld tokens does not fit the %lld that were reserved",
-                    (long long)tokens, (long long)cpu->max_tokens);
-        return false;
-    }
-    for (int64_t row = 0; row < tokens; ++row)
-        if (batch->token_ids[row] < 0) {
-            dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a token id of a batch is negative");
-            return false;
-        }
-    return true;
+    dt_packed_room room = {0};
+    if (cpu->scratch)
+        room = (dt_packed_room){cpu->max_sequences, cpu->max_tax_ranks, cpu->max_tokens};
+    const dt_status status = dt_packed_check(packed, &room);
+    if (status != DT_OK)
+        dt_cpu_fail(cpu, status, "%s", dt_error_message());
+    return status == DT_OK;
 }
 
 const dt_device_batch *dt_cpu_batch_upload(dt_backend *backend, const dt_batch *batch)
@@ -120,7 +103,9 @@ const dt_device_batch *dt_cpu_batch_upload(dt_backend *backend, const dt_batch *
     dt_cpu_batch *slot = &cpu->slot[cpu->next_slot];
     cpu->next_slot = 1 - cpu->next_slot;
     slot->device.size = (dt_batch_size){.sequences = batch->sequences};
-    if (cpu->error || !usable(cpu, batch))
+    const dt_packed packed = {batch->sequences, batch->tax_ranks, batch->cu_seqlens,
+                              batch->token_ids};
+    if (cpu->error || !usable(cpu, &packed))
         return &slot->device;
     const int64_t tokens = batch->cu_seqlens[batch->sequences];
     slot->device.size.tokens = tokens;
@@ -137,17 +122,9 @@ const dt_device_batch *dt_cpu_batch_upload(dt_backend *backend, const dt_batch *
     if (batch->labels)
         memcpy(slot->labels, batch->labels,
                (size_t)batch->sequences * (size_t)batch->tax_ranks * sizeof *slot->labels);
-    slot->largest_id = 0;
-    for (int32_t b = 0; b < batch->sequences; ++b) {
-        const int32_t length = batch->cu_seqlens[b + 1] - batch->cu_seqlens[b];
-        if (length > slot->device.size.longest)
-            slot->device.size.longest = length;
-        for (int32_t row = batch->cu_seqlens[b]; row < batch->cu_seqlens[b + 1]; ++row) {
-            slot->sequence_of_row[row] = b;
-            if (batch->token_ids[row] > slot->largest_id)
-                slot->largest_id = batch->token_ids[row];
-        }
-    }
+    const dt_packed_extent extent = dt_packed_rows(slot->sequence_of_row, &packed);
+    slot->device.size.longest = extent.longest;
+    slot->largest_id = extent.largest_id;
     const dt_groups groups = {slot->order, slot->group_first, slot->group_of_row};
     slot->groups =
         dt_group_rows(&groups, slot->token_ids, tokens, slot->largest_id, cpu->sort_keys);

@@ -1,5 +1,5 @@
-/* Several convolution layers on padded matrices (P = B · L rows): the embedding, a layer, and the
- * maximum over positions.
+/* A layer of convolutions on padded matrices (P = B · L rows); lookup.c makes the first one's
+ * input, position_max.c reduces the last one's output.
  *
  * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
  * position sees stand side by side in a row of `window` (positions, w · channels), and the weights
@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "core/convolution.h"
 #include "cpu/backend_cpu.h"
 #include "cpu/gemm.h"
 
@@ -18,35 +19,31 @@
 
 /* The scratch memory of a layer. */
 typedef struct {
-    int64_t chunk;     /* sequences at a time */
-    int64_t weights;   /* elements of the widest kernel's */
+    dt_conv_window_sizes size;
     dt_real *weight;   /* (F, width · channels) of one kernel */
     dt_real *gradient; /* the same, of the weights */
     dt_real *window;   /* (chunk · L, width · channels) */
 } layer_plan;
 
-static layer_plan sizes_of(const dt_conv_layer *layer, int64_t sequences)
+static dt_conv_window_sizes sizes_of(const dt_conv_layer *layer, int64_t sequences)
 {
-    layer_plan plan = {0};
-    int64_t widest = 1;
-    for (int32_t k = 0; k < layer->kernels; ++k)
-        if (layer->width[k] > widest)
-            widest = layer->width[k];
-    plan.weights = (int64_t)layer->filters * layer->channels * widest;
-    plan.chunk = WINDOW_ELEMENTS / (layer->max_length * widest * layer->channels);
-    if (plan.chunk > sequences)
-        plan.chunk = sequences;
-    if (plan.chunk < 1)
-        plan.chunk = 1;
-    return plan;
+    return dt_conv_window_sizes_of(&(dt_conv_windows){
+        .width = layer->width,
+        .kernels = layer->kernels,
+        .filters = layer->filters,
+        .channels = layer->channels,
+        .max_length = layer->max_length,
+        .sequences = sequences,
+        .elements = WINDOW_ELEMENTS,
+    });
 }
 
 static layer_plan plan_of(const dt_conv_layer *layer, int64_t sequences, void *scratch)
 {
-    layer_plan plan = sizes_of(layer, sequences);
+    layer_plan plan = {.size = sizes_of(layer, sequences)};
     plan.weight = scratch;
-    plan.gradient = plan.weight + plan.weights;
-    plan.window = plan.gradient + plan.weights;
+    plan.gradient = plan.weight + plan.size.weights;
+    plan.window = plan.gradient + plan.size.weights;
     return plan;
 }
 
@@ -55,79 +52,8 @@ int64_t dt_cpu_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *laye
 {
     (void)backend;
     (void)training;
-    const layer_plan plan = sizes_of(layer, max_sequences);
-    const int64_t widest = plan.weights / layer->filters; /* · channels */
-    return (2 * plan.weights + plan.chunk * layer->max_length * widest) * (int64_t)sizeof(dt_real);
-}
-
-/* ---- the input ----------------------------------------------------------------------------------
- */
-
-/* False, with a sticky error, when the sequences of the batch do not fit L positions. */
-static bool lengths_fit(dt_cpu *cpu, const dt_device_batch *batch, int32_t max_length)
-{
-    if (batch->size.longest <= max_length)
-        return true;
-    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a sequence of %d tokens is longer than %d",
-                batch->size.longest, max_length);
-    return false;
-}
-
-void dt_cpu_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *batch,
-                           const dt_lookup *lookup)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
-    if (cpu->error || !lengths_fit(cpu, batch, lookup->max_length) ||
-        !dt_cpu_ids_in(cpu, b, lookup->vocabulary))
-        return;
-    const int64_t dim = lookup->dim;
-    const int64_t length = lookup->max_length;
-    const dt_real *table = lookup->table == DT_NO_PARAM ? NULL : dt_cpu_param(cpu, lookup->table);
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t row = 0; row < batch->size.sequences * length; ++row) {
-        const int64_t sequence = row / length;
-        const int64_t token = b->cu_seqlens[sequence] + row % length;
-        dt_real *out = (dt_real *)y + row * dim;
-        const bool inside = token < b->cu_seqlens[sequence + 1];
-        const int64_t id = inside ? b->token_ids[token] : -1;
-        if (inside && table) {
-            memcpy(out, table + id * dim, (size_t)dim * sizeof *out);
-            continue;
-        }
-        memset(out, 0, (size_t)dim * sizeof *out);
-        if (id >= 0 && id < dim)
-            out[id] = 1;
-    }
-}
-
-/* Each row of the table is written by one thread, which adds up its tokens in their order. */
-void dt_cpu_lookup_backward(dt_backend *backend, const void *dy, const dt_device_batch *batch,
-                            const dt_lookup *lookup)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    const dt_cpu_batch *b = dt_cpu_batch_of(batch);
-    if (cpu->error)
-        return;
-    const int64_t dim = lookup->dim;
-    dt_real *gradient = dt_cpu_gradient(cpu, lookup->table);
-#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic, 8)
-    for (int32_t group = 0; group < b->groups; ++group) {
-        const int32_t *token = b->order + b->group_first[group];
-        const int32_t *end = b->order + b->group_first[group + 1];
-        const int32_t id = b->token_ids[*token];
-        if (id == lookup->frozen_row)
-            continue;
-        dt_real *out = gradient + id * dim;
-        for (; token < end; ++token) {
-            const int64_t sequence = b->sequence_of_row[*token];
-            const int64_t row = sequence * lookup->max_length + *token - b->cu_seqlens[sequence];
-            const dt_real *in = (const dt_real *)dy + row * dim;
-            DT_SIMD
-            for (int64_t i = 0; i < dim; ++i)
-                out[i] += in[i];
-        }
-    }
+    const dt_conv_window_sizes size = sizes_of(layer, max_sequences);
+    return (2 * size.weights + size.window) * (int64_t)sizeof(dt_real);
 }
 
 /* ---- convolution --------------------------------------------------------------------------------
@@ -212,7 +138,7 @@ static row_range chunk_rows(const layer_plan *plan, const dt_conv_layer *layer, 
                             int64_t sequences)
 {
     const int64_t left = sequences - first;
-    const int64_t count = left < plan->chunk ? left : plan->chunk;
+    const int64_t count = left < plan->size.chunk ? left : plan->size.chunk;
     return (row_range){first * layer->max_length, count * layer->max_length};
 }
 
@@ -222,7 +148,7 @@ static void convolve(const dt_cpu *cpu, dt_real *r, const dt_real *x, const laye
     const int64_t columns = (int64_t)layer->filters * layer->kernels;
     const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
     pack_weights(cpu, plan->weight, layer, kernel);
-    for (int64_t first = 0; first < sequences; first += plan->chunk) {
+    for (int64_t first = 0; first < sequences; first += plan->size.chunk) {
         const row_range range = chunk_rows(plan, layer, first, sequences);
         make_windows(cpu, plan->window, x + range.first * layer->channels, range.rows, layer,
                      layer->width[kernel]);
@@ -320,7 +246,7 @@ static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz,
     const int64_t seen = layer->width[kernel] * channels;
     dz += (int64_t)kernel * layer->filters;
     pack_weights(cpu, plan->weight, layer, kernel);
-    for (int64_t first = 0; first < sequences; first += plan->chunk) {
+    for (int64_t first = 0; first < sequences; first += plan->size.chunk) {
         const row_range range = chunk_rows(plan, layer, first, sequences);
         const dt_product weights = {
             .m = layer->filters,
@@ -431,60 +357,5 @@ void dt_cpu_conv_layer_backward(dt_backend *backend, void *dx, void *dz, const v
         convolve_backward(cpu, dx, dz, x, &plan, layer, kernel, sequences);
         if (layer->residual == DT_RESIDUAL_PROJECTION)
             project_backward(cpu, dx, dy, x, layer, kernel, rows);
-    }
-}
-
-/* ---- maximum ------------------------------------------------------------------------------------
- */
-
-static int64_t positions_of(const dt_cpu_batch *batch, const dt_position_max *max, int64_t sequence)
-{
-    return max->mask_padding ? batch->cu_seqlens[sequence + 1] - batch->cu_seqlens[sequence]
-                             : max->max_length;
-}
-
-void dt_cpu_position_max_forward(dt_backend *backend, void *y, int32_t *position, const void *x,
-                                 const dt_device_batch *batch, const dt_position_max *max)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    if (cpu->error)
-        return;
-    const int64_t channels = max->channels;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t b = 0; b < batch->size.sequences; ++b) {
-        const dt_real *in = (const dt_real *)x + b * max->max_length * channels;
-        dt_real *best = (dt_real *)y + b * channels;
-        int32_t *where = position + b * channels;
-        memcpy(best, in, (size_t)channels * sizeof *best);
-        memset(where, 0, (size_t)channels * sizeof *where);
-        const int64_t positions = positions_of(dt_cpu_batch_of(batch), max, b);
-        for (int64_t t = 1; t < positions; ++t) {
-            DT_SIMD
-            for (int64_t c = 0; c < channels; ++c) {
-                const dt_real v = in[t * channels + c];
-                const bool better = (v > best[c]) | (v != v); /* a NaN stays to be seen */
-                best[c] = better ? v : best[c];
-                where[c] = better ? (int32_t)t : where[c];
-            }
-        }
-    }
-}
-
-void dt_cpu_position_max_backward(dt_backend *backend, void *dx, const void *dy,
-                                  const int32_t *position, const dt_device_batch *batch,
-                                  const dt_position_max *max)
-{
-    dt_cpu *cpu = dt_cpu_of(backend);
-    if (cpu->error)
-        return;
-    const int64_t channels = max->channels;
-    const int64_t elements = max->max_length * channels;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t b = 0; b < batch->size.sequences; ++b) {
-        dt_real *out = (dt_real *)dx + b * elements;
-        memset(out, 0, (size_t)elements * sizeof *out);
-        for (int64_t c = 0; c < channels; ++c)
-            out[position[b * channels + c] * channels + c] =
-                ((const dt_real *)dy)[b * channels + c];
     }
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/convolution.h"
 #include "cpu/backend_cpu.h"
 #include "cpu/gemm.h"
 
@@ -35,13 +36,8 @@ typedef struct {
 /* The plan without its memory. */
 static dt_conv_plan sizes_of(const dt_conv_max *conv)
 {
-    dt_conv_plan plan = {0};
-    for (int32_t i = 0; i < conv->kernels; ++i) {
-        plan.column[i] = plan.columns;
-        plan.columns += (int64_t)conv->width[i] * conv->filters;
-        if (conv->width[i] > plan.widest)
-            plan.widest = conv->width[i];
-    }
+    dt_conv_plan plan = {.widest = dt_conv_widest(conv->width, conv->kernels)};
+    plan.columns = dt_conv_taps(plan.column, conv->width, conv->kernels, conv->filters);
     return plan;
 }
 

@@ -122,21 +122,19 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
 {
     extern __shared__ float shared_rows[];
     __shared__ strip_t strip;
-    const dt_attention_pair pair =
-        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
     if (first >= pair.queries)
         return;
     const int32_t d = task.d;
-    const int64_t column = (int64_t)pair.head * d;
+    const int64_t hidden = (int64_t)task.heads * d;
     const int lane = (int)threadIdx.x % DT_WARP;
     const int32_t own_first = (int32_t)threadIdx.x / DT_WARP * OWN; /* within the block */
-    const T *k = task.k + pair.first_key * task.key_stride + column;
-    const T *v = task.v + pair.first_key * task.key_stride + column;
+    const T *k = task.k + pair.at_key;
+    const T *v = task.v + pair.at_key;
     float *q = shared_rows + own_first * d;
     float *sums = shared_rows + BLOCK_ROWS * d + own_first * d;
-    load_own(shared_rows, task.q + pair.first_query * task.query_stride + column, task.query_stride,
-             first, pair.queries, d);
+    load_own(shared_rows, task.q + pair.at_query, task.query_stride, first, pair.queries, d);
     for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS)
         shared_rows[BLOCK_ROWS * d + e] = 0.0f;
     float largest[OWN];
@@ -164,11 +162,12 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
         tile_weighted(sums, score, strip, v, task.key_stride, key, pair.keys, d);
     }
     for (int i = 0; i < OWN && first + own_first + i < pair.queries; ++i) {
-        const int64_t row = pair.first_query + first + own_first + i;
+        const int32_t query = first + own_first + i;
+        T *out = task.out + pair.at_output + query * hidden;
         for (int32_t c = lane; c < d; c += DT_WARP)
-            task.out[row * task.heads * d + column + c] = dt_round<T>(sums[i * d + c] / total[i]);
+            out[c] = dt_round<T>(sums[i * d + c] / total[i]);
         if (lane == 0)
-            task.log_sum[row * task.heads + pair.head] = largest[i] + logf(total[i]);
+            task.log_sum[dt_query_item(task, pair, query)] = largest[i] + logf(total[i]);
     }
 }
 
@@ -194,25 +193,22 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
 {
     extern __shared__ float shared_rows[];
     __shared__ strip_t strip;
-    const dt_attention_pair pair =
-        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
     if (first >= pair.queries)
         return;
     const int32_t d = task.d;
     const int64_t hidden = (int64_t)task.heads * d;
-    const int64_t column = (int64_t)pair.head * d;
     const int lane = (int)threadIdx.x % DT_WARP;
     const int32_t own_first = (int32_t)threadIdx.x / DT_WARP * OWN;
-    const T *k = task.k + pair.first_key * task.key_stride + column;
-    const T *v = task.v + pair.first_key * task.key_stride + column;
+    const T *k = task.k + pair.at_key;
+    const T *v = task.v + pair.at_key;
     float *q = shared_rows + own_first * d;
     float *dy = shared_rows + (BLOCK_ROWS + own_first) * d;
     float *dq = shared_rows + (2 * BLOCK_ROWS + own_first) * d;
-    load_own(shared_rows, task.q + pair.first_query * task.query_stride + column, task.query_stride,
-             first, pair.queries, d);
-    load_own(shared_rows + BLOCK_ROWS * d, task.dy + pair.first_query * hidden + column, hidden,
-             first, pair.queries, d);
+    load_own(shared_rows, task.q + pair.at_query, task.query_stride, first, pair.queries, d);
+    load_own(shared_rows + BLOCK_ROWS * d, task.dy + pair.at_output, hidden, first, pair.queries,
+             d);
     for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS)
         shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
     for (int32_t key = 0; key < pair.keys; key += TILE) {
@@ -223,7 +219,7 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
 #pragma unroll
         for (int i = 0; i < OWN; ++i) {
             const int32_t query = first + own_first + i;
-            const int64_t item = (pair.first_query + query) * task.heads + pair.head;
+            const int64_t item = dt_query_item(task, pair, query);
             const bool inside = query < pair.queries && key + lane < pair.keys;
             float ds = 0.0f;
             if (inside) {
@@ -238,9 +234,9 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
     }
     __syncwarp();
     for (int i = 0; i < OWN && first + own_first + i < pair.queries; ++i) {
-        const int64_t row = pair.first_query + first + own_first + i;
+        T *out = task.dq + pair.at_query + (first + own_first + i) * task.query_stride;
         for (int32_t c = lane; c < d; c += DT_WARP)
-            task.dq[row * task.query_stride + column + c] = dt_round<T>(dq[i * d + c]);
+            out[c] = dt_round<T>(dq[i * d + c]);
     }
 }
 
@@ -251,26 +247,23 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
 {
     extern __shared__ float shared_rows[];
     __shared__ strip_t strip;
-    const dt_attention_pair pair =
-        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
     if (first >= pair.keys)
         return;
     const int32_t d = task.d;
     const int64_t hidden = (int64_t)task.heads * d;
-    const int64_t column = (int64_t)pair.head * d;
     const int lane = (int)threadIdx.x % DT_WARP;
     const int32_t own_first = (int32_t)threadIdx.x / DT_WARP * OWN;
-    const T *q_rows = task.q + pair.first_query * task.query_stride + column;
-    const T *dy_rows = task.dy + pair.first_query * hidden + column;
+    const T *q_rows = task.q + pair.at_query;
+    const T *dy_rows = task.dy + pair.at_output;
     float *k = shared_rows + own_first * d;
     float *v = shared_rows + (BLOCK_ROWS + own_first) * d;
     float *dk = shared_rows + (2 * BLOCK_ROWS + own_first) * d;
     float *dv = shared_rows + (3 * BLOCK_ROWS + own_first) * d;
-    load_own(shared_rows, task.k + pair.first_key * task.key_stride + column, task.key_stride,
-             first, pair.keys, d);
-    load_own(shared_rows + BLOCK_ROWS * d, task.v + pair.first_key * task.key_stride + column,
-             task.key_stride, first, pair.keys, d);
+    load_own(shared_rows, task.k + pair.at_key, task.key_stride, first, pair.keys, d);
+    load_own(shared_rows + BLOCK_ROWS * d, task.v + pair.at_key, task.key_stride, first, pair.keys,
+             d);
     for (int e = (int)threadIdx.x; e < 2 * BLOCK_ROWS * d; e += THREADS)
         shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
     for (int32_t query = 0; query < pair.queries; query += TILE) {
@@ -278,7 +271,7 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
         float gradient[OWN]; /* then the gradient of the score */
         float factor[OWN];
         const int32_t mine = query + lane;
-        const int64_t item = (pair.first_query + mine) * task.heads + pair.head;
+        const int64_t item = dt_query_item(task, pair, mine);
         tile_dots(score, k, strip, q_rows, task.query_stride, query, pair.queries, d);
         tile_dots(gradient, v, strip, dy_rows, hidden, query, pair.queries, d);
         dt_factors<OWN>(factor, dt_query_mask(task, batch, pair, mine), first + own_first);
@@ -295,10 +288,10 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     }
     __syncwarp();
     for (int i = 0; i < OWN && first + own_first + i < pair.keys; ++i) {
-        const int64_t row = pair.first_key + first + own_first + i;
+        const int64_t row = pair.at_key + (first + own_first + i) * task.key_stride;
         for (int32_t c = lane; c < d; c += DT_WARP) {
-            task.dk[row * task.key_stride + column + c] = dt_round<T>(dk[i * d + c]);
-            task.dv[row * task.key_stride + column + c] = dt_round<T>(dv[i * d + c]);
+            task.dk[row + c] = dt_round<T>(dk[i * d + c]);
+            task.dv[row + c] = dt_round<T>(dv[i * d + c]);
         }
     }
 }

@@ -19,24 +19,45 @@ template <typename T> struct dt_attention_task {
     dt_drop drop;
 };
 
-/* One sequence and one head. */
+/* One sequence and one head: how many keys and queries, and where each matrix has the first
+ * element of the first of them. */
 typedef struct {
     int32_t sequence, head;
-    int64_t first_key;   /* row of the sequence's position 0 in k and v */
     int32_t keys;        /* n */
-    int64_t first_query; /* row of its first query in q, y and log_sum */
     int32_t queries;     /* n or 1 */
+    int64_t first_query; /* row of the first query in log_sum and product */
+    int64_t at_query;    /* in q and dq */
+    int64_t at_key;      /* in k, v, dk and dv */
+    int64_t at_output;   /* in y, dy and out */
 } dt_attention_pair;
 
+/* The pair of a block of the grid (rows, head, sequence). */
 template <typename T>
-__device__ inline dt_attention_pair dt_pair_of(const dt_attention_task<T> &task,
-                                               const dt_batch_view &batch, int32_t sequence,
-                                               int32_t head)
+__device__ inline dt_attention_pair dt_pair_of_block(const dt_attention_task<T> &task,
+                                                     const dt_batch_view &batch)
 {
     const bool one = task.queries == DT_ROWS_SEQUENCES;
-    const int32_t first = batch.cu_seqlens[sequence];
-    const int32_t keys = batch.cu_seqlens[sequence + 1] - first;
-    return dt_attention_pair{sequence, head, first, keys, one ? sequence : first, one ? 1 : keys};
+    const int32_t sequence = (int32_t)blockIdx.z;
+    const int64_t column = (int64_t)blockIdx.y * task.d;
+    const int64_t first_key = batch.cu_seqlens[sequence];
+    dt_attention_pair pair;
+    pair.sequence = sequence;
+    pair.head = (int32_t)blockIdx.y;
+    pair.keys = batch.cu_seqlens[sequence + 1] - (int32_t)first_key;
+    pair.queries = one ? 1 : pair.keys;
+    pair.first_query = one ? sequence : first_key;
+    pair.at_query = pair.first_query * task.query_stride + column;
+    pair.at_key = first_key * task.key_stride + column;
+    pair.at_output = pair.first_query * task.heads * task.d + column;
+    return pair;
+}
+
+/* Where log_sum and product have a query of a pair. */
+template <typename T>
+__device__ inline int64_t dt_query_item(const dt_attention_task<T> &task,
+                                        const dt_attention_pair &pair, int32_t query)
+{
+    return (pair.first_query + query) * task.heads + pair.head;
 }
 
 /* The mask of one query of a pair. */

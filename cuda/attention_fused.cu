@@ -193,8 +193,7 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
 {
     extern __shared__ __align__(128) unsigned char fused_memory[];
     forward_memory<T, D> &memory = *reinterpret_cast<forward_memory<T, D> *>(fused_memory);
-    const dt_attention_pair pair =
-        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t block_first = (int32_t)blockIdx.x * TILE;
     if (block_first >= pair.queries)
         return;
@@ -203,13 +202,10 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
     const int32_t first = block_first + warp * SIDE; /* the warp's first query */
     const int32_t query = first + lane / 2;          /* the lane's own */
     const int64_t hidden = (int64_t)task.heads * D;
-    const int64_t column = (int64_t)pair.head * D;
-    const T *k = task.k + pair.first_key * task.key_stride + column;
-    const T *v = task.v + pair.first_key * task.key_stride + column;
     const T *own = memory.own + warp * SIDE * row_step<D>::vector;
     float *outputs = memory.outputs[warp];
-    load_tile<T, D>(memory.own, task.q + pair.first_query * task.query_stride + column,
-                    task.query_stride, block_first, pair.queries);
+    load_tile<T, D>(memory.own, task.q + pair.at_query, task.query_stride, block_first,
+                    pair.queries);
     for (int e = lane; e < SIDE * row_step<D>::output; e += DT_WARP)
         outputs[e] = 0.0f;
     const dt_mask mask = dt_query_mask(task, batch, pair, query);
@@ -217,8 +213,8 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
     float total = 0.0f;
     for (int32_t key = 0; key < pair.keys; key += TILE) {
         __syncthreads();
-        load_tile<T, D>(memory.keys, k, task.key_stride, key, pair.keys);
-        load_tile<T, D>(memory.values, v, task.key_stride, key, pair.keys);
+        load_tile<T, D>(memory.keys, task.k + pair.at_key, task.key_stride, key, pair.keys);
+        load_tile<T, D>(memory.values, task.v + pair.at_key, task.key_stride, key, pair.keys);
         __syncthreads();
         if (first >= pair.queries)
             continue; /* the whole warp */
@@ -231,17 +227,17 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
     }
     if (query >= pair.queries)
         return;
-    const int64_t row = pair.first_query + query;
+    T *out = task.out + pair.at_output + query * hidden;
     constexpr int W = dt_piece<T>::width;
     for (int c = lane % 2 * (D / 2); c < (lane % 2 + 1) * (D / 2); c += W) {
         float piece[W];
 #pragma unroll
         for (int i = 0; i < W; ++i)
             piece[i] = outputs[lane / 2 * row_step<D>::output + c + i] / total;
-        dt_store<true, W>(task.out + row * hidden + column, piece, c, D);
+        dt_store<true, W>(out, piece, c, D);
     }
     if (lane % 2 == 0)
-        task.log_sum[row * task.heads + pair.head] = largest + logf(total);
+        task.log_sum[dt_query_item(task, pair, query)] = largest + logf(total);
 }
 
 /* ---- backward ------------------------------------------------------------------------------- */
@@ -267,8 +263,7 @@ __global__ void fused_query_gradient_kernel(dt_attention_task<T> task, dt_batch_
 {
     extern __shared__ __align__(128) unsigned char fused_memory[];
     query_memory<T, D> &memory = *reinterpret_cast<query_memory<T, D> *>(fused_memory);
-    const dt_attention_pair pair =
-        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t block_first = (int32_t)blockIdx.x * TILE;
     if (block_first >= pair.queries)
         return;
@@ -277,8 +272,7 @@ __global__ void fused_query_gradient_kernel(dt_attention_task<T> task, dt_batch_
     const int32_t first = block_first + warp * SIDE;
     const int32_t query = first + lane / 2;
     const int64_t hidden = (int64_t)task.heads * D;
-    const int64_t column = (int64_t)pair.head * D;
-    const int64_t item = (pair.first_query + query) * task.heads + pair.head;
+    const int64_t item = dt_query_item(task, pair, query);
     const bool real = query < pair.queries;
     const float log_sum = real ? task.log_sum[item] : 0.0f;
     const float product = real ? task.product[item] : 0.0f;
@@ -291,16 +285,13 @@ __global__ void fused_query_gradient_kernel(dt_attention_task<T> task, dt_batch_
 #pragma unroll
     for (int c = 0; c < D / SIDE; ++c)
         wmma::fill_fragment(dq[c], 0.0f);
-    load_tile<T, D>(memory.own, task.q + pair.first_query * task.query_stride + column,
-                    task.query_stride, block_first, pair.queries);
-    load_tile<T, D>(memory.dy, task.dy + pair.first_query * hidden + column, hidden, block_first,
+    load_tile<T, D>(memory.own, task.q + pair.at_query, task.query_stride, block_first,
                     pair.queries);
+    load_tile<T, D>(memory.dy, task.dy + pair.at_output, hidden, block_first, pair.queries);
     for (int32_t key = 0; key < pair.keys; key += TILE) {
         __syncthreads();
-        load_tile<T, D>(memory.keys, task.k + pair.first_key * task.key_stride + column,
-                        task.key_stride, key, pair.keys);
-        load_tile<T, D>(memory.values, task.v + pair.first_key * task.key_stride + column,
-                        task.key_stride, key, pair.keys);
+        load_tile<T, D>(memory.keys, task.k + pair.at_key, task.key_stride, key, pair.keys);
+        load_tile<T, D>(memory.values, task.v + pair.at_key, task.key_stride, key, pair.keys);
         __syncthreads();
         if (first >= pair.queries)
             continue;
@@ -325,8 +316,8 @@ __global__ void fused_query_gradient_kernel(dt_attention_task<T> task, dt_batch_
     }
     __syncwarp();
     if (first < pair.queries)
-        store_rows<T, D>(task.dq + pair.first_query * task.query_stride + column, task.query_stride,
-                         first, pair.queries, memory.warp[warp].outputs, dq);
+        store_rows<T, D>(task.dq + pair.at_query, task.query_stride, first, pair.queries,
+                         memory.warp[warp].outputs, dq);
 }
 
 template <typename T, int D> struct key_memory {
@@ -358,7 +349,7 @@ __device__ static inline void key_tile(key_memory<T, D> &memory, const dt_attent
     const int own = lane % 4 * 4;
     for (int q = lane / 4; q < TILE; q += DT_WARP / 4) {
         const bool real = query + q < pair.queries;
-        const int64_t item = (pair.first_query + query + q) * task.heads + pair.head;
+        const int64_t item = dt_query_item(task, pair, query + q);
         const float log_sum = real ? task.log_sum[item] : 0.0f;
         const float product = real ? task.product[item] : 0.0f;
         float factor[4];
@@ -384,16 +375,13 @@ __global__ void fused_key_gradient_kernel(dt_attention_task<T> task, dt_batch_vi
 {
     extern __shared__ __align__(128) unsigned char fused_memory[];
     key_memory<T, D> &memory = *reinterpret_cast<key_memory<T, D> *>(fused_memory);
-    const dt_attention_pair pair =
-        dt_pair_of(task, batch, (int32_t)blockIdx.z, (int32_t)blockIdx.y);
+    const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t block_first = (int32_t)blockIdx.x * TILE;
     if (block_first >= pair.keys)
         return;
     const int warp = (int)threadIdx.x / DT_WARP;
     const int32_t first = block_first + warp * SIDE; /* the warp's first key */
     const int64_t hidden = (int64_t)task.heads * D;
-    const int64_t column = (int64_t)pair.head * D;
-    const int64_t key_start = pair.first_key * task.key_stride + column;
     fragment_sum dk[D / SIDE];
     fragment_sum dv[D / SIDE];
 #pragma unroll
@@ -401,14 +389,13 @@ __global__ void fused_key_gradient_kernel(dt_attention_task<T> task, dt_batch_vi
         wmma::fill_fragment(dk[c], 0.0f);
         wmma::fill_fragment(dv[c], 0.0f);
     }
-    load_tile<T, D>(memory.keys, task.k + key_start, task.key_stride, block_first, pair.keys);
-    load_tile<T, D>(memory.values, task.v + key_start, task.key_stride, block_first, pair.keys);
+    load_tile<T, D>(memory.keys, task.k + pair.at_key, task.key_stride, block_first, pair.keys);
+    load_tile<T, D>(memory.values, task.v + pair.at_key, task.key_stride, block_first, pair.keys);
     for (int32_t query = 0; query < pair.queries; query += TILE) {
         __syncthreads();
-        load_tile<T, D>(memory.queries, task.q + pair.first_query * task.query_stride + column,
-                        task.query_stride, query, pair.queries);
-        load_tile<T, D>(memory.dy, task.dy + pair.first_query * hidden + column, hidden, query,
+        load_tile<T, D>(memory.queries, task.q + pair.at_query, task.query_stride, query,
                         pair.queries);
+        load_tile<T, D>(memory.dy, task.dy + pair.at_output, hidden, query, pair.queries);
         __syncthreads();
         if (first >= pair.keys)
             continue;
@@ -425,9 +412,9 @@ __global__ void fused_key_gradient_kernel(dt_attention_task<T> task, dt_batch_vi
     }
     if (first >= pair.keys)
         return;
-    store_rows<T, D>(task.dk + key_start, task.key_stride, first, pair.keys,
+    store_rows<T, D>(task.dk + pair.at_key, task.key_stride, first, pair.keys,
                      memory.warp[warp].outputs, dk);
-    store_rows<T, D>(task.dv + key_start, task.key_stride, first, pair.keys,
+    store_rows<T, D>(task.dv + pair.at_key, task.key_stride, first, pair.keys,
                      memory.warp[warp].outputs, dv);
 }
 

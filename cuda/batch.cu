@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "core/group.h"
+#include "core/packed.h"
 }
 
 /* The arrays of a batch within its memory; the same on the host and the device. */
@@ -181,35 +182,16 @@ void dt_cuda_batch_free(dt_cuda *cuda)
 
 /* ---- upload --------------------------------------------------------------------------------- */
 
-/* What a batch must be for the operations not to leave their memory. */
-static bool usable(dt_cuda *cuda, const dt_batch *batch)
+/* False, with a sticky error, for a batch with which the operations would leave their memory. */
+static bool usable(dt_cuda *cuda, const dt_packed *packed)
 {
-    if (!cuda->sort_keys || batch->sequences < 1 || batch->sequences > cuda->max_sequences ||
-        batch->tax_ranks < 0 || batch->tax_ranks > cuda->max_tax_ranks) {
-        dt_cuda_fail(
-            cuda, DT_ERR_INTERNAL,
-            "a batch of %d sequences and %d taxonomic ranks does not fit what was reserved",
-            batch->sequences, batch->tax_ranks);
-        return false;
-    }
-    for (int32_t b = 0; b < batch->sequences; ++b)
-        if (batch->cu_seqlens[b + 1] <= batch->cu_seqlens[b]) {
-            dt_cuda_fail(cuda, DT_ERR_INTERNAL, "sequence %d of a batch has no token", b);
-            return false;
-        }
-    const int64_t tokens = batch->cu_seqlens[batch->sequences];
-    if (batch->cu_seqlens[0] != 0 || tokens > cuda->max_tokens) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                     "a batch of %lld tokens does not fit the %lld that were reserved",
-                     (long long)tokens, (long long)cuda->max_tokens);
-        return false;
-    }
-    for (int64_t row = 0; row < tokens; ++row)
-        if (batch->token_ids[row] < 0) {
-            dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a token id of a batch is negative");
-            return false;
-        }
-    return true;
+    dt_packed_room room = {};
+    if (cuda->sort_keys)
+        room = dt_packed_room{cuda->max_sequences, cuda->max_tax_ranks, cuda->max_tokens};
+    const dt_status status = dt_packed_check(packed, &room);
+    if (status != DT_OK)
+        dt_cuda_fail(cuda, status, "%s", dt_error_message());
+    return status == DT_OK;
 }
 
 static void fill_facts(dt_batch_facts *facts, const dt_batch *batch, int32_t groups,
@@ -246,21 +228,12 @@ static void find_labels(dt_cuda_batch *slot, const dt_batch *batch)
 
 /* Everything that the host writes of a batch, and what of its shape that tells. */
 static void pack(dt_cuda *cuda, dt_cuda_batch *slot, const batch_layout *host,
-                 const dt_batch *batch)
+                 const dt_batch *batch, const dt_packed *packed)
 {
     const int64_t tokens = batch->cu_seqlens[batch->sequences];
-    slot->largest_id = 0;
-    slot->device.size.longest = 0;
-    for (int32_t b = 0; b < batch->sequences; ++b) {
-        const int32_t length = batch->cu_seqlens[b + 1] - batch->cu_seqlens[b];
-        if (length > slot->device.size.longest)
-            slot->device.size.longest = length;
-        for (int32_t row = batch->cu_seqlens[b]; row < batch->cu_seqlens[b + 1]; ++row) {
-            host->sequence_of_row[row] = b;
-            if (batch->token_ids[row] > slot->largest_id)
-                slot->largest_id = batch->token_ids[row];
-        }
-    }
+    const dt_packed_extent extent = dt_packed_rows(host->sequence_of_row, packed);
+    slot->device.size.longest = extent.longest;
+    slot->largest_id = extent.largest_id;
     memcpy(host->token_ids, batch->token_ids, (size_t)tokens * sizeof(int32_t));
     memcpy(host->cu_seqlens, batch->cu_seqlens, ((size_t)batch->sequences + 1) * sizeof(int32_t));
     if (batch->labels && batch->tax_ranks > 0)
@@ -293,7 +266,9 @@ const dt_device_batch *dt_cuda_batch_upload(dt_backend *backend, const dt_batch 
     slot->device.size.sequences = batch->sequences;
     if (cuda->recording)
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a batch is uploaded while a step is recorded");
-    if (!dt_cuda_ready(cuda) || !usable(cuda, batch))
+    const dt_packed packed = {batch->sequences, batch->tax_ranks, batch->cu_seqlens,
+                              batch->token_ids};
+    if (!dt_cuda_ready(cuda) || !usable(cuda, &packed))
         return &slot->device;
     /* the copy of the batch before last, long done as a rule */
     if (slot->copying &&
@@ -304,7 +279,7 @@ const dt_device_batch *dt_cuda_batch_upload(dt_backend *backend, const dt_batch 
     const batch_layout host = layout_of(slot->pinned, batch->sequences, rows, batch->tax_ranks);
     const batch_layout device =
         layout_of((char *)slot->memory, batch->sequences, rows, batch->tax_ranks);
-    pack(cuda, slot, &host, batch);
+    pack(cuda, slot, &host, batch, &packed);
     slot->view = view_of(&device);
     slot->device.size.tokens = batch->cu_seqlens[batch->sequences];
     slot->device.size.rows = rows;

@@ -1,5 +1,5 @@
-/* Several convolution layers on padded matrices (P = B · L rows): the embedding, a layer, and the
- * maximum over positions.
+/* A layer of convolutions on padded matrices (P = B · L rows); lookup.cu makes the first one's
+ * input, position_max.cu reduces the last one's output.
  *
  * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
  * position sees stand side by side in a row of the window (positions, w · channels), and the
@@ -8,8 +8,11 @@
  */
 #include "cuda/column_sums.cuh"
 
+extern "C" {
+#include "core/convolution.h"
+}
+
 #define THREADS 128
-#define LANES 8 /* positions that a block of the maximum reads at a time */
 
 /* Elements of the windows of a chunk of sequences, about. */
 #define WINDOW_ELEMENTS ((int64_t)32 << 20)
@@ -18,29 +21,18 @@
 
 /* The scratch memory of a layer. */
 typedef struct {
-    int64_t chunk;   /* sequences at a time */
-    int64_t weights; /* elements of the widest kernel's */
-    int64_t window;  /* elements of the windows of a chunk */
+    dt_conv_window_sizes size;
     void *packed;    /* (F, width · channels) weights of one kernel, of activations' type */
     float *gradient; /* the same, of the weights */
     void *windows;   /* (chunk · L, width · channels) of activations' type */
 } layer_plan;
 
-static layer_plan sizes_of(const dt_conv_layer *layer, int64_t sequences)
+static dt_conv_window_sizes sizes_of(const dt_conv_layer *layer, int64_t sequences)
 {
-    layer_plan plan = {};
-    int64_t widest = 1;
-    for (int32_t k = 0; k < layer->kernels; ++k)
-        if (layer->width[k] > widest)
-            widest = layer->width[k];
-    plan.weights = (int64_t)layer->filters * layer->channels * widest;
-    plan.chunk = WINDOW_ELEMENTS / (layer->max_length * widest * layer->channels);
-    if (plan.chunk > sequences)
-        plan.chunk = sequences;
-    if (plan.chunk < 1)
-        plan.chunk = 1;
-    plan.window = plan.chunk * layer->max_length * widest * layer->channels;
-    return plan;
+    const dt_conv_windows windows = {layer->width,    layer->kernels,    layer->filters,
+                                     layer->channels, layer->max_length, sequences,
+                                     WINDOW_ELEMENTS};
+    return dt_conv_window_sizes_of(&windows);
 }
 
 static int64_t padded_bytes(int64_t bytes)
@@ -51,12 +43,13 @@ static int64_t padded_bytes(int64_t bytes)
 template <typename T>
 static layer_plan plan_of(const dt_conv_layer *layer, int64_t sequences, void *scratch)
 {
-    layer_plan plan = sizes_of(layer, sequences);
+    layer_plan plan = {};
+    plan.size = sizes_of(layer, sequences);
     char *at = (char *)scratch;
     plan.packed = at;
-    at += padded_bytes(plan.weights * (int64_t)sizeof(T));
+    at += padded_bytes(plan.size.weights * (int64_t)sizeof(T));
     plan.gradient = (float *)(void *)at;
-    at += padded_bytes(plan.weights * (int64_t)sizeof(float));
+    at += padded_bytes(plan.size.weights * (int64_t)sizeof(float));
     plan.windows = at;
     return plan;
 }
@@ -67,85 +60,10 @@ int64_t dt_cuda_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *lay
 {
     (void)backend;
     (void)training;
-    const layer_plan plan = sizes_of(layer, max_sequences);
-    return padded_bytes(plan.weights * (int64_t)sizeof(T)) +
-           padded_bytes(plan.weights * (int64_t)sizeof(float)) +
-           padded_bytes(plan.window * (int64_t)sizeof(T));
-}
-
-/* ---- the input ------------------------------------------------------------------------------ */
-
-/* Block: one position. */
-template <typename T>
-__global__ void lookup_kernel(T *y, const T *table, dt_batch_view batch, int64_t dim,
-                              int64_t length)
-{
-    const int64_t row = blockIdx.x;
-    const int64_t sequence = row / length;
-    const int64_t token = batch.cu_seqlens[sequence] + row % length;
-    const bool inside = token < batch.cu_seqlens[sequence + 1];
-    const int64_t id = inside ? batch.token_ids[token] : -1;
-    const T zero = dt_round<T>(0.0f);
-    const T one = dt_round<T>(1.0f);
-    T *out = y + row * dim;
-    for (int64_t c = threadIdx.x; c < dim; c += THREADS)
-        out[c] = !table ? (c == id ? one : zero) : inside ? table[id * dim + c] : zero;
-}
-
-/* Block (group, columns): adds up the tokens of one id in their order. */
-template <typename T>
-__global__ void lookup_backward_kernel(float *gradient, const T *dy, dt_batch_view batch,
-                                       int64_t dim, int64_t length, int32_t frozen_row)
-{
-    const int32_t group = (int32_t)blockIdx.x;
-    const int64_t column = (int64_t)blockIdx.y * THREADS + threadIdx.x;
-    if (group >= batch.facts->groups || column >= dim)
-        return;
-    const int32_t end = batch.group_first[group + 1];
-    int32_t i = batch.group_first[group];
-    const int64_t id = batch.token_ids[batch.order[i]];
-    if (id == frozen_row)
-        return;
-    float sum = 0.0f;
-    for (; i < end; ++i) {
-        const int64_t token = batch.order[i];
-        const int64_t sequence = batch.sequence_of_row[token];
-        const int64_t row = sequence * length + token - batch.cu_seqlens[sequence];
-        sum += dt_value(dy[row * dim + column]);
-    }
-    gradient[id * dim + column] += sum;
-}
-
-template <typename T>
-void dt_cuda_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *batch,
-                            const dt_lookup *lookup)
-{
-    dt_cuda *cuda = dt_cuda_of(backend);
-    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
-    if (!dt_cuda_ready(cuda) || !dt_cuda_ids_in(cuda, b, lookup->vocabulary) ||
-        !dt_cuda_lengths_in(cuda, b, lookup->max_length))
-        return;
-    const T *table =
-        lookup->table == DT_NO_PARAM ? NULL : dt_cuda_weight<T>(cuda, lookup->table);
-    const int64_t rows = (int64_t)batch->size.sequences * lookup->max_length;
-    lookup_kernel<T><<<(unsigned)rows, THREADS, 0, cuda->stream>>>((T *)y, table, b->view,
-                                                                   lookup->dim, lookup->max_length);
-    dt_cuda_launched(cuda, "lookup");
-}
-
-template <typename T>
-void dt_cuda_lookup_backward(dt_backend *backend, const void *dy, const dt_device_batch *batch,
-                             const dt_lookup *lookup)
-{
-    dt_cuda *cuda = dt_cuda_of(backend);
-    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
-    if (!dt_cuda_ready(cuda))
-        return;
-    const dim3 grid((unsigned)b->shape.groups, (unsigned)dt_ceil_div(lookup->dim, THREADS));
-    lookup_backward_kernel<T><<<grid, THREADS, 0, cuda->stream>>>(
-        dt_cuda_gradient(cuda, lookup->table), (const T *)dy, b->view, lookup->dim,
-        lookup->max_length, lookup->frozen_row);
-    dt_cuda_launched(cuda, "lookup backward");
+    const dt_conv_window_sizes size = sizes_of(layer, max_sequences);
+    return padded_bytes(size.weights * (int64_t)sizeof(T)) +
+           padded_bytes(size.weights * (int64_t)sizeof(float)) +
+           padded_bytes(size.window * (int64_t)sizeof(T));
 }
 
 /* ---- windows and weights -------------------------------------------------------------------- */
@@ -233,7 +151,7 @@ static void make_windows(const layer_task &task, const T *x, int64_t rows, int32
 static int64_t chunk_rows(const layer_task &task, int64_t first)
 {
     const int64_t left = task.sequences - first;
-    return (left < task.plan.chunk ? left : task.plan.chunk) * task.layer->max_length;
+    return (left < task.plan.size.chunk ? left : task.plan.size.chunk) * task.layer->max_length;
 }
 
 /* ---- forward -------------------------------------------------------------------------------- */
@@ -244,7 +162,7 @@ static void convolve(const layer_task &task, T *r, const T *x, int32_t kernel)
     const dt_conv_layer *layer = task.layer;
     const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
     pack<T>(task, kernel);
-    for (int64_t first = 0; first < task.sequences; first += task.plan.chunk) {
+    for (int64_t first = 0; first < task.sequences; first += task.plan.size.chunk) {
         const int64_t row = first * layer->max_length;
         dt_product p = {};
         p.m = chunk_rows(task, first);
@@ -385,7 +303,7 @@ static void convolve_backward(const layer_task &task, T *dx, const T *dz, const 
     const int64_t seen = (int64_t)layer->width[kernel] * layer->channels;
     dz += (int64_t)kernel * layer->filters;
     pack<T>(task, kernel);
-    for (int64_t first = 0; first < task.sequences; first += task.plan.chunk) {
+    for (int64_t first = 0; first < task.sequences; first += task.plan.size.chunk) {
         const int64_t row = first * layer->max_length;
         const int64_t rows = chunk_rows(task, first);
         dt_product p = {};
@@ -497,98 +415,7 @@ void dt_cuda_conv_layer_backward(dt_backend *backend, void *dx, void *dz, const 
     }
 }
 
-/* ---- maximum -------------------------------------------------------------------------------- */
-
-/* Whether value v at place t takes the place of `best` at `where`: the first of equals stays, and a
- * NaN stays to be seen. */
-__device__ static inline bool is_better(float v, int32_t t, float best, int32_t where)
-{
-    if (v != v || best != best)
-        return v != v && (best == best || t < where);
-    return v > best || (v == best && t < where);
-}
-
-/* Block (sequence, columns): lane l looks at the positions l, l + LANES, … */
-template <typename T>
-__global__ void position_max_kernel(T *y, int32_t *position, const T *x, dt_batch_view batch,
-                                    dt_position_max max)
-{
-    __shared__ float value[LANES][DT_WARP];
-    __shared__ int32_t place[LANES][DT_WARP];
-    const int64_t b = blockIdx.x;
-    const int64_t column = (int64_t)blockIdx.y * DT_WARP + threadIdx.x;
-    const int32_t positions =
-        max.mask_padding ? batch.cu_seqlens[b + 1] - batch.cu_seqlens[b] : max.max_length;
-    const T *in = x + b * max.max_length * max.channels + column;
-    float best = -INFINITY;
-    int32_t where = max.max_length;
-    for (int32_t t = (int32_t)threadIdx.y; column < max.channels && t < positions; t += LANES) {
-        const float v = dt_value(in[(int64_t)t * max.channels]);
-        if (is_better(v, t, best, where)) {
-            best = v;
-            where = t;
-        }
-    }
-    value[threadIdx.y][threadIdx.x] = best;
-    place[threadIdx.y][threadIdx.x] = where;
-    __syncthreads();
-    if (threadIdx.y != 0 || column >= max.channels)
-        return;
-    for (int lane = 1; lane < LANES; ++lane)
-        if (is_better(value[lane][threadIdx.x], place[lane][threadIdx.x], best, where)) {
-            best = value[lane][threadIdx.x];
-            where = place[lane][threadIdx.x];
-        }
-    y[b * max.channels + column] = dt_round<T>(best);
-    position[b * max.channels + column] = where;
-}
-
-/* Block (position, sequence): a row of dx. */
-template <typename T>
-__global__ void position_max_backward_kernel(T *dx, const T *dy, const int32_t *position,
-                                             int64_t channels)
-{
-    const int64_t b = blockIdx.y;
-    T *out = dx + (b * gridDim.x + blockIdx.x) * channels;
-    for (int64_t c = threadIdx.x; c < channels; c += THREADS)
-        out[c] = position[b * channels + c] == (int32_t)blockIdx.x ? dy[b * channels + c]
-                                                                   : dt_round<T>(0.0f);
-}
-
-template <typename T>
-void dt_cuda_position_max_forward(dt_backend *backend, void *y, int32_t *position, const void *x,
-                                  const dt_device_batch *batch, const dt_position_max *max)
-{
-    dt_cuda *cuda = dt_cuda_of(backend);
-    if (!dt_cuda_ready(cuda))
-        return;
-    const dim3 grid((unsigned)batch->size.sequences,
-                    (unsigned)dt_ceil_div(max->channels, DT_WARP));
-    const dim3 block(DT_WARP, LANES);
-    position_max_kernel<T><<<grid, block, 0, cuda->stream>>>(
-        (T *)y, position, (const T *)x, dt_cuda_batch_of(batch)->view, *max);
-    dt_cuda_launched(cuda, "maximum over positions");
-}
-
-template <typename T>
-void dt_cuda_position_max_backward(dt_backend *backend, void *dx, const void *dy,
-                                   const int32_t *position, const dt_device_batch *batch,
-                                   const dt_position_max *max)
-{
-    dt_cuda *cuda = dt_cuda_of(backend);
-    if (!dt_cuda_ready(cuda))
-        return;
-    const dim3 grid((unsigned)max->max_length, (unsigned)batch->size.sequences);
-    position_max_backward_kernel<T><<<grid, THREADS, 0, cuda->stream>>>(
-        (T *)dx, (const T *)dy, position, max->channels);
-    dt_cuda_launched(cuda, "maximum over positions backward");
-}
-
 #define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_lookup_forward<T>(dt_backend *, void *, const dt_device_batch *,         \
-                                            const dt_lookup *);                                    \
-    template void dt_cuda_lookup_backward<T>(dt_backend *, const void *, const dt_device_batch *,  \
-                                             const dt_lookup *);                                   \
     template void dt_cuda_conv_layer_forward<T>(dt_backend *, void *, void *, const void *,        \
                                                 void *, const dt_device_batch *,                   \
                                                 const dt_conv_layer *);                            \
@@ -596,11 +423,5 @@ void dt_cuda_position_max_backward(dt_backend *backend, void *dx, const void *dy
                                                  const void *, const void *, void *,               \
                                                  const dt_device_batch *, const dt_conv_layer *);  \
     template int64_t dt_cuda_conv_layer_scratch<T>(dt_backend *, const dt_conv_layer *, int32_t,   \
-                                                   bool);                                          \
-    template void dt_cuda_position_max_forward<T>(dt_backend *, void *, int32_t *, const void *,   \
-                                                  const dt_device_batch *,                         \
-                                                  const dt_position_max *);                        \
-    template void dt_cuda_position_max_backward<T>(dt_backend *, void *, const void *,             \
-                                                   const int32_t *, const dt_device_batch *,       \
-                                                   const dt_position_max *);
+                                                   bool);
 DT_FOR_ACTIVATION_TYPES(INSTANTIATE)

@@ -11,6 +11,10 @@
  */
 #include "cuda/device.cuh"
 
+extern "C" {
+#include "core/convolution.h"
+}
+
 /* ---- plan ----------------------------------------------------------------------------------- */
 
 /* The scratch memory: weights repacked so that a tap of a filter is contiguous, then the table with
@@ -35,12 +39,8 @@ static conv_plan sizes_of(const dt_conv_max *conv)
 {
     conv_plan plan = {};
     plan.conv = *conv;
-    for (int32_t i = 0; i < conv->kernels; ++i) {
-        plan.column[i] = plan.columns;
-        plan.columns += (int64_t)conv->width[i] * conv->filters;
-        if (conv->width[i] > plan.widest)
-            plan.widest = conv->width[i];
-    }
+    plan.columns = dt_conv_taps(plan.column, conv->width, conv->kernels, conv->filters);
+    plan.widest = dt_conv_widest(conv->width, conv->kernels);
     return plan;
 }
 

@@ -1,6 +1,5 @@
 #include "mpi_thread.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/memory.h"
 #include "heartbeat.h"
@@ -65,8 +63,7 @@ struct dt_mpi_thread {
     atomic_int abort_with; /* 1 + exit status once the run is to end */
 
     /* of the thread alone */
-    dt_mpi_facts facts;
-    MPI_Comm host_comm, gradient_comm;
+    dt_mpi_world world;
     dt_heartbeat *heartbeat;         /* NULL: one rank */
     MPI_Request active[MOST_ACTIVE]; /* in the order of their start */
     int active_count;
@@ -79,19 +76,9 @@ struct dt_mpi_thread {
 
 /* ---- MPI's own calls ------------------------------------------------------------------------ */
 
-dt_status dt_mpi_check(int code, const char *call)
-{
-    if (code == MPI_SUCCESS)
-        return DT_OK;
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int length;
-    MPI_Error_string(code, text, &length);
-    return dt_fail(DT_ERR_COMM, "%s failed: %s", call, text);
-}
-
 MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread)
 {
-    return thread->host_comm;
+    return thread->world.host_comm;
 }
 
 /* Once MPI failed or a rank did not come, every later operation fails with the same message. */
@@ -109,7 +96,7 @@ static dt_status start_bucket(dt_mpi_thread *t, const bucket *b)
 {
     DT_TRY(dt_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, b->data, b->count,
                                        b->is_double ? MPI_DOUBLE : MPI_FLOAT, MPI_SUM,
-                                       t->gradient_comm, &t->active[t->active_count]),
+                                       t->world.gradient_comm, &t->active[t->active_count]),
                         "MPI_Iallreduce of gradients"));
     ++t->active_count;
     return DT_OK;
@@ -215,74 +202,16 @@ dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
 
 /* ---- beginning and end ---------------------------------------------------------------------- */
 
-/* This module was loaded with local symbols, as was the MPI library with it; Open MPI's components,
- * which it loads itself, look for the library's symbols among the global ones. */
-static void make_library_global(void)
-{
-    Dl_info info;
-    int (*address)(int *, char ***, int, int *) = MPI_Init_thread;
-    void *library;
-    memcpy(&library, &address, sizeof library);
-    if (dladdr(library, &info) && info.dli_fname)
-        dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
-}
-
-static dt_status check_world(const dt_mpi_thread *t)
-{
-    if (t->facts.world_size >= t->expected)
-        return DT_OK;
-    return dt_fail(
-        DT_ERR_COMM,
-        "%d processes were started together, but MPI connects %d: they would overwrite each "
-        "other's files. Start them with the launcher of the MPI library that deeptaxa was built "
-        "with (%s); with Slurm: srun --mpi=pmix, or mpirun inside sbatch",
-        t->expected, t->facts.world_size, t->facts.library);
-}
-
-/* The rank with the lowest number of each host counts the hosts. */
-static dt_status find_neighbours(dt_mpi_thread *t)
-{
-    dt_mpi_facts *f = &t->facts;
-    MPI_Comm local;
-    DT_TRY(dt_mpi_check(MPI_Comm_split_type(t->host_comm, MPI_COMM_TYPE_SHARED, f->world_rank,
-                                            MPI_INFO_NULL, &local),
-                        "MPI_Comm_split_type"));
-    MPI_Comm_rank(local, &f->local_rank);
-    MPI_Comm_size(local, &f->local_size);
-    const int first = f->local_rank == 0;
-    int hosts;
-    DT_TRY(dt_mpi_check(MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, t->host_comm),
-                        "MPI_Allreduce"));
-    f->hosts = hosts;
-    return dt_mpi_check(MPI_Comm_free(&local), "MPI_Comm_free");
-}
-
 static dt_status initialise(dt_mpi_thread *t, void *context)
 {
     (void)context;
-    int level;
-    int length;
-    char library[MPI_MAX_LIBRARY_VERSION_STRING];
-    make_library_global();
-    DT_TRY(dt_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level), "MPI_Init"));
-    if (level < MPI_THREAD_FUNNELED)
-        return dt_fail(DT_ERR_COMM, "this MPI library allows no threads at all "
-                                    "(MPI_THREAD_FUNNELED is needed): use another build of it");
-    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Get_library_version(library, &length);
-    snprintf(t->facts.library, sizeof t->facts.library, "%.*s", (int)strcspn(library, ",\n"),
-             library);
-    MPI_Comm_rank(MPI_COMM_WORLD, &t->facts.world_rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &t->facts.world_size);
-    DT_TRY(check_world(t));
-    DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &t->host_comm), "MPI_Comm_dup"));
-    DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &t->gradient_comm), "MPI_Comm_dup"));
-    gethostname(t->facts.host, sizeof t->facts.host - 1);
-    DT_TRY(dt_watchdog_start(&t->watchdog, t->facts.world_rank, t->facts.host));
-    DT_TRY(find_neighbours(t));
-    return t->facts.world_size == 1
+    dt_mpi_facts *facts = &t->world.facts;
+    DT_TRY(dt_mpi_world_begin(&t->world, t->expected));
+    DT_TRY(dt_watchdog_start(&t->watchdog, facts->world_rank, facts->host));
+    DT_TRY(dt_mpi_world_find_neighbours(&t->world));
+    return facts->world_size == 1
                ? DT_OK
-               : dt_heartbeat_start(&t->heartbeat, t->host_comm, t->facts.host, t->silence);
+               : dt_heartbeat_start(&t->heartbeat, t->world.host_comm, facts->host, t->silence);
 }
 
 /* Waits until all ranks are here: one that still works is waited for like in any operation. */
@@ -302,9 +231,7 @@ static dt_status finalise(dt_mpi_thread *t, void *context)
 {
     (void)context;
     DT_TRY(say_farewell(t));
-    MPI_Comm_free(&t->gradient_comm);
-    MPI_Comm_free(&t->host_comm);
-    return dt_mpi_check(MPI_Finalize(), "MPI_Finalize");
+    return dt_mpi_world_end(&t->world);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
@@ -445,7 +372,7 @@ dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
         dt_mpi_thread_stop(t);
         return dt_fail(status, "%s", message);
     }
-    *facts = t->facts;
+    *facts = t->world.facts;
     *out = t;
     return DT_OK;
 }

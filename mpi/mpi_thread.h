@@ -18,18 +18,10 @@
 #include <mpi.h>
 
 #include "comm.h"
+#include "mpi_world.h"
 #include "watchdog.h"
 
 typedef struct dt_mpi_thread dt_mpi_thread;
-
-/* What MPI says about this rank once it is initialised. */
-typedef struct {
-    int32_t world_rank, world_size;
-    int32_t local_rank, local_size; /* among ranks that share memory: this host's */
-    int32_t hosts;
-    char host[64];
-    char library[128]; /* name and version, first line of MPI_Get_library_version() */
-} dt_mpi_facts;
 
 /* Starts the thread and initialises MPI. `expected`: ranks that there should be, 0: not known. */
 dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
@@ -69,8 +61,5 @@ MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread);
 
 /* Waits for all of these requests; gradients go on meanwhile. */
 dt_status dt_mpi_wait(dt_mpi_thread *thread, MPI_Request *requests, int count);
-
-/* DT_OK, or the error that an MPI call returned, with MPI's text. */
-dt_status dt_mpi_check(int code, const char *call);
 
 #endif

@@ -5,13 +5,7 @@
 #define AT(member) offsetof(dt_describe_options, member)
 
 static const dt_option options[] = {
-    {.group = "Input and output",
-     .name = "checkpoint",
-     .kind = DT_OPTION_TEXT,
-     .offset = AT(checkpoint),
-     .value = "CKPT",
-     .required = true,
-     .help = "trained model (.h5)"},
+    DT_OPTION_REQUIRED_CHECKPOINT(dt_describe_options),
     {.name = "export-metrics",
      .kind = DT_OPTION_TEXT,
      .offset = AT(export_metrics),

@@ -5,13 +5,7 @@
 #define AT(member) offsetof(dt_export_options, member)
 
 static const dt_option options[] = {
-    {.group = "Input and output",
-     .name = "checkpoint",
-     .kind = DT_OPTION_TEXT,
-     .offset = AT(checkpoint),
-     .value = "CKPT",
-     .required = true,
-     .help = "trained model (.h5)"},
+    DT_OPTION_REQUIRED_CHECKPOINT(dt_export_options),
     {.name = "output-file",
      .kind = DT_OPTION_TEXT,
      .offset = AT(output_file),

@@ -12,13 +12,7 @@
     }
 
 static const dt_option options[] = {
-    {.group = "Input and output",
-     .name = "fasta-file",
-     .kind = DT_OPTION_TEXT,
-     .offset = AT(fasta_file),
-     .value = "FILE",
-     .required = true,
-     .help = "sequences: FASTA, plain or gzip; - is standard input"},
+    DT_OPTION_REQUIRED_FASTA_FILE(dt_predict_options),
     {.name = "checkpoint",
      .kind = DT_OPTION_TEXTS,
      .offset = AT(checkpoint),
@@ -128,9 +122,7 @@ static const dt_option options[] = {
     IN_CHECKPOINT("intermediate-size", DT_OPTION_INT),
     IN_CHECKPOINT("hidden-dropout-prob", DT_OPTION_DOUBLE),
     IN_CHECKPOINT("mask-padding", DT_OPTION_FLAG),
-    {.name = "output-attentions",
-     .kind = DT_OPTION_FLAG,
-     .ignored = "attention weights are never stored"},
+    DT_OPTION_OUTPUT_ATTENTIONS,
 
     {0},
 };

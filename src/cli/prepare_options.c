@@ -6,13 +6,7 @@
 #define AT(member) offsetof(dt_prepare_options, member)
 
 static const dt_option options[] = {
-    {.group = "Input and output",
-     .name = "fasta-file",
-     .kind = DT_OPTION_TEXT,
-     .offset = AT(fasta_file),
-     .value = "FILE",
-     .required = true,
-     .help = "sequences: FASTA, plain or gzip; - is standard input"},
+    DT_OPTION_REQUIRED_FASTA_FILE(dt_prepare_options),
     {.name = "taxonomy-file",
      .kind = DT_OPTION_TEXT,
      .offset = AT(taxonomy_file),

@@ -4,6 +4,21 @@
 
 #include "cli/options.h"
 
+/* The first rows of commands that must have sequences, or a trained model: they begin the group. */
+#define DT_OPTION_REQUIRED_FASTA_FILE(type)                                                        \
+    {                                                                                              \
+        .group = "Input and output", .name = "fasta-file", .kind = DT_OPTION_TEXT,                 \
+        .offset = offsetof(type, fasta_file), .value = "FILE", .required = true,                   \
+        .help = "sequences: FASTA, plain or gzip; - is standard input"                             \
+    }
+
+#define DT_OPTION_REQUIRED_CHECKPOINT(type)                                                        \
+    {                                                                                              \
+        .group = "Input and output", .name = "checkpoint", .kind = DT_OPTION_TEXT,                 \
+        .offset = offsetof(type, checkpoint), .value = "CKPT", .required = true,                   \
+        .help = "trained model (.h5)"                                                              \
+    }
+
 #define DT_OPTION_TOKENIZER_FILE(type)                                                             \
     {                                                                                              \
         .name = "tokenizer-file", .kind = DT_OPTION_TEXT,                                          \
@@ -113,6 +128,13 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
     {                                                                                              \
         .name = "verbose", .kind = DT_OPTION_FLAG, .offset = offsetof(type, verbose),              \
         .help = "says more"                                                                        \
+    }
+
+/* DeepTaxa's flag, which every command line that has it may keep. */
+#define DT_OPTION_OUTPUT_ATTENTIONS                                                                \
+    {                                                                                              \
+        .name = "output-attentions", .kind = DT_OPTION_FLAG,                                       \
+        .ignored = "attention weights are never stored"                                            \
     }
 
 #endif

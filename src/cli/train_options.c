@@ -401,9 +401,7 @@ static const dt_option options[] = {
      .kind = DT_OPTION_TEXT,
      .value = "TEXT",
      .ignored = "nothing is downloaded while training"},
-    {.name = "output-attentions",
-     .kind = DT_OPTION_FLAG,
-     .ignored = "attention weights are never stored"},
+    DT_OPTION_OUTPUT_ATTENTIONS,
 
     PLANNED("grad-dtype"),
     {0},

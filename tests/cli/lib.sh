@@ -41,6 +41,13 @@ deeptaxa() { "$bin/deeptaxa" "$@"; }
 # same_model A B: the checkpoints hold the same bits: parameters, moments, counters.
 same_model() { "$bin/../tests/compare_checkpoints" "$1" "$2" >&2 || fail "the models differ: $1 $2"; }
 
+# other_model WHAT A B: both checkpoints can be read, and do not hold the same bits.
+other_model() {
+    local status=0
+    "$bin/../tests/compare_checkpoints" "$2" "$3" >"$work/differences" 2>&1 || status=$?
+    [ "$status" -eq 1 ] || fail "$1: the same model, or none: $2 $3: $(head -c 500 "$work/differences")"
+}
+
 # expect STATUS COMMAND...: runs it with its output in $work/out and $work/err.
 expect() {
     local wanted=$1 got=0
@@ -103,11 +110,27 @@ train_small() {
 # checkpoint FOLDER EPOCH: its file name
 checkpoint() { echo "$1/checkpoints/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_epoch$2.h5"; }
 
+# metric FOLDER EPOCH KEY: a number of the epoch's metrics
+metric() { sed -n "s/^ *\"$3\": \([^,]*\),*\$/\1/p" "$1"/metrics/*_epoch"$2".json; }
+
 # make_tokenizer: learns tokenizer.json from data/train.fasta
 make_tokenizer() {
     expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file tokenizer.json \
         --vocabulary-size 200
 }
+
+# until_true SECONDS COMMAND...: until the command succeeds; 1 when it did not in time
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.02
+    done
+}
+
+# until_there PATTERN: until a file of that name is there, which a program in the background writes.
+until_there() { until_true 30 compgen -G "$1" || fail "no $1 in time"; }
 
 # kill_holder FOLDER: kills the run that has the folder's lock, and waits until it is gone.
 kill_holder() {

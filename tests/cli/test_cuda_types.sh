@@ -11,8 +11,6 @@ small_model="--embed-dim 12 --hidden-size 16 --num-hidden-layers 1 --num-attenti
     --intermediate-size 24 --num-filters 8 --kernel-sizes 3 5 --max-length 32"
 bases_model="--model-type cnn --encoding onehot --num-filters 8 --kernel-sizes 3 5 --max-length 32"
 
-metric() { sed -n "s/^ *\"$3\": \([^,]*\),*\$/\1/p" "$1"/metrics/*_epoch"$2".json; }
-
 # train_bases FOLDER FLAGS...: as train_small, without a tokenizer
 train_bases() {
     # shellcheck disable=SC2086

@@ -62,10 +62,7 @@ expect 0 train_small kept --resume "$(checkpoint kept 6)" --save-best-only --lea
 same "checkpoints" "$(checkpoints kept)" "epoch1 epoch2 epoch3 epoch4 epoch5 epoch6 "
 # and one that is killed has the newest
 train_small killed --epochs 4000 --learning-rate 0.3 --save-best-only >/dev/null 2>&1 &
-for _ in $(seq 600); do
-    compgen -G "killed/checkpoints/*_epoch*[1-9][0-9].h5" >/dev/null && break
-    sleep 0.02
-done
+until_there "killed/checkpoints/*_epoch*[1-9][0-9].h5"
 kill_holder killed
 [ "$(checkpoints killed | wc -w)" -le 3 ] || fail "many checkpoints: $(checkpoints killed)"
 newest=$(ls killed/metrics/*_epoch*.json | sed -E 's/.*_epoch([0-9]+).json/\1/' | sort -n | tail -n 1)

@@ -20,10 +20,7 @@ sum() { awk -F'\t' -v names="$2" '$1 ~ names { n += $3 } END { print n }' "$1/te
 squares() { awk -F'\t' -v names="$2" '$1 ~ names { n += $4 } END { print n }' "$1/tensors"; }
 # steps FOLDER KEY: its values in the steps file, on one line
 steps() { sed -nE "s/.*\"$2\": ([-+.0-9e]+).*/\1/p" "$1"/metrics/*steps.jsonl | tr '\n' ' '; }
-differ() {
-    "$bin/../tests/compare_checkpoints" "$(checkpoint "$1" 1)" "$(checkpoint "$2" 1)" >out 2>&1 &&
-        fail "$1 and $2 are the same"
-}
+differ() { other_model "$1 and $2" "$(checkpoint "$1" 1)" "$(checkpoint "$2" 1)"; }
 
 run base
 word=model/bert.embeddings.word_embeddings.weight

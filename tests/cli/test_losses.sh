@@ -4,10 +4,7 @@ source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
 
-differ() {
-    "$bin/../tests/compare_checkpoints" "$(checkpoint "$1" 1)" "$(checkpoint "$2" 1)" >out 2>&1 &&
-        fail "$1 and $2 are the same"
-}
+differ() { other_model "$1 and $2" "$(checkpoint "$1" 1)" "$(checkpoint "$2" 1)"; }
 # run FOLDER FLAGS...: one epoch
 run() {
     local folder=$1

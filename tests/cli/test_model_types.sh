@@ -4,9 +4,6 @@ source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
 
-# metric FOLDER EPOCH KEY: a number of the epoch's metrics
-metric() { sed -n "s/^ *\"$3\": \([^,]*\),*\$/\1/p" "$1"/metrics/*_epoch"$2".json; }
-
 # works NAME TYPE FLAGS...: a run of this type, in the folder NAME
 works() {
     local name=$1 type=$2

@@ -22,7 +22,6 @@ train() {
 }
 # shellcheck disable=SC2086
 from_shards() { deeptaxa train --output-dir "$1" --model-type cnn $sizes "${@:2}"; }
-metric() { sed -n "s/^ *\"$3\": \([^,]*\),*\$/\1/p" "$1"/metrics/*_epoch"$2".json; }
 predict() {
     deeptaxa predict --checkpoint "$1" --fasta-file "$2" --output-dir "$3" --tabular "${@:4}"
 }

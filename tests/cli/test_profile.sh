@@ -40,10 +40,7 @@ grep -q '"name": "scores and values backward"' traces/train.json || fail "no ope
 # Stopped by a signal: what was done is told all the same
 train_small stopped --epochs 4000 --profile >/dev/null 2>stopped.err &
 pid=$!
-for _ in $(seq 100); do
-    grep -q 'epoch 1/' stopped.err && break
-    sleep 0.1
-done
+until_true 30 grep -q 'epoch 1/' stopped.err || fail "no first epoch in time"
 kill -TERM "$(sed 's/.*pid //' stopped/.deeptaxa.lock)"
 wait "$pid"
 same "status after a signal" $? 75

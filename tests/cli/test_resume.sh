@@ -19,10 +19,7 @@ done
 # Killed as soon as a checkpoint is there, then resumed in the same folder
 for epoch in 1 2 3; do
     train_small killed --epochs 4 --eval-every 2 >/dev/null 2>&1 &
-    for _ in $(seq 600); do
-        compgen -G "killed/checkpoints/*_epoch$epoch.h5" >/dev/null && break
-        sleep 0.02
-    done
+    until_there "killed/checkpoints/*_epoch$epoch.h5"
     kill_holder killed
     newest=$(ls killed/checkpoints/*.h5 | sort -V | tail -n 1)
     expect 0 train_small killed --resume "$newest"

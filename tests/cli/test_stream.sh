@@ -34,10 +34,7 @@ same "measures of one model" "$(measures from_stream 1)" "$(measures from_memory
 
 # A run that is stopped within an epoch goes on in the same order, without the flag being repeated
 train stopped --data shards --epochs 2 --stream-data --save-every-steps 5 2>err &
-for _ in $(seq 200); do
-    ls stopped/checkpoints/*_step*.h5 >/dev/null 2>&1 && break
-    sleep 0.05
-done
+until_there "stopped/checkpoints/*_step*.h5"
 kill_holder stopped
 expect 0 train stopped --data shards --epochs 2 --resume auto
 same_model "$(checkpoint streamed 2)" "$(checkpoint stopped 2)"

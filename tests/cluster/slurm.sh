@@ -103,16 +103,6 @@ daemon() {
     slurm_pids+=($!)
 }
 
-# until_true SECONDS COMMAND...: until the command succeeds; 1 when it did not in time
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.2
-    done
-}
-
 # Starts the daemons and waits until the node takes jobs. Fails the test with their logs otherwise.
 slurm_start() {
     slurm_needs

@@ -37,10 +37,7 @@ cut_run() {
     hosts_mpirun 2 "$bin/deeptaxa" train $flags --output-dir "$1" --epochs "$epochs" \
         --eval-every "$epochs" --save-every-steps 3 --collective-timeout "$2" >out 2>err &
     run=$!
-    for _ in $(seq 600); do
-        compgen -G "$1/checkpoints/*_epoch2*_step*.h5" >/dev/null && break
-        sleep 0.02
-    done
+    until_there "$1/checkpoints/*_epoch2*_step*.h5"
     if [ -z "$(trainings 1)" ] || [ -z "$(trainings 2)" ]; then fail "no training on each host"; fi
     hosts_cut
     cut=$SECONDS

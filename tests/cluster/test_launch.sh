@@ -25,10 +25,7 @@ for signal in TERM INT; do
         --learning-rate 1e-2 --val-split 0.2 --epochs 60 --eval-every 60 --ranks 2 --threads 1 \
         >out 2>err &
     started=$!
-    for _ in $(seq 300); do
-        compgen -G "stopped/checkpoints/*_epoch2.h5" >/dev/null && break
-        sleep 0.05
-    done
+    until_there "stopped/checkpoints/*_epoch2.h5"
     kill -"$signal" "$started"
     wait "$started"
     same "exit status after SIG$signal" "$?" 75 || cat err >&2
@@ -41,10 +38,7 @@ done
     --output-dir killed --tokenizer-file tokenizer.json ${small_model:?} --batch-size 8 \
     --epochs 2000 --eval-every 2000 --ranks 2 --threads 1 >out 2>err &
 started=$!
-for _ in $(seq 300); do
-    compgen -G "killed/checkpoints/*_epoch1.h5" >/dev/null && break
-    sleep 0.05
-done
+until_there "killed/checkpoints/*_epoch1.h5"
 mpirun=$(cat "/proc/$started/task/$started/children")
 mapfile -t ranks < <(tr ' ' '\n' <"/proc/${mpirun% }/task/${mpirun% }/children" | grep .)
 same "ranks" "${#ranks[@]}" 2

@@ -4,6 +4,7 @@
  * returned goes on with the next thread that has not started, so that kernels without barriers run
  * in one loop without a switch.
  */
+#include "asan.h"
 #include "cuda_on_cpu.h"
 #include "engine.h"
 
@@ -15,21 +16,6 @@
 
 #if !defined(__x86_64__)
 #include <ucontext.h>
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)0)
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)0)
 #endif
 
 uint3 threadIdx, blockIdx;

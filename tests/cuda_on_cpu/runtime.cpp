@@ -1,5 +1,6 @@
 /* The CUDA runtime's host side: device memory, streams, events, graphs. */
 #include "cuda_runtime.h"
+#include "asan.h"
 #include "engine.h"
 
 #include <stdio.h>
@@ -12,20 +13,6 @@
 #include <map>
 #include <memory>
 #include <vector>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)0)
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)0)
-#endif
 
 namespace cuda_on_cpu
 {

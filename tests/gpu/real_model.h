@@ -21,7 +21,7 @@ static inline bool small_sizes(void)
 }
 
 /* The published sizes and Greengenes2's classes. */
-static inline dt_model_config real_config(void)
+static inline dt_model_config published_config(void)
 {
     static const int32_t published[] = {2, 129, 349, 997, 2250, 7287, 16909};
     dt_model_config config = dt_model_config_default();
@@ -29,6 +29,13 @@ static inline dt_model_config real_config(void)
     config.pad_id = 3;
     config.tax_ranks = 7;
     memcpy(config.classes, published, sizeof published);
+    return config;
+}
+
+/* The same, or small. */
+static inline dt_model_config real_config(void)
+{
+    dt_model_config config = published_config();
     if (small_sizes()) {
         config.vocabulary = 60;
         config.max_length = 40;

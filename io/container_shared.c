@@ -1,0 +1,181 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/container_internal.h"
+
+/* ---- Turns ---------------------------------------------------------------------------------- */
+
+void dt_container_silence(void)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+/* recursive, which has no portable static initialiser */
+static pthread_mutex_t hdf5_mutex;
+static pthread_once_t hdf5_once = PTHREAD_ONCE_INIT;
+
+static void make_hdf5_mutex(void)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&hdf5_mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+int dt_container_begin_turn(void)
+{
+    pthread_once(&hdf5_once, make_hdf5_mutex);
+    return pthread_mutex_lock(&hdf5_mutex);
+}
+
+void dt_container_end_turn(const int *turn)
+{
+    (void)turn;
+    pthread_mutex_unlock(&hdf5_mutex);
+}
+
+/* ---- Elements ------------------------------------------------------------------------------- */
+
+int64_t dt_element_bytes(dt_element element)
+{
+    switch (element) {
+    case DT_ELEMENT_FLOAT32:
+    case DT_ELEMENT_INT32:
+        return 4;
+    case DT_ELEMENT_FLOAT64:
+    case DT_ELEMENT_INT64:
+        return 8;
+    case DT_ELEMENT_UINT16:
+        return 2;
+    case DT_ELEMENT_UINT8:
+        return 1;
+    case DT_ELEMENT_TEXT:
+        break;
+    }
+    return 0;
+}
+
+hid_t dt_container_disk_type(dt_element element, int64_t bytes)
+{
+    switch (element) {
+    case DT_ELEMENT_FLOAT32:
+        return H5T_IEEE_F32LE;
+    case DT_ELEMENT_FLOAT64:
+        return H5T_IEEE_F64LE;
+    case DT_ELEMENT_INT32:
+        return H5T_STD_I32LE;
+    case DT_ELEMENT_INT64:
+        return H5T_STD_I64LE;
+    case DT_ELEMENT_UINT16:
+        return H5T_STD_U16LE;
+    case DT_ELEMENT_UINT8:
+        return H5T_STD_U8LE;
+    case DT_ELEMENT_TEXT:
+        break;
+    }
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 &&
+        (H5Tset_size(type, (size_t)bytes) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0 ||
+         H5Tset_cset(type, H5T_CSET_UTF8) < 0)) {
+        H5Tclose(type);
+        return -1;
+    }
+    return type;
+}
+
+hid_t dt_container_memory_type(dt_element element, hid_t disk_type)
+{
+    switch (element) {
+    case DT_ELEMENT_FLOAT32:
+        return H5T_NATIVE_FLOAT;
+    case DT_ELEMENT_FLOAT64:
+        return H5T_NATIVE_DOUBLE;
+    case DT_ELEMENT_INT32:
+        return H5T_NATIVE_INT32;
+    case DT_ELEMENT_INT64:
+        return H5T_NATIVE_INT64;
+    case DT_ELEMENT_UINT16:
+        return H5T_NATIVE_UINT16;
+    case DT_ELEMENT_UINT8:
+        return H5T_NATIVE_UINT8;
+    case DT_ELEMENT_TEXT:
+        break;
+    }
+    return disk_type;
+}
+
+bool dt_container_find_element(hid_t type, dt_element *element, int64_t *bytes)
+{
+    *bytes = (int64_t)H5Tget_size(type);
+    if (H5Tget_class(type) == H5T_STRING && *bytes > 0 && H5Tis_variable_str(type) == 0) {
+        *element = DT_ELEMENT_TEXT;
+        return true;
+    }
+    for (dt_element i = DT_ELEMENT_FLOAT32; i < DT_ELEMENT_TEXT; ++i) {
+        if (H5Tequal(type, dt_container_disk_type(i, 0)) > 0) {
+            *element = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *dt_container_element_name(dt_element element)
+{
+    static const char *const names[] = {"float32", "float64", "int32", "int64",
+                                        "uint16",  "uint8",   "text"};
+    return names[element];
+}
+
+/* ---- Arrays --------------------------------------------------------------------------------- */
+
+dt_status dt_container_select_rows(dt_container *file, int64_t first, int64_t rows,
+                                   hid_t *disk_space, hid_t *memory_space)
+{
+    hsize_t start[DT_MAX_DIMENSIONS] = {0};
+    hsize_t count[DT_MAX_DIMENSIONS];
+    for (int i = 0; i < file->info.dimensions; ++i)
+        count[i] = (hsize_t)file->info.shape[i];
+    start[0] = (hsize_t)first;
+    count[0] = (hsize_t)rows;
+    *disk_space = H5Dget_space(file->array);
+    *memory_space = H5Screate_simple(file->info.dimensions, count, NULL);
+    if (*disk_space >= 0 && *memory_space >= 0 &&
+        H5Sselect_hyperslab(*disk_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
+        return DT_OK;
+    if (*disk_space >= 0)
+        H5Sclose(*disk_space);
+    if (*memory_space >= 0)
+        H5Sclose(*memory_space);
+    return dt_fail(DT_ERR_INTERNAL, "%s: HDF5 cannot select rows of '%s'", file->path,
+                   file->info.name);
+}
+
+herr_t dt_container_leave_array(dt_container *file)
+{
+    const herr_t result = file->array >= 0 ? H5Dclose(file->array) : 0;
+    file->array = -1;
+    free(file->array_name);
+    file->array_name = NULL;
+    return result;
+}
+
+int dt_container_link_exists(hid_t file, const char *name)
+{
+    char *path = strdup(name);
+    if (!path)
+        return -1;
+    int there = *path != '\0';
+    for (char *end = path; there > 0 && end;) {
+        end = strchr(end, '/');
+        if (end)
+            *end = '\0';
+        there = H5Lexists(file, path, H5P_DEFAULT);
+        if (end)
+            *end++ = '/';
+    }
+    free(path);
+    return there;
+}

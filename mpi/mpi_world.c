@@ -1,0 +1,88 @@
+#include "mpi_world.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+dt_status dt_mpi_check(int code, const char *call)
+{
+    if (code == MPI_SUCCESS)
+        return DT_OK;
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length;
+    MPI_Error_string(code, text, &length);
+    return dt_fail(DT_ERR_COMM, "%s failed: %s", call, text);
+}
+
+/* This module was loaded with local symbols, as was the MPI library with it; Open MPI's components,
+ * which it loads itself, look for the library's symbols among the global ones. */
+static void make_library_global(void)
+{
+    Dl_info info;
+    int (*address)(int *, char ***, int, int *) = MPI_Init_thread;
+    void *library;
+    memcpy(&library, &address, sizeof library);
+    if (dladdr(library, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
+}
+
+static dt_status check_world(const dt_mpi_facts *facts, int32_t expected)
+{
+    if (facts->world_size >= expected)
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_COMM,
+        "%d processes were started together, but MPI connects %d: they would overwrite each "
+        "other's files. Start them with the launcher of the MPI library that deeptaxa was built "
+        "with (%s); with Slurm: srun --mpi=pmix, or mpirun inside sbatch",
+        expected, facts->world_size, facts->library);
+}
+
+dt_status dt_mpi_world_begin(dt_mpi_world *world, int32_t expected)
+{
+    dt_mpi_facts *facts = &world->facts;
+    int level;
+    int length;
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    make_library_global();
+    DT_TRY(dt_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level), "MPI_Init"));
+    if (level < MPI_THREAD_FUNNELED)
+        return dt_fail(DT_ERR_COMM, "this MPI library allows no threads at all "
+                                    "(MPI_THREAD_FUNNELED is needed): use another build of it");
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Get_library_version(library, &length);
+    snprintf(facts->library, sizeof facts->library, "%.*s", (int)strcspn(library, ",\n"), library);
+    MPI_Comm_rank(MPI_COMM_WORLD, &facts->world_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &facts->world_size);
+    DT_TRY(check_world(facts, expected));
+    DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world->host_comm), "MPI_Comm_dup"));
+    DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world->gradient_comm), "MPI_Comm_dup"));
+    gethostname(facts->host, sizeof facts->host - 1);
+    return DT_OK;
+}
+
+/* The rank with the lowest number of each host counts the hosts. */
+dt_status dt_mpi_world_find_neighbours(dt_mpi_world *world)
+{
+    dt_mpi_facts *f = &world->facts;
+    MPI_Comm local;
+    DT_TRY(dt_mpi_check(MPI_Comm_split_type(world->host_comm, MPI_COMM_TYPE_SHARED, f->world_rank,
+                                            MPI_INFO_NULL, &local),
+                        "MPI_Comm_split_type"));
+    MPI_Comm_rank(local, &f->local_rank);
+    MPI_Comm_size(local, &f->local_size);
+    const int first = f->local_rank == 0;
+    int hosts;
+    DT_TRY(dt_mpi_check(MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, world->host_comm),
+                        "MPI_Allreduce"));
+    f->hosts = hosts;
+    return dt_mpi_check(MPI_Comm_free(&local), "MPI_Comm_free");
+}
+
+dt_status dt_mpi_world_end(dt_mpi_world *world)
+{
+    MPI_Comm_free(&world->gradient_comm);
+    MPI_Comm_free(&world->host_comm);
+    return dt_mpi_check(MPI_Finalize(), "MPI_Finalize");
+}
