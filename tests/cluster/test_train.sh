@@ -19,13 +19,14 @@ ranks() {
 # values FILE KEY: its values, one a line
 values() { sed -nE "s/.*\"$2\": *([-+.0-9e]+).*/\1/p" "$1"; }
 
-# close WHAT A B: lists of numbers, alike to 1e-5
-close() {
-    [ -n "$2" ] && [ "$(wc -l <<<"$2")" = "$(wc -l <<<"$3")" ] &&
-        paste <(echo "$2") <(echo "$3") | awk '
-            { d = $1 - $2; if (d < 0) d = -d; s = $2 < 0 ? -$2 : $2; if (d > 1e-5 * s) bad = 1 }
-            END { exit bad }' || fail "$1: $2 instead of $3"
+# alike BOUND WHAT A B: lists of numbers, alike but for this share of them
+alike() {
+    [ -n "$3" ] && [ "$(wc -l <<<"$3")" = "$(wc -l <<<"$4")" ] &&
+        paste <(echo "$3") <(echo "$4") | awk -v bound="$1" '
+            { d = $1 - $2; if (d < 0) d = -d; s = $2 < 0 ? -$2 : $2; if (d > bound * s) bad = 1 }
+            END { exit bad }' || fail "$2: $3 instead of $4"
 }
+close() { alike 1e-5 "$@"; }
 
 file() { echo "$1/$2/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_$3"; }
 
@@ -102,6 +103,40 @@ expect 0 ranks 2 summed --epochs 1 --comm mpi
 said '; gradients are summed by MPI: as asked for$'
 expect 2 ranks 2 none --epochs 1 --comm nccl
 said '^deeptaxa train: --comm nccl: rank 0 computes on the CPU; leave it out, or use --comm mpi$'
+
+# Gradients that travel as bf16: another sum, near the one in fp32, and the same in equal runs
+short="--epochs 1 --hidden-dropout-prob 0"
+for run in "wide fp32" "half bf16" "half2 bf16"; do
+    # shellcheck disable=SC2086
+    expect 0 ranks 3 ${run% *} $short --grad-dtype ${run#* }
+done
+said '^Communication: .*; gradients are summed in bf16 by MPI: rank 0 computes on the CPU$'
+grep -q 'gradients are summed in bf16' half/*.log || fail "the log does not tell that sums are bf16"
+same_model "$(checkpoint half 1)" "$(checkpoint half2 1)"
+"$bin/../tests/compare_checkpoints" "$(checkpoint wide 1)" "$(checkpoint half 1)" >/dev/null 2>&1 &&
+    fail "--grad-dtype bf16 changes nothing"
+for key in loss gradient_norm; do
+    alike 1e-2 "$key with --grad-dtype bf16" "$(values "$(file half metrics steps.jsonl)" $key)" \
+        "$(values "$(file wide metrics steps.jsonl)" $key)"
+done
+expect 0 ranks 2 dry --dry-run --grad-dtype bf16
+printed '^Communication: .*, 2 ranks on 1 host; gradients are summed in bf16$'
+expect 0 ranks 2 half3 --resume "$(checkpoint half 1)" --epochs 2
+said '; gradients are summed by MPI: '
+# ... one process has none to send, also when it has a communicator
+# shellcheck disable=SC2086
+expect 0 ranks 1 alone $short
+for comm in auto mpi; do
+    # shellcheck disable=SC2086
+    expect 0 ranks 1 "alone_$comm" $short --grad-dtype bf16 --comm $comm
+    said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+    same_model "$(checkpoint alone 1)" "$(checkpoint "alone_$comm" 1)"
+done
+both=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
+    --output-dir none)
+one_line 2 '^deeptaxa train: rank 0 .* with cpu in fp32, gradients in bf16, rank 1 .* with cpu in fp32: ' \
+    "$MPIEXEC" -n 1 "$bin/deeptaxa-train" "${both[@]}" --grad-dtype bf16 : \
+    -n 1 "$bin/deeptaxa-train" "${both[@]}"
 
 # A rank that does not come (here: it waits for its input) is given up after --collective-timeout
 mkfifo never.fasta
