@@ -104,40 +104,6 @@ said '; gradients are summed by MPI: as asked for$'
 expect 2 ranks 2 none --epochs 1 --comm nccl
 said '^deeptaxa train: --comm nccl: rank 0 computes on the CPU; leave it out, or use --comm mpi$'
 
-# Gradients that travel as bf16: another sum, near the one in fp32, and the same in equal runs
-short="--epochs 1 --hidden-dropout-prob 0"
-for run in "wide fp32" "half bf16" "half2 bf16"; do
-    # shellcheck disable=SC2086
-    expect 0 ranks 3 ${run% *} $short --grad-dtype ${run#* }
-done
-said '^Communication: .*; gradients are summed in bf16 by MPI: rank 0 computes on the CPU$'
-grep -q 'gradients are summed in bf16' half/*.log || fail "the log does not tell that sums are bf16"
-same_model "$(checkpoint half 1)" "$(checkpoint half2 1)"
-"$bin/../tests/compare_checkpoints" "$(checkpoint wide 1)" "$(checkpoint half 1)" >/dev/null 2>&1 &&
-    fail "--grad-dtype bf16 changes nothing"
-for key in loss gradient_norm; do
-    alike 1e-2 "$key with --grad-dtype bf16" "$(values "$(file half metrics steps.jsonl)" $key)" \
-        "$(values "$(file wide metrics steps.jsonl)" $key)"
-done
-expect 0 ranks 2 dry --dry-run --grad-dtype bf16
-printed '^Communication: .*, 2 ranks on 1 host; gradients are summed in bf16$'
-expect 0 ranks 2 half3 --resume "$(checkpoint half 1)" --epochs 2
-said '; gradients are summed by MPI: '
-# ... one process has none to send, also when it has a communicator
-# shellcheck disable=SC2086
-expect 0 ranks 1 alone $short
-for comm in auto mpi; do
-    # shellcheck disable=SC2086
-    expect 0 ranks 1 "alone_$comm" $short --grad-dtype bf16 --comm $comm
-    said '^notice: --grad-dtype bf16 has no effect: this run is one process'
-    same_model "$(checkpoint alone 1)" "$(checkpoint "alone_$comm" 1)"
-done
-both=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
-    --output-dir none)
-one_line 2 '^deeptaxa train: rank 0 .* with cpu in fp32, gradients in bf16, rank 1 .* with cpu in fp32: ' \
-    "$MPIEXEC" -n 1 "$bin/deeptaxa-train" "${both[@]}" --grad-dtype bf16 : \
-    -n 1 "$bin/deeptaxa-train" "${both[@]}"
-
 # A rank that does not come (here: it waits for its input) is given up after --collective-timeout
 mkfifo never.fasta
 late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir late
@@ -149,6 +115,30 @@ said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 # Equal runs on as many ranks give equal bits
 expect 0 ranks 3 again --epochs 3
 same_model "$(checkpoint r3 3)" "$(checkpoint again 3)"
+
+# Gradients that travel as bf16: other sums, near those in fp32, and the same in equal runs
+for folder in half half2; do expect 0 ranks 3 $folder --epochs 3 --grad-dtype bf16; done
+said '^Communication: .*; gradients are summed in bf16 by MPI: rank 0 computes on the CPU$'
+grep -q 'gradients are summed in bf16' half/*.log || fail "the log does not tell that sums are bf16"
+same_model "$(checkpoint half 3)" "$(checkpoint half2 3)"
+"$bin/../tests/compare_checkpoints" "$(checkpoint r3 3)" "$(checkpoint half 3)" >/dev/null 2>&1 &&
+    fail "--grad-dtype bf16 changes nothing"
+alike 1e-2 "loss with --grad-dtype bf16" "$(values "$(file half metrics steps.jsonl)" loss)" \
+    "$(values "$(file r3 metrics steps.jsonl)" loss)"
+expect 0 ranks 2 none --dry-run --grad-dtype bf16
+printed '^Communication: .*, 2 ranks on 1 host; gradients are summed in bf16$'
+# ... one process has none to send, also when it has a communicator
+expect 0 ranks 1 none --dry-run --grad-dtype bf16
+said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+expect 0 ranks 1 alone --epochs 3 --grad-dtype bf16 --comm mpi
+said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+same_model "$(checkpoint alone 3)" "$(checkpoint one 3)"
+# ... ranks must agree
+both=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
+    --output-dir none)
+one_line 2 '^deeptaxa train: rank 0 .* with cpu in fp32, gradients in bf16, rank 1 .* with cpu in fp32: ' \
+    "$MPIEXEC" -n 1 "$bin/deeptaxa-train" "${both[@]}" --grad-dtype bf16 : \
+    -n 1 "$bin/deeptaxa-train" "${both[@]}"
 
 # Checkpoints of any number of ranks go on with any other
 expect 0 ranks 2 from3 --resume "$(checkpoint r3 1)"
