@@ -68,14 +68,15 @@ static void describe(mpi_comm *c, const char *why)
 static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
     mpi_comm *c = of(comm);
+    const dt_comm_options options = c->options;
     char why[192];
     const dt_reducer_module *module;
     detach(c);
-    DT_TRY(dt_choose_reducer(comm, backend, &c->options, &module, why, sizeof why));
+    DT_TRY(dt_choose_reducer(comm, backend, &options, &module, why, sizeof why));
     if (module)
-        DT_TRY(module->open(comm, backend, &c->options, &c->reducer));
+        DT_TRY(module->open(comm, backend, &options, &c->reducer));
     else
-        DT_TRY(dt_reduce_mpi_open(c->thread, backend, &c->options, &c->reducer));
+        DT_TRY(dt_reduce_mpi_open(c->thread, backend, &options, &c->reducer));
     comm->name = c->reducer->name;
     describe(c, why);
     return DT_OK;
