@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "core/bf16.h"
-#include "mpi_thread.h"
+#include "mpi_world.h"
 
 /* MPI_User_function: inout[i] = in[i] + inout[i] */
 static void add_bf16(void *in, void *inout, int *count, MPI_Datatype *type)
