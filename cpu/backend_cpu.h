@@ -216,6 +216,9 @@ void dt_cpu_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *)
 void dt_cpu_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,
                      const dt_class_layout *, const double *);
 
+void dt_cpu_gradients_to_bf16(dt_backend *, void *, int64_t, int64_t, void *);
+void dt_cpu_gradients_from_bf16(dt_backend *, const void *, int64_t, int64_t, void *);
+
 dt_status dt_cpu_update_alloc(dt_cpu *cpu);
 int64_t dt_cpu_update_bytes(int64_t count); /* that it takes */
 void dt_cpu_update(dt_backend *, int64_t, const dt_update_rule *);

@@ -292,6 +292,8 @@ template <typename T> static dt_backend_ops make_table()
     table.vector_write = vector_write;
     table.vector_read = vector_read;
     table.vector_data = vector_data;
+    table.gradients_to_bf16 = dt_cuda_gradients_to_bf16;
+    table.gradients_from_bf16 = dt_cuda_gradients_from_bf16;
     table.gradients_zero = gradients_zero;
     table.batch_reserve = dt_cuda_batch_reserve;
     table.batch_bytes = dt_cuda_batch_bytes;

@@ -423,6 +423,9 @@ void dt_cuda_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *
 void dt_cuda_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,
                       const dt_class_layout *, const double *);
 
+void dt_cuda_gradients_to_bf16(dt_backend *, void *, int64_t, int64_t, void *);
+void dt_cuda_gradients_from_bf16(dt_backend *, const void *, int64_t, int64_t, void *);
+
 int64_t dt_cuda_update_bytes(int64_t count); /* of norm_sums */
 void dt_cuda_update(dt_backend *, int64_t, const dt_update_rule *);
 void dt_cuda_state_write(dt_backend *, const dt_update_state *);

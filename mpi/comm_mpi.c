@@ -53,24 +53,30 @@ static void describe(mpi_comm *c, const char *why)
     const char *sums = strcmp(c->base.name, "mpi") == 0 ? "MPI" : c->reducer->library;
     char *out = c->base.description;
     const size_t size = sizeof c->base.description;
+    const char *format = c->base.grad_dtype == DT_GRAD_BF16 ? " in bf16" : "";
     const int length = snprintf(out, size, "%s, %d ranks on %d host%s", f->library, f->world_size,
                                 f->hosts, f->hosts == 1 ? "" : "s");
-    if (why && length > 0 && (size_t)length < size)
-        snprintf(out + length, size - (size_t)length, "; gradients are summed by %s: %s", sums,
-                 why);
+    if (length < 0 || (size_t)length >= size)
+        return;
+    if (why)
+        snprintf(out + length, size - (size_t)length, "; gradients are summed%s by %s: %s", format,
+                 sums, why);
+    else if (*format)
+        snprintf(out + length, size - (size_t)length, "; gradients are summed%s", format);
 }
 
 static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
     mpi_comm *c = of(comm);
+    const dt_comm_options options = c->options;
     char why[192];
     const dt_reducer_module *module;
     detach(c);
-    DT_TRY(dt_choose_reducer(comm, backend, &c->options, &module, why, sizeof why));
+    DT_TRY(dt_choose_reducer(comm, backend, &options, &module, why, sizeof why));
     if (module)
-        DT_TRY(module->open(comm, backend, &c->options, &c->reducer));
+        DT_TRY(module->open(comm, backend, &options, &c->reducer));
     else
-        DT_TRY(dt_reduce_mpi_open(c->thread, backend, c->options.bucket_bytes, &c->reducer));
+        DT_TRY(dt_reduce_mpi_open(c->thread, backend, &options, &c->reducer));
     comm->name = c->reducer->name;
     describe(c, why);
     return DT_OK;
@@ -178,6 +184,9 @@ static void take_facts(mpi_comm *c)
     base->world_size = f->world_size;
     base->local_rank = f->local_rank;
     base->local_size = f->local_size;
+    if (f->world_size == 1) /* nothing travels */
+        c->options.grad_dtype = DT_GRAD_FP32;
+    base->grad_dtype = c->options.grad_dtype;
     describe(c, NULL);
 }
 

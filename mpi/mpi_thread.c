@@ -31,7 +31,7 @@
 typedef struct {
     void *data;
     int32_t count;
-    bool is_double;
+    dt_mpi_number number;
 } bucket;
 
 typedef struct {
@@ -64,6 +64,7 @@ struct dt_mpi_thread {
 
     /* of the thread alone */
     dt_mpi_world world;
+    MPI_Op add_bf16;
     dt_heartbeat *heartbeat;         /* NULL: one rank */
     MPI_Request active[MOST_ACTIVE]; /* in the order of their start */
     int active_count;
@@ -94,8 +95,8 @@ static dt_status keep_failure(dt_mpi_thread *t, dt_status status)
 
 static dt_status start_bucket(dt_mpi_thread *t, const bucket *b)
 {
-    DT_TRY(dt_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, b->data, b->count,
-                                       b->is_double ? MPI_DOUBLE : MPI_FLOAT, MPI_SUM,
+    DT_TRY(dt_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, b->data, b->count, dt_mpi_type(b->number),
+                                       b->number == DT_MPI_NUMBER_BF16 ? t->add_bf16 : MPI_SUM,
                                        t->world.gradient_comm, &t->active[t->active_count]),
                         "MPI_Iallreduce of gradients"));
     ++t->active_count;
@@ -207,6 +208,7 @@ static dt_status initialise(dt_mpi_thread *t, void *context)
     (void)context;
     dt_mpi_facts *facts = &t->world.facts;
     DT_TRY(dt_mpi_world_begin(&t->world, t->expected));
+    DT_TRY(dt_mpi_bf16_make(&t->add_bf16));
     DT_TRY(dt_watchdog_start(&t->watchdog, facts->world_rank, facts->host));
     DT_TRY(dt_mpi_world_find_neighbours(&t->world));
     return facts->world_size == 1
@@ -231,6 +233,7 @@ static dt_status finalise(dt_mpi_thread *t, void *context)
 {
     (void)context;
     DT_TRY(say_farewell(t));
+    dt_mpi_bf16_free(&t->add_bf16);
     return dt_mpi_world_end(&t->world);
 }
 
@@ -408,13 +411,13 @@ dt_status dt_mpi_run(dt_mpi_thread *t, const char *what, dt_mpi_work work, void 
     return done ? status : too_late(t, what);
 }
 
-dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, bool is_double)
+dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, dt_mpi_number number)
 {
     pthread_mutex_lock(&t->mutex);
     const size_t end = t->queued_first + t->queued_count;
     const dt_status status = DT_GROW(t->queue, t->queue_capacity, end + 1);
     if (status == DT_OK) {
-        t->queue[end] = (bucket){.data = data, .count = count, .is_double = is_double};
+        t->queue[end] = (bucket){.data = data, .count = count, .number = number};
         ++t->queued_count;
         ++t->posted;
         pthread_cond_signal(&t->work_came);

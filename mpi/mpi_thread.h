@@ -19,6 +19,7 @@
 
 #include "comm.h"
 #include "mpi_world.h"
+#include "number.h"
 #include "watchdog.h"
 
 typedef struct dt_mpi_thread dt_mpi_thread;
@@ -39,9 +40,9 @@ typedef dt_status (*dt_mpi_work)(dt_mpi_thread *thread, void *context);
  * DT_ERR_COMM when it takes longer than the timeout; from then on every call fails the same way. */
 dt_status dt_mpi_run(dt_mpi_thread *thread, const char *what, dt_mpi_work work, void *context);
 
-/* Sums `count` numbers (float, or double) at `data` over all ranks in place, some time. Does not
- * wait. All ranks post the same counts in the same order. */
-dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, bool is_double);
+/* Sums `count` numbers at `data` over all ranks in place, some time. Does not wait. All ranks post
+ * the same counts of the same kind in the same order. */
+dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, dt_mpi_number number);
 
 /* Waits until the first `buckets` of all that were ever posted are summed; < 0: all. */
 dt_status dt_mpi_wait_posted(dt_mpi_thread *thread, int64_t buckets);

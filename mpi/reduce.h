@@ -24,7 +24,7 @@ struct dt_reducer {
 
 /* What a module exports under the name "dt_reducer_module". open() is collective: the ranks find
  * each other by comm->ops->broadcast. Who fails may leave a reducer in *out all the same, to be
- * destroyed. */
+ * destroyed. The backend must outlive it. */
 typedef struct {
     int32_t contract; /* DT_COMM_CONTRACT of its build */
     dt_status (*open)(dt_comm *comm, dt_backend *backend, const dt_comm_options *options,

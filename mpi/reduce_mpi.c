@@ -1,21 +1,28 @@
-/* Gradients summed by MPI: in place where the backend's memory is the host's, else through a copy.
+/* Gradients summed by MPI: in place where they lie in the host's memory and travel as they are,
+ * else through a copy.
  *
- * In place, a bucket goes to the MPI thread as soon as it is complete, and is summed while the
+ * On a host a bucket goes to the MPI thread as soon as it is complete, and is summed while the
  * backward pass goes on. From a device everything is copied at the end: the backend's operations
- * are called from one thread, and vector_read waits for all of the device's work, so that copying
- * earlier would stop the backward pass. The copy of a bucket goes on while the one before is
- * summed. This way is for two ranks that share a GPU, and for GPUs without NCCL. */
+ * are called from one thread, and copying to the host waits for all of the device's work, so that
+ * copying earlier would stop the backward pass. The copy of a bucket goes on while the one before
+ * is summed. This way is for two ranks that share a GPU, and for GPUs without NCCL.
+ *
+ * What travels as bf16 is rounded by the backend, and made float again when all sums are there. */
 #include "reduce_mpi.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
 
 #define DEFAULT_BUCKET_BYTES ((int64_t)4 << 20)
 
+/* A bucket that is not summed in place. */
 typedef struct {
     int64_t offset;
     int32_t count;
+    char *copy;      /* what travels, in the host's memory; kept for the steps to come */
+    size_t capacity; /* its bytes */
 } piece;
 
 typedef struct {
@@ -23,35 +30,90 @@ typedef struct {
     dt_mpi_thread *thread;
     dt_backend *backend;
     dt_buckets buckets;
-    /* of a device: what is to be summed at the end of this step, and its copy */
-    piece *pieces;
+    dt_mpi_number number; /* that travels */
+    size_t size;          /* its bytes */
+    piece *pieces;        /* of this step, and beyond them copies that earlier ones needed */
     size_t piece_count, piece_capacity;
-    char *copy;
-    size_t copy_capacity;
+    void *bf16; /* device (buckets.size): numbers on their way to the host and back */
 } mpi_reducer;
 
-static dt_status post(mpi_reducer *r, void *data, int64_t count)
+static bool is_bf16(const mpi_reducer *r)
 {
-    return dt_mpi_post(r->thread, data, (int32_t)count, r->backend->master_size == 8);
+    return r->number == DT_MPI_NUMBER_BF16;
 }
 
-static dt_status take(mpi_reducer *r, int64_t offset, int64_t count)
+/* ---- from the backend to what travels -------------------------------------------------------- */
+
+static dt_status next_piece(mpi_reducer *r, int64_t offset, int32_t count, piece **out)
 {
-    if (r->backend->host_memory) {
-        char *gradients = r->backend->ops->vector_data(r->backend, DT_GRADIENTS);
-        return post(r, gradients + offset * r->backend->master_size, count);
-    }
+    const size_t had = r->piece_capacity;
     DT_TRY(DT_GROW(r->pieces, r->piece_capacity, r->piece_count + 1));
-    r->pieces[r->piece_count++] = (piece){.offset = offset, .count = (int32_t)count};
+    memset(r->pieces + had, 0, (r->piece_capacity - had) * sizeof *r->pieces);
+    piece *p = &r->pieces[r->piece_count];
+    DT_TRY(DT_GROW(p->copy, p->capacity, (size_t)count * r->size));
+    p->offset = offset;
+    p->count = count;
+    ++r->piece_count;
+    *out = p;
     return DT_OK;
 }
+
+static dt_status take(mpi_reducer *r, int64_t offset, int32_t count)
+{
+    dt_backend *backend = r->backend;
+    const bool host = backend->host_memory;
+    piece *p;
+    if (host && !is_bf16(r)) {
+        char *gradients = backend->ops->vector_data(backend, DT_GRADIENTS);
+        return dt_mpi_post(r->thread, gradients + (size_t)offset * r->size, count, r->number);
+    }
+    DT_TRY(next_piece(r, offset, count, &p));
+    if (!host)
+        return DT_OK; /* at the end */
+    backend->ops->gradients_to_bf16(backend, p->copy, offset, count, NULL);
+    DT_TRY(backend->ops->check(backend));
+    return dt_mpi_post(r->thread, p->copy, count, r->number);
+}
+
+/* From a device. */
+static dt_status fetch(mpi_reducer *r, const piece *p)
+{
+    dt_backend *backend = r->backend;
+    const dt_backend_ops *ops = backend->ops;
+    if (is_bf16(r)) {
+        ops->gradients_to_bf16(backend, r->bf16, p->offset, p->count, NULL);
+        ops->download(backend, p->copy, r->bf16, (int64_t)((size_t)p->count * r->size));
+    } else {
+        ops->vector_read(backend, DT_GRADIENTS, p->offset, p->count, p->copy);
+    }
+    DT_TRY(ops->check(backend));
+    return dt_mpi_post(r->thread, p->copy, p->count, r->number);
+}
+
+static void put_back(mpi_reducer *r, const piece *p)
+{
+    dt_backend *backend = r->backend;
+    const dt_backend_ops *ops = backend->ops;
+    const void *from = p->copy;
+    if (!is_bf16(r)) {
+        ops->vector_write(backend, DT_GRADIENTS, p->offset, p->count, from);
+        return;
+    }
+    if (!backend->host_memory) {
+        ops->upload(backend, r->bf16, from, (int64_t)((size_t)p->count * r->size));
+        from = r->bf16;
+    }
+    ops->gradients_from_bf16(backend, from, p->offset, p->count, NULL);
+}
+
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 static dt_status take_buckets(mpi_reducer *r, bool flush)
 {
     int64_t offset;
     int64_t count;
     while (dt_buckets_next(&r->buckets, flush, &offset, &count))
-        DT_TRY(take(r, offset, count));
+        DT_TRY(take(r, offset, (int32_t)count));
     return DT_OK;
 }
 
@@ -66,69 +128,51 @@ static dt_status start(dt_reducer *reducer, int64_t offset, int64_t count, int32
     return take_buckets(r, false);
 }
 
-static dt_status sum_copies(mpi_reducer *r)
-{
-    const size_t size = (size_t)r->backend->master_size;
-    size_t total = 0;
-    for (size_t i = 0; i < r->piece_count; ++i)
-        total += (size_t)r->pieces[i].count * size;
-    DT_TRY(DT_GROW(r->copy, r->copy_capacity, total));
-    char *at = r->copy;
-    for (size_t i = 0; i < r->piece_count; ++i) {
-        const piece *p = &r->pieces[i];
-        r->backend->ops->vector_read(r->backend, DT_GRADIENTS, p->offset, p->count, at);
-        DT_TRY(r->backend->ops->check(r->backend));
-        DT_TRY(post(r, at, p->count));
-        at += (size_t)p->count * size;
-    }
-    return DT_OK;
-}
-
-static dt_status write_copies(mpi_reducer *r)
-{
-    const char *at = r->copy;
-    for (size_t i = 0; i < r->piece_count; ++i) {
-        const piece *p = &r->pieces[i];
-        r->backend->ops->vector_write(r->backend, DT_GRADIENTS, p->offset, p->count, at);
-        at += (size_t)p->count * (size_t)r->backend->master_size;
-    }
-    r->piece_count = 0;
-    return r->backend->ops->check(r->backend);
-}
-
 static dt_status finish(dt_reducer *reducer)
 {
     mpi_reducer *r = (mpi_reducer *)reducer;
     DT_TRY(take_buckets(r, true));
-    if (r->backend->host_memory)
-        return dt_mpi_wait_posted(r->thread, -1);
-    DT_TRY(sum_copies(r));
+    for (size_t i = 0; !r->backend->host_memory && i < r->piece_count; ++i)
+        DT_TRY(fetch(r, &r->pieces[i]));
     DT_TRY(dt_mpi_wait_posted(r->thread, -1));
-    return write_copies(r);
+    for (size_t i = 0; i < r->piece_count; ++i)
+        put_back(r, &r->pieces[i]);
+    r->piece_count = 0;
+    return r->backend->ops->check(r->backend);
 }
 
 static void destroy(dt_reducer *reducer)
 {
     mpi_reducer *r = (mpi_reducer *)reducer;
+    for (size_t i = 0; i < r->piece_capacity; ++i)
+        free(r->pieces[i].copy);
     free(r->pieces);
-    free(r->copy);
+    r->backend->ops->free(r->backend, r->bf16);
     free(r);
 }
 
-dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend, int64_t bucket_bytes,
-                             dt_reducer **out)
+dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend,
+                             const dt_comm_options *options, dt_reducer **out)
 {
     static const dt_reducer_ops ops = {.destroy = destroy, .start = start, .finish = finish};
     mpi_reducer *r;
     DT_TRY(DT_NEW(r, 1));
-    const int64_t bytes = bucket_bytes > 0 ? bucket_bytes : DEFAULT_BUCKET_BYTES;
-    const int64_t size = bytes / backend->master_size;
+    const bool narrow = options->grad_dtype == DT_GRAD_BF16;
+    const int64_t bytes = options->bucket_bytes > 0 ? options->bucket_bytes : DEFAULT_BUCKET_BYTES;
+    const int64_t element = narrow ? (int64_t)sizeof(uint16_t) : backend->master_size;
+    const int64_t size = bytes / element;
     *r = (mpi_reducer){.base = {.ops = &ops, .name = "mpi"},
                        .thread = thread,
                        .backend = backend,
+                       .number = narrow                      ? DT_MPI_NUMBER_BF16
+                                 : backend->master_size == 8 ? DT_MPI_NUMBER_DOUBLE
+                                                             : DT_MPI_NUMBER_FLOAT,
+                       .size = (size_t)element,
                        .buckets.size = size < 1           ? 1
                                        : size > INT32_MAX ? INT32_MAX
                                                           : size};
-    *out = &r->base;
-    return DT_OK;
+    *out = &r->base; /* also when it fails: the caller destroys it */
+    return narrow && !backend->host_memory
+               ? backend->ops->alloc(backend, &r->bf16, r->buckets.size * element)
+               : DT_OK;
 }

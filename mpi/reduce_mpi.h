@@ -5,8 +5,9 @@
 #include "mpi_thread.h"
 #include "reduce.h"
 
-/* `bucket_bytes` 0: as measured. The backend and the thread must outlive it. */
-dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend, int64_t bucket_bytes,
-                             dt_reducer **out);
+/* The backend and the thread must outlive it. Who fails may leave a reducer in *out all the same,
+ * to be destroyed. */
+dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend,
+                             const dt_comm_options *options, dt_reducer **out);
 
 #endif

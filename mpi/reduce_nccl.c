@@ -41,6 +41,8 @@ typedef struct {
     cudaStream_t stream;
     cudaEvent_t done;
     dt_buckets buckets;
+    bool narrow; /* they travel as bf16 */
+    void *bf16;  /* device (buckets.size): what travels then */
     double timeout;
 
     pthread_t watcher;
@@ -170,16 +172,31 @@ static void stop_watching(nccl_reducer *r)
 
 /* ---- sums ----------------------------------------------------------------------------------- */
 
+static dt_status sum_numbers(nccl_reducer *r, void *numbers, int64_t count, ncclDataType_t type)
+{
+    return nccl_check(
+        r, ncclAllReduce(numbers, numbers, (size_t)count, type, ncclSum, r->nccl, r->stream),
+        "ncclAllReduce");
+}
+
+/* One after the other on the stream, so that there is one copy for all buckets. */
+static dt_status sum_in_bf16(nccl_reducer *r, int64_t offset, int64_t count)
+{
+    const dt_backend_ops *ops = r->backend->ops;
+    ops->gradients_to_bf16(r->backend, r->bf16, offset, count, r->stream);
+    DT_TRY(sum_numbers(r, r->bf16, count, ncclBfloat16));
+    ops->gradients_from_bf16(r->backend, r->bf16, offset, count, r->stream);
+    return ops->check(r->backend);
+}
+
 static dt_status sum_buckets(nccl_reducer *r, bool flush)
 {
     float *gradients = (float *)r->backend->ops->vector_data(r->backend, DT_GRADIENTS);
     int64_t offset;
     int64_t count;
     while (dt_buckets_next(&r->buckets, flush, &offset, &count))
-        DT_TRY(nccl_check(r,
-                          ncclAllReduce(gradients + offset, gradients + offset, (size_t)count,
-                                        ncclFloat, ncclSum, r->nccl, r->stream),
-                          "ncclAllReduce"));
+        DT_TRY(r->narrow ? sum_in_bf16(r, offset, count)
+                         : sum_numbers(r, gradients + offset, count, ncclFloat));
     return DT_OK;
 }
 
@@ -228,6 +245,7 @@ static void destroy(dt_reducer *reducer)
     } else {
         stop_watching(r);
     }
+    r->backend->ops->free(r->backend, r->bf16);
     free(r);
 }
 
@@ -260,6 +278,9 @@ static dt_status prepare(nccl_reducer *r)
                       "cudaStreamCreateWithPriority"));
     DT_TRY(cuda_check(cudaEventCreateWithFlags(&r->done, cudaEventDisableTiming),
                       "cudaEventCreateWithFlags"));
+    if (r->narrow)
+        DT_TRY(r->backend->ops->alloc(r->backend, &r->bf16,
+                                      r->buckets.size * (int64_t)sizeof(uint16_t)));
     return connect(r);
 }
 
@@ -271,7 +292,9 @@ static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_
     nccl_reducer *r = NULL;
     int version = 0;
     DT_TRY(DT_NEW(r, 1));
+    r->narrow = options->grad_dtype == DT_GRAD_BF16;
     const int64_t bytes = options->bucket_bytes > 0 ? options->bucket_bytes : DEFAULT_BUCKET_BYTES;
+    const int64_t size = (int64_t)(r->narrow ? sizeof(uint16_t) : sizeof(float));
     r->base.ops = &operations;
     r->base.name = "nccl";
     ncclGetVersion(&version);
@@ -280,7 +303,7 @@ static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_
     r->comm = comm;
     r->backend = backend;
     r->timeout = options->collective_timeout;
-    r->buckets.size = bytes < (int64_t)sizeof(float) ? 1 : bytes / (int64_t)sizeof(float);
+    r->buckets.size = bytes < size ? 1 : bytes / size;
     *out = &r->base; /* also when it fails: the caller destroys it */
     return prepare(r);
 }

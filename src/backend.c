@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bf16.h"
 #include "core/log.h"
 #include "core/module.h"
 
@@ -51,12 +52,6 @@ static float from_bits(uint32_t bits)
     return value;
 }
 
-/* bf16 is the upper half of a float. */
-static float from_bf16(uint16_t bits)
-{
-    return from_bits((uint32_t)bits << 16);
-}
-
 /* IEEE 754 binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. */
 static float from_fp16(uint16_t bits)
 {
@@ -83,7 +78,7 @@ void dt_backend_floats(const dt_backend *backend, float *out, const void *activa
             out[i] = (float)wide[i];
     else
         for (int64_t i = 0; i < count; ++i)
-            out[i] = backend->precision == DT_PRECISION_BF16 ? from_bf16(narrow[i])
+            out[i] = backend->precision == DT_PRECISION_BF16 ? dt_bf16_value(narrow[i])
                                                              : from_fp16(narrow[i]);
 }
 

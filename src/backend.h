@@ -312,7 +312,8 @@ struct dt_backend_ops {
     /* Waits until all that was asked for is done; returns check(). */
     dt_status (*sync)(dt_backend *backend);
 
-    /* -- memory: before the first step, never within one -- */
+    /* -- memory: before the first step, never within one (upload and download: not while operations
+     * are recorded) -- */
 
     /* `bytes` of zeroed device memory, 256-byte aligned. DT_ERR_MEMORY says how much was asked for.
      */
@@ -352,6 +353,14 @@ struct dt_backend_ops {
                         void *host);
     /* The device address of a vector's element 0, for a communicator. */
     void *(*vector_data)(dt_backend *backend, dt_vector which);
+    /* For a communicator that sums gradients in bf16: `count` of them from `offset` are rounded to
+     * the nearest (core/bf16.h), and back. `native_stream` is a stream of the communicator's
+     * (cudaStream_t) which they then go to, whatever this backend was asked for; NULL: in order,
+     * as all operations. A device without streams takes NULL only. */
+    void (*gradients_to_bf16)(dt_backend *backend, void *out /* (count) bf16 */, int64_t offset,
+                              int64_t count, void *native_stream);
+    void (*gradients_from_bf16)(dt_backend *backend, const void *in /* (count) bf16 */,
+                                int64_t offset, int64_t count, void *native_stream);
     void (*gradients_zero)(dt_backend *backend);
 
     /* -- batches -- */
@@ -584,6 +593,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_module;
 
-#define DT_BACKEND_CONTRACT 6
+#define DT_BACKEND_CONTRACT 7
 
 #endif

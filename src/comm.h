@@ -32,6 +32,11 @@
 typedef struct dt_comm dt_comm;
 typedef struct dt_comm_ops dt_comm_ops;
 
+/* What gradients are rounded to on their way. fp32: nothing, they travel as the backend holds them.
+ * bf16: half the bytes; a rank's sum over its own sequences is rounded, and so is each sum of what
+ * two ranks sent. Master weights and moments are not concerned. */
+typedef enum { DT_GRAD_FP32, DT_GRAD_BF16 } dt_grad_dtype;
+
 struct dt_comm {
     const dt_comm_ops *ops;
     const char *name; /* what sums the gradients: "single", "mpi"; "nccl" after attach() */
@@ -39,11 +44,13 @@ struct dt_comm {
     int32_t world_size;
     int32_t local_rank; /* among the ranks of this host: chooses the GPU */
     int32_t local_size;
-    char host[64];         /* the name of this rank's host */
-    char description[256]; /* for the user: libraries, what sums the gradients and why */
+    dt_grad_dtype grad_dtype; /* fp32 for a rank alone, whatever it was opened with */
+    char host[64];            /* the name of this rank's host */
+    char description[256];    /* for the user: libraries, what sums the gradients and why */
 };
 
 struct dt_comm_ops {
+    /* Before the backend that was attached, whose memory it may hold. */
     void (*destroy)(dt_comm *comm);
 
     /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist; chooses what
@@ -95,11 +102,12 @@ typedef enum { DT_COMM_AUTO, DT_COMM_MPI, DT_COMM_NCCL } dt_comm_kind;
 
 typedef struct {
     dt_comm_kind kind;
+    dt_grad_dtype grad_dtype;
     double collective_timeout; /* seconds a rank waits for the others; <= 0: for ever */
     double silence_timeout;    /* seconds without a sign of life of another rank's process, whatever
                                   it is doing, after which it is given up; 0: 30 */
-    int64_t bucket_bytes;      /* gradients are summed in pieces of this size; 0: what was measured
-                                  to be best */
+    int64_t bucket_bytes;      /* gradients are summed in pieces of this size, as they travel; 0:
+                                  what was measured to be best */
 } dt_comm_options;
 
 /* The communicator of this process, which the caller destroys. A process that no launcher started
@@ -118,6 +126,6 @@ typedef struct {
     dt_status (*open)(const dt_comm_options *options, dt_comm **out);
 } dt_comm_module;
 
-#define DT_COMM_CONTRACT 1
+#define DT_COMM_CONTRACT 2
 
 #endif

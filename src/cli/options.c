@@ -69,15 +69,7 @@ static dt_status parse_choice(const value_text *value, int64_t *out)
 {
     const dt_option *option = value->option;
     *out = find_choice(option->choices, value->text);
-    if (*out >= 0)
-        return DT_OK;
-    if (option->planned_choices && find_choice(option->planned_choices, value->text) >= 0) {
-        char allowed[512];
-        dt_option_allowed(option, allowed, sizeof allowed);
-        return dt_fail(DT_ERR_USAGE, "--%s %s: not in this version yet (allowed: %s)", option->name,
-                       value->text, allowed);
-    }
-    return bad_value(value);
+    return *out >= 0 ? DT_OK : bad_value(value);
 }
 
 static bool takes_several(const dt_option *option)
@@ -267,8 +259,6 @@ static dt_status read_option(const dt_command *command, arguments *args, void *o
     if (row < 0)
         return unknown_option(command, argument);
     const dt_option *option = &command->options[row];
-    if (option->planned)
-        return dt_fail(DT_ERR_USAGE, "--%s: not in this version yet", option->name);
     const char *attached = argument[2 + length] ? argument + 2 + length + 1 : NULL;
     any_value unused = {0};
     void *to = option->ignored ? (void *)&unused : (char *)options + option->offset;
@@ -317,7 +307,7 @@ dt_status dt_options_parse(const dt_command *command, int argc, char **argv, voi
     if (parsed->request != DT_REQUEST_RUN)
         return DT_OK;
     for (const dt_option *option = command->options; option->name; ++option)
-        if (option->preset && !option->ignored && !option->planned)
+        if (option->preset && !option->ignored)
             DT_TRY(store_preset(option, (char *)options + option->offset));
     arguments args = {argc, argv, 1};
     while (args.next < argc)

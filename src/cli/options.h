@@ -61,10 +61,8 @@ typedef struct {
     const char *preset;  /* the default, as it would be typed; parsed like a given value */
     const char *range;   /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices; /* "auto|cpu" */
-    const char *planned_choices; /* known, but refused as not in this version yet: "cnn|bert" */
-    int count;                   /* several values: exactly this many; 0: one or more */
+    int count;           /* several values: exactly this many; 0: one or more */
     bool required;
-    bool planned;        /* the whole option is refused as not in this version yet */
     const char *ignored; /* accepted with a notice that says this; the value is not stored */
     const char *group;   /* heading in --help; NULL: that of the row above */
     const char *help;    /* one line, without a full stop */

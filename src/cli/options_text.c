@@ -138,34 +138,14 @@ static dt_status add_option_help(dt_text *out, const dt_option *option)
     char head[160];
     char words[640];
     option_head(option, head, sizeof head);
-    int used =
+    const int used =
         snprintf(words, sizeof words, "%s", option->ignored ? option->ignored : option->help);
     if (option->required)
-        used += snprintf(words + used, sizeof words - (size_t)used, " (required)");
+        snprintf(words + used, sizeof words - (size_t)used, " (required)");
     else if (option->preset && !option->ignored)
-        used +=
-            snprintf(words + used, sizeof words - (size_t)used, " (default: %s)", option->preset);
-    if (option->planned_choices)
-        snprintf(words + used, sizeof words - (size_t)used, "; not in this version yet: %s",
-                 option->planned_choices);
+        snprintf(words + used, sizeof words - (size_t)used, " (default: %s)", option->preset);
     DT_TRY(dt_text_add(out, head, strlen(head)));
     return add_wrapped(out, (int)strlen(head), words);
-}
-
-/* The planned options, names only, under one heading. */
-static dt_status add_planned(dt_text *out, const dt_command *command)
-{
-    dt_text names = {0};
-    dt_status status = DT_OK;
-    for (const dt_option *option = command->options; option->name && status == DT_OK; ++option)
-        if (option->planned)
-            status = dt_text_addf(&names, "--%s ", option->name);
-    if (status == DT_OK && names.length)
-        status = dt_text_addf(out, "\nNot in this version yet\n");
-    if (status == DT_OK && names.length)
-        status = add_wrapped(out, 0, names.data);
-    dt_text_free(&names);
-    return status;
 }
 
 dt_status dt_options_help(const dt_command *command, dt_text *out)
@@ -173,8 +153,6 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
     DT_TRY(dt_text_addf(out, "Usage: deeptaxa %s %s\n\n%s\n", command->name, command->usage,
                         command->summary));
     for (const dt_option *option = command->options; option->name; ++option) {
-        if (option->planned)
-            continue;
         if (option->group)
             DT_TRY(dt_text_addf(out, "\n%s\n", option->group));
         DT_TRY(add_option_help(out, option));
@@ -183,7 +161,6 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
     DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "shows this and stops"}));
     DT_TRY(add_option_help(
         out, &(dt_option){.name = "version", .help = "shows version and backends and stops"}));
-    DT_TRY(add_planned(out, command));
     return dt_text_addf(out, "\nExamples\n  %s\n  %s\n", command->examples[0],
                         command->examples[1]);
 }

@@ -104,9 +104,13 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
 static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
     const dt_comm_options options = {.kind = (dt_comm_kind)o->comm,
+                                     .grad_dtype = (dt_grad_dtype)o->grad_dtype,
                                      .collective_timeout = o->collective_timeout};
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
+    if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
+        dt_notice("--grad-dtype bf16 has no effect: this run is one process, whose gradients go "
+                  "nowhere");
     if (o->dry_run)
         return DT_OK; /* nothing to measure */
     DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),

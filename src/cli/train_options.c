@@ -7,10 +7,6 @@
 #include "model/checkpoint.h"
 
 #define AT(member) offsetof(dt_train_options, member)
-#define PLANNED(flag)                                                                              \
-    {                                                                                              \
-        .name = (flag), .planned = true, .kind = DT_OPTION_TEXT                                    \
-    }
 
 static const dt_option options[] = {
     {.group = "Input and output",
@@ -368,6 +364,13 @@ static const dt_option options[] = {
      .choices = "auto|mpi|nccl",
      .help = "what sums the gradients of several processes; auto: NCCL where each has a GPU of its "
              "own, else MPI"},
+    {.name = "grad-dtype",
+     .kind = DT_OPTION_CHOICE,
+     .offset = AT(grad_dtype),
+     .preset = "fp32",
+     .choices = "fp32|bf16",
+     .help = "number format in which gradients go from process to process; bf16 halves the bytes "
+             "and rounds each sum to 8 bits"},
     DT_OPTION_COLLECTIVE_TIMEOUT(dt_train_options),
     {.name = "micro-batch-size",
      .kind = DT_OPTION_INT,
@@ -402,8 +405,6 @@ static const dt_option options[] = {
      .value = "TEXT",
      .ignored = "nothing is downloaded while training"},
     DT_OPTION_OUTPUT_ATTENTIONS,
-
-    PLANNED("grad-dtype"),
     {0},
 };
 

@@ -82,6 +82,7 @@ typedef struct {
     int64_t threads;           /* 0: all that the process may use */
     int64_t num_workers;       /* tokenising threads; 0: as many as `threads` */
     int comm;                  /* dt_comm_kind */
+    int grad_dtype;            /* dt_grad_dtype */
     double collective_timeout; /* seconds; 0: for ever */
     int64_t micro_batch_size;  /* 0: chosen from the memory */
     int64_t keep_checkpoints;  /* newest checkpoints of epochs that stay; 0: all */

@@ -504,6 +504,23 @@ MEASURED(update, DT_PART_OPTIMIZER, "update", 0.0,
 MEASURED(event_wait, DT_PART_SUMS, "sums over the ranks", 0.0, (dt_backend * b, void *native_event),
          (s->own, native_event))
 
+/* On a communicator's stream they are part of the sums, which the backend waits for. */
+#define ROUNDS(name, text, parameters, arguments)                                                  \
+    static void name parameters                                                                    \
+    {                                                                                              \
+        stand_in *s = of(b);                                                                       \
+        const double began = native_stream ? -1.0 : begin(s);                                      \
+        s->own->ops->name arguments;                                                               \
+        end(s, began, (dt_profiled){.part = DT_PART_SUMS, .what = (text)});                        \
+    }
+
+ROUNDS(gradients_to_bf16, "gradients to bf16",
+       (dt_backend * b, void *out, int64_t offset, int64_t count, void *native_stream),
+       (s->own, out, offset, count, native_stream))
+ROUNDS(gradients_from_bf16, "gradients from bf16",
+       (dt_backend * b, const void *in, int64_t offset, int64_t count, void *native_stream),
+       (s->own, in, offset, count, native_stream))
+
 /* ---- the table ---------------------------------------------------------------------------------
  */
 
@@ -531,6 +548,8 @@ static const dt_backend_ops table = {
     .vector_write = copy_vector_write,
     .vector_read = copy_vector_read,
     .vector_data = pass_vector_data,
+    .gradients_to_bf16 = gradients_to_bf16,
+    .gradients_from_bf16 = gradients_from_bf16,
     .gradients_zero = gradients_zero,
     .batch_reserve = pass_batch_reserve,
     .batch_bytes = pass_batch_bytes,

@@ -36,8 +36,9 @@ static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
     snprintf(info.version, sizeof info.version, "%s", dt_version());
     if (backend) {
         snprintf(info.device, sizeof info.device, "%s", backend->description);
-        snprintf(info.kind, sizeof info.kind, "%s in %s", backend->name,
-                 dt_precision_name(backend->precision));
+        snprintf(info.kind, sizeof info.kind, "%s in %s%s", backend->name,
+                 dt_precision_name(backend->precision),
+                 comm->grad_dtype == DT_GRAD_BF16 ? ", gradients in bf16" : "");
     }
     look_at_processors(&info);
     return info;
@@ -86,7 +87,7 @@ static dt_status check_alike(const dt_rank_info *first, const dt_rank_info *othe
     if (strcmp(first->kind, other->kind) != 0)
         return dt_fail(DT_ERR_USAGE,
                        "rank 0 on %s computes with %s, rank %d on %s with %s: all ranks must "
-                       "compute alike (--device and --precision say how)",
+                       "compute alike (--device, --precision and --grad-dtype say how)",
                        first->host, first->kind, q, other->host, other->kind);
     return DT_OK;
 }

@@ -13,7 +13,8 @@
 typedef struct {
     char host[64];
     char device[256];        /* the backend's description */
-    char kind[48];           /* of backend, and its number format: "cuda in bf16" */
+    char kind[64];           /* of backend, and its number format: "cuda in bf16"; with ", gradients
+                                in bf16" where these travel so */
     char version[32];        /* of the program */
     int32_t processors;      /* that the process may run on */
     int32_t first_processor; /* the lowest of them */
@@ -27,7 +28,8 @@ dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks);
 /* Sets *infos to what all ranks say of themselves, (world_size) on every one; the caller frees it.
  * DT_ERR_USAGE, on every rank and with *together set, when they run different versions of the
  * program, or compute with different kinds of backend (which wait for each other at different
- * times) or number formats (whose losses are scaled differently). Collective. */
+ * times) or number formats (whose losses are scaled differently, or
+ * whose gradients cannot be added). Collective. */
 dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
                           bool *together);
 

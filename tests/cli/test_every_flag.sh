@@ -10,10 +10,9 @@ for file in $tests; do
     sed '/^ *#/d' "$file" >"$(basename "$file").$(basename "$(dirname "$file")")"
 done
 
-# offered COMMAND: without what is refused as not in this version yet; --help and --version are
-# cli/usage's
+# offered COMMAND: --help and --version are cli/usage's
 offered() {
-    deeptaxa "$1" --help | sed -n '/^Not in this version yet/,/^$/d; s/^  \(--[a-z-]*\).*/\1/p' |
+    deeptaxa "$1" --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p' |
         grep -vE '^--(help|version)$' | sort
 }
 

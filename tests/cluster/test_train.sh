@@ -19,13 +19,14 @@ ranks() {
 # values FILE KEY: its values, one a line
 values() { sed -nE "s/.*\"$2\": *([-+.0-9e]+).*/\1/p" "$1"; }
 
-# close WHAT A B: lists of numbers, alike to 1e-5
-close() {
-    [ -n "$2" ] && [ "$(wc -l <<<"$2")" = "$(wc -l <<<"$3")" ] &&
-        paste <(echo "$2") <(echo "$3") | awk '
-            { d = $1 - $2; if (d < 0) d = -d; s = $2 < 0 ? -$2 : $2; if (d > 1e-5 * s) bad = 1 }
-            END { exit bad }' || fail "$1: $2 instead of $3"
+# alike BOUND WHAT A B: lists of numbers, alike but for this share of them
+alike() {
+    [ -n "$3" ] && [ "$(wc -l <<<"$3")" = "$(wc -l <<<"$4")" ] &&
+        paste <(echo "$3") <(echo "$4") | awk -v bound="$1" '
+            { d = $1 - $2; if (d < 0) d = -d; s = $2 < 0 ? -$2 : $2; if (d > bound * s) bad = 1 }
+            END { exit bad }' || fail "$2: $3 instead of $4"
 }
+close() { alike 1e-5 "$@"; }
 
 file() { echo "$1/$2/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_$3"; }
 
@@ -114,6 +115,30 @@ said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 # Equal runs on as many ranks give equal bits
 expect 0 ranks 3 again --epochs 3
 same_model "$(checkpoint r3 3)" "$(checkpoint again 3)"
+
+# Gradients that travel as bf16: other sums, near those in fp32, and the same in equal runs
+for folder in half half2; do expect 0 ranks 3 $folder --epochs 3 --grad-dtype bf16; done
+said '^Communication: .*; gradients are summed in bf16 by MPI: rank 0 computes on the CPU$'
+grep -q 'gradients are summed in bf16' half/*.log || fail "the log does not tell that sums are bf16"
+same_model "$(checkpoint half 3)" "$(checkpoint half2 3)"
+"$bin/../tests/compare_checkpoints" "$(checkpoint r3 3)" "$(checkpoint half 3)" >/dev/null 2>&1 &&
+    fail "--grad-dtype bf16 changes nothing"
+alike 1e-2 "loss with --grad-dtype bf16" "$(values "$(file half metrics steps.jsonl)" loss)" \
+    "$(values "$(file r3 metrics steps.jsonl)" loss)"
+expect 0 ranks 2 none --dry-run --grad-dtype bf16
+printed '^Communication: .*, 2 ranks on 1 host; gradients are summed in bf16$'
+# ... one process has none to send, also when it has a communicator
+expect 0 ranks 1 none --dry-run --grad-dtype bf16
+said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+expect 0 ranks 1 alone --epochs 3 --grad-dtype bf16 --comm mpi
+said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+same_model "$(checkpoint alone 3)" "$(checkpoint one 3)"
+# ... ranks must agree
+both=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
+    --output-dir none)
+one_line 2 '^deeptaxa train: rank 0 .* with cpu in fp32, gradients in bf16, rank 1 .* with cpu in fp32: ' \
+    "$MPIEXEC" -n 1 "$bin/deeptaxa-train" "${both[@]}" --grad-dtype bf16 : \
+    -n 1 "$bin/deeptaxa-train" "${both[@]}"
 
 # Checkpoints of any number of ranks go on with any other
 expect 0 ranks 2 from3 --resume "$(checkpoint r3 1)"

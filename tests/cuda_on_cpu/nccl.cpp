@@ -10,17 +10,18 @@
 
 #include <atomic>
 
+#include "cuda_bf16.h"
 #include "engine.h"
 
 #define MOST_RANKS 16
-#define PIECE 65536 /* floats that are exchanged at a time */
+#define PIECE 65536 /* numbers that are exchanged at a time */
 
 /* What the processes share. */
 struct meeting {
     std::atomic<int> joined;
     std::atomic<int> arrived;
     std::atomic<unsigned> round; /* of the barrier */
-    float values[MOST_RANKS][PIECE];
+    float values[MOST_RANKS][PIECE]; /* or bf16 */
 };
 
 struct ncclComm {
@@ -48,25 +49,31 @@ void barrier(ncclComm_t comm)
         usleep(50);
 }
 
-void sum_piece(ncclComm_t comm, float *out, const float *in, size_t count)
+template <typename T> void sum_piece(ncclComm_t comm, T *out, const T *in, size_t count)
 {
-    float *mine = comm->shared->values[comm->rank];
-    memcpy(mine, in, count * sizeof *mine);
+    memcpy((void *)comm->shared->values[comm->rank], (const void *)in, count * sizeof *in);
     barrier(comm);
     for (size_t i = 0; i < count; ++i) {
-        float sum = comm->shared->values[0][i];
+        T sum = ((const T *)comm->shared->values[0])[i];
         for (int q = 1; q < comm->ranks; ++q)
-            sum += comm->shared->values[q][i];
+            sum = sum + ((const T *)comm->shared->values[q])[i];
         out[i] = sum;
     }
     barrier(comm);
 }
 
+template <typename T> void sum_pieces(ncclComm_t comm, void *out, const void *in, size_t count)
+{
+    for (size_t i = 0; i < count; i += PIECE)
+        sum_piece(comm, (T *)out + i, (const T *)in + i, count - i < PIECE ? count - i : PIECE);
+}
+
 struct sum_work {
     ncclComm_t comm;
-    const float *in;
-    float *out;
+    const void *in;
+    void *out;
     size_t count;
+    ncclDataType_t type;
 };
 
 void run_sum(void *data)
@@ -76,9 +83,10 @@ void run_sum(void *data)
         work->comm->error = ncclRemoteError;
     while (work->comm->error)
         pause();
-    for (size_t i = 0; i < work->count; i += PIECE)
-        sum_piece(work->comm, work->out + i, work->in + i,
-                  work->count - i < PIECE ? work->count - i : PIECE);
+    if (work->type == ncclFloat)
+        sum_pieces<float>(work->comm, work->out, work->in, work->count);
+    else
+        sum_pieces<__nv_bfloat16>(work->comm, work->out, work->in, work->count);
     ++work->comm->sums;
     delete work;
 }
@@ -155,9 +163,9 @@ const char *ncclGetLastError(ncclComm_t)
 ncclResult_t ncclAllReduce(const void *send, void *receive, size_t count, ncclDataType_t type,
                            ncclRedOp_t operation, ncclComm_t comm, cudaStream_t stream)
 {
-    if (type != ncclFloat || operation != ncclSum)
+    if ((type != ncclFloat && type != ncclBfloat16) || operation != ncclSum)
         return ncclInvalidArgument;
-    sum_work *work = new sum_work{comm, (const float *)send, (float *)receive, count};
+    sum_work *work = new sum_work{comm, send, receive, count, type};
     if (cudaLaunchHostFunc(stream, run_sum, work) != cudaSuccess)
         return ncclSystemError;
     if (comm->early)

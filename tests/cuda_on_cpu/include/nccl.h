@@ -1,6 +1,6 @@
 /* Stands in for NCCL's header of this name: what mpi/reduce_nccl.c uses of it. The ranks are
  * processes on this machine that meet in shared memory; a sum is work on the stream that it was
- * given, and is taken in the order of the ranks. See nccl.cpp.
+ * given, and is taken in the order of the ranks; in bf16 each addition is rounded. See nccl.cpp.
  *
  * Environment
  *   NCCL_ON_CPU_ERROR=<rank>  that rank finds an error after its first sum, and takes part in no
@@ -29,7 +29,7 @@ typedef enum {
 } ncclResult_t;
 
 typedef enum { ncclSum = 0 } ncclRedOp_t;
-typedef enum { ncclFloat = 7 } ncclDataType_t;
+typedef enum { ncclFloat = 7, ncclBfloat16 = 9 } ncclDataType_t;
 
 ncclResult_t ncclGetVersion(int *version);
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id);

@@ -8,6 +8,7 @@
 #include "cli/suggest.h"
 #include "cli/tokenizer_options.h"
 #include "cli/train_options.h"
+#include "comm.h"
 #include "model/checkpoint.h"
 
 typedef struct {
@@ -47,7 +48,6 @@ static const dt_option small_table[] = {
      .offset = AT(choice),
      .preset = "second",
      .choices = "first|second",
-     .planned_choices = "third",
      .help = "a choice"},
     {.name = "wholes",
      .kind = DT_OPTION_INTS,
@@ -74,7 +74,6 @@ static const dt_option small_table[] = {
      .choices = "a|b|c",
      .help = "choices"},
     {.name = "old", .kind = DT_OPTION_INT, .value = "N", .ignored = "nothing needs it"},
-    {.name = "future", .kind = DT_OPTION_TEXT, .planned = true},
     {0},
 };
 
@@ -217,13 +216,10 @@ static void misspelt_options_get_the_nearest_one(void **state)
     REFUSED("unknown option --", "--");
 }
 
-static void later_options_are_refused_and_old_ones_are_noticed(void **state)
+static void old_options_are_checked_and_not_stored(void **state)
 {
     (void)state;
     small_options o;
-    REFUSED("--future: not in this version yet", "--future x");
-    REFUSED("--choice third: not in this version yet (allowed: one of first, second)",
-            "--choice third");
     ASSERT_OK(PARSE_SMALL("--old 5"));
     assert_true(dt_option_given(&o.parsed, "old"));
     REFUSED("--old: 'x' is not a whole number", "--old x");
@@ -301,14 +297,14 @@ static void tables_of_all_commands_are_sound(void **state)
         ASSERT_OK(parse(command, &o, least[i].line));
         int rows = 0;
         for (const dt_option *a = command->options; a->name; ++a, ++rows) {
-            const bool stored = !a->planned && !a->ignored;
+            const bool stored = !a->ignored;
             assert_true(a->offset < command->options_size);
             assert_true(!stored || a->offset >= sizeof(dt_parsed));
-            assert_true(a->planned || a->help || a->ignored);
-            assert_true(a->planned || a->value || a->choices || a->kind == DT_OPTION_FLAG);
+            assert_true(a->help || a->ignored);
+            assert_true(a->value || a->choices || a->kind == DT_OPTION_FLAG);
             for (const dt_option *b = command->options; b < a; ++b) {
                 assert_string_not_equal(a->name, b->name);
-                if (stored && !b->planned && !b->ignored)
+                if (stored && !b->ignored)
                     assert_int_not_equal(a->offset, b->offset);
             }
         }
@@ -408,6 +404,9 @@ static void formats_and_attention_mean_what_a_backend_takes_them_for(void **stat
     assert_int_equal(predict.precision, DT_PRECISION_BF16);
     ASSERT_OK(parse(&dt_train_command, &train, TRAIN("--attention plain")));
     assert_int_equal(train.attention, DT_ATTENTION_PLAIN);
+    assert_int_equal(train.grad_dtype, DT_GRAD_FP32);
+    ASSERT_OK(parse(&dt_train_command, &train, TRAIN("--grad-dtype bf16")));
+    assert_int_equal(train.grad_dtype, DT_GRAD_BF16);
 }
 
 static void train_refuses_what_cannot_be_trained(void **state)
@@ -445,6 +444,7 @@ static void train_refuses_what_cannot_be_trained(void **state)
          "--tokenizer-file with --encoding onehot: bases need no tokenizer"},
         {TRAIN("--gpus 4 --device cpu"), "--gpus 4 with --device cpu: --ranks starts processes"},
         {TRAIN("--gpus 2 --ranks 2"), "--gpus and --ranks: give one of them"},
+        {TRAIN("--grad-dtype fp16"), "--grad-dtype: 'fp16' is not one of fp32, bf16"},
         {TRAIN("--epoch 3"), "did you mean --epochs?"},
         {TRAIN("--batch_size 3"), "did you mean --batch-size?"},
         {TRAIN("--lr 3"), "unknown option --lr"},
@@ -505,7 +505,7 @@ int main(void)
         cmocka_unit_test(wrong_values_are_refused_with_what_is_allowed),
         cmocka_unit_test(missing_and_superfluous_values_are_refused),
         cmocka_unit_test(misspelt_options_get_the_nearest_one),
-        cmocka_unit_test(later_options_are_refused_and_old_ones_are_noticed),
+        cmocka_unit_test(old_options_are_checked_and_not_stored),
         cmocka_unit_test(help_and_version_win_over_everything_else),
         cmocka_unit_test(help_shows_every_option),
         cmocka_unit_test(tables_of_all_commands_are_sound),

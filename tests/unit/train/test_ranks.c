@@ -411,7 +411,8 @@ static void ranks_that_compute_differently_are_refused(void **state)
         assert_int_equal(s.status[q], DT_ERR_USAGE);
     assert_string_equal(s.message[0],
                         "rank 0 on here computes with cpu in fp32, rank 1 on here with cpu64 in "
-                        "fp32: all ranks must compute alike (--device and --precision say how)");
+                        "fp32: all ranks must compute alike (--device, --precision and "
+                        "--grad-dtype say how)");
     assert_int_not_equal(access("mixed", F_OK), 0); /* nothing was written */
 }
 
