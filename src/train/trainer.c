@@ -422,7 +422,12 @@ static void tell_early_stop(const dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
     const dt_run_settings *settings = &t->run->settings;
-    if (dt_early_stop_due(progress, settings) && progress->epoch < settings->epochs)
+    if (!dt_early_stop_due(progress, settings) || progress->epoch >= settings->epochs)
+        return;
+    if (progress->best_epoch == 0)
+        dt_info("early stopping: none of the last %d evaluations gave a finite validation loss",
+                progress->evaluations_without_gain);
+    else
         dt_info("early stopping: the last %d evaluations brought the validation loss down by no "
                 "more than %g; the best was %.4f after epoch %d",
                 progress->evaluations_without_gain, settings->early_stopping_min_delta,
