@@ -66,6 +66,26 @@ refused 1 'sequences that were normalised, and those of the input were not' \
     deeptaxa train --data raw --output-dir other --resume "$(checkpoint whole 1)"
 [ -e other ] && fail "a refused resume wrote something"
 
+# A run that goes on from an earlier checkpoint leaves the later ones, and auto follows it there
+expect 0 train_small turned --epochs 4
+expect 0 train_small other_way --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
+expect 0 train_small turned --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
+same_model "$(checkpoint other_way 2)" "$(checkpoint turned 2)"
+said '^notice: 2 checkpoints of epochs after 2, from before the run was resumed at an earlier one'
+same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
+    "epoch1.h5 epoch2.h5 epoch3.h5.old epoch4.h5.old "
+expect 0 train_small turned --resume auto --epochs 3
+said '^--resume auto: goes on from .*_epoch2.h5$'
+same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
+    "epoch1.h5 epoch2.h5 epoch3.h5 epoch4.h5.old "
+
+# A prediction into a run's folder leaves it able to go on
+expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$(checkpoint turned 3)" \
+    --output-dir turned
+said "^notice: turned: a training's folder: its deeptaxa_uuid.txt stays"
+expect 0 train_small turned --resume auto --epochs 4
+said '^--resume auto: goes on from .*_epoch3.h5$'
+
 # A .pt name means the .h5 beside it
 name=$(checkpoint whole 3)
 expect 0 train_small pt --resume "${name%.h5}.pt"
