@@ -475,6 +475,17 @@ static void a_folder_that_is_not_there_is_found_at_the_start(void **state)
     ASSERT_FAILS(DT_ERR_IO, "absent/", dt_results_begin(&results, &options));
 }
 
+static void a_folder_with_the_name_of_a_file_is_found_at_the_start(void **state)
+{
+    (void)state;
+    static dt_results results;
+    const dt_results_options options = options_for(NULL);
+    ASSERT_OK(dt_make_folder(TABLE_FILE));
+    ASSERT_FAILS(DT_ERR_IO, TABLE_FILE ": a folder stands where the file should be",
+                 dt_results_begin(&results, &options));
+    assert_int_equal(rmdir(TABLE_FILE), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, make_folder)
 
 int main(void)
@@ -495,6 +506,7 @@ int main(void)
         TEST(a_full_disk_leaves_the_results_of_before),
         TEST(a_model_without_usable_numbers_is_refused),
         TEST(a_folder_that_is_not_there_is_found_at_the_start),
+        TEST(a_folder_with_the_name_of_a_file_is_found_at_the_start),
     };
     return cmocka_run_group_tests_name("results", tests, set_up, tear_down);
 }
