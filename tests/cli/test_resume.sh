@@ -44,6 +44,39 @@ expect 1 train_small other --resume "$(checkpoint whole 2)" --tokenizer-file str
 said 'was trained with another tokenizer than the input is given with: leave --tokenizer-file out'
 [ -e other ] && fail "a refused resume wrote something"
 
+while read -r flag other; do
+    # shellcheck disable=SC2086
+    refused 2 "^deeptaxa train: --$flag .*: the run to resume was started with .*leave the flag out" \
+        deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+        --output-dir other --resume "$(checkpoint whole 1)" --$flag $other
+done <<'END'
+max-length 65
+embed-dim 17
+num-filters 9
+num-conv-layers 2
+hidden-size 21
+num-hidden-layers 3
+num-attention-heads 4
+intermediate-size 25
+hidden-dropout-prob 0.25
+mask-padding
+kernel-sizes 3 5
+kernel-sizes 3 5 9
+batch-size 9
+accum-steps 2
+optimizer-betas 0.8 0.999
+optimizer-betas 0.9 0.99
+optimizer-eps 1e-7
+optimizer-weight-decay 0.02
+max-grad-norm 0.6
+scheduler-warmup-ratio 0.2
+seed 43
+val-split 0.25
+eval-every 3
+no-normalize
+END
+[ -e other ] && fail "a refused resume wrote something"
+
 # Level weights, the tokenizer and the normalising are settings, too
 refused 2 '--level-weights: 2 weights for 7' \
     train_small other --resume "$(checkpoint whole 1)" --level-weights 1 1
