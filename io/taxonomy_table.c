@@ -342,7 +342,7 @@ static dt_status unknown_format(const table_parser *parser, span line)
 /* Finds out the format from the first line; *is_row is true when that line is a row already. */
 static dt_status begin_table(table_parser *parser, bool *is_row, span *line)
 {
-    span cells[MAX_COLUMNS];
+    span cells[MAX_COLUMNS] = {0};
     *is_row = false;
     DT_TRY(next_line(parser, line));
     if (!line->data)
