@@ -35,6 +35,7 @@ typedef struct {
     int32_t *numbers; /* (rows, tax_ranks) the encoders' numbers, or MISSING */
     size_t numbers_capacity;
     size_t lines_capacity;
+    dt_text plain; /* the present line's cells that were in quotation marks, without them */
 } table_parser;
 
 /* ---- text ---- */
@@ -70,17 +71,38 @@ static bool next_part(span *rest, char separator, span *part)
     return true;
 }
 
-/* Splits a line at its tabs. Fills the first MAX_COLUMNS cells, returns how many there are. */
-static int32_t split_cells(span line, span cells[MAX_COLUMNS])
+/* A cell that stands in quotation marks without them, those in it single again. `plain` has room.
+ */
+static span unquote(dt_text *plain, span cell)
 {
-    int32_t count = 0;
-    span cell;
-    while (next_part(&line, '\t', &cell)) {
-        if (count < MAX_COLUMNS)
-            cells[count] = cell;
-        count++;
+    if (cell.length < 2 || cell.data[0] != '"' || cell.data[cell.length - 1] != '"')
+        return cell;
+    char *out = plain->data + plain->length;
+    size_t length = 0;
+    for (size_t i = 1; i + 1 < cell.length; ++i) {
+        out[length++] = cell.data[i];
+        i += cell.data[i] == '"' && cell.data[i + 1] == '"' && i + 2 < cell.length;
     }
-    return count;
+    plain->length += length;
+    return (span){out, length};
+}
+
+/* Splits a line at its tabs into the first MAX_COLUMNS cells; *count is how many there are. */
+static dt_status split_cells(table_parser *parser, span line, span cells[MAX_COLUMNS],
+                             int32_t *count)
+{
+    const bool quoted = memchr(line.data, '"', line.length) != NULL;
+    span cell;
+    *count = 0;
+    dt_text_clear(&parser->plain);
+    if (quoted)
+        DT_TRY(DT_GROW(parser->plain.data, parser->plain.capacity, line.length));
+    while (next_part(&line, '\t', &cell)) {
+        if (*count < MAX_COLUMNS)
+            cells[*count] = quoted ? unquote(&parser->plain, cell) : cell;
+        ++*count;
+    }
+    return DT_OK;
 }
 
 static dt_status copy_span(char **out, span text)
@@ -175,6 +197,17 @@ static dt_status parse_lineage(table_parser *parser, span lineage, int32_t *numb
 
 /* ---- rows ---- */
 
+/* No label: an empty cell, an empty prefix, or what R and pandas write for a missing value. */
+static bool is_missing(span cell)
+{
+    static const char *const words[] = {"NA",   "N/A",  "n/a", "#N/A", "<NA>",
+                                        "NULL", "null", "NaN", "nan",  "None"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i)
+        if (cell.length == strlen(words[i]) && memcmp(cell.data, words[i], cell.length) == 0)
+            return true;
+    return cell.length == 0 || (cell.length == 3 && prefix_rank(cell) != MISSING);
+}
+
 static dt_status parse_labels(table_parser *parser, const span *cells, int32_t *numbers)
 {
     for (int32_t r = 0; r < parser->tax_ranks; ++r)
@@ -185,10 +218,9 @@ static dt_status parse_labels(table_parser *parser, const span *cells, int32_t *
     for (int32_t c = 0; c < parser->columns; ++c) {
         if (c == parser->id_column)
             continue;
-        const span bare = trim(cells[c]);
-        const bool empty = bare.length == 0 || (bare.length == 3 && prefix_rank(bare) != MISSING);
-        if (!empty)
-            DT_TRY(dt_label_encoder_add(&parser->encoder[tax_rank], cells[c].data, cells[c].length,
+        const span label = trim(cells[c]);
+        if (!is_missing(label))
+            DT_TRY(dt_label_encoder_add(&parser->encoder[tax_rank], label.data, label.length,
                                         &numbers[tax_rank]));
         tax_rank++;
     }
@@ -219,7 +251,8 @@ static dt_status parse_row(table_parser *parser, span line)
 {
     dt_taxonomy_table *table = parser->table;
     span cells[MAX_COLUMNS];
-    const int32_t count = split_cells(line, cells);
+    int32_t count;
+    DT_TRY(split_cells(parser, line, cells, &count));
     if (count != parser->columns)
         return dt_fail(DT_ERR_INPUT,
                        "%s: line %lld: the row has %d tab-separated cells; %d are expected, as in "
@@ -309,13 +342,13 @@ static dt_status unknown_format(const table_parser *parser, span line)
 /* Finds out the format from the first line; *is_row is true when that line is a row already. */
 static dt_status begin_table(table_parser *parser, bool *is_row, span *line)
 {
-    span cells[MAX_COLUMNS];
+    span cells[MAX_COLUMNS] = {0};
     *is_row = false;
     DT_TRY(next_line(parser, line));
     if (!line->data)
         return dt_fail(DT_ERR_INPUT, "%s: the file is empty; a taxonomy table is expected",
                        parser->name);
-    parser->columns = split_cells(*line, cells);
+    DT_TRY(split_cells(parser, *line, cells, &parser->columns));
     const int32_t seen = parser->columns < MAX_COLUMNS ? parser->columns : MAX_COLUMNS;
     for (int32_t c = 0; c < seen; ++c)
         if (equals(trim(cells[c]), "sequence_id")) {
@@ -417,6 +450,7 @@ dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path)
         dt_label_encoder_free(&parser.encoder[r]);
     }
     free(parser.numbers);
+    dt_text_free(&parser.plain);
     if (status != DT_OK)
         dt_taxonomy_table_free(table);
     return status;

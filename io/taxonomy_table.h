@@ -2,7 +2,8 @@
  * plain or gzip, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are skipped.
  *
  * (a) DeepTaxa's: a header with the column `sequence_id` and one column for each taxonomic rank,
- *     tab-separated. The rank columns keep their order and names; labels stand as they are.
+ *     tab-separated. The rank columns keep their order and names; labels stand as they are, but
+ *     for blanks round them.
  * (b) QIIME 2's: two or three columns (`Feature ID`, `Taxon`, optional `Confidence`), the header
  *     may be missing. The lineage is split at ';', blanks round its parts are removed. A prefix
  *     (d__ or k__, p__, c__, o__, f__, g__, s__) says which rank a part is of, a part without one
@@ -10,9 +11,12 @@
  *     phylum, class, order, family, genus, species, down to the deepest that any row has a label
  *     for.
  *
- * A missing label (an empty cell, an empty prefix as `g__`, a rank that the lineage lacks) is
- * `Unclassified`; one warning counts them. An id may occur once only, whatever its labels: a table
- * that says things twice was most likely put together wrongly.
+ * Quotation marks round a cell, as R writes them, are taken off, and doubled ones in it are one.
+ *
+ * A missing label (an empty cell, an empty prefix as `g__`, a rank that the lineage lacks, in (a)
+ * NA and the other words by which pandas, with which DeepTaxa reads its table, knows a missing
+ * value) is `Unclassified`; one warning counts them. An id may occur once only, whatever its
+ * labels: a table that says things twice was most likely put together wrongly.
  */
 #ifndef DT_IO_TAXONOMY_TABLE_H
 #define DT_IO_TAXONOMY_TABLE_H

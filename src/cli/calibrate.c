@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/input.h"
 #include "cli/loaded_model.h"
@@ -37,6 +38,7 @@ static dt_status choose_output(session *s)
     const char *path = s->model.path;
     const char *asked = s->options->output_file;
     size_t stem = strlen(path);
+    struct stat info;
     if (stem > 3 && strcmp(path + stem - 3, ".h5") == 0)
         stem -= 3;
     const int written =
@@ -44,6 +46,8 @@ static dt_status choose_output(session *s)
               : snprintf(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path);
     if (written < 0 || (size_t)written >= sizeof s->output)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
+        return dt_fail(DT_ERR_USAGE, "--output-file %s: is a folder: name a file", s->output);
     if (dt_same_file(path, s->output))
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is the checkpoint itself, whose optimizer would be lost: "

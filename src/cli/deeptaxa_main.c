@@ -35,7 +35,14 @@ static dt_status program_path(const char *command, char *out, size_t size)
     return DT_OK;
 }
 
-static void print_help(void)
+static dt_status check_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return dt_fail(DT_ERR_IO, "cannot write to standard output");
+    return DT_OK;
+}
+
+static dt_status print_help(void)
 {
     printf("Usage: deeptaxa <command> [options]\n\n"
            "Trains and runs the DeepTaxa classifier of 16S rRNA gene sequences.\n\nCommands\n");
@@ -47,6 +54,7 @@ static void print_help(void)
            "--output-dir outputs/training\n"
            "  deeptaxa predict --fasta-file reads.fna.gz --checkpoint model.h5 --tabular "
            "--output-dir predictions\n");
+    return check_output();
 }
 
 static dt_status print_version(void)
@@ -56,7 +64,7 @@ static dt_status print_version(void)
     if (status == DT_OK)
         fputs(text.data, stdout);
     dt_text_free(&text);
-    return status;
+    return status == DT_OK ? check_output() : status;
 }
 
 static dt_status unknown_command(const char *name)
@@ -82,10 +90,8 @@ static dt_status dispatch(int argc, char **argv)
 {
     if (argc < 2)
         return dt_fail(DT_ERR_USAGE, "missing command: `deeptaxa --help` lists all");
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_help();
-        return DT_OK;
-    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return print_help();
     if (strcmp(argv[1], "--version") == 0)
         return print_version();
     for (size_t i = 0; i < COMMANDS; ++i)

@@ -191,8 +191,6 @@ static dt_status open_results(session *s)
     };
     for (int32_t m = 0; m < s->models; ++m)
         options.temperature[m] = temperatures(s, m);
-    if (options.columns > DT_COLUMNS)
-        return dt_fail(DT_ERR_USAGE, "--tabular-fields: name each field once");
     for (int c = 0; c < options.columns; ++c)
         options.column[c] = (dt_column)o->tabular_fields.value[c];
     return dt_results_begin(&s->results, &options);

@@ -75,7 +75,7 @@ static const dt_option options[] = {
      .kind = DT_OPTION_DOUBLES,
      .offset = AT(level_temperatures),
      .value = "X",
-     .range = "(0, inf)",
+     .range = "[1e-6, 1e6]",
      .help = "divisor of each rank's logits, first rank first (default: those of `deeptaxa "
              "calibrate` in the checkpoint, else all 1)"},
     {.name = "use-raw-labels-for-true",
@@ -127,9 +127,24 @@ static const dt_option options[] = {
     {0},
 };
 
+static dt_status check_fields(const dt_ints *fields)
+{
+    char name[32];
+    for (int i = 0; i < fields->count; ++i)
+        for (int j = 0; j < i; ++j)
+            if (fields->value[i] == fields->value[j]) {
+                dt_option_choice(&dt_predict_command, "tabular-fields", (int)fields->value[i], name,
+                                 sizeof name);
+                return dt_fail(DT_ERR_USAGE,
+                               "--tabular-fields: %s stands twice: name each field once", name);
+            }
+    return DT_OK;
+}
+
 static dt_status check(const void *parsed)
 {
     const dt_predict_options *predict = parsed;
+    DT_TRY(check_fields(&predict->tabular_fields));
     if (predict->export_sequence_embeddings && predict->checkpoint.count > 1)
         return dt_fail(DT_ERR_USAGE, "--export-sequence-embeddings: each model has vectors of its "
                                      "own: give one --checkpoint");

@@ -34,8 +34,11 @@ static void folder_of(const char *path, char *out, size_t size)
 
 dt_status dt_new_file_begin(dt_new_file *file, const char *path)
 {
+    struct stat info;
     if (strlen(path) >= sizeof file->path)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) /* else found when all is written */
+        return dt_fail(DT_ERR_IO, "%s: a folder stands where the file should be", path);
     snprintf(file->path, sizeof file->path, "%s", path);
     snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_END, path);
     int fd = mkstemp(file->temporary);

@@ -1,9 +1,11 @@
 #include "eval/evaluate.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/memory.h"
 #include "data/sampler.h"
 #include "model/classify.h"
@@ -116,6 +118,11 @@ static dt_status measure_all(dt_evaluation *out, const dt_evaluation_job *job,
         status = dt_measure(&out->tax_rank[r], truth, 1, predicted, 1, count, config->classes[r]);
     }
     out->loss = loss;
+    if (!dt_objective_weighs(job->objective, job->dataset->labels, job->indices, count)) {
+        out->loss = (double)NAN; /* 0 would be a perfect loss */
+        dt_warn("no validation loss: the labels of all validation sequences have the weight 0, as "
+                "with --class-weights labels have that no sequence is trained on");
+    }
     free(truth);
     return status;
 }

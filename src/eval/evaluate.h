@@ -15,7 +15,8 @@
 #include "profile/profile.h"
 
 typedef struct {
-    double loss; /* the objective's, over all sequences together (dt_objective_of_set()) */
+    double loss; /* the objective's, over all sequences together (dt_objective_of_set()); NaN, with
+                    a warning, where none of them weighs anything (dt_objective_weighs()) */
     dt_measures tax_rank[DT_MAX_TAX_RANKS];
 } dt_evaluation;
 

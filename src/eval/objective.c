@@ -170,6 +170,22 @@ static double loss_of(const dt_objective *objective, double weight, double cross
     return ce > 0.0 ? pow(-expm1(-ce), objective->focal_gamma) * ce : ce;
 }
 
+bool dt_objective_weighs(const dt_objective *objective, const int32_t *labels,
+                         const int64_t *sequences, int64_t count)
+{
+    const dt_class_layout *layout = &objective->classes;
+    bool learns = false;
+    for (int32_t r = 0; r < layout->tax_ranks; ++r) {
+        if (layout->first[r + 1] - layout->first[r] < 2 || objective->level_weight[r] == 0.0)
+            continue;
+        learns = true;
+        for (int64_t i = 0; i < count; ++i)
+            if (weight_of(objective, r, labels[sequences[i] * layout->tax_ranks + r]) > 0.0)
+                return true;
+    }
+    return !learns;
+}
+
 double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
                            const int64_t *sequences, int64_t count, const float *cross_entropy,
                            size_t stride)

@@ -4,6 +4,7 @@
 #ifndef DT_EVAL_OBJECTIVE_H
 #define DT_EVAL_OBJECTIVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend.h"
@@ -45,6 +46,11 @@ void dt_objective_scale(double *scale /* (tax_ranks) */, const dt_objective *obj
 double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
                            const int64_t *sequences, int64_t count, const float *cross_entropy,
                            size_t stride /* bytes */);
+
+/* Whether the losses over such a set say anything: false where all of its labels have the class
+ * weight 0 at every tax_rank that is learnt, one of several classes and a level weight. */
+bool dt_objective_weighs(const dt_objective *objective, const int32_t *labels,
+                         const int64_t *sequences, int64_t count);
 
 /* Reads --focal-weight: class weights as comma lists, one a tax_rank, separated by ';'. A single
  * list serves all tax_ranks where each has as many classes. weight (C). DT_ERR_USAGE says which

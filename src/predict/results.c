@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/file.h"
@@ -184,6 +185,21 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
     return results->qiime_open && results->qiime.error ? dt_output_flush(&results->qiime) : DT_OK;
 }
 
+/* A training's folder keeps the id of its run, by which --resume auto finds the checkpoints; the
+ * prediction's own id stands in its files. */
+static dt_status write_run_id(const dt_results *results)
+{
+    const char *folder = results->options.output_folder;
+    char checkpoints[PATH_MAX];
+    if ((size_t)snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder) >=
+        sizeof checkpoints)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    if (access(checkpoints, F_OK) != 0)
+        return dt_run_id_write(folder, results->run_id);
+    dt_notice("%s: a training's folder: its deeptaxa_uuid.txt stays as it is", folder);
+    return DT_OK;
+}
+
 /* Completes every file under its temporary name, so that of all that can go wrong only the renaming
  * is left; then puts one after the other in place. */
 static dt_status commit_all(dt_results *results)
@@ -215,7 +231,7 @@ static dt_status commit_all(dt_results *results)
         results->vectors = NULL;
         DT_TRY(dt_container_commit(vectors));
     }
-    DT_TRY(dt_run_id_write(results->options.output_folder, results->run_id));
+    DT_TRY(write_run_id(results));
     if (results->table_open) {
         results->table_open = false;
         DT_TRY(dt_output_commit(&results->table));

@@ -5,7 +5,8 @@
  *     <name>_deeptaxa_predictions.qiime2.tsv   the lineages for QIIME 2 (predict/qiime.h), on
  *                                        request
  *     <name>_deeptaxa_sequence_embeddings.h5   on request (predict/vectors.h)
- *     deeptaxa_uuid.txt                  the run id
+ *     deeptaxa_uuid.txt                  the run id; not in the folder of a training, which has
+ *                                        that of its run there
  *     metrics.json                       measures by tax_rank, where the truth is known
  *
  * <name> is the FASTA file's, without folder and extensions.

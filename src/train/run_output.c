@@ -190,30 +190,74 @@ dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch
     return run_path(output, "checkpoints", name, out);
 }
 
-void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except)
+/* The run's checkpoints, one after the other. */
+typedef struct {
+    DIR *dir;
+    char begin[128];  /* of their names, up to the epoch */
+    const char *name; /* of the present one */
+    const char *rest; /* what follows the epoch in it */
+    long epoch;
+} listing;
+
+static bool begin_listing(listing *list, const dt_run_output *output)
 {
     char folder[PATH_MAX];
-    char begin[128];
-    snprintf(begin, sizeof begin, "deeptaxa_%s_epoch", output->run_uuid);
+    snprintf(list->begin, sizeof list->begin, "deeptaxa_%s_epoch", output->run_uuid);
     if (snprintf(folder, sizeof folder, "%s/checkpoints", output->folder) >= (int)sizeof folder)
-        return;
-    const char *kept = except ? strrchr(except, '/') : NULL;
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return;
-    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        const char *name = entry->d_name;
+        return false;
+    list->dir = opendir(folder);
+    return list->dir != NULL;
+}
+
+/* False, and the listing is closed, where there is none left. */
+static bool next_listed(listing *list)
+{
+    for (struct dirent *entry = readdir(list->dir); entry; entry = readdir(list->dir)) {
         char *end;
-        if (strncmp(name, begin, strlen(begin)) != 0 || (kept && strcmp(name, kept + 1) == 0))
+        if (strncmp(entry->d_name, list->begin, strlen(list->begin)) != 0)
             continue;
-        const bool earlier = strtol(name + strlen(begin), &end, 10) <= epoch;
-        if (!earlier || strncmp(end, "_step", 5) != 0)
-            continue;
-        strtoll(end + 5, &end, 10);
-        if (strcmp(end, ".h5") == 0)
-            unlinkat(dirfd(dir), name, 0);
+        list->name = entry->d_name;
+        list->epoch = strtol(entry->d_name + strlen(list->begin), &end, 10);
+        list->rest = end;
+        return true;
     }
-    closedir(dir);
+    closedir(list->dir);
+    return false;
+}
+
+void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except)
+{
+    const char *kept = except ? strrchr(except, '/') : NULL;
+    listing list;
+    if (!begin_listing(&list, output))
+        return;
+    while (next_listed(&list)) {
+        char *end;
+        if (list.epoch > epoch || strncmp(list.rest, "_step", 5) != 0 ||
+            (kept && strcmp(list.name, kept + 1) == 0))
+            continue;
+        strtoll(list.rest + 5, &end, 10);
+        if (strcmp(end, ".h5") == 0)
+            unlinkat(dirfd(list.dir), list.name, 0);
+    }
+}
+
+int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch)
+{
+    int count = 0;
+    listing list;
+    if (!begin_listing(&list, output))
+        return 0;
+    while (next_listed(&list)) {
+        char aside[NAME_MAX + 8];
+        const int fd = dirfd(list.dir);
+        snprintf(aside, sizeof aside, "%s.old", list.name);
+        if (list.epoch > epoch && strcmp(list.rest, ".h5") == 0)
+            count += renameat(fd, list.name, fd, aside) == 0;
+        else if (list.epoch <= epoch && strcmp(list.rest, ".h5.old") == 0)
+            unlinkat(fd, list.name, 0);
+    }
+    return count;
 }
 
 /* ---- metrics of an epoch

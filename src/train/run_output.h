@@ -56,6 +56,12 @@ dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch
  * is spared). */
 void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except);
 
+/* Sets the run's checkpoints of epochs after `epoch` aside, as `….h5.old`: the run has been gone on
+ * with from an earlier one, and --resume auto must not return to the way that it left. What was set
+ * aside of epochs up to `epoch`, which the new way has done again, is removed. Returns how many
+ * were set aside. */
+int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch);
+
 /* Appends one line about the last update. loss: of that update, over all ranks. */
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
                              double loss, double sequences_per_second);

@@ -58,12 +58,25 @@ static dt_status drop_all_but_best(const dt_saver *saver, int32_t best, int32_t 
     return DT_OK;
 }
 
+/* The newest checkpoint is the farthest one of the run, too. */
+static void leave_other_way(const dt_saver *saver)
+{
+    const int32_t epoch = saver->pending.content.progress.epoch;
+    const int count = dt_run_set_later_aside(saver->output, epoch);
+    if (count > 0)
+        dt_notice(
+            "%d checkpoint%s of epochs after %d, from before the run was resumed at an earlier "
+            "one: now named ….h5.old, each until its epoch is done again",
+            count, count == 1 ? "" : "s", epoch);
+}
+
 /* The file of the pending save is in place. */
 static dt_status complete(dt_saver *saver)
 {
     dt_pending_save *done = &saver->pending;
     snprintf(saver->newest, sizeof saver->newest, "%s", done->path);
     dt_info("checkpoint: %s", done->path);
+    leave_other_way(saver);
     if (done->within_epoch) {
         dt_run_drop_step_checkpoints(saver->output, INT32_MAX, done->path);
         return DT_OK;

@@ -141,9 +141,9 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
         status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
     if (status == DT_OK)
         status = dt_exports_plan(&text, t);
-    if (status == DT_OK && t->job->dry_run)
-        fputs(text.data, stdout);
-    else if (status == DT_OK)
+    if (status == DT_OK && t->job->dry_run && (fputs(text.data, stdout) < 0 || fflush(stdout) != 0))
+        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    if (status == DT_OK && !t->job->dry_run)
         dt_info("%.*s", (int)text.length - 1, text.data); /* dt_info ends the last line */
     dt_text_free(&text);
     return status;
@@ -422,7 +422,12 @@ static void tell_early_stop(const dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
     const dt_run_settings *settings = &t->run->settings;
-    if (dt_early_stop_due(progress, settings) && progress->epoch < settings->epochs)
+    if (!dt_early_stop_due(progress, settings) || progress->epoch >= settings->epochs)
+        return;
+    if (progress->best_epoch == 0)
+        dt_info("early stopping: none of the last %d evaluations gave a finite validation loss",
+                progress->evaluations_without_gain);
+    else
         dt_info("early stopping: the last %d evaluations brought the validation loss down by no "
                 "more than %g; the best was %.4f after epoch %d",
                 progress->evaluations_without_gain, settings->early_stopping_min_delta,

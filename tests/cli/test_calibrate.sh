@@ -64,6 +64,7 @@ expect 0 deeptaxa describe --checkpoint workers.h5
 same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"
 refused 2 "--output-file .*: is the checkpoint itself" "${calibrate[@]}" --output-file "$model"
+refused 2 "--output-file .*: is a folder: name a file" "${calibrate[@]}" --output-file .
 refused 1 'nowhere: ' "${calibrate[@]}" --output-file nowhere/x.h5
 sed 's/^[^s]/x&/' data/heldout.tsv >strangers.tsv
 expect 1 "${calibrate[@]}" --taxonomy-file strangers.tsv --output-file other.h5

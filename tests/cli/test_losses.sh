@@ -70,6 +70,17 @@ said '^deeptaxa train: --focal-weight: one list for 7 taxonomic ranks, of which 
 run pieces --class-weights inverse --micro-batch-size 3
 near "training loss in pieces" "$(value pieces training_loss)" "$(value inverse training_loss)" 1e-5
 
+# Validation labels that weigh nothing give no loss, which is not the loss 0: no epoch is the best
+awk '/^>/ { n++ } n <= 5' data/train.fasta >few.fasta
+head -n 6 data/train.tsv >few.tsv
+expect 0 deeptaxa train --fasta-file few.fasta --taxonomy-file few.tsv --output-dir unseen \
+    --tokenizer-file tokenizer.json $small_model --epochs 9 --class-weights inverse --threads 2 \
+    --early-stopping-patience 2 --save-best-only
+said '^warning: no validation loss: the labels of all validation sequences have the weight 0'
+said '^early stopping: none of the last 2 evaluations gave a finite validation loss'
+same "checkpoints" "$(ls unseen/checkpoints | wc -l)" 2
+grep -q '"validation_loss": null' unseen/metrics/*epoch2.json || fail "a loss of labels without weight"
+
 # What belongs to the other loss is not used, and told
 run unused --focal-gamma 3
 said 'notice: --focal-gamma and --focal-reduction are not used: --loss-type is cross_entropy'

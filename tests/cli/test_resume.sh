@@ -44,6 +44,39 @@ expect 1 train_small other --resume "$(checkpoint whole 2)" --tokenizer-file str
 said 'was trained with another tokenizer than the input is given with: leave --tokenizer-file out'
 [ -e other ] && fail "a refused resume wrote something"
 
+while read -r flag other; do
+    # shellcheck disable=SC2086
+    refused 2 "^deeptaxa train: --$flag .*: the run to resume was started with .*leave the flag out" \
+        deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+        --output-dir other --resume "$(checkpoint whole 1)" --$flag $other
+done <<'END'
+max-length 65
+embed-dim 17
+num-filters 9
+num-conv-layers 2
+hidden-size 21
+num-hidden-layers 3
+num-attention-heads 4
+intermediate-size 25
+hidden-dropout-prob 0.25
+mask-padding
+kernel-sizes 3 5
+kernel-sizes 3 5 9
+batch-size 9
+accum-steps 2
+optimizer-betas 0.8 0.999
+optimizer-betas 0.9 0.99
+optimizer-eps 1e-7
+optimizer-weight-decay 0.02
+max-grad-norm 0.6
+scheduler-warmup-ratio 0.2
+seed 43
+val-split 0.25
+eval-every 3
+no-normalize
+END
+[ -e other ] && fail "a refused resume wrote something"
+
 # Level weights, the tokenizer and the normalising are settings, too
 refused 2 '--level-weights: 2 weights for 7' \
     train_small other --resume "$(checkpoint whole 1)" --level-weights 1 1
@@ -65,6 +98,26 @@ expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/tra
 refused 1 'sequences that were normalised, and those of the input were not' \
     deeptaxa train --data raw --output-dir other --resume "$(checkpoint whole 1)"
 [ -e other ] && fail "a refused resume wrote something"
+
+# A run that goes on from an earlier checkpoint leaves the later ones, and auto follows it there
+expect 0 train_small turned --epochs 4
+expect 0 train_small other_way --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
+expect 0 train_small turned --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
+same_model "$(checkpoint other_way 2)" "$(checkpoint turned 2)"
+said '^notice: 2 checkpoints of epochs after 2, from before the run was resumed at an earlier one'
+same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
+    "epoch1.h5 epoch2.h5 epoch3.h5.old epoch4.h5.old "
+expect 0 train_small turned --resume auto --epochs 3
+said '^--resume auto: goes on from .*_epoch2.h5$'
+same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
+    "epoch1.h5 epoch2.h5 epoch3.h5 epoch4.h5.old "
+
+# A prediction into a run's folder leaves it able to go on
+expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$(checkpoint turned 3)" \
+    --output-dir turned
+said "^notice: turned: a training's folder: its deeptaxa_uuid.txt stays"
+expect 0 train_small turned --resume auto --epochs 4
+said '^--resume auto: goes on from .*_epoch3.h5$'
 
 # A .pt name means the .h5 beside it
 name=$(checkpoint whole 3)

@@ -140,6 +140,11 @@ grep -q '"validation_loss": null' late1.json || fail "a validation loss before t
 grep -q '"evaluation_time_seconds": null' late1.json || fail "a time of no evaluation"
 grep -qE '"validation_loss": [0-9]' late2.json || fail "no validation loss after the evaluation"
 
+# A plan that cannot be printed is no success
+{ train_small dry --dry-run >/dev/full; } 2>err
+same "exit status of --dry-run on a full disk" $? 1
+said '^deeptaxa train: cannot write to standard output$'
+
 # --dry-run tells the plan and writes nothing
 expect 0 train_small dry --dry-run
 printed '^Total parameters +[0-9,]+$'

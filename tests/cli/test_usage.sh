@@ -44,8 +44,17 @@ refused 2 "'tpu' is not one of auto, cpu, cuda" "${train[@]}" --device tpu
 predict=(deeptaxa predict --fasta-file none.fna --checkpoint none.h5 --output-dir made)
 refused 2 "'2' is not a number from 0 to 1" "${predict[@]}" --confidence-threshold 2
 refused 2 "'colour' is not one of predicted, raw_score" "${predict[@]}" --tabular-fields colour
+refused 2 "--tabular-fields: true stands twice" "${predict[@]}" --tabular-fields true,predicted true
+refused 2 "'1e-300' is not a number from 1e-06 to 1000000" "${predict[@]}" --level-temperatures 1e-300
 refused 2 "'qiime' is not one of deeptaxa, qiime2" "${predict[@]}" --format qiime
 refused 2 '--vocabulary-size: only with' deeptaxa tokenizer --encode ACGT --vocabulary-size 99
+# what cannot be printed is no success
+for request in --help --version "train --help" "describe --version"; do
+    # shellcheck disable=SC2086
+    { deeptaxa $request >/dev/full; } 2>err
+    same "exit status of $request on a full disk" $? 1
+    said ': cannot write to standard output$'
+done
 # the front program finds its siblings through a link too, and from any folder
 ln -s "$bin/deeptaxa" linked
 expect 0 ./linked tokenizer --help

@@ -108,6 +108,31 @@ static void a_set_is_measured_like_one_batch(void **state)
     dt_objective_free(&objective);
 }
 
+/* No genus of the validating sequences was trained on; their species were. */
+static void a_set_weighs_by_its_labels_and_the_level_weights(void **state)
+{
+    (void)state;
+    const int64_t with_known[] = {6, 0, 7};
+    dt_objective objective;
+    dt_checkpoint run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
+    ASSERT_OK(dt_objective_create(&objective, &run, labels));
+    assert_true(dt_objective_weighs(&objective, labels, validation, 2));
+    objective.level_weight[1] = 0.0;
+    assert_false(dt_objective_weighs(&objective, labels, validation, 2));
+    assert_true(dt_objective_weighs(&objective, labels, with_known, 3));
+    objective.classes.first[1] = 1; /* a rank of one class alone has the loss 0, as it should */
+    assert_true(dt_objective_weighs(&objective, labels, validation, 2));
+    objective.level_weight[1] = 1.0;
+    for (int32_t c = 1; c < 8; ++c) /* and says nothing beside one that is learnt */
+        objective.class_weight[c] = 0.0;
+    assert_false(dt_objective_weighs(&objective, labels, with_known, 3));
+    dt_objective_free(&objective);
+    run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_NONE);
+    ASSERT_OK(dt_objective_create(&objective, &run, labels));
+    assert_true(dt_objective_weighs(&objective, labels, validation, 2));
+    dt_objective_free(&objective);
+}
+
 static void check_lists(const char *text, const char *message)
 {
     dt_objective objective;
@@ -161,6 +186,7 @@ int main(void)
         cmocka_unit_test(class_weights_come_from_the_training_part),
         cmocka_unit_test(losses_are_divided_as_defined),
         cmocka_unit_test(a_set_is_measured_like_one_batch),
+        cmocka_unit_test(a_set_weighs_by_its_labels_and_the_level_weights),
         cmocka_unit_test(focal_weights_are_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

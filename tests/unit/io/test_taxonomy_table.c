@@ -174,6 +174,48 @@ static void unclassified_in_the_table_is_the_same_label(void **state)
     dt_taxonomy_table_free(&table);
 }
 
+/* As pandas reads them, with which DeepTaxa does. */
+static void words_for_missing_values_are_no_labels(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    read_text(&table, "sequence_id\tdomain\tgenus\n"
+                      "a\tNA\tNA\nb\tNaN\tNanoarchaeum\nc\tNone\tNA1\nd\tA\t<NA>\n"
+                      "NA\tA\tna\n");
+    assert_int_equal(table.missing, 5);
+    assert_string_equal(label(&table, "a", 0), "Unclassified");
+    assert_string_equal(label(&table, "b", 1), "Nanoarchaeum");
+    assert_string_equal(label(&table, "c", 1), "NA1");
+    assert_string_equal(label(&table, "NA", 1), "na");
+    dt_taxonomy_table_free(&table);
+}
+
+static void blanks_and_quotation_marks_round_a_cell_are_no_part_of_it(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    read_text(&table, "\"sequence_id\"\t\"domain\"\tgenus\n"
+                      "\"a\"\t\"Bacteria\"\t\"Vibrio\"\n"
+                      "b\t Bacteria \tVibrio \n"
+                      "c\tBacteria\t\"a \"\"b\"\" \"\"\"\n"
+                      "d\t\"\"\t\"x\" y\n"
+                      "e\tBacteria\t\"\n");
+    assert_string_equal(table.taxonomy.rank[0].name, "domain");
+    assert_int_equal(table.taxonomy.rank[0].classes, 2);
+    assert_string_equal(label(&table, "a", 0), "Bacteria");
+    assert_string_equal(label(&table, "b", 0), "Bacteria");
+    assert_string_equal(label(&table, "d", 0), "Unclassified");
+    assert_string_equal(label(&table, "a", 1), "Vibrio");
+    assert_string_equal(label(&table, "b", 1), "Vibrio");
+    assert_string_equal(label(&table, "c", 1), "a \"b\" \"");
+    assert_string_equal(label(&table, "d", 1), "\"x\" y");
+    assert_string_equal(label(&table, "e", 1), "\"");
+    dt_taxonomy_table_free(&table);
+    read_text(&table, "\"Feature ID\"\t\"Taxon\"\n\"a\"\t\"k__A; p__B\"\n");
+    assert_string_equal(label(&table, "a", 1), "p__B");
+    dt_taxonomy_table_free(&table);
+}
+
 static void a_header_of_neither_format_is_refused(void **state)
 {
     (void)state;
@@ -245,6 +287,8 @@ int main(void)
         cmocka_unit_test(all_seven_ranks_by_prefix_and_by_position),
         cmocka_unit_test(missing_labels_are_unclassified_with_one_warning),
         cmocka_unit_test(unclassified_in_the_table_is_the_same_label),
+        cmocka_unit_test(words_for_missing_values_are_no_labels),
+        cmocka_unit_test(blanks_and_quotation_marks_round_a_cell_are_no_part_of_it),
         cmocka_unit_test(a_header_of_neither_format_is_refused),
         cmocka_unit_test(damaged_rows_are_refused_with_their_line),
         cmocka_unit_test(damaged_lineages_are_refused_with_their_line),

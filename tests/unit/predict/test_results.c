@@ -221,6 +221,23 @@ static void measures_are_those_of_the_labels(void **state)
     assert_int_equal(count_files("out"), 4);
 }
 
+/* --resume auto finds a run's checkpoints by it. */
+static void the_id_of_a_training_stays_in_its_folder(void **state)
+{
+    (void)state;
+    ASSERT_OK(dt_make_folder("out/checkpoints"));
+    ASSERT_OK(dt_write_file("out/deeptaxa_uuid.txt", "the training\n", 13));
+    write_three(&truth);
+    char *uuid = read_text("out/deeptaxa_uuid.txt");
+    assert_string_equal(uuid, "the training\n");
+    free(uuid);
+    assert_int_equal(rmdir("out/checkpoints"), 0);
+    write_three(&truth);
+    uuid = read_text("out/deeptaxa_uuid.txt");
+    assert_string_not_equal(uuid, "the training\n");
+    free(uuid);
+}
+
 /* Sequence a keeps its labels; b's change at species, c's at both ranks. */
 static void changed_lineages_are_counted_and_both_accuracies_told(void **state)
 {
@@ -458,6 +475,17 @@ static void a_folder_that_is_not_there_is_found_at_the_start(void **state)
     ASSERT_FAILS(DT_ERR_IO, "absent/", dt_results_begin(&results, &options));
 }
 
+static void a_folder_with_the_name_of_a_file_is_found_at_the_start(void **state)
+{
+    (void)state;
+    static dt_results results;
+    const dt_results_options options = options_for(NULL);
+    ASSERT_OK(dt_make_folder(TABLE_FILE));
+    ASSERT_FAILS(DT_ERR_IO, TABLE_FILE ": a folder stands where the file should be",
+                 dt_results_begin(&results, &options));
+    assert_int_equal(rmdir(TABLE_FILE), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, make_folder)
 
 int main(void)
@@ -466,6 +494,7 @@ int main(void)
         TEST(predictions_hold_what_the_model_said),
         TEST(the_table_has_the_published_columns),
         TEST(measures_are_those_of_the_labels),
+        TEST(the_id_of_a_training_stays_in_its_folder),
         TEST(changed_lineages_are_counted_and_both_accuracies_told),
         TEST(every_model_that_votes_has_its_temperatures_told),
         TEST(without_truth_there_is_nothing_to_compare),
@@ -477,6 +506,7 @@ int main(void)
         TEST(a_full_disk_leaves_the_results_of_before),
         TEST(a_model_without_usable_numbers_is_refused),
         TEST(a_folder_that_is_not_there_is_found_at_the_start),
+        TEST(a_folder_with_the_name_of_a_file_is_found_at_the_start),
     };
     return cmocka_run_group_tests_name("results", tests, set_up, tear_down);
 }

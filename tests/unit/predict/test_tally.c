@@ -31,7 +31,7 @@ static void auc_is_over_the_sequences_whose_true_label_is_known(void **state)
         record[i].id = (dt_text){.data = id[i], .length = 1};
         has_row[i] = dt_truth_find(&truth, id[i], 1, numbers[i]);
         for (int r = 0; r < 2; ++r)
-            prediction[i][r] = (dt_prediction){.label = 1, .confidence = 0.6f};
+            prediction[i][r] = (dt_prediction){.label = 1, .better = i + 1, .confidence = 0.6f};
     }
     /* Bacteria's probability: of b larger than of a, of c the same; d's must not matter */
     const float probability[4][2] = {{0.4f, 0.6f}, {0.25f, 0.75f}, {0.4f, 0.6f}, {0.1f, 0.9f}};
@@ -50,6 +50,7 @@ static void auc_is_over_the_sequences_whose_true_label_is_known(void **state)
     assert_true(fabs(auc - 0.75) < 1e-15); /* one pair won, one tied */
     ASSERT_OK(dt_tally_auc(&tally, 0, &auc));
     assert_true(isnan(auc));
+    assert_int_equal(tally.rank[0].among_top, 2); /* with one and two labels before the true one */
     dt_tally_free(&tally);
     dt_truth_free(&truth);
     dt_taxonomy_free(&taxonomy);
