@@ -2,7 +2,7 @@
 # How fast is prediction, file to file, beside the published program?
 #
 #   bash benchmarks/predict.sh [--region full|v4] [--sequences N] [--batch N] [--python PYTHON]
-#                              [--build DIR] [--json FILE]
+#                              [--build DIR] [--json FILE] [--precision fp32|bf16]
 #
 # Predicts N real 16S sequences (full length, or the V4 region) with the default model and
 # Greengenes2's number of labels, with `deeptaxa predict` and with the program that PYTHON has, from
@@ -11,7 +11,7 @@
 # loop; the whole includes starting, loading the model, and writing.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-options region=full sequences=64 batch=64 -- "$@"
+options region=full sequences=64 batch=64 precision=auto -- "$@"
 
 data "$region" "$sequences"
 if [ ! -f "$work/model.h5" ]; then
@@ -32,7 +32,7 @@ report() {
     row "$1: processors busy, of $(nproc)" "$(compute "$cpu / $wall")" ''
     row "$1: largest process" "$peak" MB
 }
-timed deeptaxa "${predict[@]}" --checkpoint "$work/model.h5" --tabular --output-dir "$work/ours"
+timed deeptaxa "${predict[@]}" --precision "$precision" --checkpoint "$work/model.h5" --tabular --output-dir "$work/ours"
 report deeptaxa ours
 ours=$seconds whole=$wall
 if [ -n "$python" ]; then

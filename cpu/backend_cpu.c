@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/module.h"
 #include "cpu/host.h"
 
 /* ---- errors, scratch ------------------------------------------------------------------------ */
@@ -163,11 +164,13 @@ static void download_finish(dt_backend *backend, int32_t slot)
 
 /* ---- flat vectors --------------------------------------------------------------------------- */
 
+enum { BF16_BYTES = 2 };
+
 static int64_t vectors_bytes(dt_backend *backend, int64_t count, bool training)
 {
-    (void)backend;
+    const int64_t narrow = dt_cpu_of(backend)->bf16 ? count * BF16_BYTES : 0; /* at most */
     return training ? DT_VECTORS * count * (int64_t)sizeof(dt_real) + dt_cpu_update_bytes(count)
-                    : count * (int64_t)sizeof(dt_real);
+                    : count * (int64_t)sizeof(dt_real) + narrow;
 }
 
 static void vectors_free(dt_cpu *cpu)
@@ -184,6 +187,8 @@ static dt_status vectors_alloc(dt_backend *backend, int64_t count, bool training
 {
     dt_cpu *cpu = dt_cpu_of(backend);
     dt_status status = DT_OK;
+    if (training && cpu->bf16)
+        return dt_fail(DT_ERR_INTERNAL, "a CPU backend in bf16 was asked to train");
     cpu->count = count;
     for (int i = 0; status == DT_OK && i < (training ? DT_VECTORS : 1); ++i)
         status = dt_cpu_alloc(cpu, (void **)&cpu->vector[i], count * (int64_t)sizeof(dt_real));
@@ -198,8 +203,11 @@ static void vector_write(dt_backend *backend, dt_vector which, int64_t offset, i
                          const void *host)
 {
     const dt_cpu *cpu = dt_cpu_of(backend);
-    if (!cpu->error)
-        copy(cpu->vector[which] + offset, host, count * (int64_t)sizeof(dt_real));
+    if (cpu->error)
+        return;
+    copy(cpu->vector[which] + offset, host, count * (int64_t)sizeof(dt_real));
+    if (cpu->bf16 && which == DT_PARAMETERS)
+        cpu->bf16_ops->forget(cpu->bf16);
 }
 
 static void vector_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
@@ -238,6 +246,8 @@ static void destroy(dt_backend *backend)
     dt_cpu *cpu = dt_cpu_of(backend);
     if (!cpu)
         return;
+    if (cpu->bf16)
+        cpu->bf16_ops->close(cpu->bf16);
     dt_cpu_batch_free(cpu);
     vectors_free(cpu);
     free(cpu);
@@ -324,16 +334,72 @@ static void describe(dt_cpu *cpu)
     dt_host_processor(processor, sizeof processor);
     if (openblas_get_config)
         sscanf(openblas_get_config(), "%15[^ ] %31[^ ]", library, library + 16);
-    snprintf(cpu->base.description, sizeof cpu->base.description, "%s, %d threads (%s, %s)",
-             processor, cpu->threads, DT_CPU_BUILD, library);
+    char products[36] = "";
+    if (cpu->bf16) {
+        const char before[] = "; products in bf16: ";
+        memcpy(products, before, sizeof before);
+        cpu->bf16_ops->describe(products + sizeof before - 1,
+                                (int64_t)(sizeof products - sizeof before + 1));
+    }
+    snprintf(cpu->base.description, sizeof cpu->base.description, "%s, %d threads (%s, %s%s)",
+             processor, cpu->threads, DT_CPU_BUILD, library, products);
 }
+
+/* ---- number formats ------------------------------------------------------------------------- */
+
+/* AMX multiplies bf16 too; a processor that has it has this. */
+static bool processor_has_bf16(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+static dt_status check_precision(const dt_backend_options *options)
+{
+    const bool fp32 =
+        options->precision == DT_PRECISION_AUTO || options->precision == DT_PRECISION_FP32;
+    if (!fp32 && options->training)
+        return dt_fail(DT_ERR_USAGE,
+                       "the CPU trains in fp32 only, bf16 serves prediction there: leave "
+                       "--precision away, or use a GPU");
+    if (options->precision == DT_PRECISION_FP16)
+        return dt_fail(DT_ERR_USAGE, "the CPU computes in fp32 or bf16, not in fp16: leave "
+                                     "--precision away, or use a GPU");
+    if (!fp32 && sizeof(dt_real) == sizeof(double))
+        return dt_fail(DT_ERR_USAGE, "the build in double precision takes no other");
+    return DT_OK;
+}
+
+/* The module for products in bf16, for who asked for them. */
+static dt_status open_bf16(dt_cpu *cpu)
+{
+    void *symbol;
+    if (!dt_module_present(DT_BF16_MODULE))
+        return dt_fail(DT_ERR_DEVICE,
+                       "--precision bf16: this installation has no products in bf16 for the CPU "
+                       "(libdeeptaxa_" DT_BF16_MODULE ".so): leave --precision away, or build it "
+                       "where oneDNN is");
+    if (!processor_has_bf16())
+        return dt_fail(DT_ERR_DEVICE, "--precision bf16: this processor does not multiply bf16 (it "
+                                      "lacks avx512_bf16): leave --precision away, or use a GPU");
+    DT_TRY(dt_module_symbol(DT_BF16_MODULE, DT_BF16_SYMBOL, &symbol));
+    cpu->bf16_ops = symbol;
+    if (cpu->bf16_ops->contract != DT_BF16_CONTRACT)
+        return dt_fail(DT_ERR_DEVICE,
+                       "module '" DT_BF16_MODULE "' belongs to another version (contract %d, "
+                       "needed %d): install programs and modules together",
+                       cpu->bf16_ops->contract, DT_BF16_CONTRACT);
+    return cpu->bf16_ops->open(cpu->threads, &cpu->bf16);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static dt_status open_backend(const dt_backend_options *options, dt_backend **out)
 {
-    if (options->precision != DT_PRECISION_AUTO && options->precision != DT_PRECISION_FP32)
-        return dt_fail(DT_ERR_USAGE,
-                       "the CPU computes in fp32 only: leave --precision away, or use "
-                       "a GPU");
+    DT_TRY(check_precision(options));
     if (options->attention != DT_ATTENTION_AUTO)
         return dt_fail(DT_ERR_USAGE, "the CPU has one way to compute attention: leave --attention "
                                      "away, or use a GPU");
@@ -342,10 +408,16 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         return dt_fail(DT_ERR_MEMORY, "no memory for the CPU backend");
     cpu->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
     cpu->state.loss_scale = 1.0;
+    const bool narrow = options->precision == DT_PRECISION_BF16;
+    const dt_status status = narrow ? open_bf16(cpu) : DT_OK;
+    if (status != DT_OK) {
+        free(cpu);
+        return status;
+    }
     cpu->base = (dt_backend){
         .ops = &table,
         .name = sizeof(dt_real) == sizeof(double) ? "cpu64" : "cpu",
-        .precision = DT_PRECISION_FP32,
+        .precision = narrow ? DT_PRECISION_BF16 : DT_PRECISION_FP32,
         .activation_size = sizeof(dt_real),
         .statistic_size = sizeof(dt_real),
         .master_size = sizeof(dt_real),

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "cpu/bf16_product.h"
 #include "cpu/real.h"
 #include "cpu/vector_math.h"
 
@@ -64,6 +65,8 @@ typedef struct {
     int64_t scratch_row;
     dt_update_state state;
     double pending[DT_BACKEND_TAX_RANKS]; /* loss since the last update */
+    const dt_bf16_ops *bf16_ops;          /* NULL: all in dt_real */
+    dt_bf16 *bf16;                        /* computes linear_forward and linear_gelu_forward */
 } dt_cpu;
 
 /* Scratch of a thread: so many pieces of scratch_row elements each. */

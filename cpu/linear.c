@@ -28,6 +28,25 @@ void dt_cpu_linear_forward(dt_backend *backend, void *y, const void *x, dt_param
     dt_cpu_linear_gelu_forward(backend, NULL, y, x, weight, bias, rows, in, out);
 }
 
+/* u and y as in dt_bf16_product. */
+static void linear_bf16(dt_cpu *cpu, void *y, void *u, const void *x, dt_param weight,
+                        dt_param bias, int64_t rows, int32_t in, int32_t out)
+{
+    const dt_bf16_product product = {
+        .rows = rows,
+        .in = in,
+        .out = out,
+        .x = x,
+        .weight = (const void *)dt_cpu_param(cpu, weight),
+        .bias = (const void *)dt_cpu_param(cpu, bias),
+        .u = u,
+        .y = y,
+    };
+    const dt_status status = cpu->bf16_ops->multiply(cpu->bf16, &product);
+    if (status != DT_OK)
+        dt_cpu_fail(cpu, status, "%s", dt_error_message());
+}
+
 void dt_cpu_linear_gelu_forward(dt_backend *backend, void *y, void *u, const void *x,
                                 dt_param weight, dt_param bias, int64_t rows, int32_t in,
                                 int32_t out)
@@ -35,6 +54,10 @@ void dt_cpu_linear_gelu_forward(dt_backend *backend, void *y, void *u, const voi
     dt_cpu *cpu = dt_cpu_of(backend);
     if (cpu->error)
         return;
+    if (cpu->bf16) {
+        linear_bf16(cpu, y, u, x, weight, bias, rows, in, out);
+        return;
+    }
     dt_gemm(cpu->threads, &(dt_product){
                               .m = rows,
                               .n = out,

@@ -11,6 +11,8 @@ set -euo pipefail
 # CBLAS with OpenMP threads, HDF5 (serial), zlib, jansson for JSON, MPI for many ranks
 build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5-dev zlib1g-dev
        libjansson-dev libopenmpi-dev openmpi-bin)
+# oneDNN, for prediction in bf16 on processors that multiply it
+[ "$(uname -m)" != x86_64 ] || build+=(libdnnl-dev)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
 # g++ and awk: the CUDA kernels, compiled for the CPU; python3: reading our files as notebooks do
@@ -40,6 +42,7 @@ This is neither Debian nor Ubuntu. Please install, by your own means:
   a C17 compiler (GCC 10 or later, or Clang), CMake 3.24 or later, Ninja or make, pkg-config
   OpenBLAS with CBLAS (another CBLAS does too), HDF5 1.10 or later (C library)
   zlib, jansson
+  for prediction in bf16 on x86-64 processors that multiply it: oneDNN 2 or 3 with OpenMP threads
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
   for the tests: cmocka, Python 3; to run those of slurm/: munge, slurmctld and slurmd
   for checking the source: clang-format and clang-tidy 14

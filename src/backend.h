@@ -14,7 +14,8 @@
  *     returns. The CPU backend simply works before it returns.
  *   - No status: an operation that fails makes the backend's error sticky, later operations do
  *     nothing, and check() reports it. So a layer reads as mathematics.
- *   - No allocation and no waiting inside an operation, apart from the ones above.
+ *   - No allocation and no waiting inside an operation, apart from the ones above. (The CPU in bf16
+ *     lays a weight out when it is used first.)
  *   - Outputs come first, then inputs, then parameters, then sizes. Shapes stand in comments, row
  *     major. N: rows of a token matrix, B: sequences of the batch, H: hidden size, R: taxonomic
  *     ranks, C: classes of all ranks together.
@@ -292,7 +293,8 @@ struct dt_backend {
     const dt_backend_ops *ops;
     const char *name;        /* "cpu", "cuda" */
     char description[256];   /* for the user: processor or GPU, library, number of threads */
-    dt_precision precision;  /* of the activations, never auto */
+    dt_precision precision;  /* of the large products' inputs, and of activations of 2 bytes; never
+                                auto */
     int32_t activation_size; /* bytes of an element, as are the next two */
     int32_t statistic_size;
     int32_t master_size;  /* of the flat vectors: 4 (float), 8 in the double build for tests */
@@ -569,6 +571,7 @@ typedef struct {
     int32_t device;   /* GPU number on this host, of those that CUDA_VISIBLE_DEVICES leaves */
     bool round_robin; /* a number past the last GPU counts on from the first: for ranks that share
                          GPUs, or that see one each */
+    bool training;    /* a backend refuses a precision in which it only predicts */
     dt_precision precision;
     dt_precision gpu_default; /* what `auto` means on a GPU; auto again: bf16 */
     dt_attention_method attention;

@@ -132,6 +132,7 @@ static dt_status open_backend(train_command *t, const dt_train_options *o, int32
         .threads = t->comm->world_size == 1 ? (int32_t)o->threads : threads,
         .device = t->comm->local_rank,
         .round_robin = true,
+        .training = true,
         .precision = (dt_precision)o->precision,
         .gpu_default = keeps ? dt_precision_named(t->run.settings.precision) : DT_PRECISION_AUTO,
         .attention = (dt_attention_method)o->attention,

@@ -25,12 +25,16 @@ static void cpu_opens_the_best_build_and_says_so(void **state)
     be->ops->destroy(be);
 }
 
-static void low_precision_is_refused(void **state)
+static void precision_that_it_lacks_is_refused(void **state)
 {
     (void)state;
     dt_backend *be;
-    const dt_backend_options options = {.precision = DT_PRECISION_BF16};
-    ASSERT_FAILS(DT_ERR_USAGE, "fp32", dt_backend_open("cpu", &options, &be));
+    dt_backend_options options = {.precision = DT_PRECISION_FP16};
+    ASSERT_FAILS(DT_ERR_USAGE, "not in fp16", dt_backend_open("cpu", &options, &be));
+    options = (dt_backend_options){.precision = DT_PRECISION_BF16, .training = true};
+    ASSERT_FAILS(DT_ERR_USAGE, "trains in fp32 only", dt_backend_open("cpu", &options, &be));
+    options.training = false; /* which the float build may have: test_bf16_product.c */
+    ASSERT_FAILS(DT_ERR_USAGE, "double precision", dt_backend_open("cpu64", &options, &be));
 }
 
 static void memory_is_zeroed_and_aligned(void **state)
@@ -162,7 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_opens_the_best_build_and_says_so),
-        cmocka_unit_test(low_precision_is_refused),
+        cmocka_unit_test(precision_that_it_lacks_is_refused),
         cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(too_much_memory_is_an_error_that_names_it),
         cmocka_unit_test(vectors_start_at_zero_and_keep_what_is_written),

@@ -1,0 +1,252 @@
+#include "cpu/bf16_product.h"
+
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/onednn.h"
+#include "cpu/real.h"
+#include "cpu/vector_math.h"
+
+/* A product is cut into blocks of at most BLOCK_ROWS rows, each the work of one thread: small
+ * enough for the caches, and so that a GELU finds its input there. All blocks of a product have
+ * equally many rows, a multiple of ROW_STEP, so that no weight needs more than KERNELS kernels;
+ * rows in excess of the last block go to a buffer. */
+enum { BLOCK_ROWS = 256, ROW_STEP = 16, KERNELS = BLOCK_ROWS / ROW_STEP, WEIGHTS_STEP = 32 };
+
+typedef struct {
+    const float *source;
+    int32_t in, out;
+    bool stale; /* `packed` holds what the source was before */
+    dt_onednn_weight weight;
+    dt_onednn_kernel kernel[KERNELS]; /* of (i + 1) · ROW_STEP rows, made when needed */
+} packed_weight;
+
+/* Buffers of one thread. */
+typedef struct {
+    uint16_t *in;  /* (BLOCK_ROWS, in): rows of x in bf16 */
+    float *out;    /* (BLOCK_ROWS, out): a block that is not whole */
+    void *scratch; /* what a kernel asks for */
+} thread_buffers;
+
+struct dt_bf16 {
+    int threads;
+    dt_onednn library;
+    packed_weight *weight;
+    int32_t weights, weights_room;
+    thread_buffers *buffers;   /* (threads) */
+    int64_t in_room, out_room; /* elements of a row that the buffers have room for */
+    int64_t scratch_room;      /* bytes */
+};
+
+/* ---- buffers -------------------------------------------------------------------------------- */
+
+/* Larger, with its contents lost, where it has less than `bytes`. */
+static dt_status widen(void **buffer, int64_t bytes)
+{
+    free(*buffer);
+    *buffer = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64));
+    if (!*buffer)
+        return dt_fail(DT_ERR_MEMORY, "no memory for %.1f MB of a product in bf16",
+                       (double)bytes / 1e6);
+    return DT_OK;
+}
+
+static dt_status reserve(dt_bf16 *p, int64_t in, int64_t out, int64_t scratch)
+{
+    for (int t = 0; t < p->threads; ++t) {
+        thread_buffers *b = &p->buffers[t];
+        if (in > p->in_room)
+            DT_TRY(widen((void **)&b->in, BLOCK_ROWS * in * (int64_t)sizeof *b->in));
+        if (out > p->out_room)
+            DT_TRY(widen((void **)&b->out, BLOCK_ROWS * out * (int64_t)sizeof *b->out));
+        if (scratch > p->scratch_room)
+            DT_TRY(widen(&b->scratch, scratch));
+    }
+    p->in_room = in > p->in_room ? in : p->in_room;
+    p->out_room = out > p->out_room ? out : p->out_room;
+    p->scratch_room = scratch > p->scratch_room ? scratch : p->scratch_room;
+    return DT_OK;
+}
+
+/* ---- weights -------------------------------------------------------------------------------- */
+
+static void release(packed_weight *w)
+{
+    for (int i = 0; i < KERNELS; ++i)
+        dt_onednn_kernel_free(&w->kernel[i]);
+    dt_onednn_weight_free(&w->weight);
+}
+
+static packed_weight *find(dt_bf16 *p, const dt_bf16_product *product)
+{
+    for (int32_t i = 0; i < p->weights; ++i) {
+        packed_weight *w = &p->weight[i];
+        if (w->source == product->weight && w->in == product->in && w->out == product->out)
+            return w;
+    }
+    return NULL;
+}
+
+/* Behind the others. */
+static dt_status add(dt_bf16 *p, const dt_bf16_product *product)
+{
+    if (p->weights == p->weights_room) {
+        const int32_t room = p->weights_room + WEIGHTS_STEP;
+        packed_weight *larger = realloc(p->weight, (size_t)room * sizeof *larger);
+        if (!larger)
+            return dt_fail(DT_ERR_MEMORY, "no memory for %d weights in bf16", room);
+        p->weight = larger;
+        p->weights_room = room;
+    }
+    packed_weight *w = &p->weight[p->weights];
+    *w = (packed_weight){
+        .source = product->weight, .in = product->in, .out = product->out, .stale = true};
+    DT_TRY(dt_onednn_weight_create(&p->library, BLOCK_ROWS, product->in, product->out, &w->weight));
+    ++p->weights;
+    return DT_OK;
+}
+
+/* The product's weight, packed, with a kernel for blocks of `block` rows. */
+static dt_status prepare(dt_bf16 *p, const dt_bf16_product *product, int64_t block,
+                         packed_weight **out)
+{
+    packed_weight *w = find(p, product);
+    if (!w) {
+        DT_TRY(add(p, product));
+        w = &p->weight[p->weights - 1];
+    }
+    if (w->stale)
+        DT_TRY(dt_onednn_weight_pack(&p->library, &w->weight, w->source));
+    w->stale = false;
+    dt_onednn_kernel *kernel = &w->kernel[block / ROW_STEP - 1];
+    if (!kernel->primitive)
+        DT_TRY(dt_onednn_kernel_create(&p->library, &w->weight, block, kernel));
+    *out = w;
+    return reserve(p, w->in, w->out, kernel->scratch_bytes);
+}
+
+/* ---- the product ---------------------------------------------------------------------------- */
+
+/* To the nearest number with the upper 16 bits of a float, halfway to the even one; NaN stays. */
+static void round_row(uint16_t *to, const float *from, int64_t count)
+{
+    DT_SIMD
+    for (int64_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &from[i], sizeof bits);
+        const uint32_t nearest = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+        to[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : nearest);
+    }
+}
+
+static void gelu_row(float *y, const float *u, int64_t count)
+{
+    DT_SIMD
+    for (int64_t i = 0; i < count; ++i)
+        y[i] = dt_gelu(u[i]);
+}
+
+/* `rows` rows of `product` from row `first`, with a kernel of `block` rows; oneDNN's status. */
+static int compute_block(const dt_bf16 *p, const dt_bf16_product *product, packed_weight *w,
+                         int64_t first, int64_t rows, int64_t block)
+{
+    const thread_buffers *b = &p->buffers[omp_get_thread_num()];
+    const int64_t in = w->in;
+    const int64_t out = w->out;
+    round_row(b->in, product->x + first * in, rows * in);
+    memset(b->in + rows * in, 0, (size_t)((block - rows) * in) * sizeof *b->in);
+    float *result = (product->u ? product->u : product->y) + first * out;
+    float *u = rows == block ? result : b->out;
+    const int status = dt_onednn_run(&p->library, &w->weight, &w->kernel[block / ROW_STEP - 1],
+                                     b->in, product->bias, u, b->scratch);
+    if (u != result && product->u)
+        memcpy(result, u, (size_t)(rows * out) * sizeof *u);
+    if (product->y)
+        gelu_row(product->y + first * out, u, rows * out);
+    return status;
+}
+
+static dt_status multiply(dt_bf16 *p, const dt_bf16_product *product)
+{
+    const int64_t fewest = (product->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    const int64_t parts = (fewest + p->threads - 1) / p->threads * p->threads;
+    const int64_t share = (product->rows + parts - 1) / parts;
+    const int64_t block = (share + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    const int64_t blocks = (product->rows + block - 1) / block;
+    packed_weight *w = NULL;
+    int worst = 0;
+    DT_TRY(prepare(p, product, block, &w));
+#pragma omp parallel for num_threads(p->threads) schedule(dynamic) reduction(max : worst)
+    for (int64_t i = 0; i < blocks; ++i) {
+        omp_set_num_threads(1); /* of this thread, until the end of the region */
+        const int64_t left = product->rows - i * block;
+        const int status =
+            compute_block(p, product, w, i * block, left < block ? left : block, block);
+        worst = status > worst ? status : worst;
+    }
+    return worst ? dt_fail(DT_ERR_DEVICE, "oneDNN cannot multiply (status %d)", worst) : DT_OK;
+}
+
+static void forget(dt_bf16 *p)
+{
+    for (int32_t i = 0; i < p->weights; ++i)
+        p->weight[i].stale = true;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static void close_products(dt_bf16 *p)
+{
+    if (!p)
+        return;
+    for (int32_t i = 0; i < p->weights; ++i)
+        release(&p->weight[i]);
+    for (int t = 0; p->buffers && t < p->threads; ++t) {
+        free(p->buffers[t].in);
+        free(p->buffers[t].out);
+        free(p->buffers[t].scratch);
+    }
+    dt_onednn_close(&p->library);
+    free(p->buffers);
+    free(p->weight);
+    free(p);
+}
+
+static dt_status open_products(int threads, dt_bf16 **out)
+{
+    dt_bf16 *p = calloc(1, sizeof *p);
+    thread_buffers *buffers = calloc((size_t)threads, sizeof *buffers);
+    if (!p || !buffers) {
+        free(p);
+        free(buffers);
+        return dt_fail(DT_ERR_MEMORY, "no memory for products in bf16");
+    }
+    p->threads = threads;
+    p->buffers = buffers;
+    const dt_status status = dt_onednn_open(&p->library);
+    if (status != DT_OK) {
+        close_products(p);
+        return status;
+    }
+    *out = p;
+    return DT_OK;
+}
+
+static void describe(char *out, int64_t size)
+{
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(out, (size_t)size, "oneDNN %d.%d.%d", version->major, version->minor, version->patch);
+}
+
+extern const dt_bf16_ops dt_bf16_products __attribute__((visibility("default")));
+const dt_bf16_ops dt_bf16_products = {
+    .contract = DT_BF16_CONTRACT,
+    .open = open_products,
+    .close = close_products,
+    .describe = describe,
+    .multiply = multiply,
+    .forget = forget,
+};

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# predict --precision bf16 on the CPU: beside fp32, what it says of itself, and who is refused it.
+source "$(dirname "$0")/lib.sh"
+make_gold 60
+make_tokenizer
+expect 0 train_small run --epochs 4
+
+# predict_in FOLDER FLAGS...
+predict_in() {
+    local folder=$1
+    shift
+    deeptaxa predict --checkpoint "$(checkpoint run 4)" --fasta-file data/train.fasta --tabular \
+        --taxonomy-file data/train.tsv --device cpu --threads 2 --output-dir "$folder" "$@"
+}
+narrow=(--precision bf16)
+
+# Refused in one line, with nothing written: what the CPU does not compute, and what is not there
+refused 2 'the CPU trains in fp32 only, bf16 serves prediction there: leave --precision away' \
+    train_small refused --device cpu "${narrow[@]}"
+refused 2 'the CPU computes in fp32 or bf16, not in fp16' predict_in refused --precision fp16
+without_gpu refused 1 \
+    'this installation has no products in bf16 for the CPU \(libdeeptaxa_onednn.so\): leave --precision away' \
+    predict_in refused "${narrow[@]}"
+[ -e refused ] && fail "a refused command wrote something"
+
+expect 0 predict_in fp32
+said '^Model: run .*, in fp32 on '
+grep -q '"precision": "fp32"' fp32/metrics.json || fail "no fp32 in metrics.json"
+
+deeptaxa predict --checkpoint "$(checkpoint run 4)" --fasta-file data/heldout.fasta --device cpu \
+    --output-dir try "${narrow[@]}" >/dev/null 2>try.err || {
+    grep -qE 'lacks avx512_bf16|has no products in bf16' try.err || fail "refused with: $(cat try.err)"
+    [ "$failures" -eq 0 ] && skip "bf16 itself was not tested: $(cat try.err)"
+    finish
+}
+DNNL_MAX_CPU_ISA=AVX512_CORE refused 1 "oneDNN does not use this processor's avx512_bf16 .*: leave --precision away" \
+    predict_in refused "${narrow[@]}"
+# a machine on which oneDNN's library has gone since: a module that needs one that is nowhere
+machine old
+ln -s "$(cd "$bin/../lib" && pwd)/deeptaxa/libdeeptaxa_for_tests.so" old/lib/deeptaxa/libdeeptaxa_onednn.so
+on_old() { local bin=$work/old/bin; "$@"; }
+on_old refused 1 "module 'onednn' needs libdeeptaxa-gone.so, which is not found: install it" \
+    predict_in refused "${narrow[@]}"
+on_old expect 0 predict_in fp32_old
+same "fp32 without the library" "$(cat fp32_old/*.tsv)" "$(cat fp32/*.tsv)"
+[ -e refused ] && fail "a refused command wrote something"
+
+expect 0 predict_in bf16 "${narrow[@]}"
+said '^Model: run .*, in bf16 on .*, 2 threads \(.*; products in bf16: oneDNN '
+grep -q '"precision": "bf16"' bf16/metrics.json || fail "no bf16 in metrics.json"
+grep -q '"device": ".*products in bf16: oneDNN ' bf16/metrics.json || fail "metrics.json has another device"
+expect 0 predict_in again "${narrow[@]}"
+same "predictions of a second run" "$(cat again/*.tsv)" "$(cat bf16/*.tsv)"
+
+# Confidences within 4 units of bf16, 2^-8; a label may differ where two are that close. Not one
+# confidence in ten has the same digits: it was another computation.
+paste fp32/*.tsv bf16/*.tsv | awk -F '\t' '
+    NR == 1 { for (i = 1; i <= NF / 2; ++i) if ($i ~ /[Cc]onfidence|[Ss]core|[Pp]robability/) score[i] = 1; next }
+    { for (i in score) {
+        d = $i - $(i + NF / 2); if (d < 0) d = -d
+        ++cells; if (d > most) most = d; if (d == 0) ++equal
+        if ($(i - 1) != $(i - 1 + NF / 2) && d > most_apart) most_apart = d
+        if ($(i - 1) != $(i - 1 + NF / 2)) ++apart
+    } }
+    END { print cells + 0, most + 0, equal / cells, apart / cells }' >beside
+read -r cells most equal apart <beside
+echo "$cells confidences, largest difference $most, equal $equal, labels apart $apart"
+[ "$cells" -gt 200 ] || fail "only $cells confidences"
+awk -v m="$most" -v e="$equal" -v a="$apart" 'BEGIN { exit !(m <= 1.6e-2 && e <= 0.5 && a <= 0.02) }' ||
+    fail "bf16 beside fp32: $(cat beside)"
+finish
