@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bf16.h"
 #include "cpu/onednn.h"
 #include "cpu/real.h"
 #include "cpu/vector_math.h"
@@ -130,16 +131,11 @@ static dt_status prepare(dt_bf16 *p, const dt_bf16_product *product, int64_t blo
 
 /* ---- the product ---------------------------------------------------------------------------- */
 
-/* To the nearest number with the upper 16 bits of a float, halfway to the even one; NaN stays. */
 static void round_row(uint16_t *to, const float *from, int64_t count)
 {
     DT_SIMD
-    for (int64_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &from[i], sizeof bits);
-        const uint32_t nearest = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-        to[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : nearest);
-    }
+    for (int64_t i = 0; i < count; ++i)
+        to[i] = dt_bf16_of(from[i]);
 }
 
 static void gelu_row(float *y, const float *u, int64_t count)
