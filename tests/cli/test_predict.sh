@@ -180,4 +180,11 @@ grep -q '"total_parameters"' described.json || fail "no parameters in the export
 refused 2 'checkpoint' deeptaxa predict --fasta-file data/heldout.fasta --output-dir q
 refused 1 'nowhere.fasta: ' predict_to q --fasta-file nowhere.fasta
 [ -e q ] && fail "a refused prediction wrote something"
+
+# The taxonomy of other sequences, or of some of them
+expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/train.tsv
+said '^warning: data/train.tsv: has a row for none of the [0-9]+ sequences: is it another file.s\?'
+head -n 3 data/heldout.tsv >data/two.tsv
+expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/two.tsv
+said '^warning: data/two.tsv: no row for [0-9]+ of [0-9]+ sequences, whose true labels count as'
 finish
