@@ -557,13 +557,22 @@ static dt_status check_encoding(const dt_train_options *train)
     return DT_OK;
 }
 
+/* Of a run that is resumed by name the checkpoint has the sizes that are not given. */
+static bool knows_sizes(const dt_train_options *train)
+{
+    return !train->resume || strcmp(train->resume, "auto") == 0 ||
+           (dt_option_given(&train->parsed, "hidden-size") &&
+            dt_option_given(&train->parsed, "num-attention-heads"));
+}
+
 static dt_status check(const void *parsed)
 {
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
     DT_TRY(check_encoding(train));
     DT_TRY(check_ranks(train));
-    if (train->model_type != DT_MODEL_TYPE_CNN && train->hidden_size % train->num_attention_heads)
+    if (train->model_type != DT_MODEL_TYPE_CNN && knows_sizes(train) &&
+        train->hidden_size % train->num_attention_heads)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
                        (int)train->hidden_size, (int)train->num_attention_heads);

@@ -15,7 +15,8 @@ predict_to() {
 heldout="--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv"
 
 # shellcheck disable=SC2086
-expect 0 predict_to p $heldout --tabular
+expect 0 predict_to p $heldout --tabular --format qiime2
+for suffix in json tsv qiime2.tsv; do said "^Results: p/heldout_deeptaxa_predictions.$suffix\$"; done
 table=p/heldout_deeptaxa_predictions.tsv
 columns=sequence_id
 for rank in $ranks; do
