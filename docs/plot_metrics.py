@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws how a training went: learning rate, loss, and F1 by rank, as three PNG files.
+"""Draws how a training went: learning rate, loss, and F1 by rank, as PNG files.
 
     python3 docs/plot_metrics.py RUN [--output-dir FOLDER]
 
-RUN is the --output-dir of `deeptaxa train`; a run that is under way is drawn as far as it is. The
-pictures go to FOLDER (default: RUN/pictures). Needs matplotlib (Debian: python3-matplotlib).
+RUN is the --output-dir of `deeptaxa train`; a run that is under way is drawn as far as it is, and one
+without evaluations (--val-split 0) by its updates alone. The pictures go to FOLDER (default: RUN/pictures). Needs matplotlib (Debian: python3-matplotlib).
 """
 
 import argparse
@@ -47,21 +47,21 @@ def new_picture(plot, xlabel, ylabel):
 def draw_learning_rate(plot, steps, steps_per_epoch):
     figure, axes = new_picture(plot, "update", "learning rate")
     last = max(line["step"] for line in steps)
-    for boundary in range(1, int(last / steps_per_epoch) + 1):
+    for boundary in range(1, int(last / steps_per_epoch) + 1 if steps_per_epoch else 1):
         axes.axvline(boundary * steps_per_epoch, color=MARK, linewidth=0.6, linestyle=":")
     axes.plot([line["step"] for line in steps], [line["learning_rate"] for line in steps], color=TRAINING)
-    axes.set_title("Learning rate (dotted: ends of epochs)", fontsize=10)
+    axes.set_title("Learning rate" + (" (dotted: ends of epochs)" if steps_per_epoch else ""), fontsize=10)
     axes.set_ylim(bottom=0)
     return figure
 
 
 def draw_loss(plot, epochs, steps, steps_per_epoch):
-    figure, axes = new_picture(plot, "epoch", "loss")
+    figure, axes = new_picture(plot, "epoch" if epochs else "update", "loss")
     number = [metrics["model_details"]["current_epoch"] for metrics in epochs]
     known = [line for line in steps if line["loss"] is not None]
-    axes.plot([line["step"] / steps_per_epoch for line in known], [line["loss"] for line in known],
-              color=MARK, linewidth=0.8, label="one update")
-    for key, color, label in (("training_loss", TRAINING, "training"), ("validation_loss", VALIDATION, "validation")):
+    axes.plot([line["step"] / (steps_per_epoch or 1) for line in known], [line["loss"] for line in known],
+              color=MARK if epochs else TRAINING, linewidth=0.8, label="one update")
+    for key, color, label in (("training_loss", TRAINING, "training"), ("validation_loss", VALIDATION, "validation")) if epochs else ():
         axes.plot(number, [metrics["performance_metrics"][key] for metrics in epochs], "o-", color=color,
                   markersize=3.5, label=label)
     axes.set_yscale("log")
@@ -90,14 +90,18 @@ def draw(plot, folder, output):
         run = file.read().strip()
     epochs = read_epochs(folder, run)
     steps = read_steps(folder, run)
-    if not epochs or not steps:
-        sys.exit(f"{folder}: run {run} has no evaluated epoch yet")
-    settings = epochs[-1]["training_hyperparameters"]
-    steps_per_epoch = settings["scheduler_steps"] / settings["target_epochs"]
+    if not steps:
+        sys.exit(f"{folder}: run {run} has made no update yet")
+    steps_per_epoch = None  # the metrics of an epoch say it
+    if epochs:
+        settings = epochs[-1]["training_hyperparameters"]
+        steps_per_epoch = settings["scheduler_steps"] / settings["target_epochs"]
+    pictures = [("learning_rate", draw_learning_rate(plot, steps, steps_per_epoch)),
+                ("loss", draw_loss(plot, epochs, steps, steps_per_epoch))]
+    if epochs:
+        pictures.append(("f1_by_rank", draw_f1(plot, epochs)))
     os.makedirs(output, exist_ok=True)
-    for name, figure in (("learning_rate", draw_learning_rate(plot, steps, steps_per_epoch)),
-                         ("loss", draw_loss(plot, epochs, steps, steps_per_epoch)),
-                         ("f1_by_rank", draw_f1(plot, epochs))):
+    for name, figure in pictures:
         path = os.path.join(output, name + ".png")
         figure.savefig(path, dpi=110)
         print(path)

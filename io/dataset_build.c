@@ -399,8 +399,9 @@ static dt_status tell(const builder *b)
                 fasta, (long long)without_row, (long long)dataset->count, b->table.path,
                 dt_dataset_id(dataset, b->first_without_row));
     if (b->table.rows > b->with_row)
-        dt_info("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
-                b->table.path, (long long)(b->table.rows - b->with_row), (long long)b->table.rows);
+        dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
+                  b->table.path, (long long)(b->table.rows - b->with_row),
+                  (long long)b->table.rows);
     if (b->unknown > 0 && b->unknown * 100 >= tokens * MANY_UNKNOWN)
         tell_unknown(b, 100.0 * (double)b->unknown / (double)tokens);
     return tell_single_classes(&dataset->taxonomy);

@@ -367,6 +367,28 @@ static dt_status begin_table(table_parser *parser, bool *is_row, span *line)
 
 /* ---- the whole table ---- */
 
+/* A single rank whose first label is a list is a table of lineages under another header. */
+static dt_status check_first_row(table_parser *parser, span line)
+{
+    span cells[MAX_COLUMNS];
+    int32_t count;
+    char excerpt[DT_EXCERPT_SIZE];
+    if (parser->lineages || parser->columns != 2)
+        return DT_OK;
+    DT_TRY(split_cells(parser, line, cells, &count));
+    if (count != 2)
+        return DT_OK; /* parse_row() says it */
+    const span label = cells[1 - parser->id_column];
+    if (!memchr(label.data, ';', label.length))
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: line %lld: column '%s' holds whole lineages ('%s'): give one column a rank, "
+        "or call the columns 'Feature ID' and 'Taxon'",
+        parser->name, line_number(parser), parser->rank_name[0],
+        dt_excerpt(excerpt, label.data, label.length));
+}
+
 static dt_status parse_rows(table_parser *parser)
 {
     span line;
@@ -376,6 +398,8 @@ static dt_status parse_rows(table_parser *parser)
         DT_TRY(next_line(parser, &line));
     if (line.data && parser->lineages && line.length >= 9 && memcmp(line.data, "#q2:types", 9) == 0)
         DT_TRY(next_line(parser, &line));
+    if (line.data)
+        DT_TRY(check_first_row(parser, line));
     while (line.data) {
         DT_TRY(parse_row(parser, line));
         DT_TRY(next_line(parser, &line));

@@ -3,7 +3,8 @@
  *
  * (a) DeepTaxa's: a header with the column `sequence_id` and one column for each taxonomic rank,
  *     tab-separated. The rank columns keep their order and names; labels stand as they are, but
- *     for blanks round them.
+ *     for blanks round them. A single rank whose first label holds a ';' is refused: lineages
+ *     under another header.
  * (b) QIIME 2's: two or three columns (`Feature ID`, `Taxon`, optional `Confidence`), the header
  *     may be missing. The lineage is split at ';', blanks round its parts are removed. A prefix
  *     (d__ or k__, p__, c__, o__, f__, g__, s__) says which rank a part is of, a part without one

@@ -22,12 +22,16 @@ part=$(mktemp "$folder/.tokenizer.json.XXXXXX")
 trap 'rm -f "$part"' EXIT
 
 if command -v curl >/dev/null; then
-    curl -fsSL --retry 3 -o "$part" "$url" ||
-        { echo "get-tokenizer.sh: cannot download $url" >&2; exit 1; }
+    curl -fsSL --retry 3 -o "$part" "$url" || failed=1
 elif command -v wget >/dev/null; then
-    wget -q -O "$part" "$url" || { echo "get-tokenizer.sh: cannot download $url" >&2; exit 1; }
+    wget -q -O "$part" "$url" || failed=1
 else
     echo "get-tokenizer.sh: needs curl or wget; or put $url at $folder/tokenizer.json" >&2
+    exit 1
+fi
+if [ -n "${failed:-}" ]; then
+    echo "get-tokenizer.sh: cannot download $url; where there is no network, bring it from elsewhere" \
+        "as $folder/tokenizer.json" >&2
     exit 1
 fi
 

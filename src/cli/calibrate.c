@@ -1,11 +1,13 @@
 /* deeptaxa calibrate: the temperatures of a trained model, from held-out sequences. */
 #include "cli/calibrate_options.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/input.h"
 #include "cli/loaded_model.h"
@@ -72,6 +74,10 @@ static dt_status open_inputs(session *s)
     char folder[PATH_MAX];
     DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint));
     DT_TRY(choose_output(s));
+    folder_of(folder, sizeof folder, s->output);
+    if (access(folder, W_OK | X_OK) != 0)
+        return dt_fail(DT_ERR_IO, "%s: cannot write to this folder: %s%s", folder, strerror(errno),
+                       o->output_file ? "" : "; --output-file names another place");
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
     DT_TRY(dt_truth_read(&s->truth, &s->model.checkpoint.taxonomy, o->taxonomy_file));
     DT_TRY(dt_loaded_model_tokenizer(&s->model, &s->tokenizer));
@@ -79,7 +85,6 @@ static dt_status open_inputs(session *s)
     int32_t classes = 0;
     for (int32_t r = 0; r < config->tax_ranks; ++r)
         classes += config->classes[r];
-    folder_of(folder, sizeof folder, s->output);
     return dt_logit_store_create(&s->store, folder, config->tax_ranks, classes);
 }
 

@@ -3,6 +3,7 @@
  * process. */
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,13 +78,32 @@ static dt_status unknown_command(const char *name)
     return dt_fail(DT_ERR_USAGE, "unknown command '%s': `deeptaxa --help` lists all", name);
 }
 
-/* Becomes deeptaxa-<argv[1]>; returns only on failure. */
-static dt_status become(char **argv)
+static bool is_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; ++i)
+        if (strcmp(name, commands[i].name) == 0)
+            return true;
+    return false;
+}
+
+/* Becomes deeptaxa-<words[0]>; returns only on failure. */
+static dt_status become(char **words)
 {
     char path[PATH_MAX];
-    DT_TRY(program_path(argv[1], path, sizeof path));
-    execv(path, argv + 1);
+    DT_TRY(program_path(words[0], path, sizeof path));
+    execv(path, words);
     return dt_fail(DT_ERR_IO, "%s: cannot start: %s", path, strerror(errno));
+}
+
+/* `deeptaxa help`, `deeptaxa help train` */
+static dt_status help(char *command)
+{
+    char flag[] = "--help";
+    if (command && !is_command(command))
+        return unknown_command(command);
+    if (command)
+        return become((char *[]){command, flag, NULL});
+    return print_help();
 }
 
 static dt_status dispatch(int argc, char **argv)
@@ -91,13 +111,12 @@ static dt_status dispatch(int argc, char **argv)
     if (argc < 2)
         return dt_fail(DT_ERR_USAGE, "missing command: `deeptaxa --help` lists all");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return print_help();
+        return help(NULL);
+    if (strcmp(argv[1], "help") == 0)
+        return help(argv[2]);
     if (strcmp(argv[1], "--version") == 0)
         return print_version();
-    for (size_t i = 0; i < COMMANDS; ++i)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return become(argv);
-    return unknown_command(argv[1]);
+    return is_command(argv[1]) ? become(argv + 1) : unknown_command(argv[1]);
 }
 
 int main(int argc, char **argv)

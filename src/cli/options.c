@@ -251,7 +251,9 @@ static dt_status read_option(const dt_command *command, arguments *args, void *o
 {
     const char *argument = args->argv[args->next++];
     if (argument[0] != '-' || !argument[1])
-        return dt_fail(DT_ERR_USAGE, "unexpected '%s': it belongs to no option", argument);
+        return dt_fail(DT_ERR_USAGE,
+                       "unexpected '%s': it belongs to no option; usage: deeptaxa %s %s", argument,
+                       command->name, command->usage);
     if (!is_option(argument))
         return unknown_option(command, argument);
     const size_t length = strcspn(argument + 2, "=");

@@ -287,6 +287,22 @@ static dt_status finish_results(session *s)
     return status;
 }
 
+static dt_status show_files(const dt_results_options *options)
+{
+    const struct {
+        const char *suffix;
+        bool written;
+    } files[] = {{"json", true}, {"tsv", options->tabular}, {"qiime2.tsv", options->qiime}};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
+        if (!files[i].written)
+            continue;
+        DT_TRY(dt_results_path(options, files[i].suffix, path));
+        dt_info("Results: %s", path);
+    }
+    return DT_OK;
+}
+
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -319,8 +335,6 @@ static dt_status predict(session *s)
     dt_log_status_line("");
     DT_TRY(status);
     DT_TRY(finish_results(s));
-    char path[PATH_MAX];
-    DT_TRY(dt_results_path(&s->results.options, "json", path));
     const double seconds = dt_seconds() - s->started;
     dt_info("%lld sequences in %.2f seconds, %.1f a second", (long long)s->results.tally.sequences,
             seconds, (double)s->results.tally.sequences / seconds);
@@ -329,8 +343,7 @@ static dt_status predict(session *s)
                 (long long)s->results.tally.turned, (long long)s->results.tally.sequences);
     show_measures(s);
     show_lineages(s);
-    dt_info("Results: %s", path);
-    return DT_OK;
+    return show_files(&s->results.options);
 }
 
 static dt_status report_profile(session *s)

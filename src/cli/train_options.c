@@ -246,8 +246,8 @@ static const dt_option options[] = {
      .offset = AT(val_split),
      .value = "X",
      .preset = "0.2",
-     .range = "(0, 1)",
-     .help = "share of the sequences that validate"},
+     .range = "[0, 1)",
+     .help = "share of the sequences that validate; 0: all train, and nothing is evaluated"},
     {.name = "eval-every",
      .kind = DT_OPTION_INT,
      .offset = AT(eval_every),
@@ -493,6 +493,31 @@ static dt_status check_exports(const dt_train_options *train)
     return DT_OK;
 }
 
+/* What evaluations are for, where there is none. */
+static dt_status check_evaluated(const dt_train_options *train)
+{
+    const struct {
+        const char *flag;
+        bool given;
+    } needs[] = {
+        {"early-stopping-patience", train->early_stopping_patience > 0},
+        {"save-best-only", train->save_best_only},
+        {"export-sequence-embeddings", train->export_sequence_embeddings},
+        {"export-permutation-importance", train->export_permutation_importance},
+        {"eval-every", dt_option_given(&train->parsed, "eval-every")},
+        {"validate-on", dt_option_given(&train->parsed, "validate-on")},
+    };
+    if (train->val_split > 0)
+        return DT_OK;
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i)
+        if (needs[i].given)
+            return dt_fail(DT_ERR_USAGE,
+                           "--%s and --val-split 0: nothing is evaluated where no sequences "
+                           "validate: leave one of them out",
+                           needs[i].flag);
+    return DT_OK;
+}
+
 static dt_status check_kept(const dt_train_options *train)
 {
     if (train->save_best_only && train->keep_checkpoints > 0)
@@ -532,19 +557,29 @@ static dt_status check_encoding(const dt_train_options *train)
     return DT_OK;
 }
 
+/* Of a run that is resumed by name the checkpoint has the sizes that are not given. */
+static bool knows_sizes(const dt_train_options *train)
+{
+    return !train->resume || strcmp(train->resume, "auto") == 0 ||
+           (dt_option_given(&train->parsed, "hidden-size") &&
+            dt_option_given(&train->parsed, "num-attention-heads"));
+}
+
 static dt_status check(const void *parsed)
 {
     const dt_train_options *train = parsed;
     DT_TRY(check_input(train));
     DT_TRY(check_encoding(train));
     DT_TRY(check_ranks(train));
-    if (train->model_type != DT_MODEL_TYPE_CNN && train->hidden_size % train->num_attention_heads)
+    if (train->model_type != DT_MODEL_TYPE_CNN && knows_sizes(train) &&
+        train->hidden_size % train->num_attention_heads)
         return dt_fail(DT_ERR_USAGE,
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
                        (int)train->hidden_size, (int)train->num_attention_heads);
     DT_TRY(check_kernels(&train->kernel_sizes));
     DT_TRY(check_loss(train));
     DT_TRY(check_kept(train));
+    DT_TRY(check_evaluated(train));
     DT_TRY(check_exports(train));
     DT_TRY(check_start(train));
     return train->no_level_weights ? DT_OK : check_level_weights(&train->level_weights);

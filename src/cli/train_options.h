@@ -49,7 +49,7 @@ typedef struct {
     double scheduler_warmup_ratio; /* [0, 1) */
     double max_grad_norm;
     int64_t seed;             /* 32 bits */
-    double val_split;         /* (0, 1) */
+    double val_split;         /* [0, 1); 0: nothing is evaluated */
     int64_t eval_every;       /* epochs from one evaluation to the next */
     dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
     double focal_gamma;

@@ -187,16 +187,20 @@ static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
         item_int(p, "lineages", dt_lineage_tree_lineages(&checkpoint->lineages));
 }
 
-/* What the last evaluation found; nothing before the first. */
+/* The last epoch's loss and what the last evaluation found, as far as there were any. */
 static void performance_metrics(page *p, const dt_checkpoint *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
     const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
-    if (progress->evaluated_epoch == 0)
+    const bool evaluated = progress->evaluated_epoch > 0;
+    if (!evaluated && !isfinite(progress->training_loss))
         return;
     block(p, "Performance Metrics");
-    item_int(p, "evaluated-epoch", progress->evaluated_epoch);
+    if (evaluated)
+        item_int(p, "evaluated-epoch", progress->evaluated_epoch);
     item_double(p, "training-loss", progress->training_loss);
+    if (!evaluated)
+        return;
     item_double(p, "validation-loss", progress->validation_loss);
     for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r) {
         const dt_measures *m = &progress->measures[r];

@@ -249,7 +249,12 @@ dt_status dt_results_finish(dt_results *results)
     results->prediction_time = dt_seconds() - results->started;
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
         DT_TRY(dt_tally_auc(&results->tally, r, &results->auc[r]));
-    if (results->tally.without_row)
+    if (results->tally.without_row && results->tally.without_row == results->tally.sequences)
+        dt_warn("%s: has a row for none of the %lld sequences: is it another file's? All true "
+                "labels count as %s",
+                results->options.taxonomy_file, (long long)results->tally.sequences,
+                DT_UNCLASSIFIED);
+    else if (results->tally.without_row)
         dt_warn("%s: no row for %lld of %lld sequences, whose true labels count as %s",
                 results->options.taxonomy_file, (long long)results->tally.without_row,
                 (long long)results->tally.sequences, DT_UNCLASSIFIED);

@@ -33,8 +33,9 @@ dt_status dt_exports_check(const dt_trainer *t)
         return DT_OK;
     if (t->run->split.validation_count == 0)
         return dt_fail(DT_ERR_USAGE,
-                       "--export-%s: no sequence is left to validate on: raise --val-split",
-                       importance ? "permutation-importance" : "sequence-embeddings");
+                       "--export-%s: no sequences of this run validate: its --val-split is %g",
+                       importance ? "permutation-importance" : "sequence-embeddings",
+                       t->run->settings.val_split);
     if (importance && t->job->dataset->stream)
         return dt_fail(DT_ERR_USAGE,
                        "--export-permutation-importance: exchanges tokens between sequences of all "

@@ -160,14 +160,16 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
     DT_TRY(dt_text_addf(out, "Sequences: %s to train on, %s to validate on\n",
                         dt_with_commas(settings->training_sequences, a),
                         dt_with_commas(settings->validation_sequences, b)));
-    DT_TRY(dt_text_addf(out, "Steps: %s an epoch, %s in %d epochs, the first %s to warm up\n",
+    DT_TRY(dt_text_addf(out, "Steps: %s an epoch, %s in %d epoch%s, the first %s to warm up\n",
                         dt_with_commas(updates, a), dt_with_commas(settings->rule.total_steps, b),
-                        settings->epochs, dt_with_commas(settings->rule.warmup_steps, c)));
-    DT_TRY(dt_text_addf(out,
-                        "Batch: %s sequences an update, accumulated over %d, %d at a time on each "
-                        "of %d ranks\n",
+                        settings->epochs, settings->epochs == 1 ? "" : "s",
+                        dt_with_commas(settings->rule.warmup_steps, c)));
+    DT_TRY(dt_text_addf(out, "Batch: %s sequences an update, accumulated over %d, %d at a time",
                         dt_with_commas((int64_t)settings->batch_size * settings->accum_steps, a),
-                        settings->accum_steps, settings->micro_batch, settings->world_size));
+                        settings->accum_steps, settings->micro_batch));
+    if (settings->world_size > 1)
+        DT_TRY(dt_text_addf(out, " on each of %d ranks", settings->world_size));
+    DT_TRY(dt_text_addf(out, "\n"));
     DT_TRY(dt_text_addf(out,
                         "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
                         "the tokens",

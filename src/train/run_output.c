@@ -143,6 +143,22 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
     return dt_output_detach(&line);
 }
 
+/* Whoever reads a folder of two runs by its name patterns reads both. */
+static void tell_of_other_run(const char *folder, const char *run_uuid)
+{
+    char path[PATH_MAX];
+    char *other;
+    size_t length;
+    if (snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= PATH_MAX ||
+        access(path, R_OK) != 0 || dt_read_file(path, &other, &length) != DT_OK)
+        return;
+    other[strcspn(other, "\r\n")] = '\0';
+    if (strcmp(other, run_uuid) != 0)
+        dt_notice("%s: holds another run already, %.100s; its files stay beside this one's", folder,
+                  other);
+    free(other);
+}
+
 /* ---- opening and closing ------------------------------------------------------------------------
  */
 
@@ -161,6 +177,7 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_check
     if (!settings->run_uuid[0])
         DT_TRY(dt_run_id(settings->run_uuid));
     snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
+    tell_of_other_run(folder, settings->run_uuid);
     DT_TRY(dt_run_id_write(folder, settings->run_uuid));
     DT_TRY(write_labels(output, &run->taxonomy));
     return open_steps(output, run->progress.update.steps + run->progress.update.skipped);

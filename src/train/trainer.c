@@ -34,11 +34,19 @@ typedef struct {
 /* What looks at the validation loss needs one. */
 static dt_status check_validation(const dt_trainer *t)
 {
-    const bool stops = t->run->settings.early_stopping_patience > 0;
-    if (t->run->split.validation_count > 0 || !(stops || t->job->save_best_only))
-        return dt_exports_check(t);
-    return dt_fail(DT_ERR_USAGE, "--%s: no sequence is left to validate on: raise --val-split",
-                   stops ? "early-stopping-patience" : "save-best-only");
+    const dt_run_settings *settings = &t->run->settings;
+    const bool stops = settings->early_stopping_patience > 0;
+    const bool none = t->run->split.validation_count == 0;
+    if (none && (stops || t->job->save_best_only))
+        return dt_fail(DT_ERR_USAGE,
+                       "--%s: no sequences of this run validate: its --val-split is %g",
+                       stops ? "early-stopping-patience" : "save-best-only", settings->val_split);
+    DT_TRY(dt_exports_check(t));
+    if (none)
+        dt_notice("all %lld sequences train and none validate (--val-split %g): nothing is "
+                  "evaluated, and the only metrics are the steps'",
+                  (long long)t->run->split.training_count, settings->val_split);
+    return DT_OK;
 }
 
 /* Plan and memory. What is taken here is the most that a run takes. */
@@ -250,11 +258,15 @@ static void show_times(const dt_trainer *t, const epoch_work *work)
 {
     const dt_run_progress *progress = &t->run->progress;
     const dt_step_times *times = &t->stepper.times;
+    char evaluation[64] = "";
+    if (progress->evaluated_epoch > 0)
+        snprintf(evaluation, sizeof evaluation, "last evaluation %.2f s, ",
+                 progress->evaluation_time);
     dt_info("  training %.2f s (%.1f sequences/s, %.0f tokens/s): data %.2f s, computing %.2f s, "
-            "waiting for other ranks %.2f s; last evaluation %.2f s, checkpoints so far %.2f s",
+            "waiting for other ranks %.2f s; %scheckpoints so far %.2f s",
             work->seconds, (double)work->sequences / work->seconds,
             (double)work->tokens / work->seconds, times->data, times->computing, times->waiting,
-            progress->evaluation_time, t->saver.still);
+            evaluation, t->saver.still);
 }
 
 static bool is_evaluated(const dt_trainer *t, int32_t epoch)

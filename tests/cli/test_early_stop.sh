@@ -75,7 +75,7 @@ refused 2 '--save-best-only and --keep-checkpoints: give one of them' \
 for flag in save-best-only "early-stopping-patience 2"; do
     # shellcheck disable=SC2086
     expect 2 train_small none --val-split 1e-17 --$flag
-    said "^deeptaxa train: --${flag%% *}: no sequence is left to validate on: raise --val-split"
+    said "^deeptaxa train: --${flag%% *}: no sequences of this run validate: its --val-split is 1e-17"
 done
 [ -e none ] && fail "a refused run wrote something"
 finish

@@ -135,7 +135,7 @@ said '--export-permutation-importance: exchanges tokens between sequences of all
 refused 2 '--perm-region-size: belongs to --export-permutation-importance' \
     train_small none --perm-region-size 8
 expect 2 train_small none --val-split 1e-17 --export-sequence-embeddings
-said '--export-sequence-embeddings: no sequence is left to validate on: raise --val-split'
+said '--export-sequence-embeddings: no sequences of this run validate: its --val-split is 1e-17'
 [ -e none ] && fail "a refused run wrote something"
 
 # A GPU exports what the CPU does, in its number format

@@ -6,6 +6,7 @@ make_gold 100
 make_tokenizer
 expect 0 train_small run --epochs 4 --eval-every 2 || finish
 model=$(checkpoint run 4)
+expect 0 train_small unvalidated --epochs 1 --val-split 0
 
 mkdir described
 for epoch in 1 2 3 4; do

@@ -15,7 +15,8 @@ predict_to() {
 heldout="--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv"
 
 # shellcheck disable=SC2086
-expect 0 predict_to p $heldout --tabular
+expect 0 predict_to p $heldout --tabular --format qiime2
+for suffix in json tsv qiime2.tsv; do said "^Results: p/heldout_deeptaxa_predictions.$suffix\$"; done
 table=p/heldout_deeptaxa_predictions.tsv
 columns=sequence_id
 for rank in $ranks; do
@@ -180,4 +181,11 @@ grep -q '"total_parameters"' described.json || fail "no parameters in the export
 refused 2 'checkpoint' deeptaxa predict --fasta-file data/heldout.fasta --output-dir q
 refused 1 'nowhere.fasta: ' predict_to q --fasta-file nowhere.fasta
 [ -e q ] && fail "a refused prediction wrote something"
+
+# The taxonomy of other sequences, or of some of them
+expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/train.tsv
+said '^warning: data/train.tsv: has a row for none of the [0-9]+ sequences: is it another file.s\?'
+head -n 3 data/heldout.tsv >data/two.tsv
+expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/two.tsv
+said '^warning: data/two.tsv: no row for [0-9]+ of [0-9]+ sequences, whose true labels count as'
 finish

@@ -31,6 +31,10 @@ for epoch in 1 2 3; do
 done
 
 # What contradicts the checkpoint is refused, and nothing is written
+# (7 heads are the default of a new run; this one has 2)
+refused 2 '--hidden-size 24: the run to resume was started with 16' \
+    deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir other \
+    --resume "$(checkpoint whole 1)" --hidden-size 24
 refused 2 '--learning-rate 0.5: the run to resume was started with 0.01' \
     train_small other --resume "$(checkpoint whole 1)" --learning-rate 0.5
 head -n 40 data/train.fasta >data/few.fasta

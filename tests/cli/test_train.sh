@@ -42,6 +42,15 @@ first=$(sed -n 's/.*epoch 1\/3: training loss \([0-9.]*\).*/\1/p' err)
 last=$(sed -n 's/.*epoch 3\/3: training loss \([0-9.]*\),.*/\1/p' err)
 awk -v a="$first" -v b="$last" 'BEGIN { exit !(b < a) }' || fail "the loss went from $first to $last"
 
+# A second run in the folder is told of the first, a resumed one is not
+expect 0 train_small twice --epochs 1
+first=$(cat twice/deeptaxa_uuid.txt)
+grep -q 'another run' err && fail "a run is told of itself"
+expect 0 train_small twice --epochs 2
+said "^notice: twice: holds another run already, $first; its files stay beside this one's\$"
+expect 0 train_small twice --resume "$(checkpoint twice 1)"
+grep -q 'another run' err && fail "a resumed run is told of itself"
+
 # Equal seeds give equal bits, other seeds and flags do not
 expect 0 train_small again --epochs 1
 expect 0 train_small once --epochs 1

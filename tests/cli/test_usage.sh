@@ -8,6 +8,12 @@ refused 2 "unknown command 'trian': did you mean train\?" deeptaxa trian
 refused 2 "unknown command 'gremlin': .deeptaxa --help. lists all" deeptaxa gremlin
 expect 0 deeptaxa --help
 for command in train prepare predict calibrate describe export tokenizer; do printed "^  $command +[a-z]"; done
+cp out help
+expect 0 deeptaxa help
+same "deeptaxa help" "$(cat out)" "$(cat help)"
+expect 0 deeptaxa help train
+printed '^Usage: deeptaxa train '
+refused 2 "unknown command 'trian': did you mean train\?" deeptaxa help trian
 expect 0 deeptaxa --version
 printed '^DeepTaxa-MPI [0-9]+\.[0-9]+\.[0-9]+$'
 
@@ -20,7 +26,7 @@ for command in train prepare predict calibrate describe export tokenizer; do
     printed '^DeepTaxa-MPI '
     refused 2 "^deeptaxa $command: unknown option --hlep: did you mean --help\?$" \
         deeptaxa "$command" --hlep
-    refused 2 "^deeptaxa $command: unexpected 'word'" deeptaxa "$command" word
+    refused 2 "^deeptaxa $command: unexpected 'word': .* usage: deeptaxa $command --" deeptaxa "$command" word
     refused 2 "^deeptaxa $command: (missing --|nothing to do)" deeptaxa "$command"
 done
 

@@ -75,6 +75,16 @@ expect 0 ranks 3 rank0 --epochs 3 --validate-on rank0 --verbose
 like_one rank0
 same "logs" "$(cd rank0 && echo *.log)" "train.log train_rank1.log train_rank2.log"
 
+# Nothing that is evaluated
+for count in 1 3; do
+    expect 0 ranks "$count" "unvalidated$count" --epochs 2 --val-split 0
+    same "metrics of epochs" "$(find "unvalidated$count/metrics" -name '*epoch*.json')" ""
+done
+for key in step loss gradient_norm; do
+    close "$key without validation" "$(values "$(file unvalidated3 metrics steps.jsonl)" $key)" \
+        "$(values "$(file unvalidated1 metrics steps.jsonl)" $key)"
+done
+
 # Class weights: of a batch over all ranks
 expect 0 ranks 1 weighted1 --epochs 3 --class-weights inverse
 expect 0 ranks 2 weighted2 --epochs 3 --class-weights inverse

@@ -48,11 +48,13 @@ struct CUgraphExec_st {
     std::vector<work_item> items;
 };
 struct CUstream_st {
+    int device;
     std::deque<work_item> queue; /* asked for, not done */
     bool blocking;
     CUgraph_st *capture;
 };
 struct CUevent_st {
+    int device;
     uint64_t recorded, done;
     cudaStream_t stream; /* of the last record */
     uint64_t capture;    /* number of the capture that it was last recorded in; 0: in none */
@@ -67,7 +69,10 @@ namespace
 
 struct allocation {
     size_t bytes;
+    int device;
 };
+
+thread_local int current_device; /* of a thread, as in CUDA: another thread begins with device 0 */
 
 struct runtime {
     cudaError_t last;
@@ -96,6 +101,11 @@ cudaError_t fail(cudaError_t error)
     return error;
 }
 
+int device_of(cudaStream_t stream)
+{
+    return stream && stream != &R().default_stream ? stream->device : current_device;
+}
+
 bool late()
 {
     const char *text = getenv("CUDA_ON_CPU_STREAMS");
@@ -113,6 +123,12 @@ size_t number_of(const char *name, size_t otherwise)
     return text && *text ? (size_t)strtoull(text, nullptr, 10) : otherwise;
 }
 
+/* CUDA_ON_CPU_DEVICES: they differ in their PCI address, and share this process's memory. */
+int devices()
+{
+    return (int)number_of("CUDA_ON_CPU_DEVICES", 1);
+}
+
 size_t device_memory()
 {
     return number_of("CUDA_ON_CPU_MEMORY", DEFAULT_MEMORY);
@@ -123,15 +139,18 @@ size_t pages(size_t bytes, size_t page = PAGE)
     return (bytes + page - 1) / page * page;
 }
 
-/* True when bytes from `address` on lie in one block of `where`. */
-bool lies_in(const std::map<uintptr_t, allocation> &where, const void *address, size_t bytes)
+/* The block of `where` in which bytes from `address` on lie; NULL: in none. */
+const allocation *block_of(const std::map<uintptr_t, allocation> &where, const void *address,
+                           size_t bytes)
 {
     const uintptr_t a = (uintptr_t)address;
     auto next = where.upper_bound(a);
     if (next == where.begin())
-        return false;
+        return nullptr;
     const auto &block = *--next;
-    return a - block.first <= block.second.bytes && bytes <= block.second.bytes - (a - block.first);
+    const bool fits =
+        a - block.first <= block.second.bytes && bytes <= block.second.bytes - (a - block.first);
+    return fits ? &block.second : nullptr;
 }
 
 bool in_arena(const void *address)
@@ -302,6 +321,10 @@ void launch_grid(const char *kernel, const shape &how, std::function<void()> bod
         fail(cudaErrorInvalidValue);
         return;
     }
+    if (device_of(how.stream) != current_device) {
+        fail(cudaErrorInvalidResourceHandle);
+        return;
+    }
     enqueue(how.stream, [=, body = std::move(body)] { run_grid(kernel, how, body); });
 }
 
@@ -377,7 +400,7 @@ cudaError_t cudaPeekAtLastError()
 cudaError_t cudaGetDeviceCount(int *count)
 {
     const size_t driver = number_of("CUDA_ON_CPU_DRIVER", CUDART_VERSION);
-    *count = (int)number_of("CUDA_ON_CPU_DEVICES", 1);
+    *count = devices();
     if (driver / 1000 < CUDART_VERSION / 1000) /* within a major version all go together */
         return fail(cudaErrorInsufficientDriver);
     return fail(*count > 0 ? cudaSuccess : cudaErrorNoDevice);
@@ -385,18 +408,21 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaSetDevice(int device)
 {
-    return fail(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+    if (device < 0 || device >= devices())
+        return fail(cudaErrorInvalidDevice);
+    current_device = device;
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *device)
 {
-    *device = 0;
+    *device = current_device;
     return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
 {
-    if (device != 0)
+    if (device < 0 || device >= devices())
         return fail(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "CUDA on the CPU, for tests");
@@ -450,22 +476,26 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     return cudaSuccess;
 }
 
-/* CUDA_ON_CPU_BUS: so that processes on one machine can have a GPU each. */
+/* CUDA_ON_CPU_BUS: so that processes on one machine can have a GPU each. Further devices follow. */
 cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device)
 {
-    if (device != 0)
+    if (device < 0 || device >= devices())
         return fail(cudaErrorInvalidDevice);
     const char *bus = getenv("CUDA_ON_CPU_BUS");
-    snprintf(id, (size_t)length, "0000:%.20s:00.0", bus ? bus : "01");
+    const unsigned long first = bus ? strtoul(bus, nullptr, 16) : 1;
+    snprintf(id, (size_t)length, "0000:%02lx:00.0", first + (unsigned long)device);
     return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetByPCIBusId(int *device, const char *id)
 {
     char own[32];
-    cudaDeviceGetPCIBusId(own, sizeof own, 0);
-    *device = 0;
-    return strcmp(id, own) == 0 ? cudaSuccess : fail(cudaErrorInvalidDevice);
+    for (*device = 0; *device < devices(); ++*device) {
+        cudaDeviceGetPCIBusId(own, sizeof own, *device);
+        if (strcmp(id, own) == 0)
+            return cudaSuccess;
+    }
+    return fail(cudaErrorInvalidDevice);
 }
 
 cudaError_t cudaDriverGetVersion(int *version)
@@ -515,7 +545,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
     char *memory = r.arena + r.arena_used;
     r.arena_used += space;
     r.allocated += bytes;
-    r.device[(uintptr_t)memory] = allocation{bytes};
+    r.device[(uintptr_t)memory] = allocation{bytes, current_device};
     open_device();
     memset(memory, 0xff, space);
     ASAN_POISON_MEMORY_REGION(memory + bytes, space - bytes);
@@ -553,7 +583,7 @@ cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
     if (posix_memalign(out, 256, bytes) != 0)
         return fail(cudaErrorMemoryAllocation);
     memset(*out, 0xff, bytes);
-    R().pinned[(uintptr_t)*out] = allocation{bytes};
+    R().pinned[(uintptr_t)*out] = allocation{bytes, 0};
     return cudaSuccess;
 }
 
@@ -585,24 +615,32 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 namespace
 {
 
-/* What a copy of this kind may touch on one side. */
-bool side_fits(const void *address, size_t bytes, bool device)
+/* Device memory of the stream's device: nothing here is meant to reach into another one's. */
+bool fits_device(const void *address, size_t bytes, cudaStream_t stream)
 {
-    return device ? lies_in(R().device, address, bytes) : !in_arena(address);
+    const allocation *block = block_of(R().device, address, bytes);
+    return block && block->device == device_of(stream);
 }
 
-bool copy_fits(const void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
+/* What a copy of this kind may touch on one side. */
+bool side_fits(const void *address, size_t bytes, bool device, cudaStream_t stream)
+{
+    return device ? fits_device(address, bytes, stream) : !in_arena(address);
+}
+
+bool copy_fits(const void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+               cudaStream_t stream)
 {
     const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice ||
                            (kind == cudaMemcpyDefault && in_arena(to));
     const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice ||
                              (kind == cudaMemcpyDefault && in_arena(from));
-    return side_fits(to, bytes, to_device) && side_fits(from, bytes, from_device);
+    return side_fits(to, bytes, to_device, stream) && side_fits(from, bytes, from_device, stream);
 }
 
 bool pageable(const void *address)
 {
-    return !in_arena(address) && !lies_in(R().pinned, address, 1);
+    return !in_arena(address) && !block_of(R().pinned, address, 1);
 }
 
 } // namespace
@@ -612,7 +650,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 {
     if (bytes == 0)
         return cudaSuccess;
-    if (!copy_fits(to, from, bytes, kind))
+    if (!copy_fits(to, from, bytes, kind, stream))
         return fail(cudaErrorInvalidValue);
     stream = stream_of(stream);
     if (stream->capture && (pageable(from) || pageable(to))) {
@@ -659,7 +697,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
 {
     if (bytes == 0)
         return cudaSuccess;
-    if (!lies_in(R().device, to, bytes))
+    if (!fits_device(to, bytes, stream))
         return fail(cudaErrorInvalidValue);
     enqueue(stream, [=] { memset(to, value, bytes); });
     return cudaSuccess;
@@ -676,6 +714,7 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes)
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 {
     *out = new CUstream_st();
+    (*out)->device = current_device;
     (*out)->blocking = !(flags & cudaStreamNonBlocking);
     R().streams.push_back(*out);
     return cudaSuccess;
@@ -756,6 +795,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 {
     *out = new CUevent_st();
+    (*out)->device = current_device;
     (*out)->timed = !(flags & cudaEventDisableTiming);
     return cudaSuccess;
 }
@@ -777,6 +817,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags)
 {
     if (!event)
+        return fail(cudaErrorInvalidResourceHandle);
+    if (event->device != device_of(stream))
         return fail(cudaErrorInvalidResourceHandle);
     stream = stream_of(stream);
     if (!stream->capture && (flags & cudaEventRecordExternal))

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <thread>
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -608,6 +610,48 @@ static void late_streams_show_missing_waits(void **)
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
 
+/* A thread begins with device 0; what belongs to another device is not its. */
+static void a_device_has_its_own_streams_events_and_memory(void **)
+{
+    cudaStream_t stream;
+    cudaEvent_t event;
+    int *memory;
+    int host = 0;
+    int device = 0;
+    char bus[32];
+    setenv("CUDA_ON_CPU_DEVICES", "2", 1);
+    assert_int_equal(cudaSetDevice(2), cudaErrorInvalidDevice);
+    cudaGetLastError();
+    ASSERT_CUDA(cudaSetDevice(1));
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaEventCreate(&event));
+    ASSERT_CUDA(cudaMalloc((void **)&memory, 32 * sizeof *memory));
+    ASSERT_CUDA(cudaDeviceGetPCIBusId(bus, sizeof bus, 1));
+    assert_string_equal(bus, "0000:02:00.0");
+    ASSERT_CUDA(cudaDeviceGetByPCIBusId(&device, bus));
+    assert_int_equal(device, 1);
+    ASSERT_CUDA(cudaEventRecord(event, stream));
+    number_all<<<1, 32, 0, stream>>>(memory, 1);
+    ASSERT_CUDA(cudaGetLastError());
+    ASSERT_CUDA(cudaMemcpyAsync(&host, memory, sizeof host, cudaMemcpyDeviceToHost, stream));
+    ASSERT_CUDA(cudaStreamSynchronize(stream));
+    cudaError_t launched, recorded, copied;
+    std::thread([&] {
+        number_all<<<1, 32, 0, stream>>>(memory, 1);
+        launched = cudaGetLastError();
+        recorded = cudaEventRecord(event, nullptr);
+        copied = cudaMemcpy(&host, memory, sizeof host, cudaMemcpyDeviceToHost);
+    }).join();
+    assert_int_equal(launched, cudaErrorInvalidResourceHandle);
+    assert_int_equal(recorded, cudaErrorInvalidResourceHandle);
+    assert_int_equal(copied, cudaErrorInvalidValue);
+    ASSERT_CUDA(cudaFree(memory));
+    ASSERT_CUDA(cudaEventDestroy(event));
+    ASSERT_CUDA(cudaStreamDestroy(stream));
+    ASSERT_CUDA(cudaSetDevice(0));
+    unsetenv("CUDA_ON_CPU_DEVICES");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +671,7 @@ int main(void)
         cmocka_unit_test(a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory),
         cmocka_unit_test(an_external_event_happens_in_each_launch),
         cmocka_unit_test(an_event_of_a_capture_is_none_outside),
+        cmocka_unit_test(a_device_has_its_own_streams_events_and_memory),
         cmocka_unit_test(late_streams_show_missing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,10 +3,11 @@ the tables; and checks that what stands under a name is what that name means the
 
     python3 read_output.py FOLDER
 
-FOLDER holds what tests/cli/test_notebooks.sh made: a run (run/), its described checkpoints
-(described/epoch<N>.json, calibrated.json), its model without the optimizer (published.h5), predictions (p/), some without known taxonomy (plain/) and
-of two models, the second of them calibrated (vote/). The standard library suffices; h5py, PyTorch, pandas and matplotlib
-are used where they are, and it is said where they are not. Exit status 0 when all is right.
+FOLDER holds what tests/cli/test_notebooks.sh made: a run (run/), one without validation (unvalidated/), described
+checkpoints of the first (described/epoch<N>.json, calibrated.json), its model without the optimizer (published.h5),
+predictions (p/), some without known taxonomy (plain/) and of two models, the second of them calibrated (vote/). The
+standard library suffices; h5py, PyTorch, pandas and matplotlib are used where they are, and it is said where they are
+not. Exit status 0 when all is right.
 """
 
 import collections
@@ -330,7 +331,9 @@ def check_pictures():
     script = beside("../../docs/plot_metrics.py")
     subprocess.run([sys.executable, script, "run", "--output-dir", "pictures"], check=True, stdout=subprocess.DEVNULL)
     same("pictures", sorted(os.listdir("pictures")), ["f1_by_rank.png", "learning_rate.png", "loss.png"])
-    for path in glob.glob("pictures/*"):
+    subprocess.run([sys.executable, script, "unvalidated"], check=True, stdout=subprocess.DEVNULL)
+    same("pictures without evaluations", sorted(os.listdir("unvalidated/pictures")), ["learning_rate.png", "loss.png"])
+    for path in glob.glob("pictures/*") + glob.glob("unvalidated/pictures/*"):
         with open(path, "rb") as file:
             same(f"{path} is a PNG", file.read(8), b"\x89PNG\r\n\x1a\n")
 

@@ -26,11 +26,12 @@
  *                        missing synchronisation, a missing event or a host buffer that is written
  *                        too early shows
  *   CUDA_ON_CPU_MEMORY   bytes that the device has (default 8 GiB)
- *   CUDA_ON_CPU_BUS      PCI bus of the device (default 01): processes with different ones have a
- *                        GPU each
- *   CUDA_ON_CPU_DRIVER, CUDA_ON_CPU_DEVICES, CUDA_ON_CPU_CAPABILITY
- *                        version of the driver (12040; 0: there is none), number of devices, major
- *                        compute capability: for a machine that lacks something
+ *   CUDA_ON_CPU_BUS      PCI bus of the first device (default 01, hexadecimal), the others follow:
+ *                        processes with different ones have a GPU each
+ *   CUDA_ON_CPU_DEVICES  number of devices (default 1). They share the memory above; kernels,
+ * events and copies of one that are asked for from a thread that works with another one fail, as do
+ * copies to and from its memory CUDA_ON_CPU_DRIVER, CUDA_ON_CPU_CAPABILITY version of the driver
+ * (12040; 0: there is none), major compute capability: for a machine that lacks something
  *
  * Not modelled: warps that run in step, the memory model (every store is seen at once), timing,
  * occupancy. A kernel that waits for another block in a loop never ends.

@@ -223,6 +223,10 @@ static void a_header_of_neither_format_is_refused(void **state)
     refuse("\n\n", "the file is empty");
     refuse("id\tdomain\tgenus\nx\tBacteria\tVibrio\n", "no column 'sequence_id'");
     refuse("sequence_id,domain\na,Bacteria\n", "(separated by commas?)");
+    refuse(
+        "sequence_id\ttaxonomy\na\tBacteria; Bacillota\n",
+        "column 'taxonomy' holds whole lineages ('Bacteria; Bacillota'): give one column a rank, "
+        "or call the columns 'Feature ID' and 'Taxon'");
     refuse(">one\nACGT\n", "found '>one'");
     refuse("sequence_id\na\n", "0 columns beside 'sequence_id'");
     refuse("sequence_id\tdomain\tdomain\n", "two columns 'domain'");

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# deeptaxa train --gpus N starts a rank for each GPU: with two GPUs that stand-ins play (sysfs lists
+# them, the CUDA kernels run on the CPU), the loss curve is that of one.
+# shellcheck disable=SC1091,SC2154 # lib.sh, its variables
+source "$(dirname "$0")/../cli/lib.sh"
+make_gpu
+make_gold 25
+make_tokenizer
+[ "$(env -u OMP_NUM_THREADS nproc)" -ge 2 ] || skip "one core: there is nothing to share"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+# A machine of two GPUs, and a display controller of another maker.
+device() {
+    mkdir -p "sys/bus/pci/devices/$1"
+    echo "$2" >"sys/bus/pci/devices/$1/vendor"
+    echo "$3" >"sys/bus/pci/devices/$1/class"
+}
+device 0000:01:00.0 0x10de 0x030200
+device 0000:02:00.0 0x10de 0x030200
+device 0000:03:00.0 0x1a03 0x030000
+ln -s "$(cd "$bin/../lib" && pwd)"/deeptaxa/libdeeptaxa_{mpi,cuda_on_cpu}.so gpu/lib/deeptaxa/
+on_two_gpus() {
+    SYSFS_OF_TEST=$work CUDA_ON_CPU_DEVICES=${CUDA_ON_CPU_DEVICES:-2} \
+        LD_PRELOAD=$bin/../lib/libsysfs_of_test.so on_gpu "$@"
+}
+metric() { sed -n "s/^ *\"$3\": \([^,]*\),*\$/\1/p" "$1"/metrics/*_epoch"$2".json; }
+
+# Losses of one GPU, to rounding, whatever sums the gradients
+small_model="--embed-dim 16 --hidden-size 16 --num-hidden-layers 1 --num-attention-heads 2
+    --intermediate-size 24 --num-filters 8 --max-length 32"
+train_fp32() { train_small "$@" --epochs 2 --threads 1 --precision fp32; }
+expect 0 on_gpu train_fp32 one --device cuda
+while read -r run flags; do
+    # shellcheck disable=SC2086
+    expect 0 on_two_gpus train_fp32 "$run" --gpus 2 $flags
+    said '^Device: CUDA on the CPU'
+    said "^Communication: .*gradients are summed by ${run^^}"
+    same "lines for the same thing" "$(grep -c '^Sequences: ' err)" 1
+    for epoch in 1 2; do
+        same "ranks" "$(metric "$run" $epoch world_size)" 2
+        for key in training_loss validation_loss; do
+            near "$run, $key of epoch $epoch" "$(metric "$run" $epoch $key)" \
+                "$(metric one $epoch $key)" 1e-5
+        done
+    done
+done <<END
+nccl --device cuda
+mpi --comm mpi
+END
+
+# A rank that fails alone, and a failure of all: one line, and nobody is left
+one_failure() {
+    same "lines of '$1'" "$(grep -cE '^(rank [0-9]|deeptaxa)' err)" 1
+    said "$1"
+    for _ in {1..50}; do
+        pgrep -f "$work/gpu/bin/deeptaxa-train" >/dev/null || return 0
+        sleep 0.1
+    done
+    fail "after '$1' a rank is left"
+}
+NCCL_ON_CPU_ERROR=1 expect 1 on_two_gpus train_fp32 fails --gpus 2
+one_failure '^rank 1 on [^ ]+: NCCL failed in the sum of gradients: remote error'
+CUDA_ON_CPU_CAPABILITY=7 expect 1 on_two_gpus train_fp32 none --gpus 2
+one_failure '^deeptaxa train: GPU 0 \(CUDA on the CPU, for tests\) is too old'
+
+# Fewer GPUs than asked for
+refused 2 '--gpus 3: there are 2 NVIDIA GPUs in this machine' on_two_gpus train_fp32 none --gpus 3
+CUDA_VISIBLE_DEVICES=1 refused 2 '--gpus 2: there is 1 NVIDIA GPU in CUDA_VISIBLE_DEVICES' \
+    on_two_gpus train_fp32 none --gpus 2
+[ -e none ] && fail "a refused command wrote something"
+finish
