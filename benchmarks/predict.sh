@@ -2,16 +2,17 @@
 # How fast is prediction, file to file, beside the published program?
 #
 #   bash benchmarks/predict.sh [--region full|v4] [--sequences N] [--batch N] [--python PYTHON]
-#                              [--build DIR] [--json FILE] [--precision fp32|bf16]
+#                              [--build DIR] [--json FILE]
 #
 # Predicts N real 16S sequences (full length, or the V4 region) with the default model and
 # Greengenes2's number of labels, with `deeptaxa predict` and with the program that PYTHON has, from
 # the same weights, and compares the labels that they give. The model has been trained for one step:
 # what it says is worthless, what it costs is not. `Predicting` is what the programs say of their
-# loop; the whole includes starting, loading the model, and writing.
+# loop; the whole includes starting, loading the model, and writing. A processor that multiplies bf16
+# predicts in that, too.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-options region=full sequences=64 batch=64 precision=auto -- "$@"
+options region=full sequences=64 batch=64 -- "$@"
 
 data "$region" "$sequences"
 if [ ! -f "$work/model.h5" ]; then
@@ -32,16 +33,9 @@ report() {
     row "$1: processors busy, of $(nproc)" "$(compute "$cpu / $wall")" ''
     row "$1: largest process" "$peak" MB
 }
-timed deeptaxa "${predict[@]}" --precision "$precision" --checkpoint "$work/model.h5" --tabular --output-dir "$work/ours"
-report deeptaxa ours
-ours=$seconds whole=$wall
-if [ -n "$python" ]; then
-    torch "${predict[@]}" --checkpoint "$work/model.pt" --output-dir "$work/theirs"
-    timed "${torch[@]}"
-    report beside theirs
-    row "predicting: times as fast" "$(compute "$seconds / $ours")" x
-    row "file to file: times as fast" "$(compute "$wall / $whole")" x ">= 5"
-    same=$("$python" - "$work"/{ours,theirs}/"${region}_deeptaxa_predictions.json" <<'END'
+# alike FOLDER FOLDER: the part of the labels that two predictions have in common
+alike() {
+    "$python" - "$work"/{"$1","$2"}/"${region}_deeptaxa_predictions.json" <<'END'
 import json, sys
 a, b = (json.load(open(name)) for name in sys.argv[1:])
 assert a["sequence_ids"] == b["sequence_ids"]
@@ -49,7 +43,31 @@ cells = [p[r]["label"] == q[r]["label"] for p, q in zip(a["predictions"], b["pre
          for r in p if r != "sequence_length"]
 print(sum(cells) / len(cells))
 END
-    )
-    row "labels that both give alike" "$same" ''
+}
+
+ours=("${predict[@]}" --checkpoint "$work/model.h5" --tabular)
+timed deeptaxa "${ours[@]}" --output-dir "$work/ours"
+report deeptaxa ours
+loop=$seconds whole=$wall loop_bf16='' whole_bf16=''
+if ! grep -q ', in bf16 on ' "$work/log"; then
+    if try_timed deeptaxa "${ours[@]}" --precision bf16 --output-dir "$work/bf16"; then
+        report 'deeptaxa in bf16' bf16
+        loop_bf16=$seconds whole_bf16=$wall
+    else
+        notes+=("not in bf16: $(tail -1 "$work/log" | tr -d '\"')")
+    fi
+fi
+if [ -n "$python" ]; then
+    torch "${predict[@]}" --checkpoint "$work/model.pt" --output-dir "$work/theirs"
+    timed "${torch[@]}"
+    report beside theirs
+    row "predicting: times as fast" "$(compute "$seconds / $loop")" x
+    row "file to file: times as fast" "$(compute "$wall / $whole")" x ">= 5"
+    row "labels that both give alike" "$(alike ours theirs)" ''
+    if [ -n "$whole_bf16" ]; then
+        row "predicting in bf16: times as fast" "$(compute "$seconds / $loop_bf16")" x
+        row "file to file in bf16: times as fast" "$(compute "$wall / $whole_bf16")" x ">= 5"
+        row "labels in bf16 that both give alike" "$(alike bf16 theirs)" ''
+    fi
 fi
 finish predict
