@@ -20,6 +20,7 @@
 #define DT_TESTS_BESIDE_CPU_H
 
 #include "backend.h"
+#include "core/bf16.h"
 #include "core/philox.h"
 #include "test.h"
 #include "tested_device.h"
@@ -50,34 +51,6 @@ struct test_run {
 
 /* ---- numbers -------------------------------------------------------------------------------- */
 
-static inline uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static inline float float_of(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* To the nearest, of equals the even one; NaN stays NaN. */
-static inline uint16_t to_bf16(float x)
-{
-    const uint32_t bits = bits_of(x);
-    if (x != x)
-        return 0x7fff;
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static inline float from_bf16(uint16_t x)
-{
-    return float_of((uint32_t)x << 16);
-}
-
 static inline uint16_t to_fp16(float x)
 {
     const _Float16 half = (_Float16)x;
@@ -95,7 +68,7 @@ static inline float from_fp16(uint16_t x)
 
 static inline float rounded(float x, dt_precision precision)
 {
-    return precision == DT_PRECISION_BF16   ? from_bf16(to_bf16(x))
+    return precision == DT_PRECISION_BF16   ? dt_bf16_value(dt_bf16_of(x))
            : precision == DT_PRECISION_FP16 ? from_fp16(to_fp16(x))
                                             : x;
 }
@@ -125,7 +98,7 @@ static inline void write_numbers(const test_run *r, void *device, const float *v
 {
     uint16_t *narrow = calloc((size_t)count + 1, sizeof *narrow);
     for (int64_t i = 0; i < count && size == 2; ++i)
-        narrow[i] = r->precision == DT_PRECISION_BF16 ? to_bf16(values[i]) : to_fp16(values[i]);
+        narrow[i] = r->precision == DT_PRECISION_BF16 ? dt_bf16_of(values[i]) : to_fp16(values[i]);
     r->backend->ops->upload(r->backend, device, size == 2 ? (const void *)narrow : values,
                             count * size);
     free(narrow);
@@ -137,9 +110,10 @@ static inline void read_numbers(const test_run *r, double *values, const void *d
     void *raw = calloc((size_t)count + 1, 4);
     r->backend->ops->download(r->backend, raw, device, count * size);
     for (int64_t i = 0; i < count; ++i)
-        values[i] = size == 4                           ? (double)((float *)raw)[i]
-                    : r->precision == DT_PRECISION_BF16 ? (double)from_bf16(((uint16_t *)raw)[i])
-                                                        : (double)from_fp16(((uint16_t *)raw)[i]);
+        values[i] = size == 4 ? (double)((float *)raw)[i]
+                    : r->precision == DT_PRECISION_BF16
+                        ? (double)dt_bf16_value(((uint16_t *)raw)[i])
+                        : (double)from_fp16(((uint16_t *)raw)[i]);
     free(raw);
 }
 

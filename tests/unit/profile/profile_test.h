@@ -71,4 +71,14 @@ static inline float *parameters_of(training *t)
     return values;
 }
 
+/* To the bit. */
+static inline void assert_same_parameters(training *one, training *other)
+{
+    float *a = parameters_of(one);
+    float *b = parameters_of(other);
+    assert_memory_equal(a, b, (size_t)dt_model_params(one->s.model)->elements * sizeof *a);
+    free(a);
+    free(b);
+}
+
 #endif
