@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/bf16.h"
+#include "core/memory.h"
 #include "cpu/onednn.h"
 #include "cpu/real.h"
 #include "cpu/vector_math.h"
@@ -15,7 +16,7 @@
  * enough for the caches, and so that a GELU finds its input there. All blocks of a product have
  * equally many rows, a multiple of ROW_STEP, so that no weight needs more than KERNELS kernels;
  * rows in excess of the last block go to a buffer. */
-enum { BLOCK_ROWS = 256, ROW_STEP = 16, KERNELS = BLOCK_ROWS / ROW_STEP, WEIGHTS_STEP = 32 };
+enum { BLOCK_ROWS = 256, ROW_STEP = 16, KERNELS = BLOCK_ROWS / ROW_STEP };
 
 typedef struct {
     const float *source;
@@ -36,7 +37,7 @@ struct dt_bf16 {
     int threads;
     dt_onednn library;
     packed_weight *weight;
-    int32_t weights, weights_room;
+    size_t weights, weights_room;
     thread_buffers *buffers;   /* (threads) */
     int64_t in_room, out_room; /* elements of a row that the buffers have room for */
     int64_t scratch_room;      /* bytes */
@@ -83,7 +84,7 @@ static void release(packed_weight *w)
 
 static packed_weight *find(dt_bf16 *p, const dt_bf16_product *product)
 {
-    for (int32_t i = 0; i < p->weights; ++i) {
+    for (size_t i = 0; i < p->weights; ++i) {
         packed_weight *w = &p->weight[i];
         if (w->source == product->weight && w->in == product->in && w->out == product->out)
             return w;
@@ -94,14 +95,7 @@ static packed_weight *find(dt_bf16 *p, const dt_bf16_product *product)
 /* Behind the others. */
 static dt_status add(dt_bf16 *p, const dt_bf16_product *product)
 {
-    if (p->weights == p->weights_room) {
-        const int32_t room = p->weights_room + WEIGHTS_STEP;
-        packed_weight *larger = realloc(p->weight, (size_t)room * sizeof *larger);
-        if (!larger)
-            return dt_fail(DT_ERR_MEMORY, "no memory for %d weights in bf16", room);
-        p->weight = larger;
-        p->weights_room = room;
-    }
+    DT_TRY(DT_GROW(p->weight, p->weights_room, p->weights + 1));
     packed_weight *w = &p->weight[p->weights];
     *w = (packed_weight){
         .source = product->weight, .in = product->in, .out = product->out, .stale = true};
@@ -188,7 +182,7 @@ static dt_status multiply(dt_bf16 *p, const dt_bf16_product *product)
 
 static void forget(dt_bf16 *p)
 {
-    for (int32_t i = 0; i < p->weights; ++i)
+    for (size_t i = 0; i < p->weights; ++i)
         p->weight[i].stale = true;
 }
 
@@ -198,7 +192,7 @@ static void close_products(dt_bf16 *p)
 {
     if (!p)
         return;
-    for (int32_t i = 0; i < p->weights; ++i)
+    for (size_t i = 0; i < p->weights; ++i)
         release(&p->weight[i]);
     for (int t = 0; p->buffers && t < p->threads; ++t) {
         free(p->buffers[t].in);
@@ -213,16 +207,12 @@ static void close_products(dt_bf16 *p)
 
 static dt_status open_products(int threads, dt_bf16 **out)
 {
-    dt_bf16 *p = calloc(1, sizeof *p);
-    thread_buffers *buffers = calloc((size_t)threads, sizeof *buffers);
-    if (!p || !buffers) {
-        free(p);
-        free(buffers);
-        return dt_fail(DT_ERR_MEMORY, "no memory for products in bf16");
-    }
+    dt_bf16 *p;
+    DT_TRY(DT_NEW(p, 1));
     p->threads = threads;
-    p->buffers = buffers;
-    const dt_status status = dt_onednn_open(&p->library);
+    dt_status status = DT_NEW(p->buffers, (size_t)threads);
+    if (status == DT_OK)
+        status = dt_onednn_open(&p->library);
     if (status != DT_OK) {
         close_products(p);
         return status;

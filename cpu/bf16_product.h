@@ -4,8 +4,8 @@
  *
  * They are computed by oneDNN, a large library that not every machine has, so they are a module of
  * their own (libdeeptaxa_onednn.so) that the CPU backend loads when bf16 is asked for, and only
- * then. The module is built for x86-64-v4: dt_bf16_processor() must have said yes before it is
- * loaded.
+ * then. The module is built for x86-64-v4: who loads it has asked the processor for avx512_bf16
+ * before.
  *
  * Weights are rounded and laid out as the processor wants them when they are used first, and kept.
  * So are the kernels that oneDNN makes for each size: a first batch takes memory and milliseconds
