@@ -164,11 +164,10 @@ static void download_finish(dt_backend *backend, int32_t slot)
 
 /* ---- flat vectors --------------------------------------------------------------------------- */
 
-enum { BF16_BYTES = 2 };
-
 static int64_t vectors_bytes(dt_backend *backend, int64_t count, bool training)
 {
-    const int64_t narrow = dt_cpu_of(backend)->bf16 ? count * BF16_BYTES : 0; /* at most */
+    const int64_t narrow =
+        dt_cpu_of(backend)->bf16 ? count * (int64_t)sizeof(uint16_t) : 0; /* at most */
     return training ? DT_VECTORS * count * (int64_t)sizeof(dt_real) + dt_cpu_update_bytes(count)
                     : count * (int64_t)sizeof(dt_real) + narrow;
 }
@@ -387,11 +386,7 @@ static dt_status open_bf16(dt_cpu *cpu)
                                       "lacks avx512_bf16): leave --precision away, or use a GPU");
     DT_TRY(dt_module_symbol(DT_BF16_MODULE, DT_BF16_SYMBOL, &symbol));
     cpu->bf16_ops = symbol;
-    if (cpu->bf16_ops->contract != DT_BF16_CONTRACT)
-        return dt_fail(DT_ERR_DEVICE,
-                       "module '" DT_BF16_MODULE "' belongs to another version (contract %d, "
-                       "needed %d): install programs and modules together",
-                       cpu->bf16_ops->contract, DT_BF16_CONTRACT);
+    DT_TRY(dt_module_check(DT_BF16_MODULE, cpu->bf16_ops->contract, DT_BF16_CONTRACT));
     return cpu->bf16_ops->open(cpu->threads, &cpu->bf16);
 }
 

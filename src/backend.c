@@ -87,11 +87,7 @@ static dt_status open_module(const char *name, const dt_backend_options *options
     void *symbol;
     DT_TRY(dt_module_symbol(name, "dt_backend_module", &symbol));
     const dt_backend_module *module = symbol;
-    if (module->contract != DT_BACKEND_CONTRACT)
-        return dt_fail(DT_ERR_DEVICE,
-                       "module '%s' belongs to another version (contract %d, needed %d): install "
-                       "programs and modules together",
-                       name, module->contract, DT_BACKEND_CONTRACT);
+    DT_TRY(dt_module_check(name, module->contract, DT_BACKEND_CONTRACT));
     return module->open(options, out);
 }
 

@@ -168,10 +168,7 @@ dt_status dt_comm_open(const dt_comm_options *options, dt_comm **out)
     void *symbol;
     DT_TRY(dt_module_symbol("mpi", "dt_comm_module", &symbol));
     const dt_comm_module *module = symbol;
-    if (module->contract != DT_COMM_CONTRACT)
-        return dt_fail(DT_ERR_COMM,
-                       "module 'mpi' belongs to another version (contract %d, needed %d): install "
-                       "programs and modules together",
-                       module->contract, DT_COMM_CONTRACT);
+    if (dt_module_check("mpi", module->contract, DT_COMM_CONTRACT) != DT_OK)
+        return DT_ERR_COMM;
     return module->open(options, out);
 }

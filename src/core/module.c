@@ -68,3 +68,13 @@ dt_status dt_module_symbol(const char *module, const char *symbol_name, void **s
                        symbol_name);
     return DT_OK;
 }
+
+dt_status dt_module_check(const char *module, int32_t contract, int32_t needed)
+{
+    if (contract == needed)
+        return DT_OK;
+    return dt_fail(DT_ERR_DEVICE,
+                   "module '%s' belongs to another version (contract %d, needed %d): install "
+                   "programs and modules together",
+                   module, contract, needed);
+}

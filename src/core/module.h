@@ -8,6 +8,7 @@
 #define DT_CORE_MODULE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/status.h"
 
@@ -18,5 +19,9 @@ bool dt_module_present(const char *module);
  * never unloaded. DT_ERR_DEVICE: not installed, or a library that it needs is missing; the message
  * says which. */
 dt_status dt_module_symbol(const char *module, const char *symbol_name, void **symbol);
+
+/* DT_ERR_DEVICE for a module of another version: `contract`, which it was built for, is not the one
+ * that is needed here. */
+dt_status dt_module_check(const char *module, int32_t contract, int32_t needed);
 
 #endif
