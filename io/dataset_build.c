@@ -21,7 +21,8 @@ enum {
 
 typedef struct {
     dt_fasta_record record[BATCH_RECORDS];
-    int32_t token_count[BATCH_RECORDS];
+    int32_t token_count[BATCH_RECORDS]; /* this and the next are 0 for another process's */
+    int32_t bases[BATCH_RECORDS];       /* letters that were tokenised */
     int32_t count;
     int64_t first; /* number of the first record in the file */
 } record_batch;
@@ -64,8 +65,8 @@ typedef struct {
     int64_t turned;
 
     /* capacities of what grows */
-    size_t tokens_capacity, offsets_capacity, labels_capacity, ids_capacity, id_offsets_capacity,
-        lines_capacity;
+    size_t tokens_capacity, offsets_capacity, bases_capacity, labels_capacity, ids_capacity,
+        id_offsets_capacity, lines_capacity;
 } builder;
 
 static dt_status copy_text(char **out, const char *text)
@@ -150,11 +151,12 @@ static dt_status encode_piece(builder *b, int64_t number, int worker)
     piece->gaps = piece->gapped_sequences = piece->unknown = piece->turned = 0;
     const int64_t begin = number * PIECE_RECORDS;
     for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
-        batch->token_count[i] = 0;
+        batch->token_count[i] = batch->bases[i] = 0;
         if (!is_mine(b, batch->first + i))
             continue;
         DT_TRY(encode_record(b, &b->workers[worker], &batch->record[i], piece,
                              &batch->token_count[i]));
+        batch->bases[i] = (int32_t)batch->record[i].sequence.length; /* the encoder takes no more */
     }
     return DT_OK;
 }
@@ -212,16 +214,18 @@ static dt_status append_labels(builder *b, const dt_fasta_record *record)
     return DT_OK;
 }
 
-static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count)
+static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count, int32_t bases)
 {
     dt_dataset *dataset = b->dataset;
     const size_t begin = (size_t)dataset->offsets[dataset->count];
     const size_t end = begin + (size_t)count;
     DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, (size_t)dataset->count + 2));
+    DT_TRY(DT_GROW(dataset->bases, b->bases_capacity, (size_t)dataset->count + 1));
     DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
     if (count > 0) /* else another process has them, and there may be no memory to point to */
         memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
     dataset->offsets[dataset->count + 1] = (int64_t)end;
+    dataset->bases[dataset->count] = bases;
     return DT_OK;
 }
 
@@ -233,7 +237,7 @@ static dt_status append_piece(builder *b, const record_batch *batch, int number)
     for (int32_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
         DT_TRY(append_id(b, &batch->record[i]));
         DT_TRY(append_labels(b, &batch->record[i]));
-        DT_TRY(append_tokens(b, tokens, batch->token_count[i]));
+        DT_TRY(append_tokens(b, tokens, batch->token_count[i], batch->bases[i]));
         tokens += batch->token_count[i];
         b->dataset->count++;
     }
@@ -421,6 +425,7 @@ static void shrink_dataset(dt_dataset *dataset)
     const size_t labels = count * (size_t)dataset->taxonomy.tax_ranks;
     shrink(&dataset->tokens, (size_t)dataset->offsets[count], sizeof *dataset->tokens);
     shrink(&dataset->offsets, count + 1, sizeof *dataset->offsets);
+    shrink(&dataset->bases, count, sizeof *dataset->bases);
     shrink(&dataset->labels, labels, sizeof *dataset->labels);
     shrink(&dataset->ids, (size_t)dataset->id_offsets[count], 1);
     shrink(&dataset->id_offsets, count + 1, sizeof *dataset->id_offsets);

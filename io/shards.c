@@ -70,6 +70,9 @@ static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, in
     DT_TRY(put_offsets(file, offsets, count));
     DT_TRY(dt_container_put_array(file, "labels", DT_ELEMENT_INT32, 2, labels,
                                   dataset->labels + first * labels[1]));
+    if (dataset->bases)
+        DT_TRY(dt_container_put_array(file, "lengths", DT_ELEMENT_INT32, 1, &count,
+                                      dataset->bases + first));
     return dt_container_put_array(file, "ids", DT_ELEMENT_UINT8, 1, &id_bytes,
                                   dataset->ids + id_offsets[0]);
 }
@@ -355,6 +358,26 @@ static dt_status read_labels(dt_container *file, const char *path, int64_t count
     return DT_OK;
 }
 
+/* Shards from before they were stored have none; a set has them in all shards or in none. */
+static dt_status read_lengths(dt_container *file, const char *path, int64_t count, int64_t first,
+                              dt_dataset *dataset)
+{
+    bool there;
+    DT_TRY(dt_container_has(file, "lengths", &there));
+    if (first == 0 && there)
+        DT_TRY(DT_NEW(dataset->bases, (size_t)dataset->count));
+    if (there != (dataset->bases != NULL))
+        return refuse(path, "made by another version than the first shard");
+    if (!there)
+        return DT_OK;
+    int32_t *bases = dataset->bases + first;
+    DT_TRY(dt_container_get_array(file, "lengths", DT_ELEMENT_INT32, 1, &count, bases));
+    for (int64_t i = 0; i < count; ++i)
+        if (bases[i] < 0)
+            return refuse(path, "a sequence has a negative length");
+    return DT_OK;
+}
+
 /* Finds where the ids start: each is ended by '\0'. */
 static dt_status read_ids(dt_container *file, const char *path, int64_t count, int64_t bytes,
                           int64_t at, char *ids, int64_t *id_offsets)
@@ -388,6 +411,7 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     DT_TRY(read_offsets(file, path, count, tokens, at->tokens, dataset->offsets + at->sequences));
     DT_TRY(read_labels(file, path, count, &dataset->taxonomy,
                        dataset->labels + at->sequences * dataset->taxonomy.tax_ranks));
+    DT_TRY(read_lengths(file, path, count, at->sequences, dataset));
     DT_TRY(read_ids(file, path, count, id_bytes, at->id_bytes, dataset->ids + at->id_bytes,
                     dataset->id_offsets + at->sequences));
     at->sequences += count;
@@ -415,6 +439,7 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
     DT_TRY(DT_NEW(dataset->labels, count * (size_t)dataset->taxonomy.tax_ranks));
     DT_TRY(DT_NEW(dataset->ids, (size_t)sum.id_bytes));
     DT_TRY(DT_NEW(dataset->id_offsets, count + 1));
+    dataset->count = sum.sequences;
     for (int64_t shard = 0; shard < summary->shards; ++shard) {
         dt_container *file;
         DT_TRY(shard_path(path, folder, shard, ""));
@@ -425,7 +450,6 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
         dt_container_close(file);
         DT_TRY(status);
     }
-    dataset->count = sum.sequences;
     return DT_OK;
 }
 

@@ -273,6 +273,9 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
     if (t->run.lineages.tax_ranks == 0) /* a new run, or one that began before it was stored */
         DT_TRY(dt_lineage_tree_build(&t->run.lineages, t->dataset.labels, t->dataset.count,
                                      t->dataset.taxonomy.tax_ranks));
+    if (!t->run.lengths.known)
+        DT_TRY(dt_length_quantiles_of(&t->run.lengths, &t->dataset, t->run.split.training,
+                                      t->run.split.training_count));
     if (!t->run.strand.profile)
         DT_TRY(dt_strand_info_copy(&t->run.strand, &t->dataset.strand));
     set_machine(t, o);

@@ -7,6 +7,7 @@ void dt_dataset_free(dt_dataset *dataset)
     dt_stream_destroy(dataset->stream);
     free(dataset->tokens);
     free(dataset->offsets);
+    free(dataset->bases);
     free(dataset->labels);
     free(dataset->ids);
     free(dataset->id_offsets);
@@ -34,6 +35,14 @@ int64_t dt_dataset_token_bytes(const dt_dataset *dataset)
 {
     return dataset->stream ? dt_stream_bytes(dataset->stream)
                            : dataset->offsets[dataset->count] * (int64_t)sizeof *dataset->tokens;
+}
+
+int64_t dt_dataset_bases(const dt_dataset *dataset, int64_t i)
+{
+    if (dataset->bases)
+        return dataset->bases[i];
+    return dataset->encoding == DT_ENCODING_ONEHOT ? dataset->offsets[i + 1] - dataset->offsets[i]
+                                                   : -1;
 }
 
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length)

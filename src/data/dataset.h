@@ -18,6 +18,8 @@ typedef struct {
                          with a stream */
     dt_token_stream *stream; /* NULL: `tokens` has them all */
     int64_t *offsets;        /* (count + 1) where each sequence starts in `tokens` */
+    int32_t *bases;          /* (count) letters of each sequence before it was tokenised; NULL:
+                                not known (dt_dataset_bases) */
     int32_t *labels;         /* (count, tax_ranks) classes */
     char *ids;               /* of all sequences, each ended by '\0' */
     int64_t *id_offsets;     /* (count + 1) where each id starts in `ids` */
@@ -47,6 +49,10 @@ int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_leng
 
 /* The number that dt_dataset_tokens() returns. */
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length);
+
+/* Letters of sequence i as it was tokenised, that is after normalisation; -1 where shards of an
+ * older version do not tell. */
+int64_t dt_dataset_bases(const dt_dataset *dataset, int64_t i);
 
 /* Memory that the tokens take, all of them or those of a stream at one time. */
 int64_t dt_dataset_token_bytes(const dt_dataset *dataset);

@@ -5,20 +5,30 @@
 
 #include "core/memory.h"
 
-/* The offsets of all sequences from the lengths that each process knows of its own, and the bytes
- * of tokens that each has. */
-static dt_status join_offsets(dt_dataset *dataset, dt_comm *comm, int64_t *bytes)
+/* `length`: (2, count) tokens and letters of the sequences, of the others' 0. → the offsets and
+ * bases of all, and the bytes of tokens that each process has. */
+static dt_status sum_lengths(dt_dataset *dataset, dt_comm *comm, double *length, int64_t *bytes)
 {
-    double *length;
-    DT_TRY(DT_NEW(length, (size_t)dataset->count));
-    for (int64_t i = 0; i < dataset->count; ++i)
-        length[i] = (double)(dataset->offsets[i + 1] - dataset->offsets[i]);
-    const dt_status status = comm->ops->sum(comm, length, dataset->count);
-    for (int64_t i = 0; status == DT_OK && i < dataset->count; ++i) {
+    const int64_t count = dataset->count;
+    DT_TRY(comm->ops->sum(comm, length, 2 * count));
+    for (int64_t i = 0; i < count; ++i) {
         const int64_t tokens = (int64_t)length[i];
         dataset->offsets[i + 1] = dataset->offsets[i] + tokens;
+        dataset->bases[i] = (int32_t)length[count + i];
         bytes[dt_token_owner(i, comm->world_size)] += tokens * (int64_t)sizeof *dataset->tokens;
     }
+    return DT_OK;
+}
+
+static dt_status join_lengths(dt_dataset *dataset, dt_comm *comm, int64_t *bytes)
+{
+    double *length;
+    DT_TRY(DT_NEW(length, 2 * (size_t)dataset->count));
+    for (int64_t i = 0; i < dataset->count; ++i) {
+        length[i] = (double)(dataset->offsets[i + 1] - dataset->offsets[i]);
+        length[dataset->count + i] = (double)dataset->bases[i];
+    }
+    const dt_status status = sum_lengths(dataset, comm, length, bytes);
     free(length);
     return status;
 }
@@ -62,7 +72,7 @@ static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64
 {
     const bool wanted = everywhere || comm->world_rank == 0;
     uint16_t *all = NULL;
-    DT_TRY(join_offsets(dataset, comm, bytes));
+    DT_TRY(join_lengths(dataset, comm, bytes));
     const int64_t tokens = dataset->offsets[dataset->count];
     dt_status status = wanted ? DT_NEW(all, (size_t)tokens) : DT_OK;
     status = dt_agree(comm, status, together);

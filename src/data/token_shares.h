@@ -16,10 +16,10 @@ static inline int32_t dt_token_owner(int64_t i, int32_t world_size)
     return (int32_t)(i / 32 % world_size);
 }
 
-/* Collective. dataset->tokens and offsets of each process hold the tokens of its own sequences, and
- * nothing for the others'. Afterwards world_rank 0 has all of them, as if it had tokenised alone;
- * with `everywhere` all processes have. On the others `tokens` is else NULL. Where memory for them
- * is missing, *together is set (dt_agree). */
+/* Collective. dataset->tokens, offsets and bases of each process hold those of its own sequences,
+ * and nothing for the others'. Afterwards world_rank 0 has all of them, as if it had tokenised
+ * alone; with `everywhere` all processes have. On the others `tokens` is else NULL. Where memory
+ * for them is missing, *together is set (dt_agree). */
 dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *together);
 
 #endif

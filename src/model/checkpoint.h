@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "data/lengths.h"
 #include "data/split.h"
 #include "model/config.h"
 #include "model/model.h"
@@ -110,9 +111,11 @@ typedef struct {
     dt_run_progress progress;
     dt_loss_sums loss_sums;
     dt_taxonomy taxonomy;
-    dt_lineage_tree lineages; /* of the labelled sequences; empty in files that lack it */
-    dt_strand_info strand;    /* of the training sequences; empty in files that lack it */
-    int32_t temperatures;     /* tax_ranks where the model was calibrated, else 0: all are 1 */
+    dt_lineage_tree lineages;    /* of the labelled sequences; empty in files that lack it */
+    dt_strand_info strand;       /* of the training sequences; empty in files that lack it */
+    dt_length_quantiles lengths; /* of the training part's sequences; not known in files that lack
+                                    it */
+    int32_t temperatures;        /* tax_ranks where the model was calibrated, else 0: all are 1 */
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
     char *tokenizer_json;                 /* NULL with one-hot */
     dt_split split;                       /* empty when it was not asked for */

@@ -86,6 +86,35 @@ static dt_status get_lineages(dt_container *file, const char *path, dt_checkpoin
     return DT_OK;
 }
 
+static dt_status put_lengths(dt_container *file, const dt_length_quantiles *lengths)
+{
+    static const int64_t count = DT_LENGTH_QUANTILES;
+    if (!lengths->known)
+        return DT_OK;
+    DT_TRY(dt_container_put_array(file, "training_lengths/percent", DT_ELEMENT_INT32, 1, &count,
+                                  dt_length_percent));
+    return dt_container_put_array(file, "training_lengths/bases", DT_ELEMENT_INT64, 1, &count,
+                                  lengths->bases);
+}
+
+/* Files from before they were stored have none. */
+static dt_status get_lengths(dt_container *file, const char *path, dt_length_quantiles *lengths)
+{
+    static const int64_t count = DT_LENGTH_QUANTILES;
+    int32_t percent[DT_LENGTH_QUANTILES];
+    DT_TRY(dt_container_has(file, "training_lengths", &lengths->known));
+    if (!lengths->known)
+        return DT_OK;
+    DT_TRY(dt_container_get_array(file, "training_lengths/percent", DT_ELEMENT_INT32, 1, &count,
+                                  percent));
+    DT_TRY(dt_container_get_array(file, "training_lengths/bases", DT_ELEMENT_INT64, 1, &count,
+                                  lengths->bases));
+    bool ok = memcmp(percent, dt_length_percent, sizeof percent) == 0 && lengths->bases[0] >= 0;
+    for (int q = 1; q < DT_LENGTH_QUANTILES; ++q)
+        ok = ok && lengths->bases[q - 1] <= lengths->bases[q];
+    return ok ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: not quantiles of lengths", path);
+}
+
 static dt_status put_temperatures(dt_container *file, const dt_checkpoint *checkpoint)
 {
     const int64_t count = checkpoint->temperatures;
@@ -214,6 +243,7 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_checkpoint *chec
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
+    DT_TRY(put_lengths(file, &checkpoint->lengths));
     DT_TRY(put_measures(file, checkpoint));
     DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
@@ -308,6 +338,7 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, int32_t
     DT_TRY(get_taxonomy(file, checkpoint));
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
+    DT_TRY(get_lengths(file, path, &checkpoint->lengths));
     DT_TRY(get_measures(file, checkpoint));
     DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
     DT_TRY(get_loss_sums(file, path, checkpoint));

@@ -161,6 +161,17 @@ static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
         item_int(p, "best-epoch", checkpoint->progress.best_epoch);
 }
 
+static void training_lengths(page *p, const dt_length_quantiles *lengths)
+{
+    char text[3][DT_NUMBER_SIZE];
+    if (!lengths->known || p->status != DT_OK)
+        return;
+    p->status = dt_text_addf(p->out, "  training-lengths: %s to %s bases, the median %s\n",
+                             dt_with_commas(lengths->bases[0], text[0]),
+                             dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES - 1], text[1]),
+                             dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES / 2], text[2]));
+}
+
 static void dataset_info(page *p, const dt_checkpoint *checkpoint)
 {
     const dt_run_settings *settings = &checkpoint->settings;
@@ -170,6 +181,7 @@ static void dataset_info(page *p, const dt_checkpoint *checkpoint)
     item_int(p, "validation", settings->validation_sequences);
     item_text(p, "fasta-file", settings->fasta_file);
     item_text(p, "taxonomy-file", settings->taxonomy_file);
+    training_lengths(p, &checkpoint->lengths);
     if (checkpoint->strand.sorted) {
         item_text(p, "orientation", "auto");
         item_int(p, "turned-sequences", checkpoint->strand.turned);

@@ -114,6 +114,23 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run, dt
     dt_json_end(json);
 }
 
+/* {"0": the shortest, "1": that of 1 per cent …} in bases */
+static void training_lengths(dt_json *json, const dt_length_quantiles *lengths)
+{
+    char percent[16];
+    dt_json_key(json, "training_length_quantiles");
+    if (!lengths->known) {
+        dt_json_null(json);
+        return;
+    }
+    dt_json_object(json);
+    for (int q = 0; q < DT_LENGTH_QUANTILES; ++q) {
+        snprintf(percent, sizeof percent, "%d", dt_length_percent[q]);
+        dt_json_put_int(json, percent, lengths->bases[q]);
+    }
+    dt_json_end(json);
+}
+
 static void dataset_info(dt_json *json, const dt_checkpoint *run)
 {
     const dt_run_settings *settings = &run->settings;
@@ -126,6 +143,7 @@ static void dataset_info(dt_json *json, const dt_checkpoint *run)
     dt_json_put_string(json, "taxonomy_file", settings->taxonomy_file);
     dt_json_put_string(json, "orientation", run->strand.sorted ? "auto" : "forward");
     dt_json_put_int(json, "turned_sequences", run->strand.turned);
+    training_lengths(json, &run->lengths);
     dt_json_end(json);
 }
 

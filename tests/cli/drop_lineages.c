@@ -1,4 +1,4 @@
-/* Writes a checkpoint again without its tree of lineages and its strand: drop_lineages FROM TO. */
+/* Writes a checkpoint again without what older versions did not keep: drop_lineages FROM TO. */
 #include <stdio.h>
 
 #include "model/checkpoint.h"
@@ -14,6 +14,7 @@ static dt_status rewrite(const char *from, const char *to, dt_checkpoint *conten
     DT_TRY(dt_checkpoint_read_tensors(from, *model, true));
     dt_lineage_tree_free(&content->lineages);
     dt_strand_info_free(&content->strand);
+    content->lengths.known = false;
     return dt_checkpoint_write(to, content, *model, false);
 }
 

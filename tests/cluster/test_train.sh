@@ -85,6 +85,10 @@ for key in step loss gradient_norm; do
         "$(values "$(file unvalidated1 metrics steps.jsonl)" $key)"
 done
 
+# Lengths of the training sequences: each rank knows those that it tokenised
+lengths() { "$bin/../tests/print_array" "$(checkpoint "$1" 3)" deeptaxa-checkpoint training_lengths/bases; }
+for count in 3 4; do same "lengths of r$count" "$(lengths "r$count")" "$(lengths one)"; done
+
 # Class weights: of a batch over all ranks
 expect 0 ranks 1 weighted1 --epochs 3 --class-weights inverse
 expect 0 ranks 2 weighted2 --epochs 3 --class-weights inverse

@@ -43,6 +43,7 @@ static void same_arrays(const dt_dataset *a, const dt_dataset *b)
     assert_memory_equal(a->tokens, b->tokens, (size_t)a->offsets[count] * sizeof *a->tokens);
     assert_memory_equal(a->id_offsets, b->id_offsets, (count + 1) * sizeof *a->id_offsets);
     assert_memory_equal(a->ids, b->ids, (size_t)a->id_offsets[count]);
+    assert_memory_equal(a->bases, b->bases, count * sizeof *a->bases);
     assert_memory_equal(a->labels, b->labels,
                         count * (size_t)a->taxonomy.tax_ranks * sizeof *a->labels);
 }
@@ -81,6 +82,8 @@ static void normalising_is_counted_and_can_be_left_out(void **state)
     char *log = end_log();
     check_tokens(&dataset, 0, 3, (const int32_t[]){1, 11, 2});
     check_tokens(&dataset, 2, 3, (const int32_t[]){1, 5, 2});
+    assert_int_equal(dt_dataset_bases(&dataset, 0), 4);
+    assert_int_equal(dt_dataset_bases(&dataset, 2), 1);
     assert_int_equal(count_of(log, "\n"), 1);
     assert_int_equal(count_of(log,
                               "notice: in.fasta: 5 gap characters ('-', '.') were dropped from "
@@ -92,6 +95,8 @@ static void normalising_is_counted_and_can_be_left_out(void **state)
     ASSERT_OK(build_files(&dataset, "in.fasta", "in.tsv", false, 2));
     log = end_log();
     check_tokens(&dataset, 0, 7, (const int32_t[]){1, 0, 0, 0, 0, 0, 2});
+    assert_int_equal(dt_dataset_bases(&dataset, 0), 5);
+    assert_int_equal(dt_dataset_bases(&dataset, 2), 5);
     assert_int_equal(count_of(log, "were dropped"), 0);
     assert_int_equal(count_of(log, "of the tokens are unknown"), 1);
     free(log);

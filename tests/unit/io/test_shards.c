@@ -59,6 +59,9 @@ static dt_dataset make_dataset(int64_t count, uint32_t seed)
     set.tokens = calloc((size_t)set.offsets[count] + 1, sizeof *set.tokens);
     for (int64_t i = 0; i < set.offsets[count]; ++i)
         set.tokens[i] = (uint16_t)(i * 40503 + seed);
+    set.bases = calloc((size_t)count + 1, sizeof *set.bases);
+    for (int64_t i = 0; i < count; ++i)
+        set.bases[i] = (int32_t)((i * 104729 + seed) % 1501);
     set.labels = calloc((size_t)count * TAX_RANKS + 1, sizeof *set.labels);
     set.ids = calloc((size_t)count + 1, 40);
     for (int64_t i = 0; i < count; ++i) {
@@ -98,6 +101,9 @@ static void assert_same(const dt_dataset *a, const dt_dataset *b)
     assert_memory_equal(a->id_offsets, b->id_offsets, (count + 1) * sizeof *a->id_offsets);
     if (count) {
         assert_memory_equal(a->tokens, b->tokens, (size_t)a->offsets[count] * sizeof *a->tokens);
+        assert_int_equal(a->bases != NULL, b->bases != NULL);
+        if (a->bases)
+            assert_memory_equal(a->bases, b->bases, count * sizeof *a->bases);
         assert_memory_equal(a->labels, b->labels, count * TAX_RANKS * sizeof *a->labels);
         assert_memory_equal(a->ids, b->ids, (size_t)a->id_offsets[count]);
     }
@@ -144,6 +150,22 @@ static void shards_hold_the_dataset_whatever_their_size(void **state)
             run("test $(ls %s | wc -l) = %d", folder, (int)((200 + sizes[i] - 1) / sizes[i]) + 2),
             0);
     }
+    dt_dataset_free(&set);
+}
+
+static void shards_without_lengths_are_read(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(200, 1);
+    free(set.bases);
+    set.bases = NULL;
+    ASSERT_OK(dt_shards_write(folder, &set, 40));
+    assert_reads(&set);
+    /* ... and lengths that cannot be are refused */
+    set.bases = calloc(200, sizeof *set.bases);
+    set.bases[77] = -1;
+    ASSERT_OK(dt_shards_write(folder, &set, 40));
+    assert_refused("shard_00001.h5: a sequence has a negative length");
     dt_dataset_free(&set);
 }
 
@@ -355,6 +377,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(shards_hold_the_dataset_whatever_their_size),
+        TEST(shards_without_lengths_are_read),
         TEST(bases_are_kept_as_bytes_without_a_tokenizer),
         TEST(a_stream_gives_what_memory_gives),
         TEST(a_set_without_sequences_is_kept),
