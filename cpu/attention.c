@@ -83,7 +83,7 @@ void dt_cpu_attention_forward(dt_backend *backend, void *y, void *log_sum, const
     const int64_t ks = attention->key_stride;
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t item = 0; item < batch->size.sequences * heads; ++item) {
-        dt_gemm_begin();
+        dt_real *packed = dt_cpu_gemm_scratch(cpu);
         dt_real *score = dt_cpu_scratch(cpu, 0);
         dt_real *factor = dt_cpu_scratch(cpu, 2);
         const dt_pair pair = pair_of(cpu, b, attention, item);
@@ -94,7 +94,7 @@ void dt_cpu_attention_forward(dt_backend *backend, void *y, void *log_sum, const
             const int64_t left = pair.queries - first;
             const int64_t rows = left < pair.block ? left : pair.block;
             const int64_t row = pair.first_row + first;
-            dt_gemm_tile(false, true, rows, pair.keys, d, scale_of(attention),
+            dt_gemm_tile(packed, false, true, rows, pair.keys, d, scale_of(attention),
                          (const dt_real *)q + row * qs + column, qs, keys, ks, false, score,
                          pair.keys);
             for (int64_t i = 0; i < rows; ++i) {
@@ -102,8 +102,8 @@ void dt_cpu_attention_forward(dt_backend *backend, void *y, void *log_sum, const
                 ((dt_real *)log_sum)[(row + i) * heads + pair.head] =
                     softmax_row(score + i * pair.keys, factor, pair.keys);
             }
-            dt_gemm_tile(false, false, rows, d, pair.keys, 1, score, pair.keys, values, ks, false,
-                         (dt_real *)y + row * heads * d + column, heads * d);
+            dt_gemm_tile(packed, false, false, rows, d, pair.keys, 1, score, pair.keys, values, ks,
+                         false, (dt_real *)y + row * heads * d + column, heads * d);
         }
     }
 }
@@ -144,7 +144,7 @@ void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv
     const dt_real scale = scale_of(attention);
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t item = 0; item < batch->size.sequences * heads; ++item) {
-        dt_gemm_begin();
+        dt_real *packed = dt_cpu_gemm_scratch(cpu);
         dt_real *score = dt_cpu_scratch(cpu, 0);
         dt_real *gradient = dt_cpu_scratch(cpu, 1);
         dt_real *factor = dt_cpu_scratch(cpu, 2);
@@ -161,20 +161,21 @@ void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv
             const dt_real *query = (const dt_real *)q + row * qs + column;
             const dt_real *dy_start = (const dt_real *)dy + row * hidden + column;
             const dt_real *y_start = (const dt_real *)y + row * hidden + column;
-            dt_gemm_tile(false, true, rows, n, d, scale, query, qs, keys, ks, false, score, n);
-            dt_gemm_tile(false, true, rows, n, d, 1, dy_start, hidden, values, ks, false, gradient,
+            dt_gemm_tile(packed, false, true, rows, n, d, scale, query, qs, keys, ks, false, score,
                          n);
+            dt_gemm_tile(packed, false, true, rows, n, d, 1, dy_start, hidden, values, ks, false,
+                         gradient, n);
             for (int64_t i = 0; i < rows; ++i) {
                 draw_row(factor, b, attention, &pair, first + i);
                 softmax_row_backward(score + i * n, gradient + i * n, factor,
                                      ((const dt_real *)log_sum)[(row + i) * heads + pair.head],
                                      dy_start + i * hidden, y_start + i * hidden, n, d);
             }
-            dt_gemm_tile(true, false, n, d, rows, 1, score, n, dy_start, hidden, first > 0,
+            dt_gemm_tile(packed, true, false, n, d, rows, 1, score, n, dy_start, hidden, first > 0,
                          (dt_real *)dv + key_start, ks);
-            dt_gemm_tile(false, false, rows, d, n, scale, gradient, n, keys, ks, false,
+            dt_gemm_tile(packed, false, false, rows, d, n, scale, gradient, n, keys, ks, false,
                          (dt_real *)dq + row * qs + column, qs);
-            dt_gemm_tile(true, false, n, d, rows, scale, gradient, n, query, qs, first > 0,
+            dt_gemm_tile(packed, true, false, n, d, rows, scale, gradient, n, query, qs, first > 0,
                          (dt_real *)dk + key_start, ks);
         }
     }

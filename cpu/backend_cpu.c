@@ -39,6 +39,11 @@ dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which)
     return cpu->scratch + (dt_cpu_thread() * DT_CPU_ROWS + which) * cpu->scratch_row;
 }
 
+dt_real *dt_cpu_gemm_scratch(const dt_cpu *cpu)
+{
+    return cpu->gemm.scratch + dt_cpu_thread() * DT_GEMM_SCRATCH;
+}
+
 bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what)
 {
     if (cpu->scratch && count <= cpu->scratch_row)
@@ -249,6 +254,7 @@ static void destroy(dt_backend *backend)
         cpu->bf16_ops->close(cpu->bf16);
     dt_cpu_batch_free(cpu);
     vectors_free(cpu);
+    free(cpu->gemm.scratch);
     free(cpu);
 }
 
@@ -313,26 +319,10 @@ static const dt_backend_ops table = {
     .state_read = dt_cpu_state_read,
 };
 
-/* OpenBLAS tells what it is; another CBLAS need not have these. */
-extern char *openblas_get_config(void) __attribute__((weak));
-extern int openblas_get_parallel(void) __attribute__((weak));
-extern void openblas_set_num_threads(int threads) __attribute__((weak));
-
-/* An OpenBLAS with threads of its own (not OpenMP's) must not start them beside ours. */
-static void keep_blas_single_threaded(void)
-{
-    enum { OWN_THREADS = 1 };
-    if (openblas_get_parallel && openblas_set_num_threads && openblas_get_parallel() == OWN_THREADS)
-        openblas_set_num_threads(1);
-}
-
 static void describe(dt_cpu *cpu)
 {
     char processor[128];
-    char library[64] = "CBLAS";
     dt_host_processor(processor, sizeof processor);
-    if (openblas_get_config)
-        sscanf(openblas_get_config(), "%15[^ ] %31[^ ]", library, library + 16);
     char products[36] = "";
     if (cpu->bf16) {
         const char before[] = "; products in bf16: ";
@@ -340,8 +330,8 @@ static void describe(dt_cpu *cpu)
         cpu->bf16_ops->describe(products + sizeof before - 1,
                                 (int64_t)(sizeof products - sizeof before + 1));
     }
-    snprintf(cpu->base.description, sizeof cpu->base.description, "%s, %d threads (%s, %s%s)",
-             processor, cpu->threads, DT_CPU_BUILD, library, products);
+    snprintf(cpu->base.description, sizeof cpu->base.description, "%s, %d thread%s (%s%s)",
+             processor, cpu->threads, cpu->threads == 1 ? "" : "s", DT_CPU_BUILD, products);
 }
 
 /* ---- number formats ------------------------------------------------------------------------- */
@@ -403,10 +393,14 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         return dt_fail(DT_ERR_MEMORY, "no memory for the CPU backend");
     cpu->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
     cpu->state.loss_scale = 1.0;
+    cpu->gemm.threads = cpu->threads;
     const bool narrow = options->precision == DT_PRECISION_BF16;
-    const dt_status status = narrow ? open_bf16(cpu) : DT_OK;
+    dt_status status = narrow ? open_bf16(cpu) : DT_OK;
+    if (status == DT_OK)
+        status = dt_cpu_alloc(cpu, (void **)&cpu->gemm.scratch,
+                              cpu->threads * (int64_t)sizeof(dt_real) * DT_GEMM_SCRATCH);
     if (status != DT_OK) {
-        free(cpu);
+        destroy(&cpu->base);
         return status;
     }
     cpu->base = (dt_backend){
@@ -419,7 +413,6 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         .row_multiple = 1,
         .host_memory = true,
     };
-    keep_blas_single_threaded();
     describe(cpu);
     *out = &cpu->base;
     return DT_OK;

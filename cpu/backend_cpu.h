@@ -2,9 +2,9 @@
  * in src/backend.h; each file holds the forward and the backward side of one subject.
  *
  * Threads. Every operation opens OpenMP regions of `threads` threads and divides its rows, columns
- * or tiles among them; inside, each thread calls BLAS on its own tile (gemm.h). An element of a
- * result is always computed by one thread, in an order that does not depend on how many there are;
- * only where a matrix product is cut into tiles may its rounding differ with their number.
+ * or tiles among them. An element of a result is always computed by one thread, in an order that
+ * depends neither on how many there are nor, where the element belongs to a row or a sequence, on
+ * the others of the batch: matrix products included (gemm.h). Equal inputs then have equal bits.
  */
 #ifndef DT_CPU_BACKEND_CPU_H
 #define DT_CPU_BACKEND_CPU_H
@@ -15,6 +15,7 @@
 
 #include "backend.h"
 #include "cpu/bf16_product.h"
+#include "cpu/gemm.h"
 #include "cpu/real.h"
 #include "cpu/vector_math.h"
 
@@ -61,6 +62,7 @@ typedef struct {
     int32_t max_tax_ranks;
     uint64_t *sort_keys;   /* (2, max_tokens) */
     double *sequence_sums; /* (B, max(R, 2)): one number a sequence, to be added in order */
+    dt_gemm_threads gemm;  /* the same threads, with memory for products */
     dt_real *scratch;      /* (threads, DT_CPU_ROWS, scratch_row) */
     int64_t scratch_row;
     dt_update_state state;
@@ -101,6 +103,9 @@ int64_t dt_cpu_thread(void);
 
 /* Piece `which` of the calling thread's scratch; only inside a parallel region of cpu->threads. */
 dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which);
+
+/* The calling thread's memory for dt_gemm_tile(); as above. */
+dt_real *dt_cpu_gemm_scratch(const dt_cpu *cpu);
 
 /* False, with a sticky error, where `count` elements do not fit a piece of scratch. */
 bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what);

@@ -152,19 +152,19 @@ static void convolve(const dt_cpu *cpu, dt_real *r, const dt_real *x, const laye
         const row_range range = chunk_rows(plan, layer, first, sequences);
         make_windows(cpu, plan->window, x + range.first * layer->channels, range.rows, layer,
                      layer->width[kernel]);
-        dt_gemm(cpu->threads, &(dt_product){
-                                  .m = range.rows,
-                                  .n = layer->filters,
-                                  .k = seen,
-                                  .a = plan->window,
-                                  .lda = seen,
-                                  .b = plan->weight,
-                                  .ldb = seen,
-                                  .transpose_b = true,
-                                  .c = r + range.first * columns + (int64_t)kernel * layer->filters,
-                                  .ldc = columns,
-                                  .bias = dt_cpu_param(cpu, layer->bias[kernel]),
-                              });
+        dt_gemm(&cpu->gemm, &(dt_product){
+                                .m = range.rows,
+                                .n = layer->filters,
+                                .k = seen,
+                                .a = plan->window,
+                                .lda = seen,
+                                .b = plan->weight,
+                                .ldb = seen,
+                                .transpose_b = true,
+                                .c = r + range.first * columns + (int64_t)kernel * layer->filters,
+                                .ldc = columns,
+                                .bias = dt_cpu_param(cpu, layer->bias[kernel]),
+                            });
     }
 }
 
@@ -172,19 +172,19 @@ static void project(const dt_cpu *cpu, dt_real *y, const dt_real *x, const dt_co
                     int32_t kernel, int64_t rows)
 {
     const int64_t columns = (int64_t)layer->filters * layer->kernels;
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = rows,
-                              .n = layer->filters,
-                              .k = layer->channels,
-                              .a = x,
-                              .lda = layer->channels,
-                              .b = dt_cpu_param(cpu, layer->projection[kernel]),
-                              .ldb = layer->channels,
-                              .transpose_b = true,
-                              .c = y + (int64_t)kernel * layer->filters,
-                              .ldc = columns,
-                              .bias = dt_cpu_param(cpu, layer->projection_bias[kernel]),
-                          });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = rows,
+                            .n = layer->filters,
+                            .k = layer->channels,
+                            .a = x,
+                            .lda = layer->channels,
+                            .b = dt_cpu_param(cpu, layer->projection[kernel]),
+                            .ldb = layer->channels,
+                            .transpose_b = true,
+                            .c = y + (int64_t)kernel * layer->filters,
+                            .ldc = columns,
+                            .bias = dt_cpu_param(cpu, layer->projection_bias[kernel]),
+                        });
 }
 
 /* r, which holds the convolutions, becomes dropout(ReLU(r)); y = r + residual. */
@@ -274,10 +274,10 @@ static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz,
         };
         make_windows(cpu, plan->window, x + range.first * channels, range.rows, layer,
                      layer->width[kernel]);
-        dt_gemm(cpu->threads, &weights);
+        dt_gemm(&cpu->gemm, &weights);
         if (!dx)
             continue;
-        dt_gemm(cpu->threads, &windows);
+        dt_gemm(&cpu->gemm, &windows);
         add_windows(cpu, dx + range.first * channels, plan->window, range.rows, layer,
                     layer->width[kernel]);
     }
@@ -293,31 +293,31 @@ static void project_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dy, 
     const int64_t channels = layer->channels;
     dy += (int64_t)kernel * layer->filters;
     if (dx)
-        dt_gemm(cpu->threads, &(dt_product){
-                                  .m = rows,
-                                  .n = channels,
-                                  .k = layer->filters,
-                                  .a = dy,
-                                  .lda = columns,
-                                  .b = dt_cpu_param(cpu, layer->projection[kernel]),
-                                  .ldb = channels,
-                                  .c = dx,
-                                  .ldc = channels,
-                                  .add = true,
-                              });
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = layer->filters,
-                              .n = channels,
-                              .k = rows,
-                              .a = dy,
-                              .lda = columns,
-                              .transpose_a = true,
-                              .b = x,
-                              .ldb = channels,
-                              .c = dt_cpu_gradient(cpu, layer->projection[kernel]),
-                              .ldc = channels,
-                              .add = true,
-                          });
+        dt_gemm(&cpu->gemm, &(dt_product){
+                                .m = rows,
+                                .n = channels,
+                                .k = layer->filters,
+                                .a = dy,
+                                .lda = columns,
+                                .b = dt_cpu_param(cpu, layer->projection[kernel]),
+                                .ldb = channels,
+                                .c = dx,
+                                .ldc = channels,
+                                .add = true,
+                            });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = layer->filters,
+                            .n = channels,
+                            .k = rows,
+                            .a = dy,
+                            .lda = columns,
+                            .transpose_a = true,
+                            .b = x,
+                            .ldb = channels,
+                            .c = dt_cpu_gradient(cpu, layer->projection[kernel]),
+                            .ldc = channels,
+                            .add = true,
+                        });
     dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, layer->projection_bias[kernel]), dy, rows,
                        layer->filters, columns);
 }

@@ -94,18 +94,18 @@ static void make_table(const dt_cpu *cpu, const dt_conv_plan *plan, const dt_cpu
         const int64_t id = batch->token_ids[batch->order[batch->group_first[group]]];
         memcpy(plan->rows + group * embed, embedding + id * embed, (size_t)embed * sizeof(dt_real));
     }
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = batch->groups,
-                              .n = plan->columns,
-                              .k = embed,
-                              .a = plan->rows,
-                              .lda = embed,
-                              .b = plan->weights,
-                              .ldb = embed,
-                              .transpose_b = true,
-                              .c = plan->table,
-                              .ldc = plan->columns,
-                          });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = batch->groups,
+                            .n = plan->columns,
+                            .k = embed,
+                            .a = plan->rows,
+                            .lda = embed,
+                            .b = plan->weights,
+                            .ldb = embed,
+                            .transpose_b = true,
+                            .c = plan->table,
+                            .ldc = plan->columns,
+                        });
 }
 
 /* What one thread does at a time: some channels of one kernel of one sequence. */

@@ -1,25 +1,9 @@
 #include "cpu/gemm.h"
 
-#include <cblas.h>
 #include <omp.h>
 #include <string.h>
 
 #include "cpu/vector_math.h"
-
-void dt_gemm_begin(void)
-{
-    omp_set_num_threads(1); /* of this thread, until the end of the region */
-}
-
-void dt_gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                  dt_real alpha, const dt_real *a, int64_t lda, const dt_real *b, int64_t ldb,
-                  bool add, dt_real *c, int64_t ldc)
-{
-    DT_CBLAS(gemm)
-    (CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-     transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)lda, b,
-     (int)ldb, add ? (dt_real)1 : (dt_real)0, c, (int)ldc);
-}
 
 /* How many rows of tiles a grid of `threads` tiles should have: what a thread must read of A and B,
  * its rows and columns together, is to be least. */
@@ -48,11 +32,8 @@ static int64_t part_start(int64_t count, int part, int parts)
     return part == parts ? count : count * part / parts / 16 * 16;
 }
 
-/* Rows of a tile that are finished, with bias and GELU, while they are in the cache. */
-#define BLOCK_ROWS 512
-
-static void compute_tile(const dt_product *p, int64_t row, int64_t rows, int64_t column,
-                         int64_t columns)
+static void compute_tile(dt_real *scratch, const dt_product *p, int64_t row, int64_t rows,
+                         int64_t column, int64_t columns)
 {
     const dt_real *a = p->a + (p->transpose_a ? row : row * p->lda);
     const dt_real *b = p->b + (p->transpose_b ? column * p->ldb : column);
@@ -60,8 +41,8 @@ static void compute_tile(const dt_product *p, int64_t row, int64_t rows, int64_t
     if (p->bias)
         for (int64_t i = 0; i < rows; ++i)
             memcpy(c + i * p->ldc, p->bias + column, (size_t)columns * sizeof *c);
-    dt_gemm_tile(p->transpose_a, p->transpose_b, rows, columns, p->k, 1, a, p->lda, b, p->ldb,
-                 p->add || p->bias, c, p->ldc);
+    dt_gemm_tile(scratch, p->transpose_a, p->transpose_b, rows, columns, p->k, 1, a, p->lda, b,
+                 p->ldb, p->add || p->bias, c, p->ldc);
     if (!p->gelu)
         return;
     for (int64_t i = 0; i < rows; ++i) {
@@ -73,19 +54,20 @@ static void compute_tile(const dt_product *p, int64_t row, int64_t rows, int64_t
     }
 }
 
-void dt_gemm(int threads, const dt_product *p)
+void dt_gemm(const dt_gemm_threads *threads, const dt_product *p)
 {
-    const int tile_rows = grid_rows(threads, p->m, p->n);
-    const int tile_columns = threads / tile_rows;
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    const int tile_rows = grid_rows(threads->threads, p->m, p->n);
+    const int tile_columns = threads->threads / tile_rows;
+#pragma omp parallel for num_threads(threads->threads) schedule(static, 1)
     for (int tile = 0; tile < tile_rows * tile_columns; ++tile) {
-        dt_gemm_begin();
+        dt_real *scratch = threads->scratch + omp_get_thread_num() * (int64_t)DT_GEMM_SCRATCH;
         const int64_t end = part_start(p->m, tile / tile_columns + 1, tile_rows);
         const int64_t column = part_start(p->n, tile % tile_columns, tile_columns);
         const int64_t columns = part_start(p->n, tile % tile_columns + 1, tile_columns) - column;
-        const int64_t step = p->gelu ? BLOCK_ROWS : p->m;
+        /* so many rows as are packed at a time are finished, with bias and GELU, in one go */
         for (int64_t row = part_start(p->m, tile / tile_columns, tile_rows);
-             row < end && columns > 0; row += step)
-            compute_tile(p, row, end - row < step ? end - row : step, column, columns);
+             row < end && columns > 0; row += DT_GEMM_BLOCK_M)
+            compute_tile(scratch, p, row, end - row < DT_GEMM_BLOCK_M ? end - row : DT_GEMM_BLOCK_M,
+                         column, columns);
     }
 }

@@ -1,8 +1,9 @@
-/* Matrix products on several threads.
+/* Matrix products, on one thread and on several.
  *
- * The result is cut into a grid of tiles, one a thread; each thread computes its own with one
- * single-threaded BLAS call. The summed dimension is never cut. So no two threads write the same
- * element, the result is repeatable for a given number of threads, and any CBLAS will do.
+ * What an element of a result is depends on the rows of op(A) and the columns of op(B) that it is
+ * the product of, on k and alpha, and on the build, and on nothing else to the last bit: neither on
+ * the size of the product nor on the element's place in it, nor on the number of threads
+ * (gemm_tile.c says why). So what is said of a sequence does not depend on the others of its batch.
  */
 #ifndef DT_CPU_GEMM_H
 #define DT_CPU_GEMM_H
@@ -12,15 +13,28 @@
 
 #include "cpu/real.h"
 
-/* Makes the threads of an OpenMP-built BLAS one, for calls from the region in which it stands. A
- * region whose team has one thread is not "parallel" to OpenMP, so BLAS would start its own. */
-void dt_gemm_begin(void);
+/* Elements of the blocks of A (M, K) and B (K, N) that a thread packs, and the distance of the rows
+ * of A, which keeps them apart in the first cache. */
+#define DT_GEMM_BLOCK_M 1024
+#define DT_GEMM_BLOCK_N 288
+#define DT_GEMM_BLOCK_K 384
+#define DT_GEMM_STRIDE_A (DT_GEMM_BLOCK_K + 16)
 
-/* C = alpha · op(A) · op(B) (+ C with `add`) on the calling thread, after dt_gemm_begin(): op(A)
- * (m, k), op(B) (k, n), op transposes where asked; row major, ld* elements from row to row. */
-void dt_gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                  dt_real alpha, const dt_real *a, int64_t lda, const dt_real *b, int64_t ldb,
-                  bool add, dt_real *c, int64_t ldc);
+/* Elements of memory for packing that a thread needs, at a multiple of 64 bytes. */
+#define DT_GEMM_SCRATCH (DT_GEMM_BLOCK_K * DT_GEMM_BLOCK_N + DT_GEMM_BLOCK_M * DT_GEMM_STRIDE_A)
+
+/* C = alpha · op(A) · op(B) (+ C with `add`) on the calling thread: op(A) (m, k), op(B) (k, n), op
+ * transposes where asked; row major, ld* elements from row to row. `scratch`: DT_GEMM_SCRATCH
+ * elements. C may not overlap A or B. */
+void dt_gemm_tile(dt_real *scratch, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                  int64_t k, dt_real alpha, const dt_real *a, int64_t lda, const dt_real *b,
+                  int64_t ldb, bool add, dt_real *c, int64_t ldc);
+
+/* The threads of a backend, with their memory. */
+typedef struct {
+    int threads;
+    dt_real *scratch; /* (threads, DT_GEMM_SCRATCH) */
+} dt_gemm_threads;
 
 /* A product for all threads: C = op(A)·op(B), or C += op(A)·op(B) with `add`. */
 typedef struct {
@@ -34,6 +48,7 @@ typedef struct {
     dt_real *gelu;       /* (m, n) like C, may be C: receives gelu(C); NULL: not wanted */
 } dt_product;
 
-void dt_gemm(int threads, const dt_product *product);
+/* The result is cut into a grid of tiles, one a thread; the summed dimension is never cut. */
+void dt_gemm(const dt_gemm_threads *threads, const dt_product *product);
 
 #endif

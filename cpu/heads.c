@@ -203,19 +203,19 @@ void dt_cpu_heads_forward(dt_backend *backend, void *logits, const void *x, int3
     const dt_cpu *cpu = dt_cpu_of(backend);
     if (cpu->error)
         return;
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = sequences,
-                              .n = heads->classes,
-                              .k = heads->hidden,
-                              .a = x,
-                              .lda = heads->x_stride,
-                              .b = dt_cpu_param(cpu, heads->weight),
-                              .ldb = heads->hidden,
-                              .transpose_b = true,
-                              .c = logits,
-                              .ldc = heads->logit_stride,
-                              .bias = dt_cpu_param(cpu, heads->bias),
-                          });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = sequences,
+                            .n = heads->classes,
+                            .k = heads->hidden,
+                            .a = x,
+                            .lda = heads->x_stride,
+                            .b = dt_cpu_param(cpu, heads->weight),
+                            .ldb = heads->hidden,
+                            .transpose_b = true,
+                            .c = logits,
+                            .ldc = heads->logit_stride,
+                            .bias = dt_cpu_param(cpu, heads->bias),
+                        });
 }
 
 void dt_cpu_heads_backward(dt_backend *backend, void *dx, const void *dlogits, const void *x,
@@ -224,30 +224,30 @@ void dt_cpu_heads_backward(dt_backend *backend, void *dx, const void *dlogits, c
     const dt_cpu *cpu = dt_cpu_of(backend);
     if (cpu->error)
         return;
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = sequences,
-                              .n = heads->hidden,
-                              .k = heads->classes,
-                              .a = dlogits,
-                              .lda = heads->logit_stride,
-                              .b = dt_cpu_param(cpu, heads->weight),
-                              .ldb = heads->hidden,
-                              .c = dx,
-                              .ldc = heads->x_stride,
-                          });
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = heads->classes,
-                              .n = heads->hidden,
-                              .k = sequences,
-                              .a = dlogits,
-                              .lda = heads->logit_stride,
-                              .transpose_a = true,
-                              .b = x,
-                              .ldb = heads->x_stride,
-                              .c = dt_cpu_gradient(cpu, heads->weight),
-                              .ldc = heads->hidden,
-                              .add = true,
-                          });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = sequences,
+                            .n = heads->hidden,
+                            .k = heads->classes,
+                            .a = dlogits,
+                            .lda = heads->logit_stride,
+                            .b = dt_cpu_param(cpu, heads->weight),
+                            .ldb = heads->hidden,
+                            .c = dx,
+                            .ldc = heads->x_stride,
+                        });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = heads->classes,
+                            .n = heads->hidden,
+                            .k = sequences,
+                            .a = dlogits,
+                            .lda = heads->logit_stride,
+                            .transpose_a = true,
+                            .b = x,
+                            .ldb = heads->x_stride,
+                            .c = dt_cpu_gradient(cpu, heads->weight),
+                            .ldc = heads->hidden,
+                            .add = true,
+                        });
     dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, heads->bias), dlogits, sequences, heads->classes,
                        heads->logit_stride);
 }

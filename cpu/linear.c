@@ -58,20 +58,20 @@ void dt_cpu_linear_gelu_forward(dt_backend *backend, void *y, void *u, const voi
         linear_bf16(cpu, y, u, x, weight, bias, rows, in, out);
         return;
     }
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = rows,
-                              .n = out,
-                              .k = in,
-                              .a = x,
-                              .lda = in,
-                              .b = dt_cpu_param(cpu, weight),
-                              .ldb = in,
-                              .transpose_b = true,
-                              .c = u ? u : y,
-                              .ldc = out,
-                              .bias = dt_cpu_param(cpu, bias),
-                              .gelu = y,
-                          });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = rows,
+                            .n = out,
+                            .k = in,
+                            .a = x,
+                            .lda = in,
+                            .b = dt_cpu_param(cpu, weight),
+                            .ldb = in,
+                            .transpose_b = true,
+                            .c = u ? u : y,
+                            .ldc = out,
+                            .bias = dt_cpu_param(cpu, bias),
+                            .gelu = y,
+                        });
 }
 
 void dt_cpu_linear_backward(dt_backend *backend, void *dx, bool add_dx, const void *dy,
@@ -82,31 +82,31 @@ void dt_cpu_linear_backward(dt_backend *backend, void *dx, bool add_dx, const vo
     if (cpu->error)
         return;
     if (dx)
-        dt_gemm(cpu->threads, &(dt_product){
-                                  .m = rows,
-                                  .n = in,
-                                  .k = out,
-                                  .a = dy,
-                                  .lda = out,
-                                  .b = dt_cpu_param(cpu, weight),
-                                  .ldb = in,
-                                  .c = dx,
-                                  .ldc = in,
-                                  .add = add_dx,
-                              });
-    dt_gemm(cpu->threads, &(dt_product){
-                              .m = out,
-                              .n = in,
-                              .k = rows,
-                              .a = dy,
-                              .lda = out,
-                              .transpose_a = true,
-                              .b = x,
-                              .ldb = in,
-                              .c = dt_cpu_gradient(cpu, weight),
-                              .ldc = in,
-                              .add = true,
-                          });
+        dt_gemm(&cpu->gemm, &(dt_product){
+                                .m = rows,
+                                .n = in,
+                                .k = out,
+                                .a = dy,
+                                .lda = out,
+                                .b = dt_cpu_param(cpu, weight),
+                                .ldb = in,
+                                .c = dx,
+                                .ldc = in,
+                                .add = add_dx,
+                            });
+    dt_gemm(&cpu->gemm, &(dt_product){
+                            .m = out,
+                            .n = in,
+                            .k = rows,
+                            .a = dy,
+                            .lda = out,
+                            .transpose_a = true,
+                            .b = x,
+                            .ldb = in,
+                            .c = dt_cpu_gradient(cpu, weight),
+                            .ldc = in,
+                            .add = true,
+                        });
     dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), dy, rows, out, out);
 }
 

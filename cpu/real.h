@@ -6,11 +6,9 @@
 
 #if defined(DT_REAL_DOUBLE)
 typedef double dt_real;
-#define DT_CBLAS(name) cblas_d##name
 #define DT_SQRT sqrt
 #else
 typedef float dt_real;
-#define DT_CBLAS(name) cblas_s##name
 #define DT_SQRT sqrtf
 #endif
 

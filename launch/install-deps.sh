@@ -8,15 +8,16 @@
 #   groups: build, data, tests, cluster, lint
 set -euo pipefail
 
-# CBLAS with OpenMP threads, HDF5 (serial), zlib, jansson for JSON, MPI for many ranks
-build=(gcc libc6-dev cmake ninja-build pkg-config libopenblas-openmp-dev libhdf5-dev zlib1g-dev
-       libjansson-dev libopenmpi-dev openmpi-bin)
+# HDF5 (serial), zlib, jansson for JSON, MPI for many ranks
+build=(gcc libc6-dev cmake ninja-build pkg-config libhdf5-dev zlib1g-dev libjansson-dev
+       libopenmpi-dev openmpi-bin)
 # oneDNN, for prediction in bf16 on processors that multiply it
 [ "$(uname -m)" != x86_64 ] || build+=(libdnnl-dev)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
-# g++ and awk: the CUDA kernels, compiled for the CPU; python3: reading our files as notebooks do
-tests=(libcmocka-dev g++ mawk python3)
+# g++, awk and a CBLAS: the CUDA kernels, compiled for the CPU; python3: reading our files as
+# notebooks do
+tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3)
 # a Slurm and "hosts" (network namespaces) for the tests of many ranks: never needed to use DeepTaxa
 cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
 # clang-tidy reads omp.h of its own OpenMP
@@ -40,11 +41,10 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     cat <<END
 This is neither Debian nor Ubuntu. Please install, by your own means:
   a C17 compiler (GCC 10 or later, or Clang), CMake 3.24 or later, Ninja or make, pkg-config
-  OpenBLAS with CBLAS (another CBLAS does too), HDF5 1.10 or later (C library)
-  zlib, jansson
+  HDF5 1.10 or later (C library), zlib, jansson
   for prediction in bf16 on x86-64 processors that multiply it: oneDNN 2 or 3 with OpenMP threads
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
-  for the tests: cmocka, Python 3; to run those of slurm/: munge, slurmctld and slurmd
+  for the tests: cmocka, Python 3, a C++ compiler, OpenBLAS (or another CBLAS); to run those of slurm/: munge, slurmctld and slurmd
   for checking the source: clang-format and clang-tidy 14
   for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
 On Debian these are: ${wanted[*]}

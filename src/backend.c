@@ -101,9 +101,28 @@ static void let_waiting_threads_sleep(void)
         setenv("GOMP_SPINCOUNT", "20000", 0);
 }
 
+/* The build that DEEPTAXA_CPU_BUILD asks for, to compare builds on one machine. */
+static dt_status open_named_build(const char *build, const dt_backend_options *options,
+                                  dt_backend **out)
+{
+    for (size_t i = 0; i < sizeof cpu_builds / sizeof *cpu_builds; ++i) {
+        if (strcmp(build, cpu_builds[i]) != 0)
+            continue;
+        if (!processor_runs(build))
+            return dt_fail(DT_ERR_USAGE, "DEEPTAXA_CPU_BUILD=%s: this processor does not run it",
+                           build);
+        return open_module(build, options, out);
+    }
+    return dt_fail(DT_ERR_USAGE,
+                   "DEEPTAXA_CPU_BUILD=%s: the CPU's builds are cpu, cpu_v3 and cpu_v4", build);
+}
+
 static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
 {
+    const char *build = getenv("DEEPTAXA_CPU_BUILD");
     let_waiting_threads_sleep();
+    if (build && *build)
+        return open_named_build(build, options, out);
     for (size_t i = 0; i < sizeof cpu_builds / sizeof *cpu_builds; ++i)
         if (processor_runs(cpu_builds[i]) && dt_module_present(cpu_builds[i]))
             return open_module(cpu_builds[i], options, out);

@@ -7,8 +7,7 @@
  *     its masks are fixed by the batch;
  *   - every float build that this processor runs agrees with the double build, forward and
  * backward;
- *   - the result is repeatable bit by bit, and for `elementwise` operations the same bits on one
- * and three threads;
+ *   - the result is repeatable bit by bit, on one thread and on three;
  *   - all outputs are written (they start as NaN) and parameter gradients are added to what is
  *     there.
  */
@@ -41,7 +40,6 @@ struct test_case {
     bool no_gradient[MAX_ARRAYS]; /* input without a gradient */
     int64_t params;
     int64_t raw_bytes;
-    bool elementwise;
     double tolerance; /* of float against double, by the largest element; 0: 2e-5 */
     const dt_batch *batch;
     const void *op; /* the operation's own description */
@@ -452,11 +450,9 @@ static inline void check_case(const test_case *c)
         test_values again = run_case(c, *build, 3);
         assert_same_bits(c, &again, &got);
         free_values(c, &again);
-        if (c->elementwise) {
-            again = run_case(c, *build, 1);
-            assert_same_bits(c, &again, &got);
-            free_values(c, &again);
-        }
+        again = run_case(c, *build, 1);
+        assert_same_bits(c, &again, &got);
+        free_values(c, &again);
         free_values(c, &got);
     }
     free_values(c, &exact);

@@ -114,7 +114,6 @@ static void check(const int32_t *lengths, int32_t sequences, int32_t heads, int3
                             .in_count = {c.query_rows * c.attention.query_stride, n * 2 * h},
                             .out_count = {c.query_rows * h, c.query_rows * heads},
                             .side_output = {false, true},
-                            .elementwise = true, /* a pair is computed by one thread alone */
                             .batch = batch,
                             .op = &c,
                             .forward = forward,

@@ -70,7 +70,6 @@ static test_case case_of(const dt_embedding *e)
                        .side_output = {false, true},
                        .params = e->beta + e->hidden,
                        .raw_bytes = n * e->hidden * (int64_t)sizeof(double),
-                       .elementwise = true,
                        .tolerance = 1e-4,
                        .batch = batch,
                        .op = e,

@@ -76,7 +76,6 @@ static void check(int32_t hidden, double p, dt_row_kind rows, bool in_place)
         .out_count = {n * hidden, n * hidden, n * 2},
         .side_output = {false, true, true},
         .params = 2 * hidden,
-        .elementwise = true,
         .tolerance = hidden == 1 ? 1e-2 : 1e-4, /* one column: exactly 0, less rounding */
         .batch = batch,
         .op = &norm,
