@@ -97,7 +97,8 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
      .preset = "64",                                                                               \
      .range = "[1, 1048576]",                                                                      \
      .help = "sequences computed at a time; on a GPU, as many as have no more tokens than N of "   \
-             "the longest. Does not change the result"},                                           \
+             "the longest. On the CPU in fp32 it does not change the result; elsewhere by "        \
+             "rounding only"},                                                                     \
         DT_OPTION_DEVICE(type), DT_OPTION_PRECISION(type), DT_OPTION_ATTENTION(type),              \
         DT_OPTION_THREADS(type), DT_OPTION_NUM_WORKERS(type)
 
