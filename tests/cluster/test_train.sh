@@ -67,7 +67,7 @@ for count in 2 3 4; do
     grep -q "\"ranks\": $count" "$(file "r$count" metrics epoch3.json)" || fail "no ranks of a device"
 done
 said 'Ranks: 4 on 1 host'
-said 'ranks 0-3: .*threads'
+said 'ranks 0-3: .*threads?'
 said 'Shares: 1 sequences of a batch of 5 on each rank, one more on the first 1'
 same "tables of parameters" "$(grep -c '^Total parameters' err)" 1
 
