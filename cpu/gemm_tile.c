@@ -37,8 +37,9 @@
 #define BLOCK_K DT_GEMM_BLOCK_K
 #define BLOCK_M DT_GEMM_BLOCK_M
 #define BLOCK_N (DT_GEMM_BLOCK_N / COLUMNS * COLUMNS)
-#define STRIDE_A DT_GEMM_STRIDE_A /* from one row of packed A to the next */
-#define AHEAD 8                   /* rows of packed B that are fetched before they are needed */
+#define STRIDE_A DT_GEMM_STRIDE_A              /* from one row of packed A to the next */
+#define LINE ((int64_t)(64 / sizeof(dt_real))) /* of a cache */
+#define AHEAD 8 /* rows of packed B that are fetched before they are needed */
 
 typedef dt_real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef dt_real quad __attribute__((vector_size(4 * sizeof(dt_real))));
@@ -201,11 +202,16 @@ static void transpose(dt_real *out, int64_t out_stride, const dt_real *x, int64_
 static void pack_a(dt_real *out, const dt_real *a, int64_t lda, bool transposed, int64_t m,
                    int64_t k)
 {
-    if (transposed)
+    if (transposed) {
         transpose(out, STRIDE_A, a, lda, k, m);
-    else
-        for (int64_t i = 0; i < m; ++i)
-            memcpy(out + i * STRIDE_A, a + i * lda, (size_t)k * sizeof *out);
+        return;
+    }
+    for (int64_t i = 0; i < m; ++i) {
+        const dt_real *later = a + (i + 4) * lda; /* rows lie in pages of their own */
+        for (int64_t p = 0; p < k; p += LINE)
+            __builtin_prefetch(later + p);
+        memcpy(out + i * STRIDE_A, a + i * lda, (size_t)k * sizeof *out);
+    }
 }
 
 /* Columns of B, COLUMNS at a time: panel after panel of (k, COLUMNS), the last one filled up with
@@ -246,10 +252,15 @@ static void multiply_blocks(const dt_real *a, const dt_real *b, int64_t m, int64
                             const kernel_job *whole)
 {
     kernel_job job = *whole;
-    for (int64_t row = 0; row < m; row += ROWS)
+    const int64_t share = (ROWS * STRIDE_A * COLUMNS / n + LINE - 1) / LINE * LINE;
+    for (int64_t row = 0; row < m; row += ROWS) {
+        const dt_real *next = a + (row + ROWS) * STRIDE_A; /* rows, fetched while these are used */
         for (int64_t column = 0; column < n; column += COLUMNS) {
             const int rows = (int)(m - row < ROWS ? m - row : ROWS);
             const int64_t columns = n - column < COLUMNS ? n - column : COLUMNS;
+            for (int64_t p = 0; p < share; p += LINE)
+                __builtin_prefetch(next + p, 0, 2);
+            next += share;
             job.a = a + row * STRIDE_A;
             job.b = b + column * job.k;
             job.c = whole->c + row * job.ldc + column;
@@ -258,6 +269,7 @@ static void multiply_blocks(const dt_real *a, const dt_real *b, int64_t m, int64
             else
                 multiply_edge(&job, rows, columns);
         }
+    }
 }
 
 /* Sizes of equal blocks of at most `most`. */
