@@ -2,21 +2,21 @@
  * plain or gzip, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are skipped.
  *
  * (a) DeepTaxa's: a header with the column `sequence_id` and one column for each taxonomic rank,
- *     tab-separated. The rank columns keep their order and names; labels stand as they are, but
- *     for blanks round them. A single rank whose first label holds a ';' is refused: lineages
- *     under another header.
- * (b) QIIME 2's: two or three columns (`Feature ID`, `Taxon`, optional `Confidence`), the header
- *     may be missing. The lineage is split at ';', blanks round its parts are removed. A prefix
- *     (d__ or k__, p__, c__, o__, f__, g__, s__) says which rank a part is of, a part without one
- *     goes by its position. Labels keep their prefix, as QIIME 2 shows them. The ranks are domain,
- *     phylum, class, order, family, genus, species, down to the deepest that any row has a label
- *     for.
+ *     tab-separated. The rank columns keep their order and names, which may be any; labels stand as
+ *     they are, but for blanks round them. A rank whose first label is a whole lineage is refused:
+ *     lineages under another header.
+ * (b) QIIME 2's: `Feature ID` and `Taxon`, a lineage as io/lineage.h reads it; further columns
+ *     (`Confidence` and any other) are not used. The header may be missing where the second cell
+ *     looks like a lineage. The ranks are domain, phylum, class, order, family, genus, species,
+ *     down to the deepest that any row has a label for. Where any lineage has a k__ below its
+ *     domain the kingdom is a rank, in all rows, below the domain; else a k__ is the domain.
  *
  * Quotation marks round a cell, as R writes them, are taken off, and doubled ones in it are one.
  *
- * A missing label (an empty cell, an empty prefix as `g__`, a rank that the lineage lacks, in (a)
- * NA and the other words by which pandas, with which DeepTaxa reads its table, knows a missing
- * value) is `Unclassified`; one warning counts them. An id may occur once only, whatever its
+ * A missing label (an empty cell, an empty prefix as `g__`, a rank that the lineage lacks, NA and
+ * the other words by which pandas, with which DeepTaxa reads its table, knows a missing value) is
+ * `Unclassified`; one warning counts them. What was left out of lineages is told with a count, and
+ * what is doubtful is warned of (taxonomy/doubts.h). An id may occur once only, whatever its
  * labels: a table that says things twice was most likely put together wrongly.
  */
 #ifndef DT_IO_TAXONOMY_TABLE_H
