@@ -1,6 +1,7 @@
 #include "io/taxonomy_table.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -37,9 +38,9 @@ typedef struct {
     int32_t *numbers; /* (rows, tax_ranks) the encoders' numbers, or MISSING */
     size_t numbers_capacity;
     size_t lines_capacity;
-    remark rooted, numbered, with_kingdom,
-        kingdom_alone; /* format (b): rows, see tell_lineages() */
-    dt_text plain;     /* the present line's cells that were in quotation marks, without them */
+    remark rooted, numbered, with_kingdom, kingdom_alone; /* of lineages, see tell_lineages() */
+    bool same_bare_ids; /* two rows differ in the annotations of their ids only */
+    dt_text plain;      /* the present line's cells that were in quotation marks, without them */
 } table_parser;
 
 /* ---- text ---- */
@@ -213,6 +214,25 @@ static dt_status parse_labels(table_parser *parser, const dt_span *cells, int32_
     return DT_OK;
 }
 
+/* What annotated ids are without their annotations, as long as no two of them are the same. */
+static dt_status add_bare_id(table_parser *parser, dt_span id, int32_t row)
+{
+    dt_taxonomy_table *table = parser->table;
+    const size_t length = dt_bare_id_length(id.data, id.length);
+    int added;
+    if (length == id.length || parser->same_bare_ids)
+        return DT_OK;
+    if (!table->bare)
+        DT_TRY(dt_strmap_create(&table->bare));
+    DT_TRY(dt_strmap_add(table->bare, id.data, length, row, NULL, &added));
+    if (!added) {
+        parser->same_bare_ids = true;
+        dt_strmap_destroy(table->bare);
+        table->bare = NULL;
+    }
+    return DT_OK;
+}
+
 static dt_status add_id(table_parser *parser, dt_span id)
 {
     dt_taxonomy_table *table = parser->table;
@@ -230,6 +250,7 @@ static dt_status add_id(table_parser *parser, dt_span id)
                        "have one row",
                        parser->name, line_number(parser), (int)(id.length < 200 ? id.length : 200),
                        id.data, (long long)table->lines[row]);
+    DT_TRY(add_bare_id(parser, id, row));
     return table->first_id ? DT_OK : copy_span(&table->first_id, id);
 }
 
@@ -525,10 +546,63 @@ void dt_taxonomy_table_free(dt_taxonomy_table *table)
     free(table->lines);
     free(table->first_id);
     dt_strmap_destroy(table->index);
+    dt_strmap_destroy(table->bare);
     *table = (dt_taxonomy_table){0};
+}
+
+/* ---- looking up ---- */
+
+static bool is_annotation(dt_span part)
+{
+    size_t i = 0;
+    while (i < part.length && part.data[i] != '=' && part.data[i] != ' ')
+        ++i;
+    return part.length == 0 || (i > 0 && i < part.length && part.data[i] == '=');
+}
+
+static bool are_annotations(dt_span rest)
+{
+    dt_span part;
+    while (dt_next_part(&rest, ';', &part))
+        if (!is_annotation(part))
+            return false;
+    return true;
+}
+
+size_t dt_bare_id_length(const char *id, size_t length)
+{
+    for (size_t i = 1; i < length; ++i)
+        if (id[i] == ';' && are_annotations((dt_span){id + i + 1, length - i - 1}))
+            return i;
+    return length;
 }
 
 int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length)
 {
-    return dt_strmap_find(table->index, id, length);
+    int64_t row = dt_strmap_find(table->index, id, length);
+    if (row >= 0)
+        return row;
+    const size_t bare = dt_bare_id_length(id, length);
+    if (bare < length)
+        row = dt_strmap_find(table->index, id, bare);
+    return row >= 0 || !table->bare ? row : dt_strmap_find(table->bare, id, bare);
+}
+
+void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *table, const char *id,
+                         size_t length)
+{
+    if (dt_strmap_find(table->index, id, length) >= 0)
+        return;
+    if (matches->count++ == 0)
+        snprintf(matches->first, sizeof matches->first, "%.*s", length < 100 ? (int)length : 100,
+                 id);
+}
+
+void dt_bare_matches_tell(const dt_bare_matches *matches, const dt_taxonomy_table *table,
+                          const char *fasta)
+{
+    if (matches->count > 0)
+        dt_notice("%s: %lld sequences have a row in %s when annotations as ';size=1' are left out "
+                  "of the ids (the first is '%s')",
+                  fasta, (long long)matches->count, table->path, matches->first);
 }

@@ -37,7 +37,9 @@ typedef struct {
     int64_t *lines;   /* (rows) line of each row in the file */
     char *first_id;   /* id of the first row, as an example for messages */
     dt_strmap *index; /* id → row */
-    int64_t missing;  /* labels that became `Unclassified` */
+    dt_strmap *bare; /* id without annotations → row, of the rows that have any; NULL: none has, or
+                        two rows differ in nothing else */
+    int64_t missing; /* labels that became `Unclassified` */
 } dt_taxonomy_table;
 
 /* Reads the table; freed with dt_taxonomy_table_free(), which leaves it empty. DT_ERR_INPUT, naming
@@ -46,7 +48,27 @@ typedef struct {
 dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path);
 void dt_taxonomy_table_free(dt_taxonomy_table *table);
 
-/* The row of an id, -1 when the table lacks it. */
+/* The bytes of an id without the annotations that vsearch and usearch append to it: a tail of
+ * ';' and key=value ("a;size=99;sample=B;" is "a"). `length` where there are none. */
+size_t dt_bare_id_length(const char *id, size_t length);
+
+/* The row of an id, -1 when the table lacks it. Where no row has the very id, annotations are left
+ * out: of the id, then of the rows'. Several threads may look up at a time. */
 int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length);
+
+/* Sequences whose row was found without annotations. Zero-initialise. */
+typedef struct {
+    int64_t count;
+    char first[128]; /* the first one's id */
+} dt_bare_matches;
+
+/* Counts an id that has a row where that row was found so. */
+void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *table, const char *id,
+                         size_t length);
+
+/* One notice with the count and the first, where there are any. `fasta` is what messages call the
+ * sequences' file. */
+void dt_bare_matches_tell(const dt_bare_matches *matches, const dt_taxonomy_table *table,
+                          const char *fasta);
 
 #endif

@@ -47,7 +47,7 @@ static dt_status tell_alike(const dt_taxonomy *taxonomy, const char *file)
     dt_text_free(&plain);
     if (alike.count > 0)
         dt_warn("%s: %lld labels differ from another one of their rank only in prefix, case or '_' "
-                "for a blank (%s: '%.100s' and '%.100s'): they count as different taxa",
+                "for a blank (%s: '%s' and '%s'): they count as different taxa",
                 file, (long long)alike.count, alike.rank, alike.one, alike.other);
     return status;
 }
@@ -80,7 +80,7 @@ static void tell_numbers(const dt_taxonomy *taxonomy, const char *file)
         if (holds_numbers(&taxonomy->rank[r]) && count++ == 0)
             name = taxonomy->rank[r].name;
     if (count > 0)
-        dt_warn("%s: %d of %d columns hold numbers only ('%.100s'): each column but sequence_id is "
+        dt_warn("%s: %d of %d columns hold numbers only ('%s'): each column but sequence_id is "
                 "taken for a taxonomic rank; remove what is none",
                 file, count, taxonomy->tax_ranks, name);
 }

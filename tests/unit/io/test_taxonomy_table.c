@@ -539,6 +539,61 @@ static void doubts_are_warned_of_once_each(void **state)
     dt_taxonomy_table_free(&table);
 }
 
+/* ---- ids with annotations ---- */
+
+static void annotations_are_a_tail_of_keys_and_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        size_t bare;
+    } ids[] = {{"a;size=99;", 1},
+               {"a;size=99", 1},
+               {"ab;sample=x;size=1;ee=0.5;", 2},
+               {"a;", 1},
+               {"a;b;size=1", 3},
+               {"a;tax=d:B,p:P;", 1},
+               {"a;barcodelabel=s1;", 1},
+               {"a", 1},
+               {"a;b", 3},
+               {"a=1", 3},
+               {";size=1", 7},
+               {"a;=1", 4},
+               {"a;size=1;b", 10},
+               {"", 0}};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; ++i)
+        if (dt_bare_id_length(ids[i].id, strlen(ids[i].id)) != ids[i].bare)
+            fail_msg("'%s' without annotations", ids[i].id);
+}
+
+static int64_t find(const dt_taxonomy_table *table, const char *id)
+{
+    return dt_taxonomy_table_find(table, id, strlen(id));
+}
+
+static void rows_are_found_without_annotations_where_no_row_has_the_very_id(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    read_text(&table, "sequence_id\tgenus\na\tA\na;size=2;\tB\nb;size=3;\tC\nc;x\tD\n");
+    assert_int_equal(find(&table, "a"), 0);
+    assert_int_equal(find(&table, "a;size=2;"), 1);
+    assert_int_equal(find(&table, "a;size=5;"), 0);
+    assert_int_equal(find(&table, "b"), 2);
+    assert_int_equal(find(&table, "b;size=3"), 2);
+    assert_int_equal(find(&table, "b;sample=s"), 2);
+    assert_int_equal(find(&table, "c"), -1);
+    assert_int_equal(find(&table, "d;size=1"), -1);
+    dt_taxonomy_table_free(&table);
+
+    /* two rows that a bare id could mean: none is taken */
+    read_text(&table, "sequence_id\tgenus\na;size=1\tA\nb;size=3;\tC\na;size=2\tB\nd;size=1\tD\n");
+    assert_int_equal(find(&table, "a"), -1);
+    assert_int_equal(find(&table, "d"), -1);
+    assert_int_equal(find(&table, "a;size=2"), 2);
+    dt_taxonomy_table_free(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +623,8 @@ int main(void)
         cmocka_unit_test(headers_that_say_a_rank_twice_or_nothing_are_refused),
         cmocka_unit_test(whole_lineages_in_a_column_of_a_rank_are_refused),
         cmocka_unit_test(doubts_are_warned_of_once_each),
+        cmocka_unit_test(annotations_are_a_tail_of_keys_and_values),
+        cmocka_unit_test(rows_are_found_without_annotations_where_no_row_has_the_very_id),
         cmocka_unit_test(files_that_cannot_be_read_are_named),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
