@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "io/line_reader.h"
 #include "taxonomy/spelling.h"
@@ -28,15 +29,6 @@ static dt_status fail(const parts *p, dt_span part, const char *problem)
 
 /* ---- names --------------------------------------------------------------------------------------
  */
-
-static bool is_alike_one_of(dt_span text, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; ++i)
-        if (dt_labels_alike(text.data, text.length, words[i], strlen(words[i])))
-            return true;
-    return false;
-}
-#define IS_ALIKE_ONE_OF(text, words) is_alike_one_of(text, words, sizeof(words) / sizeof *(words))
 
 static bool is_one_of(dt_span text, const char *const *words, size_t count)
 {
@@ -65,13 +57,19 @@ static bool is_root(dt_span part)
 {
     static const char *const words[] = {"root", "rootrank", "cellular organisms", "cellular root",
                                         "acellular root"};
-    return IS_ALIKE_ONE_OF(part, words);
+    for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
+        if (dt_labels_alike(part.data, part.length, words[i], strlen(words[i])))
+            return true;
+    return false;
 }
 
 static bool names_rank(dt_span part)
 {
-    return IS_ALIKE_ONE_OF(part, dt_usual_rank) ||
-           dt_labels_alike(part.data, part.length, "superkingdom", strlen("superkingdom"));
+    for (size_t i = 0; i < DT_USUAL_RANKS; ++i)
+        if (part.length == strlen(dt_usual_rank[i]) &&
+            strncasecmp(part.data, dt_usual_rank[i], part.length) == 0)
+            return true;
+    return false;
 }
 
 /* The rank that a prefix stands for, or UNKNOWN_PREFIX. */
@@ -92,8 +90,9 @@ static int32_t rank_of_prefix(dt_span prefix)
 /* SINTAX's "d:A,p:B", or commas between parts with a prefix. */
 static bool is_separated_otherwise(dt_span part)
 {
+    static const char letters[] = "dkpcofgst";
     dt_span piece;
-    if (part.length > 2 && part.data[1] == ':' && memchr("dkpcofgst", part.data[0], 9))
+    if (part.length > 2 && part.data[1] == ':' && memchr(letters, part.data[0], sizeof letters - 1))
         return true;
     if (!dt_next_part(&part, ',', &piece))
         return false;

@@ -296,6 +296,12 @@ static dt_status add_rank(table_parser *parser, dt_span name)
     return DT_OK;
 }
 
+static bool names_sequence_ids(dt_span cell)
+{
+    cell = dt_trim(cell);
+    return dt_labels_alike(cell.data, cell.length, "sequence_id", strlen("sequence_id"));
+}
+
 static dt_status begin_columns(table_parser *parser, const dt_span *cells)
 {
     if (parser->columns < 2 || parser->columns > MAX_COLUMNS)
@@ -306,7 +312,7 @@ static dt_status begin_columns(table_parser *parser, const dt_span *cells)
     for (int32_t c = 0; c < parser->columns; ++c) {
         if (c == parser->id_column)
             continue;
-        if (equals(dt_trim(cells[c]), "sequence_id"))
+        if (names_sequence_ids(cells[c]))
             return dt_fail(DT_ERR_INPUT, "%s: line %lld: the header has two columns 'sequence_id'",
                            parser->name, line_number(parser));
         DT_TRY(add_rank(parser, cells[c]));
@@ -370,7 +376,7 @@ static dt_status begin_table(table_parser *parser, bool *is_row, dt_span *line)
     DT_TRY(split_cells(parser, *line, cells, &parser->columns));
     const int32_t seen = parser->columns < MAX_COLUMNS ? parser->columns : MAX_COLUMNS;
     for (int32_t c = 0; c < seen; ++c)
-        if (equals(dt_trim(cells[c]), "sequence_id")) {
+        if (names_sequence_ids(cells[c])) {
             parser->id_column = c;
             return begin_columns(parser, cells);
         }

@@ -1,10 +1,10 @@
 /* Reads the table that gives each sequence its taxon, in one of two formats (reference-model 1);
  * plain or gzip, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are skipped.
  *
- * (a) DeepTaxa's: a header with the column `sequence_id` and one column for each taxonomic rank,
- *     tab-separated. The rank columns keep their order and names, which may be any; labels stand as
- *     they are, but for blanks round them. A rank whose first label is a whole lineage is refused:
- *     lineages under another header.
+ * (a) DeepTaxa's: a header with the column `sequence_id` (in any case, or with a blank for '_') and
+ *     one column for each taxonomic rank, tab-separated. The rank columns keep their order and
+ *     names, which may be any; labels stand as they are, but for blanks round them. A rank whose
+ *     first label is a whole lineage is refused: lineages under another header.
  * (b) QIIME 2's: `Feature ID` and `Taxon`, a lineage as io/lineage.h reads it; further columns
  *     (`Confidence` and any other) are not used. The header may be missing where the second cell
  *     looks like a lineage. The ranks are domain, phylum, class, order, family, genus, species,

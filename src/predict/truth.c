@@ -31,7 +31,8 @@ static dt_status number_labels(dt_truth *truth, int32_t tax_rank)
 static int32_t find_column(const dt_taxonomy *table, const char *name)
 {
     for (int32_t column = 0; column < table->tax_ranks; ++column)
-        if (strcasecmp(table->rank[column].name, name) == 0)
+        if (dt_labels_alike(table->rank[column].name, strlen(table->rank[column].name), name,
+                            strlen(name)))
             return column;
     return -1;
 }

@@ -77,5 +77,12 @@ double dt_label_likeness(const char *a, size_t a_length, const char *b, size_t b
 
 bool dt_labels_alike(const char *a, size_t a_length, const char *b, size_t b_length)
 {
-    return dt_label_likeness(a, a_length, b, b_length) >= 1.0;
+    const size_t a_prefix = dt_label_prefix(a, a_length);
+    const size_t b_prefix = dt_label_prefix(b, b_length);
+    size_t i = 0;
+    if (a_length - a_prefix != b_length - b_prefix)
+        return false;
+    while (a_prefix + i < a_length && plain(a[a_prefix + i]) == plain(b[b_prefix + i]))
+        ++i;
+    return a_prefix + i == a_length;
 }

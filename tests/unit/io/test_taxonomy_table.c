@@ -60,16 +60,21 @@ static void deeptaxa_table_keeps_ranks_and_sorts_labels(void **state)
     dt_taxonomy_table_free(&table);
 }
 
-static void id_column_may_stand_anywhere(void **state)
+static void id_column_may_stand_anywhere_in_any_case(void **state)
 {
     (void)state;
     const char *names[] = {"domain", "genus"};
     dt_taxonomy_table table;
-    read_text(&table, "domain\tsequence_id\tgenus\nBacteria\tb\tVibrio\n");
-    check_ranks(&table, 2, names);
-    assert_string_equal(label(&table, "b", 0), "Bacteria");
-    assert_string_equal(label(&table, "b", 1), "Vibrio");
-    dt_taxonomy_table_free(&table);
+    const char *const ids[] = {"sequence_id", "Sequence_ID", "sequence id"};
+    for (int i = 0; i < 3; ++i) {
+        char text[128];
+        snprintf(text, sizeof text, "domain\t%s\tgenus\nBacteria\tb\tVibrio\n", ids[i]);
+        read_text(&table, text);
+        check_ranks(&table, 2, names);
+        assert_string_equal(label(&table, "b", 0), "Bacteria");
+        assert_string_equal(label(&table, "b", 1), "Vibrio");
+        dt_taxonomy_table_free(&table);
+    }
 }
 
 static void gzip_crlf_and_byte_order_mark_change_nothing(void **state)
@@ -598,7 +603,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deeptaxa_table_keeps_ranks_and_sorts_labels),
-        cmocka_unit_test(id_column_may_stand_anywhere),
+        cmocka_unit_test(id_column_may_stand_anywhere_in_any_case),
         cmocka_unit_test(gzip_crlf_and_byte_order_mark_change_nothing),
         cmocka_unit_test(qiime2_table_is_read_with_and_without_header),
         cmocka_unit_test(all_seven_ranks_by_prefix_and_by_position),

@@ -12,7 +12,7 @@ static void labels_get_the_classes_of_the_model_or_numbers_beyond(void **state)
     dt_taxonomy model = small_taxonomy();
     dt_truth truth;
     int32_t number[2];
-    write_text("t.tsv", "sequence_id\tdomain\tspecies\tgenus\n"
+    write_text("t.tsv", "sequence_id\tdomain\tSpecies\tgenus\n"
                         "a\tBacteria\tsubtilis\tBacillus\n"
                         "b\tBacteria\tnovum\tNovus\n"
                         "c\tBacteria\taureum\t\n");
