@@ -1,7 +1,6 @@
 #include "io/taxonomy_table.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -193,6 +192,31 @@ static void tell_lineages(const table_parser *parser)
                 (long long)parser->with_kingdom.line);
 }
 
+/* ---- headers ---- */
+
+static bool names_sequence_ids(dt_span cell)
+{
+    cell = dt_trim(cell);
+    return dt_labels_alike(cell.data, cell.length, "sequence_id", strlen("sequence_id"));
+}
+
+/* The names that QIIME 2 takes for the id column. */
+static bool names_feature_ids(dt_span cell)
+{
+    static const char *const names[] = {"feature id", "feature-id", "featureid",
+                                        "id",         "#otu id",    "#otuid"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+        if (equals(dt_trim(cell), names[i]))
+            return true;
+    return false;
+}
+
+static bool is_qiime_header(const dt_span *cells)
+{
+    return names_feature_ids(cells[0]) &&
+           (equals(dt_trim(cells[1]), "taxon") || equals(dt_trim(cells[1]), "taxonomy"));
+}
+
 /* ---- rows ---- */
 
 static dt_status parse_labels(table_parser *parser, const dt_span *cells, int32_t *numbers)
@@ -265,6 +289,11 @@ static dt_status parse_row(table_parser *parser, dt_span line)
                        "%s: line %lld: the row has %d tab-separated cells; %d are expected, as in "
                        "the first line",
                        parser->name, line_number(parser), count, parser->columns);
+    if (parser->lineages ? is_qiime_header(cells) : names_sequence_ids(cells[parser->id_column]))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: is a header among the rows, as where tables were joined: "
+                       "remove it",
+                       parser->name, line_number(parser));
     const size_t rows = (size_t)table->rows;
     DT_TRY(DT_GROW(table->lines, parser->lines_capacity, rows + 1));
     DT_TRY(
@@ -296,12 +325,6 @@ static dt_status add_rank(table_parser *parser, dt_span name)
     return DT_OK;
 }
 
-static bool names_sequence_ids(dt_span cell)
-{
-    cell = dt_trim(cell);
-    return dt_labels_alike(cell.data, cell.length, "sequence_id", strlen("sequence_id"));
-}
-
 static dt_status begin_columns(table_parser *parser, const dt_span *cells)
 {
     if (parser->columns < 2 || parser->columns > MAX_COLUMNS)
@@ -326,17 +349,6 @@ static dt_status begin_lineages(table_parser *parser)
     for (int32_t r = 0; r < DT_USUAL_RANKS; ++r)
         DT_TRY(add_rank(parser, dt_span_of(dt_usual_rank[r])));
     return DT_OK;
-}
-
-/* The names that QIIME 2 takes for the id column. */
-static bool names_feature_ids(dt_span cell)
-{
-    static const char *const names[] = {"feature id", "feature-id", "featureid",
-                                        "id",         "#otu id",    "#otuid"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
-        if (equals(dt_trim(cell), names[i]))
-            return true;
-    return false;
 }
 
 static dt_status unknown_format(const table_parser *parser, dt_span line)
@@ -382,8 +394,7 @@ static dt_status begin_table(table_parser *parser, bool *is_row, dt_span *line)
         }
     if (parser->columns < 2)
         return unknown_format(parser, *line);
-    if (names_feature_ids(cells[0]) &&
-        (equals(dt_trim(cells[1]), "taxon") || equals(dt_trim(cells[1]), "taxonomy")))
+    if (is_qiime_header(cells))
         return begin_lineages(parser);
     if (!dt_looks_like_lineage(cells[1]))
         return unknown_format(parser, *line);
@@ -554,61 +565,4 @@ void dt_taxonomy_table_free(dt_taxonomy_table *table)
     dt_strmap_destroy(table->index);
     dt_strmap_destroy(table->bare);
     *table = (dt_taxonomy_table){0};
-}
-
-/* ---- looking up ---- */
-
-static bool is_annotation(dt_span part)
-{
-    size_t i = 0;
-    while (i < part.length && part.data[i] != '=' && part.data[i] != ' ')
-        ++i;
-    return part.length == 0 || (i > 0 && i < part.length && part.data[i] == '=');
-}
-
-static bool are_annotations(dt_span rest)
-{
-    dt_span part;
-    while (dt_next_part(&rest, ';', &part))
-        if (!is_annotation(part))
-            return false;
-    return true;
-}
-
-size_t dt_bare_id_length(const char *id, size_t length)
-{
-    for (size_t i = 1; i < length; ++i)
-        if (id[i] == ';' && are_annotations((dt_span){id + i + 1, length - i - 1}))
-            return i;
-    return length;
-}
-
-int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length)
-{
-    int64_t row = dt_strmap_find(table->index, id, length);
-    if (row >= 0)
-        return row;
-    const size_t bare = dt_bare_id_length(id, length);
-    if (bare < length)
-        row = dt_strmap_find(table->index, id, bare);
-    return row >= 0 || !table->bare ? row : dt_strmap_find(table->bare, id, bare);
-}
-
-void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *table, const char *id,
-                         size_t length)
-{
-    if (dt_strmap_find(table->index, id, length) >= 0)
-        return;
-    if (matches->count++ == 0)
-        snprintf(matches->first, sizeof matches->first, "%.*s", length < 100 ? (int)length : 100,
-                 id);
-}
-
-void dt_bare_matches_tell(const dt_bare_matches *matches, const dt_taxonomy_table *table,
-                          const char *fasta)
-{
-    if (matches->count > 0)
-        dt_notice("%s: %lld sequences have a row in %s when annotations as ';size=1' are left out "
-                  "of the ids (the first is '%s')",
-                  fasta, (long long)matches->count, table->path, matches->first);
 }

@@ -490,7 +490,7 @@ static void further_columns_beside_the_lineage_are_not_used(void **state)
 
 /* ---- column tables as people make them ---- */
 
-static void headers_that_say_a_rank_twice_or_nothing_are_refused(void **state)
+static void headers_that_name_a_rank_twice_or_are_not_where_they_belong_are_refused(void **state)
 {
     (void)state;
     refuse("sequence_id\tgenus\tGenus\na\tA\tA\n", "two columns 'genus'");
@@ -499,6 +499,8 @@ static void headers_that_say_a_rank_twice_or_nothing_are_refused(void **state)
     refuse("a\td__B\tp__P\tc__C\n", "line 1: is a row with one label a column ('p__P'), and the "
                                     "header that names the columns is missing");
     refuse("a\tBacteria\tP\tC\n", "no column 'sequence_id'");
+    refuse("sequence_id\tgenus\na\tA\nsequence_id\tgenus\nb\tB\n", "line 3: is a header among");
+    refuse("a\tA;P\nFeature ID\tTaxon\nb\tB;Q\n", "line 2: is a header among the rows");
 }
 
 static void whole_lineages_in_a_column_of_a_rank_are_refused(void **state)
@@ -625,7 +627,7 @@ int main(void)
         cmocka_unit_test(prefixes_that_are_not_known_are_named_with_the_remedy),
         cmocka_unit_test(lineages_in_other_notations_are_refused),
         cmocka_unit_test(further_columns_beside_the_lineage_are_not_used),
-        cmocka_unit_test(headers_that_say_a_rank_twice_or_nothing_are_refused),
+        cmocka_unit_test(headers_that_name_a_rank_twice_or_are_not_where_they_belong_are_refused),
         cmocka_unit_test(whole_lineages_in_a_column_of_a_rank_are_refused),
         cmocka_unit_test(doubts_are_warned_of_once_each),
         cmocka_unit_test(annotations_are_a_tail_of_keys_and_values),
