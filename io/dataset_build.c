@@ -58,6 +58,9 @@ typedef struct {
     dt_strmap *sequence_of_id;
     int64_t *lines; /* (count) of the headers in the FASTA file */
     int64_t with_row;
+    bool *row_used;    /* (rows) by a sequence */
+    int64_t rows_used; /* several sequences have the same where ids have annotations */
+    dt_bare_matches bare_matches;
     int64_t first_without_row;
     int64_t gaps;
     int64_t gapped_sequences;
@@ -210,7 +213,12 @@ static dt_status append_labels(builder *b, const dt_fasta_record *record)
         b->dataset->labels[at + r] = row < 0 ? -1 : b->table.labels[(size_t)row * tax_ranks + r];
     if (row < 0 && b->first_without_row < 0)
         b->first_without_row = b->dataset->count;
-    b->with_row += row >= 0;
+    if (row >= 0) {
+        b->with_row++;
+        b->rows_used += !b->row_used[row];
+        b->row_used[row] = true;
+        dt_bare_matches_add(&b->bare_matches, &b->table, record->id.data, record->id.length);
+    }
     return DT_OK;
 }
 
@@ -402,9 +410,10 @@ static dt_status tell(const builder *b)
                 "'" DT_UNCLASSIFIED "' at every rank",
                 fasta, (long long)without_row, (long long)dataset->count, b->table.path,
                 dt_dataset_id(dataset, b->first_without_row));
-    if (b->table.rows > b->with_row)
+    dt_bare_matches_tell(&b->bare_matches, &b->table, fasta);
+    if (b->table.rows > b->rows_used)
         dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
-                  b->table.path, (long long)(b->table.rows - b->with_row),
+                  b->table.path, (long long)(b->table.rows - b->rows_used),
                   (long long)b->table.rows);
     if (b->unknown > 0 && b->unknown * 100 >= tokens * MANY_UNKNOWN)
         tell_unknown(b, 100.0 * (double)b->unknown / (double)tokens);
@@ -414,7 +423,8 @@ static dt_status tell(const builder *b)
 /* Gives back what doubling took too much. */
 static void shrink(void *array, size_t count, size_t size)
 {
-    void *smaller = realloc(*(void **)array, (count ? count : 1) * size);
+    const size_t bytes = count * size;
+    void *smaller = bytes ? realloc(*(void **)array, bytes) : NULL;
     if (smaller)
         *(void **)array = smaller;
 }
@@ -483,6 +493,7 @@ static dt_status build_alone(builder *b)
     DT_TRY(prepare(b));
     DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
     DT_TRY(dt_taxonomy_table_read(&b->table, b->options->taxonomy_file));
+    DT_TRY(DT_NEW(b->row_used, (size_t)b->table.rows));
     DT_TRY(read_sequences(b));
     DT_TRY(check_ids_match(b));
     DT_TRY(finish_labels(b));
@@ -517,6 +528,7 @@ static void free_builder(builder *b)
         free(b->piece[p].tokens);
     dt_strmap_destroy(b->sequence_of_id);
     free(b->lines);
+    free(b->row_used);
     dt_fasta_close(b->fasta);
     dt_taxonomy_table_free(&b->table);
 }

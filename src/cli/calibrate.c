@@ -17,6 +17,7 @@
 #include "predict/logit_store.h"
 #include "predict/predictor.h"
 #include "predict/temperature.h"
+#include "predict/truth_use.h"
 
 /* Everything that is open while the command runs. */
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     dt_tokenizer *tokenizer;
     dt_fasta *input;
     dt_truth truth;
+    dt_truth_use truth_use;
     dt_logit_store store;
     dt_pool *pool;
     int64_t without_row;
@@ -80,6 +82,7 @@ static dt_status open_inputs(session *s)
                        o->output_file ? "" : "; --output-file names another place");
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
     DT_TRY(dt_truth_read(&s->truth, &s->model.checkpoint.taxonomy, o->taxonomy_file));
+    DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));
     DT_TRY(dt_loaded_model_tokenizer(&s->model, &s->tokenizer));
     const dt_model_config *config = &s->model.checkpoint.config;
     int32_t classes = 0;
@@ -110,6 +113,7 @@ static dt_status keep_logits(void *context, const dt_predicted *predicted)
     session *s = context;
     const dt_class_layout *layout = dt_model_classes(s->model.model);
     const int32_t size = s->model.backend->statistic_size;
+    dt_truth_use_add(&s->truth_use, predicted);
     for (int32_t i = 0; i < predicted->sequences; ++i) {
         int32_t labels[DT_MAX_TAX_RANKS];
         for (int32_t r = 0; r < predicted->tax_ranks; ++r) {
@@ -147,6 +151,7 @@ static dt_status compute_logits(session *s)
             s->model.checkpoint.progress.epoch, dt_precision_name(s->model.backend->precision),
             s->model.backend->description);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
+    DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
     if (s->without_row)
         dt_warn("%s: no row for %lld sequences, which are left out", o->taxonomy_file,
                 (long long)s->without_row);
@@ -215,6 +220,7 @@ dt_status dt_command_calibrate(const dt_calibrate_options *options)
         status = calibrate(&s);
     dt_pool_destroy(s.pool);
     dt_logit_store_close(&s.store);
+    dt_truth_use_free(&s.truth_use);
     dt_truth_free(&s.truth);
     dt_fasta_close(s.input);
     dt_tokenizer_destroy(s.tokenizer);

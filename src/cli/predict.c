@@ -21,6 +21,7 @@
 #include "predict/ensemble.h"
 #include "predict/predictor.h"
 #include "predict/results.h"
+#include "predict/truth_use.h"
 #include "profile/profiled_backend.h"
 
 _Static_assert(DT_MAX_VOTERS >= DT_OPTION_VALUES, "every model that --checkpoint takes can vote");
@@ -42,6 +43,7 @@ typedef struct {
     dt_tokenizer *tokenizer;
     dt_fasta *input;
     dt_truth truth;
+    dt_truth_use truth_use;
     dt_profile *profile; /* NULL: none */
     int32_t batch_size;
     const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
@@ -132,8 +134,10 @@ static dt_status open_inputs(session *s)
     DT_TRY(choose_strand(s));
     DT_TRY(check_temperatures(s));
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
-    if (o->taxonomy_file)
+    if (o->taxonomy_file) {
         DT_TRY(dt_truth_read(&s->truth, &s->model[0].checkpoint.taxonomy, o->taxonomy_file));
+        DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));
+    }
     if (o->use_raw_labels_for_true)
         dt_notice("--use-raw-labels-for-true: true labels are the taxonomy file's own words "
                   "anyway");
@@ -219,6 +223,7 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
     if (stop_signal)
         return dt_fail(DT_ERR_IO, "stopped by a signal; nothing was written");
     DT_TRY(dt_results_add(&s->results, predicted));
+    dt_truth_use_add(&s->truth_use, predicted);
     show_progress(s);
     return DT_OK;
 }
@@ -341,6 +346,7 @@ static dt_status predict(session *s)
     if (s->strand)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.turned, (long long)s->results.tally.sequences);
+    DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
     show_measures(s);
     show_lineages(s);
     return show_files(&s->results.options);
@@ -368,6 +374,7 @@ static void close_session(session *s)
 {
     dt_results_free(&s->results);
     dt_tokenizer_destroy(s->tokenizer);
+    dt_truth_use_free(&s->truth_use);
     dt_truth_free(&s->truth);
     dt_fasta_close(s->input);
     for (int32_t m = 0; m < s->options->checkpoint.count && s->model; ++m)

@@ -20,6 +20,17 @@ static dt_status write_locked(const dt_prepare_options *options, const dt_datase
     return status;
 }
 
+/* As the plan of a training shows them. */
+static dt_status show_ranks(const dt_dataset *dataset)
+{
+    dt_text text = {0};
+    const dt_status status = dt_dataset_show_ranks(&text, dataset);
+    if (status == DT_OK)
+        dt_info_lines(text.data);
+    dt_text_free(&text);
+    return status;
+}
+
 /* Every process tokenises its part, world_rank 0 writes. Collective; *together as in dt_agree(). */
 static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, dt_dataset *dataset,
                               bool *together)
@@ -38,6 +49,8 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
                                      .together = together},
                          dataset));
     if (comm->world_rank == 0)
+        status = show_ranks(dataset);
+    if (status == DT_OK && comm->world_rank == 0)
         status = write_locked(options, dataset);
     DT_TRY(dt_agree(comm, status, together)); /* nobody leaves before the shards are there */
     dt_info("wrote %lld sequences, %lld %s, %d ranks to %s in %.1f s", (long long)dataset->count,

@@ -244,15 +244,16 @@ static void warn_of_init(const train_command *t)
                 t->init_path);
     for (int32_t r = 0; r < here->tax_ranks && r < there->tax_ranks; ++r) {
         const int32_t classes = here->rank[r].classes;
-        bool same = true;
+        int32_t c = 0;
         if (classes != there->rank[r].classes)
             continue; /* its head starts afresh */
-        for (int32_t c = 0; c < classes && same; ++c)
-            same = strcmp(here->rank[r].label[c], there->rank[r].label[c]) == 0;
-        if (!same)
-            dt_warn("%s has as many labels at rank %s, but others: its head there is taken all the "
-                    "same",
-                    t->init_path, here->rank[r].name);
+        while (c < classes && strcmp(here->rank[r].label[c], there->rank[r].label[c]) == 0)
+            ++c;
+        if (c < classes)
+            dt_warn("%s has as many labels at rank %s, but others ('%s' where this run has '%s'): "
+                    "its head there is taken all the same",
+                    t->init_path, here->rank[r].name, there->rank[r].label[c],
+                    here->rank[r].label[c]);
     }
 }
 

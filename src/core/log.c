@@ -64,6 +64,15 @@ void dt_warn(const char *format, ...)
     SAY("warning: ");
 }
 
+void dt_info_lines(const char *text)
+{
+    while (*text) {
+        const size_t length = strcspn(text, "\n");
+        dt_info("%.*s", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
 dt_status dt_log_open(const char *path)
 {
     FILE *file = fopen(path, "a");

@@ -16,6 +16,9 @@ void dt_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Each line of a text by a dt_info() of its own. */
+void dt_info_lines(const char *text);
+
 /* Opens (appends to) a file that receives every line too, each with its time; the first one begins
  * with the lines that were said before (64 KiB of them are kept). Closes the one before. */
 dt_status dt_log_open(const char *path);

@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void dt_dataset_free(dt_dataset *dataset)
 {
@@ -63,4 +64,29 @@ int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_leng
     for (int32_t t = 0; t < suffix; ++t)
         out[count - suffix + t] = end[t - suffix];
     return count;
+}
+
+/* The label of the first sequence that has one at this rank; NULL: none has. */
+static const char *first_label(const dt_dataset *dataset, int32_t tax_rank)
+{
+    const dt_tax_rank *rank = &dataset->taxonomy.rank[tax_rank];
+    const int32_t none = dt_taxonomy_class(&dataset->taxonomy, tax_rank, DT_UNCLASSIFIED);
+    for (int64_t i = 0; i < dataset->count; ++i) {
+        const int32_t label = dataset->labels[i * dataset->taxonomy.tax_ranks + tax_rank];
+        if (label != none)
+            return rank->label[label];
+    }
+    return NULL;
+}
+
+dt_status dt_dataset_show_ranks(dt_text *out, const dt_dataset *dataset)
+{
+    for (int32_t r = 0; r < dataset->taxonomy.tax_ranks; ++r) {
+        const dt_tax_rank *rank = &dataset->taxonomy.rank[r];
+        const char *example = first_label(dataset, r);
+        DT_TRY(dt_text_addf(out, "Level %d - %s: %d labels", r, rank->name, rank->classes));
+        DT_TRY(example ? dt_text_addf(out, ", such as '%s'\n", example)
+                       : dt_text_addf(out, ", and no sequence has one\n"));
+    }
+    return DT_OK;
 }

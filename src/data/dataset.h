@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/memory.h"
 #include "core/status.h"
 #include "data/stream.h"
 #include "sequence/onehot.h"
@@ -56,6 +57,10 @@ int64_t dt_dataset_bases(const dt_dataset *dataset, int64_t i);
 
 /* Memory that the tokens take, all of them or those of a stream at one time. */
 int64_t dt_dataset_token_bytes(const dt_dataset *dataset);
+
+/* Adds a line for each taxonomic rank: its name, how many labels it has, and as an example that of
+ * the first sequence with one, so that it is seen what was read as which rank. */
+dt_status dt_dataset_show_ranks(dt_text *out, const dt_dataset *dataset);
 
 static inline const char *dt_dataset_id(const dt_dataset *dataset, int64_t i)
 {

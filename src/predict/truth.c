@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/memory.h"
+#include "taxonomy/spelling.h"
 
 /* Numbers the table's labels at one tax_rank; what the model lacks comes after its classes. */
 static dt_status number_labels(dt_truth *truth, int32_t tax_rank)
@@ -30,36 +31,119 @@ static dt_status number_labels(dt_truth *truth, int32_t tax_rank)
 static int32_t find_column(const dt_taxonomy *table, const char *name)
 {
     for (int32_t column = 0; column < table->tax_ranks; ++column)
-        if (strcasecmp(table->rank[column].name, name) == 0)
+        if (dt_labels_alike(table->rank[column].name, strlen(table->rank[column].name), name,
+                            strlen(name)))
             return column;
     return -1;
 }
 
-/* Tells when the model knows no label of the table but `Unclassified`: most likely the two name
- * the same taxa differently. */
-static void tell_strangers(const dt_truth *truth, const char *path)
+/* ---- labels that the model does not know ---- */
+
+enum { TRIED = 100 }; /* unknown labels among which the most telling example is looked for */
+
+/* The distinct true labels at one tax_rank, `Unclassified` aside. */
+typedef struct {
+    int32_t labels;
+    int32_t known;        /* to the model */
+    double likeness;      /* of the two below; less than 0 without any */
+    const char *own;      /* one that is not known */
+    const char *of_model; /* the model's that is spelled most like it */
+} known_labels;
+
+/* Takes the label as the example where the model has one that is more like it. */
+static void compare_with_model(known_labels *found, const dt_tax_rank *model, const char *label)
 {
-    const char *own = NULL;
-    const char *known = NULL;
-    for (int32_t r = 0; r < truth->model->tax_ranks; ++r) {
-        const dt_tax_rank *model = &truth->model->rank[r];
-        const int32_t column = truth->column[r];
-        for (int32_t c = 0; column >= 0 && c < truth->table.taxonomy.rank[column].classes; ++c) {
-            const char *label = truth->table.taxonomy.rank[column].label[c];
-            if (strcmp(label, DT_UNCLASSIFIED) == 0)
-                continue;
-            if (truth->number[r][c] < model->classes)
-                return;
-            known = own ? known : model->label[0];
-            own = own ? own : label;
-        }
+    const size_t length = strlen(label);
+    for (int32_t c = 0; c < model->classes; ++c) {
+        if (strcmp(model->label[c], DT_UNCLASSIFIED) == 0)
+            continue;
+        const double likeness =
+            dt_label_likeness(label, length, model->label[c], strlen(model->label[c]));
+        if (likeness <= found->likeness)
+            continue;
+        found->likeness = likeness;
+        found->own = label;
+        found->of_model = model->label[c];
     }
-    if (own)
-        dt_warn("%s: the model knows none of its labels, so that all predictions count as wrong: "
-                "it has '%s' where the model has '%s', for one; give the taxonomy that the model "
-                "was trained with",
-                path, own, known);
 }
+
+/* `seen` NULL: all labels of the table count. */
+static known_labels count_known(const dt_truth *truth, int32_t tax_rank, const bool *seen)
+{
+    known_labels found = {.likeness = -1.0};
+    const dt_tax_rank *model = &truth->model->rank[tax_rank];
+    const dt_tax_rank *own = &truth->table.taxonomy.rank[truth->column[tax_rank]];
+    for (int32_t c = 0; c < own->classes; ++c) {
+        const int32_t number = truth->number[tax_rank][c];
+        if (strcmp(own->label[c], DT_UNCLASSIFIED) == 0 || (seen && !seen[number]))
+            continue;
+        found.labels++;
+        if (number < model->classes)
+            found.known++;
+        else if (found.labels - found.known <= TRIED && found.likeness < 1.0)
+            compare_with_model(&found, model, own->label[c]);
+    }
+    return found;
+}
+
+/* Adds a tax_rank to the text of the warning. */
+static dt_status add_unknown(dt_text *text, const char *name, const known_labels *found)
+{
+    DT_TRY(dt_text_addf(text, "%s%s (%d of %d", text->length ? ", " : "", name, found->known,
+                        found->labels));
+    return found->own ? dt_text_addf(text, "; '%s' where it has '%s')", found->own, found->of_model)
+                      : dt_text_addf(text, ")");
+}
+
+static void warn_of_unknown(const dt_truth *truth, const dt_text *text)
+{
+    if (text->length > 0)
+        dt_warn("%s: the model knows hardly any of the true labels at %s, and cannot be right "
+                "there; where only the spelling differs, give the taxonomy in the model's spelling",
+                truth->table.path, text->data);
+}
+
+dt_status dt_truth_tell_unknown(const dt_truth *truth, bool *const *seen)
+{
+    dt_text text = {0};
+    dt_status status = DT_OK;
+    for (int32_t r = 0; r < truth->model->tax_ranks && status == DT_OK; ++r) {
+        if (truth->column[r] < 0 || truth->told[r])
+            continue;
+        const known_labels found = count_known(truth, r, seen[r]);
+        if ((int64_t)found.known * 10 < found.labels)
+            status = add_unknown(&text, truth->model->rank[r].name, &found);
+    }
+    warn_of_unknown(truth, &text);
+    dt_text_free(&text);
+    return status;
+}
+
+/* Of the whole table: before anything is predicted, what cannot match whatever the input. */
+static dt_status tell_strangers(dt_truth *truth)
+{
+    dt_text text = {0};
+    dt_status status = DT_OK;
+    for (int32_t r = 0; r < truth->model->tax_ranks && status == DT_OK; ++r) {
+        if (truth->column[r] < 0)
+            continue;
+        const known_labels found = count_known(truth, r, NULL);
+        truth->told[r] = found.labels > 0 && found.known == 0;
+        if (truth->told[r])
+            status = add_unknown(&text, truth->model->rank[r].name, &found);
+    }
+    warn_of_unknown(truth, &text);
+    dt_text_free(&text);
+    return status;
+}
+
+int32_t dt_truth_numbers(const dt_truth *truth, int32_t tax_rank)
+{
+    return truth->model->rank[tax_rank].classes +
+           truth->table.taxonomy.rank[truth->column[tax_rank]].classes + 1;
+}
+
+/* ---- reading ---- */
 
 dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *path)
 {
@@ -85,7 +169,7 @@ dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *p
         if (truth->column[r] < 0)
             dt_warn("%s: no column %s: its predictions are not compared", path,
                     model->rank[r].name);
-    tell_strangers(truth, path);
+    DT_TRY_OR(failed, tell_strangers(truth));
     return DT_OK;
 failed:
     dt_truth_free(truth);

@@ -24,14 +24,24 @@ typedef struct {
     int32_t column[DT_MAX_TAX_RANKS];       /* of the table, by the model's tax_rank; -1: none */
     int32_t *number[DT_MAX_TAX_RANKS];      /* class in the table → number */
     int32_t unclassified[DT_MAX_TAX_RANKS]; /* number of `Unclassified` */
+    bool told[DT_MAX_TAX_RANKS]; /* dt_truth_read() has warned that the model knows no label */
 } dt_truth;
 
 /* Reads the table and matches its columns by name. DT_ERR_INPUT when none of the model's tax_ranks
- * is among them; a warning names the ones that are missing when some are, another tells when the
- * model knows none of the labels. `model` must outlive
- * *truth. Free with dt_truth_free(), which takes a zero-initialised one, too. */
+ * is among them; a warning names the ones that are missing when some are, another the tax_ranks at
+ * which the model knows none of the table's labels. `model` must outlive *truth. Free with
+ * dt_truth_free(), which takes a zero-initialised one, too. */
 dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *path);
 void dt_truth_free(dt_truth *truth);
+
+/* Numbers that true labels may have at a tax_rank with a column: 0 … this - 1. */
+int32_t dt_truth_numbers(const dt_truth *truth, int32_t tax_rank);
+
+/* One warning for all tax_ranks where the model knows fewer than one in ten of the true labels in
+ * `seen`, `Unclassified` aside: how many, and one of them beside the model's label that is spelled
+ * most like it. seen[tax_rank] (dt_truth_numbers(), NULL without a column) says by number which
+ * labels count. Where dt_truth_read() has warned nothing is said again. */
+dt_status dt_truth_tell_unknown(const dt_truth *truth, bool *const *seen);
 
 /* Sets numbers[0 … tax_ranks-1] for the sequence of this id. False when the table has no row. */
 bool dt_truth_find(const dt_truth *truth, const char *id, size_t length, int32_t *numbers);

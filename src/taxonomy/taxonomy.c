@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const dt_usual_rank[DT_USUAL_RANKS] = {"domain", "kingdom", "phylum", "class",
+                                                   "order",  "family",  "genus",  "species"};
+
 static dt_status copy_text(char **out, const char *text)
 {
     const size_t length = strlen(text);

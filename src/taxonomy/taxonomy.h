@@ -11,6 +11,10 @@
 #define DT_MAX_TAX_RANKS 32
 #define DT_UNCLASSIFIED "Unclassified" /* the label of a sequence that has none at a rank */
 
+/* "domain", "kingdom", "phylum", … "species": how lineages name their ranks. */
+#define DT_USUAL_RANKS 8
+extern const char *const dt_usual_rank[DT_USUAL_RANKS];
+
 /* The label encoder of one rank: the distinct labels in byte order, numbered from 0.
  * `Unclassified` sorts with the rest where the table holds it, and is last where only sequences
  * without a row need it. */

@@ -154,9 +154,7 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
     const token_count count = {dataset, run->config.max_length};
     const dt_fit fit = fit_of(model, &count, false);
     DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &bytes));
-    for (int32_t r = 0; r < run->taxonomy.tax_ranks; ++r)
-        DT_TRY(dt_text_addf(out, "Level %d - %s: %d labels\n", r, run->taxonomy.rank[r].name,
-                            run->taxonomy.rank[r].classes));
+    DT_TRY(dt_dataset_show_ranks(out, dataset));
     DT_TRY(dt_text_addf(out, "Sequences: %s to train on, %s to validate on\n",
                         dt_with_commas(settings->training_sequences, a),
                         dt_with_commas(settings->validation_sequences, b)));

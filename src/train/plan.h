@@ -32,8 +32,8 @@ dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const d
 /* Adds the table of parameters by layer and in all, as shown before training. */
 dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 
-/* Adds what --dry-run prints below that: labels, sequences, steps, memory (with the copy for
- * checkpoints where it fits). */
+/* Adds what --dry-run prints below that: labels of each taxonomic rank with an example, sequences,
+ * steps, memory (with the copy for checkpoints where it fits). */
 dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
                       const dt_dataset *dataset, bool copy_fits);
 

@@ -152,7 +152,7 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
     if (status == DT_OK && t->job->dry_run && (fputs(text.data, stdout) < 0 || fflush(stdout) != 0))
         status = dt_fail(DT_ERR_IO, "cannot write to standard output");
     if (status == DT_OK && !t->job->dry_run)
-        dt_info("%.*s", (int)text.length - 1, text.data); /* dt_info ends the last line */
+        dt_info_lines(text.data);
     dt_text_free(&text);
     return status;
 }

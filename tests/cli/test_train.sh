@@ -157,7 +157,7 @@ said '^deeptaxa train: cannot write to standard output$'
 # --dry-run tells the plan and writes nothing
 expect 0 train_small dry --dry-run
 printed '^Total parameters +[0-9,]+$'
-printed '^Level 6 - species: [0-9]+ labels$'
+printed "^Level 6 - species: [0-9]+ labels, such as '.+'\$"
 printed '^Steps: 8 an epoch, 80 in 10 epochs, the first 8 to warm up$'
 printed '^Memory: '
 printed 'threads'

@@ -145,6 +145,47 @@ static void ranks_of_a_single_class_get_one_notice(void **state)
     dt_dataset_free(&dataset);
 }
 
+static void annotated_ids_find_their_rows_and_stay_as_they_are(void **state)
+{
+    (void)state;
+    dt_dataset dataset;
+    begin_log();
+    ASSERT_OK(build(&dataset, ">a;size=9;\nA\n>b\nC\n>a;size=2;\nG\n>n;size=1;\nT\n",
+                    "sequence_id\tgenus\na\tX\nb\tY\nc\tZ\n"));
+    char *log = end_log();
+    assert_string_equal(dt_dataset_id(&dataset, 0), "a;size=9;");
+    const int32_t labels[] = {0, 1, 0, 3};
+    assert_memory_equal(dataset.labels, labels, sizeof labels);
+    assert_int_equal(count_of(log, "notice: in.fasta: 2 sequences have a row in in.tsv when "
+                                   "annotations as ';size=1' are left out of the ids (the first is "
+                                   "'a;size=9;')"),
+                     1);
+    assert_int_equal(count_of(log, "1 of 4 sequences have no row in in.tsv (the first is "
+                                   "'n;size=1;')"),
+                     1);
+    assert_int_equal(count_of(log, "1 of 3 rows belong to no sequence"), 1);
+    free(log);
+    dt_dataset_free(&dataset);
+}
+
+static void ranks_are_shown_with_the_first_label_of_each(void **state)
+{
+    (void)state;
+    dt_dataset dataset;
+    dt_text text = {0};
+    ASSERT_OK(
+        build(&dataset, ">b\nA\n>c\nC\n>d\nG\n",
+              "a\tBacteria;A1;A2;A3;A4\nb\tBacteria;King2;;\nc\tArchaea;King1;Q;\nd\tB;K;P;\n"));
+    ASSERT_OK(dt_dataset_show_ranks(&text, &dataset));
+    assert_string_equal(text.data, "Level 0 - domain: 3 labels, such as 'Bacteria'\n"
+                                   "Level 1 - phylum: 4 labels, such as 'King2'\n"
+                                   "Level 2 - class: 4 labels, such as 'Q'\n"
+                                   "Level 3 - order: 2 labels, and no sequence has one\n"
+                                   "Level 4 - family: 2 labels, and no sequence has one\n");
+    dt_text_free(&text);
+    dt_dataset_free(&dataset);
+}
+
 static void refuse(const char *fasta, const char *taxonomy, const char *message)
 {
     dt_dataset dataset;
@@ -246,6 +287,8 @@ int main(void)
         cmocka_unit_test(normalising_is_counted_and_can_be_left_out),
         cmocka_unit_test(sequences_without_a_row_are_unclassified_and_come_last),
         cmocka_unit_test(ranks_of_a_single_class_get_one_notice),
+        cmocka_unit_test(annotated_ids_find_their_rows_and_stay_as_they_are),
+        cmocka_unit_test(ranks_are_shown_with_the_first_label_of_each),
         cmocka_unit_test(damaged_input_is_refused_and_leaves_nothing),
         cmocka_unit_test(dataset_does_not_depend_on_the_threads),
         cmocka_unit_test(gzip_input_gives_the_same_dataset),

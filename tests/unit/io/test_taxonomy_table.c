@@ -60,16 +60,21 @@ static void deeptaxa_table_keeps_ranks_and_sorts_labels(void **state)
     dt_taxonomy_table_free(&table);
 }
 
-static void id_column_may_stand_anywhere(void **state)
+static void id_column_may_stand_anywhere_in_any_case(void **state)
 {
     (void)state;
     const char *names[] = {"domain", "genus"};
     dt_taxonomy_table table;
-    read_text(&table, "domain\tsequence_id\tgenus\nBacteria\tb\tVibrio\n");
-    check_ranks(&table, 2, names);
-    assert_string_equal(label(&table, "b", 0), "Bacteria");
-    assert_string_equal(label(&table, "b", 1), "Vibrio");
-    dt_taxonomy_table_free(&table);
+    const char *const ids[] = {"sequence_id", "Sequence_ID", "sequence id"};
+    for (int i = 0; i < 3; ++i) {
+        char text[128];
+        snprintf(text, sizeof text, "domain\t%s\tgenus\nBacteria\tb\tVibrio\n", ids[i]);
+        read_text(&table, text);
+        check_ranks(&table, 2, names);
+        assert_string_equal(label(&table, "b", 0), "Bacteria");
+        assert_string_equal(label(&table, "b", 1), "Vibrio");
+        dt_taxonomy_table_free(&table);
+    }
 }
 
 static void gzip_crlf_and_byte_order_mark_change_nothing(void **state)
@@ -281,11 +286,326 @@ static void files_that_cannot_be_read_are_named(void **state)
     free(bytes);
 }
 
+/* ---- lineages as databases and classifiers write them ---- */
+
+/* Reads a table and returns what was said of it; the caller's to free(). */
+static char *read_and_listen(dt_taxonomy_table *table, const char *text)
+{
+    begin_log();
+    read_text(table, text);
+    return end_log();
+}
+
+/* The labels of a row, joined by '/'. */
+static const char *lineage_of(const dt_taxonomy_table *table, const char *id)
+{
+    static char out[512];
+    out[0] = '\0';
+    for (int32_t r = 0; r < table->taxonomy.tax_ranks; ++r)
+        sprintf(out + strlen(out), "%s%s", r ? "/" : "", label(table, id, r));
+    return out;
+}
+
+static void a_kingdom_below_the_domain_is_a_rank(void **state)
+{
+    (void)state;
+    const char *names[] = {"domain", "kingdom", "phylum", "class"};
+    dt_taxonomy_table table;
+    free(read_and_listen(&table, "a\td__Bacteria; k__Bacillati; p__Bacillota; c__Bacilli\n"
+                                 "b\td__Archaea; p__Q\n"
+                                 "c\tArchaea; k__Methanobacteriati; R; S\n"));
+    check_ranks(&table, 4, names);
+    assert_string_equal(lineage_of(&table, "a"),
+                        "d__Bacteria/k__Bacillati/p__Bacillota/c__Bacilli");
+    assert_string_equal(lineage_of(&table, "b"), "d__Archaea/Unclassified/p__Q/Unclassified");
+    assert_string_equal(lineage_of(&table, "c"), "Archaea/k__Methanobacteriati/R/S");
+    dt_taxonomy_table_free(&table);
+}
+
+static void a_kingdom_alone_is_the_domain(void **state)
+{
+    (void)state;
+    const char *names[] = {"domain", "phylum"};
+    dt_taxonomy_table table;
+    char *log = read_and_listen(&table, "a\tk__Fungi; p__A\nb\td__Bacteria; p__B\nc\tk__; p__B\n");
+    check_ranks(&table, 2, names);
+    assert_string_equal(lineage_of(&table, "a"), "k__Fungi/p__A");
+    assert_string_equal(lineage_of(&table, "b"), "d__Bacteria/p__B");
+    assert_string_equal(lineage_of(&table, "c"), "Unclassified/p__B");
+    assert_int_equal(count_of(log, "\n"), 1); /* of the missing label */
+    free(log);
+    dt_taxonomy_table_free(&table);
+}
+
+static void a_kingdom_alone_among_kingdoms_below_a_domain_is_told(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    char *log = read_and_listen(&table, "a\tk__Fungi; p__A\nb\td__Eukaryota; k__Fungi; p__B\n"
+                                        "c\tk__Metazoa; P\n");
+    assert_int_equal(table.taxonomy.tax_ranks, 3);
+    assert_string_equal(lineage_of(&table, "a"), "Unclassified/k__Fungi/p__A");
+    assert_string_equal(lineage_of(&table, "b"), "d__Eukaryota/k__Fungi/p__B");
+    assert_string_equal(lineage_of(&table, "c"), "Unclassified/k__Metazoa/P");
+    assert_int_equal(count_of(log, "warning: good.tsv: 2 lineages have k__ and no domain (line 1: "
+                                   "'k__Fungi'): it is taken for the kingdom, as in line 2"),
+                     1);
+    free(log);
+    dt_taxonomy_table_free(&table);
+}
+
+static void roots_above_the_domain_are_dropped_with_one_notice(void **state)
+{
+    (void)state;
+    const char *const texts[] = {
+        "a\troot;cellular organisms;Bacteria;P;C\nb\troot;cellular organisms;Archaea;Q;D;\n",
+        "a\tr__Root; r__cellular_organisms; Bacteria; P; C\nb\tRoot;Archaea;Q;D\n",
+        "a\tno rank__root;R1__cellular organisms;Bacteria;P;C\nb\tcellular root;Archaea;Q;D\n",
+    };
+    for (int i = 0; i < 3; ++i) {
+        dt_taxonomy_table table;
+        char *log = read_and_listen(&table, texts[i]);
+        assert_int_equal(table.taxonomy.tax_ranks, 3);
+        assert_string_equal(lineage_of(&table, "a"), "Bacteria/P/C");
+        assert_string_equal(lineage_of(&table, "b"), "Archaea/Q/D");
+        assert_int_equal(count_of(log, "\n"), 1);
+        assert_int_equal(count_of(log, "notice: good.tsv: 2 lineages begin with what is no "
+                                       "taxonomic rank, which was left out (line 1: '"),
+                         1);
+        free(log);
+        dt_taxonomy_table_free(&table);
+    }
+}
+
+static void a_lineage_of_roots_only_is_missing(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    free(read_and_listen(&table, "a\troot;cellular organisms\nb\troot;Bacteria;P\n"));
+    assert_string_equal(lineage_of(&table, "a"), "Unclassified/Unclassified");
+    assert_string_equal(lineage_of(&table, "b"), "Bacteria/P");
+    dt_taxonomy_table_free(&table);
+}
+
+static void bars_separate_where_there_is_no_semicolon(void **state)
+{
+    (void)state;
+    const char *names[] = {"domain", "phylum", "class"};
+    dt_taxonomy_table table;
+    free(read_and_listen(&table, "a\td__Bacteria|p__P|c__C\nb\td__Archaea|p__Q|c__|\n"
+                                 "c\tBacteria|P|D\nd\td__Bacteria;p__P|x;c__C\n"));
+    check_ranks(&table, 3, names);
+    assert_string_equal(lineage_of(&table, "a"), "d__Bacteria/p__P/c__C");
+    assert_string_equal(lineage_of(&table, "b"), "d__Archaea/p__Q/Unclassified");
+    assert_string_equal(lineage_of(&table, "c"), "Bacteria/P/D");
+    assert_string_equal(lineage_of(&table, "d"), "d__Bacteria/p__P|x/c__C");
+    dt_taxonomy_table_free(&table);
+}
+
+static void confidences_in_parentheses_are_dropped_with_one_notice(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    char *log = read_and_listen(&table, "a\tBacteria(100);P(99.5);C(0);\n"
+                                        "b\tBacteria(98);P(7);C_x(y)(50)\n"
+                                        "c\tBacteria;P(2);D(E)\n"
+                                        "d\tBacteria;P;F(1)(2)\n"
+                                        "e\tBacteria(101);P(1);G(1)\n");
+    assert_string_equal(lineage_of(&table, "a"), "Bacteria/P/C");
+    assert_string_equal(lineage_of(&table, "b"), "Bacteria/P/C_x(y)");
+    assert_string_equal(lineage_of(&table, "c"), "Bacteria/P(2)/D(E)");
+    assert_string_equal(lineage_of(&table, "d"), "Bacteria/P/F(1)(2)");
+    assert_string_equal(lineage_of(&table, "e"), "Bacteria(101)/P(1)/G(1)");
+    assert_int_equal(count_of(log, "\n"), 1);
+    assert_int_equal(count_of(log, "notice: good.tsv: the confidences in parentheses of 2 lineages "
+                                   "were left out (line 1: 'Bacteria(100);P(99.5);C(0);')"),
+                     1);
+    free(log);
+    dt_taxonomy_table_free(&table);
+}
+
+static void words_for_missing_names_in_lineages_are_no_labels(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    free(read_and_listen(&table, "a\tBacteria;-;C\nb\tNA;P;NA\nc\td__A;p__NA;c__-\n"
+                                 "d\tBacteria;no rank;__\ne\tD_0__B;D_1__;D_2__D\nf\tB;;;;;;;;;;\n"
+                                 "g\tBacteria;P;Nanus\n"));
+    assert_int_equal(table.taxonomy.tax_ranks, 3);
+    assert_string_equal(lineage_of(&table, "a"), "Bacteria/Unclassified/C");
+    assert_string_equal(lineage_of(&table, "b"), "Unclassified/P/Unclassified");
+    assert_string_equal(lineage_of(&table, "c"), "d__A/Unclassified/Unclassified");
+    assert_string_equal(lineage_of(&table, "d"), "Bacteria/Unclassified/Unclassified");
+    assert_string_equal(lineage_of(&table, "e"), "D_0__B/Unclassified/D_2__D");
+    assert_string_equal(lineage_of(&table, "f"), "B/Unclassified/Unclassified");
+    assert_string_equal(lineage_of(&table, "g"), "Bacteria/P/Nanus");
+    dt_taxonomy_table_free(&table);
+}
+
+static void prefixes_that_are_not_known_are_named_with_the_remedy(void **state)
+{
+    (void)state;
+    static const char *const lineages[][2] = {
+        {"f__F;sf__SubF;g__G", "sf__"}, {"o__O;so__SubO", "so__"},
+        {"s__S;sh__SH1.10FU", "sh__"},  {"s__S|t__SGB1", "t__"},
+        {"D_0__B;D_7__X", "D_7__"},     {"phylum__P;class__C", "phylum__"},
+        {"sk__B;p__P", "sk__"},         {"no rank__x;p__P", "no rank__"}};
+    for (size_t i = 0; i < sizeof lineages / sizeof *lineages; ++i) {
+        char text[128];
+        char message[64];
+        snprintf(text, sizeof text, "a\td__A;p__P\nb\t%s\n", lineages[i][0]);
+        snprintf(message, sizeof message, "has an unknown prefix '%s'", lineages[i][1]);
+        refuse(text, message);
+        assert_non_null(strstr(dt_error_message(), "line 2: "));
+        assert_non_null(strstr(dt_error_message(), "one column a rank takes ranks of any name"));
+    }
+}
+
+static void lineages_in_other_notations_are_refused(void **state)
+{
+    (void)state;
+    refuse("Feature ID\tTaxon\na\td:Bacteria,p:P\n", "'d:Bacteria,p:P' is not separated by ';'");
+    refuse("Feature ID\tTaxon\na\td__Bacteria, p__P\n", "is not separated by ';' or '|'");
+    refuse("a\tRoot;rootrank;Bacteria;domain;P;phylum\n", "'domain' is the name of a rank");
+    refuse("a\tA;B;C;D;E;F;G;H\n",
+           "'H' is one too many: without prefixes, domain to species are 7;");
+}
+
+static void further_columns_beside_the_lineage_are_not_used(void **state)
+{
+    (void)state;
+    const char *const texts[] = {
+        "Feature ID\tTaxon\tConfidence\tnotes\na\td__A;p__P\t0.9\tx\n",
+        "Feature ID\tTaxon\tConsensus\t\tg__\n#q2:types\tcategorical\t\t\t\na\td__A;p__P\t1\t\t\n",
+        "a\td__A;p__P\t0.9\tsome words\t7\n",
+    };
+    for (int i = 0; i < 3; ++i) {
+        dt_taxonomy_table table;
+        read_text(&table, texts[i]);
+        assert_int_equal(table.rows, 1);
+        assert_string_equal(lineage_of(&table, "a"), "d__A/p__P");
+        dt_taxonomy_table_free(&table);
+    }
+}
+
+/* ---- column tables as people make them ---- */
+
+static void headers_that_name_a_rank_twice_or_are_not_where_they_belong_are_refused(void **state)
+{
+    (void)state;
+    refuse("sequence_id\tgenus\tGenus\na\tA\tA\n", "two columns 'genus'");
+    refuse("sequence_id\tgenus name\tGenus_name\na\tA\tA\n", "two columns 'genus name'");
+    refuse("sequence_id\tgenus\tsequence_id\na\tA\ta\n", "two columns 'sequence_id'");
+    refuse("a\td__B\tp__P\tc__C\n", "line 1: is a row with one label a column ('p__P'), and the "
+                                    "header that names the columns is missing");
+    refuse("a\tBacteria\tP\tC\n", "no column 'sequence_id'");
+    refuse("sequence_id\tgenus\na\tA\nsequence_id\tgenus\nb\tB\n", "line 3: is a header among");
+    refuse("a\tA;P\nFeature ID\tTaxon\nb\tB;Q\n", "line 2: is a header among the rows");
+}
+
+static void whole_lineages_in_a_column_of_a_rank_are_refused(void **state)
+{
+    (void)state;
+    refuse("sequence_id\ttaxonomy\tdomain\na\td__A;p__P\tA\n", "column 'taxonomy' holds whole");
+    refuse("domain\tsequence_id\ttaxonomy\nA\ta\td__A|p__P\n", "column 'taxonomy' holds whole");
+    refuse("sequence_id\ttaxonomy\na\td__A|p__P\n", "column 'taxonomy' holds whole");
+    dt_taxonomy_table table;
+    read_text(&table, "sequence_id\tgenus\tspecies\na\tA\tA b|SH1\n");
+    assert_string_equal(lineage_of(&table, "a"), "A/A b|SH1");
+    dt_taxonomy_table_free(&table);
+}
+
+static void doubts_are_warned_of_once_each(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    char *log = read_and_listen(&table, "sequence_id\tspecies\tgenus\tlength\tconfidence\n"
+                                        "a\tA b\tA\t1500\t0.9\nb\tA_b\tg__A\t1450\t\n"
+                                        "c\tA B\tC\t1\t1e-3\n");
+    assert_int_equal(count_of(log, "the column 'species' stands before 'genus'"), 1);
+    assert_int_equal(count_of(log, "2 of 4 columns hold numbers only ('length')"), 1);
+    assert_int_equal(count_of(log, "3 labels differ from another one of their rank only in prefix, "
+                                   "case or '_' for a blank (species: 'A B' and 'A b')"),
+                     1);
+    assert_int_equal(count_of(log, "\n"), 4); /* with the missing label */
+    free(log);
+    dt_taxonomy_table_free(&table);
+
+    log = read_and_listen(&table, "sequence_id\tDomain\tclade\tfamily\ttribe\tgenus\tspecies\n"
+                                  "a\tA\t1\tB\tx1\tC\tC d\nb\tA\tX\tB\t\tC\tC e\n");
+    assert_int_equal(count_of(log, "\n"), 1);
+    free(log);
+    dt_taxonomy_table_free(&table);
+
+    log = read_and_listen(&table, "a\td__Bacteria;p__P\nb\tBacteria;Q\nc\tk__Archaea;R\n");
+    assert_int_equal(count_of(log,
+                              "1 labels differ from another one of their rank only in prefix, "
+                              "case or '_' for a blank (domain: 'Bacteria' and 'd__Bacteria')"),
+                     1);
+    free(log);
+    dt_taxonomy_table_free(&table);
+}
+
+/* ---- ids with annotations ---- */
+
+static void annotations_are_a_tail_of_keys_and_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        size_t bare;
+    } ids[] = {{"a;size=99;", 1},
+               {"a;size=99", 1},
+               {"ab;sample=x;size=1;ee=0.5;", 2},
+               {"a;", 1},
+               {"a;b;size=1", 3},
+               {"a;tax=d:B,p:P;", 1},
+               {"a;barcodelabel=s1;", 1},
+               {"a", 1},
+               {"a;b", 3},
+               {"a=1", 3},
+               {";size=1", 7},
+               {"a;=1", 4},
+               {"a;size=1;b", 10},
+               {"", 0}};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; ++i)
+        if (dt_bare_id_length(ids[i].id, strlen(ids[i].id)) != ids[i].bare)
+            fail_msg("'%s' without annotations", ids[i].id);
+}
+
+static int64_t find(const dt_taxonomy_table *table, const char *id)
+{
+    return dt_taxonomy_table_find(table, id, strlen(id));
+}
+
+static void rows_are_found_without_annotations_where_no_row_has_the_very_id(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    read_text(&table, "sequence_id\tgenus\na\tA\na;size=2;\tB\nb;size=3;\tC\nc;x\tD\n");
+    assert_int_equal(find(&table, "a"), 0);
+    assert_int_equal(find(&table, "a;size=2;"), 1);
+    assert_int_equal(find(&table, "a;size=5;"), 0);
+    assert_int_equal(find(&table, "b"), 2);
+    assert_int_equal(find(&table, "b;size=3"), 2);
+    assert_int_equal(find(&table, "b;sample=s"), 2);
+    assert_int_equal(find(&table, "c"), -1);
+    assert_int_equal(find(&table, "d;size=1"), -1);
+    dt_taxonomy_table_free(&table);
+
+    /* two rows that a bare id could mean: none is taken */
+    read_text(&table, "sequence_id\tgenus\na;size=1\tA\nb;size=3;\tC\na;size=2\tB\nd;size=1\tD\n");
+    assert_int_equal(find(&table, "a"), -1);
+    assert_int_equal(find(&table, "d"), -1);
+    assert_int_equal(find(&table, "a;size=2"), 2);
+    dt_taxonomy_table_free(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deeptaxa_table_keeps_ranks_and_sorts_labels),
-        cmocka_unit_test(id_column_may_stand_anywhere),
+        cmocka_unit_test(id_column_may_stand_anywhere_in_any_case),
         cmocka_unit_test(gzip_crlf_and_byte_order_mark_change_nothing),
         cmocka_unit_test(qiime2_table_is_read_with_and_without_header),
         cmocka_unit_test(all_seven_ranks_by_prefix_and_by_position),
@@ -296,6 +616,22 @@ int main(void)
         cmocka_unit_test(a_header_of_neither_format_is_refused),
         cmocka_unit_test(damaged_rows_are_refused_with_their_line),
         cmocka_unit_test(damaged_lineages_are_refused_with_their_line),
+        cmocka_unit_test(a_kingdom_below_the_domain_is_a_rank),
+        cmocka_unit_test(a_kingdom_alone_is_the_domain),
+        cmocka_unit_test(a_kingdom_alone_among_kingdoms_below_a_domain_is_told),
+        cmocka_unit_test(roots_above_the_domain_are_dropped_with_one_notice),
+        cmocka_unit_test(a_lineage_of_roots_only_is_missing),
+        cmocka_unit_test(bars_separate_where_there_is_no_semicolon),
+        cmocka_unit_test(confidences_in_parentheses_are_dropped_with_one_notice),
+        cmocka_unit_test(words_for_missing_names_in_lineages_are_no_labels),
+        cmocka_unit_test(prefixes_that_are_not_known_are_named_with_the_remedy),
+        cmocka_unit_test(lineages_in_other_notations_are_refused),
+        cmocka_unit_test(further_columns_beside_the_lineage_are_not_used),
+        cmocka_unit_test(headers_that_name_a_rank_twice_or_are_not_where_they_belong_are_refused),
+        cmocka_unit_test(whole_lineages_in_a_column_of_a_rank_are_refused),
+        cmocka_unit_test(doubts_are_warned_of_once_each),
+        cmocka_unit_test(annotations_are_a_tail_of_keys_and_values),
+        cmocka_unit_test(rows_are_found_without_annotations_where_no_row_has_the_very_id),
         cmocka_unit_test(files_that_cannot_be_read_are_named),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

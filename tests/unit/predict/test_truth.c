@@ -1,9 +1,10 @@
-/* True labels in a model's numbering, and when a prediction agrees with one. */
+/* True labels in a model's numbering, what an input meets of them, and when a prediction agrees
+ * with one. */
 #include "predict_test.h"
 
 #include <jansson.h>
 
-#include "predict/truth.h"
+#include "predict/truth_use.h"
 
 static void labels_get_the_classes_of_the_model_or_numbers_beyond(void **state)
 {
@@ -11,7 +12,7 @@ static void labels_get_the_classes_of_the_model_or_numbers_beyond(void **state)
     dt_taxonomy model = small_taxonomy();
     dt_truth truth;
     int32_t number[2];
-    write_text("t.tsv", "sequence_id\tdomain\tspecies\tgenus\n"
+    write_text("t.tsv", "sequence_id\tdomain\tSpecies\tgenus\n"
                         "a\tBacteria\tsubtilis\tBacillus\n"
                         "b\tBacteria\tnovum\tNovus\n"
                         "c\tBacteria\taureum\t\n");
@@ -82,25 +83,146 @@ static void a_missing_column_is_no_truth_and_none_at_all_an_error(void **state)
     dt_taxonomy_free(&model);
 }
 
-static void a_taxonomy_of_strange_labels_is_warned_of(void **state)
+/* What reading this table says; the truth is freed. */
+static char *said_of(const dt_taxonomy *model, const char *text)
+{
+    dt_truth truth;
+    write_text("t.tsv", text);
+    begin_log();
+    ASSERT_OK(dt_truth_read(&truth, model, "t.tsv"));
+    dt_truth_free(&truth);
+    return end_log();
+}
+
+static void ranks_of_strange_labels_are_warned_of(void **state)
+{
+    (void)state;
+    dt_taxonomy model = small_taxonomy();
+    char *log = said_of(&model, "sequence_id\tgenus\tspecies\na\tg__Vibrio\t\nb\tg__Bacillus\t\n");
+    assert_int_equal(count_of(log, "warning: t.tsv: the model knows hardly any"), 1);
+    assert_non_null(strstr(log, "at genus (0 of 2; 'g__Bacillus' where it has 'Bacillus'), and"));
+    free(log);
+
+    /* one rank of two */
+    log =
+        said_of(&model, "sequence_id\tgenus\tspecies\na\tVibrio\tV. cholerae\nb\tNovus\tNova x\n");
+    assert_int_equal(count_of(log, "\n"), 1);
+    assert_non_null(strstr(log, "at species (0 of 2; 'V. cholerae' where it has 'cholerae'), and"));
+    free(log);
+
+    /* all ranks in one warning; the example is the pair that is most alike, not the first */
+    log = said_of(&model, "sequence_id\tgenus\tspecies\na\tAbcde\ts__Innocua\nb\tLISTERIA\ts__x\n");
+    assert_int_equal(count_of(log, "\n"), 1);
+    assert_non_null(strstr(log, "at genus (0 of 2; 'LISTERIA' where it has 'Listeria'), species (0 "
+                                "of 2; 's__Innocua' where it has 'innocua'), and"));
+    free(log);
+
+    log = said_of(&model, "sequence_id\tgenus\tspecies\na\tVibrio\tcereus\nb\tg__Novus\t\n");
+    assert_null(strstr(log, "hardly any"));
+    free(log);
+    dt_taxonomy_free(&model);
+}
+
+/* ---- what the sequences of an input met ---- */
+
+/* Adds one sequence as a batch of its own. */
+static void use_id(dt_truth_use *use, const char *id)
+{
+    int32_t numbers[2];
+    dt_fasta_record record = {.id = {.data = (char *)id, .length = strlen(id)}};
+    const bool has_row = dt_truth_find(use->truth, id, strlen(id), numbers);
+    dt_truth_use_add(use, &(dt_predicted){.sequences = 1,
+                                          .tax_ranks = 2,
+                                          .record = &record,
+                                          .truth = numbers,
+                                          .has_row = &has_row});
+}
+
+/* What is said after the sequences of these ids, a text of blank-separated ones. */
+static char *said_after(const dt_truth *truth, const char *ids)
+{
+    dt_truth_use use;
+    char id[64];
+    int length;
+    ASSERT_OK(dt_truth_use_create(&use, truth));
+    for (; sscanf(ids, "%63s%n", id, &length) == 1; ids += length)
+        use_id(&use, id);
+    begin_log();
+    ASSERT_OK(dt_truth_use_tell(&use, "in.fasta"));
+    dt_truth_use_free(&use);
+    return end_log();
+}
+
+static void labels_of_the_input_count_and_one_in_ten_known_is_enough(void **state)
 {
     (void)state;
     dt_taxonomy model = small_taxonomy();
     dt_truth truth;
-    write_text("t.tsv", "sequence_id\tgenus\tspecies\na\tg__Vibrio\t\nb\tg__Bacillus\t\n");
+    char table[1024] = "sequence_id\tgenus\tspecies\nv\tVibrio\tcholerae\nw\tVibrio\t\n";
+    for (int i = 0; i < 12; ++i)
+        sprintf(table + strlen(table), "n%d\tBacillus\tnovum %d\n", i, i);
+    write_text("t.tsv", table);
     begin_log();
     ASSERT_OK(dt_truth_read(&truth, &model, "t.tsv"));
     char *log = end_log();
-    assert_non_null(strstr(log, "knows none of its labels"));
-    assert_non_null(strstr(log, "it has 'g__Bacillus' where the model has 'Bacillus'"));
+    assert_null(strstr(log, "hardly any")); /* the table has a label that is known */
+    free(log);
+
+    /* none of those in this input; the same label twice is one, a missing one and one without a row
+     * are none */
+    log = said_after(&truth, "n0 n1 n2 n1 w absent");
+    assert_int_equal(count_of(log, "\n"), 1);
+    assert_non_null(strstr(log, "at species (0 of 3; 'novum"));
+    free(log);
+    /* one of eleven is too few, one of ten is enough */
+    log = said_after(&truth, "v n0 n1 n2 n3 n4 n5 n6 n7 n8 n9");
+    assert_non_null(strstr(log, "at species (1 of 11; 'novum"));
+    free(log);
+    log = said_after(&truth, "v n0 n1 n2 n3 n4 n5 n6 n7 n8");
+    assert_string_equal(log, "");
     free(log);
     dt_truth_free(&truth);
+    dt_taxonomy_free(&model);
+}
 
-    write_text("t.tsv", "sequence_id\tgenus\tspecies\na\tVibrio\tnovum\nb\tg__Novus\t\n");
+static void what_was_said_of_the_table_is_not_said_again(void **state)
+{
+    (void)state;
+    dt_taxonomy model = small_taxonomy();
+    dt_truth truth;
+    write_text("t.tsv", "sequence_id\tgenus\tspecies\na\tg__Vibrio\tcholerae\nb\tg__X\tnovum\n");
     begin_log();
     ASSERT_OK(dt_truth_read(&truth, &model, "t.tsv"));
-    log = end_log();
-    assert_null(strstr(log, "knows none"));
+    char *log = end_log();
+    assert_non_null(strstr(log, "at genus (0 of 2; "));
+    free(log);
+    log = said_after(&truth, "a b");
+    assert_string_equal(log, "");
+    free(log);
+    log = said_after(&truth, "b"); /* of the other rank it is */
+    assert_int_equal(count_of(log, "genus"), 0);
+    assert_non_null(strstr(log, "at species (0 of 1; "));
+    free(log);
+    dt_truth_free(&truth);
+    dt_taxonomy_free(&model);
+}
+
+static void ids_that_match_without_annotations_are_counted(void **state)
+{
+    (void)state;
+    dt_taxonomy model = small_taxonomy();
+    dt_truth truth;
+    int32_t numbers[2];
+    write_text("t.tsv", "sequence_id\tgenus\tspecies\na\tVibrio\tcholerae\nb;size=2;\tVibrio\t"
+                        "vulnificus\n");
+    ASSERT_OK(dt_truth_read(&truth, &model, "t.tsv"));
+    assert_true(dt_truth_find(&truth, "a;size=7;", 9, numbers));
+    assert_int_equal(numbers[1], 1);
+    char *log = said_after(&truth, "b;size=2; a;size=7; a;sample=x;size=1; a c;size=1");
+    assert_int_equal(count_of(log, "\n"), 1);
+    assert_non_null(strstr(log,
+                           "notice: in.fasta: 2 sequences have a row in t.tsv when annotations "
+                           "as ';size=1' are left out of the ids (the first is 'a;size=7;')"));
     free(log);
     dt_truth_free(&truth);
     dt_taxonomy_free(&model);
@@ -134,7 +256,10 @@ int main(void)
         cmocka_unit_test(labels_get_the_classes_of_the_model_or_numbers_beyond),
         cmocka_unit_test(unclassified_is_a_class_where_the_model_has_it),
         cmocka_unit_test(a_missing_column_is_no_truth_and_none_at_all_an_error),
-        cmocka_unit_test(a_taxonomy_of_strange_labels_is_warned_of),
+        cmocka_unit_test(ranks_of_strange_labels_are_warned_of),
+        cmocka_unit_test(labels_of_the_input_count_and_one_in_ten_known_is_enough),
+        cmocka_unit_test(what_was_said_of_the_table_is_not_said_again),
+        cmocka_unit_test(ids_that_match_without_annotations_are_counted),
         cmocka_unit_test(agreement_equals_the_reference),
     };
     return cmocka_run_group_tests_name("truth", tests, enter_folder, leave_folder);
