@@ -107,6 +107,11 @@ dt_status dt_results_begin(dt_results *results, const dt_results_options *option
     return status;
 }
 
+static void write_text_cell(dt_output *out, const char *text)
+{
+    dt_output_cell(out, text, strlen(text));
+}
+
 static void write_cell(dt_results *results, dt_column column, int32_t r, const dt_spool_cell *cell)
 {
     dt_output *out = &results->table;
@@ -121,7 +126,7 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
         dt_output_float(out, cell->entropy);
         break;
     case DT_COLUMN_TRUE:
-        dt_output_text(out, true_label ? true_label : "");
+        write_text_cell(out, true_label ? true_label : "");
         break;
     case DT_COLUMN_AGREEMENT: /* as Python writes it, empty where there is nothing to compare */
         if (true_label)
@@ -132,7 +137,7 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
         break;
     case DT_COLUMN_PREDICTED:
     default:
-        dt_output_text(out, label);
+        write_text_cell(out, label);
         break;
     }
 }
@@ -141,7 +146,7 @@ static void write_table_row(dt_results *results, const dt_fasta_record *record,
                             const dt_spool_cell *cells)
 {
     dt_output *out = &results->table;
-    dt_output_bytes(out, record->id.data, record->id.length);
+    dt_output_cell(out, record->id.data, record->id.length);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
         for (int32_t c = 0; c < results->options.columns; ++c) {
             dt_output_char(out, '\t');
