@@ -27,6 +27,7 @@ typedef struct {
     dt_truth truth;
     dt_logit_store store;
     dt_pool *pool;
+    dt_judgement judgement;
     int64_t without_row;
     int32_t batch_size;
     char output[PATH_MAX];
@@ -112,6 +113,8 @@ static dt_status keep_logits(void *context, const dt_predicted *predicted)
     const int32_t size = s->model.backend->statistic_size;
     for (int32_t i = 0; i < predicted->sequences; ++i) {
         int32_t labels[DT_MAX_TAX_RANKS];
+        dt_judgement_add(&s->judgement, &predicted->judged[i], s->judgement.sequences,
+                         predicted->record[i].id.data);
         for (int32_t r = 0; r < predicted->tax_ranks; ++r) {
             const int32_t truth = predicted->truth[i * predicted->tax_ranks + r];
             const bool known = truth >= 0 && truth < s->model.checkpoint.taxonomy.rank[r].classes;
@@ -147,6 +150,8 @@ static dt_status compute_logits(session *s)
             s->model.checkpoint.progress.epoch, dt_precision_name(s->model.backend->precision),
             s->model.backend->description);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
+    dt_judgement_tell(&s->judgement, s->tokenizer, dt_fasta_name(s->input), predictor.normalize,
+                      "remove them");
     if (s->without_row)
         dt_warn("%s: no row for %lld sequences, which are left out", o->taxonomy_file,
                 (long long)s->without_row);
