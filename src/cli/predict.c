@@ -135,8 +135,8 @@ static dt_status check_ids(session *s)
     struct stat info;
     if (o->format != DT_FORMAT_QIIME2)
         return DT_OK;
-    const bool again = strcmp(o->fasta_file, "-") != 0 && stat(o->fasta_file, &info) == 0 &&
-                       S_ISREG(info.st_mode);
+    const bool again =
+        strcmp(o->fasta_file, "-") != 0 && stat(o->fasta_file, &info) == 0 && S_ISREG(info.st_mode);
     if (again)
         return dt_unique_ids_check(o->fasta_file, s->model[0].checkpoint.settings.normalize,
                                    o->min_length);
@@ -339,6 +339,7 @@ static void tell_doubts(const session *s)
                 file, left_out, left_out + (long long)s->results.tally.sequences, min_length);
     dt_judgement_tell(&s->results.tally.judgement, s->tokenizer, file,
                       s->model[0].checkpoint.settings.normalize, "--min-length leaves them out");
+    dt_read_lengths_tell(&s->results.tally.lengths, file);
 }
 
 static dt_status predict(session *s)

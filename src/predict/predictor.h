@@ -92,7 +92,8 @@ typedef struct {
     bool vectors;                    /* the sink wants the vectors that stand for sequences */
     bool normalize;                  /* as the sequences of the training were */
     int64_t min_length;              /* sequences of fewer letters, once normalised, are left out */
-    dt_unique_ids *ids;              /* to refuse an id that comes twice; NULL: it may */
+    dt_unique_ids *ids;              /* to refuse an id that comes twice, which takes
+                                        memory for each; NULL: it may */
     const dt_strand_profile *strand; /* sequences of the other strand are turned; NULL: none are */
     int32_t batch_size;              /* >= 1: sequences computed at a time, see above */
     int threads;                     /* that tokenise */

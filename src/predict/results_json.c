@@ -188,6 +188,21 @@ static void write_doubts(const dt_judgement *judgement, dt_json *json)
     dt_json_end(json);
 }
 
+/* beyond_training_lengths: sequences that are far shorter or longer; null where the checkpoint does
+ * not know the training's lengths. */
+static void write_lengths(const dt_read_lengths *lengths, dt_json *json)
+{
+    dt_json_key(json, "beyond_training_lengths");
+    if (!lengths->trained->known) {
+        dt_json_null(json);
+        return;
+    }
+    dt_json_object(json);
+    dt_json_put_int(json, "shorter", lengths->shorter);
+    dt_json_put_int(json, "longer", lengths->longer);
+    dt_json_end(json);
+}
+
 static void write_summary(const dt_results *results, dt_json *json)
 {
     const dt_results_options *options = &results->options;
@@ -199,6 +214,7 @@ static void write_summary(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "total_sequences", results->tally.sequences);
     dt_json_put_int(json, "left_out_sequences", results->left_out);
     write_doubts(&results->tally.judgement, json);
+    write_lengths(&results->tally.lengths, json);
     write_counts(results, json, "top_k_correct_count_per_rank", among_top);
     write_performance_stats(results, json);
     dt_json_put_double(json, "prediction_time_seconds", results->prediction_time);

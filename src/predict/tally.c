@@ -107,6 +107,7 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
         if (predicted->judged)
             dt_judgement_add(&tally->judgement, &predicted->judged[i], tally->sequences,
                              predicted->record[i].id.data);
+        dt_read_lengths_add(&tally->lengths, predicted, i);
         tally->sequences++;
         tally->without_row += predicted->has_row && !predicted->has_row[i];
         tally->turned += predicted->turned && predicted->turned[i];
