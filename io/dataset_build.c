@@ -408,7 +408,8 @@ static dt_status tell(const builder *b)
 /* Gives back what doubling took too much. */
 static void shrink(void *array, size_t count, size_t size)
 {
-    void *smaller = realloc(*(void **)array, (count ? count : 1) * size);
+    const size_t bytes = count * size;
+    void *smaller = realloc(*(void **)array, bytes ? bytes : 1);
     if (smaller)
         *(void **)array = smaller;
 }
