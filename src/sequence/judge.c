@@ -56,7 +56,7 @@ dt_judged dt_judge(const dt_tokenizer *tokenizer, const char *letters, size_t le
                                   dt_tokenizer_suffix_count(tokenizer)};
     for (int32_t t = 0; t < count; ++t)
         judged.unknown += tokens[t] == id;
-    judged.doubt = doubt_of(letters, length, judged.unknown, count);
+    judged.doubt = doubt_of(letters, length, judged.unknown, judged.tokens);
     return judged;
 }
 

@@ -25,9 +25,10 @@ static void each_kind_is_told(void **state)
         dt_doubt doubt;
     } cases[] = {
         {BASES, DT_DOUBT_NONE},
-        {BASES "NNNNN", DT_DOUBT_NONE},
+        {BASES "NNNN", DT_DOUBT_NONE},
+        {BASES "NNNNN", DT_DOUBT_UNKNOWN},          /* five tokens of ten */
         {"acgtacgtacgtacgtacgt", DT_DOUBT_UNKNOWN}, /* not normalised */
-        {"ACGUACGUACGUACGUACGU", DT_DOUBT_NONE},    /* a quarter unknown */
+        {"ACGUACGUACGUACGUACGU", DT_DOUBT_NONE},    /* a third unknown */
         {"A", DT_DOUBT_SHORT},
         {"ACGTACGTACGTACGTACG", DT_DOUBT_SHORT},
         {"MK", DT_DOUBT_SHORT},
@@ -44,6 +45,9 @@ static void each_kind_is_told(void **state)
         if (judge(tokenizer, cases[i].letters).doubt != cases[i].doubt)
             fail_msg("'%s' is judged %s", cases[i].letters,
                      dt_doubt_name(judge(tokenizer, cases[i].letters).doubt));
+    /* a tokenizer that makes one token of a run of unknown letters */
+    assert_int_equal(dt_judge(tokenizer, BASES, 20, (const uint16_t[]){1, 0, 2}, 3).doubt,
+                     DT_DOUBT_UNKNOWN);
     assert_int_equal(judge(tokenizer, BASES).tokens, 5);
     assert_int_equal(judge(tokenizer, BASES "NN").unknown, 2);
     dt_tokenizer_destroy(tokenizer);
