@@ -87,7 +87,8 @@ dt_status dt_container_put_texts(dt_container *file, const char *name, int64_t c
 dt_status dt_container_put_text(dt_container *file, const char *name, const char *text);
 
 /* Attributes: single values that belong to a group or an array, "" being the root. A group that
- * is not there is made. Texts longer than 32 KiB do not fit: dt_container_put_text(). */
+ * is not there is made. Texts longer than 32 KiB do not fit: dt_container_put_text(). Bytes of a
+ * text that are not UTF-8 (a file's name may have them) become U+FFFD. */
 dt_status dt_container_put_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t value);
 dt_status dt_container_put_attribute_double(dt_container *file, const char *object, const char *key,
@@ -144,7 +145,7 @@ dt_status dt_container_get_attribute_int(dt_container *file, const char *object,
                                          int64_t *value);
 dt_status dt_container_get_attribute_double(dt_container *file, const char *object, const char *key,
                                             double *value);
-/* *value: '\0'-ended, the caller's to free(). */
+/* *value: '\0'-ended UTF-8, the caller's to free(). */
 dt_status dt_container_get_attribute_text(dt_container *file, const char *object, const char *key,
                                           char **value);
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "io/container_internal.h"
 
 static const char *object_path(const char *object)
@@ -90,9 +91,8 @@ dt_status dt_container_get_attribute_text(dt_container *file, const char *object
     if (type >= 0)
         H5Tclose(type);
     H5Aclose(attribute);
-    if (status != DT_OK)
-        free(text);
-    else
-        *value = text;
+    if (status == DT_OK)
+        status = dt_utf8_copy(value, text); /* older versions wrote what came */
+    free(text);
     return status;
 }

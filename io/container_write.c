@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "io/container_internal.h"
 
 #define CHUNK_BYTES ((int64_t)1 << 19) /* the fastest of 256 KiB … 1 MiB: stays in cache */
@@ -355,10 +356,9 @@ dt_status dt_container_put_attribute_double(dt_container *file, const char *obje
     return put_attribute(file, object, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
 }
 
-dt_status dt_container_put_attribute_text(dt_container *file, const char *object, const char *key,
-                                          const char *value)
+static dt_status put_attribute_utf8(dt_container *file, const char *object, const char *key,
+                                    const char *value)
 {
-    DT_HDF5_TURN;
     const size_t length = strlen(value);
     if (length > LONGEST_ATTRIBUTE)
         return misuse(file, key, "the text is too long for an attribute");
@@ -366,6 +366,17 @@ dt_status dt_container_put_attribute_text(dt_container *file, const char *object
     DT_TRY(check(file, type < 0, key));
     const dt_status status = put_attribute(file, object, key, type, type, value);
     H5Tclose(type);
+    return status;
+}
+
+dt_status dt_container_put_attribute_text(dt_container *file, const char *object, const char *key,
+                                          const char *value)
+{
+    DT_HDF5_TURN;
+    char *text;
+    DT_TRY(dt_utf8_copy(&text, value));
+    const dt_status status = put_attribute_utf8(file, object, key, text);
+    free(text);
     return status;
 }
 

@@ -6,9 +6,11 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/pool.h"
+#include "core/utf8.h"
 #include "data/token_shares.h"
 #include "io/fasta.h"
 #include "io/taxonomy_table.h"
+#include "sequence/judge.h"
 #include "sequence/normalize.h"
 
 enum {
@@ -16,13 +18,13 @@ enum {
     BATCH_BASES = 1 << 22, /* a batch ends here, however few records it has */
     PIECE_RECORDS = 32,    /* what a worker takes at a time */
     BATCH_PIECES = BATCH_RECORDS / PIECE_RECORDS,
-    MANY_UNKNOWN = 10, /* per cent of the tokens from which on a warning is due */
 };
 
 typedef struct {
     dt_fasta_record record[BATCH_RECORDS];
     int32_t token_count[BATCH_RECORDS]; /* this and the next are 0 for another process's */
     int32_t bases[BATCH_RECORDS];       /* letters that were tokenised */
+    dt_judged judged[BATCH_RECORDS];    /* of this process's records */
     int32_t count;
     int64_t first; /* number of the first record in the file */
 } record_batch;
@@ -34,7 +36,6 @@ typedef struct {
     size_t capacity;
     int64_t gaps;             /* characters dropped */
     int64_t gapped_sequences; /* sequences that had any */
-    int64_t unknown;          /* tokens */
     int64_t turned;           /* sequences that were reverse-complemented */
 } encoded_piece;
 
@@ -64,21 +65,13 @@ typedef struct {
     int64_t first_without_row;
     int64_t gaps;
     int64_t gapped_sequences;
-    int64_t unknown;
     int64_t turned;
+    dt_judgement judgement;
 
     /* capacities of what grows */
     size_t tokens_capacity, offsets_capacity, bases_capacity, labels_capacity, ids_capacity,
         id_offsets_capacity, lines_capacity;
 } builder;
-
-static dt_status copy_text(char **out, const char *text)
-{
-    const size_t length = strlen(text);
-    DT_TRY(DT_NEW(*out, length + 1));
-    memcpy(*out, text, length);
-    return DT_OK;
-}
 
 /* ---- reading and encoding, in the pool ---- */
 
@@ -117,7 +110,8 @@ static dt_status normalize_record(const builder *b, dt_fasta_record *record, enc
 }
 
 static dt_status encode_record(const builder *b, const worker_state *worker,
-                               dt_fasta_record *record, encoded_piece *piece, int32_t *token_count)
+                               dt_fasta_record *record, encoded_piece *piece, int32_t *token_count,
+                               dt_judged *judged)
 {
     const dt_text *sequence = &record->sequence;
     if (b->options->normalize)
@@ -133,9 +127,8 @@ static dt_status encode_record(const builder *b, const worker_state *worker,
     DT_TRY(DT_GROW(piece->tokens, piece->capacity, piece->token_count + count));
     memcpy(piece->tokens + piece->token_count, tokens, count * sizeof *tokens);
     piece->token_count += count;
-    const int32_t unknown = dt_tokenizer_unk_id(b->options->tokenizer);
-    for (size_t t = 0; t < count; ++t)
-        piece->unknown += tokens[t] == unknown;
+    *judged =
+        dt_judge(b->options->tokenizer, sequence->data, sequence->length, tokens, *token_count);
     return DT_OK;
 }
 
@@ -151,14 +144,14 @@ static dt_status encode_piece(builder *b, int64_t number, int worker)
     record_batch *batch = &b->batch[b->current];
     encoded_piece *piece = &b->piece[number];
     piece->token_count = 0;
-    piece->gaps = piece->gapped_sequences = piece->unknown = piece->turned = 0;
+    piece->gaps = piece->gapped_sequences = piece->turned = 0;
     const int64_t begin = number * PIECE_RECORDS;
     for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
         batch->token_count[i] = batch->bases[i] = 0;
         if (!is_mine(b, batch->first + i))
             continue;
         DT_TRY(encode_record(b, &b->workers[worker], &batch->record[i], piece,
-                             &batch->token_count[i]));
+                             &batch->token_count[i], &batch->judged[i]));
         batch->bases[i] = (int32_t)batch->record[i].sequence.length; /* the encoder takes no more */
     }
     return DT_OK;
@@ -246,12 +239,14 @@ static dt_status append_piece(builder *b, const record_batch *batch, int number)
         DT_TRY(append_id(b, &batch->record[i]));
         DT_TRY(append_labels(b, &batch->record[i]));
         DT_TRY(append_tokens(b, tokens, batch->token_count[i], batch->bases[i]));
+        if (is_mine(b, batch->first + i))
+            dt_judgement_add(&b->judgement, &batch->judged[i], batch->first + i,
+                             batch->record[i].id.data);
         tokens += batch->token_count[i];
         b->dataset->count++;
     }
     b->gaps += piece->gaps;
     b->gapped_sequences += piece->gapped_sequences;
-    b->unknown += piece->unknown;
     b->turned += piece->turned;
     return DT_OK;
 }
@@ -272,19 +267,30 @@ static dt_status read_sequences(builder *b)
 
 /* ---- the end ---- */
 
+static dt_status join_judgements(dt_judgement *judgement, dt_comm *comm)
+{
+    dt_judgement *all;
+    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
+    const dt_status status = dt_gather_all(comm, judgement, sizeof *judgement, all);
+    *judgement = (dt_judgement){0};
+    for (int32_t q = 0; status == DT_OK && q < comm->world_size; ++q)
+        dt_judgement_merge(judgement, &all[q]);
+    free(all);
+    return status;
+}
+
 /* What the other processes tokenised, and what they counted at it. */
 static dt_status join_shares(builder *b)
 {
     dt_comm *comm = b->options->comm;
     if (!comm)
         return DT_OK;
-    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->unknown,
-                       (double)b->turned};
-    DT_TRY(comm->ops->sum(comm, counts, 4));
+    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->turned};
+    DT_TRY(comm->ops->sum(comm, counts, 3));
     b->gaps = (int64_t)counts[0];
     b->gapped_sequences = (int64_t)counts[1];
-    b->unknown = (int64_t)counts[2];
-    b->turned = (int64_t)counts[3];
+    b->turned = (int64_t)counts[2];
+    DT_TRY(join_judgements(&b->judgement, comm));
     return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->together);
 }
 
@@ -382,23 +388,11 @@ static dt_status tell_single_classes(const dt_taxonomy *taxonomy)
     return status;
 }
 
-static void tell_unknown(const builder *b, double per_cent)
-{
-    const bool normalize = b->options->normalize;
-    if (b->dataset->encoding == DT_ENCODING_ONEHOT)
-        dt_warn("%s: %.0f %% of the letters are none of A, C, G, T and U: are these nucleotides%s?",
-                dt_fasta_name(b->fasta), per_cent, normalize ? "" : " in upper case");
-    else
-        dt_warn("%s: %.0f %% of the tokens are unknown to the tokenizer: are these nucleotides%s?",
-                dt_fasta_name(b->fasta), per_cent, normalize ? "" : " in upper case, with T for U");
-}
-
 static dt_status tell(const builder *b)
 {
     const dt_dataset *dataset = b->dataset;
     const char *fasta = dt_fasta_name(b->fasta);
     const int64_t without_row = dataset->count - b->with_row;
-    const int64_t tokens = dataset->offsets[dataset->count];
     if (b->gaps > 0)
         dt_notice("%s: %lld gap characters ('-', '.') were dropped from %lld sequences", fasta,
                   (long long)b->gaps, (long long)b->gapped_sequences);
@@ -415,8 +409,8 @@ static dt_status tell(const builder *b)
         dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
                   b->table.path, (long long)(b->table.rows - b->rows_used),
                   (long long)b->table.rows);
-    if (b->unknown > 0 && b->unknown * 100 >= tokens * MANY_UNKNOWN)
-        tell_unknown(b, 100.0 * (double)b->unknown / (double)tokens);
+    dt_judgement_tell(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
+                      "remove them");
     return tell_single_classes(&dataset->taxonomy);
 }
 
@@ -463,12 +457,12 @@ static dt_status prepare(builder *b)
     const dt_dataset_build_options *options = b->options;
     dt_dataset *dataset = b->dataset;
     DT_TRY(dt_check_standard_input(options->fasta_file, options->taxonomy_file, options->comm));
-    DT_TRY(copy_text(&dataset->fasta_file, options->fasta_file));
-    DT_TRY(copy_text(&dataset->taxonomy_file, options->taxonomy_file));
+    DT_TRY(dt_utf8_copy(&dataset->fasta_file, options->fasta_file));
+    DT_TRY(dt_utf8_copy(&dataset->taxonomy_file, options->taxonomy_file));
     dataset->encoding = dt_tokenizer_encoding(options->tokenizer);
     if (dataset->encoding != DT_ENCODING_ONEHOT)
-        DT_TRY(copy_text(&dataset->tokenizer_json, options->tokenizer_json));
-    DT_TRY(copy_text(&dataset->tokenizer_name, options->tokenizer_name));
+        DT_TRY(dt_utf8_copy(&dataset->tokenizer_json, options->tokenizer_json));
+    DT_TRY(dt_utf8_copy(&dataset->tokenizer_name, options->tokenizer_name));
     dataset->normalized = options->normalize;
     dataset->suffix_count = dt_tokenizer_suffix_count(options->tokenizer);
     DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, 1));

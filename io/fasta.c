@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "io/line_reader.h"
 
 struct dt_fasta {
@@ -99,6 +100,20 @@ static dt_status start(dt_fasta *fasta)
     }
 }
 
+/* Ids go into JSON, HDF5 and tables, which are UTF-8. */
+static dt_status check_id(const dt_fasta *fasta, const char *id, size_t length)
+{
+    const size_t valid = dt_utf8_valid(id, length);
+    char excerpt[DT_EXCERPT_SIZE];
+    if (valid == length)
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: line %lld: the id '%s' is not UTF-8 (a byte 0x%02x): convert the file, for "
+                   "example with 'iconv -f LATIN1 -t UTF-8'",
+                   dt_fasta_name(fasta), (long long)fasta->header_line,
+                   dt_excerpt(excerpt, id, length), (unsigned)(unsigned char)id[valid]);
+}
+
 static dt_status split_header(const dt_fasta *fasta, dt_fasta_record *record)
 {
     const char *header = fasta->header.data;
@@ -112,6 +127,7 @@ static dt_status split_header(const dt_fasta *fasta, dt_fasta_record *record)
         return dt_fail(DT_ERR_INPUT,
                        "%s: line %lld: a record without an id: '>' must be followed by one at once",
                        dt_fasta_name(fasta), (long long)fasta->header_line);
+    DT_TRY(check_id(fasta, header, id_length));
     size_t rest = id_length;
     while (rest < end && is_blank(header[rest]))
         rest++;

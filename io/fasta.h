@@ -3,8 +3,9 @@
  *
  * Validation comes first: what other readers skip or accept silently is an error here that names
  * file and line. That is: an empty file, text before the first '>' (FASTQ is named as such), a
- * record without id or without sequence, '>' inside a sequence (a lost line end), binary content, a
- * gzip stream that is cut off or damaged.
+ * record without id or without sequence, an id that is not UTF-8 (what follows the id may be
+ * anything), '>' inside a sequence (a lost line end), binary content, a gzip stream that is cut off
+ * or damaged.
  */
 #ifndef DT_IO_FASTA_H
 #define DT_IO_FASTA_H

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "sequence/unicode_class.h"
+#include "core/utf8.h"
 
 void dt_json_begin(dt_json *json, dt_output *out, int indent, int indented_depth)
 {

@@ -1,6 +1,7 @@
 #include "io/output.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,4 +128,22 @@ void dt_output_double(dt_output *out, double number)
 {
     char text[DT_NUMBER_SIZE];
     dt_output_bytes(out, text, dt_format_double(text, number));
+}
+
+void dt_output_cell(dt_output *out, const char *text, size_t length)
+{
+    bool quoted = length > 0 && text[0] == '"';
+    for (size_t i = 0; i < length; ++i)
+        quoted |= text[i] == '\t' || text[i] == '\n' || text[i] == '\r';
+    if (!quoted) {
+        dt_output_bytes(out, text, length);
+        return;
+    }
+    dt_output_char(out, '"');
+    for (size_t i = 0; i < length; ++i) {
+        if (text[i] == '"')
+            dt_output_char(out, '"');
+        dt_output_char(out, text[i]);
+    }
+    dt_output_char(out, '"');
 }

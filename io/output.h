@@ -69,6 +69,11 @@ static inline void dt_output_char(dt_output *out, char c)
     dt_output_bytes(out, &c, 1);
 }
 
+/* A cell of a tab-separated table: as it stands, but in quotation marks, with those in it doubled,
+ * where a reader of the table would take it for something else: it holds a tab or a line end, or
+ * begins with a quotation mark. */
+void dt_output_cell(dt_output *out, const char *text, size_t length);
+
 void dt_output_int(dt_output *out, int64_t number);
 /* The shortest decimal that reads back as the same value of its type. What is not finite is "nan",
  * "inf" or "-inf". */

@@ -10,6 +10,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "io/container.h"
 #include "io/dataset_json.h"
 #include "io/shard_tokens.h"
@@ -383,6 +384,8 @@ static dt_status read_ids(dt_container *file, const char *path, int64_t count, i
                           int64_t at, char *ids, int64_t *id_offsets)
 {
     DT_TRY(dt_container_get_array(file, "ids", DT_ELEMENT_UINT8, 1, &bytes, ids));
+    if (dt_utf8_valid(ids, (size_t)bytes) < (size_t)bytes)
+        return refuse(path, "an id is not UTF-8: convert the FASTA file");
     const char *next = ids;
     for (int64_t i = 0; i < count; ++i) {
         id_offsets[i] = at + (next - ids);

@@ -16,6 +16,7 @@
 #include "io/fasta.h"
 #include "predict/logit_store.h"
 #include "predict/predictor.h"
+#include "predict/read_lengths.h"
 #include "predict/temperature.h"
 #include "predict/truth_use.h"
 
@@ -29,6 +30,8 @@ typedef struct {
     dt_truth_use truth_use;
     dt_logit_store store;
     dt_pool *pool;
+    dt_judgement judgement;
+    dt_read_lengths lengths;
     int64_t without_row;
     int32_t batch_size;
     char output[PATH_MAX];
@@ -116,6 +119,9 @@ static dt_status keep_logits(void *context, const dt_predicted *predicted)
     dt_truth_use_add(&s->truth_use, predicted);
     for (int32_t i = 0; i < predicted->sequences; ++i) {
         int32_t labels[DT_MAX_TAX_RANKS];
+        dt_judgement_add(&s->judgement, &predicted->judged[i], s->judgement.sequences,
+                         predicted->record[i].id.data);
+        dt_read_lengths_add(&s->lengths, predicted, i);
         for (int32_t r = 0; r < predicted->tax_ranks; ++r) {
             const int32_t truth = predicted->truth[i * predicted->tax_ranks + r];
             const bool known = truth >= 0 && truth < s->model.checkpoint.taxonomy.rank[r].classes;
@@ -150,8 +156,12 @@ static dt_status compute_logits(session *s)
     dt_info("Model: run %s, epoch %d, in %s on %s", s->model.checkpoint.settings.run_uuid,
             s->model.checkpoint.progress.epoch, dt_precision_name(s->model.backend->precision),
             s->model.backend->description);
+    s->lengths = dt_read_lengths_of(&s->model.checkpoint.lengths);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
     DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
+    dt_judgement_tell(&s->judgement, s->tokenizer, dt_fasta_name(s->input), predictor.normalize,
+                      "remove them");
+    dt_read_lengths_tell(&s->lengths, dt_fasta_name(s->input));
     if (s->without_row)
         dt_warn("%s: no row for %lld sequences, which are left out", o->taxonomy_file,
                 (long long)s->without_row);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/input.h"
 #include "cli/loaded_model.h"
@@ -42,6 +43,8 @@ typedef struct {
     dt_voter other[DT_MAX_VOTERS];         /* likewise */
     dt_tokenizer *tokenizer;
     dt_fasta *input;
+    dt_unique_ids *ids; /* of the input, where it can be read only once; NULL: they may repeat, or
+                           have been checked */
     dt_truth truth;
     dt_truth_use truth_use;
     dt_profile *profile; /* NULL: none */
@@ -127,6 +130,21 @@ static dt_status choose_strand(session *s)
     return DT_OK;
 }
 
+/* QIIME 2 imports a table with an id that stands twice, and fails on it later. */
+static dt_status check_ids(session *s)
+{
+    const dt_predict_options *o = s->options;
+    struct stat info;
+    if (o->format != DT_FORMAT_QIIME2)
+        return DT_OK;
+    const bool again =
+        strcmp(o->fasta_file, "-") != 0 && stat(o->fasta_file, &info) == 0 && S_ISREG(info.st_mode);
+    if (again)
+        return dt_unique_ids_check(o->fasta_file, s->model[0].checkpoint.settings.normalize,
+                                   o->min_length);
+    return dt_unique_ids_create(&s->ids);
+}
+
 static dt_status open_inputs(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -138,6 +156,7 @@ static dt_status open_inputs(session *s)
         DT_TRY(dt_truth_read(&s->truth, &s->model[0].checkpoint.taxonomy, o->taxonomy_file));
         DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));
     }
+    DT_TRY(check_ids(s));
     if (o->use_raw_labels_for_true)
         dt_notice("--use-raw-labels-for-true: true labels are the taxonomy file's own words "
                   "anyway");
@@ -185,6 +204,7 @@ static dt_status open_results(session *s)
         .features =
             o->export_sequence_embeddings ? dt_model_features(&s->model[0].checkpoint.config) : 0,
         .columns = o->tabular_fields.count,
+        .min_length = o->min_length,
         .threshold = o->confidence_threshold,
         .top_k = (int32_t)o->top_k,
         .batch_size = s->batch_size,
@@ -308,6 +328,25 @@ static dt_status show_files(const dt_results_options *options)
     return DT_OK;
 }
 
+/* What a reader of the results should know of the sequences. */
+static void tell_doubts(const session *s)
+{
+    const char *file = dt_fasta_name(s->input);
+    const long long left_out = (long long)s->results.left_out;
+    const long long min_length = (long long)s->options->min_length;
+    if (left_out && s->results.tally.sequences == 0)
+        dt_warn("%s: all %lld sequences have fewer than %lld bases (--min-length): none is "
+                "predicted",
+                file, left_out, min_length);
+    else if (left_out)
+        dt_info("%s: %lld of %lld sequences have fewer than %lld bases and are left out "
+                "(--min-length)",
+                file, left_out, left_out + (long long)s->results.tally.sequences, min_length);
+    dt_judgement_tell(&s->results.tally.judgement, s->tokenizer, file,
+                      s->model[0].checkpoint.settings.normalize, "--min-length leaves them out");
+    dt_read_lengths_tell(&s->results.tally.lengths, file);
+}
+
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -323,6 +362,8 @@ static dt_status predict(session *s)
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .temperature = temperatures(s, 0),
         .normalize = s->model[0].checkpoint.settings.normalize,
+        .min_length = o->min_length,
+        .ids = s->ids,
         .strand = s->strand,
         .vectors = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
@@ -336,9 +377,12 @@ static dt_status predict(session *s)
     if (o->verbose)
         dt_info("Batches of %d sequences, %d threads tokenise", s->batch_size, predictor.threads);
     s->started = s->last_progress = dt_seconds();
-    const dt_status status = dt_predictor_run(&predictor, s->input, NULL);
+    dt_predictor_counts counts;
+    const dt_status status = dt_predictor_run(&predictor, s->input, &counts);
     dt_log_status_line("");
     DT_TRY(status);
+    s->results.left_out = counts.left_out;
+    tell_doubts(s);
     DT_TRY(finish_results(s));
     const double seconds = dt_seconds() - s->started;
     dt_info("%lld sequences in %.2f seconds, %.1f a second", (long long)s->results.tally.sequences,
@@ -375,6 +419,7 @@ static void close_session(session *s)
     dt_results_free(&s->results);
     dt_tokenizer_destroy(s->tokenizer);
     dt_truth_use_free(&s->truth_use);
+    dt_unique_ids_destroy(s->ids);
     dt_truth_free(&s->truth);
     dt_fasta_close(s->input);
     for (int32_t m = 0; m < s->options->checkpoint.count && s->model; ++m)

@@ -48,7 +48,7 @@ static const dt_option options[] = {
      .preset = "deeptaxa",
      .choices = "deeptaxa|qiime2",
      .help = "qiime2 writes a table for `qiime tools import` as well: each lineage down to the "
-             "last rank of at least --confidence-threshold"},
+             "last rank of at least --confidence-threshold; ids must be unique"},
 
     {.name = "export-sequence-embeddings",
      .kind = DT_OPTION_FLAG,
@@ -57,7 +57,15 @@ static const dt_option options[] = {
              "sequence"},
 
     {.group = "Prediction",
-     .name = "top-k",
+     .name = "min-length",
+     .kind = DT_OPTION_INT,
+     .offset = AT(min_length),
+     .value = "N",
+     .preset = "0",
+     .range = "[0, 1000000000]",
+     .help = "leaves sequences of fewer bases out of the results, gaps not counted, and says how "
+             "many"},
+    {.name = "top-k",
      .kind = DT_OPTION_INT,
      .offset = AT(top_k),
      .value = "N",

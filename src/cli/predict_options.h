@@ -31,6 +31,7 @@ typedef struct {
     bool export_sequence_embeddings;
     dt_ints tabular_fields;        /* dt_tabular_field, in the order of the columns */
     int lineage;                   /* dt_lineage_choice */
+    int64_t min_length;            /* bases of the sequences that are predicted; 0: any */
     int64_t top_k;                 /* for top-k accuracy */
     double confidence_threshold;   /* [0, 1] */
     dt_doubles level_temperatures; /* by taxonomic rank; count 0: 1 at every rank */

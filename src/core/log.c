@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "core/utf8.h"
 
 #define MOST_EARLY ((size_t)64 << 10) /* bytes; a program without a log file keeps no more */
 
@@ -18,6 +19,14 @@ static dt_text early;    /* what was said before there was a log file, as it is 
 static bool keep = true; /* until the first log file */
 static bool quiet_flag;
 static bool status_line_shown;
+
+/* The log file is UTF-8, whatever the names of files are; a terminal gets their bytes. */
+static void make_utf8(char *text)
+{
+    const size_t length = strlen(text);
+    for (size_t at = 0; (at += dt_utf8_valid(text + at, length - at)) < length;)
+        text[at] = '?';
+}
 
 static void say(const char *prefix, const char *format, va_list args)
 {
@@ -32,6 +41,7 @@ static void say(const char *prefix, const char *format, va_list args)
     }
     char now[32];
     dt_timestamp(now, sizeof now);
+    make_utf8(text);
     if (log_file) {
         fprintf(log_file, "%s %s%s\n", now, prefix, text);
         fflush(log_file);

@@ -33,6 +33,7 @@ typedef struct {
     int32_t *labels;           /* the same where the model knows them, else -1 */
     bool *has_row;             /* (most) */
     bool *turned;              /* (most) */
+    dt_judged *judged;         /* (most) */
     dt_prediction *prediction; /* (most, tax_ranks) */
     int32_t *independent;      /* (most, tax_ranks) where lineages are predicted */
     void
@@ -65,7 +66,7 @@ typedef struct {
     dt_queue empty; /* jobs to fill */
     dt_queue ready; /* to compute */
     dt_queue done;  /* to hand to the sink */
-    int64_t sequences;
+    dt_predictor_counts counts;
 
     pthread_mutex_t mutex; /* of what follows */
     dt_status status;      /* of the stage that failed first */
@@ -98,34 +99,42 @@ static job *take(pipeline *p, dt_queue *queue, dt_lane lane)
 /* ---- first stage: read and tokenise -----------------------------------------------------------
  */
 
-static dt_status normalize_record(pipeline *p, dt_fasta_record *record)
+/* Normalises a record; *taken is false where it is too short to be predicted. */
+static dt_status prepare_record(pipeline *p, dt_fasta_record *record, bool *taken)
 {
-    if (!p->options->normalize)
-        return DT_OK;
     dt_text *sequence = &record->sequence;
-    sequence->length = dt_normalize(sequence->data, sequence->length);
-    sequence->data[sequence->length] = '\0';
-    if (!sequence->length)
+    if (p->options->normalize) {
+        sequence->length = dt_normalize(sequence->data, sequence->length);
+        sequence->data[sequence->length] = '\0';
+    }
+    *taken = (int64_t)sequence->length >= p->options->min_length;
+    p->counts.left_out += !*taken;
+    if (*taken && !sequence->length)
         return dt_fail(DT_ERR_INPUT,
                        "%s: line %lld: sequence '%s' holds nothing but gap characters; remove it",
                        dt_fasta_name(p->input), (long long)record->line, record->id.data);
-    return DT_OK;
+    return *taken && p->options->ids
+               ? dt_unique_ids_add(p->options->ids, record, dt_fasta_name(p->input))
+               : DT_OK;
 }
 
 /* Fills the job with the next records; `job->sequences` is 0 at the end of the input. */
 static dt_status read_job(pipeline *p, job *j)
 {
     int64_t room = 0;
-    for (j->sequences = 0; j->sequences < p->most; ++j->sequences) {
+    for (j->sequences = 0; j->sequences < p->most;) {
         dt_fasta_record *record = &j->record[j->sequences];
         bool found;
+        bool taken;
         DT_TRY(dt_fasta_next(p->input, record, &found));
         if (!found)
             break;
-        DT_TRY(normalize_record(p, record));
+        DT_TRY(prepare_record(p, record, &taken));
+        if (!taken)
+            continue;
         /* no more tokens than bytes, and the specials around them */
         const int64_t most = (int64_t)record->sequence.length + 2 * (int64_t)DT_MAX_AFFIX;
-        j->slot[j->sequences] = room;
+        j->slot[j->sequences++] = room;
         room += most < p->max_length ? most : p->max_length;
     }
     return DT_GROW(j->tokens, j->token_capacity, (size_t)room);
@@ -151,6 +160,8 @@ static dt_status encode(void *context, int64_t i, int worker)
     for (int32_t t = 0; t < count; ++t)
         j->tokens[j->slot[i] + t] = tokens[t];
     j->cu_seqlens[i + 1] = count; /* summed up when all are there */
+    j->judged[i] = dt_judge(p->options->tokenizer, record->sequence.data, record->sequence.length,
+                            tokens, count);
     if (!p->options->truth)
         return DT_OK;
     int32_t *truth = j->truth + i * p->tax_ranks;
@@ -255,7 +266,7 @@ static dt_status finish_piece(pipeline *p)
     for (int32_t v = 0; v < p->voters; ++v)
         DT_TRY(dt_classifier_finish(&p->classifier[v]));
     if (j) {
-        p->sequences += j->sequences;
+        p->counts.predicted += j->sequences;
         dt_queue_put(&p->done, j);
     }
     return DT_OK;
@@ -342,6 +353,7 @@ static dt_status hand_over(pipeline *p, job *j)
                                     .truth = truth ? j->truth : NULL,
                                     .has_row = truth ? j->has_row : NULL,
                                     .turned = j->turned,
+                                    .judged = j->judged,
                                     .prediction = j->prediction,
                                     .independent = j->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
@@ -385,6 +397,7 @@ static dt_status create_job(const pipeline *p, job *j)
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
     DT_TRY(DT_NEW(j->turned, sequences));
+    DT_TRY(DT_NEW(j->judged, sequences));
     DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
     for (int32_t v = 0; p->logits.count && v < p->voters; ++v)
         DT_TRY(dt_calloc(&j->logits[v], sequences * (size_t)p->logits.count,
@@ -412,6 +425,7 @@ static void free_job(job *j, int32_t most)
     free(j->labels);
     free(j->has_row);
     free(j->turned);
+    free(j->judged);
     free(j->prediction);
     free(j->independent);
     for (int32_t v = 0; v < DT_MAX_VOTERS; ++v)
@@ -545,7 +559,8 @@ int64_t dt_predictor_most_tokens(const dt_backend *backend, int32_t batch_size, 
     return backend->host_memory && all > enough ? enough : all;
 }
 
-dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input, int64_t *sequences)
+dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input,
+                           dt_predictor_counts *counts)
 {
     const dt_model_config *config = dt_model_config_of(predictor->model);
     pipeline *p;
@@ -564,8 +579,8 @@ dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input, int64
         if (p->status != DT_OK)
             status = dt_fail(p->status, "%s", p->message);
     }
-    if (sequences)
-        *sequences = p->sequences;
+    if (counts)
+        *counts = p->counts;
     free_pipeline(p);
     free(p);
     return status;

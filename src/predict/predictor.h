@@ -41,7 +41,9 @@
 #include "model/model.h"
 #include "predict/decide.h"
 #include "predict/truth.h"
+#include "predict/unique_ids.h"
 #include "profile/profile.h"
+#include "sequence/judge.h"
 #include "sequence/strand.h"
 #include "sequence/tokenizer.h"
 
@@ -54,6 +56,8 @@ typedef struct {
     const bool *has_row;           /* (sequences) the taxonomy file has a row; NULL likewise */
     const bool
         *turned; /* (sequences) was reverse-complemented, as `record` has it; NULL: none was */
+    const dt_judged *judged;         /* (sequences) whether the model can judge them; NULL:
+                                        not known */
     const dt_prediction *prediction; /* (sequences, tax_ranks) */
     const int32_t *independent; /* (sequences, tax_ranks) labels of each tax_rank by itself, where
                                    consistent lineages are predicted; else NULL */
@@ -87,6 +91,9 @@ typedef struct {
     bool logits;                     /* the sink wants the logits of all classes */
     bool vectors;                    /* the sink wants the vectors that stand for sequences */
     bool normalize;                  /* as the sequences of the training were */
+    int64_t min_length;              /* sequences of fewer letters, once normalised, are left out */
+    dt_unique_ids *ids;              /* to refuse an id that comes twice, which takes
+                                        memory for each; NULL: it may */
     const dt_strand_profile *strand; /* sequences of the other strand are turned; NULL: none are */
     int32_t batch_size;              /* >= 1: sequences computed at a time, see above */
     int threads;                     /* that tokenise */
@@ -101,8 +108,16 @@ int32_t dt_predictor_most_sequences(const dt_backend *backend, int32_t batch_siz
 /* Tokens that it may have. */
 int64_t dt_predictor_most_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length);
 
-/* Predicts all records of `input`; *sequences (may be NULL) is their number. Fails with the first
- * error of any stage: the reader's, a sequence of gap characters only, the device's, the sink's. */
-dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input, int64_t *sequences);
+/* Records of the input. */
+typedef struct {
+    int64_t predicted;
+    int64_t left_out; /* shorter than min_length */
+} dt_predictor_counts;
+
+/* Predicts the records of `input`; *counts may be NULL. Fails with the first error of any stage:
+ * the reader's, a sequence of gap characters only that is not left out, an id that comes twice, the
+ * device's, the sink's. */
+dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input,
+                           dt_predictor_counts *counts);
 
 #endif

@@ -38,7 +38,7 @@ void dt_qiime_row(dt_output *out, const char *id, size_t id_length, const dt_tax
                   const dt_spool_cell *cells, double threshold)
 {
     const int32_t kept = depth(taxonomy, cells, threshold);
-    dt_output_bytes(out, id, id_length);
+    dt_output_cell(out, id, id_length);
     dt_output_char(out, '\t');
     for (int32_t r = 0; r < kept; ++r) {
         const char *label = taxonomy->rank[r].label[cells[r].label];

@@ -100,11 +100,17 @@ dt_status dt_results_begin(dt_results *results, const dt_results_options *option
     if (status == DT_OK)
         status = dt_tally_create(&results->tally, results->taxonomy, options->truth,
                                  options->threshold, options->top_k);
+    results->tally.lengths = dt_read_lengths_of(&options->checkpoint->lengths);
     if (status == DT_OK)
         status = open_files(results);
     if (status != DT_OK)
         dt_results_free(results);
     return status;
+}
+
+static void write_text_cell(dt_output *out, const char *text)
+{
+    dt_output_cell(out, text, strlen(text));
 }
 
 static void write_cell(dt_results *results, dt_column column, int32_t r, const dt_spool_cell *cell)
@@ -121,7 +127,7 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
         dt_output_float(out, cell->entropy);
         break;
     case DT_COLUMN_TRUE:
-        dt_output_text(out, true_label ? true_label : "");
+        write_text_cell(out, true_label ? true_label : "");
         break;
     case DT_COLUMN_AGREEMENT: /* as Python writes it, empty where there is nothing to compare */
         if (true_label)
@@ -132,7 +138,7 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
         break;
     case DT_COLUMN_PREDICTED:
     default:
-        dt_output_text(out, label);
+        write_text_cell(out, label);
         break;
     }
 }
@@ -141,7 +147,7 @@ static void write_table_row(dt_results *results, const dt_fasta_record *record,
                             const dt_spool_cell *cells)
 {
     dt_output *out = &results->table;
-    dt_output_bytes(out, record->id.data, record->id.length);
+    dt_output_cell(out, record->id.data, record->id.length);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
         for (int32_t c = 0; c < results->options.columns; ++c) {
             dt_output_char(out, '\t');

@@ -53,6 +53,7 @@ typedef struct {
     int32_t features; /* of the vectors that are written; 0: none are */
     int32_t columns;
     dt_column column[DT_COLUMNS]; /* (columns) in this order; repeats are the user's business */
+    int64_t min_length;           /* of the sequences that are predicted */
     double threshold;             /* a confidence from it on has its flag set */
     int32_t top_k;
     int32_t batch_size;
@@ -71,6 +72,8 @@ typedef struct {
     double started;               /* dt_seconds() */
     double prediction_time;       /* seconds until the last sequence was predicted */
     double auc[DT_MAX_TAX_RANKS]; /* (tax_ranks) at the end; NaN where it is not known */
+    int64_t left_out;             /* sequences that were too short; the caller's to set before
+                                     dt_results_finish() */
     dt_tally tally;
     dt_spool spool;
     dt_output json;

@@ -178,6 +178,31 @@ static void write_performance_stats(const dt_results *results, dt_json *json)
     dt_json_end(json);
 }
 
+/* doubtful_sequences: how many the model cannot judge, by kind. */
+static void write_doubts(const dt_judgement *judgement, dt_json *json)
+{
+    dt_json_key(json, "doubtful_sequences");
+    dt_json_object(json);
+    for (dt_doubt d = DT_DOUBT_NONE + 1; d < DT_DOUBTS; ++d)
+        dt_json_put_int(json, dt_doubt_name(d), judgement->doubtful[d]);
+    dt_json_end(json);
+}
+
+/* beyond_training_lengths: sequences that are far shorter or longer; null where the checkpoint does
+ * not know the training's lengths. */
+static void write_lengths(const dt_read_lengths *lengths, dt_json *json)
+{
+    dt_json_key(json, "beyond_training_lengths");
+    if (!lengths->trained->known) {
+        dt_json_null(json);
+        return;
+    }
+    dt_json_object(json);
+    dt_json_put_int(json, "shorter", lengths->shorter);
+    dt_json_put_int(json, "longer", lengths->longer);
+    dt_json_end(json);
+}
+
 static void write_summary(const dt_results *results, dt_json *json)
 {
     const dt_results_options *options = &results->options;
@@ -187,6 +212,9 @@ static void write_summary(const dt_results *results, dt_json *json)
     dt_json_object(json);
     write_counts(results, json, "correct_count_per_rank", agreements);
     dt_json_put_int(json, "total_sequences", results->tally.sequences);
+    dt_json_put_int(json, "left_out_sequences", results->left_out);
+    write_doubts(&results->tally.judgement, json);
+    write_lengths(&results->tally.lengths, json);
     write_counts(results, json, "top_k_correct_count_per_rank", among_top);
     write_performance_stats(results, json);
     dt_json_put_double(json, "prediction_time_seconds", results->prediction_time);
@@ -197,6 +225,7 @@ static void write_summary(const dt_results *results, dt_json *json)
     dt_json_object(json);
     dt_json_put_int(json, "top_k", options->top_k);
     dt_json_put_double(json, "confidence_threshold", options->threshold);
+    dt_json_put_int(json, "min_length", options->min_length);
     write_temperatures(results, json);
     dt_json_end(json);
     dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
@@ -232,9 +261,11 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "batch_size", options->batch_size);
     dt_json_put_int(json, "top_k", options->top_k);
     dt_json_put_double(json, "confidence_threshold", options->threshold);
+    dt_json_put_int(json, "min_length", options->min_length);
     dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
     dt_json_put_string(json, "orientation", options->oriented ? "auto" : "forward");
     dt_json_put_int(json, "turned_sequences", results->tally.turned);
+    dt_json_put_int(json, "left_out_sequences", results->left_out);
     dt_json_key(json, "checkpoints");
     dt_json_array(json);
     dt_json_string(json, options->checkpoint_path);

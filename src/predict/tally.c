@@ -104,6 +104,10 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
     const int32_t tax_ranks = predicted->tax_ranks;
     const float *row = predicted->truth ? predicted->probability : NULL;
     for (int32_t i = 0; i < predicted->sequences; ++i) {
+        if (predicted->judged)
+            dt_judgement_add(&tally->judgement, &predicted->judged[i], tally->sequences,
+                             predicted->record[i].id.data);
+        dt_read_lengths_add(&tally->lengths, predicted, i);
         tally->sequences++;
         tally->without_row += predicted->has_row && !predicted->has_row[i];
         tally->turned += predicted->turned && predicted->turned[i];

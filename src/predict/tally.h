@@ -9,6 +9,7 @@
 
 #include "eval/measures.h"
 #include "predict/predictor.h"
+#include "predict/read_lengths.h"
 #include "taxonomy/taxonomy.h"
 
 /* Of one tax_rank. */
@@ -37,9 +38,11 @@ typedef struct {
     double threshold;            /* of the confidence */
     int32_t top_k;
     int64_t sequences;
-    int64_t changed;     /* sequences with another lineage than each tax_rank by itself gives */
-    int64_t without_row; /* sequences that the taxonomy file lacks */
-    int64_t turned;      /* sequences that were reverse-complemented */
+    int64_t changed;         /* sequences with another lineage than each tax_rank by itself gives */
+    int64_t without_row;     /* sequences that the taxonomy file lacks */
+    int64_t turned;          /* sequences that were reverse-complemented */
+    dt_judgement judgement;  /* sequences that the model cannot judge */
+    dt_read_lengths lengths; /* whose `trained` the caller may set */
     dt_rank_tally rank[DT_MAX_TAX_RANKS];
 } dt_tally;
 

@@ -315,6 +315,11 @@ int32_t dt_tokenizer_unk_id(const dt_tokenizer *tokenizer)
     return tokenizer->unk_id;
 }
 
+int32_t dt_tokenizer_prefix_count(const dt_tokenizer *tokenizer)
+{
+    return (int32_t)tokenizer->prefix_count;
+}
+
 int32_t dt_tokenizer_suffix_count(const dt_tokenizer *tokenizer)
 {
     return (int32_t)tokenizer->suffix_count;

@@ -61,7 +61,8 @@ dt_encoding dt_tokenizer_encoding(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_vocabulary_size(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_pad_id(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_unk_id(const dt_tokenizer *tokenizer);
-/* Number of ids put after a sequence. */
+/* Number of ids put before and after a sequence. */
+int32_t dt_tokenizer_prefix_count(const dt_tokenizer *tokenizer);
 int32_t dt_tokenizer_suffix_count(const dt_tokenizer *tokenizer);
 /* The text of a token, NULL for an id that is not used. Belongs to the tokenizer. */
 const char *dt_tokenizer_token(const dt_tokenizer *tokenizer, int32_t id);

@@ -25,6 +25,16 @@ count=$(grep 'gap characters' err)
 expect 0 ranks 3 gaps --fasta-file gaps.fasta
 same "the count of gap characters" "$(grep 'gap characters' err)" "$count"
 
+# ... and so do sequences that no model can judge, with the first one of the file for an example
+awk '/^>/ { n++ } /^>/ || n < 5 || n > 9 { print } /^>/ && n >= 5 && n < 8 { print "ACGT" }
+    /^>/ && (n == 8 || n == 9) { print "MKTLLVAGFWEHQPRSDNYCIKMALVRE" }' data/train.fasta >doubtful.fasta
+expect 0 alone --fasta-file doubtful.fasta --output-dir one_doubtful
+said '3 of 240 sequences have fewer than 20 bases'
+said '2 of 240 sequences have many letters that are no nucleotides'
+warnings=$(grep '^warning' err)
+expect 0 ranks 3 doubtful --fasta-file doubtful.fasta
+same "the warnings" "$(grep '^warning' err)" "$warnings"
+
 # ... and sequences of the other strand are turned by all processes alike
 awk '/^>/ { n++ } n % 3 || /^>/ { print; next } { line = ""
     for (i = length($0); i > 0; i--) line = line substr("TGCATGCA", index("ACGTacgt", substr($0, i, 1)), 1)

@@ -596,6 +596,26 @@ static void a_folder_that_is_not_there_is_told(void **state)
                  dt_container_create(&file, in_folder("none/x.h5"), FORMAT, 1));
 }
 
+static void a_text_attribute_is_utf8(void **state)
+{
+    (void)state;
+    static const char written[] = "reads/B\xef\xbf\xbd\xc3\xa9.fasta";
+    dt_container *file;
+    char *text;
+    size_t length;
+    ASSERT_OK(dt_container_create(&file, in_folder("latin.h5"), FORMAT, 1));
+    ASSERT_OK(dt_container_put_attribute_text(file, "", "name", "reads/B\xe9\xc3\xa9.fasta"));
+    ASSERT_OK(dt_container_commit(file));
+    ASSERT_OK(dt_read_file(in_folder("latin.h5"), &text, &length));
+    assert_non_null(memmem(text, length, written, sizeof written - 1));
+    free(text);
+    ASSERT_OK(dt_container_open(&file, in_folder("latin.h5"), FORMAT, 1, NULL));
+    ASSERT_OK(dt_container_get_attribute_text(file, "", "name", &text));
+    assert_string_equal(text, written);
+    free(text);
+    dt_container_close(file);
+}
+
 typedef struct {
     const char *path;
     atomic_bool opened;
@@ -650,6 +670,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_short_is_refused),
         cmocka_unit_test(a_full_disk_leaves_the_older_file),
         cmocka_unit_test(a_folder_that_is_not_there_is_told),
+        cmocka_unit_test(a_text_attribute_is_utf8),
         cmocka_unit_test(threads_take_turns),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

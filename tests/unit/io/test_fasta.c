@@ -68,13 +68,14 @@ static void records_are_taken_apart(void **state)
 {
     (void)state;
     write_text("good.fasta", "\n>one\nACGT\nac-g.t\n\n>two  a long\tdescription \nAC GT\tA\n"
-                             ">three\tx\nACGU");
+                             ">three\tx\nACGU\n>caf\xc3\xa9 \xe9t\xe9\nAC\xff\n");
     dt_fasta *fasta;
     ASSERT_OK(dt_fasta_open(&fasta, "good.fasta"));
     assert_string_equal(dt_fasta_name(fasta), "good.fasta");
     check_record(fasta, "one", "", "ACGTac-g.t", 2);
     check_record(fasta, "two", "a long\tdescription", "ACGTA", 6);
     check_record(fasta, "three", "x", "ACGU", 8);
+    check_record(fasta, "caf\xc3\xa9", "\xe9t\xe9", "AC\xff", 10);
     check_end(fasta);
 }
 
@@ -183,6 +184,8 @@ static void what_is_no_fasta_is_refused(void **state)
 static void damaged_records_are_refused_with_their_line(void **state)
 {
     (void)state;
+    refuse(">one\nAC\n>t\xe9 d\nAC\n", "line 3: the id 't?' is not UTF-8 (a byte 0xe9)");
+    refuse(">caf\xc3\xa9\nAC\n>cut\xe2\x82\nAC\n", "line 3: the id 'cut\?\?' is not UTF-8");
     refuse(">one\nAC\n>two\n\n>three\nAC\n", "line 3: the record 'two' has no sequence");
     refuse(">one\nAC\n>two", "line 3: the record 'two' has no sequence");
     refuse(">one\n \t\n>two\nA\n", "line 1: the record 'one' has no sequence");

@@ -133,6 +133,30 @@ static void every_byte_is_escaped_or_not_wherever_it_stands(void **state)
     }
 }
 
+static void cells_are_quoted_where_a_reader_needs_it(void **state)
+{
+    (void)state;
+    static const char *const cells[][2] = {
+        {"", ""},
+        {"g__Bacillus", "g__Bacillus"},
+        {"a \"b\"", "a \"b\""},
+        {"\"a\" b", "\"\"\"a\"\" b\""},
+        {"a\tb", "\"a\tb\""},
+        {"a\"\n", "\"a\"\"\n\""},
+        {"\"", "\"\"\"\""},
+    };
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; ++i) {
+        char written[64] = "";
+        FILE *stream = fmemopen(written, sizeof written, "w");
+        dt_output out;
+        ASSERT_OK(dt_output_attach(&out, stream, "memory"));
+        dt_output_cell(&out, cells[i][0], strlen(cells[i][0]));
+        ASSERT_OK(dt_output_detach(&out));
+        fclose(stream);
+        assert_string_equal(written, cells[i][1]);
+    }
+}
+
 static void values_of_the_outermost_level_are_json_lines(void **state)
 {
     (void)state;
@@ -302,6 +326,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_utf8_become_replacement_characters),
         cmocka_unit_test(every_byte_is_escaped_or_not_wherever_it_stands),
         cmocka_unit_test(values_of_the_outermost_level_are_json_lines),
+        cmocka_unit_test(cells_are_quoted_where_a_reader_needs_it),
         cmocka_unit_test(floats_read_back_and_are_the_shortest),
         cmocka_unit_test(small_floats_are_what_printf_makes_of_them),
         cmocka_unit_test(doubles_read_back),

@@ -322,6 +322,17 @@ static void a_later_version_is_refused(void **state)
     dt_dataset_free(&set);
 }
 
+/* Versions before ids were checked wrote what came. */
+static void an_id_that_is_not_utf8_is_refused(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(20, 1);
+    set.ids[set.id_offsets[12]] = '\xe9';
+    ASSERT_OK(dt_shards_write(folder, &set, 10));
+    assert_refused("shard_00001.h5: an id is not UTF-8");
+    dt_dataset_free(&set);
+}
+
 /* In a process of its own: no file may grow beyond `limit` bytes. */
 static int write_under_limit(const dt_dataset *set, size_t limit)
 {
@@ -385,6 +396,7 @@ int main(void)
         TEST(a_mixture_of_two_sets_is_refused),
         TEST(a_changed_byte_of_dataset_json_is_refused_or_harmless),
         TEST(a_later_version_is_refused),
+        TEST(an_id_that_is_not_utf8_is_refused),
         TEST(a_full_disk_leaves_the_older_shards),
         TEST(a_label_that_is_not_utf8_is_named),
     };

@@ -77,8 +77,11 @@ static inline dt_status predict_file(const dt_predictor *predictor, const char *
 {
     dt_fasta *input;
     ASSERT_OK(dt_fasta_open(&input, path));
-    const dt_status status = dt_predictor_run(predictor, input, sequences);
+    dt_predictor_counts counts;
+    const dt_status status = dt_predictor_run(predictor, input, &counts);
     dt_fasta_close(input);
+    if (sequences)
+        *sequences = counts.predicted;
     return status;
 }
 
