@@ -84,7 +84,7 @@ static bool is_tar(const unsigned char *bytes, size_t length)
 {
     enum { HEADER = 512, SUM_AT = 148, SUM_BYTES = 8 };
     char digits[SUM_BYTES + 1] = "";
-    unsigned long sum = SUM_BYTES * ' ';
+    unsigned long sum = 8ul * ' '; /* its own bytes, taken as blanks */
     if (length < HEADER || bytes[0] == '\0')
         return false;
     for (int i = 0; i < HEADER; ++i)

@@ -257,9 +257,21 @@ dt_status dt_text_input_read(dt_text_input *input, void *buffer, size_t size, in
     return read_unpacked(input, buffer, size, line, got);
 }
 
+/* Sequences in place of a table, whose first line has a tab. */
+static dt_status check_table(const dt_text_input *input, const char *bytes, size_t length)
+{
+    const char *newline = length ? memchr(bytes, '\n', length) : NULL;
+    if (input->kind != &dt_taxonomy_text || !newline || (bytes[0] != '>' && bytes[0] != '@') ||
+        memchr(bytes, '\t', (size_t)(newline - bytes)))
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT, "%s: is a %s file; %s is expected (are the two files swapped?)",
+                   input->name, bytes[0] == '>' ? "FASTA" : "FASTQ", input->kind->what);
+}
+
 dt_status dt_text_input_check(const dt_text_input *input, const char *bytes, size_t length)
 {
     const unsigned char *data = (const unsigned char *)bytes;
+    DT_TRY(check_table(input, bytes, length));
     if (input->packing == DT_PACKED_NOT) /* was looked at when it was opened */
         return DT_OK;
     const dt_file_kind kind = dt_file_kind_of(data, length);

@@ -137,6 +137,11 @@ iconv -f UTF-8 -t UTF-16LE all.tsv >wide.tsv 2>/dev/null || printf 'F\0e\0a\0' >
 refuse 'wide.tsv: is UTF-16 text: .*iconv' all.fasta wide.tsv
 { printf '\377\376'; cat wide.tsv; } >marked.tsv
 refuse 'marked.tsv: is UTF-16 text: .*iconv' all.fasta marked.tsv
+refuse 'a.fasta: is a FASTA file; a taxonomy table is expected' all.fasta a.fasta
+refuse 'a.gz: is a FASTA file; a taxonomy table is expected' all.fasta a.gz
+printf '@r1\nACGT\n+\nIIII\n' >r.fastq
+refuse 'r.fastq: line 1: begins with .@. as FASTQ does' r.fastq
+refuse 'r.fastq: is a FASTQ file; a taxonomy table is expected' all.fasta r.fastq
 printf 'LOCUS       S1   120 bp\nORIGIN\n' >s.gb
 refuse 's.gb: is a GenBank flat file: convert it to FASTA' s.gb
 printf 'BAM\1\0\0\0\0' | gzip -c >s.bam
