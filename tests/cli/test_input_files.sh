@@ -118,13 +118,16 @@ bin_of_all=$bin
 bin=$work/bare/bin
 printf 'BZh91AY&SY\1\2' >x.fasta
 refuse "x.fasta: is compressed with bzip2, which cannot be read here, .*built without libarchive: .*'bzip2 -dk'" x.fasta
-printf '\375\0677zXZ\0\0' | sed 's/77/7/' >x.fasta
+printf '\3757zXZ\0\0' >x.fasta
 refuse "x.fasta: is compressed with xz, .*'xz -dk'" x.fasta
 printf '\050\265\057\375\1' >x.fasta
 refuse "x.fasta: is compressed with zstd, .*'zstd -d'" x.fasta
 printf 'PK\3\4\1' >x.tsv
 refuse 'x.tsv: is a zip archive, .*unzip' all.fasta x.tsv
 reads both all.tsv
+# ... and with one that cannot be loaded
+echo none >bare/lib/deeptaxa/libdeeptaxa_archive.so
+refuse "x.fasta: is compressed with zstd, which cannot be read here \(module 'archive' cannot be loaded" x.fasta
 bin=$bin_of_all
 
 # ---- files of another kind ------------------------------------------------------------------------
