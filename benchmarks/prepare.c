@@ -94,7 +94,7 @@ static dt_status read_lines(bench *b, double *seconds)
     const char *line = "";
     size_t length = 0;
     const double began = dt_seconds();
-    DT_TRY(dt_line_reader_open(&reader, b->fasta));
+    DT_TRY(dt_line_reader_open(&reader, b->fasta, &dt_fasta_text));
     dt_status status = DT_OK;
     b->lines_bytes = 0;
     while (status == DT_OK && line) {

@@ -102,7 +102,7 @@ static dt_status open_steps(dt_container *file, const char *path, const char *fo
     struct stat info;
     if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
-    file->disk.fd = open(path, O_RDONLY | O_CLOEXEC);
+    file->disk.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not block */
     if (file->disk.fd < 0 || fstat(file->disk.fd, &info) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))

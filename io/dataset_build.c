@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/pool.h"
@@ -437,19 +438,29 @@ static void shrink_dataset(dt_dataset *dataset)
 
 /* ---- all of it ---- */
 
+/* What several processes shall read: an input that comes but once reaches one of them. */
+static dt_status check_shared(const char *flag, const char *path, const dt_comm *comm)
+{
+    if (!comm || comm->world_size == 1 || !dt_read_only_once(path))
+        return DT_OK;
+    return dt_fail(DT_ERR_USAGE,
+                   "--%s %s: %s reaches one of %d processes only: name a file that all of them can "
+                   "read",
+                   flag, path, strcmp(path, "-") == 0 ? "standard input" : "a pipe",
+                   comm->world_size);
+}
+
 dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
                                   const dt_comm *comm)
 {
-    const bool fasta = strcmp(fasta_file, "-") == 0;
-    const bool taxonomy = strcmp(taxonomy_file, "-") == 0;
-    if (fasta && taxonomy)
+    const bool same = strcmp(fasta_file, taxonomy_file) == 0;
+    if (same && strcmp(fasta_file, "-") == 0)
         return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
-    if ((fasta || taxonomy) && comm && comm->world_size > 1)
-        return dt_fail(DT_ERR_USAGE,
-                       "--%s-file -: standard input reaches one of %d processes only: name a file "
-                       "that all of them can read",
-                       fasta ? "fasta" : "taxonomy", comm->world_size);
-    return DT_OK;
+    if (same && dt_read_only_once(fasta_file))
+        return dt_fail(DT_ERR_USAGE, "%s: FASTA and taxonomy cannot both come from one pipe",
+                       fasta_file);
+    DT_TRY(check_shared("fasta-file", fasta_file, comm));
+    return check_shared("taxonomy-file", taxonomy_file, comm);
 }
 
 static dt_status prepare(builder *b)

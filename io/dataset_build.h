@@ -20,7 +20,7 @@
 #include "sequence/tokenizer.h"
 
 typedef struct {
-    const char *fasta_file;          /* plain or gzip; "-" is standard input */
+    const char *fasta_file;          /* plain or compressed; "-" is standard input */
     const char *taxonomy_file;       /* either format of io/taxonomy_table.h; "-" likewise */
     bool normalize;                  /* sequence/normalize.h; off with --no-normalize */
     const dt_strand_profile *strand; /* --orientation auto: sequences of the other strand are
@@ -34,8 +34,8 @@ typedef struct {
     bool *together;  /* with comm: set when all have the same failure (dt_agree) */
 } dt_dataset_build_options;
 
-/* DT_ERR_USAGE where FASTA and taxonomy should both come from standard input ("-"), or one of them
- * by several processes, of which it reaches one; comm NULL: one process. */
+/* DT_ERR_USAGE where FASTA and taxonomy should both come from standard input ("-") or one pipe, or
+ * one of them be read so by several processes, of which it reaches one; comm NULL: one process. */
 dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
                                   const dt_comm *comm);
 

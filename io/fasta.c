@@ -27,7 +27,7 @@ dt_status dt_fasta_open(dt_fasta **out, const char *path)
     *out = NULL;
     dt_fasta *fasta;
     DT_TRY(DT_NEW(fasta, 1));
-    const dt_status status = dt_line_reader_open(&fasta->reader, path);
+    const dt_status status = dt_line_reader_open(&fasta->reader, path, &dt_fasta_text);
     if (status != DT_OK) {
         dt_fasta_close(fasta);
         return status;

@@ -1,11 +1,11 @@
-/* Reads FASTA, record by record: plain or gzip, a path or standard input, sequences on one line or
- * many, CRLF or not (io/line_reader.h).
+/* Reads FASTA, record by record: plain or compressed, a path or standard input, sequences on one
+ * line or many, CRLF or not (io/line_reader.h).
  *
  * Validation comes first: what other readers skip or accept silently is an error here that names
  * file and line. That is: an empty file, text before the first '>' (FASTQ is named as such), a
  * record without id or without sequence, an id that is not UTF-8 (what follows the id may be
- * anything), '>' inside a sequence (a lost line end), binary content, a gzip stream that is cut off
- * or damaged.
+ * anything), '>' inside a sequence (a lost line end), binary content, a file of another kind,
+ * compressed data that are cut off, damaged or go on as something else.
  */
 #ifndef DT_IO_FASTA_H
 #define DT_IO_FASTA_H
@@ -31,7 +31,7 @@ typedef struct {
 
 void dt_fasta_record_free(dt_fasta_record *record);
 
-/* Opens `path`; "-" is standard input. */
+/* Opens `path`; "-" is standard input. Fails as dt_line_reader_open(). */
 dt_status dt_fasta_open(dt_fasta **out, const char *path);
 void dt_fasta_close(dt_fasta *fasta); /* NULL is fine */
 

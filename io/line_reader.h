@@ -1,8 +1,10 @@
-/* Text files line by line: plain or gzip (told by content, several members and bgzip included), a
- * path or standard input, Unix or Windows line ends, with or without a UTF-8 byte-order mark.
+/* Text files line by line: plain or compressed (io/text_input.h), a path or standard input, Unix or
+ * Windows line ends. A UTF-8 byte-order mark is dropped, at the beginning and, where files with one
+ * were joined, before a later line.
  *
- * What is no text is refused: control characters (a tab is fine), other compressed formats, a gzip
- * stream that ends too early or is damaged. Memory: one block, or the longest line.
+ * What is no text is refused: control characters (a tab is fine), other formats, compressed data
+ * that end too early, are damaged or go on as something else. Memory: one block, or the longest
+ * line.
  */
 #ifndef DT_IO_LINE_READER_H
 #define DT_IO_LINE_READER_H
@@ -11,16 +13,18 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "io/text_input.h"
 
 typedef struct dt_line_reader dt_line_reader;
 
-/* Opens `path`; "-" is standard input. DT_ERR_IO where the system refuses. */
-dt_status dt_line_reader_open(dt_line_reader **out, const char *path);
+/* Opens `path`, "-" is standard input, and reads its beginning. DT_ERR_IO where the system refuses;
+ * DT_ERR_INPUT, saying what it is, for a file of another kind than `kind`. */
+dt_status dt_line_reader_open(dt_line_reader **out, const char *path, const dt_text_kind *kind);
 void dt_line_reader_close(dt_line_reader *reader); /* NULL is fine */
 
 /* Sets *line to the next line without its end (not '\0'-ended) and *length to its bytes; *line is
  * NULL after the last one. The line is valid until the next call. DT_ERR_INPUT, with file and
- * line, for what is no text and for a gzip stream that is cut off or damaged. */
+ * line, for what is no text and for compressed data whose end is not as it should be. */
 dt_status dt_line_reader_next(dt_line_reader *reader, const char **line, size_t *length);
 
 /* Number of the line that was returned last, in the decompressed text; the first is 1. At the end:

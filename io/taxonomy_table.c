@@ -532,7 +532,7 @@ static dt_status read_table(table_parser *parser, const char *path)
 {
     DT_TRY(copy_span(&parser->table->path, (dt_span){path, strlen(path)}));
     DT_TRY(dt_strmap_create(&parser->table->index));
-    DT_TRY(dt_line_reader_open(&parser->reader, path));
+    DT_TRY(dt_line_reader_open(&parser->reader, path, &dt_taxonomy_text));
     parser->name = dt_line_reader_name(parser->reader);
     DT_TRY(parse_rows(parser));
     return finish_table(parser);

@@ -1,5 +1,6 @@
 /* Reads the table that gives each sequence its taxon, in one of two formats (reference-model 1);
- * plain or gzip, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are skipped.
+ * plain or compressed, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are
+ * skipped.
  *
  * (a) DeepTaxa's: a header with the column `sequence_id` (in any case, or with a blank for '_') and
  *     one column for each taxonomic rank, tab-separated. The rank columns keep their order and

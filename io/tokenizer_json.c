@@ -418,6 +418,10 @@ dt_status dt_tokenizer_read(const char *path, dt_tokenizer **tokenizer, char **j
     char *text;
     size_t length;
     DT_TRY(dt_read_file(path, &text, &length));
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        length -= 3;
+        memmove(text, text + 3, length + 1);
+    }
     const dt_status status = dt_tokenizer_from_json(text, length, path, tokenizer);
     if (status == DT_OK && json)
         *json = text;

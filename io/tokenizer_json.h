@@ -20,8 +20,8 @@
 #include "core/status.h"
 #include "sequence/tokenizer.h"
 
-/* Reads the file. *json receives its whole text, '\0' at the end, the caller's to free(); it may be
- * NULL. Errors name the file. */
+/* Reads the file. *json receives its whole text but for a UTF-8 byte-order mark, '\0' at the end,
+ * the caller's to free(); it may be NULL. Errors name the file. */
 dt_status dt_tokenizer_read(const char *path, dt_tokenizer **tokenizer, char **json);
 
 /* The same from `length` bytes of text; `name` stands for it in messages. DT_ERR_INPUT where it is

@@ -8,9 +8,10 @@
 #   groups: build, data, tests, cluster, lint
 set -euo pipefail
 
-# HDF5 (serial), zlib, jansson for JSON, MPI for many ranks
-build=(gcc libc6-dev cmake ninja-build pkg-config libhdf5-dev zlib1g-dev libjansson-dev
-       libopenmpi-dev openmpi-bin)
+# HDF5 (serial), zlib, libarchive for input in bzip2, xz, zstd and zip, jansson for JSON, MPI for many
+# ranks
+build=(gcc libc6-dev cmake ninja-build pkg-config libhdf5-dev zlib1g-dev libarchive-dev
+       libjansson-dev libopenmpi-dev openmpi-bin)
 # oneDNN, for prediction in bf16 on processors that multiply it
 [ "$(uname -m)" != x86_64 ] || build+=(libdnnl-dev)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
@@ -42,6 +43,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 This is neither Debian nor Ubuntu. Please install, by your own means:
   a C17 compiler (GCC 10 or later, or Clang), CMake 3.24 or later, Ninja or make, pkg-config
   HDF5 1.10 or later (C library), zlib, jansson
+  for input in bzip2, xz, zstd, zip or QIIME 2 artifacts: libarchive 3.3.3 or later
   for prediction in bf16 on x86-64 processors that multiply it: oneDNN 2 or 3 with OpenMP threads
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
   for the tests: cmocka, Python 3, a C++ compiler, OpenBLAS (or another CBLAS); to run those of slurm/: munge, slurmctld and slurmd

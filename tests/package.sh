@@ -94,6 +94,12 @@ if [ "$(id -u)" -eq 0 ] && chroot / true 2>/dev/null; then
         in_root $bin/deeptaxa-predict --fasta-file /data/reads.fasta --checkpoint "/$model" \
             --output-dir /data/p --tabular --device cpu || fail "the programs do not run with glibc alone"
     [ "$(cat "$work"/root/data/p/*_predictions.tsv 2>/dev/null | wc -l)" -eq 41 ] || fail "not 40 predictions"
+    if [ -e "$tree/lib/deeptaxa/libdeeptaxa_archive.so" ]; then
+        "$build/tests/pack" xz "$work/root/data/packed" "$work/root/data/reads.fasta"
+        in_root $bin/deeptaxa-tokenizer --fasta-file /data/packed --output-file /data/p.json --vocabulary-size 100 ||
+            fail "no input in xz with glibc alone"
+        cmp "$work/root/data/t.json" "$work/root/data/p.json" || fail "another vocabulary from xz"
+    fi
     if [ -e "$tree/lib/deeptaxa/libdeeptaxa_cuda.so" ]; then
         said=$(in_root $bin/deeptaxa-predict --fasta-file /data/reads.fasta --checkpoint "/$model" \
             --output-dir /data/p --device cuda 2>&1) && fail "a GPU without its libraries"

@@ -13,6 +13,7 @@
 #include "cli/loaded_model.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "io/dataset_build.h"
 #include "io/fasta.h"
 #include "predict/logit_store.h"
 #include "predict/predictor.h"
@@ -76,6 +77,7 @@ static void folder_of(char *out, size_t size, const char *path)
 static dt_status open_inputs(session *s)
 {
     const dt_calibrate_options *o = s->options;
+    DT_TRY(dt_check_standard_input(o->fasta_file, o->taxonomy_file, NULL));
     char folder[PATH_MAX];
     DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint));
     DT_TRY(choose_output(s));

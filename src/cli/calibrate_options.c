@@ -11,8 +11,9 @@ static const dt_option options[] = {
      .offset = AT(fasta_file),
      .value = "FILE",
      .required = true,
-     .help = "held-out sequences, which the model was not trained on: FASTA, plain or gzip; - is "
-             "standard input"},
+     .help =
+         "held-out sequences, which the model was not trained on: FASTA, plain or compressed; - is "
+         "standard input"},
     {.name = "taxonomy-file",
      .kind = DT_OPTION_TEXT,
      .offset = AT(taxonomy_file),

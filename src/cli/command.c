@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/options.h"
+#include "core/file.h"
 #include "core/log.h"
 
 /* Prints what --help or --version asks for to standard output. */
@@ -28,6 +29,7 @@ void dt_command_tell(const dt_command *command)
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options))
 {
+    dt_hold_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
     dt_status status = dt_options_parse(command, argc, argv, options);
     if (status == DT_OK) {

@@ -11,6 +11,7 @@
 #include "cli/installation.h"
 #include "cli/options.h"
 #include "cli/suggest.h"
+#include "core/file.h"
 
 static const struct {
     const char *name;
@@ -121,6 +122,7 @@ static dt_status dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    dt_hold_standard_descriptors();
     const dt_status status = dispatch(argc, argv);
     if (status != DT_OK)
         fprintf(stderr, "deeptaxa: %s\n", dt_error_message());

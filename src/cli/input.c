@@ -9,6 +9,7 @@
 #include "cli/installation.h"
 #include "cli/learn_strand.h"
 #include "cli/learn_tokenizer.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "io/dataset_build.h"
@@ -43,10 +44,6 @@ static void free_tokenizer(loaded_tokenizer *loaded)
 static dt_status learn_from_input(const dt_input *input, const dt_strand_profile *strand,
                                   loaded_tokenizer *loaded)
 {
-    if (strcmp(input->fasta_file, "-") == 0)
-        return dt_fail(DT_ERR_INPUT,
-                       "standard input can be read only once, and there is no tokenizer: name one "
-                       "with --tokenizer-file, or give the sequences as a file");
     dt_learnt_tokenizer learnt = {0};
     DT_TRY(dt_learn_tokenizer(input->fasta_file, input->normalize, strand, DT_BPE_DEFAULT_SIZE,
                               &learnt));
@@ -82,21 +79,51 @@ static dt_status load_known(const dt_input *input, loaded_tokenizer *loaded)
                                   &loaded->tokenizer);
 }
 
-static dt_status load_tokenizer(const dt_input *input, const dt_strand_profile *strand,
-                                loaded_tokenizer *loaded)
+/* Whether a tokenizer is looked for: it is not known, and there are tokens. */
+static bool wants_tokenizer(const dt_input *input)
 {
-    char path[PATH_MAX];
+    return input->encoding != DT_ENCODING_ONEHOT && !input->tokenizer_json;
+}
+
+/* `path`: of the one that was chosen; "" where none was found, or none is wanted. */
+static dt_status load_tokenizer(const dt_input *input, const dt_strand_profile *strand,
+                                const char *path, loaded_tokenizer *loaded)
+{
     if (input->encoding == DT_ENCODING_ONEHOT) {
         snprintf(loaded->name, sizeof loaded->name, DT_ONEHOT_NAME);
         return dt_tokenizer_create_onehot(&loaded->tokenizer);
     }
     if (input->tokenizer_json)
         return load_known(input, loaded);
-    DT_TRY(dt_choose_tokenizer(input->tokenizer_file, input->tokenizer_name, path, sizeof path));
     if (!path[0])
         return learn_from_input(input, strand, loaded);
     snprintf(loaded->name, sizeof loaded->name, "%s", path);
     return dt_tokenizer_read(path, &loaded->tokenizer, &loaded->json);
+}
+
+static bool learns_strand(const dt_input *input)
+{
+    return input->orient && !input->strand;
+}
+
+/* Looks at what can be read only once, before anything is read: a pipe would wait for ever for what
+ * it has given already. `tokenizer`: its path, as in load_tokenizer(). */
+static dt_status check_read_once(const dt_input *input, const char *tokenizer)
+{
+    const char *name = strcmp(input->fasta_file, "-") == 0 ? "standard input" : input->fasta_file;
+    const bool once = dt_read_only_once(input->fasta_file);
+    DT_TRY(dt_check_standard_input(input->fasta_file, input->taxonomy_file, input->comm));
+    if (once && learns_strand(input))
+        return dt_fail(DT_ERR_INPUT,
+                       "--orientation auto: %s can be read only once, and the strand is learnt "
+                       "from the sequences first: give them as a file",
+                       name);
+    if (once && wants_tokenizer(input) && !tokenizer[0])
+        return dt_fail(DT_ERR_INPUT,
+                       "%s can be read only once, and there is no tokenizer: name one with "
+                       "--tokenizer-file, or give the sequences as a file",
+                       name);
+    return DT_OK;
 }
 
 /* The profile to turn sequences by, in `learnt` where it is to be learnt; NULL: none. */
@@ -104,15 +131,24 @@ static dt_status choose_strand(const dt_input *input, dt_strand_info *learnt,
                                const dt_strand_profile **strand)
 {
     *strand = input->orient ? input->strand : NULL;
-    if (!input->orient || input->strand)
+    if (!learns_strand(input))
         return DT_OK;
-    if (strcmp(input->fasta_file, "-") == 0)
-        return dt_fail(DT_ERR_INPUT,
-                       "--orientation auto: standard input can be read only once, and the strand "
-                       "is learnt from the sequences first: give them as a file");
     DT_TRY(DT_NEW(learnt->profile, 1));
     *strand = learnt->profile;
     return dt_learn_strand(input->fasta_file, input->normalize, learnt->profile);
+}
+
+/* What this process does without the others. */
+static dt_status prepare_alone(const dt_input *input, dt_strand_info *learnt,
+                               const dt_strand_profile **strand, loaded_tokenizer *loaded)
+{
+    char path[PATH_MAX] = "";
+    if (wants_tokenizer(input))
+        DT_TRY(
+            dt_choose_tokenizer(input->tokenizer_file, input->tokenizer_name, path, sizeof path));
+    DT_TRY(check_read_once(input, path));
+    DT_TRY(choose_strand(input, learnt, strand));
+    return load_tokenizer(input, *strand, path, loaded);
 }
 
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
@@ -120,9 +156,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
     loaded_tokenizer loaded = {0};
     dt_strand_info learnt = {0};
     const dt_strand_profile *strand = NULL;
-    dt_status status = choose_strand(input, &learnt, &strand);
-    if (status == DT_OK)
-        status = load_tokenizer(input, strand, &loaded);
+    dt_status status = prepare_alone(input, &learnt, &strand, &loaded);
     if (input->comm)
         status = dt_agree(input->comm, status, input->together);
     if (status == DT_OK)

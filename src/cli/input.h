@@ -32,7 +32,7 @@ typedef struct {
 /* Takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses
  * (dt_choose_tokenizer()) or learns the tokenizer, saying which; then builds the dataset, freed
  * with dt_dataset_free(). DT_ERR_INPUT as io/dataset_build.h says, and where something should be
- * learnt from standard input, which can be read only once. */
+ * learnt from standard input or a pipe, which can be read only once: told before it is opened. */
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset);
 
 /* `asked`, or where that is 0 the number of processors that this process may use. */

@@ -37,6 +37,18 @@ static bool is_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+/* Sets `path` to `name`, or to the tokenizer.json that a folder of that name holds. */
+static dt_status set_file(char *path, size_t size, const char *name)
+{
+    struct stat info;
+    const bool folder = stat(name, &info) == 0 && S_ISDIR(info.st_mode);
+    DT_TRY(set_path(path, size, name, folder ? "/tokenizer.json" : ""));
+    if (!folder || is_file(path))
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT, "%s: is a folder that holds no tokenizer.json; name the file",
+                   name);
+}
+
 /* Sets `path` where `name` is a file or a folder with a tokenizer.json, else to "". */
 static dt_status choose_by_name(const char *name, char *path, size_t size)
 {
@@ -58,7 +70,7 @@ dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, si
     static const char *const places[] = {"/../share/deeptaxa/tokenizer.json",
                                          "/../../share/deeptaxa/tokenizer.json"};
     if (file)
-        return set_path(path, size, file, "");
+        return set_file(path, size, file);
     if (name) {
         DT_TRY(choose_by_name(name, path, size));
         if (path[0])
@@ -66,7 +78,7 @@ dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, si
     }
     const char *from_environment = getenv("DEEPTAXA_TOKENIZER");
     if (from_environment && *from_environment)
-        return set_path(path, size, from_environment, "");
+        return set_file(path, size, from_environment);
     char folder[PATH_MAX];
     DT_TRY(dt_program_folder(folder, sizeof folder));
     for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {

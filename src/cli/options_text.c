@@ -168,7 +168,7 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
 dt_status dt_version_text(dt_text *out)
 {
     static const char *const modules[] = {"cpu_v4", "cpu_v3", "cpu", "onednn",
-                                          "cuda",   "nccl",   "mpi"};
+                                          "cuda",   "nccl",   "mpi", "archive"};
     DT_TRY(dt_text_addf(out, "DeepTaxa-MPI %s\nmodules:", dt_version()));
     bool any = false;
     for (size_t i = 0; i < sizeof modules / sizeof *modules; ++i) {

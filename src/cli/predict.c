@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/version.h"
+#include "io/dataset_build.h"
 #include "io/fasta.h"
 #include "core/memory.h"
 #include "predict/ensemble.h"
@@ -148,6 +149,8 @@ static dt_status check_ids(session *s)
 static dt_status open_inputs(session *s)
 {
     const dt_predict_options *o = s->options;
+    if (o->taxonomy_file)
+        DT_TRY(dt_check_standard_input(o->fasta_file, o->taxonomy_file, NULL));
     DT_TRY(read_checkpoints(s));
     DT_TRY(choose_strand(s));
     DT_TRY(check_temperatures(s));

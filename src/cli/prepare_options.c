@@ -13,7 +13,7 @@ static const dt_option options[] = {
      .value = "FILE",
      .required = true,
      .help = "their taxonomy: a table with sequence_id and one column a rank, or QIIME 2's, plain "
-             "or gzip"},
+             "or compressed"},
     {.name = "output-dir",
      .kind = DT_OPTION_TEXT,
      .offset = AT(output_dir),

@@ -9,7 +9,7 @@
     {                                                                                              \
         .group = "Input and output", .name = "fasta-file", .kind = DT_OPTION_TEXT,                 \
         .offset = offsetof(type, fasta_file), .value = "FILE", .required = true,                   \
-        .help = "sequences: FASTA, plain or gzip; - is standard input"                             \
+        .help = "sequences: FASTA, plain or compressed; - is standard input"                       \
     }
 
 #define DT_OPTION_REQUIRED_CHECKPOINT(type)                                                        \

@@ -165,6 +165,15 @@ bool dt_same_file(const char *a, const char *b)
            first.st_ino == second.st_ino;
 }
 
+bool dt_read_only_once(const char *path)
+{
+    struct stat info;
+    if (strcmp(path, "-") == 0)
+        return true;
+    return stat(path, &info) == 0 &&
+           (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || S_ISCHR(info.st_mode));
+}
+
 dt_status dt_read_file(const char *path, char **bytes, size_t *length)
 {
     FILE *stream = fopen(path, "rb");
@@ -228,4 +237,13 @@ void dt_unlock_folder(int lock)
 {
     if (lock >= 0)
         close(lock);
+}
+
+void dt_hold_standard_descriptors(void)
+{
+    static const int mode[] = {
+        [STDIN_FILENO] = O_WRONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", mode[fd]); /* gets the lowest number that is free */
 }

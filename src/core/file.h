@@ -44,6 +44,10 @@ dt_status dt_check_folder(const char *path);
 /* Whether both names are there and lead to one file, through links or not. */
 bool dt_same_file(const char *a, const char *b);
 
+/* Whether a file can be read only once: a pipe (also one of a shell's <(...)), a terminal, "-" for
+ * standard input. False where the name cannot be looked at. Opens nothing: a pipe may block. */
+bool dt_read_only_once(const char *path);
+
 /* Reads a whole file: *bytes (length + 1 bytes, ends in '\0') is the caller's to free(). */
 dt_status dt_read_file(const char *path, char **bytes, size_t *length);
 
@@ -52,5 +56,10 @@ dt_status dt_read_file(const char *path, char **bytes, size_t *length);
  * is given to dt_unlock_folder(). */
 dt_status dt_lock_folder(const char *folder, int *lock);
 void dt_unlock_folder(int lock);
+
+/* First thing in a program: each of the descriptors 0, 1 and 2 that is closed is opened, so that no
+ * file gets its number and then the messages that are meant for it. Standard error loses what is
+ * said; reading the input and writing to the output fail as they do on a closed descriptor. */
+void dt_hold_standard_descriptors(void);
 
 #endif

@@ -25,13 +25,16 @@ static bool cut_extension(const char *name, size_t *length, const char *extensio
 /* `<folder>/<name>_deeptaxa_<kind>` */
 static dt_status file_path(const dt_results_options *options, const char *kind, char *out)
 {
+    static const char *const packed[] = {".gz", ".bz2", ".xz", ".zst", ".zip", ".qza"};
     static const char *const extensions[] = {".fasta", ".fna", ".fas", ".fa"};
     const char *slash = strrchr(options->fasta_file, '/');
     const char *name = slash ? slash + 1 : options->fasta_file;
     if (strcmp(options->fasta_file, "-") == 0)
         name = "stdin";
     size_t length = strlen(name);
-    cut_extension(name, &length, ".gz");
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; ++i)
+        if (cut_extension(name, &length, packed[i]))
+            break;
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; ++i)
         if (cut_extension(name, &length, extensions[i]))
             break;

@@ -62,12 +62,17 @@ one_line '^deeptaxa prepare: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* holds
 expect 2 ranks 2 none --fasta-file -
 one_line '^deeptaxa prepare: --fasta-file -: standard input reaches one of 2 processes only'
 
+# A pipe of which each would get a part
+mkfifo pipe.fasta
+expect 2 ranks 2 none --fasta-file pipe.fasta
+one_line '^deeptaxa prepare: --fasta-file pipe.fasta: a pipe reaches one of 2 processes only'
+
 # A process that does not come (here: it waits for its input) is given up after --collective-timeout
-mkfifo never.fasta
-late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir none
+mkfifo never.json
+late=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir none
     --collective-timeout 1)
-expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --fasta-file data/train.fasta "${late[@]}" : \
-    -n 1 "$bin/deeptaxa" prepare --fasta-file never.fasta "${late[@]}"
+expect 1 "$launcher" -n 1 "$bin/deeptaxa" prepare --tokenizer-file tokenizer.json "${late[@]}" : \
+    -n 1 "$bin/deeptaxa" prepare --tokenizer-file never.json "${late[@]}"
 said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 
 # A host on which a file is missing, or the folder cannot be made

@@ -119,11 +119,11 @@ expect 2 ranks 2 none --epochs 1 --comm nccl
 said '^deeptaxa train: --comm nccl: rank 0 computes on the CPU; leave it out, or use --comm mpi$'
 
 # A rank that does not come (here: it waits for its input) is given up after --collective-timeout
-mkfifo never.fasta
-late=(--taxonomy-file data/train.tsv --tokenizer-file tokenizer.json --output-dir late
+mkfifo never.json
+late=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir late
     --collective-timeout 1)
-expect 1 "$MPIEXEC" -n 1 "$bin/deeptaxa-train" --fasta-file data/train.fasta "${late[@]}" : \
-    -n 1 "$bin/deeptaxa-train" --fasta-file never.fasta "${late[@]}"
+expect 1 "$MPIEXEC" -n 1 "$bin/deeptaxa-train" --tokenizer-file tokenizer.json "${late[@]}" : \
+    -n 1 "$bin/deeptaxa-train" --tokenizer-file never.json "${late[@]}"
 said '^rank 0 on [^ ]+: waited 1 seconds for the other ranks in '
 
 # Equal runs on as many ranks give equal bits

@@ -232,7 +232,7 @@ static void a_header_of_neither_format_is_refused(void **state)
         "sequence_id\ttaxonomy\na\tBacteria; Bacillota\n",
         "column 'taxonomy' holds whole lineages ('Bacteria; Bacillota'): give one column a rank, "
         "or call the columns 'Feature ID' and 'Taxon'");
-    refuse(">one\nACGT\n", "found '>one'");
+    refuse(">one\nACGT\n", "is a FASTA file; a taxonomy table is expected");
     refuse("sequence_id\na\n", "0 columns beside 'sequence_id'");
     refuse("sequence_id\tdomain\tdomain\n", "two columns 'domain'");
     refuse("sequence_id\tdomain\t\n", "a column without a name");

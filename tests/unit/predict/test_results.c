@@ -400,6 +400,12 @@ static void names_follow_the_fasta_file(void **state)
         {"reads", "reads"},
         {"x.txt", "x.txt"},
         {"X.FASTA.GZ", "X"},
+        {"x.fasta.bz2", "x"},
+        {"x.fna.xz", "x"},
+        {"x.fa.zst", "x"},
+        {"x.fas.zip", "x"},
+        {"rep-seqs.qza", "rep-seqs"},
+        {"x.gz.xz", "x.gz"}, /* compressed twice, which is not read */
         {".fa", ".fa"},
         {"-", "stdin"},
     };
