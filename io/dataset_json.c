@@ -8,64 +8,48 @@
 #include <zlib.h>
 
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/memory.h"
 
 #define FORMAT "deeptaxa-dataset"
 
 /* ---- Hashes --------------------------------------------------------------------------------- */
 
-/* FNV-1a with 64 bits (Fowler, Noll, Vo). */
-#define HASH_START UINT64_C(0xcbf29ce484222325)
-
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
-{
-    const unsigned char *byte = bytes;
-    for (size_t i = 0; i < length; ++i)
-        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-/* With its end, so that two texts in a row are not one. */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    return hash_bytes(hash, text, strlen(text) + 1);
-}
-
 static uint64_t hash_number(uint64_t hash, int64_t number)
 {
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, number);
-    return hash_text(hash, text);
+    return dt_hash_text(hash, text);
 }
 
 void dt_text_hash(const char *text, char out[32])
 {
-    snprintf(out, 32, "fnv1a64:%016" PRIx64, hash_bytes(HASH_START, text, strlen(text)));
+    snprintf(out, 32, "fnv1a64:%016" PRIx64, dt_hash_bytes(DT_HASH_START, text, strlen(text)));
 }
 
 /* Over every field of dataset.json but `id`. */
 static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32])
 {
-    uint64_t hash = hash_number(HASH_START, dt_shards_version(dataset->encoding));
+    uint64_t hash = hash_number(DT_HASH_START, dt_shards_version(dataset->encoding));
     if (dataset->encoding != DT_ENCODING_DNABERT)
-        hash = hash_text(hash, dt_encoding_name(dataset->encoding));
+        hash = dt_hash_text(hash, dt_encoding_name(dataset->encoding));
     hash = hash_number(hash, summary->sequences);
     hash = hash_number(hash, summary->tokens);
     hash = hash_number(hash, summary->sequences_per_shard);
     hash = hash_number(hash, summary->shards);
-    hash = hash_text(hash, summary->data_checksum);
-    hash = hash_text(hash, summary->tokenizer_hash);
-    hash = hash_text(hash, dataset->tokenizer_name);
+    hash = dt_hash_text(hash, summary->data_checksum);
+    hash = dt_hash_text(hash, summary->tokenizer_hash);
+    hash = dt_hash_text(hash, dataset->tokenizer_name);
     hash = hash_number(hash, dataset->suffix_count);
     hash = hash_number(hash, dataset->normalized);
-    hash = hash_text(hash, dataset->fasta_file);
-    hash = hash_text(hash, dataset->taxonomy_file);
+    hash = dt_hash_text(hash, dataset->fasta_file);
+    hash = dt_hash_text(hash, dataset->taxonomy_file);
     for (int32_t r = 0; r < dataset->taxonomy.tax_ranks; ++r) {
         const dt_tax_rank *rank = &dataset->taxonomy.rank[r];
-        hash = hash_text(hash, rank->name);
+        hash = dt_hash_text(hash, rank->name);
         hash = hash_number(hash, rank->classes);
         for (int32_t i = 0; i < rank->classes; ++i)
-            hash = hash_text(hash, rank->label[i]);
+            hash = dt_hash_text(hash, rank->label[i]);
     }
     snprintf(out, 32, "%016" PRIx64, hash);
 }

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/utf8.h"
+#include "data/fingerprints.h"
 #include "io/container.h"
 #include "io/dataset_json.h"
 #include "io/shard_tokens.h"
@@ -58,6 +59,20 @@ static dt_status put_offsets(dt_container *file, const int64_t *offsets, int64_t
     return status;
 }
 
+static dt_status put_token_hashes(dt_container *file, const dt_dataset *dataset, int64_t first,
+                                  int64_t count)
+{
+    const int64_t *offsets = dataset->offsets + first;
+    uint32_t *hashes;
+    DT_TRY(DT_NEW(hashes, (size_t)count));
+    for (int64_t i = 0; i < count; ++i)
+        hashes[i] = dt_token_hash(dataset->tokens + offsets[i], offsets[i + 1] - offsets[i]);
+    const dt_status status =
+        dt_container_put_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &count, hashes);
+    free(hashes);
+    return status;
+}
+
 /* Sequences first … first + count - 1. */
 static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, int64_t first,
                                int64_t count)
@@ -68,6 +83,7 @@ static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, in
     const int64_t id_bytes = id_offsets[count] - id_offsets[0];
     const int64_t labels[2] = {count, dataset->taxonomy.tax_ranks};
     DT_TRY(dt_shard_put_tokens(file, dataset->encoding, tokens, dataset->tokens + offsets[0]));
+    DT_TRY(put_token_hashes(file, dataset, first, count));
     DT_TRY(put_offsets(file, offsets, count));
     DT_TRY(dt_container_put_array(file, "labels", DT_ELEMENT_INT32, 2, labels,
                                   dataset->labels + first * labels[1]));
@@ -379,6 +395,21 @@ static dt_status read_lengths(dt_container *file, const char *path, int64_t coun
     return DT_OK;
 }
 
+/* For a stream, which knows its tokens too late. Shards from before they were stored have none. */
+static dt_status read_token_hashes(dt_container *file, const char *path, int64_t count,
+                                   int64_t first, dt_dataset *dataset)
+{
+    bool there;
+    DT_TRY(dt_container_has(file, "token_hashes", &there));
+    if (first == 0 && there)
+        DT_TRY(DT_NEW(dataset->token_hashes, (size_t)dataset->count));
+    if (there != (dataset->token_hashes != NULL))
+        return refuse(path, "made by another version than the first shard");
+    return there ? dt_container_get_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &count,
+                                          dataset->token_hashes + first)
+                 : DT_OK;
+}
+
 /* Finds where the ids start: each is ended by '\0'. */
 static dt_status read_ids(dt_container *file, const char *path, int64_t count, int64_t bytes,
                           int64_t at, char *ids, int64_t *id_offsets)
@@ -411,6 +442,8 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     if (dataset->tokens)
         DT_TRY(dt_shard_get_tokens(file, path, dataset->encoding, tokens,
                                    dataset->tokens + at->tokens));
+    else
+        DT_TRY(read_token_hashes(file, path, count, at->sequences, dataset));
     DT_TRY(read_offsets(file, path, count, tokens, at->tokens, dataset->offsets + at->sequences));
     DT_TRY(read_labels(file, path, count, &dataset->taxonomy,
                        dataset->labels + at->sequences * dataset->taxonomy.tax_ranks));

@@ -2,8 +2,9 @@
  *
  *     shard_00000.h5 …   containers "deeptaxa-shard": tokens uint16 (specials included, neither cut
  *                        nor padded), offsets int64 (n + 1), labels int32 (n, tax_ranks), ids uint8
- *                        (each ended by '\0'), lengths int32 (n) in letters (not in those of
- *                        older versions); the same number of sequences in all but the last;
+ *                        (each ended by '\0'), lengths int32 (n) in letters and
+ *                        token_hashes int32 (n) (data/fingerprints.h), both not in those of older
+ *                        versions; the same number of sequences in all but the last;
  *                        in the first the strand of all (io/strand_array.h)
  *     tokenizer.json     the tokenizer, as the Hugging Face library writes it
  *     dataset.json       totals, ranks with their labels, names; written last

@@ -155,5 +155,6 @@ dt_status dt_new_run(dt_checkpoint *run, const dt_train_options *o, const dt_dat
     DT_TRY(copy_taxonomy(&run->taxonomy, &dataset->taxonomy));
     if (dataset->tokenizer_json)
         DT_TRY(copy_text(&run->tokenizer_json, dataset->tokenizer_json));
+    DT_TRY(dt_fingerprints_of(&run->sequences, dataset));
     return dt_training_schedule(run, dataset);
 }

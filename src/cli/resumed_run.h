@@ -14,9 +14,11 @@
  * from. */
 dt_status dt_read_resumed(dt_checkpoint *run, const dt_train_options *o, const char *path);
 
-/* DT_ERR_INPUT unless the sequences are the ones that the checkpoint's split numbers, with the
- * labels, tokens and, where they are streamed, shards of the run. `path` is the checkpoint's. */
-dt_status dt_check_resumed_data(const dt_checkpoint *run, const dt_dataset *dataset,
+/* Makes the run's split number the sequences of the dataset, which may stand in another order than
+ * before. DT_ERR_INPUT, with what changed, unless they are the run's, with the labels, tokens and,
+ * where they are streamed, shards of the run; a checkpoint of an older version tells less, and the
+ * user is told so. `path` is the checkpoint's. */
+dt_status dt_match_resumed_data(dt_checkpoint *run, const dt_dataset *dataset,
                                 int64_t sequences_per_shard, const char *path);
 
 #endif

@@ -70,7 +70,7 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
 {
     if (o->data)
         return dt_agree(t->comm, read_shards(t, o), &t->together);
-    /* a tokenizer that is named all the same is read, for dt_check_resumed_data() to compare */
+    /* a tokenizer that is named all the same is read, for dt_match_resumed_data() to compare */
     const dt_checkpoint *from = t->resumes ? &t->run : &t->init;
     const bool stored_tokenizer = from->tokenizer_json && !o->tokenizer_file;
     const dt_input input = {
@@ -260,7 +260,7 @@ static void warn_of_init(const train_command *t)
 static dt_status prepare_run(train_command *t, const dt_train_options *o)
 {
     if (t->resumes)
-        DT_TRY(dt_check_resumed_data(&t->run, &t->dataset, t->sequences_per_shard, t->resume_path));
+        DT_TRY(dt_match_resumed_data(&t->run, &t->dataset, t->sequences_per_shard, t->resume_path));
     else
         DT_TRY(dt_new_run(&t->run, o, &t->dataset));
     if (t->init_path[0]) {

@@ -7,6 +7,7 @@ void dt_dataset_free(dt_dataset *dataset)
 {
     dt_stream_destroy(dataset->stream);
     free(dataset->tokens);
+    free(dataset->token_hashes);
     free(dataset->offsets);
     free(dataset->bases);
     free(dataset->labels);

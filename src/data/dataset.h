@@ -18,6 +18,8 @@ typedef struct {
     uint16_t *tokens; /* of all sequences back to back, specials included, not truncated; NULL
                          with a stream */
     dt_token_stream *stream; /* NULL: `tokens` has them all */
+    uint32_t *token_hashes;  /* (count) with a stream: dt_token_hash() of each sequence; NULL: not
+                                known (data/fingerprints.h) */
     int64_t *offsets;        /* (count + 1) where each sequence starts in `tokens` */
     int32_t *bases;          /* (count) letters of each sequence before it was tokenised; NULL:
                                 not known (dt_dataset_bases) */

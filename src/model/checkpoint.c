@@ -42,6 +42,7 @@ void dt_checkpoint_free(dt_checkpoint *checkpoint)
     dt_lineage_tree_free(&checkpoint->lineages);
     dt_strand_info_free(&checkpoint->strand);
     dt_split_free(&checkpoint->split);
+    dt_fingerprints_free(&checkpoint->sequences);
     free(checkpoint->tokenizer_json);
     free(checkpoint->loss_sums.sum);
     *checkpoint = (dt_checkpoint){0};

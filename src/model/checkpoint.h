@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "data/fingerprints.h"
 #include "data/lengths.h"
 #include "data/split.h"
 #include "model/config.h"
@@ -17,8 +18,9 @@
 #include "taxonomy/taxonomy.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
-/* 2: a checkpoint may stand within an epoch, or wait for its evaluation. 3: one-hot bases, without
- * a tokenizer; what has one is still written as 2. All are read. */
+/* Arrays that came later are left out by what lacks them and passed over by older programs: no new
+ * number. 2: a checkpoint may stand within an epoch, or wait for its evaluation. 3: one-hot bases,
+ * without a tokenizer; what has one is still written as 2. All are read. */
 #define DT_CHECKPOINT_VERSION 3
 
 /* How the loss weighs the classes of a tax_rank (eval/objective.h); places in the choices of
@@ -119,6 +121,8 @@ typedef struct {
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
     char *tokenizer_json;                 /* NULL with one-hot */
     dt_split split;                       /* empty when it was not asked for */
+    dt_fingerprints sequences;            /* of all that the split numbers; empty in files that
+                                             lack it, as those without an optimizer do */
     int64_t parameters;                   /* number of them */
     char version[32];                     /* of the program that wrote it */
     char timestamp[32];                   /* when */

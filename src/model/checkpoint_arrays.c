@@ -115,6 +115,45 @@ static dt_status get_lengths(dt_container *file, const char *path, dt_length_qua
     return ok ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: not quantiles of lengths", path);
 }
 
+static dt_status put_sequences(dt_container *file, const dt_fingerprints *sequences)
+{
+    const int64_t count = sequences->count;
+    if (count == 0)
+        return DT_OK;
+    DT_TRY(dt_container_put_array(file, "sequences/id_hashes", DT_ELEMENT_INT64, 1, &count,
+                                  sequences->ids));
+    DT_TRY(dt_container_put_array(file, "sequences/label_hashes", DT_ELEMENT_INT32, 1, &count,
+                                  sequences->labels));
+    if (!sequences->tokens)
+        return DT_OK;
+    return dt_container_put_array(file, "sequences/token_hashes", DT_ELEMENT_INT32, 1, &count,
+                                  sequences->tokens);
+}
+
+/* Files from before they were stored have none. */
+static dt_status get_sequences(dt_container *file, const char *path, int64_t total,
+                               dt_fingerprints *sequences)
+{
+    bool there;
+    int64_t labels;
+    int64_t tokens = total;
+    DT_TRY(dt_container_has(file, "sequences", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(dt_container_load_vector(file, "sequences/id_hashes", DT_ELEMENT_INT64,
+                                    (void **)&sequences->ids, &sequences->count));
+    DT_TRY(dt_container_load_vector(file, "sequences/label_hashes", DT_ELEMENT_INT32,
+                                    (void **)&sequences->labels, &labels));
+    DT_TRY(dt_container_has(file, "sequences/token_hashes", &there));
+    if (there)
+        DT_TRY(dt_container_load_vector(file, "sequences/token_hashes", DT_ELEMENT_INT32,
+                                        (void **)&sequences->tokens, &tokens));
+    if (sequences->count != total || labels != total || tokens != total)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not hashes of %lld sequences", path,
+                       (long long)total);
+    return DT_OK;
+}
+
 static dt_status put_temperatures(dt_container *file, const dt_checkpoint *checkpoint)
 {
     const int64_t count = checkpoint->temperatures;
@@ -247,6 +286,8 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_checkpoint *chec
     DT_TRY(put_measures(file, checkpoint));
     DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
+    if (checkpoint->has_optimizer) /* only who goes on with the run asks for them */
+        DT_TRY(put_sequences(file, &checkpoint->sequences));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
         DT_TRY(dt_container_put_array(file, "split/training", DT_ELEMENT_INT64, 1,
@@ -342,6 +383,7 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, int32_t
     DT_TRY(get_measures(file, checkpoint));
     DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
     DT_TRY(get_loss_sums(file, path, checkpoint));
+    DT_TRY(get_sequences(file, path, checkpoint->settings.total_sequences, &checkpoint->sequences));
     DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
     return get_part(file, "split/validation", &split->validation, &split->validation_count);
 }

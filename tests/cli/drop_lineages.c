@@ -15,6 +15,7 @@ static dt_status rewrite(const char *from, const char *to, dt_checkpoint *conten
     dt_lineage_tree_free(&content->lineages);
     dt_strand_info_free(&content->strand);
     content->lengths.known = false;
+    dt_fingerprints_free(&content->sequences);
     return dt_checkpoint_write(to, content, *model, false);
 }
 

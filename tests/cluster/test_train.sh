@@ -162,6 +162,15 @@ like_one_epoch3 from4
 expect 0 ranks 4 from1 --resume "$(checkpoint one 2)"
 like_one_epoch3 from1
 
+# ... and find their sequences again in a file of another order, of which each tokenises other ones
+awk '/^>/ { n++ } { r[n] = r[n] $0 "\n" } END { while (n) printf "%s", r[n--] }' data/train.fasta >back.fasta
+expect 0 ranks 3 back --fasta-file back.fasta --resume "$(checkpoint r3 1)"
+said '^notice: the input has the run.s sequences in another order than before'
+same_model "$(checkpoint r3 3)" "$(checkpoint back 3)"
+sed '/^>/!s/^A/C/' data/train.fasta >changed.fasta
+one_line 1 '; [0-9]+ are other sequences of the same id' \
+    ranks 3 none --fasta-file changed.fasta --resume "$(checkpoint r3 1)"
+
 # Exports of many ranks are those of one
 for count in 1 3; do
     expect 0 ranks "$count" "export$count" --resume "$(checkpoint one 3)" --export-sequence-embeddings \
