@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "core/memory.h"
 
 #define TEMPORARY_END ".part-XXXXXX" /* the X are mkstemp's */
+#define KERNEL_ENOTSUPP 524          /* that some file systems let out; not in <errno.h> */
 
 static dt_status io_error(const char *path, const char *what)
 {
@@ -204,30 +206,59 @@ done:
     return DT_OK;
 }
 
+/* Another process has the lock; it may not have written its name yet. */
+static dt_status held_by_another(const char *folder, int fd)
+{
+    char holder[320];
+    const ssize_t got = pread(fd, holder, sizeof holder - 1, 0);
+    holder[got > 0 ? got : 0] = '\0';
+    holder[strcspn(holder, "\r\n")] = '\0';
+    return dt_fail(DT_ERR_IO,
+                   "%s: another run is using this output folder (%s); wait for it or choose "
+                   "another --output-dir",
+                   folder, holder[0] ? holder : "its lock file does not tell host and pid");
+}
+
+/* A file system may have no locks, for good (NFS, Lustre and others, by how they are mounted) or as
+ * its server pleases. That is no other run. */
+static dt_status take_lock(const char *folder, int fd)
+{
+    int failed = flock(fd, LOCK_EX | LOCK_NB);
+    while (failed && errno == EINTR)
+        failed = flock(fd, LOCK_EX | LOCK_NB);
+    if (failed && errno == EWOULDBLOCK)
+        return held_by_another(folder, fd);
+    if (failed)
+        dt_notice("%s: cannot lock this folder (%s): nothing keeps a second run out of it", folder,
+                  errno == KERNEL_ENOTSUPP ? strerror(ENOTSUP) : strerror(errno));
+    return DT_OK;
+}
+
+static dt_status write_holder(const char *path, int fd)
+{
+    char holder[320];
+    char host[256] = "unknown host";
+    gethostname(host, sizeof host - 1);
+    const int length = snprintf(holder, sizeof holder, "host %s, pid %d", host, (int)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, (size_t)length, 0) != length)
+        return io_error(path, "cannot write");
+    return DT_OK;
+}
+
 dt_status dt_lock_folder(const char *folder, int *lock)
 {
     char path[PATH_MAX];
-    char holder[320] = "";
     if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa.lock", folder) >= sizeof path)
         return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         return io_error(folder, "cannot write to the output folder");
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        const ssize_t got = read(fd, holder, sizeof holder - 1);
-        holder[got > 0 ? got : 0] = '\0';
+    dt_status status = take_lock(folder, fd);
+    if (status == DT_OK)
+        status = write_holder(path, fd);
+    if (status != DT_OK) {
         close(fd);
-        return dt_fail(DT_ERR_IO,
-                       "%s: another run is using this output folder (%s); wait for it or choose "
-                       "another --output-dir",
-                       folder, holder);
-    }
-    char host[256] = "unknown host";
-    gethostname(host, sizeof host - 1);
-    const int length = snprintf(holder, sizeof holder, "host %s, pid %d", host, (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, (size_t)length, 0) != length) {
-        close(fd);
-        return io_error(path, "cannot write");
+        return status;
     }
     *lock = fd;
     return DT_OK;

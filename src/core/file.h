@@ -52,8 +52,9 @@ bool dt_read_only_once(const char *path);
 dt_status dt_read_file(const char *path, char **bytes, size_t *length);
 
 /* Takes the lock of an output folder: `<folder>/.deeptaxa.lock`, which names host and pid of its
- * holder. Refused with these while another process holds it. The lock goes with the process; *lock
- * is given to dt_unlock_folder(). */
+ * holder. Refused with these while another process holds it. Where the file system has no locks,
+ * the user is told so and the folder counts as taken. The lock goes with the process; *lock is
+ * given to dt_unlock_folder(). */
 dt_status dt_lock_folder(const char *folder, int *lock);
 void dt_unlock_folder(int lock);
 

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The lock of an output folder: a file system without locks is no other run; another run is named.
+source "$(dirname "$0")/lib.sh"
+make_gold 60
+make_tokenizer
+
+# without_locks ERRNO COMMAND...
+without_locks() {
+    local number=$1
+    shift
+    FLOCK_ERRNO=$number LD_PRELOAD=$bin/../lib/libflock_fails.so \
+        ASAN_OPTIONS=verify_asan_link_order=0 "$bin/deeptaxa" "$@"
+}
+unlocked='^notice: taken: cannot lock this folder \(.*\): nothing keeps a second run out of it$'
+
+# ENOLCK, ENOSYS, EOPNOTSUPP, and the kernel's own ENOTSUPP
+for number in 37 38 95 524; do
+    rm -rf taken
+    # shellcheck disable=SC2086
+    expect 0 without_locks $number train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+        --output-dir taken --tokenizer-file tokenizer.json $small_model --epochs 1 --batch-size 16
+    said "$unlocked"
+    same "notices in train.log for errno $number" "$(grep -c 'nothing keeps a second run out' taken/train.log)" 1
+    [ -s "$(checkpoint taken 1)" ] || fail "no checkpoint with errno $number"
+    rm -rf taken
+    expect 0 without_locks $number prepare --fasta-file data/train.fasta \
+        --taxonomy-file data/train.tsv --output-dir taken --tokenizer-file tokenizer.json
+    said "$unlocked"
+    [ -s taken/dataset.json ] || fail "no shards with errno $number"
+done
+
+# EWOULDBLOCK is another run: named, or said to be nameless
+expect 1 without_locks 11 prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --output-dir taken --tokenizer-file tokenizer.json
+said "^deeptaxa prepare: taken: another run is using this output folder \(host $(hostname), pid [0-9]+\)"
+: >taken/.deeptaxa.lock
+exec 9>>taken/.deeptaxa.lock
+flock 9
+# shellcheck disable=SC2086
+expect 1 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --output-dir taken --tokenizer-file tokenizer.json $small_model --epochs 1
+said '^deeptaxa train: taken: another run is using this output folder \(its lock file does not tell host and pid\)'
+exec 9>&-
+
+# While a run trains: its host and pid, and nothing of it is touched
+train_small busy --epochs 100000 --eval-every 100000 >/dev/null 2>&1 &
+until_there "busy/checkpoints/*_epoch1.h5"
+expect 1 train_small busy --epochs 1
+said "^deeptaxa train: busy: another run is using this output folder \($(cat busy/.deeptaxa.lock)\)"
+kill_holder busy
+finish
