@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "io/input_wait.h"
 
 static dt_status cannot(const dt_raw_file *raw, const char *what)
 {
@@ -26,9 +27,7 @@ static int64_t size_of(int fd, const struct stat *info)
 dt_status dt_raw_file_open(dt_raw_file *raw, const char *path, const char *name)
 {
     *raw = (dt_raw_file){.name = name, .size = -1};
-    const bool standard_input = strcmp(path, "-") == 0;
-    const int fd =
-        standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = dt_input_open(path);
     if (fd < 0)
         return cannot(raw, "open it");
     struct stat info;
@@ -58,6 +57,7 @@ void dt_raw_file_close(dt_raw_file *raw)
 
 static dt_status read_some(const dt_raw_file *raw, void *buffer, size_t size, size_t *got)
 {
+    DT_TRY(dt_input_wait(raw->fd, raw->name));
     const ssize_t count = read(raw->fd, buffer, size);
     *got = count > 0 ? (size_t)count : 0;
     return count < 0 ? cannot(raw, "read on") : DT_OK;

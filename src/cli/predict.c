@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +12,11 @@
 #include "cli/loaded_model.h"
 #include "cli/profiling.h"
 #include "cli/shared_options.h"
+#include "cli/stop_signal.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/stop.h"
 #include "core/version.h"
 #include "io/dataset_build.h"
 #include "io/fasta.h"
@@ -55,21 +56,6 @@ typedef struct {
     dt_results results;
     double started, last_progress; /* dt_seconds() */
 } session;
-
-/* Set by a signal: the sink then ends the prediction, so that no temporary file stays behind. */
-static volatile sig_atomic_t stop_signal;
-
-static void note_signal(int number)
-{
-    stop_signal = number;
-}
-
-static void catch_signals(void)
-{
-    const struct sigaction once = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &once, NULL);
-    sigaction(SIGTERM, &once, NULL);
-}
 
 /* ---- what is read before anything is computed -------------------------------------------------
  */
@@ -243,8 +229,8 @@ static void show_progress(session *s)
 static dt_status take_results(void *context, const dt_predicted *predicted)
 {
     session *s = context;
-    if (stop_signal)
-        return dt_fail(DT_ERR_IO, "stopped by a signal; nothing was written");
+    if (atomic_load(&dt_stop_asked))
+        return dt_fail(DT_STOPPED, "stopped by a signal");
     DT_TRY(dt_results_add(&s->results, predicted));
     dt_truth_use_add(&s->truth_use, predicted);
     show_progress(s);
@@ -437,7 +423,7 @@ dt_status dt_command_predict(const dt_predict_options *options)
     session *s;
     DT_TRY(DT_NEW(s, 1));
     s->options = options;
-    catch_signals();
+    dt_stop_signal_watch();
     dt_status status = dt_check_folder(options->output_dir);
     if (status == DT_OK)
         status = dt_profiling_begin(&s->profile, options->profile, options->profile_trace);
@@ -452,5 +438,8 @@ dt_status dt_command_predict(const dt_predict_options *options)
     if (status == DT_OK)
         status = report_profile(s);
     close_session(s);
+    if (status == DT_STOPPED) /* there is nothing to go on from */
+        return dt_fail(DT_ERR_IO, "stopped by %s; nothing was written",
+                       dt_signal_name(atomic_load(&dt_stop_asked)));
     return status;
 }

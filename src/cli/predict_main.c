@@ -1,7 +1,9 @@
 #include "cli/predict_options.h"
+#include "cli/stop_signal.h"
 
 static dt_status run(const void *options)
 {
+    dt_outlive_log_reader();
     return dt_command_predict(options);
 }
 

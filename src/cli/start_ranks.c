@@ -146,13 +146,18 @@ void dt_words_free(char **words)
 
 /* ---- running it -------------------------------------------------------------------------------*/
 
+/* What asks to stop, unless it was ignored when the program began, and the end of the child. */
 static sigset_t watched_signals(void)
 {
+    static const int stops[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
     sigset_t set;
-    const int watched[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP, SIGCHLD};
+    struct sigaction before;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof watched / sizeof *watched; ++i)
-        sigaddset(&set, watched[i]);
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; ++i)
+        if (sigaction(stops[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaddset(&set, stops[i]);
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would leave nothing to wait for */
+    sigaddset(&set, SIGCHLD);
     return set;
 }
 
@@ -182,9 +187,9 @@ static int wait_for(pid_t child, const sigset_t *watched)
             return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         if (number == SIGINT)
             ++interrupts;
-        if (number == SIGHUP || interrupts > 1)
+        if (interrupts > 1)
             kill(child, SIGTERM);
-        else if (number == SIGTERM || number == SIGUSR1 || number == SIGINT)
+        else if (number > 0 && number != SIGCHLD) /* mpirun passes on SIGUSR1 alone */
             kill(child, SIGUSR1);
     }
 }

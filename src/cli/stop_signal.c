@@ -3,22 +3,28 @@
 #include <signal.h>
 #include <stddef.h>
 
-static atomic_int asked; /* a handler reaches nothing but what is global */
+#include "core/stop.h"
 
 static void note(int signal_number)
 {
-    if (atomic_exchange(&asked, signal_number) == SIGINT && signal_number == SIGINT) {
+    if (atomic_exchange(&dt_stop_asked, signal_number) == SIGINT && signal_number == SIGINT) {
         signal(SIGINT, SIG_DFL);
         raise(SIGINT); /* comes when the handler returns */
     }
 }
 
-const atomic_int *dt_stop_signal_watch(void)
+void dt_stop_signal_watch(void)
 {
-    static const int signals[] = {SIGUSR1, SIGTERM, SIGINT};
+    static const int signals[] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP};
     struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+    struct sigaction before;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; ++i)
-        sigaction(signals[i], &action, NULL);
-    return &asked;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+}
+
+void dt_outlive_log_reader(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* core/log.h says what is lost then */
 }

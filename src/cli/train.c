@@ -15,6 +15,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/pool.h"
+#include "core/stop.h"
 #include "io/dataset_build.h"
 #include "io/shards.h"
 #include "model/checkpoint.h"
@@ -197,10 +198,12 @@ static void set_machine(train_command *t, const dt_train_options *o)
 
 static dt_status stopped_while_reading(const train_command *t)
 {
-    if (atomic_load(t->stop) == 0)
+    const int signal_number = atomic_load(t->stop);
+    if (signal_number == 0)
         return DT_OK;
     return dt_fail(DT_STOPPED,
-                   "stopped by a signal while the input was read: start it again the same way");
+                   "stopped by %s while the input was read: start it again the same way",
+                   dt_signal_name(signal_number));
 }
 
 /* Weights for tokens mean nothing for bases. */
@@ -335,7 +338,8 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
 
 dt_status dt_command_train(const dt_train_options *options)
 {
-    train_command t = {.stop = dt_stop_signal_watch()};
+    train_command t = {.stop = &dt_stop_asked};
+    dt_stop_signal_watch();
     dt_status status = open_comm(&t, options);
     if (status == DT_OK)
         status = run_training(&t, options);

@@ -1,4 +1,5 @@
 #include "cli/start_ranks.h"
+#include "cli/stop_signal.h"
 #include "cli/train_options.h"
 
 /* With --gpus or --ranks this process starts the ranks, which train. */
@@ -9,6 +10,7 @@ static dt_status run(const void *options)
                             .gpus = (int32_t)o->gpus,
                             .ranks = (int32_t)o->ranks,
                             .device_given = dt_option_given(&o->parsed, "device")};
+    dt_outlive_log_reader();
     if (start.gpus > 0 || start.ranks > 0)
         return dt_start_ranks(&start);
     return dt_command_train(options);

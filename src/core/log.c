@@ -19,6 +19,7 @@ static dt_text early;    /* what was said before there was a log file, as it is 
 static bool keep = true; /* until the first log file */
 static bool quiet_flag;
 static bool status_line_shown;
+static bool lost_told; /* that standard error cannot be written */
 
 /* The log file is UTF-8, whatever the names of files are; a terminal gets their bytes. */
 static void make_utf8(char *text)
@@ -28,17 +29,9 @@ static void make_utf8(char *text)
         text[at] = '?';
 }
 
-static void say(const char *prefix, const char *format, va_list args)
+/* To the log file, or to what will stand in it. */
+static void write_down(const char *prefix, char *text)
 {
-    char text[4096];
-    vsnprintf(text, sizeof text, format, args);
-    pthread_mutex_lock(&mutex);
-    if (!quiet_flag) {
-        if (status_line_shown)
-            fputs("\r\033[K", stderr);
-        status_line_shown = false;
-        fprintf(stderr, "%s%s\n", prefix, text);
-    }
     char now[32];
     dt_timestamp(now, sizeof now);
     make_utf8(text);
@@ -48,6 +41,32 @@ static void say(const char *prefix, const char *format, va_list args)
     } else if (keep && early.length < MOST_EARLY) {
         dt_text_addf(&early, "%s %s%s\n", now, prefix, text);
     }
+}
+
+static void show(const char *prefix, const char *text)
+{
+    char lost[160];
+    if (status_line_shown)
+        fputs("\r\033[K", stderr);
+    status_line_shown = false;
+    if (fprintf(stderr, "%s%s\n", prefix, text) >= 0 || lost_told)
+        return;
+    snprintf(
+        lost, sizeof lost,
+        "standard error cannot be written (%s): the work goes on, and what is said stands here",
+        strerror(errno));
+    write_down("notice: ", lost);
+    lost_told = true;
+}
+
+static void say(const char *prefix, const char *format, va_list args)
+{
+    char text[4096];
+    vsnprintf(text, sizeof text, format, args);
+    pthread_mutex_lock(&mutex);
+    if (!quiet_flag)
+        show(prefix, text);
+    write_down(prefix, text);
     pthread_mutex_unlock(&mutex);
 }
 

@@ -10,8 +10,10 @@
 
 #include "core/status.h"
 
-/* One line each; the newline is added. A notice tells something the user may not expect and need
- * not act on, a warning something to look at. */
+/* One line each; the newline is added. Where standard error can no longer be written (who reads it
+ * has gone: a program must ignore SIGPIPE for that), the log file has all, and says so once. A
+ * notice tells something the user may not expect and need not act on, a warning something to look
+ * at. */
 void dt_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,7 +1,6 @@
 #include "train/trainer.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/stop.h"
 #include "data/batch.h"
 #include "eval/evaluate.h"
 #include "model/init_weights.h"
@@ -378,16 +378,7 @@ static dt_status catch_up(dt_trainer *t)
 
 static const char *signal_name(const dt_trainer *t)
 {
-    switch (t->job->stop ? atomic_load(t->job->stop) : 0) {
-    case SIGUSR1:
-        return "SIGUSR1";
-    case SIGTERM:
-        return "SIGTERM";
-    case SIGINT:
-        return "SIGINT";
-    default:
-        return "a signal";
-    }
+    return dt_signal_name(t->job->stop ? atomic_load(t->job->stop) : 0);
 }
 
 /* Saves what is new and says how to go on. */

@@ -11,7 +11,7 @@ in_background() {
     local folder=$1
     rm -f "$folder/.deeptaxa.lock"
     (
-        deeptaxa() { exec "$bin/deeptaxa" "$@"; }
+        deeptaxa() { exec env --default-signal=INT "$bin/deeptaxa" "$@"; } # & lets it ignore it
         # shellcheck disable=SC2086
         train_small "$@" $small >"$work/out" 2>"$work/err"
     ) &
@@ -61,11 +61,11 @@ somewhere() {
 
 # Signals: 75, one line that says how to go on, and nothing is lost
 stops=0
-signals=(USR1 TERM INT)
+signals=(USR1 TERM INT HUP)
 for round in $(seq 10); do
     in_background stopped --resume auto --save-every-steps 2 --keep-checkpoints 1
     somewhere
-    kill -"${signals[round % 3]}" "$pid" 2>/dev/null
+    kill -"${signals[round % 4]}" "$pid" 2>/dev/null
     wait_for_end
     [ "$round" -gt 1 ] || said 'notice: --resume auto: no checkpoint in stopped; a new run starts'
     if [ "$status" -eq 0 ]; then
@@ -76,7 +76,7 @@ for round in $(seq 10); do
     fi
     same "exit status of round $round" "$status" 75
     same "last words of round $round" "$(tail -n 1 err |
-        grep -cE '^deeptaxa train: stopped by SIG(USR1|TERM|INT) (after|before) ')" 1
+        grep -cE '^deeptaxa train: stopped by SIG(USR1|TERM|INT|HUP) (after|before) ')" 1
     same "checkpoints of epochs in round $round" \
         "$(find stopped/checkpoints -name '*.h5' ! -name '*_step[0-9]*' | wc -l)" \
         "$([ -e "$(checkpoint stopped 1)" ] || [ -e "$(checkpoint stopped 2)" ] ||

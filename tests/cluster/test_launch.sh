@@ -16,11 +16,11 @@ expect 0 mpirun -np 2 --oversubscribe "$bin/deeptaxa" train --fasta-file data/tr
 same_model "$(checkpoint started 2)" "$(checkpoint direct 2)"
 
 # SIGTERM to the command alone: the ranks save and the status is 75; going on ends in the same bits.
-# Ctrl-C (SIGINT) is the same.
+# Ctrl-C (SIGINT), which a shell lets its background ignore, and the end of the terminal are the same.
 expect 0 train_small whole --epochs 60 --eval-every 60 --ranks 2 --threads 1
-for signal in TERM INT; do
+for signal in TERM INT HUP; do
     rm -rf stopped
-    "$bin/deeptaxa-train" --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    env --default-signal=INT "$bin/deeptaxa-train" --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
         --output-dir stopped --tokenizer-file tokenizer.json ${small_model:?} --batch-size 8 \
         --learning-rate 1e-2 --val-split 0.2 --epochs 60 --eval-every 60 --ranks 2 --threads 1 \
         >out 2>err &
