@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/relay.h"
 #include "core/log.h"
 #include "core/memory.h"
 
@@ -161,11 +162,20 @@ static sigset_t watched_signals(void)
     return set;
 }
 
+/* What the parent and the child share. */
+typedef struct {
+    sigset_t old_mask;
+    dt_relay relay[2]; /* standard output and error of mpirun */
+    int relays;        /* none where the command is the program itself, which sees to them */
+} child_setup;
+
 /* In the child: becomes the command; ends with this process. A group of its own keeps the
  * terminal's Ctrl-C from it: mpirun would kill the ranks before they have saved. */
-static void become(char **command, const sigset_t *old_mask, pid_t parent)
+static void become(char **command, const child_setup *setup, pid_t parent)
 {
-    sigprocmask(SIG_SETMASK, old_mask, NULL);
+    for (int i = 0; i < setup->relays; ++i)
+        dt_relay_take(&setup->relay[i]);
+    sigprocmask(SIG_SETMASK, &setup->old_mask, NULL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent)
@@ -194,18 +204,25 @@ static int wait_for(pid_t child, const sigset_t *watched)
     }
 }
 
-static dt_status run_command(char **command, int *exit_status)
+static dt_status run_command(char **command, int32_t ranks, int *exit_status)
 {
-    sigset_t old;
+    static const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
+    child_setup setup = {.relays = ranks > 1 ? 2 : 0};
     const sigset_t watched = watched_signals();
     const pid_t self = getpid();
-    sigprocmask(SIG_BLOCK, &watched, &old);
+    for (int i = 0; i < setup.relays; ++i)
+        DT_TRY(dt_relay_open(&setup.relay[i], outputs[i]));
+    sigprocmask(SIG_BLOCK, &watched, &setup.old_mask);
     const pid_t child = fork();
     if (child < 0)
         return dt_fail(DT_ERR_IO, "cannot start mpirun: %s", strerror(errno));
     if (child == 0)
-        become(command, &old, self);
+        become(command, &setup, self);
+    for (int i = 0; i < setup.relays; ++i)
+        DT_TRY(dt_relay_start(&setup.relay[i]));
     *exit_status = wait_for(child, &watched);
+    for (int i = 0; i < setup.relays; ++i)
+        dt_relay_close(&setup.relay[i]);
     return DT_OK;
 }
 
@@ -254,7 +271,7 @@ dt_status dt_start_ranks(const dt_start *start)
     DT_TRY_OR(end, plan(start, &machine, &cpus));
     DT_TRY_OR(end, set_environment(start, &cpus));
     DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
-    DT_TRY_OR(end, run_command(command, &exit_status));
+    DT_TRY_OR(end, run_command(command, cpus.ranks, &exit_status));
     dt_log_close();
     exit(exit_status);
 end:

@@ -33,6 +33,22 @@ for signal in TERM INT HUP; do
     same_model "$(checkpoint whole 60)" "$(checkpoint stopped 60)"
 done
 
+# Who reads along goes away, and SIGHUP was ignored from the start: the ranks go on
+train_small piped --epochs 60 --eval-every 60 --ranks 2 --threads 1 2>&1 | head -n 1 >/dev/null
+same "status of train --ranks 2 | head" "${PIPESTATUS[0]}" 0
+same_model "$(checkpoint whole 60)" "$(checkpoint piped 60)"
+(
+    trap '' HUP
+    deeptaxa() { exec "$bin/deeptaxa" "$@"; }
+    train_small ignoring --epochs 60 --eval-every 60 --ranks 2 --threads 1 >out 2>err
+) &
+started=$!
+until_there "ignoring/checkpoints/*_epoch2.h5"
+kill -HUP "$started"
+wait "$started"
+same "exit status where SIGHUP is ignored" "$?" 0
+same_model "$(checkpoint whole 60)" "$(checkpoint ignoring 60)"
+
 # Killed outright, nothing is left running
 "$bin/deeptaxa-train" --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir killed --tokenizer-file tokenizer.json ${small_model:?} --batch-size 8 \
