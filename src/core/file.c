@@ -86,7 +86,7 @@ void dt_new_file_discard(dt_new_file *file)
     unlink(file->temporary);
 }
 
-void dt_remove_unfinished(const char *folder)
+void dt_remove_unfinished(const char *folder, const char *begin)
 {
     const size_t end_length = strlen(TEMPORARY_END);
     DIR *dir = opendir(folder);
@@ -94,7 +94,7 @@ void dt_remove_unfinished(const char *folder)
         return;
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
         const size_t length = strlen(entry->d_name);
-        if (length > end_length &&
+        if (length > end_length && strncmp(entry->d_name, begin, strlen(begin)) == 0 &&
             strncmp(entry->d_name + length - end_length, TEMPORARY_END, end_length - 6) == 0)
             unlinkat(dirfd(dir), entry->d_name, 0);
     }
@@ -262,6 +262,11 @@ dt_status dt_lock_folder(const char *folder, int *lock)
     }
     *lock = fd;
     return DT_OK;
+}
+
+bool dt_lock_holds(int lock)
+{
+    return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0; /* again */
 }
 
 void dt_unlock_folder(int lock)

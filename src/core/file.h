@@ -27,9 +27,9 @@ dt_status dt_new_file_commit(dt_new_file *file);
 /* Removes the temporary file. Keeps the calling thread's error message. */
 void dt_new_file_discard(dt_new_file *file);
 
-/* Removes the temporary files that killed processes left in a folder, as far as that is possible.
- * Only for who holds the folder's lock: nobody else writes there then. */
-void dt_remove_unfinished(const char *folder);
+/* Removes the temporary files that killed processes left in a folder, of files whose names begin
+ * with `begin`, as far as that is possible. Only where nobody else writes such files. */
+void dt_remove_unfinished(const char *folder, const char *begin);
 
 /* Writes `length` bytes as the whole content of `path`, atomically. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);
@@ -57,6 +57,8 @@ dt_status dt_read_file(const char *path, char **bytes, size_t *length);
  * given to dt_unlock_folder(). */
 dt_status dt_lock_folder(const char *folder, int *lock);
 void dt_unlock_folder(int lock);
+/* Whether the lock keeps others out; false where the file system has none. */
+bool dt_lock_holds(int lock);
 
 /* First thing in a program: each of the descriptors 0, 1 and 2 that is closed is opened, so that no
  * file gets its number and then the messages that are meant for it. Standard error loses what is

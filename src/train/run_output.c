@@ -34,6 +34,15 @@ static dt_status folder_path(const dt_run_output *output, const char *kind, char
     return DT_OK;
 }
 
+/* Temporary files of this run; with the lock, of any run: one that was killed before its first
+ * checkpoint leaves nobody else to remove what it wrote. */
+static void remove_unfinished(const dt_run_output *output, const char *folder)
+{
+    char begin[sizeof output->run_uuid + 16];
+    snprintf(begin, sizeof begin, "deeptaxa_%s_", output->run_uuid);
+    dt_remove_unfinished(folder, dt_lock_holds(output->lock) ? "deeptaxa_" : begin);
+}
+
 /* Only exports need the folder `weights`, and make it. */
 static dt_status make_folders(const dt_run_output *output)
 {
@@ -42,10 +51,10 @@ static dt_status make_folders(const dt_run_output *output)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
         DT_TRY(folder_path(output, kinds[i], path));
         DT_TRY(dt_make_folder(path));
-        dt_remove_unfinished(path);
+        remove_unfinished(output, path);
     }
     DT_TRY(folder_path(output, "weights", path));
-    dt_remove_unfinished(path);
+    remove_unfinished(output, path);
     return DT_OK;
 }
 
@@ -172,11 +181,11 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_check
         return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
     DT_TRY(dt_make_folder(folder));
     DT_TRY(dt_lock_folder(folder, &output->lock));
-    DT_TRY(make_folders(output));
-    DT_TRY(dt_log_open(log_path));
     if (!settings->run_uuid[0])
         DT_TRY(dt_run_id(settings->run_uuid));
     snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
+    DT_TRY(make_folders(output));
+    DT_TRY(dt_log_open(log_path));
     tell_of_other_run(folder, settings->run_uuid);
     DT_TRY(dt_run_id_write(folder, settings->run_uuid));
     DT_TRY(write_labels(output, &run->taxonomy));
@@ -257,6 +266,16 @@ void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, co
         if (strcmp(end, ".h5") == 0)
             unlinkat(dirfd(list.dir), list.name, 0);
     }
+}
+
+void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch)
+{
+    listing list;
+    if (!begin_listing(&list, output))
+        return;
+    while (next_listed(&list))
+        if (list.epoch <= epoch && strcmp(list.rest, ".h5") == 0)
+            unlinkat(dirfd(list.dir), list.name, 0);
 }
 
 int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch)

@@ -56,6 +56,9 @@ dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch
  * is spared). */
 void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except);
 
+/* Removes the run's checkpoints of the epochs 1 … `epoch`, also what a killed process left. */
+void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch);
+
 /* Sets the run's checkpoints of epochs after `epoch` aside, as `….h5.old`: the run has been gone on
  * with from an earlier one, and --resume auto must not return to the way that it left. What was set
  * aside of epochs up to `epoch`, which the new way has done again, is removed. Returns how many

@@ -11,34 +11,12 @@
 
 #define SIGN_OF_LIFE 1.0 /* seconds after which rank 0 tells the others that it still writes */
 
-dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside)
-{
-    saver->saved_micro_steps = resumed ? saver->run->progress.micro_steps : -1;
-    if (saver->comm->world_rank != 0)
-        return DT_OK;
-    snprintf(saver->newest, sizeof saver->newest, "%s", resumed ? resumed : "");
-    DT_TRY(DT_NEW(saver->sums, (size_t)(saver->comm->world_size * saver->run->config.tax_ranks)));
-    return dt_checkpoint_writer_create(&saver->writer, saver->model, beside, saver->profile);
-}
-
 void dt_saver_free(dt_saver *saver)
 {
     dt_checkpoint_writer_destroy(saver->writer);
     free(saver->sums);
     saver->writer = NULL;
     saver->sums = NULL;
-}
-
-/* Removes this run's checkpoint that has become one too many. */
-static dt_status drop_old_epoch(const dt_saver *saver, int32_t epoch)
-{
-    char path[PATH_MAX];
-    const int32_t old = epoch - saver->keep;
-    if (saver->keep == 0 || old < 1)
-        return DT_OK;
-    DT_TRY(dt_run_checkpoint_path(saver->output, old, path));
-    unlink(path);
-    return DT_OK;
 }
 
 /* Removes this run's checkpoints of epochs 1 … last that are not the best, where that is there. */
@@ -56,6 +34,25 @@ static dt_status drop_all_but_best(const dt_saver *saver, int32_t best, int32_t 
             unlink(path);
     }
     return DT_OK;
+}
+
+/* Removes this run's checkpoints that are too many after `epoch`. */
+static void drop_old_epochs(const dt_saver *saver, int32_t epoch)
+{
+    if (saver->keep > 0)
+        dt_run_drop_epoch_checkpoints(saver->output, epoch - saver->keep);
+}
+
+dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside)
+{
+    saver->saved_micro_steps = resumed ? saver->run->progress.micro_steps : -1;
+    if (saver->comm->world_rank != 0)
+        return DT_OK;
+    snprintf(saver->newest, sizeof saver->newest, "%s", resumed ? resumed : "");
+    DT_TRY(DT_NEW(saver->sums, (size_t)(saver->comm->world_size * saver->run->config.tax_ranks)));
+    if (resumed) /* a kill may have come between a checkpoint and the removal of older ones */
+        drop_old_epochs(saver, saver->run->progress.epoch);
+    return dt_checkpoint_writer_create(&saver->writer, saver->model, beside, saver->profile);
 }
 
 /* The newest checkpoint is the farthest one of the run, too. */
@@ -88,8 +85,10 @@ static dt_status complete(dt_saver *saver)
     }
     dt_run_drop_step_checkpoints(saver->output, INT32_MAX, NULL);
     const dt_run_progress *progress = &done->content.progress;
-    return saver->best_only ? drop_all_but_best(saver, progress->best_epoch, progress->epoch - 1)
-                            : drop_old_epoch(saver, progress->epoch);
+    if (saver->best_only)
+        return drop_all_but_best(saver, progress->best_epoch, progress->epoch - 1);
+    drop_old_epochs(saver, progress->epoch);
+    return DT_OK;
 }
 
 dt_status dt_saver_poll(dt_saver *saver)
