@@ -92,13 +92,14 @@ static dt_status open_module(const char *name, const dt_backend_options *options
 }
 
 /* How long a thread that waits for the others burns its core before it sleeps. GNU OpenMP's default
- * is for ever as good as: on a machine that others use too, a run then takes several times as long.
- * This is long enough for the gaps between two operations. The runtime reads it when it is loaded,
- * with the module; what the user has set stays. */
+ * is for ever as good as: beside other work a run then takes several times as long. This is enough
+ * for the gaps between two operations where nothing else runs, and little enough that two threads
+ * beside a busy neighbour are hardly slower than one (docs/performance.md). The runtime reads it
+ * when it is loaded, with the module; what the user has set stays. */
 static void let_waiting_threads_sleep(void)
 {
     if (!getenv("OMP_WAIT_POLICY"))
-        setenv("GOMP_SPINCOUNT", "20000", 0);
+        setenv("GOMP_SPINCOUNT", "1000", 0);
 }
 
 /* The build that DEEPTAXA_CPU_BUILD asks for, to compare builds on one machine. */
