@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that a process can still get, and that there are: of the machine, or of the control group
- * (version 2) that a batch system or container has put the process into, where that has less. */
+/* Bytes that a process can still get, and that there are: of the machine, or less where a control
+ * group or ulimit allows less (core/limits.h). */
 void dt_host_memory(int64_t *available, int64_t *total);
 
 /* The processor's name, "processor" where the system does not tell. */

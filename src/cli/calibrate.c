@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/input.h"
 #include "cli/loaded_model.h"
+#include "cli/threads.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "io/dataset_build.h"
@@ -33,6 +33,8 @@ typedef struct {
     dt_pool *pool;
     dt_judgement judgement;
     dt_read_lengths lengths;
+    int threads;
+    char thread_note[DT_THREAD_NOTE];
     int64_t without_row;
     int32_t batch_size;
     char output[PATH_MAX];
@@ -101,12 +103,16 @@ static dt_status open_model(session *s)
     const dt_calibrate_options *o = s->options;
     char device[16];
     dt_option_choice(&dt_calibrate_command, "device", o->device, device, sizeof device);
-    const dt_backend_options backend = {.threads = (int32_t)o->threads,
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads,
+                                             .ranks = {1, 1},
+                                             .products = strcmp(device, "cuda") != 0},
+                           &s->threads, s->thread_note));
+    const dt_backend_options backend = {.threads = s->threads,
                                         .precision = (dt_precision)o->precision,
                                         .attention = (dt_attention_method)o->attention};
     s->batch_size = (int32_t)o->batch_size;
     DT_TRY(dt_loaded_model_open(&s->model, device, &backend, &s->batch_size, NULL));
-    return dt_pool_create(&s->pool, dt_thread_count(o->threads));
+    return dt_pool_create(&s->pool, s->threads);
 }
 
 /* ---- held-out logits ----------------------------------------------------------------------------
@@ -151,7 +157,7 @@ static dt_status compute_logits(session *s)
         .normalize = s->model.checkpoint.settings.normalize,
         .strand = s->model.checkpoint.strand.sorted ? s->model.checkpoint.strand.profile : NULL,
         .batch_size = s->batch_size,
-        .threads = dt_thread_count(o->num_workers ? o->num_workers : o->threads),
+        .threads = o->num_workers ? (int)o->num_workers : s->threads,
         .sink = keep_logits,
         .context = s,
     };
@@ -159,6 +165,8 @@ static dt_status compute_logits(session *s)
             s->model.checkpoint.progress.epoch, dt_precision_name(s->model.backend->precision),
             s->model.backend->description);
     s->lengths = dt_read_lengths_of(&s->model.checkpoint.lengths);
+    if (s->thread_note[0])
+        dt_notice("%s", s->thread_note);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
     DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
     dt_judgement_tell(&s->judgement, s->tokenizer, dt_fasta_name(s->input), predictor.normalize,

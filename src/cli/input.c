@@ -1,7 +1,6 @@
 #include "cli/input.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +14,6 @@
 #include "io/dataset_build.h"
 #include "io/tokenizer_json.h"
 #include "sequence/bpe_learn.h"
-
-int dt_thread_count(int64_t asked)
-{
-    if (asked > 0)
-        return (int)asked;
-    cpu_set_t processors;
-    if (sched_getaffinity(0, sizeof processors, &processors) != 0)
-        return 1;
-    const int count = CPU_COUNT(&processors);
-    return count > 0 ? count : 1;
-}
 
 /* A tokenizer, the text it was read from, and what to call it. */
 typedef struct {
@@ -160,18 +148,18 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
     if (input->comm)
         status = dt_agree(input->comm, status, input->together);
     if (status == DT_OK)
-        status = dt_dataset_build(
-            dataset, &(dt_dataset_build_options){.fasta_file = input->fasta_file,
-                                                 .taxonomy_file = input->taxonomy_file,
-                                                 .normalize = input->normalize,
-                                                 .strand = strand,
-                                                 .threads = dt_thread_count(input->threads),
-                                                 .tokenizer = loaded.tokenizer,
-                                                 .tokenizer_json = loaded.json,
-                                                 .tokenizer_name = loaded.name,
-                                                 .comm = input->comm,
-                                                 .everywhere = input->everywhere,
-                                                 .together = input->together});
+        status = dt_dataset_build(dataset,
+                                  &(dt_dataset_build_options){.fasta_file = input->fasta_file,
+                                                              .taxonomy_file = input->taxonomy_file,
+                                                              .normalize = input->normalize,
+                                                              .strand = strand,
+                                                              .threads = input->threads,
+                                                              .tokenizer = loaded.tokenizer,
+                                                              .tokenizer_json = loaded.json,
+                                                              .tokenizer_name = loaded.name,
+                                                              .comm = input->comm,
+                                                              .everywhere = input->everywhere,
+                                                              .together = input->together});
     if (status == DT_OK)
         say_tokenizer(input, &loaded);
     free_tokenizer(&loaded);

@@ -23,7 +23,7 @@ typedef struct {
     bool normalize; /* sequence/normalize.h */
     bool orient;    /* --orientation auto: sequences of the other strand are turned */
     const dt_strand_profile *strand; /* by this profile; NULL: by one learnt of the sequences */
-    int64_t threads;                 /* 0: all that the process may use */
+    int threads;                     /* that tokenise, at least 1 (cli/threads.h) */
     dt_comm *comm;                   /* processes that tokenise together; NULL: alone */
     bool everywhere;                 /* all of them want the tokens, not world_rank 0 alone */
     bool *together;                  /* with comm: set when all have the same failure (dt_agree) */
@@ -34,8 +34,5 @@ typedef struct {
  * with dt_dataset_free(). DT_ERR_INPUT as io/dataset_build.h says, and where something should be
  * learnt from standard input or a pipe, which can be read only once: told before it is opened. */
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset);
-
-/* `asked`, or where that is 0 the number of processors that this process may use. */
-int dt_thread_count(int64_t asked);
 
 #endif

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/input.h"
 #include "cli/loaded_model.h"
 #include "cli/profiling.h"
 #include "cli/shared_options.h"
 #include "cli/stop_signal.h"
+#include "cli/threads.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -50,6 +50,8 @@ typedef struct {
     dt_truth truth;
     dt_truth_use truth_use;
     dt_profile *profile; /* NULL: none */
+    int threads;
+    char thread_note[DT_THREAD_NOTE];
     int32_t batch_size;
     const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
     const char *precision;           /* in use */
@@ -159,7 +161,11 @@ static dt_status open_models(session *s)
     const dt_predict_options *o = s->options;
     char device[16];
     dt_option_choice(&dt_predict_command, "device", o->device, device, sizeof device);
-    const dt_backend_options backend = {.threads = (int32_t)o->threads,
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads,
+                                             .ranks = {1, 1},
+                                             .products = strcmp(device, "cuda") != 0},
+                           &s->threads, s->thread_note));
+    const dt_backend_options backend = {.threads = s->threads,
                                         .precision = (dt_precision)o->precision,
                                         .attention = (dt_attention_method)o->attention};
     s->batch_size = (int32_t)o->batch_size;
@@ -339,7 +345,6 @@ static void tell_doubts(const session *s)
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
-    const int64_t workers = o->num_workers ? o->num_workers : o->threads;
     for (int32_t m = 1; m < s->models; ++m)
         s->other[m - 1] = (dt_voter){.model = s->model[m].model, .temperature = temperatures(s, m)};
     const dt_predictor predictor = {
@@ -356,13 +361,15 @@ static dt_status predict(session *s)
         .strand = s->strand,
         .vectors = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
-        .threads = dt_thread_count(workers),
+        .threads = o->num_workers ? (int)o->num_workers : s->threads,
         .sink = take_results,
         .context = s,
         .profile = s->profile,
     };
     for (int32_t m = 0; m < s->models; ++m)
         show_model(s, m);
+    if (s->thread_note[0])
+        dt_notice("%s", s->thread_note);
     if (o->verbose)
         dt_info("Batches of %d sequences, %d threads tokenise", s->batch_size, predictor.threads);
     s->started = s->last_progress = dt_seconds();

@@ -3,6 +3,7 @@
 
 #include "cli/input.h"
 #include "cli/shared_options.h"
+#include "cli/threads.h"
 #include "comm.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -36,18 +37,25 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
                               bool *together)
 {
     const double start = dt_seconds();
+    dt_thread_wish wish = {.asked = options->threads};
+    char note[DT_THREAD_NOTE];
+    int threads;
     dt_status status = DT_OK;
     DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), together));
+    DT_TRY(dt_ranks_share(comm, &wish.ranks));
+    DT_TRY(dt_agree(comm, dt_plan_threads(&wish, &threads, note), together));
     DT_TRY(dt_read_input(&(dt_input){.fasta_file = options->fasta_file,
                                      .taxonomy_file = options->taxonomy_file,
                                      .encoding = (dt_encoding)options->encoding,
                                      .tokenizer_file = options->tokenizer_file,
                                      .normalize = !options->no_normalize,
                                      .orient = options->orientation == DT_ORIENTATION_AUTO,
-                                     .threads = options->threads,
+                                     .threads = threads,
                                      .comm = comm,
                                      .together = together},
                          dataset));
+    if (note[0])
+        dt_notice("%s", note);
     if (comm->world_rank == 0)
         status = show_ranks(dataset);
     if (status == DT_OK && comm->world_rank == 0)

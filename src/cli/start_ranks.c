@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/relay.h"
+#include "core/limits.h"
 #include "core/log.h"
 #include "core/memory.h"
 
@@ -226,13 +227,17 @@ static dt_status run_command(char **command, int32_t ranks, int *exit_status)
     return DT_OK;
 }
 
-/* Threads of a rank, and the order in which CUDA counts GPUs: as sysfs does. mpirun may put several
- * ranks where it sees fewer slots: cores were counted here. What the user has set stays. */
+/* Threads of a rank (where a CPU quota allows fewer, ranks divide it themselves: cli/threads.h),
+ * and the order in which CUDA counts GPUs: as sysfs does. mpirun may put several ranks where it
+ * sees fewer slots: cores were counted here. What the user has set stays. */
 static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus)
 {
     char threads[16];
+    const dt_cpu_quota quota = dt_cpu_quota_read("");
+    const bool limited =
+        quota.processors > 0.0 && dt_quota_threads(quota.processors / cpus->ranks) < cpus->cores;
     snprintf(threads, sizeof threads, "%d", cpus->cores);
-    if (setenv("OMP_NUM_THREADS", threads, 0) != 0 ||
+    if ((!limited && setenv("OMP_NUM_THREADS", threads, 0) != 0) ||
         setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 ||
         (start->gpus > 0 && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
         return dt_fail(DT_ERR_MEMORY, "not enough memory for the environment");

@@ -11,6 +11,7 @@
 #include "cli/resumed_run.h"
 #include "cli/shared_options.h"
 #include "cli/stop_signal.h"
+#include "cli/threads.h"
 #include "comm.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -33,6 +34,9 @@ typedef struct {
     dt_comm *comm;
     dt_profile *profile; /* NULL: none */
     dt_pool *pool;
+    dt_ranks_sharing sharing;
+    int threads; /* of this rank */
+    char thread_note[DT_THREAD_NOTE];
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
@@ -85,7 +89,7 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
         .normalize = t->resumes ? t->run.settings.normalize : !o->no_normalize,
         .orient = t->resumes ? t->run.strand.sorted : o->orientation == DT_ORIENTATION_AUTO,
         .strand = from->strand.profile,
-        .threads = o->num_workers > 0 ? o->num_workers : o->threads,
+        .threads = o->num_workers > 0 ? (int)o->num_workers : t->threads,
         .comm = t->comm,
         .everywhere = true,
         .together = &t->together,
@@ -119,18 +123,18 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     return dt_profiled_comm(&t->comm, t->profile);
 }
 
-/* A resumed run keeps its number format where the device has it and no other one is asked for.
- * Threads that the command line leaves open are divided by the ranks that may run on the same
- * processors. */
-static dt_status open_backend(train_command *t, const dt_train_options *o, int32_t sharing)
+/* A resumed run keeps its number format where the device has it and no other one is asked for. */
+static dt_status open_backend(train_command *t, const dt_train_options *o)
 {
     char device[16];
     const bool keeps = t->resumes && t->run.settings.gpu;
-    int threads = dt_thread_count(o->threads);
-    if (o->threads == 0)
-        threads = threads / sharing > 1 ? threads / sharing : 1;
+    dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads,
+                                             .ranks = t->sharing,
+                                             .products = strcmp(device, "cuda") != 0},
+                           &t->threads, t->thread_note));
     const dt_backend_options options = {
-        .threads = t->comm->world_size == 1 ? (int32_t)o->threads : threads,
+        .threads = t->threads,
         .device = t->comm->local_rank,
         .round_robin = true,
         .training = true,
@@ -138,13 +142,12 @@ static dt_status open_backend(train_command *t, const dt_train_options *o, int32
         .gpu_default = keeps ? dt_precision_named(t->run.settings.precision) : DT_PRECISION_AUTO,
         .attention = (dt_attention_method)o->attention,
     };
-    dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_backend_open(device, &options, &t->backend));
     DT_TRY(dt_profiled_backend(&t->backend, t->profile));
     if (!t->resumes) /* before the input is read; dt_model_create() asks again */
         DT_TRY(t->backend->ops->attention_check(
             t->backend, (int32_t)(o->hidden_size / o->num_attention_heads), true));
-    return dt_pool_create(&t->pool, threads);
+    return dt_pool_create(&t->pool, t->threads);
 }
 
 /* Decides what is resumed: with --resume auto rank 0 looks, and tells the others. Collective. */
@@ -228,13 +231,13 @@ static dt_status read_init(train_command *t, const dt_train_options *o)
 }
 
 /* What can be told at once is told before the input is read. */
-static dt_status prepare_machine(train_command *t, const dt_train_options *o, int32_t sharing)
+static dt_status prepare_machine(train_command *t, const dt_train_options *o)
 {
     if (t->resumes)
         DT_TRY(dt_read_resumed(&t->run, o, t->resume_path));
     DT_TRY(read_init(t, o));
     DT_TRY(check_world(t, o));
-    return open_backend(t, o, sharing);
+    return open_backend(t, o);
 }
 
 /* What fits in shape and may still mean something else is told. */
@@ -304,11 +307,10 @@ static dt_status train_and_report(train_command *t, const dt_train_options *o,
 /* Collective from the first line on. */
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
-    int32_t sharing;
     DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->together));
     DT_TRY(choose_resumed(t, o));
-    DT_TRY(dt_ranks_sharing(t->comm, &sharing));
-    DT_TRY(dt_agree(t->comm, prepare_machine(t, o, sharing), &t->together));
+    DT_TRY(dt_ranks_share(t->comm, &t->sharing));
+    DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->together));
     DT_TRY(read_dataset(t, o));
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->together));
     const dt_training training = {.run = &t->run,
@@ -318,6 +320,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .backend = t->backend,
                                   .comm = t->comm,
                                   .pool = t->pool,
+                                  .thread_note = t->thread_note[0] ? t->thread_note : NULL,
                                   .output_dir = o->output_dir,
                                   .fixed_micro_batch = o->micro_batch_size > 0,
                                   .stop = t->stop,

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "core/limits.h"
 #include "core/log.h"
 
 /* Shares of memory that may be planned with; the rest is for the system, libraries, kernels that a
@@ -9,18 +10,41 @@
 #define SHARE_OF_FREE_GPU 0.9
 #define SHARE_OF_FREE_HOST 0.75
 
+/* The limit of a host's memory that decides here: of all of it in training, else of what is free.
+ * What ulimit allows is this process's own; all the rest is shared. */
+static dt_memory_limit host_limit(const dt_fit *fit)
+{
+    dt_memory_limit total;
+    dt_memory_limit available;
+    dt_memory_limits("", fit->sharing > 1 ? fit->sharing : 1, &total, &available);
+    return dt_model_trains(fit->model) ? total : available;
+}
+
 static int64_t usable_memory(const dt_fit *fit)
 {
-    const dt_model *model = fit->model;
-    const double share = fit->sharing > 1 ? 1.0 / fit->sharing : 1.0;
-    dt_backend *backend = dt_model_backend(model);
+    dt_backend *backend = dt_model_backend(fit->model);
     int64_t available;
     int64_t total;
     backend->ops->memory(backend, &available, &total);
     if (!backend->host_memory)
         return (int64_t)(SHARE_OF_FREE_GPU * (double)available);
-    return dt_model_trains(model) ? (int64_t)(DT_SHARE_OF_HOST * share * (double)total)
-                                  : (int64_t)(SHARE_OF_FREE_HOST * share * (double)available);
+    const bool own = host_limit(fit).own;
+    const double share = fit->sharing > 1 && !own ? 1.0 / fit->sharing : 1.0;
+    const double kept = own ? (double)(fit->threads * DT_BLAS_BUFFER) : 0.0;
+    const double usable = dt_model_trains(fit->model)
+                              ? DT_SHARE_OF_HOST * (share * (double)total - kept)
+                              : SHARE_OF_FREE_HOST * (share * (double)available - kept);
+    return usable > 0.0 ? (int64_t)usable : 0;
+}
+
+/* " (limited by ulimit -v)", or nothing. */
+static const char *limited_by(const dt_fit *fit, char out[DT_LIMIT_NAME + 32])
+{
+    const dt_memory_limit limit = host_limit(fit);
+    out[0] = '\0';
+    if (dt_model_backend(fit->model)->host_memory && limit.by[0])
+        snprintf(out, DT_LIMIT_NAME + 32, " (limited by %s)", limit.by);
+    return out;
 }
 
 dt_status dt_fit_bytes(const dt_fit *fit, int32_t sequences, int64_t *bytes)
@@ -42,15 +66,17 @@ static int32_t half(int32_t sequences)
 /* Too little memory, and nothing left to halve. `why` says how much is missing. */
 static dt_status no_room(const dt_fit *fit, int32_t sequences, const char *why)
 {
+    char limit[DT_LIMIT_NAME + 32];
+    limited_by(fit, limit);
     if (fit->fixed && sequences > 1)
         return dt_fail(DT_ERR_MEMORY,
-                       "--%s %d does not fit on the device: %s: lower it, or leave "
+                       "--%s %d does not fit on the device: %s%s: lower it, or leave "
                        "it out",
-                       fit->flag, sequences, why);
+                       fit->flag, sequences, why, limit);
     return dt_fail(DT_ERR_MEMORY,
                    "this model does not fit on the device, not even with one "
-                   "sequence at a time: %s: %s",
-                   why, fit->advice);
+                   "sequence at a time: %s%s: %s",
+                   why, limit, fit->advice);
 }
 
 /* "3.2 MB", "81.1 GB"; 32 bytes suffice. */
@@ -103,9 +129,10 @@ dt_status dt_fit_batch(const dt_fit *fit, bool reserve, int32_t *sequences)
     DT_TRY(plan(fit, sequences));
     if (reserve)
         DT_TRY(take(fit, sequences));
+    char limit[DT_LIMIT_NAME + 32];
     if (*sequences < wanted)
-        dt_notice("the device's memory holds %d sequences at a time, not %d: batches are computed "
-                  "in pieces, with the same result (--%s)",
-                  *sequences, wanted, fit->flag);
+        dt_notice("the device's memory holds %d sequences at a time, not %d%s: batches are "
+                  "computed in pieces, with the same result (--%s)",
+                  *sequences, wanted, limited_by(fit, limit), fit->flag);
     return DT_OK;
 }

@@ -24,6 +24,8 @@ typedef struct {
     const char *advice;  /* what helps where one sequence is too much: "lower --max-length" */
     bool fixed;          /* the user gave the number: it is not lowered */
     int32_t sharing;     /* processes that divide this host's memory; 0: this one alone */
+    int32_t threads;     /* that compute on a host: where ulimit limits the address space, room for
+                            what their products take first is kept (DT_BLAS_BUFFER) */
 } dt_fit;
 
 /* Bytes on the device for this many sequences at a time: parameters, buffers, the backend's own. */
@@ -34,7 +36,8 @@ dt_status dt_fit_bytes(const dt_fit *fit, int32_t sequences, int64_t *bytes);
  * the device turns out to have less.
  *
  * Planned with is, on a GPU, what is free; on a host, in training, a share of all its memory, so
- * that equal runs stay equal whatever else runs there. DT_ERR_MEMORY: not even one sequence fits,
+ * that equal runs stay equal whatever else runs there. A limit below the machine's memory
+ * (core/limits.h) is named. DT_ERR_MEMORY: not even one sequence fits,
  * or the fixed number does not; the message says what to change. */
 dt_status dt_fit_batch(const dt_fit *fit, bool reserve, int32_t *sequences);
 

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "core/limits.h"
 #include "data/batch.h"
 #include "io/output.h"
 #include "model/fit.h"
@@ -72,6 +72,7 @@ dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *pl
     if (settings->micro_batch == 0)
         piece = paying_piece(plan->model, plan->dataset, share);
     fit.sharing = plan->comm->local_size;
+    fit.threads = plan->threads;
     DT_TRY(dt_fit_batch(&fit, plan->reserve, &piece));
     settings->micro_batch = piece;
     return DT_OK;
@@ -83,11 +84,17 @@ dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const d
     const dt_fit fit = fit_of(plan->model, &count, plan->fixed);
     const int64_t copy =
         dt_checkpoint_copy_elements(dt_model_params(plan->model)) * (int64_t)sizeof(float);
-    const double host = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    dt_memory_limit total;
+    dt_memory_limit available;
+    dt_backend *backend = dt_model_backend(plan->model);
     int64_t planned = 0;
-    if (dt_model_backend(plan->model)->host_memory)
+    dt_memory_limits("", plan->comm->local_size, &total, &available);
+    if (total.own && backend->host_memory)
+        total.bytes -= plan->threads * DT_BLAS_BUFFER; /* as in model/fit.c */
+    /* what is left of a limit of ulimit's lacks already what has been taken */
+    if (backend->host_memory && !(total.own && plan->reserve))
         DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &planned));
-    *fits = (double)(planned + copy) <= DT_SHARE_OF_HOST * host / plan->comm->local_size;
+    *fits = (double)(planned + copy) <= DT_SHARE_OF_HOST * (double)total.bytes;
     return DT_OK;
 }
 

@@ -32,6 +32,7 @@ static void look_at_processors(dt_rank_info *info)
 static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
 {
     dt_rank_info info = {0};
+    const dt_cpu_quota quota = dt_cpu_quota_read("");
     snprintf(info.host, sizeof info.host, "%s", comm->host);
     snprintf(info.version, sizeof info.version, "%s", dt_version());
     if (backend) {
@@ -41,6 +42,7 @@ static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
                  comm->grad_dtype == DT_GRAD_BF16 ? ", gradients in bf16" : "");
     }
     look_at_processors(&info);
+    memcpy(info.quota, quota.by, sizeof info.quota);
     return info;
 }
 
@@ -62,16 +64,20 @@ static bool share_processors(const dt_rank_info *a, const dt_rank_info *b)
            a->processor_set == b->processor_set;
 }
 
-dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks)
+dt_status dt_ranks_share(dt_comm *comm, dt_ranks_sharing *sharing)
 {
     dt_rank_info *infos;
-    *ranks = 1;
+    *sharing = (dt_ranks_sharing){.processors = 1, .quota = 1};
     if (comm->world_size == 1)
         return DT_OK;
     DT_TRY(gather_infos(&infos, comm, NULL));
-    *ranks = 0;
-    for (int32_t q = 0; q < comm->world_size; ++q)
-        *ranks += share_processors(&infos[q], &infos[comm->world_rank]);
+    const dt_rank_info *own = &infos[comm->world_rank];
+    *sharing = (dt_ranks_sharing){0};
+    for (int32_t q = 0; q < comm->world_size; ++q) {
+        sharing->processors += share_processors(&infos[q], own);
+        sharing->quota +=
+            strcmp(infos[q].host, own->host) == 0 && strcmp(infos[q].quota, own->quota) == 0;
+    }
     free(infos);
     return DT_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "backend.h"
 #include "comm.h"
+#include "core/limits.h"
 #include "core/memory.h"
 
 /* What a rank says of itself. */
@@ -19,11 +20,19 @@ typedef struct {
     int32_t processors;      /* that the process may run on */
     int32_t first_processor; /* the lowest of them */
     uint64_t processor_set;  /* a checksum of them all */
+    char
+        quota[DT_LIMIT_NAME]; /* the CPU quota that the process is under (core/limits.h); "" none */
 } dt_rank_info;
 
-/* How many ranks, this one included, may run on just the processors that this one may run on: each
- * of them should take its part of these only. Collective. */
-dt_status dt_ranks_sharing(dt_comm *comm, int32_t *ranks);
+/* With how many ranks, this one included, a rank divides what it may use: each should take its part
+ * only. */
+typedef struct {
+    int32_t processors; /* that may run on just the processors that this one may run on */
+    int32_t quota;      /* that are under the CPU quota that this one is under */
+} dt_ranks_sharing;
+
+/* Collective. */
+dt_status dt_ranks_share(dt_comm *comm, dt_ranks_sharing *sharing);
 
 /* Sets *infos to what all ranks say of themselves, (world_size) on every one; the caller frees it.
  * DT_ERR_USAGE, on every rank and with *together set, when they run different versions of the

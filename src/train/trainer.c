@@ -69,7 +69,8 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
                                   .dataset = job->dataset,
                                   .comm = job->comm,
                                   .fixed = job->fixed_micro_batch,
-                                  .reserve = !job->dry_run};
+                                  .reserve = !job->dry_run,
+                                  .threads = dt_pool_threads(job->pool)};
     DT_TRY(dt_plan_micro_batch(settings, &pieces));
     DT_TRY(dt_plan_copy_fits(copy_fits, settings, &pieces));
     if (job->dry_run)
@@ -153,6 +154,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
         status = dt_fail(DT_ERR_IO, "cannot write to standard output");
     if (status == DT_OK && !t->job->dry_run)
         dt_info_lines(text.data);
+    if (status == DT_OK && t->job->thread_note)
+        dt_notice("%s", t->job->thread_note);
     dt_text_free(&text);
     return status;
 }

@@ -22,7 +22,8 @@ typedef struct {
     const dt_dataset *dataset;
     dt_backend *backend;
     dt_comm *comm;
-    dt_pool *pool; /* for initial values */
+    dt_pool *pool;           /* for initial values; the backend has as many threads */
+    const char *thread_note; /* a notice of their number, said with the plan; NULL: none */
     const char *output_dir;
     bool fixed_micro_batch;    /* run->settings.micro_batch was given by the user */
     const atomic_int *stop;    /* set by a signal to its number: save and end; NULL: never */

@@ -1,0 +1,123 @@
+#include "cli/threads.h"
+
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Code and data of BLAS and what it brings along. */
+#define LIBRARIES ((int64_t)64 << 20)
+/* For everything else: the input, the model. */
+#define LEAST_FOR_WORK ((int64_t)32 << 20)
+
+/* The first number of OMP_NUM_THREADS, which may be a list by nesting; 0: none. */
+static int64_t from_environment(const char *text)
+{
+    char *end;
+    if (!text)
+        return 0;
+    const long number = strtol(text, &end, 10);
+    return end > text && number > 0 && number <= INT_MAX ? number : 0;
+}
+
+/* "1 thread", "3 threads" */
+static const char *in_words(int64_t threads, char out[32])
+{
+    snprintf(out, 32, "%lld thread%s", (long long)threads, threads == 1 ? "" : "s");
+    return out;
+}
+
+/* The processors that are this process's part; *quota where the quota decides. */
+static int64_t own_part(const dt_thread_wish *wish, const dt_thread_limits *limits, bool *quota)
+{
+    int64_t part = limits->processors / wish->ranks.processors;
+    if (part < 1)
+        part = 1;
+    *quota = false;
+    if (limits->quota.processors <= 0.0)
+        return part;
+    const int32_t of_quota = dt_quota_threads(limits->quota.processors / wish->ranks.quota);
+    *quota = of_quota < part;
+    return *quota ? of_quota : part;
+}
+
+/* Most threads that the address space has room for. */
+static int64_t most_in_space(const dt_thread_wish *wish, const dt_thread_limits *limits)
+{
+    const int64_t each = DT_THREAD_STACK + (wish->products ? 2 * DT_BLAS_BUFFER : 0);
+    const int64_t left = limits->space.bytes - LEAST_FOR_WORK - (wish->products ? LIBRARIES : 0);
+    return left > 0 ? left / each : 0;
+}
+
+static dt_status no_room(const dt_thread_wish *wish, const dt_thread_limits *limits)
+{
+    const int64_t needed =
+        LEAST_FOR_WORK + DT_THREAD_STACK + (wish->products ? LIBRARIES + 2 * DT_BLAS_BUFFER : 0);
+    return dt_fail(DT_ERR_MEMORY,
+                   "%s leaves %.0f MB, and one thread with the libraries that it computes with "
+                   "needs %.0f MB: raise the limit (ulimit -v unlimited, or the batch system's)",
+                   limits->space.by, 1e-6 * (double)limits->space.bytes, 1e-6 * (double)needed);
+}
+
+/* More than there are processors for: told, not changed. */
+static void note_too_many(const dt_thread_wish *wish, const dt_thread_limits *limits, int64_t part,
+                          bool quota, char *note)
+{
+    char there[DT_LIMIT_NAME + 64];
+    const char *whose = wish->ranks.processors > 1 ? "each of its ranks" : "this process";
+    if (quota)
+        snprintf(there, sizeof there, "%.3g processors (%s)",
+                 limits->quota.processors / wish->ranks.quota, limits->quota.by);
+    else
+        snprintf(there, sizeof there, "%lld processor%s", (long long)part, part == 1 ? "" : "s");
+    snprintf(note, DT_THREAD_NOTE,
+             "OMP_NUM_THREADS=%.40s: there %s %s for %s; more threads than processors wait for "
+             "each other (--threads N chooses)",
+             limits->omp_num_threads, !quota && part == 1 ? "is" : "are", there, whose);
+}
+
+dt_status dt_choose_threads(const dt_thread_wish *wish, const dt_thread_limits *limits,
+                            int *threads, char note[DT_THREAD_NOTE])
+{
+    bool quota;
+    char now[32];
+    const int64_t part = own_part(wish, limits, &quota);
+    const int64_t asked = wish->asked > 0 ? wish->asked : from_environment(limits->omp_num_threads);
+    const int64_t room = most_in_space(wish, limits);
+    int64_t chosen = asked > 0 ? asked : part;
+    note[0] = '\0';
+    if (room < 1)
+        return no_room(wish, limits);
+    if (chosen > room) {
+        snprintf(note, DT_THREAD_NOTE, "%s, not %lld: %s leaves %.0f MB", in_words(room, now),
+                 (long long)chosen, limits->space.by, 1e-6 * (double)limits->space.bytes);
+        chosen = room;
+    } else if (wish->asked == 0 && asked > part) {
+        note_too_many(wish, limits, part, quota, note);
+    } else if (asked == 0 && quota) {
+        snprintf(note, DT_THREAD_NOTE,
+                 "%s on %d processors: limited by the CPU quota of %.3g processors (%s)",
+                 in_words(chosen, now), limits->processors, limits->quota.processors,
+                 limits->quota.by);
+    }
+    *threads = (int)chosen;
+    return DT_OK;
+}
+
+dt_status dt_plan_threads(const dt_thread_wish *wish, int *threads, char note[DT_THREAD_NOTE])
+{
+    char number[16];
+    const dt_thread_limits limits = {.processors = dt_processors_allowed(),
+                                     .quota = dt_cpu_quota_read(""),
+                                     .space = dt_address_space(""),
+                                     .omp_num_threads = getenv("OMP_NUM_THREADS")};
+    DT_TRY(dt_choose_threads(wish, &limits, threads, note));
+#ifdef M_ARENA_MAX
+    if (limits.space.bytes < INT64_MAX) /* each thread would take 64 MiB for what it allocates */
+        mallopt(M_ARENA_MAX, 1);
+#endif
+    snprintf(number, sizeof number, "%d", *threads);
+    if (setenv("OMP_NUM_THREADS", number, 1) != 0)
+        return dt_fail(DT_ERR_MEMORY, "not enough memory for the environment");
+    return DT_OK;
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Under ulimit's limits of memory: threads and memory are planned with what there is, and the message
+# names the limit; never a crash, and never a library that waits for memory for ever.
+source "$(dirname "$0")/lib.sh"
+awk 'BEGIN { srand(3); print "sequence_id\tdomain\tgenus" >"t.tsv"
+    for (i = 0; i < 40; ++i) {
+        s = ""; for (j = 0; j < 120; ++j) s = s substr("ACGT", 1 + int(rand() * 4), 1)
+        print ">s" i "\n" s >"t.fasta"; print "s" i "\tA\tg" i % 4 >"t.tsv" } }'
+expect 0 deeptaxa tokenizer --fasta-file t.fasta --output-file tokenizer.json --vocabulary-size 60
+small="--embed-dim 8 --hidden-size 8 --num-hidden-layers 1 --num-attention-heads 2
+    --intermediate-size 16 --num-filters 8 --max-length 64"
+
+# within KIND KILOBYTES COMMAND...: under that limit, and not for longer than a minute
+within() {
+    local kind=$1 kilobytes=$2
+    shift 2
+    (ulimit "$kind" "$kilobytes"; timeout -k 1 60 "$bin/deeptaxa" "$@")
+}
+train="train --fasta-file t.fasta --taxonomy-file t.tsv --tokenizer-file tokenizer.json --epochs 1
+    --batch-size 8 --output-dir"
+
+# more threads than processors, from the environment; none of the user's own choice
+# shellcheck disable=SC2086
+OMP_NUM_THREADS=4097 expect 0 deeptaxa $train plan $small --dry-run
+said 'notice: OMP_NUM_THREADS=4097: there (is|are) .* for this process'
+# shellcheck disable=SC2086
+OMP_NUM_THREADS=4097 expect 0 deeptaxa $train plan $small --dry-run --threads 2
+grep -q OMP_NUM_THREADS err && fail "--threads was given, and OMP_NUM_THREADS is told of"
+
+# the sanitizers take terabytes of address space
+(ulimit -v 4000000; deeptaxa --version >/dev/null 2>&1) || finish
+
+# shellcheck disable=SC2086
+{
+    expect 0 within -v 1000000 $train many $small --threads 32
+    said 'notice: [1-9] threads?, not 32: ulimit -v leaves [0-9]+ MB'
+    [ -s "$(checkpoint many 1)" ] || fail "nothing was trained under ulimit -v"
+    expect 0 within -v 600000 $train one $small
+    expect 0 within -d 600000 $train data $small --threads 32
+    said 'notice: [1-9] threads?, not 32: ulimit -d leaves [0-9]+ MB'
+    for kilobytes in 60000 150000 250000 300000 350000; do
+        refused 1 'ulimit -v leaves [0-9]+ MB, .* needs [0-9]+ MB: raise the limit' \
+            within -v $kilobytes $train none $small
+        [ -e none ] && fail "something was written under ulimit -v $kilobytes"
+    done
+    # the model of the published size
+    expect 1 within -v 600000 $train none --threads 1
+    said 'does not fit .*\(limited by ulimit -v\)'
+    [ -e none ] && fail "something was written where the model does not fit"
+}
+
+# prediction and calibration compute with the same libraries, preparation without them
+model=$(checkpoint one 1)
+expect 0 within -v 600000 predict --fasta-file t.fasta --checkpoint "$model" --output-dir p
+refused 1 'ulimit -v leaves' within -v 300000 predict --fasta-file t.fasta --checkpoint "$model" \
+    --output-dir q
+refused 1 'ulimit -v leaves' within -v 300000 calibrate --fasta-file t.fasta \
+    --taxonomy-file t.tsv --checkpoint "$model" --output-file c.h5
+expect 0 within -v 120000 prepare --fasta-file t.fasta --taxonomy-file t.tsv \
+    --tokenizer-file tokenizer.json --output-dir shards --threads 64
+said 'notice: [0-9]+ threads?, not 64: ulimit -v'
+finish
