@@ -189,6 +189,7 @@ dt_status dt_fasta_next(dt_fasta *fasta, dt_fasta_record *record, bool *found)
             DT_ERR_INPUT,
             "%s: line %lld: the record '%.100s' has no sequence: complete it or remove it",
             dt_fasta_name(fasta), (long long)record->line, record->id.data);
+    record->share = dt_line_reader_share(fasta->reader);
     *found = true;
     return DT_OK;
 }

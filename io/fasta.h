@@ -27,6 +27,7 @@ typedef struct {
     dt_text sequence;    /* all its lines, blanks and tabs removed, otherwise as they stand; never
                             empty */
     int64_t line;        /* of the header, in the decompressed text, from 1 */
+    double share;        /* of the file that is read with this record (dt_line_reader_share()) */
 } dt_fasta_record;
 
 void dt_fasta_record_free(dt_fasta_record *record);

@@ -18,6 +18,7 @@ struct dt_line_reader {
     size_t end;     /* of what has been read */
     int64_t number; /* of the line returned last */
     bool at_end;    /* nothing is left to read */
+    int64_t text;   /* bytes of unpacked text read so far */
 };
 
 const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length)
@@ -37,6 +38,18 @@ void dt_line_reader_close(dt_line_reader *reader)
     free(reader->buffer);
     free(reader->name);
     free(reader);
+}
+
+/* The buffer's part of what was taken from the file is as large as its part of the text. */
+double dt_line_reader_share(const dt_line_reader *reader)
+{
+    const double taken = dt_text_input_share(reader->input);
+    const double text = (double)reader->text;
+    const double returned = text - (double)(reader->end - reader->begin);
+    if (taken < 0.0)
+        return -1.0;
+    const double share = text > 0.0 ? taken * returned / text : 0.0;
+    return share > 1.0 ? 1.0 : share;
 }
 
 int64_t dt_line_reader_number(const dt_line_reader *reader)
@@ -89,6 +102,7 @@ static dt_status refill(dt_line_reader *reader, int64_t line)
                               &got));
     reader->at_end = got == 0;
     reader->end += got;
+    reader->text += (int64_t)got;
     return DT_OK;
 }
 

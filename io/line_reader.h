@@ -31,6 +31,10 @@ dt_status dt_line_reader_next(dt_line_reader *reader, const char **line, size_t 
  * the number of lines, 0 for an empty file. */
 int64_t dt_line_reader_number(const dt_line_reader *reader);
 
+/* Which part of the file, in bytes as they are stored, stands before the line to come: 0 … 1; -1
+ * where its size is not known (a pipe). */
+double dt_line_reader_share(const dt_line_reader *reader);
+
 /* The file as messages name it: its path or "standard input". */
 const char *dt_line_reader_name(const dt_line_reader *reader);
 

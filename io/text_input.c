@@ -241,6 +241,12 @@ void dt_text_input_close(dt_text_input *input)
     free(input);
 }
 
+double dt_text_input_share(const dt_text_input *input)
+{
+    const double size = (double)input->raw.size;
+    return size > 0.0 ? (double)input->raw.taken / size : -1.0;
+}
+
 dt_packing dt_text_input_packing(const dt_text_input *input)
 {
     return input->packing;

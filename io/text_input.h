@@ -36,6 +36,9 @@ void dt_text_input_close(dt_text_input *input); /* NULL is fine */
 dt_status dt_text_input_read(dt_text_input *input, void *buffer, size_t size, int64_t line,
                              size_t *got);
 
+/* Which part of the stored file has been taken: 0 … 1; -1 where its size is not known (a pipe). */
+double dt_text_input_share(const dt_text_input *input);
+
 dt_packing dt_text_input_packing(const dt_text_input *input);
 
 /* DT_ERR_INPUT where the file is no text, or one of another kind, by the first bytes of the text.

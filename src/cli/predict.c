@@ -26,6 +26,7 @@
 #include "predict/results.h"
 #include "predict/truth_use.h"
 #include "profile/profiled_backend.h"
+#include "train/progress.h"
 
 _Static_assert(DT_MAX_VOTERS >= DT_OPTION_VALUES, "every model that --checkpoint takes can vote");
 
@@ -215,17 +216,26 @@ static dt_status open_results(session *s)
     return dt_results_begin(&s->results, &options);
 }
 
-static void show_progress(session *s)
+/* share: of the input that is done, -1 where that is not known */
+static void show_progress(session *s, double share)
 {
     const double now = dt_seconds();
     const bool terminal = dt_log_is_terminal();
     if (now - s->last_progress < (terminal ? 0.2 : 30.0))
         return;
-    char line[96];
+    char line[160];
+    char left[32];
     const double count = (double)s->results.tally.sequences;
+    const double elapsed = now - s->started;
     s->last_progress = now;
-    snprintf(line, sizeof line, "predicting: %.0f sequences, %.1f a second", count,
-             count / (now - s->started));
+    int used = snprintf(line, sizeof line, "predicting: ");
+    if (share > 0.0) {
+        dt_duration(elapsed / share - elapsed, left);
+        used += snprintf(line + used, sizeof line - (size_t)used, "%.0f%%, %s left, ",
+                         100.0 * share, left);
+    }
+    snprintf(line + used, sizeof line - (size_t)used, "%.0f sequences, %.1f a second", count,
+             count / elapsed);
     if (terminal)
         dt_log_status_line(line);
     else
@@ -239,7 +249,8 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
         return dt_fail(DT_STOPPED, "stopped by a signal");
     DT_TRY(dt_results_add(&s->results, predicted));
     dt_truth_use_add(&s->truth_use, predicted);
-    show_progress(s);
+    show_progress(s, predicted->sequences > 0 ? predicted->record[predicted->sequences - 1].share
+                                              : -1.0);
     return DT_OK;
 }
 

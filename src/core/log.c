@@ -4,13 +4,16 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/memory.h"
 #include "core/utf8.h"
 
+#define USUAL_WIDTH 80                /* of a terminal that does not tell */
 #define MOST_EARLY ((size_t)64 << 10) /* bytes; a program without a log file keeps no more */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -29,18 +32,23 @@ static void make_utf8(char *text)
         text[at] = '?';
 }
 
-/* To the log file, or to what will stand in it. */
+/* Each line of the text with the time, to the log file or to what will stand in it. */
 static void write_down(const char *prefix, char *text)
 {
     char now[32];
     dt_timestamp(now, sizeof now);
     make_utf8(text);
-    if (log_file) {
-        fprintf(log_file, "%s %s%s\n", now, prefix, text);
-        fflush(log_file);
-    } else if (keep && early.length < MOST_EARLY) {
-        dt_text_addf(&early, "%s %s%s\n", now, prefix, text);
+    for (const char *line = text; line;) {
+        const int length = (int)strcspn(line, "\n");
+        if (log_file)
+            fprintf(log_file, "%s %s%.*s\n", now, prefix, length, line);
+        else if (keep && early.length < MOST_EARLY)
+            dt_text_addf(&early, "%s %s%.*s\n", now, prefix, length, line);
+        prefix = "";
+        line = line[length] ? line + length + 1 : NULL;
     }
+    if (log_file)
+        fflush(log_file);
 }
 
 static void show(const char *prefix, const char *text)
@@ -59,38 +67,45 @@ static void show(const char *prefix, const char *text)
     lost_told = true;
 }
 
-static void say(const char *prefix, const char *format, va_list args)
+static void say(bool shown, const char *prefix, const char *format, va_list args)
 {
-    char text[4096];
-    vsnprintf(text, sizeof text, format, args);
+    char *text;
+    if (vasprintf(&text, format, args) < 0)
+        return; /* no memory for a message */
     pthread_mutex_lock(&mutex);
-    if (!quiet_flag)
+    if (shown && !quiet_flag)
         show(prefix, text);
     write_down(prefix, text);
     pthread_mutex_unlock(&mutex);
+    free(text);
 }
 
-#define SAY(prefix)                                                                                \
+#define SAY(shown, prefix)                                                                         \
     do {                                                                                           \
         va_list args;                                                                              \
         va_start(args, format);                                                                    \
-        say(prefix, format, args);                                                                 \
+        say(shown, prefix, format, args);                                                          \
         va_end(args);                                                                              \
     } while (0)
 
 void dt_info(const char *format, ...)
 {
-    SAY("");
+    SAY(true, "");
 }
 
 void dt_notice(const char *format, ...)
 {
-    SAY("notice: ");
+    SAY(true, "notice: ");
 }
 
 void dt_warn(const char *format, ...)
 {
-    SAY("warning: ");
+    SAY(true, "warning: ");
+}
+
+void dt_log_note(const char *format, ...)
+{
+    SAY(false, "");
 }
 
 void dt_info_lines(const char *text)
@@ -135,6 +150,15 @@ void dt_log_quiet(bool quiet)
     pthread_mutex_unlock(&mutex);
 }
 
+int dt_log_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDERR_FILENO))
+        return 0;
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : USUAL_WIDTH;
+}
+
 bool dt_log_is_terminal(void)
 {
     return !quiet_flag && isatty(STDERR_FILENO);
@@ -144,7 +168,8 @@ void dt_log_status_line(const char *text)
 {
     pthread_mutex_lock(&mutex);
     if (!quiet_flag && isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[K%s", text);
+        /* a line that is wrapped could not be removed; the last column may wrap */
+        fprintf(stderr, "\r\033[K%.*s", dt_log_width() - 1, text);
         fflush(stderr);
         status_line_shown = text[0] != '\0';
     }

@@ -167,6 +167,8 @@ dt_status dt_trainer_epoch(dt_trainer *t)
                    .saved = dt_seconds()};
     e.line = dt_progress_begin(progress->epoch + 1, settings->epochs, e.updates);
     e.line.started = e.began;
+    if (progress->evaluated_epoch > 0)
+        e.line.between = progress->evaluation_time / settings->eval_every;
     t->stepper.times = (dt_step_times){0};
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
     DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count,

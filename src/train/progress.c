@@ -27,6 +27,67 @@ void dt_duration(double seconds, char *out)
         snprintf(out, 32, "%ld:%02ld", whole / 60, whole % 60);
 }
 
+/* A part of the line. */
+typedef struct {
+    char text[64];
+    int importance; /* the least goes first where there is no room */
+} part;
+
+enum { EPOCH, BAR, STEP, LOSS, RATE, SPEED, LEFT, RUN_LEFT, PARTS };
+
+static void make_parts(const dt_progress *progress, const dt_progress_state *state,
+                       part parts[PARTS])
+{
+    static const int importance[PARTS] = {[EPOCH] = 9, [BAR] = 2,   [STEP] = 4, [LOSS] = 5,
+                                          [RATE] = 1,  [SPEED] = 3, [LEFT] = 8, [RUN_LEFT] = 7};
+    const double share = progress->steps > 0 ? (double)state->step / (double)progress->steps : 1.0;
+    const double whole = share > 0.0 ? state->elapsed / share : 0.0; /* the epoch's time */
+    const double after = (whole + progress->between) * (progress->epochs - progress->epoch);
+    char bar[BAR_WIDTH + 1];
+    char left[32];
+    char run_left[32];
+    memset(bar, ' ', BAR_WIDTH);
+    memset(bar, '#', (size_t)(share * BAR_WIDTH));
+    bar[BAR_WIDTH] = '\0';
+    dt_duration(whole - whole * share, left);
+    dt_duration(whole - whole * share + progress->between + after, run_left);
+    for (int i = 0; i < PARTS; ++i)
+        parts[i].importance = importance[i];
+    const size_t size = sizeof parts->text;
+    snprintf(parts[EPOCH].text, size, "epoch %d/%d", progress->epoch, progress->epochs);
+    snprintf(parts[BAR].text, size, " [%s]", bar);
+    snprintf(parts[STEP].text, size, " step %lld/%lld", (long long)state->step,
+             (long long)progress->steps);
+    snprintf(parts[LOSS].text, size, ", loss %.4f", state->loss);
+    snprintf(parts[RATE].text, size, ", lr %.3g", state->rate);
+    snprintf(parts[SPEED].text, size, ", %.1f sequences/s",
+             (double)state->sequences / state->elapsed);
+    snprintf(parts[LEFT].text, size, ", %s left", left);
+    snprintf(parts[RUN_LEFT].text, size, " (run %s)", run_left);
+}
+
+void dt_progress_text(const dt_progress *progress, const dt_progress_state *state, int width,
+                      char *out, size_t size)
+{
+    part parts[PARTS];
+    make_parts(progress, state, parts);
+    for (;;) {
+        size_t length = 0;
+        int least = 0;
+        for (int i = 0; i < PARTS; ++i) {
+            length += strlen(parts[i].text);
+            if (parts[i].text[0] && parts[i].importance < parts[least].importance)
+                least = i;
+        }
+        if (width <= 0 || (int)length <= width || least == EPOCH)
+            break;
+        parts[least].text[0] = '\0';
+    }
+    out[0] = '\0';
+    for (int i = 0; i < PARTS; ++i)
+        snprintf(out + strlen(out), size - strlen(out), "%s", parts[i].text);
+}
+
 void dt_progress_show(dt_progress *progress, int64_t step, int64_t sequences, double loss,
                       double rate)
 {
@@ -35,19 +96,13 @@ void dt_progress_show(dt_progress *progress, int64_t step, int64_t sequences, do
     if (now - progress->shown < (terminal ? REDRAW_SECONDS : PLAIN_LINE_SECONDS))
         return;
     progress->shown = now;
-    const double elapsed = now - progress->started;
-    const double share = progress->steps > 0 ? (double)step / (double)progress->steps : 1.0;
-    char left[32];
-    char text[256];
-    char bar[BAR_WIDTH + 1];
-    dt_duration(share > 0.0 ? elapsed / share - elapsed : 0.0, left);
-    memset(bar, ' ', BAR_WIDTH);
-    memset(bar, '#', (size_t)(share * BAR_WIDTH));
-    bar[BAR_WIDTH] = '\0';
-    snprintf(text, sizeof text,
-             "epoch %d/%d [%s] step %lld/%lld, loss %.4f, lr %.3g, %.1f sequences/s, %s left",
-             progress->epoch, progress->epochs, bar, (long long)step, (long long)progress->steps,
-             loss, rate, (double)sequences / elapsed, left);
+    const dt_progress_state state = {.step = step,
+                                     .sequences = sequences,
+                                     .loss = loss,
+                                     .rate = rate,
+                                     .elapsed = now - progress->started};
+    char text[512];
+    dt_progress_text(progress, &state, terminal ? dt_log_width() - 1 : 0, text, sizeof text);
     if (terminal)
         dt_log_status_line(text);
     else

@@ -147,6 +147,73 @@ static void gzip_in_members_equals_plain(void **state)
     assert_true(plain_hash == gzip_hash);
 }
 
+/* Three thousand records; the share that is read grows evenly, however the file is stored. */
+static void check_shares(const char *path)
+{
+    dt_fasta *fasta;
+    dt_fasta_record record = {0};
+    bool found = true;
+    double last = 0.0;
+    ASSERT_OK(dt_fasta_open(&fasta, path));
+    for (int i = 1; i <= 3000; ++i) {
+        ASSERT_OK(dt_fasta_next(fasta, &record, &found));
+        assert_true(found);
+        if (fabs(record.share - i / 3000.0) > 0.1 || record.share < last - 0.05)
+            fail_msg("%s: %g of the file after record %d of 3000", path, record.share, i);
+        last = record.share;
+    }
+    assert_true(record.share > 0.99);
+    dt_fasta_record_free(&record);
+    dt_fasta_close(fasta);
+}
+
+static void the_share_that_is_read_is_known(void **state)
+{
+    (void)state;
+    enum { LENGTH = 1000, SIZE = 3000 * (LENGTH + 8) };
+    char *text = malloc(SIZE + 1);
+    uint32_t random = 7;
+    assert_non_null(text);
+    for (int i = 0; i < 3000; ++i) {
+        char *at = text + (size_t)i * (LENGTH + 8);
+        snprintf(at, 8, ">r%04d\n", i);
+        for (int j = 0; j < LENGTH; ++j) {
+            random = random * 1664525 + 1013904223;
+            at[7 + j] = "ACGT"[random >> 30];
+        }
+        at[7 + LENGTH] = '\n';
+    }
+    write_bytes("shares.fasta", text, SIZE);
+    check_shares("shares.fasta");
+    gzFile file = gzopen("shares.fasta.gz", "wb");
+    assert_int_equal(gzwrite(file, text, SIZE), SIZE);
+    gzclose(file);
+    check_shares("shares.fasta.gz");
+    free(text);
+}
+
+static void a_pipe_has_no_share(void **state)
+{
+    (void)state;
+    int ends[2];
+    dt_fasta *fasta;
+    dt_fasta_record record = {0};
+    bool found;
+    const int kept = dup(STDIN_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], ">a\nACGT\n", 8), 8);
+    close(ends[1]);
+    dup2(ends[0], STDIN_FILENO);
+    ASSERT_OK(dt_fasta_open(&fasta, "-"));
+    ASSERT_OK(dt_fasta_next(fasta, &record, &found));
+    assert_true(found && record.share < 0.0);
+    dt_fasta_record_free(&record);
+    dt_fasta_close(fasta);
+    dup2(kept, STDIN_FILENO);
+    close(kept);
+    close(ends[0]);
+}
+
 static void dash_is_standard_input(void **state)
 {
     (void)state;
@@ -255,6 +322,8 @@ int main(void)
         cmocka_unit_test(a_kept_record_is_untouched_by_the_next),
         cmocka_unit_test(lines_longer_than_the_buffer_are_whole),
         cmocka_unit_test(gzip_in_members_equals_plain),
+        cmocka_unit_test(the_share_that_is_read_is_known),
+        cmocka_unit_test(a_pipe_has_no_share),
         cmocka_unit_test(dash_is_standard_input),
         cmocka_unit_test(files_that_cannot_be_read_are_named),
         cmocka_unit_test(what_is_no_fasta_is_refused),

@@ -1,0 +1,86 @@
+/* What is said stands in the log file line by line, each with its time. */
+#include "test.h"
+
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/log.h"
+
+static char path[] = "/tmp/deeptaxa-test-XXXXXX";
+
+/* The log file's lines without their times, which every one must have; the caller frees them. */
+static char *read_log(void)
+{
+    char *bytes;
+    size_t length;
+    ASSERT_OK(dt_read_file(path, &bytes, &length));
+    char *to = bytes;
+    for (const char *line = bytes; *line;) {
+        int year;
+        int end = 0;
+        if (sscanf(line, "%4d-%*2d-%*2dT%*2d:%*2d:%*2d.%*6d%n", &year, &end) != 1 || end != 26 ||
+            line[end] != ' ')
+            fail_msg("a line without a time: %.80s", line);
+        const size_t rest = strcspn(line + end + 1, "\n") + 1;
+        memmove(to, line + end + 1, rest);
+        to += rest;
+        line += (size_t)end + 1 + rest;
+    }
+    *to = '\0';
+    return bytes;
+}
+
+static void every_line_has_its_time(void **state)
+{
+    (void)state;
+    dt_log_note("before the file was there\nin two lines");
+    dt_log_quiet(true);
+    ASSERT_OK(dt_log_open(path));
+    dt_info("one");
+    dt_warn("a table\n  %d\n\n  end", 7);
+    dt_log_note("not on standard error");
+    dt_log_close();
+    char *text = read_log();
+    assert_string_equal(text, "before the file was there\nin two lines\none\nwarning: a table\n  "
+                              "7\n\n  end\nnot on standard error\n");
+    free(text);
+}
+
+static void a_long_message_is_whole(void **state)
+{
+    (void)state;
+    char *word = malloc(20001);
+    assert_non_null(word);
+    memset(word, 'x', 20000);
+    word[20000] = '\0';
+    ASSERT_OK(dt_write_file(path, "", 0));
+    ASSERT_OK(dt_log_open(path));
+    dt_info("%s", word);
+    dt_log_close();
+    char *text = read_log();
+    assert_int_equal(strlen(text), 20001);
+    free(text);
+    free(word);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    const int fd = mkstemp(path);
+    return fd < 0 || close(fd) != 0;
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_line_has_its_time),
+        cmocka_unit_test(a_long_message_is_whole),
+    };
+    return cmocka_run_group_tests(tests, make, clear);
+}
