@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/input.h"
+#include "cli/invocation.h"
 #include "cli/new_run.h"
 #include "cli/profiling.h"
 #include "cli/resumed_run.h"
@@ -37,6 +38,7 @@ typedef struct {
     dt_ranks_sharing sharing;
     int threads; /* of this rank */
     char thread_note[DT_THREAD_NOTE];
+    dt_invocation invocation;
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
@@ -304,11 +306,19 @@ static dt_status train_and_report(train_command *t, const dt_train_options *o,
     return status == DT_STOPPED ? dt_fail(DT_STOPPED, "%s", stopped) : DT_OK;
 }
 
+/* For the log and the metrics. In a resumed run the checkpoint decides what is not given. */
+static dt_status note_invocation(train_command *t, const dt_train_options *o)
+{
+    DT_TRY(dt_invocation_of(o, t->resumes, t->comm->host, &t->invocation));
+    return dt_invocation_log(&t->invocation);
+}
+
 /* Collective from the first line on. */
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
     DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->together));
     DT_TRY(choose_resumed(t, o));
+    DT_TRY(dt_agree(t->comm, note_invocation(t, o), &t->together));
     DT_TRY(dt_ranks_share(t->comm, &t->sharing));
     DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->together));
     DT_TRY(read_dataset(t, o));
@@ -320,6 +330,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .backend = t->backend,
                                   .comm = t->comm,
                                   .pool = t->pool,
+                                  .invocation = &t->invocation,
                                   .thread_note = t->thread_note[0] ? t->thread_note : NULL,
                                   .output_dir = o->output_dir,
                                   .fixed_micro_batch = o->micro_batch_size > 0,
@@ -359,5 +370,6 @@ dt_status dt_command_train(const dt_train_options *options)
     dt_dataset_free(&t.dataset);
     dt_checkpoint_free(&t.run);
     dt_checkpoint_free(&t.init);
+    dt_invocation_free(&t.invocation);
     return status;
 }

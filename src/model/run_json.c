@@ -111,6 +111,12 @@ static void training_hyperparameters(dt_json *json, const dt_checkpoint *run, dt
     dt_json_put_int(json, "early_stopping_patience", s->early_stopping_patience);
     dt_json_put_double(json, "early_stopping_min_delta", s->early_stopping_min_delta);
     dt_json_put_int(json, "seed", s->seed);
+    dt_json_put_double(json, "scheduler_warmup_ratio", s->warmup_ratio);
+    dt_json_put_double(json, "max_grad_norm", s->rule.max_grad_norm);
+    dt_json_put_double(json, "val_split", s->val_split);
+    dt_json_put_int(json, "eval_every", s->eval_every);
+    dt_json_put_int(json, "micro_batch_size", s->micro_batch);
+    dt_json_put_bool(json, "normalize", s->normalize);
     dt_json_end(json);
 }
 

@@ -135,8 +135,10 @@ static dt_status open_steps(dt_run_output *output, int64_t updates)
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
                              double loss, double sequences_per_second)
 {
+    char now[32];
     dt_output line;
     dt_json json;
+    dt_timestamp(now, sizeof now);
     DT_TRY(dt_output_attach(&line, output->steps, "the steps file"));
     dt_json_begin(&json, &line, 0, 0);
     dt_json_object(&json);
@@ -148,6 +150,7 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
     dt_json_put_double(&json, "loss_scale", state->loss_scale);
     dt_json_put_int(&json, "skipped", state->skipped);
     dt_json_put_double(&json, "sequences_per_second", sequences_per_second);
+    dt_json_put_string(&json, "time", now);
     dt_json_end(&json);
     return dt_output_detach(&line);
 }
@@ -353,10 +356,23 @@ static void put_devices(dt_json *json, const dt_rank_info *ranks, int32_t world_
     dt_json_end(json);
 }
 
+/* What repeats the run: members `command_line` and `options`. */
+static void put_invocation(dt_json *json, const dt_invocation *invocation)
+{
+    dt_json_put_string(json, "command_line", invocation->command_line);
+    dt_json_key(json, "options");
+    dt_json_object(json);
+    for (int32_t i = 0; i < invocation->options; ++i)
+        dt_json_put_string(json, invocation->option[i].name, invocation->option[i].value);
+    dt_json_end(json);
+}
+
 static void put_system(dt_json *json, const dt_run_settings *settings,
                        const dt_epoch_report *report)
 {
     dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
+    if (report->invocation)
+        dt_json_put_string(json, "host", report->invocation->host);
     dt_json_put_int(json, "world_size", settings->world_size);
     put_devices(json, report->ranks, settings->world_size);
     dt_json_put_double(json, "tokens_per_second", report->tokens_per_second);
@@ -399,6 +415,8 @@ dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint
     put_timing(&json, &run->progress, report);
     put_performance(&json, run);
     put_system(&json, &run->settings, report);
+    if (report->invocation)
+        put_invocation(&json, report->invocation);
     dt_json_end(&json);
     return dt_output_commit(&file);
 }

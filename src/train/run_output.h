@@ -25,16 +25,31 @@ typedef struct {
     FILE *steps; /* metrics/…_steps.jsonl */
 } dt_run_output;
 
+/* How the run's command was called. */
+typedef struct {
+    const char *name; /* of an option, without "--" */
+    char *value;      /* as it would be typed; NULL: none */
+} dt_named_value;
+
+typedef struct {
+    char *command_line; /* as a shell takes it */
+    const char *host;
+    dt_named_value *option; /* (options) defaults included, but not in a resumed run, where the
+                               checkpoint decides */
+    int32_t options;
+} dt_invocation;
+
 /* What the metrics of an epoch say beside what stands in the checkpoint. */
 typedef struct {
     const char *checkpoint_path;
-    const dt_rank_info *ranks;   /* (world_size) */
-    dt_step_times times;         /* of rank 0, in the epoch */
-    double session_time;         /* seconds since this process began to train */
-    char session_start[32];      /* dt_timestamp() of that */
-    char epoch_start[32];        /* of the end of the epoch before, or of that */
-    char epoch_end[32];          /* when the epoch was trained and evaluated */
-    double checkpoint_time;      /* seconds that training stood still for checkpoints */
+    const dt_rank_info *ranks;       /* (world_size) */
+    const dt_invocation *invocation; /* NULL: not told */
+    dt_step_times times;             /* of rank 0, in the epoch */
+    double session_time;             /* seconds since this process began to train */
+    char session_start[32];          /* dt_timestamp() of that */
+    char epoch_start[32];            /* of the end of the epoch before, or of that */
+    char epoch_end[32];              /* when the epoch was trained and evaluated */
+    double checkpoint_time;          /* seconds that training stood still for checkpoints */
     double checkpoint_writing;   /* seconds that writing them took, beside the training or not */
     double sequences_per_second; /* of the epoch's training */
     double tokens_per_second;

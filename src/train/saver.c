@@ -67,12 +67,24 @@ static void leave_other_way(const dt_saver *saver)
             count, count == 1 ? "" : "s", epoch);
 }
 
+/* Says where the checkpoint is and what of: the next epoch may be under way. */
+static void tell(const dt_pending_save *done)
+{
+    const int32_t epoch = done->content.progress.epoch;
+    const int32_t epochs = done->content.settings.epochs;
+    if (done->within_epoch)
+        dt_info("epoch %d/%d, step %lld, checkpoint: %s", epoch + 1, epochs, (long long)done->step,
+                done->path);
+    else
+        dt_info("epoch %d/%d, checkpoint: %s", epoch, epochs, done->path);
+}
+
 /* The file of the pending save is in place. */
 static dt_status complete(dt_saver *saver)
 {
     dt_pending_save *done = &saver->pending;
     snprintf(saver->newest, sizeof saver->newest, "%s", done->path);
-    dt_info("checkpoint: %s", done->path);
+    tell(done);
     leave_other_way(saver);
     if (done->within_epoch) {
         dt_run_drop_step_checkpoints(saver->output, INT32_MAX, done->path);
@@ -153,6 +165,7 @@ static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
     dt_pending_save *next = &saver->pending;
     const dt_run_progress *progress = &saver->run->progress;
     next->within_epoch = within_epoch;
+    next->step = step;
     next->content = *saver->run;
     next->content.loss_sums = (dt_loss_sums){0};
     if (within_epoch) {

@@ -24,6 +24,7 @@ typedef struct {
     char path[PATH_MAX];
     dt_checkpoint content; /* the run as it was; borrows from it */
     bool within_epoch;
+    int64_t step;    /* updates of the running epoch, within_epoch */
     bool has_report; /* metrics are to be written */
     dt_epoch_report report;
 } dt_pending_save;

@@ -283,6 +283,7 @@ static bool is_evaluated(const dt_trainer *t, int32_t epoch)
 static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
 {
     dt_epoch_report report = {.ranks = t->ranks,
+                              .invocation = t->job->invocation,
                               .times = t->stepper.times,
                               .session_time = dt_seconds() - t->began,
                               .sequences_per_second = (double)work->sequences / work->seconds,

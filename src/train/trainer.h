@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "model/checkpoint.h"
 #include "profile/profile.h"
+#include "train/run_output.h"
 #include "train/schedule.h"
 
 typedef struct {
@@ -34,10 +35,11 @@ typedef struct {
     bool validate_on_rank0;    /* else every rank takes a share of the validation */
     bool export_embeddings;    /* these two and the next: see train/exports.h */
     bool export_importance;
-    int32_t perm_region_size; /* tokens of a region; 0: a quarter of max_length */
-    bool dry_run;             /* print the plan and stop */
-    bool verbose;             /* tell where the time of each epoch went */
-    dt_profile *profile;      /* measures; backend and comm are its stand-ins then. NULL: none */
+    int32_t perm_region_size;        /* tokens of a region; 0: a quarter of max_length */
+    const dt_invocation *invocation; /* for the metrics; NULL: not told */
+    bool dry_run;                    /* print the plan and stop */
+    bool verbose;                    /* tell where the time of each epoch went */
+    dt_profile *profile; /* measures; backend and comm are its stand-ins then. NULL: none */
 } dt_training;
 
 /* Trains until run->settings.epochs are complete, or early stopping ends it. Collective: every rank

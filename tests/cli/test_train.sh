@@ -15,7 +15,16 @@ same "checkpoints" "$(cd run/checkpoints && echo *)" \
     "deeptaxa_${uuid}_epoch2.h5 deeptaxa_${uuid}_epoch3.h5"
 [ -s "run/metadata/deeptaxa_${uuid}_label2id.json" ] || fail "no label2id.json"
 [ -s run/train.log ] || fail "no train.log"
-same "train.log without its times" "$(sed -E 's/^20[0-9T:.-]+ //' run/train.log)" "$(cat err)"
+same "lines of train.log without a time" "$(grep -vcE '^20[0-9-]{8}T[0-9:.]{15} ' run/train.log)" 0
+sed -E 's/^20[0-9T:.-]+ //' run/train.log >said
+same "train.log's first lines" "$(head -n 4 said | cut -d: -f1 | paste -sd ' ')" \
+    "command host program options"
+same "train.log without its times" "$(tail -n +5 said)" "$(cat err)"
+grep -q '^command: deeptaxa train .*--epochs 3 --eval-every 2' said || fail "no command line in train.log"
+grep -q '^options: .*hidden-size=16, .*learning-rate=0.01, .*accum-steps=1' said ||
+    grep -q '^options: .*hidden-size=16.*accum-steps=1.*learning-rate=0.01' said ||
+    fail "no options in train.log"
+said 'epoch 2/3, checkpoint: .*_epoch2.h5'
 said 'epoch 3/3: training loss [0-9.]+, validation loss [0-9.]+'
 said '^ *species +[01]\.'
 same "leftovers" "$(find run -name '*.part*')" ""
@@ -30,11 +39,15 @@ for key in version run_uuid checkpoint_path timestamp model_details model_type t
     training_time_seconds evaluation_time_seconds session_total_time checkpoint_total_time \
     performance_metrics training_loss validation_loss validation_metrics accuracy precision recall \
     f1_score system_info cuda_available gpu world_size device precision tokens_per_second \
-    sequences_per_second; do
+    sequences_per_second host command_line options scheduler_warmup_ratio max_grad_norm val_split \
+    eval_every micro_batch_size normalize; do
     grep -q "\"$key\":" "$metrics" || fail "the metrics lack $key"
 done
+grep -q '"command_line": "deeptaxa train .*--eval-every 2' "$metrics" || fail "no command line in the metrics"
+grep -q '"hidden-dropout-prob": "0.2"' "$metrics" || fail "no default option in the metrics"
 grep -q '"training_sequences": 64,' "$metrics" || fail "not 64 training sequences"
 grep -q '"validation_sequences": 16,' "$metrics" || fail "not 16 validation sequences"
+grep -qE '"time": "20[0-9-]{8}T[0-9:.]{15}"' run/metrics/*_steps.jsonl || fail "the steps have no time"
 same "steps lines" "$(grep -c '"step":' "run/metrics/deeptaxa_${uuid}_steps.jsonl")" 6
 
 # The loss falls
