@@ -6,12 +6,17 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
 # Installed programs find libdeeptaxa-core beside themselves, wherever the tree is moved to.
 # As DT_RPATH, which libraries of libraries inherit: an archive carries them (cmake/Package.cmake).
+# What a user names is searched after that (dt_add_user_rpath()).
+set(DEEPTAXA_USER_RPATH ${CMAKE_INSTALL_RPATH})
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/..;$ORIGIN")
 include(CheckLinkerFlag)
 check_linker_flag(C -Wl,--disable-new-dtags DEEPTAXA_HAS_RPATH_FLAG)
 if(DEEPTAXA_HAS_RPATH_FLAG)
   add_link_options(LINKER:--disable-new-dtags)
 endif()
+
+# Who uses a shared library is not linked again when only its inside has changed.
+set(CMAKE_LINK_DEPENDS_NO_SHARED ON)
 
 # In the build tree too, so that tests can set up a machine with other modules.
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
@@ -41,4 +46,19 @@ function(dt_room name)
   target_include_directories(dt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
   target_link_libraries(dt_${name} PUBLIC ${ROOM_LINK} PRIVATE dt_flags)
   set_property(GLOBAL APPEND PROPERTY DT_ROOMS dt_${name})
+endfunction()
+
+# dt_add_user_rpath(): appends a user's CMAKE_INSTALL_RPATH to the search path of all that is
+# installed. Once all targets are there.
+function(dt_add_user_rpath)
+  get_property(folders DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTY SUBDIRECTORIES)
+  foreach(folder ${folders} ${PROJECT_SOURCE_DIR}/src/core)
+    get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+    foreach(target ${targets})
+      get_target_property(type ${target} TYPE)
+      if(type MATCHES "^(EXECUTABLE|MODULE_LIBRARY|SHARED_LIBRARY)$")
+        set_property(TARGET ${target} APPEND PROPERTY INSTALL_RPATH ${DEEPTAXA_USER_RPATH})
+      endif()
+    endforeach()
+  endforeach()
 endfunction()

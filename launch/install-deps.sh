@@ -8,9 +8,9 @@
 #   groups: build, data, tests, cluster, lint
 set -euo pipefail
 
-# HDF5 (serial), zlib, libarchive for input in bzip2, xz, zstd and zip, jansson for JSON, MPI for many
-# ranks
-build=(gcc libc6-dev cmake ninja-build pkg-config libhdf5-dev zlib1g-dev libarchive-dev
+# make: for `cmake` without -G Ninja; HDF5 (serial), zlib, libarchive for input in bzip2, xz, zstd and
+# zip, jansson for JSON, MPI for many ranks
+build=(gcc libc6-dev cmake make ninja-build pkg-config libhdf5-dev zlib1g-dev libarchive-dev
        libjansson-dev libopenmpi-dev openmpi-bin)
 # oneDNN, for prediction in bf16 on processors that multiply it
 [ "$(uname -m)" != x86_64 ] || build+=(libdnnl-dev)

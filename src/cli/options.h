@@ -108,7 +108,9 @@ void dt_option_choice(const dt_command *command, const char *name, int choice, c
 /* Adds what --help prints: usage, options by group with defaults, two examples. */
 dt_status dt_options_help(const dt_command *command, dt_text *out);
 
-/* Adds what --version prints: program, version, the backends of this installation. */
+/* Adds what --version prints: program, version, the modules of this installation, then commit,
+ * compiler and the versions of libraries, a line each; those of BLAS and MPI from the libraries
+ * themselves. */
 dt_status dt_version_text(dt_text *out);
 
 /* The whole of a command's main(): parses into *options, answers --help and --version, else calls

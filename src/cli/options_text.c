@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/module.h"
-#include "core/version.h"
-
 #define HELP_COLUMN 32 /* where the explanations begin */
 #define HELP_WIDTH 98  /* where they are wrapped */
 
@@ -163,19 +160,4 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
         out, &(dt_option){.name = "version", .help = "shows version and backends and stops"}));
     return dt_text_addf(out, "\nExamples\n  %s\n  %s\n", command->examples[0],
                         command->examples[1]);
-}
-
-dt_status dt_version_text(dt_text *out)
-{
-    static const char *const modules[] = {"cpu_v4", "cpu_v3", "cpu", "onednn",
-                                          "cuda",   "nccl",   "mpi", "archive"};
-    DT_TRY(dt_text_addf(out, "DeepTaxa-MPI %s\nmodules:", dt_version()));
-    bool any = false;
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; ++i) {
-        if (!dt_module_present(modules[i]))
-            continue;
-        DT_TRY(dt_text_addf(out, " %s", modules[i]));
-        any = true;
-    }
-    return dt_text_addf(out, "%s\n", any ? "" : " none");
 }

@@ -382,7 +382,8 @@ static dt_status predict(session *s)
     if (s->thread_note[0])
         dt_notice("%s", s->thread_note);
     if (o->verbose)
-        dt_info("Batches of %d sequences, %d threads tokenise", s->batch_size, predictor.threads);
+        dt_info("Batches of %d sequences, %d thread%s", s->batch_size, predictor.threads,
+                predictor.threads == 1 ? " tokenises" : "s tokenise");
     s->started = s->last_progress = dt_seconds();
     dt_predictor_counts counts;
     const dt_status status = dt_predictor_run(&predictor, s->input, &counts);

@@ -55,7 +55,8 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
     {                                                                                              \
         .name = "device", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, device),              \
         .preset = "auto", .choices = "auto|cpu|cuda",                                              \
-        .help = "what computes; auto: a GPU where there is one, else the CPU"                      \
+        .help = "what computes; auto is the CPU in this version, a GPU is used where cuda is "     \
+                "asked for"                                                                        \
     }
 
 /* The places of its choices are those of dt_precision (backend.h). */

@@ -17,7 +17,28 @@
 
 /* ---- may ranks be started here? --------------------------------------------------------------*/
 
-dt_status dt_start_allowed(dt_environment lookup, uint32_t uid)
+/* "mpirun (Open MPI) 4.1.4", "HYDRA build details: …"; "" where there is none. */
+static void ask_mpirun(char *out, size_t size)
+{
+    FILE *answer = popen("mpirun --version 2>/dev/null", "r");
+    size_t length = 0;
+    if (answer) {
+        length = fread(out, 1, size - 1, answer);
+        pclose(answer);
+    }
+    out[length] = '\0';
+}
+
+static bool is_open_mpi(const char *mpirun)
+{
+    static const char *const names[] = {"Open MPI", "OpenRTE", "PRTE", "prte"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (strstr(mpirun, names[i]))
+            return true;
+    return false;
+}
+
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpirun)
 {
     const dt_launch launch = dt_launch_of(lookup);
     if (lookup("SLURM_JOB_ID"))
@@ -30,11 +51,13 @@ dt_status dt_start_allowed(dt_environment lookup, uint32_t uid)
                        "--gpus and --ranks start mpirun, but this process was itself "
                        "started by %s: leave the flag out",
                        launch.launcher);
-    if (uid == 0 && !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
-        return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks: mpirun does not run as root unless it is told to: in a "
-                       "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
-                       "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; elsewhere run it as a user");
+    if (uid == 0 && is_open_mpi(mpirun) &&
+        !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
+        return dt_fail(
+            DT_ERR_USAGE,
+            "--gpus and --ranks: Open MPI's mpirun does not run as root unless it is told to: in a "
+            "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; elsewhere run it as a user");
     return DT_OK;
 }
 
@@ -271,8 +294,11 @@ dt_status dt_start_ranks(const dt_start *start)
     if (length <= 0)
         return dt_fail(DT_ERR_IO, "cannot find this program: /proc/self/exe: %s", strerror(errno));
     program[length] = '\0';
+    char mpirun[1024] = "";
+    if (getuid() == 0)
+        ask_mpirun(mpirun, sizeof mpirun);
     if (start->gpus > 1 || start->ranks > 1)
-        DT_TRY(dt_start_allowed(getenv, getuid()));
+        DT_TRY(dt_start_allowed(getenv, getuid(), mpirun));
     DT_TRY_OR(end, plan(start, &machine, &cpus));
     DT_TRY_OR(end, set_environment(start, &cpus));
     DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));

@@ -49,7 +49,8 @@ dt_status dt_start_command(const dt_start *start, const char *program, const dt_
 void dt_words_free(char **words);
 
 /* DT_ERR_USAGE when `lookup` (core/launcher.h) shows that this process was itself
- * started by mpirun, srun or in a batch job, or is root (`uid` 0) without Open MPI's leave. */
-dt_status dt_start_allowed(dt_environment lookup, uint32_t uid);
+ * started by mpirun, srun or in a batch job, or is root (`uid` 0) without the leave that Open MPI's
+ * mpirun wants. Others (MPICH, Intel MPI) ask for none. mpirun: what `mpirun --version` says. */
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpirun);
 
 #endif

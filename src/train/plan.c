@@ -169,7 +169,8 @@ dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
                         dt_with_commas(updates, a), dt_with_commas(settings->rule.total_steps, b),
                         settings->epochs, settings->epochs == 1 ? "" : "s",
                         dt_with_commas(settings->rule.warmup_steps, c)));
-    DT_TRY(dt_text_addf(out, "Batch: %s sequences an update, accumulated over %d, %d at a time",
+    DT_TRY(dt_text_addf(out,
+                        "Batch: %s sequences an update, accumulated over %d, at most %d at a time",
                         dt_with_commas((int64_t)settings->batch_size * settings->accum_steps, a),
                         settings->accum_steps, settings->micro_batch));
     if (settings->world_size > 1)

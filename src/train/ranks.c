@@ -185,11 +185,9 @@ dt_status dt_ranks_report(dt_text *out, const dt_comm *comm, const dt_rank_info 
         DT_TRY(add_ranks_like(out, infos, size, q));
         DT_TRY(dt_text_addf(out, ": %s\n", infos[q].device));
     }
-    const int32_t least = batch_size / size;
-    DT_TRY(
-        dt_text_addf(out, "Shares: %d sequences of a batch of %d on each rank", least, batch_size));
-    if (batch_size % size)
-        DT_TRY(dt_text_addf(out, ", one more on the first %d", batch_size % size));
     notice_shared_processors(infos, size);
-    return dt_text_addf(out, "\n");
+    return dt_text_addf(out,
+                        "Shares: of each batch of %d sequences a rank takes as many tokens as the "
+                        "others, on average %.4g sequences\n",
+                        batch_size, (double)batch_size / size);
 }

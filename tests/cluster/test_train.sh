@@ -68,7 +68,7 @@ for count in 2 3 4; do
 done
 said 'Ranks: 4 on 1 host'
 said 'ranks 0-3: .*threads?'
-said 'Shares: 1 sequences of a batch of 5 on each rank, one more on the first 1'
+said 'Shares: of each batch of 5 sequences a rank takes as many tokens .* on average 1.25 sequences'
 same "tables of parameters" "$(grep -c '^Total parameters' err)" 1
 
 expect 0 ranks 3 rank0 --epochs 3 --validate-on rank0 --verbose

@@ -228,11 +228,21 @@ static char *with_leave(const char *name)
 static void refused_inside_a_launch_and_as_root(void **state)
 {
     (void)state;
-    ASSERT_OK(dt_start_allowed(in_nothing, 1000));
-    ASSERT_OK(dt_start_allowed(with_leave, 0));
-    ASSERT_FAILS(DT_ERR_USAGE, "OMPI_ALLOW_RUN_AS_ROOT=1", dt_start_allowed(in_nothing, 0));
-    ASSERT_FAILS(DT_ERR_USAGE, "started by mpirun", dt_start_allowed(in_mpirun, 1000));
-    ASSERT_FAILS(DT_ERR_USAGE, "srun --mpi=pmix", dt_start_allowed(in_slurm, 1000));
+    const char *const open_mpi[] = {"mpirun (Open MPI) 4.1.4\n", "mpirun (Open MPI) 5.0.3\n",
+                                    "mpirun.real (OpenRTE) 4.0.3\n", "prterun (PRTE) 3.0.5\n"};
+    const char *const others[] = {"HYDRA build details:\n    Version: 4.0.2\n",
+                                  "Intel(R) MPI Library for Linux* OS, Version 2021.11\n", ""};
+    for (size_t i = 0; i < sizeof open_mpi / sizeof *open_mpi; ++i) {
+        ASSERT_OK(dt_start_allowed(in_nothing, 1000, open_mpi[i]));
+        ASSERT_OK(dt_start_allowed(with_leave, 0, open_mpi[i]));
+        ASSERT_FAILS(DT_ERR_USAGE, "OMPI_ALLOW_RUN_AS_ROOT=1",
+                     dt_start_allowed(in_nothing, 0, open_mpi[i]));
+        ASSERT_FAILS(DT_ERR_USAGE, "started by mpirun",
+                     dt_start_allowed(in_mpirun, 1000, open_mpi[i]));
+        ASSERT_FAILS(DT_ERR_USAGE, "srun --mpi=pmix", dt_start_allowed(in_slurm, 1000, ""));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; ++i)
+        ASSERT_OK(dt_start_allowed(in_nothing, 0, others[i]));
 }
 
 int main(void)
