@@ -176,7 +176,9 @@ static void the_share_that_is_read_is_known(void **state)
     assert_non_null(text);
     for (int i = 0; i < 3000; ++i) {
         char *at = text + (size_t)i * (LENGTH + 8);
-        snprintf(at, 8, ">r%04d\n", i);
+        char header[16];
+        snprintf(header, sizeof header, ">r%04d\n", i);
+        memcpy(at, header, 7);
         for (int j = 0; j < LENGTH; ++j) {
             random = random * 1664525 + 1013904223;
             at[7 + j] = "ACGT"[random >> 30];
