@@ -103,10 +103,8 @@ static dt_status open_model(session *s)
     const dt_calibrate_options *o = s->options;
     char device[16];
     dt_option_choice(&dt_calibrate_command, "device", o->device, device, sizeof device);
-    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads,
-                                             .ranks = {1, 1},
-                                             .products = strcmp(device, "cuda") != 0},
-                           &s->threads, s->thread_note));
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = {1, 1}}, &s->threads,
+                           s->thread_note));
     const dt_backend_options backend = {.threads = s->threads,
                                         .precision = (dt_precision)o->precision,
                                         .attention = (dt_attention_method)o->attention};

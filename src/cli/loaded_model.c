@@ -44,7 +44,6 @@ dt_status dt_loaded_model_open(dt_loaded_model *loaded, const char *device,
                         .bound = batch_bound,
                         .context = loaded->model,
                         .flag = "batch-size",
-                        .threads = options->threads,
                         .advice = "free some of its memory, or choose another with --device"};
     DT_TRY(dt_fit_batch(&fit, true, batch_size));
     return dt_checkpoint_read_tensors(loaded->path, loaded->model, false);

@@ -109,7 +109,7 @@ void dt_option_choice(const dt_command *command, const char *name, int choice, c
 dt_status dt_options_help(const dt_command *command, dt_text *out);
 
 /* Adds what --version prints: program, version, the modules of this installation, then commit,
- * compiler and the versions of libraries, a line each; those of BLAS and MPI from the libraries
+ * compiler and the versions of libraries, a line each; those of oneDNN and MPI from the libraries
  * themselves. */
 dt_status dt_version_text(dt_text *out);
 

@@ -162,10 +162,8 @@ static dt_status open_models(session *s)
     const dt_predict_options *o = s->options;
     char device[16];
     dt_option_choice(&dt_predict_command, "device", o->device, device, sizeof device);
-    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads,
-                                             .ranks = {1, 1},
-                                             .products = strcmp(device, "cuda") != 0},
-                           &s->threads, s->thread_note));
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = {1, 1}}, &s->threads,
+                           s->thread_note));
     const dt_backend_options backend = {.threads = s->threads,
                                         .precision = (dt_precision)o->precision,
                                         .attention = (dt_attention_method)o->attention};

@@ -2,13 +2,14 @@
 
 #include <limits.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Code and data of BLAS and what it brings along. */
-#define LIBRARIES ((int64_t)64 << 20)
-/* For everything else: the input, the model. */
-#define LEAST_FOR_WORK ((int64_t)32 << 20)
+/* Address space for the program's work beside its threads, and for what a thread allocates. */
+#define LEAST_FOR_WORK ((int64_t)48 << 20)
+#define THREADS_OWN ((int64_t)4 << 20)
 
 /* The first number of OMP_NUM_THREADS, which may be a list by nesting; 0: none. */
 static int64_t from_environment(const char *text)
@@ -41,22 +42,26 @@ static int64_t own_part(const dt_thread_wish *wish, const dt_thread_limits *limi
     return *quota ? of_quota : part;
 }
 
-/* Most threads that the address space has room for. */
-static int64_t most_in_space(const dt_thread_wish *wish, const dt_thread_limits *limits)
+/* What a thread takes: its stack, of the system's default size, and what it allocates. There are as
+ * many threads that tokenise as threads that compute. */
+static int64_t space_of_thread(void)
 {
-    const int64_t each = DT_THREAD_STACK + (wish->products ? 2 * DT_BLAS_BUFFER : 0);
-    const int64_t left = limits->space.bytes - LEAST_FOR_WORK - (wish->products ? LIBRARIES : 0);
-    return left > 0 ? left / each : 0;
+    pthread_attr_t attributes;
+    size_t stack = 0;
+    if (pthread_attr_init(&attributes) == 0) {
+        pthread_attr_getstacksize(&attributes, &stack);
+        pthread_attr_destroy(&attributes);
+    }
+    return 2 * (THREADS_OWN + (int64_t)stack);
 }
 
-static dt_status no_room(const dt_thread_wish *wish, const dt_thread_limits *limits)
+static dt_status no_room(const dt_thread_limits *limits)
 {
-    const int64_t needed =
-        LEAST_FOR_WORK + DT_THREAD_STACK + (wish->products ? LIBRARIES + 2 * DT_BLAS_BUFFER : 0);
     return dt_fail(DT_ERR_MEMORY,
-                   "%s leaves %.0f MB, and one thread with the libraries that it computes with "
-                   "needs %.0f MB: raise the limit (ulimit -v unlimited, or the batch system's)",
-                   limits->space.by, 1e-6 * (double)limits->space.bytes, 1e-6 * (double)needed);
+                   "%s leaves %.0f MB, and to begin with %.0f MB are needed: raise the limit "
+                   "(ulimit -v unlimited, or the batch system's)",
+                   limits->space.by, 1e-6 * (double)limits->space.bytes,
+                   1e-6 * (double)(LEAST_FOR_WORK + limits->thread));
 }
 
 /* More than there are processors for: told, not changed. */
@@ -83,11 +88,11 @@ dt_status dt_choose_threads(const dt_thread_wish *wish, const dt_thread_limits *
     char now[32];
     const int64_t part = own_part(wish, limits, &quota);
     const int64_t asked = wish->asked > 0 ? wish->asked : from_environment(limits->omp_num_threads);
-    const int64_t room = most_in_space(wish, limits);
+    const int64_t room = (limits->space.bytes - LEAST_FOR_WORK) / limits->thread;
     int64_t chosen = asked > 0 ? asked : part;
     note[0] = '\0';
     if (room < 1)
-        return no_room(wish, limits);
+        return no_room(limits);
     if (chosen > room) {
         snprintf(note, DT_THREAD_NOTE, "%s, not %lld: %s leaves %.0f MB", in_words(room, now),
                  (long long)chosen, limits->space.by, 1e-6 * (double)limits->space.bytes);
@@ -106,18 +111,15 @@ dt_status dt_choose_threads(const dt_thread_wish *wish, const dt_thread_limits *
 
 dt_status dt_plan_threads(const dt_thread_wish *wish, int *threads, char note[DT_THREAD_NOTE])
 {
-    char number[16];
     const dt_thread_limits limits = {.processors = dt_processors_allowed(),
                                      .quota = dt_cpu_quota_read(""),
                                      .space = dt_address_space(""),
+                                     .thread = space_of_thread(),
                                      .omp_num_threads = getenv("OMP_NUM_THREADS")};
     DT_TRY(dt_choose_threads(wish, &limits, threads, note));
 #ifdef M_ARENA_MAX
     if (limits.space.bytes < INT64_MAX) /* each thread would take 64 MiB for what it allocates */
         mallopt(M_ARENA_MAX, 1);
 #endif
-    snprintf(number, sizeof number, "%d", *threads);
-    if (setenv("OMP_NUM_THREADS", number, 1) != 0)
-        return dt_fail(DT_ERR_MEMORY, "not enough memory for the environment");
     return DT_OK;
 }

@@ -11,7 +11,6 @@
 #ifndef DT_CLI_THREADS_H
 #define DT_CLI_THREADS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/limits.h"
@@ -21,15 +20,12 @@
 typedef struct {
     int64_t asked;          /* --threads; 0: not given */
     dt_ranks_sharing ranks; /* with how many ranks the machine is divided */
-    bool products;          /* computes with the CPU's BLAS, which takes much address space */
 } dt_thread_wish;
 
 #define DT_THREAD_NOTE 512
 
-/* Chooses the number. note: what a notice is to say of it once the work begins; "" for nothing.
- * Before a backend is opened and threads are started: OMP_NUM_THREADS is set to the number, since
- * OpenBLAS takes buffers for as many as that says when it is loaded. DT_ERR_MEMORY where ulimit
- * leaves too little for one thread: without this OpenBLAS would wait for memory for ever. */
+/* Chooses the number, before threads are started. note: what a notice is to say of it once the work
+ * begins; "" for nothing. DT_ERR_MEMORY where ulimit leaves too little for one thread. */
 dt_status dt_plan_threads(const dt_thread_wish *wish, int *threads, char note[DT_THREAD_NOTE]);
 
 /* ---- the choice alone, for the tests --------------------------------------------------------*/
@@ -38,6 +34,7 @@ typedef struct {
     int32_t processors; /* of the affinity mask */
     dt_cpu_quota quota;
     dt_memory_limit space;       /* dt_address_space() */
+    int64_t thread;              /* bytes of it that a thread takes */
     const char *omp_num_threads; /* the variable; NULL: not set */
 } dt_thread_limits;
 

@@ -131,10 +131,8 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     char device[16];
     const bool keeps = t->resumes && t->run.settings.gpu;
     dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
-    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads,
-                                             .ranks = t->sharing,
-                                             .products = strcmp(device, "cuda") != 0},
-                           &t->threads, t->thread_note));
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = t->sharing}, &t->threads,
+                           t->thread_note));
     const dt_backend_options options = {
         .threads = t->threads,
         .device = t->comm->local_rank,

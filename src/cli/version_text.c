@@ -1,15 +1,10 @@
 /* What --version prints. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/options.h"
-#include "core/limits.h"
 #include "core/module.h"
 #include "core/version.h"
-
-/* OpenBLAS takes a buffer when it is loaded, and waits for ever where it cannot get it. */
-#define SPACE_FOR_BLAS (3 * DT_BLAS_BUFFER)
 
 static dt_status add_modules(dt_text *out)
 {
@@ -35,22 +30,14 @@ static void *function_of(const char *module, const char *name)
     return symbol;
 }
 
-/* "BLAS: OpenBLAS 0.3.21, kernels SkylakeX"; nothing for another BLAS. */
-static dt_status add_blas(dt_text *out)
+/* "oneDNN: 2.6.3", whose dnnl_version() returns a struct that begins with these numbers. */
+static dt_status add_onednn(dt_text *out)
 {
-    char name[64];
-    char version[32];
-    char *(*config)(void);
-    char *(*kernels)(void);
-    if (dt_address_space("").bytes < SPACE_FOR_BLAS)
-        return DT_OK;
-    setenv("OMP_NUM_THREADS", "1", 1); /* one buffer is enough */
-    *(void **)&config = function_of("cpu", "openblas_get_config");
-    *(void **)&kernels = function_of("cpu", "openblas_get_corename");
-    if (!config || sscanf(config(), "%63s %31s", name, version) != 2)
-        return DT_OK;
-    return dt_text_addf(out, "BLAS: %s %s%s%s\n", name, version, kernels ? ", kernels " : "",
-                        kernels ? kernels() : "");
+    const int *(*library_version)(void);
+    *(void **)&library_version = function_of("onednn", "dnnl_version");
+    const int *number = library_version ? library_version() : NULL;
+    return number ? dt_text_addf(out, "oneDNN: %d.%d.%d\n", number[0], number[1], number[2])
+                  : DT_OK;
 }
 
 /* "MPI: Open MPI v4.1.4", what the library says of itself up to the first comma or end of line. */
@@ -75,6 +62,6 @@ dt_status dt_version_text(dt_text *out)
     DT_TRY(add_modules(out));
     DT_TRY(dt_text_addf(out, "commit: %s\ncompiler: %s, %s\nlibraries: %s\n", dt_commit(),
                         DT_COMPILER, DT_BUILD_TYPE, DT_LIBRARIES));
-    DT_TRY(add_blas(out));
+    DT_TRY(add_onednn(out));
     return add_mpi(out);
 }

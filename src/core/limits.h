@@ -35,11 +35,6 @@ void dt_memory_limits(const char *root, int32_t sharing, dt_memory_limit *total,
 /* What is left of ulimit -v or -d, whichever has less; bytes is INT64_MAX where neither is set. */
 dt_memory_limit dt_address_space(const char *root);
 
-/* Address space that a computing thread takes: OpenBLAS's buffer, once when the library is loaded
- * and once at the thread's first product, and the thread's stack. */
-#define DT_BLAS_BUFFER ((int64_t)128 << 20)
-#define DT_THREAD_STACK ((int64_t)8 << 20)
-
 /* A CPU quota: time of that many processors a second. */
 typedef struct {
     double processors;      /* 0: no quota */

@@ -28,13 +28,9 @@ static int64_t usable_memory(const dt_fit *fit)
     backend->ops->memory(backend, &available, &total);
     if (!backend->host_memory)
         return (int64_t)(SHARE_OF_FREE_GPU * (double)available);
-    const bool own = host_limit(fit).own;
-    const double share = fit->sharing > 1 && !own ? 1.0 / fit->sharing : 1.0;
-    const double kept = own ? (double)(fit->threads * DT_BLAS_BUFFER) : 0.0;
-    const double usable = dt_model_trains(fit->model)
-                              ? DT_SHARE_OF_HOST * (share * (double)total - kept)
-                              : SHARE_OF_FREE_HOST * (share * (double)available - kept);
-    return usable > 0.0 ? (int64_t)usable : 0;
+    const double share = fit->sharing > 1 && !host_limit(fit).own ? 1.0 / fit->sharing : 1.0;
+    return dt_model_trains(fit->model) ? (int64_t)(DT_SHARE_OF_HOST * share * (double)total)
+                                       : (int64_t)(SHARE_OF_FREE_HOST * share * (double)available);
 }
 
 /* " (limited by ulimit -v)", or nothing. */

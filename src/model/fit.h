@@ -24,8 +24,6 @@ typedef struct {
     const char *advice;  /* what helps where one sequence is too much: "lower --max-length" */
     bool fixed;          /* the user gave the number: it is not lowered */
     int32_t sharing;     /* processes that divide this host's memory; 0: this one alone */
-    int32_t threads;     /* that compute on a host: where ulimit limits the address space, room for
-                            what their products take first is kept (DT_BLAS_BUFFER) */
 } dt_fit;
 
 /* Bytes on the device for this many sequences at a time: parameters, buffers, the backend's own. */

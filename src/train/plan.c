@@ -72,7 +72,6 @@ dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *pl
     if (settings->micro_batch == 0)
         piece = paying_piece(plan->model, plan->dataset, share);
     fit.sharing = plan->comm->local_size;
-    fit.threads = plan->threads;
     DT_TRY(dt_fit_batch(&fit, plan->reserve, &piece));
     settings->micro_batch = piece;
     return DT_OK;
@@ -86,13 +85,10 @@ dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const d
         dt_checkpoint_copy_elements(dt_model_params(plan->model)) * (int64_t)sizeof(float);
     dt_memory_limit total;
     dt_memory_limit available;
-    dt_backend *backend = dt_model_backend(plan->model);
     int64_t planned = 0;
     dt_memory_limits("", plan->comm->local_size, &total, &available);
-    if (total.own && backend->host_memory)
-        total.bytes -= plan->threads * DT_BLAS_BUFFER; /* as in model/fit.c */
     /* what is left of a limit of ulimit's lacks already what has been taken */
-    if (backend->host_memory && !(total.own && plan->reserve))
+    if (dt_model_backend(plan->model)->host_memory && !(total.own && plan->reserve))
         DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &planned));
     *fits = (double)(planned + copy) <= DT_SHARE_OF_HOST * (double)total.bytes;
     return DT_OK;

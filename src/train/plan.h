@@ -16,9 +16,8 @@ typedef struct {
     dt_model *model;
     const dt_dataset *dataset;
     const dt_comm *comm;
-    bool fixed;      /* settings->micro_batch was given by the user: it is not lowered */
-    bool reserve;    /* take the model's memory */
-    int32_t threads; /* that compute on the host */
+    bool fixed;   /* settings->micro_batch was given by the user: it is not lowered */
+    bool reserve; /* take the model's memory */
 } dt_piece_plan;
 
 /* Chooses settings->micro_batch, the largest piece of a rank's share that fits in the device's

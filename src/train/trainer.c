@@ -69,8 +69,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
                                   .dataset = job->dataset,
                                   .comm = job->comm,
                                   .fixed = job->fixed_micro_batch,
-                                  .reserve = !job->dry_run,
-                                  .threads = dt_pool_threads(job->pool)};
+                                  .reserve = !job->dry_run};
     DT_TRY(dt_plan_micro_batch(settings, &pieces));
     DT_TRY(dt_plan_copy_fits(copy_fits, settings, &pieces));
     if (job->dry_run)

@@ -20,7 +20,7 @@ printed '^modules: .*cpu'
 printed '^commit: ([0-9a-f]{7,}(, with changes)?|unknown)$'
 printed '^compiler: [A-Za-z]+ [0-9.]+, [A-Za-z]+$'
 printed '^libraries: HDF5 [0-9.-]+, zlib [0-9.]+, jansson [0-9.]+, OpenMP [0-9.]+$'
-ldd "$bin/../lib/deeptaxa/libdeeptaxa_cpu.so" | grep -q openblas && printed '^BLAS: OpenBLAS [0-9.]+, kernels [A-Za-z0-9]+$'
+[ -e "$bin/../lib/deeptaxa/libdeeptaxa_onednn.so" ] && printed '^oneDNN: [0-9]+\.[0-9]+\.[0-9]+$'
 [ -e "$bin/../lib/deeptaxa/libdeeptaxa_mpi.so" ] && printed '^MPI: .*[0-9]'
 
 # Every command whose work is written

@@ -7,12 +7,13 @@
 
 static dt_thread_limits machine(int processors)
 {
-    return (dt_thread_limits){.processors = processors, .space = {.bytes = INT64_MAX}};
+    return (dt_thread_limits){
+        .processors = processors, .space = {.bytes = INT64_MAX}, .thread = 12 * MIB};
 }
 
 static dt_thread_wish alone(int64_t asked)
 {
-    return (dt_thread_wish){.asked = asked, .ranks = {1, 1}, .products = true};
+    return (dt_thread_wish){.asked = asked, .ranks = {1, 1}};
 }
 
 /* The choice, and that the notice holds `part` (NULL: there is none). */
@@ -108,21 +109,21 @@ static void address_space_limits_threads(void **state)
     (void)state;
     dt_thread_limits limits = machine(8);
     dt_thread_wish wish = alone(0);
-    limits.space = (dt_memory_limit){.bytes = 1000 * MIB, .own = true, .by = "ulimit -v"};
-    expect(&wish, &limits, 3, "3 threads, not 8: ulimit -v leaves 1049 MB");
+    limits.space = (dt_memory_limit){.bytes = 90 * MIB, .own = true, .by = "ulimit -v"};
+    expect(&wish, &limits, 3, "3 threads, not 8: ulimit -v leaves 94 MB");
     wish.asked = 2;
     expect(&wish, &limits, 2, NULL);
     wish.asked = 4;
     expect(&wish, &limits, 3, "3 threads, not 4");
-    wish.products = false; /* only tokenises */
-    expect(&wish, &limits, 4, NULL);
-    limits.space.bytes = 300 * MIB;
-    expect(&wish, &limits, 4, NULL);
-    wish.products = true;
+    limits.space.bytes = 60 * MIB;
+    expect(&wish, &limits, 1, "1 thread, not 4");
     char note[DT_THREAD_NOTE];
     int threads;
-    ASSERT_FAILS(DT_ERR_MEMORY, "ulimit -v leaves 315 MB, and one thread",
+    limits.space.bytes = 59 * MIB;
+    ASSERT_FAILS(DT_ERR_MEMORY, "ulimit -v leaves 62 MB, and to begin with 63 MB are needed",
                  dt_choose_threads(&wish, &limits, &threads, note));
+    limits.space.bytes = 0;
+    ASSERT_FAILS(DT_ERR_MEMORY, "leaves 0 MB", dt_choose_threads(&wish, &limits, &threads, note));
 }
 
 int main(void)
