@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "cli/invocation.h"
 #include "cli/loaded_model.h"
 #include "cli/profiling.h"
 #include "cli/shared_options.h"
@@ -53,6 +55,8 @@ typedef struct {
     dt_profile *profile; /* NULL: none */
     int threads;
     char thread_note[DT_THREAD_NOTE];
+    char host[256];
+    dt_invocation invocation;
     int32_t batch_size;
     const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
     const char *precision;           /* in use */
@@ -206,6 +210,7 @@ static dt_status open_results(session *s)
         .precision = s->precision,
         .gpu = strcmp(s->model[0].backend->name, "cuda") == 0,
         .version = dt_version(),
+        .invocation = &s->invocation,
     };
     for (int32_t m = 0; m < s->models; ++m)
         options.temperature[m] = temperatures(s, m);
@@ -423,6 +428,7 @@ static dt_status open_session(session *s)
 static void close_session(session *s)
 {
     dt_results_free(&s->results);
+    dt_invocation_free(&s->invocation);
     dt_tokenizer_destroy(s->tokenizer);
     dt_truth_use_free(&s->truth_use);
     dt_unique_ids_destroy(s->ids);
@@ -441,9 +447,12 @@ dt_status dt_command_predict(const dt_predict_options *options)
     DT_TRY(DT_NEW(s, 1));
     s->options = options;
     dt_stop_signal_watch();
+    gethostname(s->host, sizeof s->host - 1);
     dt_status status = dt_check_folder(options->output_dir);
     if (status == DT_OK)
         status = dt_profiling_begin(&s->profile, options->profile, options->profile_trace);
+    if (status == DT_OK)
+        status = dt_invocation_of(options, false, s->host, &s->invocation);
     if (status == DT_OK)
         status = open_session(s);
     if (status == DT_OK)

@@ -209,3 +209,13 @@ void dt_run_json_system(dt_json *json, bool gpu, const char *device, const char 
     dt_json_put_string(json, "device", device);
     dt_json_put_string(json, "precision", precision);
 }
+
+void dt_run_json_invocation(dt_json *json, const dt_invocation *invocation)
+{
+    dt_json_put_string(json, "command_line", invocation->command_line);
+    dt_json_key(json, "options");
+    dt_json_object(json);
+    for (int32_t i = 0; i < invocation->options; ++i)
+        dt_json_put_string(json, invocation->option[i].name, invocation->option[i].value);
+    dt_json_end(json);
+}

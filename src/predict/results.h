@@ -21,6 +21,7 @@
 #include "core/uuid.h"
 #include "io/output.h"
 #include "model/checkpoint.h"
+#include "model/run_json.h"
 #include "predict/predictor.h"
 #include "predict/spool.h"
 #include "predict/tally.h"
@@ -62,7 +63,8 @@ typedef struct {
     const char *device;                       /* description of the backend */
     const char *precision;                    /* "fp32" */
     bool gpu;
-    const char *version; /* of this program */
+    const char *version;             /* of this program */
+    const dt_invocation *invocation; /* NULL: not told */
 } dt_results_options;
 
 typedef struct {

@@ -305,6 +305,8 @@ static void write_system(const dt_results *results, dt_json *json)
     dt_json_put_double(json, "post_process_time_seconds", post_process_time(results));
     dt_json_end(json);
     dt_run_json_system(json, options->gpu, options->device, options->precision);
+    if (options->invocation)
+        dt_json_put_string(json, "host", options->invocation->host);
     dt_json_put_double(json, "sequences_per_second",
                        seconds > 0.0 ? (double)results->tally.sequences / seconds : 0.0);
     dt_json_end(json);
@@ -326,6 +328,8 @@ dt_status dt_results_write_metrics(const dt_results *results, dt_output *out)
     write_parameters(results, &json);
     write_measures(results, &json);
     write_system(results, &json);
+    if (results->options.invocation)
+        dt_run_json_invocation(&json, results->options.invocation);
     dt_json_end(&json);
     return dt_output_flush(out);
 }

@@ -356,17 +356,6 @@ static void put_devices(dt_json *json, const dt_rank_info *ranks, int32_t world_
     dt_json_end(json);
 }
 
-/* What repeats the run: members `command_line` and `options`. */
-static void put_invocation(dt_json *json, const dt_invocation *invocation)
-{
-    dt_json_put_string(json, "command_line", invocation->command_line);
-    dt_json_key(json, "options");
-    dt_json_object(json);
-    for (int32_t i = 0; i < invocation->options; ++i)
-        dt_json_put_string(json, invocation->option[i].name, invocation->option[i].value);
-    dt_json_end(json);
-}
-
 static void put_system(dt_json *json, const dt_run_settings *settings,
                        const dt_epoch_report *report)
 {
@@ -416,7 +405,7 @@ dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint
     put_performance(&json, run);
     put_system(&json, &run->settings, report);
     if (report->invocation)
-        put_invocation(&json, report->invocation);
+        dt_run_json_invocation(&json, report->invocation);
     dt_json_end(&json);
     return dt_output_commit(&file);
 }

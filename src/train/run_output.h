@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "model/checkpoint.h"
+#include "model/run_json.h"
 #include "train/ranks.h"
 #include "train/step.h"
 
@@ -24,20 +25,6 @@ typedef struct {
     int lock;
     FILE *steps; /* metrics/…_steps.jsonl */
 } dt_run_output;
-
-/* How the run's command was called. */
-typedef struct {
-    const char *name; /* of an option, without "--" */
-    char *value;      /* as it would be typed; NULL: none */
-} dt_named_value;
-
-typedef struct {
-    char *command_line; /* as a shell takes it */
-    const char *host;
-    dt_named_value *option; /* (options) defaults included, but not in a resumed run, where the
-                               checkpoint decides */
-    int32_t options;
-} dt_invocation;
 
 /* What the metrics of an epoch say beside what stands in the checkpoint. */
 typedef struct {
