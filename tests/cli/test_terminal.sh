@@ -4,15 +4,15 @@
 source "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "no python3: apt-get install python3"
 awk 'BEGIN { srand(5); print "sequence_id\tdomain\tgenus" >"t.tsv"
-    for (i = 0; i < 900; ++i) {
+    for (i = 0; i < 3000; ++i) {
         s = ""; for (j = 0; j < 90; ++j) s = s substr("ACGT", 1 + int(rand() * 4), 1)
         print ">s" i "\n" s >"t.fasta"; print "s" i "\tA\tg" i % 4 >"t.tsv" } }'
 expect 0 deeptaxa tokenizer --fasta-file t.fasta --output-file tokenizer.json --vocabulary-size 60
 
 # on_terminal COLUMNS LATER COMMAND...: its terminal's output in $work/screen, one drawing a line;
-# after half a second of it the terminal has LATER columns.
+# after the first drawing the terminal has LATER columns.
 cat >terminal.py <<'END'
-import fcntl, os, pty, struct, sys, termios, time
+import fcntl, os, pty, struct, sys, termios
 columns, later, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 def resize(fd, width):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
@@ -20,7 +20,7 @@ pid, fd = pty.fork()
 if pid == 0:
     resize(0, columns)
     os.execv(command[0], command)
-seen, began, drawn = b"", None, 0
+seen, drawn = b"", 0
 while True:
     try:
         got = os.read(fd, 65536)
@@ -29,9 +29,7 @@ while True:
     if not got:
         break
     seen += got
-    if began is None and b"\x1b[K" in seen:
-        began = time.monotonic()
-    if began is not None and not drawn and time.monotonic() - began > 0.5:
+    if not drawn and b"\x1b[K" in seen:
         resize(fd, later)
         drawn = len(seen)
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -59,13 +57,12 @@ on_terminal 40 120 "$bin/deeptaxa" train --fasta-file t.fasta --taxonomy-file t.
     --tokenizer-file tokenizer.json --output-dir run $model --epochs 1 --batch-size 1 \
     --threads 1
 grep -qE '^40 epoch 1/1.* left \(run [0-9:]+\)$' screen || fail "no time left on a narrow terminal: $(head -n 3 screen)"
-grep -qE '^120 epoch 1/1 \[#* *\] step [0-9]+/720, .*sequences/s.*\(run [0-9:]+\)' screen ||
+grep -qE '^120 epoch 1/1 \[#* *\] step [0-9]+/2400, .*sequences/s.*\(run [0-9:]+\)' screen ||
     fail "no full line on a wide terminal: $(tail -n 3 screen)"
 
 # prediction: of a file, compressed or not, the part that is done is known, of a pipe it is not
-for _ in 1 2 3 4; do cat t.fasta; done >reads.fasta
-gzip -k reads.fasta
-for file in reads.fasta reads.fasta.gz; do
+gzip -k t.fasta
+for file in t.fasta t.fasta.gz; do
     on_terminal 60 60 "$bin/deeptaxa" predict --fasta-file $file --checkpoint "$(checkpoint run 1)" \
         --output-dir p --batch-size 1 --threads 1
     grep -qE '^60 predicting: [0-9]{1,2}%, [0-9:]+ left, [0-9]+ sequences' screen ||
@@ -73,7 +70,7 @@ for file in reads.fasta reads.fasta.gz; do
 done
 # a terminal that does not tell its width has 80 columns; of a pipe the size is not known
 mkfifo pipe
-cat reads.fasta >pipe &
+cat t.fasta >pipe &
 on_terminal 0 0 "$bin/deeptaxa" predict --fasta-file pipe --checkpoint "$(checkpoint run 1)" \
     --output-dir q --batch-size 1 --threads 1
 grep -q '%' screen && fail "a percentage of a pipe"
