@@ -11,6 +11,7 @@
 # $project, $build, $python (empty: nothing to compare with), $beside (what it is), $work.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 project=$(cd "$here/.." && pwd)
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # what is compared with takes the processor's own kernels
 build=$project/build python='' json='' work='' beside=''
 rows=() notes=()
 
