@@ -17,7 +17,8 @@ set(DEEPTAXA_GLIBC
 set(DEEPTAXA_NVIDIA
   "^lib(cuda|cudart|cublas|cublasLt|cudnn|cufft|curand|cusolver|cusparse|nccl|nvrtc|nvJitLink|nvidia|nvToolsExt)[-_a-z]*[.]so")
 
-# All programs and modules, but of the tests only those for a GPU.
+# All programs and modules, but of the tests only those for a GPU, and no benchmark that stays here
+# (one of them compares with a BLAS, which nothing else needs).
 set(packaged)
 get_property(folders DIRECTORY PROPERTY SUBDIRECTORIES)
 list(REMOVE_ITEM folders ${PROJECT_SOURCE_DIR}/tests)
@@ -26,6 +27,7 @@ if(BUILD_TESTING)
 endif()
 foreach(folder ${folders})
   get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+  list(FILTER targets EXCLUDE REGEX "^bench_")
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "EXECUTABLE" OR type STREQUAL "MODULE_LIBRARY")
