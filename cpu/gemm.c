@@ -60,7 +60,7 @@ void dt_gemm(const dt_gemm_threads *threads, const dt_product *p)
     const int tile_columns = threads->threads / tile_rows;
 #pragma omp parallel for num_threads(threads->threads) schedule(static, 1)
     for (int tile = 0; tile < tile_rows * tile_columns; ++tile) {
-        dt_real *scratch = threads->scratch + omp_get_thread_num() * (int64_t)DT_GEMM_SCRATCH;
+        dt_real *scratch = threads->scratch + omp_get_thread_num() * DT_GEMM_SCRATCH;
         const int64_t end = part_start(p->m, tile / tile_columns + 1, tile_rows);
         const int64_t column = part_start(p->n, tile % tile_columns, tile_columns);
         const int64_t columns = part_start(p->n, tile % tile_columns + 1, tile_columns) - column;

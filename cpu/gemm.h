@@ -15,9 +15,9 @@
 
 /* Elements of the blocks of A (M, K) and B (K, N) that a thread packs, and the distance of the rows
  * of A, which keeps them apart in the first cache. */
-#define DT_GEMM_BLOCK_M 1024
-#define DT_GEMM_BLOCK_N 288
-#define DT_GEMM_BLOCK_K 384
+#define DT_GEMM_BLOCK_M ((int64_t)1024)
+#define DT_GEMM_BLOCK_N ((int64_t)288)
+#define DT_GEMM_BLOCK_K ((int64_t)384)
 #define DT_GEMM_STRIDE_A (DT_GEMM_BLOCK_K + 16)
 
 /* Elements of memory for packing that a thread needs, at a multiple of 64 bytes. */
