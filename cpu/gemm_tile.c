@@ -45,7 +45,7 @@ typedef dt_real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef dt_real quad __attribute__((vector_size(4 * sizeof(dt_real))));
 
 #define INLINE static inline __attribute__((always_inline))
-/* The loop that follows has a constant count: no loop is left of it. */
+/* The loop that follows has a constant count: the compiler unrolls it completely. */
 #define DT_UNROLL DT_PRAGMA(GCC unroll 8)
 
 INLINE vector load(const dt_real *from)

@@ -53,21 +53,18 @@ static bool is_no_name(dt_span name)
     return dt_is_missing(name) || is_one_of(name, words, sizeof words / sizeof *words);
 }
 
+static dt_span without_prefix(dt_span part)
+{
+    const size_t length = part.length ? dt_label_prefix(part.data, part.length) : 0;
+    return (dt_span){part.data + length, part.length - length};
+}
+
 static bool is_root(dt_span part)
 {
     static const char *const words[] = {"root", "rootrank", "cellular organisms", "cellular root",
                                         "acellular root"};
     for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
         if (dt_labels_alike(part.data, part.length, words[i], strlen(words[i])))
-            return true;
-    return false;
-}
-
-static bool names_rank(dt_span part)
-{
-    for (size_t i = 0; i < DT_USUAL_RANKS; ++i)
-        if (part.length == strlen(dt_usual_rank[i]) &&
-            strncasecmp(part.data, dt_usual_rank[i], part.length) == 0)
             return true;
     return false;
 }
@@ -161,12 +158,14 @@ static bool drop_confidences(parts *p)
     bool any = false;
     for (int32_t i = 0; i < p->count; ++i) {
         const bool has_number = confidence_length(p->part[i]) > 0;
-        if (p->part[i].length > 0 && !has_number)
+        if (!has_number && !is_no_name(without_prefix(p->part[i])))
             return false;
         any = any || has_number;
     }
-    for (int32_t i = 0; i < p->count; ++i)
+    for (int32_t i = 0; i < p->count; ++i) {
         p->part[i].length -= confidence_length(p->part[i]);
+        p->part[i] = dt_trim(p->part[i]);
+    }
     return any;
 }
 
@@ -197,7 +196,7 @@ typedef struct {
 static dt_status place_part(dt_lineage *lineage, const parts *p, dt_span part, progress *at)
 {
     const size_t length = part.length ? dt_label_prefix(part.data, part.length) : 0;
-    const bool missing = is_no_name((dt_span){part.data + length, part.length - length});
+    const bool missing = is_no_name(without_prefix(part));
     int32_t rank = at->place == 0 ? DT_LINEAGE_DOMAIN : at->place + 1;
     if (length > 0)
         rank = rank_of_prefix((dt_span){part.data, length});
@@ -209,7 +208,7 @@ static dt_status place_part(dt_lineage *lineage, const parts *p, dt_span part, p
             length < 32 ? (int)length : 32, part.data);
         return fail(p, part, problem);
     }
-    if (length == 0 && !missing && names_rank(part))
+    if (length == 0 && !missing && dt_usual_place(part.data, part.length) >= 0)
         return fail(p, part, "is the name of a rank, and a taxon is expected");
     if (!missing && is_separated_otherwise(part))
         return fail(p, part, "is not separated by ';' or '|'");

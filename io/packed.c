@@ -91,9 +91,10 @@ dt_status dt_packed_refuse_rest(dt_raw_file *raw, dt_packing packing, int64_t li
     const long long left = (long long)(raw->size - raw->taken);
     if (raw->size >= 0)
         snprintf(count, sizeof count, "%lld byte%s", left, left == 1 ? "" : "s");
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: its %s data end after line %lld, and then come %s that are none and would "
-                   "be lost ('%s'): decompress each part by itself and put the texts together",
-                   raw->name, dt_packing_name(packing), (long long)line, count,
-                   dt_excerpt(excerpt, (const char *)block, length));
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: its %s data ends after line %lld, followed by %s that would be lost ('%s'): "
+        "decompress each part by itself and put the texts together",
+        raw->name, dt_packing_name(packing), (long long)line, count,
+        dt_excerpt(excerpt, (const char *)block, length));
 }

@@ -98,18 +98,13 @@ static long long line_number(const table_parser *parser)
 /* Labels go into JSON and HDF5, which are UTF-8. */
 static dt_status check_utf8(const table_parser *parser, dt_span line)
 {
-    for (size_t i = 0; i < line.length;) {
-        uint32_t code;
-        const size_t bytes = dt_utf8_next(line.data + i, line.length - i, &code);
-        if (bytes == 1 && code == DT_REPLACEMENT_CHAR)
-            return dt_fail(DT_ERR_INPUT,
-                           "%s: line %lld: is not UTF-8 (a byte 0x%02x): convert the file, for "
-                           "example with 'iconv -f LATIN1 -t UTF-8'",
-                           parser->name, line_number(parser),
-                           (unsigned)(unsigned char)line.data[i]);
-        i += bytes;
-    }
-    return DT_OK;
+    const size_t valid = dt_utf8_valid(line.data, line.length);
+    if (valid == line.length)
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: line %lld: is not UTF-8 (a byte 0x%02x): convert the file, for example "
+                   "with 'iconv -f LATIN1 -t UTF-8'",
+                   parser->name, line_number(parser), (unsigned)(unsigned char)line.data[valid]);
 }
 
 /* The next line that is not empty; data is NULL after the last. */

@@ -247,11 +247,6 @@ double dt_text_input_share(const dt_text_input *input)
     return size > 0.0 ? (double)input->raw.taken / size : -1.0;
 }
 
-dt_packing dt_text_input_packing(const dt_text_input *input)
-{
-    return input->packing;
-}
-
 dt_status dt_text_input_read(dt_text_input *input, void *buffer, size_t size, int64_t line,
                              size_t *got)
 {

@@ -39,8 +39,6 @@ dt_status dt_text_input_read(dt_text_input *input, void *buffer, size_t size, in
 /* Which part of the stored file has been taken: 0 … 1; -1 where its size is not known (a pipe). */
 double dt_text_input_share(const dt_text_input *input);
 
-dt_packing dt_text_input_packing(const dt_text_input *input);
-
 /* DT_ERR_INPUT where the file is no text, or one of another kind, by the first bytes of the text.
  */
 dt_status dt_text_input_check(const dt_text_input *input, const char *bytes, size_t length);

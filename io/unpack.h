@@ -27,7 +27,7 @@ typedef struct dt_unpacker dt_unpacker;
 /* What the module exports under the name DT_UNPACK_SYMBOL. */
 typedef struct {
     int32_t contract; /* DT_UNPACK_CONTRACT of its build */
-    /* Opens what a file of bzip2, xz or zstd holds. The source must outlive the unpacker.
+    /* Opens what a file of bzip2, xz or zstd holds. `source->file` must outlive the unpacker.
      * DT_ERR_INPUT where it is damaged, DT_ERR_DEVICE where this libarchive lacks the format. */
     dt_status (*open)(dt_unpacker **out, const dt_unpack_source *source, dt_packing packing);
     /* Appends the names of a zip archive's entries, folders too, each ended by '\0'. */

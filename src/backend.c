@@ -91,11 +91,11 @@ static dt_status open_module(const char *name, const dt_backend_options *options
     return module->open(options, out);
 }
 
-/* How long a thread that waits for the others burns its core before it sleeps. GNU OpenMP's default
- * is for ever as good as: beside other work a run then takes several times as long. This is enough
- * for the gaps between two operations where nothing else runs, and little enough that two threads
- * beside a busy neighbour are hardly slower than one (docs/performance.md). The runtime reads it
- * when it is loaded, with the module; what the user has set stays. */
+/* How long a thread that waits for the others burns its core before it sleeps. By default
+ * GNU OpenMP spins practically for ever; beside other work a run then takes several times as long.
+ * This is enough for the gaps between two operations where nothing else runs, and little enough
+ * that two threads beside a busy neighbour are hardly slower than one (docs/performance.md). The
+ * runtime reads it when it is loaded, with the module; what the user has set stays. */
 static void let_waiting_threads_sleep(void)
 {
     if (!getenv("OMP_WAIT_POLICY"))

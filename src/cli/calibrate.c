@@ -66,16 +66,6 @@ static dt_status choose_output(session *s)
     return DT_OK;
 }
 
-/* The folder of a file. */
-static void folder_of(char *out, size_t size, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        snprintf(out, size, ".");
-    else
-        snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-}
-
 static dt_status open_inputs(session *s)
 {
     const dt_calibrate_options *o = s->options;
@@ -83,7 +73,7 @@ static dt_status open_inputs(session *s)
     char folder[PATH_MAX];
     DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint));
     DT_TRY(choose_output(s));
-    folder_of(folder, sizeof folder, s->output);
+    dt_folder_of(s->output, folder, sizeof folder);
     if (access(folder, W_OK | X_OK) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot write to this folder: %s%s", folder, strerror(errno),
                        o->output_file ? "" : "; --output-file names another place");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "core/memory.h"
 
 /* ---- reading the kernel's files --------------------------------------------------------------*/
@@ -48,12 +49,11 @@ static int32_t node_of(const char *folder)
 
 static void kernel_allows(bool *allowed)
 {
-    cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
-    const size_t size = CPU_ALLOC_SIZE(DT_MACHINE_CPUS);
+    size_t size;
+    cpu_set_t *set = dt_affinity(&size);
     memset(allowed, 0, DT_MACHINE_CPUS * sizeof *allowed);
-    if (set && sched_getaffinity(0, size, set) == 0)
-        for (size_t i = 0; i < DT_MACHINE_CPUS; ++i)
-            allowed[i] = CPU_ISSET_S(i, size, set);
+    for (size_t i = 0; set && i < DT_MACHINE_CPUS; ++i)
+        allowed[i] = CPU_ISSET_S(i, size, set); /* false beyond its size */
     CPU_FREE(set);
 }
 

@@ -128,12 +128,9 @@ static dt_status choose_strand(session *s)
 static dt_status check_ids(session *s)
 {
     const dt_predict_options *o = s->options;
-    struct stat info;
     if (o->format != DT_FORMAT_QIIME2)
         return DT_OK;
-    const bool again =
-        strcmp(o->fasta_file, "-") != 0 && stat(o->fasta_file, &info) == 0 && S_ISREG(info.st_mode);
-    if (again)
+    if (!dt_read_only_once(o->fasta_file))
         return dt_unique_ids_check(o->fasta_file, s->model[0].checkpoint.settings.normalize,
                                    o->min_length);
     return dt_unique_ids_create(&s->ids);

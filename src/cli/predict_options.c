@@ -63,8 +63,8 @@ static const dt_option options[] = {
      .value = "N",
      .preset = "0",
      .range = "[0, 1000000000]",
-     .help = "leaves sequences of fewer bases out of the results, gaps not counted, and says how "
-             "many"},
+     .help = "leaves sequences of fewer letters, as the model reads them, out of the results, and "
+             "says how many"},
     {.name = "top-k",
      .kind = DT_OPTION_INT,
      .offset = AT(top_k),

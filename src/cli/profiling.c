@@ -1,22 +1,11 @@
 #include "cli/profiling.h"
 
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/file.h"
 #include "profile/profile_report.h"
-
-/* The folder of a file; `out` has room for PATH_MAX. */
-static dt_status folder_of(const char *path, char *out)
-{
-    if (snprintf(out, PATH_MAX, "%s", path) >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "--profile-trace: the file name is too long");
-    const char *folder = dirname(out);
-    if (folder != out) /* "." */
-        snprintf(out, PATH_MAX, "%s", folder);
-    return DT_OK;
-}
 
 dt_status dt_profiling_begin(dt_profile **out, bool wanted, const char *trace)
 {
@@ -25,7 +14,9 @@ dt_status dt_profiling_begin(dt_profile **out, bool wanted, const char *trace)
     if (!wanted && !trace)
         return DT_OK;
     if (trace) {
-        DT_TRY(folder_of(trace, folder));
+        if (strlen(trace) >= sizeof folder)
+            return dt_fail(DT_ERR_IO, "--profile-trace: the file name is too long");
+        dt_folder_of(trace, folder, sizeof folder);
         DT_TRY(dt_check_folder(folder));
     }
     return dt_profile_create(out, trace != NULL);
@@ -39,9 +30,8 @@ dt_status dt_profiling_end(dt_profile *profile, dt_comm *comm, const char *trace
     if (!profile)
         return DT_OK;
     if (trace && (!comm || comm->world_rank == 0)) {
-        status = folder_of(trace, folder);
-        if (status == DT_OK)
-            status = dt_make_folder(folder);
+        dt_folder_of(trace, folder, sizeof folder);
+        status = dt_make_folder(folder);
     }
     dt_profile_run(profile, false);
     if (comm)

@@ -38,12 +38,15 @@ static bool write_all(int to, const char *bytes, size_t length)
 
 static void *pass_on(void *argument)
 {
-    const dt_relay *relay = argument;
+    dt_relay *relay = argument;
     char block[BLOCK];
     bool lost = false;
     ssize_t got;
-    while ((got = read(relay->from, block, sizeof block)) > 0 || (got < 0 && errno == EINTR))
+    while ((got = read(relay->from, block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
+        atomic_store(&relay->writing, 1);
         lost = lost || (got > 0 && !write_all(relay->to, block, (size_t)got));
+        atomic_store(&relay->writing, 0);
+    }
     return NULL;
 }
 
@@ -59,12 +62,16 @@ dt_status dt_relay_start(dt_relay *relay)
 
 void dt_relay_close(dt_relay *relay)
 {
-    struct timespec until;
+    int waited = ETIMEDOUT;
     if (!relay->running)
         return;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LEFT_BEHIND;
-    if (pthread_timedjoin_np(relay->thread, NULL, &until) == 0)
+    do {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += LEFT_BEHIND;
+        waited = pthread_timedjoin_np(relay->thread, NULL, &until);
+    } while (waited == ETIMEDOUT && atomic_load(&relay->writing)); /* a slow reader */
+    if (waited == 0)
         close(relay->from);
     relay->running = 0;
 }

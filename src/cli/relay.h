@@ -5,6 +5,7 @@
 #define DT_CLI_RELAY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/status.h"
 
@@ -14,6 +15,7 @@ typedef struct {
     int to;
     pthread_t thread;
     int running;
+    atomic_int writing; /* the thread is giving away what it has read */
 } dt_relay;
 
 /* Before the child is made: a pipe, which leads to descriptor `to`. */
@@ -22,8 +24,9 @@ dt_status dt_relay_open(dt_relay *relay, int to);
 void dt_relay_take(const dt_relay *relay);
 /* In the parent, after the child was made; the program must ignore SIGPIPE. */
 dt_status dt_relay_start(dt_relay *relay);
-/* After the child has ended: waits for the rest of what it wrote, but not for processes that it
- * left behind. Takes one that was not opened (all zero), too. */
+/* After the child has ended: waits until the rest of what it wrote has been read, however slowly,
+ * but not for processes that it left behind: `relay` must then stay where it is. Takes one that was
+ * not opened (all zero), too. */
 void dt_relay_close(dt_relay *relay);
 
 #endif

@@ -186,18 +186,19 @@ static sigset_t watched_signals(void)
     return set;
 }
 
+enum { RELAYS = 2 };
+
 /* What the parent and the child share. */
 typedef struct {
     sigset_t old_mask;
-    dt_relay relay[2]; /* standard output and error of mpirun */
-    int relays;        /* none where the command is the program itself, which sees to them */
+    dt_relay relay[RELAYS]; /* standard output and error of mpirun */
 } child_setup;
 
 /* In the child: becomes the command; ends with this process. A group of its own keeps the
  * terminal's Ctrl-C from it: mpirun would kill the ranks before they have saved. */
 static void become(char **command, const child_setup *setup, pid_t parent)
 {
-    for (int i = 0; i < setup->relays; ++i)
+    for (int i = 0; i < RELAYS; ++i)
         dt_relay_take(&setup->relay[i]);
     sigprocmask(SIG_SETMASK, &setup->old_mask, NULL);
     setpgid(0, 0);
@@ -228,13 +229,13 @@ static int wait_for(pid_t child, const sigset_t *watched)
     }
 }
 
-static dt_status run_command(char **command, int32_t ranks, int *exit_status)
+static dt_status run_command(char **command, int *exit_status)
 {
     static const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
-    child_setup setup = {.relays = ranks > 1 ? 2 : 0};
+    static child_setup setup; /* outlives this call: dt_relay_close() */
     const sigset_t watched = watched_signals();
     const pid_t self = getpid();
-    for (int i = 0; i < setup.relays; ++i)
+    for (int i = 0; i < RELAYS; ++i)
         DT_TRY(dt_relay_open(&setup.relay[i], outputs[i]));
     sigprocmask(SIG_BLOCK, &watched, &setup.old_mask);
     const pid_t child = fork();
@@ -242,10 +243,10 @@ static dt_status run_command(char **command, int32_t ranks, int *exit_status)
         return dt_fail(DT_ERR_IO, "cannot start mpirun: %s", strerror(errno));
     if (child == 0)
         become(command, &setup, self);
-    for (int i = 0; i < setup.relays; ++i)
+    for (int i = 0; i < RELAYS; ++i)
         DT_TRY(dt_relay_start(&setup.relay[i]));
     *exit_status = wait_for(child, &watched);
-    for (int i = 0; i < setup.relays; ++i)
+    for (int i = 0; i < RELAYS; ++i)
         dt_relay_close(&setup.relay[i]);
     return DT_OK;
 }
@@ -302,7 +303,11 @@ dt_status dt_start_ranks(const dt_start *start)
     DT_TRY_OR(end, plan(start, &machine, &cpus));
     DT_TRY_OR(end, set_environment(start, &cpus));
     DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
-    DT_TRY_OR(end, run_command(command, cpus.ranks, &exit_status));
+    if (cpus.ranks == 1) { /* the program itself: nothing is left to do here */
+        execvp(command[0], command);
+        DT_TRY_OR(end, dt_fail(DT_ERR_IO, "%s: cannot start: %s", command[0], strerror(errno)));
+    }
+    DT_TRY_OR(end, run_command(command, &exit_status));
     dt_log_close();
     exit(exit_status);
 end:

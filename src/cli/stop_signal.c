@@ -7,7 +7,9 @@
 
 static void note(int signal_number)
 {
-    if (atomic_exchange(&dt_stop_asked, signal_number) == SIGINT && signal_number == SIGINT) {
+    static atomic_int interrupts;
+    atomic_store(&dt_stop_asked, signal_number);
+    if (signal_number == SIGINT && atomic_fetch_add(&interrupts, 1) > 0) {
         signal(SIGINT, SIG_DFL);
         raise(SIGINT); /* comes when the handler returns */
     }

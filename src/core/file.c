@@ -21,8 +21,7 @@ static dt_status io_error(const char *path, const char *what)
     return dt_fail(DT_ERR_IO, "%s: %s: %s", path, what, strerror(errno));
 }
 
-/* The folder that `path` stands in: "." where it has none. */
-static void folder_of(const char *path, char *out, size_t size)
+void dt_folder_of(const char *path, char *out, size_t size)
 {
     snprintf(out, size, "%s", path);
     char *slash = strrchr(out, '/');
@@ -70,7 +69,7 @@ static dt_status sync_path(const char *path, int flags)
 dt_status dt_new_file_commit(dt_new_file *file)
 {
     char folder[PATH_MAX];
-    folder_of(file->path, folder, sizeof folder);
+    dt_folder_of(file->path, folder, sizeof folder);
     dt_status status = sync_path(file->temporary, O_RDONLY);
     if (status == DT_OK && rename(file->temporary, file->path) != 0)
         status = io_error(file->path, "cannot replace the file");
@@ -149,7 +148,7 @@ dt_status dt_check_folder(const char *path)
         char above[PATH_MAX];
         if (errno != ENOENT && errno != ENOTDIR)
             return io_error(path, "cannot create the folder");
-        folder_of(part, above, sizeof above);
+        dt_folder_of(part, above, sizeof above);
         snprintf(part, sizeof part, "%s", above);
     }
     if (!S_ISDIR(info.st_mode))

@@ -41,6 +41,9 @@ dt_status dt_make_folder(const char *path);
  * before long work is done. */
 dt_status dt_check_folder(const char *path);
 
+/* The folder that `path` stands in: "." where it names none. */
+void dt_folder_of(const char *path, char *out, size_t size);
+
 /* Whether both names are there and lead to one file, through links or not. */
 bool dt_same_file(const char *a, const char *b);
 

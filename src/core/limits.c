@@ -314,20 +314,26 @@ int32_t dt_quota_threads(double processors)
     return processors < 1.5 ? 1 : processors > 1e6 ? 1000000 : (int32_t)(processors + 0.5);
 }
 
-int32_t dt_processors_allowed(void)
+cpu_set_t *dt_affinity(size_t *size)
 {
     for (int processors = CPU_SETSIZE; processors <= 1 << 20; processors *= 2) {
         cpu_set_t *set = CPU_ALLOC(processors);
-        const size_t size = CPU_ALLOC_SIZE(processors);
-        int count = 0;
-        bool larger = false; /* the kernel's mask has more bits */
-        if (set && sched_getaffinity(0, size, set) == 0)
-            count = CPU_COUNT_S(size, set);
-        else
-            larger = set && errno == EINVAL;
+        *size = CPU_ALLOC_SIZE(processors);
+        if (set && sched_getaffinity(0, *size, set) == 0)
+            return set;
+        const bool larger = set && errno == EINVAL; /* the kernel's mask has more bits */
         CPU_FREE(set);
         if (!larger)
-            return count > 0 ? count : 1;
+            return NULL;
     }
-    return 1;
+    return NULL;
+}
+
+int32_t dt_processors_allowed(void)
+{
+    size_t size;
+    cpu_set_t *set = dt_affinity(&size);
+    const int count = set ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    return count > 0 ? count : 1;
 }

@@ -12,6 +12,7 @@
 #ifndef DT_CORE_LIMITS_H
 #define DT_CORE_LIMITS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,6 +49,10 @@ dt_cpu_quota dt_cpu_quota_read(const char *root);
  * One thread more than the quota makes all threads stand still at the end of each period (usually
  * 100 ms); one less leaves time unused. So 1.5 → 2, since a third would be lost, and 4.2 → 4. */
 int32_t dt_quota_threads(double processors);
+
+/* The affinity mask of this process, as large as the kernel's: the caller's to CPU_FREE(), of *size
+ * bytes; NULL where it cannot be had. */
+cpu_set_t *dt_affinity(size_t *size);
 
 /* How many processors the affinity mask has (taskset, srun, cpusets); at least 1. */
 int32_t dt_processors_allowed(void);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
+
 typedef struct {
     uint64_t hash;   /* 0: the slot is free */
     size_t offset;   /* of the key in `keys` */
@@ -20,9 +22,7 @@ struct dt_strmap {
 /* FNV-1a, mixed once more so that the low bits depend on every byte. */
 static uint64_t hash_bytes(const char *key, size_t length)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < length; ++i)
-        hash = (hash ^ (unsigned char)key[i]) * 0x100000001b3u;
+    uint64_t hash = dt_hash_bytes(DT_HASH_START, key, length);
     hash ^= hash >> 32;
     return hash ? hash : 1;
 }

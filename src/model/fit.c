@@ -10,8 +10,7 @@
 #define SHARE_OF_FREE_GPU 0.9
 #define SHARE_OF_FREE_HOST 0.75
 
-/* The limit of a host's memory that decides here: of all of it in training, else of what is free.
- * What ulimit allows is this process's own; all the rest is shared. */
+/* What a host's memory allows this process: of all of it in training, else of what is free. */
 static dt_memory_limit host_limit(const dt_fit *fit)
 {
     dt_memory_limit total;
@@ -23,14 +22,14 @@ static dt_memory_limit host_limit(const dt_fit *fit)
 static int64_t usable_memory(const dt_fit *fit)
 {
     dt_backend *backend = dt_model_backend(fit->model);
-    int64_t available;
-    int64_t total;
-    backend->ops->memory(backend, &available, &total);
-    if (!backend->host_memory)
+    if (!backend->host_memory) {
+        int64_t available;
+        int64_t total;
+        backend->ops->memory(backend, &available, &total);
         return (int64_t)(SHARE_OF_FREE_GPU * (double)available);
-    const double share = fit->sharing > 1 && !host_limit(fit).own ? 1.0 / fit->sharing : 1.0;
-    return dt_model_trains(fit->model) ? (int64_t)(DT_SHARE_OF_HOST * share * (double)total)
-                                       : (int64_t)(SHARE_OF_FREE_HOST * share * (double)available);
+    }
+    const double share = dt_model_trains(fit->model) ? DT_SHARE_OF_HOST : SHARE_OF_FREE_HOST;
+    return (int64_t)(share * (double)host_limit(fit).bytes);
 }
 
 /* " (limited by ulimit -v)", or nothing. */

@@ -85,21 +85,13 @@ static void tell_numbers(const dt_taxonomy *taxonomy, const char *file)
                 file, count, taxonomy->tax_ranks, name);
 }
 
-/* The place of a rank among the usual ones, -1 for another name. */
-static int32_t usual_place(const char *name)
-{
-    for (int32_t i = 0; i < DT_USUAL_RANKS; ++i)
-        if (strcasecmp(name, dt_usual_rank[i]) == 0)
-            return i;
-    return -1;
-}
-
 static void tell_order(const dt_taxonomy *taxonomy, const char *file)
 {
     int32_t deepest = -1;
     int32_t at = -1; /* the rank of that place */
     for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
-        const int32_t place = usual_place(taxonomy->rank[r].name);
+        const int32_t place =
+            dt_usual_place(taxonomy->rank[r].name, strlen(taxonomy->rank[r].name));
         if (place >= 0 && place < deepest) {
             dt_warn("%s: the column '%s' stands before '%s': ranks keep the order of the columns, "
                     "which lineages and --format qiime2 take to go from domain to species",

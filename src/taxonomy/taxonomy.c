@@ -2,9 +2,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *const dt_usual_rank[DT_USUAL_RANKS] = {"domain", "kingdom", "phylum", "class",
                                                    "order",  "family",  "genus",  "species"};
+
+int32_t dt_usual_place(const char *name, size_t length)
+{
+    for (int32_t i = 0; i < DT_USUAL_RANKS; ++i)
+        if (length == strlen(dt_usual_rank[i]) && strncasecmp(name, dt_usual_rank[i], length) == 0)
+            return i;
+    return -1;
+}
 
 static dt_status copy_text(char **out, const char *text)
 {

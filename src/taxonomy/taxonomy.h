@@ -14,6 +14,8 @@
 /* "domain", "kingdom", "phylum", … "species": how lineages name their ranks. */
 #define DT_USUAL_RANKS 8
 extern const char *const dt_usual_rank[DT_USUAL_RANKS];
+/* The number of a name among them, whatever its case; -1 for another. */
+int32_t dt_usual_place(const char *name, size_t length);
 
 /* The label encoder of one rank: the distinct labels in byte order, numbered from 0.
  * `Unclassified` sorts with the rest where the table holds it, and is last where only sequences

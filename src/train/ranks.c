@@ -1,10 +1,12 @@
 #include "train/ranks.h"
 
-#include <sched.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
+#include "core/limits.h"
 #include "core/log.h"
 #include "core/version.h"
 
@@ -13,20 +15,21 @@
 
 static void look_at_processors(dt_rank_info *info)
 {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
+    size_t size;
+    cpu_set_t *set = dt_affinity(&size);
+    if (!set)
         return;
-    info->processor_set = 14695981039346656037U; /* FNV-1a over the processors' numbers */
+    info->processor_set = DT_HASH_START; /* over the processors' numbers */
     info->first_processor = -1;
-    for (int i = 0; i < CPU_SETSIZE; ++i) {
-        if (!CPU_ISSET(i, &set))
+    for (int i = 0; i < (int)size * CHAR_BIT; ++i) {
+        if (!CPU_ISSET_S(i, size, set))
             continue;
         if (info->first_processor < 0)
             info->first_processor = i;
         info->processors++;
-        info->processor_set = (info->processor_set ^ (uint64_t)i) * 1099511628211U;
+        info->processor_set = dt_hash_add(info->processor_set, (uint64_t)i);
     }
+    CPU_FREE(set);
 }
 
 static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)

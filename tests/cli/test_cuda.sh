@@ -154,7 +154,7 @@ short_of() { CUDA_ON_CPU_MEMORY=$((fixed + $1)) on_gpu "${@:2}"; }
 expect 0 short_of 2500000 train_small less --epochs 2 $weights --device cuda --precision fp32
 said "^notice: the device's memory holds [124] sequences at a time, not 8: .*\(--micro-batch-size\)\$"
 same "notices of memory" "$(grep -c "device's memory holds" err)" 1
-said '^Batch: 8 sequences an update, accumulated over 1, [124] at a time'
+said '^Batch: 8 sequences an update, accumulated over 1, at most [124] at a time'
 same_losses "in pieces" less fp32 1e-5
 # shellcheck disable=SC2086
 expect 1 \

@@ -45,14 +45,14 @@ reads both all.tsv
 { cat both; head -c 1000 /dev/zero; } >padded
 reads padded all.tsv
 cat a.gz b.fasta >mixed.gz
-refuse "mixed.gz: its gzip data end after line 24, and then come $(wc -c <b.fasta) bytes .* lost \('>s13" mixed.gz
+refuse "mixed.gz: its gzip data ends after line 24, followed by $(wc -c <b.fasta) bytes .* lost \('>s13" mixed.gz
 { cat both; echo garbage; } >tail.gz
-refuse 'tail.gz: its gzip data end after line 48.*garbage' tail.gz
+refuse 'tail.gz: its gzip data ends after line 48.*garbage' tail.gz
 head -c -1 both >cut.gz
 refuse 'cut.gz: the gzip data ends too early, after line 48' cut.gz
 { gzip -c rows; head -n 3 rows; } >rows.gz
-refuse "rows.gz: its gzip data end after line 24, and then come $(head -n 3 rows | wc -c) bytes" all.fasta rows.gz
-refused 1 'standard input: its gzip data end after line 24, and then come bytes' \
+refuse "rows.gz: its gzip data ends after line 24, followed by $(head -n 3 rows | wc -c) bytes" all.fasta rows.gz
+refused 1 'standard input: its gzip data ends after line 24, followed by bytes' \
     bash -c "cat mixed.gz | '$bin/deeptaxa' tokenizer --fasta-file - --output-file none.json"
 # plain text that goes on compressed
 cat a.fasta b.gz >behind.fasta
@@ -74,7 +74,7 @@ if [ -x "$bin/../tests/pack" ]; then
             refuse "cut.$format: the $format data ends too early, after line" "cut.$format"
         done
         cat "a.$format" b.fasta >"mixed.$format"
-        refuse "mixed.$format: (its $format data end after line 24, and then come|damaged $format data after line)" "mixed.$format"
+        refuse "mixed.$format: (its $format data ends after line 24, followed by|damaged $format data after line)" "mixed.$format"
         half=$(($(wc -c <"a.$format") / 2))
         { head -c $half "a.$format"; printf '\377\0\377\0'; tail -c +$((half + 5)) "a.$format"; } >"hurt.$format"
         refuse "hurt.$format: " "hurt.$format"

@@ -145,4 +145,20 @@ sleep 0.5
 while kill -INT "$pid" 2>/dev/null; do sleep 0.02; done
 wait_for_end
 same "exit status after several SIGINT" "$status" 130
+
+# … also where another signal came between, and where --ranks 1 started it
+in_background between
+sleep 0.5
+for signal in INT TERM INT; do
+    kill -"$signal" "$pid"
+    sleep 0.1
+done
+wait_for_end
+same "exit status after SIGINT, SIGTERM, SIGINT" "$status" 130
+small+=' --ranks 1'
+in_background one_rank
+sleep 0.5
+while kill -INT "$pid" 2>/dev/null; do sleep 0.02; done
+wait_for_end
+same "exit status of --ranks 1 after several SIGINT" "$status" 130
 finish

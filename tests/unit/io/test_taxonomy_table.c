@@ -424,6 +424,16 @@ static void confidences_in_parentheses_are_dropped_with_one_notice(void **state)
     dt_taxonomy_table_free(&table);
 }
 
+static void confidences_beside_missing_names_and_blanks_are_dropped(void **state)
+{
+    (void)state;
+    dt_taxonomy_table table;
+    free(read_and_listen(&table, "a\tk__B(100);p__F(98);c__\nb\tBacteria (100);NA;C (99)\n"));
+    assert_string_equal(lineage_of(&table, "a"), "k__B/p__F/" DT_UNCLASSIFIED);
+    assert_string_equal(lineage_of(&table, "b"), "Bacteria/" DT_UNCLASSIFIED "/C");
+    dt_taxonomy_table_free(&table);
+}
+
 static void words_for_missing_names_in_lineages_are_no_labels(void **state)
 {
     (void)state;
@@ -623,6 +633,7 @@ int main(void)
         cmocka_unit_test(a_lineage_of_roots_only_is_missing),
         cmocka_unit_test(bars_separate_where_there_is_no_semicolon),
         cmocka_unit_test(confidences_in_parentheses_are_dropped_with_one_notice),
+        cmocka_unit_test(confidences_beside_missing_names_and_blanks_are_dropped),
         cmocka_unit_test(words_for_missing_names_in_lineages_are_no_labels),
         cmocka_unit_test(prefixes_that_are_not_known_are_named_with_the_remedy),
         cmocka_unit_test(lineages_in_other_notations_are_refused),

@@ -102,11 +102,11 @@ static void what_follows_gzip_is_not_lost_in_silence(void **state)
     append_member("text.gz", 0, LINES);
     append_bytes("text.gz", ">more\nACGT\n", 11);
     check_refused("text.gz", LINES,
-                  "its gzip data end after line 40000, and then come 11 bytes that are none and "
-                  "would be lost ('>more?ACGT?')");
+                  "its gzip data ends after line 40000, followed by 11 bytes that would "
+                  "be lost ('>more?ACGT?')");
     append_member("padded.gz", 0, 2);
     append_bytes("padded.gz", "\0\0\0\0x", 5);
-    check_refused("padded.gz", 0, "after line 2, and then come 1 byte that");
+    check_refused("padded.gz", 0, "after line 2, followed by 1 byte that");
     append_member("half.gz", 0, 7);
     append_bytes("half.gz", "\x1f\x8b\x08", 3);
     check_refused("half.gz", 0, "the gzip data ends too early, after line 7");
