@@ -32,8 +32,8 @@ void dt_read_lengths_tell(const dt_read_lengths *lengths, const char *file)
     if (far * SHARE_OF_WARNING <= lengths->sequences)
         return;
     dt_warn("%s: %lld of %lld sequences are far %s than those that the model was trained on: %.0f "
-            "bases on average, the training sequences %lld to %lld; train a model on the region "
-            "that the reads cover, or expect wrong labels",
+            "bases on average, 98 %% of the training sequences %lld to %lld; train a model on the "
+            "region that the reads cover, or expect wrong labels",
             file, (long long)far, (long long)lengths->sequences,
             lengths->longer == 0    ? "shorter"
             : lengths->shorter == 0 ? "longer"

@@ -122,7 +122,7 @@ awk '/^>/ { print; next } { print substr($0, 1, 140) }' in.fasta >cut.fasta
 awk '/^>/ { print; next } { print $0 $0 $0 }' in.fasta >long.fasta
 awk '/^>/ { n++; print; next } { print n % 8 ? substr($0, 1, 160) : $0 $0 $0 }' in.fasta >some.fasta
 expect 0 predict p --fasta-file cut.fasta
-said 'warning: cut.fasta: 48 of 48 sequences are far shorter than those .*: 140 bases on average, the training sequences 300 to 394; train a model on the region'
+said 'warning: cut.fasta: 48 of 48 sequences are far shorter than those .*: 140 bases on average, 98 % of the training sequences 300 to 394; train a model on the region'
 same "shorter ones" "$(summary p shorter)" 48
 expect 0 predict p --fasta-file long.fasta
 said 'warning: long.fasta: 48 of 48 sequences are far longer than those'
