@@ -153,20 +153,28 @@ static size_t confidence_length(dt_span part)
     return value <= 100.0 ? part.length - begin + 1 : 0;
 }
 
-static bool drop_confidences(parts *p)
+/* What classifiers write, without a confidence, where they stop. */
+static bool is_undecided(dt_span name)
+{
+    static const char *const words[] = {"unclassified", "unknown"};
+    return is_no_name(name) || is_one_of(name, words, sizeof words / sizeof *words);
+}
+
+static void drop_confidences(dt_lineage *lineage, parts *p)
 {
     bool any = false;
+    bool all = true;
     for (int32_t i = 0; i < p->count; ++i) {
         const bool has_number = confidence_length(p->part[i]) > 0;
-        if (!has_number && !is_no_name(without_prefix(p->part[i])))
-            return false;
+        all = all && (has_number || is_undecided(without_prefix(p->part[i])));
         any = any || has_number;
     }
-    for (int32_t i = 0; i < p->count; ++i) {
+    lineage->numbers = any && all;
+    lineage->some_numbers = any && !all;
+    for (int32_t i = 0; i < p->count && all; ++i) {
         p->part[i].length -= confidence_length(p->part[i]);
         p->part[i] = dt_trim(p->part[i]);
     }
-    return any;
 }
 
 /* Sets *root to what is dropped, separators within it included. */
@@ -236,7 +244,7 @@ dt_status dt_lineage_parse(dt_lineage *lineage, dt_span text, const char *file, 
     p.file = file;
     p.line = line;
     DT_TRY(split(&p, text));
-    lineage->numbers = drop_confidences(&p);
+    drop_confidences(lineage, &p);
     drop_root(&p, &lineage->root);
     for (int32_t i = 0; i < p.count; ++i)
         DT_TRY(place_part(lineage, &p, p.part[i], &at));

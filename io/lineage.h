@@ -9,7 +9,7 @@
  *                part without one goes by its place: domain, phylum, class, … species
  *     name       none, "-", "NA", "no rank", "__" and pandas' words for it: missing
  *     (number)   mothur's confidence, 0 to 100; dropped where every part that has a name ends in
- *                one, else a part of the name
+ *                one ("unclassified" and "unknown" need none), else a part of the name
  *
  * Ranks go from domain to species, each once. A k__ that follows a domain is the kingdom (NCBI,
  * SILVA since 144) and takes no place; whether one without a domain is a kingdom or, as in
@@ -30,6 +30,7 @@ typedef struct {
     bool kingdom_below_domain;     /* it has parts for both, with or without a name */
     dt_span root;                  /* that was dropped; data NULL: none */
     bool numbers;                  /* were dropped */
+    bool some_numbers;             /* stand at some parts only, and were kept */
 } dt_lineage;
 
 /* DT_ERR_INPUT, naming file and line: an unknown prefix, ranks out of order, too many parts, a

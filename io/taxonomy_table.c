@@ -37,7 +37,8 @@ typedef struct {
     int32_t *numbers; /* (rows, tax_ranks) the encoders' numbers, or MISSING */
     size_t numbers_capacity;
     size_t lines_capacity;
-    remark rooted, numbered, with_kingdom, kingdom_alone; /* of lineages, see tell_lineages() */
+    remark rooted, numbered, numbered_in_part, with_kingdom,
+        kingdom_alone;  /* of lineages, see tell_lineages() */
     bool same_bare_ids; /* two rows differ in the annotations of their ids only */
     dt_text plain;      /* the present line's cells that were in quotation marks, without them */
 } table_parser;
@@ -140,6 +141,8 @@ static dt_status parse_lineage(table_parser *parser, dt_span text, int32_t *numb
         note(&parser->rooted, parser, lineage.root);
     if (lineage.numbers)
         note(&parser->numbered, parser, text);
+    if (lineage.some_numbers)
+        note(&parser->numbered_in_part, parser, text);
     if (lineage.kingdom_below_domain)
         note(&parser->with_kingdom, parser, text);
     else if (lineage.label[DT_LINEAGE_KINGDOM].data)
@@ -180,6 +183,11 @@ static void tell_lineages(const table_parser *parser)
                   "'%s')",
                   parser->name, (long long)numbered->count, (long long)numbered->line,
                   numbered->example);
+    if (parser->numbered_in_part.count)
+        dt_warn("%s: %lld lineages have a confidence in parentheses at some names only (line %lld: "
+                "'%s'): all parentheses there are kept as parts of the names",
+                parser->name, (long long)parser->numbered_in_part.count,
+                (long long)parser->numbered_in_part.line, parser->numbered_in_part.example);
     if (alone->count && parser->with_kingdom.count)
         dt_warn("%s: %lld lineages have k__ and no domain (line %lld: '%s'): it is taken for the "
                 "kingdom, as in line %lld, and their domain is missing",

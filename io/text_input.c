@@ -134,6 +134,10 @@ static dt_status open_zip(dt_text_input *input, const dt_unpack_source *source)
     dt_text_free(&names);
     DT_TRY(status);
     status = input->ops->open_entry(&input->unpacker, source, entry);
+    if (status == DT_ERR_USAGE)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: is an encrypted zip archive: extract it with its password first",
+                       input->name);
     return status == DT_OK ? DT_OK : unpack_error(input, status, 0);
 }
 

@@ -32,7 +32,7 @@ typedef struct {
     dt_status (*open)(dt_unpacker **out, const dt_unpack_source *source, dt_packing packing);
     /* Appends the names of a zip archive's entries, folders too, each ended by '\0'. */
     dt_status (*list)(const dt_unpack_source *source, dt_text *names);
-    /* Opens an entry by its place in that list. */
+    /* Opens an entry by its place in that list. DT_ERR_USAGE where it is encrypted. */
     dt_status (*open_entry)(dt_unpacker **out, const dt_unpack_source *source, int64_t entry);
     /* Sets *block to the next bytes of the text, valid until the next call; *length is 0 at the end
      * of the data. */

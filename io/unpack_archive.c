@@ -132,6 +132,8 @@ static dt_status open_entry(dt_unpacker **out, const dt_unpack_source *source, i
         if (status == DT_OK && !(*out)->entry)
             status = dt_fail(DT_ERR_INPUT, "an entry of it is gone");
     }
+    if (status == DT_OK && archive_entry_is_encrypted((*out)->entry))
+        status = dt_fail(DT_ERR_USAGE, "it is encrypted");
     if (status != DT_OK) {
         close_unpacker(*out);
         *out = NULL;

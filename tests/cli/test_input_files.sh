@@ -104,6 +104,17 @@ if [ -x "$bin/../tests/pack" ]; then
     refuse 'seq.qza: is a QIIME 2 artifact without data/taxonomy.tsv' all.fasta seq.qza
     pack zip two.zip a.fasta b.fasta
     refuse 'two.zip: is a zip archive of 2 files \(a.fasta, b.fasta\): extract it first' two.zip
+    python3 - one.zip locked.zip <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)): # both kinds of header say "encrypted"
+    at = data.find(signature)
+    while at >= 0:
+        data[at + flags] |= 1
+        at = data.find(signature, at + 4)
+open(sys.argv[2], "wb").write(data)
+END
+    refuse 'locked.zip: is an encrypted zip archive: extract it with its password first' locked.zip
     head -c -8 one.zip >cut.zip
     refuse 'cut.zip: the zip archive lacks its directory.* cut off' cut.zip
     { head -c 300 one.zip; printf '\377\0\377\0'; tail -c +305 one.zip; } >hurt.zip

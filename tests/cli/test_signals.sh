@@ -102,6 +102,8 @@ done
 input_file=silent
 waits TERM 75 "$stopped" "train on a table" "$bin/deeptaxa-train" --fasta-file data/train.fasta \
     --taxonomy-file silent $run --output-dir none
+waits "TERM INT" 75 "$stopped" "train on a tokenizer" "$bin/deeptaxa-train" --fasta-file \
+    data/train.fasta --taxonomy-file data/train.tsv ${run/tokenizer.json/silent} --output-dir none
 waits INT 1 "$nothing" "predict on a table" "$bin/deeptaxa-predict" --fasta-file data/heldout.fasta \
     --taxonomy-file silent --checkpoint "$model" --output-dir none
 input_file=stalled

@@ -416,7 +416,10 @@ static void confidences_in_parentheses_are_dropped_with_one_notice(void **state)
     assert_string_equal(lineage_of(&table, "c"), "Bacteria/P(2)/D(E)");
     assert_string_equal(lineage_of(&table, "d"), "Bacteria/P/F(1)(2)");
     assert_string_equal(lineage_of(&table, "e"), "Bacteria(101)/P(1)/G(1)");
-    assert_int_equal(count_of(log, "\n"), 1);
+    assert_int_equal(count_of(log, "\n"), 2);
+    assert_int_equal(count_of(log, "warning: good.tsv: 3 lineages have a confidence in parentheses "
+                                   "at some names only (line 3: 'Bacteria;P(2);D(E)')"),
+                     1);
     assert_int_equal(count_of(log, "notice: good.tsv: the confidences in parentheses of 2 lineages "
                                    "were left out (line 1: 'Bacteria(100);P(99.5);C(0);')"),
                      1);
@@ -428,9 +431,11 @@ static void confidences_beside_missing_names_and_blanks_are_dropped(void **state
 {
     (void)state;
     dt_taxonomy_table table;
-    free(read_and_listen(&table, "a\tk__B(100);p__F(98);c__\nb\tBacteria (100);NA;C (99)\n"));
-    assert_string_equal(lineage_of(&table, "a"), "k__B/p__F/" DT_UNCLASSIFIED);
-    assert_string_equal(lineage_of(&table, "b"), "Bacteria/" DT_UNCLASSIFIED "/C");
+    free(read_and_listen(&table, "a\tk__B(100);p__F(98);c__\nb\tBacteria (100);NA;C (99)\n"
+                                 "c\tBacteria(100);P(7);unclassified;unclassified;\n"));
+    assert_string_equal(lineage_of(&table, "a"), "k__B/p__F/" DT_UNCLASSIFIED "/" DT_UNCLASSIFIED);
+    assert_string_equal(lineage_of(&table, "b"), "Bacteria/" DT_UNCLASSIFIED "/C/" DT_UNCLASSIFIED);
+    assert_string_equal(lineage_of(&table, "c"), "Bacteria/P/unclassified/unclassified");
     dt_taxonomy_table_free(&table);
 }
 
