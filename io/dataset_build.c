@@ -64,6 +64,7 @@ typedef struct {
     int64_t rows_used; /* several sequences have the same where ids have annotations */
     dt_bare_matches bare_matches;
     int64_t first_without_row;
+    int64_t first_sharing; /* of a row that an earlier sequence has used */
     int64_t gaps;
     int64_t gapped_sequences;
     int64_t turned;
@@ -210,6 +211,8 @@ static dt_status append_labels(builder *b, const dt_fasta_record *record)
     if (row >= 0) {
         b->with_row++;
         b->rows_used += !b->row_used[row];
+        if (b->row_used[row] && b->first_sharing < 0)
+            b->first_sharing = b->dataset->count;
         b->row_used[row] = true;
         dt_bare_matches_add(&b->bare_matches, &b->table, record->id.data, record->id.length);
     }
@@ -406,6 +409,12 @@ static dt_status tell(const builder *b)
                 fasta, (long long)without_row, (long long)dataset->count, b->table.path,
                 dt_dataset_id(dataset, b->first_without_row));
     dt_bare_matches_tell(&b->bare_matches, &b->table, fasta);
+    if (b->with_row > b->rows_used)
+        dt_warn("%s: %lld sequences have the row of another one, from whose id theirs differs in "
+                "annotations only (the first is '%.100s'): if they are the same sequence, training "
+                "and validation may share it; remove the copies",
+                fasta, (long long)(b->with_row - b->rows_used),
+                dt_dataset_id(dataset, b->first_sharing));
     if (b->table.rows > b->rows_used)
         dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
                   b->table.path, (long long)(b->table.rows - b->rows_used),
@@ -541,7 +550,8 @@ static void free_builder(builder *b)
 dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options)
 {
     *dataset = (dt_dataset){0};
-    builder b = {.options = options, .dataset = dataset, .first_without_row = -1};
+    builder b = {
+        .options = options, .dataset = dataset, .first_without_row = -1, .first_sharing = -1};
     const dt_status status = build(&b);
     free_builder(&b);
     if (status != DT_OK)

@@ -7,7 +7,7 @@
  * Said to the user, each once with its count: gap characters that were dropped, sequences that were
  * reverse-complemented, sequences without a row (they become `Unclassified` at every rank) and
  * those with one once annotations of the ids are left out, rows without a sequence, sequences that
- * a model cannot judge (sequence/judge.h), ranks of a single class.
+ * share a row, sequences that a model cannot judge (sequence/judge.h), ranks of a single class.
  */
 #ifndef DT_IO_DATASET_BUILD_H
 #define DT_IO_DATASET_BUILD_H

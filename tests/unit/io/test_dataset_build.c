@@ -173,6 +173,11 @@ static void annotated_ids_find_their_rows_and_stay_as_they_are(void **state)
                                    "'n;size=1;')"),
                      1);
     assert_int_equal(count_of(log, "1 of 3 rows belong to no sequence"), 1);
+    assert_int_equal(count_of(log,
+                              "warning: in.fasta: 1 sequences have the row of another one, from "
+                              "whose id theirs differs in annotations only (the first is "
+                              "'a;size=2;')"),
+                     1);
     free(log);
     dt_dataset_free(&dataset);
 }
