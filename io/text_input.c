@@ -125,6 +125,7 @@ static dt_status open_zip(dt_text_input *input, const dt_unpack_source *source)
 {
     dt_text names = {0};
     int64_t entry = 0;
+    DT_TRY(dt_zip_check_whole(input->name, input->raw.fd, input->raw.size));
     dt_status status = input->ops->list(source, &names);
     if (status == DT_ERR_INPUT)
         status = no_directory(input);

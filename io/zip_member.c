@@ -2,7 +2,9 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "io/line_reader.h"
@@ -101,4 +103,61 @@ dt_status dt_zip_member_choose(const char *name, const char *names, size_t size,
     if (c.artifact ? c.member >= 0 : c.files == 1)
         return DT_OK;
     return refuse(name, names, size, &c, artifact_member);
+}
+
+/* ---- what is no part of the archive ---------------------------------------------------------- */
+
+enum { END_RECORD = 22, LONGEST_COMMENT = 65535, LOCATOR_64 = 20 };
+
+static int64_t number_at(const unsigned char *bytes, int count)
+{
+    int64_t value = 0;
+    for (int i = count - 1; i >= 0; --i)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+/* The place of the last end record in the last bytes of a file; -1: none. */
+static int64_t find_end(const unsigned char *tail, int64_t length)
+{
+    for (int64_t at = length - END_RECORD; at >= 0; --at)
+        if (memcmp(tail + at, "PK\5\6", 4) == 0)
+            return at;
+    return -1;
+}
+
+static dt_status check_end(const char *name, const unsigned char *tail, int64_t length,
+                           int64_t size)
+{
+    const int64_t at = find_end(tail, length);
+    if (at < 0)
+        return DT_OK;
+    const unsigned char *end = tail + at;
+    const int64_t after = length - at - END_RECORD - number_at(end + 20, 2);
+    const int64_t before = size - length + at - number_at(end + 12, 4) - number_at(end + 16, 4);
+    const bool zip64 = at >= LOCATOR_64 && memcmp(end - LOCATOR_64, "PK\6\7", 4) == 0;
+    if (after > 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: its zip archive is followed by %lld bytes that would be lost: extract "
+                       "it first",
+                       name, (long long)after);
+    if (before > 0 && !zip64)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: its zip archive stands behind %lld bytes that would be lost (another "
+                       "archive?): extract each by itself and put the texts together",
+                       name, (long long)before);
+    return DT_OK;
+}
+
+dt_status dt_zip_check_whole(const char *name, int fd, int64_t size)
+{
+    const int64_t most = END_RECORD + LONGEST_COMMENT;
+    const int64_t length = size < most ? size : most;
+    unsigned char *tail = NULL;
+    DT_TRY(DT_NEW(tail, (size_t)length + 1));
+    dt_status status = DT_OK;
+    if (pread(fd, tail, (size_t)length, size - length) == length)
+        status = check_end(name, tail, length, size);
+    free(tail); /* what cannot be read is told when it is read */
+    return status;
 }

@@ -115,6 +115,12 @@ for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)): # both kinds of header
 open(sys.argv[2], "wb").write(data)
 END
     refuse 'locked.zip: is an encrypted zip archive: extract it with its password first' locked.zip
+    { cat one.zip; echo '>more'; } >tail.zip
+    refuse 'tail.zip: its zip archive is followed by 6 bytes that would be lost' tail.zip
+    cat one.zip table.zip >joined.zip
+    refuse "joined.zip: its zip archive stands behind $(wc -c <one.zip) bytes that would be lost" joined.zip
+    { cat table.zip; head -c 70000 /dev/zero; cat table.zip; } >tables.zip
+    refuse "tables.zip: its zip archive stands behind $(($(wc -c <table.zip) + 70000)) bytes" all.fasta tables.zip
     head -c -8 one.zip >cut.zip
     refuse 'cut.zip: the zip archive lacks its directory.* cut off' cut.zip
     { head -c 300 one.zip; printf '\377\0\377\0'; tail -c +305 one.zip; } >hurt.zip
