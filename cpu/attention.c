@@ -83,7 +83,7 @@ void dt_cpu_attention_forward(dt_backend *backend, void *y, void *log_sum, const
     const int64_t ks = attention->key_stride;
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t item = 0; item < batch->size.sequences * heads; ++item) {
-        dt_real *packed = dt_cpu_gemm_scratch(cpu);
+        dt_real *packed = dt_gemm_scratch(&cpu->gemm);
         dt_real *score = dt_cpu_scratch(cpu, 0);
         dt_real *factor = dt_cpu_scratch(cpu, 2);
         const dt_pair pair = pair_of(cpu, b, attention, item);
@@ -144,7 +144,7 @@ void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv
     const dt_real scale = scale_of(attention);
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t item = 0; item < batch->size.sequences * heads; ++item) {
-        dt_real *packed = dt_cpu_gemm_scratch(cpu);
+        dt_real *packed = dt_gemm_scratch(&cpu->gemm);
         dt_real *score = dt_cpu_scratch(cpu, 0);
         dt_real *gradient = dt_cpu_scratch(cpu, 1);
         dt_real *factor = dt_cpu_scratch(cpu, 2);

@@ -39,11 +39,6 @@ dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which)
     return cpu->scratch + (dt_cpu_thread() * DT_CPU_ROWS + which) * cpu->scratch_row;
 }
 
-dt_real *dt_cpu_gemm_scratch(const dt_cpu *cpu)
-{
-    return cpu->gemm.scratch + dt_cpu_thread() * DT_GEMM_SCRATCH;
-}
-
 bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what)
 {
     if (cpu->scratch && count <= cpu->scratch_row)

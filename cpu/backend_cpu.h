@@ -104,9 +104,6 @@ int64_t dt_cpu_thread(void);
 /* Piece `which` of the calling thread's scratch; only inside a parallel region of cpu->threads. */
 dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which);
 
-/* The calling thread's memory for dt_gemm_tile(); as above. */
-dt_real *dt_cpu_gemm_scratch(const dt_cpu *cpu);
-
 /* False, with a sticky error, where `count` elements do not fit a piece of scratch. */
 bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what);
 

@@ -54,13 +54,18 @@ static void compute_tile(dt_real *scratch, const dt_product *p, int64_t row, int
     }
 }
 
+dt_real *dt_gemm_scratch(const dt_gemm_threads *threads)
+{
+    return threads->scratch + omp_get_thread_num() * DT_GEMM_SCRATCH;
+}
+
 void dt_gemm(const dt_gemm_threads *threads, const dt_product *p)
 {
     const int tile_rows = grid_rows(threads->threads, p->m, p->n);
     const int tile_columns = threads->threads / tile_rows;
 #pragma omp parallel for num_threads(threads->threads) schedule(static, 1)
     for (int tile = 0; tile < tile_rows * tile_columns; ++tile) {
-        dt_real *scratch = threads->scratch + omp_get_thread_num() * DT_GEMM_SCRATCH;
+        dt_real *scratch = dt_gemm_scratch(threads);
         const int64_t end = part_start(p->m, tile / tile_columns + 1, tile_rows);
         const int64_t column = part_start(p->n, tile % tile_columns, tile_columns);
         const int64_t columns = part_start(p->n, tile % tile_columns + 1, tile_columns) - column;

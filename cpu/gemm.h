@@ -36,6 +36,10 @@ typedef struct {
     dt_real *scratch; /* (threads, DT_GEMM_SCRATCH) */
 } dt_gemm_threads;
 
+/* The calling thread's memory for dt_gemm_tile(); only inside a parallel region of these threads.
+ */
+dt_real *dt_gemm_scratch(const dt_gemm_threads *threads);
+
 /* A product for all threads: C = op(A)·op(B), or C += op(A)·op(B) with `add`. */
 typedef struct {
     int64_t m, n, k;
