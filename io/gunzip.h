@@ -18,7 +18,7 @@ dt_status dt_gunzip_open(dt_gunzip **out, dt_raw_file *raw);
 void dt_gunzip_close(dt_gunzip *gunzip); /* NULL is fine */
 
 /* Sets *got to the next bytes of the text in `buffer`, 0 at the end. All bytes before the damaged
- * place are given before it is told. `line`: lines of the text that the caller has, for messages.
+ * place are returned before the error. `line`: lines of the text that the caller has, for messages.
  * DT_ERR_INPUT: damaged, cut off, or followed by something else. A file of bgzip that lacks the
  * mark of its end, and so may be cut off, is warned of. */
 dt_status dt_gunzip_read(dt_gunzip *gunzip, void *buffer, size_t size, int64_t line, size_t *got);

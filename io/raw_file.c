@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/input_wait.h"
 #include "core/memory.h"
-#include "io/input_wait.h"
 
 static dt_status cannot(const dt_raw_file *raw, const char *what)
 {

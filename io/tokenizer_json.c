@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "io/input_wait.h"
 
 /* A spec in the making. Its texts belong to the JSON tree. */
 typedef struct {
@@ -417,7 +417,7 @@ dt_status dt_tokenizer_read(const char *path, dt_tokenizer **tokenizer, char **j
     *tokenizer = NULL;
     char *text;
     size_t length;
-    DT_TRY(dt_input_read_all(path, &text, &length));
+    DT_TRY(dt_read_file(path, &text, &length));
     if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         length -= 3;
         memmove(text, text + 3, length + 1);

@@ -158,6 +158,6 @@ dt_status dt_zip_check_whole(const char *name, int fd, int64_t size)
     dt_status status = DT_OK;
     if (pread(fd, tail, (size_t)length, size - length) == length)
         status = check_end(name, tail, length, size);
-    free(tail); /* what cannot be read is told when it is read */
+    free(tail); /* what cannot be read fails again when it is read */
     return status;
 }

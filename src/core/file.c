@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/input_wait.h"
 #include "core/log.h"
 #include "core/memory.h"
 
@@ -177,24 +178,27 @@ bool dt_read_only_once(const char *path)
 
 dt_status dt_read_file(const char *path, char **bytes, size_t *length)
 {
-    FILE *stream = fopen(path, "rb");
-    if (!stream)
+    enum { BLOCK = 65536 };
+    const bool may_wait = dt_read_only_once(path); /* else read to the end, also after a signal */
+    const int fd = dt_input_open(path);
+    if (fd < 0)
         return io_error(path, "cannot open");
     char *data = NULL;
     size_t capacity = 0;
     size_t used = 0;
+    ssize_t got = 1;
     dt_status status = DT_OK;
-    for (;;) {
-        DT_TRY_OR(done, dt_grow((void **)&data, &capacity, used + 65536 + 1, 1, path));
-        const size_t got = fread(data + used, 1, 65536, stream);
-        used += got;
-        if (got < 65536)
-            break;
+    while (got != 0) {
+        if (may_wait)
+            DT_TRY_OR(done, dt_input_wait(fd, path));
+        DT_TRY_OR(done, dt_grow((void **)&data, &capacity, used + BLOCK + 1, 1, path));
+        got = read(fd, data + used, BLOCK);
+        if (got < 0 && errno != EINTR)
+            DT_TRY_OR(done, io_error(path, "cannot read"));
+        used += got > 0 ? (size_t)got : 0;
     }
-    if (ferror(stream))
-        status = io_error(path, "cannot read");
 done:
-    fclose(stream);
+    close(fd);
     if (status != DT_OK) {
         free(data);
         return status;

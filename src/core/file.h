@@ -51,7 +51,8 @@ bool dt_same_file(const char *a, const char *b);
  * standard input. False where the name cannot be looked at. Opens nothing: a pipe may block. */
 bool dt_read_only_once(const char *path);
 
-/* Reads a whole file: *bytes (length + 1 bytes, ends in '\0') is the caller's to free(). */
+/* Reads a whole file: *bytes (length + 1 bytes, ends in '\0') is the caller's to free(). "-" is
+ * standard input; DT_STOPPED where a signal ends the waiting for a pipe (core/input_wait.h). */
 dt_status dt_read_file(const char *path, char **bytes, size_t *length);
 
 /* Takes the lock of an output folder: `<folder>/.deeptaxa.lock`, which names host and pid of its
