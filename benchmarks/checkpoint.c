@@ -15,7 +15,7 @@
 #include "../tests/gpu/real_model.h"
 #include "arguments.h"
 #include "core/clock.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 #include "report.h"
 
 #define MAX_REPEATS 21

@@ -22,7 +22,7 @@
 #include "core/clock.h"
 #include "io/fasta.h"
 #include "io/line_reader.h"
-#include "io/taxonomy_table.h"
+#include "taxonomy/taxonomy_table.h"
 #include "report.h"
 
 enum { MAX_REPEATS = 101 };

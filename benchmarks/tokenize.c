@@ -21,7 +21,7 @@
 #include "core/memory.h"
 #include "core/pool.h"
 #include "io/fasta.h"
-#include "io/tokenizer_json.h"
+#include "sequence/tokenizer_json.h"
 #include "report.h"
 #include "sequence/normalize.h"
 #include "sequence/tokenizer.h"

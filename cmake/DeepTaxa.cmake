@@ -1,4 +1,4 @@
-# What every target of the project shares: where things are put, which warnings, which rooms.
+# What every target of the project shares: where things are put, which warnings, which components.
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
@@ -37,15 +37,20 @@ if(DEEPTAXA_SANITIZE)
   target_link_options(dt_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
-# dt_room(NAME [SOURCES ...] [LINK ...])
-#   One room of src/ or io/ as a static library dt_NAME. Headers are included by their path from
-#   src/ or from the project root: "core/status.h", "backend.h", "io/fasta.h".
-function(dt_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;LINK" ${ARGN})
-  add_library(dt_${name} STATIC ${ROOM_SOURCES})
+# dt_component(NAME [EXCLUDE REGEX] [LINK ...])
+#   The .c files of the current folder, without those whose names match REGEX, as a static library
+#   dt_NAME. Headers are included by their path from src/ or from the project root:
+#   "core/status.h", "backend.h", "io/fasta.h".
+function(dt_component name)
+  cmake_parse_arguments(COMPONENT "" "EXCLUDE" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.c)
+  if(COMPONENT_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "/(${COMPONENT_EXCLUDE})$")
+  endif()
+  add_library(dt_${name} STATIC ${sources})
   target_include_directories(dt_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
-  target_link_libraries(dt_${name} PUBLIC ${ROOM_LINK} PRIVATE dt_flags)
-  set_property(GLOBAL APPEND PROPERTY DT_ROOMS dt_${name})
+  target_link_libraries(dt_${name} PUBLIC ${COMPONENT_LINK} PRIVATE dt_flags)
+  set_property(GLOBAL APPEND PROPERTY DT_COMPONENTS dt_${name})
 endfunction()
 
 # dt_add_user_rpath(): appends a user's CMAKE_INSTALL_RPATH to the search path of all that is

@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/loaded_model.h"
+#include "predict/loaded_model.h"
 #include "cli/threads.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "io/dataset_build.h"
+#include "data/dataset_build.h"
 #include "io/fasta.h"
 #include "predict/logit_store.h"
 #include "predict/predictor.h"

@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "cli/options.h"
+#include "options/options.h"
 #include "core/file.h"
 #include "core/log.h"
 

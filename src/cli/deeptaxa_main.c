@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "cli/installation.h"
-#include "cli/options.h"
-#include "cli/suggest.h"
+#include "options/options.h"
+#include "options/suggest.h"
 #include "core/file.h"
 
 static const struct {

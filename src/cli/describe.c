@@ -6,8 +6,8 @@
 
 #include "core/version.h"
 #include "io/output.h"
-#include "model/checkpoint.h"
-#include "model/describe.h"
+#include "run/checkpoint.h"
+#include "run/describe.h"
 
 static dt_status print_description(const dt_checkpoint *checkpoint, const char *path)
 {

@@ -2,7 +2,7 @@
 #ifndef DT_CLI_DESCRIBE_OPTIONS_H
 #define DT_CLI_DESCRIBE_OPTIONS_H
 
-#include "cli/options.h"
+#include "options/options.h"
 
 typedef struct {
     dt_parsed parsed; /* first: which options were given */

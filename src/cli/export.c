@@ -6,7 +6,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 static double megabytes(const char *path)
 {

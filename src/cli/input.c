@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "cli/installation.h"
-#include "cli/learn_strand.h"
-#include "cli/learn_tokenizer.h"
+#include "data/learn_strand.h"
+#include "data/learn_tokenizer.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "io/dataset_build.h"
-#include "io/tokenizer_json.h"
+#include "data/dataset_build.h"
+#include "sequence/tokenizer_json.h"
 #include "sequence/bpe_learn.h"
 
 /* A tokenizer, the text it was read from, and what to call it. */

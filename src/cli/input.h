@@ -31,7 +31,7 @@ typedef struct {
 
 /* Takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses
  * (dt_choose_tokenizer()) or learns the tokenizer, saying which; then builds the dataset, freed
- * with dt_dataset_free(). DT_ERR_INPUT as io/dataset_build.h says, and where something should be
+ * with dt_dataset_free(). DT_ERR_INPUT as data/dataset_build.h says, and where something should be
  * learnt from standard input or a pipe, which can be read only once: told before it is opened. */
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset);
 

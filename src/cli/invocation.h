@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "cli/options.h"
+#include "options/options.h"
 #include "train/run_output.h"
 
 /* Fills *out from a command's options struct, for dt_invocation_free() to free. given_only: without

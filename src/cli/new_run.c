@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "io/tokenizer_json.h"
+#include "sequence/tokenizer_json.h"
 #include "train/schedule.h"
 
 dt_model_type dt_asked_model_type(const dt_train_options *o)

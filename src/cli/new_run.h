@@ -4,7 +4,7 @@
 
 #include "cli/train_options.h"
 #include "data/dataset.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 /* Fills *run, which is empty, with model, settings, labels and tokenizer, the split and the lengths
  * of the schedule; freed by the caller with dt_checkpoint_free(), also after a failure.

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cli/invocation.h"
-#include "cli/loaded_model.h"
+#include "predict/loaded_model.h"
 #include "cli/profiling.h"
 #include "cli/shared_options.h"
 #include "cli/stop_signal.h"
@@ -20,7 +20,7 @@
 #include "core/log.h"
 #include "core/stop.h"
 #include "core/version.h"
-#include "io/dataset_build.h"
+#include "data/dataset_build.h"
 #include "io/fasta.h"
 #include "core/memory.h"
 #include "predict/ensemble.h"

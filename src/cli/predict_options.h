@@ -2,7 +2,7 @@
 #ifndef DT_CLI_PREDICT_OPTIONS_H
 #define DT_CLI_PREDICT_OPTIONS_H
 
-#include "cli/options.h"
+#include "options/options.h"
 
 /* Places in the choices of --tabular-fields. */
 typedef enum {

@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "io/shards.h"
+#include "data/shards.h"
 
 static dt_status write_locked(const dt_prepare_options *options, const dt_dataset *dataset)
 {

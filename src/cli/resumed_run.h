@@ -6,7 +6,7 @@
 
 #include "cli/train_options.h"
 #include "data/dataset.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 /* Reads the checkpoint, without its tensors, into *run (dt_checkpoint_free()), checks the flags
  * that were given, and changes the schedule as --epochs and --reset-lr-on-resume ask. DT_ERR_USAGE

@@ -2,7 +2,7 @@
 #ifndef DT_CLI_SHARED_OPTIONS_H
 #define DT_CLI_SHARED_OPTIONS_H
 
-#include "cli/options.h"
+#include "options/options.h"
 
 /* The first rows of commands that must have sequences, or a trained model: they begin the group. */
 #define DT_OPTION_REQUIRED_FASTA_FILE(type)                                                        \

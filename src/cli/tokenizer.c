@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "cli/installation.h"
-#include "cli/learn_tokenizer.h"
+#include "data/learn_tokenizer.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "io/tokenizer_json.h"
+#include "sequence/tokenizer_json.h"
 #include "sequence/normalize.h"
 
 /* Learns, writes the file, and makes the tokenizer to encode with. */

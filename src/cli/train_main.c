@@ -1,4 +1,4 @@
-#include "cli/start_ranks.h"
+#include "launch/start_ranks.h"
 #include "cli/stop_signal.h"
 #include "cli/train_options.h"
 

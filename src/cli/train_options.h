@@ -2,7 +2,7 @@
 #ifndef DT_CLI_TRAIN_OPTIONS_H
 #define DT_CLI_TRAIN_OPTIONS_H
 
-#include "cli/options.h"
+#include "options/options.h"
 
 /* Places in the choices of --model-type; those of --loss-type are dt_loss_type, those of
  * --class-weights dt_class_weights. */

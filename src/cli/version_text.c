@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "options/options.h"
 #include "core/module.h"
 #include "core/version.h"
 

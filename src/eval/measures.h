@@ -14,7 +14,7 @@
 
 #include "backend.h"
 #include "core/status.h"
-#include "model/rank_measures.h"
+#include "run/rank_measures.h"
 
 /* Measures of `count` sequences at one tax_rank: truth[i · truth_stride] and
  * predicted[i · predicted_stride] are classes in 0 … classes-1. A truth of `classes` or more is a

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "backend.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 typedef struct {
     dt_class_layout classes;

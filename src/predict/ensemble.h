@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "core/status.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 /* DT_OK when both read sequences alike (encoding, tokenizer, length, normalising, strand) and have
  * the same taxonomic ranks and labels, and with `lineages` the same tree of lineages. Else

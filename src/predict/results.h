@@ -20,8 +20,8 @@
 
 #include "core/uuid.h"
 #include "io/output.h"
-#include "model/checkpoint.h"
-#include "model/run_json.h"
+#include "run/checkpoint.h"
+#include "run/run_json.h"
 #include "predict/predictor.h"
 #include "predict/spool.h"
 #include "predict/tally.h"

@@ -3,7 +3,7 @@
 
 #include "core/clock.h"
 #include "io/json_writer.h"
-#include "model/run_json.h"
+#include "run/run_json.h"
 #include "predict/results.h"
 
 /* Seconds since the last sequence was predicted. */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
-#include "io/taxonomy_table.h"
+#include "taxonomy/taxonomy_table.h"
 #include "taxonomy/taxonomy.h"
 
 #define DT_NO_TRUTH (-1)

@@ -7,7 +7,7 @@
 #include "core/strmap.h"
 #include "sequence/bpe_merge.h"
 #include "sequence/bpe_walk.h"
-#include "sequence/unicode_class.h"
+#include "core/unicode_class.h"
 
 #define UNKNOWN (-1)
 

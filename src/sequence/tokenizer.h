@@ -4,7 +4,7 @@
  * queue (bpe_merge.h), and in O(n) where the merges allow it, as those of every learnt vocabulary
  * do (bpe_walk.h).
  *
- * Reading and writing the JSON file is io/tokenizer_json.h; learning a vocabulary is
+ * Reading and writing the JSON file is sequence/tokenizer_json.h; learning a vocabulary is
  * sequence/bpe_learn.h.
  */
 #ifndef DT_SEQUENCE_TOKENIZER_H

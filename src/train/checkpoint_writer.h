@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 #include "model/model.h"
 #include "profile/profile.h"
 

@@ -11,7 +11,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 /* A file of the folder, by what its name says of the training that is done. */
 typedef struct {

@@ -8,7 +8,7 @@
 #include "comm.h"
 #include "core/memory.h"
 #include "data/dataset.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 #include "model/model.h"
 
 /* How the pieces of a rank's share are chosen. */

@@ -7,7 +7,7 @@
 #ifndef DT_TRAIN_PRECISION_H
 #define DT_TRAIN_PRECISION_H
 
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 /* Writes the format into the run's settings, and what follows from it into its update rule and its
  * progress (which are complete already). A notice tells of a resumed run that changes its format.

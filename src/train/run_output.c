@@ -13,7 +13,7 @@
 #include "core/uuid.h"
 #include "core/version.h"
 #include "io/json_writer.h"
-#include "model/run_json.h"
+#include "run/run_json.h"
 
 /* `<folder>/<kind>/deeptaxa_<uuid>_<name>` */
 static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,

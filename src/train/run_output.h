@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "model/checkpoint.h"
-#include "model/run_json.h"
+#include "run/checkpoint.h"
+#include "run/run_json.h"
 #include "train/ranks.h"
 #include "train/step.h"
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "comm.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 #include "model/model.h"
 #include "profile/profile.h"
 #include "train/checkpoint_writer.h"

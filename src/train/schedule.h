@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "data/dataset.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 /* The training and validation part and the schedule of a new run: fills run->split and the settings
  * that follow from the data (sequences, warm-up and total steps). */

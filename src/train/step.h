@@ -18,7 +18,7 @@
 #include "data/dataset.h"
 #include "data/sampler.h"
 #include "eval/objective.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 #include "model/model.h"
 #include "profile/profile.h"
 

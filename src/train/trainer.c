@@ -13,7 +13,7 @@
 #include "core/stop.h"
 #include "data/batch.h"
 #include "eval/evaluate.h"
-#include "model/init_weights.h"
+#include "run/init_weights.h"
 #include "profile/profiled_backend.h"
 #include "train/early_stop.h"
 #include "train/exports.h"

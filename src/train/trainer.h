@@ -8,7 +8,7 @@
 #include "comm.h"
 #include "core/pool.h"
 #include "data/dataset.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 #include "profile/profile.h"
 #include "train/run_output.h"
 #include "train/schedule.h"
@@ -19,7 +19,7 @@ typedef struct {
     dt_checkpoint *run;
     const char *resume_path; /* the checkpoint to take the tensors from; NULL: initial values */
     const char *init_path;   /* for a new run: initial values from a checkpoint's parameters
-                                (model/init_weights.h); NULL: all drawn */
+                                (run/init_weights.h); NULL: all drawn */
     const dt_dataset *dataset;
     dt_backend *backend;
     dt_comm *comm;

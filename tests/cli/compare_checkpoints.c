@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "io/container.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 static int differences;
 

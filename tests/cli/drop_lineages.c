@@ -1,7 +1,7 @@
 /* Writes a checkpoint again without what older versions did not keep: drop_lineages FROM TO. */
 #include <stdio.h>
 
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 static dt_status rewrite(const char *from, const char *to, dt_checkpoint *content,
                          dt_backend **backend, dt_model **model)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "io/container.h"
-#include "model/checkpoint.h"
+#include "run/checkpoint.h"
 
 static dt_status print_tensor(dt_container *file, const dt_array_info *info)
 {

@@ -3,7 +3,7 @@
 #include "backend.h"
 #include "data/sampler.h"
 #include "io/fasta.h"
-#include "io/tokenizer_json.h"
+#include "sequence/tokenizer_json.h"
 #include "parity/fixtures.h"
 #include "sequence/normalize.h"
 #include "test.h"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/sequence/unicode_word.c: the characters that \\w matches.
+"""Writes src/core/unicode_word.c: the characters that \\w matches.
 
 The table is measured, not copied: every character is put between two letters, and the `Whitespace`
 pre-tokenizer of the installed `tokenizers` says whether it cuts the word. Run from the project root
@@ -41,7 +41,7 @@ def main():
             ranges.append([code, code])
     cells = ["{0x%X, 0x%X}," % tuple(r) for r in ranges]
     rows = ["    " + " ".join(cells[i:i + 5]) for i in range(0, len(cells), 5)]
-    with open("src/sequence/unicode_word.c", "w") as out:
+    with open("src/core/unicode_word.c", "w") as out:
         out.write(HEADER.format(version=tokenizers.__version__, rows="\n".join(rows)))
     print(len(ranges), "ranges; white space:", " ".join("%X" % s for s in spaces))
 

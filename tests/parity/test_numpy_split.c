@@ -2,7 +2,7 @@
 #include <inttypes.h>
 
 #include "core/mt19937.h"
-#include "data/split.h"
+#include "run/split.h"
 #include "test.h"
 
 #define FIXTURE "tests/parity/numpy_split.txt"

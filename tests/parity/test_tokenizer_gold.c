@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "io/tokenizer_json.h"
+#include "sequence/tokenizer_json.h"
 #include "parity/fixtures.h"
 #include "sequence/normalize.h"
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "io/tokenizer_json.h"
+#include "sequence/tokenizer_json.h"
 #include "parity/fixtures.h"
 #include "sequence/bpe_learn.h"
 

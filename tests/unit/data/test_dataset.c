@@ -1,5 +1,5 @@
 #include "data/dataset.h"
-#include "data/split.h"
+#include "run/split.h"
 #include "test.h"
 
 static void truncation_keeps_the_suffix(void **state)

@@ -1,5 +1,5 @@
 #include "io/fasta.h"
-#include "io_test.h"
+#include "unit/io/io_test.h"
 
 /* Reads the whole file; returns the status, the number of records and an FNV-1a hash of them. */
 static dt_status read_all(const char *path, int64_t *records, uint64_t *hash)

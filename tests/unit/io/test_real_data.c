@@ -1,9 +1,9 @@
 /* The readers on real files: counts that are known, and gzip against plain. */
-#include "io/dataset_build.h"
+#include "data/dataset_build.h"
 #include "io/fasta.h"
-#include "io/taxonomy_table.h"
-#include "io_test.h"
-#include "small_tokenizer.h"
+#include "taxonomy/taxonomy_table.h"
+#include "unit/io/io_test.h"
+#include "unit/sequence/small_tokenizer.h"
 
 /* Reads the whole file; gives the number of records and of bases, and an FNV-1a hash of all. */
 static void read_all(const char *path, int64_t *records, int64_t *bases, uint64_t *hash)

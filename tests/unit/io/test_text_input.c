@@ -3,7 +3,7 @@
 #include "io/gunzip.h"
 #include "io/line_reader.h"
 #include "io/zip_member.h"
-#include "io_test.h"
+#include "unit/io/io_test.h"
 
 /* Reads the lines of a file; *lines is how many were given. */
 static dt_status read_lines(const char *path, int64_t *lines)

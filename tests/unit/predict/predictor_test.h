@@ -4,7 +4,7 @@
 #define DT_TESTS_PREDICTOR_TEST_H
 
 #include "predict/predictor.h"
-#include "unit/io/small_tokenizer.h"
+#include "unit/sequence/small_tokenizer.h"
 #include "unit/predict/predict_test.h"
 
 #define SEQUENCES 100

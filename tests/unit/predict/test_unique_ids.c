@@ -1,6 +1,6 @@
 #include "predict/unique_ids.h"
 
-#include "../io/io_test.h"
+#include "unit/io/io_test.h"
 
 static dt_status add(dt_unique_ids *ids, const char *id)
 {

@@ -1,7 +1,7 @@
 #include "sequence/judge.h"
 
-#include "../io/io_test.h"
-#include "../io/small_tokenizer.h"
+#include "unit/io/io_test.h"
+#include "unit/sequence/small_tokenizer.h"
 
 #define BASES "ACGTACGTACGTACGTACGT" /* 20, five tokens */
 

@@ -1,7 +1,7 @@
 #include "test.h"
 
 #include "sequence/tokenizer.h"
-#include "sequence/unicode_class.h"
+#include "core/unicode_class.h"
 
 /* A small tokenizer: the usual five, A C G T, AC, ACG, and the snowman as a character. */
 static const char *const token[] = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "A",

@@ -1,0 +1,318 @@
+#include "launch/start_ranks.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launch/relay.h"
+#include "core/limits.h"
+#include "core/log.h"
+#include "core/memory.h"
+
+/* ---- may ranks be started here? --------------------------------------------------------------*/
+
+/* "mpirun (Open MPI) 4.1.4", "HYDRA build details: …"; "" where there is none. */
+static void ask_mpirun(char *out, size_t size)
+{
+    FILE *answer = popen("mpirun --version 2>/dev/null", "r");
+    size_t length = 0;
+    if (answer) {
+        length = fread(out, 1, size - 1, answer);
+        pclose(answer);
+    }
+    out[length] = '\0';
+}
+
+static bool is_open_mpi(const char *mpirun)
+{
+    static const char *const names[] = {"Open MPI", "OpenRTE", "PRTE", "prte"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (strstr(mpirun, names[i]))
+            return true;
+    return false;
+}
+
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpirun)
+{
+    const dt_launch launch = dt_launch_of(lookup);
+    if (lookup("SLURM_JOB_ID"))
+        return dt_fail(DT_ERR_USAGE,
+                       "--gpus and --ranks start mpirun, but this is a Slurm job: leave "
+                       "the flag out and start the ranks with srun --mpi=pmix "
+                       "(slurm/train.sbatch shows how)");
+    if (launch.launcher)
+        return dt_fail(DT_ERR_USAGE,
+                       "--gpus and --ranks start mpirun, but this process was itself "
+                       "started by %s: leave the flag out",
+                       launch.launcher);
+    if (uid == 0 && is_open_mpi(mpirun) &&
+        !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
+        return dt_fail(
+            DT_ERR_USAGE,
+            "--gpus and --ranks: Open MPI's mpirun does not run as root unless it is told to: in a "
+            "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; elsewhere run it as a user");
+    return DT_OK;
+}
+
+dt_status dt_start_gpus(const dt_start *start, const dt_machine *machine, const char *visible,
+                        int32_t *gpu)
+{
+    int32_t count = machine->gpus;
+    for (int32_t i = 0; i < start->gpus; ++i)
+        gpu[i] = i;
+    if (visible) {
+        count = 0;
+        for (const char *at = visible; *at; ++count) {
+            char *end;
+            const long number = strtol(at, &end, 10);
+            const bool plain =
+                end > at && (*end == '\0' || *end == ',') && number >= 0 && number < machine->gpus;
+            if (count < start->gpus)
+                gpu[count] = plain ? (int32_t)number : -1;
+            at += strcspn(at, ",");
+            at += *at == ',';
+        }
+    }
+    if (count < start->gpus)
+        return dt_fail(DT_ERR_USAGE,
+                       "--gpus %d: there %s %d NVIDIA GPU%s%s; --ranks N starts ranks "
+                       "that need no GPU of their own",
+                       start->gpus, count == 1 ? "is" : "are", count, count == 1 ? "" : "s",
+                       visible ? " in CUDA_VISIBLE_DEVICES" : " in this machine");
+    return DT_OK;
+}
+
+/* ---- the command line -------------------------------------------------------------------------*/
+
+typedef struct {
+    char **word;
+    size_t count, capacity;
+} word_list;
+
+static dt_status add_word(word_list *list, const char *word)
+{
+    DT_TRY(DT_GROW(list->word, list->capacity, list->count + 2));
+    list->word[list->count] = strdup(word);
+    if (!list->word[list->count])
+        return dt_fail(DT_ERR_MEMORY, "not enough memory for a command line");
+    list->word[++list->count] = NULL;
+    return DT_OK;
+}
+
+/* True for the words of --gpus and --ranks; *words is how many: with '=' one, else two. */
+static bool is_ours(const char *word, int *words)
+{
+    static const char *const flags[] = {"--gpus", "--ranks"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i) {
+        const size_t length = strlen(flags[i]);
+        if (strncmp(word, flags[i], length) != 0 || (word[length] && word[length] != '='))
+            continue;
+        *words = word[length] ? 1 : 2;
+        return true;
+    }
+    return false;
+}
+
+/* The program and the user's words without --gpus and --ranks. */
+static dt_status add_program(word_list *list, const dt_start *start, const char *program)
+{
+    DT_TRY(add_word(list, program));
+    for (int i = 1, skip = 0; i < start->parsed->argc; i += skip ? skip : 1, skip = 0)
+        if (!is_ours(start->parsed->argv[i], &skip))
+            DT_TRY(add_word(list, start->parsed->argv[i]));
+    if (start->gpus > 0 && !start->device_given)
+        DT_TRY(add_word(list, "--device=cuda"));
+    return DT_OK;
+}
+
+static dt_status add_command(word_list *list, const dt_start *start, const char *program,
+                             const dt_rank_cpus *cpus)
+{
+    if (cpus->ranks == 1)
+        return add_program(list, start, program);
+    for (const char *const *word = (const char *const[]){"mpirun", "--bind-to", "none", NULL};
+         *word; ++word)
+        DT_TRY(add_word(list, *word));
+    for (int32_t r = 0; r < cpus->ranks; ++r) {
+        if (r > 0)
+            DT_TRY(add_word(list, ":"));
+        const char *const one[] = {"-np", "1", "taskset", "-c", cpus->list[r]};
+        for (size_t i = 0; i < sizeof one / sizeof *one; ++i)
+            DT_TRY(add_word(list, one[i]));
+        DT_TRY(add_program(list, start, program));
+    }
+    return DT_OK;
+}
+
+dt_status dt_start_command(const dt_start *start, const char *program, const dt_rank_cpus *cpus,
+                           char ***out)
+{
+    word_list list = {0};
+    const dt_status status = add_command(&list, start, program, cpus);
+    if (status != DT_OK)
+        dt_words_free(list.word);
+    *out = status == DT_OK ? list.word : NULL;
+    return status;
+}
+
+void dt_words_free(char **words)
+{
+    for (char **word = words; word && *word; ++word)
+        free(*word);
+    free(words);
+}
+
+/* ---- running it -------------------------------------------------------------------------------*/
+
+/* What asks to stop, unless it was ignored when the program began, and the end of the child. */
+static sigset_t watched_signals(void)
+{
+    static const int stops[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
+    sigset_t set;
+    struct sigaction before;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; ++i)
+        if (sigaction(stops[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaddset(&set, stops[i]);
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would leave nothing to wait for */
+    sigaddset(&set, SIGCHLD);
+    return set;
+}
+
+enum { RELAYS = 2 };
+
+/* What the parent and the child share. */
+typedef struct {
+    sigset_t old_mask;
+    dt_relay relay[RELAYS]; /* standard output and error of mpirun */
+} child_setup;
+
+/* In the child: becomes the command; ends with this process. A group of its own keeps the
+ * terminal's Ctrl-C from it: mpirun would kill the ranks before they have saved. */
+static void become(char **command, const child_setup *setup, pid_t parent)
+{
+    for (int i = 0; i < RELAYS; ++i)
+        dt_relay_take(&setup->relay[i]);
+    sigprocmask(SIG_SETMASK, &setup->old_mask, NULL);
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == parent)
+        execvp(command[0], command);
+    fprintf(stderr,
+            "deeptaxa: %s: cannot start: %s; many ranks need an MPI (Debian: openmpi-bin)\n",
+            command[0], strerror(errno));
+    _exit(1);
+}
+
+/* Passes on what this process is sent until the child has ended. */
+static int wait_for(pid_t child, const sigset_t *watched)
+{
+    int interrupts = 0;
+    while (true) {
+        int status;
+        const int number = sigwaitinfo(watched, NULL);
+        if (waitpid(child, &status, WNOHANG) == child)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        if (number == SIGINT)
+            ++interrupts;
+        if (interrupts > 1)
+            kill(child, SIGTERM);
+        else if (number > 0 && number != SIGCHLD) /* mpirun passes on SIGUSR1 alone */
+            kill(child, SIGUSR1);
+    }
+}
+
+static dt_status run_command(char **command, int *exit_status)
+{
+    static const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
+    static child_setup setup; /* outlives this call: dt_relay_close() */
+    const sigset_t watched = watched_signals();
+    const pid_t self = getpid();
+    for (int i = 0; i < RELAYS; ++i)
+        DT_TRY(dt_relay_open(&setup.relay[i], outputs[i]));
+    sigprocmask(SIG_BLOCK, &watched, &setup.old_mask);
+    const pid_t child = fork();
+    if (child < 0)
+        return dt_fail(DT_ERR_IO, "cannot start mpirun: %s", strerror(errno));
+    if (child == 0)
+        become(command, &setup, self);
+    for (int i = 0; i < RELAYS; ++i)
+        DT_TRY(dt_relay_start(&setup.relay[i]));
+    *exit_status = wait_for(child, &watched);
+    for (int i = 0; i < RELAYS; ++i)
+        dt_relay_close(&setup.relay[i]);
+    return DT_OK;
+}
+
+/* Threads of a rank (where a CPU quota allows fewer, ranks divide it themselves: cli/threads.h),
+ * and the order in which CUDA counts GPUs: as sysfs does. mpirun may put several ranks where it
+ * sees fewer slots: cores were counted here. What the user has set stays. */
+static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus)
+{
+    char threads[16];
+    const dt_cpu_quota quota = dt_cpu_quota_read("");
+    const bool limited =
+        quota.processors > 0.0 && dt_quota_threads(quota.processors / cpus->ranks) < cpus->cores;
+    snprintf(threads, sizeof threads, "%d", cpus->cores);
+    if ((!limited && setenv("OMP_NUM_THREADS", threads, 0) != 0) ||
+        setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 ||
+        (start->gpus > 0 && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
+        return dt_fail(DT_ERR_MEMORY, "not enough memory for the environment");
+    return DT_OK;
+}
+
+static dt_status plan(const dt_start *start, dt_machine *machine, dt_rank_cpus *cpus)
+{
+    int32_t gpu[DT_MACHINE_GPUS] = {0};
+    bool known = start->gpus > 0;
+    if (start->gpus > DT_MACHINE_GPUS)
+        return dt_fail(DT_ERR_USAGE, "--gpus %d: at most %d", start->gpus, DT_MACHINE_GPUS);
+    DT_TRY(dt_machine_read("", NULL, machine));
+    if (start->gpus > 0)
+        DT_TRY(dt_start_gpus(start, machine, getenv("CUDA_VISIBLE_DEVICES"), gpu));
+    for (int32_t i = 0; i < start->gpus; ++i)
+        known = known && gpu[i] >= 0 && gpu[i] < machine->gpus;
+    return dt_machine_divide(machine, start->gpus > 0 ? start->gpus : start->ranks,
+                             known ? gpu : NULL, cpus);
+}
+
+dt_status dt_start_ranks(const dt_start *start)
+{
+    dt_machine machine = {0};
+    dt_rank_cpus cpus = {0};
+    char **command = NULL;
+    char program[PATH_MAX];
+    int exit_status = 0;
+    dt_status status = DT_OK;
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length <= 0)
+        return dt_fail(DT_ERR_IO, "cannot find this program: /proc/self/exe: %s", strerror(errno));
+    program[length] = '\0';
+    char mpirun[1024] = "";
+    if (getuid() == 0)
+        ask_mpirun(mpirun, sizeof mpirun);
+    if (start->gpus > 1 || start->ranks > 1)
+        DT_TRY(dt_start_allowed(getenv, getuid(), mpirun));
+    DT_TRY_OR(end, plan(start, &machine, &cpus));
+    DT_TRY_OR(end, set_environment(start, &cpus));
+    DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
+    if (cpus.ranks == 1) { /* the program itself: nothing is left to do here */
+        execvp(command[0], command);
+        DT_TRY_OR(end, dt_fail(DT_ERR_IO, "%s: cannot start: %s", command[0], strerror(errno)));
+    }
+    DT_TRY_OR(end, run_command(command, &exit_status));
+    dt_log_close();
+    exit(exit_status);
+end:
+    dt_words_free(command);
+    dt_rank_cpus_free(&cpus);
+    dt_machine_free(&machine);
+    return status;
+}

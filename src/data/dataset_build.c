@@ -1,0 +1,560 @@
+#include "data/dataset_build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/pool.h"
+#include "core/utf8.h"
+#include "data/token_shares.h"
+#include "io/fasta.h"
+#include "taxonomy/taxonomy_table.h"
+#include "sequence/judge.h"
+#include "sequence/normalize.h"
+
+enum {
+    BATCH_RECORDS = 1024,
+    BATCH_BASES = 1 << 22, /* a batch ends here, however few records it has */
+    PIECE_RECORDS = 32,    /* what a worker takes at a time */
+    BATCH_PIECES = BATCH_RECORDS / PIECE_RECORDS,
+};
+
+typedef struct {
+    dt_fasta_record record[BATCH_RECORDS];
+    int32_t token_count[BATCH_RECORDS]; /* this and the next are 0 for another process's */
+    int32_t bases[BATCH_RECORDS];       /* letters that were tokenised */
+    dt_judged judged[BATCH_RECORDS];    /* of this process's records */
+    int32_t count;
+    int64_t first; /* number of the first record in the file */
+} record_batch;
+
+/* What encoding some consecutive records of a batch gave. */
+typedef struct {
+    uint16_t *tokens; /* of all of them, back to back */
+    size_t token_count;
+    size_t capacity;
+    int64_t gaps;             /* characters dropped */
+    int64_t gapped_sequences; /* sequences that had any */
+    int64_t turned;           /* sequences that were reverse-complemented */
+} encoded_piece;
+
+typedef struct {
+    dt_encoder *encoder;
+    int64_t *kmers; /* (DT_STRAND_KMERS) of the sequences; NULL: the strand's profile is given */
+} worker_state;
+
+typedef struct {
+    const dt_dataset_build_options *options;
+    dt_dataset *dataset;
+    dt_taxonomy_table table;
+    dt_fasta *fasta;
+    dt_pool *pool;
+    worker_state *workers; /* one a thread */
+    record_batch *batch;   /* (2) one is read while the other is encoded */
+    int current;           /* the one that is encoded */
+    int64_t read;          /* records read so far */
+    encoded_piece piece[BATCH_PIECES];
+
+    dt_strmap *sequence_of_id;
+    int64_t *lines; /* (count) of the headers in the FASTA file */
+    int64_t with_row;
+    bool *row_used;    /* (rows) by a sequence */
+    int64_t rows_used; /* several sequences have the same where ids have annotations */
+    dt_bare_matches bare_matches;
+    int64_t first_without_row;
+    int64_t first_sharing; /* of a row that an earlier sequence has used */
+    int64_t gaps;
+    int64_t gapped_sequences;
+    int64_t turned;
+    dt_judgement judgement;
+
+    /* capacities of what grows */
+    size_t tokens_capacity, offsets_capacity, bases_capacity, labels_capacity, ids_capacity,
+        id_offsets_capacity, lines_capacity;
+} builder;
+
+/* ---- reading and encoding, in the pool ---- */
+
+static dt_status read_batch(builder *b, record_batch *batch)
+{
+    size_t bases = 0;
+    bool found = true;
+    batch->count = 0;
+    batch->first = b->read;
+    while (batch->count < BATCH_RECORDS && bases < BATCH_BASES) {
+        dt_fasta_record *record = &batch->record[batch->count];
+        DT_TRY(dt_fasta_next(b->fasta, record, &found));
+        if (!found)
+            break;
+        bases += record->sequence.length;
+        batch->count++;
+    }
+    b->read += batch->count;
+    return DT_OK;
+}
+
+static dt_status normalize_record(const builder *b, dt_fasta_record *record, encoded_piece *piece)
+{
+    dt_text *sequence = &record->sequence;
+    const size_t length = dt_normalize(sequence->data, sequence->length);
+    piece->gaps += (int64_t)(sequence->length - length);
+    piece->gapped_sequences += length < sequence->length;
+    sequence->length = length;
+    if (length == 0)
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: line %lld: the sequence of '%.100s' holds gap characters only: complete "
+            "it or remove it",
+            dt_fasta_name(b->fasta), (long long)record->line, record->id.data);
+    return DT_OK;
+}
+
+static dt_status encode_record(const builder *b, const worker_state *worker,
+                               dt_fasta_record *record, encoded_piece *piece, int32_t *token_count,
+                               dt_judged *judged)
+{
+    const dt_text *sequence = &record->sequence;
+    if (b->options->normalize)
+        DT_TRY(normalize_record(b, record, piece));
+    if (b->options->strand)
+        piece->turned += dt_strand_turn(b->options->strand, sequence->data, sequence->length);
+    else
+        dt_strand_count(worker->kmers, sequence->data, sequence->length, false);
+    const uint16_t *tokens;
+    DT_TRY(dt_encoder_encode(worker->encoder, sequence->data, sequence->length, 0, &tokens,
+                             token_count));
+    const size_t count = (size_t)*token_count;
+    DT_TRY(DT_GROW(piece->tokens, piece->capacity, piece->token_count + count));
+    memcpy(piece->tokens + piece->token_count, tokens, count * sizeof *tokens);
+    piece->token_count += count;
+    *judged =
+        dt_judge(b->options->tokenizer, sequence->data, sequence->length, tokens, *token_count);
+    return DT_OK;
+}
+
+/* True when this process tokenises sequence i. */
+static bool is_mine(const builder *b, int64_t i)
+{
+    const dt_comm *comm = b->options->comm;
+    return !comm || dt_token_owner(i, comm->world_size) == comm->world_rank;
+}
+
+static dt_status encode_piece(builder *b, int64_t number, int worker)
+{
+    record_batch *batch = &b->batch[b->current];
+    encoded_piece *piece = &b->piece[number];
+    piece->token_count = 0;
+    piece->gaps = piece->gapped_sequences = piece->turned = 0;
+    const int64_t begin = number * PIECE_RECORDS;
+    for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
+        batch->token_count[i] = batch->bases[i] = 0;
+        if (!is_mine(b, batch->first + i))
+            continue;
+        DT_TRY(encode_record(b, &b->workers[worker], &batch->record[i], piece,
+                             &batch->token_count[i], &batch->judged[i]));
+        batch->bases[i] = (int32_t)batch->record[i].sequence.length; /* the encoder takes no more */
+    }
+    return DT_OK;
+}
+
+/* Piece 0 reads the next batch, the others encode the current one. */
+static dt_status work_on_piece(void *context, int64_t number, int worker)
+{
+    builder *b = context;
+    return number == 0 ? read_batch(b, &b->batch[1 - b->current])
+                       : encode_piece(b, number - 1, worker);
+}
+
+/* ---- appending to the dataset, in the order of the file ---- */
+
+static dt_status append_id(builder *b, const dt_fasta_record *record)
+{
+    dt_dataset *dataset = b->dataset;
+    const int64_t i = dataset->count;
+    if (i == INT32_MAX)
+        return dt_fail(DT_ERR_INPUT, "%s: more than %d sequences", dt_fasta_name(b->fasta),
+                       INT32_MAX);
+    int32_t other;
+    int added;
+    DT_TRY(dt_strmap_add(b->sequence_of_id, record->id.data, record->id.length, (int32_t)i, &other,
+                         &added));
+    if (!added)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the id '%.100s' stands in line %lld already; ids must be "
+                       "unique",
+                       dt_fasta_name(b->fasta), (long long)record->line, record->id.data,
+                       (long long)b->lines[other]);
+    const size_t begin = (size_t)dataset->id_offsets[i];
+    const size_t end = begin + record->id.length + 1;
+    DT_TRY(DT_GROW(b->lines, b->lines_capacity, (size_t)i + 1));
+    DT_TRY(DT_GROW(dataset->id_offsets, b->id_offsets_capacity, (size_t)i + 2));
+    DT_TRY(DT_GROW(dataset->ids, b->ids_capacity, end));
+    memcpy(dataset->ids + begin, record->id.data, end - begin);
+    dataset->id_offsets[i + 1] = (int64_t)end;
+    b->lines[i] = record->line;
+    return DT_OK;
+}
+
+/* A sequence without a row gets the class -1 here, which finish_labels() replaces. */
+static dt_status append_labels(builder *b, const dt_fasta_record *record)
+{
+    const size_t tax_ranks = (size_t)b->table.taxonomy.tax_ranks;
+    const size_t at = (size_t)b->dataset->count * tax_ranks;
+    DT_TRY(DT_GROW(b->dataset->labels, b->labels_capacity, at + tax_ranks));
+    const int64_t row = dt_taxonomy_table_find(&b->table, record->id.data, record->id.length);
+    for (size_t r = 0; r < tax_ranks; ++r)
+        b->dataset->labels[at + r] = row < 0 ? -1 : b->table.labels[(size_t)row * tax_ranks + r];
+    if (row < 0 && b->first_without_row < 0)
+        b->first_without_row = b->dataset->count;
+    if (row >= 0) {
+        b->with_row++;
+        b->rows_used += !b->row_used[row];
+        if (b->row_used[row] && b->first_sharing < 0)
+            b->first_sharing = b->dataset->count;
+        b->row_used[row] = true;
+        dt_bare_matches_add(&b->bare_matches, &b->table, record->id.data, record->id.length);
+    }
+    return DT_OK;
+}
+
+static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count, int32_t bases)
+{
+    dt_dataset *dataset = b->dataset;
+    const size_t begin = (size_t)dataset->offsets[dataset->count];
+    const size_t end = begin + (size_t)count;
+    DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, (size_t)dataset->count + 2));
+    DT_TRY(DT_GROW(dataset->bases, b->bases_capacity, (size_t)dataset->count + 1));
+    DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
+    if (count > 0) /* else another process has them, and there may be no memory to point to */
+        memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
+    dataset->offsets[dataset->count + 1] = (int64_t)end;
+    dataset->bases[dataset->count] = bases;
+    return DT_OK;
+}
+
+static dt_status append_piece(builder *b, const record_batch *batch, int number)
+{
+    const encoded_piece *piece = &b->piece[number];
+    const uint16_t *tokens = piece->tokens;
+    const int32_t begin = number * PIECE_RECORDS;
+    for (int32_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
+        DT_TRY(append_id(b, &batch->record[i]));
+        DT_TRY(append_labels(b, &batch->record[i]));
+        DT_TRY(append_tokens(b, tokens, batch->token_count[i], batch->bases[i]));
+        if (is_mine(b, batch->first + i))
+            dt_judgement_add(&b->judgement, &batch->judged[i], batch->first + i,
+                             batch->record[i].id.data);
+        tokens += batch->token_count[i];
+        b->dataset->count++;
+    }
+    b->gaps += piece->gaps;
+    b->gapped_sequences += piece->gapped_sequences;
+    b->turned += piece->turned;
+    return DT_OK;
+}
+
+static dt_status read_sequences(builder *b)
+{
+    DT_TRY(read_batch(b, &b->batch[b->current]));
+    while (b->batch[b->current].count > 0) {
+        const record_batch *batch = &b->batch[b->current];
+        const int pieces = (batch->count + PIECE_RECORDS - 1) / PIECE_RECORDS;
+        DT_TRY(dt_pool_run(b->pool, work_on_piece, b, 1 + pieces));
+        for (int p = 0; p < pieces; ++p)
+            DT_TRY(append_piece(b, batch, p));
+        b->current = 1 - b->current;
+    }
+    return DT_OK;
+}
+
+/* ---- the end ---- */
+
+static dt_status join_judgements(dt_judgement *judgement, dt_comm *comm)
+{
+    dt_judgement *all;
+    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
+    const dt_status status = dt_gather_all(comm, judgement, sizeof *judgement, all);
+    *judgement = (dt_judgement){0};
+    for (int32_t q = 0; status == DT_OK && q < comm->world_size; ++q)
+        dt_judgement_merge(judgement, &all[q]);
+    free(all);
+    return status;
+}
+
+/* What the other processes tokenised, and what they counted at it. */
+static dt_status join_shares(builder *b)
+{
+    dt_comm *comm = b->options->comm;
+    if (!comm)
+        return DT_OK;
+    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->turned};
+    DT_TRY(comm->ops->sum(comm, counts, 3));
+    b->gaps = (int64_t)counts[0];
+    b->gapped_sequences = (int64_t)counts[1];
+    b->turned = (int64_t)counts[2];
+    DT_TRY(join_judgements(&b->judgement, comm));
+    return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->together);
+}
+
+/* The profile of the sequences of all processes. */
+static dt_status learn_strand(builder *b, dt_strand_profile *profile)
+{
+    dt_comm *comm = b->options->comm;
+    int64_t *kmers = b->workers[0].kmers;
+    double *sum;
+    dt_status status = DT_OK;
+    for (int t = 1; t < dt_pool_threads(b->pool); ++t)
+        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
+            kmers[x] += b->workers[t].kmers[x];
+    if (comm) {
+        DT_TRY(DT_NEW(sum, DT_STRAND_KMERS));
+        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
+            sum[x] = (double)kmers[x];
+        status = comm->ops->sum(comm, sum, DT_STRAND_KMERS);
+        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
+            kmers[x] = (int64_t)sum[x];
+        free(sum);
+    }
+    dt_strand_profile_of(profile, kmers);
+    return status;
+}
+
+static dt_status finish_strand(builder *b)
+{
+    dt_strand_info *strand = &b->dataset->strand;
+    DT_TRY(DT_NEW(strand->profile, 1));
+    strand->sorted = b->options->strand != NULL;
+    strand->turned = b->turned;
+    if (!strand->sorted)
+        return learn_strand(b, strand->profile);
+    *strand->profile = *b->options->strand;
+    return DT_OK;
+}
+
+static dt_status check_ids_match(const builder *b)
+{
+    if (b->with_row > 0)
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s and %s have no id in common: the first is '%.100s' in the one and '%.100s' in "
+        "the other",
+        dt_fasta_name(b->fasta), b->table.path, dt_dataset_id(b->dataset, 0), b->table.first_id);
+}
+
+/* Copies one rank of the table's taxonomy, with `Unclassified` after the last label where only
+ * sequences without a row need it. */
+static dt_status copy_rank(builder *b, const dt_tax_rank *rank, bool needs_unclassified)
+{
+    const char **labels;
+    DT_TRY(DT_NEW(labels, (size_t)rank->classes + 1));
+    memcpy(labels, rank->label, (size_t)rank->classes * sizeof *labels);
+    int32_t classes = rank->classes;
+    if (needs_unclassified &&
+        dt_strmap_find(rank->index, DT_UNCLASSIFIED, strlen(DT_UNCLASSIFIED)) < 0)
+        labels[classes++] = DT_UNCLASSIFIED;
+    const dt_status status =
+        dt_taxonomy_add_rank(&b->dataset->taxonomy, rank->name, classes, labels);
+    free(labels);
+    return status;
+}
+
+static dt_status finish_labels(builder *b)
+{
+    dt_dataset *dataset = b->dataset;
+    const int32_t tax_ranks = b->table.taxonomy.tax_ranks;
+    const bool needs_unclassified = b->with_row < dataset->count;
+    int32_t unclassified[DT_MAX_TAX_RANKS];
+    for (int32_t r = 0; r < tax_ranks; ++r) {
+        DT_TRY(copy_rank(b, &b->table.taxonomy.rank[r], needs_unclassified));
+        unclassified[r] = dt_taxonomy_class(&dataset->taxonomy, r, DT_UNCLASSIFIED);
+    }
+    for (int64_t i = 0; needs_unclassified && i < dataset->count; ++i)
+        for (int32_t r = 0; r < tax_ranks; ++r)
+            if (dataset->labels[i * tax_ranks + r] < 0)
+                dataset->labels[i * tax_ranks + r] = unclassified[r];
+    return DT_OK;
+}
+
+static dt_status tell_single_classes(const dt_taxonomy *taxonomy)
+{
+    dt_text names = {0};
+    dt_status status = DT_OK;
+    for (int32_t r = 0; r < taxonomy->tax_ranks && status == DT_OK; ++r)
+        if (taxonomy->rank[r].classes == 1)
+            status = dt_text_addf(&names, "%s%s ('%s')", names.length ? ", " : "",
+                                  taxonomy->rank[r].name, taxonomy->rank[r].label[0]);
+    if (names.length > 0)
+        dt_notice("one class only, so that nothing is learnt there, at rank %s", names.data);
+    dt_text_free(&names);
+    return status;
+}
+
+static dt_status tell(const builder *b)
+{
+    const dt_dataset *dataset = b->dataset;
+    const char *fasta = dt_fasta_name(b->fasta);
+    const int64_t without_row = dataset->count - b->with_row;
+    if (b->gaps > 0)
+        dt_notice("%s: %lld gap characters ('-', '.') were dropped from %lld sequences", fasta,
+                  (long long)b->gaps, (long long)b->gapped_sequences);
+    if (b->options->strand)
+        dt_info("%s: %lld of %lld sequences were reverse-complemented (--orientation auto)", fasta,
+                (long long)b->turned, (long long)dataset->count);
+    if (without_row > 0)
+        dt_warn("%s: %lld of %lld sequences have no row in %s (the first is '%.100s'); they are "
+                "'" DT_UNCLASSIFIED "' at every rank",
+                fasta, (long long)without_row, (long long)dataset->count, b->table.path,
+                dt_dataset_id(dataset, b->first_without_row));
+    dt_bare_matches_tell(&b->bare_matches, &b->table, fasta);
+    if (b->with_row > b->rows_used)
+        dt_warn("%s: %lld sequences have the row of another one, from whose id theirs differs in "
+                "annotations only (the first is '%.100s'): if they are the same sequence, training "
+                "and validation may share it; remove the copies",
+                fasta, (long long)(b->with_row - b->rows_used),
+                dt_dataset_id(dataset, b->first_sharing));
+    if (b->table.rows > b->rows_used)
+        dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
+                  b->table.path, (long long)(b->table.rows - b->rows_used),
+                  (long long)b->table.rows);
+    dt_judgement_tell(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
+                      "remove them");
+    return tell_single_classes(&dataset->taxonomy);
+}
+
+/* Gives back what doubling took too much. */
+static void shrink(void *array, size_t count, size_t size)
+{
+    const size_t bytes = count * size;
+    void *smaller = bytes ? realloc(*(void **)array, bytes) : NULL;
+    if (smaller)
+        *(void **)array = smaller;
+}
+
+static void shrink_dataset(dt_dataset *dataset)
+{
+    const size_t count = (size_t)dataset->count;
+    const size_t labels = count * (size_t)dataset->taxonomy.tax_ranks;
+    shrink(&dataset->tokens, (size_t)dataset->offsets[count], sizeof *dataset->tokens);
+    shrink(&dataset->offsets, count + 1, sizeof *dataset->offsets);
+    shrink(&dataset->bases, count, sizeof *dataset->bases);
+    shrink(&dataset->labels, labels, sizeof *dataset->labels);
+    shrink(&dataset->ids, (size_t)dataset->id_offsets[count], 1);
+    shrink(&dataset->id_offsets, count + 1, sizeof *dataset->id_offsets);
+}
+
+/* ---- all of it ---- */
+
+/* What several processes shall read: an input that comes but once reaches one of them. */
+static dt_status check_shared(const char *flag, const char *path, const dt_comm *comm)
+{
+    if (!comm || comm->world_size == 1 || !dt_read_only_once(path))
+        return DT_OK;
+    return dt_fail(DT_ERR_USAGE,
+                   "--%s %s: %s reaches one of %d processes only: name a file that all of them can "
+                   "read",
+                   flag, path, strcmp(path, "-") == 0 ? "standard input" : "a pipe",
+                   comm->world_size);
+}
+
+dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
+                                  const dt_comm *comm)
+{
+    const bool same = strcmp(fasta_file, taxonomy_file) == 0;
+    if (same && strcmp(fasta_file, "-") == 0)
+        return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
+    if (same && dt_read_only_once(fasta_file))
+        return dt_fail(DT_ERR_USAGE, "%s: FASTA and taxonomy cannot both come from one pipe",
+                       fasta_file);
+    DT_TRY(check_shared("fasta-file", fasta_file, comm));
+    return check_shared("taxonomy-file", taxonomy_file, comm);
+}
+
+static dt_status prepare(builder *b)
+{
+    const dt_dataset_build_options *options = b->options;
+    dt_dataset *dataset = b->dataset;
+    DT_TRY(dt_check_standard_input(options->fasta_file, options->taxonomy_file, options->comm));
+    DT_TRY(dt_utf8_copy(&dataset->fasta_file, options->fasta_file));
+    DT_TRY(dt_utf8_copy(&dataset->taxonomy_file, options->taxonomy_file));
+    dataset->encoding = dt_tokenizer_encoding(options->tokenizer);
+    if (dataset->encoding != DT_ENCODING_ONEHOT)
+        DT_TRY(dt_utf8_copy(&dataset->tokenizer_json, options->tokenizer_json));
+    DT_TRY(dt_utf8_copy(&dataset->tokenizer_name, options->tokenizer_name));
+    dataset->normalized = options->normalize;
+    dataset->suffix_count = dt_tokenizer_suffix_count(options->tokenizer);
+    DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, 1));
+    DT_TRY(DT_GROW(dataset->id_offsets, b->id_offsets_capacity, 1));
+    dataset->offsets[0] = dataset->id_offsets[0] = 0;
+    DT_TRY(dt_strmap_create(&b->sequence_of_id));
+    DT_TRY(DT_NEW(b->batch, 2));
+    DT_TRY(dt_pool_create(&b->pool, options->threads));
+    const int threads = dt_pool_threads(b->pool);
+    DT_TRY(DT_NEW(b->workers, (size_t)threads));
+    for (int t = 0; t < threads; ++t) {
+        DT_TRY(dt_encoder_create(&b->workers[t].encoder, options->tokenizer));
+        if (!options->strand)
+            DT_TRY(DT_NEW(b->workers[t].kmers, DT_STRAND_KMERS));
+    }
+    return DT_OK;
+}
+
+/* What this process does without the others. */
+static dt_status build_alone(builder *b)
+{
+    DT_TRY(prepare(b));
+    DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
+    DT_TRY(dt_taxonomy_table_read(&b->table, b->options->taxonomy_file));
+    DT_TRY(DT_NEW(b->row_used, (size_t)b->table.rows));
+    DT_TRY(read_sequences(b));
+    DT_TRY(check_ids_match(b));
+    DT_TRY(finish_labels(b));
+    shrink_dataset(b->dataset);
+    return DT_OK;
+}
+
+static dt_status build(builder *b)
+{
+    const dt_dataset_build_options *options = b->options;
+    dt_status status = build_alone(b);
+    if (options->comm)
+        status = dt_agree(options->comm, status, options->together);
+    DT_TRY(status);
+    DT_TRY(join_shares(b));
+    DT_TRY(finish_strand(b));
+    return tell(b);
+}
+
+static void free_builder(builder *b)
+{
+    for (int t = 0; b->workers && t < dt_pool_threads(b->pool); ++t) {
+        dt_encoder_destroy(b->workers[t].encoder);
+        free(b->workers[t].kmers);
+    }
+    free(b->workers);
+    dt_pool_destroy(b->pool);
+    for (int i = 0; b->batch && i < 2 * BATCH_RECORDS; ++i)
+        dt_fasta_record_free(&b->batch[i / BATCH_RECORDS].record[i % BATCH_RECORDS]);
+    free(b->batch);
+    for (int p = 0; p < BATCH_PIECES; ++p)
+        free(b->piece[p].tokens);
+    dt_strmap_destroy(b->sequence_of_id);
+    free(b->lines);
+    free(b->row_used);
+    dt_fasta_close(b->fasta);
+    dt_taxonomy_table_free(&b->table);
+}
+
+dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options)
+{
+    *dataset = (dt_dataset){0};
+    builder b = {
+        .options = options, .dataset = dataset, .first_without_row = -1, .first_sharing = -1};
+    const dt_status status = build(&b);
+    free_builder(&b);
+    if (status != DT_OK)
+        dt_dataset_free(dataset);
+    return status;
+}

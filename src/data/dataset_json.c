@@ -1,0 +1,282 @@
+#include "data/dataset_json.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "core/file.h"
+#include "core/hash.h"
+#include "core/memory.h"
+
+#define FORMAT "deeptaxa-dataset"
+
+/* ---- Hashes --------------------------------------------------------------------------------- */
+
+static uint64_t hash_number(uint64_t hash, int64_t number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, number);
+    return dt_hash_text(hash, text);
+}
+
+void dt_text_hash(const char *text, char out[32])
+{
+    snprintf(out, 32, "fnv1a64:%016" PRIx64, dt_hash_bytes(DT_HASH_START, text, strlen(text)));
+}
+
+/* Over every field of dataset.json but `id`. */
+static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32])
+{
+    uint64_t hash = hash_number(DT_HASH_START, dt_shards_version(dataset->encoding));
+    if (dataset->encoding != DT_ENCODING_DNABERT)
+        hash = dt_hash_text(hash, dt_encoding_name(dataset->encoding));
+    hash = hash_number(hash, summary->sequences);
+    hash = hash_number(hash, summary->tokens);
+    hash = hash_number(hash, summary->sequences_per_shard);
+    hash = hash_number(hash, summary->shards);
+    hash = dt_hash_text(hash, summary->data_checksum);
+    hash = dt_hash_text(hash, summary->tokenizer_hash);
+    hash = dt_hash_text(hash, dataset->tokenizer_name);
+    hash = hash_number(hash, dataset->suffix_count);
+    hash = hash_number(hash, dataset->normalized);
+    hash = dt_hash_text(hash, dataset->fasta_file);
+    hash = dt_hash_text(hash, dataset->taxonomy_file);
+    for (int32_t r = 0; r < dataset->taxonomy.tax_ranks; ++r) {
+        const dt_tax_rank *rank = &dataset->taxonomy.rank[r];
+        hash = dt_hash_text(hash, rank->name);
+        hash = hash_number(hash, rank->classes);
+        for (int32_t i = 0; i < rank->classes; ++i)
+            hash = dt_hash_text(hash, rank->label[i]);
+    }
+    snprintf(out, 32, "%016" PRIx64, hash);
+}
+
+void dt_dataset_summarise(const dt_dataset *dataset, int64_t sequences_per_shard,
+                          dt_dataset_summary *summary)
+{
+    const size_t count = (size_t)dataset->count;
+    const size_t tokens = (size_t)dataset->offsets[count];
+    *summary = (dt_dataset_summary){
+        .sequences = dataset->count,
+        .tokens = (int64_t)tokens,
+        .sequences_per_shard = sequences_per_shard,
+        .shards = (dataset->count + sequences_per_shard - 1) / sequences_per_shard,
+    };
+    uLong crc = crc32_z(0, (const Bytef *)dataset->tokens, tokens * sizeof *dataset->tokens);
+    crc = crc32_z(crc, (const Bytef *)dataset->offsets, (count + 1) * sizeof *dataset->offsets);
+    uLong other = crc32_z(0, (const Bytef *)dataset->labels,
+                          count * (size_t)dataset->taxonomy.tax_ranks * sizeof *dataset->labels);
+    other = crc32_z(other, (const Bytef *)dataset->ids, (size_t)dataset->id_offsets[count]);
+    snprintf(summary->data_checksum, sizeof summary->data_checksum, "crc32:%08lx%08lx", crc, other);
+    if (dataset->tokenizer_json)
+        dt_text_hash(dataset->tokenizer_json, summary->tokenizer_hash);
+    else
+        snprintf(summary->tokenizer_hash, sizeof summary->tokenizer_hash, "none");
+    make_id(dataset, summary, summary->id);
+}
+
+/* ---- Writing -------------------------------------------------------------------------------- */
+
+/* Adds a text to an object; with what it is in the message when it is not UTF-8. */
+static dt_status add_text(json_t *object, const char *key, const char *text)
+{
+    json_t *value = json_string(text);
+    if (!value)
+        return dt_fail(DT_ERR_INPUT, "the %s '%s' is not UTF-8: convert it (iconv -t UTF-8)", key,
+                       text);
+    if (json_object_set_new(object, key, value) != 0)
+        return dt_fail(DT_ERR_MEMORY, "out of memory");
+    return DT_OK;
+}
+
+static dt_status add_rank(json_t *ranks, const dt_dataset *dataset, const dt_tax_rank *rank)
+{
+    json_t *object = json_object();
+    json_t *labels = json_array();
+    dt_status status = add_text(object, "name", rank->name);
+    for (int32_t i = 0; i < rank->classes && status == DT_OK; ++i) {
+        json_t *label = json_string(rank->label[i]);
+        if (!label)
+            status = dt_fail(DT_ERR_INPUT,
+                             "%s: the label '%s' of rank %s is not UTF-8: convert the file (iconv "
+                             "-t UTF-8)",
+                             dataset->taxonomy_file, rank->label[i], rank->name);
+        else
+            json_array_append_new(labels, label);
+    }
+    json_object_set_new(object, "labels", labels);
+    json_array_append_new(ranks, object);
+    return status;
+}
+
+static dt_status add_fields(json_t *root, const dt_dataset *dataset,
+                            const dt_dataset_summary *summary)
+{
+    DT_TRY(add_text(root, "format", FORMAT));
+    json_object_set_new(root, "format_version", json_integer(dt_shards_version(dataset->encoding)));
+    if (dataset->encoding != DT_ENCODING_DNABERT)
+        DT_TRY(add_text(root, "encoding", dt_encoding_name(dataset->encoding)));
+    DT_TRY(add_text(root, "id", summary->id));
+    json_object_set_new(root, "sequences", json_integer(summary->sequences));
+    json_object_set_new(root, "tokens", json_integer(summary->tokens));
+    json_object_set_new(root, "sequences_per_shard", json_integer(summary->sequences_per_shard));
+    json_object_set_new(root, "shards", json_integer(summary->shards));
+    DT_TRY(add_text(root, "data_checksum", summary->data_checksum));
+    DT_TRY(add_text(root, "tokenizer_hash", summary->tokenizer_hash));
+    DT_TRY(add_text(root, "tokenizer_name", dataset->tokenizer_name));
+    json_object_set_new(root, "suffix_count", json_integer(dataset->suffix_count));
+    json_object_set_new(root, "normalized", json_boolean(dataset->normalized));
+    DT_TRY(add_text(root, "fasta_file", dataset->fasta_file));
+    DT_TRY(add_text(root, "taxonomy_file", dataset->taxonomy_file));
+    json_t *ranks = json_array();
+    json_object_set_new(root, "ranks", ranks);
+    for (int32_t r = 0; r < dataset->taxonomy.tax_ranks; ++r)
+        DT_TRY(add_rank(ranks, dataset, &dataset->taxonomy.rank[r]));
+    return DT_OK;
+}
+
+dt_status dt_dataset_json_write(const char *path, const dt_dataset *dataset,
+                                const dt_dataset_summary *summary)
+{
+    json_t *root = json_object();
+    dt_status status = add_fields(root, dataset, summary);
+    char *text = status == DT_OK ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    if (text)
+        status = dt_write_file(path, text, strlen(text));
+    else if (status == DT_OK)
+        status = dt_fail(DT_ERR_MEMORY, "out of memory");
+    free(text);
+    json_decref(root);
+    return status;
+}
+
+/* ---- Reading -------------------------------------------------------------------------------- */
+
+static dt_status damaged(const char *path, const char *what)
+{
+    return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: %s; run `deeptaxa prepare` again", path,
+                   what);
+}
+
+static dt_status copy_text(const json_t *root, const char *path, const char *key, char **out)
+{
+    const char *text = json_string_value(json_object_get(root, key));
+    if (!text)
+        return damaged(path, key);
+    *out = strdup(text);
+    return *out ? DT_OK : dt_fail(DT_ERR_MEMORY, "out of memory");
+}
+
+static dt_status copy_short_text(const json_t *root, const char *path, const char *key,
+                                 char out[32])
+{
+    const char *text = json_string_value(json_object_get(root, key));
+    if (!text || strlen(text) >= 32)
+        return damaged(path, key);
+    memcpy(out, text, strlen(text) + 1);
+    return DT_OK;
+}
+
+static dt_status get_number(const json_t *root, const char *path, const char *key, int64_t most,
+                            int64_t *out)
+{
+    const json_t *value = json_object_get(root, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > most)
+        return damaged(path, key);
+    *out = json_integer_value(value);
+    return DT_OK;
+}
+
+static dt_status read_rank(const json_t *object, const char *path, dt_taxonomy *taxonomy)
+{
+    const char *name = json_string_value(json_object_get(object, "name"));
+    const json_t *labels = json_object_get(object, "labels");
+    const size_t count = json_array_size(labels);
+    if (!name || !json_is_array(labels) || count > INT32_MAX)
+        return damaged(path, "ranks");
+    const char **texts;
+    DT_TRY(DT_NEW(texts, count));
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < count && status == DT_OK; ++i) {
+        texts[i] = json_string_value(json_array_get(labels, i));
+        if (!texts[i])
+            status = damaged(path, "labels");
+    }
+    if (status == DT_OK)
+        status = dt_taxonomy_add_rank(taxonomy, name, (int32_t)count, texts);
+    free(texts);
+    return status;
+}
+
+/* Version 1 has tokens and does not say so. */
+static dt_status read_version(const json_t *root, const char *path, dt_encoding *encoding)
+{
+    const char *format = json_string_value(json_object_get(root, "format"));
+    const char *name = json_string_value(json_object_get(root, "encoding"));
+    int64_t version = 0;
+    if (!format || strcmp(format, FORMAT) != 0)
+        return dt_fail(DT_ERR_INPUT, "%s: not a dataset.json of DeepTaxa-MPI", path);
+    DT_TRY(get_number(root, path, "format_version", INT64_MAX, &version));
+    if (version > DT_SHARDS_VERSION)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: shards of format version %" PRId64 "; this program reads up to %d: use "
+                       "a later DeepTaxa-MPI or run `deeptaxa prepare` again",
+                       path, version, DT_SHARDS_VERSION);
+    if (name && !dt_encoding_named(name, encoding))
+        return damaged(path, "encoding");
+    return version == dt_shards_version(*encoding) ? DT_OK : damaged(path, "format_version");
+}
+
+static dt_status read_fields(const json_t *root, const char *path, dt_dataset *dataset,
+                             dt_dataset_summary *summary)
+{
+    int64_t suffix = 0;
+    DT_TRY(read_version(root, path, &dataset->encoding));
+    DT_TRY(copy_short_text(root, path, "id", summary->id));
+    DT_TRY(get_number(root, path, "sequences", INT64_MAX / 2, &summary->sequences));
+    DT_TRY(get_number(root, path, "tokens", INT64_MAX / 2, &summary->tokens));
+    DT_TRY(get_number(root, path, "sequences_per_shard", INT64_MAX / 2,
+                      &summary->sequences_per_shard));
+    DT_TRY(get_number(root, path, "shards", INT32_MAX, &summary->shards));
+    DT_TRY(copy_short_text(root, path, "data_checksum", summary->data_checksum));
+    DT_TRY(copy_short_text(root, path, "tokenizer_hash", summary->tokenizer_hash));
+    DT_TRY(copy_text(root, path, "tokenizer_name", &dataset->tokenizer_name));
+    DT_TRY(get_number(root, path, "suffix_count", INT32_MAX, &suffix));
+    dataset->suffix_count = (int32_t)suffix;
+    dataset->normalized = json_is_true(json_object_get(root, "normalized"));
+    DT_TRY(copy_text(root, path, "fasta_file", &dataset->fasta_file));
+    DT_TRY(copy_text(root, path, "taxonomy_file", &dataset->taxonomy_file));
+    const json_t *ranks = json_object_get(root, "ranks");
+    if (!json_is_array(ranks))
+        return damaged(path, "ranks");
+    for (size_t r = 0; r < json_array_size(ranks); ++r)
+        DT_TRY(read_rank(json_array_get(ranks, r), path, &dataset->taxonomy));
+    char id[32];
+    make_id(dataset, summary, id);
+    const int64_t n = summary->sequences_per_shard;
+    if (strcmp(id, summary->id) != 0 || n < 1 ||
+        summary->shards != summary->sequences / n + (summary->sequences % n != 0))
+        return damaged(path, "its id does not fit its content");
+    return DT_OK;
+}
+
+dt_status dt_dataset_json_read(const char *path, dt_dataset *dataset, dt_dataset_summary *summary)
+{
+    char *text;
+    size_t length;
+    json_error_t error;
+    DT_TRY(dt_read_file(path, &text, &length));
+    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    if (!root)
+        return dt_fail(DT_ERR_INPUT, "%s: line %d: %s; run `deeptaxa prepare` again", path,
+                       error.line, error.text);
+    *summary = (dt_dataset_summary){0};
+    const dt_status status = read_fields(root, path, dataset, summary);
+    json_decref(root);
+    return status;
+}

@@ -1,0 +1,200 @@
+#include "run/checkpoint.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/version.h"
+#include "io/container.h"
+#include "run/checkpoint_arrays.h"
+#include "run/checkpoint_scalars.h"
+#include "run/checkpoint_tensors.h"
+
+void dt_run_settings_free(dt_run_settings *settings)
+{
+    free(settings->fasta_file);
+    free(settings->taxonomy_file);
+    free(settings->tokenizer_name);
+    free(settings->focal_weight);
+    *settings = (dt_run_settings){0};
+}
+
+const char *dt_loss_type_name(int32_t loss_type)
+{
+    return loss_type == DT_LOSS_FOCAL ? "focal" : "cross_entropy";
+}
+
+const char *dt_class_weights_name(int32_t class_weights)
+{
+    static const char *const names[] = {"none", "inverse", "sqrt_inverse"};
+    return names[class_weights];
+}
+
+void dt_checkpoint_free(dt_checkpoint *checkpoint)
+{
+    dt_run_settings_free(&checkpoint->settings);
+    dt_taxonomy_free(&checkpoint->taxonomy);
+    dt_lineage_tree_free(&checkpoint->lineages);
+    dt_strand_info_free(&checkpoint->strand);
+    dt_split_free(&checkpoint->split);
+    dt_fingerprints_free(&checkpoint->sequences);
+    free(checkpoint->tokenizer_json);
+    free(checkpoint->loss_sums.sum);
+    *checkpoint = (dt_checkpoint){0};
+}
+
+dt_status dt_checkpoint_path(const char *argument, char *out)
+{
+    const size_t length = strlen(argument);
+    if (length + 1 >= PATH_MAX)
+        return dt_fail(DT_ERR_IO, "%s: the path is too long", argument);
+    memcpy(out, argument, length + 1);
+    if (length < 4 || strcmp(argument + length - 3, ".pt") != 0 || access(argument, F_OK) == 0)
+        return DT_OK;
+    memcpy(out + length - 3, ".h5", 4);
+    if (access(out, F_OK) == 0)
+        dt_notice("%s does not exist; %s is used", argument, out);
+    else
+        memcpy(out, argument, length + 1);
+    return DT_OK;
+}
+
+/* ---- whole files --------------------------------------------------------------------------------
+ */
+
+static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoint,
+                               const dt_tensor_source *source)
+{
+    DT_TRY(dt_checkpoint_put_scalars(file, checkpoint));
+    DT_TRY(dt_checkpoint_put_arrays(file, checkpoint));
+    return dt_checkpoint_put_tensors(file, source, checkpoint->has_optimizer);
+}
+
+/* Programs that know tokens alone can go on reading what has them. */
+static int32_t version_of(const dt_checkpoint *checkpoint)
+{
+    return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
+}
+
+static dt_status write_file(const char *path, const dt_checkpoint *content,
+                            const dt_tensor_source *source)
+{
+    dt_container *file;
+    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version_of(content)));
+    const dt_status status = write_content(file, content, source);
+    if (status != DT_OK) {
+        dt_container_discard(file);
+        return status;
+    }
+    return dt_container_commit(file);
+}
+
+static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpoint,
+                                  const dt_tensor_source *source, bool weights_only)
+{
+    dt_checkpoint content = *checkpoint;
+    content.has_optimizer = !weights_only;
+    content.parameters = source->table->parameters;
+    dt_timestamp(content.timestamp, sizeof content.timestamp);
+    snprintf(content.version, sizeof content.version, "%s", dt_version());
+    return write_file(path, &content, source);
+}
+
+dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
+                              const dt_model *model, bool weights_only)
+{
+    const dt_tensor_source source = dt_tensors_of_model(model);
+    return write_checkpoint(path, checkpoint, &source, weights_only);
+}
+
+dt_status dt_checkpoint_write_copied(const char *path, const dt_checkpoint *checkpoint,
+                                     const dt_param_table *table, const float *copy)
+{
+    const dt_tensor_source source = {.table = table, .copy = copy};
+    return write_checkpoint(path, checkpoint, &source, false);
+}
+
+dt_status dt_checkpoint_export(const char *path, const dt_checkpoint *checkpoint, const char *from)
+{
+    dt_param_table table = {0};
+    dt_tensor_source source = {.table = &table, .path = from};
+    dt_status status;
+    DT_TRY_OR(done, dt_model_layout(&checkpoint->config, &table));
+    DT_TRY_OR(done, dt_container_open(&source.file, from, DT_CHECKPOINT_FORMAT,
+                                      DT_CHECKPOINT_VERSION, NULL));
+    status = write_file(path, checkpoint, &source);
+done:
+    dt_container_close(source.file);
+    dt_params_free(&table);
+    return status;
+}
+
+static dt_status read_content(dt_container *file, const char *path, int32_t version,
+                              dt_checkpoint *out)
+{
+    DT_TRY(dt_checkpoint_get_scalars(file, version, out));
+    DT_TRY(dt_checkpoint_get_arrays(file, path, version, out));
+    if (dt_model_config_check(&out->config) != DT_OK)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged, its sizes cannot be: %s", path,
+                       dt_error_message());
+    return DT_OK;
+}
+
+dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out)
+{
+    dt_container *file;
+    int32_t version;
+    *out = (dt_checkpoint){.settings.focal_gamma = 2.0}; /* as published: version 1 has none */
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, &version));
+    dt_status status = read_content(file, path, version, out);
+    dt_container_close(file);
+    if (status != DT_OK)
+        dt_checkpoint_free(out);
+    return status;
+}
+
+dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments)
+{
+    dt_container *file;
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
+    const dt_status status = dt_checkpoint_get_tensors(file, model, moments);
+    dt_container_close(file);
+    return status;
+}
+
+/* Reads an array of numbers whole; texts were read with the rest of the checkpoint. */
+static dt_status verify_array(dt_container *file, const dt_array_info *info)
+{
+    char *values;
+    if (info->element == DT_ELEMENT_TEXT)
+        return DT_OK;
+    DT_TRY(DT_NEW(values, (size_t)info->bytes));
+    const dt_status status = dt_container_get_array(file, info->name, info->element,
+                                                    info->dimensions, info->shape, values);
+    free(values);
+    return status;
+}
+
+dt_status dt_checkpoint_verify(const char *path)
+{
+    dt_container *file;
+    dt_checkpoint content;
+    dt_array_info *infos;
+    int64_t count;
+    DT_TRY(dt_checkpoint_read(path, &content));
+    dt_checkpoint_free(&content);
+    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
+    dt_status status = dt_container_list(file, "", &infos, &count);
+    if (status == DT_OK) {
+        for (int64_t i = 0; i < count && status == DT_OK; ++i)
+            status = verify_array(file, &infos[i]);
+        dt_array_infos_free(infos, count);
+    }
+    dt_container_close(file);
+    return status;
+}

@@ -1,0 +1,389 @@
+#include "run/checkpoint_arrays.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "sequence/strand_array.h"
+
+static dt_status put_taxonomy(dt_container *file, const dt_taxonomy *taxonomy)
+{
+    const char *names[DT_MAX_TAX_RANKS];
+    char path[64];
+    for (int32_t r = 0; r < taxonomy->tax_ranks; ++r)
+        names[r] = taxonomy->rank[r].name;
+    DT_TRY(dt_container_put_texts(file, "taxonomy/ranks", taxonomy->tax_ranks, names));
+    for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
+        snprintf(path, sizeof path, "taxonomy/labels/%d", r);
+        DT_TRY(dt_container_put_texts(file, path, taxonomy->rank[r].classes,
+                                      (const char *const *)taxonomy->rank[r].label));
+    }
+    return DT_OK;
+}
+
+static dt_status get_taxonomy(dt_container *file, dt_checkpoint *checkpoint)
+{
+    char **names;
+    char **labels;
+    int64_t ranks;
+    int64_t classes;
+    char path[64];
+    DT_TRY(dt_container_get_texts(file, "taxonomy/ranks", &names, &ranks));
+    dt_status status = DT_OK;
+    for (int32_t r = 0; r < ranks; ++r) {
+        snprintf(path, sizeof path, "taxonomy/labels/%d", r);
+        DT_TRY_OR(done, dt_container_get_texts(file, path, &labels, &classes));
+        status = dt_taxonomy_add_rank(&checkpoint->taxonomy, names[r], (int32_t)classes,
+                                      (const char *const *)labels);
+        free(labels);
+        if (status != DT_OK)
+            goto done;
+        checkpoint->config.classes[r] = (int32_t)classes;
+    }
+    checkpoint->config.tax_ranks = (int32_t)ranks;
+done:
+    free(names);
+    return status;
+}
+
+static dt_status put_lineages(dt_container *file, const dt_lineage_tree *tree)
+{
+    const int64_t bounds = tree->tax_ranks + 1;
+    const int64_t nodes = dt_lineage_tree_nodes(tree);
+    if (tree->tax_ranks == 0)
+        return DT_OK;
+    DT_TRY(
+        dt_container_put_array(file, "lineages/first", DT_ELEMENT_INT32, 1, &bounds, tree->first));
+    DT_TRY(
+        dt_container_put_array(file, "lineages/parent", DT_ELEMENT_INT32, 1, &nodes, tree->parent));
+    return dt_container_put_array(file, "lineages/label", DT_ELEMENT_INT32, 1, &nodes, tree->label);
+}
+
+/* Files from before it was stored have none. */
+static dt_status get_lineages(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    dt_lineage_tree *tree = &checkpoint->lineages;
+    const int64_t bounds = checkpoint->config.tax_ranks + 1;
+    int64_t parents;
+    int64_t labels;
+    bool there;
+    DT_TRY(dt_container_has(file, "lineages/first", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(
+        dt_container_get_array(file, "lineages/first", DT_ELEMENT_INT32, 1, &bounds, tree->first));
+    DT_TRY(dt_container_load_vector(file, "lineages/parent", DT_ELEMENT_INT32,
+                                    (void **)&tree->parent, &parents));
+    DT_TRY(dt_container_load_vector(file, "lineages/label", DT_ELEMENT_INT32, (void **)&tree->label,
+                                    &labels));
+    tree->tax_ranks = checkpoint->config.tax_ranks;
+    if (parents != dt_lineage_tree_nodes(tree) || labels != parents ||
+        !dt_lineage_tree_fits(tree, &checkpoint->taxonomy))
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a tree of lineages", path);
+    return DT_OK;
+}
+
+static dt_status put_lengths(dt_container *file, const dt_length_quantiles *lengths)
+{
+    static const int64_t count = DT_LENGTH_QUANTILES;
+    if (!lengths->known)
+        return DT_OK;
+    DT_TRY(dt_container_put_array(file, "training_lengths/percent", DT_ELEMENT_INT32, 1, &count,
+                                  dt_length_percent));
+    return dt_container_put_array(file, "training_lengths/bases", DT_ELEMENT_INT64, 1, &count,
+                                  lengths->bases);
+}
+
+/* Files from before they were stored have none. */
+static dt_status get_lengths(dt_container *file, const char *path, dt_length_quantiles *lengths)
+{
+    static const int64_t count = DT_LENGTH_QUANTILES;
+    int32_t percent[DT_LENGTH_QUANTILES];
+    DT_TRY(dt_container_has(file, "training_lengths", &lengths->known));
+    if (!lengths->known)
+        return DT_OK;
+    DT_TRY(dt_container_get_array(file, "training_lengths/percent", DT_ELEMENT_INT32, 1, &count,
+                                  percent));
+    DT_TRY(dt_container_get_array(file, "training_lengths/bases", DT_ELEMENT_INT64, 1, &count,
+                                  lengths->bases));
+    bool ok = memcmp(percent, dt_length_percent, sizeof percent) == 0 && lengths->bases[0] >= 0;
+    for (int q = 1; q < DT_LENGTH_QUANTILES; ++q)
+        ok = ok && lengths->bases[q - 1] <= lengths->bases[q];
+    return ok ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: not quantiles of lengths", path);
+}
+
+static dt_status put_sequences(dt_container *file, const dt_fingerprints *sequences)
+{
+    const int64_t count = sequences->count;
+    if (count == 0)
+        return DT_OK;
+    DT_TRY(dt_container_put_array(file, "sequences/id_hashes", DT_ELEMENT_INT64, 1, &count,
+                                  sequences->ids));
+    DT_TRY(dt_container_put_array(file, "sequences/label_hashes", DT_ELEMENT_INT32, 1, &count,
+                                  sequences->labels));
+    if (!sequences->tokens)
+        return DT_OK;
+    return dt_container_put_array(file, "sequences/token_hashes", DT_ELEMENT_INT32, 1, &count,
+                                  sequences->tokens);
+}
+
+/* Files from before they were stored have none. */
+static dt_status get_sequences(dt_container *file, const char *path, int64_t total,
+                               dt_fingerprints *sequences)
+{
+    bool there;
+    int64_t labels;
+    int64_t tokens = total;
+    DT_TRY(dt_container_has(file, "sequences", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(dt_container_load_vector(file, "sequences/id_hashes", DT_ELEMENT_INT64,
+                                    (void **)&sequences->ids, &sequences->count));
+    DT_TRY(dt_container_load_vector(file, "sequences/label_hashes", DT_ELEMENT_INT32,
+                                    (void **)&sequences->labels, &labels));
+    DT_TRY(dt_container_has(file, "sequences/token_hashes", &there));
+    if (there)
+        DT_TRY(dt_container_load_vector(file, "sequences/token_hashes", DT_ELEMENT_INT32,
+                                        (void **)&sequences->tokens, &tokens));
+    if (sequences->count != total || labels != total || tokens != total)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not hashes of %lld sequences", path,
+                       (long long)total);
+    return DT_OK;
+}
+
+static dt_status put_temperatures(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const int64_t count = checkpoint->temperatures;
+    if (count == 0)
+        return DT_OK;
+    return dt_container_put_array(file, "calibration/temperatures", DT_ELEMENT_FLOAT64, 1, &count,
+                                  checkpoint->temperature);
+}
+
+static dt_status get_temperatures(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    const int64_t count = checkpoint->config.tax_ranks;
+    bool there;
+    DT_TRY(dt_container_has(file, "calibration/temperatures", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(dt_container_get_array(file, "calibration/temperatures", DT_ELEMENT_FLOAT64, 1, &count,
+                                  checkpoint->temperature));
+    checkpoint->temperatures = checkpoint->config.tax_ranks;
+    for (int32_t r = 0; r < checkpoint->temperatures; ++r)
+        if (!(checkpoint->temperature[r] > 0.0 && checkpoint->temperature[r] < HUGE_VAL))
+            return dt_fail(DT_ERR_INPUT, "%s: damaged: %g is no temperature", path,
+                           checkpoint->temperature[r]);
+    return DT_OK;
+}
+
+/* "evaluation/<name>", (tax_ranks) each; the members of dt_measures, all doubles. */
+static const struct {
+    const char *name;
+    size_t offset;
+} measure_arrays[] = {
+    {"evaluation/accuracy", offsetof(dt_measures, accuracy)},
+    {"evaluation/precision", offsetof(dt_measures, precision)},
+    {"evaluation/recall", offsetof(dt_measures, recall)},
+    {"evaluation/f1_score", offsetof(dt_measures, f1)},
+};
+#define MEASURE_ARRAYS (sizeof measure_arrays / sizeof *measure_arrays)
+
+static dt_status put_measures(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const dt_run_progress *progress = &checkpoint->progress;
+    const int64_t count = checkpoint->config.tax_ranks;
+    double column[DT_MAX_TAX_RANKS];
+    if (progress->evaluated_epoch == 0)
+        return DT_OK;
+    DT_TRY(dt_container_put_attribute_int(file, "evaluation", "epoch", progress->evaluated_epoch));
+    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
+        for (int64_t r = 0; r < count; ++r)
+            memcpy(&column[r], (const char *)&progress->measures[r] + measure_arrays[m].offset,
+                   sizeof *column);
+        DT_TRY(dt_container_put_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+                                      column));
+    }
+    return DT_OK;
+}
+
+/* Files from before they were stored have none. */
+static dt_status get_measures(dt_container *file, dt_checkpoint *checkpoint)
+{
+    dt_run_progress *progress = &checkpoint->progress;
+    const int64_t count = checkpoint->config.tax_ranks;
+    double column[DT_MAX_TAX_RANKS];
+    int64_t epoch;
+    bool there;
+    DT_TRY(dt_container_has(file, "evaluation", &there));
+    if (!there)
+        return DT_OK;
+    DT_TRY(dt_container_get_attribute_int(file, "evaluation", "epoch", &epoch));
+    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
+        DT_TRY(dt_container_get_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+                                      column));
+        for (int64_t r = 0; r < count; ++r)
+            memcpy((char *)&progress->measures[r] + measure_arrays[m].offset, &column[r],
+                   sizeof *column);
+    }
+    progress->evaluated_epoch = (int32_t)epoch;
+    return DT_OK;
+}
+
+static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const int64_t shape[] = {checkpoint->loss_sums.world_size, checkpoint->config.tax_ranks};
+    if (shape[0] == 0)
+        return DT_OK;
+    return dt_container_put_array(file, "progress/loss_sums", DT_ELEMENT_FLOAT64, 2, shape,
+                                  checkpoint->loss_sums.sum);
+}
+
+static dt_status get_loss_sums(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+{
+    dt_loss_sums *sums = &checkpoint->loss_sums;
+    dt_array_info info;
+    if (sums->world_size == 0)
+        return DT_OK;
+    DT_TRY(dt_container_info(file, "progress/loss_sums", &info));
+    if (info.dimensions != 2 || info.shape[0] != sums->world_size ||
+        info.shape[1] != checkpoint->config.tax_ranks)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not the loss sums of %d ranks", path,
+                       sums->world_size);
+    DT_TRY(DT_NEW(sums->sum, (size_t)(info.shape[0] * info.shape[1])));
+    return dt_container_get_array(file, "progress/loss_sums", DT_ELEMENT_FLOAT64, 2, info.shape,
+                                  sums->sum);
+}
+
+dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
+{
+    const dt_model_config *config = &checkpoint->config;
+    const int64_t kernels = config->kernels;
+    DT_TRY(dt_container_put_attribute_text(file, "config", "model_type",
+                                           dt_model_type_name(config->type)));
+    if (config->encoding != DT_ENCODING_DNABERT)
+        DT_TRY(dt_container_put_attribute_text(file, "config", "encoding",
+                                               dt_encoding_name(config->encoding)));
+    DT_TRY(dt_container_put_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, &kernels,
+                                  config->width));
+    if (checkpoint->settings.level_weight_count > 0) {
+        const int64_t count = checkpoint->settings.level_weight_count;
+        DT_TRY(dt_container_put_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1, &count,
+                                      checkpoint->settings.level_weight));
+    }
+    if (checkpoint->settings.focal_weight)
+        DT_TRY(dt_container_put_text(file, "settings/focal_weight",
+                                     checkpoint->settings.focal_weight));
+    if (config->encoding != DT_ENCODING_ONEHOT)
+        DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
+    DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
+    DT_TRY(put_temperatures(file, checkpoint));
+    DT_TRY(put_lineages(file, &checkpoint->lineages));
+    DT_TRY(put_lengths(file, &checkpoint->lengths));
+    DT_TRY(put_measures(file, checkpoint));
+    DT_TRY(dt_strand_put(file, &checkpoint->strand));
+    DT_TRY(put_loss_sums(file, checkpoint));
+    if (checkpoint->has_optimizer) /* only who goes on with the run asks for them */
+        DT_TRY(put_sequences(file, &checkpoint->sequences));
+    const dt_split *split = &checkpoint->split;
+    if (split->training_count > 0)
+        DT_TRY(dt_container_put_array(file, "split/training", DT_ELEMENT_INT64, 1,
+                                      &split->training_count, split->training));
+    if (split->validation_count > 0)
+        DT_TRY(dt_container_put_array(file, "split/validation", DT_ELEMENT_INT64, 1,
+                                      &split->validation_count, split->validation));
+    return DT_OK;
+}
+
+static dt_status get_model_type(dt_container *file, const char *path, dt_model_config *config)
+{
+    char *name;
+    DT_TRY(dt_container_get_attribute_text(file, "config", "model_type", &name));
+    dt_status status = DT_OK;
+    if (!dt_model_type_named(name, &config->type))
+        status =
+            dt_fail(DT_ERR_INPUT, "%s: model type '%s' is not known to this version", path, name);
+    free(name);
+    return status;
+}
+
+static dt_status get_encoding(dt_container *file, const char *path, int32_t version,
+                              dt_model_config *config)
+{
+    char *name;
+    if (version < 3)
+        return DT_OK; /* tokens */
+    DT_TRY(dt_container_get_attribute_text(file, "config", "encoding", &name));
+    dt_status status = DT_OK;
+    if (!dt_encoding_named(name, &config->encoding))
+        status =
+            dt_fail(DT_ERR_INPUT, "%s: encoding '%s' is not known to this version", path, name);
+    free(name);
+    return status;
+}
+
+static dt_status get_kernels(dt_container *file, const char *path, dt_model_config *config)
+{
+    dt_array_info info;
+    DT_TRY(dt_container_info(file, "config/kernel_sizes", &info));
+    if (info.dimensions != 1 || info.shape[0] < 1 || info.shape[0] > DT_MAX_KERNELS)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a list of kernel sizes", path);
+    config->kernels = (int32_t)info.shape[0];
+    return dt_container_get_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, info.shape,
+                                  config->width);
+}
+
+/* One part of the split, which may be empty. */
+static dt_status get_part(dt_container *file, const char *name, int64_t **part, int64_t *count)
+{
+    bool there;
+    DT_TRY(dt_container_has(file, name, &there));
+    if (!there)
+        return DT_OK;
+    return dt_container_load_vector(file, name, DT_ELEMENT_INT64, (void **)part, count);
+}
+
+static dt_status get_loss(dt_container *file, const char *path, dt_run_settings *settings)
+{
+    bool there;
+    if (settings->loss_type < 0 || settings->loss_type > DT_LOSS_FOCAL ||
+        settings->class_weights < 0 || settings->class_weights > DT_CLASS_WEIGHTS_SQRT_INVERSE)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: its loss (type %d, class weights %d) is not known to "
+                       "this version",
+                       path, settings->loss_type, settings->class_weights);
+    DT_TRY(dt_container_has(file, "settings/focal_weight", &there));
+    return there ? dt_container_get_text(file, "settings/focal_weight", &settings->focal_weight)
+                 : DT_OK;
+}
+
+dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, int32_t version,
+                                   dt_checkpoint *checkpoint)
+{
+    dt_split *split = &checkpoint->split;
+    const int64_t weights = checkpoint->settings.level_weight_count;
+    DT_TRY(get_model_type(file, path, &checkpoint->config));
+    DT_TRY(get_encoding(file, path, version, &checkpoint->config));
+    DT_TRY(get_kernels(file, path, &checkpoint->config));
+    DT_TRY(get_loss(file, path, &checkpoint->settings));
+    if (weights < 0 || weights > DT_MAX_TAX_RANKS)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: %ld level weights", path, (long)weights);
+    if (weights > 0)
+        DT_TRY(dt_container_get_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1,
+                                      &weights, checkpoint->settings.level_weight));
+    if (checkpoint->config.encoding != DT_ENCODING_ONEHOT)
+        DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
+    DT_TRY(get_taxonomy(file, checkpoint));
+    DT_TRY(get_temperatures(file, path, checkpoint));
+    DT_TRY(get_lineages(file, path, checkpoint));
+    DT_TRY(get_lengths(file, path, &checkpoint->lengths));
+    DT_TRY(get_measures(file, checkpoint));
+    DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
+    DT_TRY(get_loss_sums(file, path, checkpoint));
+    DT_TRY(get_sequences(file, path, checkpoint->settings.total_sequences, &checkpoint->sequences));
+    DT_TRY(get_part(file, "split/training", &split->training, &split->training_count));
+    return get_part(file, "split/validation", &split->validation, &split->validation_count);
+}

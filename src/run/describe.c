@@ -1,0 +1,307 @@
+#include "run/describe.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "io/json_writer.h"
+#include "run/run_json.h"
+
+static const char thick[] =
+    "======================================================================";
+static const char thin[] = "--------------------------------------------------";
+
+/* The text being made; a failure (out of memory) is kept to its end. */
+typedef struct {
+    dt_text *out;
+    dt_status status;
+} page;
+
+static void add(page *p, const char *text)
+{
+    if (p->status == DT_OK)
+        p->status = dt_text_add(p->out, text, strlen(text));
+}
+
+static void block(page *p, const char *title)
+{
+    add(p, "\n");
+    add(p, title);
+    add(p, ":\n");
+    add(p, thin);
+    add(p, "\n");
+}
+
+static void item_text(page *p, const char *key, const char *value)
+{
+    add(p, "  ");
+    add(p, key);
+    add(p, ": ");
+    add(p, value && *value ? value : "unknown");
+    add(p, "\n");
+}
+
+/* 76365205 as 76,365,205 */
+static void item_int(page *p, const char *key, int64_t number)
+{
+    char text[DT_NUMBER_SIZE];
+    item_text(p, key, dt_with_commas(number, text));
+}
+
+static void item_double(page *p, const char *key, double number)
+{
+    char text[DT_NUMBER_SIZE];
+    dt_format_double(text, number);
+    item_text(p, key, text);
+}
+
+static void item_seconds(page *p, const char *key, double seconds)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.6f seconds", seconds);
+    item_text(p, key, isfinite(seconds) ? text : NULL);
+}
+
+static void add_double(page *p, double number)
+{
+    char text[DT_NUMBER_SIZE];
+    dt_format_double(text, number);
+    add(p, text);
+}
+
+static void cnn_sizes(page *p, const dt_model_config *c)
+{
+    item_int(p, "embed-dim", c->embed_dim);
+    item_int(p, "num-filters", c->filters);
+    add(p, "  kernel-sizes: [");
+    for (int32_t k = 0; k < c->kernels; ++k) {
+        char width[16];
+        snprintf(width, sizeof width, "%s%d", k ? ", " : "", c->width[k]);
+        add(p, width);
+    }
+    add(p, "]\n");
+    item_int(p, "num-conv-layers", c->conv_layers);
+}
+
+static void encoder_sizes(page *p, const dt_model_config *c)
+{
+    item_int(p, "hidden-size", c->hidden);
+    item_int(p, "num-hidden-layers", c->layers);
+    item_int(p, "num-attention-heads", c->heads);
+    item_int(p, "intermediate-size", c->intermediate);
+    item_int(p, "output-attentions", 0);
+}
+
+static void model_details(page *p, const dt_checkpoint *checkpoint)
+{
+    const dt_model_config *c = &checkpoint->config;
+    block(p, "Model Details");
+    item_text(p, "run-uuid", checkpoint->settings.run_uuid);
+    item_text(p, "model-type", dt_model_type_name(c->type));
+    item_text(p, "tokenizer", checkpoint->settings.tokenizer_name);
+    item_text(p, "encoding", dt_encoding_name(c->encoding));
+    item_int(p, "epoch", checkpoint->progress.epoch);
+    if (checkpoint->loss_sums.world_size > 0)
+        item_int(p, "unfinished-epoch", checkpoint->progress.epoch + 1);
+    item_int(p, "total-parameters", checkpoint->parameters);
+    item_text(p, "optimizer-state", checkpoint->has_optimizer ? "yes" : "none, weights only");
+    item_int(p, "max-length", c->max_length);
+    if (dt_model_has_cnn(c))
+        cnn_sizes(p, c);
+    if (dt_model_has_encoder(c))
+        encoder_sizes(p, c);
+    item_double(p, "hidden-dropout-prob", c->dropout);
+    if (dt_model_has_cnn(c))
+        item_text(p, "mask-padding", c->mask_padding ? "yes" : "no");
+    if (checkpoint->temperatures) {
+        add(p, "  temperatures: [");
+        for (int32_t r = 0; r < checkpoint->temperatures; ++r) {
+            add(p, r ? ", " : "");
+            add_double(p, checkpoint->temperature[r]);
+        }
+        add(p, "]\n");
+    }
+}
+
+static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
+{
+    const dt_run_settings *s = &checkpoint->settings;
+    block(p, "Training Hyperparameters");
+    item_double(p, "learning-rate", s->rule.learning_rate);
+    item_int(p, "batch-size", s->batch_size);
+    item_int(p, "accum-steps", s->accum_steps);
+    item_int(p, "target-epochs", s->epochs);
+    item_text(p, "loss-type", dt_loss_type_name(s->loss_type));
+    item_double(p, "focal-gamma", s->focal_gamma);
+    item_text(p, "focal-reduction", s->focal_sum ? "sum" : "mean");
+    item_text(p, "focal-weight", s->focal_weight ? s->focal_weight : "none");
+    item_text(p, "class-weights", dt_class_weights_name(s->class_weights));
+    add(p, "  level-weights: [");
+    for (int32_t r = 0; r < checkpoint->config.tax_ranks; ++r) {
+        add(p, r ? ", " : "");
+        add_double(p, dt_level_weight(s, r));
+    }
+    add(p, "]\n  optimizer: {'lr': ");
+    add_double(p, s->rule.learning_rate);
+    add(p, ", 'betas': [");
+    add_double(p, s->rule.beta1);
+    add(p, ", ");
+    add_double(p, s->rule.beta2);
+    add(p, "], 'eps': ");
+    add_double(p, s->rule.eps);
+    add(p, ", 'weight_decay': ");
+    add_double(p, s->rule.weight_decay);
+    add(p, "}\n");
+    item_int(p, "scheduler-steps", s->rule.total_steps);
+    if (s->early_stopping_patience > 0) {
+        item_int(p, "early-stopping-patience", s->early_stopping_patience);
+        item_double(p, "early-stopping-min-delta", s->early_stopping_min_delta);
+    }
+    item_int(p, "seed", s->seed);
+    if (checkpoint->progress.best_epoch > 0)
+        item_int(p, "best-epoch", checkpoint->progress.best_epoch);
+}
+
+static void training_lengths(page *p, const dt_length_quantiles *lengths)
+{
+    char text[3][DT_NUMBER_SIZE];
+    if (!lengths->known || p->status != DT_OK)
+        return;
+    p->status = dt_text_addf(p->out, "  training-lengths: %s to %s bases, the median %s\n",
+                             dt_with_commas(lengths->bases[0], text[0]),
+                             dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES - 1], text[1]),
+                             dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES / 2], text[2]));
+}
+
+static void dataset_info(page *p, const dt_checkpoint *checkpoint)
+{
+    const dt_run_settings *settings = &checkpoint->settings;
+    block(p, "Dataset Info");
+    item_int(p, "total-sequences", settings->total_sequences);
+    item_int(p, "training", settings->training_sequences);
+    item_int(p, "validation", settings->validation_sequences);
+    item_text(p, "fasta-file", settings->fasta_file);
+    item_text(p, "taxonomy-file", settings->taxonomy_file);
+    training_lengths(p, &checkpoint->lengths);
+    if (checkpoint->strand.sorted) {
+        item_text(p, "orientation", "auto");
+        item_int(p, "turned-sequences", checkpoint->strand.turned);
+    }
+}
+
+static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
+{
+    const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
+    block(p, "Taxonomic Levels");
+    for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r)
+        p->status = dt_text_addf(p->out, "  Level %d - %s: %d labels\n", r, taxonomy->rank[r].name,
+                                 taxonomy->rank[r].classes);
+    if (checkpoint->lineages.tax_ranks)
+        item_int(p, "lineages", dt_lineage_tree_lineages(&checkpoint->lineages));
+}
+
+/* The last epoch's loss and what the last evaluation found, as far as there were any. */
+static void performance_metrics(page *p, const dt_checkpoint *checkpoint)
+{
+    const dt_run_progress *progress = &checkpoint->progress;
+    const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
+    const bool evaluated = progress->evaluated_epoch > 0;
+    if (!evaluated && !isfinite(progress->training_loss))
+        return;
+    block(p, "Performance Metrics");
+    if (evaluated)
+        item_int(p, "evaluated-epoch", progress->evaluated_epoch);
+    item_double(p, "training-loss", progress->training_loss);
+    if (!evaluated)
+        return;
+    item_double(p, "validation-loss", progress->validation_loss);
+    for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r) {
+        const dt_measures *m = &progress->measures[r];
+        p->status = dt_text_addf(
+            p->out, "  Level %d - %s: accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f\n", r,
+            taxonomy->rank[r].name, m->accuracy, m->precision, m->recall, m->f1);
+    }
+}
+
+static void system_info(page *p, const dt_run_settings *settings)
+{
+    block(p, "System Info");
+    item_text(p, "cuda", settings->gpu ? "Available" : "Not Available");
+    item_text(p, "gpu", settings->gpu ? settings->device : "None");
+    item_text(p, "device", settings->device);
+    item_text(p, "precision", settings->precision);
+    item_int(p, "world-size", settings->world_size);
+}
+
+dt_status dt_describe_text(dt_text *out, const dt_checkpoint *checkpoint, const char *path,
+                           const char *version)
+{
+    page p = {.out = out, .status = DT_OK};
+    add(&p, thick);
+    add(&p, "\n  DeepTaxa-MPI Model Description (v");
+    add(&p, version);
+    add(&p, ")\n");
+    add(&p, thin);
+    add(&p, "\n");
+    item_text(&p, "Checkpoint", path);
+    item_text(&p, "Timestamp", checkpoint->timestamp);
+    item_text(&p, "Written by", checkpoint->version);
+    add(&p, thick);
+    add(&p, "\n");
+    model_details(&p, checkpoint);
+    training_hyperparameters(&p, checkpoint);
+    dataset_info(&p, checkpoint);
+    taxonomic_levels(&p, checkpoint);
+    block(&p, "Timing");
+    item_seconds(&p, "training-time", checkpoint->progress.training_time);
+    item_seconds(&p, "evaluation-time", checkpoint->progress.evaluation_time);
+    performance_metrics(&p, checkpoint);
+    system_info(&p, &checkpoint->settings);
+    return p.status;
+}
+
+static void json_timing(dt_json *json, const dt_checkpoint *checkpoint)
+{
+    const dt_run_progress *progress = &checkpoint->progress;
+    dt_json_key(json, "timing");
+    dt_json_object(json);
+    dt_json_put_double(json, "training_time_seconds", progress->training_time);
+    dt_json_put_double(json, "evaluation_time_seconds", progress->evaluation_time);
+    dt_json_put_double(json, "training_time", progress->training_time);
+    dt_json_put_double(json, "evaluation_time", progress->evaluation_time);
+    dt_json_end(json);
+    dt_json_key(json, "performance_metrics");
+    dt_json_object(json);
+    dt_json_put_double(json, "training_loss", progress->training_loss);
+    dt_json_put_double(json, "validation_loss", progress->validation_loss);
+    dt_run_json_measures(json, checkpoint);
+    if (progress->evaluated_epoch > 0)
+        dt_json_put_int(json, "evaluated_epoch", progress->evaluated_epoch);
+    else
+        dt_json_put_null(json, "evaluated_epoch");
+    dt_json_end(json);
+}
+
+static void json_system(dt_json *json, const dt_run_settings *settings)
+{
+    dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
+    dt_json_put_int(json, "world_size", settings->world_size);
+    dt_json_put_string(json, "cuda", settings->gpu ? "Available" : "Not Available");
+    dt_json_end(json);
+}
+
+dt_status dt_describe_json(dt_output *out, const dt_checkpoint *checkpoint, const char *path,
+                           const char *version)
+{
+    dt_json json;
+    dt_json_begin(&json, out, 2, 4);
+    dt_json_object(&json);
+    dt_json_put_string(&json, "version", version);
+    dt_json_put_string(&json, "run_uuid", checkpoint->settings.run_uuid);
+    dt_json_put_string(&json, "checkpoint_path", path);
+    dt_json_put_string(&json, "timestamp", checkpoint->timestamp);
+    dt_run_json(&json, checkpoint, DT_RUN_JSON_DESCRIPTION);
+    json_timing(&json, checkpoint);
+    json_system(&json, &checkpoint->settings);
+    dt_json_end(&json);
+    return dt_output_flush(out);
+}

@@ -1,0 +1,22 @@
+/* The split into training and validation part, equal to DeepTaxa's for the same seed: NumPy's
+ * legacy shuffle of 0 … count-1 (reference-model 1). */
+#ifndef DT_RUN_SPLIT_H
+#define DT_RUN_SPLIT_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+
+typedef struct {
+    int64_t training_count;
+    int64_t validation_count;
+    int64_t *training;   /* (training_count) sequence numbers, in shuffled order */
+    int64_t *validation; /* (validation_count) */
+} dt_split;
+
+/* The first int(count · (1 - validation_share)) shuffled indices train, the rest validate;
+ * computed in doubles as Python does. DT_ERR_INPUT when none is left to train on. */
+dt_status dt_split_create(dt_split *split, int64_t count, double validation_share, uint32_t seed);
+void dt_split_free(dt_split *split);
+
+#endif

@@ -1,0 +1,62 @@
+/* Looking up ids in a taxonomy table, with and without annotations. */
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "core/log.h"
+#include "io/span.h"
+#include "taxonomy/taxonomy_table.h"
+
+static bool is_annotation(dt_span part)
+{
+    size_t i = 0;
+    while (i < part.length && part.data[i] != '=' && part.data[i] != ' ')
+        ++i;
+    return part.length == 0 || (i > 0 && i < part.length && part.data[i] == '=');
+}
+
+static bool are_annotations(dt_span rest)
+{
+    dt_span part;
+    while (dt_next_part(&rest, ';', &part))
+        if (!is_annotation(part))
+            return false;
+    return true;
+}
+
+size_t dt_bare_id_length(const char *id, size_t length)
+{
+    for (size_t i = 1; i < length; ++i)
+        if (id[i] == ';' && are_annotations((dt_span){id + i + 1, length - i - 1}))
+            return i;
+    return length;
+}
+
+int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length)
+{
+    int64_t row = dt_strmap_find(table->index, id, length);
+    if (row >= 0)
+        return row;
+    const size_t bare = dt_bare_id_length(id, length);
+    if (bare < length)
+        row = dt_strmap_find(table->index, id, bare);
+    return row >= 0 || !table->bare ? row : dt_strmap_find(table->bare, id, bare);
+}
+
+void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *table, const char *id,
+                         size_t length)
+{
+    if (dt_strmap_find(table->index, id, length) >= 0)
+        return;
+    if (matches->count++ == 0)
+        snprintf(matches->first, sizeof matches->first, "%.*s", length < 100 ? (int)length : 100,
+                 id);
+}
+
+void dt_bare_matches_tell(const dt_bare_matches *matches, const dt_taxonomy_table *table,
+                          const char *fasta)
+{
+    if (matches->count > 0)
+        dt_notice("%s: %lld sequences have a row in %s when annotations as ';size=1' are left out "
+                  "of the ids (the first is '%s')",
+                  fasta, (long long)matches->count, table->path, matches->first);
+}

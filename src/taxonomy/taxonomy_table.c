@@ -1,0 +1,571 @@
+#include "taxonomy/taxonomy_table.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/log.h"
+#include "core/memory.h"
+#include "io/line_reader.h"
+#include "taxonomy/lineage.h"
+#include "core/unicode_class.h"
+#include "taxonomy/doubts.h"
+#include "taxonomy/label_encoder.h"
+#include "taxonomy/spelling.h"
+
+enum { MAX_COLUMNS = DT_MAX_TAX_RANKS + 1, MISSING = -1 };
+
+/* Rows that have something to tell, and the first of them. */
+typedef struct {
+    int64_t count;
+    int64_t line;
+    char example[DT_EXCERPT_SIZE];
+} remark;
+
+/* What is needed while a table is read. */
+typedef struct {
+    dt_line_reader *reader;
+    const char *name; /* of the file */
+    dt_taxonomy_table *table;
+    bool lineages;     /* format (b) */
+    int32_t columns;   /* cells of each row */
+    int32_t id_column; /* format (a) */
+    int32_t tax_ranks; /* columns of `numbers` */
+    char *rank_name[DT_MAX_TAX_RANKS];
+    dt_label_encoder encoder[DT_MAX_TAX_RANKS];
+    int32_t *numbers; /* (rows, tax_ranks) the encoders' numbers, or MISSING */
+    size_t numbers_capacity;
+    size_t lines_capacity;
+    remark rooted, numbered, numbered_in_part, with_kingdom,
+        kingdom_alone;  /* of lineages, see tell_lineages() */
+    bool same_bare_ids; /* two rows differ in the annotations of their ids only */
+    dt_text plain;      /* the present line's cells that were in quotation marks, without them */
+} table_parser;
+
+/* ---- text ---- */
+
+static bool equals(dt_span text, const char *word)
+{
+    return text.length == strlen(word) && strncasecmp(text.data, word, text.length) == 0;
+}
+
+/* A cell that stands in quotation marks without them, those in it single again. `plain` has room.
+ */
+static dt_span unquote(dt_text *plain, dt_span cell)
+{
+    if (cell.length < 2 || cell.data[0] != '"' || cell.data[cell.length - 1] != '"')
+        return cell;
+    char *out = plain->data + plain->length;
+    size_t length = 0;
+    for (size_t i = 1; i + 1 < cell.length; ++i) {
+        out[length++] = cell.data[i];
+        i += cell.data[i] == '"' && cell.data[i + 1] == '"' && i + 2 < cell.length;
+    }
+    plain->length += length;
+    return (dt_span){out, length};
+}
+
+/* Splits a line at its tabs into the first MAX_COLUMNS cells; *count is how many there are. */
+static dt_status split_cells(table_parser *parser, dt_span line, dt_span cells[MAX_COLUMNS],
+                             int32_t *count)
+{
+    const bool quoted = memchr(line.data, '"', line.length) != NULL;
+    dt_span cell;
+    *count = 0;
+    dt_text_clear(&parser->plain);
+    if (quoted)
+        DT_TRY(DT_GROW(parser->plain.data, parser->plain.capacity, line.length));
+    while (dt_next_part(&line, '\t', &cell)) {
+        if (*count < MAX_COLUMNS)
+            cells[*count] = quoted ? unquote(&parser->plain, cell) : cell;
+        ++*count;
+    }
+    return DT_OK;
+}
+
+static dt_status copy_span(char **out, dt_span text)
+{
+    DT_TRY(DT_NEW(*out, text.length + 1));
+    memcpy(*out, text.data, text.length);
+    return DT_OK;
+}
+
+static long long line_number(const table_parser *parser)
+{
+    return (long long)dt_line_reader_number(parser->reader);
+}
+
+/* Labels go into JSON and HDF5, which are UTF-8. */
+static dt_status check_utf8(const table_parser *parser, dt_span line)
+{
+    const size_t valid = dt_utf8_valid(line.data, line.length);
+    if (valid == line.length)
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: line %lld: is not UTF-8 (a byte 0x%02x): convert the file, for example "
+                   "with 'iconv -f LATIN1 -t UTF-8'",
+                   parser->name, line_number(parser), (unsigned)(unsigned char)line.data[valid]);
+}
+
+/* The next line that is not empty; data is NULL after the last. */
+static dt_status next_line(table_parser *parser, dt_span *line)
+{
+    do
+        DT_TRY(dt_line_reader_next(parser->reader, &line->data, &line->length));
+    while (line->data && dt_trim(*line).length == 0);
+    return line->data ? check_utf8(parser, *line) : DT_OK;
+}
+
+/* ---- lineages ---- */
+
+/* Remembers one more row of this kind, and the first one's example. */
+static void note(remark *of, const table_parser *parser, dt_span example)
+{
+    if (of->count++ > 0)
+        return;
+    of->line = line_number(parser);
+    dt_excerpt(of->example, example.data, example.length);
+}
+
+/* Sets numbers[DT_USUAL_RANKS] to the labels of a lineage. */
+static dt_status parse_lineage(table_parser *parser, dt_span text, int32_t *numbers)
+{
+    dt_lineage lineage;
+    DT_TRY(dt_lineage_parse(&lineage, text, parser->name, line_number(parser)));
+    for (int32_t r = 0; r < DT_USUAL_RANKS; ++r)
+        if (lineage.label[r].data)
+            DT_TRY(dt_label_encoder_add(&parser->encoder[r], lineage.label[r].data,
+                                        lineage.label[r].length, &numbers[r]));
+    if (lineage.root.data)
+        note(&parser->rooted, parser, lineage.root);
+    if (lineage.numbers)
+        note(&parser->numbered, parser, text);
+    if (lineage.some_numbers)
+        note(&parser->numbered_in_part, parser, text);
+    if (lineage.kingdom_below_domain)
+        note(&parser->with_kingdom, parser, text);
+    else if (lineage.label[DT_LINEAGE_KINGDOM].data)
+        note(&parser->kingdom_alone, parser, lineage.label[DT_LINEAGE_KINGDOM]);
+    return DT_OK;
+}
+
+/* No lineage has a domain above its kingdom: k__ stands for the domain. */
+static dt_status take_kingdoms_as_domains(table_parser *parser)
+{
+    const dt_label_encoder *kingdoms = &parser->encoder[DT_LINEAGE_KINGDOM];
+    int32_t *domain;
+    dt_status status = DT_OK;
+    DT_TRY(DT_NEW(domain, (size_t)kingdoms->count));
+    for (int32_t k = 0; k < kingdoms->count && status == DT_OK; ++k)
+        status = dt_label_encoder_add(&parser->encoder[DT_LINEAGE_DOMAIN], kingdoms->label[k],
+                                      strlen(kingdoms->label[k]), &domain[k]);
+    for (int64_t row = 0; row < parser->table->rows && status == DT_OK; ++row) {
+        int32_t *numbers = parser->numbers + row * DT_USUAL_RANKS;
+        if (numbers[DT_LINEAGE_KINGDOM] != MISSING)
+            numbers[DT_LINEAGE_DOMAIN] = domain[numbers[DT_LINEAGE_KINGDOM]];
+    }
+    free(domain);
+    return status;
+}
+
+static void tell_lineages(const table_parser *parser)
+{
+    const remark *rooted = &parser->rooted;
+    const remark *numbered = &parser->numbered;
+    const remark *alone = &parser->kingdom_alone;
+    if (rooted->count)
+        dt_notice("%s: %lld lineages begin with what is no taxonomic rank, which was left out "
+                  "(line %lld: '%s')",
+                  parser->name, (long long)rooted->count, (long long)rooted->line, rooted->example);
+    if (numbered->count)
+        dt_notice("%s: the confidences in parentheses of %lld lineages were left out (line %lld: "
+                  "'%s')",
+                  parser->name, (long long)numbered->count, (long long)numbered->line,
+                  numbered->example);
+    if (parser->numbered_in_part.count)
+        dt_warn("%s: %lld lineages have a confidence in parentheses at some names only (line %lld: "
+                "'%s'): all parentheses there are kept as parts of the names",
+                parser->name, (long long)parser->numbered_in_part.count,
+                (long long)parser->numbered_in_part.line, parser->numbered_in_part.example);
+    if (alone->count && parser->with_kingdom.count)
+        dt_warn("%s: %lld lineages have k__ and no domain (line %lld: '%s'): it is taken for the "
+                "kingdom, as in line %lld, and their domain is missing",
+                parser->name, (long long)alone->count, (long long)alone->line, alone->example,
+                (long long)parser->with_kingdom.line);
+}
+
+/* ---- headers ---- */
+
+static bool names_sequence_ids(dt_span cell)
+{
+    cell = dt_trim(cell);
+    return dt_labels_alike(cell.data, cell.length, "sequence_id", strlen("sequence_id"));
+}
+
+/* The names that QIIME 2 takes for the id column. */
+static bool names_feature_ids(dt_span cell)
+{
+    static const char *const names[] = {"feature id", "feature-id", "featureid",
+                                        "id",         "#otu id",    "#otuid"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+        if (equals(dt_trim(cell), names[i]))
+            return true;
+    return false;
+}
+
+static bool is_qiime_header(const dt_span *cells)
+{
+    return names_feature_ids(cells[0]) &&
+           (equals(dt_trim(cells[1]), "taxon") || equals(dt_trim(cells[1]), "taxonomy"));
+}
+
+/* ---- rows ---- */
+
+static dt_status parse_labels(table_parser *parser, const dt_span *cells, int32_t *numbers)
+{
+    for (int32_t r = 0; r < parser->tax_ranks; ++r)
+        numbers[r] = MISSING;
+    if (parser->lineages)
+        return parse_lineage(parser, cells[1], numbers);
+    int32_t tax_rank = 0;
+    for (int32_t c = 0; c < parser->columns; ++c) {
+        if (c == parser->id_column)
+            continue;
+        const dt_span label = dt_trim(cells[c]);
+        if (!dt_is_missing(label))
+            DT_TRY(dt_label_encoder_add(&parser->encoder[tax_rank], label.data, label.length,
+                                        &numbers[tax_rank]));
+        tax_rank++;
+    }
+    return DT_OK;
+}
+
+/* What annotated ids are without their annotations, as long as no two of them are the same. */
+static dt_status add_bare_id(table_parser *parser, dt_span id, int32_t row)
+{
+    dt_taxonomy_table *table = parser->table;
+    const size_t length = dt_bare_id_length(id.data, id.length);
+    int added;
+    if (length == id.length || parser->same_bare_ids)
+        return DT_OK;
+    if (!table->bare)
+        DT_TRY(dt_strmap_create(&table->bare));
+    DT_TRY(dt_strmap_add(table->bare, id.data, length, row, NULL, &added));
+    if (!added) {
+        parser->same_bare_ids = true;
+        dt_strmap_destroy(table->bare);
+        table->bare = NULL;
+    }
+    return DT_OK;
+}
+
+static dt_status add_id(table_parser *parser, dt_span id)
+{
+    dt_taxonomy_table *table = parser->table;
+    if (id.length == 0)
+        return dt_fail(DT_ERR_INPUT, "%s: line %lld: the sequence id is empty", parser->name,
+                       line_number(parser));
+    if (table->rows == INT32_MAX)
+        return dt_fail(DT_ERR_INPUT, "%s: more than %d rows", parser->name, INT32_MAX);
+    int32_t row;
+    int added;
+    DT_TRY(dt_strmap_add(table->index, id.data, id.length, (int32_t)table->rows, &row, &added));
+    if (!added)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the id '%.*s' stands in line %lld already; each id must "
+                       "have one row",
+                       parser->name, line_number(parser), (int)(id.length < 200 ? id.length : 200),
+                       id.data, (long long)table->lines[row]);
+    DT_TRY(add_bare_id(parser, id, row));
+    return table->first_id ? DT_OK : copy_span(&table->first_id, id);
+}
+
+static dt_status parse_row(table_parser *parser, dt_span line)
+{
+    dt_taxonomy_table *table = parser->table;
+    dt_span cells[MAX_COLUMNS];
+    int32_t count;
+    DT_TRY(split_cells(parser, line, cells, &count));
+    if (count != parser->columns)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the row has %d tab-separated cells; %d are expected, as in "
+                       "the first line",
+                       parser->name, line_number(parser), count, parser->columns);
+    if (parser->lineages ? is_qiime_header(cells) : names_sequence_ids(cells[parser->id_column]))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: is a header among the rows, as where tables were joined: "
+                       "remove it",
+                       parser->name, line_number(parser));
+    const size_t rows = (size_t)table->rows;
+    DT_TRY(DT_GROW(table->lines, parser->lines_capacity, rows + 1));
+    DT_TRY(
+        DT_GROW(parser->numbers, parser->numbers_capacity, (rows + 1) * (size_t)parser->tax_ranks));
+    DT_TRY(add_id(parser, dt_trim(cells[parser->id_column])));
+    DT_TRY(parse_labels(parser, cells, parser->numbers + rows * (size_t)parser->tax_ranks));
+    table->lines[rows] = line_number(parser);
+    table->rows++;
+    return DT_OK;
+}
+
+/* ---- the first line ---- */
+
+static dt_status add_rank(table_parser *parser, dt_span name)
+{
+    name = dt_trim(name);
+    if (name.length == 0)
+        return dt_fail(DT_ERR_INPUT, "%s: line %lld: the header has a column without a name",
+                       parser->name, line_number(parser));
+    for (int32_t r = 0; r < parser->tax_ranks; ++r)
+        if (dt_labels_alike(parser->rank_name[r], strlen(parser->rank_name[r]), name.data,
+                            name.length))
+            return dt_fail(DT_ERR_INPUT,
+                           "%s: line %lld: the header has two columns '%s' (whatever their case)",
+                           parser->name, line_number(parser), parser->rank_name[r]);
+    DT_TRY(copy_span(&parser->rank_name[parser->tax_ranks], name));
+    DT_TRY(dt_label_encoder_create(&parser->encoder[parser->tax_ranks]));
+    parser->tax_ranks++;
+    return DT_OK;
+}
+
+static dt_status begin_columns(table_parser *parser, const dt_span *cells)
+{
+    if (parser->columns < 2 || parser->columns > MAX_COLUMNS)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the header has %d columns beside 'sequence_id'; 1 to %d "
+                       "taxonomic ranks are possible",
+                       parser->name, line_number(parser), parser->columns - 1, DT_MAX_TAX_RANKS);
+    for (int32_t c = 0; c < parser->columns; ++c) {
+        if (c == parser->id_column)
+            continue;
+        if (names_sequence_ids(cells[c]))
+            return dt_fail(DT_ERR_INPUT, "%s: line %lld: the header has two columns 'sequence_id'",
+                           parser->name, line_number(parser));
+        DT_TRY(add_rank(parser, cells[c]));
+    }
+    return DT_OK;
+}
+
+static dt_status begin_lineages(table_parser *parser)
+{
+    parser->lineages = true;
+    for (int32_t r = 0; r < DT_USUAL_RANKS; ++r)
+        DT_TRY(add_rank(parser, dt_span_of(dt_usual_rank[r])));
+    return DT_OK;
+}
+
+static dt_status unknown_format(const table_parser *parser, dt_span line)
+{
+    char excerpt[DT_EXCERPT_SIZE];
+    const bool commas =
+        !memchr(line.data, '\t', line.length) && memchr(line.data, ',', line.length);
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: line %lld: no column 'sequence_id' in the header and no QIIME 2 taxonomy "
+                   "either; found '%s'%s. Expected: 'sequence_id' and one column a rank, separated "
+                   "by tabs, or 'Feature ID' and 'Taxon'",
+                   parser->name, line_number(parser), dt_excerpt(excerpt, line.data, line.length),
+                   commas ? " (separated by commas?)" : "");
+}
+
+/* A row of labels, one a cell. */
+static dt_status missing_header(const table_parser *parser, dt_span label)
+{
+    char excerpt[DT_EXCERPT_SIZE];
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: line %lld: is a row with one label a column ('%s'), and the header that "
+                   "names the columns is missing: begin the file with 'sequence_id' and the names "
+                   "of the ranks, separated by tabs",
+                   parser->name, line_number(parser),
+                   dt_excerpt(excerpt, label.data, label.length));
+}
+
+/* Finds out the format from the first line; *is_row is true when that line is a row already. */
+static dt_status begin_table(table_parser *parser, bool *is_row, dt_span *line)
+{
+    dt_span cells[MAX_COLUMNS] = {0};
+    *is_row = false;
+    DT_TRY(next_line(parser, line));
+    if (!line->data)
+        return dt_fail(DT_ERR_INPUT, "%s: the file is empty; a taxonomy table is expected",
+                       parser->name);
+    DT_TRY(split_cells(parser, *line, cells, &parser->columns));
+    const int32_t seen = parser->columns < MAX_COLUMNS ? parser->columns : MAX_COLUMNS;
+    for (int32_t c = 0; c < seen; ++c)
+        if (names_sequence_ids(cells[c])) {
+            parser->id_column = c;
+            return begin_columns(parser, cells);
+        }
+    if (parser->columns < 2)
+        return unknown_format(parser, *line);
+    if (is_qiime_header(cells))
+        return begin_lineages(parser);
+    if (!dt_looks_like_lineage(cells[1]))
+        return unknown_format(parser, *line);
+    for (int32_t c = 2; c < seen; ++c)
+        if (dt_label_prefix(cells[c].data, cells[c].length) > 0)
+            return missing_header(parser, cells[c]);
+    *is_row = true;
+    return begin_lineages(parser);
+}
+
+/* ---- the whole table ---- */
+
+/* A whole lineage: of the only rank anything with a ';', else parts with prefixes. */
+static bool holds_lineage(const table_parser *parser, dt_span label)
+{
+    const bool bars = !dt_span_has(label, ';');
+    dt_span part;
+    if (!bars && parser->columns == 2)
+        return true;
+    dt_next_part(&label, bars ? '|' : ';', &part);
+    while (dt_next_part(&label, bars ? '|' : ';', &part)) {
+        part = dt_trim(part);
+        if (dt_label_prefix(part.data, part.length) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* A rank whose first label is a list: lineages under another header. */
+static dt_status check_first_row(table_parser *parser, dt_span line)
+{
+    dt_span cells[MAX_COLUMNS];
+    int32_t count;
+    char excerpt[DT_EXCERPT_SIZE];
+    if (parser->lineages)
+        return DT_OK;
+    DT_TRY(split_cells(parser, line, cells, &count));
+    if (count != parser->columns)
+        return DT_OK; /* parse_row() says it */
+    for (int32_t c = 0; c < count; ++c) {
+        if (c == parser->id_column || !holds_lineage(parser, cells[c]))
+            continue;
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: line %lld: column '%s' holds whole lineages ('%s'): give one column a rank, "
+            "or call the columns 'Feature ID' and 'Taxon'",
+            parser->name, line_number(parser), parser->rank_name[c - (c > parser->id_column)],
+            dt_excerpt(excerpt, cells[c].data, cells[c].length));
+    }
+    return DT_OK;
+}
+
+static dt_status parse_rows(table_parser *parser)
+{
+    dt_span line;
+    bool is_row;
+    DT_TRY(begin_table(parser, &is_row, &line));
+    if (!is_row)
+        DT_TRY(next_line(parser, &line));
+    if (line.data && parser->lineages && line.length >= 9 && memcmp(line.data, "#q2:types", 9) == 0)
+        DT_TRY(next_line(parser, &line));
+    if (line.data)
+        DT_TRY(check_first_row(parser, line));
+    while (line.data) {
+        DT_TRY(parse_row(parser, line));
+        DT_TRY(next_line(parser, &line));
+    }
+    if (parser->table->rows == 0)
+        return dt_fail(DT_ERR_INPUT, "%s: holds a header but no row", parser->name);
+    return DT_OK;
+}
+
+/* Sorts the labels of one column, `Unclassified` among them where a row needs it, and writes the
+ * classes into the table as its next rank, of `tax_ranks`. */
+static dt_status finish_rank(table_parser *parser, int32_t column, int32_t tax_ranks)
+{
+    dt_taxonomy_table *table = parser->table;
+    dt_label_encoder *encoder = &parser->encoder[column];
+    int32_t *out = table->labels + table->taxonomy.tax_ranks;
+    int64_t missing = 0;
+    for (int64_t row = 0; row < table->rows; ++row)
+        missing += parser->numbers[row * parser->tax_ranks + column] == MISSING;
+    int32_t unclassified = MISSING;
+    if (missing > 0)
+        DT_TRY(
+            dt_label_encoder_add(encoder, DT_UNCLASSIFIED, strlen(DT_UNCLASSIFIED), &unclassified));
+    table->missing += missing;
+    int32_t *classes = NULL;
+    dt_status status = dt_label_encoder_sort(encoder, &classes);
+    for (int64_t row = 0; status == DT_OK && row < table->rows; ++row) {
+        const int32_t number = parser->numbers[row * parser->tax_ranks + column];
+        out[row * tax_ranks] = classes[number == MISSING ? unclassified : number];
+    }
+    free(classes);
+    DT_TRY(status);
+    return dt_taxonomy_add_rank(&table->taxonomy, parser->rank_name[column], encoder->count,
+                                (const char *const *)encoder->label);
+}
+
+/* The columns that become ranks: of lineages those down to the deepest with a label, without the
+ * kingdom unless a domain stands above one. Returns their number. */
+static int32_t choose_columns(const table_parser *parser, int32_t *column)
+{
+    int32_t end = parser->tax_ranks;
+    int32_t count = 0;
+    while (parser->lineages && end > 0 && parser->encoder[end - 1].count == 0)
+        end--;
+    for (int32_t c = 0; c < end; ++c)
+        if (!parser->lineages || c != DT_LINEAGE_KINGDOM ||
+            (parser->with_kingdom.count > 0 && parser->encoder[c].count > 0))
+            column[count++] = c;
+    return count;
+}
+
+static dt_status finish_table(table_parser *parser)
+{
+    dt_taxonomy_table *table = parser->table;
+    int32_t column[DT_MAX_TAX_RANKS];
+    if (parser->lineages && parser->with_kingdom.count == 0)
+        DT_TRY(take_kingdoms_as_domains(parser));
+    const int32_t tax_ranks = choose_columns(parser, column);
+    if (tax_ranks == 0)
+        return dt_fail(DT_ERR_INPUT, "%s: no lineage holds any label", parser->name);
+    DT_TRY(DT_NEW(table->labels, (size_t)(table->rows * tax_ranks)));
+    for (int32_t r = 0; r < tax_ranks; ++r)
+        DT_TRY(finish_rank(parser, column[r], tax_ranks));
+    tell_lineages(parser);
+    if (table->missing > 0)
+        dt_warn("%s: %lld of %lld labels are missing; they become '" DT_UNCLASSIFIED "'",
+                parser->name, (long long)table->missing, (long long)table->rows * tax_ranks);
+    return dt_taxonomy_tell_doubts(&table->taxonomy, parser->name);
+}
+
+static dt_status read_table(table_parser *parser, const char *path)
+{
+    DT_TRY(copy_span(&parser->table->path, (dt_span){path, strlen(path)}));
+    DT_TRY(dt_strmap_create(&parser->table->index));
+    DT_TRY(dt_line_reader_open(&parser->reader, path, &dt_taxonomy_text));
+    parser->name = dt_line_reader_name(parser->reader);
+    DT_TRY(parse_rows(parser));
+    return finish_table(parser);
+}
+
+dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path)
+{
+    *table = (dt_taxonomy_table){0};
+    table_parser parser = {.table = table};
+    const dt_status status = read_table(&parser, path);
+    dt_line_reader_close(parser.reader);
+    for (int32_t r = 0; r < DT_MAX_TAX_RANKS; ++r) {
+        free(parser.rank_name[r]);
+        dt_label_encoder_free(&parser.encoder[r]);
+    }
+    free(parser.numbers);
+    dt_text_free(&parser.plain);
+    if (status != DT_OK)
+        dt_taxonomy_table_free(table);
+    return status;
+}
+
+void dt_taxonomy_table_free(dt_taxonomy_table *table)
+{
+    free(table->path);
+    dt_taxonomy_free(&table->taxonomy);
+    free(table->labels);
+    free(table->lines);
+    free(table->first_id);
+    dt_strmap_destroy(table->index);
+    dt_strmap_destroy(table->bare);
+    *table = (dt_taxonomy_table){0};
+}

@@ -1,0 +1,404 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+#include "io/container.h"
+#include "data/shards.h"
+#include "test.h"
+
+#define TAX_RANKS 2
+static char folder[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/dt-shards-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *format, ...)
+{
+    char command[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    return system(command);
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return run("rm -r %s", folder);
+}
+
+static char *in_folder(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+/* `count` sequences of 0 … 600 tokens; the seed changes the tokens and ids. */
+static dt_dataset make_dataset(int64_t count, uint32_t seed)
+{
+    static const char *const domains[] = {"Archaea", "Bacteria"};
+    static const char *const genera[] = {"Größe \"x\"", "Bacillus", "a; b"};
+    dt_dataset set = {.count = count, .suffix_count = 1, .normalized = true};
+    set.offsets = calloc((size_t)count + 1, sizeof *set.offsets);
+    set.id_offsets = calloc((size_t)count + 1, sizeof *set.id_offsets);
+    for (int64_t i = 0; i < count; ++i)
+        set.offsets[i + 1] = set.offsets[i] + (i * 7919 + seed) % 601;
+    set.tokens = calloc((size_t)set.offsets[count] + 1, sizeof *set.tokens);
+    for (int64_t i = 0; i < set.offsets[count]; ++i)
+        set.tokens[i] = (uint16_t)(i * 40503 + seed);
+    set.bases = calloc((size_t)count + 1, sizeof *set.bases);
+    for (int64_t i = 0; i < count; ++i)
+        set.bases[i] = (int32_t)((i * 104729 + seed) % 1501);
+    set.labels = calloc((size_t)count * TAX_RANKS + 1, sizeof *set.labels);
+    set.ids = calloc((size_t)count + 1, 40);
+    for (int64_t i = 0; i < count; ++i) {
+        set.labels[i * TAX_RANKS] = (int32_t)(i % 2);
+        set.labels[i * TAX_RANKS + 1] = (int32_t)(i % 3);
+        set.id_offsets[i + 1] =
+            set.id_offsets[i] + 1 +
+            sprintf(set.ids + set.id_offsets[i], "id-%ld-%u", (long)i, (unsigned)seed);
+    }
+    ASSERT_OK(dt_taxonomy_add_rank(&set.taxonomy, "domain", 2, domains));
+    ASSERT_OK(dt_taxonomy_add_rank(&set.taxonomy, "genus", 3, genera));
+    set.tokenizer_json = strdup("{\"model\": {\"type\": \"BPE\"}}\n");
+    set.tokenizer_name = strdup("dnabert2-tokenizer.json");
+    set.fasta_file = strdup("data/train set.fasta.gz");
+    set.taxonomy_file = strdup("data/taxonomy.tsv");
+    return set;
+}
+
+/* The same with a base in place of each token. */
+static dt_dataset make_onehot(int64_t count, uint32_t seed)
+{
+    dt_dataset set = make_dataset(count, seed);
+    set.encoding = DT_ENCODING_ONEHOT;
+    set.suffix_count = 0;
+    for (int64_t i = 0; i < set.offsets[count]; ++i)
+        set.tokens[i] %= DT_ONEHOT_IDS;
+    free(set.tokenizer_json);
+    set.tokenizer_json = NULL;
+    return set;
+}
+
+static void assert_same(const dt_dataset *a, const dt_dataset *b)
+{
+    assert_int_equal(a->count, b->count);
+    const size_t count = (size_t)a->count;
+    assert_memory_equal(a->offsets, b->offsets, (count + 1) * sizeof *a->offsets);
+    assert_memory_equal(a->id_offsets, b->id_offsets, (count + 1) * sizeof *a->id_offsets);
+    if (count) {
+        assert_memory_equal(a->tokens, b->tokens, (size_t)a->offsets[count] * sizeof *a->tokens);
+        assert_int_equal(a->bases != NULL, b->bases != NULL);
+        if (a->bases)
+            assert_memory_equal(a->bases, b->bases, count * sizeof *a->bases);
+        assert_memory_equal(a->labels, b->labels, count * TAX_RANKS * sizeof *a->labels);
+        assert_memory_equal(a->ids, b->ids, (size_t)a->id_offsets[count]);
+    }
+    assert_true(dt_taxonomy_equal(&a->taxonomy, &b->taxonomy));
+    assert_int_equal(a->encoding, b->encoding);
+    assert_int_equal(a->tokenizer_json != NULL, b->tokenizer_json != NULL);
+    if (a->tokenizer_json)
+        assert_string_equal(a->tokenizer_json, b->tokenizer_json);
+    assert_string_equal(a->tokenizer_name, b->tokenizer_name);
+    assert_int_equal(a->suffix_count, b->suffix_count);
+    assert_int_equal(a->normalized, b->normalized);
+    assert_string_equal(a->fasta_file, b->fasta_file);
+    assert_string_equal(a->taxonomy_file, b->taxonomy_file);
+}
+
+static void assert_reads(const dt_dataset *expected)
+{
+    dt_dataset read;
+    ASSERT_OK(dt_shards_read(folder, &read));
+    assert_same(expected, &read);
+    dt_dataset_free(&read);
+}
+
+static void assert_refused(const char *part)
+{
+    dt_dataset read;
+    assert_int_not_equal(dt_shards_read(folder, &read), DT_OK);
+    if (!strstr(dt_error_message(), part) || strchr(dt_error_message(), '\n'))
+        fail_msg("message '%s' lacks '%s'", dt_error_message(), part);
+    assert_null(read.tokens);
+    assert_int_equal(read.count, 0);
+}
+
+static void shards_hold_the_dataset_whatever_their_size(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(200, 1);
+    const int64_t sizes[] = {200, 3, 199, 50, 5000, 40};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        ASSERT_OK(dt_shards_write(folder, &set, sizes[i]));
+        assert_reads(&set);
+        /* those of the run before are gone */
+        assert_int_equal(
+            run("test $(ls %s | wc -l) = %d", folder, (int)((200 + sizes[i] - 1) / sizes[i]) + 2),
+            0);
+    }
+    dt_dataset_free(&set);
+}
+
+static void shards_without_lengths_are_read(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(200, 1);
+    free(set.bases);
+    set.bases = NULL;
+    ASSERT_OK(dt_shards_write(folder, &set, 40));
+    assert_reads(&set);
+    /* ... and lengths that cannot be are refused */
+    set.bases = calloc(200, sizeof *set.bases);
+    set.bases[77] = -1;
+    ASSERT_OK(dt_shards_write(folder, &set, 40));
+    assert_refused("shard_00001.h5: a sequence has a negative length");
+    dt_dataset_free(&set);
+}
+
+static void bases_are_kept_as_bytes_without_a_tokenizer(void **state)
+{
+    (void)state;
+    dt_dataset tokens = make_dataset(200, 1);
+    dt_dataset bases = make_onehot(200, 1);
+    ASSERT_OK(dt_shards_write(folder, &tokens, 50)); /* whose tokenizer.json must not stay */
+    ASSERT_OK(dt_shards_write(folder, &bases, 30));
+    assert_reads(&bases);
+    assert_int_equal(run("test $(ls %s | wc -l) = %d", folder, 7 + 1), 0);
+    assert_int_equal(run("grep -q '\"encoding\": \"onehot\"' %s/dataset.json", folder), 0);
+    dt_container *file;
+    dt_array_info info;
+    ASSERT_OK(dt_container_open(&file, in_folder("shard_00000.h5"), "deeptaxa-shard", 2, NULL));
+    ASSERT_OK(dt_container_info(file, "bases", &info));
+    assert_int_equal(info.element, DT_ELEMENT_UINT8);
+    assert_int_equal(info.shape[0], bases.offsets[30]);
+    dt_container_close(file);
+    bases.tokens[100] = DT_ONEHOT_IDS;
+    ASSERT_OK(dt_shards_write(folder, &bases, 30));
+    assert_refused("shard_00000.h5: holds 5 as a base");
+    dt_dataset_free(&bases);
+    dt_dataset_free(&tokens);
+}
+
+/* Every sequence comes cut as from memory; a shard that was damaged meanwhile is refused. */
+static void assert_streams(dt_dataset set)
+{
+    dt_dataset streamed;
+    int64_t per_shard;
+    int64_t order[200];
+    int32_t expected[128];
+    int32_t out[128];
+    ASSERT_OK(dt_shards_write(folder, &set, 30));
+    ASSERT_OK(dt_shards_stream(folder, 2, &streamed, &per_shard));
+    assert_int_equal(per_shard, 30);
+    assert_null(streamed.tokens);
+    for (int64_t i = 0; i < 200; ++i)
+        order[i] = 199 - i;
+    ASSERT_OK(dt_dataset_begin(&streamed, order, 200, 0));
+    for (int64_t use = 0; use < 200; ++use) {
+        ASSERT_OK(dt_dataset_hold(&streamed, use, 1));
+        const int32_t length = dt_dataset_tokens(&set, order[use], 128, expected);
+        assert_int_equal(dt_dataset_tokens(&streamed, order[use], 128, out), length);
+        assert_memory_equal(out, expected, (size_t)length * sizeof *out);
+    }
+    assert_memory_equal(streamed.labels, set.labels, 200 * TAX_RANKS * sizeof *set.labels);
+    assert_memory_equal(streamed.ids, set.ids, (size_t)set.id_offsets[200]);
+    assert_int_equal(run("truncate -s -100 %s/shard_00006.h5", folder), 0);
+    ASSERT_OK(dt_dataset_begin(&streamed, order, 200, 0));
+    const dt_status status = dt_dataset_hold(&streamed, 0, 1);
+    assert_int_equal(status, DT_ERR_INPUT);
+    assert_non_null(strstr(dt_error_message(), "shard_00006.h5"));
+    dt_dataset_free(&streamed);
+    dt_dataset_free(&set);
+}
+
+static void a_stream_gives_what_memory_gives(void **state)
+{
+    (void)state;
+    assert_streams(make_dataset(200, 1));
+    assert_streams(make_onehot(200, 1));
+}
+
+static void a_set_without_sequences_is_kept(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(0, 1);
+    ASSERT_OK(dt_shards_write(folder, &set, 10));
+    assert_reads(&set);
+    dt_dataset_free(&set);
+}
+
+static void an_unfinished_folder_is_recognised(void **state)
+{
+    (void)state;
+    assert_refused("no shards");
+    dt_dataset set = make_dataset(100, 1);
+    ASSERT_OK(dt_shards_write(folder, &set, 30));
+    unlink(in_folder("dataset.json"));
+    assert_refused("not finished; run `deeptaxa prepare` again");
+    ASSERT_OK(dt_shards_write(folder, &set, 30));
+    unlink(in_folder("shard_00002.h5"));
+    assert_refused("shard_00002.h5: cannot open");
+    run("rm -r %s", folder);
+    assert_refused("No such file");
+    dt_dataset_free(&set);
+    mkdir(folder, 0777);
+}
+
+static void a_mixture_of_two_sets_is_refused(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(100, 1);
+    dt_dataset other = make_dataset(100, 2);
+    ASSERT_OK(dt_shards_write(folder, &other, 30));
+    assert_int_equal(
+        run("cd %s && cp shard_00001.h5 kept.h5 && cp tokenizer.json kept.json", folder), 0);
+    ASSERT_OK(dt_shards_write(folder, &set, 30));
+    assert_int_equal(run("cd %s && mv kept.h5 shard_00001.h5", folder), 0);
+    assert_refused("shard_00001.h5: a shard of another set");
+
+    ASSERT_OK(dt_shards_write(folder, &set, 30));
+    assert_int_equal(run("cp %s/shard_00001.h5 %s/shard_00002.h5", folder, folder), 0);
+    assert_refused("shard_00002.h5: its shard is 1, where dataset.json wants 2");
+
+    free(other.tokenizer_json);
+    other.tokenizer_json = strdup("{}");
+    ASSERT_OK(dt_shards_write(folder, &other, 30));
+    assert_int_equal(run("cd %s && mv kept.json tokenizer.json", folder), 0);
+    assert_refused("tokenizer.json: not the tokenizer that made these shards");
+    dt_dataset_free(&set);
+    dt_dataset_free(&other);
+}
+
+/* Every byte of dataset.json is under its id: no label is read that was not written. */
+static void a_changed_byte_of_dataset_json_is_refused_or_harmless(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(10, 1);
+    char *bytes;
+    size_t length;
+    int refused = 0;
+    ASSERT_OK(dt_shards_write(folder, &set, 10));
+    ASSERT_OK(dt_read_file(in_folder("dataset.json"), &bytes, &length));
+    const int fd = open(in_folder("dataset.json"), O_RDWR);
+    for (size_t i = 0; i < length; ++i) {
+        const char changed = (char)(bytes[i] ^ (1 << i % 8));
+        assert_int_equal(pwrite(fd, &changed, 1, (off_t)i), 1);
+        dt_dataset read;
+        if (dt_shards_read(folder, &read) == DT_OK)
+            assert_same(&set, &read);
+        else
+            ++refused;
+        dt_dataset_free(&read);
+        assert_int_equal(pwrite(fd, &bytes[i], 1, (off_t)i), 1);
+    }
+    assert_true(refused > (int)length / 2);
+    close(fd);
+    free(bytes);
+    dt_dataset_free(&set);
+}
+
+static void a_later_version_is_refused(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(20, 1);
+    ASSERT_OK(dt_shards_write(folder, &set, 10));
+    assert_int_equal(
+        run("sed -i 's/\"format_version\": 1/\"format_version\": 3/' %s/dataset.json", folder), 0);
+    assert_refused("format version 3; this program reads up to 2");
+    dt_dataset_free(&set);
+}
+
+/* Versions before ids were checked wrote what came. */
+static void an_id_that_is_not_utf8_is_refused(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(20, 1);
+    set.ids[set.id_offsets[12]] = '\xe9';
+    ASSERT_OK(dt_shards_write(folder, &set, 10));
+    assert_refused("shard_00001.h5: an id is not UTF-8");
+    dt_dataset_free(&set);
+}
+
+/* In a process of its own: no file may grow beyond `limit` bytes. */
+static int write_under_limit(const dt_dataset *set, size_t limit)
+{
+    const struct rlimit size = {limit, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &size) != 0)
+        return 2;
+    return dt_shards_write(folder, set, 400) == DT_ERR_IO &&
+                   strstr(dt_error_message(), "File too large")
+               ? 0
+               : 1;
+}
+
+static void a_full_disk_leaves_the_older_shards(void **state)
+{
+    (void)state;
+    dt_dataset older = make_dataset(500, 1);
+    dt_dataset newer = make_dataset(1000, 2);
+    ASSERT_OK(dt_shards_write(folder, &older, 100));
+    const size_t limits[] = {0, 10000, 50000, 200000};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; ++i) {
+        fflush(NULL);
+        const pid_t child = fork();
+        if (child == 0)
+            exit(write_under_limit(&newer, limits[i]));
+        int result;
+        assert_int_equal(waitpid(child, &result, 0), child);
+        assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+        assert_reads(&older);
+        assert_int_equal(run("test $(ls %s | wc -l) = 7", folder), 0);
+    }
+    ASSERT_OK(dt_shards_write(folder, &newer, 400));
+    assert_reads(&newer);
+    dt_dataset_free(&older);
+    dt_dataset_free(&newer);
+}
+
+static void a_label_that_is_not_utf8_is_named(void **state)
+{
+    (void)state;
+    dt_dataset set = make_dataset(10, 1);
+    static const char *const latin1[] = {"Gr\xf6\xdf"};
+    ASSERT_OK(dt_taxonomy_add_rank(&set.taxonomy, "species", 1, latin1));
+    free(set.labels);
+    set.labels = calloc(30, sizeof *set.labels);
+    ASSERT_FAILS(DT_ERR_INPUT, "of rank species is not UTF-8", dt_shards_write(folder, &set, 10));
+    assert_int_equal(run("test -z \"$(ls %s)\"", folder), 0);
+    dt_dataset_free(&set);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        TEST(shards_hold_the_dataset_whatever_their_size),
+        TEST(shards_without_lengths_are_read),
+        TEST(bases_are_kept_as_bytes_without_a_tokenizer),
+        TEST(a_stream_gives_what_memory_gives),
+        TEST(a_set_without_sequences_is_kept),
+        TEST(an_unfinished_folder_is_recognised),
+        TEST(a_mixture_of_two_sets_is_refused),
+        TEST(a_changed_byte_of_dataset_json_is_refused_or_harmless),
+        TEST(a_later_version_is_refused),
+        TEST(an_id_that_is_not_utf8_is_refused),
+        TEST(a_full_disk_leaves_the_older_shards),
+        TEST(a_label_that_is_not_utf8_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
