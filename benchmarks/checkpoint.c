@@ -25,7 +25,7 @@ typedef struct {
     int repeats;
     char path[PATH_MAX];
     real_subject subject;
-    dt_checkpoint content;
+    dt_run content;
     float *copy;
 } bench;
 
@@ -41,7 +41,7 @@ static const char *const title[KINDS] = {
     "checking every byte",
 };
 
-static dt_status add_ranks(dt_checkpoint *content)
+static dt_status add_ranks(dt_run *content)
 {
     static const char *const ranks[] = {"domain", "phylum", "class",  "order",
                                         "family", "genus",  "species"};
@@ -80,7 +80,7 @@ static void unmake(bench *b)
 {
     unlink(b->path);
     free(b->copy);
-    dt_checkpoint_free(&b->content);
+    dt_run_free(&b->content);
     if (b->subject.backend)
         real_close(&b->subject);
 }
@@ -104,7 +104,7 @@ static dt_status write_plainly(const bench *b)
 
 static dt_status work(bench *b, kind what)
 {
-    dt_checkpoint read = {0};
+    dt_run read = {0};
     switch (what) {
     case PLAIN:
         return write_plainly(b);
@@ -115,7 +115,7 @@ static dt_status work(bench *b, kind what)
                                           b->copy);
     case READ:
         DT_TRY(dt_checkpoint_read(b->path, &read));
-        dt_checkpoint_free(&read);
+        dt_run_free(&read);
         return DT_OK;
     case VERIFY:
         return dt_checkpoint_verify(b->path);

@@ -27,7 +27,7 @@ typedef struct {
     const char *folder, *json;
     int sequences, repeats;
     char into[PATH_MAX];
-    dt_checkpoint content;
+    dt_run content;
     dt_fasta_record record[BATCH];
     dt_prediction *prediction; /* (SAMPLES + BATCH, tax_ranks) */
 } bench;
@@ -38,7 +38,7 @@ typedef struct {
     double json, tables;      /* bytes */
 } figures;
 
-static dt_status add_ranks(dt_checkpoint *content)
+static dt_status add_ranks(dt_run *content)
 {
     static const char *const ranks[] = {"domain", "phylum", "class",  "order",
                                         "family", "genus",  "species"};
@@ -209,6 +209,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < BATCH; ++i)
         dt_fasta_record_free(&b.record[i]);
     free(b.prediction);
-    dt_checkpoint_free(&b.content);
+    dt_run_free(&b.content);
     return dt_exit_status(status);
 }

@@ -201,7 +201,7 @@ static void show_fit(const session *s, const dt_rank_fit *fit)
 
 static dt_status calibrate(session *s)
 {
-    dt_checkpoint *content = &s->model.checkpoint;
+    dt_run *content = &s->model.checkpoint;
     dt_rank_fit fit[DT_MAX_TAX_RANKS];
     DT_TRY(compute_logits(s));
     const dt_heldout heldout = {.layout = dt_model_classes(s->model.model),

@@ -9,7 +9,7 @@
 #include "run/checkpoint.h"
 #include "run/describe.h"
 
-static dt_status print_description(const dt_checkpoint *checkpoint, const char *path)
+static dt_status print_description(const dt_run *checkpoint, const char *path)
 {
     dt_text text = {0};
     dt_status status = dt_describe_text(&text, checkpoint, path, dt_version());
@@ -20,8 +20,7 @@ static dt_status print_description(const dt_checkpoint *checkpoint, const char *
     return status;
 }
 
-static dt_status export_description(const dt_checkpoint *checkpoint, const char *path,
-                                    const char *to)
+static dt_status export_description(const dt_run *checkpoint, const char *path, const char *to)
 {
     dt_output out;
     DT_TRY(dt_output_begin(&out, to));
@@ -36,7 +35,7 @@ static dt_status export_description(const dt_checkpoint *checkpoint, const char 
 dt_status dt_command_describe(const dt_describe_options *options)
 {
     char path[PATH_MAX];
-    dt_checkpoint checkpoint = {0};
+    dt_run checkpoint = {0};
     DT_TRY(dt_checkpoint_path(options->checkpoint, path));
     DT_TRY(dt_checkpoint_read(path, &checkpoint));
     dt_status status = DT_OK;
@@ -44,6 +43,6 @@ dt_status dt_command_describe(const dt_describe_options *options)
         status = export_description(&checkpoint, path, options->export_metrics);
     if (status == DT_OK)
         status = print_description(&checkpoint, path);
-    dt_checkpoint_free(&checkpoint);
+    dt_run_free(&checkpoint);
     return status;
 }

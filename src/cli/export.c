@@ -14,8 +14,7 @@ static double megabytes(const char *path)
     return stat(path, &info) == 0 ? 1e-6 * (double)info.st_size : 0.0;
 }
 
-static dt_status export_to(const char *output, dt_checkpoint *content, const char *path,
-                           bool weights_only)
+static dt_status export_to(const char *output, dt_run *content, const char *path, bool weights_only)
 {
     if (!content->has_optimizer && !weights_only)
         dt_notice("%s: holds weights only, and so will the copy", path);
@@ -30,7 +29,7 @@ static dt_status export_to(const char *output, dt_checkpoint *content, const cha
 dt_status dt_command_export(const dt_export_options *options)
 {
     char path[PATH_MAX];
-    dt_checkpoint content = {0};
+    dt_run content = {0};
     DT_TRY(dt_checkpoint_path(options->checkpoint, path));
     if (dt_same_file(path, options->output_file))
         return dt_fail(DT_ERR_USAGE,
@@ -38,6 +37,6 @@ dt_status dt_command_export(const dt_export_options *options)
                        options->output_file);
     DT_TRY(dt_checkpoint_read(path, &content));
     const dt_status status = export_to(options->output_file, &content, path, options->weights_only);
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
     return status;
 }

@@ -145,7 +145,7 @@ static dt_status copy_taxonomy(dt_taxonomy *to, const dt_taxonomy *from)
     return DT_OK;
 }
 
-dt_status dt_new_run(dt_checkpoint *run, const dt_train_options *o, const dt_dataset *dataset)
+dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *dataset)
 {
     DT_TRY(check_encoding(o, dataset));
     run->config = config_from(o, dataset);

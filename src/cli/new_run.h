@@ -4,12 +4,12 @@
 
 #include "cli/train_options.h"
 #include "data/dataset.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 /* Fills *run, which is empty, with model, settings, labels and tokenizer, the split and the lengths
- * of the schedule; freed by the caller with dt_checkpoint_free(), also after a failure.
+ * of the schedule; freed by the caller with dt_run_free(), also after a failure.
  * DT_ERR_USAGE where a flag does not fit the dataset or another flag. */
-dt_status dt_new_run(dt_checkpoint *run, const dt_train_options *o, const dt_dataset *dataset);
+dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *dataset);
 
 /* What --model-type names. */
 dt_model_type dt_asked_model_type(const dt_train_options *o);

@@ -81,7 +81,7 @@ static dt_status check_temperatures(const session *s)
 /* Those of the command line, else those that model m was calibrated with. */
 static const double *temperatures(const session *s, int32_t m)
 {
-    const dt_checkpoint *checkpoint = &s->model[m].checkpoint;
+    const dt_run *checkpoint = &s->model[m].checkpoint;
     if (s->options->level_temperatures.count)
         return s->options->level_temperatures.value;
     return checkpoint->temperatures ? checkpoint->temperature : NULL;

@@ -44,7 +44,7 @@ static dt_status check_resumed_loss(const dt_train_options *o, const dt_run_sett
                             dt_class_weights_name(s->class_weights));
 }
 
-static dt_status check_resumed_weights(const dt_train_options *o, const dt_checkpoint *run)
+static dt_status check_resumed_weights(const dt_train_options *o, const dt_run *run)
 {
     if (!o->no_level_weights && o->level_weights.count == 0)
         return DT_OK;
@@ -60,7 +60,7 @@ static dt_status check_resumed_weights(const dt_train_options *o, const dt_check
     return DT_OK;
 }
 
-static dt_status check_resumed_type(const dt_train_options *o, const dt_checkpoint *run)
+static dt_status check_resumed_type(const dt_train_options *o, const dt_run *run)
 {
     const dt_model_type asked = dt_asked_model_type(o);
     if (dt_option_given(&o->parsed, "model-type") && asked != run->config.type)
@@ -71,7 +71,7 @@ static dt_status check_resumed_type(const dt_train_options *o, const dt_checkpoi
     return DT_OK;
 }
 
-static dt_status check_resumed_encoding(const dt_train_options *o, const dt_checkpoint *run)
+static dt_status check_resumed_encoding(const dt_train_options *o, const dt_run *run)
 {
     const dt_encoding stored = run->config.encoding;
     DT_TRY(check_given_name(o, "encoding", dt_encoding_name((dt_encoding)o->encoding),
@@ -99,7 +99,7 @@ static dt_status check_resumed_schedule(const dt_train_options *o, const dt_run_
 }
 
 /* More epochs, or a schedule that begins anew. */
-static dt_status change_schedule(dt_checkpoint *run, const dt_train_options *o)
+static dt_status change_schedule(dt_run *run, const dt_train_options *o)
 {
     dt_run_settings *s = &run->settings;
     const bool epochs = dt_option_given(&o->parsed, "epochs");
@@ -122,7 +122,7 @@ static dt_status change_schedule(dt_checkpoint *run, const dt_train_options *o)
 }
 
 /* A flag that contradicts the checkpoint is refused, not overridden in silence. */
-static dt_status check_resumed_flags(const dt_train_options *o, const dt_checkpoint *run)
+static dt_status check_resumed_flags(const dt_train_options *o, const dt_run *run)
 {
     const dt_model_config *c = &run->config;
     const dt_run_settings *s = &run->settings;
@@ -178,7 +178,7 @@ static const char *odd_label(const dt_tax_rank *of, const dt_tax_rank *other)
 }
 
 /* The sequences may have their labels, and the table others besides, which count as classes. */
-static dt_status check_resumed_labels(const dt_checkpoint *run, const dt_dataset *dataset,
+static dt_status check_resumed_labels(const dt_run *run, const dt_dataset *dataset,
                                       const char *path)
 {
     if (dt_taxonomy_equal(&run->taxonomy, &dataset->taxonomy))
@@ -201,7 +201,7 @@ static dt_status check_resumed_labels(const dt_checkpoint *run, const dt_dataset
 }
 
 /* How the sequences were made. */
-static dt_status check_resumed_making(const dt_checkpoint *run, const dt_dataset *dataset,
+static dt_status check_resumed_making(const dt_run *run, const dt_dataset *dataset,
                                       const char *path)
 {
     if (run->config.encoding != dataset->encoding)
@@ -244,7 +244,7 @@ static dt_status add_found(dt_text *out, const dt_found_sequences *found, const 
 }
 
 /* What changed, in one line. */
-static dt_status refuse_changed(const dt_checkpoint *run, const dt_dataset *dataset,
+static dt_status refuse_changed(const dt_run *run, const dt_dataset *dataset,
                                 const dt_fingerprint_match *match, const char *path)
 {
     dt_text what = {0};
@@ -278,7 +278,7 @@ static dt_status move_split(const dt_split *split, const int64_t *place, int64_t
     return DT_OK;
 }
 
-static dt_status follow_match(dt_checkpoint *run, const dt_dataset *dataset,
+static dt_status follow_match(dt_run *run, const dt_dataset *dataset,
                               const dt_fingerprint_match *match, const char *path)
 {
     if (match->relabelled.count + match->changed.count + match->missing.count + match->added.count >
@@ -297,8 +297,7 @@ static dt_status follow_match(dt_checkpoint *run, const dt_dataset *dataset,
 }
 
 /* By what the checkpoint keeps of each sequence. */
-static dt_status check_resumed_sequences(dt_checkpoint *run, const dt_dataset *dataset,
-                                         const char *path)
+static dt_status check_resumed_sequences(dt_run *run, const dt_dataset *dataset, const char *path)
 {
     dt_fingerprints now;
     dt_fingerprint_match match = {0};
@@ -317,8 +316,7 @@ static dt_status check_resumed_sequences(dt_checkpoint *run, const dt_dataset *d
 }
 
 /* As far as a checkpoint of an older version allows. */
-static dt_status check_resumed_number(dt_checkpoint *run, const dt_dataset *dataset,
-                                      const char *path)
+static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, const char *path)
 {
     if (dataset->count != run->settings.total_sequences)
         return dt_fail(DT_ERR_INPUT,
@@ -331,8 +329,8 @@ static dt_status check_resumed_number(dt_checkpoint *run, const dt_dataset *data
     return dt_fingerprints_of(&run->sequences, dataset);
 }
 
-dt_status dt_match_resumed_data(dt_checkpoint *run, const dt_dataset *dataset,
-                                int64_t sequences_per_shard, const char *path)
+dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t sequences_per_shard,
+                                const char *path)
 {
     DT_TRY(check_resumed_making(run, dataset, path));
     if (run->settings.sequences_per_shard != sequences_per_shard)
@@ -347,7 +345,7 @@ dt_status dt_match_resumed_data(dt_checkpoint *run, const dt_dataset *dataset,
     return check_resumed_labels(run, dataset, path);
 }
 
-dt_status dt_read_resumed(dt_checkpoint *run, const dt_train_options *o, const char *path)
+dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *path)
 {
     DT_TRY(dt_checkpoint_read(path, run));
     if (!run->has_optimizer)

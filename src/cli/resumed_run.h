@@ -6,19 +6,19 @@
 
 #include "cli/train_options.h"
 #include "data/dataset.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
-/* Reads the checkpoint, without its tensors, into *run (dt_checkpoint_free()), checks the flags
+/* Reads the checkpoint, without its tensors, into *run (dt_run_free()), checks the flags
  * that were given, and changes the schedule as --epochs and --reset-lr-on-resume ask. DT_ERR_USAGE
  * for a flag that contradicts the run, DT_ERR_INPUT for a checkpoint that training cannot go on
  * from. */
-dt_status dt_read_resumed(dt_checkpoint *run, const dt_train_options *o, const char *path);
+dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *path);
 
 /* Makes the run's split number the sequences of the dataset, which may stand in another order than
  * before. DT_ERR_INPUT, with what changed, unless they are the run's, with the labels, tokens and,
  * where they are streamed, shards of the run; a checkpoint of an older version tells less, and the
  * user is told so. `path` is the checkpoint's. */
-dt_status dt_match_resumed_data(dt_checkpoint *run, const dt_dataset *dataset,
-                                int64_t sequences_per_shard, const char *path);
+dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t sequences_per_shard,
+                                const char *path);
 
 #endif

@@ -29,7 +29,7 @@
 
 /* Everything the command holds; freed in one place. */
 typedef struct {
-    dt_checkpoint run;
+    dt_run run;
     dt_dataset dataset;
     dt_backend *backend;
     dt_comm *comm;
@@ -42,7 +42,7 @@ typedef struct {
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
-    dt_checkpoint init; /* of --init-weights, without its tensors; empty: none */
+    dt_run init; /* of --init-weights, without its tensors; empty: none */
     char init_path[PATH_MAX];
     bool together;               /* the ranks have the same failure (dt_agree) */
     int64_t sequences_per_shard; /* of a set that is streamed; else 0 */
@@ -78,7 +78,7 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
     if (o->data)
         return dt_agree(t->comm, read_shards(t, o), &t->together);
     /* a tokenizer that is named all the same is read, for dt_match_resumed_data() to compare */
-    const dt_checkpoint *from = t->resumes ? &t->run : &t->init;
+    const dt_run *from = t->resumes ? &t->run : &t->init;
     const bool stored_tokenizer = from->tokenizer_json && !o->tokenizer_file;
     const dt_input input = {
         .fasta_file = o->fasta_file,
@@ -366,8 +366,8 @@ dt_status dt_command_train(const dt_train_options *options)
         t.backend->ops->destroy(t.backend);
     dt_profile_destroy(t.profile);
     dt_dataset_free(&t.dataset);
-    dt_checkpoint_free(&t.run);
-    dt_checkpoint_free(&t.init);
+    dt_run_free(&t.run);
+    dt_run_free(&t.init);
     dt_invocation_free(&t.invocation);
     return status;
 }

@@ -4,7 +4,7 @@
 
 #include "backend.h"
 #include "cli/shared_options.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 #define AT(member) offsetof(dt_train_options, member)
 

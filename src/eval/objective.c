@@ -68,7 +68,7 @@ dt_status dt_focal_weight_parse(double *weight, const char *text, const dt_taxon
 }
 
 /* N / (C · n) of each class, or its square root. */
-static void weigh_by_frequency(const dt_objective *objective, const dt_checkpoint *run,
+static void weigh_by_frequency(const dt_objective *objective, const dt_run *run,
                                const int32_t *labels)
 {
     const dt_class_layout *layout = &objective->classes;
@@ -94,7 +94,7 @@ static void weigh_by_frequency(const dt_objective *objective, const dt_checkpoin
     }
 }
 
-dt_status dt_objective_create(dt_objective *out, const dt_checkpoint *run, const int32_t *labels)
+dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_t *labels)
 {
     const dt_run_settings *settings = &run->settings;
     const char *given = settings->focal_weight;

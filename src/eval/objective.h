@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "backend.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 typedef struct {
     dt_class_layout classes;
@@ -25,7 +25,7 @@ typedef struct {
  * sequences, n of them of the class: N / (C · n), `sqrt_inverse` its square root, and 0 for classes
  * without one. Labels of -1 count nowhere. DT_ERR_USAGE for a --focal-weight that does not fit the
  * labels. Free with dt_objective_free(). */
-dt_status dt_objective_create(dt_objective *out, const dt_checkpoint *run, const int32_t *labels);
+dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_t *labels);
 void dt_objective_free(dt_objective *objective); /* leaves it empty */
 
 /* dt_batch.loss_scale of a batch: of the WHOLE batch over all ranks, sequences[0 … count-1] of the

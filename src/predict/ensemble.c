@@ -27,7 +27,7 @@ static dt_status labels_differ(const paths *p, const dt_tax_rank *a, const dt_ta
     return DT_OK;
 }
 
-static dt_status tokens_differ(const paths *p, const dt_checkpoint *a, const dt_checkpoint *b)
+static dt_status tokens_differ(const paths *p, const dt_run *a, const dt_run *b)
 {
     const bool bases = a->config.encoding == DT_ENCODING_ONEHOT;
     if (a->config.encoding != b->config.encoding)
@@ -51,8 +51,8 @@ static dt_status tokens_differ(const paths *p, const dt_checkpoint *a, const dt_
     return DT_OK;
 }
 
-dt_status dt_can_vote(const dt_checkpoint *first, const char *first_path,
-                      const dt_checkpoint *other, const char *other_path, bool lineages)
+dt_status dt_can_vote(const dt_run *first, const char *first_path, const dt_run *other,
+                      const char *other_path, bool lineages)
 {
     const paths p = {.first = first_path, .other = other_path};
     const dt_taxonomy *a = &first->taxonomy;

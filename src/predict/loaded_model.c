@@ -54,6 +54,6 @@ void dt_loaded_model_free(dt_loaded_model *loaded)
     dt_model_destroy(loaded->model);
     if (loaded->backend)
         loaded->backend->ops->destroy(loaded->backend);
-    dt_checkpoint_free(&loaded->checkpoint);
+    dt_run_free(&loaded->checkpoint);
     *loaded = (dt_loaded_model){0};
 }

@@ -13,7 +13,7 @@
 
 typedef struct {
     char path[PATH_MAX]; /* as it was resolved */
-    dt_checkpoint checkpoint;
+    dt_run checkpoint;
     dt_backend *backend;
     dt_model *model;
 } dt_loaded_model;

@@ -20,7 +20,7 @@
 
 #include "core/uuid.h"
 #include "io/output.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 #include "run/run_json.h"
 #include "predict/predictor.h"
 #include "predict/spool.h"
@@ -43,12 +43,12 @@ typedef struct {
     const char *fasta_file;    /* as the user named them */
     const char *taxonomy_file; /* NULL: none */
     const char *checkpoint_path;
-    const dt_checkpoint *checkpoint; /* its tensors are not needed */
-    int32_t others;                  /* further models that vote */
-    const char *const *other_path;   /* (others) their checkpoints */
-    bool lineages;                   /* consistent lineages are predicted */
-    bool oriented;                   /* sequences of the other strand are turned */
-    const dt_truth *truth;           /* NULL: none */
+    const dt_run *checkpoint;      /* its tensors are not needed */
+    int32_t others;                /* further models that vote */
+    const char *const *other_path; /* (others) their checkpoints */
+    bool lineages;                 /* consistent lineages are predicted */
+    bool oriented;                 /* sequences of the other strand are turned */
+    const dt_truth *truth;         /* NULL: none */
     bool tabular;
     bool qiime;       /* the table for QIIME 2 */
     int32_t features; /* of the vectors that are written; 0: none are */

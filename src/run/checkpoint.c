@@ -15,39 +15,6 @@
 #include "run/checkpoint_scalars.h"
 #include "run/checkpoint_tensors.h"
 
-void dt_run_settings_free(dt_run_settings *settings)
-{
-    free(settings->fasta_file);
-    free(settings->taxonomy_file);
-    free(settings->tokenizer_name);
-    free(settings->focal_weight);
-    *settings = (dt_run_settings){0};
-}
-
-const char *dt_loss_type_name(int32_t loss_type)
-{
-    return loss_type == DT_LOSS_FOCAL ? "focal" : "cross_entropy";
-}
-
-const char *dt_class_weights_name(int32_t class_weights)
-{
-    static const char *const names[] = {"none", "inverse", "sqrt_inverse"};
-    return names[class_weights];
-}
-
-void dt_checkpoint_free(dt_checkpoint *checkpoint)
-{
-    dt_run_settings_free(&checkpoint->settings);
-    dt_taxonomy_free(&checkpoint->taxonomy);
-    dt_lineage_tree_free(&checkpoint->lineages);
-    dt_strand_info_free(&checkpoint->strand);
-    dt_split_free(&checkpoint->split);
-    dt_fingerprints_free(&checkpoint->sequences);
-    free(checkpoint->tokenizer_json);
-    free(checkpoint->loss_sums.sum);
-    *checkpoint = (dt_checkpoint){0};
-}
-
 dt_status dt_checkpoint_path(const char *argument, char *out)
 {
     const size_t length = strlen(argument);
@@ -67,7 +34,7 @@ dt_status dt_checkpoint_path(const char *argument, char *out)
 /* ---- whole files --------------------------------------------------------------------------------
  */
 
-static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoint,
+static dt_status write_content(dt_container *file, const dt_run *checkpoint,
                                const dt_tensor_source *source)
 {
     DT_TRY(dt_checkpoint_put_scalars(file, checkpoint));
@@ -76,13 +43,12 @@ static dt_status write_content(dt_container *file, const dt_checkpoint *checkpoi
 }
 
 /* Programs that know tokens alone can go on reading what has them. */
-static int32_t version_of(const dt_checkpoint *checkpoint)
+static int32_t version_of(const dt_run *checkpoint)
 {
     return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
 }
 
-static dt_status write_file(const char *path, const dt_checkpoint *content,
-                            const dt_tensor_source *source)
+static dt_status write_file(const char *path, const dt_run *content, const dt_tensor_source *source)
 {
     dt_container *file;
     DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version_of(content)));
@@ -94,10 +60,10 @@ static dt_status write_file(const char *path, const dt_checkpoint *content,
     return dt_container_commit(file);
 }
 
-static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpoint,
+static dt_status write_checkpoint(const char *path, const dt_run *checkpoint,
                                   const dt_tensor_source *source, bool weights_only)
 {
-    dt_checkpoint content = *checkpoint;
+    dt_run content = *checkpoint;
     content.has_optimizer = !weights_only;
     content.parameters = source->table->parameters;
     dt_timestamp(content.timestamp, sizeof content.timestamp);
@@ -105,21 +71,21 @@ static dt_status write_checkpoint(const char *path, const dt_checkpoint *checkpo
     return write_file(path, &content, source);
 }
 
-dt_status dt_checkpoint_write(const char *path, const dt_checkpoint *checkpoint,
-                              const dt_model *model, bool weights_only)
+dt_status dt_checkpoint_write(const char *path, const dt_run *checkpoint, const dt_model *model,
+                              bool weights_only)
 {
     const dt_tensor_source source = dt_tensors_of_model(model);
     return write_checkpoint(path, checkpoint, &source, weights_only);
 }
 
-dt_status dt_checkpoint_write_copied(const char *path, const dt_checkpoint *checkpoint,
+dt_status dt_checkpoint_write_copied(const char *path, const dt_run *checkpoint,
                                      const dt_param_table *table, const float *copy)
 {
     const dt_tensor_source source = {.table = table, .copy = copy};
     return write_checkpoint(path, checkpoint, &source, false);
 }
 
-dt_status dt_checkpoint_export(const char *path, const dt_checkpoint *checkpoint, const char *from)
+dt_status dt_checkpoint_export(const char *path, const dt_run *checkpoint, const char *from)
 {
     dt_param_table table = {0};
     dt_tensor_source source = {.table = &table, .path = from};
@@ -134,8 +100,7 @@ done:
     return status;
 }
 
-static dt_status read_content(dt_container *file, const char *path, int32_t version,
-                              dt_checkpoint *out)
+static dt_status read_content(dt_container *file, const char *path, int32_t version, dt_run *out)
 {
     DT_TRY(dt_checkpoint_get_scalars(file, version, out));
     DT_TRY(dt_checkpoint_get_arrays(file, path, version, out));
@@ -145,16 +110,16 @@ static dt_status read_content(dt_container *file, const char *path, int32_t vers
     return DT_OK;
 }
 
-dt_status dt_checkpoint_read(const char *path, dt_checkpoint *out)
+dt_status dt_checkpoint_read(const char *path, dt_run *out)
 {
     dt_container *file;
     int32_t version;
-    *out = (dt_checkpoint){.settings.focal_gamma = 2.0}; /* as published: version 1 has none */
+    *out = (dt_run){.settings.focal_gamma = 2.0}; /* as published: version 1 has none */
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, &version));
     dt_status status = read_content(file, path, version, out);
     dt_container_close(file);
     if (status != DT_OK)
-        dt_checkpoint_free(out);
+        dt_run_free(out);
     return status;
 }
 
@@ -183,11 +148,11 @@ static dt_status verify_array(dt_container *file, const dt_array_info *info)
 dt_status dt_checkpoint_verify(const char *path)
 {
     dt_container *file;
-    dt_checkpoint content;
+    dt_run content;
     dt_array_info *infos;
     int64_t count;
     DT_TRY(dt_checkpoint_read(path, &content));
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
     dt_status status = dt_container_list(file, "", &infos, &count);
     if (status == DT_OK) {

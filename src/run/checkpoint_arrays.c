@@ -24,7 +24,7 @@ static dt_status put_taxonomy(dt_container *file, const dt_taxonomy *taxonomy)
     return DT_OK;
 }
 
-static dt_status get_taxonomy(dt_container *file, dt_checkpoint *checkpoint)
+static dt_status get_taxonomy(dt_container *file, dt_run *checkpoint)
 {
     char **names;
     char **labels;
@@ -63,7 +63,7 @@ static dt_status put_lineages(dt_container *file, const dt_lineage_tree *tree)
 }
 
 /* Files from before it was stored have none. */
-static dt_status get_lineages(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+static dt_status get_lineages(dt_container *file, const char *path, dt_run *checkpoint)
 {
     dt_lineage_tree *tree = &checkpoint->lineages;
     const int64_t bounds = checkpoint->config.tax_ranks + 1;
@@ -154,7 +154,7 @@ static dt_status get_sequences(dt_container *file, const char *path, int64_t tot
     return DT_OK;
 }
 
-static dt_status put_temperatures(dt_container *file, const dt_checkpoint *checkpoint)
+static dt_status put_temperatures(dt_container *file, const dt_run *checkpoint)
 {
     const int64_t count = checkpoint->temperatures;
     if (count == 0)
@@ -163,7 +163,7 @@ static dt_status put_temperatures(dt_container *file, const dt_checkpoint *check
                                   checkpoint->temperature);
 }
 
-static dt_status get_temperatures(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+static dt_status get_temperatures(dt_container *file, const char *path, dt_run *checkpoint)
 {
     const int64_t count = checkpoint->config.tax_ranks;
     bool there;
@@ -192,7 +192,7 @@ static const struct {
 };
 #define MEASURE_ARRAYS (sizeof measure_arrays / sizeof *measure_arrays)
 
-static dt_status put_measures(dt_container *file, const dt_checkpoint *checkpoint)
+static dt_status put_measures(dt_container *file, const dt_run *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
     const int64_t count = checkpoint->config.tax_ranks;
@@ -211,7 +211,7 @@ static dt_status put_measures(dt_container *file, const dt_checkpoint *checkpoin
 }
 
 /* Files from before they were stored have none. */
-static dt_status get_measures(dt_container *file, dt_checkpoint *checkpoint)
+static dt_status get_measures(dt_container *file, dt_run *checkpoint)
 {
     dt_run_progress *progress = &checkpoint->progress;
     const int64_t count = checkpoint->config.tax_ranks;
@@ -233,7 +233,7 @@ static dt_status get_measures(dt_container *file, dt_checkpoint *checkpoint)
     return DT_OK;
 }
 
-static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoint)
+static dt_status put_loss_sums(dt_container *file, const dt_run *checkpoint)
 {
     const int64_t shape[] = {checkpoint->loss_sums.world_size, checkpoint->config.tax_ranks};
     if (shape[0] == 0)
@@ -242,7 +242,7 @@ static dt_status put_loss_sums(dt_container *file, const dt_checkpoint *checkpoi
                                   checkpoint->loss_sums.sum);
 }
 
-static dt_status get_loss_sums(dt_container *file, const char *path, dt_checkpoint *checkpoint)
+static dt_status get_loss_sums(dt_container *file, const char *path, dt_run *checkpoint)
 {
     dt_loss_sums *sums = &checkpoint->loss_sums;
     dt_array_info info;
@@ -258,7 +258,7 @@ static dt_status get_loss_sums(dt_container *file, const char *path, dt_checkpoi
                                   sums->sum);
 }
 
-dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_checkpoint *checkpoint)
+dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
 {
     const dt_model_config *config = &checkpoint->config;
     const int64_t kernels = config->kernels;
@@ -361,7 +361,7 @@ static dt_status get_loss(dt_container *file, const char *path, dt_run_settings 
 }
 
 dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, int32_t version,
-                                   dt_checkpoint *checkpoint)
+                                   dt_run *checkpoint)
 {
     dt_split *split = &checkpoint->split;
     const int64_t weights = checkpoint->settings.level_weight_count;

@@ -13,14 +13,13 @@ typedef struct {
     const char *key;
     field_kind kind;
     int32_t since; /* format version that brought it; in older files it is 0 */
-    size_t offset; /* in dt_checkpoint */
+    size_t offset; /* in dt_run */
     size_t size;   /* of a CHARS array */
 } field;
 
 #define FIELD_SINCE(version, group, key, kind, member)                                             \
     {                                                                                              \
-        group, key, kind, version, offsetof(dt_checkpoint, member),                                \
-            sizeof(((dt_checkpoint *)0)->member)                                                   \
+        group, key, kind, version, offsetof(dt_run, member), sizeof(((dt_run *)0)->member)         \
     }
 #define FIELD(group, key, kind, member) FIELD_SINCE(1, group, key, kind, member)
 #define CONFIG(key, kind, member) FIELD("config", key, kind, config.member)
@@ -107,7 +106,7 @@ static const field fields[] = {
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
-static dt_status put_field(dt_container *file, const field *f, const dt_checkpoint *checkpoint)
+static dt_status put_field(dt_container *file, const field *f, const dt_run *checkpoint)
 {
     const char *at = (const char *)checkpoint + f->offset;
     switch (f->kind) {
@@ -151,7 +150,7 @@ static dt_status get_int_field(dt_container *file, const field *f, char *at)
     return DT_OK;
 }
 
-static dt_status get_field(dt_container *file, const field *f, dt_checkpoint *checkpoint)
+static dt_status get_field(dt_container *file, const field *f, dt_run *checkpoint)
 {
     char *at = (char *)checkpoint + f->offset;
     if (f->kind == DOUBLE)
@@ -167,14 +166,14 @@ static dt_status get_field(dt_container *file, const field *f, dt_checkpoint *ch
     return DT_OK;
 }
 
-dt_status dt_checkpoint_put_scalars(dt_container *file, const dt_checkpoint *checkpoint)
+dt_status dt_checkpoint_put_scalars(dt_container *file, const dt_run *checkpoint)
 {
     for (size_t i = 0; i < FIELDS; ++i)
         DT_TRY(put_field(file, &fields[i], checkpoint));
     return DT_OK;
 }
 
-dt_status dt_checkpoint_get_scalars(dt_container *file, int32_t version, dt_checkpoint *checkpoint)
+dt_status dt_checkpoint_get_scalars(dt_container *file, int32_t version, dt_run *checkpoint)
 {
     for (size_t i = 0; i < FIELDS; ++i)
         if (fields[i].since <= version)

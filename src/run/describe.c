@@ -91,7 +91,7 @@ static void encoder_sizes(page *p, const dt_model_config *c)
     item_int(p, "output-attentions", 0);
 }
 
-static void model_details(page *p, const dt_checkpoint *checkpoint)
+static void model_details(page *p, const dt_run *checkpoint)
 {
     const dt_model_config *c = &checkpoint->config;
     block(p, "Model Details");
@@ -122,7 +122,7 @@ static void model_details(page *p, const dt_checkpoint *checkpoint)
     }
 }
 
-static void training_hyperparameters(page *p, const dt_checkpoint *checkpoint)
+static void training_hyperparameters(page *p, const dt_run *checkpoint)
 {
     const dt_run_settings *s = &checkpoint->settings;
     block(p, "Training Hyperparameters");
@@ -172,7 +172,7 @@ static void training_lengths(page *p, const dt_length_quantiles *lengths)
                              dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES / 2], text[2]));
 }
 
-static void dataset_info(page *p, const dt_checkpoint *checkpoint)
+static void dataset_info(page *p, const dt_run *checkpoint)
 {
     const dt_run_settings *settings = &checkpoint->settings;
     block(p, "Dataset Info");
@@ -188,7 +188,7 @@ static void dataset_info(page *p, const dt_checkpoint *checkpoint)
     }
 }
 
-static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
+static void taxonomic_levels(page *p, const dt_run *checkpoint)
 {
     const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
     block(p, "Taxonomic Levels");
@@ -200,7 +200,7 @@ static void taxonomic_levels(page *p, const dt_checkpoint *checkpoint)
 }
 
 /* The last epoch's loss and what the last evaluation found, as far as there were any. */
-static void performance_metrics(page *p, const dt_checkpoint *checkpoint)
+static void performance_metrics(page *p, const dt_run *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
     const dt_taxonomy *taxonomy = &checkpoint->taxonomy;
@@ -232,7 +232,7 @@ static void system_info(page *p, const dt_run_settings *settings)
     item_int(p, "world-size", settings->world_size);
 }
 
-dt_status dt_describe_text(dt_text *out, const dt_checkpoint *checkpoint, const char *path,
+dt_status dt_describe_text(dt_text *out, const dt_run *checkpoint, const char *path,
                            const char *version)
 {
     page p = {.out = out, .status = DT_OK};
@@ -259,7 +259,7 @@ dt_status dt_describe_text(dt_text *out, const dt_checkpoint *checkpoint, const 
     return p.status;
 }
 
-static void json_timing(dt_json *json, const dt_checkpoint *checkpoint)
+static void json_timing(dt_json *json, const dt_run *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
     dt_json_key(json, "timing");
@@ -289,7 +289,7 @@ static void json_system(dt_json *json, const dt_run_settings *settings)
     dt_json_end(json);
 }
 
-dt_status dt_describe_json(dt_output *out, const dt_checkpoint *checkpoint, const char *path,
+dt_status dt_describe_json(dt_output *out, const dt_run *checkpoint, const char *path,
                            const char *version)
 {
     dt_json json;

@@ -23,7 +23,7 @@ static void kernel_sizes(dt_json *json, const dt_model_config *c)
     dt_json_end(json);
 }
 
-static void described_details(dt_json *json, const dt_checkpoint *run)
+static void described_details(dt_json *json, const dt_run *run)
 {
     dt_json_put_string(json, "run_uuid", run->settings.run_uuid);
     dt_json_put_string(json, "tokenizer", run->settings.tokenizer_name);
@@ -33,7 +33,7 @@ static void described_details(dt_json *json, const dt_checkpoint *run)
     dt_json_put_bool(json, "optimizer_state", run->has_optimizer);
 }
 
-static void model_details(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
+static void model_details(dt_json *json, const dt_run *run, dt_run_json_kind kind)
 {
     const dt_model_config *c = &run->config;
     const bool cnn = dt_model_has_cnn(c);
@@ -85,7 +85,7 @@ static void optimizer_summary(dt_json *json, const char *key, const dt_update_ru
     dt_json_end(json);
 }
 
-static void training_hyperparameters(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
+static void training_hyperparameters(dt_json *json, const dt_run *run, dt_run_json_kind kind)
 {
     const dt_run_settings *s = &run->settings;
     dt_json_key(json, "training_hyperparameters");
@@ -137,7 +137,7 @@ static void training_lengths(dt_json *json, const dt_length_quantiles *lengths)
     dt_json_end(json);
 }
 
-static void dataset_info(dt_json *json, const dt_checkpoint *run)
+static void dataset_info(dt_json *json, const dt_run *run)
 {
     const dt_run_settings *settings = &run->settings;
     dt_json_key(json, "dataset_info");
@@ -169,7 +169,7 @@ static void taxonomic_levels(dt_json *json, const dt_taxonomy *taxonomy)
     dt_json_end(json);
 }
 
-void dt_run_json(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
+void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind)
 {
     model_details(json, run, kind);
     training_hyperparameters(json, run, kind);
@@ -177,7 +177,7 @@ void dt_run_json(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind)
     taxonomic_levels(json, &run->taxonomy);
 }
 
-void dt_run_json_measures(dt_json *json, const dt_checkpoint *run)
+void dt_run_json_measures(dt_json *json, const dt_run *run)
 {
     char level[16];
     dt_json_key(json, "validation_metrics");

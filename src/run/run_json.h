@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "io/json_writer.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 /* A description has some values under further names, which DeepTaxa's describe gives them. */
 typedef enum { DT_RUN_JSON_METRICS, DT_RUN_JSON_DESCRIPTION } dt_run_json_kind;
@@ -27,11 +27,11 @@ typedef struct {
 
 /* Members `model_details`, `training_hyperparameters`, `dataset_info` and `taxonomic_levels` of the
  * open object. Sizes of parts that the model type lacks are null. */
-void dt_run_json(dt_json *json, const dt_checkpoint *run, dt_run_json_kind kind);
+void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind);
 
 /* Member `validation_metrics` of the open object: of each tax_rank `accuracy`, `precision`,
  * `recall` and `f1_score`; null before the first evaluation. */
-void dt_run_json_measures(dt_json *json, const dt_checkpoint *run);
+void dt_run_json_measures(dt_json *json, const dt_run *run);
 
 /* Opens member `system_info` of the open object, with `cuda_available`, `gpu` (null without one),
  * `device` (description of the backend; NULL: null) and `precision`. The caller adds what else it

@@ -17,7 +17,7 @@ struct dt_checkpoint_writer {
     dt_profile *profile; /* NULL: none */
     float *copy;         /* NULL: writes before start() returns */
     char path[PATH_MAX];
-    dt_checkpoint content;
+    dt_run content;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t over_changed;
@@ -106,7 +106,7 @@ static dt_status start_thread(dt_checkpoint_writer *writer)
 }
 
 dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *path,
-                                     const dt_checkpoint *checkpoint)
+                                     const dt_run *checkpoint)
 {
     if (writer->started)
         return dt_fail(DT_ERR_INTERNAL, "%s: the checkpoint before was not collected", path);

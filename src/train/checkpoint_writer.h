@@ -26,7 +26,7 @@ void dt_checkpoint_writer_destroy(dt_checkpoint_writer *writer);
  * copied; what it points to must stay as it is until the write is collected. The one before must
  * have been collected. Waits for the device, not for the disk. */
 dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *path,
-                                     const dt_checkpoint *checkpoint);
+                                     const dt_run *checkpoint);
 
 /* Waits for the write under way, at most `seconds` (< 0: for ever). True when there is none any
  * more. */

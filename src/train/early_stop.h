@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 /* Takes progress->validation_loss, of an evaluation just made after progress->epoch. The epoch is
  * the best where the loss is below all before; patience starts anew where it is more than

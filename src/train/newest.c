@@ -95,10 +95,10 @@ static int by_progress(const void *a, const void *b)
 
 static dt_status can_be_resumed(const char *path)
 {
-    dt_checkpoint content;
+    dt_run content;
     DT_TRY(dt_checkpoint_read(path, &content));
     const bool whole = content.has_optimizer;
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
     if (!whole)
         return dt_fail(DT_ERR_INPUT, "%s: holds weights only", path);
     return dt_checkpoint_verify(path);

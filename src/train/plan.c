@@ -145,8 +145,8 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table)
                         dt_with_commas(table->parameters, number));
 }
 
-dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
-                      const dt_dataset *dataset, bool copy_fits)
+dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt_dataset *dataset,
+                      bool copy_fits)
 {
     const dt_run_settings *settings = &run->settings;
     const int64_t updates = dt_updates_per_epoch(settings->training_sequences, settings);

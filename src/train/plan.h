@@ -8,7 +8,7 @@
 #include "comm.h"
 #include "core/memory.h"
 #include "data/dataset.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 #include "model/model.h"
 
 /* How the pieces of a rank's share are chosen. */
@@ -34,7 +34,7 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 
 /* Adds what --dry-run prints below that: labels of each taxonomic rank with an example, sequences,
  * steps, memory (with the copy for checkpoints where it fits). */
-dt_status dt_plan_run(dt_text *out, const dt_checkpoint *run, dt_model *model,
-                      const dt_dataset *dataset, bool copy_fits);
+dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt_dataset *dataset,
+                      bool copy_fits);
 
 #endif

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "core/update_rule.h"
 
-void dt_training_precision(dt_checkpoint *run, dt_precision precision, bool resumed)
+void dt_training_precision(dt_run *run, dt_precision precision, bool resumed)
 {
     dt_run_settings *settings = &run->settings;
     dt_update_state *state = &run->progress.update;

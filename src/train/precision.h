@@ -7,11 +7,11 @@
 #ifndef DT_TRAIN_PRECISION_H
 #define DT_TRAIN_PRECISION_H
 
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 /* Writes the format into the run's settings, and what follows from it into its update rule and its
  * progress (which are complete already). A notice tells of a resumed run that changes its format.
  */
-void dt_training_precision(dt_checkpoint *run, dt_precision precision, bool resumed);
+void dt_training_precision(dt_run *run, dt_precision precision, bool resumed);
 
 #endif

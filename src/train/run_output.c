@@ -174,7 +174,7 @@ static void tell_of_other_run(const char *folder, const char *run_uuid)
 /* ---- opening and closing ------------------------------------------------------------------------
  */
 
-dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_checkpoint *run)
+dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run)
 {
     char log_path[PATH_MAX];
     dt_run_settings *settings = &run->settings;
@@ -323,7 +323,7 @@ static void put_timing(dt_json *json, const dt_run_progress *progress,
     dt_json_end(json);
 }
 
-static void put_performance(dt_json *json, const dt_checkpoint *run)
+static void put_performance(dt_json *json, const dt_run *run)
 {
     dt_json_key(json, "performance_metrics");
     dt_json_object(json);
@@ -384,7 +384,7 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
     return DT_OK;
 }
 
-dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,
+dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,
                                 const dt_epoch_report *report)
 {
     char path[PATH_MAX];

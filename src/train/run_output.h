@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "run/checkpoint.h"
+#include "run/run.h"
 #include "run/run_json.h"
 #include "train/ranks.h"
 #include "train/step.h"
@@ -45,7 +45,7 @@ typedef struct {
 /* Makes the folders, takes the lock, opens train.log. A run without an id gets one, in
  * run->settings; id and labels are written out. Lines of the steps file that lie beyond the run's
  * progress and unfinished files, left by a process that was killed, are dropped. */
-dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_checkpoint *run);
+dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run);
 /* Gives the folder back. train.log stays open: why a run ended is said after this. */
 void dt_run_output_close(dt_run_output *output);
 
@@ -80,7 +80,7 @@ dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const c
                              char *out);
 
 /* Writes the metrics of an evaluated epoch. */
-dt_status dt_run_output_metrics(const dt_run_output *output, const dt_checkpoint *run,
+dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,
                                 const dt_epoch_report *report);
 
 #endif

@@ -22,7 +22,7 @@
 /* A checkpoint under way. */
 typedef struct {
     char path[PATH_MAX];
-    dt_checkpoint content; /* the run as it was; borrows from it */
+    dt_run content; /* the run as it was; borrows from it */
     bool within_epoch;
     int64_t step;    /* updates of the running epoch, within_epoch */
     bool has_report; /* metrics are to be written */
@@ -32,7 +32,7 @@ typedef struct {
 typedef struct {
     dt_comm *comm;
     const dt_model *model;
-    dt_checkpoint *run;
+    dt_run *run;
     dt_run_output *output;
     int32_t keep;                 /* newest checkpoints of epochs that stay; 0: all */
     bool best_only;               /* of the checkpoints of epochs stay the best, the one of the

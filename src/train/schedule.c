@@ -10,7 +10,7 @@ static void set_steps(dt_run_settings *settings, int64_t total)
     settings->rule.warmup_steps = (int64_t)(settings->warmup_ratio * (double)total);
 }
 
-dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset)
+dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset)
 {
     dt_run_settings *settings = &run->settings;
     DT_TRY(dt_split_create(&run->split, dataset->count, settings->val_split, settings->seed));
@@ -23,14 +23,14 @@ dt_status dt_training_schedule(dt_checkpoint *run, const dt_dataset *dataset)
 }
 
 /* The learning rate of the next update. */
-static double next_rate(const dt_checkpoint *run)
+static double next_rate(const dt_run *run)
 {
     const dt_update_rule *rule = &run->settings.rule;
     return dt_scheduled_rate(rule->learning_rate, run->progress.update.steps - rule->schedule_start,
                              rule->warmup_steps, rule->total_steps);
 }
 
-void dt_training_extend(dt_checkpoint *run, int32_t epochs)
+void dt_training_extend(dt_run *run, int32_t epochs)
 {
     dt_run_settings *settings = &run->settings;
     const double before = next_rate(run);
@@ -43,7 +43,7 @@ void dt_training_extend(dt_checkpoint *run, int32_t epochs)
               epochs, next_rate(run), before);
 }
 
-dt_status dt_training_restart(dt_checkpoint *run)
+dt_status dt_training_restart(dt_run *run)
 {
     dt_run_settings *settings = &run->settings;
     const int64_t done =

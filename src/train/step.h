@@ -18,7 +18,7 @@
 #include "data/dataset.h"
 #include "data/sampler.h"
 #include "eval/objective.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 #include "model/model.h"
 #include "profile/profile.h"
 

@@ -120,7 +120,7 @@ static dt_status prepare_loss(dt_trainer *t)
 static dt_status prepare(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
-    dt_checkpoint *run = t->run;
+    dt_run *run = t->run;
     DT_TRY(check_validation(t));
     DT_TRY(prepare_model(t, copy_fits));
     DT_TRY(dt_sampler_create(&t->sampler, run->split.training, run->split.training_count,

@@ -8,7 +8,7 @@
 #include "comm.h"
 #include "core/pool.h"
 #include "data/dataset.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 #include "profile/profile.h"
 #include "train/run_output.h"
 #include "train/schedule.h"
@@ -16,7 +16,7 @@
 typedef struct {
     /* Config, settings, split, labels and tokenizer of the run; its progress is brought up to date.
      * A new run has progress all zero; that of a checkpoint is gone on with. */
-    dt_checkpoint *run;
+    dt_run *run;
     const char *resume_path; /* the checkpoint to take the tensors from; NULL: initial values */
     const char *init_path;   /* for a new run: initial values from a checkpoint's parameters
                                 (run/init_weights.h); NULL: all drawn */

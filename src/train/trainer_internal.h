@@ -11,7 +11,7 @@
 
 typedef struct {
     const dt_training *job;
-    dt_checkpoint *run;
+    dt_run *run;
     dt_model *model;
     dt_rank_info *ranks; /* (world_size) */
     dt_sampler sampler;

@@ -61,8 +61,8 @@ static bool same_loss(double a, double b)
 
 static dt_status compare_progress(const char *path_a, const char *path_b)
 {
-    dt_checkpoint a;
-    dt_checkpoint b;
+    dt_run a;
+    dt_run b;
     DT_TRY(dt_checkpoint_read(path_a, &a));
     DT_TRY(dt_checkpoint_read(path_b, &b));
     const dt_run_progress *p = &a.progress;
@@ -83,8 +83,8 @@ static dt_status compare_progress(const char *path_a, const char *path_b)
         p->patience_loss != q->patience_loss ||
         p->evaluations_without_gain != q->evaluations_without_gain)
         differs("state of early stopping");
-    dt_checkpoint_free(&a);
-    dt_checkpoint_free(&b);
+    dt_run_free(&a);
+    dt_run_free(&b);
     return DT_OK;
 }
 

@@ -3,8 +3,8 @@
 
 #include "run/checkpoint.h"
 
-static dt_status rewrite(const char *from, const char *to, dt_checkpoint *content,
-                         dt_backend **backend, dt_model **model)
+static dt_status rewrite(const char *from, const char *to, dt_run *content, dt_backend **backend,
+                         dt_model **model)
 {
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     DT_TRY(dt_checkpoint_read(from, content));
@@ -21,7 +21,7 @@ static dt_status rewrite(const char *from, const char *to, dt_checkpoint *conten
 
 int main(int argc, char **argv)
 {
-    dt_checkpoint content = {0};
+    dt_run content = {0};
     dt_backend *backend = NULL;
     dt_model *model = NULL;
     if (argc != 3) {
@@ -34,6 +34,6 @@ int main(int argc, char **argv)
     dt_model_destroy(model);
     if (backend)
         backend->ops->destroy(backend);
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
     return status != DT_OK;
 }

@@ -121,7 +121,7 @@ static int64_t place_of(const cell *c, const char *name)
 static void make_objective(cell *c)
 {
     int64_t all[512];
-    dt_checkpoint run = {.config = c->s.config};
+    dt_run run = {.config = c->s.config};
     assert_in_range(c->steps.sequences, 1, 512);
     for (int64_t i = 0; i < c->steps.sequences; ++i)
         all[i] = i;

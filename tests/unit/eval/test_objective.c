@@ -13,12 +13,12 @@ static const int32_t labels[SEQUENCES * TAX_RANKS] = {0, 0, 0, 1, 0, 1, 1, 1,
 static int64_t training[] = {5, 0, 3, 2, 1, 4};
 static int64_t validation[] = {6, 7};
 
-static dt_checkpoint run_of(dt_loss_type type, dt_class_weights weights)
+static dt_run run_of(dt_loss_type type, dt_class_weights weights)
 {
     static dt_taxonomy taxonomy = {
         .tax_ranks = TAX_RANKS,
         .rank = {{.name = "genus", .classes = 3}, {.name = "species", .classes = 5}}};
-    return (dt_checkpoint){
+    return (dt_run){
         .config = {.tax_ranks = TAX_RANKS, .classes = {3, 5}},
         .taxonomy = taxonomy,
         .settings = {.batch_size = 4,
@@ -47,15 +47,15 @@ static void class_weights_come_from_the_training_part(void **state)
     const double inverse[] = {0.5, 1.0, 0.0, 1.2, 0.4, 1.2, 1.2, 0.0};
     for (int root = 0; root < 2; ++root) {
         dt_objective objective;
-        const dt_checkpoint run = run_of(DT_LOSS_CROSS_ENTROPY, root ? DT_CLASS_WEIGHTS_SQRT_INVERSE
-                                                                     : DT_CLASS_WEIGHTS_INVERSE);
+        const dt_run run = run_of(DT_LOSS_CROSS_ENTROPY,
+                                  root ? DT_CLASS_WEIGHTS_SQRT_INVERSE : DT_CLASS_WEIGHTS_INVERSE);
         ASSERT_OK(dt_objective_create(&objective, &run, labels));
         for (int c = 0; c < 8; ++c)
             near(objective.class_weight[c], root ? sqrt(inverse[c]) : inverse[c]);
         dt_objective_free(&objective);
     }
     dt_objective objective;
-    const dt_checkpoint run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
+    const dt_run run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
     ASSERT_OK(dt_objective_create(&objective, &run, labels));
     assert_null(objective.class_weight);
     dt_objective_free(&objective);
@@ -66,7 +66,7 @@ static void check_scale(dt_loss_type type, dt_class_weights weights, bool sum, d
 {
     const int64_t batch[] = {1, 3, 4}; /* genus 0 1 0, species 1 1 2 */
     dt_objective objective;
-    dt_checkpoint run = run_of(type, weights);
+    dt_run run = run_of(type, weights);
     double scale[DT_MAX_TAX_RANKS];
     run.settings.focal_sum = sum;
     ASSERT_OK(dt_objective_create(&objective, &run, labels));
@@ -93,7 +93,7 @@ static void a_set_is_measured_like_one_batch(void **state)
     (void)state;
     const float ce[] = {2.0F, 0.5F};
     dt_objective objective;
-    dt_checkpoint run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
+    dt_run run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
     ASSERT_OK(dt_objective_create(&objective, &run, labels));
     near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce),
          3.0 * (1.2 * 2.0 + 0.4 * 0.5) / 1.6);
@@ -114,7 +114,7 @@ static void a_set_weighs_by_its_labels_and_the_level_weights(void **state)
     (void)state;
     const int64_t with_known[] = {6, 0, 7};
     dt_objective objective;
-    dt_checkpoint run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
+    dt_run run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
     ASSERT_OK(dt_objective_create(&objective, &run, labels));
     assert_true(dt_objective_weighs(&objective, labels, validation, 2));
     objective.level_weight[1] = 0.0;
@@ -137,7 +137,7 @@ static void check_lists(const char *text, const char *message)
 {
     dt_objective objective;
     char list[128];
-    dt_checkpoint run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
+    dt_run run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
     snprintf(list, sizeof list, "%s", text);
     run.settings.focal_weight = list;
     const dt_status status = dt_objective_create(&objective, &run, labels);

@@ -9,7 +9,7 @@
 #include "cli/tokenizer_options.h"
 #include "cli/train_options.h"
 #include "comm.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 typedef struct {
     dt_parsed parsed;

@@ -11,7 +11,7 @@
 #define JSON_FILE "out/reads.v4_deeptaxa_predictions.json"
 #define TABLE_FILE "out/reads.v4_deeptaxa_predictions.tsv"
 
-static dt_checkpoint checkpoint;
+static dt_run checkpoint;
 static dt_truth truth;
 
 static int set_up(void **state)

@@ -4,7 +4,7 @@
 #include "io/container.h"
 #include "run/checkpoint.h"
 
-static dt_checkpoint run;
+static dt_run run;
 
 /* original.h5: number i of the flat vectors is i. */
 static int write_original(void **state)
@@ -39,19 +39,19 @@ static int write_original(void **state)
 
 static int free_run(void **state)
 {
-    dt_checkpoint_free(&run);
+    dt_run_free(&run);
     return leave_folder(state);
 }
 
 /* Exports what original.h5 says of itself. */
 static void export_with(bool has_optimizer, const char *path)
 {
-    dt_checkpoint content;
+    dt_run content;
     ASSERT_OK(dt_checkpoint_read("original.h5", &content));
     assert_true(content.has_optimizer);
     content.has_optimizer = has_optimizer;
     ASSERT_OK(dt_checkpoint_export(path, &content, "original.h5"));
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
 }
 
 static void assert_same_array(dt_container *a, dt_container *b, const dt_array_info *info)
@@ -100,8 +100,8 @@ static void tensors_of_many_pieces_are_copied_whole(void **state)
 static void time_and_program_version_are_kept(void **state)
 {
     (void)state;
-    dt_checkpoint content;
-    dt_checkpoint read;
+    dt_run content;
+    dt_run read;
     ASSERT_OK(dt_checkpoint_read("original.h5", &content));
     snprintf(content.timestamp, sizeof content.timestamp, "2001-01-01T00:00:00");
     snprintf(content.version, sizeof content.version, "0.0.1");
@@ -110,14 +110,14 @@ static void time_and_program_version_are_kept(void **state)
     assert_string_equal(read.timestamp, "2001-01-01T00:00:00");
     assert_string_equal(read.version, "0.0.1");
     assert_int_equal(read.parameters, content.parameters);
-    dt_checkpoint_free(&content);
-    dt_checkpoint_free(&read);
+    dt_run_free(&content);
+    dt_run_free(&read);
 }
 
 static void what_is_not_in_the_source_is_refused(void **state)
 {
     (void)state;
-    dt_checkpoint content;
+    dt_run content;
     ASSERT_OK(dt_checkpoint_read("original.h5", &content));
     export_with(false, "light.h5");
     ASSERT_FAILS(DT_ERR_INPUT, "light.h5: ", dt_checkpoint_export("no.h5", &content, "light.h5"));
@@ -125,7 +125,7 @@ static void what_is_not_in_the_source_is_refused(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "original.h5: damaged: 'model/",
                  dt_checkpoint_export("no.h5", &content, "original.h5"));
     assert_int_not_equal(access("no.h5", F_OK), 0);
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
 }
 
 int main(void)

@@ -5,12 +5,12 @@
 
 #include "run/describe.h"
 
-static dt_checkpoint published(void)
+static dt_run published(void)
 {
     static const int32_t classes[] = {2, 129, 349, 997, 2250, 7287, 16909};
     static const char *const rank[] = {"domain", "phylum", "class",  "order",
                                        "family", "genus",  "species"};
-    dt_checkpoint c = {.config = dt_model_config_default()};
+    dt_run c = {.config = dt_model_config_default()};
     c.config.vocabulary = 4096;
     c.config.tax_ranks = 7;
     c.taxonomy.tax_ranks = 7;
@@ -98,7 +98,7 @@ static void every_line_of_the_published_description_is_there(void **state)
         "cuda: Available",
         "gpu: NVIDIA A40",
     };
-    const dt_checkpoint checkpoint = published();
+    const dt_run checkpoint = published();
     dt_text text = {0};
     ASSERT_OK(dt_describe_text(&text, &checkpoint, "run/model.h5", "0.1.0"));
     const char *from = text.data; /* in this order, each a line of its own */
@@ -113,7 +113,7 @@ static void every_line_of_the_published_description_is_there(void **state)
     dt_text_free(&text);
 }
 
-static json_t *export_of(const dt_checkpoint *checkpoint)
+static json_t *export_of(const dt_run *checkpoint)
 {
     dt_output out;
     ASSERT_OK(dt_output_begin(&out, "metrics.json"));
@@ -127,7 +127,7 @@ static json_t *export_of(const dt_checkpoint *checkpoint)
 static void the_export_says_the_same(void **state)
 {
     (void)state;
-    const dt_checkpoint checkpoint = published();
+    const dt_run checkpoint = published();
     json_t *root = export_of(&checkpoint);
     const json_t *details = json_object_get(root, "model_details");
     assert_int_equal(json_integer_value(json_object_get(details, "total_parameters")), 76365205);
@@ -149,7 +149,7 @@ static double real_at(const json_t *object, const char *key)
 static void both_names_of_a_value_are_exported(void **state)
 {
     (void)state;
-    const dt_checkpoint checkpoint = published();
+    const dt_run checkpoint = published();
     json_t *root = export_of(&checkpoint);
     const json_t *details = json_object_get(root, "model_details");
     assert_string_equal(json_string_value(json_object_get(details, "tokenizer")),
@@ -175,7 +175,7 @@ static void both_names_of_a_value_are_exported(void **state)
 static void the_last_evaluation_is_told(void **state)
 {
     (void)state;
-    dt_checkpoint checkpoint = published();
+    dt_run checkpoint = published();
     checkpoint.progress.validation_loss = 0.5;
     checkpoint.progress.evaluated_epoch = 8;
     checkpoint.progress.measures[6] =
@@ -203,7 +203,7 @@ static void the_last_evaluation_is_told(void **state)
 static void parts_that_a_model_lacks_have_no_sizes(void **state)
 {
     (void)state;
-    dt_checkpoint checkpoint = published();
+    dt_run checkpoint = published();
     checkpoint.config.type = DT_MODEL_BERT;
     json_t *root = export_of(&checkpoint);
     const json_t *details = json_object_get(root, "model_details");
@@ -221,7 +221,7 @@ static void parts_that_a_model_lacks_have_no_sizes(void **state)
 static void the_system_has_a_gpu_or_none(void **state)
 {
     (void)state;
-    dt_checkpoint checkpoint = published();
+    dt_run checkpoint = published();
     for (int gpu = 0; gpu < 2; ++gpu) {
         checkpoint.settings.gpu = gpu;
         json_t *root = export_of(&checkpoint);

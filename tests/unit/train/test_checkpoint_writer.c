@@ -10,7 +10,7 @@
 
 static dt_backend *backend;
 static dt_model *model;
-static dt_checkpoint run;
+static dt_run run;
 
 static int make_model(void **state)
 {
@@ -37,7 +37,7 @@ static int free_model(void **state)
 {
     dt_model_destroy(model);
     backend->ops->destroy(backend);
-    dt_checkpoint_free(&run);
+    dt_run_free(&run);
     return leave_folder(state);
 }
 
@@ -79,11 +79,11 @@ static void the_file_holds_the_moment_of_the_call(void **state)
         assert_false(written);
         dt_checkpoint_writer_destroy(writer);
 
-        dt_checkpoint read;
+        dt_run read;
         ASSERT_OK(dt_checkpoint_verify("moment.h5"));
         ASSERT_OK(dt_checkpoint_read("moment.h5", &read));
         assert_int_equal(read.progress.epoch, 3);
-        dt_checkpoint_free(&read);
+        dt_run_free(&read);
         ASSERT_OK(dt_checkpoint_read_tensors("moment.h5", model, true));
         assert_true(parameter() == 0.25F);
         unlink("moment.h5");

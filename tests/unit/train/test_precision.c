@@ -3,9 +3,9 @@
 #include "test.h"
 #include "train/precision.h"
 
-static dt_checkpoint stored(const char *precision, double loss_scale, int32_t good_steps)
+static dt_run stored(const char *precision, double loss_scale, int32_t good_steps)
 {
-    dt_checkpoint run = {
+    dt_run run = {
         .settings.rule.dynamic_scale = strcmp(precision, "fp16") == 0,
         .progress.update = {
             .steps = 70, .skipped = 3, .loss_scale = loss_scale, .scale_good_steps = good_steps}};
@@ -13,8 +13,7 @@ static dt_checkpoint stored(const char *precision, double loss_scale, int32_t go
     return run;
 }
 
-static void check(const dt_checkpoint *run, const char *precision, double loss_scale,
-                  int32_t good_steps)
+static void check(const dt_run *run, const char *precision, double loss_scale, int32_t good_steps)
 {
     assert_string_equal(run->settings.precision, precision);
     assert_int_equal(run->settings.rule.dynamic_scale, strcmp(precision, "fp16") == 0);
@@ -29,7 +28,7 @@ static void a_new_run_scales_its_losses_in_fp16_only(void **state)
                                               DT_PRECISION_FP16};
     static const char *const names[] = {"fp32", "bf16", "fp16"};
     for (int i = 0; i < 3; ++i) {
-        dt_checkpoint run = {0};
+        dt_run run = {0};
         dt_training_precision(&run, precisions[i], false);
         check(&run, names[i], i == 2 ? 16384.0 : 1.0, 0);
     }
@@ -38,7 +37,7 @@ static void a_new_run_scales_its_losses_in_fp16_only(void **state)
 static void a_run_in_fp16_goes_on_with_its_scale(void **state)
 {
     (void)state;
-    dt_checkpoint run = stored("fp16", 512.0, 41);
+    dt_run run = stored("fp16", 512.0, 41);
     dt_training_precision(&run, DT_PRECISION_FP16, true);
     check(&run, "fp16", 512.0, 41);
     assert_int_equal(run.progress.update.skipped, 3);
@@ -47,7 +46,7 @@ static void a_run_in_fp16_goes_on_with_its_scale(void **state)
 static void a_run_that_turns_to_fp16_starts_with_the_first_scale(void **state)
 {
     (void)state;
-    dt_checkpoint run = stored("bf16", 1.0, 70);
+    dt_run run = stored("bf16", 1.0, 70);
     dt_training_precision(&run, DT_PRECISION_FP16, true);
     check(&run, "fp16", DT_LOSS_SCALE_START, 0);
     assert_int_equal(run.progress.update.steps, 70);
@@ -56,7 +55,7 @@ static void a_run_that_turns_to_fp16_starts_with_the_first_scale(void **state)
 static void a_run_that_leaves_fp16_leaves_its_scale(void **state)
 {
     (void)state;
-    dt_checkpoint run = stored("fp16", 512.0, 41);
+    dt_run run = stored("fp16", 512.0, 41);
     dt_training_precision(&run, DT_PRECISION_FP32, true);
     check(&run, "fp32", 1.0, 0);
     dt_training_precision(&run, DT_PRECISION_BF16, true);

@@ -70,9 +70,9 @@ static dt_model_config small_config(void)
 
 /* 29 sequences, 6 of them to validate on: 23 in batches of 7, the last of 2; two batches an update.
  */
-static void make_run(dt_checkpoint *run, int32_t world_size)
+static void make_run(dt_run *run, int32_t world_size)
 {
-    *run = (dt_checkpoint){.config = small_config()};
+    *run = (dt_run){.config = small_config()};
     run->settings = (dt_run_settings){.seed = 42,
                                       .epochs = 3,
                                       .batch_size = 7,
@@ -119,7 +119,7 @@ static void train_as(dt_comm *comm, void *context)
 {
     session *s = context;
     const int32_t q = comm->world_rank;
-    dt_checkpoint run;
+    dt_run run;
     dt_backend *backend;
     dt_pool *pool;
     ASSERT_OK(dt_backend_open(s->mixed && q == 1 ? "cpu64" : "cpu",
@@ -153,7 +153,7 @@ static void train_as(dt_comm *comm, void *context)
     s->status[q] = dt_train(&job);
     snprintf(s->message[q], sizeof s->message[q], "%s", dt_error_message());
     s->progress[q] = run.progress;
-    dt_checkpoint_free(&run);
+    dt_run_free(&run);
     dt_pool_destroy(pool);
     backend->ops->destroy(backend);
 }
@@ -274,7 +274,7 @@ static float *tensors(const char *path, int64_t *count)
 {
     dt_backend *backend;
     dt_model *model;
-    dt_checkpoint content;
+    dt_run content;
     float *copy;
     ASSERT_OK(dt_checkpoint_read(path, &content));
     ASSERT_OK(dt_backend_open("cpu", &(dt_backend_options){.threads = 1}, &backend));
@@ -286,7 +286,7 @@ static float *tensors(const char *path, int64_t *count)
     ASSERT_OK(dt_checkpoint_copy(copy, model));
     dt_model_destroy(model);
     backend->ops->destroy(backend);
-    dt_checkpoint_free(&content);
+    dt_run_free(&content);
     return copy;
 }
 
@@ -305,16 +305,16 @@ static void assert_same_bits(const char *path_a, const char *path_b)
 /* The checkpoints of an epoch tell the same losses, to the last digit. */
 static void assert_same_losses(const char *folder_a, const char *folder_b, int32_t epoch)
 {
-    dt_checkpoint a;
-    dt_checkpoint b;
+    dt_run a;
+    dt_run b;
     char end[64];
     snprintf(end, sizeof end, "epoch%d.h5", epoch);
     ASSERT_OK(dt_checkpoint_read(checkpoint_of(folder_a, end), &a));
     ASSERT_OK(dt_checkpoint_read(checkpoint_of(folder_b, end), &b));
     assert_true(a.progress.training_loss == b.progress.training_loss);
     assert_true(a.progress.validation_loss == b.progress.validation_loss);
-    dt_checkpoint_free(&a);
-    dt_checkpoint_free(&b);
+    dt_run_free(&a);
+    dt_run_free(&b);
 }
 
 /* Asks one of three ranks to stop at every moment in turn, then goes on with three: the same bits
@@ -340,12 +340,12 @@ static void a_stop_of_one_rank_at_any_moment_loses_nothing(void **state)
             continue;
         }
         s.resume = path = strdup(path + 12);
-        dt_checkpoint stopped;
+        dt_run stopped;
         ASSERT_OK(dt_checkpoint_read(path, &stopped));
         within_epoch += stopped.loss_sums.world_size == 3;
         evaluation_due += stopped.progress.evaluation_due;
         const int32_t completed = stopped.progress.epoch;
-        dt_checkpoint_free(&stopped);
+        dt_run_free(&stopped);
         train(&s, 3, 0, 0);
         assert_trained(&s, 3, &expected);
         for (int32_t epoch = completed > 0 ? completed : 1; epoch <= 3; ++epoch)
