@@ -27,6 +27,7 @@ add_library(dt_flags INTERFACE)
 target_compile_definitions(dt_flags INTERFACE _GNU_SOURCE)
 target_compile_options(dt_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
+  -Werror=implicit-function-declaration
   -fno-math-errno -fno-trapping-math)
 if(DEEPTAXA_WERROR)
   target_compile_options(dt_flags INTERFACE -Werror)

@@ -7,17 +7,17 @@ cd "$(dirname "$0")/.." || exit 1
 declare -A allowed=(
   [src/core]=""
   [io]="core"
-  [src/options]="core"
+  [src/options]="core io"
   [src/taxonomy]="core io"
   [src/sequence]="core io"
   [src/model]="core sequence taxonomy backend.h"
   [src/data]="core io sequence taxonomy backend.h comm.h"
-  [src/run]="core io sequence taxonomy model data backend.h"
+  [src/run]="core io options sequence taxonomy model data backend.h"
   [src/profile]="core io model backend.h comm.h"
   [src/eval]="core taxonomy model data run profile backend.h comm.h"
-  [src/train]="core io sequence taxonomy model data run profile eval backend.h comm.h"
-  [src/predict]="core io sequence taxonomy model data run profile eval backend.h"
-  [launch]="core options"
+  [src/train]="core io options sequence taxonomy model data run profile eval backend.h comm.h"
+  [src/predict]="core io options sequence taxonomy model data run profile eval backend.h"
+  [launch]="core io options"
   [src/cli]="core io options sequence taxonomy model data run profile eval train predict launch backend.h comm.h"
   [cpu]="core backend.h"
   [cuda]="core backend.h"
@@ -43,7 +43,7 @@ for component in "${!allowed[@]}"; do
 done
 
 # Libraries stay where they are wrapped: the files beside io/, cpu/, cuda/ and mpi/ that include one.
-wrapped="src/data/dataset_json.c src/sequence/tokenizer_json.c src/sequence/tokenizer_json_write.c"
+wrapped="src/options/config_file.c src/data/dataset_json.c src/sequence/tokenizer_json.c src/sequence/tokenizer_json_write.c"
 while IFS=: read -r file line text; do
   case " $wrapped " in
     *" $file "*) ;;

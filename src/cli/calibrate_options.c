@@ -7,7 +7,7 @@
 static const dt_option options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_calibrate_options),
     {.name = "fasta-file",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
      .required = true,
@@ -15,13 +15,13 @@ static const dt_option options[] = {
          "held-out sequences, which the model was not trained on: FASTA, plain or compressed; - is "
          "standard input"},
     {.name = "taxonomy-file",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
      .required = true,
      .help = "their true taxonomy"},
     {.name = "output-file",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
      .value = "CKPT",
      .help = "checkpoint to write, with the temperatures and without the optimizer (default: the "
@@ -36,7 +36,7 @@ const dt_command dt_calibrate_command = {
     .summary =
         "Fits one temperature a rank on held-out sequences, by which confidences can be trusted.",
     .usage = "--checkpoint CKPT --fasta-file FILE --taxonomy-file FILE [options]",
-    .options = options,
+    .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_calibrate_options),
     .examples = {"deeptaxa calibrate --checkpoint model.h5 --fasta-file heldout.fna.gz "
                  "--taxonomy-file heldout.tsv.gz",

@@ -2,9 +2,9 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "options/options.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "options/config_file.h"
 
 /* Prints what --help or --version asks for to standard output. */
 static dt_status answer(const dt_command *command, dt_request request)
@@ -26,18 +26,44 @@ void dt_command_tell(const dt_command *command)
     dt_log_quiet(true);
 }
 
+static dt_status print_config(const dt_command *command, const void *options)
+{
+    dt_output out;
+    dt_json json;
+    DT_TRY(dt_output_attach(&out, stdout, "standard output"));
+    dt_json_begin(&json, &out, 2, 1);
+    dt_config_write(&json, command, options);
+    return dt_output_detach(&out);
+}
+
+/* What is asked for in place of the command's work. */
+static dt_status run_request(const dt_command *command, const void *options,
+                             dt_status (*run)(const void *options))
+{
+    const dt_request request = ((const dt_parsed *)options)->request;
+    switch (request) {
+    case DT_REQUEST_RUN:
+        return run(options);
+    case DT_REQUEST_CONFIG:
+        return print_config(command, options);
+    case DT_REQUEST_HELP:
+    case DT_REQUEST_VERSION:
+        break;
+    }
+    return answer(command, request);
+}
+
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options))
 {
     dt_hold_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
     dt_status status = dt_options_parse(command, argc, argv, options);
-    if (status == DT_OK) {
-        const dt_request request = ((const dt_parsed *)options)->request;
-        status = request == DT_REQUEST_RUN ? run(options) : answer(command, request);
-    }
+    if (status == DT_OK)
+        status = run_request(command, options, run);
     if (status != DT_OK)
         dt_command_tell(command);
     dt_log_close();
+    dt_options_free(options);
     return dt_exit_status(status);
 }

@@ -7,7 +7,7 @@
 static const dt_option options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_describe_options),
     {.name = "export-metrics",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(export_metrics),
      .value = "FILE",
      .help = "writes the same as JSON"},
@@ -18,7 +18,7 @@ const dt_command dt_describe_command = {
     .name = "describe",
     .summary = "Prints what a checkpoint holds, without loading its tensors.",
     .usage = "--checkpoint CKPT [options]",
-    .options = options,
+    .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_describe_options),
     .examples = {"deeptaxa describe --checkpoint outputs/training/checkpoints/model.h5",
                  "deeptaxa describe --checkpoint model.h5 --export-metrics model.json"},

@@ -7,13 +7,13 @@
 static const dt_option options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_export_options),
     {.name = "output-file",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
      .value = "CKPT",
      .required = true,
      .help = "checkpoint to write; one that stands there is replaced as a whole"},
     {.name = "weights-only",
-     .kind = DT_OPTION_FLAG,
+     .kind = DT_VALUE_FLAG,
      .offset = AT(weights_only),
      .help =
          "leaves the optimizer's state out, two thirds of the file: predict, calibrate, describe "
@@ -25,7 +25,7 @@ const dt_command dt_export_command = {
     .name = "export",
     .summary = "Writes a checked copy of a checkpoint, to keep or to publish.",
     .usage = "--checkpoint CKPT --output-file CKPT [--weights-only]",
-    .options = options,
+    .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_export_options),
     .examples = {"deeptaxa export --checkpoint outputs/training/checkpoints/model.h5 "
                  "--output-file published.h5 --weights-only",

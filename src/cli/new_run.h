@@ -11,12 +11,8 @@
  * DT_ERR_USAGE where a flag does not fit the dataset or another flag. */
 dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *dataset);
 
-/* What --model-type names. */
-dt_model_type dt_asked_model_type(const dt_train_options *o);
-
-/* Sets the weights that --level-weights gives, or leaves them out where there are none.
- * DT_ERR_USAGE where their number is not that of the taxonomic ranks. */
-dt_status dt_asked_level_weights(dt_run_settings *settings, const dt_train_options *o,
-                                 int32_t tax_ranks);
+/* DT_ERR_USAGE where --level-weights is given, with another number of weights than there are
+ * taxonomic ranks. */
+dt_status dt_check_level_weights(const dt_run_settings *asked, int32_t tax_ranks);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cli/prepare_options.h"
 
 #include "cli/shared_options.h"
+#include "run/settings.h"
 #include "sequence/onehot.h"
 
 #define AT(member) offsetof(dt_prepare_options, member)
@@ -8,24 +9,24 @@
 static const dt_option options[] = {
     DT_OPTION_REQUIRED_FASTA_FILE(dt_prepare_options),
     {.name = "taxonomy-file",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
      .required = true,
      .help = "their taxonomy: a table with sequence_id and one column a rank, or QIIME 2's, plain "
              "or compressed"},
     {.name = "output-dir",
-     .kind = DT_OPTION_TEXT,
+     .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),
      .value = "DIR",
      .required = true,
      .help = "folder for the shards; made where it is missing"},
     DT_OPTION_TOKENIZER_FILE(dt_prepare_options),
-    DT_OPTION_ENCODING(dt_prepare_options),
+    DT_OPTION_ENCODING(dt_prepare_options, encoding),
     DT_OPTION_NO_NORMALIZE(dt_prepare_options),
     DT_OPTION_ORIENTATION(dt_prepare_options),
     {.name = "sequences-per-shard",
-     .kind = DT_OPTION_INT,
+     .kind = DT_VALUE_INT,
      .offset = AT(sequences_per_shard),
      .value = "N",
      .preset = "65536",
@@ -33,7 +34,7 @@ static const dt_option options[] = {
      .help = "sequences of one file"},
     {.group = "Machine",
      .name = "threads",
-     .kind = DT_OPTION_INT,
+     .kind = DT_VALUE_INT,
      .offset = AT(threads),
      .value = "N",
      .preset = "0",
@@ -57,7 +58,7 @@ const dt_command dt_prepare_command = {
     .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs; "
                "ranks share the work.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
-    .options = options,
+    .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_prepare_options),
     .check = check,
     .examples = {"deeptaxa prepare --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "

@@ -7,38 +7,29 @@
 /* The first rows of commands that must have sequences, or a trained model: they begin the group. */
 #define DT_OPTION_REQUIRED_FASTA_FILE(type)                                                        \
     {                                                                                              \
-        .group = "Input and output", .name = "fasta-file", .kind = DT_OPTION_TEXT,                 \
+        .group = "Input and output", .name = "fasta-file", .kind = DT_VALUE_TEXT,                  \
         .offset = offsetof(type, fasta_file), .value = "FILE", .required = true,                   \
         .help = "sequences: FASTA, plain or compressed; - is standard input"                       \
     }
 
 #define DT_OPTION_REQUIRED_CHECKPOINT(type)                                                        \
     {                                                                                              \
-        .group = "Input and output", .name = "checkpoint", .kind = DT_OPTION_TEXT,                 \
+        .group = "Input and output", .name = "checkpoint", .kind = DT_VALUE_TEXT,                  \
         .offset = offsetof(type, checkpoint), .value = "CKPT", .required = true,                   \
         .help = "trained model (.h5)"                                                              \
     }
 
 #define DT_OPTION_TOKENIZER_FILE(type)                                                             \
     {                                                                                              \
-        .name = "tokenizer-file", .kind = DT_OPTION_TEXT,                                          \
-        .offset = offsetof(type, tokenizer_file), .value = "FILE",                                 \
+        .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \
+        .value = "FILE",                                                                           \
         .help = "BPE tokenizer.json; without it the file that DEEPTAXA_TOKENIZER names, then the " \
                 "installation's, then a vocabulary learnt from the sequences"                      \
     }
 
-/* The places of its choices are those of dt_encoding (sequence/onehot.h). */
-#define DT_OPTION_ENCODING(type)                                                                   \
-    {                                                                                              \
-        .name = "encoding", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, encoding),          \
-        .preset = "dnabert", .choices = "dnabert|onehot",                                          \
-        .help = "BPE tokens, or for --model-type cnn one nucleotide a position: four channels, "   \
-                "zeros for any letter but A, C, G, T and U"                                        \
-    }
-
 #define DT_OPTION_NO_NORMALIZE(type)                                                               \
     {                                                                                              \
-        .name = "no-normalize", .kind = DT_OPTION_FLAG, .offset = offsetof(type, no_normalize),    \
+        .name = "no-normalize", .kind = DT_VALUE_FLAG, .offset = offsetof(type, no_normalize),     \
         .help = "keeps the sequences as they are: else upper case, U read as T, gaps dropped"      \
     }
 
@@ -46,14 +37,14 @@
 typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_ORIENTATION(type)                                                                \
     {                                                                                              \
-        .name = "orientation", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, orientation),    \
-        .preset = "forward", .choices = "forward|auto",                                            \
+        .name = "orientation", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, orientation),     \
+        .preset = "forward", .choices = "forward|auto", .json = "orientation",                     \
         .help = "auto: reverse-complements sequences of the other strand than most are on"         \
     }
 
 #define DT_OPTION_DEVICE(type)                                                                     \
     {                                                                                              \
-        .name = "device", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, device),              \
+        .name = "device", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, device),               \
         .preset = "auto", .choices = "auto|cpu|cuda",                                              \
         .help = "what computes; auto is the CPU in this version, a GPU is used where cuda is "     \
                 "asked for"                                                                        \
@@ -62,7 +53,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 /* The places of its choices are those of dt_precision (backend.h). */
 #define DT_OPTION_PRECISION(type)                                                                  \
     {                                                                                              \
-        .name = "precision", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, precision),        \
+        .name = "precision", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, precision),         \
         .preset = "auto", .choices = "auto|fp32|bf16|fp16",                                        \
         .help = "number format of the computation; auto: bf16 on a GPU, fp32 on the CPU"           \
     }
@@ -70,20 +61,20 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 /* The places of its choices are those of dt_attention_method (backend.h). */
 #define DT_OPTION_ATTENTION(type)                                                                  \
     {                                                                                              \
-        .name = "attention", .kind = DT_OPTION_CHOICE, .offset = offsetof(type, attention),        \
+        .name = "attention", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, attention),         \
         .preset = "auto", .choices = "auto|fused|cudnn|plain",                                     \
         .help = "how a GPU computes attention; auto: fused where it can, else plain"               \
     }
 
 #define DT_OPTION_THREADS(type)                                                                    \
     {                                                                                              \
-        .name = "threads", .kind = DT_OPTION_INT, .offset = offsetof(type, threads), .value = "N", \
+        .name = "threads", .kind = DT_VALUE_INT, .offset = offsetof(type, threads), .value = "N",  \
         .preset = "0", .range = "[0, 4096]", .help = "threads; 0: all that the process may use"    \
     }
 
 #define DT_OPTION_NUM_WORKERS(type)                                                                \
     {                                                                                              \
-        .name = "num-workers", .kind = DT_OPTION_INT, .offset = offsetof(type, num_workers),       \
+        .name = "num-workers", .kind = DT_VALUE_INT, .offset = offsetof(type, num_workers),        \
         .value = "N", .preset = "0", .range = "[0, 4096]",                                         \
         .help = "threads that tokenise; 0: as many as --threads"                                   \
     }
@@ -92,7 +83,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTIONS_OF_PREDICTING(type)                                                             \
     {.group = "Machine",                                                                           \
      .name = "batch-size",                                                                         \
-     .kind = DT_OPTION_INT,                                                                        \
+     .kind = DT_VALUE_INT,                                                                         \
      .offset = offsetof(type, batch_size),                                                         \
      .value = "N",                                                                                 \
      .preset = "64",                                                                               \
@@ -105,7 +96,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 
 #define DT_OPTION_COLLECTIVE_TIMEOUT(type)                                                         \
     {                                                                                              \
-        .name = "collective-timeout", .kind = DT_OPTION_DOUBLE,                                    \
+        .name = "collective-timeout", .kind = DT_VALUE_DOUBLE,                                     \
         .offset = offsetof(type, collective_timeout), .value = "S", .preset = "600",               \
         .range = "[0, 1000000]",                                                                   \
         .help = "seconds that a process waits for the others before the run is ended; 0: for "     \
@@ -114,13 +105,13 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 
 #define DT_OPTION_PROFILE(type)                                                                    \
     {                                                                                              \
-        .name = "profile", .kind = DT_OPTION_FLAG, .offset = offsetof(type, profile),              \
+        .name = "profile", .kind = DT_VALUE_FLAG, .offset = offsetof(type, profile),               \
         .help = "tells at the end where the time went, part by part"                               \
     }
 
 #define DT_OPTION_PROFILE_TRACE(type)                                                              \
     {                                                                                              \
-        .name = "profile-trace", .kind = DT_OPTION_TEXT, .offset = offsetof(type, profile_trace),  \
+        .name = "profile-trace", .kind = DT_VALUE_TEXT, .offset = offsetof(type, profile_trace),   \
         .value = "FILE",                                                                           \
         .help = "the same, and writes when each operation began and ended: JSON for "              \
                 "chrome://tracing or ui.perfetto.dev"                                              \
@@ -128,14 +119,14 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 
 #define DT_OPTION_VERBOSE(type)                                                                    \
     {                                                                                              \
-        .name = "verbose", .kind = DT_OPTION_FLAG, .offset = offsetof(type, verbose),              \
+        .name = "verbose", .kind = DT_VALUE_FLAG, .offset = offsetof(type, verbose),               \
         .help = "says more"                                                                        \
     }
 
 /* DeepTaxa's flag, which every command line that has it may keep. */
 #define DT_OPTION_OUTPUT_ATTENTIONS                                                                \
     {                                                                                              \
-        .name = "output-attentions", .kind = DT_OPTION_FLAG,                                       \
+        .name = "output-attentions", .kind = DT_VALUE_FLAG,                                        \
         .ignored = "attention weights are never stored"                                            \
     }
 

@@ -55,7 +55,7 @@ typedef struct {
 /* A piece of a batch must not need more shards than there is room for. */
 static dt_status stream_shards(train_command *t, const dt_train_options *o)
 {
-    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
+    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->asked.settings.batch_size;
     DT_TRY(dt_shards_stream(o->data, (int64_t)2 * SHARDS_AT_A_TIME, &t->dataset,
                             &t->sequences_per_shard));
     if (batch > t->sequences_per_shard)
@@ -83,7 +83,7 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
     const dt_input input = {
         .fasta_file = o->fasta_file,
         .taxonomy_file = o->taxonomy_file,
-        .encoding = t->resumes ? t->run.config.encoding : (dt_encoding)o->encoding,
+        .encoding = t->resumes ? t->run.config.encoding : o->asked.config.encoding,
         .tokenizer_file = o->tokenizer_file,
         .tokenizer_name = o->tokenizer_name,
         .tokenizer_json = stored_tokenizer ? from->tokenizer_json : NULL,
@@ -146,7 +146,7 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     DT_TRY(dt_profiled_backend(&t->backend, t->profile));
     if (!t->resumes) /* before the input is read; dt_model_create() asks again */
         DT_TRY(t->backend->ops->attention_check(
-            t->backend, (int32_t)(o->hidden_size / o->num_attention_heads), true));
+            t->backend, o->asked.config.hidden / o->asked.config.heads, true));
     return dt_pool_create(&t->pool, t->threads);
 }
 
@@ -175,7 +175,7 @@ static dt_status choose_resumed(train_command *t, const dt_train_options *o)
 static dt_status check_world(const train_command *t, const dt_train_options *o)
 {
     const int32_t ranks = t->comm->world_size;
-    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->batch_size;
+    const int64_t batch = t->resumes ? t->run.settings.batch_size : o->asked.settings.batch_size;
     if (ranks > batch)
         return dt_fail(DT_ERR_USAGE,
                        "%d ranks for a batch of %lld sequences: some would have nothing to do; "
@@ -227,7 +227,7 @@ static dt_status read_init(train_command *t, const dt_train_options *o)
         return DT_OK;
     DT_TRY(dt_checkpoint_path(o->init_weights, t->init_path));
     DT_TRY(dt_checkpoint_read(t->init_path, &t->init));
-    return o->data ? DT_OK : check_init(t, (dt_encoding)o->encoding);
+    return o->data ? DT_OK : check_init(t, o->asked.config.encoding);
 }
 
 /* What can be told at once is told before the input is read. */

@@ -3,10 +3,8 @@
 #define DT_CLI_TRAIN_OPTIONS_H
 
 #include "options/options.h"
+#include "run/run.h"
 
-/* Places in the choices of --model-type; those of --loss-type are dt_loss_type, those of
- * --class-weights dt_class_weights. */
-typedef enum { DT_MODEL_TYPE_HYBRID, DT_MODEL_TYPE_BERT, DT_MODEL_TYPE_CNN } dt_model_type_choice;
 /* Places in the choices of --validate-on. */
 typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;
 
@@ -23,42 +21,8 @@ typedef struct {
     bool no_normalize;
     int orientation; /* dt_orientation */
 
-    /* model */
-    int model_type;       /* dt_model_type_choice */
-    int encoding;         /* dt_encoding; with --data that of the shards counts */
-    int64_t max_length;   /* L: tokens of a sequence that are read, specials included, or bases */
-    int64_t embed_dim;    /* E; one-hot: 4 where it is not given */
-    int64_t num_filters;  /* F: filters of each kernel width */
-    dt_ints kernel_sizes; /* at most 16, odd */
-    int64_t num_conv_layers;
-    int64_t hidden_size; /* H, divisible by num_attention_heads */
-    int64_t num_hidden_layers;
-    int64_t num_attention_heads;
-    int64_t intermediate_size;  /* I */
-    double hidden_dropout_prob; /* [0, 1) */
-    bool mask_padding;
-
-    /* training */
-    int64_t epochs;
-    int64_t batch_size;  /* sequences of one micro-step over all ranks */
-    int64_t accum_steps; /* micro-steps of one update */
-    double learning_rate;
-    dt_doubles optimizer_betas; /* two */
-    double optimizer_eps;
-    double optimizer_weight_decay;
-    double scheduler_warmup_ratio; /* [0, 1) */
-    double max_grad_norm;
-    int64_t seed;             /* 32 bits */
-    double val_split;         /* [0, 1); 0: nothing is evaluated */
-    int64_t eval_every;       /* epochs from one evaluation to the next */
-    dt_doubles level_weights; /* by taxonomic rank; count 0: every rank weighs 1 */
-    double focal_gamma;
-    const char *focal_weight; /* class weights as lists; NULL: none */
-    int64_t early_stopping_patience;
-    double early_stopping_min_delta;
-    int loss_type;       /* dt_loss_type */
-    int focal_reduction; /* 0: mean, 1: sum */
-    int class_weights;   /* dt_class_weights */
+    /* model and training: config and settings of a run, whose texts are not its own here */
+    dt_run asked;
     bool stream_data;
     bool no_level_weights; /* overrides level_weights */
     bool save_best_only;

@@ -10,6 +10,7 @@
 #include "options/options_text.h"
 #include "options/suggest.h"
 #include "core/log.h"
+#include "options/config_file.h"
 
 /* One value being read, and what to call it in a message. */
 typedef struct {
@@ -29,15 +30,31 @@ static dt_status check_range(const value_text *value, double number)
     return dt_interval_holds(value->option->range, number) ? DT_OK : bad_value(value);
 }
 
-static dt_status parse_int(const value_text *value, int64_t *out)
+static dt_status parse_int(const value_text *value, int64_t low, int64_t high, int64_t *out)
 {
     char *end;
     errno = 0;
     const long long number = strtoll(value->text, &end, 10);
-    if (end == value->text || *end || errno)
+    if (end == value->text || *end || errno || number < low || number > high)
         return bad_value(value);
     *out = number;
     return check_range(value, (double)number);
+}
+
+static dt_status parse_int32(const value_text *value, int32_t *out)
+{
+    int64_t number = 0;
+    DT_TRY(parse_int(value, INT32_MIN, INT32_MAX, &number));
+    *out = (int32_t)number;
+    return DT_OK;
+}
+
+static dt_status parse_uint32(const value_text *value, uint32_t *out)
+{
+    int64_t number = 0;
+    DT_TRY(parse_int(value, 0, UINT32_MAX, &number));
+    *out = (uint32_t)number;
+    return DT_OK;
 }
 
 static dt_status parse_double(const value_text *value, double *out)
@@ -50,81 +67,60 @@ static dt_status parse_double(const value_text *value, double *out)
     return check_range(value, number);
 }
 
-/* The place of `text` in "a|b|c", -1 when it is not there. */
-static int find_choice(const char *choices, const char *text)
+static dt_status parse_choice(const value_text *value, int32_t *out)
 {
-    const size_t length = strlen(text);
-    int place = 0;
-    for (const char *at = choices; at; ++place) {
-        const char *bar = strchr(at, '|');
-        const size_t this_length = bar ? (size_t)(bar - at) : strlen(at);
-        if (this_length == length && memcmp(at, text, length) == 0)
-            return place;
-        at = bar ? bar + 1 : NULL;
-    }
-    return -1;
-}
-
-static dt_status parse_choice(const value_text *value, int64_t *out)
-{
-    const dt_option *option = value->option;
-    *out = find_choice(option->choices, value->text);
+    *out = dt_choice_named(value->option->choices, value->text);
     return *out >= 0 ? DT_OK : bad_value(value);
 }
 
-static bool takes_several(const dt_option *option)
+static dt_status parse_flag(const value_text *value, bool *out)
 {
-    return option->kind >= DT_OPTION_INTS;
+    *out = strcmp(value->text, "true") == 0;
+    return *out || strcmp(value->text, "false") == 0 ? DT_OK : bad_value(value);
 }
 
-/* Appends one value to the member at `to`. *count is how many there were. */
-static dt_status store_value(const value_text *value, void *to, int *count)
+/* Element number i of the value; 0 where it is no list. */
+static dt_status store_element(const value_text *text, const dt_value *value, int32_t i)
 {
-    if (*count == DT_OPTION_VALUES)
-        return dt_fail(DT_ERR_USAGE, "--%s: takes at most %d values", value->option->name,
-                       DT_OPTION_VALUES);
-    int64_t choice;
-    switch (value->option->kind) {
-    case DT_OPTION_FLAG:
-        break;
-    case DT_OPTION_INT:
-        DT_TRY(parse_int(value, to));
-        break;
-    case DT_OPTION_DOUBLE:
-        DT_TRY(parse_double(value, to));
-        break;
-    case DT_OPTION_TEXT:
-        *(const char **)to = value->text;
-        break;
-    case DT_OPTION_CHOICE:
-        DT_TRY(parse_choice(value, &choice));
-        *(int *)to = (int)choice;
-        break;
-    case DT_OPTION_INTS:
-        DT_TRY(parse_int(value, &((dt_ints *)to)->value[*count]));
-        break;
-    case DT_OPTION_CHOICES:
-        DT_TRY(parse_choice(value, &((dt_ints *)to)->value[*count]));
-        break;
-    case DT_OPTION_DOUBLES:
-        DT_TRY(parse_double(value, &((dt_doubles *)to)->value[*count]));
-        break;
-    case DT_OPTION_TEXTS:
-        ((dt_texts *)to)->value[*count] = value->text;
+    if (dt_value_is_list(value->kind) && i >= value->most)
+        return text->option->count ? DT_OK /* finish_value() tells */
+                                   : dt_fail(DT_ERR_USAGE, "--%s: takes at most %d values",
+                                             text->option->name, value->most);
+    switch (value->kind) {
+    case DT_VALUE_FLAG:
+        return parse_flag(text, value->at);
+    case DT_VALUE_INT:
+        return parse_int(text, INT64_MIN, INT64_MAX, value->at);
+    case DT_VALUE_UINT32:
+        return parse_uint32(text, value->at);
+    case DT_VALUE_INT32:
+    case DT_VALUE_INTS:
+        return parse_int32(text, (int32_t *)value->at + i);
+    case DT_VALUE_DOUBLE:
+    case DT_VALUE_DOUBLES:
+        return parse_double(text, (double *)value->at + i);
+    case DT_VALUE_TEXT:
+    case DT_VALUE_TEXTS:
+        ((const char **)value->at)[i] = text->text;
+        return DT_OK;
+    case DT_VALUE_CHOICE:
+    case DT_VALUE_CHOICES:
+        return parse_choice(text, (int32_t *)value->at + i);
+    case DT_VALUE_CHARS:
         break;
     }
-    ++*count;
-    return DT_OK;
+    return dt_fail(DT_ERR_INTERNAL, "--%s: a kind that no option has", text->option->name);
 }
 
-/* Stores the values in `text`: one, or for lists of numbers and choices those between commas and
- * blanks. */
-static dt_status store_text(const dt_option *option, const char *text, void *to, int *count)
+/* Stores what `text` holds: one value, or for lists of numbers and choices those between commas and
+ * blanks. *count is how many there were. */
+static dt_status store_text(const dt_option *option, const char *text, const dt_value *value,
+                            int32_t *count)
 {
-    if (!takes_several(option) || option->kind == DT_OPTION_TEXTS) {
+    if (!dt_value_is_list(option->kind) || option->kind == DT_VALUE_TEXTS) {
         if (!*text) /* as `--name=` */
             return DT_OK;
-        return store_value(&(value_text){option, text}, to, count);
+        return store_element(&(value_text){option, text}, value, (*count)++);
     }
     const char *at = text;
     for (;;) {
@@ -134,13 +130,13 @@ static dt_status store_text(const dt_option *option, const char *text, void *to,
             return DT_OK;
         char one[128];
         snprintf(one, sizeof one, "%.*s", (int)(length < INT_MAX ? length : INT_MAX), at);
-        DT_TRY(store_value(&(value_text){option, one}, to, count));
+        DT_TRY(store_element(&(value_text){option, one}, value, (*count)++));
         at += length;
     }
 }
 
-/* Checks the number of values and notes it in the member. */
-static dt_status finish_values(const dt_option *option, void *to, int count)
+/* Checks the number of elements and notes it. */
+static dt_status finish_value(const dt_option *option, const dt_value *value, int32_t count)
 {
     char allowed[512];
     if (!count) {
@@ -150,39 +146,100 @@ static dt_status finish_values(const dt_option *option, void *to, int count)
     if (option->count && count != option->count)
         return dt_fail(DT_ERR_USAGE, "--%s: takes %d values, not %d", option->name, option->count,
                        count);
-    switch (option->kind) {
-    case DT_OPTION_INTS:
-    case DT_OPTION_CHOICES:
-        ((dt_ints *)to)->count = count;
-        break;
-    case DT_OPTION_DOUBLES:
-        ((dt_doubles *)to)->count = count;
-        break;
-    case DT_OPTION_TEXTS:
-        ((dt_texts *)to)->count = count;
-        break;
-    default:
-        break;
+    if (value->count)
+        *value->count = count;
+    return DT_OK;
+}
+
+/* ---- the tables of a command ------------------------------------------------------------------
+ */
+
+/* Row i, and where its offsets count from. */
+static const dt_option *find_row(const dt_command *command, int i, size_t *base)
+{
+    for (int t = 0; t < DT_OPTION_TABLES && command->tables[t].rows; ++t) {
+        const dt_option_table *table = &command->tables[t];
+        const char *at = table->rows;
+        for (; ((const dt_option *)at)->name; at += table->stride)
+            if (i-- == 0) {
+                *base = table->base;
+                return (const dt_option *)at;
+            }
+    }
+    return NULL;
+}
+
+const dt_option *dt_command_option(const dt_command *command, int i)
+{
+    size_t base;
+    return find_row(command, i, &base);
+}
+
+int dt_command_find(const dt_command *command, const char *name, size_t length)
+{
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+        if (strlen(option->name) == length && memcmp(option->name, name, length) == 0)
+            return i;
+    return -1;
+}
+
+dt_value dt_value_of(const dt_option *option, const void *base)
+{
+    char *from = (char *)base;
+    const bool counted = dt_value_is_list(option->kind) && !option->count;
+    return (dt_value){.kind = option->kind,
+                      .choices = option->choices,
+                      .at = from + option->offset,
+                      .most = option->count ? option->count : option->most,
+                      .count = counted ? (int32_t *)(from + option->counter) : NULL};
+}
+
+dt_value dt_option_value(const dt_command *command, int i, const void *options)
+{
+    size_t base = 0;
+    const dt_option *option = find_row(command, i, &base);
+    return dt_value_of(option, (const char *)options + base);
+}
+
+dt_status dt_value_store(const dt_option *option, const dt_value *value, int32_t count,
+                         const char *const *texts)
+{
+    int32_t stored = 0;
+    for (int32_t t = 0; t < count; ++t)
+        DT_TRY(store_text(option, texts[t], value, &stored));
+    return finish_value(option, value, stored);
+}
+
+dt_status dt_add_quoted(dt_text *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:=,+@%";
+    if (*word && strspn(word, plain) == strlen(word))
+        return dt_text_add(out, word, strlen(word));
+    DT_TRY(dt_text_add(out, "'", 1));
+    for (const char *at = word; *at; ++at)
+        DT_TRY(*at == '\'' ? dt_text_add(out, "'\\''", 4) : dt_text_add(out, at, 1));
+    return dt_text_add(out, "'", 1);
+}
+
+dt_status dt_option_add_value(const dt_command *command, int i, const void *options, bool quoted,
+                              dt_text *out)
+{
+    const dt_value value = dt_option_value(command, i, options);
+    const int32_t count = dt_value_count(&value);
+    const bool words = value.kind == DT_VALUE_TEXT || value.kind == DT_VALUE_TEXTS;
+    for (int32_t e = 0; e < count; ++e) {
+        if (e > 0)
+            DT_TRY(dt_text_add(out, " ", 1));
+        DT_TRY(quoted && words ? dt_add_quoted(out, ((char *const *)value.at)[e])
+                               : dt_value_add(&value, e, out));
     }
     return DT_OK;
 }
 
-static dt_status store_preset(const dt_option *option, void *to)
-{
-    int count = 0;
-    DT_TRY(store_text(option, option->preset, to, &count));
-    return finish_values(option, to, count);
-}
-
-/* The row whose name is the first `length` bytes of `name`, -1 when there is none. */
-static int find_option(const dt_command *command, const char *name, size_t length)
-{
-    for (int i = 0; command->options[i].name; ++i)
-        if (strlen(command->options[i].name) == length &&
-            memcmp(command->options[i].name, name, length) == 0)
-            return i;
-    return -1;
-}
+/* ---- the command line -------------------------------------------------------------------------
+ */
 
 static dt_status unknown_option(const dt_command *command, const char *argument)
 {
@@ -190,7 +247,8 @@ static dt_status unknown_option(const dt_command *command, const char *argument)
     const char *start = argument + strspn(argument, "-");
     snprintf(name, sizeof name, "%.*s", (int)strcspn(start, "="), start);
     dt_suggestion nearest = {0};
-    for (const dt_option *option = command->options; option->name; ++option)
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
         dt_suggest(&nearest, name, option->name);
     dt_suggest(&nearest, name, "help");
     dt_suggest(&nearest, name, "version");
@@ -213,39 +271,32 @@ static bool is_option(const char *argument)
     return strncmp(argument, "--", 2) == 0;
 }
 
-/* Reads the values of `option` into `to`; `attached` is what follows '=', or NULL. */
-static dt_status read_values(const dt_option *option, const char *attached, arguments *args,
-                             void *to)
-{
-    if (option->kind == DT_OPTION_FLAG) {
-        if (attached)
-            return dt_fail(DT_ERR_USAGE, "--%s: takes no value", option->name);
-        *(bool *)to = true;
-        return DT_OK;
-    }
-    int count = 0;
-    if (attached)
-        DT_TRY(store_text(option, attached, to, &count));
-    while (!attached && args->next < args->argc && !is_option(args->argv[args->next])) {
-        if (count && !takes_several(option))
-            break;
-        DT_TRY(store_text(option, args->argv[args->next++], to, &count));
-        if (!count && !takes_several(option))
-            break; /* an empty text */
-    }
-    return finish_values(option, to, count);
-}
-
 /* Room for any value of an option that is accepted and not stored. */
 typedef union {
     bool flag;
     int64_t number;
-    double real;
-    const char *text;
-    dt_ints ints;
-    dt_doubles doubles;
-    dt_texts texts;
+    double real[DT_OPTION_VALUES];
+    const char *text[DT_OPTION_VALUES];
 } any_value;
+
+/* Reads the values of `option`; `attached` is what follows '=', or NULL. */
+static dt_status read_values(const dt_option *option, const char *attached, arguments *args,
+                             const dt_value *value)
+{
+    int32_t count = 0;
+    if (option->kind == DT_VALUE_FLAG) /* --flag=false overrides a file */
+        return store_element(&(value_text){option, attached ? attached : "true"}, value, 0);
+    if (attached)
+        DT_TRY(store_text(option, attached, value, &count));
+    while (!attached && args->next < args->argc && !is_option(args->argv[args->next])) {
+        if (count && !dt_value_is_list(option->kind))
+            break;
+        DT_TRY(store_text(option, args->argv[args->next++], value, &count));
+        if (!count && !dt_value_is_list(option->kind))
+            break; /* an empty text */
+    }
+    return finish_value(option, value, count);
+}
 
 static dt_status read_option(const dt_command *command, arguments *args, void *options)
 {
@@ -257,34 +308,39 @@ static dt_status read_option(const dt_command *command, arguments *args, void *o
     if (!is_option(argument))
         return unknown_option(command, argument);
     const size_t length = strcspn(argument + 2, "=");
-    const int row = find_option(command, argument + 2, length);
+    const int row = dt_command_find(command, argument + 2, length);
     if (row < 0)
         return unknown_option(command, argument);
-    const dt_option *option = &command->options[row];
+    const dt_option *option = dt_command_option(command, row);
     const char *attached = argument[2 + length] ? argument + 2 + length + 1 : NULL;
     any_value unused = {0};
-    void *to = option->ignored ? (void *)&unused : (char *)options + option->offset;
-    ((dt_parsed *)options)->given[row] = true;
-    return read_values(option, attached, args, to);
+    int32_t unused_count;
+    const dt_value nowhere = {.kind = option->kind,
+                              .choices = option->choices,
+                              .at = &unused,
+                              .most = DT_OPTION_VALUES,
+                              .count = &unused_count};
+    const dt_value value = option->ignored ? nowhere : dt_option_value(command, row, options);
+    ((dt_parsed *)options)->origin[row] = DT_FROM_LINE;
+    return read_values(option, attached, args, &value);
 }
 
 static dt_status check_required(const dt_command *command, const dt_parsed *parsed)
 {
-    for (int i = 0; command->options[i].name; ++i) {
-        const dt_option *option = &command->options[i];
-        if (option->required && !parsed->given[i])
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+        if (option->required && parsed->origin[i] == DT_FROM_DEFAULT)
             return dt_fail(DT_ERR_USAGE, "missing --%s %s: %s", option->name, option->value,
                            option->help);
-    }
     return DT_OK;
 }
 
 static void say_ignored(const dt_command *command, const dt_parsed *parsed)
 {
-    for (int i = 0; command->options[i].name; ++i)
-        if (command->options[i].ignored && parsed->given[i])
-            dt_notice("--%s has no effect: %s", command->options[i].name,
-                      command->options[i].ignored);
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+        if (option->ignored && parsed->origin[i] == DT_FROM_LINE)
+            dt_notice("--%s has no effect: %s", option->name, option->ignored);
 }
 
 static dt_request find_request(int argc, char **argv)
@@ -298,6 +354,36 @@ static dt_request find_request(int argc, char **argv)
     return DT_REQUEST_RUN;
 }
 
+static dt_status store_presets(const dt_command *command, void *options)
+{
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+        if (option->preset && !option->ignored) {
+            const dt_value value = dt_option_value(command, i, options);
+            DT_TRY(dt_value_store(option, &value, 1, &option->preset));
+        }
+    return DT_OK;
+}
+
+static dt_status parse(const dt_command *command, void *options)
+{
+    dt_parsed *parsed = options;
+    arguments args = {parsed->argc, parsed->argv, 1};
+    DT_TRY(store_presets(command, options));
+    while (args.next < args.argc)
+        DT_TRY(read_option(command, &args, options));
+    if (parsed->config)
+        DT_TRY(dt_config_read(command, options));
+    if (parsed->print_config)
+        parsed->request = DT_REQUEST_CONFIG;
+    else
+        DT_TRY(check_required(command, parsed));
+    if (command->check && !parsed->print_config)
+        DT_TRY(command->check(options));
+    say_ignored(command, parsed);
+    return DT_OK;
+}
+
 dt_status dt_options_parse(const dt_command *command, int argc, char **argv, void *options)
 {
     memset(options, 0, command->options_size);
@@ -306,35 +392,33 @@ dt_status dt_options_parse(const dt_command *command, int argc, char **argv, voi
     parsed->argc = argc;
     parsed->argv = argv;
     parsed->request = find_request(argc, argv);
-    if (parsed->request != DT_REQUEST_RUN)
-        return DT_OK;
-    for (const dt_option *option = command->options; option->name; ++option)
-        if (option->preset && !option->ignored)
-            DT_TRY(store_preset(option, (char *)options + option->offset));
-    arguments args = {argc, argv, 1};
-    while (args.next < argc)
-        DT_TRY(read_option(command, &args, options));
-    DT_TRY(check_required(command, parsed));
-    if (command->check)
-        DT_TRY(command->check(options));
-    say_ignored(command, parsed);
-    return DT_OK;
+    return parsed->request == DT_REQUEST_RUN ? parse(command, options) : DT_OK;
+}
+
+void dt_options_free(void *options)
+{
+    dt_config_free(options);
+}
+
+static dt_origin origin_of(const dt_parsed *parsed, const char *name)
+{
+    const int row = dt_command_find(parsed->command, name, strlen(name));
+    return row >= 0 ? parsed->origin[row] : DT_FROM_DEFAULT;
 }
 
 bool dt_option_given(const dt_parsed *parsed, const char *name)
 {
-    const int row = find_option(parsed->command, name, strlen(name));
-    return row >= 0 && parsed->given[row];
+    return origin_of(parsed, name) != DT_FROM_DEFAULT;
+}
+
+bool dt_option_typed(const dt_parsed *parsed, const char *name)
+{
+    return origin_of(parsed, name) == DT_FROM_LINE;
 }
 
 void dt_option_choice(const dt_command *command, const char *name, int choice, char *out,
                       size_t size)
 {
-    const int row = find_option(command, name, strlen(name));
-    const char *at = row >= 0 ? command->options[row].choices : NULL;
-    while (at && choice-- > 0) {
-        at = strchr(at, '|');
-        at = at ? at + 1 : NULL;
-    }
-    snprintf(out, size, "%.*s", at ? (int)strcspn(at, "|") : 0, at ? at : "");
+    const int row = dt_command_find(command, name, strlen(name));
+    dt_choice_name(row >= 0 ? dt_command_option(command, row)->choices : NULL, choice, out, size);
 }

@@ -64,23 +64,26 @@ void dt_option_allowed(const dt_option *option, char *out, size_t size)
     char range[128];
     range_words(option->range, range, sizeof range);
     switch (option->kind) {
-    case DT_OPTION_FLAG:
-        snprintf(out, size, "allowed: it takes no value");
+    case DT_VALUE_FLAG:
+        snprintf(out, size, "true or false");
         break;
-    case DT_OPTION_INT:
-    case DT_OPTION_INTS:
+    case DT_VALUE_INT:
+    case DT_VALUE_INT32:
+    case DT_VALUE_UINT32:
+    case DT_VALUE_INTS:
         snprintf(out, size, "a whole number%s", range);
         break;
-    case DT_OPTION_DOUBLE:
-    case DT_OPTION_DOUBLES:
+    case DT_VALUE_DOUBLE:
+    case DT_VALUE_DOUBLES:
         snprintf(out, size, "a number%s", range);
         break;
-    case DT_OPTION_TEXT:
-    case DT_OPTION_TEXTS:
+    case DT_VALUE_TEXT:
+    case DT_VALUE_CHARS:
+    case DT_VALUE_TEXTS:
         snprintf(out, size, "a text (%s)", option->value);
         break;
-    case DT_OPTION_CHOICE:
-    case DT_OPTION_CHOICES: {
+    case DT_VALUE_CHOICE:
+    case DT_VALUE_CHOICES: {
         const char *lead = strchr(option->choices, '|') ? "one of " : "";
         int used = snprintf(out, size, "%s", lead);
         for (const char *at = option->choices; *at && (size_t)used + 3 < size; ++at) {
@@ -121,11 +124,11 @@ static dt_status add_wrapped(dt_text *out, int column, const char *text)
 /* "--kernel-sizes N ..." */
 static void option_head(const dt_option *option, char *out, size_t size)
 {
-    const bool choice = option->kind == DT_OPTION_CHOICE || option->kind == DT_OPTION_CHOICES;
-    const char *value = option->kind == DT_OPTION_FLAG ? ""
-                        : choice                       ? option->choices
-                                                       : option->value;
-    const bool several = option->kind >= DT_OPTION_INTS;
+    const bool choice = option->kind == DT_VALUE_CHOICE || option->kind == DT_VALUE_CHOICES;
+    const char *value = option->kind == DT_VALUE_FLAG ? ""
+                        : choice                      ? option->choices
+                                                      : option->value;
+    const bool several = dt_value_is_list(option->kind);
     snprintf(out, size, "  --%s%s%s%s", option->name, *value ? " " : "", value,
              several ? " ..." : "");
 }
@@ -149,7 +152,8 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
 {
     DT_TRY(dt_text_addf(out, "Usage: deeptaxa %s %s\n\n%s\n", command->name, command->usage,
                         command->summary));
-    for (const dt_option *option = command->options; option->name; ++option) {
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i) {
         if (option->group)
             DT_TRY(dt_text_addf(out, "\n%s\n", option->group));
         DT_TRY(add_option_help(out, option));

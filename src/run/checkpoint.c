@@ -34,18 +34,18 @@ dt_status dt_checkpoint_path(const char *argument, char *out)
 /* ---- whole files --------------------------------------------------------------------------------
  */
 
-static dt_status write_content(dt_container *file, const dt_run *checkpoint,
-                               const dt_tensor_source *source)
-{
-    DT_TRY(dt_checkpoint_put_scalars(file, checkpoint));
-    DT_TRY(dt_checkpoint_put_arrays(file, checkpoint));
-    return dt_checkpoint_put_tensors(file, source, checkpoint->has_optimizer);
-}
-
 /* Programs that know tokens alone can go on reading what has them. */
 static int32_t version_of(const dt_run *checkpoint)
 {
     return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
+}
+
+static dt_status write_content(dt_container *file, const dt_run *checkpoint,
+                               const dt_tensor_source *source)
+{
+    DT_TRY(dt_checkpoint_put_scalars(file, version_of(checkpoint), checkpoint));
+    DT_TRY(dt_checkpoint_put_arrays(file, checkpoint));
+    return dt_checkpoint_put_tensors(file, source, checkpoint->has_optimizer);
 }
 
 static dt_status write_file(const char *path, const dt_run *content, const dt_tensor_source *source)
@@ -102,8 +102,8 @@ done:
 
 static dt_status read_content(dt_container *file, const char *path, int32_t version, dt_run *out)
 {
-    DT_TRY(dt_checkpoint_get_scalars(file, version, out));
-    DT_TRY(dt_checkpoint_get_arrays(file, path, version, out));
+    DT_TRY(dt_checkpoint_get_scalars(file, path, version, out));
+    DT_TRY(dt_checkpoint_get_arrays(file, path, out));
     if (dt_model_config_check(&out->config) != DT_OK)
         return dt_fail(DT_ERR_INPUT, "%s: damaged, its sizes cannot be: %s", path,
                        dt_error_message());
@@ -114,7 +114,7 @@ dt_status dt_checkpoint_read(const char *path, dt_run *out)
 {
     dt_container *file;
     int32_t version;
-    *out = (dt_run){.settings.focal_gamma = 2.0}; /* as published: version 1 has none */
+    *out = (dt_run){0};
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, &version));
     dt_status status = read_content(file, path, version, out);
     dt_container_close(file);

@@ -261,19 +261,6 @@ static dt_status get_loss_sums(dt_container *file, const char *path, dt_run *che
 dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
 {
     const dt_model_config *config = &checkpoint->config;
-    const int64_t kernels = config->kernels;
-    DT_TRY(dt_container_put_attribute_text(file, "config", "model_type",
-                                           dt_model_type_name(config->type)));
-    if (config->encoding != DT_ENCODING_DNABERT)
-        DT_TRY(dt_container_put_attribute_text(file, "config", "encoding",
-                                               dt_encoding_name(config->encoding)));
-    DT_TRY(dt_container_put_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, &kernels,
-                                  config->width));
-    if (checkpoint->settings.level_weight_count > 0) {
-        const int64_t count = checkpoint->settings.level_weight_count;
-        DT_TRY(dt_container_put_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1, &count,
-                                      checkpoint->settings.level_weight));
-    }
     if (checkpoint->settings.focal_weight)
         DT_TRY(dt_container_put_text(file, "settings/focal_weight",
                                      checkpoint->settings.focal_weight));
@@ -298,44 +285,6 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     return DT_OK;
 }
 
-static dt_status get_model_type(dt_container *file, const char *path, dt_model_config *config)
-{
-    char *name;
-    DT_TRY(dt_container_get_attribute_text(file, "config", "model_type", &name));
-    dt_status status = DT_OK;
-    if (!dt_model_type_named(name, &config->type))
-        status =
-            dt_fail(DT_ERR_INPUT, "%s: model type '%s' is not known to this version", path, name);
-    free(name);
-    return status;
-}
-
-static dt_status get_encoding(dt_container *file, const char *path, int32_t version,
-                              dt_model_config *config)
-{
-    char *name;
-    if (version < 3)
-        return DT_OK; /* tokens */
-    DT_TRY(dt_container_get_attribute_text(file, "config", "encoding", &name));
-    dt_status status = DT_OK;
-    if (!dt_encoding_named(name, &config->encoding))
-        status =
-            dt_fail(DT_ERR_INPUT, "%s: encoding '%s' is not known to this version", path, name);
-    free(name);
-    return status;
-}
-
-static dt_status get_kernels(dt_container *file, const char *path, dt_model_config *config)
-{
-    dt_array_info info;
-    DT_TRY(dt_container_info(file, "config/kernel_sizes", &info));
-    if (info.dimensions != 1 || info.shape[0] < 1 || info.shape[0] > DT_MAX_KERNELS)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a list of kernel sizes", path);
-    config->kernels = (int32_t)info.shape[0];
-    return dt_container_get_array(file, "config/kernel_sizes", DT_ELEMENT_INT32, 1, info.shape,
-                                  config->width);
-}
-
 /* One part of the split, which may be empty. */
 static dt_status get_part(dt_container *file, const char *name, int64_t **part, int64_t *count)
 {
@@ -346,34 +295,18 @@ static dt_status get_part(dt_container *file, const char *name, int64_t **part, 
     return dt_container_load_vector(file, name, DT_ELEMENT_INT64, (void **)part, count);
 }
 
-static dt_status get_loss(dt_container *file, const char *path, dt_run_settings *settings)
+static dt_status get_focal_weight(dt_container *file, dt_run_settings *settings)
 {
     bool there;
-    if (settings->loss_type < 0 || settings->loss_type > DT_LOSS_FOCAL ||
-        settings->class_weights < 0 || settings->class_weights > DT_CLASS_WEIGHTS_SQRT_INVERSE)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: its loss (type %d, class weights %d) is not known to "
-                       "this version",
-                       path, settings->loss_type, settings->class_weights);
     DT_TRY(dt_container_has(file, "settings/focal_weight", &there));
     return there ? dt_container_get_text(file, "settings/focal_weight", &settings->focal_weight)
                  : DT_OK;
 }
 
-dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, int32_t version,
-                                   dt_run *checkpoint)
+dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run *checkpoint)
 {
     dt_split *split = &checkpoint->split;
-    const int64_t weights = checkpoint->settings.level_weight_count;
-    DT_TRY(get_model_type(file, path, &checkpoint->config));
-    DT_TRY(get_encoding(file, path, version, &checkpoint->config));
-    DT_TRY(get_kernels(file, path, &checkpoint->config));
-    DT_TRY(get_loss(file, path, &checkpoint->settings));
-    if (weights < 0 || weights > DT_MAX_TAX_RANKS)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: %ld level weights", path, (long)weights);
-    if (weights > 0)
-        DT_TRY(dt_container_get_array(file, "settings/level_weights", DT_ELEMENT_FLOAT64, 1,
-                                      &weights, checkpoint->settings.level_weight));
+    DT_TRY(get_focal_weight(file, &checkpoint->settings));
     if (checkpoint->config.encoding != DT_ENCODING_ONEHOT)
         DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));

@@ -25,7 +25,6 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
 /* Needs the scalars of the checkpoint (dt_checkpoint_get_scalars()). What older files lack stays
  * empty; what is allocated is the checkpoint's, also on failure. DT_ERR_INPUT, with `path`, where
  * something is missing, damaged or not known to this version. */
-dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, int32_t version,
-                                   dt_run *checkpoint);
+dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run *checkpoint);
 
 #endif

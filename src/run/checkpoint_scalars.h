@@ -5,19 +5,22 @@
  *     /progress   where it stands
  *     /           number of parameters, program and time of writing, whether the optimizer is there
  *
- * One table in the .c names each with its member of dt_run, and the format version that
- * brought it. Flags are integers.
+ * Flags are integers; choices are integers or names; a list is an array of its group. The settings
+ * are those of run/settings.h; a table in the .c has the rest.
  */
 #ifndef DT_RUN_CHECKPOINT_SCALARS_H
 #define DT_RUN_CHECKPOINT_SCALARS_H
 
 #include "io/container.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
-dt_status dt_checkpoint_put_scalars(dt_container *file, const dt_run *checkpoint);
+/* Writes what files of this format version have. */
+dt_status dt_checkpoint_put_scalars(dt_container *file, int32_t version, const dt_run *run);
 
-/* Leaves what a file of this format version does not have yet as it is. Texts are the caller's, in
- * the checkpoint. DT_ERR_INPUT where an attribute is missing or of another type. */
-dt_status dt_checkpoint_get_scalars(dt_container *file, int32_t version, dt_run *checkpoint);
+/* Settings that files of this version do not have get their defaults; other values stay as they
+ * are. Texts are the run's. DT_ERR_INPUT where an attribute is missing or of another type, or a
+ * choice is not known; `path` is for the message. */
+dt_status dt_checkpoint_get_scalars(dt_container *file, const char *path, int32_t version,
+                                    dt_run *run);
 
 #endif

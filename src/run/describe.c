@@ -5,6 +5,7 @@
 
 #include "io/json_writer.h"
 #include "run/run_json.h"
+#include "run/settings.h"
 
 static const char thick[] =
     "======================================================================";
@@ -68,50 +69,27 @@ static void add_double(page *p, double number)
     add(p, text);
 }
 
-static void cnn_sizes(page *p, const dt_model_config *c)
+static void settings(page *p, const dt_run *run, dt_run_section section)
 {
-    item_int(p, "embed-dim", c->embed_dim);
-    item_int(p, "num-filters", c->filters);
-    add(p, "  kernel-sizes: [");
-    for (int32_t k = 0; k < c->kernels; ++k) {
-        char width[16];
-        snprintf(width, sizeof width, "%s%d", k ? ", " : "", c->width[k]);
-        add(p, width);
-    }
-    add(p, "]\n");
-    item_int(p, "num-conv-layers", c->conv_layers);
-}
-
-static void encoder_sizes(page *p, const dt_model_config *c)
-{
-    item_int(p, "hidden-size", c->hidden);
-    item_int(p, "num-hidden-layers", c->layers);
-    item_int(p, "num-attention-heads", c->heads);
-    item_int(p, "intermediate-size", c->intermediate);
-    item_int(p, "output-attentions", 0);
+    if (p->status == DT_OK)
+        p->status = dt_settings_text(p->out, run, section);
 }
 
 static void model_details(page *p, const dt_run *checkpoint)
 {
-    const dt_model_config *c = &checkpoint->config;
     block(p, "Model Details");
     item_text(p, "run-uuid", checkpoint->settings.run_uuid);
-    item_text(p, "model-type", dt_model_type_name(c->type));
+    item_text(p, "model-type", dt_model_type_name(checkpoint->config.type));
     item_text(p, "tokenizer", checkpoint->settings.tokenizer_name);
-    item_text(p, "encoding", dt_encoding_name(c->encoding));
+    item_text(p, "encoding", dt_encoding_name(checkpoint->config.encoding));
     item_int(p, "epoch", checkpoint->progress.epoch);
     if (checkpoint->loss_sums.world_size > 0)
         item_int(p, "unfinished-epoch", checkpoint->progress.epoch + 1);
     item_int(p, "total-parameters", checkpoint->parameters);
     item_text(p, "optimizer-state", checkpoint->has_optimizer ? "yes" : "none, weights only");
-    item_int(p, "max-length", c->max_length);
-    if (dt_model_has_cnn(c))
-        cnn_sizes(p, c);
-    if (dt_model_has_encoder(c))
-        encoder_sizes(p, c);
-    item_double(p, "hidden-dropout-prob", c->dropout);
-    if (dt_model_has_cnn(c))
-        item_text(p, "mask-padding", c->mask_padding ? "yes" : "no");
+    settings(p, checkpoint, DT_SECTION_MODEL);
+    if (dt_model_has_encoder(&checkpoint->config))
+        item_int(p, "output-attentions", 0);
     if (checkpoint->temperatures) {
         add(p, "  temperatures: [");
         for (int32_t r = 0; r < checkpoint->temperatures; ++r) {
@@ -126,21 +104,8 @@ static void training_hyperparameters(page *p, const dt_run *checkpoint)
 {
     const dt_run_settings *s = &checkpoint->settings;
     block(p, "Training Hyperparameters");
-    item_double(p, "learning-rate", s->rule.learning_rate);
-    item_int(p, "batch-size", s->batch_size);
-    item_int(p, "accum-steps", s->accum_steps);
-    item_int(p, "target-epochs", s->epochs);
-    item_text(p, "loss-type", dt_loss_type_name(s->loss_type));
-    item_double(p, "focal-gamma", s->focal_gamma);
-    item_text(p, "focal-reduction", s->focal_sum ? "sum" : "mean");
-    item_text(p, "focal-weight", s->focal_weight ? s->focal_weight : "none");
-    item_text(p, "class-weights", dt_class_weights_name(s->class_weights));
-    add(p, "  level-weights: [");
-    for (int32_t r = 0; r < checkpoint->config.tax_ranks; ++r) {
-        add(p, r ? ", " : "");
-        add_double(p, dt_level_weight(s, r));
-    }
-    add(p, "]\n  optimizer: {'lr': ");
+    settings(p, checkpoint, DT_SECTION_TRAINING);
+    add(p, "  optimizer: {'lr': ");
     add_double(p, s->rule.learning_rate);
     add(p, ", 'betas': [");
     add_double(p, s->rule.beta1);
@@ -152,11 +117,6 @@ static void training_hyperparameters(page *p, const dt_run *checkpoint)
     add_double(p, s->rule.weight_decay);
     add(p, "}\n");
     item_int(p, "scheduler-steps", s->rule.total_steps);
-    if (s->early_stopping_patience > 0) {
-        item_int(p, "early-stopping-patience", s->early_stopping_patience);
-        item_double(p, "early-stopping-min-delta", s->early_stopping_min_delta);
-    }
-    item_int(p, "seed", s->seed);
     if (checkpoint->progress.best_epoch > 0)
         item_int(p, "best-epoch", checkpoint->progress.best_epoch);
 }

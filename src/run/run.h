@@ -40,7 +40,7 @@ typedef struct {
     double level_weight[DT_MAX_TAX_RANKS];
     int32_t loss_type;     /* dt_loss_type */
     double focal_gamma;    /* this and the next are used by the focal loss */
-    bool focal_sum;        /* summed over a batch, else averaged */
+    int32_t focal_sum;     /* 1: summed over a batch, 0: averaged */
     char *focal_weight;    /* --focal-weight as it was typed; NULL: not given */
     int32_t class_weights; /* dt_class_weights, without a focal_weight */
     int32_t micro_batch;   /* sequences that a rank works on at a time */

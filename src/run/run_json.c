@@ -2,26 +2,7 @@
 
 #include <stdio.h>
 
-static void put_size(dt_json *json, const char *key, bool applies, int32_t size)
-{
-    if (applies)
-        dt_json_put_int(json, key, size);
-    else
-        dt_json_put_null(json, key);
-}
-
-static void kernel_sizes(dt_json *json, const dt_model_config *c)
-{
-    dt_json_key(json, "kernel_sizes");
-    if (!dt_model_has_cnn(c)) {
-        dt_json_null(json);
-        return;
-    }
-    dt_json_array(json);
-    for (int32_t k = 0; k < c->kernels; ++k)
-        dt_json_int(json, c->width[k]);
-    dt_json_end(json);
-}
+#include "run/settings.h"
 
 static void described_details(dt_json *json, const dt_run *run)
 {
@@ -35,27 +16,12 @@ static void described_details(dt_json *json, const dt_run *run)
 
 static void model_details(dt_json *json, const dt_run *run, dt_run_json_kind kind)
 {
-    const dt_model_config *c = &run->config;
-    const bool cnn = dt_model_has_cnn(c);
-    const bool encoder = dt_model_has_encoder(c);
     dt_json_key(json, "model_details");
     dt_json_object(json);
-    dt_json_put_string(json, "model_type", dt_model_type_name(c->type));
     dt_json_put_string(json, "tokenizer_name", run->settings.tokenizer_name);
-    dt_json_put_string(json, "encoding", dt_encoding_name(c->encoding));
     dt_json_put_int(json, "current_epoch", run->progress.epoch);
     dt_json_put_int(json, "total_parameters", run->parameters);
-    dt_json_put_int(json, "max_length", c->max_length);
-    put_size(json, "embed_dim", cnn, c->embed_dim);
-    put_size(json, "num_filters", cnn, c->filters);
-    kernel_sizes(json, c);
-    put_size(json, "num_conv_layers", cnn, c->conv_layers);
-    put_size(json, "hidden_size", encoder, c->hidden);
-    put_size(json, "num_hidden_layers", encoder, c->layers);
-    put_size(json, "num_attention_heads", encoder, c->heads);
-    put_size(json, "intermediate_size", encoder, c->intermediate);
-    dt_json_put_double(json, "dropout_prob", c->dropout);
-    dt_json_put_bool(json, "mask_padding", c->mask_padding);
+    dt_settings_json(json, run, DT_SECTION_MODEL);
     if (run->lineages.tax_ranks)
         dt_json_put_int(json, "lineages", dt_lineage_tree_lineages(&run->lineages));
     if (run->temperatures) {
@@ -90,31 +56,11 @@ static void training_hyperparameters(dt_json *json, const dt_run *run, dt_run_js
     const dt_run_settings *s = &run->settings;
     dt_json_key(json, "training_hyperparameters");
     dt_json_object(json);
-    dt_json_put_double(json, "learning_rate", s->rule.learning_rate);
-    dt_json_put_int(json, "batch_size", s->batch_size);
-    dt_json_put_int(json, "accum_steps", s->accum_steps);
-    dt_json_put_int(json, "target_epochs", s->epochs);
-    dt_json_put_string(json, "loss_type", dt_loss_type_name(s->loss_type));
-    dt_json_put_double(json, "focal_gamma", s->focal_gamma);
-    dt_json_put_string(json, "focal_reduction", s->focal_sum ? "sum" : "mean");
-    dt_json_put_string(json, "focal_weight", s->focal_weight);
-    dt_json_put_string(json, "class_weights", dt_class_weights_name(s->class_weights));
-    dt_json_key(json, "level_weights");
-    dt_json_array(json);
-    for (int32_t r = 0; r < run->config.tax_ranks; ++r)
-        dt_json_double(json, dt_level_weight(s, r));
-    dt_json_end(json);
+    dt_settings_json(json, run, DT_SECTION_TRAINING);
     optimizer_summary(json, "optimizer_summary", &s->rule);
     if (kind == DT_RUN_JSON_DESCRIPTION)
         optimizer_summary(json, "optimizer", &s->rule);
     dt_json_put_int(json, "scheduler_steps", s->rule.total_steps);
-    dt_json_put_int(json, "early_stopping_patience", s->early_stopping_patience);
-    dt_json_put_double(json, "early_stopping_min_delta", s->early_stopping_min_delta);
-    dt_json_put_int(json, "seed", s->seed);
-    dt_json_put_double(json, "scheduler_warmup_ratio", s->warmup_ratio);
-    dt_json_put_double(json, "max_grad_norm", s->rule.max_grad_norm);
-    dt_json_put_double(json, "val_split", s->val_split);
-    dt_json_put_int(json, "eval_every", s->eval_every);
     dt_json_put_int(json, "micro_batch_size", s->micro_batch);
     dt_json_put_bool(json, "normalize", s->normalize);
     dt_json_end(json);

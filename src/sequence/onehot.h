@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 /* How sequences become token ids: the choices of --encoding, in its order. */
+#define DT_ENCODINGS "dnabert|onehot"
 typedef enum { DT_ENCODING_DNABERT, DT_ENCODING_ONEHOT } dt_encoding;
 
 #define DT_ONEHOT_CHANNELS 4

@@ -7,6 +7,7 @@
 #include "data/batch.h"
 #include "io/output.h"
 #include "model/fit.h"
+#include "run/checkpoint.h"
 #include "train/step.h"
 
 /* The matrices of a piece should be large enough for full speed of the products and no larger:

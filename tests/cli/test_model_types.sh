@@ -53,7 +53,7 @@ expect 0 train_small bert_only --epochs 1 --model-type bert
 same_model "$(checkpoint bert_cnn 1)" "$(checkpoint bert_only 1)"
 
 # A resumed run keeps its type
-refused 2 '--model-type hybridcnnbert: the run to resume trains bert' \
+refused 2 '--model-type hybridcnnbert: the run to resume was started with bert' \
     train_small other --resume "$(checkpoint bert 1)" --model-type hybridcnnbert
 expect 0 train_small other --resume "$(checkpoint bert 1)" --model-type bert
 finish

@@ -46,7 +46,7 @@ refused 2 'a batch of 16 sequences is larger than a shard of 8: prepare larger o
 prepare others 10
 refused 1 'streams shards of 8 sequences, on which its order depends' \
     train streamed --data others --resume "$(checkpoint streamed 1)"
-refused 2 '--stream-data 1: the run to resume was started with 0' \
+refused 2 '--stream-data true: the run to resume was started with false' \
     train memory --data shards --resume "$(checkpoint memory 1)" --stream-data
 
 # A shard that is damaged while the run goes on ends it with a line that names the shard

@@ -17,9 +17,9 @@ typedef struct {
     int64_t whole;
     double real;
     const char *text;
-    int choice;
+    int32_t choice;
     dt_ints wholes;
-    dt_doubles reals;
+    double reals[2];
     dt_texts texts;
     dt_ints choices;
 } small_options;
@@ -27,60 +27,60 @@ typedef struct {
 #define AT(member) offsetof(small_options, member)
 
 static const dt_option small_table[] = {
-    {.group = "All", .name = "flag", .kind = DT_OPTION_FLAG, .offset = AT(flag), .help = "a flag"},
+    {.group = "All", .name = "flag", .kind = DT_VALUE_FLAG, .offset = AT(flag), .help = "a flag"},
     {.name = "whole",
-     .kind = DT_OPTION_INT,
+     .kind = DT_VALUE_INT,
      .offset = AT(whole),
      .value = "N",
      .preset = "7",
      .range = "[1, 10]",
      .help = "a whole number"},
     {.name = "real",
-     .kind = DT_OPTION_DOUBLE,
+     .kind = DT_VALUE_DOUBLE,
      .offset = AT(real),
      .value = "X",
      .preset = "0.5",
      .range = "[0, 1)",
      .help = "a number"},
-    {.name = "text", .kind = DT_OPTION_TEXT, .offset = AT(text), .value = "FILE", .help = "a text"},
+    {.name = "text", .kind = DT_VALUE_TEXT, .offset = AT(text), .value = "FILE", .help = "a text"},
     {.name = "choice",
-     .kind = DT_OPTION_CHOICE,
+     .kind = DT_VALUE_CHOICE,
      .offset = AT(choice),
      .preset = "second",
      .choices = "first|second",
      .help = "a choice"},
     {.name = "wholes",
-     .kind = DT_OPTION_INTS,
-     .offset = AT(wholes),
+     .kind = DT_VALUE_INTS,
+     DT_OPTION_LIST(small_options, wholes),
      .value = "N",
      .preset = "3 5 7",
      .range = "[-9, inf)",
      .help = "whole numbers"},
     {.name = "reals",
-     .kind = DT_OPTION_DOUBLES,
+     .kind = DT_VALUE_DOUBLES,
      .offset = AT(reals),
      .value = "X",
      .count = 2,
      .range = "(0, inf)",
      .help = "two numbers"},
     {.name = "texts",
-     .kind = DT_OPTION_TEXTS,
-     .offset = AT(texts),
+     .kind = DT_VALUE_TEXTS,
+     DT_OPTION_LIST(small_options, texts),
      .value = "FILE",
      .help = "texts"},
     {.name = "choices",
-     .kind = DT_OPTION_CHOICES,
-     .offset = AT(choices),
+     .kind = DT_VALUE_CHOICES,
+     DT_OPTION_LIST(small_options, choices),
      .choices = "a|b|c",
      .help = "choices"},
-    {.name = "old", .kind = DT_OPTION_INT, .value = "N", .ignored = "nothing needs it"},
+    {.name = "old", .kind = DT_VALUE_INT, .value = "N", .ignored = "nothing needs it"},
     {0},
 };
 
 static const dt_command small = {.name = "small",
                                  .summary = "A command.",
                                  .usage = "[options]",
-                                 .options = small_table,
+                                 .tables = {DT_OPTION_TABLE(small_table)},
                                  .options_size = sizeof(small_options),
                                  .examples = {"deeptaxa small", "deeptaxa small --flag"}};
 
@@ -113,7 +113,6 @@ static void defaults_are_those_of_the_table(void **state)
     assert_int_equal(o.choice, 1);
     assert_int_equal(o.wholes.count, 3);
     assert_int_equal(o.wholes.value[2], 7);
-    assert_int_equal(o.reals.count, 0);
     assert_int_equal(o.parsed.request, DT_REQUEST_RUN);
     assert_false(dt_option_given(&o.parsed, "whole"));
 }
@@ -198,7 +197,9 @@ static void missing_and_superfluous_values_are_refused(void **state)
     REFUSED("--text: needs a value", "--text=");
     REFUSED("--wholes: needs a value", "--wholes --flag");
     REFUSED("--wholes: needs a value", "--wholes ,");
-    REFUSED("--flag: takes no value", "--flag=1");
+    REFUSED("--flag: '1' is not true or false", "--flag=1");
+    ASSERT_OK(PARSE_SMALL("--flag --flag=false"));
+    assert_false(o.flag);
     REFUSED("unexpected 'no'", "--flag no");
     REFUSED("unexpected '4'", "--whole 3 4");
     REFUSED("unexpected 'word'", "word");
@@ -251,7 +252,8 @@ static void help_shows_every_option(void **state)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; ++i) {
         dt_text text = {0};
         ASSERT_OK(dt_options_help(commands[i], &text));
-        for (const dt_option *option = commands[i]->options; option->name; ++option) {
+        const dt_option *option;
+        for (int row = 0; (option = dt_command_option(commands[i], row)); ++row) {
             char flag[64];
             snprintf(flag, sizeof flag, "--%s", option->name);
             if (!strstr(text.data, flag))
@@ -296,16 +298,18 @@ static void tables_of_all_commands_are_sound(void **state)
         const dt_command *command = least[i].command;
         ASSERT_OK(parse(command, &o, least[i].line));
         int rows = 0;
-        for (const dt_option *a = command->options; a->name; ++a, ++rows) {
-            const bool stored = !a->ignored;
-            assert_true(a->offset < command->options_size);
-            assert_true(!stored || a->offset >= sizeof(dt_parsed));
+        const dt_option *a;
+        for (; (a = dt_command_option(command, rows)); ++rows) {
+            const char *at = dt_option_value(command, rows, &o).at;
+            assert_true(a->ignored || at < (const char *)&o + command->options_size);
+            assert_true(a->ignored || at > (const char *)&o);
             assert_true(a->help || a->ignored);
-            assert_true(a->value || a->choices || a->kind == DT_OPTION_FLAG);
-            for (const dt_option *b = command->options; b < a; ++b) {
+            assert_true(a->value || a->choices || a->kind == DT_VALUE_FLAG);
+            for (int other = 0; other < rows; ++other) {
+                const dt_option *b = dt_command_option(command, other);
                 assert_string_not_equal(a->name, b->name);
-                if (stored && !b->ignored)
-                    assert_int_not_equal(a->offset, b->offset);
+                if (!a->ignored && !b->ignored)
+                    assert_ptr_not_equal(at, dt_option_value(command, other, &o).at);
             }
         }
         assert_true(rows < DT_MAX_OPTIONS);
@@ -318,40 +322,42 @@ static void published_train_command_gives_the_published_model(void **state)
 {
     (void)state;
     dt_train_options o;
+    const dt_model_config *config = &o.asked.config;
+    const dt_run_settings *settings = &o.asked.settings;
     ASSERT_OK(parse(&dt_train_command, &o,
                     "--fasta-file data/greengenes/gg_2024_09_training.fna.gz "
                     "--taxonomy-file data/greengenes/gg_2024_09_training.tsv.gz "
                     "--model-type hybridcnnbert --output-dir outputs/training"));
     assert_string_equal(o.fasta_file, "data/greengenes/gg_2024_09_training.fna.gz");
     assert_string_equal(o.output_dir, "outputs/training");
-    assert_int_equal(o.model_type, DT_MODEL_TYPE_HYBRID);
-    assert_int_equal(o.max_length, 512);
-    assert_int_equal(o.embed_dim, 896);
-    assert_int_equal(o.num_filters, 256);
-    assert_int_equal(o.kernel_sizes.count, 3);
-    assert_int_equal(o.kernel_sizes.value[0], 3);
-    assert_int_equal(o.kernel_sizes.value[1], 5);
-    assert_int_equal(o.kernel_sizes.value[2], 7);
-    assert_int_equal(o.num_conv_layers, 1);
-    assert_int_equal(o.hidden_size, 896);
-    assert_int_equal(o.num_hidden_layers, 4);
-    assert_int_equal(o.num_attention_heads, 7);
-    assert_int_equal(o.intermediate_size, 3584);
-    assert_true(o.hidden_dropout_prob == 0.2);
-    assert_int_equal(o.epochs, 10);
-    assert_int_equal(o.batch_size, 64);
-    assert_int_equal(o.accum_steps, 1);
-    assert_true(o.learning_rate == 5e-4);
-    assert_true(o.optimizer_betas.value[0] == 0.9 && o.optimizer_betas.value[1] == 0.999);
-    assert_true(o.optimizer_eps == 1e-8);
-    assert_true(o.optimizer_weight_decay == 0.01);
-    assert_true(o.scheduler_warmup_ratio == 0.1);
-    assert_true(o.max_grad_norm == 0.5);
-    assert_int_equal(o.seed, 42);
-    assert_true(o.val_split == 0.2);
-    assert_int_equal(o.eval_every, 1);
-    assert_int_equal(o.level_weights.count, 0);
-    assert_false(o.mask_padding);
+    assert_int_equal(config->type, DT_MODEL_HYBRID);
+    assert_int_equal(config->max_length, 512);
+    assert_int_equal(config->embed_dim, 896);
+    assert_int_equal(config->filters, 256);
+    assert_int_equal(config->kernels, 3);
+    assert_int_equal(config->width[0], 3);
+    assert_int_equal(config->width[1], 5);
+    assert_int_equal(config->width[2], 7);
+    assert_int_equal(config->conv_layers, 1);
+    assert_int_equal(config->hidden, 896);
+    assert_int_equal(config->layers, 4);
+    assert_int_equal(config->heads, 7);
+    assert_int_equal(config->intermediate, 3584);
+    assert_true(config->dropout == 0.2);
+    assert_int_equal(settings->epochs, 10);
+    assert_int_equal(settings->batch_size, 64);
+    assert_int_equal(settings->accum_steps, 1);
+    assert_true(settings->rule.learning_rate == 5e-4);
+    assert_true(settings->rule.beta1 == 0.9 && settings->rule.beta2 == 0.999);
+    assert_true(settings->rule.eps == 1e-8);
+    assert_true(settings->rule.weight_decay == 0.01);
+    assert_true(settings->warmup_ratio == 0.1);
+    assert_true(settings->rule.max_grad_norm == 0.5);
+    assert_int_equal(settings->seed, 42);
+    assert_true(settings->val_split == 0.2);
+    assert_int_equal(settings->eval_every, 1);
+    assert_int_equal(settings->level_weight_count, 0);
+    assert_false(config->mask_padding);
     char device[16];
     dt_option_choice(&dt_train_command, "device", o.device, device, sizeof device);
     assert_string_equal(device, "auto");
@@ -466,10 +472,10 @@ static void train_refuses_what_cannot_be_trained(void **state)
     assert_string_equal(o.tokenizer_name, "zhihan1996/DNABERT-2-117M");
     ASSERT_OK(parse(&dt_train_command, &o,
                     TRAIN("--loss-type focal --focal-reduction sum --class-weights sqrt_inverse")));
-    assert_int_equal(o.loss_type, DT_LOSS_FOCAL);
-    assert_int_equal(o.focal_reduction, 1);
-    assert_int_equal(o.class_weights, DT_CLASS_WEIGHTS_SQRT_INVERSE);
-    assert_true(o.focal_gamma == 2.0);
+    assert_int_equal(o.asked.settings.loss_type, DT_LOSS_FOCAL);
+    assert_int_equal(o.asked.settings.focal_sum, 1);
+    assert_int_equal(o.asked.settings.class_weights, DT_CLASS_WEIGHTS_SQRT_INVERSE);
+    assert_true(o.asked.settings.focal_gamma == 2.0);
 }
 
 static void tokenizer_learns_or_encodes(void **state)

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "core/pool.h"
 #include "model/config.h"
+#include "run/checkpoint.h"
 #include "train/ranks.h"
 #include "train/step.h"
 #include "train/trainer.h"

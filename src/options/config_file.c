@@ -1,0 +1,259 @@
+#include "options/config_file.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "options/suggest.h"
+
+#define CONFIG_VALUES                                                                              \
+    64 /* most elements of a list, all of them checked by the option's own limit */
+
+/* A file being read. */
+typedef struct {
+    const dt_command *command;
+    void *options;
+    const char *path;
+} reader;
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+/* What stands in the file, as it would be typed: `space` is for numbers. NULL for what is no single
+ * value. */
+static const char *typed(const json_t *value, char space[64])
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return json_string_value(value);
+    case JSON_INTEGER:
+        snprintf(space, 64, "%lld", (long long)json_integer_value(value));
+        return space;
+    case JSON_REAL:
+        snprintf(space, 64, "%.17g", json_real_value(value));
+        return space;
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    default:
+        return NULL;
+    }
+}
+
+static dt_status store(const reader *r, int row, const json_t *value)
+{
+    const dt_option *option = dt_command_option(r->command, row);
+    const dt_value target = dt_option_value(r->command, row, r->options);
+    const char *texts[CONFIG_VALUES];
+    char space[CONFIG_VALUES][64];
+    const bool list = json_is_array(value);
+    const size_t count = list ? json_array_size(value) : 1;
+    bool ok = count <= CONFIG_VALUES;
+    for (size_t i = 0; ok && i < count; ++i) {
+        texts[i] = typed(list ? json_array_get(value, i) : value, space[i]);
+        ok = texts[i] != NULL;
+    }
+    if (!ok)
+        return dt_fail(DT_ERR_USAGE, "%s: --%s: takes a value, or a list of at most %d", r->path,
+                       option->name, CONFIG_VALUES);
+    const dt_status status = dt_value_store(option, &target, (int32_t)count, texts);
+    if (status == DT_OK)
+        return DT_OK;
+    char message[1024];
+    snprintf(message, sizeof message, "%s", dt_error_message());
+    return dt_fail(status, "%s: %s", r->path, message);
+}
+
+/* The command line has the last word; null says nothing. */
+static dt_status take(const reader *r, int row, const json_t *value)
+{
+    const dt_option *option = dt_command_option(r->command, row);
+    dt_origin *origin = &((dt_parsed *)r->options)->origin[row];
+    if (*origin == DT_FROM_LINE || json_is_null(value))
+        return DT_OK;
+    if (option->ignored) {
+        dt_notice("%s: %s has no effect: %s", r->path, option->name, option->ignored);
+        return DT_OK;
+    }
+    *origin = DT_FROM_FILE;
+    return store(r, row, value);
+}
+
+/* ---- an object of options -------------------------------------------------------------------- */
+
+static dt_status unknown_key(const reader *r, const char *key, const char *name)
+{
+    dt_suggestion nearest = {0};
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(r->command, i)); ++i)
+        dt_suggest(&nearest, name, option->name);
+    if (nearest.name)
+        return dt_fail(DT_ERR_USAGE, "%s: unknown setting \"%s\": did you mean \"%s\"?", r->path,
+                       key, nearest.name);
+    return dt_fail(DT_ERR_USAGE, "%s: unknown setting \"%s\": `deeptaxa %s --help` lists all",
+                   r->path, key, r->command->name);
+}
+
+static dt_status take_option(const reader *r, const char *key, const json_t *value)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s", key);
+    for (char *at = name; *at; ++at)
+        if (*at == '_')
+            *at = '-';
+    const int row = dt_command_find(r->command, name, strlen(name));
+    if (row < 0)
+        return unknown_key(r, key, name);
+    if (strcmp(name, "config") == 0 || strcmp(name, "print-config") == 0)
+        return dt_fail(DT_ERR_USAGE, "%s: \"%s\" belongs on the command line", r->path, key);
+    return take(r, row, value);
+}
+
+/* ---- a file of an earlier run ------------------------------------------------------------------
+ */
+
+static int row_of_json(const dt_command *command, const char *key)
+{
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+        if (option->json && strcmp(option->json, key) == 0)
+            return i;
+    return -1;
+}
+
+/* Objects within a section belong to it. */
+static dt_status take_section(const reader *r, json_t *section)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(section, key, value)
+    {
+        const int row = row_of_json(r->command, key);
+        if (json_is_object(value))
+            DT_TRY(take_section(r, value));
+        else if (row >= 0)
+            DT_TRY(take(r, row, value));
+    }
+    return DT_OK;
+}
+
+static dt_status take_run(const reader *r, json_t *root)
+{
+    static const char *const sections[] = {"model_details", "training_hyperparameters",
+                                           "dataset_info"};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; ++i)
+        DT_TRY(take_section(r, json_object_get(root, sections[i])));
+    return DT_OK;
+}
+
+/* ---- the whole file ----------------------------------------------------------------------------
+ */
+
+static dt_status take_file(const reader *r, json_t *root)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(root))
+        return dt_fail(DT_ERR_INPUT, "%s: not a JSON object of settings, as {\"epochs\": 6}",
+                       r->path);
+    if (json_object_get(root, "training_hyperparameters"))
+        return take_run(r, root);
+    json_object_foreach(root, key, value) DT_TRY(take_option(r, key, value));
+    return DT_OK;
+}
+
+dt_status dt_config_read(const dt_command *command, void *options)
+{
+    dt_parsed *parsed = options;
+    const reader r = {.command = command, .options = options, .path = parsed->config};
+    json_error_t error;
+    char *bytes;
+    size_t length;
+    DT_TRY(dt_read_file(parsed->config, &bytes, &length));
+    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &error);
+    free(bytes);
+    if (!root)
+        return dt_fail(DT_ERR_INPUT, "%s: line %d: no JSON: %s", parsed->config, error.line,
+                       error.text);
+    parsed->config_content = root;
+    return take_file(&r, root);
+}
+
+void dt_config_free(void *options)
+{
+    dt_parsed *parsed = options;
+    json_decref(parsed->config_content);
+    parsed->config_content = NULL;
+}
+
+/* ---- writing -----------------------------------------------------------------------------------
+ */
+
+static void write_element(dt_json *json, const dt_value *value, int32_t i)
+{
+    const void *at = value->at;
+    char name[64];
+    switch (value->kind) {
+    case DT_VALUE_FLAG:
+        dt_json_bool(json, *(const bool *)at);
+        break;
+    case DT_VALUE_INT:
+        dt_json_int(json, *(const int64_t *)at);
+        break;
+    case DT_VALUE_INT32:
+    case DT_VALUE_INTS:
+        dt_json_int(json, ((const int32_t *)at)[i]);
+        break;
+    case DT_VALUE_UINT32:
+        dt_json_int(json, *(const uint32_t *)at);
+        break;
+    case DT_VALUE_DOUBLE:
+    case DT_VALUE_DOUBLES:
+        dt_json_double(json, ((const double *)at)[i]);
+        break;
+    case DT_VALUE_TEXT:
+    case DT_VALUE_TEXTS:
+        dt_json_string(json, ((char *const *)at)[i]);
+        break;
+    case DT_VALUE_CHARS:
+        dt_json_string(json, at);
+        break;
+    case DT_VALUE_CHOICE:
+    case DT_VALUE_CHOICES:
+        dt_choice_name(value->choices, ((const int32_t *)at)[i], name, sizeof name);
+        dt_json_string(json, name);
+        break;
+    }
+}
+
+void dt_json_value(dt_json *json, const dt_value *value)
+{
+    const int32_t count = dt_value_count(value);
+    const bool list = dt_value_is_list(value->kind);
+    if (list)
+        dt_json_array(json);
+    else if (count == 0)
+        dt_json_null(json);
+    for (int32_t i = 0; i < count; ++i)
+        write_element(json, value, i);
+    if (list)
+        dt_json_end(json);
+}
+
+void dt_config_write(dt_json *json, const dt_command *command, const void *options)
+{
+    const dt_option *option;
+    dt_json_object(json);
+    for (int i = 0; (option = dt_command_option(command, i)); ++i) {
+        const dt_value value = dt_option_value(command, i, options);
+        if (option->ignored || dt_value_count(&value) == 0 || strcmp(option->name, "config") == 0 ||
+            strcmp(option->name, "print-config") == 0)
+            continue;
+        dt_json_key(json, option->name);
+        dt_json_value(json, &value);
+    }
+    dt_json_end(json);
+}

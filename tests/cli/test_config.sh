@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# --config FILE and --print-config: settings from a file, of an earlier run, and overridden.
+source "$(dirname "$0")/lib.sh"
+make_gold 150
+make_tokenizer
+python=$(command -v python3) || skip "needs python3 to look into JSON"
+
+# value FILE KEY...: a member, as JSON
+value() { "$python" -c '
+import json, sys
+at = json.load(open(sys.argv[1]))
+for key in sys.argv[2:]:
+    at = at[key]
+print(json.dumps(at))' "$@"; }
+
+# A file of options, with either spelling of their names
+cat >settings.json <<'END'
+{"epochs": 1, "max_grad_norm": 0.25, "kernel-sizes": [3, 5], "optimizer-betas": [0.8, 0.9],
+ "class-weights": "inverse", "mask-padding": true, "seed": 7, "resume": null}
+END
+expect 0 train_small file --config settings.json --seed 8
+metrics=$(ls file/metrics/*epoch1.json)
+hyper=training_hyperparameters
+same value "$(value "$metrics" $hyper max_grad_norm)" 0.25
+same value "$(value "$metrics" $hyper class_weights)" '"inverse"'
+same value "$(value "$metrics" $hyper optimizer_summary betas)" '[0.8, 0.9]'
+same value "$(value "$metrics" $hyper seed)" 8
+same value "$(value "$metrics" model_details kernel_sizes)" '[3, 5]'
+same value "$(value "$metrics" options config)" '"settings.json"'
+
+# The same by flags; a flag of the file can be taken back
+expect 0 train_small flags --epochs 1 --max-grad-norm 0.25 --kernel-sizes 3 5 --seed 8 \
+    --optimizer-betas 0.8 0.9 --class-weights inverse --mask-padding
+same_model "$(checkpoint file 1)" "$(checkpoint flags 1)"
+expect 0 train_small back --config settings.json --mask-padding=false
+same value "$(value back/metrics/*epoch1.json model_details mask_padding)" false
+
+# The metrics of an earlier run, and what describe exports of its checkpoint
+expect 0 train_small again --config "$metrics"
+same_model "$(checkpoint file 1)" "$(checkpoint again 1)"
+expect 0 deeptaxa describe --checkpoint "$(checkpoint file 1)" --export-metrics described.json
+expect 0 train_small described --config described.json
+same_model "$(checkpoint file 1)" "$(checkpoint described 1)"
+
+# What is printed is read back
+expect 0 deeptaxa train --config settings.json --output-dir printed --hidden-size 16 --num-attention-heads 2 \
+    --print-config
+cp "$work/out" printed.json
+same value "$(value printed.json hidden-size)" 16
+same value "$(value printed.json val-split)" 0.2
+same value "$(value printed.json output-dir)" '"printed"'
+expect 0 deeptaxa train --config printed.json --print-config
+same value "$(cat "$work/out")" "$(cat printed.json)"
+[ ! -e printed ] || fail "--print-config wrote something"
+
+# A resumed run takes a file as it takes flags
+expect 0 train_small file --resume "$(checkpoint file 1)" --config settings.json --seed 8 --epochs 2
+refused 2 'seed 7: the run to resume was started with 8' \
+    train_small file --resume "$(checkpoint file 1)" --config settings.json
+
+# What is wrong is named, with the file
+bad() { # MESSAGE CONTENT
+    printf '%s\n' "$2" >bad.json
+    refused "${3:-2}" "$1" train_small bad --config bad.json
+}
+bad 'bad.json: unknown setting "epoch": did you mean "epochs"\?' '{"epoch": 3}'
+bad 'bad.json: unknown setting "nonsense": `deeptaxa train --help` lists all' '{"nonsense": 3}'
+bad "bad.json: --epochs: '0' is not a whole number from 1" '{"epochs": 0}'
+bad "bad.json: --epochs: '2.5' is not a whole number" '{"epochs": 2.5}'
+bad "bad.json: --loss-type: 'focus' is not one of cross_entropy, focal" '{"loss_type": "focus"}'
+bad "bad.json: --mask-padding: '1' is not true or false" '{"mask-padding": 1}'
+bad 'bad.json: --optimizer-betas: takes 2 values, not 1' '{"optimizer-betas": 0.9}'
+bad 'bad.json: --epochs: takes a value, or a list' '{"epochs": {"a": 1}}'
+bad 'bad.json: "config" belongs on the command line' '{"config": "other.json"}'
+bad 'bad.json: line 2: no JSON' '{"epochs": 3,' 1
+bad 'bad.json: line 1: no JSON: .*duplicate' '{"epochs": 3, "epochs": 4}' 1
+bad 'bad.json: not a JSON object' '[1]' 1
+refused 1 'nowhere.json: cannot open' train_small bad --config nowhere.json
+[ ! -e bad ] || fail "a refused configuration left an output folder"
+
+finish
