@@ -296,7 +296,7 @@ static dt_status check_evaluated(const dt_train_options *train)
         {"eval-every", dt_option_typed(&train->parsed, "eval-every")},
         {"validate-on", dt_option_typed(&train->parsed, "validate-on")},
     };
-    if (train->asked.settings.val_split > 0)
+    if (dt_run_validates(&train->asked.settings))
         return DT_OK;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i)
         if (needs[i].given)

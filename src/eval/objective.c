@@ -154,11 +154,11 @@ static double mean_factor(const dt_objective *objective, int32_t tax_rank, const
 }
 
 void dt_objective_scale(double *scale, const dt_objective *objective, const int32_t *labels,
-                        const int64_t *sequences, int64_t count, int32_t accum_steps)
+                        const int64_t *sequences, int64_t count, int32_t batches)
 {
     for (int32_t r = 0; r < objective->classes.tax_ranks; ++r)
         scale[r] = objective->level_weight[r] *
-                   mean_factor(objective, r, labels, sequences, count) / (double)accum_steps;
+                   mean_factor(objective, r, labels, sequences, count) / (double)batches;
 }
 
 /* As the backend computes it (dt_loss). */

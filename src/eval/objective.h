@@ -34,10 +34,10 @@ void dt_objective_free(dt_objective *objective); /* leaves it empty */
  *     cross entropy with class weights   level weight / Σ class weights of the labels; 0 where
  *                                        that sum is 0
  *     focal, mean / sum                  level weight / count, level weight
- * Each is divided by `accum_steps`. */
+ * Each is divided by `batches`, those of an update. */
 void dt_objective_scale(double *scale /* (tax_ranks) */, const dt_objective *objective,
                         const int32_t *labels, const int64_t *sequences, int64_t count,
-                        int32_t accum_steps);
+                        int32_t batches);
 
 /* The loss over a set of sequences from the cross entropy of each (cross_entropy[i · stride], of
  * sequences[i]) at one tax_rank, level-weighted: as if the set were one batch. A loss that is

@@ -84,6 +84,12 @@ typedef struct {
 
 void dt_run_settings_free(dt_run_settings *settings); /* leaves it empty */
 
+/* Whether some of the sequences validate. */
+static inline bool dt_run_validates(const dt_run_settings *settings)
+{
+    return settings->val_split > 0.0;
+}
+
 /* What the loss at a tax_rank weighs. */
 static inline double dt_level_weight(const dt_run_settings *settings, int32_t tax_rank)
 {

@@ -19,7 +19,7 @@ static void shuffle_indices(int64_t *indices, int64_t count, uint32_t seed)
 dt_status dt_split_create(dt_split *split, int64_t count, double validation_share, uint32_t seed)
 {
     *split = (dt_split){0};
-    /* The same two double operations as Python's int(N * (1 - val_split)). */
+    /* The same two double operations as Python's int(N * (1 - validation_share)). */
     const double training_share = 1.0 - validation_share;
     const bool usable = validation_share >= 0.0 && validation_share < 1.0 && count > 0;
     const int64_t training_count = usable ? (int64_t)((double)count * training_share) : 0;

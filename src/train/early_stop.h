@@ -8,9 +8,9 @@
 #include "run/run.h"
 
 /* Takes progress->validation_loss, of an evaluation just made after progress->epoch. The epoch is
- * the best where the loss is below all before; patience starts anew where it is more than
- * early_stopping_min_delta below the loss that patience last started from. A loss that is no finite
- * number is no gain. */
+ * the best where the loss is below all before; patience starts anew where it is below
+ * the loss that patience last started from by more than the run's least gain. A loss that is not
+ * finite is no gain. */
 void dt_early_stop_note(dt_run_progress *progress, const dt_run_settings *settings);
 
 /* Whether as many evaluations in a row as the run's patience have brought no gain. */

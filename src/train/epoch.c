@@ -41,11 +41,7 @@ static dt_status epoch_loss(dt_trainer *t, const dt_update_state *state, double 
         *loss = (double)NAN;
         return DT_OK;
     }
-    /* each update's loss is a sum over its micro-steps, divided by accum_steps */
-    const int64_t batches = dt_batches_per_epoch(t->sampler.count, &t->run->settings);
-    const int64_t updates = dt_updates_per_epoch(t->sampler.count, &t->run->settings);
-    const double micro_steps = (double)batches * (double)state->loss_updates / (double)updates;
-    *loss *= (double)t->run->settings.accum_steps / micro_steps;
+    *loss = dt_mean_update_loss(*loss, state->loss_updates, t->sampler.count, &t->run->settings);
     return DT_OK;
 }
 
@@ -110,7 +106,7 @@ static dt_status exchange(dt_trainer *t, const epoch_run *e, news *n)
 static dt_status show_step(dt_trainer *t, epoch_run *e, int64_t done, double loss, bool line_due)
 {
     const dt_run_progress *progress = &t->run->progress;
-    const int64_t per_update = (int64_t)t->run->settings.batch_size * t->run->settings.accum_steps;
+    const int64_t per_update = dt_update_sequences(&t->run->settings);
     const int64_t sequences =
         done * per_update < t->sampler.count ? done * per_update : t->sampler.count;
     if (t->job->comm->world_rank != 0)
@@ -172,7 +168,7 @@ dt_status dt_trainer_epoch(dt_trainer *t)
     t->stepper.times = (dt_step_times){0};
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
     DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count,
-                            update * settings->batch_size * settings->accum_steps));
+                            update * dt_update_sequences(settings)));
     restore_loss_sums(t, update > 0);
     backend->ops->state_write(backend, &progress->update);
     for (; update < e.updates && !t->stopping; ++update)

@@ -31,11 +31,8 @@ dt_status dt_exports_check(const dt_trainer *t)
     const bool importance = t->job->export_importance;
     if (!importance && !t->job->export_embeddings)
         return DT_OK;
-    if (t->run->split.validation_count == 0)
-        return dt_fail(DT_ERR_USAGE,
-                       "--export-%s: no sequences of this run validate: its --val-split is %g",
-                       importance ? "permutation-importance" : "sequence-embeddings",
-                       t->run->settings.val_split);
+    DT_TRY(dt_trainer_needs_validation(t, importance ? "export-permutation-importance"
+                                                     : "export-sequence-embeddings"));
     if (importance && t->job->dataset->stream)
         return dt_fail(DT_ERR_USAGE,
                        "--export-permutation-importance: exchanges tokens between sequences of all "

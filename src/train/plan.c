@@ -168,8 +168,8 @@ dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt
                         dt_with_commas(settings->rule.warmup_steps, c)));
     DT_TRY(dt_text_addf(out,
                         "Batch: %s sequences an update, accumulated over %d, at most %d at a time",
-                        dt_with_commas((int64_t)settings->batch_size * settings->accum_steps, a),
-                        settings->accum_steps, settings->micro_batch));
+                        dt_with_commas(dt_update_sequences(settings), a), settings->accum_steps,
+                        settings->micro_batch));
     if (settings->world_size > 1)
         DT_TRY(dt_text_addf(out, " on each of %d ranks", settings->world_size));
     DT_TRY(dt_text_addf(out, "\n"));

@@ -13,6 +13,19 @@ int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings)
     return (batches + settings->accum_steps - 1) / settings->accum_steps;
 }
 
+int64_t dt_update_sequences(const dt_run_settings *settings)
+{
+    return (int64_t)settings->batch_size * settings->accum_steps;
+}
+
+double dt_mean_update_loss(double sum, int64_t updates, int64_t sequences,
+                           const dt_run_settings *settings)
+{
+    const double batches = (double)dt_batches_per_epoch(sequences, settings) * (double)updates /
+                           (double)dt_updates_per_epoch(sequences, settings);
+    return sum * ((double)settings->accum_steps / batches);
+}
+
 int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences,
                               const dt_run_settings *settings)
 {

@@ -46,7 +46,8 @@ typedef struct {
     dt_profile *profile;    /* NULL: none */
 } dt_stepper;
 
-/* Global batches of an epoch, and updates of them. */
+/* Sequences of an update; global batches of an epoch, and updates of them. */
+int64_t dt_update_sequences(const dt_run_settings *settings);
 int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings);
 int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings);
 
@@ -54,8 +55,14 @@ int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings)
 int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences,
                               const dt_run_settings *settings);
 
-/* Makes the update number `update` (from 0) of the current epoch: `accum_steps` global batches,
- * fewer at the end of the epoch. *micro_steps counts the batches since the start of training.
+/* The mean loss of `updates` updates of an epoch from the sum of their losses, each of which is a
+ * sum over the update's batches, divided by the number of batches that an update has. */
+double dt_mean_update_loss(double sum, int64_t updates, int64_t sequences,
+                           const dt_run_settings *settings);
+
+/* Makes the update number `update` (from 0) of the current epoch: its global batches, of which the
+ * last update of an epoch may have fewer. *micro_steps counts the batches since the start of
+ * training.
  *
  * On a host, a rank that is asked to stop computes no further piece; it still takes part in the
  * sums, and all ranks agree to leave the update out: *made is false then, parameters, moments and

@@ -31,18 +31,24 @@ typedef struct {
 /* ---- start -------------------------------------------------------------------------------------
  */
 
+dt_status dt_trainer_needs_validation(const dt_trainer *t, const char *flag)
+{
+    if (t->run->split.validation_count > 0)
+        return DT_OK;
+    return dt_fail(DT_ERR_USAGE, "--%s: no sequences of this run validate: its --val-split is %g",
+                   flag, t->run->settings.val_split);
+}
+
 /* What looks at the validation loss needs one. */
 static dt_status check_validation(const dt_trainer *t)
 {
     const dt_run_settings *settings = &t->run->settings;
-    const bool stops = settings->early_stopping_patience > 0;
-    const bool none = t->run->split.validation_count == 0;
-    if (none && (stops || t->job->save_best_only))
-        return dt_fail(DT_ERR_USAGE,
-                       "--%s: no sequences of this run validate: its --val-split is %g",
-                       stops ? "early-stopping-patience" : "save-best-only", settings->val_split);
+    if (settings->early_stopping_patience > 0)
+        DT_TRY(dt_trainer_needs_validation(t, "early-stopping-patience"));
+    if (t->job->save_best_only)
+        DT_TRY(dt_trainer_needs_validation(t, "save-best-only"));
     DT_TRY(dt_exports_check(t));
-    if (none)
+    if (t->run->split.validation_count == 0)
         dt_notice("all %lld sequences train and none validate (--val-split %g): nothing is "
                   "evaluated, and the only metrics are the steps'",
                   (long long)t->run->split.training_count, settings->val_split);

@@ -28,6 +28,9 @@ typedef struct {
     bool together;          /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
 
+/* DT_ERR_USAGE where no sequences validate, which `flag` needs. */
+dt_status dt_trainer_needs_validation(const dt_trainer *t, const char *flag);
+
 /* Trains the running epoch to its end, from where it stands, saving when that is due. On a stop it
  * sets t->stopping and returns after the last completed update, which is not saved then; the epoch
  * is counted as completed when that was its last one. Collective. */

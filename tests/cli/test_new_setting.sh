@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# A new setting is a member of the run and a row of the table (src/run/settings.c): in a copy of the
+# sources that has one more of each, the command line, --help, --config, the checkpoint, the metrics,
+# describe and the check of a resumed run know it.
+source "$(dirname "$0")/lib.sh"
+command -v cmake >/dev/null || skip "needs cmake"
+make_gold 100
+make_tokenizer
+
+mkdir tree
+cp -r "$project"/{CMakeLists.txt,cmake,src,io,cpu,launch,benchmarks,README.md,LICENSE,CHANGELOG.md} tree/
+sed -i 's/^    double val_split;/&\n    int32_t dummy_count;/' tree/src/run/run.h
+sed -i 's/^const dt_setting dt_settings\[\] = {$/&\n    {.option = {.name = "dummy-count", INT32(settings.dummy_count), .value = "N",\n      .preset = "3", .range = "[1, 9]", .json = "dummy_count", .help = "a dummy"},\n     SETTING("dummy_count", 1), .section = DT_SECTION_TRAINING},/' tree/src/run/settings.c
+changed=$(diff -r "$project/src" tree/src | grep -c '^> ')
+same "lines added" "$changed" 4
+
+log=$work/build.log
+{ cmake -S tree -B built -DCMAKE_BUILD_TYPE=None -DBUILD_TESTING=OFF -DDEEPTAXA_CUDA=OFF \
+    -DDEEPTAXA_MPI=OFF &&
+    cmake --build built -j 2 --target deeptaxa-train deeptaxa-describe dt_module_cpu deeptaxa; } \
+    >"$log" 2>&1 || { fail "the copy does not build"; tail -n 20 "$log" >&2; finish; }
+bin=$work/built/bin
+
+expect 0 deeptaxa train --help
+printed '--dummy-count N +a dummy \(default: 3\)'
+expect 0 train_small run --epochs 1 --dummy-count 5
+expect 0 deeptaxa describe --checkpoint "$(checkpoint run 1)" --export-metrics described.json
+printed 'dummy-count: 5'
+grep -q '"dummy_count": 5' described.json || fail "describe's JSON lacks it"
+same "metrics" "$(metric run 1 dummy_count)" 5
+refused 2 "dummy-count: '10' is not a whole number from 1 to 9" train_small bad --dummy-count 10
+refused 2 'dummy-count 6: the run to resume was started with 5' \
+    train_small run --resume "$(checkpoint run 1)" --dummy-count 6
+echo '{"dummy_count": 7}' >seven.json
+expect 0 deeptaxa train --config seven.json --print-config
+printed '"dummy-count": 7'
+finish
