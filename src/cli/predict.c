@@ -32,13 +32,6 @@
 
 _Static_assert(DT_MAX_VOTERS >= DT_OPTION_VALUES, "every model that --checkpoint takes can vote");
 
-_Static_assert((int)DT_FIELD_PREDICTED == (int)DT_COLUMN_PREDICTED &&
-                   (int)DT_FIELD_RAW_SCORE == (int)DT_COLUMN_RAW_SCORE &&
-                   (int)DT_FIELD_ENTROPY == (int)DT_COLUMN_ENTROPY &&
-                   (int)DT_FIELD_TRUE == (int)DT_COLUMN_TRUE &&
-                   (int)DT_FIELD_AGREEMENT == (int)DT_COLUMN_AGREEMENT,
-               "the choices of --tabular-fields are the columns of the table");
-
 /* Everything that is open while a prediction runs. */
 typedef struct {
     const dt_predict_options *options;

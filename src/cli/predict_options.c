@@ -1,6 +1,7 @@
 #include "cli/predict_options.h"
 
 #include "cli/shared_options.h"
+#include "predict/results.h"
 
 #define AT(member) offsetof(dt_predict_options, member)
 
@@ -39,7 +40,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_CHOICES,
      DT_OPTION_LIST(dt_predict_options, tabular_fields),
      .preset = "predicted,raw_score,entropy,true,agreement",
-     .choices = "predicted|raw_score|entropy|true|agreement",
+     .choices = DT_COLUMN_NAMES,
      .help = "columns of the table for each rank"},
 
     {.name = "format",

@@ -4,19 +4,10 @@
 
 #include "options/options.h"
 
-/* Places in the choices of --tabular-fields. */
-typedef enum {
-    DT_FIELD_PREDICTED,
-    DT_FIELD_RAW_SCORE,
-    DT_FIELD_ENTROPY,
-    DT_FIELD_TRUE,
-    DT_FIELD_AGREEMENT
-} dt_tabular_field;
-
-/* Places in the choices of --format. */
 /* Places in the choices of --lineage. */
 typedef enum { DT_LINEAGE_INDEPENDENT, DT_LINEAGE_CONSISTENT } dt_lineage_choice;
 
+/* Places in the choices of --format. */
 typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
 
 typedef struct {
@@ -29,7 +20,7 @@ typedef struct {
     bool tabular;              /* a TSV beside the JSON */
     int format;                /* dt_predict_format */
     bool export_sequence_embeddings;
-    dt_ints tabular_fields;        /* dt_tabular_field, in the order of the columns */
+    dt_ints tabular_fields;        /* dt_column, in this order */
     int lineage;                   /* dt_lineage_choice */
     int64_t min_length;            /* bases of the sequences that are predicted; 0: any */
     int64_t top_k;                 /* for top-k accuracy */

@@ -8,10 +8,8 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "options/value.h"
 #include "predict/qiime.h"
-
-static const char *const column_name[DT_COLUMNS] = {"predicted", "raw_score", "entropy", "true",
-                                                    "agreement"};
 
 static bool cut_extension(const char *name, size_t *length, const char *extension)
 {
@@ -54,6 +52,7 @@ dt_status dt_results_path(const dt_results_options *options, const char *suffix,
 
 static void write_table_header(dt_results *results)
 {
+    char name[32];
     dt_output *out = &results->table;
     dt_output_text(out, "sequence_id");
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
@@ -61,7 +60,8 @@ static void write_table_header(dt_results *results)
             dt_output_char(out, '\t');
             dt_output_text(out, results->taxonomy->rank[r].name);
             dt_output_char(out, '_');
-            dt_output_text(out, column_name[results->options.column[c]]);
+            dt_choice_name(DT_COLUMN_NAMES, results->options.column[c], name, sizeof name);
+            dt_output_text(out, name);
         }
     }
     dt_output_text(out, "\tsequence_length\n");

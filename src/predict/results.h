@@ -27,7 +27,8 @@
 #include "predict/tally.h"
 #include "predict/vectors.h"
 
-/* Columns of the table at each tax_rank. */
+/* Columns of the table at each tax_rank, and their names, the choices of --tabular-fields. */
+#define DT_COLUMN_NAMES "predicted|raw_score|entropy|true|agreement"
 typedef enum {
     DT_COLUMN_PREDICTED,
     DT_COLUMN_RAW_SCORE,

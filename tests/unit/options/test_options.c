@@ -6,6 +6,7 @@
 #include "cli/predict_options.h"
 #include "cli/prepare_options.h"
 #include "options/suggest.h"
+#include "predict/results.h"
 #include "cli/tokenizer_options.h"
 #include "cli/train_options.h"
 #include "comm.h"
@@ -373,7 +374,7 @@ static void published_predict_and_describe_commands_parse(void **state)
                     "--output-dir outputs/workflow_predictions"));
     assert_true(predict.tabular);
     assert_int_equal(predict.tabular_fields.count, 5);
-    assert_int_equal(predict.tabular_fields.value[DT_FIELD_TRUE], DT_FIELD_TRUE);
+    assert_int_equal(predict.tabular_fields.value[DT_COLUMN_TRUE], DT_COLUMN_TRUE);
     assert_int_equal(predict.top_k, 3);
     assert_true(predict.confidence_threshold == 0.95);
     ASSERT_OK(parse(&dt_predict_command, &predict,
