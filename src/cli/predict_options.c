@@ -16,7 +16,7 @@ static const dt_option options[] = {
     DT_OPTION_REQUIRED_FASTA_FILE(dt_predict_options),
     {.name = "checkpoint",
      .kind = DT_VALUE_TEXTS,
-     DT_OPTION_LIST(dt_predict_options, checkpoint),
+     DT_OPTION_LIST(dt_predict_options, checkpoint, dt_texts),
      .value = "CKPT",
      .required = true,
      .help = "trained model (.h5); of several with the same labels and tokenizer the "
@@ -38,7 +38,7 @@ static const dt_option options[] = {
      .help = "writes a table (TSV) beside the JSON"},
     {.name = "tabular-fields",
      .kind = DT_VALUE_CHOICES,
-     DT_OPTION_LIST(dt_predict_options, tabular_fields),
+     DT_OPTION_LIST(dt_predict_options, tabular_fields, dt_ints),
      .preset = "predicted,raw_score,entropy,true,agreement",
      .choices = DT_COLUMN_NAMES,
      .help = "columns of the table for each rank"},
@@ -82,7 +82,7 @@ static const dt_option options[] = {
      .help = "from which on a prediction's confidence_threshold_flag is true"},
     {.name = "level-temperatures",
      .kind = DT_VALUE_DOUBLES,
-     DT_OPTION_LIST(dt_predict_options, level_temperatures),
+     DT_OPTION_LIST(dt_predict_options, level_temperatures, dt_doubles),
      .value = "X",
      .range = "[1e-6, 1e6]",
      .help = "divisor of each rank's logits, first rank first (default: those of `deeptaxa "

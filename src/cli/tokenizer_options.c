@@ -26,7 +26,7 @@ static const dt_option options[] = {
     {.group = "Looking at tokens",
      .name = "encode",
      .kind = DT_VALUE_TEXTS,
-     DT_OPTION_LIST(dt_tokenizer_options, encode),
+     DT_OPTION_LIST(dt_tokenizer_options, encode, dt_texts),
      .value = "SEQUENCE",
      .help = "prints the tokens of these sequences: number, id and text, one line each"},
     {.name = "tokenizer-file",

@@ -59,10 +59,10 @@ typedef struct {
     const char *help;    /* one line, without a full stop */
 } dt_option;
 
-/* Members of a row whose value is a list: dt_ints, dt_doubles or dt_texts. */
-#define DT_OPTION_LIST(type, member)                                                               \
-    .offset = offsetof(type, member.value), .counter = offsetof(type, member.count),               \
-    .most = DT_OPTION_VALUES
+/* Members of a row whose value is a list of that type: dt_ints, dt_doubles or dt_texts. */
+#define DT_OPTION_LIST(type, member, list)                                                         \
+    .offset = offsetof(type, member) + offsetof(list, value),                                      \
+    .counter = offsetof(type, member) + offsetof(list, count), .most = DT_OPTION_VALUES
 
 /* What the command line asks for. */
 typedef enum {

@@ -272,7 +272,7 @@ static dt_value told_value(const dt_setting *setting, const dt_run *run,
 
 void dt_settings_json(dt_json *json, const dt_run *run, dt_run_section section)
 {
-    double ones[DT_MAX_TAX_RANKS];
+    double ones[DT_MAX_TAX_RANKS] = {0};
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
         const dt_value value = told_value(setting, run, ones);
         if (setting->section != section)
@@ -330,7 +330,7 @@ static dt_status add_list(dt_text *out, const dt_value *value)
 
 dt_status dt_settings_text(dt_text *out, const dt_run *run, dt_run_section section)
 {
-    double ones[DT_MAX_TAX_RANKS];
+    double ones[DT_MAX_TAX_RANKS] = {0};
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
         const dt_value value = told_value(setting, run, ones);
         const bool elsewhere = setting->text && !*setting->text;
