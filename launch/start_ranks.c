@@ -120,6 +120,16 @@ static bool is_ours(const char *word, int *words)
     return false;
 }
 
+/* A rank reads the file of --config too, and must not start ranks in its turn. */
+static dt_status add_override(word_list *list, const dt_parsed *parsed, const char *flag)
+{
+    char word[32];
+    if (!dt_option_given(parsed, flag) || dt_option_typed(parsed, flag))
+        return DT_OK;
+    snprintf(word, sizeof word, "--%s=0", flag);
+    return add_word(list, word);
+}
+
 /* The program and the user's words without --gpus and --ranks. */
 static dt_status add_program(word_list *list, const dt_start *start, const char *program)
 {
@@ -127,6 +137,8 @@ static dt_status add_program(word_list *list, const dt_start *start, const char 
     for (int i = 1, skip = 0; i < start->parsed->argc; i += skip ? skip : 1, skip = 0)
         if (!is_ours(start->parsed->argv[i], &skip))
             DT_TRY(add_word(list, start->parsed->argv[i]));
+    DT_TRY(add_override(list, start->parsed, "gpus"));
+    DT_TRY(add_override(list, start->parsed, "ranks"));
     if (start->gpus > 0 && !start->device_given)
         DT_TRY(add_word(list, "--device=cuda"));
     return DT_OK;

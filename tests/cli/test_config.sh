@@ -58,6 +58,14 @@ expect 0 train_small file --resume "$(checkpoint file 1)" --config settings.json
 refused 2 'seed 7: the run to resume was started with 8' \
     train_small file --resume "$(checkpoint file 1)" --config settings.json
 
+# Ranks of the file are started once
+if command -v mpirun >/dev/null && compgen -G "$bin/../lib/deeptaxa/libdeeptaxa_mpi.so" >/dev/null; then
+    [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    echo '{"ranks": 2, "epochs": 1}' >ranks.json
+    expect 0 train_small ranks --config ranks.json
+    same "ranks" "$(value ranks/metrics/*epoch1.json system_info world_size)" 2
+fi
+
 # What is wrong is named, with the file
 bad() { # MESSAGE CONTENT
     printf '%s\n' "$2" >bad.json

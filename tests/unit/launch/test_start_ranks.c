@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/train_options.h"
 #include "launch/start_ranks.h"
 #include "core/file.h"
 
@@ -188,8 +189,8 @@ static void command_keeps_the_words_but_its_own(void **state)
     (void)state;
     char *words[] = {"train", "--data", "d", "--gpus", "2", "--epochs=3"};
     char *with_equals[] = {"train", "--ranks=2", "--data", "d"};
-    const dt_parsed parsed = {.argc = 6, .argv = words};
-    const dt_parsed parsed_equals = {.argc = 4, .argv = with_equals};
+    const dt_parsed parsed = {.command = &dt_train_command, .argc = 6, .argv = words};
+    const dt_parsed parsed_equals = {.command = &dt_train_command, .argc = 4, .argv = with_equals};
     assert_command(&(dt_start){.parsed = &parsed, .gpus = 2}, 2,
                    "mpirun --bind-to none -np 1 taskset -c 0-3 /bin/deeptaxa-train --data d "
                    "--epochs=3 --device=cuda : -np 1 taskset -c 4-7 /bin/deeptaxa-train --data d "
