@@ -177,6 +177,28 @@ static void predictions_hold_what_the_model_said(void **state)
     json_decref(root);
 }
 
+/* 0.75 as a float is 0.75. */
+static void a_confidence_at_the_threshold_reaches_it(void **state)
+{
+    (void)state;
+    static dt_results results;
+    dt_results_options options = options_for(&truth);
+    options.threshold = 0.75;
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(add_three(&results, true));
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    json_t *root = load(JSON_FILE);
+    static const bool reached[] = {true, true, false}; /* 0.95, 0.75, 0.25 */
+    for (size_t i = 0; i < 3; ++i)
+        assert_int_equal(json_is_true(json_object_get(prediction_of(root, i, "genus"),
+                                                      "confidence_threshold_flag")),
+                         reached[i]);
+    const json_t *stats = json_object_get(json_object_get(root, "summary"), "performance_stats");
+    check_number(json_object_get(stats, "genus"), "below_threshold", 1);
+    json_decref(root);
+}
+
 static void the_table_has_the_published_columns(void **state)
 {
     (void)state;
@@ -498,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(predictions_hold_what_the_model_said),
+        TEST(a_confidence_at_the_threshold_reaches_it),
         TEST(the_table_has_the_published_columns),
         TEST(measures_are_those_of_the_labels),
         TEST(the_id_of_a_training_stays_in_its_folder),

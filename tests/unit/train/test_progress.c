@@ -36,6 +36,44 @@ static void the_last_epoch_ends_the_run(void **state)
     assert_non_null(strstr(line, ", 0:30 left (run 0:30)"));
 }
 
+/* At a quarter, where what is done and what is left differ: 30 of 120 seconds. */
+static void the_time_left_is_that_of_the_steps_to_come(void **state)
+{
+    (void)state;
+    dt_progress progress = third_of_ten();
+    dt_progress_state quarter = half;
+    char line[512];
+    quarter.step = 25;
+    dt_progress_text(&progress, &quarter, 0, line, sizeof line);
+    /* of the run: 90 s of this epoch, 5 of its evaluation, and seven times 125 */
+    assert_non_null(strstr(line, " [#####               ] step 25/100,"));
+    assert_non_null(strstr(line, ", 1:30 left (run 16:10)"));
+    progress.between = 0.0;
+    dt_progress_text(&progress, &quarter, 0, line, sizeof line);
+    assert_non_null(strstr(line, ", 1:30 left (run 15:30)"));
+    quarter.step = 100;
+    dt_progress_text(&progress, &quarter, 0, line, sizeof line);
+    assert_non_null(strstr(line, ", 0:00 left (run 3:30)"));
+}
+
+static void durations_are_rounded_to_seconds(void **state)
+{
+    (void)state;
+    const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {
+        {-1.0, "0:00"},      {0.4, "0:00"},         {9.5, "0:10"},
+        {65.0, "1:05"},      {3599.4, "59:59"},     {3599.5, "1:00:00"},
+        {3725.0, "1:02:05"}, {(double)NAN, "0:00"}, {1e10, "0:00"},
+    };
+    char text[32];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        dt_duration(cases[i].seconds, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 static void a_narrow_terminal_keeps_what_matters(void **state)
 {
     (void)state;
@@ -68,6 +106,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_all_where_there_is_room),
         cmocka_unit_test(the_last_epoch_ends_the_run),
+        cmocka_unit_test(the_time_left_is_that_of_the_steps_to_come),
+        cmocka_unit_test(durations_are_rounded_to_seconds),
         cmocka_unit_test(a_narrow_terminal_keeps_what_matters),
         cmocka_unit_test(it_is_never_wider_than_the_terminal),
     };
