@@ -78,6 +78,8 @@ said 'all 1 epochs are done'
 expect 0 train_small long --epochs 5
 expect 0 train_small more --resume "$from" --epochs 5
 said 'notice: --epochs: the run goes on to 5 epochs, on the schedule of so many: its next learning rate is '
+next_rate() { sed -n 's/.*its next learning rate is \([^,]*\), not .*/\1/p' err; }
+near "next learning rate" "$(next_rate)" "$(rates more 16 | head -n 1 | cut -d ' ' -f 2)" 1e-4
 same "learning rates" "$(rates more 16)" "$(rates long 16)"
 [ -n "$(rates more 16)" ] || fail "no learning rates"
 same "epochs" "$(cd more/metrics && ls *epoch*.json | sed 's/.*epoch//' | tr '\n' ' ')" "4.json 5.json "
@@ -98,6 +100,9 @@ same "learning rate" "$(value anew 3 learning_rate)" 0.002
 same "run id" "$(cat anew/deeptaxa_uuid.txt)" "$(cat source/deeptaxa_uuid.txt)"
 expect 0 train_small rest2 --resume "$(checkpoint anew 2)" --learning-rate 2e-3
 same_model "$(checkpoint anew 3)" "$(checkpoint rest2 3)"
+expect 0 train_small on --resume "$(checkpoint anew 3)" --epochs 4 \
+    --learning-rate 2e-3
+near "next learning rate" "$(next_rate)" "$(rates on 16 | head -n 1 | cut -d ' ' -f 2)" 1e-4
 expect 0 train_small further --resume "$from" --reset-lr-on-resume --epochs 4 \
     --scheduler-warmup-ratio 0.4 --early-stopping-patience 1
 said 'notice: --reset-lr-on-resume: a new schedule begins, 5 steps with a learning rate of 0.01$'

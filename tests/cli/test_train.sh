@@ -137,19 +137,6 @@ for change in "--micro-batch-size 3" "--micro-batch-size 1" "--threads 1" "--thr
     rm -rf pieces
 done
 
-# The epoch's loss is the mean over its batches, however many of them make an update and however
-# many are left for the last one (this model stays as it is)
-still() { train_small "$1" --epochs 1 --learning-rate 1e-30 --hidden-dropout-prob 0 "${@:2}"; }
-expect 0 still still
-batches=$(metric still 1 scheduler_steps)
-for accum in 2 3 $((batches - 1)) $((batches + 1)); do
-    expect 0 still "still$accum" --accum-steps "$accum"
-    same "updates with --accum-steps $accum" "$(metric "still$accum" 1 scheduler_steps)" \
-        $(((batches + accum - 1) / accum))
-    near "training loss with --accum-steps $accum" "$(metric "still$accum" 1 training_loss)" \
-        "$(metric still 1 training_loss)" 1e-5
-done
-
 # A training that diverges ends with an error, and what was saved stays
 expect 1 train_small diverges --learning-rate 1e30 --max-grad-norm 1e30 --epochs 40
 said 'warning: update skipped: its loss or gradient is not a finite number \(3 skipped so far\)'

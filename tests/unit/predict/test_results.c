@@ -148,6 +148,9 @@ static void predictions_hold_what_the_model_said(void **state)
     check_text(mismatch, "predicted", "Listeria");
     check_text(mismatch, "true", "Novus");
     assert_true(json_is_false(json_object_get(mismatch, "known")));
+    mismatch = json_object_get(prediction_of(root, 2, "genus"), "mismatch_detail");
+    check_text(mismatch, "true", DT_UNCLASSIFIED);
+    assert_true(json_is_false(json_object_get(mismatch, "known")));
 
     const json_t *species = prediction_of(root, 0, "species");
     check_text(species, "label", "subtilis");
@@ -241,6 +244,89 @@ static void measures_are_those_of_the_labels(void **state)
     free(uuid);
     json_decref(root);
     assert_int_equal(count_files("out"), 4);
+}
+
+/* Three cereus and a vulnificus, predicted as cereus, cereus, vulnificus and cholerae. */
+static void measures_have_their_own_keys(void **state)
+{
+    (void)state;
+    static dt_results results;
+    const dt_results_options options = options_for(&truth);
+    char *const id[] = {"a", "b", "c", "d"};
+    static const int32_t species[] = {0, 0, 4, 1}; /* predicted */
+    static const int32_t better[] = {0, 0, 1, 3};
+    int32_t numbers[4][2] = {{0, 0}, {0, 0}, {0, 0}, {0, 4}};
+    dt_fasta_record record[4] = {0};
+    dt_prediction prediction[4][2] = {0};
+    for (int i = 0; i < 4; ++i) {
+        record[i].id = (dt_text){.data = id[i], .length = 1};
+        prediction[i][0].confidence = 0.5f;
+        prediction[i][1] =
+            (dt_prediction){.label = species[i], .better = better[i], .confidence = 0.5f};
+    }
+    const dt_predicted predicted = {.sequences = 4,
+                                    .tax_ranks = 2,
+                                    .record = record,
+                                    .truth = numbers[0],
+                                    .prediction = prediction[0]};
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(dt_results_add(&results, &predicted));
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    json_t *root = load("out/metrics.json");
+    const json_t *measures = json_object_get(json_object_get(root, "performance_metrics"), "1");
+    check_number(measures, "accuracy", 0.5);
+    check_number(measures, "recall", 0.5);
+    check_number(measures, "precision", 0.75);
+    check_number(measures, "f1_score", 0.6);
+    check_number(measures, "top_k_accuracy", 0.75);
+    json_decref(root);
+    root = load(JSON_FILE);
+    const json_t *summary = json_object_get(root, "summary");
+    check_number(json_object_get(summary, "correct_count_per_rank"), "species", 2);
+    check_number(json_object_get(summary, "top_k_correct_count_per_rank"), "species", 3);
+    json_decref(root);
+}
+
+/* What is told of the run itself, each number another. */
+static void parameters_have_their_own_keys(void **state)
+{
+    (void)state;
+    static dt_results results;
+    dt_results_options options = options_for(&truth);
+    options.min_length = 30;
+    options.oriented = true;
+    ASSERT_OK(dt_results_begin(&results, &options));
+    ASSERT_OK(add_three(&results, true));
+    results.left_out = 5;
+    results.tally.turned = 7;
+    ASSERT_OK(dt_results_finish(&results));
+    dt_results_free(&results);
+    json_t *root = load(JSON_FILE);
+    const json_t *summary = json_object_get(root, "summary");
+    const json_t *parameters = json_object_get(summary, "prediction_parameters");
+    check_number(summary, "total_sequences", 3);
+    check_number(summary, "left_out_sequences", 5);
+    check_number(parameters, "top_k", 2);
+    check_number(parameters, "min_length", 30);
+    check_number(parameters, "confidence_threshold", 0.9);
+    assert_in_range(json_number_value(json_object_get(summary, "prediction_time_seconds")), 0, 60);
+    assert_in_range(json_number_value(json_object_get(summary, "post_process_time_seconds")), 0,
+                    60);
+    json_decref(root);
+    root = load("out/metrics.json");
+    parameters = json_object_get(root, "prediction_parameters");
+    check_number(parameters, "batch_size", 64);
+    check_number(parameters, "top_k", 2);
+    check_number(parameters, "min_length", 30);
+    check_number(parameters, "confidence_threshold", 0.9);
+    check_number(parameters, "turned_sequences", 7);
+    check_number(parameters, "left_out_sequences", 5);
+    check_text(parameters, "orientation", "auto");
+    check_text(parameters, "lineage", "independent");
+    check_text(parameters, "fasta_file", "some/folder/reads.v4.fna.gz");
+    check_text(parameters, "taxonomy_file", "truth.tsv");
+    json_decref(root);
 }
 
 /* --resume auto finds a run's checkpoints by it. */
@@ -523,6 +609,8 @@ int main(void)
         TEST(a_confidence_at_the_threshold_reaches_it),
         TEST(the_table_has_the_published_columns),
         TEST(measures_are_those_of_the_labels),
+        TEST(measures_have_their_own_keys),
+        TEST(parameters_have_their_own_keys),
         TEST(the_id_of_a_training_stays_in_its_folder),
         TEST(changed_lineages_are_counted_and_both_accuracies_told),
         TEST(every_model_that_votes_has_its_temperatures_told),

@@ -49,6 +49,7 @@ static void auc_is_over_the_sequences_whose_true_label_is_known(void **state)
     ASSERT_OK(dt_tally_add(&tally, &predicted));
     ASSERT_OK(dt_tally_auc(&tally, 1, &auc));
     assert_true(fabs(auc - 0.75) < 1e-15); /* one pair won, one tied */
+    assert_int_equal(tally.rank[1].known, 3);
     ASSERT_OK(dt_tally_auc(&tally, 0, &auc));
     assert_true(isnan(auc));
     assert_int_equal(tally.rank[0].among_top, 2); /* with one and two labels before the true one */
@@ -125,8 +126,8 @@ static void the_calibration_is_over_true_labels_that_the_model_knows(void **stat
     genus_tally g;
     begin_genus(&g, 0.5, 1);
     for (int32_t truth = 2; truth <= 3; ++truth) {
-        ASSERT_OK(add_genus(&g, (dt_prediction){.label = 2, .confidence = 0.75f}, truth));
-        assert_true(fabs(dt_calibration_error(&g.tally.rank[0].calibration) - 0.25) < 1e-12);
+        ASSERT_OK(add_genus(&g, (dt_prediction){.label = 2, .confidence = 0.875f}, truth));
+        assert_true(fabs(dt_calibration_error(&g.tally.rank[0].calibration) - 0.125) < 1e-12);
     }
     assert_int_equal(g.tally.rank[0].counts.count, 2);
     end_genus(&g);

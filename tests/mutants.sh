@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Mutants: small faults put into the product one at a time, each of which a test must catch.
+#
+#   bash tests/mutants.sh [-k WORD] [LIST]    those of LIST (tests/mutants.txt), WORD: those that hold it
+#
+# A line of LIST is: file, test as ctest names it (a regular expression), sed expression. All happens
+# in a temporary copy of the working tree. Status 1 where a mutant survives, does not compile, or its
+# expression changes nothing. By hand, not part of ctest: some seconds a mutant, after a build.
+set -uo pipefail
+
+word=
+if [ "${1:-}" = -k ]; then
+    word=$2
+    shift 2
+fi
+project=$(cd "$(dirname "$0")/.." && pwd)
+list=$(realpath "${1:-$project/tests/mutants.txt}") || exit 2
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+(cd "$project" && git ls-files -coz --exclude-standard | tar --null -T - -cf -) | tar -xf - -C "$copy"
+cd "$copy" || exit 2
+
+# quiet COMMAND...: its output goes to a log
+quiet() { "$@" >"$copy/log" 2>&1 </dev/null; }
+
+# targets TESTS: what to build for them
+targets() {
+    ctest --test-dir build -N -R "^($1)\$" |
+        sed -nE 's/^ *Test *#[0-9]*: //; /^(cli|cluster)\//d; s|^([a-z]+)/([a-z_]+)$|test_\1_\2|p'
+    [[ $1 =~ (^|\|)(cli|cluster)/ ]] && echo "$programs"
+}
+
+quiet cmake --preset cpu -G Ninja && quiet cmake --build build || { tail "$copy/log" >&2; exit 2; }
+programs=$(ls build/bin)
+caught=0 bad=0
+while read -r name tests expression; do
+    case $name in '' | '#'*) continue ;; esac
+    [[ "$name $tests $expression" == *"$word"* ]] || continue
+    file=$(find src io cpu cuda mpi launch -path "*/$name")
+    cp "$file" original 2>/dev/null
+    sed "$expression" original >"$file"
+    if cmp -s original "$file"; then
+        verdict="CHANGES NOTHING"
+    # shellcheck disable=SC2046
+    elif ! quiet cmake --build build --target $(targets "$tests"); then
+        verdict="DOES NOT COMPILE"
+    elif quiet ctest --test-dir build --no-tests=error -R "^($tests)\$"; then
+        verdict="SURVIVES"
+    else
+        verdict=caught
+    fi
+    [ "$verdict" = caught ] && caught=$((caught + 1)) || bad=$((bad + 1))
+    echo "$verdict: $name $tests $expression"
+    cp original "$file"
+done <"$list"
+echo "$caught mutants caught, $bad not"
+[ "$bad" -eq 0 ]
