@@ -5,9 +5,9 @@
 
 /* 100 sequences, 80 of them to train on: ten batches of 8 an epoch, four updates of three (the last
  * of one). */
-static dt_checkpoint run_of(int32_t epochs, double warmup_ratio)
+static dt_run run_of(int32_t epochs, double warmup_ratio)
 {
-    dt_checkpoint run = {.settings = {.epochs = epochs,
+    dt_run run = {.settings = {.epochs = epochs,
                                       .batch_size = 8,
                                       .accum_steps = 3,
                                       .val_split = 0.2,
@@ -18,7 +18,7 @@ static dt_checkpoint run_of(int32_t epochs, double warmup_ratio)
     return run;
 }
 
-static void check_steps(const dt_checkpoint *run, int64_t start, int64_t warmup, int64_t total)
+static void check_steps(const dt_run *run, int64_t start, int64_t warmup, int64_t total)
 {
     assert_int_equal(run->settings.rule.schedule_start, start);
     assert_int_equal(run->settings.rule.warmup_steps, warmup);
@@ -28,7 +28,7 @@ static void check_steps(const dt_checkpoint *run, int64_t start, int64_t warmup,
 static void a_new_run_has_a_step_for_each_update(void **state)
 {
     (void)state;
-    dt_checkpoint run = run_of(5, 0.25);
+    dt_run run = run_of(5, 0.25);
     check_steps(&run, 0, 5, 20);
     assert_int_equal(run.settings.total_sequences, 100);
     assert_int_equal(run.settings.training_sequences, 80);
@@ -43,8 +43,8 @@ static void a_new_run_has_a_step_for_each_update(void **state)
 static void more_epochs_have_the_schedule_of_so_many(void **state)
 {
     (void)state;
-    dt_checkpoint run = run_of(5, 0.25);
-    dt_checkpoint longer = run_of(7, 0.25);
+    dt_run run = run_of(5, 0.25);
+    dt_run longer = run_of(7, 0.25);
     dt_training_extend(&run, 7);
     assert_int_equal(run.settings.epochs, 7);
     check_steps(&run, 0, longer.settings.rule.warmup_steps, longer.settings.rule.total_steps);
@@ -56,7 +56,7 @@ static void more_epochs_have_the_schedule_of_so_many(void **state)
 static void a_restart_has_the_updates_that_are_left(void **state)
 {
     (void)state;
-    dt_checkpoint run = run_of(5, 0.25);
+    dt_run run = run_of(5, 0.25);
     run.progress.epoch = 2;
     run.progress.micro_steps = 26;
     run.progress.update.steps = 9; /* one was skipped */
@@ -79,7 +79,7 @@ static void a_restart_has_the_updates_that_are_left(void **state)
 static void a_restart_needs_an_update_to_make(void **state)
 {
     (void)state;
-    dt_checkpoint run = run_of(5, 0.0);
+    dt_run run = run_of(5, 0.0);
     run.progress.epoch = 4;
     run.progress.micro_steps = 49; /* the last update is left */
     ASSERT_OK(dt_training_restart(&run));
