@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Mutants: small faults put into the product one at a time, each of which a test must catch.
 #
-#   bash tests/mutants.sh [-k WORD] [LIST]    those of LIST (tests/mutants.txt), WORD: those that hold it
+#   bash tests/mutants.sh [-k WORD] [LIST]    LIST: tests/mutants.txt; -k: the lines that hold WORD
 #
 # A line of LIST is: file, test as ctest names it (a regular expression), sed expression. All happens
 # in a temporary copy of the working tree. Status 1 where a mutant survives, does not compile, or its
-# expression changes nothing. By hand, not part of ctest: some seconds a mutant, after a build.
+# expression changes nothing. By hand, not part of ctest: some seconds a mutant.
 set -uo pipefail
 
 word=
@@ -19,6 +19,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 (cd "$project" && git ls-files -coz --exclude-standard | tar --null -T - -cf -) | tar -xf - -C "$copy"
 cd "$copy" || exit 2
+export DEEPTAXA_FAIL_FAST=1
 
 # quiet COMMAND...: its output goes to a log
 quiet() { "$@" >"$copy/log" 2>&1 </dev/null; }
@@ -30,28 +31,38 @@ targets() {
     [[ $1 =~ (^|\|)(cli|cluster)/ ]] && echo "$programs"
 }
 
-quiet cmake --preset cpu -G Ninja && quiet cmake --build build || { tail "$copy/log" >&2; exit 2; }
-programs=$(ls build/bin)
+# verdict FILE TESTS EXPRESSION
+# shellcheck disable=SC2046
+verdict() {
+    cp "$1" original
+    sed "$3" original >"$1"
+    if cmp -s original "$1"; then
+        echo "CHANGES NOTHING"
+    elif ! quiet cmake --build build --target $(targets "$2"); then
+        echo "DOES NOT COMPILE"
+    elif quiet ctest --test-dir build --no-tests=error -R "^($2)\$"; then
+        echo SURVIVES
+    else
+        echo caught
+    fi
+    cp original "$1"
+}
+
+quiet cmake --preset cpu -G Ninja || { tail log >&2; exit 2; }
+programs=$(cmake --build build --target help |
+    sed -nE 's/^((deeptaxa|dt_module_(cpu|mpi)|compare_|print_|drop_)[a-z0-9_-]*): phony$/\1/p')
 caught=0 bad=0
 while read -r name tests expression; do
     case $name in '' | '#'*) continue ;; esac
     [[ "$name $tests $expression" == *"$word"* ]] || continue
     file=$(find src io cpu cuda mpi launch -path "*/$name")
-    cp "$file" original 2>/dev/null
-    sed "$expression" original >"$file"
-    if cmp -s original "$file"; then
-        verdict="CHANGES NOTHING"
-    # shellcheck disable=SC2046
-    elif ! quiet cmake --build build --target $(targets "$tests"); then
-        verdict="DOES NOT COMPILE"
-    elif quiet ctest --test-dir build --no-tests=error -R "^($tests)\$"; then
-        verdict="SURVIVES"
+    if [ -f "$file" ]; then
+        got=$(verdict "$file" "$tests" "$expression")
     else
-        verdict=caught
+        got="NOT ONE FILE"
     fi
-    [ "$verdict" = caught ] && caught=$((caught + 1)) || bad=$((bad + 1))
-    echo "$verdict: $name $tests $expression"
-    cp original "$file"
+    [ "$got" = caught ] && caught=$((caught + 1)) || bad=$((bad + 1))
+    echo "$got: $name $tests $expression"
 done <"$list"
 echo "$caught mutants caught, $bad not"
 [ "$bad" -eq 0 ]

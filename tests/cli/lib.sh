@@ -19,9 +19,11 @@ cleanup() {
 trap cleanup EXIT
 cd "$work" || exit 1
 
+# A failed check; with DEEPTAXA_FAIL_FAST set the test ends there (tests/mutants.sh).
 fail() {
     echo "FAILED: $*" >&2
     failures=$((failures + 1))
+    [ -z "${DEEPTAXA_FAIL_FAST:-}" ] || exit 1
 }
 
 # skip REASON: for ctest the test did not run, and says why.

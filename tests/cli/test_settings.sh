@@ -169,6 +169,40 @@ embedding|21,504
 Total parameters|44,033,808
 END
 
+# Bounds: what is beyond them is refused, and they are told
+while IFS='|' read -r flag beyond bounds; do
+    refused 2 "^deeptaxa train: --$flag: '[^']*' is not a $bounds\$" \
+        deeptaxa train $files --output-dir none --$flag $beyond
+done <<'END'
+max-length|2|whole number from 3 to 65536
+embed-dim|0|whole number from 1 to 65536
+num-filters|0|whole number from 1 to 65536
+kernel-sizes|3 257|whole number from 1 to 255
+num-conv-layers|65|whole number from 1 to 64
+hidden-size|0|whole number from 1 to 65536
+num-hidden-layers|241|whole number from 1 to 240
+num-attention-heads|0|whole number from 1 to 4095
+intermediate-size|0|whole number from 1 to 1048576
+hidden-dropout-prob|1|number of at least 0 and below 1
+epochs|0|whole number from 1 to 1000000
+batch-size|0|whole number from 1 to 1048576
+accum-steps|0|whole number from 1 to 65536
+micro-batch-size|-1|whole number from 0 to 1048576
+learning-rate|0|number above 0
+optimizer-betas|0.9 1|number of at least 0 and below 1
+optimizer-eps|0|number above 0
+optimizer-weight-decay|-0.01|number of at least 0
+scheduler-warmup-ratio|1|number of at least 0 and below 1
+max-grad-norm|0|number above 0
+seed|4294967296|whole number from 0 to 4294967295
+val-split|1|number of at least 0 and below 1
+eval-every|0|whole number from 1 to 1000000
+early-stopping-patience|-1|whole number from 0 to 1000000
+early-stopping-min-delta|-0.1|number of at least 0
+focal-gamma|-1|number of at least 0
+level-weights|1 -1 1|number of at least 0
+END
+
 # Streaming is a setting, too
 expect 0 deeptaxa prepare $files $words --sequences-per-shard 12 --output-dir shards
 small="--model-type cnn --max-length 40 --embed-dim 6 --num-filters 4 --epochs 2"
