@@ -61,6 +61,24 @@ static void class_weights_come_from_the_training_part(void **state)
     dt_objective_free(&objective);
 }
 
+/* N / (C · n) is of the N sequences that have a label. */
+static void unlabelled_sequences_do_not_count(void **state)
+{
+    (void)state;
+    int32_t some[sizeof labels / sizeof *labels];
+    int64_t own[3] = {0};
+    dt_objective objective;
+    const dt_run run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
+    memcpy(some, labels, sizeof some);
+    some[training[0] * TAX_RANKS] = -1;
+    for (int i = 1; i < 6; ++i)
+        own[some[training[i] * TAX_RANKS]]++;
+    ASSERT_OK(dt_objective_create(&objective, &run, some));
+    for (int c = 0; c < 2; ++c)
+        near(objective.class_weight[c], 5.0 / (3.0 * (double)own[c]));
+    dt_objective_free(&objective);
+}
+
 static void check_scale(dt_loss_type type, dt_class_weights weights, bool sum, double genus,
                         double species)
 {
@@ -103,6 +121,10 @@ static void a_set_is_measured_like_one_batch(void **state)
     const double sum = 2.0 * pow(1.0 - exp(-2.0), 2.0) + 0.5 * pow(1.0 - exp(-0.5), 2.0);
     ASSERT_OK(dt_objective_create(&objective, &run, labels));
     near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce), 1.5 * sum);
+    objective.focal_gamma = 1.0;
+    near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce),
+         1.5 * (2.0 * (1.0 - exp(-2.0)) + 0.5 * (1.0 - exp(-0.5))));
+    objective.focal_gamma = 2.0;
     objective.focal_sum = true; /* an average batch of 4 */
     near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce), 6.0 * sum);
     dt_objective_free(&objective);
@@ -184,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_weights_come_from_the_training_part),
+        cmocka_unit_test(unlabelled_sequences_do_not_count),
         cmocka_unit_test(losses_are_divided_as_defined),
         cmocka_unit_test(a_set_is_measured_like_one_batch),
         cmocka_unit_test(a_set_weighs_by_its_labels_and_the_level_weights),

@@ -23,7 +23,7 @@ static int set_up(void **state)
     checkpoint.progress.training_loss = NAN;
     write_text("truth.tsv", "sequence_id\tgenus\tspecies\n"
                             "a\tBacillus\tBacillus subtilis\n"
-                            "b\tNovus\tcereus\n");
+                            "b\tAliivibrio\tcereus\n");
     ASSERT_OK(dt_truth_read(&truth, &checkpoint.taxonomy, "truth.tsv"));
     return 0;
 }
@@ -146,7 +146,7 @@ static void predictions_hold_what_the_model_said(void **state)
     assert_true(json_is_false(json_object_get(genus, "agreement")));
     const json_t *mismatch = json_object_get(genus, "mismatch_detail");
     check_text(mismatch, "predicted", "Listeria");
-    check_text(mismatch, "true", "Novus");
+    check_text(mismatch, "true", "Aliivibrio");
     assert_true(json_is_false(json_object_get(mismatch, "known")));
     mismatch = json_object_get(prediction_of(root, 2, "genus"), "mismatch_detail");
     check_text(mismatch, "true", DT_UNCLASSIFIED);
@@ -214,7 +214,7 @@ static void the_table_has_the_published_columns(void **state)
         "species_agreement\tsequence_length\n"
         "a\tBacillus\t0.95\t0.2\tBacillus\tTrue\tsubtilis\t0.5\t1.0\tBacillus "
         "subtilis\tTrue\t1400\n"
-        "b\tListeria\t0.75\t0.5\tNovus\tFalse\tcereus\t0.8\t0.25\tcereus\tTrue\t1401\n"
+        "b\tListeria\t0.75\t0.5\tAliivibrio\tFalse\tcereus\t0.8\t0.25\tcereus\tTrue\t1401\n"
         "c\tVibrio\t0.25\t1.0\tUnclassified\tFalse\tcholerae\t0.4\t1.5\tUnclassified\tFalse\t"
         "1402\n");
     free(table);
@@ -227,7 +227,7 @@ static void measures_are_those_of_the_labels(void **state)
     json_t *root = load("out/metrics.json");
     const json_t *by_rank = json_object_get(root, "performance_metrics");
     const json_t *genus = json_object_get(by_rank, "0");
-    check_number(genus, "accuracy", 1.0 / 3); /* Novus and Unclassified are unknown: wrong */
+    check_number(genus, "accuracy", 1.0 / 3); /* Aliivibrio and Unclassified are unknown: wrong */
     check_number(genus, "precision", 1.0 / 3);
     check_number(genus, "recall", 1.0 / 3);
     check_number(genus, "f1_score", 1.0 / 3);

@@ -172,12 +172,14 @@ static void auc_is_told_up_to_a_hundred_classes(void **state)
 {
     (void)state;
     static char names[DT_FEW_CLASSES][16];
-    static const float probability[2][DT_FEW_CLASSES] = {{0.75f, 0.25f}, {0.25f, 0.75f}};
-    static const int32_t truth_of[2] = {0, 1};
-    static const dt_prediction prediction[2] = {{.label = 0, .confidence = 0.75f},
-                                                {.label = 1, .confidence = 0.75f}};
+    static const float probability[3][DT_FEW_CLASSES] = {
+        {0.75f, 0.25f}, {0.25f, 0.75f}, {0.125f, 0.875f}};
+    static const int32_t truth_of[3] = {0, 1, DT_FEW_CLASSES}; /* a label that the model lacks */
+    static const dt_prediction prediction[3] = {{.label = 0, .confidence = 0.75f},
+                                                {.label = 1, .confidence = 0.75f},
+                                                {.label = 1, .confidence = 0.875f}};
     const char *labels[DT_FEW_CLASSES];
-    dt_fasta_record record[2] = {0};
+    dt_fasta_record record[3] = {0};
     dt_taxonomy taxonomy = {0};
     dt_truth truth;
     dt_tally tally;
@@ -187,10 +189,10 @@ static void auc_is_told_up_to_a_hundred_classes(void **state)
         labels[i] = names[i];
     }
     ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "genus", DT_FEW_CLASSES, labels));
-    write_text("hundred.tsv", "sequence_id\tgenus\na\tg000\nb\tg001\n");
+    write_text("hundred.tsv", "sequence_id\tgenus\na\tg000\nb\tg001\nc\tanother\n");
     ASSERT_OK(dt_truth_read(&truth, &taxonomy, "hundred.tsv"));
     ASSERT_OK(dt_tally_create(&tally, &taxonomy, &truth, 0.5, 1));
-    const dt_predicted predicted = {.sequences = 2,
+    const dt_predicted predicted = {.sequences = 3,
                                     .tax_ranks = 1,
                                     .record = record,
                                     .truth = truth_of,
@@ -199,6 +201,7 @@ static void auc_is_told_up_to_a_hundred_classes(void **state)
     ASSERT_OK(dt_tally_add(&tally, &predicted));
     ASSERT_OK(dt_tally_auc(&tally, 0, &auc));
     assert_true(auc == 1.0);
+    assert_int_equal(tally.rank[0].known, 2);
     dt_tally_free(&tally);
     dt_truth_free(&truth);
     dt_taxonomy_free(&taxonomy);

@@ -63,6 +63,20 @@ static void no_number_is_no_gain(void **state)
     const dt_run_settings settings = {.early_stopping_patience = 2};
     assert_int_equal(ended_after(&progress, &settings, losses, 5, 1), 4);
     assert_int_equal(progress.best_epoch, 2);
+    const double infinite[] = {(double)INFINITY, (double)INFINITY, 2.0};
+    assert_int_equal(ended_after(&progress, &settings, infinite, 3, 1), 2);
+    assert_int_equal(progress.best_epoch, 0);
+}
+
+static void of_equal_losses_the_first_is_the_best(void **state)
+{
+    (void)state;
+    const double losses[] = {3.0, 2.0, 2.0};
+    dt_run_progress progress;
+    const dt_run_settings settings = {0};
+    assert_int_equal(ended_after(&progress, &settings, losses, 3, 1), 0);
+    assert_int_equal(progress.best_epoch, 2);
+    assert_int_equal(progress.evaluations_without_gain, 1);
 }
 
 int main(void)
@@ -71,6 +85,7 @@ int main(void)
         cmocka_unit_test(patience_counts_evaluations_in_a_row),
         cmocka_unit_test(a_gain_is_more_than_min_delta),
         cmocka_unit_test(no_number_is_no_gain),
+        cmocka_unit_test(of_equal_losses_the_first_is_the_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
