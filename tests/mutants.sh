@@ -4,8 +4,8 @@
 #   bash tests/mutants.sh [-k WORD] [LIST]    LIST: tests/mutants.txt; -k: the lines that hold WORD
 #
 # A line of LIST is: file, test as ctest names it (a regular expression), sed expression. All happens
-# in a temporary copy of the working tree. Status 1 where a mutant survives, does not compile, or its
-# expression changes nothing. By hand, not part of ctest: some seconds a mutant.
+# in a temporary copy of the working tree. Status 1 where a mutant survives, does not compile or
+# changes nothing, or its test fails without it. By hand, not part of ctest: some seconds a mutant.
 set -uo pipefail
 
 word=
@@ -31,16 +31,19 @@ targets() {
     [[ $1 =~ (^|\|)(cli|cluster)/ ]] && echo "$programs"
 }
 
-# verdict FILE TESTS EXPRESSION
 # shellcheck disable=SC2046
+builds() { quiet cmake --build build --target $(targets "$1"); }
+passes() { quiet ctest --test-dir build --no-tests=error -R "^($1)\$"; }
+
+# verdict FILE TESTS EXPRESSION
 verdict() {
     cp "$1" original
     sed "$3" original >"$1"
     if cmp -s original "$1"; then
         echo "CHANGES NOTHING"
-    elif ! quiet cmake --build build --target $(targets "$2"); then
+    elif ! builds "$2"; then
         echo "DOES NOT COMPILE"
-    elif quiet ctest --test-dir build --no-tests=error -R "^($2)\$"; then
+    elif passes "$2"; then
         echo SURVIVES
     else
         echo caught
@@ -51,15 +54,19 @@ verdict() {
 quiet cmake --preset cpu -G Ninja || { tail log >&2; exit 2; }
 programs=$(cmake --build build --target help |
     sed -nE 's/^((deeptaxa|dt_module_(cpu|mpi)|compare_|print_|drop_)[a-z0-9_-]*): phony$/\1/p')
+declare -A sound # tests that pass without a mutant
 caught=0 bad=0
 while read -r name tests expression; do
     case $name in '' | '#'*) continue ;; esac
     [[ "$name $tests $expression" == *"$word"* ]] || continue
     file=$(find src io cpu cuda mpi launch -path "*/$name")
-    if [ -f "$file" ]; then
-        got=$(verdict "$file" "$tests" "$expression")
-    else
+    if [ ! -f "$file" ]; then
         got="NOT ONE FILE"
+    elif [ -z "${sound[$tests]:-}" ] && ! { builds "$tests" && passes "$tests"; }; then
+        got="FAILS WITHOUT IT"
+    else
+        sound[$tests]=yes
+        got=$(verdict "$file" "$tests" "$expression")
     fi
     [ "$got" = caught ] && caught=$((caught + 1)) || bad=$((bad + 1))
     echo "$got: $name $tests $expression"
