@@ -41,13 +41,16 @@ same "temperatures" "$(temperatures metrics.json level_temperatures)" \
     "$(temperatures v2_calibrated.json temperatures)"
 
 # A resumed run ends with the losses that it had when it was not interrupted
-resumed() { # NAME EPOCH INPUT...
+losses() { # FOLDER EPOCH FILE
     local key
-    expect 0 deeptaxa train --resume "$1.h5" --output-dir "run_$1" --threads 1 "${@:3}"
     for key in training_loss validation_loss; do
-        near "$key of $1" "$(metric "run_$1" "$2" $key)" \
-            "$(sed -n "s/\"$key\"://p" "$formats/$1.losses")" 1e-3
+        near "$key of $1, epoch $2" "$(metric "$1" "$2" $key)" \
+            "$(sed -n "s/\"$key\"://p" "$formats/$3.losses")" 1e-3
     done
+}
+resumed() { # NAME EPOCH INPUT...
+    expect 0 deeptaxa train --resume "$1.h5" --output-dir "run_$1" --threads 1 "${@:3}"
+    losses "run_$1" "$2" "$1"
 }
 files="--fasta-file train.fasta --taxonomy-file train.tsv"
 words="--tokenizer-file tokenizer.json"
@@ -57,6 +60,7 @@ words="--tokenizer-file tokenizer.json"
     said 'an older version wrote it, without what tells the sequences of the run'
     resumed v2 40 $files $words
     resumed v2_step 2 --data shards_v1
+    losses run_v2_step 1 v2_step_epoch1
     resumed v2_arrays 40 $files $words
     grep -q 'older version' err && fail "v2_arrays knows its sequences"
     resumed v3 40 $files

@@ -27,10 +27,14 @@ describe() {
     cp out "$1.txt"
 }
 
-# kept FOLDER EPOCH FLAG OTHER: a resumed run refuses the flag with another value, and names it
+# kept FOLDER EPOCH FLAG OTHER: a resumed run refuses the flag with another value, and names it; all
+# but the settings of the schedule with --reset-lr-on-resume, too
 kept() {
-    refused 2 "^deeptaxa train: --$3[ :].*the run to resume " \
-        deeptaxa train $files --output-dir none --resume "$(checkpoint "$1" "$2")" --$3 $4
+    local resume reset=--reset-lr-on-resume
+    resume="train $files --output-dir none --resume $(checkpoint "$1" "$2")"
+    refused 2 "^deeptaxa train: --$3[ :].*the run to resume " deeptaxa $resume --$3 $4
+    case $3 in epochs | learning-rate | scheduler-warmup-ratio | early-stopping-*) return ;; esac
+    refused 2 "^deeptaxa train: --$3[ :].*the run to resume " deeptaxa $resume --$3 $4 $reset
 }
 
 # Flag, value (none: not given), other values that a resumed run refuses (a/b; -: the flag alone),
@@ -225,7 +229,5 @@ early-stopping-patience|early_stopping_patience|7|early-stopping-patience: 7
 early-stopping-min-delta|early_stopping_min_delta|0.125|early-stopping-min-delta: 0.125
 batch-size|batch_size|5|batch-size: 5
 END
-refused 2 '^deeptaxa train: --seed 8: the run to resume ' deeptaxa train $files $words \
-    --output-dir none --resume "$(checkpoint run 2)" --reset-lr-on-resume --seed 8
 [ -e none ] && fail "a refused run wrote something"
 finish
