@@ -10,7 +10,7 @@
 # and 15 % for measuring, without a look at the test file: so the settings below were chosen.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
-build=$project/build threads=0 data= output= hold_out=
+build=$project/build threads=0 data='' output='' hold_out=''
 while [ $# -gt 0 ]; do
     case $1 in
         --hold-out) hold_out=yes; shift; continue ;;

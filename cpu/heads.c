@@ -125,7 +125,7 @@ void dt_cpu_activate_backward(dt_backend *backend, void *dx, const void *dy, con
         const bool always = !activation->relu;
         DT_SIMD
         for (int64_t i = 0; i < columns; ++i)
-            out[i] = always | (result[i] > 0) ? in[i] * factor[i] : 0;
+            out[i] = (always | (result[i] > 0)) ? in[i] * factor[i] : 0;
     }
 }
 

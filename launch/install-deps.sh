@@ -22,7 +22,7 @@ tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3)
 # a Slurm and "hosts" (network namespaces) for the tests of many ranks: never needed to use DeepTaxa
 cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
 # clang-tidy reads omp.h of its own OpenMP
-lint=(clang-format clang-tidy libomp-dev)
+lint=(clang-format clang-tidy libomp-dev shellcheck)
 
 wanted=()
 for group in "${@:-all}"; do
@@ -47,7 +47,7 @@ This is neither Debian nor Ubuntu. Please install, by your own means:
   for prediction in bf16 on x86-64 processors that multiply it: oneDNN 2 or 3 with OpenMP threads
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
   for the tests: cmocka, Python 3, a C++ compiler, OpenBLAS (or another CBLAS); to run those of slurm/: munge, slurmctld and slurmd
-  for checking the source: clang-format and clang-tidy 14
+  for checking the source: clang-format 14, clang-tidy 14 or later, shellcheck
   for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
 On Debian these are: ${wanted[*]}
 END

@@ -54,7 +54,8 @@ cmake -DCMAKE_INSTALL_LOCAL_ONLY=1 -DCMAKE_INSTALL_PREFIX="$work/installed" \
     -P "$work/build/cmake_install.cmake" >"$work/log" 2>&1 ||
     fail "installing the documents: $(tail -n 3 "$work/log")"
 shared=$(find "$work/installed" -name CHANGELOG.md | head -n 1)
-for word in $(grep -oE '(docs|slurm|benchmarks/results)/[A-Za-z0-9_./-]+\.(md|py|sbatch)' "$project/README.md" | sort -u); do
+links=$(grep -oE '\]\([^)#:]+\)' "$project/README.md" | sed 's/^](\(.*\))$/\1/')
+for word in $links $(grep -oE '(docs|slurm|benchmarks/results)/[A-Za-z0-9_./-]+\.(md|py|sbatch)' "$project/README.md" | sort -u); do
     [ -e "$(dirname "$shared")/$word" ] || fail "README.md is installed without $word"
 done
 [ "$failures" -eq 0 ]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests everything: optimised, and with AddressSanitizer and UndefinedBehaviorSanitizer;
-# checks form and source with clang-format and clang-tidy 14. Ends with ctest's closing lines.
+# checks form and source with clang-format, clang-tidy and shellcheck. Ends with ctest's closing
+# lines.
 #
 #   bash tests/run.sh [ctest options, as -R cli]
 set -euo pipefail
@@ -12,17 +13,6 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
 say() { printf '\n== %s\n' "$*"; }
-
-# The tool of this name in version 14 (Debian 12's): other versions format differently.
-find_tool() {
-    local tool
-    for tool in "$1-14" "$1"; do
-        if "$tool" --version 2>/dev/null | grep -q 'version 14\.'; then
-            echo "$tool"
-            return
-        fi
-    done
-}
 
 # build PRESET FOLDER
 build() {
@@ -48,27 +38,36 @@ build_cuda() {
 
 check_format() {
     say "Form: clang-format"
-    local tool
-    tool=$(find_tool clang-format)
-    if [ -z "$tool" ]; then
-        echo "SKIPPED: clang-format 14 is not installed"
-    elif find . -path './build*' -prune -o \( -name '*.c' -o -name '*.h' \) -print0 |
-        xargs -0 "$tool" --dry-run --Werror; then
-        echo "every file is as clang-format leaves it"
+    local status=0
+    bash tests/format.sh || status=$?
+    case $status in
+        0) echo "every file is as clang-format leaves it" ;;
+        77) ;; # it has said so
+        *) failed+=(clang-format) ;;
+    esac
+}
+
+check_scripts() {
+    say "Scripts: shellcheck"
+    if ! command -v shellcheck >/dev/null; then
+        echo "SKIPPED: shellcheck is not installed"
+    elif find . -path './build*' -prune -o \( -name '*.sh' -o -name '*.sbatch' -o -path ./.ci/run \) -print0 |
+        xargs -0 shellcheck -x -S warning; then
+        echo "nothing found"
     else
-        failed+=(clang-format)
+        failed+=(shellcheck)
     fi
 }
 
 check_source() {
     say "Source: clang-tidy"
     local tool
-    tool=$(find_tool clang-tidy)
+    tool=$(bash tests/clang_tool.sh clang-tidy) || true
     # Two at a time, each file by a process of its own (with several, version 14 reports va_lists
     # that are fine); a file that is compiled several times is checked once. The tests are left
     # out: the analyser does not know that cmocka's assertions do not return.
     if [ -z "$tool" ]; then
-        echo "SKIPPED: clang-tidy 14 is not installed"
+        echo "SKIPPED: clang-tidy 14 or later is not installed"
     elif sed -n 's/^ *"file": "\(.*\.c\)",\{0,1\}$/\1/p' build-debug/compile_commands.json |
         grep -v '/tests/' | sort -u | xargs -P 2 -n 1 "$tool" -p build-debug --quiet 2>"$results/tidy"; then
         echo "nothing found"
@@ -90,6 +89,7 @@ build debug build-debug
 build_cuda
 check_format
 check_source
+check_scripts
 run_tests debug "$@"
 run_tests cpu "$@"
 

@@ -9,7 +9,7 @@
 /* The folder of the running program, without a final '/'. Links are followed. */
 dt_status dt_program_folder(char *out, size_t size);
 
-/* Which tokenizer.json a command uses (reference-model 1): a file, or the one of this name in a
+/* Which tokenizer.json a command uses: a file, or the one of this name in a
  * folder that is named; `path` becomes "" when there is none and
  * a vocabulary must be learnt. In this order:
  *   file   --tokenizer-file, NULL when it was not given

@@ -78,7 +78,8 @@ static inline DT_HOST_DEVICE void dt_philox(uint32_t seed, uint32_t stream, uint
 static inline uint32_t dt_draw_below(uint32_t bound, uint32_t seed, uint32_t stream, uint32_t c0,
                                      uint32_t c2, uint32_t c3)
 {
-    const uint32_t rejected = (0u - bound) % bound; /* 2^32 mod bound */
+    /* 2^32 mod bound, which is not 0. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
+    const uint32_t rejected = (0u - bound) % bound;
     for (uint32_t attempt = 0;; ++attempt) {
         uint32_t draws[4];
         dt_philox(seed, stream, c0, attempt, c2, c3, draws);

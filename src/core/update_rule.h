@@ -1,6 +1,6 @@
 /* The arithmetic of one parameter update that is the same on every device: learning-rate schedule,
  * AdamW (Loshchilov & Hutter, ICLR 2019, as PyTorch computes it), clipping, loss scale. Header only
- * and free of libc but for <math.h>, so that C and CUDA share it. reference-model section 3.
+ * and free of libc but for <math.h>, so that C and CUDA share it. docs/model.md 3.
  */
 #ifndef DT_CORE_UPDATE_RULE_H
 #define DT_CORE_UPDATE_RULE_H

@@ -2,7 +2,7 @@
  *
  * One thread reads ahead while the others normalise and encode; the sequences keep the order of
  * the FASTA file, and the result does not depend on the number of threads. Labels are numbered over
- * the whole taxonomy table, sequence or not (reference-model 1).
+ * the whole taxonomy table, sequence or not (docs/model.md 1).
  *
  * Said to the user, each once with its count: gap characters that were dropped, sequences that were
  * reverse-complemented, sequences without a row (they become `Unclassified` at every rank) and

@@ -1,4 +1,4 @@
-/* Measures of a classification by taxonomic rank (reference-model 4): accuracy, and precision,
+/* Measures of a classification by taxonomic rank (docs/model.md 4): accuracy, and precision,
  * recall and F1 averaged over the labels weighted by support, 0 where undefined, over the labels
  * that occur in truth or prediction - as scikit-learn's
  * precision_recall_fscore_support(average='weighted', zero_division=0); and the expected

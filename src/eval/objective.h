@@ -1,4 +1,4 @@
-/* What a training minimises: the loss of reference-model 3 with its level and class weights. The
+/* What a training minimises: the loss of docs/model.md 3 with its level and class weights. The
  * backend computes the loss of one sequence (dt_loss); here stands what belongs to many: the class
  * weights, and the factors that make sums over the sequences the means of the definition. */
 #ifndef DT_EVAL_OBJECTIVE_H

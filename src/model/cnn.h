@@ -1,5 +1,5 @@
 /* The convolutions of a model: embedding, layers of several kernel widths, maximum over positions
- * (reference-model 2).
+ * (docs/model.md 2).
  *
  * One layer without residuals is one operation that computes no padding (conv_max). With several
  * layers, or residuals, dropout lets padding matter at every position: they are computed padded,

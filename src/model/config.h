@@ -1,4 +1,4 @@
-/* The shape of a model: what the command line and a checkpoint say of it (reference-model 2). */
+/* The shape of a model: what the command line and a checkpoint say of it (docs/model.md 2). */
 #ifndef DT_MODEL_CONFIG_H
 #define DT_MODEL_CONFIG_H
 

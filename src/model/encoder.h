@@ -1,5 +1,5 @@
 /* The BERT branch: embeddings and post-LayerNorm encoder layers on packed tokens (Devlin et al.,
- * NAACL 2019; reference-model 2).
+ * NAACL 2019; docs/model.md 2).
  *
  * The hybrid reads the encoder's output at position 0 only. So its last layer computes keys and
  * values of all tokens and everything else for that one position; the others are full layers.

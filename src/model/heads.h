@@ -1,4 +1,4 @@
-/* The classification heads, one a taxonomic rank (reference-model 2): linear, or in the model type
+/* The classification heads, one a taxonomic rank (docs/model.md 2): linear, or in the model type
  * cnn with a hidden layer of the features' width, ReLU and dropout.
  */
 #ifndef DT_MODEL_HEADS_H

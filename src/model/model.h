@@ -1,4 +1,4 @@
-/* The classifier: parameters, forward and backward pass on packed batches (reference-model 2).
+/* The classifier: parameters, forward and backward pass on packed batches (docs/model.md 2).
  *
  *     hybridcnnbert = CNN branch ┐
  *                                ├ weighted sum → dropout → one linear head a taxonomic rank

@@ -9,7 +9,7 @@
 #include "backend.h"
 #include "model/classify.h"
 
-#define DT_FEW_CLASSES 100 /* most classes of such a tax_rank (reference-model 4) */
+#define DT_FEW_CLASSES 100 /* most classes of such a tax_rank (docs/model.md 4) */
 
 /* Whether the tax_rank has few classes. */
 bool dt_has_few_classes(const dt_class_layout *layout, int32_t tax_rank);

@@ -1,4 +1,4 @@
-/* The files that a prediction leaves, all of them or none (cli-and-files.md "predict"):
+/* The files that a prediction leaves, all of them or none (docs/files.md "Prediction"):
  *
  *     <name>_deeptaxa_predictions.json   sequence_ids, predictions, summary, true_labels
  *     <name>_deeptaxa_predictions.tsv    one line a sequence, on request

@@ -1,4 +1,4 @@
-/* The true labels of a test set, in the numbering of the model that is tested (reference-model 1
+/* The true labels of a test set, in the numbering of the model that is tested (docs/model.md 1
  * and 4).
  *
  * At each of the model's tax_ranks a true label is a number: the model's class where the model

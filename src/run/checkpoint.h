@@ -1,5 +1,5 @@
 /* A checkpoint: everything needed to go on training, to predict, or to describe a run. One HDF5
- * file (cli-and-files.md "Checkpoint"), through io/container.h.
+ * file (docs/files.md "Checkpoints"), through io/container.h.
  */
 #ifndef DT_RUN_CHECKPOINT_H
 #define DT_RUN_CHECKPOINT_H

@@ -1,5 +1,5 @@
 /* The split into training and validation part, equal to DeepTaxa's for the same seed: NumPy's
- * legacy shuffle of 0 … count-1 (reference-model 1). */
+ * legacy shuffle of 0 … count-1 (docs/model.md 1). */
 #ifndef DT_RUN_SPLIT_H
 #define DT_RUN_SPLIT_H
 

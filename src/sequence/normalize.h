@@ -1,5 +1,5 @@
 /* What is done to a sequence before it is tokenised: upper case, U becomes T, gap characters '-'
- * and '.' are dropped (reference-model 1; DeepTaxa itself leaves the bytes as they are). */
+ * and '.' are dropped (docs/model.md 1; DeepTaxa itself leaves the bytes as they are). */
 #ifndef DT_SEQUENCE_NORMALIZE_H
 #define DT_SEQUENCE_NORMALIZE_H
 

@@ -1,4 +1,4 @@
-/* One nucleotide a token (`--encoding onehot`, reference-model 1): A, C, G and T are the ids 0 to
+/* One nucleotide a token (`--encoding onehot`, docs/model.md 1): A, C, G and T are the ids 0 to
  * 3, which the model reads as four channels with a 1 in channel `id`; every other letter is 4,
  * zeros in all channels. U is T. A sequence has no special tokens; what is read are its first L
  * nucleotides.

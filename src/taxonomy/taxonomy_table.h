@@ -1,4 +1,4 @@
-/* Reads the table that gives each sequence its taxon, in one of two formats (reference-model 1);
+/* Reads the table that gives each sequence its taxon, in one of two formats (docs/model.md 1);
  * plain or compressed, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are
  * skipped.
  *

@@ -1,4 +1,4 @@
-/* The number format of a run, and the loss scale that fp16 needs (reference-model 3 "precision").
+/* The number format of a run, and the loss scale that fp16 needs (docs/model.md 3).
  *
  * Parameters, moments and gradient sums are fp32 whatever the format is, and so is a checkpoint: it
  * can be gone on with in any format. The loss scale starts at DT_LOSS_SCALE_START where a run turns

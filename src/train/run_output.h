@@ -1,4 +1,4 @@
-/* The files of a run below its output folder (cli-and-files.md "train"), written by world_rank 0:
+/* The files of a run below its output folder (docs/files.md "Training"), written by world_rank 0:
  *     deeptaxa_uuid.txt, train.log
  *     metadata/deeptaxa_<uuid>_label2id.json
  *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl

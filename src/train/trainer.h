@@ -1,4 +1,4 @@
-/* Training a model: epochs of updates, evaluation, checkpoints (reference-model 3). */
+/* Training a model: epochs of updates, evaluation, checkpoints (docs/model.md 3). */
 #ifndef DT_TRAIN_TRAINER_H
 #define DT_TRAIN_TRAINER_H
 

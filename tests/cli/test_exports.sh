@@ -37,8 +37,8 @@ same_model "$(checkpoint plain 2)" "$(checkpoint run 2)"
 # The vectors, through the last head's weights, give the labels that predict gives
 vectors run >vectors
 ids run >ids
-array "$(checkpoint run 2)" deeptaxa-checkpoint split/validation | sort -n >split
-sed -n 's/^>\([^ ]*\).*/\1/p' data/train.fasta | awk 'NR == FNR { wanted[$1 + 1]; next } FNR in wanted' split - >wanted
+array "$(checkpoint run 2)" deeptaxa-checkpoint split/validation | sort -n >split.txt
+sed -n 's/^>\([^ ]*\).*/\1/p' data/train.fasta | awk 'NR == FNR { wanted[$1 + 1]; next } FNR in wanted' split.txt - >wanted
 same "ids" "$(cat ids)" "$(cat wanted)"
 same "width" "$(awk '{ print NF }' vectors | sort -u)" 16
 array "$(checkpoint run 2)" deeptaxa-checkpoint model/classifiers.6.weight >weight

@@ -175,9 +175,8 @@ refuse 'none.gz: the file is empty' all.fasta none.gz
 # ---- what can be read only once -------------------------------------------------------------------
 unset DEEPTAXA_TOKENIZER
 machine lone # no tokenizer of an installation
-for module in "$bin"/../lib/deeptaxa/libdeeptaxa_archive.so; do
-    [ ! -e "$module" ] || ln -s "$(cd "$(dirname "$module")" && pwd)/$(basename "$module")" lone/lib/deeptaxa/
-done
+modules=$(cd "$bin/../lib/deeptaxa" && pwd)
+[ ! -e "$modules/libdeeptaxa_archive.so" ] || ln -s "$modules/libdeeptaxa_archive.so" lone/lib/deeptaxa/
 bin=$work/lone/bin
 mkfifo pipe
 small=(--embed-dim 8 --hidden-size 8 --num-hidden-layers 1 --num-attention-heads 1 --intermediate-size 8

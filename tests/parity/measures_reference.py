@@ -3,7 +3,7 @@
     python3 measures_reference.py             write the fixture
     python3 measures_reference.py --check     compare the committed one with a fresh computation
 
-The definitions are those of the plan page reference-model.md, section 4. A true label that is not
+The definitions are those of docs/model.md, section 4. A true label that is not
 below `classes` is one that the training vocabulary lacks.
 """
 import json

@@ -1,6 +1,6 @@
 """The published definition of the DeepTaxa models, written plainly in PyTorch, in double precision.
 
-It follows the plan page reference-model.md, sections 2 and 3, and knows nothing of the C program:
+It follows docs/model.md, sections 2 and 3, and knows nothing of the C program:
 every sequence is padded to max-length L, every position is computed, and autograd does the backward
 pass. It is the judge of the parity tests, so it is kept short rather than fast.
 
