@@ -314,9 +314,17 @@ static dt_status check_kept(const dt_train_options *train)
     return DT_OK;
 }
 
-static dt_status check_loss(const dt_run_settings *asked)
+/* A run that is resumed by name: its checkpoint has the settings that are not given. */
+static bool resumes_by_name(const dt_train_options *train)
 {
-    if (asked->focal_weight && asked->loss_type != DT_LOSS_FOCAL)
+    return train->resume && strcmp(train->resume, "auto") != 0;
+}
+
+static dt_status check_loss(const dt_train_options *train)
+{
+    const dt_run_settings *asked = &train->asked.settings;
+    const bool type_known = !resumes_by_name(train) || dt_option_given(&train->parsed, "loss-type");
+    if (asked->focal_weight && type_known && asked->loss_type != DT_LOSS_FOCAL)
         return dt_fail(DT_ERR_USAGE, "--focal-weight: belongs to --loss-type focal; the cross "
                                      "entropy takes --class-weights");
     if (asked->focal_weight && asked->class_weights != DT_CLASS_WEIGHTS_NONE)
@@ -324,16 +332,14 @@ static dt_status check_loss(const dt_run_settings *asked)
     return DT_OK;
 }
 
-/* Of a run that is resumed its checkpoint knows type and sizes. */
 static dt_status check_encoding(const dt_train_options *train)
 {
-    const bool resumes = train->resume && strcmp(train->resume, "auto") != 0;
     if (train->asked.config.encoding != DT_ENCODING_ONEHOT)
         return DT_OK;
     if (train->tokenizer_file)
         return dt_fail(DT_ERR_USAGE, "--tokenizer-file with --encoding onehot: bases need no "
                                      "tokenizer: leave one of them out");
-    if (resumes)
+    if (resumes_by_name(train))
         return DT_OK;
     if (train->asked.config.type != DT_MODEL_CNN)
         return dt_fail(DT_ERR_USAGE, "--encoding onehot: needs --model-type cnn; the encoder of "
@@ -347,12 +353,10 @@ static dt_status check_encoding(const dt_train_options *train)
     return DT_OK;
 }
 
-/* Of a run that is resumed by name the checkpoint has the sizes that are not given. */
 static bool knows_sizes(const dt_train_options *train)
 {
-    return !train->resume || strcmp(train->resume, "auto") == 0 ||
-           (dt_option_given(&train->parsed, "hidden-size") &&
-            dt_option_given(&train->parsed, "num-attention-heads"));
+    return !resumes_by_name(train) || (dt_option_given(&train->parsed, "hidden-size") &&
+                                       dt_option_given(&train->parsed, "num-attention-heads"));
 }
 
 static dt_status check(const void *parsed)
@@ -367,7 +371,7 @@ static dt_status check(const void *parsed)
                        "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
                        config->hidden, config->heads);
     DT_TRY(check_kernels(&train->asked.config));
-    DT_TRY(check_loss(&train->asked.settings));
+    DT_TRY(check_loss(train));
     DT_TRY(check_kept(train));
     DT_TRY(check_evaluated(train));
     DT_TRY(check_exports(train));

@@ -96,8 +96,9 @@ refused 2 '--focal-gamma 3: the run to resume was started with 2' \
     train_small other --resume "$(checkpoint whole 1)" --focal-gamma 3
 refused 2 '--focal-reduction sum: the run to resume was started with mean' \
     train_small other --resume "$(checkpoint whole 1)" --focal-reduction sum
+expect 0 train_small whole --resume "$(checkpoint whole 1)" --focal-weight "$(lists 2)"
 refused 2 '--focal-weight 1,1: the run to resume was started with 2;2,' \
-    train_small other --resume "$(checkpoint whole 1)" --loss-type focal --focal-weight 1,1
+    train_small other --resume "$(checkpoint whole 1)" --focal-weight 1,1
 refused 2 '--class-weights inverse: the run to resume was started with none' \
     train_small other --resume "$(checkpoint whole 1)" --class-weights inverse
 [ -e other ] && fail "a refused resume wrote something"
