@@ -56,8 +56,7 @@ int64_t dt_cpu_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *laye
     return (2 * size.weights + size.window) * (int64_t)sizeof(dt_real);
 }
 
-/* ---- convolution --------------------------------------------------------------------------------
- */
+/* ---- convolution --------------------------------------------------------------------------- */
 
 /* (F, channels, width) becomes (F, width, channels). */
 static void pack_weights(const dt_cpu *cpu, dt_real *to, const dt_conv_layer *layer, int32_t kernel)
@@ -233,8 +232,7 @@ void dt_cpu_conv_layer_forward(dt_backend *backend, void *y, void *r, const void
         finish_row(dt_cpu_batch_of(batch), y, r, x, row, layer);
 }
 
-/* ---- backward -----------------------------------------------------------------------------------
- */
+/* ---- backward ------------------------------------------------------------------------------ */
 
 /* The gradients of a kernel's weights and of its input, which is added to dx. */
 static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz, const dt_real *x,

@@ -92,8 +92,7 @@ static dt_status pack(rank_trace *trace, const dt_profile *profile, const dt_com
     return DT_OK;
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void put_name(dt_json *json, const char *kind, int32_t pid, int tid, const char *name)
 {

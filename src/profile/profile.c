@@ -115,8 +115,7 @@ void dt_profile_clear(dt_profile *profile)
     profile->zero = dt_seconds();
 }
 
-/* ---- measuring ---------------------------------------------------------------------------------
- */
+/* ---- measuring ----------------------------------------------------------------------------- */
 
 static bool same_kind(const dt_profile_row *row, const dt_profiled *operation)
 {
@@ -220,8 +219,7 @@ void dt_profile_end(dt_profile *profile, dt_lane which)
     add(profile, which, &operation, mark.begin, dt_seconds() - mark.begin);
 }
 
-/* ---- what was measured -------------------------------------------------------------------------
- */
+/* ---- what was measured --------------------------------------------------------------------- */
 
 const dt_profile_row *dt_profile_rows(const dt_profile *profile, dt_lane lane, int32_t *count)
 {

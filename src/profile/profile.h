@@ -126,8 +126,7 @@ void dt_profile_add(dt_profile *profile, dt_lane lane, const dt_profiled *operat
 /* Counts needed work for the marks that stand open on the main lane. */
 void dt_profile_credit(dt_profile *profile, double work);
 
-/* ---- what was measured, once the lanes' threads stand still -----------------------------------
- */
+/* ---- what was measured, once the lanes' threads stand still -------------------------------- */
 
 const dt_profile_row *dt_profile_rows(const dt_profile *profile, dt_lane lane, int32_t *count);
 /* dropped: intervals that there was no room for. */

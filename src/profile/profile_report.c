@@ -21,8 +21,7 @@ typedef struct {
     part_seconds *of_rank; /* (ranks) */
 } report;
 
-/* ---- the table ---------------------------------------------------------------------------------
- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 #define HEAD "%-36s %9s %11s %8s %10s"
 #define ROW "%-36s %9lld %11.3f %6.1f %%"
@@ -176,8 +175,7 @@ static void show_table(const report *r)
         dt_info("least, most: seconds of the part on any of the %d ranks", r->ranks);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------
- */
+/* ---- the whole ----------------------------------------------------------------------------- */
 
 static dt_status gather_parts(report *r, dt_comm *comm)
 {
