@@ -157,7 +157,7 @@ static dt_status make(bench *b)
     dt_profile_run(b->profile, false);
     DT_TRY(dt_backend_open(b->o.device, &(dt_backend_options){.precision = precision},
                            &b->subject.backend));
-    DT_TRY(dt_profiled_backend(&b->subject.backend, b->profile));
+    DT_TRY(dt_profiled_backend(b->subject.backend, b->profile));
     DT_TRY(real_make(&b->subject, &b->config, b->o.batch, b->o.high));
     dt_profiled_backend_parameters(b->subject.backend, b->profile,
                                    dt_model_params(b->subject.model));

@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/philox.h"
+#include "layers.h"
 #include "predict/results.h"
 #include "report.h"
 

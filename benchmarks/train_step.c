@@ -19,6 +19,8 @@
 #include "core/memory.h"
 #include "core/philox.h"
 #include "core/pool.h"
+#include "core/update_rule.h"
+#include "layers.h"
 #include "model/model.h"
 #include "report.h"
 #include "work.h"

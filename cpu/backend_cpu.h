@@ -1,5 +1,5 @@
 /* The CPU backend's own state, and what its files share. The operations themselves are described
- * in src/backend.h; each file holds the forward and the backward side of one subject.
+ * in src/backend.h and layers.h; each file holds the forward and the backward side of one subject.
  *
  * Threads. Every operation opens OpenMP regions of `threads` threads and divides its rows, columns
  * or tiles among them. An element of a result is always computed by one thread, in an order that
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "core/update_rule.h"
 #include "cpu/bf16_product.h"
 #include "cpu/gemm.h"
 #include "cpu/real.h"
@@ -37,14 +38,14 @@ typedef struct {
     int32_t largest_id;
     uint32_t seed, step;
     int64_t first_sequence;
-    double loss_scale[DT_BACKEND_TAX_RANKS];
+    double loss_scale[DT_MAX_TAX_RANKS];
 } dt_cpu_batch;
 
 /* A copy between download_start and download_finish. */
 typedef struct {
     int64_t room; /* bytes reserved */
     bool busy;    /* started, not finished */
-} dt_cpu_download;
+} dt_cpu_transfer;
 
 typedef struct {
     dt_backend base; /* first */
@@ -56,7 +57,7 @@ typedef struct {
     double *norm_sums; /* squares of the gradients, one sum a block of the vector */
     dt_cpu_batch slot[2];
     int next_slot;
-    dt_cpu_download copy[DT_DOWNLOAD_SLOTS];
+    dt_cpu_transfer copy[DT_DOWNLOAD_SLOTS];
     int32_t max_sequences;
     int64_t max_tokens;
     int32_t max_tax_ranks;
@@ -66,9 +67,9 @@ typedef struct {
     dt_real *scratch;      /* (threads, DT_CPU_ROWS, scratch_row) */
     int64_t scratch_row;
     dt_update_state state;
-    double pending[DT_BACKEND_TAX_RANKS]; /* loss since the last update */
-    const dt_bf16_ops *bf16_ops;          /* NULL: all in dt_real */
-    dt_bf16 *bf16;                        /* computes linear_forward and linear_gelu_forward */
+    double pending[DT_MAX_TAX_RANKS]; /* loss since the last update */
+    const dt_bf16_ops *bf16_ops;      /* NULL: all in dt_real */
+    dt_bf16 *bf16;                    /* computes linear_forward and linear_gelu_forward */
 } dt_cpu;
 
 /* Scratch of a thread: so many pieces of scratch_row elements each. */
@@ -111,34 +112,13 @@ bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what);
  * rows. */
 bool dt_cpu_ids_in(dt_cpu *cpu, const dt_cpu_batch *batch, int32_t vocabulary);
 
-/* Zeroed memory at a 256-byte boundary (large pieces: at 2 MiB, in huge pages where the system
+/* Zeroed memory at a 256-byte boundary (large blocks: at 2 MiB, in huge pages where the system
  * gives them), first touched by the threads that will use it. free() releases it. */
-dt_status dt_cpu_alloc(const dt_cpu *cpu, void **out, int64_t bytes);
+dt_status dt_cpu_memory_new(const dt_cpu *cpu, void **out, int64_t bytes);
 
-/* The mask of the row of sequence `sequence` at token `position`. */
-static inline dt_mask dt_cpu_mask(const dt_cpu_batch *batch, const dt_dropout *dropout,
-                                  int64_t sequence, int64_t position)
-{
-    return (dt_mask){
-        .seed = batch->seed,
-        .stream = dropout->stream,
-        .position = (uint32_t)position,
-        .sequence = (uint32_t)(batch->first_sequence + sequence),
-        .step = batch->step,
-        .threshold = dt_dropout_threshold(dropout->p),
-        .kept = (dt_real)(1.0 / (1.0 - dropout->p)),
-    };
-}
-
-/* The same for a row of a matrix with `rows` rows. */
-static inline dt_mask dt_cpu_row_mask(const dt_cpu_batch *batch, const dt_dropout *dropout,
-                                      dt_row_kind rows, int64_t row)
-{
-    if (rows == DT_ROWS_SEQUENCES)
-        return dt_cpu_mask(batch, dropout, row, 0);
-    const int32_t sequence = batch->sequence_of_row[row];
-    return dt_cpu_mask(batch, dropout, sequence, row - batch->cu_seqlens[sequence]);
-}
+/* Sets `bytes` bytes to 0, and copies them, of which there may be none. */
+void dt_cpu_zero(const dt_cpu *cpu, void *memory, int64_t bytes);
+void dt_cpu_copy(void *to, const void *from, int64_t bytes);
 
 /* out[c] += Σ x[row][c] over the rows of x (rows, columns), which stand `stride` elements apart,
  * added in an order that is fixed. */
@@ -149,85 +129,16 @@ void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64
 #define DT_SUM_COLUMNS 64
 #define DT_SUM_ROWS 128
 
-/* -- the operations, by file -- */
+/* ---- the operations ------------------------------------------------------------------------ */
 
-dt_status dt_cpu_batch_reserve(dt_backend *, int32_t, int64_t, int32_t);
-int64_t dt_cpu_batch_bytes(dt_backend *, int32_t, int64_t, int32_t);
-const dt_device_batch *dt_cpu_batch_upload(dt_backend *, const dt_batch *);
+#define DT_CPU_PROTOTYPE(name) dt_op_##name dt_cpu_##name;
+DT_REQUIRED_OPERATIONS(DT_CPU_PROTOTYPE)
+#undef DT_CPU_PROTOTYPE
+
+/* Free what batch_reserve() and vectors_alloc() made. */
 void dt_cpu_batch_free(dt_cpu *cpu);
+void dt_cpu_vectors_free(dt_cpu *cpu);
 
-void dt_cpu_embedding_forward(dt_backend *, void *, void *, const dt_device_batch *,
-                              const dt_embedding *);
-void dt_cpu_embedding_backward(dt_backend *, const void *, const void *, const dt_device_batch *,
-                               const dt_embedding *, void *);
-
-void dt_cpu_linear_forward(dt_backend *, void *, const void *, dt_param, dt_param, int64_t, int32_t,
-                           int32_t);
-void dt_cpu_linear_backward(dt_backend *, void *, bool, const void *, const void *, dt_param,
-                            dt_param, int64_t, int32_t, int32_t);
-void dt_cpu_linear_gelu_forward(dt_backend *, void *, void *, const void *, dt_param, dt_param,
-                                int64_t, int32_t, int32_t);
-void dt_cpu_gelu_backward(dt_backend *, void *, const void *, int64_t);
-
-void dt_cpu_attention_forward(dt_backend *, void *, void *, const void *, const void *,
-                              const void *, const dt_device_batch *, const dt_attention *);
-void dt_cpu_attention_backward(dt_backend *, void *, void *, void *, void *, const void *,
-                               const void *, const void *, const void *, const void *,
-                               const dt_device_batch *, const dt_attention *);
-
-void dt_cpu_add_norm_forward(dt_backend *, void *, void *, void *, const void *,
-                             const dt_device_batch *, const dt_add_norm *);
-void dt_cpu_add_norm_backward(dt_backend *, void *, void *, const void *, const void *,
-                              const void *, const dt_device_batch *, const dt_add_norm *);
-
-void dt_cpu_conv_max_forward(dt_backend *, void *, int32_t *, void *, const dt_device_batch *,
-                             const dt_conv_max *);
-void dt_cpu_conv_max_backward(dt_backend *, const void *, const void *, const int32_t *, void *,
-                              const dt_device_batch *, const dt_conv_max *);
-int64_t dt_cpu_conv_max_scratch(dt_backend *, const dt_conv_max *, int32_t, int64_t, bool);
-
-void dt_cpu_lookup_forward(dt_backend *, void *, const dt_device_batch *, const dt_lookup *);
-void dt_cpu_lookup_backward(dt_backend *, const void *, const dt_device_batch *, const dt_lookup *);
-void dt_cpu_conv_layer_forward(dt_backend *, void *, void *, const void *, void *,
-                               const dt_device_batch *, const dt_conv_layer *);
-void dt_cpu_conv_layer_backward(dt_backend *, void *, void *, const void *, const void *,
-                                const void *, void *, const dt_device_batch *,
-                                const dt_conv_layer *);
-int64_t dt_cpu_conv_layer_scratch(dt_backend *, const dt_conv_layer *, int32_t, bool);
-void dt_cpu_position_max_forward(dt_backend *, void *, int32_t *, const void *,
-                                 const dt_device_batch *, const dt_position_max *);
-void dt_cpu_position_max_backward(dt_backend *, void *, const void *, const int32_t *,
-                                  const dt_device_batch *, const dt_position_max *);
-
-void dt_cpu_gather_first_forward(dt_backend *, void *, const void *, const dt_device_batch *,
-                                 int32_t);
-void dt_cpu_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
-                                  int32_t);
-void dt_cpu_mean_forward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
-void dt_cpu_mean_backward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
-void dt_cpu_activate_forward(dt_backend *, void *, const void *, const dt_device_batch *,
-                             const dt_activation *);
-void dt_cpu_activate_backward(dt_backend *, void *, const void *, const void *,
-                              const dt_device_batch *, const dt_activation *);
-void dt_cpu_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
-                         const dt_device_batch *, int32_t, const dt_dropout *);
-void dt_cpu_fuse_backward(dt_backend *, void *, void *, const void *, const void *, const void *,
-                          dt_param, dt_param, const dt_device_batch *, int32_t, const dt_dropout *);
-void dt_cpu_heads_forward(dt_backend *, void *, const void *, int32_t, const dt_heads *);
-void dt_cpu_heads_backward(dt_backend *, void *, const void *, const void *, int32_t,
-                           const dt_heads *);
-
-void dt_cpu_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *);
-void dt_cpu_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,
-                     const dt_class_layout *, const double *);
-
-void dt_cpu_gradients_to_bf16(dt_backend *, void *, int64_t, int64_t, void *);
-void dt_cpu_gradients_from_bf16(dt_backend *, const void *, int64_t, int64_t, void *);
-
-dt_status dt_cpu_update_alloc(dt_cpu *cpu);
-int64_t dt_cpu_update_bytes(int64_t count); /* that it takes */
-void dt_cpu_update(dt_backend *, int64_t, const dt_update_rule *);
-void dt_cpu_state_write(dt_backend *, const dt_update_state *);
-void dt_cpu_state_read(dt_backend *, dt_update_state *);
+int64_t dt_cpu_update_bytes(int64_t count); /* of norm_sums */
 
 #endif

@@ -10,13 +10,13 @@ static dt_status reserve_slot(const dt_cpu *cpu, dt_cpu_batch *slot)
     const int64_t word = sizeof(int32_t);
     const int64_t tokens = cpu->max_tokens;
     const int64_t sequences = cpu->max_sequences;
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->token_ids, tokens * word));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->cu_seqlens, (sequences + 1) * word));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->sequence_of_row, tokens * word));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->labels, sequences * cpu->max_tax_ranks * word));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->order, tokens * word));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&slot->group_first, (tokens + 1) * word));
-    return dt_cpu_alloc(cpu, (void **)&slot->group_of_row, tokens * word);
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&slot->token_ids, tokens * word));
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&slot->cu_seqlens, (sequences + 1) * word));
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&slot->sequence_of_row, tokens * word));
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&slot->labels, sequences * cpu->max_tax_ranks * word));
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&slot->order, tokens * word));
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&slot->group_first, (tokens + 1) * word));
+    return dt_cpu_memory_new(cpu, (void **)&slot->group_of_row, tokens * word);
 }
 
 /* Elements of a piece of scratch: blocks of attention scores as large as the second-level cache
@@ -58,10 +58,12 @@ dt_status dt_cpu_batch_reserve(dt_backend *backend, int32_t max_sequences, int64
     cpu->max_tax_ranks = tax_ranks;
     for (int i = 0; i < 2; ++i)
         DT_TRY(reserve_slot(cpu, &cpu->slot[i]));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sort_keys, 2 * max_tokens * (int64_t)sizeof(uint64_t)));
-    DT_TRY(dt_cpu_alloc(cpu, (void **)&cpu->sequence_sums, sums_bytes(max_sequences, tax_ranks)));
+    DT_TRY(dt_cpu_memory_new(cpu, (void **)&cpu->sort_keys,
+                             2 * max_tokens * (int64_t)sizeof(uint64_t)));
+    DT_TRY(
+        dt_cpu_memory_new(cpu, (void **)&cpu->sequence_sums, sums_bytes(max_sequences, tax_ranks)));
     cpu->scratch_row = scratch_row(max_tokens);
-    return dt_cpu_alloc(cpu, (void **)&cpu->scratch, scratch_bytes(cpu, max_tokens));
+    return dt_cpu_memory_new(cpu, (void **)&cpu->scratch, scratch_bytes(cpu, max_tokens));
 }
 
 void dt_cpu_batch_free(dt_cpu *cpu)

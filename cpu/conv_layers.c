@@ -10,6 +10,7 @@
 
 #include "core/convolution.h"
 #include "cpu/backend_cpu.h"
+#include "cpu/dropout.h"
 #include "cpu/gemm.h"
 
 /* Elements of the windows of a chunk of sequences, about. */

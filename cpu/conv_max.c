@@ -15,6 +15,7 @@
 
 #include "core/convolution.h"
 #include "cpu/backend_cpu.h"
+#include "cpu/dropout.h"
 #include "cpu/gemm.h"
 
 /* Channels of one kernel that a thread follows over all positions. */

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
+#include "cpu/dropout.h"
 #include "cpu/norm.h"
 
 /* s = word[id] + position[t] + type[0] */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
+#include "cpu/dropout.h"
 #include "cpu/gemm.h"
 
 void dt_cpu_gather_first_forward(dt_backend *backend, void *y, const void *x,

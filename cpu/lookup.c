@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
+#include "layers.h"
 
 /* False, with a sticky error, when the sequences of the batch do not fit L positions. */
 static bool lengths_fit(dt_cpu *cpu, const dt_device_batch *batch, int32_t max_length)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
+#include "layers.h"
 
 /* Σ e^((x - largest) · factor) over `count` logits. */
 static double exp_sum(const dt_real *x, int64_t count, dt_real largest, dt_real factor)
@@ -22,24 +23,6 @@ static dt_real largest_of(const dt_real *x, int64_t count)
     return largest;
 }
 
-/* Focal loss of a cross entropy (Lin et al., ICCV 2017) and its derivative:
- * f = (1 - e^-ce)^gamma · ce. */
-static double focal(double ce, double gamma, double *slope)
-{
-    const double miss = -expm1(-ce);
-    if (gamma == 0.0) {
-        *slope = 1.0;
-        return ce;
-    }
-    if (miss <= 0.0) {
-        *slope = 0.0;
-        return 0.0;
-    }
-    const double power = pow(miss, gamma);
-    *slope = power + gamma * pow(miss, gamma - 1.0) * exp(-ce) * ce;
-    return power * ce;
-}
-
 /* One sequence at one tax_rank: logits x become the gradient, returns the loss. A loss that is no
  * number gives a gradient that is none, so that all ranks of a run see it. */
 static double loss_row(dt_real *x, int64_t classes, int32_t label, double weight, double scale,
@@ -48,8 +31,8 @@ static double loss_row(dt_real *x, int64_t classes, int32_t label, double weight
     const dt_real largest = largest_of(x, classes);
     const double sum = exp_sum(x, classes, largest, 1);
     const double ce = weight * (log(sum) - (double)(x[label] - largest));
-    double slope = 1.0;
-    const double value = loss->type == DT_LOSS_FOCAL ? focal(ce, loss->focal_gamma, &slope) : ce;
+    double slope;
+    const double value = dt_loss_value(loss->type, ce, loss->focal_gamma, &slope);
     const double factor = isfinite(value) ? slope * weight * scale * gradient_scale : (double)NAN;
     const dt_real share = (dt_real)(factor / sum);
     DT_SIMD

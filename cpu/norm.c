@@ -1,4 +1,5 @@
 #include "cpu/backend_cpu.h"
+#include "cpu/dropout.h"
 #include "cpu/norm.h"
 
 #include <math.h>

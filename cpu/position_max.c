@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
+#include "layers.h"
 
 static int64_t positions_of(const dt_cpu_batch *batch, const dt_position_max *max, int64_t sequence)
 {

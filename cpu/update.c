@@ -1,7 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/update_rule.h"
 #include "cpu/backend_cpu.h"
 
 /* Elements whose squares one thread adds up at a time: a constant, so that the norm does not
@@ -11,11 +10,6 @@
 int64_t dt_cpu_update_bytes(int64_t count)
 {
     return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
-}
-
-dt_status dt_cpu_update_alloc(dt_cpu *cpu)
-{
-    return dt_cpu_alloc(cpu, (void **)&cpu->norm_sums, dt_cpu_update_bytes(cpu->count));
 }
 
 /* L2 norm of the first `count` gradients. */
@@ -98,7 +92,7 @@ void dt_cpu_update(dt_backend *backend, int64_t count, const dt_update_rule *rul
     dt_update_state *state = &cpu->state;
     const double norm = gradient_norm(cpu, count) / state->loss_scale;
     state->loss = 0.0;
-    for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+    for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
         state->loss += cpu->pending[r];
     if (isfinite(norm) && isfinite(state->loss)) {
         state->grad_norm = norm;
@@ -107,13 +101,13 @@ void dt_cpu_update(dt_backend *backend, int64_t count, const dt_update_rule *rul
                               rule->warmup_steps, rule->total_steps);
         adamw(cpu, count, rule, state->last_rate,
               dt_clip_factor(norm, rule->max_grad_norm) / state->loss_scale);
-        for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+        for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
             state->loss_sum[r] += cpu->pending[r];
         update_done(state, rule);
     } else {
         update_skipped(state, rule);
     }
-    for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+    for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
         cpu->pending[r] = 0.0;
 }
 

@@ -523,12 +523,6 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     dt_cuda_launched(cuda, "gradients of keys");
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template dt_status dt_cuda_attention_check<T>(dt_backend *, int32_t, bool);                    \
-    template void dt_cuda_attention_forward<T>(dt_backend *, void *, void *, const void *,         \
-                                               const void *, const void *,                         \
-                                               const dt_device_batch *, const dt_attention *);     \
-    template void dt_cuda_attention_backward<T>(                                                   \
-        dt_backend *, void *, void *, void *, void *, const void *, const void *, const void *,    \
-        const void *, const void *, const dt_device_batch *, const dt_attention *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(attention_check);
+DT_CUDA_OPERATION(attention_forward);
+DT_CUDA_OPERATION(attention_backward);

@@ -208,7 +208,7 @@ static dt_status find_memory(dt_cuda *cuda, int64_t bytes, int64_t most, void **
         return dt_fail(DT_ERR_MEMORY, "no memory for the plans of attention");
     state->block = grown;
     const int64_t wanted = most > bytes ? most : bytes;
-    DT_TRY(dt_cuda_alloc(cuda, out, wanted));
+    DT_TRY(dt_cuda_memory_new(cuda, out, wanted));
     state->block[state->blocks++] = *out;
     state->block_bytes = wanted;
     return DT_OK;
@@ -286,7 +286,7 @@ dt_status dt_cuda_cudnn_open(dt_cuda *cuda)
         dt_cuda_ok(cuda,
                    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, cuda->device),
                    "asking for its compute capability");
-    DT_TRY(cuda->base.ops->check(&cuda->base));
+    DT_TRY(dt_cuda_check(&cuda->base));
     cuda->cudnn->compute_major = major;
     return dt_cudnn_open(&cuda->cudnn->library, cuda->stream, NULL);
 }

@@ -1,5 +1,5 @@
 /* The CUDA backend's own state, and what its files share on the host's side. The operations
- * themselves are described in src/backend.h; each file holds the forward and the backward side of
+ * themselves are described in src/backend.h and layers.h; each file holds the forward and the backward side of
  * one subject. What kernels share stands in device.cuh.
  *
  * Numbers. Activations have a type T: __nv_bfloat16, __half or float; every operation is a template
@@ -35,6 +35,7 @@ extern "C" {
 #include "backend.h"
 #include "core/philox.h"
 #include "core/update_rule.h"
+#include "layers.h"
 }
 
 /* ---- batches ------------------------------------------------------------------------------- */
@@ -49,7 +50,7 @@ typedef struct {
     int32_t has_labels;
     uint32_t seed, step;
     int64_t first_sequence;
-    double loss_scale[DT_BACKEND_TAX_RANKS];
+    double loss_scale[DT_MAX_TAX_RANKS];
 } dt_batch_facts;
 
 /* A batch as kernels see it: device addresses. */
@@ -90,8 +91,8 @@ typedef struct {
     dt_batch_shape shape;
     bool has_labels;
     int32_t largest_id;
-    int32_t least_label[DT_BACKEND_TAX_RANKS]; /* of each taxonomic rank */
-    int32_t largest_label[DT_BACKEND_TAX_RANKS];
+    int32_t least_label[DT_MAX_TAX_RANKS]; /* of each taxonomic rank */
+    int32_t largest_label[DT_MAX_TAX_RANKS];
     char *pinned;       /* host memory of the same layout as `memory` */
     void *memory;       /* device */
     int64_t bytes;      /* of both */
@@ -107,14 +108,14 @@ typedef struct {
     bool busy;          /* started, not finished */
     void *host;         /* where download_finish puts it */
     int64_t bytes;
-} dt_cuda_download;
+} dt_cuda_transfer;
 
 /* ---- the backend --------------------------------------------------------------------------- */
 
 /* Device memory of the update: its state, and what one update hands from kernel to kernel. */
 typedef struct {
     dt_update_state state;                /* first: what state_write and state_read copy */
-    double pending[DT_BACKEND_TAX_RANKS]; /* loss since the last update */
+    double pending[DT_MAX_TAX_RANKS];     /* loss since the last update */
     int32_t good;                         /* this update is done, not skipped */
     float keep, step, correction, factor; /* of AdamW, see update.cu */
 } dt_cuda_state;
@@ -141,7 +142,7 @@ typedef struct {
     dt_cuda_state *state; /* device */
     dt_cuda_batch slot[2];
     int next_slot;
-    dt_cuda_download copy[DT_DOWNLOAD_SLOTS];
+    dt_cuda_transfer copy[DT_DOWNLOAD_SLOTS];
     int32_t max_sequences;
     int64_t max_tokens;
     int32_t max_tax_ranks;
@@ -186,7 +187,7 @@ bool dt_cuda_ok(dt_cuda *cuda, cudaError_t code, const char *doing);
 void dt_cuda_launched(dt_cuda *cuda, const char *kernel);
 
 /* Zeroed device memory. */
-dt_status dt_cuda_alloc(dt_cuda *cuda, void **out, int64_t bytes);
+dt_status dt_cuda_memory_new(dt_cuda *cuda, void **out, int64_t bytes);
 
 static inline float *dt_cuda_param(const dt_cuda *cuda, dt_param offset)
 {
@@ -299,17 +300,20 @@ void dt_cuda_cudnn_close(dt_cuda *cuda);
  * on chance. The operations check it again. */
 dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool training);
 
-/* ---- the operations, by file ----------------------------------------------------------------- */
+/* ---- what operations need of each other ------------------------------------------------------ */
 
-dt_status dt_cuda_batch_reserve(dt_backend *, int32_t, int64_t, int32_t);
-int64_t dt_cuda_batch_bytes(dt_backend *, int32_t, int64_t, int32_t);
-const dt_device_batch *dt_cuda_batch_upload(dt_backend *, const dt_batch *);
+void dt_cuda_vectors_free(dt_cuda *cuda);
 void dt_cuda_batch_free(dt_cuda *cuda);
-
-dt_status dt_cuda_download_reserve(dt_backend *, int32_t, int64_t);
-void dt_cuda_download_start(dt_backend *, void *, const void *, int64_t, int64_t, int64_t, int32_t);
-void dt_cuda_download_finish(dt_backend *, int32_t);
 void dt_cuda_downloads_free(dt_cuda *cuda);
+
+/* y = gelu(u); may be in place */
+template <typename T>
+void dt_cuda_gelu_forward(dt_cuda *cuda, void *y, const void *u, int64_t count);
+
+int64_t dt_cuda_update_bytes(int64_t count); /* of norm_sums */
+
+/* Refreshes `count` low-precision parameters from `offset`. */
+void dt_cuda_refresh_low(dt_cuda *cuda, int64_t offset, int64_t count);
 
 /* ---- recorded steps (step.cu) ---------------------------------------------------------------- */
 
@@ -319,125 +323,28 @@ void dt_cuda_steps_close(dt_cuda *cuda);
 /* Forgets all recordings, which hold addresses that are about to be freed. */
 void dt_cuda_steps_forget(dt_cuda *cuda);
 
-int dt_cuda_step_begin(dt_backend *, const dt_device_batch *, uint64_t);
-bool dt_cuda_step_end(dt_backend *);
+/* ---- the operations ------------------------------------------------------------------------- */
 
-template <typename T>
-void dt_cuda_embedding_forward(dt_backend *, void *, void *, const dt_device_batch *,
-                               const dt_embedding *);
-template <typename T>
-void dt_cuda_embedding_backward(dt_backend *, const void *, const void *, const dt_device_batch *,
-                                const dt_embedding *, void *);
+#define DT_CUDA_PROTOTYPE(name) dt_op_##name dt_cuda_##name;
+DT_SERVICE_OPERATIONS(DT_CUDA_PROTOTYPE)
+DT_LOSS_OPERATIONS(DT_CUDA_PROTOTYPE)
+DT_OPTIONAL_OPERATIONS(DT_CUDA_PROTOTYPE)
+#undef DT_CUDA_PROTOTYPE
 
-template <typename T>
-void dt_cuda_linear_forward(dt_backend *, void *, const void *, dt_param, dt_param, int64_t,
-                            int32_t, int32_t);
-template <typename T>
-void dt_cuda_linear_backward(dt_backend *, void *, bool, const void *, const void *, dt_param,
-                             dt_param, int64_t, int32_t, int32_t);
-template <typename T>
-void dt_cuda_linear_gelu_forward(dt_backend *, void *, void *, const void *, dt_param, dt_param,
-                                 int64_t, int32_t, int32_t);
-template <typename T> void dt_cuda_gelu_backward(dt_backend *, void *, const void *, int64_t);
+#define DT_CUDA_TEMPLATE(name) template <typename T> dt_op_##name dt_cuda_##name;
+DT_LAYER_OPERATIONS(DT_CUDA_TEMPLATE)
+DT_LAYER_QUERIES(DT_CUDA_TEMPLATE)
+#undef DT_CUDA_TEMPLATE
 
-/* y = gelu(u); may be in place */
-template <typename T>
-void dt_cuda_gelu_forward(dt_cuda *cuda, void *y, const void *u, int64_t count);
-
-template <typename T>
-void dt_cuda_attention_forward(dt_backend *, void *, void *, const void *, const void *,
-                               const void *, const dt_device_batch *, const dt_attention *);
-template <typename T> dt_status dt_cuda_attention_check(dt_backend *, int32_t, bool);
-template <typename T>
-void dt_cuda_attention_backward(dt_backend *, void *, void *, void *, void *, const void *,
-                                const void *, const void *, const void *, const void *,
-                                const dt_device_batch *, const dt_attention *);
-
-template <typename T>
-void dt_cuda_add_norm_forward(dt_backend *, void *, void *, void *, const void *,
-                              const dt_device_batch *, const dt_add_norm *);
-template <typename T>
-void dt_cuda_add_norm_backward(dt_backend *, void *, void *, const void *, const void *,
-                               const void *, const dt_device_batch *, const dt_add_norm *);
-
-template <typename T>
-void dt_cuda_conv_max_forward(dt_backend *, void *, int32_t *, void *, const dt_device_batch *,
-                              const dt_conv_max *);
-template <typename T>
-void dt_cuda_conv_max_backward(dt_backend *, const void *, const void *, const int32_t *, void *,
-                               const dt_device_batch *, const dt_conv_max *);
-template <typename T>
-int64_t dt_cuda_conv_max_scratch(dt_backend *, const dt_conv_max *, int32_t, int64_t, bool);
-
-template <typename T>
-void dt_cuda_lookup_forward(dt_backend *, void *, const dt_device_batch *, const dt_lookup *);
-template <typename T>
-void dt_cuda_lookup_backward(dt_backend *, const void *, const dt_device_batch *,
-                             const dt_lookup *);
-template <typename T>
-void dt_cuda_conv_layer_forward(dt_backend *, void *, void *, const void *, void *,
-                                const dt_device_batch *, const dt_conv_layer *);
-template <typename T>
-void dt_cuda_conv_layer_backward(dt_backend *, void *, void *, const void *, const void *,
-                                 const void *, void *, const dt_device_batch *,
-                                 const dt_conv_layer *);
-template <typename T>
-int64_t dt_cuda_conv_layer_scratch(dt_backend *, const dt_conv_layer *, int32_t, bool);
-template <typename T>
-void dt_cuda_position_max_forward(dt_backend *, void *, int32_t *, const void *,
-                                  const dt_device_batch *, const dt_position_max *);
-template <typename T>
-void dt_cuda_position_max_backward(dt_backend *, void *, const void *, const int32_t *,
-                                   const dt_device_batch *, const dt_position_max *);
-
-template <typename T>
-void dt_cuda_gather_first_forward(dt_backend *, void *, const void *, const dt_device_batch *,
-                                  int32_t);
-template <typename T>
-void dt_cuda_gather_first_backward(dt_backend *, void *, const void *, const dt_device_batch *,
-                                   int32_t);
-template <typename T>
-void dt_cuda_mean_forward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
-template <typename T>
-void dt_cuda_mean_backward(dt_backend *, void *, const void *, const dt_device_batch *, int32_t);
-template <typename T>
-void dt_cuda_activate_forward(dt_backend *, void *, const void *, const dt_device_batch *,
-                              const dt_activation *);
-template <typename T>
-void dt_cuda_activate_backward(dt_backend *, void *, const void *, const void *,
-                               const dt_device_batch *, const dt_activation *);
-template <typename T>
-void dt_cuda_fuse_forward(dt_backend *, void *, const void *, const void *, dt_param, dt_param,
-                          const dt_device_batch *, int32_t, const dt_dropout *);
-template <typename T>
-void dt_cuda_fuse_backward(dt_backend *, void *, void *, const void *, const void *, const void *,
-                           dt_param, dt_param, const dt_device_batch *, int32_t,
-                           const dt_dropout *);
-template <typename T>
-void dt_cuda_heads_forward(dt_backend *, void *, const void *, int32_t, const dt_heads *);
-template <typename T>
-void dt_cuda_heads_backward(dt_backend *, void *, const void *, const void *, int32_t,
-                            const dt_heads *);
-
-void dt_cuda_loss(dt_backend *, void *, const dt_device_batch *, const dt_loss *);
-void dt_cuda_classify(dt_backend *, dt_prediction *, const void *, const dt_device_batch *,
-                      const dt_class_layout *, const double *);
-
-void dt_cuda_gradients_to_bf16(dt_backend *, void *, int64_t, int64_t, void *);
-void dt_cuda_gradients_from_bf16(dt_backend *, const void *, int64_t, int64_t, void *);
-
-int64_t dt_cuda_update_bytes(int64_t count); /* of norm_sums */
-void dt_cuda_update(dt_backend *, int64_t, const dt_update_rule *);
-void dt_cuda_state_write(dt_backend *, const dt_update_state *);
-void dt_cuda_state_read(dt_backend *, dt_update_state *);
-
-/* Refreshes `count` low-precision parameters from `offset`. */
-void dt_cuda_refresh_low(dt_cuda *cuda, int64_t offset, int64_t count);
-
-/* Makes an operation for the three types of activations. */
 #define DT_FOR_ACTIVATION_TYPES(INSTANTIATE)                                                       \
     INSTANTIATE(float)                                                                             \
     INSTANTIATE(__nv_bfloat16)                                                                     \
     INSTANTIATE(__half)
+
+/* At the end of the file that defines such an operation: makes it for all types of activations. */
+#define DT_CUDA_OPERATION(name)                                                                    \
+    template dt_op_##name dt_cuda_##name<float>;                                                   \
+    template dt_op_##name dt_cuda_##name<__nv_bfloat16>;                                           \
+    template dt_op_##name dt_cuda_##name<__half>
 
 #endif

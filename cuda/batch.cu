@@ -122,7 +122,7 @@ static dt_status reserve_slot(dt_cuda *cuda, dt_cuda_batch *slot)
     }
     dt_cuda_ok(cuda, cudaEventCreateWithFlags(&slot->copied, cudaEventDisableTiming),
                "making an event");
-    return dt_cuda_alloc(cuda, &slot->memory, slot->bytes);
+    return dt_cuda_memory_new(cuda, &slot->memory, slot->bytes);
 }
 
 /* One number a sequence and, for losses, taxonomic rank. */
@@ -143,13 +143,13 @@ dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int6
                                 int32_t tax_ranks)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    if (tax_ranks > DT_BACKEND_TAX_RANKS)
+    if (tax_ranks > DT_MAX_TAX_RANKS)
         return dt_fail(DT_ERR_INTERNAL, "%d taxonomic ranks are more than %d", tax_ranks,
-                       DT_BACKEND_TAX_RANKS);
+                       DT_MAX_TAX_RANKS);
     if (max_sequences > DT_CUDA_SEQUENCES)
         return dt_fail(DT_ERR_MEMORY, "a GPU takes at most %d sequences at a time, not %d",
                        DT_CUDA_SEQUENCES, max_sequences);
-    DT_TRY(backend->ops->sync(backend));
+    DT_TRY(dt_cuda_sync(backend));
     dt_cuda_steps_forget(cuda);
     dt_cuda_batch_free(cuda);
     cuda->max_sequences = max_sequences;
@@ -161,7 +161,8 @@ dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int6
     if (!cuda->sort_keys)
         return dt_fail(DT_ERR_MEMORY, "no memory for sorting batches of %lld tokens",
                        (long long)max_tokens);
-    return dt_cuda_alloc(cuda, (void **)&cuda->sequence_sums, sums_bytes(max_sequences, tax_ranks));
+    return dt_cuda_memory_new(cuda, (void **)&cuda->sequence_sums,
+                              sums_bytes(max_sequences, tax_ranks));
 }
 
 void dt_cuda_batch_free(dt_cuda *cuda)

@@ -415,13 +415,6 @@ void dt_cuda_conv_layer_backward(dt_backend *backend, void *dx, void *dz, const 
     }
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_conv_layer_forward<T>(dt_backend *, void *, void *, const void *,        \
-                                                void *, const dt_device_batch *,                   \
-                                                const dt_conv_layer *);                            \
-    template void dt_cuda_conv_layer_backward<T>(dt_backend *, void *, void *, const void *,       \
-                                                 const void *, const void *, void *,               \
-                                                 const dt_device_batch *, const dt_conv_layer *);  \
-    template int64_t dt_cuda_conv_layer_scratch<T>(dt_backend *, const dt_conv_layer *, int32_t,   \
-                                                   bool);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(conv_layer_forward);
+DT_CUDA_OPERATION(conv_layer_backward);
+DT_CUDA_OPERATION(conv_layer_scratch);

@@ -531,12 +531,6 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
     dt_cuda_launched(cuda, "embedding gradients of the convolution");
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template int64_t dt_cuda_conv_max_scratch<T>(dt_backend *, const dt_conv_max *, int32_t,       \
-                                                 int64_t, bool);                                   \
-    template void dt_cuda_conv_max_forward<T>(dt_backend *, void *, int32_t *, void *,             \
-                                              const dt_device_batch *, const dt_conv_max *);       \
-    template void dt_cuda_conv_max_backward<T>(dt_backend *, const void *, const void *,           \
-                                               const int32_t *, void *, const dt_device_batch *,   \
-                                               const dt_conv_max *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(conv_max_scratch);
+DT_CUDA_OPERATION(conv_max_forward);
+DT_CUDA_OPERATION(conv_max_backward);

@@ -14,7 +14,7 @@ static bool is_slot(dt_cuda *cuda, int32_t slot)
     return false;
 }
 
-static void grow(dt_cuda *cuda, dt_cuda_download *download, int64_t bytes)
+static void grow(dt_cuda *cuda, dt_cuda_transfer *download, int64_t bytes)
 {
     cudaFreeHost(download->pinned);
     download->pinned = NULL;
@@ -34,11 +34,11 @@ dt_status dt_cuda_download_reserve(dt_backend *backend, int32_t slot, int64_t by
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!is_slot(cuda, slot) || !dt_cuda_ready(cuda))
-        return backend->ops->check(backend);
-    dt_cuda_download *download = &cuda->copy[slot];
+        return dt_cuda_check(backend);
+    dt_cuda_transfer *download = &cuda->copy[slot];
     if (download->busy) {
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is reserved while it is used", slot);
-        return backend->ops->check(backend);
+        return dt_cuda_check(backend);
     }
     /* who waits sleeps: the processor's cores have sequences to read and results to write */
     if (!download->copied)
@@ -48,13 +48,13 @@ dt_status dt_cuda_download_reserve(dt_backend *backend, int32_t slot, int64_t by
                    "making an event");
     if (download->room < bytes)
         grow(cuda, download, bytes);
-    return backend->ops->check(backend);
+    return dt_cuda_check(backend);
 }
 
 void dt_cuda_downloads_free(dt_cuda *cuda)
 {
     for (int i = 0; i < DT_DOWNLOAD_SLOTS; ++i) {
-        dt_cuda_download *download = &cuda->copy[i];
+        dt_cuda_transfer *download = &cuda->copy[i];
         cudaFreeHost(download->pinned);
         if (download->copied)
             cudaEventDestroy(download->copied);
@@ -68,7 +68,7 @@ void dt_cuda_download_start(dt_backend *backend, void *host, const void *device,
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!is_slot(cuda, slot) || !dt_cuda_ready(cuda))
         return;
-    dt_cuda_download *download = &cuda->copy[slot];
+    dt_cuda_transfer *download = &cuda->copy[slot];
     if (download->busy || rows * bytes > download->room) {
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is %s", slot,
                      download->busy ? "started twice" : "too small for what is asked for");
@@ -91,7 +91,7 @@ void dt_cuda_download_finish(dt_backend *backend, int32_t slot)
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!is_slot(cuda, slot))
         return;
-    dt_cuda_download *download = &cuda->copy[slot];
+    dt_cuda_transfer *download = &cuda->copy[slot];
     if (!download->busy)
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is finished before it is started",
                      slot);

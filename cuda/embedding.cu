@@ -318,10 +318,5 @@ void dt_cuda_embedding_backward(dt_backend *backend, const void *dy, const void 
                            (T *)scratch);
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_embedding_forward<T>(dt_backend *, void *, void *,                       \
-                                               const dt_device_batch *, const dt_embedding *);     \
-    template void dt_cuda_embedding_backward<T>(dt_backend *, const void *, const void *,          \
-                                                const dt_device_batch *, const dt_embedding *,     \
-                                                void *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(embedding_forward);
+DT_CUDA_OPERATION(embedding_backward);

@@ -182,15 +182,7 @@ void dt_cuda_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, const v
     dt_cuda_launched(cuda, "fusion backward");
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_gather_first_forward<T>(dt_backend *, void *, const void *,              \
-                                                  const dt_device_batch *, int32_t);               \
-    template void dt_cuda_gather_first_backward<T>(dt_backend *, void *, const void *,             \
-                                                   const dt_device_batch *, int32_t);              \
-    template void dt_cuda_fuse_forward<T>(dt_backend *, void *, const void *, const void *,        \
-                                          dt_param, dt_param, const dt_device_batch *, int32_t,    \
-                                          const dt_dropout *);                                     \
-    template void dt_cuda_fuse_backward<T>(dt_backend *, void *, void *, const void *,             \
-                                           const void *, const void *, dt_param, dt_param,         \
-                                           const dt_device_batch *, int32_t, const dt_dropout *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(gather_first_forward);
+DT_CUDA_OPERATION(gather_first_backward);
+DT_CUDA_OPERATION(fuse_forward);
+DT_CUDA_OPERATION(fuse_backward);

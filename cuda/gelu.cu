@@ -83,6 +83,6 @@ void dt_cuda_gelu_backward(dt_backend *backend, void *du_dy, const void *u, int6
 }
 
 #define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_gelu_forward<T>(dt_cuda *, void *, const void *, int64_t);               \
-    template void dt_cuda_gelu_backward<T>(dt_backend *, void *, const void *, int64_t);
+    template void dt_cuda_gelu_forward<T>(dt_cuda *, void *, const void *, int64_t);
 DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(gelu_backward);

@@ -204,16 +204,8 @@ void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, 
                          sequences, heads->classes, heads->logit_stride);
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_linear_forward<T>(dt_backend *, void *, const void *, dt_param,          \
-                                            dt_param, int64_t, int32_t, int32_t);                  \
-    template void dt_cuda_linear_gelu_forward<T>(dt_backend *, void *, void *, const void *,       \
-                                                 dt_param, dt_param, int64_t, int32_t, int32_t);   \
-    template void dt_cuda_linear_backward<T>(dt_backend *, void *, bool, const void *,             \
-                                             const void *, dt_param, dt_param, int64_t, int32_t,   \
-                                             int32_t);                                             \
-    template void dt_cuda_heads_forward<T>(dt_backend *, void *, const void *, int32_t,            \
-                                           const dt_heads *);                                      \
-    template void dt_cuda_heads_backward<T>(dt_backend *, void *, const void *, const void *,      \
-                                            int32_t, const dt_heads *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(linear_forward);
+DT_CUDA_OPERATION(linear_gelu_forward);
+DT_CUDA_OPERATION(linear_backward);
+DT_CUDA_OPERATION(heads_forward);
+DT_CUDA_OPERATION(heads_backward);

@@ -77,9 +77,5 @@ void dt_cuda_lookup_backward(dt_backend *backend, const void *dy, const dt_devic
     dt_cuda_launched(cuda, "lookup backward");
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_lookup_forward<T>(dt_backend *, void *, const dt_device_batch *,         \
-                                            const dt_lookup *);                                    \
-    template void dt_cuda_lookup_backward<T>(dt_backend *, const void *, const dt_device_batch *,  \
-                                             const dt_lookup *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(lookup_forward);
+DT_CUDA_OPERATION(lookup_backward);

@@ -1,5 +1,5 @@
-/* Softmax, cross entropy or focal loss, and their gradient; classification. One block for each
- * sequence at each taxonomic rank. */
+/* Softmax, loss and its gradient; classification. One block for each sequence at each taxonomic
+ * rank. */
 #include "cuda/device.cuh"
 
 #define THREADS 256
@@ -28,23 +28,6 @@ __device__ static inline float row_largest(const float *x, int32_t classes)
     for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
         largest = x[i] > largest || x[i] != x[i] ? x[i] : largest;
     return block_largest(largest);
-}
-
-/* Focal loss of a cross entropy (Lin et al., ICCV 2017) and its derivative:
- * f = (1 - e^-ce)^gamma · ce. */
-__device__ static inline double focal(double ce, double gamma, double *slope)
-{
-    const double miss = -expm1(-ce);
-    *slope = 1.0;
-    if (gamma == 0.0)
-        return ce;
-    if (miss <= 0.0) {
-        *slope = 0.0;
-        return 0.0;
-    }
-    const double power = pow(miss, gamma);
-    *slope = power + gamma * pow(miss, gamma - 1.0) * exp(-ce) * ce;
-    return power * ce;
 }
 
 /* sums (B, R): the loss of each. A loss that is no number gives a gradient that is none, so that
@@ -76,8 +59,8 @@ static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_st
     const double weight = weights ? (double)weights[first + label] : 1.0;
     const double ce = weight * (log((double)sum[0]) - (double)(true_logit - largest));
     const double scale = batch.facts->loss_scale[r];
-    double slope = 1.0;
-    const double value = loss.type == DT_LOSS_FOCAL ? focal(ce, loss.focal_gamma, &slope) : ce;
+    double slope;
+    const double value = dt_loss_value(loss.type, ce, loss.focal_gamma, &slope);
     const double factor =
         isfinite(value) ? slope * weight * scale * state->state.loss_scale : (double)NAN;
     const float share = (float)(factor / (double)sum[0]);
@@ -101,7 +84,7 @@ static __global__ void loss_sum_kernel(dt_cuda_state *state, const double *sums,
 }
 
 typedef struct {
-    float factor[DT_BACKEND_TAX_RANKS]; /* 1 / temperature */
+    float factor[DT_MAX_TAX_RANKS]; /* 1 / temperature */
 } temperatures;
 
 /* Where the block's largest logit stands, the lowest of equals. */
@@ -168,8 +151,8 @@ void dt_cuda_loss(dt_backend *backend, void *logits_dlogits, const dt_device_bat
     loss_kernel<<<items, THREADS, 0, cuda->stream>>>((float *)logits_dlogits, cuda->sequence_sums,
                                                      cuda->state, b->view, *loss);
     dt_cuda_launched(cuda, "loss");
-    loss_sum_kernel<<<1, DT_BACKEND_TAX_RANKS, 0, cuda->stream>>>(cuda->state, cuda->sequence_sums,
-                                                                  b->view, loss->classes.tax_ranks);
+    loss_sum_kernel<<<1, DT_MAX_TAX_RANKS, 0, cuda->stream>>>(cuda->state, cuda->sequence_sums,
+                                                              b->view, loss->classes.tax_ranks);
     dt_cuda_launched(cuda, "loss");
 }
 

@@ -220,10 +220,5 @@ void dt_cuda_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, c
                                     (const float *)statistics, batch, norm);
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_add_norm_forward<T>(dt_backend *, void *, void *, void *, const void *,  \
-                                              const dt_device_batch *, const dt_add_norm *);       \
-    template void dt_cuda_add_norm_backward<T>(dt_backend *, void *, void *, const void *,         \
-                                               const void *, const void *,                         \
-                                               const dt_device_batch *, const dt_add_norm *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(add_norm_forward);
+DT_CUDA_OPERATION(add_norm_backward);

@@ -173,13 +173,7 @@ void dt_cuda_activate_backward(dt_backend *backend, void *dx, const void *dy, co
     activate<T, true>(backend, (T *)dx, (const T *)dy, (const T *)y, batch, activation);
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_mean_forward<T>(dt_backend *, void *, const void *,                      \
-                                          const dt_device_batch *, int32_t);                       \
-    template void dt_cuda_mean_backward<T>(dt_backend *, void *, const void *,                     \
-                                           const dt_device_batch *, int32_t);                      \
-    template void dt_cuda_activate_forward<T>(dt_backend *, void *, const void *,                  \
-                                              const dt_device_batch *, const dt_activation *);     \
-    template void dt_cuda_activate_backward<T>(dt_backend *, void *, const void *, const void *,   \
-                                               const dt_device_batch *, const dt_activation *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(mean_forward);
+DT_CUDA_OPERATION(mean_backward);
+DT_CUDA_OPERATION(activate_forward);
+DT_CUDA_OPERATION(activate_backward);

@@ -89,11 +89,5 @@ void dt_cuda_position_max_backward(dt_backend *backend, void *dx, const void *dy
     dt_cuda_launched(cuda, "maximum over positions backward");
 }
 
-#define INSTANTIATE(T)                                                                             \
-    template void dt_cuda_position_max_forward<T>(dt_backend *, void *, int32_t *, const void *,   \
-                                                  const dt_device_batch *,                         \
-                                                  const dt_position_max *);                        \
-    template void dt_cuda_position_max_backward<T>(dt_backend *, void *, const void *,             \
-                                                   const int32_t *, const dt_device_batch *,       \
-                                                   const dt_position_max *);
-DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
+DT_CUDA_OPERATION(position_max_forward);
+DT_CUDA_OPERATION(position_max_backward);

@@ -55,8 +55,8 @@ dt_status dt_cuda_products_open(dt_cuda *cuda)
     if (!cuda->products)
         return dt_fail(DT_ERR_MEMORY, "no memory for the plans of matrix products");
     if (!lt_ok(cuda, cublasLtCreate(&cuda->cublas), "its start"))
-        return cuda->base.ops->check(&cuda->base);
-    return dt_cuda_alloc(cuda, &cuda->workspace, DT_CUDA_WORKSPACE);
+        return dt_cuda_check(&cuda->base);
+    return dt_cuda_memory_new(cuda, &cuda->workspace, DT_CUDA_WORKSPACE);
 }
 
 static void plan_free(product_plan *plan)

@@ -97,18 +97,18 @@ static __global__ void decide_kernel(dt_cuda_state *device, const double *sums, 
     dt_update_state *state = &device->state;
     const double norm = sqrt(sum) / state->loss_scale;
     state->loss = 0.0;
-    for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+    for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
         state->loss += device->pending[r];
     device->good = isfinite(norm) && isfinite(state->loss);
     if (device->good) {
         set_adamw(device, rule, norm);
-        for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+        for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
             state->loss_sum[r] += device->pending[r];
         count_update(state, rule);
     } else {
         skip_update(state, rule);
     }
-    for (int r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+    for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
         device->pending[r] = 0.0;
 }
 
@@ -221,11 +221,11 @@ void dt_cuda_refresh_low(dt_cuda *cuda, int64_t offset, int64_t count)
 void dt_cuda_state_write(dt_backend *backend, const dt_update_state *state)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    backend->ops->upload(backend, &cuda->state->state, state, sizeof *state);
+    dt_cuda_upload(backend, &cuda->state->state, state, sizeof *state);
 }
 
 void dt_cuda_state_read(dt_backend *backend, dt_update_state *state)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    backend->ops->download(backend, state, &cuda->state->state, sizeof *state);
+    dt_cuda_download(backend, state, &cuda->state->state, sizeof *state);
 }

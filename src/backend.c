@@ -86,9 +86,9 @@ static dt_status open_module(const char *name, const dt_backend_options *options
 {
     void *symbol;
     DT_TRY(dt_module_symbol(name, "dt_backend_module", &symbol));
-    const dt_backend_module *module = symbol;
-    DT_TRY(dt_module_check(name, module->contract, DT_BACKEND_CONTRACT));
-    return module->open(options, out);
+    const dt_backend_entry *entry = symbol;
+    DT_TRY(dt_module_check(name, entry->contract, DT_BACKEND_CONTRACT));
+    return entry->open(options, out);
 }
 
 /* How long a thread that waits for the others burns its core before it sleeps. By default

@@ -10,17 +10,17 @@ declare -A allowed=(
   [src/options]="core io"
   [src/taxonomy]="core io"
   [src/sequence]="core io"
-  [src/model]="core sequence taxonomy backend.h"
+  [src/model]="core sequence taxonomy backend.h layers.h"
   [src/data]="core io sequence taxonomy backend.h comm.h"
   [src/run]="core io options sequence taxonomy model data backend.h"
-  [src/profile]="core io model backend.h comm.h"
-  [src/eval]="core taxonomy model data run profile backend.h comm.h"
+  [src/profile]="core io model backend.h layers.h comm.h"
+  [src/eval]="core taxonomy model data run profile backend.h layers.h comm.h"
   [src/train]="core io options sequence taxonomy model data run profile eval backend.h comm.h"
-  [src/predict]="core io options sequence taxonomy model data run profile eval backend.h"
+  [src/predict]="core io options sequence taxonomy model data run profile eval backend.h layers.h"
   [launch]="core io options"
-  [src/cli]="core io options sequence taxonomy model data run profile eval train predict launch backend.h comm.h"
-  [cpu]="core backend.h"
-  [cuda]="core backend.h"
+  [src/cli]="core io options sequence taxonomy model data run profile eval train predict launch backend.h layers.h comm.h"
+  [cpu]="core backend.h layers.h"
+  [cuda]="core backend.h layers.h"
   [mpi]="core comm.h backend.h"
 )
 bad=0
@@ -31,7 +31,7 @@ for component in "${!allowed[@]}"; do
     header=$(sed -E 's/.*#include "([^"]+)".*/\1/' <<<"$text")
     case "$header" in
       */*) target=${header%%/*} ;;
-      backend.h | comm.h) target=$header ;;
+      backend.h | layers.h | comm.h) target=$header ;;
       *) target=$own ;;
     esac
     [ "$target" = "$own" ] && continue

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "data/dataset_build.h"
 #include "io/fasta.h"
+#include "layers.h"
 #include "predict/logit_store.h"
 #include "predict/predictor.h"
 #include "predict/read_lengths.h"

@@ -143,7 +143,7 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
         .attention = (dt_attention_method)o->attention,
     };
     DT_TRY(dt_backend_open(device, &options, &t->backend));
-    DT_TRY(dt_profiled_backend(&t->backend, t->profile));
+    DT_TRY(dt_profiled_backend(t->backend, t->profile));
     if (!t->resumes) /* before the input is read; dt_model_create() asks again */
         DT_TRY(t->backend->ops->attention_check(
             t->backend, o->asked.config.hidden / o->asked.config.heads, true));

@@ -1,14 +1,43 @@
-/* The arithmetic of one parameter update that is the same on every device: learning-rate schedule,
- * AdamW (Loshchilov & Hutter, ICLR 2019, as PyTorch computes it), clipping, loss scale. Header only
- * and free of libc but for <math.h>, so that C and CUDA share it. docs/model.md 3.
+/* One parameter update: its constants, its state, and the arithmetic that is the same on every
+ * device: learning-rate schedule, AdamW (Loshchilov & Hutter, ICLR 2019, as PyTorch computes it),
+ * clipping, loss scale. Header only and free of libc but for <math.h>, so that C and CUDA share it.
+ * docs/model.md 3.
  */
 #ifndef DT_CORE_UPDATE_RULE_H
 #define DT_CORE_UPDATE_RULE_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "core/model_limits.h"
 #include "core/philox.h" /* DT_HOST_DEVICE */
+
+/* Constants of a run. */
+typedef struct dt_update_rule {
+    double learning_rate;
+    double beta1, beta2, eps, weight_decay;
+    double max_grad_norm;   /* <= 0: no clipping */
+    int64_t warmup_steps;   /* W */
+    int64_t total_steps;    /* T */
+    int64_t schedule_start; /* updates that were done before the schedule's first one */
+    bool dynamic_scale;     /* fp16: the loss scale of dt_update_state is adjusted */
+} dt_update_rule;
+
+/* On the device, advanced by each update; part of a checkpoint. */
+typedef struct dt_update_state {
+    int64_t steps;            /* t: updates done */
+    int64_t skipped;          /* updates left out because a number was not finite, in all */
+    int32_t skipped_in_row;   /* of these, since the last good one */
+    int32_t scale_good_steps; /* updates since the loss scale last changed */
+    double loss_scale;        /* 1 unless dynamic_scale */
+    double grad_norm;         /* of the last update, before clipping; not finite when skipped */
+    double last_rate;         /* learning rate of the last update */
+    double loss;              /* scaled sum over this rank's sequences of the last update */
+    double loss_sum[DT_MAX_TAX_RANKS]; /* per tax_rank, summed over the updates since the host last
+                                          wrote the state; skipped updates are left out */
+    int64_t loss_updates;              /* number of updates in loss_sum */
+} dt_update_state;
 
 /* The dynamic loss scale of fp16: where it starts; multiplied by the growth after so many good
  * updates in a row, by the backoff after each one that had to be skipped. */

@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend.h"
 #include "core/status.h"
 #include "run/rank_measures.h"
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend.h"
+#include "layers.h"
 #include "run/run.h"
 
 typedef struct {

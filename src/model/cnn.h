@@ -8,7 +8,7 @@
 #ifndef DT_MODEL_CNN_H
 #define DT_MODEL_CNN_H
 
-#include "backend.h"
+#include "layers.h"
 #include "model/arena.h"
 #include "model/config.h"
 #include "model/params.h"

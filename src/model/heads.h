@@ -4,7 +4,7 @@
 #ifndef DT_MODEL_HEADS_H
 #define DT_MODEL_HEADS_H
 
-#include "backend.h"
+#include "layers.h"
 #include "model/arena.h"
 #include "model/config.h"
 #include "model/params.h"

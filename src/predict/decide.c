@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "layers.h"
 
 dt_status dt_decision_memory_create(dt_decision_memory *memory, const dt_decision *decision)
 {

@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "core/pool.h"
+#include "layers.h"
 #include "model/classify.h"
 #include "predict/probability.h"
 #include "predict/queue.h"

@@ -1,3 +1,4 @@
+#include "layers.h"
 #include "predict/probability.h"
 
 #include <math.h>

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "layers.h"
 #include "options/value.h"
 #include "predict/qiime.h"
 

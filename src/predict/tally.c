@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "eval/auc.h"
+#include "layers.h"
 #include "predict/probability.h"
 
 dt_status dt_tally_create(dt_tally *tally, const dt_taxonomy *taxonomy, const dt_truth *truth,

@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "eval/measures.h"
+#include "layers.h"
 
 #define CHUNK 64 /* sequences that a thread takes at a time, and whose sums are added in order */
 #define MOST_STEPS 100
@@ -103,7 +104,7 @@ static dt_status walk_over(likelihood *total, walk *w, dt_pool *pool)
 static dt_status measure(dt_rank_fit *out, walk *w, dt_pool *pool, bool after)
 {
     const int32_t tax_ranks = w->heldout->layout->tax_ranks;
-    likelihood total[DT_BACKEND_TAX_RANKS];
+    likelihood total[DT_MAX_TAX_RANKS];
     DT_TRY(walk_over(total, w, pool));
     for (int32_t r = 0; r < tax_ranks; ++r) {
         dt_calibration calibration = {0};
@@ -150,8 +151,8 @@ static bool step(search *s, const likelihood *at)
 static dt_status fit(double *beta, bool *wanted, walk *w, dt_pool *pool)
 {
     const int32_t tax_ranks = w->heldout->layout->tax_ranks;
-    search searches[DT_BACKEND_TAX_RANKS];
-    likelihood total[DT_BACKEND_TAX_RANKS];
+    search searches[DT_MAX_TAX_RANKS];
+    likelihood total[DT_MAX_TAX_RANKS];
     int32_t left = 0;
     for (int32_t r = 0; r < tax_ranks; ++r) {
         searches[r] = (search){
@@ -210,8 +211,8 @@ dt_status dt_fit_temperatures(dt_rank_fit *out, const dt_heldout *heldout, dt_po
     const int32_t tax_ranks = heldout->layout->tax_ranks;
     const size_t cells = (size_t)heldout->count * (size_t)tax_ranks;
     const size_t chunks = ((size_t)heldout->count + CHUNK - 1) / CHUNK;
-    double beta[DT_BACKEND_TAX_RANKS];
-    bool wanted[DT_BACKEND_TAX_RANKS];
+    double beta[DT_MAX_TAX_RANKS];
+    bool wanted[DT_MAX_TAX_RANKS];
     walk w = {.heldout = heldout, .beta = beta, .wanted = wanted};
     dt_status status;
     for (int32_t r = 0; r < tax_ranks; ++r) {

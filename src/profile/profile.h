@@ -1,15 +1,14 @@
 /* Where the time goes: what each part of a training or a prediction takes, for --profile and the
  * benchmarks.
  *
- * Two sources. Operations of a device and of a communicator are measured by stand-ins that have
- * the same tables (profiled_backend.h, profiled_comm.h), so that neither model nor devices know
- * of it. What lies between them is marked where it happens:
+ * Two sources. Operations of a device and of a communicator are measured by wrappers in their
+ * tables (profiled_backend.h, profiled_comm.h), so that neither model nor devices know of it. What lies between them is marked where it happens:
  *
  *     dt_profile_begin(profile, DT_LANE_MAIN, DT_PART_DATA);
  *     ... work ...
  *     dt_profile_end(profile, DT_LANE_MAIN);
  *
- * A profile that is NULL measures nothing: without --profile there are no stand-ins, and a mark
+ * A profile that is NULL measures nothing: without --profile there are no wrappers, and a mark
  * costs one comparison.
  *
  * Marks may stand within each other. The outermost one counts the time: an evaluation is one part,

@@ -5,33 +5,33 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "layers.h"
 
 /* Operations whose events may stand unread. The place after the newest is left free: it holds the
  * event from which the next one to be read counts. */
 #define PENDING ((DT_PROFILE_EVENTS - 1) / 2)
 
 typedef struct {
-    dt_backend base;      /* first; its ops are `table` */
-    dt_backend_ops table; /* what the backend's lacks is missing here too */
-    dt_backend *own;
+    dt_backend_ops ops; /* first: what backend->ops points to */
+    dt_backend *backend;
+    const dt_backend_ops *own; /* the backend's operations */
     dt_profile *profile;
     const dt_param_table *parameters; /* NULL: not named */
     dt_batch_size size;               /* of the batch that was uploaded last */
     double squares;                   /* of its sequences' lengths, summed */
     bool events;                      /* the device has a clock of its own */
-    dt_profiled pending[PENDING];     /* asked for, not read yet */
+    dt_profiled pending[PENDING];     /* launched, not read yet */
     int64_t asked, read;              /* of them, number n in place n % PENDING */
     int32_t last;                     /* event at which the device's time was `time` */
     double time;                      /* as dt_seconds() */
-} stand_in;
+} wrapper;
 
-static stand_in *of(dt_backend *backend)
+static wrapper *of(dt_backend *backend)
 {
-    return (stand_in *)backend;
+    return (wrapper *)backend->ops;
 }
 
-/* ---- the device's clock ------------------------------------------------------------------------
- */
+/* ---- the device's clock -------------------------------------------------------------------- */
 
 #define ANCHOR DT_EVENT_SLOTS /* the event at which host and device agree on the time */
 
@@ -42,35 +42,34 @@ static int32_t event_before(int64_t number)
 
 /* Reads the oldest operations, up to number `end`. Times are summed up from one event to the next,
  * since what lies far apart is read with fewer digits. */
-static void read_events(stand_in *s, int64_t end)
+static void read_events(wrapper *s, int64_t end)
 {
-    const dt_backend_ops *op = s->own->ops;
+    const dt_backend_ops *op = s->own;
     for (; s->read < end; ++s->read) {
         const int32_t before = event_before(s->read);
-        const double began = s->time + op->event_seconds(s->own, s->last, before);
-        const double seconds = op->event_seconds(s->own, before, before + 1);
+        const double began = s->time + op->event_seconds(s->backend, s->last, before);
+        const double seconds = op->event_seconds(s->backend, before, before + 1);
         dt_profile_add(s->profile, DT_LANE_DEVICE, &s->pending[s->read % PENDING], began, seconds);
         s->last = before + 1;
         s->time = began + seconds;
     }
 }
 
-static dt_status set_anchor(stand_in *s)
+static dt_status set_anchor(wrapper *s)
 {
-    const dt_backend_ops *op = s->own->ops;
-    DT_TRY(op->sync(s->own));
-    op->event_record(s->own, ANCHOR);
-    DT_TRY(op->sync(s->own));
+    const dt_backend_ops *op = s->own;
+    DT_TRY(op->sync(s->backend));
+    op->event_record(s->backend, ANCHOR);
+    DT_TRY(op->sync(s->backend));
     s->last = ANCHOR;
     s->time = dt_seconds();
     return DT_OK;
 }
 
-/* ---- measuring ---------------------------------------------------------------------------------
- */
+/* ---- measuring ----------------------------------------------------------------------------- */
 
 /* Before an operation: the host's clock; negative: the profile pauses. */
-static double begin(stand_in *s)
+static double begin(wrapper *s)
 {
     if (!dt_profile_runs(s->profile))
         return -1.0;
@@ -78,19 +77,19 @@ static double begin(stand_in *s)
     if (s->events && s->asked - s->read == PENDING - 1)
         read_events(s, s->read + PENDING / 2); /* long over */
     if (s->events)
-        s->own->ops->event_record(s->own, event_before(s->asked));
+        s->own->event_record(s->backend, event_before(s->asked));
     return now;
 }
 
-static void end_on_device(stand_in *s, const dt_profiled *operation, double began)
+static void end_on_device(wrapper *s, const dt_profiled *operation, double began)
 {
     const dt_profiled asking = {.part = DT_PART_ASKING, .outer = operation->outer};
-    s->own->ops->event_record(s->own, event_before(s->asked) + 1);
+    s->own->event_record(s->backend, event_before(s->asked) + 1);
     s->pending[s->asked++ % PENDING] = *operation;
     dt_profile_add(s->profile, DT_LANE_MAIN, &asking, began, dt_seconds() - began);
 }
 
-static void end(stand_in *s, double began, dt_profiled operation)
+static void end(wrapper *s, double began, dt_profiled operation)
 {
     if (began < 0.0)
         return;
@@ -103,22 +102,21 @@ static void end(stand_in *s, double began, dt_profiled operation)
         dt_profile_credit(s->profile, operation.work);
 }
 
-/* ---- needed work (docs/performance.md) ---------------------------------------------------------
- */
+/* ---- needed work (docs/performance.md) ----------------------------------------------------- */
 
 /* Rows of a token matrix that hold tokens. */
-static double needed_rows(const stand_in *s, int64_t rows)
+static double needed_rows(const wrapper *s, int64_t rows)
 {
     return (double)(rows == s->size.rows ? s->size.tokens : rows);
 }
 
-static double product_work(const stand_in *s, int64_t rows, int64_t in, int64_t out, int products)
+static double product_work(const wrapper *s, int64_t rows, int64_t in, int64_t out, int products)
 {
     return 2.0 * products * needed_rows(s, rows) * (double)in * (double)out;
 }
 
 /* Scores and their products with the values, of all tokens or of one a sequence. */
-static double attention_work(const stand_in *s, const dt_attention *a, int passes)
+static double attention_work(const wrapper *s, const dt_attention *a, int passes)
 {
     const bool one = a->queries == DT_ROWS_SEQUENCES;
     return 4.0 * passes * (one ? (double)s->size.tokens : s->squares) * a->heads * a->head_size;
@@ -132,22 +130,21 @@ static double widths(const int32_t *width, int32_t kernels)
     return sum;
 }
 
-static double conv_max_work(const stand_in *s, const dt_conv_max *c, int passes)
+static double conv_max_work(const wrapper *s, const dt_conv_max *c, int passes)
 {
     return 2.0 * passes * c->embed_dim * c->filters * widths(c->width, c->kernels) *
            (double)s->size.tokens;
 }
 
 /* Of all positions, the padding's too. */
-static double conv_layer_work(const stand_in *s, const dt_conv_layer *c, int products)
+static double conv_layer_work(const wrapper *s, const dt_conv_layer *c, int products)
 {
     const double projections = c->residual == DT_RESIDUAL_PROJECTION ? c->kernels : 0.0;
     return 2.0 * products * c->channels * c->filters *
            (widths(c->width, c->kernels) + projections) * (double)s->size.sequences * c->max_length;
 }
 
-/* ---- parts of the model ------------------------------------------------------------------------
- */
+/* ---- parts of the model -------------------------------------------------------------------- */
 
 /* The tensor in which the offset lies; NULL where there is none. */
 static const dt_param_spec *tensor_at(const dt_param_table *table, dt_param offset)
@@ -164,7 +161,7 @@ static const dt_param_spec *tensor_at(const dt_param_table *table, dt_param offs
     return low > 0 ? &table->spec[low - 1] : NULL;
 }
 
-static dt_part part_of(const stand_in *s, dt_param parameter)
+static dt_part part_of(const wrapper *s, dt_param parameter)
 {
     static const struct {
         const char *in_name;
@@ -179,113 +176,9 @@ static dt_part part_of(const stand_in *s, dt_param parameter)
     return DT_PART_PRODUCTS;
 }
 
-/* ---- operations that are passed on -------------------------------------------------------------
- */
+/* ---- what copies and waits: by the host's clock -------------------------------------------- */
 
-static dt_status pass_check(dt_backend *b)
-{
-    return of(b)->own->ops->check(of(b)->own);
-}
-
-static dt_status pass_alloc(dt_backend *b, void **out, int64_t bytes)
-{
-    return of(b)->own->ops->alloc(of(b)->own, out, bytes);
-}
-
-static void pass_free(dt_backend *b, void *memory)
-{
-    of(b)->own->ops->free(of(b)->own, memory);
-}
-
-static void pass_memory(dt_backend *b, int64_t *available, int64_t *total)
-{
-    of(b)->own->ops->memory(of(b)->own, available, total);
-}
-
-static dt_status pass_download_reserve(dt_backend *b, int32_t slot, int64_t bytes)
-{
-    return of(b)->own->ops->download_reserve(of(b)->own, slot, bytes);
-}
-
-static dt_status pass_vectors_alloc(dt_backend *b, int64_t count, bool training)
-{
-    return of(b)->own->ops->vectors_alloc(of(b)->own, count, training);
-}
-
-static int64_t pass_vectors_bytes(dt_backend *b, int64_t count, bool training)
-{
-    return of(b)->own->ops->vectors_bytes(of(b)->own, count, training);
-}
-
-static void *pass_vector_data(dt_backend *b, dt_vector which)
-{
-    return of(b)->own->ops->vector_data(of(b)->own, which);
-}
-
-static dt_status pass_batch_reserve(dt_backend *b, int32_t sequences, int64_t tokens,
-                                    int32_t tax_ranks)
-{
-    return of(b)->own->ops->batch_reserve(of(b)->own, sequences, tokens, tax_ranks);
-}
-
-static int64_t pass_batch_bytes(dt_backend *b, int32_t sequences, int64_t tokens, int32_t tax_ranks)
-{
-    return of(b)->own->ops->batch_bytes(of(b)->own, sequences, tokens, tax_ranks);
-}
-
-static dt_status pass_attention_check(dt_backend *b, int32_t head_size, bool training)
-{
-    return of(b)->own->ops->attention_check(of(b)->own, head_size, training);
-}
-
-static int64_t pass_conv_max_scratch(dt_backend *b, const dt_conv_max *conv, int32_t sequences,
-                                     int64_t tokens, bool training)
-{
-    return of(b)->own->ops->conv_max_scratch(of(b)->own, conv, sequences, tokens, training);
-}
-
-static int64_t pass_conv_layer_scratch(dt_backend *b, const dt_conv_layer *layer, int32_t sequences,
-                                       bool training)
-{
-    return of(b)->own->ops->conv_layer_scratch(of(b)->own, layer, sequences, training);
-}
-
-static void pass_state_write(dt_backend *b, const dt_update_state *state)
-{
-    of(b)->own->ops->state_write(of(b)->own, state);
-}
-
-static void pass_event_record(dt_backend *b, int32_t slot)
-{
-    of(b)->own->ops->event_record(of(b)->own, slot);
-}
-
-static void *pass_event_handle(dt_backend *b, int32_t slot)
-{
-    return of(b)->own->ops->event_handle(of(b)->own, slot);
-}
-
-static double pass_event_seconds(dt_backend *b, int32_t from, int32_t to)
-{
-    return of(b)->own->ops->event_seconds(of(b)->own, from, to);
-}
-
-static int step_begin(dt_backend *b, const dt_device_batch *batch, uint64_t key)
-{
-    if (dt_profile_runs(of(b)->profile))
-        return DT_STEP_RUN;
-    return of(b)->own->ops->step_begin(of(b)->own, batch, key);
-}
-
-static bool pass_step_end(dt_backend *b)
-{
-    return of(b)->own->ops->step_end(of(b)->own);
-}
-
-/* ---- what copies and waits: by the host's clock ------------------------------------------------
- */
-
-static void end_copy(stand_in *s, double began, const char *what)
+static void end_copy(wrapper *s, double began, const char *what)
 {
     if (began < 0.0)
         return;
@@ -294,51 +187,51 @@ static void end_copy(stand_in *s, double began, const char *what)
     dt_profile_add(s->profile, DT_LANE_MAIN, &copy, began, dt_seconds() - began);
 }
 
-static double begin_copy(const stand_in *s)
+static double begin_copy(const wrapper *s)
 {
     return dt_profile_runs(s->profile) ? dt_seconds() : -1.0;
 }
 
 #define COPIES(name, text, parameters, arguments)                                                  \
-    static void copy_##name parameters                                                             \
+    static void measured_##name parameters                                                         \
     {                                                                                              \
-        stand_in *s = of(b);                                                                       \
+        wrapper *s = of(b);                                                                        \
         const double began = begin_copy(s);                                                        \
-        s->own->ops->name arguments;                                                               \
+        s->own->name arguments;                                                                    \
         end_copy(s, began, text);                                                                  \
     }
 
 COPIES(upload, "upload", (dt_backend * b, void *device, const void *host, int64_t bytes),
-       (s->own, device, host, bytes))
+       (b, device, host, bytes))
 COPIES(download, "download", (dt_backend * b, void *host, const void *device, int64_t bytes),
-       (s->own, host, device, bytes))
+       (b, host, device, bytes))
 COPIES(download_start, "start of a download",
        (dt_backend * b, void *host, const void *device, int64_t rows, int64_t bytes, int64_t stride,
         int32_t slot),
-       (s->own, host, device, rows, bytes, stride, slot))
-COPIES(download_finish, "download", (dt_backend * b, int32_t slot), (s->own, slot))
+       (b, host, device, rows, bytes, stride, slot))
+COPIES(download_finish, "download", (dt_backend * b, int32_t slot), (b, slot))
 COPIES(vector_write, "upload of parameters",
        (dt_backend * b, dt_vector which, int64_t offset, int64_t count, const void *host),
-       (s->own, which, offset, count, host))
+       (b, which, offset, count, host))
 COPIES(vector_read, "download of parameters",
        (dt_backend * b, dt_vector which, int64_t offset, int64_t count, void *host),
-       (s->own, which, offset, count, host))
-COPIES(state_read, "state of the update", (dt_backend * b, dt_update_state *state), (s->own, state))
+       (b, which, offset, count, host))
+COPIES(state_read, "state of the update", (dt_backend * b, dt_update_state *state), (b, state))
 
-static dt_status copy_sync(dt_backend *b)
+static dt_status measured_sync(dt_backend *b)
 {
-    stand_in *s = of(b);
+    wrapper *s = of(b);
     const double began = begin_copy(s);
-    const dt_status status = s->own->ops->sync(s->own);
+    const dt_status status = s->own->sync(b);
     end_copy(s, began, "waiting for the device");
     return status;
 }
 
-static const dt_device_batch *copy_batch_upload(dt_backend *b, const dt_batch *batch)
+static const dt_device_batch *measured_batch_upload(dt_backend *b, const dt_batch *batch)
 {
-    stand_in *s = of(b);
+    wrapper *s = of(b);
     const double began = begin_copy(s);
-    const dt_device_batch *out = s->own->ops->batch_upload(s->own, batch);
+    const dt_device_batch *out = s->own->batch_upload(b, batch);
     end_copy(s, began, "batch");
     s->size = out->size;
     s->squares = 0.0;
@@ -349,10 +242,9 @@ static const dt_device_batch *copy_batch_upload(dt_backend *b, const dt_batch *b
     return out;
 }
 
-/* ---- what computes: by the device's clock ------------------------------------------------------
- */
+/* ---- what computes: by the device's clock -------------------------------------------------- */
 
-static dt_profiled product(const stand_in *s, const char *what, dt_param weight, int64_t rows,
+static dt_profiled product(const wrapper *s, const char *what, dt_param weight, int64_t rows,
                            int32_t in, int32_t out, int products)
 {
     return (dt_profiled){.part = part_of(s, weight),
@@ -362,279 +254,217 @@ static dt_profiled product(const stand_in *s, const char *what, dt_param weight,
                          .work = product_work(s, rows, in, out, products)};
 }
 
-static void linear_forward(dt_backend *b, void *y, const void *x, dt_param weight, dt_param bias,
-                           int64_t rows, int32_t in, int32_t out)
+static void measured_linear_forward(dt_backend *b, void *y, const void *x, dt_param weight,
+                                    dt_param bias, int64_t rows, int32_t in, int32_t out)
 {
-    stand_in *s = of(b);
+    wrapper *s = of(b);
     const double began = begin(s);
-    s->own->ops->linear_forward(s->own, y, x, weight, bias, rows, in, out);
+    s->own->linear_forward(b, y, x, weight, bias, rows, in, out);
     end(s, began, product(s, "linear", weight, rows, in, out, 1));
 }
 
-static void linear_backward(dt_backend *b, void *dx, bool add_dx, const void *dy, const void *x,
-                            dt_param weight, dt_param bias, int64_t rows, int32_t in, int32_t out)
+static void measured_linear_backward(dt_backend *b, void *dx, bool add_dx, const void *dy,
+                                     const void *x, dt_param weight, dt_param bias, int64_t rows,
+                                     int32_t in, int32_t out)
 {
-    stand_in *s = of(b);
+    wrapper *s = of(b);
     const double began = begin(s);
-    s->own->ops->linear_backward(s->own, dx, add_dx, dy, x, weight, bias, rows, in, out);
+    s->own->linear_backward(b, dx, add_dx, dy, x, weight, bias, rows, in, out);
     end(s, began, product(s, "linear backward", weight, rows, in, out, dx ? 2 : 1));
 }
 
-static void linear_gelu_forward(dt_backend *b, void *y, void *u, const void *x, dt_param weight,
-                                dt_param bias, int64_t rows, int32_t in, int32_t out)
+static void measured_linear_gelu_forward(dt_backend *b, void *y, void *u, const void *x,
+                                         dt_param weight, dt_param bias, int64_t rows, int32_t in,
+                                         int32_t out)
 {
-    stand_in *s = of(b);
+    wrapper *s = of(b);
     const double began = begin(s);
-    s->own->ops->linear_gelu_forward(s->own, y, u, x, weight, bias, rows, in, out);
+    s->own->linear_gelu_forward(b, y, u, x, weight, bias, rows, in, out);
     end(s, began, product(s, "linear, GELU", weight, rows, in, out, 1));
 }
 
 /* An operation that is told everything by a struct `o`; `counted` is its needed work. */
 #define MEASURED(name, of_part, text, counted, parameters, arguments)                              \
-    static void name parameters                                                                    \
+    static void measured_##name parameters                                                         \
     {                                                                                              \
-        stand_in *s = of(b);                                                                       \
+        wrapper *s = of(b);                                                                        \
         const double began = begin(s);                                                             \
-        s->own->ops->name arguments;                                                               \
+        s->own->name arguments;                                                                    \
         end(s, began, (dt_profiled){.part = (of_part), .what = (text), .work = (counted)});        \
     }
 
-MEASURED(gradients_zero, DT_PART_OPTIMIZER, "gradients to zero", 0.0, (dt_backend * b), (s->own))
+MEASURED(gradients_zero, DT_PART_OPTIMIZER, "gradients to zero", 0.0, (dt_backend * b), (b))
 MEASURED(embedding_forward, DT_PART_EMBEDDING, "embedding", 0.0,
          (dt_backend * b, void *y, void *t, const dt_device_batch *d, const dt_embedding *o),
-         (s->own, y, t, d, o))
+         (b, y, t, d, o))
 MEASURED(embedding_backward, DT_PART_EMBEDDING, "embedding backward", 0.0,
          (dt_backend * b, const void *dy, const void *t, const dt_device_batch *d,
           const dt_embedding *o, void *scratch),
-         (s->own, dy, t, d, o, scratch))
+         (b, dy, t, d, o, scratch))
 MEASURED(gelu_backward, DT_PART_FEED_FORWARD, "GELU backward", 0.0,
-         (dt_backend * b, void *du, const void *u, int64_t count), (s->own, du, u, count))
+         (dt_backend * b, void *du, const void *u, int64_t count), (b, du, u, count))
 MEASURED(attention_forward, DT_PART_ATTENTION, "scores and values", attention_work(s, o, 1),
          (dt_backend * b, void *y, void *l, const void *q, const void *k, const void *v,
           const dt_device_batch *d, const dt_attention *o),
-         (s->own, y, l, q, k, v, d, o))
+         (b, y, l, q, k, v, d, o))
 MEASURED(attention_backward, DT_PART_ATTENTION, "scores and values backward",
          attention_work(s, o, 2),
          (dt_backend * b, void *dq, void *dk, void *dv, void *dy, const void *y, const void *l,
           const void *q, const void *k, const void *v, const dt_device_batch *d,
           const dt_attention *o),
-         (s->own, dq, dk, dv, dy, y, l, q, k, v, d, o))
+         (b, dq, dk, dv, dy, y, l, q, k, v, d, o))
 MEASURED(add_norm_forward, part_of(s, o->gamma), "add, LayerNorm", 0.0,
          (dt_backend * b, void *y, void *x, void *t, const void *r, const dt_device_batch *d,
           const dt_add_norm *o),
-         (s->own, y, x, t, r, d, o))
+         (b, y, x, t, r, d, o))
 MEASURED(add_norm_backward, part_of(s, o->gamma), "add, LayerNorm backward", 0.0,
          (dt_backend * b, void *dx, void *dr, const void *dy, const void *x, const void *t,
           const dt_device_batch *d, const dt_add_norm *o),
-         (s->own, dx, dr, dy, x, t, d, o))
+         (b, dx, dr, dy, x, t, d, o))
 MEASURED(gather_first_forward, DT_PART_FUSION, "first rows", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, int32_t hidden),
-         (s->own, y, x, d, hidden))
+         (b, y, x, d, hidden))
 MEASURED(gather_first_backward, DT_PART_FUSION, "first rows backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const dt_device_batch *d, int32_t hidden),
-         (s->own, dx, dy, d, hidden))
+         (b, dx, dy, d, hidden))
 MEASURED(mean_forward, DT_PART_FUSION, "mean", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, int32_t hidden),
-         (s->own, y, x, d, hidden))
+         (b, y, x, d, hidden))
 MEASURED(mean_backward, DT_PART_FUSION, "mean backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const dt_device_batch *d, int32_t hidden),
-         (s->own, dx, dy, d, hidden))
+         (b, dx, dy, d, hidden))
 MEASURED(activate_forward, DT_PART_FUSION, "activation", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, const dt_activation *o),
-         (s->own, y, x, d, o))
+         (b, y, x, d, o))
 MEASURED(activate_backward, DT_PART_FUSION, "activation backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const void *y, const dt_device_batch *d,
           const dt_activation *o),
-         (s->own, dx, dy, y, d, o))
+         (b, dx, dy, y, d, o))
 MEASURED(conv_max_forward, DT_PART_CONVOLUTION, "convolutions, maximum", conv_max_work(s, o, 1),
          (dt_backend * b, void *y, int32_t *p, void *scratch, const dt_device_batch *d,
           const dt_conv_max *o),
-         (s->own, y, p, scratch, d, o))
+         (b, y, p, scratch, d, o))
 MEASURED(conv_max_backward, DT_PART_CONVOLUTION, "convolutions, maximum backward",
          conv_max_work(s, o, 2),
          (dt_backend * b, const void *dy, const void *y, const int32_t *p, void *scratch,
           const dt_device_batch *d, const dt_conv_max *o),
-         (s->own, dy, y, p, scratch, d, o))
+         (b, dy, y, p, scratch, d, o))
 MEASURED(lookup_forward, DT_PART_CONVOLUTION, "embedding of the CNN", 0.0,
-         (dt_backend * b, void *y, const dt_device_batch *d, const dt_lookup *o), (s->own, y, d, o))
+         (dt_backend * b, void *y, const dt_device_batch *d, const dt_lookup *o), (b, y, d, o))
 MEASURED(lookup_backward, DT_PART_CONVOLUTION, "embedding of the CNN backward", 0.0,
          (dt_backend * b, const void *dy, const dt_device_batch *d, const dt_lookup *o),
-         (s->own, dy, d, o))
+         (b, dy, d, o))
 MEASURED(conv_layer_forward, DT_PART_CONVOLUTION, "convolutions", conv_layer_work(s, o, 1),
          (dt_backend * b, void *y, void *r, const void *x, void *scratch, const dt_device_batch *d,
           const dt_conv_layer *o),
-         (s->own, y, r, x, scratch, d, o))
+         (b, y, r, x, scratch, d, o))
 MEASURED(conv_layer_backward, DT_PART_CONVOLUTION, "convolutions backward",
          conv_layer_work(s, o, dx ? 2 : 1),
          (dt_backend * b, void *dx, void *dz, const void *dy, const void *r, const void *x,
           void *scratch, const dt_device_batch *d, const dt_conv_layer *o),
-         (s->own, dx, dz, dy, r, x, scratch, d, o))
+         (b, dx, dz, dy, r, x, scratch, d, o))
 MEASURED(position_max_forward, DT_PART_CONVOLUTION, "maximum", 0.0,
          (dt_backend * b, void *y, int32_t *p, const void *x, const dt_device_batch *d,
           const dt_position_max *o),
-         (s->own, y, p, x, d, o))
+         (b, y, p, x, d, o))
 MEASURED(position_max_backward, DT_PART_CONVOLUTION, "maximum backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const int32_t *p, const dt_device_batch *d,
           const dt_position_max *o),
-         (s->own, dx, dy, p, d, o))
+         (b, dx, dy, p, d, o))
 MEASURED(fuse_forward, DT_PART_FUSION, "fuse", 0.0,
          (dt_backend * b, void *y, const void *c, const void *t, dt_param wc, dt_param wb,
           const dt_device_batch *d, int32_t hidden, const dt_dropout *o),
-         (s->own, y, c, t, wc, wb, d, hidden, o))
+         (b, y, c, t, wc, wb, d, hidden, o))
 MEASURED(fuse_backward, DT_PART_FUSION, "fuse backward", 0.0,
          (dt_backend * b, void *dc, void *db, const void *dy, const void *c, const void *t,
           dt_param wc, dt_param wb, const dt_device_batch *d, int32_t hidden, const dt_dropout *o),
-         (s->own, dc, db, dy, c, t, wc, wb, d, hidden, o))
+         (b, dc, db, dy, c, t, wc, wb, d, hidden, o))
 MEASURED(heads_forward, DT_PART_HEADS, "heads", product_work(s, n, o->hidden, o->classes, 1),
          (dt_backend * b, void *logits, const void *x, int32_t n, const dt_heads *o),
-         (s->own, logits, x, n, o))
+         (b, logits, x, n, o))
 MEASURED(heads_backward, DT_PART_HEADS, "heads backward",
          product_work(s, n, o->hidden, o->classes, 2),
          (dt_backend * b, void *dx, const void *dl, const void *x, int32_t n, const dt_heads *o),
-         (s->own, dx, dl, x, n, o))
+         (b, dx, dl, x, n, o))
 MEASURED(loss, DT_PART_HEADS, "loss", 0.0,
          (dt_backend * b, void *logits, const dt_device_batch *d, const dt_loss *o),
-         (s->own, logits, d, o))
+         (b, logits, d, o))
 MEASURED(classify, DT_PART_HEADS, "choice of labels", 0.0,
          (dt_backend * b, dt_prediction *out, const void *logits, const dt_device_batch *d,
           const dt_class_layout *o, const double *temperature),
-         (s->own, out, logits, d, o, temperature))
+         (b, out, logits, d, o, temperature))
 MEASURED(update, DT_PART_OPTIMIZER, "update", 0.0,
-         (dt_backend * b, int64_t count, const dt_update_rule *o), (s->own, count, o))
+         (dt_backend * b, int64_t count, const dt_update_rule *o), (b, count, o))
 MEASURED(event_wait, DT_PART_SUMS, "sums over the ranks", 0.0, (dt_backend * b, void *native_event),
-         (s->own, native_event))
+         (b, native_event))
 
 /* On a communicator's stream they are part of the sums, which the backend waits for. */
 #define ROUNDS(name, text, parameters, arguments)                                                  \
-    static void name parameters                                                                    \
+    static void measured_##name parameters                                                         \
     {                                                                                              \
-        stand_in *s = of(b);                                                                       \
+        wrapper *s = of(b);                                                                        \
         const double began = native_stream ? -1.0 : begin(s);                                      \
-        s->own->ops->name arguments;                                                               \
+        s->own->name arguments;                                                                    \
         end(s, began, (dt_profiled){.part = DT_PART_SUMS, .what = (text)});                        \
     }
 
 ROUNDS(gradients_to_bf16, "gradients to bf16",
        (dt_backend * b, void *out, int64_t offset, int64_t count, void *native_stream),
-       (s->own, out, offset, count, native_stream))
+       (b, out, offset, count, native_stream))
 ROUNDS(gradients_from_bf16, "gradients from bf16",
        (dt_backend * b, const void *in, int64_t offset, int64_t count, void *native_stream),
-       (s->own, in, offset, count, native_stream))
+       (b, in, offset, count, native_stream))
 
-/* ---- the table ---------------------------------------------------------------------------------
- */
+/* ---- wrapping ------------------------------------------------------------------------------ */
 
-static void destroy(dt_backend *b)
+static void measured_destroy(dt_backend *b)
 {
-    stand_in *s = of(b);
-    s->own->ops->destroy(s->own);
+    wrapper *s = of(b);
+    b->ops = s->own;
     free(s);
+    b->ops->destroy(b);
 }
 
-static const dt_backend_ops table = {
-    .destroy = destroy,
-    .check = pass_check,
-    .sync = copy_sync,
-    .alloc = pass_alloc,
-    .free = pass_free,
-    .memory = pass_memory,
-    .upload = copy_upload,
-    .download = copy_download,
-    .download_reserve = pass_download_reserve,
-    .download_start = copy_download_start,
-    .download_finish = copy_download_finish,
-    .vectors_alloc = pass_vectors_alloc,
-    .vectors_bytes = pass_vectors_bytes,
-    .vector_write = copy_vector_write,
-    .vector_read = copy_vector_read,
-    .vector_data = pass_vector_data,
-    .gradients_to_bf16 = gradients_to_bf16,
-    .gradients_from_bf16 = gradients_from_bf16,
-    .gradients_zero = gradients_zero,
-    .batch_reserve = pass_batch_reserve,
-    .batch_bytes = pass_batch_bytes,
-    .batch_upload = copy_batch_upload,
-    .embedding_forward = embedding_forward,
-    .embedding_backward = embedding_backward,
-    .linear_forward = linear_forward,
-    .linear_backward = linear_backward,
-    .linear_gelu_forward = linear_gelu_forward,
-    .gelu_backward = gelu_backward,
-    .attention_check = pass_attention_check,
-    .attention_forward = attention_forward,
-    .attention_backward = attention_backward,
-    .add_norm_forward = add_norm_forward,
-    .add_norm_backward = add_norm_backward,
-    .gather_first_forward = gather_first_forward,
-    .gather_first_backward = gather_first_backward,
-    .mean_forward = mean_forward,
-    .mean_backward = mean_backward,
-    .activate_forward = activate_forward,
-    .activate_backward = activate_backward,
-    .conv_max_forward = conv_max_forward,
-    .conv_max_backward = conv_max_backward,
-    .conv_max_scratch = pass_conv_max_scratch,
-    .lookup_forward = lookup_forward,
-    .lookup_backward = lookup_backward,
-    .conv_layer_forward = conv_layer_forward,
-    .conv_layer_backward = conv_layer_backward,
-    .conv_layer_scratch = pass_conv_layer_scratch,
-    .position_max_forward = position_max_forward,
-    .position_max_backward = position_max_backward,
-    .fuse_forward = fuse_forward,
-    .fuse_backward = fuse_backward,
-    .heads_forward = heads_forward,
-    .heads_backward = heads_backward,
-    .loss = loss,
-    .classify = classify,
-    .update = update,
-    .state_write = pass_state_write,
-    .state_read = copy_state_read,
-    .event_record = pass_event_record,
-    .event_handle = pass_event_handle,
-    .event_wait = event_wait,
-    .event_seconds = pass_event_seconds,
-    .step_begin = step_begin,
-    .step_end = pass_step_end,
+/* A recorded step cannot be looked into. */
+static int measured_step_begin(dt_backend *b, const dt_device_batch *batch, uint64_t key)
+{
+    wrapper *s = of(b);
+    return dt_profile_runs(s->profile) ? DT_STEP_RUN : s->own->step_begin(b, batch, key);
+}
+
+/* All that computes; and of the others what waits or matters here. */
+#define ENTRY(name) .name = measured_##name,
+/* clang-format off */
+static const dt_backend_ops measured = {
+    DT_LAYER_OPERATIONS(ENTRY)
+    DT_LOSS_OPERATIONS(ENTRY)
+    ENTRY(sync) ENTRY(upload) ENTRY(download) ENTRY(download_start) ENTRY(download_finish)
+    ENTRY(vector_write) ENTRY(vector_read) ENTRY(batch_upload) ENTRY(state_read)
+    ENTRY(event_wait) ENTRY(step_begin) ENTRY(destroy)
 };
+/* clang-format on */
 
-/* What a backend may lack. */
-static void drop_missing(dt_backend_ops *ops, const dt_backend_ops *own)
+dt_status dt_profiled_backend(dt_backend *backend, dt_profile *profile)
 {
-    if (!own->event_record)
-        ops->event_record = NULL;
-    if (!own->event_handle)
-        ops->event_handle = NULL;
-    if (!own->event_wait)
-        ops->event_wait = NULL;
-    if (!own->event_seconds)
-        ops->event_seconds = NULL;
-    if (!own->step_begin)
-        ops->step_begin = NULL;
-    if (!own->step_end)
-        ops->step_end = NULL;
-}
-
-dt_status dt_profiled_backend(dt_backend **backend, dt_profile *profile)
-{
-    stand_in *s;
+    wrapper *s;
     if (!profile)
         return DT_OK;
     DT_TRY(DT_NEW(s, 1));
-    s->base = **backend;
-    s->table = table;
-    drop_missing(&s->table, (*backend)->ops);
-    s->base.ops = &s->table;
-    s->own = *backend;
+    s->ops = *backend->ops;
+#define WRAP(name)                                                                                 \
+    if (measured.name && s->ops.name)                                                              \
+        s->ops.name = measured.name;
+    DT_BACKEND_OPERATIONS(WRAP)
+    s->backend = backend;
+    s->own = backend->ops;
     s->profile = profile;
-    s->events = s->own->ops->event_seconds && s->own->ops->event_record;
+    s->events = s->own->event_seconds && s->own->event_record;
     const dt_status status = s->events ? set_anchor(s) : DT_OK;
-    if (status != DT_OK) {
+    if (status != DT_OK)
         free(s);
-        return status;
-    }
-    *backend = &s->base;
-    return DT_OK;
+    else
+        backend->ops = &s->ops;
+    return status;
 }
 
 void dt_profiled_backend_parameters(dt_backend *backend, const dt_profile *profile,
@@ -648,8 +478,8 @@ dt_status dt_profiled_backend_collect(dt_backend *backend, const dt_profile *pro
 {
     if (!profile)
         return DT_OK;
-    stand_in *s = of(backend);
-    DT_TRY(s->own->ops->sync(s->own));
+    wrapper *s = of(backend);
+    DT_TRY(s->own->sync(backend));
     if (s->events)
         read_events(s, s->asked);
     return DT_OK;

@@ -9,16 +9,16 @@ typedef struct {
     dt_comm base; /* first */
     dt_comm *own;
     dt_profile *profile;
-} stand_in;
+} wrapper;
 
-static stand_in *of(dt_comm *comm)
+static wrapper *of(dt_comm *comm)
 {
-    return (stand_in *)comm;
+    return (wrapper *)comm;
 }
 
 static void destroy(dt_comm *comm)
 {
-    stand_in *s = of(comm);
+    wrapper *s = of(comm);
     s->own->ops->destroy(s->own);
     free(s);
 }
@@ -26,7 +26,7 @@ static void destroy(dt_comm *comm)
 /* What the communicator says of itself changes here. */
 static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
-    stand_in *s = of(comm);
+    wrapper *s = of(comm);
     const dt_comm_ops *ops = s->base.ops;
     dt_profile_begin(s->profile, DT_LANE_MAIN, DT_PART_RANKS);
     const dt_status status = s->own->ops->attach(s->own, backend);
@@ -44,7 +44,7 @@ static void abort_run(dt_comm *comm, dt_status status, const char *message)
 #define MEASURED(name, part, parameters, arguments)                                                \
     static dt_status name parameters                                                               \
     {                                                                                              \
-        stand_in *s = of(c);                                                                       \
+        wrapper *s = of(c);                                                                        \
         dt_profile_begin(s->profile, DT_LANE_MAIN, part);                                          \
         const dt_status status = s->own->ops->name arguments;                                      \
         dt_profile_end(s->profile, DT_LANE_MAIN);                                                  \
@@ -77,7 +77,7 @@ static const dt_comm_ops table = {
 
 dt_status dt_profiled_comm(dt_comm **comm, dt_profile *profile)
 {
-    stand_in *s;
+    wrapper *s;
     if (!profile || (*comm)->world_size == 1)
         return DT_OK;
     DT_TRY((*comm)->ops->barrier(*comm));

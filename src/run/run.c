@@ -11,11 +11,6 @@ void dt_run_settings_free(dt_run_settings *settings)
     *settings = (dt_run_settings){0};
 }
 
-const char *dt_loss_type_name(int32_t loss_type)
-{
-    return loss_type == DT_LOSS_FOCAL ? "focal" : "cross_entropy";
-}
-
 const char *dt_class_weights_name(int32_t class_weights)
 {
     static const char *const names[] = {"none", "inverse", "sqrt_inverse"};

@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend.h"
+#include "core/loss.h"
+#include "core/update_rule.h"
 #include "data/fingerprints.h"
 #include "data/lengths.h"
 #include "model/config.h"
@@ -96,8 +97,7 @@ static inline double dt_level_weight(const dt_run_settings *settings, int32_t ta
     return settings->level_weight_count > 0 ? settings->level_weight[tax_rank] : 1.0;
 }
 
-/* "cross_entropy", "focal"; "none", "inverse", "sqrt_inverse". */
-const char *dt_loss_type_name(int32_t loss_type);
+/* "none", "inverse", "sqrt_inverse". */
 const char *dt_class_weights_name(int32_t class_weights);
 
 /* Within an epoch: the sums of the losses of its updates so far, as each world_rank holds them. A

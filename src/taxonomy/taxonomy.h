@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/model_limits.h"
 #include "core/status.h"
 #include "core/strmap.h"
 
-#define DT_MAX_TAX_RANKS 32
 #define DT_UNCLASSIFIED "Unclassified" /* the label of a sequence that has none at a rank */
 
 /* "domain", "kingdom", "phylum", … "species": how lineages name their ranks. */

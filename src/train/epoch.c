@@ -56,7 +56,7 @@ static void restore_loss_sums(dt_trainer *t, bool within)
     const bool own = saved->world_size == comm->world_size;
     if (!within)
         state->loss_updates = 0;
-    for (int32_t r = 0; r < DT_BACKEND_TAX_RANKS; ++r)
+    for (int32_t r = 0; r < DT_MAX_TAX_RANKS; ++r)
         state->loss_sum[r] = 0.0;
     for (int32_t q = 0; within && q < saved->world_size; ++q)
         if (own ? q == comm->world_rank : comm->world_rank == 0)

@@ -7,6 +7,7 @@
 #ifndef DT_TRAIN_PRECISION_H
 #define DT_TRAIN_PRECISION_H
 
+#include "backend.h"
 #include "run/run.h"
 
 /* Writes the format into the run's settings, and what follows from it into its update rule and its

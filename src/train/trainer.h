@@ -39,7 +39,7 @@ typedef struct {
     const dt_invocation *invocation; /* for the metrics; NULL: not told */
     bool dry_run;                    /* print the plan and stop */
     bool verbose;                    /* tell where the time of each epoch went */
-    dt_profile *profile; /* measures; backend and comm are its stand-ins then. NULL: none */
+    dt_profile *profile;             /* measures; backend and comm are wrapped then. NULL: none */
 } dt_training;
 
 /* Trains until run->settings.epochs are complete, or early stopping ends it. Collective: every rank

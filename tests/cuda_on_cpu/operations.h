@@ -6,6 +6,7 @@
 
 #include "beside_cpu.h"
 #include "core/update_rule.h"
+#include "layers.h"
 
 /* What most tests vary. */
 typedef struct {
@@ -427,7 +428,7 @@ typedef struct {
     const int32_t *lengths;
     dt_loss_type type;
     int32_t tax_ranks;
-    int32_t classes[DT_BACKEND_TAX_RANKS]; /* of each rank */
+    int32_t classes[DT_MAX_TAX_RANKS]; /* of each rank */
 } loss_shape;
 
 static inline dt_class_layout layout_of(const loss_shape *s)
@@ -445,7 +446,7 @@ static inline void loss(test_run *r)
     dt_loss loss = {.classes = layout_of(s), .type = s->type, .focal_gamma = 2.0};
     const int32_t tax_ranks = s->tax_ranks;
     const int32_t classes = loss.classes.first[tax_ranks];
-    double temperature[DT_BACKEND_TAX_RANKS];
+    double temperature[DT_MAX_TAX_RANKS];
     for (int32_t t = 0; t < tax_ranks; ++t)
         temperature[t] = t % 3 == 0 ? 1.0 : t % 3 == 1 ? 0.5 : 3.0;
     const dt_update_state start = {.loss_scale = 8.0};

@@ -1,5 +1,6 @@
 /* Attention method cudnn where it cannot be had: one clear line, and nothing else is tried. */
 #include "backend.h"
+#include "layers.h"
 #include "test.h"
 
 static dt_status open_with(const char *library, dt_backend **out)

@@ -10,6 +10,7 @@
  * graphs mean what they should and that this test works, not that cuDNN does.
  */
 #include "cuda_on_cpu/beside_cpu.h"
+#include "layers.h"
 
 #define MOST 24 /* sequences */
 

@@ -4,7 +4,9 @@
 #define DT_TESTS_PARITY_SUBJECT_H
 
 #include "backend.h"
+#include "core/update_rule.h"
 #include "fixture.h"
+#include "layers.h"
 #include "model/model.h"
 
 typedef struct {

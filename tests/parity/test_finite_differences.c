@@ -4,6 +4,8 @@
  * sum over its pieces, and does not depend on the number of threads. */
 #include "backend.h"
 #include "core/philox.h"
+#include "core/update_rule.h"
+#include "layers.h"
 #include "model/model.h"
 #include "test.h"
 

@@ -17,6 +17,7 @@
 #include "backend.h"
 #include "core/module.h"
 #include "core/philox.h"
+#include "layers.h"
 #include "test.h"
 
 #define MAX_ARRAYS 4
@@ -160,7 +161,7 @@ static inline dt_backend *open_backend(const char *name, int threads)
     const dt_backend_options options = {.threads = threads};
     setenv("OMP_WAIT_POLICY", "passive", 0); /* more threads than processors, and tiny loops */
     ASSERT_OK(dt_module_symbol(name, "dt_backend_module", &symbol));
-    ASSERT_OK(((const dt_backend_module *)symbol)->open(&options, &backend));
+    ASSERT_OK(((const dt_backend_entry *)symbol)->open(&options, &backend));
     return backend;
 }
 

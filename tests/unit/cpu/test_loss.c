@@ -1,3 +1,4 @@
+#include "core/update_rule.h"
 #include "cpu_test.h"
 
 enum { SEQUENCES = 5, RANKS = 3, CLASSES = 2 + 19 + 301 };

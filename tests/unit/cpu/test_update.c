@@ -1,3 +1,4 @@
+#include "core/update_rule.h"
 #include "cpu_test.h"
 
 enum { COUNT = 200003 };

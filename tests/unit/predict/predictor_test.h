@@ -3,6 +3,7 @@
 #ifndef DT_TESTS_PREDICTOR_TEST_H
 #define DT_TESTS_PREDICTOR_TEST_H
 
+#include "layers.h"
 #include "predict/predictor.h"
 #include "unit/sequence/small_tokenizer.h"
 #include "unit/predict/predict_test.h"

@@ -1,6 +1,7 @@
 /* Votes and consistent lineages of one sequence, against what follows from their definitions. */
 #include "test.h"
 
+#include "layers.h"
 #include "predict/decide.h"
 
 #define RANKS 3

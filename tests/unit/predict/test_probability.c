@@ -1,6 +1,7 @@
 /* Probabilities of the tax_ranks with few classes, from the part of the logits that they need. */
 #include "test.h"
 
+#include "layers.h"
 #include "predict/probability.h"
 
 #define SEQUENCES 3

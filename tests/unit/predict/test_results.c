@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "layers.h"
 #include "predict/qiime.h"
 #include "predict/results.h"
 

@@ -1,6 +1,7 @@
 /* What is counted of a stream, where it is more than the results' tests show. */
 #include "predict_test.h"
 
+#include "layers.h"
 #include "predict/probability.h"
 #include "predict/tally.h"
 

@@ -3,6 +3,7 @@
 #include "predict_test.h"
 
 #include "eval/measures.h"
+#include "layers.h"
 #include "predict/logit_store.h"
 #include "predict/temperature.h"
 

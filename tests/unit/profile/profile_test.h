@@ -23,7 +23,7 @@ static inline void open_training_on(training *t, const char *device, int threads
     if (profiled)
         ASSERT_OK(dt_profile_create(&t->profile, spans));
     ASSERT_OK(dt_backend_open(device, &(dt_backend_options){.threads = threads}, &t->s.backend));
-    ASSERT_OK(dt_profiled_backend(&t->s.backend, t->profile));
+    ASSERT_OK(dt_profiled_backend(t->s.backend, t->profile));
     ASSERT_OK(real_make(&t->s, &t->config, SEQUENCES, 38));
     dt_profiled_backend_parameters(t->s.backend, t->profile, dt_model_params(t->s.model));
     ASSERT_OK(real_data_make(&t->data, &t->config, SEQUENCES, SEQUENCES, 20, 38));
