@@ -27,8 +27,10 @@ add_library(dt_flags INTERFACE)
 target_compile_definitions(dt_flags INTERFACE _GNU_SOURCE)
 target_compile_options(dt_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
-  -Werror=implicit-function-declaration
   -fno-math-errno -fno-trapping-math)
+# Errors in every build: a loss, a model type or an operation that is not there wherever it must be.
+target_compile_options(dt_flags INTERFACE
+  -Werror=switch -Werror=implicit-function-declaration -Werror=incompatible-pointer-types)
 if(DEEPTAXA_WERROR)
   target_compile_options(dt_flags INTERFACE -Werror)
 endif()

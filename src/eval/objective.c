@@ -138,14 +138,27 @@ static double weight_of(const dt_objective *objective, int32_t tax_rank, int32_t
                : 1.0;
 }
 
+typedef enum { MEAN, WEIGHTED_MEAN, SUM } reduction;
+
+/* Of the losses of a batch; a weighted mean divides by the class weights. */
+static reduction reduction_of(const dt_objective *objective)
+{
+    switch (objective->type) {
+    case DT_LOSS_CROSS_ENTROPY:
+        return objective->class_weight ? WEIGHTED_MEAN : MEAN;
+    case DT_LOSS_FOCAL:
+        return objective->focal_sum ? SUM : MEAN;
+    }
+    return MEAN;
+}
+
 /* 1 / what the losses of these sequences are divided by. */
 static double mean_factor(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
                           const int64_t *sequences, int64_t count)
 {
-    if (objective->type == DT_LOSS_FOCAL && objective->focal_sum)
-        return 1.0;
-    if (objective->type == DT_LOSS_FOCAL || !objective->class_weight)
-        return 1.0 / (double)count;
+    const reduction how = reduction_of(objective);
+    if (how != WEIGHTED_MEAN)
+        return how == SUM ? 1.0 : 1.0 / (double)count;
     double sum = 0.0;
     for (int64_t i = 0; i < count; ++i)
         sum += weight_of(objective, tax_rank,
@@ -159,15 +172,6 @@ void dt_objective_scale(double *scale, const dt_objective *objective, const int3
     for (int32_t r = 0; r < objective->classes.tax_ranks; ++r)
         scale[r] = objective->level_weight[r] *
                    mean_factor(objective, r, labels, sequences, count) / (double)batches;
-}
-
-/* As the backend computes it (dt_loss). */
-static double loss_of(const dt_objective *objective, double weight, double cross_entropy)
-{
-    const double ce = weight * cross_entropy;
-    if (objective->type == DT_LOSS_CROSS_ENTROPY || objective->focal_gamma == 0.0)
-        return ce;
-    return ce > 0.0 ? pow(-expm1(-ce), objective->focal_gamma) * ce : ce;
 }
 
 bool dt_objective_weighs(const dt_objective *objective, const int32_t *labels,
@@ -190,16 +194,19 @@ double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, cons
                            const int64_t *sequences, int64_t count, const float *cross_entropy,
                            size_t stride)
 {
-    const bool summed = objective->type == DT_LOSS_FOCAL && objective->focal_sum;
     double sum = 0.0;
     for (int64_t i = 0; i < count; ++i) {
         const int32_t label = labels[sequences[i] * objective->classes.tax_ranks + tax_rank];
         float ce;
+        double slope;
         memcpy(&ce, (const char *)cross_entropy + (size_t)i * stride, sizeof ce);
         if (label >= 0)
-            sum += loss_of(objective, weight_of(objective, tax_rank, label), (double)ce);
+            sum +=
+                dt_loss_value(objective->type, weight_of(objective, tax_rank, label) * (double)ce,
+                              objective->focal_gamma, &slope);
     }
-    const double factor = summed ? (double)objective->batch_size / (double)count
-                                 : mean_factor(objective, tax_rank, labels, sequences, count);
+    const double factor = reduction_of(objective) == SUM
+                              ? (double)objective->batch_size / (double)count
+                              : mean_factor(objective, tax_rank, labels, sequences, count);
     return objective->level_weight[tax_rank] * factor * sum;
 }

@@ -28,10 +28,9 @@ static dt_status add_kernel(dt_param_table *table, dt_param *weight, dt_param *b
                          "conv_stacks.%d.%d.%s.bias", layer, kernel, block);
 }
 
-/* The model type cnn has residual blocks. */
 static dt_residual residual_of(const dt_model_config *config, int32_t layer)
 {
-    if (config->type != DT_MODEL_CNN)
+    if (!dt_model_is_deep(config))
         return DT_RESIDUAL_NONE;
     return channels_of(config, layer) == config->filters ? DT_RESIDUAL_IDENTITY
                                                          : DT_RESIDUAL_PROJECTION;
@@ -50,7 +49,7 @@ static dt_status add_layer(dt_cnn_stack *stack, dt_param_table *table, int32_t n
         const int64_t shape[3] = {c->filters, layer->channels, c->width[k]};
         layer->width[k] = c->width[k];
         DT_TRY(add_kernel(table, &layer->weight[k], &layer->bias[k], shape, number, k,
-                          c->type == DT_MODEL_CNN ? "conv.0" : "0"));
+                          dt_model_is_deep(c) ? "conv.0" : "0"));
         if (layer->residual == DT_RESIDUAL_PROJECTION)
             DT_TRY(add_kernel(table, &layer->projection[k], &layer->projection_bias[k],
                               (int64_t[3]){c->filters, layer->channels, 1}, number, k, "proj"));

@@ -35,7 +35,7 @@ static dt_status check_onehot(const dt_model_config *config)
 {
     if (config->encoding != DT_ENCODING_ONEHOT)
         return DT_OK;
-    if (config->type != DT_MODEL_CNN)
+    if (dt_model_has_encoder(config))
         return dt_fail(DT_ERR_USAGE,
                        "--encoding onehot with --model-type %s: an encoder reads tokens, one-hot "
                        "bases are for --model-type cnn",
@@ -83,26 +83,38 @@ dt_status dt_model_config_check(const dt_model_config *config)
     return DT_OK;
 }
 
+#define ROW(enumerator, name, encoder, cnn, deep) {#name, encoder, cnn, deep},
+static const struct {
+    const char *name;
+    bool encoder, cnn, deep;
+} types[] = {DT_MODEL_TYPES(ROW)};
+
 const char *dt_model_type_name(dt_model_type type)
 {
-    switch (type) {
-    case DT_MODEL_HYBRID:
-        return "hybridcnnbert";
-    case DT_MODEL_BERT:
-        return "bert";
-    case DT_MODEL_CNN:
-        return "cnn";
-    }
-    return "unknown";
+    return types[type].name;
 }
 
 bool dt_model_type_named(const char *name, dt_model_type *type)
 {
-    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN};
     for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
-        if (strcmp(name, dt_model_type_name(types[i])) == 0) {
-            *type = types[i];
+        if (strcmp(name, types[i].name) == 0) {
+            *type = (dt_model_type)i;
             return true;
         }
     return false;
+}
+
+bool dt_model_has_encoder(const dt_model_config *config)
+{
+    return types[config->type].encoder;
+}
+
+bool dt_model_has_cnn(const dt_model_config *config)
+{
+    return types[config->type].cnn;
+}
+
+bool dt_model_is_deep(const dt_model_config *config)
+{
+    return types[config->type].deep;
 }

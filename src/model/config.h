@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend.h"
+#include "core/model_limits.h"
 #include "core/status.h"
 #include "sequence/onehot.h"
 #include "taxonomy/taxonomy.h"
@@ -16,7 +16,23 @@
 
 #define DT_MAX_CONV_LAYERS 64
 
-typedef enum { DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN } dt_model_type;
+/* TYPE(DT_MODEL_…, name, encoder, cnn, deep) for each model type. The name is that of --model-type
+ * and of checkpoints. encoder, cnn: has that part; a type with both fuses them (docs/model.md).
+ * deep: the CNN's layers are residual blocks, and the heads have two layers. To add a type, add a
+ * row; what treats types differently beyond that does so in a switch without default, which then
+ * does not compile until it has a case. */
+#define DT_MODEL_TYPES(TYPE)                                                                       \
+    TYPE(HYBRID, hybridcnnbert, true, true, false)                                                 \
+    TYPE(BERT, bert, true, false, false)                                                           \
+    TYPE(CNN, cnn, false, true, true)
+
+#define DT_MODEL_ENUMERATOR(enumerator, name, encoder, cnn, deep) DT_MODEL_##enumerator,
+typedef enum { DT_MODEL_TYPES(DT_MODEL_ENUMERATOR) } dt_model_type;
+#undef DT_MODEL_ENUMERATOR
+
+/* The names with '|' between, as an option's choices: "hybridcnnbert|bert|cnn". */
+#define DT_MODEL_BAR_NAME(enumerator, name, encoder, cnn, deep) "|" #name
+#define DT_MODEL_TYPE_CHOICES (&(DT_MODEL_TYPES(DT_MODEL_BAR_NAME))[1])
 
 typedef struct {
     dt_model_type type;
@@ -51,20 +67,21 @@ const char *dt_model_type_name(dt_model_type type);
 /* The type of that name; false for another. */
 bool dt_model_type_named(const char *name, dt_model_type *type);
 
-/* The parts that a type has: what the others say in a config counts for nothing. */
-static inline bool dt_model_has_cnn(const dt_model_config *config)
+/* The columns of DT_MODEL_TYPES. Members of a config that belong to a missing part are ignored. */
+bool dt_model_has_encoder(const dt_model_config *config);
+bool dt_model_has_cnn(const dt_model_config *config);
+bool dt_model_is_deep(const dt_model_config *config);
+
+/* Both parts: the encoder's first position and the CNN's projected features are fused. */
+static inline bool dt_model_is_fused(const dt_model_config *config)
 {
-    return config->type != DT_MODEL_BERT;
-}
-static inline bool dt_model_has_encoder(const dt_model_config *config)
-{
-    return config->type != DT_MODEL_CNN;
+    return dt_model_has_encoder(config) && dt_model_has_cnn(config);
 }
 
-/* Width of the vector that stands for a sequence. */
+/* Width of the sequence embedding. */
 static inline int32_t dt_model_features(const dt_model_config *config)
 {
-    return config->type == DT_MODEL_CNN ? config->filters * config->kernels : config->hidden;
+    return dt_model_has_encoder(config) ? config->hidden : config->filters * config->kernels;
 }
 
 #endif

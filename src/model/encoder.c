@@ -101,7 +101,7 @@ static dt_status add_embedding(dt_encoder_stack *stack, dt_param_table *table)
 dt_status dt_encoder_stack_create(dt_encoder_stack *stack, const dt_model_config *config,
                                   dt_param_table *table)
 {
-    *stack = (dt_encoder_stack){.config = *config, .first_only = config->type == DT_MODEL_HYBRID};
+    *stack = (dt_encoder_stack){.config = *config, .first_only = dt_model_is_fused(config)};
     DT_TRY(DT_NEW(stack->layer, (size_t)config->layers));
     DT_TRY(DT_NEW(stack->state, (size_t)config->layers));
     for (int32_t layer = config->layers - 1; layer >= 0; --layer)

@@ -33,7 +33,7 @@ dt_status dt_head_stack_create(dt_head_stack *heads, const dt_model_config *conf
                                dt_param_table *table)
 {
     *heads = (dt_head_stack){.features = dt_model_features(config),
-                             .deep = config->type == DT_MODEL_CNN,
+                             .deep = dt_model_is_deep(config),
                              .dropout = config->dropout,
                              .classes = {.tax_ranks = config->tax_ranks}};
     for (int32_t r = 0; r < config->tax_ranks; ++r)

@@ -84,11 +84,11 @@ static dt_status add_parameters(dt_model *model)
 {
     DT_TRY(dt_head_stack_create(&model->heads, &model->config, &model->params));
     const dt_model_config *c = &model->config;
-    const bool hybrid = c->type == DT_MODEL_HYBRID;
-    if (hybrid)
+    const bool fused = dt_model_is_fused(c);
+    if (fused)
         DT_TRY(add_fusion(model));
     model->heads_end = model->params.elements;
-    if (hybrid)
+    if (fused)
         DT_TRY(add_projection(model));
     if (dt_model_has_cnn(c))
         DT_TRY(dt_cnn_stack_create(&model->convolutions, c, &model->params));
@@ -195,15 +195,15 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
     const int64_t count = (int64_t)max_sequences * dt_model_features(c);
     const int64_t multiple = backend->row_multiple;
     const int64_t max_rows = (max_tokens + multiple - 1) / multiple * multiple;
-    const bool hybrid = c->type == DT_MODEL_HYBRID;
+    const bool fused = dt_model_is_fused(c);
     if (dt_model_has_cnn(c))
         dt_cnn_stack_reserve(&model->convolutions, arena, backend, max_sequences, max_tokens,
                              model->training);
-    if (hybrid)
+    if (fused)
         take_hybrid_buffers(model, arena, max_sequences);
     model->fused =
         dt_model_has_encoder(c) ? dt_arena_take(arena, count, a) : model->convolutions.pooled;
-    model->features = hybrid ? model->fused : dt_arena_take(arena, count, a);
+    model->features = fused ? model->fused : dt_arena_take(arena, count, a);
     dt_head_stack_reserve(&model->heads, arena, backend, max_sequences, model->training);
     if (model->training)
         model->dfused = dt_arena_take(arena, count, a);
@@ -367,7 +367,7 @@ static void cnn_backward(dt_model *model, const dt_device_batch *batch)
     dt_backend *backend = model->backend;
     const dt_model_config *c = &model->config;
     dt_cnn_stack *convolutions = &model->convolutions;
-    if (c->type == DT_MODEL_HYBRID)
+    if (dt_model_is_fused(c))
         backend->ops->linear_backward(backend, convolutions->dpooled, false, model->dcnn,
                                       convolutions->pooled, model->projection_weight,
                                       model->projection_bias, batch->size.sequences,

@@ -29,7 +29,7 @@ _Static_assert(offsetof(dt_update_rule, beta2) == offsetof(dt_update_rule, beta1
 const dt_setting dt_settings[] = {
     {.option = {.group = "Model", .name = "model-type", CHOICE(config.type),
       .preset = "hybridcnnbert",
-      .choices = "hybridcnnbert|bert|cnn", .json = "model_type",
+      .choices = DT_MODEL_TYPE_CHOICES, .json = "model_type",
       .help = "architecture: encoder and CNN, or one of them"},
      CONFIG("model_type", 1), .named = true, .section = DT_SECTION_MODEL, .text = ""},
     {.option = DT_OPTION_ENCODING(dt_run, config.encoding),
@@ -100,7 +100,7 @@ const dt_setting dt_settings[] = {
       .help = "passes over the training part"},
      SETTING("epochs", 1), .resume = DT_RESUME_ELSEWHERE, .section = DT_SECTION_TRAINING},
     {.option = {.name = "loss-type", CHOICE(settings.loss_type), .preset = "cross_entropy",
-      .choices = "cross_entropy|focal", .json = "loss_type",
+      .choices = DT_LOSS_CHOICES, .json = "loss_type",
       .help = "loss; focal counts what is classified well already for less"},
      SETTING("loss_type", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "focal-gamma", DOUBLE(settings.focal_gamma), .value = "X", .preset = "2",
