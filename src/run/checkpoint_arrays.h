@@ -18,7 +18,7 @@
 #define DT_RUN_CHECKPOINT_ARRAYS_H
 
 #include "io/container.h"
-#include "run/checkpoint.h"
+#include "run/run.h"
 
 dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint);
 
