@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 
 struct dt_watchdog {
@@ -21,13 +22,6 @@ struct dt_watchdog {
     int exit_status;
     char message[640];
 };
-
-double dt_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Signals that a fault of the thread itself raises stay. */
 int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context)

@@ -26,9 +26,6 @@ void dt_watchdog_keep(dt_watchdog *watchdog, double seconds, int exit_status, co
 
 void dt_watchdog_stop(dt_watchdog *watchdog); /* NULL is fine */
 
-/* Seconds of a clock that only goes forward. */
-double dt_seconds(void);
-
 /* Starts a thread that no signal to the process is delivered to. 0, or an error number. */
 int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context);
 
