@@ -51,11 +51,8 @@ static dt_status choose_output(session *s)
     struct stat info;
     if (stem > 3 && strcmp(path + stem - 3, ".h5") == 0)
         stem -= 3;
-    const int written =
-        asked ? snprintf(s->output, sizeof s->output, "%s", asked)
-              : snprintf(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path);
-    if (written < 0 || (size_t)written >= sizeof s->output)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
+                 : dt_path(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path));
     if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a folder: name a file", s->output);
     if (dt_same_file(path, s->output))

@@ -32,9 +32,7 @@ static dt_status program_path(const char *command, char *out, size_t size)
 {
     char folder[PATH_MAX];
     DT_TRY(dt_program_folder(folder, sizeof folder));
-    if ((size_t)snprintf(out, size, "%s/deeptaxa-%s", folder, command) >= size)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-    return DT_OK;
+    return dt_path(out, size, "%s/deeptaxa-%s", folder, command);
 }
 
 static dt_status check_output(void)

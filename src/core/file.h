@@ -41,6 +41,10 @@ dt_status dt_make_folder(const char *path);
  * before long work is done. */
 dt_status dt_check_folder(const char *path);
 
+/* Sets `out` to a path, as printf does; DT_ERR_IO where it has `size` bytes or more. */
+dt_status dt_path(char *out, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* The folder that `path` stands in: "." where it names none. */
 void dt_folder_of(const char *path, char *out, size_t size);
 

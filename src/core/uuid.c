@@ -33,8 +33,7 @@ dt_status dt_run_id_write(const char *folder, const char *run_id)
 {
     char path[PATH_MAX];
     char line[DT_RUN_ID_SIZE + 1];
-    if ((size_t)snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(path, sizeof path, "%s/deeptaxa_uuid.txt", folder));
     const int length = snprintf(line, sizeof line, "%s\n", run_id);
     return dt_write_file(path, line, (size_t)length);
 }

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 
 static dt_status store_error(const dt_logit_store *store, const char *what)
@@ -19,9 +20,7 @@ static dt_status store_error(const dt_logit_store *store, const char *what)
 static dt_status open_stream(dt_logit_store *store)
 {
     char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-logits-XXXXXX", store->folder) >=
-        sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", store->folder);
+    DT_TRY(dt_path(path, sizeof path, "%s/.deeptaxa-logits-XXXXXX", store->folder));
     const int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
         return store_error(store, "create");

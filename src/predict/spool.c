@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 #define BUFFER_SIZE ((size_t)256 * 1024)
 
 /* How a row begins in the file; the id and the cells follow. */
@@ -25,8 +27,7 @@ dt_status dt_spool_create(dt_spool *spool, const char *folder, int32_t tax_ranks
 {
     char path[PATH_MAX];
     *spool = (dt_spool){.folder = folder, .tax_ranks = tax_ranks};
-    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-results-XXXXXX", folder) >= sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(path, sizeof path, "%s/.deeptaxa-results-XXXXXX", folder));
     const int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
         return spool_error(spool, "create");

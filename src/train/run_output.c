@@ -19,19 +19,14 @@
 static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,
                           char *out)
 {
-    const int length = snprintf(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder, kind,
-                                output->run_uuid, name);
-    if (length >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
-    return DT_OK;
+    return dt_path(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder, kind, output->run_uuid,
+                   name);
 }
 
 /* `<folder>/<kind>` */
 static dt_status folder_path(const dt_run_output *output, const char *kind, char *out)
 {
-    if (snprintf(out, PATH_MAX, "%s/%s", output->folder, kind) >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
-    return DT_OK;
+    return dt_path(out, PATH_MAX, "%s/%s", output->folder, kind);
 }
 
 /* Temporary files of this run; with the lock, of any run: one that was killed before its first
@@ -179,9 +174,8 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *
     char log_path[PATH_MAX];
     dt_run_settings *settings = &run->settings;
     *output = (dt_run_output){.lock = -1};
-    if (snprintf(output->folder, sizeof output->folder, "%s", folder) >= PATH_MAX - 1 ||
-        snprintf(log_path, sizeof log_path, "%s/train.log", folder) >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(output->folder, sizeof output->folder, "%s", folder));
+    DT_TRY(dt_path(log_path, sizeof log_path, "%s/train.log", folder));
     DT_TRY(dt_make_folder(folder));
     DT_TRY(dt_lock_folder(folder, &output->lock));
     if (!settings->run_uuid[0])
