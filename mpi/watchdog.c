@@ -17,7 +17,6 @@ struct dt_watchdog {
     char prefix[96]; /* "rank 3 on node7: " */
     /* under the mutex */
     double end; /* of dt_seconds(); 0: none */
-    bool kept;
     bool stopping;
     int exit_status;
     char message[640];
@@ -64,39 +63,17 @@ static void *watch(void *context)
     return NULL;
 }
 
-static void set(dt_watchdog *w, double seconds, int exit_status, const char *message, bool keep)
+void dt_watchdog_set(dt_watchdog *w, double seconds, int exit_status, const char *message)
 {
     if (!w)
         return;
     pthread_mutex_lock(&w->mutex);
-    if (!w->kept) {
+    if (w->end == 0) {
         w->end = dt_seconds() + seconds;
-        w->kept = keep;
         w->exit_status = exit_status;
         snprintf(w->message, sizeof w->message, "%s", message);
         pthread_cond_signal(&w->changed);
     }
-    pthread_mutex_unlock(&w->mutex);
-}
-
-void dt_watchdog_set(dt_watchdog *watchdog, double seconds, int exit_status, const char *message)
-{
-    set(watchdog, seconds, exit_status, message, false);
-}
-
-void dt_watchdog_keep(dt_watchdog *watchdog, double seconds, int exit_status, const char *message)
-{
-    set(watchdog, seconds, exit_status, message, true);
-}
-
-/* The thread finds out when it wakes; clearing is frequent, and wakes it not. */
-void dt_watchdog_clear(dt_watchdog *w)
-{
-    if (!w)
-        return;
-    pthread_mutex_lock(&w->mutex);
-    if (!w->kept)
-        w->end = 0;
     pthread_mutex_unlock(&w->mutex);
 }
 
