@@ -1,27 +1,6 @@
 #include "model/config.h"
 
-#include <string.h>
-
 #include "core/philox.h"
-
-dt_model_config dt_model_config_default(void)
-{
-    return (dt_model_config){
-        .type = DT_MODEL_HYBRID,
-        .pad_id = -1,
-        .max_length = 512,
-        .embed_dim = 896,
-        .filters = 256,
-        .kernels = 3,
-        .width = {3, 5, 7},
-        .conv_layers = 1,
-        .hidden = 896,
-        .layers = 4,
-        .heads = 7,
-        .intermediate = 3584,
-        .dropout = 0.2,
-    };
-}
 
 static dt_status check_at_least(const char *flag, int32_t value, int32_t least)
 {
@@ -94,15 +73,4 @@ const char *dt_model_type_name(dt_model_type type)
         return "cnn";
     }
     return "unknown";
-}
-
-bool dt_model_type_named(const char *name, dt_model_type *type)
-{
-    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN};
-    for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
-        if (strcmp(name, dt_model_type_name(types[i])) == 0) {
-            *type = types[i];
-            return true;
-        }
-    return false;
 }

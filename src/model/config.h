@@ -39,17 +39,11 @@ typedef struct {
     int32_t classes[DT_MAX_TAX_RANKS]; /* C_r */
 } dt_model_config;
 
-/* The published sizes; vocabulary, pad_id, tax_ranks and classes are still to be set. */
-dt_model_config dt_model_config_default(void);
-
 /* DT_ERR_USAGE, with the flag to change, for a shape that cannot be. */
 dt_status dt_model_config_check(const dt_model_config *config);
 
 /* "hybridcnnbert", …: the value of --model-type. */
 const char *dt_model_type_name(dt_model_type type);
-
-/* The type of that name; false for another. */
-bool dt_model_type_named(const char *name, dt_model_type *type);
 
 /* The parts that a type has: what the others say in a config counts for nothing. */
 static inline bool dt_model_has_cnn(const dt_model_config *config)
