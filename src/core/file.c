@@ -127,6 +127,19 @@ dt_status dt_write_file(const char *path, const char *bytes, size_t length)
     return dt_new_file_commit(&file);
 }
 
+int dt_open_unnamed(const char *folder)
+{
+    char path[PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-XXXXXX", folder) >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    const int fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
 dt_status dt_make_folder(const char *path)
 {
     char part[PATH_MAX];

@@ -34,6 +34,10 @@ void dt_remove_unfinished(const char *folder, const char *begin);
 /* Writes `length` bytes as the whole content of `path`, atomically. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);
 
+/* Opens a temporary file in `folder`, to read and to write. It has no name, so that nothing is left
+ * however the program ends. -1, with errno, where it cannot be. */
+int dt_open_unnamed(const char *folder);
+
 /* Makes the folder and its parents; no error where it stands already. */
 dt_status dt_make_folder(const char *path);
 

@@ -4,9 +4,11 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/file.h"
 
@@ -26,6 +28,21 @@ dt_status dt_run_id(char out[DT_RUN_ID_SIZE])
              "%02x%02x%02x%02x_%02x%02x_%02x%02x_%02x%02x_%02x%02x%02x%02x%02x%02x", b[0], b[1],
              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
              b[15]);
+    return DT_OK;
+}
+
+dt_status dt_run_id_read(const char *folder, char out[DT_RUN_ID_SIZE])
+{
+    char path[PATH_MAX];
+    char *text;
+    size_t length;
+    out[0] = '\0';
+    DT_TRY(dt_path(path, sizeof path, "%s/deeptaxa_uuid.txt", folder));
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &text, &length));
+    snprintf(out, DT_RUN_ID_SIZE, "%.*s", (int)strcspn(text, "\r\n"), text);
+    free(text);
     return DT_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/uuid.h"
 #include "run/checkpoint.h"
 
 /* A file of the folder, by what its name says of the training that is done. */
@@ -25,23 +26,6 @@ typedef struct {
     size_t count;
     size_t capacity;
 } candidates;
-
-/* The first line of deeptaxa_uuid.txt; "" where there is none. */
-static dt_status read_run_id(const char *folder, char *id, size_t size)
-{
-    char path[PATH_MAX];
-    char *text;
-    size_t length;
-    id[0] = '\0';
-    DT_TRY(dt_path(path, sizeof path, "%s/deeptaxa_uuid.txt", folder));
-    if (access(path, F_OK) != 0)
-        return DT_OK;
-    DT_TRY(dt_read_file(path, &text, &length));
-    text[strcspn(text, "\r\n")] = '\0';
-    snprintf(id, size, "%s", text);
-    free(text);
-    return DT_OK;
-}
 
 /* Takes "deeptaxa_<id>_epoch<N>.h5" and "deeptaxa_<id>_epoch<N>_step<S>.h5" apart. */
 static bool parse_name(candidate *out, const char *name, const char *id)
@@ -106,10 +90,10 @@ static dt_status can_be_resumed(const char *path)
 dt_status dt_newest_checkpoint(const char *output_dir, char *path)
 {
     char folder[PATH_MAX];
-    char id[128];
+    char id[DT_RUN_ID_SIZE];
     candidates list = {0};
     path[0] = '\0';
-    DT_TRY(read_run_id(output_dir, id, sizeof id));
+    DT_TRY(dt_run_id_read(output_dir, id));
     DT_TRY(dt_path(folder, sizeof folder, "%s/checkpoints", output_dir));
     dt_status status = list_candidates(&list, folder, id);
     if (status == DT_OK && list.count > 0)

@@ -153,17 +153,10 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
 /* Whoever reads a folder of two runs by its name patterns reads both. */
 static void tell_of_other_run(const char *folder, const char *run_uuid)
 {
-    char path[PATH_MAX];
-    char *other;
-    size_t length;
-    if (snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= PATH_MAX ||
-        access(path, R_OK) != 0 || dt_read_file(path, &other, &length) != DT_OK)
-        return;
-    other[strcspn(other, "\r\n")] = '\0';
-    if (strcmp(other, run_uuid) != 0)
-        dt_notice("%s: holds another run already, %.100s; its files stay beside this one's", folder,
+    char other[DT_RUN_ID_SIZE];
+    if (dt_run_id_read(folder, other) == DT_OK && other[0] && strcmp(other, run_uuid) != 0)
+        dt_notice("%s: holds another run already, %s; its files stay beside this one's", folder,
                   other);
-    free(other);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------------
