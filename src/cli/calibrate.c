@@ -11,6 +11,7 @@
 
 #include "predict/loaded_model.h"
 #include "cli/threads.h"
+#include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "data/dataset_build.h"
@@ -215,9 +216,11 @@ static dt_status calibrate(session *s)
     return DT_OK;
 }
 
-dt_status dt_command_calibrate(const dt_calibrate_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_calibrate_options *options = parsed;
     session s = {.options = options};
+    dt_outlive_log_reader();
     dt_status status = open_inputs(&s);
     if (status == DT_OK)
         status = open_model(&s);
@@ -231,4 +234,10 @@ dt_status dt_command_calibrate(const dt_calibrate_options *options)
     dt_tokenizer_destroy(s.tokenizer);
     dt_loaded_model_free(&s.model);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_calibrate_options options;
+    return dt_command_main(&dt_calibrate_command, argc, argv, &options, run);
 }

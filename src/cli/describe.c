@@ -32,8 +32,9 @@ static dt_status export_description(const dt_run *checkpoint, const char *path, 
     return dt_output_commit(&out);
 }
 
-dt_status dt_command_describe(const dt_describe_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_describe_options *options = parsed;
     char path[PATH_MAX];
     dt_run checkpoint = {0};
     DT_TRY(dt_checkpoint_path(options->checkpoint, path));
@@ -45,4 +46,10 @@ dt_status dt_command_describe(const dt_describe_options *options)
         status = print_description(&checkpoint, path);
     dt_run_free(&checkpoint);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_describe_options options;
+    return dt_command_main(&dt_describe_command, argc, argv, &options, run);
 }
