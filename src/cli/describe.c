@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "core/log.h"
 #include "core/version.h"
 #include "io/output.h"
 #include "run/checkpoint.h"
@@ -13,9 +14,8 @@ static dt_status print_description(const dt_run *checkpoint, const char *path)
 {
     dt_text text = {0};
     dt_status status = dt_describe_text(&text, checkpoint, path, dt_version());
-    if (status == DT_OK &&
-        (fwrite(text.data, 1, text.length, stdout) != text.length || fflush(stdout) != 0))
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    if (status == DT_OK)
+        status = dt_print(text.data);
     dt_text_free(&text);
     return status;
 }

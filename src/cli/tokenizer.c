@@ -72,9 +72,7 @@ static dt_status encode_all(const dt_tokenizer_options *options, const dt_tokeni
     for (int i = 0; i < options->encode.count && status == DT_OK; ++i)
         status = print_tokens(options, i, tokenizer, encoder);
     dt_encoder_destroy(encoder);
-    if (status == DT_OK && fflush(stdout) != 0)
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
-    return status;
+    return status == DT_OK ? dt_print("") : status;
 }
 
 static dt_status run(const void *parsed)

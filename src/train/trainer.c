@@ -155,8 +155,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
         status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
     if (status == DT_OK)
         status = dt_exports_plan(&text, t);
-    if (status == DT_OK && t->job->dry_run && (fputs(text.data, stdout) < 0 || fflush(stdout) != 0))
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    if (status == DT_OK && t->job->dry_run)
+        status = dt_print(text.data);
     if (status == DT_OK && !t->job->dry_run)
         dt_info_lines(text.data);
     if (status == DT_OK && t->job->thread_note)
