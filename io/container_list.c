@@ -31,9 +31,7 @@ static dt_status list_link(const dt_container *file, char *path, int depth, info
         if (!dt_container_describe(object, &info) || info.bytes > file->bytes)
             DT_TRY_OR(done, dt_fail(DT_ERR_INPUT, "%s: '%s' is no array as DeepTaxa-MPI writes",
                                     file->path, path));
-        info.name = strdup(path);
-        if (!info.name)
-            DT_TRY_OR(done, dt_fail(DT_ERR_MEMORY, "out of memory"));
+        DT_TRY_OR(done, dt_copy_text(&info.name, path));
         list->infos[list->count++] = info;
     }
 done:

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/file.h"
 #include "io/container_internal.h"
 
 /* ---- Errors of reading ---------------------------------------------------------------------- */
@@ -100,8 +101,7 @@ static dt_status open_steps(dt_container *file, const char *path, const char *fo
                             int32_t supported, int32_t *version)
 {
     struct stat info;
-    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
     file->disk.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not block */
     if (file->disk.fd < 0 || fstat(file->disk.fd, &info) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot open: %s", path, strerror(errno));

@@ -211,9 +211,7 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
         return misuse(file, name, "an array has 1 to 8 dimensions");
     if (dt_container_link_exists(file->file, name) != 0)
         return misuse(file, name, "the name is in use");
-    file->array_name = strdup(name);
-    if (!file->array_name)
-        return dt_fail(DT_ERR_MEMORY, "out of memory");
+    DT_TRY(dt_copy_text(&file->array_name, name));
     dt_array_info *info = &file->info;
     *info = (dt_array_info){.name = file->array_name,
                             .element = element,

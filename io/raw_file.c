@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/input_wait.h"
 #include "core/memory.h"
 
@@ -128,22 +129,6 @@ dt_status dt_raw_file_seek(dt_raw_file *raw, int64_t position)
     return DT_OK;
 }
 
-static int open_unnamed(void)
-{
-    char path[PATH_MAX];
-    const char *folder = getenv("TMPDIR");
-    if (!folder || !*folder)
-        folder = "/tmp";
-    if ((size_t)snprintf(path, sizeof path, "%s/deeptaxa-input-XXXXXX", folder) >= sizeof path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    const int fd = mkostemp(path, O_CLOEXEC);
-    if (fd >= 0)
-        unlink(path);
-    return fd;
-}
-
 static dt_status copy_rest(dt_raw_file *raw, int to)
 {
     const unsigned char *block;
@@ -161,7 +146,8 @@ static dt_status copy_rest(dt_raw_file *raw, int to)
 
 dt_status dt_raw_file_spool(dt_raw_file *raw)
 {
-    const int fd = open_unnamed();
+    const char *folder = getenv("TMPDIR");
+    const int fd = dt_open_unnamed(folder && *folder ? folder : "/tmp");
     if (fd < 0)
         return cannot(raw, "make a temporary file for it (TMPDIR names another folder for it)");
     const dt_status status = copy_rest(raw, fd);

@@ -99,9 +99,7 @@ typedef struct {
 static dt_status add_word(word_list *list, const char *word)
 {
     DT_TRY(DT_GROW(list->word, list->capacity, list->count + 2));
-    list->word[list->count] = strdup(word);
-    if (!list->word[list->count])
-        return dt_fail(DT_ERR_MEMORY, "not enough memory for a command line");
+    DT_TRY(dt_copy_text(&list->word[list->count], word));
     list->word[++list->count] = NULL;
     return DT_OK;
 }

@@ -134,7 +134,7 @@ static void abort_run(dt_comm *comm, dt_status status, const char *message)
 {
     mpi_comm *c = of(comm);
     const int exit_status = dt_exit_status(status) ? dt_exit_status(status) : 1;
-    dt_watchdog_keep(dt_mpi_watchdog(c->thread), 2 * ABORT_SECONDS, exit_status, message);
+    dt_watchdog_set(dt_mpi_watchdog(c->thread), 2 * ABORT_SECONDS, exit_status, message);
     if (!atomic_flag_test_and_set(&c->aborting)) {
         leave_first_word(comm);
         dt_log_quiet(false);

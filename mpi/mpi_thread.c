@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "heartbeat.h"
 
@@ -88,7 +89,7 @@ static dt_status keep_failure(dt_mpi_thread *t, dt_status status)
     if (status != DT_OK && t->failed == DT_OK) {
         t->failed = status;
         snprintf(t->failure, sizeof t->failure, "%s", dt_error_message());
-        dt_watchdog_keep(t->watchdog, LAST_WORDS, dt_exit_status(status), t->failure);
+        dt_watchdog_set(t->watchdog, LAST_WORDS, dt_exit_status(status), t->failure);
     }
     return status;
 }

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "reduce.h"
 #include "watchdog.h"

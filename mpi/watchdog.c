@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 
 struct dt_watchdog {
@@ -16,18 +17,10 @@ struct dt_watchdog {
     char prefix[96]; /* "rank 3 on node7: " */
     /* under the mutex */
     double end; /* of dt_seconds(); 0: none */
-    bool kept;
     bool stopping;
     int exit_status;
     char message[640];
 };
-
-double dt_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Signals that a fault of the thread itself raises stay. */
 int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context)
@@ -70,39 +63,17 @@ static void *watch(void *context)
     return NULL;
 }
 
-static void set(dt_watchdog *w, double seconds, int exit_status, const char *message, bool keep)
+void dt_watchdog_set(dt_watchdog *w, double seconds, int exit_status, const char *message)
 {
     if (!w)
         return;
     pthread_mutex_lock(&w->mutex);
-    if (!w->kept) {
+    if (w->end == 0) {
         w->end = dt_seconds() + seconds;
-        w->kept = keep;
         w->exit_status = exit_status;
         snprintf(w->message, sizeof w->message, "%s", message);
         pthread_cond_signal(&w->changed);
     }
-    pthread_mutex_unlock(&w->mutex);
-}
-
-void dt_watchdog_set(dt_watchdog *watchdog, double seconds, int exit_status, const char *message)
-{
-    set(watchdog, seconds, exit_status, message, false);
-}
-
-void dt_watchdog_keep(dt_watchdog *watchdog, double seconds, int exit_status, const char *message)
-{
-    set(watchdog, seconds, exit_status, message, true);
-}
-
-/* The thread finds out when it wakes; clearing is frequent, and wakes it not. */
-void dt_watchdog_clear(dt_watchdog *w)
-{
-    if (!w)
-        return;
-    pthread_mutex_lock(&w->mutex);
-    if (!w->kept)
-        w->end = 0;
     pthread_mutex_unlock(&w->mutex);
 }
 

@@ -13,21 +13,12 @@ typedef struct dt_watchdog dt_watchdog;
 
 dt_status dt_watchdog_start(dt_watchdog **out, int32_t world_rank, const char *host);
 
-/* Ends the process with `exit_status` in so many seconds, with the line `rank 3 on <host>:
- * <message>` on standard error; "": without a line. Replaces what was set before, but not what is
- * to be kept. */
+/* The run cannot go on, and only the time to say so is left: ends the process with `exit_status` in
+ * so many seconds, with the line `rank 3 on <host>: <message>` on standard error; "": without a
+ * line. Only the first call counts. NULL is fine. */
 void dt_watchdog_set(dt_watchdog *watchdog, double seconds, int exit_status, const char *message);
 
-/* All is well: nothing ends. Not after dt_watchdog_keep(). */
-void dt_watchdog_clear(dt_watchdog *watchdog);
-
-/* As dt_watchdog_set(), for good: the run cannot go on, and only the time to say so is left. */
-void dt_watchdog_keep(dt_watchdog *watchdog, double seconds, int exit_status, const char *message);
-
 void dt_watchdog_stop(dt_watchdog *watchdog); /* NULL is fine */
-
-/* Seconds of a clock that only goes forward. */
-double dt_seconds(void);
 
 /* Starts a thread that no signal to the process is delivered to. 0, or an error number. */
 int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context);

@@ -11,6 +11,7 @@
 
 #include "predict/loaded_model.h"
 #include "cli/threads.h"
+#include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "data/dataset_build.h"
@@ -52,11 +53,8 @@ static dt_status choose_output(session *s)
     struct stat info;
     if (stem > 3 && strcmp(path + stem - 3, ".h5") == 0)
         stem -= 3;
-    const int written =
-        asked ? snprintf(s->output, sizeof s->output, "%s", asked)
-              : snprintf(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path);
-    if (written < 0 || (size_t)written >= sizeof s->output)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
+                 : dt_path(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path));
     if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a folder: name a file", s->output);
     if (dt_same_file(path, s->output))
@@ -219,9 +217,11 @@ static dt_status calibrate(session *s)
     return DT_OK;
 }
 
-dt_status dt_command_calibrate(const dt_calibrate_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_calibrate_options *options = parsed;
     session s = {.options = options};
+    dt_outlive_log_reader();
     dt_status status = open_inputs(&s);
     if (status == DT_OK)
         status = open_model(&s);
@@ -235,4 +235,10 @@ dt_status dt_command_calibrate(const dt_calibrate_options *options)
     dt_tokenizer_destroy(s.tokenizer);
     dt_loaded_model_free(&s.model);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_calibrate_options options;
+    return dt_command_main(&dt_calibrate_command, argc, argv, &options, run);
 }

@@ -22,7 +22,4 @@ typedef struct {
 
 extern const dt_command dt_calibrate_command;
 
-/* Fits temperatures and writes them to a new checkpoint. Written in calibrate.c. */
-dt_status dt_command_calibrate(const dt_calibrate_options *options);
-
 #endif

@@ -12,9 +12,8 @@ static dt_status answer(const dt_command *command, dt_request request)
     dt_text text = {0};
     dt_status status =
         request == DT_REQUEST_HELP ? dt_options_help(command, &text) : dt_version_text(&text);
-    if (status == DT_OK &&
-        (fwrite(text.data, 1, text.length, stdout) != text.length || fflush(stdout) != 0))
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    if (status == DT_OK)
+        status = dt_print(text.data);
     dt_text_free(&text);
     return status;
 }

@@ -12,6 +12,7 @@
 #include "options/options.h"
 #include "options/suggest.h"
 #include "core/file.h"
+#include "core/log.h"
 
 static const struct {
     const char *name;
@@ -32,16 +33,7 @@ static dt_status program_path(const char *command, char *out, size_t size)
 {
     char folder[PATH_MAX];
     DT_TRY(dt_program_folder(folder, sizeof folder));
-    if ((size_t)snprintf(out, size, "%s/deeptaxa-%s", folder, command) >= size)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-    return DT_OK;
-}
-
-static dt_status check_output(void)
-{
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return dt_fail(DT_ERR_IO, "cannot write to standard output");
-    return DT_OK;
+    return dt_path(out, size, "%s/deeptaxa-%s", folder, command);
 }
 
 static dt_status print_help(void)
@@ -56,7 +48,7 @@ static dt_status print_help(void)
            "--output-dir outputs/training\n"
            "  deeptaxa predict --fasta-file reads.fna.gz --checkpoint model.h5 --tabular "
            "--output-dir predictions\n");
-    return check_output();
+    return dt_print("");
 }
 
 static dt_status print_version(void)
@@ -64,9 +56,9 @@ static dt_status print_version(void)
     dt_text text = {0};
     dt_status status = dt_version_text(&text);
     if (status == DT_OK)
-        fputs(text.data, stdout);
+        status = dt_print(text.data);
     dt_text_free(&text);
-    return status == DT_OK ? check_output() : status;
+    return status;
 }
 
 static dt_status unknown_command(const char *name)

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "core/log.h"
 #include "core/version.h"
 #include "io/output.h"
 #include "run/checkpoint.h"
@@ -13,9 +14,8 @@ static dt_status print_description(const dt_run *checkpoint, const char *path)
 {
     dt_text text = {0};
     dt_status status = dt_describe_text(&text, checkpoint, path, dt_version());
-    if (status == DT_OK &&
-        (fwrite(text.data, 1, text.length, stdout) != text.length || fflush(stdout) != 0))
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    if (status == DT_OK)
+        status = dt_print(text.data);
     dt_text_free(&text);
     return status;
 }
@@ -32,8 +32,9 @@ static dt_status export_description(const dt_run *checkpoint, const char *path, 
     return dt_output_commit(&out);
 }
 
-dt_status dt_command_describe(const dt_describe_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_describe_options *options = parsed;
     char path[PATH_MAX];
     dt_run checkpoint = {0};
     DT_TRY(dt_checkpoint_path(options->checkpoint, path));
@@ -45,4 +46,10 @@ dt_status dt_command_describe(const dt_describe_options *options)
         status = print_description(&checkpoint, path);
     dt_run_free(&checkpoint);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_describe_options options;
+    return dt_command_main(&dt_describe_command, argc, argv, &options, run);
 }

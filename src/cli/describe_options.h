@@ -13,7 +13,4 @@ typedef struct {
 
 extern const dt_command dt_describe_command;
 
-/* Prints what a checkpoint holds. Written in describe.c. */
-dt_status dt_command_describe(const dt_describe_options *options);
-
 #endif

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+#include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "run/checkpoint.h"
@@ -26,10 +27,12 @@ static dt_status export_to(const char *output, dt_run *content, const char *path
     return DT_OK;
 }
 
-dt_status dt_command_export(const dt_export_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_export_options *options = parsed;
     char path[PATH_MAX];
     dt_run content = {0};
+    dt_outlive_log_reader();
     DT_TRY(dt_checkpoint_path(options->checkpoint, path));
     if (dt_same_file(path, options->output_file))
         return dt_fail(DT_ERR_USAGE,
@@ -39,4 +42,10 @@ dt_status dt_command_export(const dt_export_options *options)
     const dt_status status = export_to(options->output_file, &content, path, options->weights_only);
     dt_run_free(&content);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_export_options options;
+    return dt_command_main(&dt_export_command, argc, argv, &options, run);
 }

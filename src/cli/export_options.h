@@ -14,7 +14,4 @@ typedef struct {
 
 extern const dt_command dt_export_command;
 
-/* Writes a checkpoint anew, to keep or to publish. Written in export.c. */
-dt_status dt_command_export(const dt_export_options *options);
-
 #endif

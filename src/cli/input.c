@@ -59,9 +59,7 @@ static void say_tokenizer(const dt_input *input, const loaded_tokenizer *loaded)
 
 static dt_status load_known(const dt_input *input, loaded_tokenizer *loaded)
 {
-    loaded->json = strdup(input->tokenizer_json);
-    if (!loaded->json)
-        return dt_fail(DT_ERR_MEMORY, "out of memory: the tokenizer");
+    DT_TRY(dt_copy_text(&loaded->json, input->tokenizer_json));
     snprintf(loaded->name, sizeof loaded->name, "%s", input->tokenizer_json_name);
     return dt_tokenizer_from_json(loaded->json, strlen(loaded->json), loaded->name,
                                   &loaded->tokenizer);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/log.h"
 
 dt_status dt_program_folder(char *out, size_t size)
@@ -24,13 +25,6 @@ dt_status dt_program_folder(char *out, size_t size)
     return DT_OK;
 }
 
-static dt_status set_path(char *path, size_t size, const char *folder, const char *rest)
-{
-    if ((size_t)snprintf(path, size, "%s%s", folder, rest) >= size)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-    return DT_OK;
-}
-
 static bool is_file(const char *path)
 {
     struct stat info;
@@ -42,7 +36,7 @@ static dt_status set_file(char *path, size_t size, const char *name)
 {
     struct stat info;
     const bool folder = stat(name, &info) == 0 && S_ISDIR(info.st_mode);
-    DT_TRY(set_path(path, size, name, folder ? "/tokenizer.json" : ""));
+    DT_TRY(dt_path(path, size, "%s%s", name, folder ? "/tokenizer.json" : ""));
     if (!folder || is_file(path))
         return DT_OK;
     return dt_fail(DT_ERR_INPUT, "%s: is a folder that holds no tokenizer.json; name the file",
@@ -52,10 +46,10 @@ static dt_status set_file(char *path, size_t size, const char *name)
 /* Sets `path` where `name` is a file or a folder with a tokenizer.json, else to "". */
 static dt_status choose_by_name(const char *name, char *path, size_t size)
 {
-    DT_TRY(set_path(path, size, name, ""));
+    DT_TRY(dt_path(path, size, "%s", name));
     if (is_file(path))
         return DT_OK;
-    DT_TRY(set_path(path, size, name, "/tokenizer.json"));
+    DT_TRY(dt_path(path, size, "%s/tokenizer.json", name));
     if (is_file(path))
         return DT_OK;
     dt_notice("--tokenizer-name %s: not a local file or folder, and nothing is downloaded; "
@@ -84,9 +78,9 @@ dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, si
     for (size_t i = 0; i < sizeof places / sizeof *places; ++i) {
         char candidate[PATH_MAX + 64];
         char whole[PATH_MAX];
-        DT_TRY(set_path(candidate, sizeof candidate, folder, places[i]));
+        DT_TRY(dt_path(candidate, sizeof candidate, "%s%s", folder, places[i]));
         if (is_file(candidate) && realpath(candidate, whole)) /* without the ".." */
-            return set_path(path, size, whole, "");
+            return dt_path(path, size, "%s", whole);
     }
     path[0] = '\0';
     return DT_OK;

@@ -431,9 +431,11 @@ static void close_session(session *s)
     free(s);
 }
 
-dt_status dt_command_predict(const dt_predict_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_predict_options *options = parsed;
     session *s;
+    dt_outlive_log_reader();
     DT_TRY(DT_NEW(s, 1));
     s->options = options;
     dt_stop_signal_watch();
@@ -458,4 +460,10 @@ dt_status dt_command_predict(const dt_predict_options *options)
         return dt_fail(DT_ERR_IO, "stopped by %s; nothing was written",
                        dt_signal_name(atomic_load(&dt_stop_asked)));
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_predict_options options;
+    return dt_command_main(&dt_predict_command, argc, argv, &options, run);
 }

@@ -42,7 +42,4 @@ typedef struct {
 
 extern const dt_command dt_predict_command;
 
-/* Predicts the taxonomy of a FASTA file. Written in predict.c. */
-dt_status dt_command_predict(const dt_predict_options *options);
-
 #endif

@@ -5,6 +5,7 @@
 #include "cli/shared_options.h"
 #include "cli/threads.h"
 #include "comm.h"
+#include "cli/stop_signal.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -68,11 +69,13 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
     return DT_OK;
 }
 
-dt_status dt_command_prepare(const dt_prepare_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_prepare_options *options = parsed;
     dt_dataset dataset = {0};
     dt_comm *comm;
     bool together = false;
+    dt_outlive_log_reader();
     DT_TRY(
         dt_comm_open(&(dt_comm_options){.collective_timeout = options->collective_timeout}, &comm));
     dt_log_quiet(comm->world_rank != 0);
@@ -84,4 +87,10 @@ dt_status dt_command_prepare(const dt_prepare_options *options)
     dt_dataset_free(&dataset);
     comm->ops->destroy(comm);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_prepare_options options;
+    return dt_command_main(&dt_prepare_command, argc, argv, &options, run);
 }

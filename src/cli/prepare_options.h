@@ -21,7 +21,4 @@ typedef struct {
 
 extern const dt_command dt_prepare_command;
 
-/* Writes FASTA and taxonomy as shards, once, for many runs. */
-dt_status dt_command_prepare(const dt_prepare_options *options);
-
 #endif

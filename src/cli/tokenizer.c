@@ -72,17 +72,22 @@ static dt_status encode_all(const dt_tokenizer_options *options, const dt_tokeni
     for (int i = 0; i < options->encode.count && status == DT_OK; ++i)
         status = print_tokens(options, i, tokenizer, encoder);
     dt_encoder_destroy(encoder);
-    if (status == DT_OK && fflush(stdout) != 0)
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
-    return status;
+    return status == DT_OK ? dt_print("") : status;
 }
 
-dt_status dt_command_tokenizer(const dt_tokenizer_options *options)
+static dt_status run(const void *parsed)
 {
+    const dt_tokenizer_options *options = parsed;
     dt_tokenizer *tokenizer = NULL;
     dt_status status = options->fasta_file ? learn(options, &tokenizer) : load(options, &tokenizer);
     if (status == DT_OK && options->encode.count)
         status = encode_all(options, tokenizer);
     dt_tokenizer_destroy(tokenizer);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    dt_tokenizer_options options;
+    return dt_command_main(&dt_tokenizer_command, argc, argv, &options, run);
 }

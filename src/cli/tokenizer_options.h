@@ -23,7 +23,4 @@ typedef struct {
 
 extern const dt_command dt_tokenizer_command;
 
-/* Learns a BPE vocabulary from FASTA, and prints the tokens of sequences. */
-dt_status dt_command_tokenizer(const dt_tokenizer_options *options);
-
 #endif

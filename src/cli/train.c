@@ -26,6 +26,7 @@
 #include "train/newest.h"
 #include "train/ranks.h"
 #include "train/trainer.h"
+#include "launch/start_ranks.h"
 
 /* Everything the command holds; freed in one place. */
 typedef struct {
@@ -348,7 +349,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     return train_and_report(t, o, &training);
 }
 
-dt_status dt_command_train(const dt_train_options *options)
+static dt_status train(const dt_train_options *options)
 {
     train_command t = {.stop = &dt_stop_asked};
     dt_stop_signal_watch();
@@ -370,4 +371,24 @@ dt_status dt_command_train(const dt_train_options *options)
     dt_run_free(&t.init);
     dt_invocation_free(&t.invocation);
     return status;
+}
+
+/* With --gpus or --ranks this process starts the ranks, which train. */
+static dt_status run(const void *options)
+{
+    const dt_train_options *o = options;
+    const dt_start start = {.parsed = &o->parsed,
+                            .gpus = (int32_t)o->gpus,
+                            .ranks = (int32_t)o->ranks,
+                            .device_given = dt_option_given(&o->parsed, "device")};
+    dt_outlive_log_reader();
+    if (start.gpus > 0 || start.ranks > 0)
+        return dt_start_ranks(&start);
+    return train(o);
+}
+
+int main(int argc, char **argv)
+{
+    dt_train_options options;
+    return dt_command_main(&dt_train_command, argc, argv, &options, run);
 }

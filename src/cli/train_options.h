@@ -61,7 +61,4 @@ typedef struct {
 
 extern const dt_command dt_train_command;
 
-/* Trains, or with dry_run prints the plan. Written in train.c. */
-dt_status dt_command_train(const dt_train_options *options);
-
 #endif

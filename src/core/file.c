@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,17 @@ static dt_status io_error(const char *path, const char *what)
     return dt_fail(DT_ERR_IO, "%s: %s: %s", path, what, strerror(errno));
 }
 
+dt_status dt_path(char *out, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int length = vsnprintf(out, size, format, args);
+    va_end(args);
+    if (length < 0 || (size_t)length >= size)
+        return dt_fail(DT_ERR_IO, "the path is too long: %s", out);
+    return DT_OK;
+}
+
 void dt_folder_of(const char *path, char *out, size_t size)
 {
     snprintf(out, size, "%s", path);
@@ -37,11 +49,9 @@ void dt_folder_of(const char *path, char *out, size_t size)
 dt_status dt_new_file_begin(dt_new_file *file, const char *path)
 {
     struct stat info;
-    if (strlen(path) >= sizeof file->path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", path);
+    DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) /* else found when all is written */
         return dt_fail(DT_ERR_IO, "%s: a folder stands where the file should be", path);
-    snprintf(file->path, sizeof file->path, "%s", path);
     snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_END, path);
     int fd = mkstemp(file->temporary);
     if (fd < 0)
@@ -115,6 +125,19 @@ dt_status dt_write_file(const char *path, const char *bytes, size_t length)
         return status;
     }
     return dt_new_file_commit(&file);
+}
+
+int dt_open_unnamed(const char *folder)
+{
+    char path[PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-XXXXXX", folder) >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    const int fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
 }
 
 dt_status dt_make_folder(const char *path)
@@ -251,8 +274,7 @@ static dt_status write_holder(const char *path, int fd)
 dt_status dt_lock_folder(const char *folder, int *lock)
 {
     char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa.lock", folder) >= sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(path, sizeof path, "%s/.deeptaxa.lock", folder));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         return io_error(folder, "cannot write to the output folder");

@@ -34,12 +34,20 @@ void dt_remove_unfinished(const char *folder, const char *begin);
 /* Writes `length` bytes as the whole content of `path`, atomically. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);
 
+/* Opens a temporary file in `folder`, to read and to write. It has no name, so that nothing is left
+ * however the program ends. -1, with errno, where it cannot be. */
+int dt_open_unnamed(const char *folder);
+
 /* Makes the folder and its parents; no error where it stands already. */
 dt_status dt_make_folder(const char *path);
 
 /* Whether dt_make_folder(path) and writing there can succeed, without making anything: for telling
  * before long work is done. */
 dt_status dt_check_folder(const char *path);
+
+/* Sets `out` to a path, as printf does; DT_ERR_IO where it has `size` bytes or more. */
+dt_status dt_path(char *out, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The folder that `path` stands in: "." where it names none. */
 void dt_folder_of(const char *path, char *out, size_t size);

@@ -103,6 +103,13 @@ void dt_warn(const char *format, ...)
     SAY(true, "warning: ");
 }
 
+dt_status dt_print(const char *text)
+{
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0 || ferror(stdout))
+        return dt_fail(DT_ERR_IO, "cannot write to standard output");
+    return DT_OK;
+}
+
 void dt_log_note(const char *format, ...)
 {
     SAY(false, "");

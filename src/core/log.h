@@ -21,6 +21,10 @@ void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Each line of a text by a dt_info() of its own. */
 void dt_info_lines(const char *text);
 
+/* What a command was asked to show, on standard output; DT_ERR_IO where this, or what was printed
+ * before, cannot be written. */
+dt_status dt_print(const char *text);
+
 /* For the log file alone. */
 void dt_log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

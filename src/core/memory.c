@@ -31,6 +31,13 @@ dt_status dt_grow(void **items, size_t *capacity, size_t needed, size_t size, co
     return DT_OK;
 }
 
+dt_status dt_copy_text(char **out, const char *text)
+{
+    *out = strdup(text);
+    return *out ? DT_OK
+                : dt_fail(DT_ERR_MEMORY, "out of memory: a text of %zu bytes", strlen(text));
+}
+
 dt_status dt_text_add(dt_text *text, const char *bytes, size_t length)
 {
     DT_TRY(dt_grow((void **)&text->data, &text->capacity, text->length + length + 1, 1, "text"));

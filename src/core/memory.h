@@ -19,6 +19,9 @@ dt_status dt_grow(void **items, size_t *capacity, size_t needed, size_t size, co
 #define DT_GROW(pointer, capacity, needed)                                                         \
     dt_grow((void **)&(pointer), &(capacity), (needed), sizeof *(pointer), #pointer)
 
+/* *out: a copy of the text, the caller's to free(). */
+dt_status dt_copy_text(char **out, const char *text);
+
 /* A text that grows: for messages, JSON and TSV. Zero-initialise; free with dt_text_free(). */
 typedef struct {
     char *data;    /* always ends in '\0' once something was added; NULL before */

@@ -107,8 +107,3 @@ int32_t dt_strmap_find(const dt_strmap *map, const char *key, size_t length)
     const slot *s = find_slot(map, hash_bytes(key, length), key, length);
     return s->hash ? s->value : -1;
 }
-
-int64_t dt_strmap_count(const dt_strmap *map)
-{
-    return (int64_t)map->used;
-}

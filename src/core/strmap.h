@@ -23,6 +23,4 @@ dt_status dt_strmap_add(dt_strmap *map, const char *key, size_t length, int32_t 
 /* The value of the key, -1 when it is not there (store values >= 0). */
 int32_t dt_strmap_find(const dt_strmap *map, const char *key, size_t length);
 
-int64_t dt_strmap_count(const dt_strmap *map);
-
 #endif

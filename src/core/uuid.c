@@ -4,9 +4,11 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/file.h"
 
@@ -29,12 +31,26 @@ dt_status dt_run_id(char out[DT_RUN_ID_SIZE])
     return DT_OK;
 }
 
+dt_status dt_run_id_read(const char *folder, char out[DT_RUN_ID_SIZE])
+{
+    char path[PATH_MAX];
+    char *text;
+    size_t length;
+    out[0] = '\0';
+    DT_TRY(dt_path(path, sizeof path, "%s/deeptaxa_uuid.txt", folder));
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &text, &length));
+    snprintf(out, DT_RUN_ID_SIZE, "%.*s", (int)strcspn(text, "\r\n"), text);
+    free(text);
+    return DT_OK;
+}
+
 dt_status dt_run_id_write(const char *folder, const char *run_id)
 {
     char path[PATH_MAX];
     char line[DT_RUN_ID_SIZE + 1];
-    if ((size_t)snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(path, sizeof path, "%s/deeptaxa_uuid.txt", folder));
     const int length = snprintf(line, sizeof line, "%s\n", run_id);
     return dt_write_file(path, line, (size_t)length);
 }

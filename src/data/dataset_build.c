@@ -6,56 +6,18 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "core/pool.h"
 #include "core/utf8.h"
+#include "data/sequence_reader.h"
 #include "data/token_shares.h"
-#include "io/fasta.h"
 #include "taxonomy/taxonomy_table.h"
-#include "sequence/judge.h"
-#include "sequence/normalize.h"
-
-enum {
-    BATCH_RECORDS = 1024,
-    BATCH_BASES = 1 << 22, /* a batch ends here, however few records it has */
-    PIECE_RECORDS = 32,    /* what a worker takes at a time */
-    BATCH_PIECES = BATCH_RECORDS / PIECE_RECORDS,
-};
-
-typedef struct {
-    dt_fasta_record record[BATCH_RECORDS];
-    int32_t token_count[BATCH_RECORDS]; /* this and the next are 0 for another process's */
-    int32_t bases[BATCH_RECORDS];       /* letters that were tokenised */
-    dt_judged judged[BATCH_RECORDS];    /* of this process's records */
-    int32_t count;
-    int64_t first; /* number of the first record in the file */
-} record_batch;
-
-/* What encoding some consecutive records of a batch gave. */
-typedef struct {
-    uint16_t *tokens; /* of all of them, back to back */
-    size_t token_count;
-    size_t capacity;
-    int64_t gaps;             /* characters dropped */
-    int64_t gapped_sequences; /* sequences that had any */
-    int64_t turned;           /* sequences that were reverse-complemented */
-} encoded_piece;
-
-typedef struct {
-    dt_encoder *encoder;
-    int64_t *kmers; /* (DT_STRAND_KMERS) of the sequences; NULL: the strand's profile is given */
-} worker_state;
 
 typedef struct {
     const dt_dataset_build_options *options;
     dt_dataset *dataset;
     dt_taxonomy_table table;
     dt_fasta *fasta;
-    dt_pool *pool;
-    worker_state *workers; /* one a thread */
-    record_batch *batch;   /* (2) one is read while the other is encoded */
-    int current;           /* the one that is encoded */
-    int64_t read;          /* records read so far */
-    encoded_piece piece[BATCH_PIECES];
+    int64_t *kmers; /* (DT_STRAND_KMERS) of the sequences; NULL: the strand's profile is given */
+    dt_reading_counts counts;
 
     dt_strmap *sequence_of_id;
     int64_t *lines; /* (count) of the headers in the FASTA file */
@@ -65,107 +27,12 @@ typedef struct {
     dt_bare_matches bare_matches;
     int64_t first_without_row;
     int64_t first_sharing; /* of a row that an earlier sequence has used */
-    int64_t gaps;
-    int64_t gapped_sequences;
-    int64_t turned;
     dt_judgement judgement;
 
     /* capacities of what grows */
     size_t tokens_capacity, offsets_capacity, bases_capacity, labels_capacity, ids_capacity,
         id_offsets_capacity, lines_capacity;
 } builder;
-
-/* ---- reading and encoding, in the pool ---- */
-
-static dt_status read_batch(builder *b, record_batch *batch)
-{
-    size_t bases = 0;
-    bool found = true;
-    batch->count = 0;
-    batch->first = b->read;
-    while (batch->count < BATCH_RECORDS && bases < BATCH_BASES) {
-        dt_fasta_record *record = &batch->record[batch->count];
-        DT_TRY(dt_fasta_next(b->fasta, record, &found));
-        if (!found)
-            break;
-        bases += record->sequence.length;
-        batch->count++;
-    }
-    b->read += batch->count;
-    return DT_OK;
-}
-
-static dt_status normalize_record(const builder *b, dt_fasta_record *record, encoded_piece *piece)
-{
-    dt_text *sequence = &record->sequence;
-    const size_t length = dt_normalize(sequence->data, sequence->length);
-    piece->gaps += (int64_t)(sequence->length - length);
-    piece->gapped_sequences += length < sequence->length;
-    sequence->length = length;
-    if (length == 0)
-        return dt_fail(
-            DT_ERR_INPUT,
-            "%s: line %lld: the sequence of '%.100s' holds gap characters only: complete "
-            "it or remove it",
-            dt_fasta_name(b->fasta), (long long)record->line, record->id.data);
-    return DT_OK;
-}
-
-static dt_status encode_record(const builder *b, const worker_state *worker,
-                               dt_fasta_record *record, encoded_piece *piece, int32_t *token_count,
-                               dt_judged *judged)
-{
-    const dt_text *sequence = &record->sequence;
-    if (b->options->normalize)
-        DT_TRY(normalize_record(b, record, piece));
-    if (b->options->strand)
-        piece->turned += dt_strand_turn(b->options->strand, sequence->data, sequence->length);
-    else
-        dt_strand_count(worker->kmers, sequence->data, sequence->length, false);
-    const uint16_t *tokens;
-    DT_TRY(dt_encoder_encode(worker->encoder, sequence->data, sequence->length, 0, &tokens,
-                             token_count));
-    const size_t count = (size_t)*token_count;
-    DT_TRY(DT_GROW(piece->tokens, piece->capacity, piece->token_count + count));
-    memcpy(piece->tokens + piece->token_count, tokens, count * sizeof *tokens);
-    piece->token_count += count;
-    *judged =
-        dt_judge(b->options->tokenizer, sequence->data, sequence->length, tokens, *token_count);
-    return DT_OK;
-}
-
-/* True when this process tokenises sequence i. */
-static bool is_mine(const builder *b, int64_t i)
-{
-    const dt_comm *comm = b->options->comm;
-    return !comm || dt_token_owner(i, comm->world_size) == comm->world_rank;
-}
-
-static dt_status encode_piece(builder *b, int64_t number, int worker)
-{
-    record_batch *batch = &b->batch[b->current];
-    encoded_piece *piece = &b->piece[number];
-    piece->token_count = 0;
-    piece->gaps = piece->gapped_sequences = piece->turned = 0;
-    const int64_t begin = number * PIECE_RECORDS;
-    for (int64_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
-        batch->token_count[i] = batch->bases[i] = 0;
-        if (!is_mine(b, batch->first + i))
-            continue;
-        DT_TRY(encode_record(b, &b->workers[worker], &batch->record[i], piece,
-                             &batch->token_count[i], &batch->judged[i]));
-        batch->bases[i] = (int32_t)batch->record[i].sequence.length; /* the encoder takes no more */
-    }
-    return DT_OK;
-}
-
-/* Piece 0 reads the next batch, the others encode the current one. */
-static dt_status work_on_piece(void *context, int64_t number, int worker)
-{
-    builder *b = context;
-    return number == 0 ? read_batch(b, &b->batch[1 - b->current])
-                       : encode_piece(b, number - 1, worker);
-}
 
 /* ---- appending to the dataset, in the order of the file ---- */
 
@@ -234,39 +101,36 @@ static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count
     return DT_OK;
 }
 
-static dt_status append_piece(builder *b, const record_batch *batch, int number)
+static dt_status append_block(void *context, dt_sequence_block *block)
 {
-    const encoded_piece *piece = &b->piece[number];
-    const uint16_t *tokens = piece->tokens;
-    const int32_t begin = number * PIECE_RECORDS;
-    for (int32_t i = begin; i < begin + PIECE_RECORDS && i < batch->count; ++i) {
-        DT_TRY(append_id(b, &batch->record[i]));
-        DT_TRY(append_labels(b, &batch->record[i]));
-        DT_TRY(append_tokens(b, tokens, batch->token_count[i], batch->bases[i]));
-        if (is_mine(b, batch->first + i))
-            dt_judgement_add(&b->judgement, &batch->judged[i], batch->first + i,
-                             batch->record[i].id.data);
-        tokens += batch->token_count[i];
+    builder *b = context;
+    for (int32_t i = 0; i < block->count; ++i) {
+        const dt_fasta_record *record = &block->record[i];
+        const uint16_t *tokens = block->tokens + block->token_begin[i];
+        const bool mine = dt_owns_tokens(b->options->comm, block->first + i);
+        DT_TRY(append_id(b, record));
+        DT_TRY(append_labels(b, record));
+        DT_TRY(append_tokens(b, tokens, block->token_count[i],
+                             mine ? (int32_t)record->sequence.length : 0));
+        if (mine)
+            dt_judgement_add(&b->judgement, &block->judged[i], block->first + i, record->id.data);
         b->dataset->count++;
     }
-    b->gaps += piece->gaps;
-    b->gapped_sequences += piece->gapped_sequences;
-    b->turned += piece->turned;
     return DT_OK;
 }
 
 static dt_status read_sequences(builder *b)
 {
-    DT_TRY(read_batch(b, &b->batch[b->current]));
-    while (b->batch[b->current].count > 0) {
-        const record_batch *batch = &b->batch[b->current];
-        const int pieces = (batch->count + PIECE_RECORDS - 1) / PIECE_RECORDS;
-        DT_TRY(dt_pool_run(b->pool, work_on_piece, b, 1 + pieces));
-        for (int p = 0; p < pieces; ++p)
-            DT_TRY(append_piece(b, batch, p));
-        b->current = 1 - b->current;
-    }
-    return DT_OK;
+    const dt_dataset_build_options *options = b->options;
+    return dt_read_sequences(b->fasta,
+                             &(dt_reading){.normalize = options->normalize,
+                                           .strand = options->strand,
+                                           .tokenizer = options->tokenizer,
+                                           .block_size = DT_BLOCK_SEQUENCES,
+                                           .threads = options->threads,
+                                           .comm = options->comm,
+                                           .kmers = b->kmers},
+                             &b->counts, append_block, b);
 }
 
 /* ---- the end ---- */
@@ -289,11 +153,12 @@ static dt_status join_shares(builder *b)
     dt_comm *comm = b->options->comm;
     if (!comm)
         return DT_OK;
-    double counts[] = {(double)b->gaps, (double)b->gapped_sequences, (double)b->turned};
+    double counts[] = {(double)b->counts.gaps, (double)b->counts.gapped_sequences,
+                       (double)b->counts.reversed};
     DT_TRY(comm->ops->sum(comm, counts, 3));
-    b->gaps = (int64_t)counts[0];
-    b->gapped_sequences = (int64_t)counts[1];
-    b->turned = (int64_t)counts[2];
+    b->counts.gaps = (int64_t)counts[0];
+    b->counts.gapped_sequences = (int64_t)counts[1];
+    b->counts.reversed = (int64_t)counts[2];
     DT_TRY(join_judgements(&b->judgement, comm));
     return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->together);
 }
@@ -302,12 +167,9 @@ static dt_status join_shares(builder *b)
 static dt_status learn_strand(builder *b, dt_strand_profile *profile)
 {
     dt_comm *comm = b->options->comm;
-    int64_t *kmers = b->workers[0].kmers;
+    int64_t *kmers = b->kmers;
     double *sum;
     dt_status status = DT_OK;
-    for (int t = 1; t < dt_pool_threads(b->pool); ++t)
-        for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
-            kmers[x] += b->workers[t].kmers[x];
     if (comm) {
         DT_TRY(DT_NEW(sum, DT_STRAND_KMERS));
         for (int32_t x = 0; x < DT_STRAND_KMERS; ++x)
@@ -326,7 +188,7 @@ static dt_status finish_strand(builder *b)
     dt_strand_info *strand = &b->dataset->strand;
     DT_TRY(DT_NEW(strand->profile, 1));
     strand->sorted = b->options->strand != NULL;
-    strand->turned = b->turned;
+    strand->turned = b->counts.reversed;
     if (!strand->sorted)
         return learn_strand(b, strand->profile);
     *strand->profile = *b->options->strand;
@@ -397,12 +259,12 @@ static dt_status tell(const builder *b)
     const dt_dataset *dataset = b->dataset;
     const char *fasta = dt_fasta_name(b->fasta);
     const int64_t without_row = dataset->count - b->with_row;
-    if (b->gaps > 0)
+    if (b->counts.gaps > 0)
         dt_notice("%s: %lld gap characters ('-', '.') were dropped from %lld sequences", fasta,
-                  (long long)b->gaps, (long long)b->gapped_sequences);
+                  (long long)b->counts.gaps, (long long)b->counts.gapped_sequences);
     if (b->options->strand)
         dt_info("%s: %lld of %lld sequences were reverse-complemented (--orientation auto)", fasta,
-                (long long)b->turned, (long long)dataset->count);
+                (long long)b->counts.reversed, (long long)dataset->count);
     if (without_row > 0)
         dt_warn("%s: %lld of %lld sequences have no row in %s (the first is '%.100s'); they are "
                 "'" DT_UNCLASSIFIED "' at every rank",
@@ -489,16 +351,7 @@ static dt_status prepare(builder *b)
     DT_TRY(DT_GROW(dataset->id_offsets, b->id_offsets_capacity, 1));
     dataset->offsets[0] = dataset->id_offsets[0] = 0;
     DT_TRY(dt_strmap_create(&b->sequence_of_id));
-    DT_TRY(DT_NEW(b->batch, 2));
-    DT_TRY(dt_pool_create(&b->pool, options->threads));
-    const int threads = dt_pool_threads(b->pool);
-    DT_TRY(DT_NEW(b->workers, (size_t)threads));
-    for (int t = 0; t < threads; ++t) {
-        DT_TRY(dt_encoder_create(&b->workers[t].encoder, options->tokenizer));
-        if (!options->strand)
-            DT_TRY(DT_NEW(b->workers[t].kmers, DT_STRAND_KMERS));
-    }
-    return DT_OK;
+    return options->strand ? DT_OK : DT_NEW(b->kmers, DT_STRAND_KMERS);
 }
 
 /* What this process does without the others. */
@@ -529,17 +382,7 @@ static dt_status build(builder *b)
 
 static void free_builder(builder *b)
 {
-    for (int t = 0; b->workers && t < dt_pool_threads(b->pool); ++t) {
-        dt_encoder_destroy(b->workers[t].encoder);
-        free(b->workers[t].kmers);
-    }
-    free(b->workers);
-    dt_pool_destroy(b->pool);
-    for (int i = 0; b->batch && i < 2 * BATCH_RECORDS; ++i)
-        dt_fasta_record_free(&b->batch[i / BATCH_RECORDS].record[i % BATCH_RECORDS]);
-    free(b->batch);
-    for (int p = 0; p < BATCH_PIECES; ++p)
-        free(b->piece[p].tokens);
+    free(b->kmers);
     dt_strmap_destroy(b->sequence_of_id);
     free(b->lines);
     free(b->row_used);

@@ -166,8 +166,7 @@ static dt_status copy_text(const json_t *root, const char *path, const char *key
     const char *text = json_string_value(json_object_get(root, key));
     if (!text)
         return damaged(path, key);
-    *out = strdup(text);
-    return *out ? DT_OK : dt_fail(DT_ERR_MEMORY, "out of memory");
+    return dt_copy_text(out, text);
 }
 
 static dt_status copy_short_text(const json_t *root, const char *path, const char *key,

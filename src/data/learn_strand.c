@@ -1,36 +1,26 @@
 #include "data/learn_strand.h"
 
-#include "io/fasta.h"
-#include "sequence/normalize.h"
+#include "data/sequence_reader.h"
 
-static dt_status add_all(dt_strand_learner *learner, dt_fasta *fasta, bool normalize)
+static dt_status add_block(void *learner, dt_sequence_block *block)
 {
-    dt_fasta_record record = {0};
-    dt_status status = DT_OK;
-    for (bool found = true; found && status == DT_OK;) {
-        status = dt_fasta_next(fasta, &record, &found);
-        if (status != DT_OK || !found)
-            break;
-        size_t length = record.sequence.length;
-        if (normalize)
-            length = dt_normalize(record.sequence.data, length);
-        status = dt_strand_learner_add(learner, record.sequence.data, length);
+    for (int32_t i = 0; i < block->count; ++i) {
+        const dt_text *sequence = &block->record[i].sequence;
+        DT_TRY(dt_strand_learner_add(learner, sequence->data, sequence->length));
     }
-    dt_fasta_record_free(&record);
-    return status;
+    return DT_OK;
 }
 
 dt_status dt_learn_strand(const char *fasta_file, bool normalize, dt_strand_profile *profile)
 {
     dt_strand_learner *learner;
-    dt_fasta *fasta = NULL;
     DT_TRY(dt_strand_learner_create(&learner));
-    dt_status status = dt_fasta_open(&fasta, fasta_file);
-    if (status == DT_OK)
-        status = add_all(learner, fasta, normalize);
+    const dt_status status = dt_read_sequence_file(
+        fasta_file,
+        &(dt_reading){.normalize = normalize, .block_size = DT_BLOCK_SEQUENCES, .threads = 1},
+        add_block, learner);
     if (status == DT_OK)
         dt_strand_learner_finish(learner, profile);
-    dt_fasta_close(fasta);
     dt_strand_learner_destroy(learner);
     return status;
 }

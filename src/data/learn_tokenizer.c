@@ -1,41 +1,16 @@
 #include "data/learn_tokenizer.h"
 
-#include "io/fasta.h"
-#include "sequence/tokenizer_json.h"
+#include "data/sequence_reader.h"
 #include "sequence/bpe_learn.h"
-#include "sequence/normalize.h"
+#include "sequence/tokenizer_json.h"
 
-static dt_status add_all(dt_bpe_learner *learner, dt_fasta *fasta, bool normalize,
-                         const dt_strand_profile *strand)
+static dt_status add_block(void *learner, dt_sequence_block *block)
 {
-    dt_fasta_record record = {0};
-    dt_status status = DT_OK;
-    for (;;) {
-        bool found;
-        status = dt_fasta_next(fasta, &record, &found);
-        if (status != DT_OK || !found)
-            break;
-        size_t length = record.sequence.length;
-        if (normalize)
-            length = dt_normalize(record.sequence.data, length);
-        if (strand)
-            dt_strand_turn(strand, record.sequence.data, length);
-        status = dt_bpe_learner_add(learner, record.sequence.data, length);
-        if (status != DT_OK)
-            break;
+    for (int32_t i = 0; i < block->count; ++i) {
+        const dt_text *sequence = &block->record[i].sequence;
+        DT_TRY(dt_bpe_learner_add(learner, sequence->data, sequence->length));
     }
-    dt_fasta_record_free(&record);
-    return status;
-}
-
-static dt_status add_file(dt_bpe_learner *learner, const char *fasta_file, bool normalize,
-                          const dt_strand_profile *strand)
-{
-    dt_fasta *fasta;
-    DT_TRY(dt_fasta_open(&fasta, fasta_file));
-    const dt_status status = add_all(learner, fasta, normalize, strand);
-    dt_fasta_close(fasta);
-    return status;
+    return DT_OK;
 }
 
 static dt_status finish_learning(dt_bpe_learner *learner, dt_learnt_tokenizer *learnt)
@@ -58,7 +33,12 @@ dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize,
 {
     dt_bpe_learner *learner;
     DT_TRY(dt_bpe_learner_create(&learner, size, DT_BPE_DEFAULT_BASES));
-    dt_status status = add_file(learner, fasta_file, normalize, strand);
+    dt_status status = dt_read_sequence_file(fasta_file,
+                                             &(dt_reading){.normalize = normalize,
+                                                           .strand = strand,
+                                                           .block_size = DT_BLOCK_SEQUENCES,
+                                                           .threads = 1},
+                                             add_block, learner);
     if (status == DT_OK)
         status = finish_learning(learner, learnt);
     dt_bpe_learner_destroy(learner);

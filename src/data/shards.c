@@ -20,18 +20,9 @@
 #define FORMAT "deeptaxa-shard"
 #define NEW ".new" /* ends the name of what is complete but not yet in its place */
 
-static dt_status join(char out[PATH_MAX], const char *folder, const char *name, const char *end)
-{
-    if (snprintf(out, PATH_MAX, "%s/%s%s", folder, name, end) >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-    return DT_OK;
-}
-
 static dt_status shard_path(char out[PATH_MAX], const char *folder, int64_t shard, const char *end)
 {
-    char name[40];
-    snprintf(name, sizeof name, "shard_%05" PRId64 ".h5", shard);
-    return join(out, folder, name, end);
+    return dt_path(out, PATH_MAX, "%s/shard_%05" PRId64 ".h5%s", folder, shard, end);
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */
@@ -122,10 +113,10 @@ static dt_status write_all(const char *folder, const dt_dataset *dataset,
     char path[PATH_MAX];
     for (int64_t shard = 0; shard < summary->shards; ++shard)
         DT_TRY(write_shard(folder, dataset, summary, shard));
-    DT_TRY(join(path, folder, "tokenizer.json", NEW));
+    DT_TRY(dt_path(path, sizeof path, "%s/tokenizer.json" NEW, folder));
     if (dataset->tokenizer_json)
         DT_TRY(dt_write_file(path, dataset->tokenizer_json, strlen(dataset->tokenizer_json)));
-    DT_TRY(join(path, folder, "dataset.json", NEW));
+    DT_TRY(dt_path(path, sizeof path, "%s/dataset.json" NEW, folder));
     return dt_dataset_json_write(path, dataset, summary);
 }
 
@@ -134,8 +125,8 @@ static dt_status put_in_place(const char *folder, const char *name)
 {
     dt_new_file file;
     char temporary[PATH_MAX];
-    DT_TRY(join(file.path, folder, name, ""));
-    DT_TRY(join(temporary, folder, name, NEW));
+    DT_TRY(dt_path(file.path, sizeof file.path, "%s/%s", folder, name));
+    DT_TRY(dt_path(temporary, sizeof temporary, "%s/%s" NEW, folder, name));
     memcpy(file.temporary, temporary, sizeof temporary);
     return dt_new_file_commit(&file);
 }
@@ -143,7 +134,7 @@ static dt_status put_in_place(const char *folder, const char *name)
 static dt_status remove_file(const char *folder, const char *name)
 {
     char path[PATH_MAX];
-    DT_TRY(join(path, folder, name, ""));
+    DT_TRY(dt_path(path, sizeof path, "%s/%s", folder, name));
     if (unlink(path) != 0 && errno != ENOENT)
         return dt_fail(DT_ERR_IO, "%s: cannot replace: %s", path, strerror(errno));
     return DT_OK;
@@ -187,7 +178,8 @@ static void remove_left_over(const char *folder, int64_t shards)
     if (!dir)
         return;
     for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
-        if (is_left_over(entry->d_name, shards) && join(path, folder, entry->d_name, "") == DT_OK)
+        if (is_left_over(entry->d_name, shards) &&
+            dt_path(path, sizeof path, "%s/%s", folder, entry->d_name) == DT_OK)
             unlink(path);
     closedir(dir);
 }
@@ -228,7 +220,7 @@ static dt_status refuse(const char *path, const char *what)
 static dt_status check_finished(const char *folder)
 {
     char path[PATH_MAX];
-    DT_TRY(join(path, folder, "dataset.json", ""));
+    DT_TRY(dt_path(path, sizeof path, "%s/dataset.json", folder));
     if (access(path, F_OK) == 0)
         return DT_OK;
     if (access(folder, F_OK) != 0)
@@ -255,7 +247,7 @@ static dt_status read_tokenizer(const char *folder, const dt_dataset_summary *su
     size_t length;
     if (dataset->encoding == DT_ENCODING_ONEHOT)
         return DT_OK;
-    DT_TRY(join(path, folder, "tokenizer.json", ""));
+    DT_TRY(dt_path(path, sizeof path, "%s/tokenizer.json", folder));
     DT_TRY(dt_read_file(path, &dataset->tokenizer_json, &length));
     dt_text_hash(dataset->tokenizer_json, hash);
     if (strlen(dataset->tokenizer_json) != length || strcmp(hash, summary->tokenizer_hash) != 0)
@@ -464,7 +456,7 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
     position sum;
     position at = {0};
     DT_TRY(check_finished(folder));
-    DT_TRY(join(path, folder, "dataset.json", ""));
+    DT_TRY(dt_path(path, sizeof path, "%s/dataset.json", folder));
     DT_TRY(dt_dataset_json_read(path, dataset, summary));
     DT_TRY(read_tokenizer(folder, summary, dataset));
     DT_TRY(measure(folder, summary, dataset->encoding, &sum));

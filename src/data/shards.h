@@ -23,8 +23,6 @@
 #include "core/status.h"
 #include "data/dataset.h"
 
-#define DT_SEQUENCES_PER_SHARD 65536 /* a fair choice: about 40 MB of full-length sequences */
-
 /* Writes the dataset to `folder` (made as needed) in shards of sequences_per_shard (>= 1). What
  * stands there from an earlier call is replaced, after all that is new is on the disk: when that
  * fails (DT_ERR_IO), the earlier shards are untouched. Where the exchange itself is interrupted,

@@ -16,6 +16,12 @@ static inline int32_t dt_token_owner(int64_t i, int32_t world_size)
     return (int32_t)(i / 32 % world_size);
 }
 
+/* Whether this process does; comm NULL: it is alone. */
+static inline bool dt_owns_tokens(const dt_comm *comm, int64_t i)
+{
+    return !comm || dt_token_owner(i, comm->world_size) == comm->world_rank;
+}
+
 /* Collective. dataset->tokens, offsets and bases of each process hold those of its own sequences,
  * and nothing for the others'. Afterwards world_rank 0 has all of them, as if it had tokenised
  * alone; with `everywhere` all processes have. On the others `tokens` is else NULL. Where memory

@@ -1,27 +1,6 @@
 #include "model/config.h"
 
-#include <string.h>
-
 #include "core/philox.h"
-
-dt_model_config dt_model_config_default(void)
-{
-    return (dt_model_config){
-        .type = DT_MODEL_HYBRID,
-        .pad_id = -1,
-        .max_length = 512,
-        .embed_dim = 896,
-        .filters = 256,
-        .kernels = 3,
-        .width = {3, 5, 7},
-        .conv_layers = 1,
-        .hidden = 896,
-        .layers = 4,
-        .heads = 7,
-        .intermediate = 3584,
-        .dropout = 0.2,
-    };
-}
 
 static dt_status check_at_least(const char *flag, int32_t value, int32_t least)
 {
@@ -92,16 +71,6 @@ static const struct {
 const char *dt_model_type_name(dt_model_type type)
 {
     return types[type].name;
-}
-
-bool dt_model_type_named(const char *name, dt_model_type *type)
-{
-    for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
-        if (strcmp(name, types[i].name) == 0) {
-            *type = (dt_model_type)i;
-            return true;
-        }
-    return false;
 }
 
 bool dt_model_has_encoder(const dt_model_config *config)

@@ -55,17 +55,11 @@ typedef struct {
     int32_t classes[DT_MAX_TAX_RANKS]; /* C_r */
 } dt_model_config;
 
-/* The published sizes; vocabulary, pad_id, tax_ranks and classes are still to be set. */
-dt_model_config dt_model_config_default(void);
-
 /* DT_ERR_USAGE, with the flag to change, for a shape that cannot be. */
 dt_status dt_model_config_check(const dt_model_config *config);
 
 /* "hybridcnnbert", …: the value of --model-type. */
 const char *dt_model_type_name(dt_model_type type);
-
-/* The type of that name; false for another. */
-bool dt_model_type_named(const char *name, dt_model_type *type);
 
 /* The columns of DT_MODEL_TYPES. Members of a config that belong to a missing part are ignored. */
 bool dt_model_has_encoder(const dt_model_config *config);

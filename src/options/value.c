@@ -114,9 +114,9 @@ dt_status dt_value_copy(const dt_value *to, const dt_value *from)
     const int32_t count = dt_value_count(from);
     if (from->kind == DT_VALUE_TEXT) {
         const char *text = *(char *const *)from->at;
-        char *own = text ? strdup(text) : NULL;
-        if (text && !own)
-            return dt_fail(DT_ERR_MEMORY, "out of memory: a text");
+        char *own = NULL;
+        if (text)
+            DT_TRY(dt_copy_text(&own, text));
         free(*(char **)to->at);
         *(char **)to->at = own;
         return DT_OK;

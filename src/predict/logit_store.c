@@ -1,13 +1,12 @@
 #include "predict/logit_store.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 
 static dt_status store_error(const dt_logit_store *store, const char *what)
@@ -18,14 +17,9 @@ static dt_status store_error(const dt_logit_store *store, const char *what)
 
 static dt_status open_stream(dt_logit_store *store)
 {
-    char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-logits-XXXXXX", store->folder) >=
-        sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", store->folder);
-    const int fd = mkostemp(path, O_CLOEXEC);
+    const int fd = dt_open_unnamed(store->folder);
     if (fd < 0)
         return store_error(store, "create");
-    unlink(path);
     store->stream = fdopen(fd, "w+b");
     if (store->stream)
         return DT_OK;
@@ -37,11 +31,9 @@ dt_status dt_logit_store_create(dt_logit_store *store, const char *folder, int32
                                 int32_t classes)
 {
     *store = (dt_logit_store){.tax_ranks = tax_ranks, .classes = classes};
-    dt_status status = DT_NEW(store->folder, strlen(folder) + 1);
-    if (status == DT_OK) {
-        memcpy(store->folder, folder, strlen(folder));
+    dt_status status = dt_copy_text(&store->folder, folder);
+    if (status == DT_OK)
         status = DT_NEW(store->row, (size_t)classes);
-    }
     if (status == DT_OK)
         status = open_stream(store);
     if (status != DT_OK)

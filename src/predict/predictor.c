@@ -6,11 +6,11 @@
 
 #include "core/memory.h"
 #include "core/pool.h"
+#include "data/sequence_reader.h"
 #include "layers.h"
 #include "model/classify.h"
 #include "predict/probability.h"
 #include "predict/queue.h"
-#include "sequence/normalize.h"
 
 /* On a GPU: sequences of an eighth of max_length still fill a piece. */
 #define SHORT_SEQUENCES 8
@@ -24,17 +24,13 @@
 
 /* Sequences that are read, and handed over, together. */
 typedef struct {
-    int32_t sequences;
-    dt_fasta_record *record;   /* (most) reused from batch to batch */
-    int64_t *slot;             /* (most) where a sequence's tokens are put in `tokens` */
+    dt_sequence_block block;
     int32_t *cu_seqlens;       /* (most + 1) */
-    int32_t *tokens;           /* packed once all are encoded */
+    int32_t *tokens;           /* of all sequences, packed */
     size_t token_capacity;     /* of `tokens` */
     int32_t *truth;            /* (most, tax_ranks) */
     int32_t *labels;           /* the same where the model knows them, else -1 */
     bool *has_row;             /* (most) */
-    bool *turned;              /* (most) */
-    dt_judged *judged;         /* (most) */
     dt_prediction *prediction; /* (most, tax_ranks) */
     int32_t *independent;      /* (most, tax_ranks) where lineages are predicted */
     void
@@ -49,10 +45,8 @@ typedef struct {
     dt_fasta *input;
     int32_t tax_ranks;
     int32_t max_length;
-    int32_t most; /* sequences of a job */
-    dt_pool *pool;
-    dt_encoder **encoder; /* (threads) */
-    int32_t voters;       /* models */
+    int32_t most;   /* sequences of a job */
+    int32_t voters; /* models */
     dt_classifier classifier[DT_MAX_VOTERS];
     dt_prediction *unused; /* (most, tax_ranks) what models but the first say by themselves */
     dt_decision decision;
@@ -100,118 +94,77 @@ static job *take(pipeline *p, dt_queue *queue, dt_lane lane)
 /* ---- first stage: read and tokenise -----------------------------------------------------------
  */
 
-/* Normalises a record; *taken is false where it is too short to be predicted. */
-static dt_status prepare_record(pipeline *p, dt_fasta_record *record, bool *taken)
+static dt_status check_ids(const pipeline *p, const job *j)
 {
-    dt_text *sequence = &record->sequence;
-    if (p->options->normalize) {
-        sequence->length = dt_normalize(sequence->data, sequence->length);
-        sequence->data[sequence->length] = '\0';
-    }
-    *taken = (int64_t)sequence->length >= p->options->min_length;
-    p->counts.left_out += !*taken;
-    if (*taken && !sequence->length)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: sequence '%s' holds nothing but gap characters; remove it",
-                       dt_fasta_name(p->input), (long long)record->line, record->id.data);
-    return *taken && p->options->ids
-               ? dt_unique_ids_add(p->options->ids, record, dt_fasta_name(p->input))
-               : DT_OK;
-}
-
-/* Fills the job with the next records; `job->sequences` is 0 at the end of the input. */
-static dt_status read_job(pipeline *p, job *j)
-{
-    int64_t room = 0;
-    for (j->sequences = 0; j->sequences < p->most;) {
-        dt_fasta_record *record = &j->record[j->sequences];
-        bool found;
-        bool taken;
-        DT_TRY(dt_fasta_next(p->input, record, &found));
-        if (!found)
-            break;
-        DT_TRY(prepare_record(p, record, &taken));
-        if (!taken)
-            continue;
-        /* no more tokens than bytes, and the specials around them */
-        const int64_t most = (int64_t)record->sequence.length + 2 * (int64_t)DT_MAX_AFFIX;
-        j->slot[j->sequences++] = room;
-        room += most < p->max_length ? most : p->max_length;
-    }
-    return DT_GROW(j->tokens, j->token_capacity, (size_t)room);
-}
-
-typedef struct {
-    pipeline *p;
-    job *j;
-} job_context;
-
-/* Piece `i` of the pool's work: the tokens and true labels of sequence i. */
-static dt_status encode(void *context, int64_t i, int worker)
-{
-    pipeline *p = ((job_context *)context)->p;
-    job *j = ((job_context *)context)->j;
-    const dt_fasta_record *record = &j->record[i];
-    const dt_strand_profile *strand = p->options->strand;
-    const uint16_t *tokens;
-    int32_t count;
-    j->turned[i] = strand && dt_strand_turn(strand, record->sequence.data, record->sequence.length);
-    DT_TRY(dt_encoder_encode(p->encoder[worker], record->sequence.data, record->sequence.length,
-                             p->max_length, &tokens, &count));
-    for (int32_t t = 0; t < count; ++t)
-        j->tokens[j->slot[i] + t] = tokens[t];
-    j->cu_seqlens[i + 1] = count; /* summed up when all are there */
-    j->judged[i] = dt_judge(p->options->tokenizer, record->sequence.data, record->sequence.length,
-                            tokens, count);
-    if (!p->options->truth)
-        return DT_OK;
-    int32_t *truth = j->truth + i * p->tax_ranks;
-    int32_t *labels = j->labels + i * p->tax_ranks;
-    j->has_row[i] = dt_truth_find(p->options->truth, record->id.data, record->id.length, truth);
-    for (int32_t r = 0; r < p->tax_ranks; ++r)
-        labels[r] = truth[r] < p->options->truth->model->rank[r].classes ? truth[r] : -1;
+    for (int32_t i = 0; p->options->ids && i < j->block.count; ++i)
+        DT_TRY(dt_unique_ids_add(p->options->ids, &j->block.record[i], dt_fasta_name(p->input)));
     return DT_OK;
 }
 
-/* Moves the tokens of all sequences together. */
-static void pack(job *j)
+/* The block's tokens, back to back. */
+static dt_status pack(job *j)
 {
+    const dt_sequence_block *block = &j->block;
     j->cu_seqlens[0] = 0;
-    for (int32_t i = 0; i < j->sequences; ++i) {
-        const int32_t count = j->cu_seqlens[i + 1];
-        memmove(j->tokens + j->cu_seqlens[i], j->tokens + j->slot[i],
-                (size_t)count * sizeof *j->tokens);
-        j->cu_seqlens[i + 1] = j->cu_seqlens[i] + count;
+    for (int32_t i = 0; i < block->count; ++i)
+        j->cu_seqlens[i + 1] = j->cu_seqlens[i] + block->token_count[i];
+    DT_TRY(DT_GROW(j->tokens, j->token_capacity, (size_t)j->cu_seqlens[block->count]));
+    for (int32_t i = 0; i < block->count; ++i)
+        for (int32_t t = 0; t < block->token_count[i]; ++t)
+            j->tokens[j->cu_seqlens[i] + t] = block->tokens[block->token_begin[i] + t];
+    return DT_OK;
+}
+
+static void find_truth(const pipeline *p, job *j)
+{
+    const dt_truth *truth = p->options->truth;
+    for (int32_t i = 0; truth && i < j->block.count; ++i) {
+        const dt_text *id = &j->block.record[i].id;
+        int32_t *numbers = j->truth + (ptrdiff_t)i * p->tax_ranks;
+        int32_t *labels = j->labels + (ptrdiff_t)i * p->tax_ranks;
+        j->has_row[i] = dt_truth_find(truth, id->data, id->length, numbers);
+        for (int32_t r = 0; r < p->tax_ranks; ++r)
+            labels[r] = numbers[r] < truth->model->rank[r].classes ? numbers[r] : -1;
     }
 }
 
-static dt_status fill_job(pipeline *p, job *j)
+/* Takes the block that was read into the next job; the job's own goes back to the reader. */
+static dt_status fill_job(void *context, dt_sequence_block *block)
 {
-    dt_profile_begin(p->options->profile, DT_LANE_READER, DT_PART_INPUT);
-    dt_status status = read_job(p, j);
-    if (status == DT_OK)
-        status = dt_pool_run(p->pool, encode, &(job_context){p, j}, j->sequences);
-    if (status == DT_OK)
-        pack(j);
+    pipeline *p = context;
     dt_profile_end(p->options->profile, DT_LANE_READER);
-    return status;
+    job *j = take(p, &p->empty, DT_LANE_READER);
+    dt_profile_begin(p->options->profile, DT_LANE_READER, DT_PART_INPUT);
+    if (!j)
+        return dt_fail(DT_STOPPED, "another stage has failed");
+    const dt_sequence_block read = *block;
+    *block = j->block;
+    j->block = read;
+    DT_TRY(check_ids(p, j));
+    DT_TRY(pack(j));
+    find_truth(p, j);
+    return dt_queue_put(&p->ready, j) ? DT_OK : dt_fail(DT_STOPPED, "another stage has failed");
 }
 
 static void *run_reader(void *argument)
 {
     pipeline *p = argument;
-    job *j;
-    while ((j = take(p, &p->empty, DT_LANE_READER))) {
-        const dt_status status = fill_job(p, j);
-        if (status != DT_OK) {
-            fail_pipeline(p, status);
-            break;
-        }
-        if (!j->sequences)
-            break;
-        if (!dt_queue_put(&p->ready, j))
-            break;
-    }
+    const dt_predictor *options = p->options;
+    dt_reading_counts counts;
+    dt_profile_begin(options->profile, DT_LANE_READER, DT_PART_INPUT);
+    const dt_status status = dt_read_sequences(p->input,
+                                               &(dt_reading){.normalize = options->normalize,
+                                                             .min_length = options->min_length,
+                                                             .strand = options->strand,
+                                                             .tokenizer = options->tokenizer,
+                                                             .max_length = p->max_length,
+                                                             .block_size = p->most,
+                                                             .threads = options->threads},
+                                               &counts, fill_job, p);
+    dt_profile_end(options->profile, DT_LANE_READER);
+    p->counts.left_out = counts.left_out;
+    if (status != DT_OK)
+        fail_pipeline(p, status);
     dt_queue_end(&p->ready);
     return NULL;
 }
@@ -225,10 +178,10 @@ static int32_t end_of_piece(const pipeline *p, const job *j, int32_t first)
 {
     const int64_t most = dt_predictor_most_tokens(dt_model_backend(p->options->model),
                                                   p->options->batch_size, p->max_length);
-    const int64_t left = j->cu_seqlens[j->sequences] - j->cu_seqlens[first];
+    const int64_t left = j->cu_seqlens[j->block.count] - j->cu_seqlens[first];
     const int64_t pieces = (left + most - 1) / most;
     int32_t end = first;
-    while (end < j->sequences) {
+    while (end < j->block.count) {
         const int64_t tokens = j->cu_seqlens[end] - j->cu_seqlens[first];
         if (tokens * pieces >= left || j->cu_seqlens[end + 1] - j->cu_seqlens[first] > most)
             break;
@@ -251,7 +204,7 @@ static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
                             .token_ids = j->tokens + j->cu_seqlens[first],
                             .cu_seqlens = p->piece_seqlens,
                             .labels = p->options->truth ? j->labels + first * row : NULL};
-    p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->sequences ? j : NULL;
+    p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->block.count ? j : NULL;
     for (int32_t v = 0; v < p->voters; ++v)
         DT_TRY(dt_classifier_start(
             &p->classifier[v], &batch, v == 0 ? j->prediction + first * row : p->unused,
@@ -267,7 +220,7 @@ static dt_status finish_piece(pipeline *p)
     for (int32_t v = 0; v < p->voters; ++v)
         DT_TRY(dt_classifier_finish(&p->classifier[v]));
     if (j) {
-        p->counts.predicted += j->sequences;
+        p->counts.predicted += j->block.count;
         dt_queue_put(&p->done, j);
     }
     return DT_OK;
@@ -277,7 +230,7 @@ static dt_status finish_piece(pipeline *p)
  * always has work. */
 static dt_status compute_pieces(pipeline *p, job *j)
 {
-    for (int32_t first = 0; first < j->sequences;) {
+    for (int32_t first = 0; first < j->block.count;) {
         const int32_t end = end_of_piece(p, j, first);
         DT_TRY(start_piece(p, j, first, end));
         if (dt_classifier_under_way(&p->classifier[0]) == DT_CLASSIFY_AHEAD)
@@ -323,6 +276,11 @@ static void run_device(pipeline *p)
 /* ---- third stage: hand over -------------------------------------------------------------------
  */
 
+typedef struct {
+    pipeline *p;
+    job *j;
+} job_context;
+
 /* Sequence i of the job: decided on by thread `worker`. */
 static dt_status decide(void *context, int64_t i, int worker)
 {
@@ -347,24 +305,24 @@ static dt_status hand_over(pipeline *p, job *j)
     const bool truth = p->options->truth != NULL;
     if (p->features)
         dt_backend_floats(dt_model_backend(p->options->model), j->vector, j->activations,
-                          j->sequences * p->features);
-    const dt_predicted predicted = {.sequences = j->sequences,
+                          j->block.count * p->features);
+    const dt_predicted predicted = {.sequences = j->block.count,
                                     .tax_ranks = p->tax_ranks,
-                                    .record = j->record,
+                                    .record = j->block.record,
                                     .truth = truth ? j->truth : NULL,
                                     .has_row = truth ? j->has_row : NULL,
-                                    .turned = j->turned,
-                                    .judged = j->judged,
+                                    .turned = j->block.reversed,
+                                    .judged = j->block.judged,
                                     .prediction = j->prediction,
                                     .independent = j->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
                                     .vector = j->vector,
                                     .probability = truth ? j->probability : NULL};
     if (p->deciders)
-        DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->sequences));
+        DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->block.count));
     if (p->columns && p->voters == 1)
         dt_probabilities(j->probability, j->logits[0], p->logits, p->decision.statistic_size,
-                         j->sequences, p->decision.layout, p->options->temperature);
+                         j->block.count, p->decision.layout, p->options->temperature);
     return p->options->sink(p->options->context, &predicted);
 }
 
@@ -391,14 +349,10 @@ static dt_status create_job(const pipeline *p, job *j)
 {
     const size_t sequences = (size_t)p->most;
     const size_t cells = sequences * (size_t)p->tax_ranks;
-    DT_TRY(DT_NEW(j->record, sequences));
-    DT_TRY(DT_NEW(j->slot, sequences));
     DT_TRY(DT_NEW(j->cu_seqlens, sequences + 1));
     DT_TRY(DT_NEW(j->truth, cells));
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
-    DT_TRY(DT_NEW(j->turned, sequences));
-    DT_TRY(DT_NEW(j->judged, sequences));
     DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
     for (int32_t v = 0; p->logits.count && v < p->voters; ++v)
         DT_TRY(dt_calloc(&j->logits[v], sequences * (size_t)p->logits.count,
@@ -416,17 +370,12 @@ static dt_status create_job(const pipeline *p, job *j)
 
 static void free_job(job *j, int32_t most)
 {
-    for (int32_t i = 0; j->record && i < most; ++i)
-        dt_fasta_record_free(&j->record[i]);
-    free(j->record);
-    free(j->slot);
+    dt_sequence_block_free(&j->block, most);
     free(j->cu_seqlens);
     free(j->tokens);
     free(j->truth);
     free(j->labels);
     free(j->has_row);
-    free(j->turned);
-    free(j->judged);
     free(j->prediction);
     free(j->independent);
     for (int32_t v = 0; v < DT_MAX_VOTERS; ++v)
@@ -492,11 +441,6 @@ static dt_status create_pipeline(pipeline *p)
     if (options->vectors)
         p->features = dt_model_features(dt_model_config_of(options->model));
     DT_TRY(plan_decisions(p));
-    DT_TRY(dt_pool_create(&p->pool, options->threads));
-    const int threads = dt_pool_threads(p->pool);
-    DT_TRY(DT_NEW(p->encoder, (size_t)threads));
-    for (int t = 0; t < threads; ++t)
-        DT_TRY(dt_encoder_create(&p->encoder[t], options->tokenizer));
     DT_TRY(DT_NEW(p->piece_seqlens, (size_t)p->most + 1));
     for (int k = 0; k < JOBS; ++k) {
         DT_TRY(create_job(p, &p->jobs[k]));
@@ -511,16 +455,12 @@ static void free_pipeline(pipeline *p)
         dt_classifier_close(&p->classifier[v]);
     for (int k = 0; k < JOBS; ++k)
         free_job(&p->jobs[k], p->most);
-    for (int t = 0; p->encoder && t < dt_pool_threads(p->pool); ++t)
-        dt_encoder_destroy(p->encoder[t]);
-    free(p->encoder);
     free(p->piece_seqlens);
     for (int t = 0; p->memory && t < dt_pool_threads(p->deciders); ++t)
         dt_decision_memory_free(&p->memory[t]);
     free(p->memory);
     free(p->unused);
     dt_pool_destroy(p->deciders);
-    dt_pool_destroy(p->pool);
     dt_queue_destroy(&p->empty);
     dt_queue_destroy(&p->ready);
     dt_queue_destroy(&p->done);

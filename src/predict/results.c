@@ -37,11 +37,8 @@ static dt_status file_path(const dt_results_options *options, const char *kind, 
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; ++i)
         if (cut_extension(name, &length, extensions[i]))
             break;
-    const int written = snprintf(out, PATH_MAX, "%s/%.*s_deeptaxa_%s", options->output_folder,
-                                 (int)length, name, kind);
-    if (written < 0 || written >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", options->output_folder);
-    return DT_OK;
+    return dt_path(out, PATH_MAX, "%s/%.*s_deeptaxa_%s", options->output_folder, (int)length, name,
+                   kind);
 }
 
 dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out)
@@ -201,9 +198,7 @@ static dt_status write_run_id(const dt_results *results)
 {
     const char *folder = results->options.output_folder;
     char checkpoints[PATH_MAX];
-    if ((size_t)snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder) >=
-        sizeof checkpoints)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(checkpoints, sizeof checkpoints, "%s/checkpoints", folder));
     if (access(checkpoints, F_OK) != 0)
         return dt_run_id_write(folder, results->run_id);
     dt_notice("%s: a training's folder: its deeptaxa_uuid.txt stays as it is", folder);
@@ -225,9 +220,7 @@ static dt_status commit_all(dt_results *results)
     if (results->qiime_open)
         DT_TRY(dt_output_flush(&results->qiime));
     if (results->options.truth) {
-        if ((size_t)snprintf(path, sizeof path, "%s/metrics.json",
-                             results->options.output_folder) >= sizeof path)
-            return dt_fail(DT_ERR_IO, "%s: the path is too long", results->options.output_folder);
+        DT_TRY(dt_path(path, sizeof path, "%s/metrics.json", results->options.output_folder));
         DT_TRY(dt_output_begin(&metrics, path));
         const dt_status status = dt_results_write_metrics(results, &metrics);
         if (status != DT_OK) {

@@ -1,11 +1,11 @@
 #include "predict/spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "core/file.h"
 
 #define BUFFER_SIZE ((size_t)256 * 1024)
 
@@ -23,14 +23,10 @@ static dt_status spool_error(const dt_spool *spool, const char *what)
 
 dt_status dt_spool_create(dt_spool *spool, const char *folder, int32_t tax_ranks)
 {
-    char path[PATH_MAX];
     *spool = (dt_spool){.folder = folder, .tax_ranks = tax_ranks};
-    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-results-XXXXXX", folder) >= sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-    const int fd = mkostemp(path, O_CLOEXEC);
+    const int fd = dt_open_unnamed(folder);
     if (fd < 0)
         return spool_error(spool, "create");
-    unlink(path);
     spool->stream = fdopen(fd, "w+b");
     if (!spool->stream) {
         close(fd);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/philox.h"
-#include "sequence/normalize.h"
+#include "data/sequence_reader.h"
 
 #define FIRST_SLOTS 1024 /* a power of two, as all numbers of slots are */
 
@@ -102,34 +102,29 @@ dt_status dt_unique_ids_add(dt_unique_ids *ids, const dt_fasta_record *record, c
 /* ---- a whole file -------------------------------------------------------------------------------
  */
 
-static dt_status check_records(dt_unique_ids *ids, dt_fasta *fasta, bool normalize,
-                               int64_t min_length)
+typedef struct {
+    dt_unique_ids *ids;
+    const char *path;
+} checked_file;
+
+static dt_status add_block(void *context, dt_sequence_block *block)
 {
-    dt_fasta_record record = {0};
-    dt_status status;
-    bool found;
-    while ((status = dt_fasta_next(fasta, &record, &found)) == DT_OK && found) {
-        size_t length = record.sequence.length;
-        if (normalize && min_length > 0)
-            length = dt_normalize(record.sequence.data, length);
-        if ((int64_t)length >= min_length)
-            status = dt_unique_ids_add(ids, &record, dt_fasta_name(fasta));
-        if (status != DT_OK)
-            break;
-    }
-    dt_fasta_record_free(&record);
-    return status;
+    const checked_file *file = context;
+    for (int32_t i = 0; i < block->count; ++i)
+        DT_TRY(dt_unique_ids_add(file->ids, &block->record[i], file->path));
+    return DT_OK;
 }
 
 dt_status dt_unique_ids_check(const char *path, bool normalize, int64_t min_length)
 {
-    dt_unique_ids *ids;
-    dt_fasta *fasta = NULL;
-    DT_TRY(dt_unique_ids_create(&ids));
-    dt_status status = dt_fasta_open(&fasta, path);
-    if (status == DT_OK)
-        status = check_records(ids, fasta, normalize, min_length);
-    dt_fasta_close(fasta);
-    dt_unique_ids_destroy(ids);
+    checked_file file = {.path = path};
+    DT_TRY(dt_unique_ids_create(&file.ids));
+    const dt_status status = dt_read_sequence_file(path,
+                                                   &(dt_reading){.normalize = normalize,
+                                                                 .min_length = min_length,
+                                                                 .block_size = DT_BLOCK_SEQUENCES,
+                                                                 .threads = 1},
+                                                   add_block, &file);
+    dt_unique_ids_destroy(file.ids);
     return status;
 }

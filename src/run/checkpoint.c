@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -18,9 +19,7 @@
 dt_status dt_checkpoint_path(const char *argument, char *out)
 {
     const size_t length = strlen(argument);
-    if (length + 1 >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", argument);
-    memcpy(out, argument, length + 1);
+    DT_TRY(dt_path(out, PATH_MAX, "%s", argument));
     if (length < 4 || strcmp(argument + length - 3, ".pt") != 0 || access(argument, F_OK) == 0)
         return DT_OK;
     memcpy(out + length - 3, ".h5", 4);

@@ -35,3 +35,11 @@ size_t dt_normalize(char *sequence, size_t length)
     }
     return kept;
 }
+
+size_t dt_count_gaps(const char *sequence, size_t length)
+{
+    size_t gaps = 0;
+    for (size_t i = 0; i < length; ++i)
+        gaps += is_gap(sequence[i]);
+    return gaps;
+}

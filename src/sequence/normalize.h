@@ -9,4 +9,7 @@
  * length - result = gap characters that were dropped. */
 size_t dt_normalize(char *sequence, size_t length);
 
+/* Gap characters that dt_normalize() would drop. */
+size_t dt_count_gaps(const char *sequence, size_t length);
+
 #endif

@@ -107,9 +107,7 @@ static dt_status copy_tokens(dt_tokenizer *tokenizer, const dt_tokenizer_spec *s
             continue;
         if (!*text)
             return dt_fail(DT_ERR_INPUT, "token %d is empty; that is not supported", id);
-        tokenizer->token[id] = strdup(text);
-        if (!tokenizer->token[id])
-            return dt_fail(DT_ERR_MEMORY, "out of memory: the vocabulary");
+        DT_TRY(dt_copy_text(&tokenizer->token[id], text));
         int32_t found;
         int added;
         DT_TRY(dt_strmap_add(ids, text, strlen(text), id, &found, &added));

@@ -15,14 +15,6 @@ int32_t dt_usual_place(const char *name, size_t length)
     return -1;
 }
 
-static dt_status copy_text(char **out, const char *text)
-{
-    const size_t length = strlen(text);
-    DT_TRY(DT_NEW(*out, length + 1));
-    memcpy(*out, text, length);
-    return DT_OK;
-}
-
 static void free_rank(dt_tax_rank *rank)
 {
     for (int32_t i = 0; rank->label && i < rank->classes; ++i)
@@ -36,13 +28,13 @@ static void free_rank(dt_tax_rank *rank)
 static dt_status fill_rank(dt_tax_rank *rank, const char *name, int32_t classes,
                            const char *const *labels)
 {
-    DT_TRY(copy_text(&rank->name, name));
+    DT_TRY(dt_copy_text(&rank->name, name));
     DT_TRY(dt_strmap_create(&rank->index));
     DT_TRY(DT_NEW(rank->label, (size_t)classes));
     rank->classes = classes;
     for (int32_t i = 0; i < classes; ++i) {
         int added;
-        DT_TRY(copy_text(&rank->label[i], labels[i]));
+        DT_TRY(dt_copy_text(&rank->label[i], labels[i]));
         DT_TRY(dt_strmap_add(rank->index, labels[i], strlen(labels[i]), i, NULL, &added));
         if (!added)
             return dt_fail(DT_ERR_INPUT, "rank '%s': the label '%s' occurs twice", name, labels[i]);

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/uuid.h"
 #include "run/checkpoint.h"
 
 /* A file of the folder, by what its name says of the training that is done. */
@@ -25,24 +26,6 @@ typedef struct {
     size_t count;
     size_t capacity;
 } candidates;
-
-/* The first line of deeptaxa_uuid.txt; "" where there is none. */
-static dt_status read_run_id(const char *folder, char *id, size_t size)
-{
-    char path[PATH_MAX];
-    char *text;
-    size_t length;
-    id[0] = '\0';
-    if (snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= (int)sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-    if (access(path, F_OK) != 0)
-        return DT_OK;
-    DT_TRY(dt_read_file(path, &text, &length));
-    text[strcspn(text, "\r\n")] = '\0';
-    snprintf(id, size, "%s", text);
-    free(text);
-    return DT_OK;
-}
 
 /* Takes "deeptaxa_<id>_epoch<N>.h5" and "deeptaxa_<id>_epoch<N>_step<S>.h5" apart. */
 static bool parse_name(candidate *out, const char *name, const char *id)
@@ -107,21 +90,19 @@ static dt_status can_be_resumed(const char *path)
 dt_status dt_newest_checkpoint(const char *output_dir, char *path)
 {
     char folder[PATH_MAX];
-    char id[128];
+    char id[DT_RUN_ID_SIZE];
     candidates list = {0};
     path[0] = '\0';
-    DT_TRY(read_run_id(output_dir, id, sizeof id));
-    if (snprintf(folder, sizeof folder, "%s/checkpoints", output_dir) >= (int)sizeof folder)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", output_dir);
+    DT_TRY(dt_run_id_read(output_dir, id));
+    DT_TRY(dt_path(folder, sizeof folder, "%s/checkpoints", output_dir));
     dt_status status = list_candidates(&list, folder, id);
     if (status == DT_OK && list.count > 0)
         qsort(list.item, list.count, sizeof *list.item, by_progress);
     for (size_t i = 0; status == DT_OK && i < list.count; ++i) {
-        if (snprintf(path, PATH_MAX, "%s/%s", folder, list.item[i].name) >= PATH_MAX)
-            status = dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
-        else if (can_be_resumed(path) == DT_OK)
+        status = dt_path(path, PATH_MAX, "%s/%s", folder, list.item[i].name);
+        if (status == DT_OK && can_be_resumed(path) == DT_OK)
             break;
-        else
+        if (status == DT_OK)
             dt_warn("passed over: %s", dt_error_message());
         path[0] = '\0';
     }

@@ -19,19 +19,14 @@
 static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,
                           char *out)
 {
-    const int length = snprintf(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder, kind,
-                                output->run_uuid, name);
-    if (length >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
-    return DT_OK;
+    return dt_path(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder, kind, output->run_uuid,
+                   name);
 }
 
 /* `<folder>/<kind>` */
 static dt_status folder_path(const dt_run_output *output, const char *kind, char *out)
 {
-    if (snprintf(out, PATH_MAX, "%s/%s", output->folder, kind) >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", output->folder);
-    return DT_OK;
+    return dt_path(out, PATH_MAX, "%s/%s", output->folder, kind);
 }
 
 /* Temporary files of this run; with the lock, of any run: one that was killed before its first
@@ -158,17 +153,10 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
 /* Whoever reads a folder of two runs by its name patterns reads both. */
 static void tell_of_other_run(const char *folder, const char *run_uuid)
 {
-    char path[PATH_MAX];
-    char *other;
-    size_t length;
-    if (snprintf(path, sizeof path, "%s/deeptaxa_uuid.txt", folder) >= PATH_MAX ||
-        access(path, R_OK) != 0 || dt_read_file(path, &other, &length) != DT_OK)
-        return;
-    other[strcspn(other, "\r\n")] = '\0';
-    if (strcmp(other, run_uuid) != 0)
-        dt_notice("%s: holds another run already, %.100s; its files stay beside this one's", folder,
+    char other[DT_RUN_ID_SIZE];
+    if (dt_run_id_read(folder, other) == DT_OK && other[0] && strcmp(other, run_uuid) != 0)
+        dt_notice("%s: holds another run already, %s; its files stay beside this one's", folder,
                   other);
-    free(other);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------------
@@ -179,9 +167,8 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *
     char log_path[PATH_MAX];
     dt_run_settings *settings = &run->settings;
     *output = (dt_run_output){.lock = -1};
-    if (snprintf(output->folder, sizeof output->folder, "%s", folder) >= PATH_MAX - 1 ||
-        snprintf(log_path, sizeof log_path, "%s/train.log", folder) >= PATH_MAX)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", folder);
+    DT_TRY(dt_path(output->folder, sizeof output->folder, "%s", folder));
+    DT_TRY(dt_path(log_path, sizeof log_path, "%s/train.log", folder));
     DT_TRY(dt_make_folder(folder));
     DT_TRY(dt_lock_folder(folder, &output->lock));
     if (!settings->run_uuid[0])

@@ -155,8 +155,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
         status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
     if (status == DT_OK)
         status = dt_exports_plan(&text, t);
-    if (status == DT_OK && t->job->dry_run && (fputs(text.data, stdout) < 0 || fflush(stdout) != 0))
-        status = dt_fail(DT_ERR_IO, "cannot write to standard output");
+    if (status == DT_OK && t->job->dry_run)
+        status = dt_print(text.data);
     if (status == DT_OK && !t->job->dry_run)
         dt_info_lines(text.data);
     if (status == DT_OK && t->job->thread_note)
@@ -169,10 +169,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
 static dt_status open_rank_log(const dt_trainer *t)
 {
     char path[PATH_MAX];
-    const int length = snprintf(path, sizeof path, "%s/train_rank%d.log", t->job->output_dir,
-                                t->job->comm->world_rank);
-    if (length >= (int)sizeof path)
-        return dt_fail(DT_ERR_IO, "%s: the path is too long", t->job->output_dir);
+    DT_TRY(dt_path(path, sizeof path, "%s/train_rank%d.log", t->job->output_dir,
+                   t->job->comm->world_rank));
     DT_TRY(dt_make_folder(t->job->output_dir)); /* a host may have a disk of its own */
     return dt_log_open(path);
 }

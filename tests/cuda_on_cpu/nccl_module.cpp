@@ -2,6 +2,7 @@
  * CPU: both must use one runtime. It is C, and reads its headers as such. */
 extern "C" {
 #include "comm.h"
+#include "core/clock.h"
 #include "core/memory.h"
 #include "mpi/reduce.h"
 #include "mpi/watchdog.h"

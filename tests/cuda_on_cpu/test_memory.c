@@ -2,6 +2,7 @@
  * attention that it can compute. */
 #include "model/fit.h"
 #include "test.h"
+#include "published_sizes.h"
 
 static dt_backend *open_gpu(dt_precision precision, dt_attention_method attention)
 {
@@ -13,7 +14,7 @@ static dt_backend *open_gpu(dt_precision precision, dt_attention_method attentio
 
 static dt_model_config small_config(int32_t heads)
 {
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     config.vocabulary = 40;
     config.max_length = 24;
     config.embed_dim = config.filters = config.intermediate = 16;

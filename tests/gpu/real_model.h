@@ -15,6 +15,7 @@
 #include "core/update_rule.h"
 #include "layers.h"
 #include "model/model.h"
+#include "../published_sizes.h"
 
 static inline bool small_sizes(void)
 {
@@ -26,7 +27,7 @@ static inline bool small_sizes(void)
 static inline dt_model_config published_config(void)
 {
     static const int32_t published[] = {2, 129, 349, 997, 2250, 7287, 16909};
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     config.vocabulary = 4096;
     config.pad_id = 3;
     config.tax_ranks = 7;

@@ -8,6 +8,7 @@
 #include "layers.h"
 #include "model/model.h"
 #include "test.h"
+#include "published_sizes.h"
 
 #define STEP 1e-6   /* of a parameter, to both sides */
 #define BOUND 3e-7  /* ‖differences − gradient‖ / ‖gradient‖ over a tensor's elements */
@@ -99,7 +100,7 @@ static void draw_batch(subject *s)
 
 static void subject_open(subject *s, const shape *of, int32_t threads)
 {
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     config.type = of->type;
     config.vocabulary = VOCABULARY;
     config.pad_id = 3;

@@ -5,6 +5,7 @@
 #include "core/module.h"
 #include "data/batch.h"
 #include "subject.h"
+#include "published_sizes.h"
 
 typedef struct {
     const char *backend;
@@ -372,7 +373,7 @@ static void default_shape_has_the_published_number_of_parameters(void **state)
 {
     (void)state;
     const int32_t classes[7] = {2, 129, 349, 997, 2250, 7287, 16909};
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     dt_param_table table = {0};
     config.vocabulary = 4096;
     config.pad_id = 3;

@@ -2,6 +2,7 @@
  * it is asked for: the CPU backend with another memory. */
 #include "model/fit.h"
 #include "test.h"
+#include "published_sizes.h"
 
 /* The device: what it says of its memory, and what one allocation may be at most. Operations of a
  * backend get no context, so it stands here. */
@@ -58,7 +59,7 @@ static dt_backend *open_device(bool gpu)
 static dt_model *small_model(dt_backend *backend, bool training)
 {
     dt_model *model;
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     config.vocabulary = 6;
     config.max_length = MAX_LENGTH;
     config.embed_dim = config.filters = config.intermediate = 4;

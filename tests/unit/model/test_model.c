@@ -2,10 +2,11 @@
 #include "core/pool.h"
 #include "model/model.h"
 #include "test.h"
+#include "published_sizes.h"
 
 static dt_model_config tiny(int32_t layers)
 {
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     config.vocabulary = 6;
     config.max_length = 64;
     config.embed_dim = config.filters = config.intermediate = 4;

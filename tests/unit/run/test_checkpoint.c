@@ -3,6 +3,7 @@
 
 #include "io/container.h"
 #include "run/checkpoint.h"
+#include "published_sizes.h"
 
 static dt_run run;
 
@@ -14,7 +15,7 @@ static int write_original(void **state)
     float *copy;
     if (enter_folder(state) != 0)
         return -1;
-    run.config = dt_model_config_default();
+    run.config = published_sizes();
     run.config.vocabulary = 8;
     run.config.max_length = 16;
     run.config.embed_dim = run.config.filters = run.config.hidden = 8;

@@ -4,13 +4,14 @@
 #include <jansson.h>
 
 #include "run/describe.h"
+#include "published_sizes.h"
 
 static dt_run published(void)
 {
     static const int32_t classes[] = {2, 129, 349, 997, 2250, 7287, 16909};
     static const char *const rank[] = {"domain", "phylum", "class",  "order",
                                        "family", "genus",  "species"};
-    dt_run c = {.config = dt_model_config_default()};
+    dt_run c = {.config = published_sizes()};
     c.config.vocabulary = 4096;
     c.config.tax_ranks = 7;
     c.taxonomy.tax_ranks = 7;

@@ -7,6 +7,7 @@
 #include "train/checkpoint_writer.h"
 #include "train/newest.h"
 #include "unit/io/io_test.h"
+#include "published_sizes.h"
 
 static dt_backend *backend;
 static dt_model *model;
@@ -17,7 +18,7 @@ static int make_model(void **state)
     static const char *const names[] = {"a", "b"};
     if (enter_folder(state) != 0)
         return -1;
-    run.config = dt_model_config_default();
+    run.config = published_sizes();
     run.config.vocabulary = 8;
     run.config.max_length = 16;
     run.config.embed_dim = run.config.filters = run.config.intermediate = run.config.hidden = 64;

@@ -11,6 +11,7 @@
 #include "train/trainer.h"
 #include "unit/io/io_test.h"
 #include "unit/train/thread_comm.h"
+#include "published_sizes.h"
 
 enum { SEQUENCES = 29, TAX_RANKS = 2, LONGEST = 40, VOCABULARY = 12, MOST_UPDATES = 64 };
 
@@ -56,7 +57,7 @@ static int free_dataset(void **state)
 
 static dt_model_config small_config(void)
 {
-    dt_model_config config = dt_model_config_default();
+    dt_model_config config = published_sizes();
     config.vocabulary = VOCABULARY;
     config.max_length = 32;
     config.embed_dim = config.filters = config.intermediate = 8;
