@@ -32,7 +32,7 @@ static double loss_row(dt_real *x, int64_t classes, int32_t label, double weight
     const double sum = exp_sum(x, classes, largest, 1);
     const double ce = weight * (log(sum) - (double)(x[label] - largest));
     double slope;
-    const double value = dt_loss_value(loss->type, ce, loss->focal_gamma, &slope);
+    const double value = dt_loss_value(loss->type, ce, loss->gamma, &slope);
     const double factor = isfinite(value) ? slope * weight * scale * gradient_scale : (double)NAN;
     const dt_real share = (dt_real)(factor / sum);
     DT_SIMD

@@ -60,7 +60,7 @@ static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_st
     const double ce = weight * (log((double)sum[0]) - (double)(true_logit - largest));
     const double scale = batch.facts->loss_scale[r];
     double slope;
-    const double value = dt_loss_value(loss.type, ce, loss.focal_gamma, &slope);
+    const double value = dt_loss_value(loss.type, ce, loss.gamma, &slope);
     const double factor =
         isfinite(value) ? slope * weight * scale * state->state.loss_scale : (double)NAN;
     const float share = (float)(factor / (double)sum[0]);

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 bad=0
-for setting in early_stopping_min_delta val_split accum_steps max_grad_norm eval_every; do
+for setting in early_stopping_min_delta val_split accum_steps focal_gamma max_grad_norm eval_every; do
   files=$(grep -rlwE "$setting" src io cpu cuda mpi launch | sort | tr '\n' ' ')
   count=$(wc -w <<<"$files")
   echo "$setting: $count files: $files"

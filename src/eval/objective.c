@@ -99,7 +99,7 @@ dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_
     const dt_run_settings *settings = &run->settings;
     const char *given = settings->focal_weight;
     *out = (dt_objective){.type = settings->loss_type,
-                          .focal_gamma = settings->focal_gamma,
+                          .gamma = settings->focal_gamma,
                           .focal_sum = settings->focal_sum,
                           .batch_size = settings->batch_size,
                           .classes.tax_ranks = run->config.tax_ranks};
@@ -203,7 +203,7 @@ double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, cons
         if (label >= 0)
             sum +=
                 dt_loss_value(objective->type, weight_of(objective, tax_rank, label) * (double)ce,
-                              objective->focal_gamma, &slope);
+                              objective->gamma, &slope);
     }
     const double factor = reduction_of(objective) == SUM
                               ? (double)objective->batch_size / (double)count

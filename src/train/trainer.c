@@ -118,7 +118,7 @@ static dt_status prepare_loss(dt_trainer *t)
     t->stepper.objective = &t->objective;
     t->stepper.loss = (dt_loss){.classes = t->objective.classes,
                                 .type = t->objective.type,
-                                .focal_gamma = t->objective.focal_gamma,
+                                .gamma = t->objective.gamma,
                                 .class_weight = t->class_weight};
     return DT_OK;
 }

@@ -443,7 +443,7 @@ static inline void loss(test_run *r)
 {
     const loss_shape *s = r->shape;
     const dt_backend_ops *op = r->backend->ops;
-    dt_loss loss = {.classes = layout_of(s), .type = s->type, .focal_gamma = 2.0};
+    dt_loss loss = {.classes = layout_of(s), .type = s->type, .gamma = 2.0};
     const int32_t tax_ranks = s->tax_ranks;
     const int32_t classes = loss.classes.first[tax_ranks];
     double temperature[DT_MAX_TAX_RANKS];

@@ -91,7 +91,7 @@ static dt_objective objective_of(losses *l, const char *kind)
     dt_objective objective = {
         .classes = l->classes,
         .type = strncmp(kind, "focal", 5) == 0 ? DT_LOSS_FOCAL : DT_LOSS_CROSS_ENTROPY,
-        .focal_gamma = fixture_number(l->file, text, "focal_gamma"),
+        .gamma = fixture_number(l->file, text, "focal_gamma"),
         .focal_sum = strstr(kind, "_sum") != NULL,
         .batch_size = l->sequences,
         .class_weight =
@@ -144,7 +144,7 @@ static void backward(losses *l, const char *kind, int32_t pieces)
     const dt_objective objective = objective_of(l, kind);
     const dt_loss loss = {.classes = l->classes,
                           .type = objective.type,
-                          .focal_gamma = objective.focal_gamma,
+                          .gamma = objective.gamma,
                           .class_weight = objective.class_weight ? l->device_weights : NULL};
     const int32_t tax_ranks = l->classes.tax_ranks;
     const int64_t columns = l->classes.first[tax_ranks];

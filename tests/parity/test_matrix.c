@@ -182,7 +182,7 @@ static const void *pass(cell *c, const sequence_set *set, int32_t first, int32_t
     dt_objective_scale(batch.loss_scale, &c->objective, set->labels, numbers, count, accum_steps);
     const dt_loss loss = {.classes = c->objective.classes,
                           .type = c->objective.type,
-                          .focal_gamma = c->objective.focal_gamma,
+                          .gamma = c->objective.gamma,
                           .class_weight = c->class_weight};
     const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
     const void *logits = dt_model_forward(c->s.model, on_device, true);

@@ -129,7 +129,7 @@ static dt_loss read_loss(subject *s, dt_batch *batch, void **class_weight)
     char *type = fixture_text(s->file, "loss_type");
     dt_loss loss = {.classes = *dt_model_classes(s->model),
                     .type = strcmp(type, "focal") == 0 ? DT_LOSS_FOCAL : DT_LOSS_CROSS_ENTROPY,
-                    .focal_gamma = fixture_number(s->file, "/", "focal_gamma")};
+                    .gamma = fixture_number(s->file, "/", "focal_gamma")};
     free(type);
     *class_weight = NULL;
     if (H5Lexists(s->file, "/batch/class_weights", H5P_DEFAULT) <= 0)

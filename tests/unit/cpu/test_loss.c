@@ -65,7 +65,7 @@ static double loss_of(const double *logits, const double *weights, const dt_loss
     double ce = log(sum) - x[label];
     ce *= weights ? weights[layout.first[r] + label] : 1.0;
     if (loss->type == DT_LOSS_FOCAL)
-        ce *= pow(1.0 - exp(-ce), loss->focal_gamma);
+        ce *= pow(1.0 - exp(-ce), loss->gamma);
     return ce * level_scale[r];
 }
 
@@ -111,7 +111,7 @@ static void check(dt_loss_type type, double gamma, bool weighted, double loss_sc
     for (int i = 0; i < 2; ++i) {
         setup s = start(builds[i], logits, weighted ? weights : NULL);
         const dt_loss loss = {
-            .classes = layout, .type = type, .focal_gamma = gamma, .class_weight = s.weights};
+            .classes = layout, .type = type, .gamma = gamma, .class_weight = s.weights};
         s.backend->ops->state_write(s.backend, &(dt_update_state){.loss_scale = loss_scale});
         s.backend->ops->loss(s.backend, s.logits, s.batch, &loss);
         ASSERT_OK(s.backend->ops->sync(s.backend));
@@ -190,7 +190,7 @@ static void sure_and_right_is_no_loss_and_finite(void **state)
             if (storage.labels[b * RANKS + r] >= 0)
                 logits[b * CLASSES + layout.first[r] + storage.labels[b * RANKS + r]] = 300.0;
     setup s = start("cpu", logits, NULL);
-    const dt_loss loss = {.classes = layout, .type = DT_LOSS_FOCAL, .focal_gamma = 0.5};
+    const dt_loss loss = {.classes = layout, .type = DT_LOSS_FOCAL, .gamma = 0.5};
     s.backend->ops->loss(s.backend, s.logits, s.batch, &loss);
     download(s.backend, logits, s.logits, SEQUENCES * CLASSES);
     for (int i = 0; i < SEQUENCES * CLASSES; ++i)

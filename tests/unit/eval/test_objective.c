@@ -121,10 +121,10 @@ static void a_set_is_measured_like_one_batch(void **state)
     const double sum = 2.0 * pow(1.0 - exp(-2.0), 2.0) + 0.5 * pow(1.0 - exp(-0.5), 2.0);
     ASSERT_OK(dt_objective_create(&objective, &run, labels));
     near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce), 1.5 * sum);
-    objective.focal_gamma = 1.0;
+    objective.gamma = 1.0;
     near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce),
          1.5 * (2.0 * (1.0 - exp(-2.0)) + 0.5 * (1.0 - exp(-0.5))));
-    objective.focal_gamma = 2.0;
+    objective.gamma = 2.0;
     objective.focal_sum = true; /* an average batch of 4 */
     near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce), 6.0 * sum);
     dt_objective_free(&objective);
