@@ -144,7 +144,7 @@ struct dt_heads {    /* logits = x · Wᵀ + b */
 struct dt_loss {
     dt_class_layout classes;
     dt_loss_type type;
-    double gamma; /* of the focal loss */
+    double gamma;             /* of the focal loss */
     const void *class_weight; /* (C) statistics on the device; NULL: all 1 */
 };
 

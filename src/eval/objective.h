@@ -13,7 +13,7 @@
 typedef struct {
     dt_class_layout classes;
     dt_loss_type type;
-    double gamma; /* of the focal loss */
+    double gamma;   /* of the focal loss */
     bool focal_sum; /* the focal loss is summed over a batch, not averaged */
     int32_t batch_size;
     double level_weight[DT_MAX_TAX_RANKS];
