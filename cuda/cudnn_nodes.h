@@ -4,7 +4,11 @@
 
 #include <cudnn_graph.h>
 
-#include "cuda/cudnn_plan.h"
+#include "cuda/cudnn_shape.h"
+
+extern "C" {
+#include "core/status.h"
+}
 
 /* The functions of the library that are used, by their names without "cudnn". */
 #define DT_CUDNN_FUNCTIONS(EACH)                                                                   \

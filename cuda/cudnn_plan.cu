@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cuda/cudnn_nodes.h"
+#include "cuda/cudnn_plan.h"
 
 #define LIBRARY "libcudnn.so.9"
 

@@ -27,48 +27,17 @@
 #ifndef DT_CUDA_CUDNN_PLAN_H
 #define DT_CUDA_CUDNN_PLAN_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <cuda_runtime.h>
+
+#include "cuda/cudnn_shape.h"
 
 extern "C" {
 #include "core/status.h"
 }
 
-typedef struct dt_cudnn dt_cudnn;
 typedef struct dt_cudnn_plan dt_cudnn_plan;
-
-typedef struct {
-    int32_t sequences; /* B */
-    int32_t positions; /* S: a multiple of DT_CUDNN_POSITIONS */
-    int32_t heads;     /* A */
-    int32_t head_size; /* d: a multiple of 8 */
-    bool half;         /* fp16; else bf16 */
-    bool backward;
-    double dropout; /* p; 0: no mask is drawn */
-} dt_cudnn_shape;
-
-#define DT_CUDNN_POSITIONS 64 /* positions are rounded up: shapes recur, tiles are whole */
-
-/* What a plan reads and writes in device memory, 16-byte aligned. */
-typedef enum {
-    DT_CUDNN_Q, /* (B, S, A, d) in fp16 or bf16, as are all matrices */
-    DT_CUDNN_K,
-    DT_CUDNN_V,
-    DT_CUDNN_Y,          /* written forward, read backward */
-    DT_CUDNN_STATISTICS, /* (B, A, S) float: written forward, read backward */
-    DT_CUDNN_QUERIES,    /* (B) int32: lengths, as queries … */
-    DT_CUDNN_KEYS,       /* (B) int32: … and as keys; the same memory may serve for both */
-    DT_CUDNN_SEED,       /* (1) int64, with dropout: the mask depends on seed and offset, … */
-    DT_CUDNN_OFFSET,     /* (1) int64 … and on nothing else for one shape */
-    DT_CUDNN_DY,         /* from here on backward only */
-    DT_CUDNN_DQ,
-    DT_CUDNN_DK,
-    DT_CUDNN_DV,
-    DT_CUDNN_PRODUCT, /* (B, A, S) float: scratch */
-    DT_CUDNN_TENSORS
-} dt_cudnn_tensor;
 
 /* Opens the library for the current device; plans will run on `stream`. With `device_json` nothing
  * is asked of a device: plans are for the one so described (cuDNN's "device properties") and can be

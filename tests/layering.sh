@@ -45,7 +45,6 @@ done
 # No circle between files: what a file (A.c with A.h) includes does not include it in turn, at any
 # depth. Left out are the known ones: the first needs a type that the second hands on.
 known='
-cudnn_nodes -> cudnn_plan
 options_text -> options
 config_file -> options
 checkpoint_tensors -> checkpoint
