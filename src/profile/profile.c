@@ -83,11 +83,6 @@ void dt_profile_destroy(dt_profile *profile)
     free(profile);
 }
 
-void dt_profile_set_zero(dt_profile *profile, double seconds)
-{
-    profile->zero = seconds;
-}
-
 double dt_profile_zero(const dt_profile *profile)
 {
     return profile->zero;

@@ -90,9 +90,7 @@ typedef struct dt_profile dt_profile;
 dt_status dt_profile_create(dt_profile **out, bool spans);
 void dt_profile_destroy(dt_profile *profile); /* NULL is fine */
 
-/* The intervals' zero, from which the seconds of the profile count; dt_seconds() at its start. To
- * be set anew when ranks have met, so that their traces fit together. */
-void dt_profile_set_zero(dt_profile *profile, double seconds);
+/* The intervals' zero, from which the seconds of the profile count; dt_seconds() at its start. */
 double dt_profile_zero(const dt_profile *profile);
 
 /* Pauses and goes on; while it pauses operations are not looked at. Not within a mark. NULL is

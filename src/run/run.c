@@ -11,12 +11,6 @@ void dt_run_settings_free(dt_run_settings *settings)
     *settings = (dt_run_settings){0};
 }
 
-const char *dt_class_weights_name(int32_t class_weights)
-{
-    static const char *const names[] = {"none", "inverse", "sqrt_inverse"};
-    return names[class_weights];
-}
-
 void dt_run_free(dt_run *checkpoint)
 {
     dt_run_settings_free(&checkpoint->settings);

@@ -97,9 +97,6 @@ static inline double dt_level_weight(const dt_run_settings *settings, int32_t ta
     return settings->level_weight_count > 0 ? settings->level_weight[tax_rank] : 1.0;
 }
 
-/* "none", "inverse", "sqrt_inverse". */
-const char *dt_class_weights_name(int32_t class_weights);
-
 /* Within an epoch: the sums of the losses of its updates so far, as each world_rank holds them. A
  * run of as many ranks goes on from them bit by bit; of others, from their sum. */
 typedef struct {

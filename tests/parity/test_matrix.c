@@ -38,6 +38,7 @@ static const struct {
                   {"focal_sum", DT_LOSS_FOCAL, true}};
 static const dt_class_weights weight_kinds[] = {DT_CLASS_WEIGHTS_NONE, DT_CLASS_WEIGHTS_INVERSE,
                                                 DT_CLASS_WEIGHTS_SQRT_INVERSE};
+static const char *const weight_names[] = {"none", "inverse", "sqrt_inverse"};
 #define WEIGHT_KINDS 3
 #define VARIANTS 9
 
@@ -142,7 +143,7 @@ static void upload_weights(cell *c)
 {
     dt_backend *backend = c->s.backend;
     const int64_t classes = c->objective.classes.first[c->objective.classes.tax_ranks];
-    const char *kind = dt_class_weights_name(weight_kinds[c->variant % WEIGHT_KINDS]);
+    const char *kind = weight_names[c->variant % WEIGHT_KINDS];
     char path[64];
     float narrow[64];
     if (!c->objective.class_weight)
@@ -310,7 +311,7 @@ static void every_objective(size_t model, const precision *p, void (*what)(cell 
     subject_place(&c.s, p->backend,
                   &(dt_backend_options){.threads = 1, .precision = DT_PRECISION_FP32}, ROOM);
     for (c.variant = 0; c.variant < VARIANTS; ++c.variant) {
-        const char *weights = dt_class_weights_name(weight_kinds[c.variant % WEIGHT_KINDS]);
+        const char *weights = weight_names[c.variant % WEIGHT_KINDS];
         const char *loss = loss_kinds[c.variant / WEIGHT_KINDS].name;
         char line[64];
         snprintf(line, sizeof line, "%s %s", loss, weights);
