@@ -36,8 +36,11 @@ run() {
     shift
     "$bin/deeptaxa" "$@" >"$folder/raw.out" 2>"$folder/raw.err" </dev/null || status=$?
     { steady <"$folder/raw.out"; echo "status $status"; } >"$folder/$name.out"
-    steady <"$folder/raw.err" | grep -v 'left$' >"$folder/$name.err"
-    rm -f "$folder/raw.out" "$folder/raw.err"
+    # the lines of checkpoints come from the thread that writes them, sooner or later
+    steady <"$folder/raw.err" | grep -v 'left$' >"$folder/raw.steady"
+    { grep -v 'checkpoint: ' "$folder/raw.steady"; grep 'checkpoint: ' "$folder/raw.steady"; } \
+        >"$folder/$name.err"
+    rm -f "$folder/raw.out" "$folder/raw.err" "$folder/raw.steady"
 }
 
 # keep NAME: the files below FOLDER/work/NAME, under names without the run's id
