@@ -90,9 +90,9 @@ void dt_cpu_batch_free(dt_cpu *cpu)
 /* False, with a sticky error, for a batch with which the operations would leave their memory. */
 static bool usable(dt_cpu *cpu, const dt_packed *packed)
 {
-    dt_packed_room room = {0};
+    dt_packed_capacity room = {0};
     if (cpu->scratch)
-        room = (dt_packed_room){cpu->max_sequences, cpu->max_tax_ranks, cpu->max_tokens};
+        room = (dt_packed_capacity){cpu->max_sequences, cpu->max_tax_ranks, cpu->max_tokens};
     const dt_status status = dt_packed_check(packed, &room);
     if (status != DT_OK)
         dt_cpu_fail(cpu, status, "%s", dt_error_message());

@@ -186,9 +186,9 @@ void dt_cuda_batch_free(dt_cuda *cuda)
 /* False, with a sticky error, for a batch with which the operations would leave their memory. */
 static bool usable(dt_cuda *cuda, const dt_packed *packed)
 {
-    dt_packed_room room = {};
+    dt_packed_capacity room = {};
     if (cuda->sort_keys)
-        room = dt_packed_room{cuda->max_sequences, cuda->max_tax_ranks, cuda->max_tokens};
+        room = dt_packed_capacity{cuda->max_sequences, cuda->max_tax_ranks, cuda->max_tokens};
     const dt_status status = dt_packed_check(packed, &room);
     if (status != DT_OK)
         dt_cuda_fail(cuda, status, "%s", dt_error_message());

@@ -111,10 +111,10 @@ typedef struct {
     char message[1024];
 } opinion;
 
-dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
+dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed)
 {
     if (comm->world_size == 1) {
-        *together = mine != DT_OK;
+        *agreed = mine != DT_OK;
         return mine;
     }
     double failed = mine != DT_OK;
@@ -132,7 +132,7 @@ dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together)
         int32_t first = 0;
         while (first < comm->world_size - 1 && all[first].status == DT_OK)
             first++;
-        *together = true;
+        *agreed = true;
         if (first == 0)
             status = dt_fail((dt_status)all[0].status, "%s", all[0].message);
         else

@@ -91,9 +91,9 @@ dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all
 /* Ranks that come to the same point of the program, each with a status of its own, leave it with
  * the same one: DT_OK when all came with that, else that of the lowest rank that failed, whose
  * message rank 0 then has (with the rank and its host, unless it is rank 0 itself). Since all of
- * them know, nobody needs to abort: *together is set. When the ranks cannot even talk, the result
- * is DT_ERR_COMM and *together stays. Collective. */
-dt_status dt_agree(dt_comm *comm, dt_status mine, bool *together);
+ * them know, nobody needs to abort: *agreed is set. When the ranks cannot even talk, the result
+ * is DT_ERR_COMM and *agreed stays. Collective. */
+dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed);
 
 /* ---- finding one ---------------------------------------------------------------------------- */
 

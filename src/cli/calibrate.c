@@ -156,8 +156,8 @@ static dt_status compute_logits(session *s)
         dt_notice("%s", s->thread_note);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
     DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
-    dt_judgement_tell(&s->judgement, s->tokenizer, dt_fasta_name(s->input), predictor.normalize,
-                      "remove them");
+    dt_judgement_report(&s->judgement, s->tokenizer, dt_fasta_name(s->input), predictor.normalize,
+                        "remove them");
     dt_read_lengths_tell(&s->lengths, dt_fasta_name(s->input));
     if (s->without_row)
         dt_warn("%s: no row for %lld sequences, which are left out", o->taxonomy_file,

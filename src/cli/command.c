@@ -18,7 +18,7 @@ static dt_status answer(const dt_command *command, dt_request request)
     return status;
 }
 
-void dt_command_tell(const dt_command *command)
+void dt_command_report_error(const dt_command *command)
 {
     dt_info("deeptaxa %s: %s", command->name, dt_error_message());
     dt_log_close();
@@ -61,7 +61,7 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
     if (status == DT_OK)
         status = run_request(command, options, run);
     if (status != DT_OK)
-        dt_command_tell(command);
+        dt_command_report_error(command);
     dt_log_close();
     dt_options_free(options);
     return dt_exit_status(status);

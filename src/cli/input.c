@@ -144,7 +144,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
     const dt_strand_profile *strand = NULL;
     dt_status status = prepare_alone(input, &learnt, &strand, &loaded);
     if (input->comm)
-        status = dt_agree(input->comm, status, input->together);
+        status = dt_agree(input->comm, status, input->agreed);
     if (status == DT_OK)
         status = dt_dataset_build(dataset,
                                   &(dt_dataset_build_options){.fasta_file = input->fasta_file,
@@ -157,7 +157,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
                                                               .tokenizer_name = loaded.name,
                                                               .comm = input->comm,
                                                               .everywhere = input->everywhere,
-                                                              .together = input->together});
+                                                              .agreed = input->agreed});
     if (status == DT_OK)
         say_tokenizer(input, &loaded);
     free_tokenizer(&loaded);

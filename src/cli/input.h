@@ -26,7 +26,7 @@ typedef struct {
     int threads;                     /* that tokenise, at least 1 (cli/threads.h) */
     dt_comm *comm;                   /* processes that tokenise together; NULL: alone */
     bool everywhere;                 /* all of them want the tokens, not world_rank 0 alone */
-    bool *together;                  /* with comm: set when all have the same failure (dt_agree) */
+    bool *agreed;                    /* with comm: set when all have the same failure (dt_agree) */
 } dt_input;
 
 /* Takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses

@@ -238,7 +238,7 @@ static void show_progress(session *s, double share)
 static dt_status take_results(void *context, const dt_predicted *predicted)
 {
     session *s = context;
-    if (atomic_load(&dt_stop_asked))
+    if (atomic_load(&dt_stop_signal))
         return dt_fail(DT_STOPPED, "stopped by a signal");
     DT_TRY(dt_results_add(&s->results, predicted));
     dt_truth_use_add(&s->truth_use, predicted);
@@ -341,8 +341,8 @@ static void tell_doubts(const session *s)
         dt_info("%s: %lld of %lld sequences have fewer than %lld bases and are left out "
                 "(--min-length)",
                 file, left_out, left_out + (long long)s->results.tally.sequences, min_length);
-    dt_judgement_tell(&s->results.tally.judgement, s->tokenizer, file,
-                      s->model[0].checkpoint.settings.normalize, "--min-length leaves them out");
+    dt_judgement_report(&s->results.tally.judgement, s->tokenizer, file,
+                        s->model[0].checkpoint.settings.normalize, "--min-length leaves them out");
     dt_read_lengths_tell(&s->results.tally.lengths, file);
 }
 
@@ -390,7 +390,7 @@ static dt_status predict(session *s)
             seconds, (double)s->results.tally.sequences / seconds);
     if (s->strand)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
-                (long long)s->results.tally.turned, (long long)s->results.tally.sequences);
+                (long long)s->results.tally.reoriented, (long long)s->results.tally.sequences);
     DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
     show_measures(s);
     show_lineages(s);
@@ -458,7 +458,7 @@ static dt_status run(const void *parsed)
     close_session(s);
     if (status == DT_STOPPED) /* there is nothing to go on from */
         return dt_fail(DT_ERR_IO, "stopped by %s; nothing was written",
-                       dt_signal_name(atomic_load(&dt_stop_asked)));
+                       dt_signal_name(atomic_load(&dt_stop_signal)));
     return status;
 }
 

@@ -33,18 +33,18 @@ static dt_status show_ranks(const dt_dataset *dataset)
     return status;
 }
 
-/* Every process tokenises its part, world_rank 0 writes. Collective; *together as in dt_agree(). */
+/* Every process tokenises its part, world_rank 0 writes. Collective; *agreed as in dt_agree(). */
 static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, dt_dataset *dataset,
-                              bool *together)
+                              bool *agreed)
 {
     const double start = dt_seconds();
     dt_thread_wish wish = {.asked = options->threads};
     char note[DT_THREAD_NOTE];
     int threads;
     dt_status status = DT_OK;
-    DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), together));
+    DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), agreed));
     DT_TRY(dt_ranks_share(comm, &wish.ranks));
-    DT_TRY(dt_agree(comm, dt_plan_threads(&wish, &threads, note), together));
+    DT_TRY(dt_agree(comm, dt_plan_threads(&wish, &threads, note), agreed));
     DT_TRY(dt_read_input(&(dt_input){.fasta_file = options->fasta_file,
                                      .taxonomy_file = options->taxonomy_file,
                                      .encoding = (dt_encoding)options->encoding,
@@ -53,7 +53,7 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
                                      .orient = options->orientation == DT_ORIENTATION_AUTO,
                                      .threads = threads,
                                      .comm = comm,
-                                     .together = together},
+                                     .agreed = agreed},
                          dataset));
     if (note[0])
         dt_notice("%s", note);
@@ -61,7 +61,7 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
         status = show_ranks(dataset);
     if (status == DT_OK && comm->world_rank == 0)
         status = write_locked(options, dataset);
-    DT_TRY(dt_agree(comm, status, together)); /* nobody leaves before the shards are there */
+    DT_TRY(dt_agree(comm, status, agreed)); /* nobody leaves before the shards are there */
     dt_info("wrote %lld sequences, %lld %s, %d ranks to %s in %.1f s", (long long)dataset->count,
             (long long)dataset->offsets[dataset->count],
             dataset->encoding == DT_ENCODING_ONEHOT ? "bases" : "tokens",
@@ -74,16 +74,16 @@ static dt_status run(const void *parsed)
     const dt_prepare_options *options = parsed;
     dt_dataset dataset = {0};
     dt_comm *comm;
-    bool together = false;
+    bool agreed = false;
     dt_outlive_log_reader();
     DT_TRY(
         dt_comm_open(&(dt_comm_options){.collective_timeout = options->collective_timeout}, &comm));
     dt_log_quiet(comm->world_rank != 0);
-    const dt_status status = prepare_into(options, comm, &dataset, &together);
-    if (status != DT_OK && !together)
+    const dt_status status = prepare_into(options, comm, &dataset, &agreed);
+    if (status != DT_OK && !agreed)
         comm->ops->abort(comm, status, dt_error_message());
     if (status != DT_OK && comm->world_size > 1)
-        dt_command_tell(&dt_prepare_command);
+        dt_command_report_error(&dt_prepare_command);
     dt_dataset_free(&dataset);
     comm->ops->destroy(comm);
     return status;

@@ -38,14 +38,14 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_ORIENTATION(type)                                                                \
     {                                                                                              \
         .name = "orientation", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, orientation),     \
-        .preset = "forward", .choices = "forward|auto", .json = "orientation",                     \
+        .default_value = "forward", .choices = "forward|auto", .json = "orientation",              \
         .help = "auto: reverse-complements sequences of the other strand than most are on"         \
     }
 
 #define DT_OPTION_DEVICE(type)                                                                     \
     {                                                                                              \
         .name = "device", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, device),               \
-        .preset = "auto", .choices = "auto|cpu|cuda",                                              \
+        .default_value = "auto", .choices = "auto|cpu|cuda",                                       \
         .help = "what computes; auto is the CPU in this version, a GPU is used where cuda is "     \
                 "asked for"                                                                        \
     }
@@ -54,7 +54,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_PRECISION(type)                                                                  \
     {                                                                                              \
         .name = "precision", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, precision),         \
-        .preset = "auto", .choices = "auto|fp32|bf16|fp16",                                        \
+        .default_value = "auto", .choices = "auto|fp32|bf16|fp16",                                 \
         .help = "number format of the computation; auto: bf16 on a GPU, fp32 on the CPU"           \
     }
 
@@ -62,20 +62,21 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_ATTENTION(type)                                                                  \
     {                                                                                              \
         .name = "attention", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, attention),         \
-        .preset = "auto", .choices = "auto|fused|cudnn|plain",                                     \
+        .default_value = "auto", .choices = "auto|fused|cudnn|plain",                              \
         .help = "how a GPU computes attention; auto: fused where it can, else plain"               \
     }
 
 #define DT_OPTION_THREADS(type)                                                                    \
     {                                                                                              \
         .name = "threads", .kind = DT_VALUE_INT, .offset = offsetof(type, threads), .value = "N",  \
-        .preset = "0", .range = "[0, 4096]", .help = "threads; 0: all that the process may use"    \
+        .default_value = "0", .range = "[0, 4096]",                                                \
+        .help = "threads; 0: all that the process may use"                                         \
     }
 
 #define DT_OPTION_NUM_WORKERS(type)                                                                \
     {                                                                                              \
         .name = "num-workers", .kind = DT_VALUE_INT, .offset = offsetof(type, num_workers),        \
-        .value = "N", .preset = "0", .range = "[0, 4096]",                                         \
+        .value = "N", .default_value = "0", .range = "[0, 4096]",                                  \
         .help = "threads that tokenise; 0: as many as --threads"                                   \
     }
 
@@ -86,7 +87,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
      .kind = DT_VALUE_INT,                                                                         \
      .offset = offsetof(type, batch_size),                                                         \
      .value = "N",                                                                                 \
-     .preset = "64",                                                                               \
+     .default_value = "64",                                                                        \
      .range = "[1, 1048576]",                                                                      \
      .help = "sequences computed at a time; on a GPU, as many as have no more tokens than N of "   \
              "the longest. On the CPU in fp32 it does not change the result; elsewhere by "        \
@@ -97,7 +98,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_COLLECTIVE_TIMEOUT(type)                                                         \
     {                                                                                              \
         .name = "collective-timeout", .kind = DT_VALUE_DOUBLE,                                     \
-        .offset = offsetof(type, collective_timeout), .value = "S", .preset = "600",               \
+        .offset = offsetof(type, collective_timeout), .value = "S", .default_value = "600",        \
         .range = "[0, 1000000]",                                                                   \
         .help = "seconds that a process waits for the others before the run is ended; 0: for "     \
                 "ever"                                                                             \

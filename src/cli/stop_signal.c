@@ -8,7 +8,7 @@
 static void note(int signal_number)
 {
     static atomic_int interrupts;
-    atomic_store(&dt_stop_asked, signal_number);
+    atomic_store(&dt_stop_signal, signal_number);
     if (signal_number == SIGINT && atomic_fetch_add(&interrupts, 1) > 0) {
         signal(SIGINT, SIG_DFL);
         raise(SIGINT); /* comes when the handler returns */

@@ -25,7 +25,7 @@ dt_status dt_input_wait(int fd, const char *name)
     struct pollfd wanted = {.fd = fd, .events = POLLIN};
     int ready = 0;
     while (ready == 0 || (ready < 0 && errno == EINTR)) {
-        const int signal_number = atomic_load(&dt_stop_asked);
+        const int signal_number = atomic_load(&dt_stop_signal);
         if (signal_number)
             return dt_fail(DT_STOPPED,
                            "stopped by %s while %s was read: start it again the same "

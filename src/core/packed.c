@@ -1,6 +1,6 @@
 #include "core/packed.h"
 
-dt_status dt_packed_check(const dt_packed *packed, const dt_packed_room *room)
+dt_status dt_packed_check(const dt_packed *packed, const dt_packed_capacity *room)
 {
     if (packed->sequences < 1 || packed->sequences > room->sequences || packed->tax_ranks < 0 ||
         packed->tax_ranks > room->tax_ranks)

@@ -19,12 +19,12 @@ typedef struct {
     int32_t sequences;
     int32_t tax_ranks;
     int64_t tokens;
-} dt_packed_room;
+} dt_packed_capacity;
 
 /* What operations rely on so as not to leave their memory. DT_ERR_INTERNAL where the batch does not
  * fit the room, has no sequence or one without a token, does not begin at row 0, or has a negative
  * token id. */
-dt_status dt_packed_check(const dt_packed *packed, const dt_packed_room *room);
+dt_status dt_packed_check(const dt_packed *packed, const dt_packed_capacity *room);
 
 typedef struct {
     int32_t longest;    /* tokens of the longest sequence */

@@ -2,7 +2,7 @@
 
 #include <signal.h>
 
-atomic_int dt_stop_asked;
+atomic_int dt_stop_signal;
 
 const char *dt_signal_name(int number)
 {

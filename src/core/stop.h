@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 /* The number of the last signal that asked to stop; 0: none has. */
-extern atomic_int dt_stop_asked;
+extern atomic_int dt_stop_signal;
 
 /* "SIGTERM"; "a signal" for a number that is none of those which stop a program. */
 const char *dt_signal_name(int number);

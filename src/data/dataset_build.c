@@ -160,7 +160,7 @@ static dt_status join_shares(builder *b)
     b->counts.gapped_sequences = (int64_t)counts[1];
     b->counts.reversed = (int64_t)counts[2];
     DT_TRY(join_judgements(&b->judgement, comm));
-    return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->together);
+    return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->agreed);
 }
 
 /* The profile of the sequences of all processes. */
@@ -188,7 +188,7 @@ static dt_status finish_strand(builder *b)
     dt_strand_info *strand = &b->dataset->strand;
     DT_TRY(DT_NEW(strand->profile, 1));
     strand->sorted = b->options->strand != NULL;
-    strand->turned = b->counts.reversed;
+    strand->reoriented = b->counts.reversed;
     if (!strand->sorted)
         return learn_strand(b, strand->profile);
     *strand->profile = *b->options->strand;
@@ -270,7 +270,7 @@ static dt_status tell(const builder *b)
                 "'" DT_UNCLASSIFIED "' at every rank",
                 fasta, (long long)without_row, (long long)dataset->count, b->table.path,
                 dt_dataset_id(dataset, b->first_without_row));
-    dt_bare_matches_tell(&b->bare_matches, &b->table, fasta);
+    dt_bare_matches_report(&b->bare_matches, &b->table, fasta);
     if (b->with_row > b->rows_used)
         dt_warn("%s: %lld sequences have the row of another one, from whose id theirs differs in "
                 "annotations only (the first is '%.100s'): if they are the same sequence, training "
@@ -281,8 +281,8 @@ static dt_status tell(const builder *b)
         dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
                   b->table.path, (long long)(b->table.rows - b->rows_used),
                   (long long)b->table.rows);
-    dt_judgement_tell(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
-                      "remove them");
+    dt_judgement_report(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
+                        "remove them");
     return tell_single_classes(&dataset->taxonomy);
 }
 
@@ -373,7 +373,7 @@ static dt_status build(builder *b)
     const dt_dataset_build_options *options = b->options;
     dt_status status = build_alone(b);
     if (options->comm)
-        status = dt_agree(options->comm, status, options->together);
+        status = dt_agree(options->comm, status, options->agreed);
     DT_TRY(status);
     DT_TRY(join_shares(b));
     DT_TRY(finish_strand(b));

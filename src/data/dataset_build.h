@@ -31,7 +31,7 @@ typedef struct {
     const char *tokenizer_name; /* likewise */
     dt_comm *comm;   /* processes that share the tokenising (data/token_shares.h); NULL: alone */
     bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
-    bool *together;  /* with comm: set when all have the same failure (dt_agree) */
+    bool *agreed;    /* with comm: set when all have the same failure (dt_agree) */
 } dt_dataset_build_options;
 
 /* DT_ERR_USAGE where FASTA and taxonomy should both come from standard input ("-") or one pipe, or
@@ -40,7 +40,7 @@ dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_f
                                   const dt_comm *comm);
 
 /* Builds the dataset; freed with dt_dataset_free(). Collective where there is a communicator: the
- * processes agree on a failure, and one that *together does not tell must end the others.
+ * processes agree on a failure, and one that *agreed does not tell must end the others.
  * DT_ERR_INPUT as io/fasta.h and taxonomy/taxonomy_table.h say, and for an id that occurs twice in
  * the FASTA file, a sequence of gap characters only, and files whose ids have nothing in common. On
  * failure the dataset is empty. */

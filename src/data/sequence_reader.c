@@ -148,7 +148,7 @@ static dt_status work_on(const reader *r, worker_state *worker, dt_sequence_bloc
     if (options->normalize)
         DT_TRY(normalize(r, worker, &block->record[i]));
     if (options->strand)
-        block->reversed[i] = dt_strand_turn(options->strand, sequence->data, sequence->length);
+        block->reversed[i] = dt_strand_reorient(options->strand, sequence->data, sequence->length);
     worker->counts.reversed += block->reversed[i];
     if (worker->kmers)
         dt_strand_count(worker->kmers, sequence->data, sequence->length, false);

@@ -68,14 +68,14 @@ static dt_status gather_tokens(const dt_dataset *dataset, dt_comm *comm, const i
 }
 
 static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64_t *bytes,
-                      bool *together)
+                      bool *agreed)
 {
     const bool wanted = everywhere || comm->world_rank == 0;
     uint16_t *all = NULL;
     DT_TRY(join_lengths(dataset, comm, bytes));
     const int64_t tokens = dataset->offsets[dataset->count];
     dt_status status = wanted ? DT_NEW(all, (size_t)tokens) : DT_OK;
-    status = dt_agree(comm, status, together);
+    status = dt_agree(comm, status, agreed);
     if (status == DT_OK)
         status = gather_tokens(dataset, comm, bytes, all);
     if (status == DT_OK && everywhere)
@@ -89,13 +89,13 @@ static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64
     return DT_OK;
 }
 
-dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *together)
+dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *agreed)
 {
     int64_t *bytes; /* (world_size) of tokens, by process */
     if (comm->world_size == 1)
         return DT_OK;
     DT_TRY(DT_NEW(bytes, (size_t)comm->world_size));
-    const dt_status status = join(dataset, comm, everywhere, bytes, together);
+    const dt_status status = join(dataset, comm, everywhere, bytes, agreed);
     free(bytes);
     return status;
 }

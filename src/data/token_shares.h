@@ -25,7 +25,7 @@ static inline bool dt_owns_tokens(const dt_comm *comm, int64_t i)
 /* Collective. dataset->tokens, offsets and bases of each process hold those of its own sequences,
  * and nothing for the others'. Afterwards world_rank 0 has all of them, as if it had tokenised
  * alone; with `everywhere` all processes have. On the others `tokens` is else NULL. Where memory
- * for them is missing, *together is set (dt_agree). */
-dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *together);
+ * for them is missing, *agreed is set (dt_agree). */
+dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *agreed);
 
 #endif

@@ -354,13 +354,13 @@ static dt_request find_request(int argc, char **argv)
     return DT_REQUEST_RUN;
 }
 
-static dt_status store_presets(const dt_command *command, void *options)
+static dt_status store_defaults(const dt_command *command, void *options)
 {
     const dt_option *option;
     for (int i = 0; (option = dt_command_option(command, i)); ++i)
-        if (option->preset && !option->ignored) {
+        if (option->default_value && !option->ignored) {
             const dt_value value = dt_option_value(command, i, options);
-            DT_TRY(dt_value_store(option, &value, 1, &option->preset));
+            DT_TRY(dt_value_store(option, &value, 1, &option->default_value));
         }
     return DT_OK;
 }
@@ -369,7 +369,7 @@ static dt_status parse(const dt_command *command, void *options)
 {
     dt_parsed *parsed = options;
     arguments args = {parsed->argc, parsed->argv, 1};
-    DT_TRY(store_presets(command, options));
+    DT_TRY(store_defaults(command, options));
     while (args.next < args.argc)
         DT_TRY(read_option(command, &args, options));
     if (parsed->config)

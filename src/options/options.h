@@ -44,14 +44,14 @@ typedef struct {
 typedef struct {
     const char *name; /* without the leading "--"; NULL ends the table */
     dt_value_kind kind;
-    size_t offset;       /* of the member that receives the value, or a list's first element */
-    size_t counter;      /* lists: offset of the int32_t that receives their length */
-    int32_t most;        /* lists: elements that there is memory for */
-    int32_t count;       /* lists: takes exactly this many, without a counter; 0: one or more */
-    const char *value;   /* how --help names the value: "FILE", "N"; not for flags and choices */
-    const char *preset;  /* the default, as it would be typed; parsed like a given value */
-    const char *range;   /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
-    const char *choices; /* "auto|cpu" */
+    size_t offset;     /* of the member that receives the value, or a list's first element */
+    size_t counter;    /* lists: offset of the int32_t that receives their length */
+    int32_t most;      /* lists: elements that there is memory for */
+    int32_t count;     /* lists: takes exactly this many, without a counter; 0: one or more */
+    const char *value; /* how --help names the value: "FILE", "N"; not for flags and choices */
+    const char *default_value; /* the default, as it would be typed; parsed like a given value */
+    const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
+    const char *choices;       /* "auto|cpu" */
     bool required;
     const char *ignored; /* accepted with a notice that says this; the value is not stored */
     const char *json;    /* key of the same value in the files of a run, which --config reads too */
@@ -168,6 +168,6 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
 /* Says the last error as dt_command_main() does, which then says nothing. For many ranks: a
  * launcher kills the others as soon as one has ended with an error, so that rank 0 speaks while all
  * still wait for it in the communicator's destroy(). */
-void dt_command_tell(const dt_command *command);
+void dt_command_report_error(const dt_command *command);
 
 #endif

@@ -142,8 +142,9 @@ static dt_status add_option_help(dt_text *out, const dt_option *option)
         snprintf(words, sizeof words, "%s", option->ignored ? option->ignored : option->help);
     if (option->required)
         snprintf(words + used, sizeof words - (size_t)used, " (required)");
-    else if (option->preset && !option->ignored)
-        snprintf(words + used, sizeof words - (size_t)used, " (default: %s)", option->preset);
+    else if (option->default_value && !option->ignored)
+        snprintf(words + used, sizeof words - (size_t)used, " (default: %s)",
+                 option->default_value);
     DT_TRY(dt_text_add(out, head, strlen(head)));
     return add_wrapped(out, (int)strlen(head), words);
 }

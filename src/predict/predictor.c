@@ -311,7 +311,7 @@ static dt_status hand_over(pipeline *p, job *j)
                                     .record = j->block.record,
                                     .truth = truth ? j->truth : NULL,
                                     .has_row = truth ? j->has_row : NULL,
-                                    .turned = j->block.reversed,
+                                    .reoriented = j->block.reversed,
                                     .judged = j->block.judged,
                                     .prediction = j->prediction,
                                     .independent = j->independent,

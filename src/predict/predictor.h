@@ -55,7 +55,7 @@ typedef struct {
     const int32_t *truth;          /* (sequences, tax_ranks) numbers of true labels; NULL: none */
     const bool *has_row;           /* (sequences) the taxonomy file has a row; NULL likewise */
     const bool
-        *turned; /* (sequences) was reverse-complemented, as `record` has it; NULL: none was */
+        *reoriented; /* (sequences) was reverse-complemented, as `record` has it; NULL: none was */
     const dt_judged *judged;         /* (sequences) whether the model can judge them; NULL:
                                         not known */
     const dt_prediction *prediction; /* (sequences, tax_ranks) */

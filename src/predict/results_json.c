@@ -264,7 +264,7 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "min_length", options->min_length);
     dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
     dt_json_put_string(json, "orientation", options->oriented ? "auto" : "forward");
-    dt_json_put_int(json, "turned_sequences", results->tally.turned);
+    dt_json_put_int(json, "turned_sequences", results->tally.reoriented);
     dt_json_put_int(json, "left_out_sequences", results->left_out);
     dt_json_key(json, "checkpoints");
     dt_json_array(json);

@@ -111,7 +111,7 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
         dt_read_lengths_add(&tally->lengths, predicted, i);
         tally->sequences++;
         tally->without_row += predicted->has_row && !predicted->has_row[i];
-        tally->turned += predicted->turned && predicted->turned[i];
+        tally->reoriented += predicted->reoriented && predicted->reoriented[i];
         for (int32_t r = 0; r < tax_ranks; ++r) {
             const dt_prediction *prediction = &predicted->prediction[i * tax_ranks + r];
             const dt_tax_rank *labels = &tally->taxonomy->rank[r];

@@ -40,7 +40,7 @@ typedef struct {
     int64_t sequences;
     int64_t changed;         /* sequences with another lineage than each tax_rank by itself gives */
     int64_t without_row;     /* sequences that the taxonomy file lacks */
-    int64_t turned;          /* sequences that were reverse-complemented */
+    int64_t reoriented;      /* sequences that were reverse-complemented */
     dt_judgement judgement;  /* sequences that the model cannot judge */
     dt_read_lengths lengths; /* whose `trained` the caller may set */
     dt_rank_tally rank[DT_MAX_TAX_RANKS];

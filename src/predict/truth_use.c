@@ -42,6 +42,6 @@ dt_status dt_truth_use_tell(const dt_truth_use *use, const char *fasta)
 {
     if (!use->truth)
         return DT_OK;
-    dt_bare_matches_tell(&use->bare_matches, &use->truth->table, fasta);
+    dt_bare_matches_report(&use->bare_matches, &use->truth->table, fasta);
     return dt_truth_tell_unknown(use->truth, use->seen);
 }

@@ -182,8 +182,8 @@ static dt_status take_rank(dt_comm *comm, int32_t q, const rank_trace *mine, dt_
     dt_status all = DT_NEW(counts, (size_t)comm->world_size);
     if (all == DT_OK && first)
         all = DT_NEW(bytes, (size_t)sum);
-    bool together = false;
-    all = dt_agree(comm, all, &together);
+    bool agreed = false;
+    all = dt_agree(comm, all, &agreed);
     if (all == DT_OK) {
         counts[q] = (int64_t)sum;
         all = comm->ops->gather(comm, mine->bytes, counts, bytes, 0);
@@ -220,13 +220,13 @@ dt_status dt_chrome_trace(const dt_profile *profile, dt_comm *comm, const char *
                           int64_t *left_out)
 {
     const bool first = !comm || comm->world_rank == 0;
-    bool together = false;
+    bool agreed = false;
     rank_trace mine = {0};
     dt_output out;
     dt_json json = {0};
     dt_status packed = pack(&mine, profile, comm, left_out);
     if (comm)
-        packed = dt_agree(comm, packed, &together);
+        packed = dt_agree(comm, packed, &agreed);
     if (packed != DT_OK) {
         free(mine.bytes);
         return packed;

@@ -207,7 +207,7 @@ static dt_status write_trace(const dt_profile *profile, dt_comm *comm, const cha
 
 dt_status dt_profile_report(dt_profile *profile, dt_comm *comm, const char *trace)
 {
-    bool together = false;
+    bool agreed = false;
     report r = {.profile = profile, .whole = dt_seconds() - dt_profile_zero(profile)};
     dt_profile_run(profile, false);
     const dt_status status = gather_parts(&r, comm);
@@ -218,5 +218,5 @@ dt_status dt_profile_report(dt_profile *profile, dt_comm *comm, const char *trac
     if (!trace)
         return DT_OK;
     const dt_status written = write_trace(profile, comm, trace);
-    return comm ? dt_agree(comm, written, &together) : written;
+    return comm ? dt_agree(comm, written, &agreed) : written;
 }

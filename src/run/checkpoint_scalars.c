@@ -229,8 +229,8 @@ static dt_status get_field(dt_container *file, const char *path, const dt_settin
 static dt_status get_default(const dt_setting *field, dt_run *run)
 {
     const dt_value value = dt_setting_value(field, run);
-    const char *preset = field->option.preset;
-    return preset ? dt_value_store(&field->option, &value, 1, &preset) : DT_OK;
+    const char *text = field->option.default_value;
+    return text ? dt_value_store(&field->option, &value, 1, &text) : DT_OK;
 }
 
 /* ---- all of them --------------------------------------------------------------------------------

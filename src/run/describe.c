@@ -144,7 +144,7 @@ static void dataset_info(page *p, const dt_run *checkpoint)
     training_lengths(p, &checkpoint->lengths);
     if (checkpoint->strand.sorted) {
         item_text(p, "orientation", "auto");
-        item_int(p, "turned-sequences", checkpoint->strand.turned);
+        item_int(p, "turned-sequences", checkpoint->strand.reoriented);
     }
 }
 

@@ -94,7 +94,7 @@ static void dataset_info(dt_json *json, const dt_run *run)
     dt_json_put_string(json, "fasta_file", settings->fasta_file);
     dt_json_put_string(json, "taxonomy_file", settings->taxonomy_file);
     dt_json_put_string(json, "orientation", run->strand.sorted ? "auto" : "forward");
-    dt_json_put_int(json, "turned_sequences", run->strand.turned);
+    dt_json_put_int(json, "turned_sequences", run->strand.reoriented);
     training_lengths(json, &run->lengths);
     dt_json_end(json);
 }

@@ -61,7 +61,7 @@ dt_status dt_settings_text(dt_text *out, const dt_run *run, dt_run_section secti
 #define DT_OPTION_ENCODING(type, member)                                                           \
     {                                                                                              \
         .name = "encoding", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, member),             \
-        .preset = "dnabert", .choices = DT_ENCODINGS, .json = "encoding",                          \
+        .default_value = "dnabert", .choices = DT_ENCODINGS, .json = "encoding",                   \
         .help = "BPE tokens, or for --model-type cnn one nucleotide a position: four channels, "   \
                 "zeros for any letter but A, C, G, T and U"                                        \
     }

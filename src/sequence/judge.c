@@ -117,8 +117,8 @@ static void tell_unknown(const dt_judgement *j, bool onehot, const char *file, b
                 end);
 }
 
-void dt_judgement_tell(const dt_judgement *judgement, const dt_tokenizer *tokenizer,
-                       const char *file, bool normalized, const char *leave_out)
+void dt_judgement_report(const dt_judgement *judgement, const dt_tokenizer *tokenizer,
+                         const char *file, bool normalized, const char *leave_out)
 {
     char few[64];
     snprintf(few, sizeof few, "have fewer than %d bases", DT_FEWEST_BASES);

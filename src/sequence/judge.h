@@ -54,8 +54,8 @@ void dt_judgement_merge(dt_judgement *judgement, const dt_judgement *other);
 
 /* Warns of what there is. `file`: as messages name it. `normalized`: the sequences were, so that
  * lower case is no explanation. `leave_out`: what to do with short ones, "remove them". */
-void dt_judgement_tell(const dt_judgement *judgement, const dt_tokenizer *tokenizer,
-                       const char *file, bool normalized, const char *leave_out);
+void dt_judgement_report(const dt_judgement *judgement, const dt_tokenizer *tokenizer,
+                         const char *file, bool normalized, const char *leave_out);
 
 /* How files of results name a doubt: "short", "no_nucleotides", "ambiguous", "unknown_tokens". */
 const char *dt_doubt_name(dt_doubt doubt);

@@ -76,7 +76,7 @@ bool dt_strand_same(const dt_strand_profile *a, const dt_strand_profile *b)
 
 dt_status dt_strand_info_copy(dt_strand_info *to, const dt_strand_info *from)
 {
-    *to = (dt_strand_info){.sorted = from->sorted, .turned = from->turned};
+    *to = (dt_strand_info){.sorted = from->sorted, .reoriented = from->reoriented};
     if (!from->profile)
         return DT_OK;
     DT_TRY(DT_NEW(to->profile, 1));
@@ -106,7 +106,7 @@ int dt_strand_side(const dt_strand_profile *profile, const char *sequence, size_
     return (score >= CLEARLY) - (score <= -CLEARLY);
 }
 
-bool dt_strand_turn(const dt_strand_profile *profile, char *sequence, size_t length)
+bool dt_strand_reorient(const dt_strand_profile *profile, char *sequence, size_t length)
 {
     const bool turns = dt_strand_side(profile, sequence, length) < 0;
     if (turns)

@@ -40,7 +40,7 @@ int64_t dt_strand_score(const dt_strand_profile *profile, const char *sequence, 
 int dt_strand_side(const dt_strand_profile *profile, const char *sequence, size_t length);
 
 /* Reverse-complements a sequence that clearly is on the other strand; returns whether. */
-bool dt_strand_turn(const dt_strand_profile *profile, char *sequence, size_t length);
+bool dt_strand_reorient(const dt_strand_profile *profile, char *sequence, size_t length);
 
 /* Whether it is a profile: the weight of a k-mer is minus that of its reverse complement. */
 bool dt_strand_profile_fits(const dt_strand_profile *profile);
@@ -53,7 +53,7 @@ bool dt_strand_same(const dt_strand_profile *a, const dt_strand_profile *b);
 typedef struct {
     dt_strand_profile *profile; /* owned; NULL: not known (files of older versions) */
     bool sorted;                /* by the profile: --orientation auto */
-    int64_t turned;             /* sequences that were reverse-complemented then */
+    int64_t reoriented;         /* sequences that were reverse-complemented then */
 } dt_strand_info;
 
 dt_status dt_strand_info_copy(dt_strand_info *to, const dt_strand_info *from);

@@ -19,7 +19,7 @@ dt_status dt_strand_put(dt_container *file, const dt_strand_info *strand)
     free(weights);
     DT_TRY(status);
     DT_TRY(dt_container_put_attribute_int(file, "strand", "auto", strand->sorted));
-    return dt_container_put_attribute_int(file, "strand", "turned", strand->turned);
+    return dt_container_put_attribute_int(file, "strand", "turned", strand->reoriented);
 }
 
 static dt_status get_weights(dt_container *file, const char *path, dt_strand_profile *profile)
@@ -51,5 +51,5 @@ dt_status dt_strand_get(dt_container *file, const char *path, dt_strand_info *st
     DT_TRY(get_weights(file, path, strand->profile));
     DT_TRY(dt_container_get_attribute_int(file, "strand", "auto", &sorted));
     strand->sorted = sorted != 0;
-    return dt_container_get_attribute_int(file, "strand", "turned", &strand->turned);
+    return dt_container_get_attribute_int(file, "strand", "turned", &strand->reoriented);
 }

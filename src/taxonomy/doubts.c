@@ -105,7 +105,7 @@ static void tell_order(const dt_taxonomy *taxonomy, const char *file)
     }
 }
 
-dt_status dt_taxonomy_tell_doubts(const dt_taxonomy *taxonomy, const char *file)
+dt_status dt_taxonomy_report_doubts(const dt_taxonomy *taxonomy, const char *file)
 {
     tell_order(taxonomy, file);
     tell_numbers(taxonomy, file);

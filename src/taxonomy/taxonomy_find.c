@@ -52,8 +52,8 @@ void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *tabl
                  id);
 }
 
-void dt_bare_matches_tell(const dt_bare_matches *matches, const dt_taxonomy_table *table,
-                          const char *fasta)
+void dt_bare_matches_report(const dt_bare_matches *matches, const dt_taxonomy_table *table,
+                            const char *fasta)
 {
     if (matches->count > 0)
         dt_notice("%s: %lld sequences have a row in %s when annotations as ';size=1' are left out "

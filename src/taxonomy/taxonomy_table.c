@@ -528,7 +528,7 @@ static dt_status finish_table(table_parser *parser)
     if (table->missing > 0)
         dt_warn("%s: %lld of %lld labels are missing; they become '" DT_UNCLASSIFIED "'",
                 parser->name, (long long)table->missing, (long long)table->rows * tax_ranks);
-    return dt_taxonomy_tell_doubts(&table->taxonomy, parser->name);
+    return dt_taxonomy_report_doubts(&table->taxonomy, parser->name);
 }
 
 static dt_status read_table(table_parser *parser, const char *path)

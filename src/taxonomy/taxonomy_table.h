@@ -70,7 +70,7 @@ void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *tabl
 
 /* One notice with the count and the first, where there are any. `fasta` is what messages call the
  * sequences' file. */
-void dt_bare_matches_tell(const dt_bare_matches *matches, const dt_taxonomy_table *table,
-                          const char *fasta);
+void dt_bare_matches_report(const dt_bare_matches *matches, const dt_taxonomy_table *table,
+                            const char *fasta);
 
 #endif

@@ -100,7 +100,7 @@ static dt_status exchange(dt_trainer *t, const epoch_run *e, news *n)
                         dt_seconds() - e->saved >= 60.0 * job->save_every_minutes,
                 .failed = status != DT_OK};
     DT_TRY(job->comm->ops->sum(job->comm, (double *)n, sizeof *n / sizeof(double)));
-    return n->failed > 0.0 ? dt_agree(job->comm, status, &t->together) : DT_OK;
+    return n->failed > 0.0 ? dt_agree(job->comm, status, &t->agreed) : DT_OK;
 }
 
 static dt_status show_step(dt_trainer *t, epoch_run *e, int64_t done, double loss, bool line_due)
@@ -140,7 +140,7 @@ static dt_status one_update(dt_trainer *t, epoch_run *e, int64_t update)
         return DT_OK;
     progress->epoch_time = dt_seconds() - e->began;
     e->saved = dt_seconds();
-    return dt_saver_save(&t->saver, true, done, NULL, &t->together);
+    return dt_saver_save(&t->saver, true, done, NULL, &t->agreed);
 }
 
 /* The same as a step of the profile. */

@@ -118,13 +118,13 @@ static dt_status write_embeddings(dt_trainer *t, const dt_evaluation_job *job)
         status = dt_run_export_path(&t->output, t->run->progress.epoch, EMBEDDINGS, path);
     if (first && status == DT_OK)
         status = begin_embeddings(&file, t, job, path);
-    DT_TRY_OR(done, dt_agree(job->comm, status, &t->together));
+    DT_TRY_OR(done, dt_agree(job->comm, status, &t->agreed));
     DT_TRY_OR(done, dt_embed(job, add_vectors, file));
     if (first) {
         status = dt_container_commit(file);
         file = NULL;
     }
-    DT_TRY_OR(done, dt_agree(job->comm, status, &t->together));
+    DT_TRY_OR(done, dt_agree(job->comm, status, &t->agreed));
     if (first)
         dt_info("embeddings: %s", path);
 done:
@@ -232,7 +232,7 @@ static dt_status write_importance(dt_trainer *t, const dt_evaluation_job *job)
     if (job->comm->world_rank == 0)
         status = write_importance_files(t, &importance);
     dt_importance_free(&importance);
-    return dt_agree(job->comm, status, &t->together);
+    return dt_agree(job->comm, status, &t->agreed);
 }
 
 /* ---- both ---------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ static dt_status choose(dt_trainer *t, bool only_missing, bool *embeddings, bool
         if (wanted[1] && status == DT_OK)
             status = is_missing(t, IMPORTANCE_TABLE, &wanted[1]);
     }
-    DT_TRY(dt_agree(comm, status, &t->together));
+    DT_TRY(dt_agree(comm, status, &t->agreed));
     DT_TRY(comm->ops->broadcast(comm, wanted, sizeof wanted, 0));
     *embeddings = wanted[0];
     *importance = wanted[1];

@@ -102,7 +102,7 @@ static dt_status check_alike(const dt_rank_info *first, const dt_rank_info *othe
 }
 
 dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
-                          bool *together)
+                          bool *agreed)
 {
     dt_status status = DT_OK;
     DT_TRY(gather_infos(infos, comm, backend));
@@ -111,7 +111,7 @@ dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend 
     if (status != DT_OK) {
         free(*infos);
         *infos = NULL;
-        *together = true;
+        *agreed = true;
     }
     return status;
 }

@@ -35,12 +35,12 @@ typedef struct {
 dt_status dt_ranks_share(dt_comm *comm, dt_ranks_sharing *sharing);
 
 /* Sets *infos to what all ranks say of themselves, (world_size) on every one; the caller frees it.
- * DT_ERR_USAGE, on every rank and with *together set, when they run different versions of the
+ * DT_ERR_USAGE, on every rank and with *agreed set, when they run different versions of the
  * program, or compute with different kinds of backend (which wait for each other at different
  * times) or number formats (whose losses are scaled differently, or
  * whose gradients cannot be added). Collective. */
 dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend *backend,
-                          bool *together);
+                          bool *agreed);
 
 /* Adds what is shown of the ranks before training, a line for each host and kind of device; gives a
  * notice of each processor that several ranks have to share. */

@@ -112,7 +112,7 @@ dt_status dt_saver_poll(dt_saver *saver)
     return written ? complete(saver) : DT_OK;
 }
 
-static dt_status wait_for_write(dt_saver *saver, bool *together)
+static dt_status wait_for_write(dt_saver *saver, bool *agreed)
 {
     const bool alone = saver->comm->world_size == 1;
     int32_t busy;
@@ -121,26 +121,26 @@ static dt_status wait_for_write(dt_saver *saver, bool *together)
             saver->writer && !dt_checkpoint_writer_wait(saver->writer, alone ? -1.0 : SIGN_OF_LIFE);
         DT_TRY(saver->comm->ops->broadcast(saver->comm, &busy, sizeof busy, 0));
     } while (busy);
-    return dt_agree(saver->comm, dt_saver_poll(saver), together);
+    return dt_agree(saver->comm, dt_saver_poll(saver), agreed);
 }
 
-dt_status dt_saver_wait(dt_saver *saver, bool *together)
+dt_status dt_saver_wait(dt_saver *saver, bool *agreed)
 {
     dt_profile_begin(saver->profile, DT_LANE_MAIN, DT_PART_CHECKPOINT);
-    const dt_status status = wait_for_write(saver, together);
+    const dt_status status = wait_for_write(saver, agreed);
     dt_profile_end(saver->profile, DT_LANE_MAIN);
     return status;
 }
 
-dt_status dt_saver_finish(dt_saver *saver, bool *together)
+dt_status dt_saver_finish(dt_saver *saver, bool *agreed)
 {
     const dt_run_progress *progress = &saver->run->progress;
     const bool saved = saver->pending.path[0] != '\0'; /* what was resumed from stays */
-    DT_TRY(dt_saver_wait(saver, together));
+    DT_TRY(dt_saver_wait(saver, agreed));
     dt_status status = DT_OK;
     if (saver->comm->world_rank == 0 && saver->best_only && saved)
         status = drop_all_but_best(saver, progress->best_epoch, progress->epoch);
-    return dt_agree(saver->comm, status, together);
+    return dt_agree(saver->comm, status, agreed);
 }
 
 /* The loss sums of all ranks → saver->sums. */
@@ -184,26 +184,26 @@ static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
 }
 
 static dt_status save(dt_saver *saver, bool within_epoch, int64_t step,
-                      const dt_epoch_report *report, bool *together)
+                      const dt_epoch_report *report, bool *agreed)
 {
     const double began = dt_seconds();
-    DT_TRY(wait_for_write(saver, together));
+    DT_TRY(wait_for_write(saver, agreed));
     if (within_epoch)
         DT_TRY(gather_sums(saver));
     dt_status status = DT_OK;
     if (saver->comm->world_rank == 0)
         status = start(saver, within_epoch, step, report);
-    DT_TRY(dt_agree(saver->comm, status, together));
+    DT_TRY(dt_agree(saver->comm, status, agreed));
     saver->saved_micro_steps = saver->run->progress.micro_steps;
     saver->still += dt_seconds() - began;
     return DT_OK;
 }
 
 dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
-                        const dt_epoch_report *report, bool *together)
+                        const dt_epoch_report *report, bool *agreed)
 {
     dt_profile_begin(saver->profile, DT_LANE_MAIN, DT_PART_CHECKPOINT);
-    const dt_status status = save(saver, within_epoch, step, report, together);
+    const dt_status status = save(saver, within_epoch, step, report, agreed);
     dt_profile_end(saver->profile, DT_LANE_MAIN);
     return status;
 }

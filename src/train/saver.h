@@ -57,16 +57,16 @@ void dt_saver_free(dt_saver *saver); /* waits for the write under way */
  * once the checkpoint is in place; NULL: none; its checkpoint_path and times are filled in.
  * Collective; errors are the same on all ranks (dt_agree). */
 dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
-                        const dt_epoch_report *report, bool *together);
+                        const dt_epoch_report *report, bool *agreed);
 
 /* Completes a save whose file is written. Does not wait, and is not collective. */
 dt_status dt_saver_poll(dt_saver *saver);
 
 /* Waits for the save under way and completes it. Collective; errors as above. */
-dt_status dt_saver_wait(dt_saver *saver, bool *together);
+dt_status dt_saver_wait(dt_saver *saver, bool *agreed);
 
 /* The same at the end of a run that is complete: with best_only the newest goes where it is not the
  * best. */
-dt_status dt_saver_finish(dt_saver *saver, bool *together);
+dt_status dt_saver_finish(dt_saver *saver, bool *agreed);
 
 #endif

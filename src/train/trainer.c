@@ -184,7 +184,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     dt_status status = DT_OK;
     if (first)
         status = dt_run_output_open(&t->output, job->output_dir, t->run);
-    DT_TRY(dt_agree(job->comm, status, &t->together));
+    DT_TRY(dt_agree(job->comm, status, &t->agreed));
     DT_TRY(job->comm->ops->broadcast(job->comm, uuid, sizeof t->run->settings.run_uuid, 0));
     if (!first && job->verbose)
         status = open_rank_log(t);
@@ -200,7 +200,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     t->saver.profile = job->profile;
     if (status == DT_OK)
         status = dt_saver_create(&t->saver, job->resume_path, copy_fits);
-    return dt_agree(job->comm, status, &t->together);
+    return dt_agree(job->comm, status, &t->agreed);
 }
 
 /* ---- evaluation --------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ static dt_status end_epoch(dt_trainer *t)
     }
     const dt_epoch_report report = report_of(t, &work);
     memcpy(t->epoch_start, report.epoch_end, sizeof t->epoch_start);
-    DT_TRY(dt_saver_save(&t->saver, false, 0, evaluated ? &report : NULL, &t->together));
+    DT_TRY(dt_saver_save(&t->saver, false, 0, evaluated ? &report : NULL, &t->agreed));
     if (t->job->verbose)
         show_times(t, &work);
     return evaluated ? dt_exports_write(t, false) : DT_OK;
@@ -373,7 +373,7 @@ static dt_status catch_up(dt_trainer *t)
         status = metrics_are_missing(t, &they_are);
         missing = they_are;
     }
-    DT_TRY(dt_agree(t->job->comm, status, &t->together));
+    DT_TRY(dt_agree(t->job->comm, status, &t->agreed));
     DT_TRY(t->job->comm->ops->broadcast(t->job->comm, &missing, sizeof missing, 0));
     if (missing)
         DT_TRY(write_missing_metrics(t));
@@ -394,8 +394,8 @@ static dt_status stop(dt_trainer *t)
     const dt_run_progress *progress = &t->run->progress;
     const int64_t done = dt_epoch_updates_done(progress, t->sampler.count, &t->run->settings);
     if (progress->micro_steps > 0 && progress->micro_steps != t->saver.saved_micro_steps)
-        DT_TRY(dt_saver_save(&t->saver, true, done, NULL, &t->together));
-    DT_TRY(dt_saver_wait(&t->saver, &t->together));
+        DT_TRY(dt_saver_save(&t->saver, true, done, NULL, &t->agreed));
+    DT_TRY(dt_saver_wait(&t->saver, &t->agreed));
     if (progress->micro_steps == 0)
         return dt_fail(DT_STOPPED, "stopped by %s before the first step was done: start it again",
                        signal_name(t));
@@ -418,7 +418,7 @@ static dt_status attach(dt_trainer *t)
 {
     dt_comm *comm = t->job->comm;
     const dt_status status = comm->ops->attach(comm, t->job->backend);
-    t->together = status == DT_ERR_USAGE;
+    t->agreed = status == DT_ERR_USAGE;
     return status;
 }
 
@@ -448,7 +448,7 @@ static void tell_early_stop(const dt_trainer *t)
 static dt_status prepare_together(dt_trainer *t, bool *copy_fits)
 {
     dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_MODEL);
-    const dt_status status = dt_agree(t->job->comm, prepare(t, copy_fits), &t->together);
+    const dt_status status = dt_agree(t->job->comm, prepare(t, copy_fits), &t->agreed);
     dt_profile_end(t->job->profile, DT_LANE_MAIN);
     return status;
 }
@@ -458,7 +458,7 @@ static dt_status run_epochs(dt_trainer *t)
     dt_comm *comm = t->job->comm;
     bool copy_fits = false;
     DT_TRY(prepare_together(t, &copy_fits));
-    DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->together));
+    DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->agreed));
     if (!t->job->dry_run)
         DT_TRY(attach(t));
     if (comm->world_rank == 0)
@@ -479,7 +479,7 @@ static dt_status run_epochs(dt_trainer *t)
     }
     if (t->stopping)
         return stop(t);
-    DT_TRY(dt_saver_finish(&t->saver, &t->together));
+    DT_TRY(dt_saver_finish(&t->saver, &t->agreed));
     tell_early_stop(t);
     return DT_OK;
 }
@@ -501,7 +501,7 @@ dt_status dt_train(const dt_training *training)
     dt_trainer t = {.job = training, .run = training->run, .output = {.lock = -1}};
     const dt_status status = run_epochs(&t);
     finish(&t); /* a checkpoint under way is completed */
-    if (status != DT_OK && status != DT_STOPPED && !t.together)
+    if (status != DT_OK && status != DT_STOPPED && !t.agreed)
         training->comm->ops->abort(training->comm, status, dt_error_message());
     return status;
 }

@@ -25,7 +25,7 @@ typedef struct {
     char epoch_start[32];   /* of the end of the epoch before, or of the same */
     int64_t skipped_told;   /* skipped updates that were warned of or counted */
     bool stopping;          /* all ranks have agreed to end */
-    bool together;          /* all ranks have the same failure (dt_agree) */
+    bool agreed;            /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
 
 /* DT_ERR_USAGE where no sequences validate, which `flag` needs. */

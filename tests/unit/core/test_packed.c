@@ -8,9 +8,9 @@
 static int32_t starts[] = {0, 2, 3, 6};
 static int32_t ids[] = {5, 0, 9, 1, 70000, 2};
 static const dt_packed good = {3, 7, starts, ids};
-static const dt_packed_room exact = {3, 7, 6};
+static const dt_packed_capacity exact = {3, 7, 6};
 
-static void refused(const dt_packed *packed, const dt_packed_room *room, const char *why)
+static void refused(const dt_packed *packed, const dt_packed_capacity *room, const char *why)
 {
     assert_int_equal(dt_packed_check(packed, room), DT_ERR_INTERNAL);
     assert_string_equal(dt_error_message(), why);
@@ -28,7 +28,7 @@ static void a_batch_that_fills_its_room_is_taken(void **state)
 static void a_batch_larger_than_its_room_is_refused(void **state)
 {
     (void)state;
-    dt_packed_room room = exact;
+    dt_packed_capacity room = exact;
     room.sequences = 2;
     refused(&good, &room,
             "a batch of 3 sequences and 7 taxonomic ranks does not fit what was reserved");
@@ -39,7 +39,7 @@ static void a_batch_larger_than_its_room_is_refused(void **state)
     room = exact;
     room.tokens = 5;
     refused(&good, &room, "a batch of 6 tokens does not fit the 5 that were reserved");
-    room = (dt_packed_room){0};
+    room = (dt_packed_capacity){0};
     refused(&good, &room,
             "a batch of 3 sequences and 7 taxonomic ranks does not fit what was reserved");
 }

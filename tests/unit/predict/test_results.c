@@ -300,7 +300,7 @@ static void parameters_have_their_own_keys(void **state)
     ASSERT_OK(dt_results_begin(&results, &options));
     ASSERT_OK(add_three(&results, true));
     results.left_out = 5;
-    results.tally.turned = 7;
+    results.tally.reoriented = 7;
     ASSERT_OK(dt_results_finish(&results));
     dt_results_free(&results);
     json_t *root = load(JSON_FILE);

@@ -78,7 +78,7 @@ static void counts_of_ranks_add_up_to_one_warning_a_kind(void **state)
     assert_int_equal(judgement.doubtful[DT_DOUBT_NONE], 2);
     assert_int_equal(judgement.doubtful[DT_DOUBT_SHORT], 2);
     begin_log();
-    dt_judgement_tell(&judgement, tokenizer, "in.fasta", true, "remove them");
+    dt_judgement_report(&judgement, tokenizer, "in.fasta", true, "remove them");
     char *log = end_log();
     assert_int_equal(count_of(log, "\n"), 3);
     assert_int_equal(count_of(log, "warning: in.fasta: 2 of 6 sequences have fewer than 20 bases "
@@ -102,7 +102,7 @@ static void unknown_tokens_everywhere_are_told(void **state)
     dt_judgement judgement = {0};
     begin_log();
     add(&judgement, tokenizer, 0, "a", BASES "NN");
-    dt_judgement_tell(&judgement, tokenizer, "in.fasta", false, "");
+    dt_judgement_report(&judgement, tokenizer, "in.fasta", false, "");
     char *log = end_log();
     assert_int_equal(count_of(log, "\n"), 1);
     assert_int_equal(count_of(log, "in.fasta: 29 % of the tokens are unknown to the tokenizer: are "
@@ -112,7 +112,7 @@ static void unknown_tokens_everywhere_are_told(void **state)
     begin_log();
     for (int i = 0; i < 4; ++i)
         add(&judgement, tokenizer, 1 + i, "b", BASES);
-    dt_judgement_tell(&judgement, tokenizer, "in.fasta", false, "");
+    dt_judgement_report(&judgement, tokenizer, "in.fasta", false, "");
     log = end_log();
     assert_string_equal(log, "");
     free(log);

@@ -83,10 +83,10 @@ static void weights_are_log_odds_of_the_two_strands(void **state)
     char once[] = "GGGGTTTT";
     char twice[] = "GGGGTTTTNGGGGTTTT";
     assert_int_equal(dt_strand_side(&profile, once, strlen(once)), 0);
-    assert_false(dt_strand_turn(&profile, once, strlen(once)));
+    assert_false(dt_strand_reorient(&profile, once, strlen(once)));
     assert_string_equal(once, "GGGGTTTT");
     assert_int_equal(dt_strand_side(&profile, twice, strlen(twice)), -1);
-    assert_true(dt_strand_turn(&profile, twice, strlen(twice)));
+    assert_true(dt_strand_reorient(&profile, twice, strlen(twice)));
     assert_string_equal(twice, "AAAACCCCNAAAACCCC");
     assert_int_equal(dt_strand_side(&profile, twice, strlen(twice)), 1);
     profile.weight[code_of("AAAATTTT")] = 1;

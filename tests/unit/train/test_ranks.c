@@ -452,12 +452,12 @@ static void a_rank_that_cannot_attach_aborts_the_others(void **state)
 static void agree_or_fail_alone(dt_comm *comm, void *context)
 {
     session *s = context;
-    bool together = false;
+    bool agreed = false;
     const int32_t q = comm->world_rank;
-    ASSERT_OK(dt_agree(comm, DT_OK, &together));
-    assert_false(together);
-    s->status[q] = dt_agree(comm, q > 0 ? dt_fail(DT_ERR_USAGE, "flag %d", q) : DT_OK, &together);
-    assert_true(together);
+    ASSERT_OK(dt_agree(comm, DT_OK, &agreed));
+    assert_false(agreed);
+    s->status[q] = dt_agree(comm, q > 0 ? dt_fail(DT_ERR_USAGE, "flag %d", q) : DT_OK, &agreed);
+    assert_true(agreed);
     snprintf(s->message[q], sizeof s->message[q], "%s", dt_error_message());
 }
 
