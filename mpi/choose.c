@@ -9,31 +9,32 @@
 
 #define WHY 160
 
-/* What a rank tells rank 0. */
+/* Sent by every rank to rank 0. */
 typedef struct {
     char host[64];
     char device[32];
-    char obstacle[WHY]; /* why this rank has no module; "": it has */
-} rank_facts;
+    char obstacle[WHY]; /* why this rank cannot use the module; "": it can */
+} rank_info;
 
-/* What rank 0 answers. */
+/* Sent back by rank 0. */
 typedef struct {
     int32_t on_device;
     char why[WHY];
 } decision;
 
-/* NULL, with the obstacle, where gradients of this backend cannot be summed on its device. */
+/* Returns the module that sums this backend's gradients on its device; NULL, with the reason in
+ * `obstacle`, if there is none. */
 static const dt_reducer_module *find_module(const dt_comm *comm, const dt_backend *backend,
                                             char *obstacle)
 {
     void *symbol;
     if (!backend->comm_module || !backend->device_id[0]) {
-        snprintf(obstacle, WHY, "rank %d computes on the %s", comm->world_rank,
-                 backend->host_memory ? "CPU" : "device that has no such library");
+        snprintf(obstacle, WHY, "rank %d computes on %s", comm->world_rank,
+                 backend->host_memory ? "the CPU" : "a device without a collective library");
         return NULL;
     }
     if (!dt_module_present(backend->comm_module)) {
-        snprintf(obstacle, WHY, "this installation has no module '%s'", backend->comm_module);
+        snprintf(obstacle, WHY, "this installation lacks the module '%s'", backend->comm_module);
         return NULL;
     }
     if (dt_module_symbol(backend->comm_module, "dt_reducer_module", &symbol) != DT_OK) {
@@ -43,33 +44,34 @@ static const dt_reducer_module *find_module(const dt_comm *comm, const dt_backen
     const dt_reducer_module *module = symbol;
     if (module->contract == DT_COMM_CONTRACT)
         return module;
-    snprintf(obstacle, WHY, "module '%s' belongs to another version", backend->comm_module);
+    snprintf(obstacle, WHY, "module '%s' is from another version of DeepTaxa-MPI",
+             backend->comm_module);
     return NULL;
 }
 
-static decision decide(const rank_facts *facts, int32_t ranks)
+static decision decide(const rank_info *info, int32_t ranks)
 {
-    decision d = {.on_device = 1, .why = "each rank has a GPU of its own"};
+    decision d = {.on_device = 1, .why = "each rank has its own GPU"};
     for (int32_t q = 0; q < ranks && d.on_device; ++q) {
-        if (facts[q].obstacle[0]) {
+        if (info[q].obstacle[0]) {
             d.on_device = 0;
-            memcpy(d.why, facts[q].obstacle, sizeof d.why);
+            memcpy(d.why, info[q].obstacle, sizeof d.why);
         }
         for (int32_t p = 0; p < q && d.on_device; ++p)
-            if (strcmp(facts[p].host, facts[q].host) == 0 &&
-                strcmp(facts[p].device, facts[q].device) == 0) {
+            if (strcmp(info[p].host, info[q].host) == 0 &&
+                strcmp(info[p].device, info[q].device) == 0) {
                 d.on_device = 0;
-                snprintf(d.why, sizeof d.why, "ranks %d and %d share GPU %s of %s", p, q,
-                         facts[q].device, facts[q].host);
+                snprintf(d.why, sizeof d.why, "ranks %d and %d share GPU %s on %s", p, q,
+                         info[q].device, info[q].host);
             }
     }
     return d;
 }
 
-static dt_status decide_together(dt_comm *comm, const rank_facts *mine, decision *d)
+static dt_status decide_on_all_ranks(dt_comm *comm, const rank_info *mine, decision *d)
 {
     const size_t ranks = (size_t)comm->world_size;
-    rank_facts *all = NULL;
+    rank_info *all = NULL;
     int64_t *counts = NULL;
     dt_status status = DT_OK;
     DT_TRY_OR(done, DT_NEW(counts, ranks));
@@ -90,20 +92,20 @@ dt_status dt_choose_reducer(dt_comm *comm, const dt_backend *backend,
                             const dt_comm_options *options, const dt_reducer_module **module,
                             char *why, size_t why_size)
 {
-    rank_facts mine = {0};
+    rank_info mine = {0};
     decision d = {0};
     *module = NULL;
-    snprintf(why, why_size, "as asked for");
+    snprintf(why, why_size, "as requested");
     if (options->kind == DT_COMM_MPI)
         return DT_OK;
     snprintf(mine.host, sizeof mine.host, "%s", comm->host);
     memcpy(mine.device, backend->device_id, sizeof mine.device);
     const dt_reducer_module *found = find_module(comm, backend, mine.obstacle);
-    DT_TRY(decide_together(comm, &mine, &d));
+    DT_TRY(decide_on_all_ranks(comm, &mine, &d));
     if (d.on_device)
         *module = found;
     else if (options->kind == DT_COMM_NCCL)
-        return dt_fail(DT_ERR_USAGE, "--comm nccl: %s; leave it out, or use --comm mpi", d.why);
+        return dt_fail(DT_ERR_USAGE, "--comm nccl: %s; omit the flag or use --comm mpi", d.why);
     snprintf(why, why_size, "%s", d.why);
     return DT_OK;
 }

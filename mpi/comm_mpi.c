@@ -1,5 +1,5 @@
-/* The communicator of many ranks: what src/comm.h asks for, in terms of the thread that calls MPI
- * (mpi_thread.h), collectives on host memory (host_ops.h) and what sums gradients (reduce.h). */
+/* The communicator of several ranks (src/comm.h), built on the thread that calls MPI
+ * (mpi_thread.h), collectives on host memory (host_ops.h) and a gradient reducer (reduce.h). */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +13,13 @@
 #include "host_ops.h"
 #include "reduce_mpi.h"
 
-/* Seconds that MPI_Abort has to end this process. */
+/* Seconds after MPI_Abort until this process exits by itself. */
 #define ABORT_SECONDS 5
 
 typedef struct {
     dt_comm base; /* first */
     dt_comm_options options;
-    dt_mpi_facts facts;
+    dt_mpi_info info;
     dt_mpi_thread *thread;
     dt_reducer *reducer; /* NULL before attach() */
     atomic_flag aborting;
@@ -49,7 +49,7 @@ static void destroy(dt_comm *comm)
 
 static void describe(mpi_comm *c, const char *why)
 {
-    const dt_mpi_facts *f = &c->facts;
+    const dt_mpi_info *f = &c->info;
     const char *sums = strcmp(c->base.name, "mpi") == 0 ? "MPI" : c->reducer->library;
     char *out = c->base.description;
     const size_t size = sizeof c->base.description;
@@ -112,7 +112,7 @@ static dt_status broadcast(dt_comm *comm, void *bytes, int64_t count, int32_t ro
 static dt_status gather(dt_comm *comm, const void *bytes, const int64_t *counts, void *out,
                         int32_t root)
 {
-    return dt_mpi_gather(of(comm)->thread, &of(comm)->facts, bytes, counts, out, root);
+    return dt_mpi_gather(of(comm)->thread, &of(comm)->info, bytes, counts, out, root);
 }
 
 static dt_status barrier(dt_comm *comm)
@@ -120,11 +120,11 @@ static dt_status barrier(dt_comm *comm)
     return dt_mpi_barrier(of(comm)->thread);
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- abort ----------------------------------------------------------------------------------- */
 
-/* Where all ranks meet the same error at once (a file that is missing), one message is enough: the
- * others leave the first word to rank 0, which ends them before they speak. */
-static void leave_first_word(const dt_comm *comm)
+/* When all ranks meet the same error at once (such as a missing file), one message is enough: the
+ * other ranks wait until rank 0 has printed it and aborted the run. */
+static void give_rank0_priority(const dt_comm *comm)
 {
     if (comm->world_rank != 0)
         usleep(300 * 1000);
@@ -136,7 +136,7 @@ static void abort_run(dt_comm *comm, dt_status status, const char *message)
     const int exit_status = dt_exit_status(status) ? dt_exit_status(status) : 1;
     dt_watchdog_set(dt_mpi_watchdog(c->thread), 2 * ABORT_SECONDS, exit_status, message);
     if (!atomic_flag_test_and_set(&c->aborting)) {
-        leave_first_word(comm);
+        give_rank0_priority(comm);
         dt_log_quiet(false);
         dt_info("rank %d on %s: %s", comm->world_rank, comm->host, message);
     }
@@ -159,32 +159,33 @@ static const dt_comm_ops table = {
     .abort = abort_run,
 };
 
-/* Open MPI ends the process when it finds no way to the others, with advice for who builds Slurm.
- */
+/* Without a connection to the other ranks Open MPI ends the process, with advice that addresses
+ * those who build Slurm. */
 static dt_status check_launch(const dt_launch *launch)
 {
 #ifdef OPEN_MPI
     if (launch->launcher && !launch->connected)
-        return dt_fail(DT_ERR_COMM,
-                       "%s started %d processes, but gave them no way to find each other: use srun "
-                       "--mpi=pmix (srun --mpi=list shows what this Slurm has), or mpirun inside "
-                       "sbatch",
-                       launch->launcher, launch->size);
+        return dt_fail(
+            DT_ERR_COMM,
+            "%s started %d processes without a way to connect: use srun "
+            "--mpi=pmix (srun --mpi=list shows the types of this Slurm), or mpirun inside "
+            "sbatch",
+            launch->launcher, launch->size);
 #endif
     (void)launch;
     return DT_OK;
 }
 
-static void take_facts(mpi_comm *c)
+static void copy_info(mpi_comm *c)
 {
     dt_comm *base = &c->base;
-    const dt_mpi_facts *f = &c->facts;
+    const dt_mpi_info *f = &c->info;
     snprintf(base->host, sizeof base->host, "%s", f->host);
     base->world_rank = f->world_rank;
     base->world_size = f->world_size;
     base->local_rank = f->local_rank;
     base->local_size = f->local_size;
-    if (f->world_size == 1) /* nothing travels */
+    if (f->world_size == 1) /* nothing is transferred */
         c->options.grad_dtype = DT_GRAD_FP32;
     base->grad_dtype = c->options.grad_dtype;
     describe(c, NULL);
@@ -200,12 +201,12 @@ static dt_status open_comm(const dt_comm_options *options, dt_comm **out)
     c->base = (dt_comm){.ops = &table, .name = "mpi"};
     c->options = *options;
     atomic_flag_clear(&c->aborting);
-    const dt_status status = dt_mpi_thread_start(&c->thread, &c->facts, options, launch.size);
+    const dt_status status = dt_mpi_thread_start(&c->thread, &c->info, options, launch.size);
     if (status != DT_OK) {
         free(c);
         return status;
     }
-    take_facts(c);
+    copy_info(c);
     *out = &c->base;
     return DT_OK;
 }

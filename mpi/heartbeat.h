@@ -1,14 +1,13 @@
-/* Signs of life: how a rank whose process is stopped, or whose host is cut off, is told from one
- * that takes long.
+/* Heartbeats: distinguish a rank that is stopped or unreachable from one that is busy.
  *
- * The program may wait for other ranks for minutes while one of them reads, validates or writes; a
- * limit on that alone would be either too short for honest work or too long for a dead host. So the
- * MPI thread of each rank sends rank 0 an empty message every few seconds, and rank 0 each of them,
- * whatever the program does meanwhile. Rank 0 that misses a rank, and a rank that misses rank 0,
- * fail; a host that is cut off thus ends by itself, and the others without it.
+ * A rank may wait for others for minutes while one of them reads, validates or writes; a timeout on
+ * that wait would be too short for legitimate work or too long for a dead host. Therefore the MPI
+ * thread of each rank sends an empty message to rank 0 every few seconds, and rank 0 to each of
+ * them, whatever the program is doing. Rank 0 fails when a rank's heartbeat stops, and the others
+ * fail when rank 0's stops; both sides of a lost connection thus end.
  *
- * Time in which this process itself stood still (stopped by a debugger, or by Slurm with all
- * others) does not count. All functions are called by the MPI thread.
+ * Time during which this process itself was stopped (by a debugger, or by Slurm together with all
+ * others) does not count. Only the MPI thread calls these functions.
  */
 #ifndef DT_MPI_HEARTBEAT_H
 #define DT_MPI_HEARTBEAT_H
@@ -23,19 +22,19 @@
 
 typedef struct dt_heartbeat dt_heartbeat;
 
-/* Collective over `comm`, which is duplicated. `host` (DT_HOST_NAME bytes) is this rank's;
- * `silence` seconds without a sign make a rank missing. */
-dt_status dt_heartbeat_start(dt_heartbeat **out, MPI_Comm comm, const char *host, double silence);
+/* Collective over `comm`, which is duplicated. `host` (DT_HOST_NAME bytes) is the host of this
+ * rank; a rank is considered dead after `timeout` seconds without a heartbeat. */
+dt_status dt_heartbeat_start(dt_heartbeat **out, MPI_Comm comm, const char *host, double timeout);
 
-/* Sends and receives what is due; does not wait. DT_ERR_COMM names the rank that is missing. */
+/* Sends and receives the heartbeats that are due; does not wait. DT_ERR_COMM names a dead rank. */
 dt_status dt_heartbeat_poll(dt_heartbeat *heartbeat);
 
-/* Says that no more signs come from here. */
-dt_status dt_heartbeat_farewell(dt_heartbeat *heartbeat);
+/* Announces that this rank sends no more heartbeats. */
+dt_status dt_heartbeat_shutdown(dt_heartbeat *heartbeat);
 
-/* True when all others said farewell: it can be freed. */
-bool dt_heartbeat_over(const dt_heartbeat *heartbeat);
+/* Returns true once all other ranks have announced their shutdown; it can then be freed. */
+bool dt_heartbeat_is_shut_down(const dt_heartbeat *heartbeat);
 
-void dt_heartbeat_free(dt_heartbeat *heartbeat); /* NULL is fine */
+void dt_heartbeat_free(dt_heartbeat *heartbeat); /* NULL is allowed */
 
 #endif

@@ -5,13 +5,13 @@
 
 #include "core/memory.h"
 
-/* MPI counts with an int: longer messages go in pieces of this size. */
-#define PIECE ((int64_t)1 << 28)
+/* MPI counts are ints: longer messages are sent in chunks of this many bytes. */
+#define CHUNK ((int64_t)1 << 28)
 
-/* Values of all ranks that are held at a time. */
-#define MOST_VALUES ((int64_t)1 << 20)
+/* Maximum number of values of all ranks in memory at a time. */
+#define MAX_VALUES ((int64_t)1 << 20)
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
@@ -25,7 +25,7 @@ typedef struct {
     int64_t count, block;
 } sum_call;
 
-/* Every rank gets the values of all and adds them in the order of the ranks. */
+/* Gathers the values of all ranks on every rank and adds them in rank order. */
 static dt_status sum_block(dt_mpi_thread *thread, const sum_call *c, double *values, int count)
 {
     MPI_Request request;
@@ -44,7 +44,7 @@ static dt_status sum_work(dt_mpi_thread *thread, void *context)
 {
     const sum_call *c = context;
     for (int64_t i = 0; i < c->count; i += c->block)
-        DT_TRY(sum_block(thread, c, c->values + i, (int)least(c->block, c->count - i)));
+        DT_TRY(sum_block(thread, c, c->values + i, (int)smaller(c->block, c->count - i)));
     return DT_OK;
 }
 
@@ -53,7 +53,7 @@ dt_status dt_mpi_sum(dt_mpi_thread *thread, int32_t world_size, double *values, 
     sum_call call = {.world_size = world_size, .values = values, .count = count};
     if (count <= 0)
         return DT_OK;
-    call.block = least(count, MOST_VALUES / world_size + 1);
+    call.block = smaller(count, MAX_VALUES / world_size + 1);
     DT_TRY(DT_NEW(call.all, (size_t)(call.block * world_size)));
     const dt_status status = dt_mpi_run(thread, "a sum over the ranks", sum_work, &call);
     free(call.all);
@@ -71,9 +71,9 @@ typedef struct {
 static dt_status broadcast_work(dt_mpi_thread *thread, void *context)
 {
     const broadcast_call *c = context;
-    for (int64_t i = 0; i < c->count; i += PIECE) {
+    for (int64_t i = 0; i < c->count; i += CHUNK) {
         MPI_Request request;
-        DT_TRY(dt_mpi_check(MPI_Ibcast(c->bytes + i, (int)least(PIECE, c->count - i), MPI_BYTE,
+        DT_TRY(dt_mpi_check(MPI_Ibcast(c->bytes + i, (int)smaller(CHUNK, c->count - i), MPI_BYTE,
                                        c->root, dt_mpi_comm(thread), &request),
                             "MPI_Ibcast"));
         DT_TRY(dt_mpi_wait(thread, &request, 1));
@@ -90,36 +90,36 @@ dt_status dt_mpi_broadcast(dt_mpi_thread *thread, void *bytes, int64_t count, in
 /* ---- gather --------------------------------------------------------------------------------- */
 
 typedef struct {
-    const dt_mpi_facts *facts;
+    const dt_mpi_info *info;
     const char *bytes;
     const int64_t *counts;
     char *out;
     int32_t root;
-    MPI_Request *requests; /* (world_size), of the root */
+    MPI_Request *requests; /* (world_size), root only */
 } gather_call;
 
 static dt_status send_all(dt_mpi_thread *thread, const gather_call *c)
 {
-    const int64_t count = c->counts[c->facts->world_rank];
-    for (int64_t i = 0; i < count; i += PIECE) {
+    const int64_t count = c->counts[c->info->world_rank];
+    for (int64_t i = 0; i < count; i += CHUNK) {
         MPI_Request request;
-        DT_TRY(dt_mpi_check(MPI_Isend(c->bytes + i, (int)least(PIECE, count - i), MPI_BYTE, c->root,
-                                      0, dt_mpi_comm(thread), &request),
+        DT_TRY(dt_mpi_check(MPI_Isend(c->bytes + i, (int)smaller(CHUNK, count - i), MPI_BYTE,
+                                      c->root, 0, dt_mpi_comm(thread), &request),
                             "MPI_Isend"));
         DT_TRY(dt_mpi_wait(thread, &request, 1));
     }
     return DT_OK;
 }
 
-/* The next piece of every rank that has more than `done` bytes. *some: there was one. */
-static dt_status receive_pieces(dt_mpi_thread *thread, const gather_call *c, int64_t done,
+/* Receives the next chunk of every rank that has more than `done` bytes. *some: there was one. */
+static dt_status receive_chunks(dt_mpi_thread *thread, const gather_call *c, int64_t done,
                                 bool *some)
 {
     char *to = c->out;
     int n = 0;
-    for (int32_t q = 0; q < c->facts->world_size; to += c->counts[q++])
+    for (int32_t q = 0; q < c->info->world_size; to += c->counts[q++])
         if (q != c->root && c->counts[q] > done)
-            DT_TRY(dt_mpi_check(MPI_Irecv(to + done, (int)least(PIECE, c->counts[q] - done),
+            DT_TRY(dt_mpi_check(MPI_Irecv(to + done, (int)smaller(CHUNK, c->counts[q] - done),
                                           MPI_BYTE, q, 0, dt_mpi_comm(thread), &c->requests[n++]),
                                 "MPI_Irecv"));
     *some = n > 0;
@@ -129,20 +129,20 @@ static dt_status receive_pieces(dt_mpi_thread *thread, const gather_call *c, int
 static dt_status gather_work(dt_mpi_thread *thread, void *context)
 {
     const gather_call *c = context;
-    if (c->facts->world_rank != c->root)
+    if (c->info->world_rank != c->root)
         return send_all(thread, c);
     bool some = true;
-    for (int64_t done = 0; some; done += PIECE)
-        DT_TRY(receive_pieces(thread, c, done, &some));
+    for (int64_t done = 0; some; done += CHUNK)
+        DT_TRY(receive_chunks(thread, c, done, &some));
     return DT_OK;
 }
 
-dt_status dt_mpi_gather(dt_mpi_thread *thread, const dt_mpi_facts *facts, const void *bytes,
+dt_status dt_mpi_gather(dt_mpi_thread *thread, const dt_mpi_info *info, const void *bytes,
                         const int64_t *counts, void *out, int32_t root)
 {
-    gather_call call = {.facts = facts, .bytes = bytes, .counts = counts, .out = out, .root = root};
-    if (facts->world_rank == root) {
-        DT_TRY(DT_NEW(call.requests, (size_t)facts->world_size));
+    gather_call call = {.info = info, .bytes = bytes, .counts = counts, .out = out, .root = root};
+    if (info->world_rank == root) {
+        DT_TRY(DT_NEW(call.requests, (size_t)info->world_size));
         char *mine = out;
         for (int32_t q = 0; q < root; ++q)
             mine += counts[q];

@@ -1,4 +1,4 @@
-/* Collectives on host memory, of the MPI communicator: see dt_comm_ops. They wait. */
+/* Collectives of the MPI communicator on host memory: see dt_comm_ops. They wait. */
 #ifndef DT_MPI_HOST_OPS_H
 #define DT_MPI_HOST_OPS_H
 
@@ -6,7 +6,7 @@
 
 dt_status dt_mpi_sum(dt_mpi_thread *thread, int32_t world_size, double *values, int64_t count);
 dt_status dt_mpi_broadcast(dt_mpi_thread *thread, void *bytes, int64_t count, int32_t root);
-dt_status dt_mpi_gather(dt_mpi_thread *thread, const dt_mpi_facts *facts, const void *bytes,
+dt_status dt_mpi_gather(dt_mpi_thread *thread, const dt_mpi_info *info, const void *bytes,
                         const int64_t *counts, void *out, int32_t root);
 dt_status dt_mpi_barrier(dt_mpi_thread *thread);
 

@@ -13,20 +13,20 @@
 #include "core/memory.h"
 #include "heartbeat.h"
 
-/* Sums under way at a time: enough to keep the network busy while one of them waits for a peer,
- * few enough that MPI's own buffers stay small. */
-#define MOST_ACTIVE 4
+/* Maximum number of concurrent sums: enough to keep the network busy while one of them waits for a
+ * peer, few enough to keep MPI's buffers small. */
+#define MAX_ACTIVE 4
 
-/* The program waits this much longer than the thread, which gives the better message. */
-#define GRACE 5.0
+/* Seconds the program waits beyond the timeout: the thread's error message is the better one. */
+#define WAIT_MARGIN 5.0
 
-/* What the program has to say why, and to end, once an operation failed. */
-#define LAST_WORDS 10.0
+/* Grace period, in seconds: time for the program to report the error and exit after a failure. */
+#define GRACE_PERIOD 10.0
 
-/* Without a sign of life for so long, another rank is given up. */
-#define SILENCE 30.0
+/* Seconds without a heartbeat after which another rank is considered dead. */
+#define HEARTBEAT_TIMEOUT 30.0
 
-/* How often the thread looks for signs of life while there is nothing else to do. */
+/* Seconds between heartbeat polls while the thread is idle. */
 #define IDLE_PERIOD 0.5
 
 typedef struct {
@@ -39,7 +39,7 @@ typedef struct {
     const char *what;
     dt_mpi_work work;
     void *context;
-    bool pending; /* given and not done */
+    bool pending; /* submitted and not done */
     dt_status status;
     char message[512];
 } job_slot;
@@ -47,49 +47,49 @@ typedef struct {
 struct dt_mpi_thread {
     pthread_t thread;
     pthread_mutex_t mutex;
-    pthread_cond_t work_came; /* for the thread */
-    pthread_cond_t job_done;  /* for who waits */
-    double timeout, silence;
+    pthread_cond_t work_available; /* for the thread */
+    pthread_cond_t job_done;       /* for the waiting caller */
+    double timeout, heartbeat_timeout;
     int32_t expected;
-    dt_watchdog *watchdog; /* once MPI is initialised */
+    dt_watchdog *watchdog; /* NULL until MPI is initialised */
 
-    /* under the mutex */
+    /* protected by the mutex */
     job_slot job;
-    bucket *queue; /* posted, not yet started, from `queued_first` on */
+    bucket *queue; /* posted but not started, from index `queued_first` */
     size_t queued_first, queued_count, queue_capacity;
-    int64_t posted; /* buckets, ever */
+    int64_t posted; /* buckets since the start */
     bool stopping;
 
-    atomic_bool waiting;   /* a job is pending: nobody computes on this thread's processor */
-    atomic_int abort_with; /* 1 + exit status once the run is to end */
+    atomic_bool waiting;   /* a job is pending: the program does not use this processor */
+    atomic_int abort_with; /* 1 + exit status when the run must end; 0: continue */
 
-    /* of the thread alone */
+    /* used by this thread only */
     dt_mpi_world world;
     MPI_Op add_bf16;
-    dt_heartbeat *heartbeat;         /* NULL: one rank */
-    MPI_Request active[MOST_ACTIVE]; /* in the order of their start */
+    dt_heartbeat *heartbeat;        /* NULL: a single rank */
+    MPI_Request active[MAX_ACTIVE]; /* in start order */
     int active_count;
-    int64_t summed; /* buckets, ever */
-    int64_t idle;   /* questions to MPI in a row that brought nothing */
+    int64_t summed; /* buckets since the start */
+    int64_t idle;   /* consecutive polls without a result */
     double deadline;
-    dt_status failed; /* once not DT_OK, MPI is left alone */
+    dt_status failed; /* if not DT_OK, MPI is not called any more */
     char failure[512];
 };
 
-/* ---- MPI's own calls ------------------------------------------------------------------------ */
+/* ---- MPI calls ------------------------------------------------------------------------------- */
 
 MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread)
 {
     return thread->world.host_comm;
 }
 
-/* Once MPI failed or a rank did not come, every later operation fails with the same message. */
-static dt_status keep_failure(dt_mpi_thread *t, dt_status status)
+/* After a failure every later operation fails with the same message. */
+static dt_status record_failure(dt_mpi_thread *t, dt_status status)
 {
     if (status != DT_OK && t->failed == DT_OK) {
         t->failed = status;
         snprintf(t->failure, sizeof t->failure, "%s", dt_error_message());
-        dt_watchdog_set(t->watchdog, LAST_WORDS, dt_exit_status(status), t->failure);
+        dt_watchdog_set(t->watchdog, GRACE_PERIOD, dt_exit_status(status), t->failure);
     }
     return status;
 }
@@ -117,11 +117,11 @@ static bool next_bucket(dt_mpi_thread *t, bucket *out)
     return some;
 }
 
-/* Starts and completes sums of gradients as far as it goes without waiting. */
+/* Starts and completes gradient sums as far as possible without waiting. */
 static dt_status advance_buckets(dt_mpi_thread *t)
 {
     bucket b;
-    while (t->active_count < MOST_ACTIVE && next_bucket(t, &b))
+    while (t->active_count < MAX_ACTIVE && next_bucket(t, &b))
         DT_TRY(start_bucket(t, &b));
     while (t->active_count > 0) {
         int done;
@@ -137,9 +137,9 @@ static dt_status advance_buckets(dt_mpi_thread *t)
     return DT_OK;
 }
 
-/* What the thread does between two questions to MPI. While the program waits, this thread has its
- * processor: it asks at once, then ever more rarely up to a millisecond. While the program
- * computes, each question takes a processor away from it: one in a millisecond costs a few
+/* Pauses between two polls of MPI. While the program waits for a job, its processor is free: the
+ * thread polls continuously at first, then less and less often, down to once per millisecond. While
+ * the program computes, each poll takes processor time from it: one per millisecond costs a few
  * thousandths. */
 static void pause_between(dt_mpi_thread *t)
 {
@@ -161,17 +161,17 @@ static void pause_between(dt_mpi_thread *t)
     nanosleep(&time, NULL);
 }
 
-static dt_status too_late(const dt_mpi_thread *t, const char *what)
+static dt_status timed_out(const dt_mpi_thread *t, const char *what)
 {
     return dt_fail(DT_ERR_COMM,
-                   "waited %g seconds for the other ranks in %s: one of them hangs or cannot be "
-                   "reached (--collective-timeout gives them longer)",
+                   "waited %g seconds for the other ranks in %s: one of them hangs or is "
+                   "unreachable (--collective-timeout sets the limit)",
                    t->timeout, what);
 }
 
-static dt_status overdue(dt_mpi_thread *t)
+static dt_status check_deadline(dt_mpi_thread *t)
 {
-    return t->deadline > 0 && dt_seconds() > t->deadline ? too_late(t, t->job.what) : DT_OK;
+    return t->deadline > 0 && dt_seconds() > t->deadline ? timed_out(t, t->job.what) : DT_OK;
 }
 
 static dt_status poll_heartbeat(dt_mpi_thread *t)
@@ -179,12 +179,12 @@ static dt_status poll_heartbeat(dt_mpi_thread *t)
     return t->heartbeat ? dt_heartbeat_poll(t->heartbeat) : DT_OK;
 }
 
-/* What a job does when what it waits for is not there yet. */
+/* One round of polling, for a job that waits. */
 static dt_status wait_more(dt_mpi_thread *t)
 {
     DT_TRY(advance_buckets(t));
     DT_TRY(poll_heartbeat(t));
-    DT_TRY(overdue(t));
+    DT_TRY(check_deadline(t));
     pause_between(t);
     return DT_OK;
 }
@@ -202,28 +202,28 @@ dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
     }
 }
 
-/* ---- beginning and end ---------------------------------------------------------------------- */
+/* ---- initialisation and shutdown ------------------------------------------------------------- */
 
 static dt_status initialise(dt_mpi_thread *t, void *context)
 {
     (void)context;
-    dt_mpi_facts *facts = &t->world.facts;
+    dt_mpi_info *info = &t->world.info;
     DT_TRY(dt_mpi_world_begin(&t->world, t->expected));
     DT_TRY(dt_mpi_bf16_make(&t->add_bf16));
-    DT_TRY(dt_watchdog_start(&t->watchdog, facts->world_rank, facts->host));
-    DT_TRY(dt_mpi_world_find_neighbours(&t->world));
-    return facts->world_size == 1
-               ? DT_OK
-               : dt_heartbeat_start(&t->heartbeat, t->world.host_comm, facts->host, t->silence);
+    DT_TRY(dt_watchdog_start(&t->watchdog, info->world_rank, info->host));
+    DT_TRY(dt_mpi_world_find_hosts(&t->world));
+    return info->world_size == 1 ? DT_OK
+                                 : dt_heartbeat_start(&t->heartbeat, t->world.host_comm, info->host,
+                                                      t->heartbeat_timeout);
 }
 
-/* Waits until all ranks are here: one that still works is waited for like in any operation. */
-static dt_status say_farewell(dt_mpi_thread *t)
+/* Waits for the shutdown of all ranks, with the same timeout as any operation. */
+static dt_status shut_down_heartbeat(dt_mpi_thread *t)
 {
     if (!t->heartbeat)
         return DT_OK;
-    DT_TRY(dt_heartbeat_farewell(t->heartbeat));
-    while (!dt_heartbeat_over(t->heartbeat))
+    DT_TRY(dt_heartbeat_shutdown(t->heartbeat));
+    while (!dt_heartbeat_is_shut_down(t->heartbeat))
         DT_TRY(wait_more(t));
     dt_heartbeat_free(t->heartbeat);
     t->heartbeat = NULL;
@@ -233,7 +233,7 @@ static dt_status say_farewell(dt_mpi_thread *t)
 static dt_status finalise(dt_mpi_thread *t, void *context)
 {
     (void)context;
-    DT_TRY(say_farewell(t));
+    DT_TRY(shut_down_heartbeat(t));
     dt_mpi_bf16_free(&t->add_bf16);
     return dt_mpi_world_end(&t->world);
 }
@@ -246,7 +246,7 @@ static struct timespec timespec_of(double seconds)
                              .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds))};
 }
 
-/* Nothing new, under the mutex. */
+/* Call with the mutex held. */
 static bool nothing_to_do(const dt_mpi_thread *t)
 {
     return !t->job.pending && !t->stopping && !atomic_load(&t->abort_with) &&
@@ -269,28 +269,28 @@ static void run_job(dt_mpi_thread *t)
     t->deadline = t->timeout > 0 ? dt_seconds() + t->timeout : 0;
     t->idle = 0;
     finish_job(t, t->failed != DT_OK ? dt_fail(t->failed, "%s", t->failure)
-                                     : keep_failure(t, t->job.work(t, t->job.context)));
+                                     : record_failure(t, t->job.work(t, t->job.context)));
 }
 
-/* Until there is something to do, or signs of life are to be looked for. */
+/* Waits until there is work to do or heartbeats must be polled. */
 static void wait_for_work(dt_mpi_thread *t)
 {
-    const bool left_alone = t->failed != DT_OK; /* MPI is not called any more */
+    const bool failed = t->failed != DT_OK; /* MPI is not called any more */
     const double end = dt_seconds() + IDLE_PERIOD;
     const struct timespec until = timespec_of(end);
-    while (left_alone ? nothing_to_do(t) : nothing_to_do(t) && t->active_count == 0) {
-        if (!t->heartbeat || left_alone)
-            pthread_cond_wait(&t->work_came, &t->mutex);
-        else if (pthread_cond_timedwait(&t->work_came, &t->mutex, &until) == ETIMEDOUT)
+    while (failed ? nothing_to_do(t) : nothing_to_do(t) && t->active_count == 0) {
+        if (!t->heartbeat || failed)
+            pthread_cond_wait(&t->work_available, &t->mutex);
+        else if (pthread_cond_timedwait(&t->work_available, &t->mutex, &until) == ETIMEDOUT)
             break;
     }
 }
 
-/* Gradients and signs of life, between jobs. */
-static void go_on(dt_mpi_thread *t)
+/* Between jobs: advances gradient sums and heartbeats. */
+static void advance_in_background(dt_mpi_thread *t)
 {
-    if (t->failed == DT_OK && keep_failure(t, advance_buckets(t)) == DT_OK)
-        keep_failure(t, poll_heartbeat(t));
+    if (t->failed == DT_OK && record_failure(t, advance_buckets(t)) == DT_OK)
+        record_failure(t, poll_heartbeat(t));
     if (t->active_count > 0 || atomic_load(&t->abort_with))
         pause_between(t);
 }
@@ -308,7 +308,7 @@ static void *thread_main(void *argument)
             return NULL;
         if (job)
             run_job(t);
-        go_on(t);
+        advance_in_background(t);
     }
 }
 
@@ -321,11 +321,12 @@ static dt_mpi_thread *new_thread(const dt_comm_options *options, int32_t expecte
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&t->mutex, NULL);
-    pthread_cond_init(&t->work_came, &clock);
+    pthread_cond_init(&t->work_available, &clock);
     pthread_cond_init(&t->job_done, &clock);
     pthread_condattr_destroy(&clock);
     t->timeout = options->collective_timeout;
-    t->silence = options->silence_timeout > 0 ? options->silence_timeout : SILENCE;
+    t->heartbeat_timeout =
+        options->heartbeat_timeout > 0 ? options->heartbeat_timeout : HEARTBEAT_TIMEOUT;
     t->expected = expected;
     return t;
 }
@@ -333,7 +334,7 @@ static dt_mpi_thread *new_thread(const dt_comm_options *options, int32_t expecte
 static void free_thread(dt_mpi_thread *t)
 {
     pthread_cond_destroy(&t->job_done);
-    pthread_cond_destroy(&t->work_came);
+    pthread_cond_destroy(&t->work_available);
     pthread_mutex_destroy(&t->mutex);
     free(t->queue);
     free(t);
@@ -343,11 +344,11 @@ void dt_mpi_thread_stop(dt_mpi_thread *t)
 {
     if (!t)
         return;
-    dt_mpi_run(t, "the end of MPI", finalise, NULL);
+    dt_mpi_run(t, "the shutdown of MPI", finalise, NULL);
     pthread_mutex_lock(&t->mutex);
-    const bool stuck = t->job.pending; /* in a call of MPI: it is left there, with its memory */
+    const bool stuck = t->job.pending; /* in an MPI call: the thread and its memory are abandoned */
     t->stopping = true;
-    pthread_cond_signal(&t->work_came);
+    pthread_cond_signal(&t->work_available);
     pthread_mutex_unlock(&t->mutex);
     if (stuck) {
         pthread_detach(t->thread);
@@ -358,16 +359,16 @@ void dt_mpi_thread_stop(dt_mpi_thread *t)
     free_thread(t);
 }
 
-dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
+dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_info *info,
                               const dt_comm_options *options, int32_t expected)
 {
     dt_mpi_thread *t = new_thread(options, expected);
     if (!t)
         return DT_ERR_MEMORY;
-    const int code = dt_quiet_thread(&t->thread, thread_main, t);
+    const int code = dt_start_thread_without_signals(&t->thread, thread_main, t);
     if (code) {
         free_thread(t);
-        return dt_fail(DT_ERR_MEMORY, "no thread can be started: %s", strerror(code));
+        return dt_fail(DT_ERR_MEMORY, "cannot start a thread: %s", strerror(code));
     }
     const dt_status status = dt_mpi_run(t, "the start of MPI", initialise, NULL);
     if (status != DT_OK) {
@@ -376,17 +377,17 @@ dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
         dt_mpi_thread_stop(t);
         return dt_fail(status, "%s", message);
     }
-    *facts = t->world.facts;
+    *info = t->world.info;
     *out = t;
     return DT_OK;
 }
 
-/* ---- for the program ------------------------------------------------------------------------ */
+/* ---- called by the program ------------------------------------------------------------------- */
 
-/* False when the limit passed and the job is not done. */
+/* Returns false if the timeout passed before the job was done. */
 static bool wait_for_job(dt_mpi_thread *t)
 {
-    const struct timespec until = timespec_of(dt_seconds() + t->timeout + GRACE);
+    const struct timespec until = timespec_of(dt_seconds() + t->timeout + WAIT_MARGIN);
     int code = 0;
     while (t->job.pending && code != ETIMEDOUT)
         code = t->timeout > 0 ? pthread_cond_timedwait(&t->job_done, &t->mutex, &until)
@@ -399,17 +400,17 @@ dt_status dt_mpi_run(dt_mpi_thread *t, const char *what, dt_mpi_work work, void 
     pthread_mutex_lock(&t->mutex);
     if (t->job.pending) {
         pthread_mutex_unlock(&t->mutex);
-        return too_late(t, t->job.what);
+        return timed_out(t, t->job.what);
     }
     t->job = (job_slot){.what = what, .work = work, .context = context, .pending = true};
     atomic_store(&t->waiting, true);
-    pthread_cond_signal(&t->work_came);
+    pthread_cond_signal(&t->work_available);
     const bool done = wait_for_job(t);
     dt_status status = t->job.status;
     if (done && status != DT_OK)
         dt_fail(status, "%s", t->job.message);
     pthread_mutex_unlock(&t->mutex);
-    return done ? status : too_late(t, what);
+    return done ? status : timed_out(t, what);
 }
 
 dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, dt_mpi_number number)
@@ -421,7 +422,7 @@ dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, dt_mpi_number
         t->queue[end] = (bucket){.data = data, .count = count, .number = number};
         ++t->queued_count;
         ++t->posted;
-        pthread_cond_signal(&t->work_came);
+        pthread_cond_signal(&t->work_available);
     }
     pthread_mutex_unlock(&t->mutex);
     return status;
@@ -456,6 +457,6 @@ void dt_mpi_thread_abort(dt_mpi_thread *t, int status)
 {
     atomic_store(&t->abort_with, 1 + status);
     pthread_mutex_lock(&t->mutex);
-    pthread_cond_signal(&t->work_came);
+    pthread_cond_signal(&t->work_available);
     pthread_mutex_unlock(&t->mutex);
 }

@@ -1,16 +1,16 @@
-/* The one thread of a rank that calls MPI.
+/* The MPI thread: the only thread of a rank that calls MPI, from MPI_Init_thread to MPI_Finalize.
  *
- * All of MPI, from MPI_Init_thread to MPI_Finalize, is called by this thread: so
- * MPI_THREAD_FUNNELED is enough, which every MPI offers; gradient sums progress while the program
- * computes, also with an MPI that has no progress of its own; and the program, which waits here on
- * a condition with a limit, gets control back even when a call into MPI never returns.
+ * This has three advantages: MPI_THREAD_FUNNELED, which every MPI provides, is sufficient; gradient
+ * sums progress while the program computes, even with an MPI without asynchronous progress; and the
+ * program, which waits for this thread with a timeout, regains control even if an MPI call never
+ * returns.
  *
- * Two kinds of work: a job, which the program waits for (dt_mpi_run), and buckets of gradients to
- * be summed, which go on beside it (dt_mpi_post). The thread asks MPI again and again how far they
- * are; between two questions it sleeps, so that a rank whose processors are all computing loses
- * little: see pause_between() in mpi_thread.c.
+ * There are two kinds of work: a job, for which the program waits (dt_mpi_run), and gradient
+ * buckets, which are summed in the background (dt_mpi_post). The thread polls MPI for completion
+ * and sleeps between polls, so that it takes little time from ranks whose processors are all busy:
+ * see pause_between() in mpi_thread.c.
  *
- * Signals are left to the program's other threads.
+ * The thread blocks signals; the program's other threads handle them.
  */
 #ifndef DT_MPI_MPI_THREAD_H
 #define DT_MPI_MPI_THREAD_H
@@ -24,43 +24,42 @@
 
 typedef struct dt_mpi_thread dt_mpi_thread;
 
-/* Starts the thread and initialises MPI. `expected`: ranks that there should be, 0: not known. */
-dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_facts *facts,
+/* Starts the thread and initialises MPI. `expected`: number of ranks, 0 if unknown. */
+dt_status dt_mpi_thread_start(dt_mpi_thread **out, dt_mpi_info *info,
                               const dt_comm_options *options, int32_t expected);
 
-/* Finalises MPI, unless an operation failed, and ends the thread. */
+/* Finalises MPI, unless an operation has failed, and ends the thread. */
 void dt_mpi_thread_stop(dt_mpi_thread *thread);
 
 /* ---- for the program's threads --------------------------------------------------------------- */
 
-/* Work done by the thread: calls MPI on `comm`, and dt_mpi_wait() where it has to wait. */
+/* Work for the MPI thread; it calls MPI and, to wait, dt_mpi_wait(). */
 typedef dt_status (*dt_mpi_work)(dt_mpi_thread *thread, void *context);
 
-/* Runs `work` on the thread and waits for it. `what` is how a message calls it, as "a broadcast".
- * DT_ERR_COMM when it takes longer than the timeout; from then on every call fails the same way. */
+/* Runs `work` on the MPI thread and waits for it. `what` names it in messages ("a broadcast").
+ * DT_ERR_COMM if it exceeds the timeout; all later calls then fail with the same error. */
 dt_status dt_mpi_run(dt_mpi_thread *thread, const char *what, dt_mpi_work work, void *context);
 
-/* Sums `count` numbers at `data` over all ranks in place, some time. Does not wait. All ranks post
- * the same counts of the same kind in the same order. */
+/* Queues the in-place sum over all ranks of `count` numbers at `data`. Does not wait. All ranks
+ * must post the same counts of the same number type in the same order. */
 dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, dt_mpi_number number);
 
-/* Waits until the first `buckets` of all that were ever posted are summed; < 0: all. */
+/* Waits until the first `buckets` buckets posted since the start are summed; < 0: all. */
 dt_status dt_mpi_wait_posted(dt_mpi_thread *thread, int64_t buckets);
 
-/* The one of this rank. The thread has set it when an operation failed: the program is to say so
- * and end, which takes it seconds. */
+/* Returns this rank's watchdog. The MPI thread sets it when an operation fails: the program then
+ * has a few seconds to report the error and exit. */
 dt_watchdog *dt_mpi_watchdog(const dt_mpi_thread *thread);
 
-/* Has the thread end the run with MPI_Abort(status), whatever it is doing. Does not wait. */
+/* Makes the MPI thread end the run with MPI_Abort(status), whatever it is doing. Does not wait. */
 void dt_mpi_thread_abort(dt_mpi_thread *thread, int status);
 
-/* ---- for work ---------------------------------------------------------------------------------
- */
+/* ---- for dt_mpi_work ------------------------------------------------------------------------- */
 
-/* The communicator of host operations (not of gradients). */
+/* Returns the communicator for host operations (not gradients). */
 MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread);
 
-/* Waits for all of these requests; gradients go on meanwhile. */
+/* Waits for all of these requests; gradient sums make progress meanwhile. */
 dt_status dt_mpi_wait(dt_mpi_thread *thread, MPI_Request *requests, int count);
 
 #endif

@@ -15,8 +15,8 @@ dt_status dt_mpi_check(int code, const char *call)
     return dt_fail(DT_ERR_COMM, "%s failed: %s", call, text);
 }
 
-/* This module was loaded with local symbols, as was the MPI library with it; Open MPI's components,
- * which it loads itself, look for the library's symbols among the global ones. */
+/* This module, and with it the MPI library, was loaded with local symbols; the components that Open
+ * MPI loads look up the library's symbols in the global scope. */
 static void make_library_global(void)
 {
     Dl_info info;
@@ -27,45 +27,45 @@ static void make_library_global(void)
         dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
 }
 
-static dt_status check_world(const dt_mpi_facts *facts, int32_t expected)
+static dt_status check_world(const dt_mpi_info *info, int32_t expected)
 {
-    if (facts->world_size >= expected)
+    if (info->world_size >= expected)
         return DT_OK;
     return dt_fail(
         DT_ERR_COMM,
-        "%d processes were started together, but MPI connects %d: they would overwrite each "
+        "%d processes were started together, but MPI connects only %d: they would overwrite each "
         "other's files. Start them with the launcher of the MPI library that deeptaxa was built "
-        "with (%s); with Slurm: srun --mpi=pmix, or mpirun inside sbatch",
-        expected, facts->world_size, facts->library);
+        "with (%s); under Slurm: srun --mpi=pmix, or mpirun inside sbatch",
+        expected, info->world_size, info->library);
 }
 
 dt_status dt_mpi_world_begin(dt_mpi_world *world, int32_t expected)
 {
-    dt_mpi_facts *facts = &world->facts;
+    dt_mpi_info *info = &world->info;
     int level;
     int length;
     char library[MPI_MAX_LIBRARY_VERSION_STRING];
     make_library_global();
     DT_TRY(dt_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level), "MPI_Init"));
     if (level < MPI_THREAD_FUNNELED)
-        return dt_fail(DT_ERR_COMM, "this MPI library allows no threads at all "
-                                    "(MPI_THREAD_FUNNELED is needed): use another build of it");
+        return dt_fail(DT_ERR_COMM, "this build of the MPI library does not support threads "
+                                    "(MPI_THREAD_FUNNELED is required): use another one");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Get_library_version(library, &length);
-    snprintf(facts->library, sizeof facts->library, "%.*s", (int)strcspn(library, ",\n"), library);
-    MPI_Comm_rank(MPI_COMM_WORLD, &facts->world_rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &facts->world_size);
-    DT_TRY(check_world(facts, expected));
+    snprintf(info->library, sizeof info->library, "%.*s", (int)strcspn(library, ",\n"), library);
+    MPI_Comm_rank(MPI_COMM_WORLD, &info->world_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &info->world_size);
+    DT_TRY(check_world(info, expected));
     DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world->host_comm), "MPI_Comm_dup"));
     DT_TRY(dt_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world->gradient_comm), "MPI_Comm_dup"));
-    gethostname(facts->host, sizeof facts->host - 1);
+    gethostname(info->host, sizeof info->host - 1);
     return DT_OK;
 }
 
-/* The rank with the lowest number of each host counts the hosts. */
-dt_status dt_mpi_world_find_neighbours(dt_mpi_world *world)
+/* Counts the hosts: one rank per host contributes 1. */
+dt_status dt_mpi_world_find_hosts(dt_mpi_world *world)
 {
-    dt_mpi_facts *f = &world->facts;
+    dt_mpi_info *f = &world->info;
     MPI_Comm local;
     DT_TRY(dt_mpi_check(MPI_Comm_split_type(world->host_comm, MPI_COMM_TYPE_SHARED, f->world_rank,
                                             MPI_INFO_NULL, &local),

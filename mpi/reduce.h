@@ -1,7 +1,8 @@
-/* What sums the gradients of one backend over the ranks: with MPI (reduce_mpi.c), or on the device
- * with a library of its maker (reduce_nccl.c, a module of its own, since it needs that library).
+/* Reducers: sum the gradients of one backend over the ranks, with MPI (reduce_mpi.c) or on the
+ * device with its vendor's library (reduce_nccl.c, a separate module, because it needs that
+ * library).
  *
- * The functions are those of dt_comm_ops; see src/comm.h.
+ * The functions correspond to those of dt_comm_ops; see src/comm.h.
  */
 #ifndef DT_MPI_REDUCE_H
 #define DT_MPI_REDUCE_H
@@ -19,12 +20,12 @@ typedef struct {
 struct dt_reducer {
     const dt_reducer_ops *ops;
     const char *name;
-    char library[64]; /* name and version of what sums */
+    char library[64]; /* name and version of the library */
 };
 
-/* What a module exports under the name "dt_reducer_module". open() is collective: the ranks find
- * each other by comm->ops->broadcast. Who fails may leave a reducer in *out all the same, to be
- * destroyed. The backend must outlive it. */
+/* Exported by a module under the name "dt_reducer_module". open() is collective: ranks connect
+ * through comm->ops->broadcast. Even if it fails, it may leave a reducer in *out that the caller
+ * must destroy. The backend must outlive the reducer. */
 typedef struct {
     int32_t contract; /* DT_COMM_CONTRACT of its build */
     dt_status (*open)(dt_comm *comm, dt_backend *backend, const dt_comm_options *options,
@@ -33,15 +34,14 @@ typedef struct {
 
 /* ---- buckets --------------------------------------------------------------------------------- */
 
-/* Ranges of the gradient vector are summed in buckets of one size: a long range is cut, and short
- * ones that follow each other are joined. `begin` … `end` waits for more, or for the end of the
- * step. */
+/* Ranges of the gradient vector are summed in buckets of equal size: long ranges are split,
+ * adjacent short ones are merged. `begin` … `end` is not yet in a full bucket. */
 typedef struct {
     int64_t size; /* elements */
     int64_t begin, end;
 } dt_buckets;
 
-/* Adds a range that continues the waiting one. False when it does not: flush first. */
+/* Adds a range. Returns false if it does not continue the pending range: flush first. */
 static inline bool dt_buckets_add(dt_buckets *b, int64_t offset, int64_t count)
 {
     if (b->begin == b->end)
@@ -52,7 +52,7 @@ static inline bool dt_buckets_add(dt_buckets *b, int64_t offset, int64_t count)
     return true;
 }
 
-/* The next full bucket; with `flush` also what is left. False: none. */
+/* Returns the next full bucket, with `flush` also a partial one; false if there is none. */
 static inline bool dt_buckets_next(dt_buckets *b, bool flush, int64_t *offset, int64_t *count)
 {
     const int64_t waiting = b->end - b->begin;

@@ -1,13 +1,14 @@
-/* Gradients summed by MPI: in place where they lie in the host's memory and travel as they are,
- * else through a copy.
+/* Sums gradients with MPI: in place if they are in host memory and are transferred unchanged, else
+ * through a copy.
  *
- * On a host a bucket goes to the MPI thread as soon as it is complete, and is summed while the
- * backward pass goes on. From a device everything is copied at the end: the backend's operations
- * are called from one thread, and copying to the host waits for all of the device's work, so that
- * copying earlier would stop the backward pass. The copy of a bucket goes on while the one before
- * is summed. This way is for two ranks that share a GPU, and for GPUs without NCCL.
+ * On a host, a bucket is posted to the MPI thread as soon as it is complete, and is summed while
+ * the backward pass continues. On a device, everything is copied at the end: backend operations are
+ * called from one thread, and a copy to the host waits for all of the device's work, so that an
+ * earlier copy would stall the backward pass. Copying a bucket overlaps with the sum of the
+ * previous one. This reducer is for ranks that share a GPU, and for GPUs without NCCL.
  *
- * What travels as bf16 is rounded by the backend, and made float again when all sums are there. */
+ * The backend rounds gradients to bf16 before the transfer and converts them back after all sums.
+ */
 #include "reduce_mpi.h"
 
 #include <stdlib.h>
@@ -17,24 +18,25 @@
 
 #define DEFAULT_BUCKET_BYTES ((int64_t)4 << 20)
 
-/* A bucket that is not summed in place. */
+/* A bucket that is summed in a copy. */
 typedef struct {
     int64_t offset;
     int32_t count;
-    char *copy;      /* what travels, in the host's memory; kept for the steps to come */
-    size_t capacity; /* its bytes */
-} piece;
+    char *copy;      /* transfer buffer in host memory; reused by later steps */
+    size_t capacity; /* of `copy`, in bytes */
+} staged_bucket;
 
 typedef struct {
     dt_reducer base; /* first */
     dt_mpi_thread *thread;
     dt_backend *backend;
     dt_buckets buckets;
-    dt_mpi_number number; /* that travels */
-    size_t size;          /* its bytes */
-    piece *pieces;        /* of this step, and beyond them copies that earlier ones needed */
-    size_t piece_count, piece_capacity;
-    void *bf16; /* device (buckets.size): numbers on their way to the host and back */
+    dt_mpi_number number; /* type of the transferred numbers */
+    size_t size;          /* of a number, in bytes */
+    staged_bucket
+        *staged; /* the first staged_count are of this step; the rest keep their buffers */
+    size_t staged_count, staged_capacity;
+    void *bf16; /* device (buckets.size): transfer buffer */
 } mpi_reducer;
 
 static bool is_bf16(const mpi_reducer *r)
@@ -42,41 +44,41 @@ static bool is_bf16(const mpi_reducer *r)
     return r->number == DT_MPI_NUMBER_BF16;
 }
 
-/* ---- from the backend to what travels -------------------------------------------------------- */
+/* ---- copies between the backend and MPI ------------------------------------------------------ */
 
-static dt_status next_piece(mpi_reducer *r, int64_t offset, int32_t count, piece **out)
+static dt_status stage(mpi_reducer *r, int64_t offset, int32_t count, staged_bucket **out)
 {
-    const size_t had = r->piece_capacity;
-    DT_TRY(DT_GROW(r->pieces, r->piece_capacity, r->piece_count + 1));
-    memset(r->pieces + had, 0, (r->piece_capacity - had) * sizeof *r->pieces);
-    piece *p = &r->pieces[r->piece_count];
+    const size_t had = r->staged_capacity;
+    DT_TRY(DT_GROW(r->staged, r->staged_capacity, r->staged_count + 1));
+    memset(r->staged + had, 0, (r->staged_capacity - had) * sizeof *r->staged);
+    staged_bucket *p = &r->staged[r->staged_count];
     DT_TRY(DT_GROW(p->copy, p->capacity, (size_t)count * r->size));
     p->offset = offset;
     p->count = count;
-    ++r->piece_count;
+    ++r->staged_count;
     *out = p;
     return DT_OK;
 }
 
-static dt_status take(mpi_reducer *r, int64_t offset, int32_t count)
+static dt_status post_or_stage(mpi_reducer *r, int64_t offset, int32_t count)
 {
     dt_backend *backend = r->backend;
     const bool host = backend->host_memory;
-    piece *p;
+    staged_bucket *p;
     if (host && !is_bf16(r)) {
         char *gradients = backend->ops->vector_data(backend, DT_GRADIENTS);
         return dt_mpi_post(r->thread, gradients + (size_t)offset * r->size, count, r->number);
     }
-    DT_TRY(next_piece(r, offset, count, &p));
+    DT_TRY(stage(r, offset, count, &p));
     if (!host)
-        return DT_OK; /* at the end */
+        return DT_OK; /* fetched in finish() */
     backend->ops->gradients_to_bf16(backend, p->copy, offset, count, NULL);
     DT_TRY(backend->ops->check(backend));
     return dt_mpi_post(r->thread, p->copy, count, r->number);
 }
 
-/* From a device. */
-static dt_status fetch(mpi_reducer *r, const piece *p)
+/* Copies a bucket from the device and posts it. */
+static dt_status fetch(mpi_reducer *r, const staged_bucket *p)
 {
     dt_backend *backend = r->backend;
     const dt_backend_ops *ops = backend->ops;
@@ -90,7 +92,7 @@ static dt_status fetch(mpi_reducer *r, const piece *p)
     return dt_mpi_post(r->thread, p->copy, p->count, r->number);
 }
 
-static void put_back(mpi_reducer *r, const piece *p)
+static void write_back(mpi_reducer *r, const staged_bucket *p)
 {
     dt_backend *backend = r->backend;
     const dt_backend_ops *ops = backend->ops;
@@ -108,45 +110,45 @@ static void put_back(mpi_reducer *r, const piece *p)
 
 /* ---- a step ---------------------------------------------------------------------------------- */
 
-static dt_status take_buckets(mpi_reducer *r, bool flush)
+static dt_status process_buckets(mpi_reducer *r, bool flush)
 {
     int64_t offset;
     int64_t count;
     while (dt_buckets_next(&r->buckets, flush, &offset, &count))
-        DT_TRY(take(r, offset, (int32_t)count));
+        DT_TRY(post_or_stage(r, offset, (int32_t)count));
     return DT_OK;
 }
 
 static dt_status start(dt_reducer *reducer, int64_t offset, int64_t count, int32_t slot)
 {
     mpi_reducer *r = (mpi_reducer *)reducer;
-    (void)slot; /* host memory is ready; a device is asked at the end */
+    (void)slot; /* host memory is ready; device memory is read in finish() */
     if (!dt_buckets_add(&r->buckets, offset, count)) {
-        DT_TRY(take_buckets(r, true));
+        DT_TRY(process_buckets(r, true));
         dt_buckets_add(&r->buckets, offset, count);
     }
-    return take_buckets(r, false);
+    return process_buckets(r, false);
 }
 
 static dt_status finish(dt_reducer *reducer)
 {
     mpi_reducer *r = (mpi_reducer *)reducer;
-    DT_TRY(take_buckets(r, true));
-    for (size_t i = 0; !r->backend->host_memory && i < r->piece_count; ++i)
-        DT_TRY(fetch(r, &r->pieces[i]));
+    DT_TRY(process_buckets(r, true));
+    for (size_t i = 0; !r->backend->host_memory && i < r->staged_count; ++i)
+        DT_TRY(fetch(r, &r->staged[i]));
     DT_TRY(dt_mpi_wait_posted(r->thread, -1));
-    for (size_t i = 0; i < r->piece_count; ++i)
-        put_back(r, &r->pieces[i]);
-    r->piece_count = 0;
+    for (size_t i = 0; i < r->staged_count; ++i)
+        write_back(r, &r->staged[i]);
+    r->staged_count = 0;
     return r->backend->ops->check(r->backend);
 }
 
 static void destroy(dt_reducer *reducer)
 {
     mpi_reducer *r = (mpi_reducer *)reducer;
-    for (size_t i = 0; i < r->piece_capacity; ++i)
-        free(r->pieces[i].copy);
-    free(r->pieces);
+    for (size_t i = 0; i < r->staged_capacity; ++i)
+        free(r->staged[i].copy);
+    free(r->staged);
     r->backend->ops->free(r->backend, r->bf16);
     free(r);
 }
@@ -171,7 +173,7 @@ dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend,
                        .buckets.size = size < 1           ? 1
                                        : size > INT32_MAX ? INT32_MAX
                                                           : size};
-    *out = &r->base; /* also when it fails: the caller destroys it */
+    *out = &r->base; /* also on failure: the caller destroys it */
     return narrow && !backend->host_memory
                ? backend->ops->alloc(backend, &r->bf16, r->buckets.size * element)
                : DT_OK;

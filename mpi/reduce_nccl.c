@@ -1,19 +1,20 @@
-/* Gradients summed by NCCL, on the GPUs: a module of its own, which the communicator loads when the
+/* Sums gradients with NCCL on the GPUs: a separate module, which the communicator loads if the
  * backend names it (dt_backend.comm_module).
  *
- * A range is summed on a stream of this module, after the backend's event for it; the backend's
- * stream waits for the last sum. The host waits for neither, so that a sum in which another rank is
- * missing shows as a host that hangs in the CUDA driver some time later. A thread therefore
- * watches: it asks NCCL for errors, and knows from a callback on the stream which step's sums are
- * done. When they fail or are overdue it ends the run itself. It does not call ncclCommAbort, which
- * would let the backend's stream go on with half a sum.
+ * Each range is summed on a stream of this module, after the backend's event for it; the backend's
+ * stream waits for the last sum. The host does not wait, so that a missing rank would only show
+ * later as a host that hangs in the CUDA driver. A watcher thread therefore checks NCCL for errors,
+ * and a callback on the stream tells it which steps are summed. If sums fail or exceed the timeout,
+ * the watcher aborts the run. It does not call ncclCommAbort, after which the backend's stream
+ * would continue with an incomplete sum.
  *
- * The thread calls nothing of CUDA: recording a step on another thread forbids much of it.
+ * The watcher makes no CUDA calls, because many of them are forbidden while another thread captures
+ * a step.
  *
- * Equal buckets on equal GPUs give equal bits, on all ranks: NCCL chooses how to sum by size and
- * topology, and sums in that order.
+ * Equal buckets on equal GPUs give equal bits on all ranks: NCCL chooses the algorithm, and with it
+ * the order of additions, by size and topology.
  *
- * The source is C that also compiles as C++, as tests do it.
+ * The source also compiles as C++, which the tests use.
  */
 #include <cuda_runtime_api.h>
 #include <nccl.h>
@@ -28,7 +29,7 @@
 #include "reduce.h"
 #include "watchdog.h"
 
-/* Large enough for NCCL's full speed, a fraction of a layer's gradients. */
+/* Large enough for NCCL's full speed, and a fraction of a layer's gradients. */
 #define DEFAULT_BUCKET_BYTES ((int64_t)16 << 20)
 
 #define WATCH_PERIOD 0.2 /* seconds */
@@ -42,20 +43,20 @@ typedef struct {
     cudaStream_t stream;
     cudaEvent_t done;
     dt_buckets buckets;
-    bool narrow; /* they travel as bf16 */
-    void *bf16;  /* device (buckets.size): what travels then */
+    bool narrow; /* gradients are transferred as bf16 */
+    void *bf16;  /* device (buckets.size): transfer buffer, if narrow */
     double timeout;
 
     pthread_t watcher;
     bool watching;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    /* under the mutex */
-    const char *doing;     /* what may hang now; NULL: nothing */
-    double since;          /* when that began */
-    bool in_step;          /* between the first range and finish() */
-    int64_t asked, summed; /* steps */
-    bool connected;        /* nccl may be asked for errors */
+    /* protected by the mutex */
+    const char *doing; /* operation that may hang; NULL: none */
+    double since;      /* start time of that operation */
+    bool in_step;      /* between the first range and finish() */
+    int64_t steps_started, steps_summed;
+    bool connected; /* nccl can be checked for errors */
     bool stopping;
 } nccl_reducer;
 
@@ -71,11 +72,11 @@ static dt_status nccl_check(const nccl_reducer *r, ncclResult_t code, const char
     if (code == ncclSuccess)
         return DT_OK;
     const char *more = r->nccl ? ncclGetLastError(r->nccl) : NULL;
-    return dt_fail(DT_ERR_COMM, "NCCL failed in %s: %s%s%s (NCCL_DEBUG=INFO says more)", doing,
+    return dt_fail(DT_ERR_COMM, "NCCL failed in %s: %s%s%s (NCCL_DEBUG=INFO prints details)", doing,
                    ncclGetErrorString(code), more && *more ? ": " : "", more ? more : "");
 }
 
-/* ---- watching ------------------------------------------------------------------------------- */
+/* ---- the watcher ----------------------------------------------------------------------------- */
 
 static void begin(nccl_reducer *r, const char *doing)
 {
@@ -85,13 +86,13 @@ static void begin(nccl_reducer *r, const char *doing)
     pthread_mutex_unlock(&r->mutex);
 }
 
-/* The time counts from the last call on: the host may be steps ahead of the device. */
+/* The timeout counts from the last call: the host may be several steps ahead of the device. */
 static void begin_sum(nccl_reducer *r, bool last)
 {
     begin(r, "the sum of gradients");
     pthread_mutex_lock(&r->mutex);
     if (!r->in_step)
-        ++r->asked;
+        ++r->steps_started;
     r->in_step = !last;
     pthread_mutex_unlock(&r->mutex);
 }
@@ -99,19 +100,19 @@ static void begin_sum(nccl_reducer *r, bool last)
 static void end_step(nccl_reducer *r)
 {
     pthread_mutex_lock(&r->mutex);
-    if (++r->summed == r->asked)
+    if (++r->steps_summed == r->steps_started)
         r->doing = NULL;
     pthread_mutex_unlock(&r->mutex);
 }
 
-/* On the stream, when all sums of a step are done. */
+/* Runs on the stream when all sums of a step are done. */
 static void CUDART_CB step_is_summed(void *context)
 {
     end_step((nccl_reducer *)context);
 }
 
-/* What is wrong, under the mutex. */
-static dt_status look(nccl_reducer *r)
+/* Returns the error of NCCL, or of a timeout. Call with the mutex held. */
+static dt_status check_health(nccl_reducer *r)
 {
     ncclResult_t error = ncclSuccess;
     if (r->connected && ncclCommGetAsyncError(r->nccl, &error) == ncclSuccess &&
@@ -119,8 +120,8 @@ static dt_status look(nccl_reducer *r)
         return nccl_check(r, error, "the sum of gradients");
     if (r->doing && r->timeout > 0 && dt_seconds() - r->since > r->timeout)
         return dt_fail(DT_ERR_COMM,
-                       "waited %g seconds for the other ranks in %s: one of them hangs or cannot "
-                       "be reached (--collective-timeout gives them longer)",
+                       "waited %g seconds for the other ranks in %s: one of them hangs or is "
+                       "unreachable (--collective-timeout sets the limit)",
                        r->timeout, r->doing);
     return DT_OK;
 }
@@ -136,7 +137,7 @@ static void *watch(void *context)
         until.tv_sec = (time_t)end;
         until.tv_nsec = (long)(1e9 * (end - (double)until.tv_sec));
         pthread_cond_timedwait(&r->changed, &r->mutex, &until);
-        status = look(r);
+        status = check_health(r);
     }
     pthread_mutex_unlock(&r->mutex);
     if (status != DT_OK)
@@ -152,8 +153,8 @@ static dt_status start_watching(nccl_reducer *r)
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->changed, &clock);
     pthread_condattr_destroy(&clock);
-    if (dt_quiet_thread(&r->watcher, watch, r) != 0)
-        return dt_fail(DT_ERR_MEMORY, "no thread can be started");
+    if (dt_start_thread_without_signals(&r->watcher, watch, r) != 0)
+        return dt_fail(DT_ERR_MEMORY, "cannot start a thread");
     r->watching = true;
     return DT_OK;
 }
@@ -180,7 +181,7 @@ static dt_status sum_numbers(nccl_reducer *r, void *numbers, int64_t count, nccl
         "ncclAllReduce");
 }
 
-/* One after the other on the stream, so that there is one copy for all buckets. */
+/* Buckets follow each other on the stream, so that one transfer buffer suffices. */
 static dt_status sum_in_bf16(nccl_reducer *r, int64_t offset, int64_t count)
 {
     const dt_backend_ops *ops = r->backend->ops;
@@ -250,7 +251,7 @@ static void destroy(dt_reducer *reducer)
     free(r);
 }
 
-/* Rank 0 makes the id by which the ranks find each other. */
+/* Rank 0 creates the id with which the ranks connect. */
 static dt_status connect(nccl_reducer *r)
 {
     ncclUniqueId id;
@@ -268,7 +269,8 @@ static dt_status connect(nccl_reducer *r)
     return DT_OK;
 }
 
-/* The stream goes before the backend's: a sum that waits delays the step, a kernel does not. */
+/* The stream has a higher priority than the backend's: a delayed sum delays the step, a delayed
+ * kernel does not. */
 static dt_status prepare(nccl_reducer *r)
 {
     DT_TRY(start_watching(r));
@@ -305,7 +307,7 @@ static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_
     r->backend = backend;
     r->timeout = options->collective_timeout;
     r->buckets.size = bytes < size ? 1 : bytes / size;
-    *out = &r->base; /* also when it fails: the caller destroys it */
+    *out = &r->base; /* also on failure: the caller destroys it */
     return prepare(r);
 }
 

@@ -15,15 +15,15 @@ struct dt_watchdog {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     char prefix[96]; /* "rank 3 on node7: " */
-    /* under the mutex */
-    double end; /* of dt_seconds(); 0: none */
+    /* protected by the mutex */
+    double end; /* deadline as dt_seconds(); 0: none */
     bool stopping;
     int exit_status;
     char message[640];
 };
 
-/* Signals that a fault of the thread itself raises stay. */
-int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context)
+/* Signals caused by a fault of the thread itself stay unblocked. */
+int dt_start_thread_without_signals(pthread_t *thread, void *(*run)(void *), void *context)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
     sigset_t blocked;
@@ -96,9 +96,9 @@ dt_status dt_watchdog_start(dt_watchdog **out, int32_t world_rank, const char *h
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->changed, &clock);
     pthread_condattr_destroy(&clock);
-    if (dt_quiet_thread(&w->thread, watch, w)) {
+    if (dt_start_thread_without_signals(&w->thread, watch, w)) {
         free_watchdog(w);
-        return dt_fail(DT_ERR_MEMORY, "no thread can be started");
+        return dt_fail(DT_ERR_MEMORY, "cannot start a thread");
     }
     *out = w;
     return DT_OK;

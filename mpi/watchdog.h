@@ -1,6 +1,6 @@
-/* Ends this process when what should be over by now is not: the last resort against a rank that
- * hangs where no other thread of it gets control back (in the driver of a GPU, in a file system, in
- * MPI_Abort when this host is cut off). A thread that sleeps, and touches nothing but its clock. */
+/* A watchdog ends this process when a deadline passes: the last resort if a rank hangs and no other
+ * thread of it regains control (in a GPU driver, in a file system, or in MPI_Abort on an
+ * unreachable host). Its thread only sleeps and reads the clock. */
 #ifndef DT_MPI_WATCHDOG_H
 #define DT_MPI_WATCHDOG_H
 
@@ -13,14 +13,14 @@ typedef struct dt_watchdog dt_watchdog;
 
 dt_status dt_watchdog_start(dt_watchdog **out, int32_t world_rank, const char *host);
 
-/* The run cannot go on, and only the time to say so is left: ends the process with `exit_status` in
- * so many seconds, with the line `rank 3 on <host>: <message>` on standard error; "": without a
- * line. Only the first call counts. NULL is fine. */
+/* Sets the deadline after a failure of the run, leaving time to report it: ends the process with
+ * `exit_status` after `seconds`, printing `rank 3 on <host>: <message>` to standard error; nothing
+ * if the message is "". Only the first call counts. NULL is allowed. */
 void dt_watchdog_set(dt_watchdog *watchdog, double seconds, int exit_status, const char *message);
 
-void dt_watchdog_stop(dt_watchdog *watchdog); /* NULL is fine */
+void dt_watchdog_stop(dt_watchdog *watchdog); /* NULL is allowed */
 
-/* Starts a thread that no signal to the process is delivered to. 0, or an error number. */
-int dt_quiet_thread(pthread_t *thread, void *(*run)(void *), void *context);
+/* Starts a thread that receives no signals sent to the process. Returns 0 or an error number. */
+int dt_start_thread_without_signals(pthread_t *thread, void *(*run)(void *), void *context);
 
 #endif

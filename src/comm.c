@@ -1,4 +1,4 @@
-/* How a communicator is found, and that of one process. */
+/* Opening a communicator, and the communicator of a single process. */
 #include "comm.h"
 
 #include <stdio.h>
@@ -89,7 +89,7 @@ dt_status dt_comm_single(dt_comm **out)
     return DT_OK;
 }
 
-/* ---- in terms of these ---------------------------------------------------------------------- */
+/* ---- helpers built on these operations ------------------------------------------------------- */
 
 dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all)
 {
@@ -104,12 +104,12 @@ dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all
     return status;
 }
 
-/* What a rank comes with. */
+/* The status with which a rank calls dt_agree(). */
 typedef struct {
     int32_t status;
     char host[64];
     char message[1024];
-} opinion;
+} rank_status;
 
 dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed)
 {
@@ -121,8 +121,8 @@ dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed)
     DT_TRY(comm->ops->sum(comm, &failed, 1));
     if (failed == 0.0)
         return DT_OK;
-    opinion own = {.status = mine};
-    opinion *all;
+    rank_status own = {.status = mine};
+    rank_status *all;
     snprintf(own.host, sizeof own.host, "%s", comm->host);
     if (mine != DT_OK)
         snprintf(own.message, sizeof own.message, "%s", dt_error_message());
@@ -143,16 +143,17 @@ dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed)
     return status;
 }
 
-/* ---- finding one ---------------------------------------------------------------------------- */
+/* ---- opening a communicator ------------------------------------------------------------------ */
 
 static dt_status no_module(const dt_launch *launch)
 {
     if (!launch->launcher)
-        return dt_fail(DT_ERR_COMM, "--comm: this installation has no MPI module; build it with an "
-                                    "MPI library (Debian: libopenmpi-dev) and -DDEEPTAXA_MPI=ON");
+        return dt_fail(DT_ERR_COMM,
+                       "--comm: this installation has no MPI module; rebuild it with an "
+                       "MPI library (Debian: libopenmpi-dev) and -DDEEPTAXA_MPI=ON");
     return dt_fail(DT_ERR_COMM,
-                   "%s started several processes (%d), and this installation has no MPI module to "
-                   "connect them: start one process, or build with an MPI library (Debian: "
+                   "%s started %d processes, but this installation has no MPI module to "
+                   "connect them: start one process, or rebuild with an MPI library (Debian: "
                    "libopenmpi-dev) and -DDEEPTAXA_MPI=ON",
                    launch->launcher, launch->size);
 }

@@ -1,24 +1,24 @@
-/* The contract of a communicator: what the ranks of a run do together.
+/* The communicator: collective operations of the ranks of a run.
  *
- * mpi/ implements it with MPI, and with NCCL for the gradients, as modules; one process alone needs
- * none (dt_comm_single). All operations are collective: every world_rank calls them in the same
- * order. An operation that fails, or that takes longer than the collective timeout because another
- * rank does not come, returns an error; the caller then calls abort(). A process that does not end
- * in seconds after such an error is ended by its communicator.
+ * The modules in mpi/ implement it with MPI, and with NCCL for gradients on GPUs; a single process
+ * needs neither (dt_comm_single). All operations are collective: every world_rank calls them in the
+ * same order. An operation returns an error when it fails, or when another rank does not join it
+ * within the collective timeout; the caller must then call abort(). If the process is still alive
+ * some seconds after such an error, the communicator ends it.
  *
- * Two limits, since ranks wait for each other honestly for as long as one of them reads, validates
- * or writes: the collective timeout is generous (ten minutes by default), while a process that
- * gives no sign of life at all, because it is stopped or its host is cut off, is given up after
- * half a minute. A process that dies is noticed by the launcher at once.
+ * There are two timeouts, because a rank may legitimately wait for minutes while another one reads,
+ * validates or writes. The collective timeout is generous (ten minutes by default). The heartbeat
+ * timeout is half a minute: it detects a process that is stopped or whose host is unreachable. The
+ * launcher detects a process that dies at once.
  *
- * A program opens its communicator first, since the local rank chooses the GPU; then its backend;
- * then attach() decides how the gradients of that backend are summed.
+ * A program opens its communicator first, because the local rank determines the GPU; then its
+ * backend; then attach() chooses how the gradients of that backend are summed.
  *
- * The gradients of a step are reduced while the backward pass still runs: the model reports a range
- * of the flat gradient vector as soon as it is final, the trainer passes it to all_reduce_start(),
- * and all_reduce_finish() comes before the update. With a device whose work is asynchronous the
- * range is final when the backend's event `slot` has happened, and the reduction waits for that on
- * its own stream; the host never does.
+ * Gradients are reduced while the backward pass is still running: the model reports each range of
+ * the flat gradient vector as soon as it is final, the trainer passes it to all_reduce_start(), and
+ * calls all_reduce_finish() before the update. On a device that works asynchronously the range is
+ * final when the backend's event `slot` has completed; the reduction waits for the event on its own
+ * stream, and the host does not wait.
  */
 #ifndef DT_COMM_H
 #define DT_COMM_H
@@ -32,97 +32,99 @@
 typedef struct dt_comm dt_comm;
 typedef struct dt_comm_ops dt_comm_ops;
 
-/* What gradients are rounded to on their way. fp32: nothing, they travel as the backend holds them.
- * bf16: half the bytes; a rank's sum over its own sequences is rounded, and so is each sum of what
- * two ranks sent. Master weights and moments are not concerned. */
+/* Precision of gradients in transfer. fp32: unchanged, as the backend stores them. bf16: half the
+ * bytes; each rank's sum over its own sequences is rounded, and so is every partial sum across
+ * ranks. Master weights and moments are unaffected. */
 typedef enum { DT_GRAD_FP32, DT_GRAD_BF16 } dt_grad_dtype;
 
 struct dt_comm {
     const dt_comm_ops *ops;
-    const char *name; /* what sums the gradients: "single", "mpi"; "nccl" after attach() */
+    const char
+        *name; /* the library that sums gradients: "single", "mpi"; after attach() also "nccl" */
     int32_t world_rank;
     int32_t world_size;
-    int32_t local_rank; /* among the ranks of this host: chooses the GPU */
+    int32_t local_rank; /* among the ranks of this host; determines the GPU */
     int32_t local_size;
-    dt_grad_dtype grad_dtype; /* fp32 for a rank alone, whatever it was opened with */
-    char host[64];            /* the name of this rank's host */
-    char description[256];    /* for the user: libraries, what sums the gradients and why */
+    dt_grad_dtype grad_dtype; /* always fp32 for a single rank */
+    char host[64];            /* name of this rank's host */
+    char description[256];    /* for the user: libraries, how gradients are summed and why */
 };
 
 struct dt_comm_ops {
-    /* Before the backend that was attached, whose memory it may hold. */
+    /* Call it before destroying the attached backend, whose memory the communicator may use. */
     void (*destroy)(dt_comm *comm);
 
-    /* Prepares all_reduce_* for the gradients of this backend, whose vectors exist; chooses what
-     * sums them, and says why in comm->description. Comes before any all_reduce_*. DT_ERR_USAGE,
-     * on all ranks alike: NCCL was asked for by name and cannot be had. Any other failure may be
-     * of this rank alone, and the others wait for it: it must abort. */
+    /* Prepares all_reduce_* for the gradients of this backend, whose vectors must exist; chooses
+     * the library that sums them and gives the reason in comm->description. Call it before any
+     * all_reduce_*. DT_ERR_USAGE, on all ranks: NCCL was requested by name and is not available.
+     * Any other failure may affect this rank only while the others wait for it: call abort(). */
     dt_status (*attach)(dt_comm *comm, dt_backend *backend);
 
-    /* Begins to replace elements offset … offset+count-1 of the backend's gradient vector by their
-     * sum over all ranks, after the backend's event `slot`. Does not wait. Ranges do not overlap,
-     * and are the same in the same order on all ranks; how they are cut decides the rounding, so
-     * that equal runs on as many ranks give equal bits, which are those of all ranks. */
+    /* Starts replacing elements offset … offset+count-1 of the backend's gradient vector by their
+     * sum over all ranks, after the backend's event `slot`. Does not wait. Ranges must not overlap
+     * and must be the same, in the same order, on all ranks. The division into ranges determines
+     * rounding: equal runs on the same number of ranks give the same bits, on every rank. */
     dt_status (*all_reduce_start)(dt_comm *comm, dt_backend *backend, int64_t offset, int64_t count,
                                   int32_t slot);
-    /* Operations that the backend is asked for from now on see all sums. */
+    /* Operations enqueued on the backend after this call see all sums. */
     dt_status (*all_reduce_finish)(dt_comm *comm, dt_backend *backend);
 
-    /* Host memory; these wait. Sums are taken in the order of the ranks: equal on all of them. */
+    /* These work on host memory and wait. Values are added in rank order, so that all ranks get the
+     * same sum. */
     dt_status (*sum)(dt_comm *comm, double *values, int64_t count);
     dt_status (*broadcast)(dt_comm *comm, void *bytes, int64_t count, int32_t root);
-    /* Rank q gives counts[q] bytes; rank `root` receives all, one after the other, in `out` (used
-     * on the root alone). */
+    /* Rank q sends counts[q] bytes; rank `root` receives them in rank order in `out`, which only
+     * the root uses. */
     dt_status (*gather)(dt_comm *comm, const void *bytes, const int64_t *counts, void *out,
                         int32_t root);
     dt_status (*barrier)(dt_comm *comm);
 
-    /* Ends the run on all ranks: prints `rank 3 on <host>: <message>` once, and exits with the
-     * status that belongs to `status`. Not collective: any rank and any thread of it calls it, at
-     * any moment. Returns only where there are no others (dt_comm_single). */
+    /* Ends the run on all ranks: prints `rank 3 on <host>: <message>` once and exits with the exit
+     * status for `status`. Not collective: any thread of any rank may call it at any time. Returns
+     * only if there are no other ranks (dt_comm_single). */
     void (*abort)(dt_comm *comm, dt_status status, const char *message);
 };
 
-/* ---- in terms of these ---------------------------------------------------------------------- */
+/* ---- helpers built on these operations ------------------------------------------------------- */
 
-/* Every rank gives `size` bytes and gets those of all, (world_size, size). Collective. */
+/* Gathers `size` bytes from every rank on every rank: all (world_size, size). Collective. */
 dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all);
 
-/* Ranks that come to the same point of the program, each with a status of its own, leave it with
- * the same one: DT_OK when all came with that, else that of the lowest rank that failed, whose
- * message rank 0 then has (with the rank and its host, unless it is rank 0 itself). Since all of
- * them know, nobody needs to abort: *agreed is set. When the ranks cannot even talk, the result
- * is DT_ERR_COMM and *agreed stays. Collective. */
+/* Makes ranks that arrive with different statuses continue with the same one: DT_OK if all of them
+ * arrived with DT_OK, else the status of the lowest rank that failed. Rank 0 then has that rank's
+ * message (prefixed with the rank and its host, unless it is rank 0). *agreed is set to true on
+ * such a failure: since all ranks know of it, no rank needs to abort. If the communication itself
+ * fails, returns DT_ERR_COMM and leaves *agreed unchanged. Collective. */
 dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed);
 
-/* ---- finding one ---------------------------------------------------------------------------- */
+/* ---- opening a communicator ------------------------------------------------------------------ */
 
-/* What sums the gradients. auto: NCCL where every rank has a GPU of its own, else MPI. */
+/* The library that sums gradients. auto: NCCL if every rank has its own GPU, else MPI. */
 typedef enum { DT_COMM_AUTO, DT_COMM_MPI, DT_COMM_NCCL } dt_comm_kind;
 
 typedef struct {
     dt_comm_kind kind;
     dt_grad_dtype grad_dtype;
-    double collective_timeout; /* seconds a rank waits for the others; <= 0: for ever */
-    double silence_timeout;    /* seconds without a sign of life of another rank's process, whatever
-                                  it is doing, after which it is given up; 0: 30 */
-    int64_t bucket_bytes;      /* gradients are summed in pieces of this size, as they travel; 0:
-                                  what was measured to be best */
+    double collective_timeout; /* seconds a rank waits for the others; <= 0: no limit */
+    double heartbeat_timeout;  /* seconds without a heartbeat after which another rank is considered
+                                  dead; 0: 30 */
+    int64_t bucket_bytes;      /* size of the buckets in which gradients are summed, in bytes as
+                                  transferred; 0: the size that measured best */
 } dt_comm_options;
 
-/* The communicator of this process, which the caller destroys. A process that no launcher started
- * (core/launcher.h), or that a launcher started alone, is single and loads nothing, unless a kind
- * is asked for by name; others load the module "mpi". DT_ERR_COMM says what is missing when
- * processes that were started together cannot find each other: they would overwrite each other's
- * files. */
+/* Opens the communicator of this process; the caller destroys it. A process that was started
+ * without a launcher (core/launcher.h), or as the only one of its launcher, gets dt_comm_single and
+ * loads nothing, unless options->kind names a library; otherwise the module "mpi" is loaded.
+ * DT_ERR_COMM explains what is missing if processes that were started together cannot connect:
+ * left to themselves, they would overwrite each other's files. */
 dt_status dt_comm_open(const dt_comm_options *options, dt_comm **out);
 
-/* The communicator of one process: sums are what they were. */
+/* Creates the communicator of a single process: sums are the values themselves. */
 dt_status dt_comm_single(dt_comm **out);
 
-/* What a module exports under the name "dt_comm_module". */
+/* Exported by a module under the name "dt_comm_module". */
 typedef struct {
-    int32_t contract; /* DT_COMM_CONTRACT of its build: refused when different */
+    int32_t contract; /* DT_COMM_CONTRACT of its build; a module with another value is refused */
     dt_status (*open)(const dt_comm_options *options, dt_comm **out);
 } dt_comm_module;
 

@@ -453,7 +453,7 @@ int main(int argc, char **argv)
                                             : DT_COMM_MPI,
         .grad_dtype = dtype && strcmp(dtype, "bf16") == 0 ? DT_GRAD_BF16 : DT_GRAD_FP32,
         .collective_timeout = timeout ? atof(timeout) : 60.0,
-        .silence_timeout = silence ? atof(silence) : 0,
+        .heartbeat_timeout = silence ? atof(silence) : 0,
         .bucket_bytes = bucket ? atoll(bucket) : 0};
     dt_comm *comm = NULL;
     if (dt_comm_open(&options, &comm) != DT_OK) {

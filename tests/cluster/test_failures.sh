@@ -67,9 +67,9 @@ times 1 '^rank [0-9]'
 ends "all ranks meet the same error" 2 15 '^rank 0 on [^ ]+: there is no such file$' 4 -- together
 times 1 '^rank [0-9]'
 ends "a rank is stopped" nonzero 40 \
-    'rank 0 on [^ ]+: rank 2 on [^ ]+ has given no sign of life for 5 seconds' 3 SILENCE=5 -- stop
+    'rank 0 on [^ ]+: no heartbeat from rank 2 on [^ ]+ for 5 seconds' 3 SILENCE=5 -- stop
 ends "rank 0 is stopped" nonzero 40 \
-    'rank [12] on [^ ]+: rank 0 on [^ ]+ has given no sign of life for 5 seconds' 3 SILENCE=5 -- stop0
+    'rank [12] on [^ ]+: no heartbeat from rank 0 on [^ ]+ for 5 seconds' 3 SILENCE=5 -- stop0
 ends "a rank that has failed does not end by itself" 1 30 \
     'rank 0 on [^ ]+: waited 2 seconds' 2 TIMEOUT=2 -- stubborn
 ends "--comm nccl without GPUs" 2 15 '^rank 0 on [^ ]+: --comm nccl: rank 0 computes on the CPU' \

@@ -114,9 +114,9 @@ done
 
 # What sums the gradients
 expect 0 ranks 2 summed --epochs 1 --comm mpi
-said '; gradients are summed by MPI: as asked for$'
+said '; gradients are summed by MPI: as requested$'
 expect 2 ranks 2 none --epochs 1 --comm nccl
-said '^deeptaxa train: --comm nccl: rank 0 computes on the CPU; leave it out, or use --comm mpi$'
+said '^deeptaxa train: --comm nccl: rank 0 computes on the CPU; omit the flag or use --comm mpi$'
 
 # A rank that does not come (here: it waits for its input) is given up after --collective-timeout
 mkfifo never.json
