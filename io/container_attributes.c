@@ -12,7 +12,7 @@ static const char *object_path(const char *object)
 dt_status dt_container_has_attribute(dt_container *file, const char *object, const char *key,
                                      bool *there)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     *there = *object == '\0';
     if (*object)
         DT_TRY(dt_container_has(file, object, there));
@@ -22,7 +22,7 @@ dt_status dt_container_has_attribute(dt_container *file, const char *object, con
     return found < 0 ? dt_container_read_error(file, key) : DT_OK;
 }
 
-/* Opens an attribute that holds one value of an element type; *bytes is its size. */
+/* Opens an attribute that holds a single value; *bytes is its size. */
 static dt_status open_attribute(dt_container *file, const char *object, const char *key,
                                 dt_element element, hid_t *attribute, int64_t *bytes)
 {
@@ -46,8 +46,8 @@ static dt_status open_attribute(dt_container *file, const char *object, const ch
     if (ok)
         return DT_OK;
     H5Aclose(*attribute);
-    return dt_fail(DT_ERR_INPUT, "%s: the attribute '%s' of '/%s' is not one %s", file->path, key,
-                   object, dt_container_element_name(element));
+    return dt_fail(DT_ERR_INPUT, "%s: the attribute '%s' of '/%s' is not a single %s", file->path,
+                   key, object, dt_container_element_name(element));
 }
 
 static dt_status get_number(dt_container *file, const char *object, const char *key,
@@ -65,21 +65,21 @@ static dt_status get_number(dt_container *file, const char *object, const char *
 dt_status dt_container_get_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t *value)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     return get_number(file, object, key, DT_ELEMENT_INT64, value);
 }
 
 dt_status dt_container_get_attribute_double(dt_container *file, const char *object, const char *key,
                                             double *value)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     return get_number(file, object, key, DT_ELEMENT_FLOAT64, value);
 }
 
 dt_status dt_container_get_attribute_text(dt_container *file, const char *object, const char *key,
                                           char **value)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     hid_t attribute = -1;
     int64_t bytes = 0;
     DT_TRY(open_attribute(file, object, key, DT_ELEMENT_TEXT, &attribute, &bytes));
@@ -92,7 +92,7 @@ dt_status dt_container_get_attribute_text(dt_container *file, const char *object
         H5Tclose(type);
     H5Aclose(attribute);
     if (status == DT_OK)
-        status = dt_utf8_copy(value, text); /* older versions wrote what came */
+        status = dt_utf8_copy(value, text); /* older versions wrote the bytes unchecked */
     free(text);
     return status;
 }

@@ -16,7 +16,7 @@ typedef struct {
 static dt_status list_group(const dt_container *file, const char *group, int depth,
                             info_list *list);
 
-/* Adds what the link leads to: an array, or all that is in a group. */
+/* Adds the array at the link, or all arrays of the group. */
 static dt_status list_link(const dt_container *file, char *path, int depth, info_list *list)
 {
     const hid_t object = H5Oopen(file->file, path, H5P_DEFAULT);
@@ -29,7 +29,7 @@ static dt_status list_link(const dt_container *file, char *path, int depth, info
         dt_array_info info = {0};
         DT_TRY_OR(done, DT_GROW(list->infos, list->capacity, list->count + 1));
         if (!dt_container_describe(object, &info) || info.bytes > file->bytes)
-            DT_TRY_OR(done, dt_fail(DT_ERR_INPUT, "%s: '%s' is no array as DeepTaxa-MPI writes",
+            DT_TRY_OR(done, dt_fail(DT_ERR_INPUT, "%s: '%s' is not an array in DeepTaxa-MPI's layout",
                                     file->path, path));
         DT_TRY_OR(done, dt_copy_text(&info.name, path));
         list->infos[list->count++] = info;
@@ -39,13 +39,13 @@ done:
     return status;
 }
 
-/* Lists in the order of writing; files from other hands may keep none, then by name. */
+/* Lists in order of creation; by name in files of other programs that do not record that order. */
 static dt_status list_group(const dt_container *file, const char *group, int depth, info_list *list)
 {
     const char *path = *group ? group : "/";
     H5G_info_t info;
     if (depth > DEEPEST_GROUP)
-        return dt_fail(DT_ERR_INPUT, "%s: groups are nested too deep", file->path);
+        return dt_fail(DT_ERR_INPUT, "%s: groups are nested too deeply", file->path);
     if (H5Gget_info_by_name(file->file, path, &info, H5P_DEFAULT) < 0)
         return dt_container_read_error(file, path);
     for (hsize_t i = 0; i < info.nlinks; ++i) {
@@ -76,7 +76,7 @@ static dt_status list_group(const dt_container *file, const char *group, int dep
 dt_status dt_container_list(dt_container *file, const char *group, dt_array_info **infos,
                             int64_t *count)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     info_list list = {0};
     if (*group)
         DT_TRY(dt_container_need(file, group));

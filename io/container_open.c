@@ -11,7 +11,7 @@
 #include "core/file.h"
 #include "io/container_internal.h"
 
-/* ---- Errors of reading ---------------------------------------------------------------------- */
+/* ---- Read errors ---------------------------------------------------------------------------- */
 
 typedef struct {
     const char *word;
@@ -27,7 +27,7 @@ static herr_t search_entry(unsigned n, const H5E_error2_t *entry, void *context)
     return 0;
 }
 
-/* True when HDF5's trace of the call that just failed speaks of `word`. */
+/* Returns true if HDF5's error stack of the call that just failed mentions `word`. */
 static bool trace_mentions(const char *word)
 {
     word_search search = {.word = word};
@@ -40,7 +40,7 @@ dt_status dt_container_read_error(const dt_container *file, const char *name)
     if (file->disk.error)
         return dt_fail(DT_ERR_IO, "%s: cannot read: %s", file->path, strerror(file->disk.error));
     if (trace_mentions("hecksum") || trace_mentions("fletcher"))
-        return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: the checksum of '%s' does not fit",
+        return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: the checksum of '%s' does not match",
                        file->path, name);
     return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: '%s' cannot be read", file->path, name);
 }
@@ -51,13 +51,12 @@ static dt_status open_hdf5(dt_container *file)
 {
     const hid_t access = dt_hdf5_access(&file->disk);
     if (access < 0)
-        return dt_fail(DT_ERR_INTERNAL, "%s: HDF5 cannot be set up", file->path);
+        return dt_fail(DT_ERR_INTERNAL, "%s: cannot configure HDF5", file->path);
     file->file = H5Fopen(file->path, H5F_ACC_RDONLY, access);
     dt_status status = DT_OK;
     if (file->file < 0 && (trace_mentions("truncated file") || file->bytes < 48))
-        status =
-            dt_fail(DT_ERR_INPUT, "%s: the file is cut short: %" PRId64 " bytes are left of it",
-                    file->path, file->bytes);
+        status = dt_fail(DT_ERR_INPUT, "%s: the file is truncated: %" PRId64 " bytes remain",
+                         file->path, file->bytes);
     else if (file->file < 0)
         status = dt_container_read_error(file, "/");
     H5Pclose(access);
@@ -72,7 +71,7 @@ static dt_status check_format(dt_container *file, const char *format, int32_t su
     DT_TRY(dt_container_has_attribute(file, "", "format", &has_format));
     DT_TRY(dt_container_has_attribute(file, "", "format_version", &has_version));
     if (!has_format || !has_version)
-        return dt_fail(DT_ERR_INPUT, "%s: an HDF5 file, but none that DeepTaxa-MPI wrote",
+        return dt_fail(DT_ERR_INPUT, "%s: an HDF5 file, but not written by DeepTaxa-MPI",
                        file->path);
     char *found;
     DT_TRY(dt_container_get_attribute_text(file, "", "format", &found));
@@ -86,12 +85,13 @@ static dt_status check_format(dt_container *file, const char *format, int32_t su
     DT_TRY(dt_container_get_attribute_int(file, "", "format_version", &number));
     if (number > supported)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: a %s of format version %" PRId64 "; this program reads up to %d: use a "
-                       "later DeepTaxa-MPI",
+                       "%s: a %s of format version %" PRId64
+                       "; this program reads up to version %d: "
+                       "use a newer DeepTaxa-MPI",
                        file->path, format, number, (int)supported);
     if (number < 1)
-        return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: format version %" PRId64, file->path,
-                       number);
+        return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: invalid format version %" PRId64,
+                       file->path, number);
     if (version)
         *version = (int32_t)number;
     return DT_OK;
@@ -102,14 +102,15 @@ static dt_status open_steps(dt_container *file, const char *path, const char *fo
 {
     struct stat info;
     DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
-    file->disk.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe does not block */
+    file->disk.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* do not block on a pipe */
     if (file->disk.fd < 0 || fstat(file->disk.fd, &info) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return dt_fail(DT_ERR_INPUT,
-                       "%s: not a regular file; name a file that DeepTaxa-MPI wrote (.h5)", path);
+                       "%s: not a regular file; a file written by DeepTaxa-MPI (.h5) is expected",
+                       path);
     file->bytes = info.st_size;
-    DT_TRY(dt_seal_check(file->disk.fd, path));
+    DT_TRY(dt_integrity_check(file->disk.fd, path));
     DT_TRY(open_hdf5(file));
     return check_format(file, format, supported, version);
 }
@@ -117,10 +118,10 @@ static dt_status open_steps(dt_container *file, const char *path, const char *fo
 dt_status dt_container_open(dt_container **out, const char *path, const char *format,
                             int32_t supported, int32_t *version)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     dt_container *file;
     DT_TRY(DT_NEW(file, 1));
-    dt_container_silence();
+    dt_container_disable_error_printing();
     file->file = -1;
     file->array = -1;
     file->disk.fd = -1;
@@ -135,10 +136,10 @@ dt_status dt_container_open(dt_container **out, const char *path, const char *fo
 
 void dt_container_close(dt_container *file)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     if (!file)
         return;
-    dt_container_leave_array(file);
+    dt_container_close_array(file);
     if (file->file >= 0)
         H5Fclose(file->file);
     if (file->disk.fd >= 0)

@@ -8,7 +8,7 @@
 
 dt_status dt_container_has(dt_container *file, const char *name, bool *there)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     const int found = dt_container_link_exists(file->file, name);
     *there = found > 0;
     return found < 0 ? dt_container_read_error(file, name) : DT_OK;
@@ -45,41 +45,42 @@ bool dt_container_describe(hid_t array, dt_array_info *info)
     return ok;
 }
 
-/* Makes `name` the array in use. */
+/* Opens the array `name`, unless it is open already. */
 static dt_status use_array(dt_container *file, const char *name)
 {
     if (file->array >= 0 && strcmp(file->array_name, name) == 0)
         return DT_OK;
-    dt_container_leave_array(file);
+    dt_container_close_array(file);
     DT_TRY(dt_container_need(file, name));
     file->array = H5Dopen2(file->file, name, H5P_DEFAULT);
     if (file->array < 0)
         return dt_container_read_error(file, name);
     file->array_name = strdup(name);
     if (!file->array_name) {
-        dt_container_leave_array(file);
+        dt_container_close_array(file);
         return dt_fail(DT_ERR_MEMORY, "out of memory");
     }
     file->info = (dt_array_info){.name = file->array_name};
     if (dt_container_describe(file->array, &file->info) && file->info.bytes <= file->bytes)
         return DT_OK;
-    dt_container_leave_array(file);
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: '%s' is no array as DeepTaxa-MPI writes, or is larger than "
-                   "the file",
-                   file->path, name);
+    dt_container_close_array(file);
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: '%s' is not an array in DeepTaxa-MPI's layout, or claims more bytes than the "
+        "file has",
+        file->path, name);
 }
 
 dt_status dt_container_info(dt_container *file, const char *name, dt_array_info *info)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     *info = file->info;
     info->name = (char *)name;
     return DT_OK;
 }
 
-/* "3 × 4" */
+/* Writes a shape as "3 x 4". */
 static void shape_text(char *out, size_t size, int32_t dimensions, const int64_t *shape)
 {
     size_t used = 0;
@@ -100,7 +101,7 @@ static dt_status check_shape(const dt_container *file, int32_t dimensions, const
     char needed[200];
     shape_text(found, sizeof found, info->dimensions, info->shape);
     shape_text(needed, sizeof needed, dimensions, shape);
-    return dt_fail(DT_ERR_INPUT, "%s: '%s' is %s, where %s is needed", file->path, info->name,
+    return dt_fail(DT_ERR_INPUT, "%s: '%s' is %s, but %s is expected", file->path, info->name,
                    found, needed);
 }
 
@@ -108,12 +109,12 @@ static dt_status check_element(const dt_container *file, dt_element element)
 {
     if (file->info.element == element)
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT, "%s: '%s' is an array of %s, where %s is needed", file->path,
+    return dt_fail(DT_ERR_INPUT, "%s: '%s' is an array of %s, but %s is expected", file->path,
                    file->info.name, dt_container_element_name(file->info.element),
                    dt_container_element_name(element));
 }
 
-/* Reads rows of the array in use. */
+/* Reads rows of the open array. */
 static dt_status read_rows(dt_container *file, int64_t first, int64_t rows, void *values)
 {
     if (file->info.bytes == 0 || rows == 0)
@@ -125,7 +126,7 @@ static dt_status read_rows(dt_container *file, int64_t first, int64_t rows, void
     const hid_t memory_type = dt_container_memory_type(file->info.element, type);
     const bool failed =
         H5Dread(file->array, memory_type, memory_space, disk_space, H5P_DEFAULT, values) < 0;
-    /* the message first: the calls below clear HDF5's trace */
+    /* before the calls below clear HDF5's error stack */
     const dt_status status = failed ? dt_container_read_error(file, file->info.name) : DT_OK;
     H5Tclose(type);
     H5Sclose(memory_space);
@@ -136,7 +137,7 @@ static dt_status read_rows(dt_container *file, int64_t first, int64_t rows, void
 dt_status dt_container_get_array(dt_container *file, const char *name, dt_element element,
                                  int32_t dimensions, const int64_t *shape, void *values)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     DT_TRY(check_shape(file, dimensions, shape));
@@ -146,16 +147,17 @@ dt_status dt_container_get_array(dt_container *file, const char *name, dt_elemen
 dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element element,
                                 int64_t row_elements, int64_t first, int64_t rows, void *values)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     const dt_array_info *info = &file->info;
     if (info->bytes != info->shape[0] * row_elements * info->element_bytes)
-        return dt_fail(DT_ERR_INPUT, "%s: '%s' has not %" PRId64 " elements a row", file->path,
-                       name, row_elements);
+        return dt_fail(DT_ERR_INPUT, "%s: '%s' does not have %" PRId64 " elements per row",
+                       file->path, name, row_elements);
     if (first < 0 || rows < 0 || first > info->shape[0] || rows > info->shape[0] - first)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: '%s' has %" PRId64 " rows; %" PRId64 " from %" PRId64 " on are needed",
+                       "%s: '%s' has %" PRId64 " rows, but %" PRId64 " rows from row %" PRId64
+                       " on are expected",
                        file->path, name, info->shape[0], rows, first);
     return read_rows(file, first, rows, values);
 }
@@ -163,7 +165,7 @@ dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element
 dt_status dt_container_load_vector(dt_container *file, const char *name, dt_element element,
                                    void **values, int64_t *count)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     const int64_t length = file->info.shape[0];
@@ -183,7 +185,7 @@ dt_status dt_container_load_vector(dt_container *file, const char *name, dt_elem
 dt_status dt_container_get_texts(dt_container *file, const char *name, char ***texts,
                                  int64_t *count)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     char *padded;
     int64_t n;
     DT_TRY(dt_container_load_vector(file, name, DT_ELEMENT_TEXT, (void **)&padded, &n));
@@ -207,7 +209,7 @@ dt_status dt_container_get_texts(dt_container *file, const char *name, char ***t
 
 dt_status dt_container_get_text(dt_container *file, const char *name, char **text)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     const int64_t one = 1;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, DT_ELEMENT_TEXT));

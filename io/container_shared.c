@@ -4,14 +4,14 @@
 
 #include "io/container_internal.h"
 
-/* ---- Turns ---------------------------------------------------------------------------------- */
+/* ---- The HDF5 lock -------------------------------------------------------------------------- */
 
-void dt_container_silence(void)
+void dt_container_disable_error_printing(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
-/* recursive, which has no portable static initialiser */
+/* recursive; there is no portable static initialiser for that */
 static pthread_mutex_t hdf5_mutex;
 static pthread_once_t hdf5_once = PTHREAD_ONCE_INIT;
 
@@ -24,15 +24,15 @@ static void make_hdf5_mutex(void)
     pthread_mutexattr_destroy(&attributes);
 }
 
-int dt_container_begin_turn(void)
+int dt_container_lock(void)
 {
     pthread_once(&hdf5_once, make_hdf5_mutex);
     return pthread_mutex_lock(&hdf5_mutex);
 }
 
-void dt_container_end_turn(const int *turn)
+void dt_container_unlock(const int *lock)
 {
-    (void)turn;
+    (void)lock;
     pthread_mutex_unlock(&hdf5_mutex);
 }
 
@@ -153,7 +153,7 @@ dt_status dt_container_select_rows(dt_container *file, int64_t first, int64_t ro
                    file->info.name);
 }
 
-herr_t dt_container_leave_array(dt_container *file)
+herr_t dt_container_close_array(dt_container *file)
 {
     const herr_t result = file->array >= 0 ? H5Dclose(file->array) : 0;
     file->array = -1;

@@ -8,10 +8,10 @@
 #include "core/utf8.h"
 #include "io/container_internal.h"
 
-#define CHUNK_BYTES ((int64_t)1 << 19) /* the fastest of 256 KiB … 1 MiB: stays in cache */
+#define CHUNK_BYTES ((int64_t)1 << 19) /* fastest of 256 KiB … 1 MiB: fits the cache */
 #define LONGEST_ATTRIBUTE ((size_t)32 << 10)
 
-/* The message of a call that failed in HDF5 or on the disk; the file is of no use afterwards. */
+/* Fails with the error of HDF5 or the disk. The file cannot be committed afterwards. */
 static dt_status write_error(dt_container *file, const char *name)
 {
     file->failed = true;
@@ -26,20 +26,20 @@ static dt_status misuse(dt_container *file, const char *name, const char *what)
     return dt_fail(DT_ERR_INTERNAL, "%s: '%s': %s", file->path, name, what);
 }
 
-/* DT_OK when `failed` is false and every byte so far has reached the file. */
+/* Returns DT_OK if `failed` is false and no write to the disk has failed so far. */
 static dt_status check(dt_container *file, bool failed, const char *name)
 {
     return failed || file->disk.error ? write_error(file, name) : DT_OK;
 }
 
-/* Groups and files that list what is in them in the order of writing. */
+/* Makes a creation list for groups and files that record the order of creation of their members. */
 static hid_t make_creation_list(hid_t class)
 {
     const hid_t list = H5Pcreate(class);
     if (list >= 0)
         H5Pset_link_creation_order(list, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
     if (list >= 0)
-        H5Pset_obj_track_times(list, false); /* the same content is to give the same bytes */
+        H5Pset_obj_track_times(list, false); /* equal content gives equal bytes */
     return list;
 }
 
@@ -47,7 +47,7 @@ static void create_hdf5(dt_container *file)
 {
     const hid_t creation = make_creation_list(H5P_FILE_CREATE);
     const hid_t access = dt_hdf5_access(&file->disk);
-    if (creation >= 0 && access >= 0 && H5Pset_userblock(creation, DT_SEAL_BYTES) >= 0)
+    if (creation >= 0 && access >= 0 && H5Pset_userblock(creation, DT_INTEGRITY_BYTES) >= 0)
         file->file = H5Fcreate(file->new_file.temporary, H5F_ACC_TRUNC, creation, access);
     if (creation >= 0)
         H5Pclose(creation);
@@ -58,7 +58,7 @@ static void create_hdf5(dt_container *file)
 dt_status dt_container_create(dt_container **out, const char *path, const char *format,
                               int32_t version)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     dt_container *file;
     DT_TRY(DT_NEW(file, 1));
     dt_status status = dt_new_file_begin(&file->new_file, path);
@@ -66,7 +66,7 @@ dt_status dt_container_create(dt_container **out, const char *path, const char *
         free(file);
         return status;
     }
-    dt_container_silence();
+    dt_container_disable_error_printing();
     file->file = -1;
     file->array = -1;
     file->disk.fd = -1;
@@ -85,7 +85,7 @@ fail:
     return status;
 }
 
-/* Makes the groups that lead to `name`, and `name` itself as one where `whole` is true. */
+/* Creates the groups on the path to `name`; if `whole`, also `name` itself as a group. */
 static dt_status make_groups(dt_container *file, const char *name, bool whole)
 {
     dt_status status = DT_OK;
@@ -117,19 +117,21 @@ done:
     return status;
 }
 
-/* Rows of a chunk: about CHUNK_BYTES, and of an array of known size chunks of equal size. */
+/* Returns the rows per chunk: about CHUNK_BYTES; chunks of equal size if the array's size is
+ * known. */
 static int64_t chunk_rows(const dt_array_info *info, bool grows)
 {
     if (grows) {
-        const int64_t rows = CHUNK_BYTES / (info->bytes > 0 ? info->bytes : 1); /* of one row */
+        const int64_t rows =
+            CHUNK_BYTES / (info->bytes > 0 ? info->bytes : 1); /* info->bytes: of one row */
         return rows > 0 ? rows : 1;
     }
     const int64_t chunks = (info->bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
     return (info->shape[0] + chunks - 1) / chunks;
 }
 
-/* Creation list of a dataset: chunks of whole rows with a checksum. An array without elements has
- * no chunks. */
+/* Makes the creation list of a dataset: chunks of whole rows with a checksum each. An empty array
+ * has no chunks. */
 static hid_t make_layout(const dt_array_info *info, bool grows)
 {
     const hid_t list = H5Pcreate(H5P_DATASET_CREATE);
@@ -150,8 +152,8 @@ static hid_t make_layout(const dt_array_info *info, bool grows)
     return -1;
 }
 
-/* Access list of a dataset that is written in order: two chunks stay in memory, a full one first
- * to go. */
+/* Makes the access list of a dataset that is written in order: two chunks are cached, and full ones
+ * are evicted first. */
 static hid_t make_access(const dt_array_info *info)
 {
     const hid_t list = H5Pcreate(H5P_DATASET_ACCESS);
@@ -162,7 +164,7 @@ static hid_t make_access(const dt_array_info *info)
     return list;
 }
 
-/* `info` describes the whole array, or one row of an array that grows. */
+/* `info` describes the whole array; for a growing array, one row of it. */
 static dt_status create_dataset(dt_container *file, const dt_array_info *info)
 {
     hsize_t shape[DT_MAX_DIMENSIONS];
@@ -190,16 +192,16 @@ static dt_status create_dataset(dt_container *file, const dt_array_info *info)
     return check(file, file->array < 0, info->name);
 }
 
-/* Ends the array in use: all its rows must be there. */
+/* Closes the open array; fails if rows are missing. */
 static dt_status end_array(dt_container *file)
 {
     if (file->failed)
-        return dt_fail(DT_ERR_INTERNAL, "%s: a write before this one failed", file->path);
+        return dt_fail(DT_ERR_INTERNAL, "%s: an earlier write failed", file->path);
     if (file->array < 0)
         return DT_OK;
     if (!file->grows && file->rows_written != file->info.shape[0])
-        return misuse(file, file->array_name, "not all of its rows were written");
-    const bool failed = dt_container_leave_array(file) < 0;
+        return misuse(file, file->array_name, "some of its rows were not written");
+    const bool failed = dt_container_close_array(file) < 0;
     return check(file, failed, "an array");
 }
 
@@ -208,9 +210,9 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
 {
     DT_TRY(end_array(file));
     if (dimensions < 1 || dimensions > DT_MAX_DIMENSIONS)
-        return misuse(file, name, "an array has 1 to 8 dimensions");
+        return misuse(file, name, "an array must have 1 to 8 dimensions");
     if (dt_container_link_exists(file->file, name) != 0)
-        return misuse(file, name, "the name is in use");
+        return misuse(file, name, "the name is already used");
     DT_TRY(dt_copy_text(&file->array_name, name));
     dt_array_info *info = &file->info;
     *info = (dt_array_info){.name = file->array_name,
@@ -222,7 +224,7 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
     for (int i = 0; i < dimensions; ++i) {
         info->shape[i] = file->grows && i == 0 ? 1 : shape[i];
         if (info->shape[i] < 0 || __builtin_mul_overflow(info->bytes, info->shape[i], &info->bytes))
-            return misuse(file, name, "its shape is not usable");
+            return misuse(file, name, "its shape is invalid");
     }
     file->rows_written = 0;
     DT_TRY(make_groups(file, name, false));
@@ -232,13 +234,13 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
 dt_status dt_container_begin_array(dt_container *file, const char *name, dt_element element,
                                    int32_t dimensions, const int64_t *shape)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     if (element == DT_ELEMENT_TEXT)
-        return misuse(file, name, "texts are written with dt_container_put_texts()");
+        return misuse(file, name, "use dt_container_put_texts() for texts");
     return begin(file, name, element, dt_element_bytes(element), dimensions, shape);
 }
 
-/* Makes room for more rows. */
+/* Extends the array by `rows` rows. */
 static dt_status grow(dt_container *file, int64_t rows)
 {
     hsize_t shape[DT_MAX_DIMENSIONS];
@@ -251,17 +253,17 @@ static dt_status grow(dt_container *file, int64_t rows)
 dt_status dt_container_begin_texts(dt_container *file, const char *name, int64_t count,
                                    int64_t longest)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     return begin(file, name, DT_ELEMENT_TEXT, longest, 1, &count);
 }
 
 dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *values)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     if (file->failed || file->array < 0 || rows < 0 ||
         (!file->grows && rows > file->info.shape[0] - file->rows_written))
         return misuse(file, file->array_name ? file->array_name : "",
-                      "more rows than the array has, or no array was begun");
+                      "too many rows, or no array is open");
     if (rows == 0)
         return DT_OK;
     if (file->grows)
@@ -284,7 +286,7 @@ dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *va
 dt_status dt_container_put_array(dt_container *file, const char *name, dt_element element,
                                  int32_t dimensions, const int64_t *shape, const void *values)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     DT_TRY(dt_container_begin_array(file, name, element, dimensions, shape));
     DT_TRY(dt_container_add_rows(file, shape[0], values));
     return end_array(file);
@@ -293,14 +295,14 @@ dt_status dt_container_put_array(dt_container *file, const char *name, dt_elemen
 dt_status dt_container_put_texts(dt_container *file, const char *name, int64_t count,
                                  const char *const *texts)
 {
-    DT_HDF5_TURN;
-    size_t longest = 1; /* HDF5 has no texts of no bytes */
+    DT_HDF5_LOCK;
+    size_t longest = 1; /* HDF5 has no strings of zero bytes */
     for (int64_t i = 0; i < count; ++i) {
         const size_t length = strlen(texts[i]);
         longest = length > longest ? length : longest;
     }
     DT_TRY(begin(file, name, DT_ELEMENT_TEXT, (int64_t)longest, 1, &count));
-    /* in pieces of about a chunk, so that no padded copy of the whole is needed */
+    /* in batches of about one chunk, to avoid a padded copy of all texts */
     const int64_t rows = CHUNK_BYTES / (int64_t)longest + 1;
     char *padded;
     DT_TRY(dt_calloc((void **)&padded, (size_t)rows, longest, "texts"));
@@ -319,7 +321,7 @@ dt_status dt_container_put_texts(dt_container *file, const char *name, int64_t c
 
 dt_status dt_container_put_text(dt_container *file, const char *name, const char *text)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     return dt_container_put_texts(file, name, 1, &text);
 }
 
@@ -343,14 +345,14 @@ static dt_status put_attribute(dt_container *file, const char *object, const cha
 dt_status dt_container_put_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t value)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     return put_attribute(file, object, key, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
 }
 
 dt_status dt_container_put_attribute_double(dt_container *file, const char *object, const char *key,
                                             double value)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     return put_attribute(file, object, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
 }
 
@@ -370,7 +372,7 @@ static dt_status put_attribute_utf8(dt_container *file, const char *object, cons
 dt_status dt_container_put_attribute_text(dt_container *file, const char *object, const char *key,
                                           const char *value)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     char *text;
     DT_TRY(dt_utf8_copy(&text, value));
     const dt_status status = put_attribute_utf8(file, object, key, text);
@@ -378,11 +380,11 @@ dt_status dt_container_put_attribute_text(dt_container *file, const char *object
     return status;
 }
 
-/* Gives everything back but the temporary file. */
+/* Closes everything; the temporary file stays. */
 static void release(dt_container *file)
 {
-    DT_HDF5_TURN;
-    dt_container_leave_array(file);
+    DT_HDF5_LOCK;
+    dt_container_close_array(file);
     if (file->file >= 0)
         H5Fclose(file->file);
     if (file->disk.fd >= 0)
@@ -391,10 +393,10 @@ static void release(dt_container *file)
     file->disk.fd = -1;
 }
 
-/* The end of what HDF5 has to do. What follows may take its time: others have their turn. */
+/* Closes the HDF5 file. Releases the HDF5 lock before the slow remainder of the commit. */
 static dt_status close_written(dt_container *file)
 {
-    DT_HDF5_TURN;
+    DT_HDF5_LOCK;
     DT_TRY(end_array(file));
     if (H5Fflush(file->file, H5F_SCOPE_GLOBAL) < 0)
         return write_error(file, "/");
@@ -407,7 +409,7 @@ dt_status dt_container_commit(dt_container *file)
 {
     dt_status status = close_written(file);
     if (status == DT_OK)
-        status = dt_seal_write(file->disk.fd, file->path, &file->disk.chunks);
+        status = dt_integrity_write(file->disk.fd, file->path, &file->disk.chunks);
     if (status == DT_OK) {
         const int fd = file->disk.fd;
         file->disk.fd = -1;
@@ -429,7 +431,7 @@ void dt_container_discard(dt_container *file)
 {
     if (!file)
         return;
-    /* whatever HDF5 still wants to write is for a file that goes away */
+    /* ignore what HDF5 still writes: the file is deleted */
     if (!file->disk.error)
         file->disk.error = ECANCELED;
     release(file);

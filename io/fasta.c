@@ -10,7 +10,7 @@ struct dt_fasta {
     dt_line_reader *reader;
     dt_text header; /* of the next record, without '>' */
     int64_t header_line;
-    bool has_header; /* false: before the first record, and at the end */
+    bool has_header; /* false before the first record and at the end */
     bool started;
 };
 
@@ -71,14 +71,14 @@ static dt_status not_fasta(const dt_fasta *fasta, const char *line, size_t lengt
     if (line[0] == '@')
         return dt_fail(DT_ERR_INPUT,
                        "%s: line %lld: begins with '@' as FASTQ does; FASTA is expected (convert "
-                       "it, for example with 'seqtk seq -A')",
+                       "the file, for example with 'seqtk seq -A')",
                        name, number);
     return dt_fail(DT_ERR_INPUT,
-                   "%s: line %lld: text before the first '>' ('%s'): is this a FASTA file?", name,
+                   "%s: line %lld: text before the first '>' ('%s'); is this a FASTA file?", name,
                    number, dt_excerpt(excerpt, line, length));
 }
 
-/* Finds the first header; only empty lines may stand before it. */
+/* Finds the first header; only empty lines may precede it. */
 static dt_status start(dt_fasta *fasta)
 {
     fasta->started = true;
@@ -88,7 +88,7 @@ static dt_status start(dt_fasta *fasta)
         DT_TRY(dt_line_reader_next(fasta->reader, &line, &length));
         if (!line) {
             const bool empty = dt_line_reader_number(fasta->reader) == 0;
-            return dt_fail(DT_ERR_INPUT, "%s: %s; at least one FASTA record is needed",
+            return dt_fail(DT_ERR_INPUT, "%s: %s; at least one FASTA record is required",
                            dt_fasta_name(fasta),
                            empty ? "the file is empty" : "no line begins with '>'");
         }
@@ -100,7 +100,7 @@ static dt_status start(dt_fasta *fasta)
     }
 }
 
-/* Ids go into JSON, HDF5 and tables, which are UTF-8. */
+/* Ids are copied to JSON, HDF5 and tables, all of which are UTF-8. */
 static dt_status check_id(const dt_fasta *fasta, const char *id, size_t length)
 {
     const size_t valid = dt_utf8_valid(id, length);
@@ -108,7 +108,7 @@ static dt_status check_id(const dt_fasta *fasta, const char *id, size_t length)
     if (valid == length)
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
-                   "%s: line %lld: the id '%s' is not UTF-8 (a byte 0x%02x): convert the file, for "
+                   "%s: line %lld: the id '%s' is not UTF-8 (byte 0x%02x): convert the file, for "
                    "example with 'iconv -f LATIN1 -t UTF-8'",
                    dt_fasta_name(fasta), (long long)fasta->header_line,
                    dt_excerpt(excerpt, id, length), (unsigned)(unsigned char)id[valid]);
@@ -125,7 +125,7 @@ static dt_status split_header(const dt_fasta *fasta, dt_fasta_record *record)
         id_length++;
     if (id_length == 0)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: a record without an id: '>' must be followed by one at once",
+                       "%s: line %lld: a record without an id: an id must directly follow '>'",
                        dt_fasta_name(fasta), (long long)fasta->header_line);
     DT_TRY(check_id(fasta, header, id_length));
     size_t rest = id_length;
@@ -140,7 +140,7 @@ static dt_status split_header(const dt_fasta *fasta, dt_fasta_record *record)
     return dt_text_add(&record->sequence, "", 0);
 }
 
-/* Appends one line of sequence. Nearly all lines are clean: one pass finds that out, one copies. */
+/* Appends one line of a sequence. Nearly all lines have no blanks: one pass checks, one copies. */
 static dt_status add_sequence_line(const dt_fasta *fasta, dt_fasta_record *record, const char *line,
                                    size_t length)
 {
@@ -154,7 +154,7 @@ static dt_status add_sequence_line(const dt_fasta *fasta, dt_fasta_record *recor
         if (line[i] == '>')
             return dt_fail(
                 DT_ERR_INPUT,
-                "%s: line %lld: '>' inside the sequence of '%.100s': a line end is missing",
+                "%s: line %lld: '>' inside the sequence of '%.100s': a line break is missing",
                 dt_fasta_name(fasta), (long long)dt_line_reader_number(fasta->reader),
                 record->id.data);
         if (!is_blank(line[i]))

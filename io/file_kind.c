@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXTRACT "extract it first and name the file that it holds"
+#define EXTRACT "extract it first and give the file inside"
 #define DECOMPRESS "decompress it first"
 #define TO_FASTA "convert it to FASTA first"
 #define NO_GAPS "convert it to FASTA first, without gaps"
@@ -12,7 +12,7 @@
 #define AGAIN "download the file again"
 #define TO_UTF8 "save it as UTF-8, for example with 'iconv -f UTF-16 -t UTF-8'"
 
-/* Told by what stands at one place. The longer of two that begin alike comes first. */
+/* Recognised by bytes at a fixed offset. Of two with the same prefix the longer comes first. */
 static const struct {
     size_t offset;
     const char *magic;
@@ -43,16 +43,16 @@ static const struct {
     {0, "##fileformat=VCF", 16, {"a VCF file", NULL}},
     {0, "7z\xbc\xaf\x27\x1c", 6, {"a 7-Zip archive", EXTRACT}},
     {0, "Rar!\x1a\x07", 6, {"a RAR archive", EXTRACT}},
-    {0, "PK\5\6", 4, {"a zip archive without a file", NULL}},
-    {0, "PK\7\x08", 4, {"a part of a zip archive", EXTRACT}},
+    {0, "PK\5\6", 4, {"an empty zip archive", NULL}},
+    {0, "PK\7\x08", 4, {"part of a split zip archive", EXTRACT}},
     {0, "\x1f\x9d", 2, {"compressed with compress (.Z)", DECOMPRESS}},
     {0, "\x04\x22\x4d\x18", 4, {"compressed with lz4", DECOMPRESS}},
     {0, "LZIP\1", 5, {"compressed with lzip", DECOMPRESS}},
     {0, "\x5d\0\0", 3, {"compressed with lzma", DECOMPRESS}},
-    {0, "RDX2\n", 5, {"a data file of R", TO_TABLE}},
-    {0, "RDX3\n", 5, {"a data file of R", TO_TABLE}},
-    {0, "X\n\0\0\0", 5, {"a data file of R", TO_TABLE}},
-    {0, "\xd0\xcf\x11\xe0", 4, {"a document of Microsoft Office", TO_TABLE}},
+    {0, "RDX2\n", 5, {"an R data file", TO_TABLE}},
+    {0, "RDX3\n", 5, {"an R data file", TO_TABLE}},
+    {0, "X\n\0\0\0", 5, {"an R data file", TO_TABLE}},
+    {0, "\xd0\xcf\x11\xe0", 4, {"a Microsoft Office document", TO_TABLE}},
     {0, "SQLite format 3", 15, {"an SQLite database", TO_TABLE}},
     {0, "%PDF-", 5, {"a PDF document", NULL}},
     {0, "<!DOCTYPE", 9, {"a web page", AGAIN}},
@@ -61,30 +61,30 @@ static const struct {
     {0, "<HTML", 5, {"a web page", AGAIN}},
     {0, "<?xml", 5, {"an XML document", AGAIN}},
     {0, "version https://git-lfs", 23, {"a Git LFS pointer", "fetch the file with 'git lfs pull'"}},
-    {0, "\0\5\x16\7", 4, {"what macOS keeps beside a file", "name the one without '._'"}},
+    {0, "\0\5\x16\7", 4, {"a macOS metadata file", "give the file without '._'"}},
     {0, "\xff\xfe", 2, {"UTF-16 text", TO_UTF8}},
     {0, "\xfe\xff", 2, {"UTF-16 text", TO_UTF8}},
 };
 
-/* Zip archives that are the files of a program, told by the name of their first entry. */
+/* Zip-based formats, recognised by the name of the first entry. */
 static const struct {
-    const char *name; /* that it is, or ends in */
+    const char *name; /* the first entry's name is or ends in this */
     dt_file_kind kind;
 } by_first_entry[] = {
     {"/data.pkl", {"a PyTorch file", NULL}},
-    {"[Content_Types].xml", {"a document of Microsoft Office", TO_TABLE}},
-    {"mimetype", {"a document of OpenOffice", TO_TABLE}},
+    {"[Content_Types].xml", {"a Microsoft Office document", TO_TABLE}},
+    {"mimetype", {"an OpenOffice document", TO_TABLE}},
     {".npy", {"a NumPy archive", NULL}},
 };
 
-/* ---- what one magic number does not tell ---------------------------------------------------- */
+/* ---- formats without a magic number --------------------------------------------------------- */
 
-/* The header of a tar archive holds the sum of its bytes, the sum's own 8 taken as blanks. */
+/* A tar header holds the sum of its bytes, with the 8 bytes of the sum counted as blanks. */
 static bool is_tar(const unsigned char *bytes, size_t length)
 {
     enum { HEADER = 512, SUM_AT = 148, SUM_BYTES = 8 };
     char digits[SUM_BYTES + 1] = "";
-    unsigned long sum = 8ul * ' '; /* its own bytes, taken as blanks */
+    unsigned long sum = 8ul * ' ';
     if (length < HEADER || bytes[0] == '\0')
         return false;
     for (int i = 0; i < HEADER; ++i)
@@ -93,7 +93,7 @@ static bool is_tar(const unsigned char *bytes, size_t length)
     return strtoul(digits, NULL, 8) == sum;
 }
 
-/* Two characters of ASCII whose other bytes are zero. */
+/* Two ASCII characters with zero bytes as their other halves. */
 static bool is_utf16(const unsigned char *bytes, size_t length)
 {
     if (length < 4)
@@ -113,8 +113,7 @@ static bool is_zeros(const unsigned char *bytes, size_t length)
     return length >= 16 && zeros == length;
 }
 
-/* A table may begin with any word: one of the formats that are text has no tab in its first line.
- */
+/* A table may begin with any word, but the text formats above have no tab in their first line. */
 static bool fits(const unsigned char *bytes, size_t length, size_t row)
 {
     const char *magic = by_magic[row].magic;
@@ -152,7 +151,7 @@ dt_file_kind dt_file_kind_of(const unsigned char *bytes, size_t length)
     if (is_tar(bytes, length))
         return (dt_file_kind){"a tar archive", EXTRACT};
     if (is_zeros(bytes, length))
-        return (dt_file_kind){"a file of zero bytes, as an unfinished copy leaves it",
+        return (dt_file_kind){"filled with zero bytes, probably by an incomplete copy",
                               "copy or download it again"};
     for (size_t i = 0; i < sizeof by_magic / sizeof *by_magic; ++i)
         if (fits(bytes, length, i))

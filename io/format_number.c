@@ -1,4 +1,4 @@
-/* Numbers as the shortest decimal text that reads back as the same value. */
+/* Formats numbers as the shortest decimal text that reads back as the same value. */
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@ static size_t not_finite(char *out, double number)
     return (size_t)snprintf(out, DT_NUMBER_SIZE, "%s", name);
 }
 
-/* Adds ".0" to a text of digits alone, so that it reads as a floating-point number. */
+/* Appends ".0" to a text of digits only, so that it reads as a floating-point number. */
 static size_t with_point(char *out)
 {
     size_t length = strlen(out);
@@ -40,8 +40,8 @@ size_t dt_format_double(char *out, double number)
 
 static size_t format_float_slowly(char *out, float number)
 {
-    /* a normal float with a shorter text than six digits is trimmed by %g; denormal ones have
-     * fewer bits than that */
+    /* %g trims a normal float whose shortest text has fewer than six digits; denormal ones may need
+     * fewer than six */
     for (int digits = fabsf(number) < FLT_MIN ? 1 : 6; digits <= 9; ++digits) {
         snprintf(out, DT_NUMBER_SIZE, "%.*g", digits, (double)number);
         if (strtof(out, NULL) == number)
@@ -50,9 +50,10 @@ static size_t format_float_slowly(char *out, float number)
     return with_point(out);
 }
 
-/* True when the decimal digits/scale, correctly rounded, is `number`. digits < 2^53 and scale a
- * power of ten <= 10^22 are exact, so the quotient is the nearest double; rounding it on to float
- * is the nearest float unless the double lies half-way between two floats, which is refused. */
+/* Returns true if digits/scale, correctly rounded, is `number`. With digits < 2^53 and scale a
+ * power of ten <= 10^22, both are exact and the quotient is the nearest double. Rounding that to
+ * float gives the nearest float unless it is half-way between two floats; then the result is false.
+ */
 static bool reads_back(double digits, double scale, float number)
 {
     const double value = digits / scale;
@@ -77,7 +78,7 @@ static size_t put_decimal(char *out, uint64_t digits, int decimals)
     return length;
 }
 
-/* The same as d.ddde-XX: `count` digits, 10^-99 < the number < 1. */
+/* The same as d.ddde-XX with `count` digits, for 10^-99 < number < 1. */
 static size_t put_scientific(char *out, uint64_t digits, int count, int decimals)
 {
     const int exponent = decimals - (count - 1);
@@ -94,8 +95,9 @@ static size_t put_scientific(char *out, uint64_t digits, int count, int decimals
     return length;
 }
 
-/* Probabilities and entropies, near zero, too, go without the C library's slow conversions: six
- * significant digits, more while they do not read back. */
+/* Fast path for probabilities and entropies, including those near zero, without the C library's
+ * slow conversions: six significant digits, and more until the text reads back as the same value.
+ */
 size_t dt_format_float(char *out, float number)
 {
     static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,

@@ -15,13 +15,13 @@ struct dt_gunzip {
     dt_raw_file *raw;
     z_stream stream;
     bool ready;     /* `stream` is open */
-    bool in_member; /* between its first byte and its last */
+    bool in_member; /* inside a member */
     bool at_end;
-    int failure;                /* what inflate() said behind the bytes that were given last */
-    gz_header header;           /* of the present member */
+    int failure;                /* error of inflate() after the bytes returned last */
+    gz_header header;           /* of the current member */
     unsigned char extra[EXTRA]; /* its extra field */
-    bool blocked;               /* the last member is a block of bgzip's ... */
-    bool marked;                /* ... and the empty one that ends a file */
+    bool blocked;               /* the last member is a bgzip block */
+    bool marked;                /* and the empty block that ends a file */
 };
 
 dt_status dt_gunzip_open(dt_gunzip **out, dt_raw_file *raw)
@@ -32,7 +32,7 @@ dt_status dt_gunzip_open(dt_gunzip **out, dt_raw_file *raw)
     gunzip->raw = raw;
     if (inflateInit2(&gunzip->stream, GZIP_ONLY) != Z_OK) {
         free(gunzip);
-        return dt_fail(DT_ERR_MEMORY, "%s: out of memory for decompressing it", raw->name);
+        return dt_fail(DT_ERR_MEMORY, "%s: out of memory while decompressing", raw->name);
     }
     *out = gunzip;
     return DT_OK;
@@ -51,7 +51,7 @@ static dt_status begin_member(dt_gunzip *g)
     g->header = (gz_header){.extra = g->extra, .extra_max = EXTRA};
     g->in_member = true;
     if (inflateReset(&g->stream) != Z_OK || inflateGetHeader(&g->stream, &g->header) != Z_OK)
-        return dt_fail(DT_ERR_INTERNAL, "%s: zlib cannot begin anew", g->raw->name);
+        return dt_fail(DT_ERR_INTERNAL, "%s: zlib cannot be reset", g->raw->name);
     return DT_OK;
 }
 
@@ -63,7 +63,7 @@ static void end_member(dt_gunzip *g)
     g->marked = g->stream.total_out == 0;
 }
 
-/* Between two members, or behind the last. */
+/* Continues after a member: with the next one, or at the end. */
 static dt_status next_member(dt_gunzip *g, int64_t line)
 {
     const unsigned char *block;
@@ -74,13 +74,14 @@ static dt_status next_member(dt_gunzip *g, int64_t line)
         return block[0] == 0x1f ? begin_member(g)
                                 : dt_packed_refuse_rest(g->raw, DT_PACKED_GZIP, line);
     if (g->blocked && !g->marked)
-        dt_warn("%s: lacks the empty block by which bgzip marks the end: if the file was cut off, "
-                "what stood behind line %lld is missing",
+        dt_warn("%s: the empty block with which bgzip ends a file is missing; if the file is "
+                "truncated, "
+                "the text after line %lld is missing",
                 g->raw->name, (long long)line);
     return DT_OK;
 }
 
-/* One call of inflate(); *code is what it says. */
+/* Calls inflate() once; *code is its result. */
 static dt_status inflate_some(dt_gunzip *g, int *code)
 {
     const unsigned char *block;
@@ -107,7 +108,7 @@ static dt_status inflate_error(const dt_gunzip *g, int code, int64_t line)
 {
     switch (code) {
     case Z_MEM_ERROR:
-        return dt_fail(DT_ERR_MEMORY, "%s: out of memory for decompressing it", g->raw->name);
+        return dt_fail(DT_ERR_MEMORY, "%s: out of memory while decompressing", g->raw->name);
     case Z_BUF_ERROR:
         return dt_packed_cut_off(g->raw->name, DT_PACKED_GZIP, line);
     case Z_NEED_DICT:

@@ -12,13 +12,13 @@
 #endif
 
 typedef struct {
-    H5FD_t base; /* HDF5's part; must be first */
+    H5FD_t base; /* must be first */
     dt_hdf5_disk *disk;
-    haddr_t eoa; /* bytes that HDF5 has allotted */
+    haddr_t eoa; /* bytes that HDF5 has allocated */
     haddr_t eof; /* bytes of the file */
 } open_file;
 
-/* Keeps the first error. Writing goes on as if nothing had happened. */
+/* Records the first error; writing continues as if it had succeeded. */
 static void note_error(open_file *file, int error)
 {
     if (!file->disk->error)
@@ -52,7 +52,7 @@ static herr_t driver_close(H5FD_t *base)
     return 0;
 }
 
-/* What HDF5 may do to have fewer and larger accesses: everything that its POSIX driver allows. */
+/* Permits the optimisations that HDF5's POSIX driver permits: fewer and larger accesses. */
 static herr_t driver_query(const H5FD_t *base, unsigned long *flags)
 {
     (void)base;
@@ -95,7 +95,7 @@ static herr_t driver_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t
             note_error(file, errno);
             return -1;
         }
-        if (got == 0) { /* allotted, and not written yet */
+        if (got == 0) { /* allocated but not yet written */
             memset(to, 0, size);
             break;
         }
@@ -148,7 +148,7 @@ static herr_t driver_truncate(H5FD_t *base, hid_t transfer, hbool_t closing)
 static const H5FD_class_t driver = {
 #ifdef H5FD_CLASS_VERSION
     .version = H5FD_CLASS_VERSION,
-    .value = (H5FD_class_value_t)400, /* 256 … 511 are for drivers that are not registered */
+    .value = (H5FD_class_value_t)400, /* 256 … 511 are reserved for unregistered drivers */
 #endif
     .name = "deeptaxa",
     .maxaddr = (haddr_t)INT64_MAX,
@@ -175,7 +175,7 @@ hid_t dt_hdf5_access(dt_hdf5_disk *disk)
                     H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) >= 0 &&
                     H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0;
     if (id >= 0)
-        H5FDunregister(id); /* the list holds on to it */
+        H5FDunregister(id); /* the access list keeps a reference */
     if (ok)
         return list;
     if (list >= 0)

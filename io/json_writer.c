@@ -20,7 +20,7 @@ static void new_line(dt_json *json)
                         left < (int)sizeof blanks - 1 ? (size_t)left : sizeof blanks - 1);
 }
 
-/* What stands before a key, or before a value that has none. */
+/* Writes the separator before a key, or before a value without a key. */
 static void separate(dt_json *json)
 {
     if (!json->depth)
@@ -97,9 +97,9 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* True when eight bytes are plain. A byte's highest bit remains where it is not ASCII, less than a
- * blank, or where its difference from '"' or '\' is zero; a borrow can only set a bit above a byte
- * that is not plain itself. */
+/* Returns true if eight bytes are plain. The highest bit of a byte remains set if the byte is not
+ * ASCII, less than a blank, or '"' or '\' (zero difference); a borrow can only set it in a byte
+ * above one that is not plain itself. */
 static bool are_plain(const char *bytes)
 {
     const uint64_t ones = 0x0101010101010101u;
@@ -112,7 +112,7 @@ static bool are_plain(const char *bytes)
              (0x80 * ones));
 }
 
-/* Plain bytes that the text begins with. */
+/* Returns the number of plain bytes at the beginning of the text. */
 static size_t plain_run(const char *text, size_t length)
 {
     size_t end = 0;
@@ -123,7 +123,7 @@ static size_t plain_run(const char *text, size_t length)
     return end;
 }
 
-/* Runs of plain bytes, which is nearly always the whole text, are copied at once. */
+/* Copies runs of plain bytes, usually the whole text, at once. */
 static void put_quoted(dt_output *out, const char *bytes, size_t length)
 {
     const unsigned char *text = (const unsigned char *)bytes;

@@ -14,11 +14,11 @@ struct dt_line_reader {
     dt_text_input *input;
     char *buffer;
     size_t capacity;
-    size_t begin;   /* of what has not been returned yet */
-    size_t end;     /* of what has been read */
+    size_t begin;   /* start of the text not yet returned */
+    size_t end;     /* end of the text read */
     int64_t number; /* of the line returned last */
-    bool at_end;    /* nothing is left to read */
-    int64_t text;   /* bytes of unpacked text read so far */
+    bool at_end;    /* end of the input reached */
+    int64_t text;   /* bytes of decompressed text read so far */
 };
 
 const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length)
@@ -40,7 +40,7 @@ void dt_line_reader_close(dt_line_reader *reader)
     free(reader);
 }
 
-/* The buffer's part of what was taken from the file is as large as its part of the text. */
+/* Assumes that the buffered text has the same compression ratio as the text before it. */
 double dt_line_reader_share(const dt_line_reader *reader)
 {
     const double taken = dt_text_input_share(reader->input);
@@ -67,12 +67,12 @@ static bool is_control(unsigned char byte)
     return (byte < ' ' && byte != '\n' && byte != '\t' && byte != '\r') || byte == 0x7f;
 }
 
-/* Checks what was just read, from `from` on, for bytes that no text file holds. What stands before
- * it in the buffer is the beginning of one line. */
+/* Checks the text from `from` on for bytes that no text file contains. The buffer before `from`
+ * holds the beginning of a single line. */
 static dt_status refuse_binary(const dt_line_reader *reader, size_t from)
 {
     unsigned bad = 0;
-    for (size_t i = from; i < reader->end; ++i) /* vectorises; the common case ends here */
+    for (size_t i = from; i < reader->end; ++i) /* vectorised; the common case ends here */
         bad |= is_control((unsigned char)reader->buffer[i]);
     if (!bad)
         return DT_OK;
@@ -81,13 +81,13 @@ static dt_status refuse_binary(const dt_line_reader *reader, size_t from)
     for (; !is_control((unsigned char)reader->buffer[i]); ++i)
         line += reader->buffer[i] == '\n';
     return dt_fail(DT_ERR_INPUT,
-                   "%s: line %lld: is no text but binary data (a byte 0x%02x); plain or "
-                   "compressed text is expected",
+                   "%s: line %lld: binary data (byte 0x%02x); plain or compressed text is "
+                   "expected",
                    reader->name, (long long)line, (unsigned)(unsigned char)reader->buffer[i]);
 }
 
-/* Reads on behind what the buffer still holds, which is moved to its front; it ends in line `line`
- * of the text, counted from 0. */
+/* Moves the unread text to the front of the buffer and reads more; the buffer ends in line `line`,
+ * counted from 0. */
 static dt_status refill(dt_line_reader *reader, int64_t line)
 {
     const size_t kept = reader->end - reader->begin;
@@ -106,7 +106,7 @@ static dt_status refill(dt_line_reader *reader, int64_t line)
     return DT_OK;
 }
 
-/* As much as tells what the file is, if it is no text. */
+/* Reads enough to recognise a file that is not text. */
 static dt_status read_beginning(dt_line_reader *reader)
 {
     while (reader->end < DT_FILE_KIND_BYTES && !reader->at_end) {
@@ -147,7 +147,7 @@ dt_status dt_line_reader_open(dt_line_reader **out, const char *path, const dt_t
 dt_status dt_line_reader_next(dt_line_reader *reader, const char **line, size_t *length)
 {
     const char *newline = NULL;
-    size_t searched = 0; /* bytes of the line that are known to hold no newline */
+    size_t searched = 0; /* bytes of the line already searched for a newline */
     for (;;) {
         const char *from = reader->buffer + reader->begin + searched;
         newline = memchr(from, '\n', reader->end - reader->begin - searched);
@@ -173,8 +173,8 @@ dt_status dt_line_reader_next(dt_line_reader *reader, const char **line, size_t 
         count--;
     if (memchr(begin, '\r', count))
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: holds a carriage return that ends no line; convert the line "
-                       "ends of the file to Unix ones",
+                       "%s: line %lld: a carriage return within the line; convert the file's line "
+                       "ends to Unix",
                        reader->name, (long long)reader->number);
     *line = begin;
     *length = count;

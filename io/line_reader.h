@@ -1,10 +1,9 @@
-/* Text files line by line: plain or compressed (io/text_input.h), a path or standard input, Unix or
- * Windows line ends. A UTF-8 byte-order mark is dropped, at the beginning and, where files with one
- * were joined, before a later line.
+/* Reads text line by line: from a path or standard input, plain or compressed (io/text_input.h),
+ * with Unix or Windows line ends. A UTF-8 byte-order mark is dropped at the beginning and, for
+ * joined files, at the beginning of a later line.
  *
- * What is no text is refused: control characters (a tab is fine), other formats, compressed data
- * that end too early, are damaged or go on as something else. Memory: one block, or the longest
- * line.
+ * Rejected are control characters (except tab), other file formats, and compressed data that is
+ * truncated, damaged or followed by something else. Memory: one block, or the longest line.
  */
 #ifndef DT_IO_LINE_READER_H
 #define DT_IO_LINE_READER_H
@@ -17,29 +16,29 @@
 
 typedef struct dt_line_reader dt_line_reader;
 
-/* Opens `path`, "-" is standard input, and reads its beginning. DT_ERR_IO where the system refuses;
- * DT_ERR_INPUT, saying what it is, for a file of another kind than `kind`. */
+/* Opens `path` ("-" is standard input) and reads its beginning. DT_ERR_IO if the system fails;
+ * DT_ERR_INPUT, with the format found, if it is not a file of this `kind`. */
 dt_status dt_line_reader_open(dt_line_reader **out, const char *path, const dt_text_kind *kind);
-void dt_line_reader_close(dt_line_reader *reader); /* NULL is fine */
+void dt_line_reader_close(dt_line_reader *reader); /* NULL is allowed */
 
-/* Sets *line to the next line without its end (not '\0'-ended) and *length to its bytes; *line is
- * NULL after the last one. The line is valid until the next call. DT_ERR_INPUT, with file and
- * line, for what is no text and for compressed data whose end is not as it should be. */
+/* Sets *line to the next line without its line end (not '\0'-terminated) and *length to its bytes;
+ * *line is NULL after the last one. The line is valid until the next call. DT_ERR_INPUT, with file
+ * and line, for binary data and for faults of the compressed data. */
 dt_status dt_line_reader_next(dt_line_reader *reader, const char **line, size_t *length);
 
-/* Number of the line that was returned last, in the decompressed text; the first is 1. At the end:
- * the number of lines, 0 for an empty file. */
+/* Returns the number of the line returned last, counted from 1 in the decompressed text; at the
+ * end, the number of lines (0 for an empty file). */
 int64_t dt_line_reader_number(const dt_line_reader *reader);
 
-/* Which part of the file, in bytes as they are stored, stands before the line to come: 0 … 1; -1
- * where its size is not known (a pipe). */
+/* Returns the share of the stored file before the next line: 0 … 1; -1 if the file's size is
+ * unknown (a pipe). */
 double dt_line_reader_share(const dt_line_reader *reader);
 
-/* The file as messages name it: its path or "standard input". */
+/* Returns the file's name for messages: its path or "standard input". */
 const char *dt_line_reader_name(const dt_line_reader *reader);
 
-/* Bytes as a message can show them: at most 40, unprintable ones as '?', ended by "..." where more
- * followed. Returns `out`. */
+/* Formats bytes for a message: at most 40, unprintable ones as '?', followed by "..." if there are
+ * more. Returns `out`. */
 #define DT_EXCERPT_SIZE 48
 const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length);
 

@@ -24,7 +24,7 @@ dt_status dt_output_begin(dt_output *out, const char *path)
         dt_new_file_discard(&out->file);
         return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     }
-    setvbuf(stream, NULL, _IONBF, 0); /* the buffer is ours */
+    setvbuf(stream, NULL, _IONBF, 0); /* we buffer ourselves */
     const dt_status status = dt_output_attach(out, stream, out->file.path);
     if (status != DT_OK) {
         fclose(stream);

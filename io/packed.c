@@ -11,14 +11,14 @@ static bool begins(const unsigned char *bytes, size_t length, const char *magic,
     return length >= size && memcmp(bytes, magic, size) == 0;
 }
 
-/* "BZh" and a digit, then the first block or, of an empty text, the end. */
+/* "BZh" and a digit, then the first block; or the end, if the text is empty. */
 static bool is_bzip2(const unsigned char *bytes, size_t length)
 {
     return length >= 10 && begins(bytes, length, "BZh", 3) && bytes[3] >= '1' && bytes[3] <= '9' &&
            (memcmp(bytes + 4, "1AY&SY", 6) == 0 || memcmp(bytes + 4, "\x17rE8P\x90", 6) == 0);
 }
 
-/* Some programs put a frame that is to be skipped before the data. */
+/* Some programs write a skippable frame before the data. */
 static bool is_zstd(const unsigned char *bytes, size_t length)
 {
     return begins(bytes, length, "\x28\xb5\x2f\xfd", 4) ||
@@ -68,17 +68,18 @@ dt_status dt_packed_cut_off(const char *name, dt_packing packing, int64_t line)
 {
     return dt_fail(
         DT_ERR_INPUT,
-        "%s: the %s data ends too early, after line %lld: the file was cut off, and what "
-        "stood behind that line is lost; copy or download it again",
+        "%s: the %s data ends too early, after line %lld: the file is truncated and the text after "
+        "that line is missing; copy or download it again",
         name, dt_packing_name(packing), (long long)line);
 }
 
 dt_status dt_packed_damaged(const char *name, dt_packing packing, int64_t line, const char *reason)
 {
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: damaged %s data after line %lld (%s): what stood behind that line is lost; "
-                   "copy or download the file again",
-                   name, dt_packing_name(packing), (long long)line, reason);
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: damaged %s data after line %lld (%s): the text after that line is lost; copy or "
+        "download the file again",
+        name, dt_packing_name(packing), (long long)line, reason);
 }
 
 dt_status dt_packed_refuse_rest(dt_raw_file *raw, dt_packing packing, int64_t line)
@@ -94,7 +95,7 @@ dt_status dt_packed_refuse_rest(dt_raw_file *raw, dt_packing packing, int64_t li
     return dt_fail(
         DT_ERR_INPUT,
         "%s: its %s data ends after line %lld, followed by %s that would be lost ('%s'): "
-        "decompress each part by itself and put the texts together",
+        "decompress each part separately and join the texts",
         raw->name, dt_packing_name(packing), (long long)line, count,
         dt_excerpt(excerpt, (const char *)block, length));
 }

@@ -1,4 +1,4 @@
-/* Compressed files: which formats there are, and the words for what can be wrong with one. */
+/* Compression formats: detection and error messages. */
 #ifndef DT_IO_PACKED_H
 #define DT_IO_PACKED_H
 
@@ -9,7 +9,7 @@
 #include "io/raw_file.h"
 
 typedef enum {
-    DT_PACKED_NOT, /* plain, or something else: io/file_kind.h */
+    DT_PACKED_NOT, /* plain, or another format: io/file_kind.h */
     DT_PACKED_GZIP,
     DT_PACKED_BZIP2,
     DT_PACKED_XZ,
@@ -17,19 +17,19 @@ typedef enum {
     DT_PACKED_ZIP,
 } dt_packing;
 
-/* By the first bytes of a file, of which 10 are enough. */
+/* Detects the format from the first bytes of a file; 10 bytes are enough. */
 dt_packing dt_packing_of(const unsigned char *bytes, size_t length);
 
-/* "gzip", "zip" ... */
+/* Returns "gzip", "zip" ... */
 const char *dt_packing_name(dt_packing packing);
 
-/* Sets *block to what follows the zero bytes at the present place, *length to 0 where nothing does:
- * zero bytes behind the end are padding. */
+/* Skips zero bytes (padding) at the current position. Sets *block to what follows, and *length to 0
+ * if nothing does. */
 dt_status dt_packed_skip_zeros(dt_raw_file *raw, const unsigned char **block, size_t *length);
 
-/* DT_ERR_INPUT, each after `line` lines of the text: the file ends within its data; they are
- * damaged, for which the library gives `reason`; they end, and what stands at the present place
- * would be lost. */
+/* Return DT_ERR_INPUT with a message, for a fault after `line` lines of the text: the file ends
+ * within its data; the data is damaged, with the library's `reason`; the data ends, and the bytes
+ * at the current position would be lost. */
 dt_status dt_packed_cut_off(const char *name, dt_packing packing, int64_t line);
 dt_status dt_packed_damaged(const char *name, dt_packing packing, int64_t line, const char *reason);
 dt_status dt_packed_refuse_rest(dt_raw_file *raw, dt_packing packing, int64_t line);

@@ -18,8 +18,8 @@ static dt_status cannot(const dt_raw_file *raw, const char *what)
     return dt_fail(DT_ERR_IO, "%s: cannot %s: %s", raw->name, what, strerror(errno));
 }
 
-/* The size of a regular file that is read from its beginning, which a standard input need not be.
- */
+/* Returns the size of a regular file that is read from its beginning (standard input may not be),
+ * else -1. */
 static int64_t size_of(int fd, const struct stat *info)
 {
     return S_ISREG(info->st_mode) && lseek(fd, 0, SEEK_CUR) == 0 ? (int64_t)info->st_size : -1;
@@ -36,7 +36,7 @@ dt_status dt_raw_file_open(dt_raw_file *raw, const char *path, const char *name)
     if (fstat(fd, &info) != 0)
         status = cannot(raw, "open it");
     else if (S_ISDIR(info.st_mode))
-        status = dt_fail(DT_ERR_IO, "%s: is a folder; name a file", name);
+        status = dt_fail(DT_ERR_IO, "%s: is a folder; a file is expected", name);
     if (status == DT_OK)
         status = DT_NEW(raw->ring, 2 * DT_RAW_BLOCK);
     if (status != DT_OK) {
@@ -61,10 +61,10 @@ static dt_status read_some(const dt_raw_file *raw, void *buffer, size_t size, si
     DT_TRY(dt_input_wait(raw->fd, raw->name));
     const ssize_t count = read(raw->fd, buffer, size);
     *got = count > 0 ? (size_t)count : 0;
-    return count < 0 ? cannot(raw, "read on") : DT_OK;
+    return count < 0 ? cannot(raw, "read it") : DT_OK;
 }
 
-/* Reads at most one block, to where the ring has room for it in one piece. */
+/* Reads at most one block, into the contiguous free space of the ring. */
 static dt_status fill(dt_raw_file *raw)
 {
     const size_t at = (size_t)raw->read % (2 * DT_RAW_BLOCK);
@@ -104,7 +104,7 @@ dt_status dt_raw_file_peek(dt_raw_file *raw, size_t wanted)
 
 dt_status dt_raw_file_copy(dt_raw_file *raw, void *buffer, size_t size, size_t *got)
 {
-    if (raw->taken == raw->read) { /* without a copy on the way */
+    if (raw->taken == raw->read) { /* read directly, without a copy */
         DT_TRY(read_some(raw, buffer, size, got));
         raw->at_end = *got == 0;
         raw->read += (int64_t)*got;
@@ -123,7 +123,7 @@ dt_status dt_raw_file_copy(dt_raw_file *raw, void *buffer, size_t size, size_t *
 dt_status dt_raw_file_seek(dt_raw_file *raw, int64_t position)
 {
     if (lseek(raw->fd, position, SEEK_SET) != position)
-        return cannot(raw, "find a place in it");
+        return cannot(raw, "seek in it");
     raw->read = raw->taken = position;
     raw->at_end = false;
     return DT_OK;
@@ -139,7 +139,7 @@ static dt_status copy_rest(dt_raw_file *raw, int to)
             return DT_OK;
         const ssize_t written = write(to, block, length);
         if (written < 0)
-            return cannot(raw, "keep it in a temporary file (TMPDIR names another folder for it)");
+            return cannot(raw, "write it to a temporary file (set TMPDIR to use another folder)");
         dt_raw_file_take(raw, (size_t)written);
     }
 }
@@ -149,7 +149,7 @@ dt_status dt_raw_file_spool(dt_raw_file *raw)
     const char *folder = getenv("TMPDIR");
     const int fd = dt_open_unnamed(folder && *folder ? folder : "/tmp");
     if (fd < 0)
-        return cannot(raw, "make a temporary file for it (TMPDIR names another folder for it)");
+        return cannot(raw, "create a temporary file for it (set TMPDIR to use another folder)");
     const dt_status status = copy_rest(raw, fd);
     if (status != DT_OK) {
         close(fd);

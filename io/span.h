@@ -1,4 +1,4 @@
-/* A piece of text in a line that was read, not '\0'-ended. */
+/* Spans: parts of a line of text, not '\0'-terminated. */
 #ifndef DT_IO_SPAN_H
 #define DT_IO_SPAN_H
 
@@ -16,7 +16,7 @@ static inline dt_span dt_span_of(const char *text)
     return (dt_span){text, strlen(text)};
 }
 
-/* Without blanks and tabs round it. */
+/* Removes blanks and tabs at both ends. */
 static inline dt_span dt_trim(dt_span text)
 {
     while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
@@ -32,7 +32,7 @@ static inline bool dt_span_has(dt_span text, char c)
     return text.length > 0 && memchr(text.data, c, text.length);
 }
 
-/* Takes the part of *rest up to the next `separator`; false when *rest was used up before. */
+/* Splits off the part of *rest up to the next `separator`; returns false if *rest is used up. */
 static inline bool dt_next_part(dt_span *rest, char separator, dt_span *part)
 {
     if (!rest->data)

@@ -21,14 +21,14 @@ struct dt_text_input {
     const dt_text_kind *kind;
     dt_raw_file raw;
     dt_packing packing;
-    dt_gunzip *gunzip;        /* of gzip */
-    const dt_unpack_ops *ops; /* of the other formats */
+    dt_gunzip *gunzip;        /* for gzip */
+    const dt_unpack_ops *ops; /* for the other formats */
     dt_unpacker *unpacker;
-    const unsigned char *block; /* what the unpacker gave and was not read yet */
+    const unsigned char *block; /* output of the unpacker not yet read */
     size_t left;
 };
 
-/* ---- formats that need the module ----------------------------------------------------------- */
+/* ---- formats read by the module "archive" ---------------------------------------------------- */
 
 static const char *what_it_is(dt_packing packing)
 {
@@ -50,7 +50,7 @@ static const char *remedy(dt_packing packing)
 {
     switch (packing) {
     case DT_PACKED_ZIP:
-        return "extract it first, for example with unzip, and name the file that is meant";
+        return "extract it first, for example with unzip, and give the file inside";
     case DT_PACKED_BZIP2:
         return "decompress it first, with 'bzip2 -dk'";
     case DT_PACKED_XZ:
@@ -60,7 +60,7 @@ static const char *remedy(dt_packing packing)
     }
 }
 
-/* The present error of the module, with file and remedy. */
+/* Adds the file's name and advice to the module's error. */
 static dt_status cannot_unpack(const dt_text_input *input)
 {
     char why[512];
@@ -74,8 +74,8 @@ static dt_status load_module(dt_text_input *input)
     void *symbol;
     if (!dt_module_present(DT_UNPACK_MODULE))
         return dt_fail(DT_ERR_INPUT,
-                       "%s: is %s, which cannot be read here, as the programs were built without "
-                       "libarchive: %s",
+                       "%s: is %s, which cannot be read here, because this installation was built "
+                       "without libarchive: %s",
                        input->name, what_it_is(input->packing), remedy(input->packing));
     if (dt_module_symbol(DT_UNPACK_MODULE, DT_UNPACK_SYMBOL, &symbol) != DT_OK)
         return cannot_unpack(input);
@@ -85,7 +85,7 @@ static dt_status load_module(dt_text_input *input)
     return DT_OK;
 }
 
-/* What the module asks for is taken: what it leaves is given back at the end. */
+/* Callback of the module. It consumes whole blocks; unused bytes are given back at the end. */
 static dt_status next_block(void *file, const unsigned char **block, size_t *length)
 {
     DT_TRY(dt_raw_file_block(file, block, length));
@@ -98,7 +98,7 @@ static dt_status seek_to(void *file, int64_t position)
     return dt_raw_file_seek(file, position);
 }
 
-/* After a failure of the module, which says why and no more. */
+/* Completes the module's error, which only gives the reason. */
 static dt_status unpack_error(const dt_text_input *input, dt_status status, int64_t line)
 {
     char why[512];
@@ -116,8 +116,8 @@ static dt_status unpack_error(const dt_text_input *input, dt_status status, int6
 static dt_status no_directory(const dt_text_input *input)
 {
     return dt_fail(DT_ERR_INPUT,
-                   "%s: the zip archive lacks its directory, which stands at its end: the file was "
-                   "cut off or is damaged; copy or download it again",
+                   "%s: the zip archive lacks the directory at its end: the file is truncated or "
+                   "damaged; copy or download it again",
                    input->name);
 }
 
@@ -155,8 +155,8 @@ static dt_status open_module(dt_text_input *input)
     return status == DT_OK ? DT_OK : unpack_error(input, status, 0);
 }
 
-/* The data are at their end: nothing but padding may follow. The directory of a zip archive tells
- * all that it holds. */
+/* Checks the end of the data: only padding may follow. A zip archive has a directory, so that
+ * nothing needs to be checked here. */
 static dt_status end_unpacking(dt_text_input *input, int64_t line)
 {
     const unsigned char *block;
@@ -164,7 +164,7 @@ static dt_status end_unpacking(dt_text_input *input, int64_t line)
     if (input->packing == DT_PACKED_ZIP)
         return DT_OK;
     input->raw.taken = input->ops->used(input->unpacker);
-    if (input->raw.taken == 0) /* too short to be begun */
+    if (input->raw.taken == 0) /* too short to open */
         return dt_packed_cut_off(input->name, input->packing, line);
     DT_TRY(dt_packed_skip_zeros(&input->raw, &block, &length));
     return length ? dt_packed_refuse_rest(&input->raw, input->packing, line) : DT_OK;
@@ -263,7 +263,7 @@ dt_status dt_text_input_read(dt_text_input *input, void *buffer, size_t size, in
     return read_unpacked(input, buffer, size, line, got);
 }
 
-/* Sequences in place of a table, whose first line has a tab. */
+/* Detects sequences instead of a table, whose first line has a tab. */
 static dt_status check_table(const dt_text_input *input, const char *bytes, size_t length)
 {
     const char *newline = length ? memchr(bytes, '\n', length) : NULL;
@@ -278,7 +278,7 @@ dt_status dt_text_input_check(const dt_text_input *input, const char *bytes, siz
 {
     const unsigned char *data = (const unsigned char *)bytes;
     DT_TRY(check_table(input, bytes, length));
-    if (input->packing == DT_PACKED_NOT) /* was looked at when it was opened */
+    if (input->packing == DT_PACKED_NOT) /* checked when it was opened */
         return DT_OK;
     const dt_file_kind kind = dt_file_kind_of(data, length);
     if (kind.what)
@@ -286,6 +286,6 @@ dt_status dt_text_input_check(const dt_text_input *input, const char *bytes, siz
     const dt_packing inner = dt_packing_of(data, length);
     if (inner == DT_PACKED_NOT)
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT, "%s: is compressed twice (%s in %s): decompress it once by hand",
+    return dt_fail(DT_ERR_INPUT, "%s: is compressed twice (%s in %s): decompress it once yourself",
                    input->name, dt_packing_name(inner), dt_packing_name(input->packing));
 }

@@ -1,4 +1,4 @@
-/* The module "archive": what io/unpack.h asks for, by libarchive. */
+/* The module "archive": implements io/unpack.h with libarchive. */
 #include "io/unpack.h"
 
 #include <archive.h>
@@ -11,13 +11,13 @@
 
 struct dt_unpacker {
     dt_unpack_source source;
-    dt_status failed; /* what the source said, where it failed */
+    dt_status failed; /* error of the source, if it failed */
     struct archive *archive;
-    struct archive_entry *entry; /* the present one, archive's */
+    struct archive_entry *entry; /* the current one, owned by `archive` */
     bool at_end;
 };
 
-/* ---- what libarchive calls ------------------------------------------------------------------ */
+/* ---- callbacks of libarchive ----------------------------------------------------------------- */
 
 static la_ssize_t next_block(struct archive *archive, void *context, const void **out)
 {
@@ -38,7 +38,7 @@ static la_int64_t seek_to(struct archive *archive, void *context, la_int64_t off
     dt_unpacker *u = context;
     const int64_t position = whence == SEEK_END ? u->source.size + offset : offset;
     if (whence == SEEK_CUR || position < 0 || position > u->source.size) {
-        archive_set_error(archive, EIO, "a place outside the file");
+        archive_set_error(archive, EIO, "seek outside the file");
         return ARCHIVE_FATAL;
     }
     u->failed = u->source.seek(u->source.file, position);
@@ -47,7 +47,7 @@ static la_int64_t seek_to(struct archive *archive, void *context, la_int64_t off
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-/* What libarchive says, unless the source has said what happened. */
+/* Returns the error of the source if there is one, else that of libarchive. */
 static dt_status failure(const dt_unpacker *u)
 {
     if (u->failed != DT_OK)
@@ -65,8 +65,8 @@ static void close_unpacker(dt_unpacker *u)
     free(u);
 }
 
-/* A zip archive is read by its directory, which stands at its end: an archive without one was cut
- * off, whatever can still be found in it. */
+/* A zip archive is read through the directory at its end: an archive without one is truncated, even
+ * if some entries can still be found. */
 static dt_status choose_format(const dt_unpacker *u, dt_packing packing)
 {
     static const int filters[] = {[DT_PACKED_BZIP2] = ARCHIVE_FILTER_BZIP2,
@@ -79,7 +79,7 @@ static dt_status choose_format(const dt_unpacker *u, dt_packing packing)
     archive_read_support_format_raw(a);
     archive_read_support_format_empty(a);
     code = archive_read_append_filter(a, filters[packing]);
-    if (code == ARCHIVE_OK) /* else it would start a program for it */
+    if (code == ARCHIVE_OK) /* otherwise it would run an external program */
         return DT_OK;
     return dt_fail(DT_ERR_DEVICE, "%s was built without it", archive_version_string());
 }
@@ -89,7 +89,7 @@ static dt_status open_archive(dt_unpacker *u, const dt_unpack_source *source, dt
     u->source = *source;
     u->archive = archive_read_new();
     if (!u->archive)
-        return dt_fail(DT_ERR_MEMORY, "out of memory for decompressing");
+        return dt_fail(DT_ERR_MEMORY, "out of memory while decompressing");
     DT_TRY(choose_format(u, packing));
     archive_read_set_callback_data(u->archive, u);
     archive_read_set_read_callback(u->archive, next_block);
@@ -97,15 +97,16 @@ static dt_status open_archive(dt_unpacker *u, const dt_unpack_source *source, dt
         archive_read_set_seek_callback(u->archive, seek_to);
     if (archive_read_open1(u->archive) != ARCHIVE_OK)
         return failure(u);
-    /* data that are damaged from the beginning pass for an empty file, but for the error */
+    /* data that is damaged from the start looks like an empty file, except for the error */
     return archive_errno(u->archive) == 0 ? DT_OK : failure(u);
 }
 
-/* Goes to the next entry; u->entry is NULL behind the last. */
+/* Continues with the next entry; u->entry is NULL after the last. */
 static dt_status next_entry(dt_unpacker *u)
 {
     const int code = archive_read_next_header(u->archive, &u->entry);
-    if (code == ARCHIVE_OK || code == ARCHIVE_WARN) /* a name that the locale cannot show */
+    if (code == ARCHIVE_OK ||
+        code == ARCHIVE_WARN) /* warning: the name is not valid in this locale */
         return DT_OK;
     u->entry = NULL;
     return code == ARCHIVE_EOF ? DT_OK : failure(u);
@@ -130,7 +131,7 @@ static dt_status open_entry(dt_unpacker **out, const dt_unpack_source *source, i
     for (int64_t i = 0; i <= entry && status == DT_OK; ++i) {
         status = next_entry(*out);
         if (status == DT_OK && !(*out)->entry)
-            status = dt_fail(DT_ERR_INPUT, "an entry of it is gone");
+            status = dt_fail(DT_ERR_INPUT, "an entry is missing");
     }
     if (status == DT_OK && archive_entry_is_encrypted((*out)->entry))
         status = dt_fail(DT_ERR_USAGE, "it is encrypted");
@@ -145,7 +146,7 @@ static dt_status open_stream(dt_unpacker **out, const dt_unpack_source *source, 
 {
     DT_TRY(new_unpacker(out, source, packing));
     const dt_status status = next_entry(*out);
-    (*out)->at_end = !(*out)->entry; /* an empty text */
+    (*out)->at_end = !(*out)->entry; /* an empty file */
     if (status != DT_OK) {
         close_unpacker(*out);
         *out = NULL;
@@ -180,7 +181,7 @@ static dt_status list(const dt_unpack_source *source, dt_text *names)
     return status;
 }
 
-/* A checksum or a size that is wrong is a warning for libarchive. */
+/* libarchive reports a wrong checksum or size as a warning; here it is an error. */
 static dt_status read_block(dt_unpacker *u, const void **block, size_t *length)
 {
     la_int64_t offset;

@@ -20,7 +20,7 @@ static bool is_file(const char *entry)
            strcmp(base, ".DS_Store") != 0;
 }
 
-/* Whether the entry lies in a folder whose name is a UUID. */
+/* Returns true if the entry is in a folder whose name is a UUID. */
 static bool in_artifact(const char *entry)
 {
     int i = 0;
@@ -34,10 +34,10 @@ static bool in_artifact(const char *entry)
 
 typedef struct {
     int64_t files;
-    int64_t first;    /* the place of the first file */
-    int64_t member;   /* of what is wanted of an artifact, -1: not there */
-    bool artifact;    /* all files lie in one folder with the name of a UUID */
-    const char *root; /* the first file, which begins with that folder */
+    int64_t first;    /* index of the first file */
+    int64_t member;   /* index of the wanted file of an artifact, -1: not found */
+    bool artifact;    /* all files are in one folder whose name is a UUID */
+    const char *root; /* name of the first file, which begins with that folder */
 } contents;
 
 static contents look(const char *names, size_t size, const char *artifact_member)
@@ -59,7 +59,7 @@ static contents look(const char *names, size_t size, const char *artifact_member
     return c;
 }
 
-/* The first names, of an artifact those in its folder data/. */
+/* Lists the first names; of an artifact, those in its folder data/. */
 static dt_status list(dt_text *out, const char *names, size_t size, bool artifact)
 {
     int shown = 0;
@@ -82,12 +82,13 @@ static dt_status refuse(const char *name, const char *names, size_t size, const 
     dt_text there = {0};
     dt_status status = list(&there, names, size, c->artifact);
     if (status == DT_OK && c->artifact)
-        status = dt_fail(DT_ERR_INPUT, "%s: is a QIIME 2 artifact without %s; its data are: %s",
-                         name, artifact_member, there.data);
+        status =
+            dt_fail(DT_ERR_INPUT, "%s: is a QIIME 2 artifact without %s; its data files are: %s",
+                    name, artifact_member, there.data);
     else if (status == DT_OK)
         status = dt_fail(DT_ERR_INPUT,
-                         "%s: is a zip archive of %lld files (%s): extract it first and name the "
-                         "file that is meant",
+                         "%s: is a zip archive of %lld files (%s): extract it first and give the "
+                         "file to read",
                          name, (long long)c->files, there.data);
     dt_text_free(&there);
     return status;
@@ -99,13 +100,13 @@ dt_status dt_zip_member_choose(const char *name, const char *names, size_t size,
     const contents c = look(names, size, artifact_member);
     *chosen = c.artifact ? c.member : c.first;
     if (c.files == 0)
-        return dt_fail(DT_ERR_INPUT, "%s: is a zip archive without a file", name);
+        return dt_fail(DT_ERR_INPUT, "%s: is an empty zip archive", name);
     if (c.artifact ? c.member >= 0 : c.files == 1)
         return DT_OK;
     return refuse(name, names, size, &c, artifact_member);
 }
 
-/* ---- what is no part of the archive ---------------------------------------------------------- */
+/* ---- data outside the archive ---------------------------------------------------------------- */
 
 enum { END_RECORD = 22, LONGEST_COMMENT = 65535, LOCATOR_64 = 20 };
 
@@ -117,7 +118,7 @@ static int64_t number_at(const unsigned char *bytes, int count)
     return value;
 }
 
-/* The place of the last end record in the last bytes of a file; -1: none. */
+/* Returns the position of the last end record in the last bytes of a file; -1: none. */
 static int64_t find_end(const unsigned char *tail, int64_t length)
 {
     for (int64_t at = length - END_RECORD; at >= 0; --at)
@@ -143,8 +144,8 @@ static dt_status check_end(const char *name, const unsigned char *tail, int64_t 
                        name, (long long)after);
     if (before > 0 && !zip64)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: its zip archive stands behind %lld bytes that would be lost (another "
-                       "archive?): extract each by itself and put the texts together",
+                       "%s: its zip archive is preceded by %lld bytes that would be lost (another "
+                       "archive?): extract each separately and join the texts",
                        name, (long long)before);
     return DT_OK;
 }
@@ -158,6 +159,6 @@ dt_status dt_zip_check_whole(const char *name, int fd, int64_t size)
     dt_status status = DT_OK;
     if (pread(fd, tail, (size_t)length, size - length) == length)
         status = check_end(name, tail, length, size);
-    free(tail); /* what cannot be read fails again when it is read */
+    free(tail); /* a read error will show again when the data is read */
     return status;
 }

@@ -1,4 +1,4 @@
-/* Which file of a zip archive is meant, and whether the archive is all that there is. */
+/* Chooses the file to read in a zip archive, and checks that nothing is outside the archive. */
 #ifndef DT_IO_ZIP_MEMBER_H
 #define DT_IO_ZIP_MEMBER_H
 
@@ -7,17 +7,17 @@
 
 #include "core/status.h"
 
-/* Sets *chosen to the place of one of the archive's entries, whose names stand one behind the other
- * in `names` (`size` bytes), each ended by '\0'. In an artifact of QIIME 2, whose files all lie in
- * a folder with the name of a UUID, it is `artifact_member` of that folder; else the archive must
- * hold one file. Folders, and what macOS adds to archives, do not count. DT_ERR_INPUT, with the
- * names that there are, for any other archive; `name` is the archive's. */
+/* Sets *chosen to the index of the entry to read. `names` (`size` bytes) holds the names of all
+ * entries, each '\0'-terminated. In a QIIME 2 artifact, whose files are all in a folder named by a
+ * UUID, it is `artifact_member` of that folder; any other archive must hold a single file. Folders,
+ * and files that macOS adds, are ignored. Otherwise DT_ERR_INPUT, with the names found; `name` is
+ * the archive's. */
 dt_status dt_zip_member_choose(const char *name, const char *names, size_t size,
                                const char *artifact_member, int64_t *chosen);
 
-/* DT_ERR_INPUT where a file of `size` bytes, open as `fd`, holds more than one zip archive: what
- * stands before it or after it would be lost (two archives put one behind the other; text at the
- * end). By the record at an archive's end (APPNOTE 4.3.16); fine where none is found. */
+/* DT_ERR_INPUT if a file of `size` bytes, open as `fd`, contains anything before or after its zip
+ * archive, which would be lost (two joined archives, or text at the end). Uses the end record of
+ * the archive (APPNOTE 4.3.16); DT_OK if there is none. */
 dt_status dt_zip_check_whole(const char *name, int fd, int64_t size);
 
 #endif

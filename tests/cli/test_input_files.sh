@@ -56,7 +56,7 @@ refused 1 'standard input: its gzip data ends after line 24, followed by bytes' 
     bash -c "cat mixed.gz | '$bin/deeptaxa' tokenizer --fasta-file - --output-file none.json"
 # plain text that goes on compressed
 cat a.fasta b.gz >behind.fasta
-refuse 'behind.fasta: line 25: is no text but binary data \(a byte 0x1f\)' behind.fasta
+refuse 'behind.fasta: line 25: binary data \(byte 0x1f\)' behind.fasta
 
 # ---- the formats of libarchive --------------------------------------------------------------------
 uuid=0a1b2c3d-1111-2222-3333-444455556666
@@ -100,7 +100,7 @@ if [ -x "$bin/../tests/pack" ]; then
     reads seq.qza tax.qza
     expect 0 bash -c "cat seq.qza | '$bin/deeptaxa' tokenizer --fasta-file - --output-file other.json --vocabulary-size 60"
     cmp -s tokenizer.json other.json || fail "another vocabulary from a piped artifact"
-    refuse 'tax.qza: is a QIIME 2 artifact without data/dna-sequences.fasta; its data are: data/taxonomy.tsv' tax.qza
+    refuse 'tax.qza: is a QIIME 2 artifact without data/dna-sequences.fasta; its data files are: data/taxonomy.tsv' tax.qza
     refuse 'seq.qza: is a QIIME 2 artifact without data/taxonomy.tsv' all.fasta seq.qza
     pack zip two.zip a.fasta b.fasta
     refuse 'two.zip: is a zip archive of 2 files \(a.fasta, b.fasta\): extract it first' two.zip
@@ -118,11 +118,11 @@ END
     { cat one.zip; echo '>more'; } >tail.zip
     refuse 'tail.zip: its zip archive is followed by 6 bytes that would be lost' tail.zip
     cat one.zip table.zip >joined.zip
-    refuse "joined.zip: its zip archive stands behind $(wc -c <one.zip) bytes that would be lost" joined.zip
+    refuse "joined.zip: its zip archive is preceded by $(wc -c <one.zip) bytes that would be lost" joined.zip
     { cat table.zip; head -c 70000 /dev/zero; cat table.zip; } >tables.zip
-    refuse "tables.zip: its zip archive stands behind $(($(wc -c <table.zip) + 70000)) bytes" all.fasta tables.zip
+    refuse "tables.zip: its zip archive is preceded by $(($(wc -c <table.zip) + 70000)) bytes" all.fasta tables.zip
     head -c -8 one.zip >cut.zip
-    refuse 'cut.zip: the zip archive lacks its directory.* cut off' cut.zip
+    refuse 'cut.zip: the zip archive lacks the directory at its end.*truncated' cut.zip
     { head -c 300 one.zip; printf '\377\0\377\0'; tail -c +305 one.zip; } >hurt.zip
     refuse 'hurt.zip: damaged zip data after line' hurt.zip
 else

@@ -387,16 +387,16 @@ static void wrong_names_shapes_and_types_are_refused(void **state)
         dt_container_get_array(file, "model/nothing", DT_ELEMENT_FLOAT32, 2, shape, values));
     ASSERT_FAILS(DT_ERR_INPUT, "lacks 'no/thing'",
                  dt_container_get_array(file, "no/thing", DT_ELEMENT_FLOAT32, 2, shape, values));
-    ASSERT_FAILS(DT_ERR_INPUT, "is 10 x 7, where 10 x 6 is needed",
+    ASSERT_FAILS(DT_ERR_INPUT, "is 10 x 7, but 10 x 6 is expected",
                  dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, 2, shape, values));
-    ASSERT_FAILS(DT_ERR_INPUT, "array of float32, where int32 is needed",
+    ASSERT_FAILS(DT_ERR_INPUT, "array of float32, but int32 is expected",
                  dt_container_get_array(file, name, DT_ELEMENT_INT32, 2, shape, values));
     ASSERT_FAILS(DT_ERR_INPUT, "has 10 rows",
                  dt_container_get_rows(file, name, DT_ELEMENT_FLOAT32, 7, 8, 3, values));
     ASSERT_FAILS(DT_ERR_INPUT, "elements a row",
                  dt_container_get_rows(file, name, DT_ELEMENT_FLOAT32, 8, 0, 3, values));
     int64_t number;
-    ASSERT_FAILS(DT_ERR_INPUT, "is not one int64",
+    ASSERT_FAILS(DT_ERR_INPUT, "is not a single int64",
                  dt_container_get_attribute_int(file, "training", "learning_rate", &number));
     ASSERT_FAILS(DT_ERR_INPUT, "lacks the attribute",
                  dt_container_get_attribute_int(file, "training", "nothing", &number));
@@ -426,7 +426,7 @@ static void other_files_are_told_for_what_they_are(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "not a regular file",
                  dt_container_open(&file, folder, FORMAT, 3, NULL));
     assert_refused("", 0, DT_ERR_INPUT, "empty");
-    assert_refused("\x89HDF\r\n\x1a\n....", 12, DT_ERR_INPUT, "but none that DeepTaxa-MPI wrote");
+    assert_refused("\x89HDF\r\n\x1a\n....", 12, DT_ERR_INPUT, "but not written by DeepTaxa-MPI");
     assert_refused("PK\3\4........", 12, DT_ERR_INPUT, "PyTorch file (zip)");
     assert_refused("\x80\2}q\0.......", 12, DT_ERR_INPUT, "PyTorch file (pickle)");
     assert_refused(">seq1\nACGT\n", 11, DT_ERR_INPUT, "not an HDF5 file");
@@ -517,7 +517,7 @@ static void opening_and_listing_read_no_array(void **state)
     const int64_t shape[2] = {120011, 7};
     float *values = calloc((size_t)(shape[0] * shape[1]), sizeof *values);
     const char *name = "model/encoder.0.weight";
-    ASSERT_FAILS(DT_ERR_INPUT, "the checksum of 'model/encoder.0.weight' does not fit",
+    ASSERT_FAILS(DT_ERR_INPUT, "the checksum of 'model/encoder.0.weight' does not match",
                  dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, 2, shape, values));
     free(values);
     dt_container_close(file);
@@ -531,10 +531,10 @@ static void a_file_cut_short_is_refused(void **state)
     ASSERT_OK(write_file(in_folder("damage.h5"), 500, 12));
     ASSERT_OK(dt_read_file(in_folder("damage.h5"), &bytes, &length));
     for (size_t i = 1; i < 50; ++i)
-        assert_refused(bytes, length * i / 50, DT_ERR_INPUT, "cut short");
+        assert_refused(bytes, length * i / 50, DT_ERR_INPUT, "truncated");
     for (size_t i = 1; i < 64; i += 3)
-        assert_refused(bytes, i, DT_ERR_INPUT, "cut short");
-    assert_refused(bytes, length - 1, DT_ERR_INPUT, "cut short");
+        assert_refused(bytes, i, DT_ERR_INPUT, "truncated");
+    assert_refused(bytes, length - 1, DT_ERR_INPUT, "truncated");
     free(bytes);
 }
 
@@ -641,8 +641,9 @@ static void threads_take_turns(void **state)
     void *failed;
     ASSERT_OK(write_file(other.path, 100, 2));
     {
-        DT_HDF5_TURN;
-        ASSERT_OK(dt_container_open(&file, other.path, FORMAT, 3, NULL)); /* a turn within one */
+        DT_HDF5_LOCK;
+        ASSERT_OK(
+            dt_container_open(&file, other.path, FORMAT, 3, NULL)); /* the lock is recursive */
         assert_int_equal(pthread_create(&thread, NULL, open_beside, &other), 0);
         usleep(50000);
         assert_false(atomic_load(&other.opened));

@@ -253,7 +253,7 @@ static void what_is_no_fasta_is_refused(void **state)
 static void damaged_records_are_refused_with_their_line(void **state)
 {
     (void)state;
-    refuse(">one\nAC\n>t\xe9 d\nAC\n", "line 3: the id 't?' is not UTF-8 (a byte 0xe9)");
+    refuse(">one\nAC\n>t\xe9 d\nAC\n", "line 3: the id 't?' is not UTF-8 (byte 0xe9)");
     refuse(">caf\xc3\xa9\nAC\n>cut\xe2\x82\nAC\n", "line 3: the id 'cut\?\?' is not UTF-8");
     refuse(">one\nAC\n>two\n\n>three\nAC\n", "line 3: the record 'two' has no sequence");
     refuse(">one\nAC\n>two", "line 3: the record 'two' has no sequence");
@@ -261,17 +261,17 @@ static void damaged_records_are_refused_with_their_line(void **state)
     refuse(">one\nAC\n>\nAC\n", "line 3: a record without an id");
     refuse(">one\nAC\n> two\nAC\n", "line 3: a record without an id");
     refuse(">one\nAC\nGT>two\nAC\n", "line 3: '>' inside the sequence of 'one'");
-    refuse(">one\rACGT\r>two\rAC\r", "line 1: holds a carriage return");
+    refuse(">one\rACGT\r>two\rAC\r", "line 1: a carriage return within the line");
 }
 
 static void binary_content_is_refused_with_its_line(void **state)
 {
     (void)state;
-    refuse_bytes(">one\nAC\nG\0T\n", 12, "line 3: is no text but binary data (a byte 0x00)");
-    refuse_bytes(">one\nAC\n\x7f", 9, "line 3: is no text but binary data (a byte 0x7f)");
+    refuse_bytes(">one\nAC\nG\0T\n", 12, "line 3: binary data (byte 0x00)");
+    refuse_bytes(">one\nAC\n\x7f", 9, "line 3: binary data (byte 0x7f)");
     refuse_bytes("\x89HDF\r\n\x1a\n", 8, "is an HDF5 file");
     refuse_bytes("\xff\xfe>\0a\0", 6, "is UTF-16 text");
-    refuse_bytes("\x1f", 1, "line 1: is no text but binary data");
+    refuse_bytes("\x1f", 1, "line 1: binary data");
 }
 
 /* The line of a byte that only a later block of the file holds. */
@@ -285,7 +285,7 @@ static void binary_content_far_in_has_the_right_line(void **state)
     for (int i = 0; i < lines; ++i)
         length += (size_t)sprintf(text + length, "ACGTACGTACGTACGTACG\n");
     text[length - 10] = '\1'; /* in the last line: number 40,001 */
-    refuse_bytes(text, length, "line 40001: is no text");
+    refuse_bytes(text, length, "line 40001: binary data");
     free(text);
 }
 

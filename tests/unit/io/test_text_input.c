@@ -176,7 +176,8 @@ static void bgzip_without_its_end_is_warned_of(void **state)
     begin_log();
     check_lines("blocks.gz", 10);
     char *log = end_log();
-    assert_non_null(strstr(log, "blocks.gz: lacks the empty block by which bgzip marks the end"));
+    assert_non_null(
+        strstr(log, "blocks.gz: the empty block with which bgzip ends a file is missing"));
     assert_non_null(strstr(log, "line 10 is missing"));
     free(log);
     append_block("blocks.gz", "", 0);
@@ -255,7 +256,7 @@ static void files_of_other_kinds_are_named(void **state)
     check_kind(">\0a\0\n\0", 6, "UTF-16 text");
     check_kind("\0>\0a\0\n", 6, "UTF-16 text");
     check_kind("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16,
-               "a file of zero bytes, as an unfinished copy leaves it");
+               "filled with zero bytes, probably by an incomplete copy");
 }
 
 /* A taxonomy table may begin with any id. */
@@ -323,9 +324,10 @@ static void archives_of_other_files_are_refused_with_their_names(void **state)
                  CHOOSE("a.fasta\0b/\0b/c.fasta\0", &chosen));
     ASSERT_FAILS(DT_ERR_INPUT, "of 6 files (1, 2, 3, 4, ...)",
                  CHOOSE("1\0002\0003\0004\0005\0006\0", &chosen));
-    ASSERT_FAILS(DT_ERR_INPUT, "is a zip archive without a file", CHOOSE("d/\0", &chosen));
+    ASSERT_FAILS(DT_ERR_INPUT, "is an empty zip archive", CHOOSE("d/\0", &chosen));
     ASSERT_FAILS(DT_ERR_INPUT,
-                 "is a QIIME 2 artifact without " FASTA_MEMBER "; its data are: data/taxonomy.tsv",
+                 "is a QIIME 2 artifact without " FASTA_MEMBER
+                 "; its data files are: data/taxonomy.tsv",
                  CHOOSE(UUID "/VERSION\0" UUID "/data/taxonomy.tsv\0", &chosen));
     /* two folders are no artifact */
     ASSERT_FAILS(DT_ERR_INPUT, "is a zip archive of 2 files",

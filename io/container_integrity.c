@@ -1,4 +1,4 @@
-#include "io/container_seal.h"
+#include "io/container_integrity.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,8 +13,8 @@
 
 #define BUFFER_BYTES ((size_t)1 << 18)
 
-/* Not a text, so that nobody converts it, and with line ends, so that it shows when somebody did.
- */
+/* Contains a non-ASCII byte, so that the file is not taken for text, and line ends, so that a
+ * conversion of line ends is detected. */
 static const char magic[16] = "\x89"
                               "DeepTaxa\r\n\x1a\n\0\0\0";
 
@@ -33,7 +33,7 @@ void dt_extents_add(dt_extents *extents, uint64_t start, uint64_t end)
             extents->item[i].end = end;
         return;
     }
-    if (extents->count == DT_SEAL_EXTENTS)
+    if (extents->count == DT_INTEGRITY_EXTENTS)
         return;
     extents->item[extents->count].start = start;
     extents->item[extents->count++].end = end;
@@ -87,7 +87,7 @@ static dt_status read_failed(const char *path)
     return dt_fail(DT_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
 }
 
-/* Reads `size` bytes, fewer at the end of the file: *got. */
+/* Reads `size` bytes, fewer at the end of the file; *got is the number read. */
 static dt_status read_bytes(int fd, const char *path, uint64_t at, unsigned char *out, size_t size,
                             size_t *got)
 {
@@ -105,16 +105,16 @@ static dt_status read_bytes(int fd, const char *path, uint64_t at, unsigned char
     return DT_OK;
 }
 
-static uint32_t seal_crc(unsigned char *seal)
+static uint32_t header_crc(unsigned char *header)
 {
-    const uint64_t stored = get_number(seal + AT_CRC, 4);
-    put_number(seal + AT_CRC, 0, 4);
-    const uint32_t crc = (uint32_t)crc32(0, seal, DT_SEAL_BYTES);
-    put_number(seal + AT_CRC, stored, 4);
+    const uint64_t stored = get_number(header + AT_CRC, 4);
+    put_number(header + AT_CRC, 0, 4);
+    const uint32_t crc = (uint32_t)crc32(0, header, DT_INTEGRITY_BYTES);
+    put_number(header + AT_CRC, stored, 4);
     return crc;
 }
 
-/* Goes on with the CRC-32 over [start, end). */
+/* Updates *crc, a CRC-32, with the bytes of [start, end). */
 static dt_status range_crc(int fd, const char *path, uint64_t start, uint64_t end,
                            unsigned char *buffer, uint32_t *crc)
 {
@@ -130,13 +130,13 @@ static dt_status range_crc(int fd, const char *path, uint64_t start, uint64_t en
     return DT_OK;
 }
 
-/* CRC-32 of what lies behind the seal and in no extent (sorted). */
+/* Computes the CRC-32 of everything after the header and outside all extents (sorted). */
 static dt_status rest_crc(int fd, const char *path, uint64_t bytes, const dt_extents *extents,
                           uint32_t *crc)
 {
     unsigned char *buffer;
     DT_TRY(DT_NEW(buffer, BUFFER_BYTES));
-    uint64_t at = DT_SEAL_BYTES;
+    uint64_t at = DT_INTEGRITY_BYTES;
     dt_status status = DT_OK;
     *crc = 0;
     for (int32_t i = 0; i < extents->count && status == DT_OK; ++i) {
@@ -151,28 +151,28 @@ static dt_status rest_crc(int fd, const char *path, uint64_t bytes, const dt_ext
 
 /* ---- Writing and checking ------------------------------------------------------------------- */
 
-dt_status dt_seal_write(int fd, const char *path, dt_extents *extents)
+dt_status dt_integrity_write(int fd, const char *path, dt_extents *extents)
 {
-    unsigned char seal[DT_SEAL_BYTES] = {0};
+    unsigned char header[DT_INTEGRITY_BYTES] = {0};
     struct stat info;
     uint32_t crc;
     sort_extents(extents);
     if (fstat(fd, &info) != 0)
         return read_failed(path);
     DT_TRY(rest_crc(fd, path, (uint64_t)info.st_size, extents, &crc));
-    memcpy(seal, magic, sizeof magic);
-    put_number(seal + AT_VERSION, 1, 4);
-    put_number(seal + AT_BYTES, (uint64_t)info.st_size, 8);
-    put_number(seal + AT_REST_CRC, crc, 4);
-    put_number(seal + AT_COUNT, (uint64_t)extents->count, 4);
-    unsigned char *at = seal + AT_LIST;
+    memcpy(header, magic, sizeof magic);
+    put_number(header + AT_VERSION, 1, 4);
+    put_number(header + AT_BYTES, (uint64_t)info.st_size, 8);
+    put_number(header + AT_REST_CRC, crc, 4);
+    put_number(header + AT_COUNT, (uint64_t)extents->count, 4);
+    unsigned char *at = header + AT_LIST;
     for (int32_t i = 0; i < extents->count; ++i, at += 16) {
         put_number(at, extents->item[i].start, 8);
         put_number(at + 8, extents->item[i].end - extents->item[i].start, 8);
     }
-    put_number(seal + AT_CRC, seal_crc(seal), 4);
-    for (size_t done = 0; done < sizeof seal;) {
-        const ssize_t put = pwrite(fd, seal + done, sizeof seal - done, (off_t)done);
+    put_number(header + AT_CRC, header_crc(header), 4);
+    for (size_t done = 0; done < sizeof header;) {
+        const ssize_t put = pwrite(fd, header + done, sizeof header - done, (off_t)done);
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
@@ -182,20 +182,20 @@ dt_status dt_seal_write(int fd, const char *path, dt_extents *extents)
     return DT_OK;
 }
 
-/* What a file is that does not begin with our magic. `head` holds `got` bytes of it. */
+/* Describes a file that does not begin with our magic. `head` holds its first `got` bytes. */
 static dt_status foreign(const char *path, const unsigned char *head, size_t got)
 {
     if (got == 0)
         return dt_fail(DT_ERR_INPUT, "%s: the file is empty", path);
     if (got >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0)
-        return dt_fail(DT_ERR_INPUT, "%s: an HDF5 file, but none that DeepTaxa-MPI wrote", path);
+        return dt_fail(DT_ERR_INPUT, "%s: an HDF5 file, but not written by DeepTaxa-MPI", path);
     const bool zip = got >= 4 && memcmp(head, "PK\3\4", 4) == 0;
     const bool pickle = got >= 2 && head[0] == 0x80 && head[1] <= 5;
     if (zip || pickle)
         return dt_fail(DT_ERR_INPUT,
                        "%s: a PyTorch file (%s); DeepTaxa-MPI reads its own HDF5 files", path,
                        zip ? "zip" : "pickle");
-    return dt_fail(DT_ERR_INPUT, "%s: not an HDF5 file that DeepTaxa-MPI wrote", path);
+    return dt_fail(DT_ERR_INPUT, "%s: not an HDF5 file written by DeepTaxa-MPI", path);
 }
 
 static dt_status damaged(const char *path, const char *what)
@@ -203,19 +203,19 @@ static dt_status damaged(const char *path, const char *what)
     return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: %s", path, what);
 }
 
-static dt_status load_extents(const unsigned char *seal, const char *path, uint64_t bytes,
+static dt_status load_extents(const unsigned char *header, const char *path, uint64_t bytes,
                               dt_extents *extents)
 {
-    const uint64_t count = get_number(seal + AT_COUNT, 4);
-    uint64_t last = DT_SEAL_BYTES;
-    if (count > DT_SEAL_EXTENTS)
-        return damaged(path, "its seal is not usable");
+    const uint64_t count = get_number(header + AT_COUNT, 4);
+    uint64_t last = DT_INTEGRITY_BYTES;
+    if (count > DT_INTEGRITY_EXTENTS)
+        return damaged(path, "its integrity header is invalid");
     extents->count = (int32_t)count;
     for (uint64_t i = 0; i < count; ++i) {
-        const uint64_t start = get_number(seal + AT_LIST + 16 * i, 8);
-        const uint64_t length = get_number(seal + AT_LIST + 16 * i + 8, 8);
+        const uint64_t start = get_number(header + AT_LIST + 16 * i, 8);
+        const uint64_t length = get_number(header + AT_LIST + 16 * i + 8, 8);
         if (start < last || start > bytes || length > bytes - start)
-            return damaged(path, "its seal is not usable");
+            return damaged(path, "its integrity header is invalid");
         last = start + length;
         extents->item[i].start = start;
         extents->item[i].end = last;
@@ -223,33 +223,33 @@ static dt_status load_extents(const unsigned char *seal, const char *path, uint6
     return DT_OK;
 }
 
-dt_status dt_seal_check(int fd, const char *path)
+dt_status dt_integrity_check(int fd, const char *path)
 {
-    unsigned char seal[DT_SEAL_BYTES];
+    unsigned char header[DT_INTEGRITY_BYTES];
     struct stat info;
     size_t got;
     uint32_t crc;
     dt_extents extents = {0};
     if (fstat(fd, &info) != 0)
         return read_failed(path);
-    DT_TRY(read_bytes(fd, path, 0, seal, sizeof seal, &got));
-    if (got == 0 || memcmp(seal, magic, got < sizeof magic ? got : sizeof magic) != 0)
-        return foreign(path, seal, got);
-    if (got < sizeof seal)
-        return dt_fail(DT_ERR_INPUT, "%s: the file is cut short: only %zu bytes are left", path,
-                       got);
-    if (seal_crc(seal) != get_number(seal + AT_CRC, 4) || get_number(seal + AT_VERSION, 4) != 1)
-        return damaged(path, "the checksum of its seal does not fit");
-    const uint64_t bytes = get_number(seal + AT_BYTES, 8);
+    DT_TRY(read_bytes(fd, path, 0, header, sizeof header, &got));
+    if (got == 0 || memcmp(header, magic, got < sizeof magic ? got : sizeof magic) != 0)
+        return foreign(path, header, got);
+    if (got < sizeof header)
+        return dt_fail(DT_ERR_INPUT, "%s: the file is truncated: only %zu bytes remain", path, got);
+    if (header_crc(header) != get_number(header + AT_CRC, 4) ||
+        get_number(header + AT_VERSION, 4) != 1)
+        return damaged(path, "the checksum of its integrity header does not match");
+    const uint64_t bytes = get_number(header + AT_BYTES, 8);
     if ((uint64_t)info.st_size < bytes)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the file is cut short: %" PRIu64 " of %" PRIu64 " bytes are left", path,
+                       "%s: the file is truncated: %" PRIu64 " of %" PRIu64 " bytes remain", path,
                        (uint64_t)info.st_size, bytes);
     if ((uint64_t)info.st_size > bytes)
-        return damaged(path, "something was added at its end");
-    DT_TRY(load_extents(seal, path, bytes, &extents));
+        return damaged(path, "bytes were appended to it");
+    DT_TRY(load_extents(header, path, bytes, &extents));
     DT_TRY(rest_crc(fd, path, bytes, &extents, &crc));
-    if (crc != get_number(seal + AT_REST_CRC, 4))
-        return damaged(path, "the checksum of its structure does not fit");
+    if (crc != get_number(header + AT_REST_CRC, 4))
+        return damaged(path, "the checksum of its structure does not match");
     return DT_OK;
 }
