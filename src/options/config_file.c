@@ -9,10 +9,9 @@
 #include "core/log.h"
 #include "options/suggest.h"
 
-#define CONFIG_VALUES                                                                              \
-    64 /* most elements of a list, all of them checked by the option's own limit */
+#define CONFIG_VALUES 64 /* maximum length of a list; the option's own limit is checked too */
 
-/* A file being read. */
+/* State of reading a file. */
 typedef struct {
     const dt_command *command;
     void *options;
@@ -21,8 +20,8 @@ typedef struct {
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* What stands in the file, as it would be typed: `space` is for numbers. NULL for what is no single
- * value. */
+/* Returns a value as a user would type it, NULL if it is not a single value. `space` holds the text
+ * of a number. */
 static const char *typed(const json_t *value, char space[64])
 {
     switch (json_typeof(value)) {
@@ -57,8 +56,8 @@ static dt_status store(const reader *r, int row, const json_t *value)
         ok = texts[i] != NULL;
     }
     if (!ok)
-        return dt_fail(DT_ERR_USAGE, "%s: --%s: takes a value, or a list of at most %d", r->path,
-                       option->name, CONFIG_VALUES);
+        return dt_fail(DT_ERR_USAGE, "%s: --%s: must be a value or a list of at most %d values",
+                       r->path, option->name, CONFIG_VALUES);
     const dt_status status = dt_value_store(option, &target, (int32_t)count, texts);
     if (status == DT_OK)
         return DT_OK;
@@ -67,7 +66,7 @@ static dt_status store(const reader *r, int row, const json_t *value)
     return dt_fail(status, "%s: %s", r->path, message);
 }
 
-/* The command line has the last word; null says nothing. */
+/* The command line overrides the file; null means not set. */
 static dt_status take(const reader *r, int row, const json_t *value)
 {
     const dt_option *option = dt_command_option(r->command, row);
@@ -93,8 +92,9 @@ static dt_status unknown_key(const reader *r, const char *key, const char *name)
     if (nearest.name)
         return dt_fail(DT_ERR_USAGE, "%s: unknown setting \"%s\": did you mean \"%s\"?", r->path,
                        key, nearest.name);
-    return dt_fail(DT_ERR_USAGE, "%s: unknown setting \"%s\": `deeptaxa %s --help` lists all",
-                   r->path, key, r->command->name);
+    return dt_fail(DT_ERR_USAGE,
+                   "%s: unknown setting \"%s\": `deeptaxa %s --help` lists all settings", r->path,
+                   key, r->command->name);
 }
 
 static dt_status take_option(const reader *r, const char *key, const json_t *value)
@@ -108,12 +108,12 @@ static dt_status take_option(const reader *r, const char *key, const json_t *val
     if (row < 0)
         return unknown_key(r, key, name);
     if (strcmp(name, "config") == 0 || strcmp(name, "print-config") == 0)
-        return dt_fail(DT_ERR_USAGE, "%s: \"%s\" belongs on the command line", r->path, key);
+        return dt_fail(DT_ERR_USAGE, "%s: \"%s\" can only be given on the command line", r->path,
+                       key);
     return take(r, row, value);
 }
 
-/* ---- a file of an earlier run ------------------------------------------------------------------
- */
+/* ---- a file of an earlier run ---------------------------------------------------------------- */
 
 static int row_of_json(const dt_command *command, const char *key)
 {
@@ -124,7 +124,7 @@ static int row_of_json(const dt_command *command, const char *key)
     return -1;
 }
 
-/* Objects within a section belong to it. */
+/* Objects in a section are part of it. */
 static dt_status take_section(const reader *r, json_t *section)
 {
     const char *key;
@@ -149,8 +149,7 @@ static dt_status take_run(const reader *r, json_t *root)
     return DT_OK;
 }
 
-/* ---- the whole file ----------------------------------------------------------------------------
- */
+/* ---- the whole file -------------------------------------------------------------------------- */
 
 static dt_status take_file(const reader *r, json_t *root)
 {
@@ -176,7 +175,7 @@ dt_status dt_config_read(const dt_command *command, void *options)
     json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &error);
     free(bytes);
     if (!root)
-        return dt_fail(DT_ERR_INPUT, "%s: line %d: no JSON: %s", parsed->config, error.line,
+        return dt_fail(DT_ERR_INPUT, "%s: line %d: invalid JSON: %s", parsed->config, error.line,
                        error.text);
     parsed->config_content = root;
     return take_file(&r, root);
@@ -189,8 +188,7 @@ void dt_config_free(void *options)
     parsed->config_content = NULL;
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_element(dt_json *json, const dt_value *value, int32_t i)
 {

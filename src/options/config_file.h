@@ -1,12 +1,12 @@
-/* Settings in a JSON file (RFC 8259): --config FILE reads it, --print-config writes it.
+/* Settings in a JSON file (RFC 8259), read by --config FILE and written by --print-config.
  *
  *     {"epochs": 6, "hidden_size": 128, "kernel-sizes": [3, 5, 7], "class-weights": "inverse"}
  *
- * The keys are the command's options without "--", with "-" or "_" between words; null means: not
- * set. What the command line says overrides it. A file of an earlier run is taken as well (the
- * metrics of an epoch, or the export of `deeptaxa describe`; it has a member
- * `training_hyperparameters`): then the settings of that run are read by their keys there
- * (dt_option.json), and files, devices and all else in it are passed over.
+ * The keys are the command's options without "--", with "-" or "_" between words; null means not
+ * set. The command line overrides the file. A file of an earlier run is accepted too (the metrics
+ * of an epoch, or the export of `deeptaxa describe`), recognised by its member
+ * `training_hyperparameters`: the settings of that run are read by their keys there
+ * (dt_option.json); file names, devices and everything else in it are ignored.
  */
 #ifndef DT_OPTIONS_CONFIG_FILE_H
 #define DT_OPTIONS_CONFIG_FILE_H
@@ -14,18 +14,18 @@
 #include "io/json_writer.h"
 #include "options/options.h"
 
-/* Reads the file of parsed->config into the options that did not stand on the command line.
- * DT_ERR_USAGE, with the file's name, for a key that is no option (the nearest is named) and a
- * value that the option does not allow; DT_ERR_INPUT for what is no JSON. */
+/* Reads the file parsed->config into the options that were not given on the command line.
+ * DT_ERR_USAGE, with the file's name, for an unknown key (suggesting the nearest one) or a value
+ * that the option does not allow; DT_ERR_INPUT for invalid JSON. */
 dt_status dt_config_read(const dt_command *command, void *options);
 
-/* Frees the texts that dt_config_read() made options point to. */
+/* Frees the texts that dt_config_read() allocated for options. */
 void dt_config_free(void *options);
 
-/* Writes all options that have a value as one object, which dt_config_read() takes. */
+/* Writes all options that have a value as one object, in the format of dt_config_read(). */
 void dt_config_write(dt_json *json, const dt_command *command, const void *options);
 
-/* A value: number, text, true or false, null, or an array of them. */
+/* Writes a value: number, text, true, false, null, or an array of them. */
 void dt_json_value(dt_json *json, const dt_value *value);
 
 #endif

@@ -12,7 +12,7 @@
 #include "core/log.h"
 #include "options/config_file.h"
 
-/* One value being read, and what to call it in a message. */
+/* The text of a value, and its option for messages. */
 typedef struct {
     const dt_option *option;
     const char *text;
@@ -79,11 +79,11 @@ static dt_status parse_flag(const value_text *value, bool *out)
     return *out || strcmp(value->text, "false") == 0 ? DT_OK : bad_value(value);
 }
 
-/* Element number i of the value; 0 where it is no list. */
+/* Stores element i of the value; 0 if it is not a list. */
 static dt_status store_element(const value_text *text, const dt_value *value, int32_t i)
 {
     if (dt_value_is_list(value->kind) && i >= value->most)
-        return text->option->count ? DT_OK /* finish_value() tells */
+        return text->option->count ? DT_OK /* finish_value() reports it */
                                    : dt_fail(DT_ERR_USAGE, "--%s: takes at most %d values",
                                              text->option->name, value->most);
     switch (value->kind) {
@@ -109,16 +109,16 @@ static dt_status store_element(const value_text *text, const dt_value *value, in
     case DT_VALUE_CHARS:
         break;
     }
-    return dt_fail(DT_ERR_INTERNAL, "--%s: a kind that no option has", text->option->name);
+    return dt_fail(DT_ERR_INTERNAL, "--%s: invalid value kind", text->option->name);
 }
 
-/* Stores what `text` holds: one value, or for lists of numbers and choices those between commas and
- * blanks. *count is how many there were. */
+/* Stores the value or values in `text`; lists of numbers and choices may be separated by commas and
+ * blanks. *count is the number of values. */
 static dt_status store_text(const dt_option *option, const char *text, const dt_value *value,
                             int32_t *count)
 {
     if (!dt_value_is_list(option->kind) || option->kind == DT_VALUE_TEXTS) {
-        if (!*text) /* as `--name=` */
+        if (!*text) /* for `--name=` */
             return DT_OK;
         return store_element(&(value_text){option, text}, value, (*count)++);
     }
@@ -135,7 +135,7 @@ static dt_status store_text(const dt_option *option, const char *text, const dt_
     }
 }
 
-/* Checks the number of elements and notes it. */
+/* Checks and stores the number of elements. */
 static dt_status finish_value(const dt_option *option, const dt_value *value, int32_t count)
 {
     char allowed[512];
@@ -151,10 +151,9 @@ static dt_status finish_value(const dt_option *option, const dt_value *value, in
     return DT_OK;
 }
 
-/* ---- the tables of a command ------------------------------------------------------------------
- */
+/* ---- the tables of a command ----------------------------------------------------------------- */
 
-/* Row i, and where its offsets count from. */
+/* Returns row i, and the base of its offsets. */
 static const dt_option *find_row(const dt_command *command, int i, size_t *base)
 {
     for (int t = 0; t < DT_OPTION_TABLES && command->tables[t].rows; ++t) {
@@ -238,8 +237,7 @@ dt_status dt_option_add_value(const dt_command *command, int i, const void *opti
     return DT_OK;
 }
 
-/* ---- the command line -------------------------------------------------------------------------
- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 static dt_status unknown_option(const dt_command *command, const char *argument)
 {
@@ -255,15 +253,15 @@ static dt_status unknown_option(const dt_command *command, const char *argument)
     if (nearest.name)
         return dt_fail(DT_ERR_USAGE, "unknown option %.*s: did you mean --%s?",
                        (int)strcspn(argument, "="), argument, nearest.name);
-    return dt_fail(DT_ERR_USAGE, "unknown option %.*s: `deeptaxa %s --help` lists all",
+    return dt_fail(DT_ERR_USAGE, "unknown option %.*s: `deeptaxa %s --help` lists all options",
                    (int)strcspn(argument, "="), argument, command->name);
 }
 
-/* Where the parser stands on the command line. */
+/* Position of the parser on the command line. */
 typedef struct {
     int argc;
     char **argv;
-    int next; /* the first argument that is not yet read */
+    int next; /* the next argument to read */
 } arguments;
 
 static bool is_option(const char *argument)
@@ -271,7 +269,7 @@ static bool is_option(const char *argument)
     return strncmp(argument, "--", 2) == 0;
 }
 
-/* Room for any value of an option that is accepted and not stored. */
+/* Dummy storage for the value of an ignored option. */
 typedef union {
     bool flag;
     int64_t number;
@@ -279,12 +277,12 @@ typedef union {
     const char *text[DT_OPTION_VALUES];
 } any_value;
 
-/* Reads the values of `option`; `attached` is what follows '=', or NULL. */
+/* Reads the values of `option`; `attached` is the text after '=', or NULL. */
 static dt_status read_values(const dt_option *option, const char *attached, arguments *args,
                              const dt_value *value)
 {
     int32_t count = 0;
-    if (option->kind == DT_VALUE_FLAG) /* --flag=false overrides a file */
+    if (option->kind == DT_VALUE_FLAG) /* --flag=false overrides the file of --config */
         return store_element(&(value_text){option, attached ? attached : "true"}, value, 0);
     if (attached)
         DT_TRY(store_text(option, attached, value, &count));
@@ -303,8 +301,8 @@ static dt_status read_option(const dt_command *command, arguments *args, void *o
     const char *argument = args->argv[args->next++];
     if (argument[0] != '-' || !argument[1])
         return dt_fail(DT_ERR_USAGE,
-                       "unexpected '%s': it belongs to no option; usage: deeptaxa %s %s", argument,
-                       command->name, command->usage);
+                       "unexpected '%s': it is not part of any option; usage: deeptaxa %s %s",
+                       argument, command->name, command->usage);
     if (!is_option(argument))
         return unknown_option(command, argument);
     const size_t length = strcspn(argument + 2, "=");

@@ -1,15 +1,15 @@
 /* Self-describing command-line options.
  *
- * A command is one table of dt_option: each row says what the option is called, what it takes,
- * where its value goes, what is allowed, its default and its line of help. Parsing, checking,
- * defaults and --help all come from the same row, so they cannot disagree.
+ * A command is a table of dt_option. Each row holds an option's name, the kind of its value, where
+ * to store it, the allowed values, the default and the help line. Parsing, checking, defaults and
+ * --help all use the same row and cannot disagree.
  *
- * On the command line: `--name value` and `--name=value`. Options with several values take them
- * blank-separated (`--kernel-sizes 3 5 7`) or comma-separated (`--kernel-sizes 3,5,7`). A repeated
- * option counts as given last. A value that begins with "--" needs the form with '='.
+ * Syntax: `--name value` or `--name=value`. Lists are separated by blanks (`--kernel-sizes 3 5 7`)
+ * or commas (`--kernel-sizes 3,5,7`). If an option is repeated, the last one counts. A value that
+ * begins with "--" needs the form with '='.
  *
- * Everything wrong is DT_ERR_USAGE (exit status 2) with one line that says what is allowed, and is
- * found before any file but that of --config is touched.
+ * All errors are DT_ERR_USAGE (exit status 2) with one line that says what is allowed. They are
+ * found before any file except that of --config is opened.
  */
 #ifndef DT_OPTIONS_OPTIONS_H
 #define DT_OPTIONS_OPTIONS_H
@@ -22,11 +22,11 @@
 #include "core/status.h"
 #include "options/value.h"
 
-#define DT_OPTION_VALUES 32 /* most values of one option */
-#define DT_MAX_OPTIONS 128  /* most options of one command */
+#define DT_OPTION_VALUES 32 /* maximum number of values of an option */
+#define DT_MAX_OPTIONS 128  /* maximum number of options of a command */
 
 typedef struct {
-    int32_t count; /* 0: not given, and no default */
+    int32_t count; /* 0: not given, and without a default */
     int32_t value[DT_OPTION_VALUES];
 } dt_ints;
 
@@ -37,34 +37,34 @@ typedef struct {
 
 typedef struct {
     int32_t count;
-    const char *value[DT_OPTION_VALUES]; /* into argv */
+    const char *value[DT_OPTION_VALUES]; /* pointers into argv */
 } dt_texts;
 
-/* One row of a command's table. Members that are left out are NULL, 0 or false. */
+/* One row of a command's table. Omitted members are NULL, 0 or false. */
 typedef struct {
     const char *name; /* without the leading "--"; NULL ends the table */
     dt_value_kind kind;
-    size_t offset;     /* of the member that receives the value, or a list's first element */
+    size_t offset;     /* of the member that receives the value, or of a list's first element */
     size_t counter;    /* lists: offset of the int32_t that receives their length */
-    int32_t most;      /* lists: elements that there is memory for */
-    int32_t count;     /* lists: takes exactly this many, without a counter; 0: one or more */
-    const char *value; /* how --help names the value: "FILE", "N"; not for flags and choices */
-    const char *default_value; /* the default, as it would be typed; parsed like a given value */
+    int32_t most;      /* lists: maximum length */
+    int32_t count;     /* lists: fixed length, without a counter; 0: one or more */
+    const char *value; /* placeholder in --help: "FILE", "N"; not for flags and choices */
+    const char *default_value; /* as typed by a user; parsed in the same way */
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
-    const char *ignored; /* accepted with a notice that says this; the value is not stored */
-    const char *json;    /* key of the same value in the files of a run, which --config reads too */
-    const char *group;   /* heading in --help; NULL: that of the row above */
+    const char *ignored; /* accepted with a notice that gives this reason; not stored */
+    const char *json;    /* key of this value in the files of a run, which --config reads too */
+    const char *group;   /* heading in --help; NULL: same as the row above */
     const char *help;    /* one line, without a full stop */
 } dt_option;
 
-/* Members of a row whose value is a list of that type: dt_ints, dt_doubles or dt_texts. */
+/* Members of a row whose value is a list: `list` is its type, dt_ints, dt_doubles or dt_texts. */
 #define DT_OPTION_LIST(type, member, list)                                                         \
     .offset = offsetof(type, member) + offsetof(list, value),                                      \
     .counter = offsetof(type, member) + offsetof(list, count), .most = DT_OPTION_VALUES
 
-/* What the command line asks for. */
+/* The action requested on the command line. */
 typedef enum {
     DT_REQUEST_RUN,
     DT_REQUEST_HELP,
@@ -72,28 +72,28 @@ typedef enum {
     DT_REQUEST_CONFIG, /* --print-config */
 } dt_request;
 
-/* Where an option's value comes from; later ones override earlier ones. */
+/* Source of an option's value; later ones override earlier ones. */
 typedef enum { DT_FROM_DEFAULT, DT_FROM_FILE, DT_FROM_LINE } dt_origin;
 
 typedef struct dt_command dt_command;
 
-/* What was parsed, beside the values: the FIRST member of each command's options struct. */
+/* Result of parsing, besides the values: the FIRST member of each command's options struct. */
 typedef struct {
     const dt_command *command;
     dt_request request;
     dt_origin origin[DT_MAX_OPTIONS]; /* by row of the tables */
-    int argc;                         /* the words, as main() got them */
+    int argc;                         /* the arguments of main() */
     char **argv;
-    const char *config; /* --config; NULL: none, as of commands without the flag */
+    const char *config; /* --config; NULL: not given, or the command lacks it */
     bool print_config;
-    void *config_content; /* texts of the file, which options point to */
+    void *config_content; /* owns the texts of the file that options point to */
 } dt_parsed;
 
-/* Rows that stand together: dt_option, or a struct that begins with one. */
+/* An array of rows: dt_option, or a struct that begins with one. */
 typedef struct {
-    const void *rows; /* ended by one without a name */
+    const void *rows; /* a row without a name ends it */
     size_t stride;    /* bytes from one row to the next */
-    size_t base;      /* within the options struct: where the rows' offsets count from */
+    size_t base;      /* offset in the options struct to which the rows' offsets are relative */
 } dt_option_table;
 
 #define DT_OPTION_TABLE(rows)                                                                      \
@@ -104,70 +104,70 @@ typedef struct {
 
 struct dt_command {
     const char *name;                         /* "train" */
-    const char *summary;                      /* what it does, one line */
-    const char *usage;                        /* what follows the name in the usage line */
+    const char *summary;                      /* one-line description */
+    const char *usage;                        /* arguments in the usage line */
     dt_option_table tables[DT_OPTION_TABLES]; /* in the order of --help; unused ones are empty */
     size_t options_size;                      /* sizeof the options struct */
-    /* What no single row can check (two options that exclude each other); may be NULL. */
+    /* Checks that concern several rows (such as mutually exclusive options); may be NULL. */
     dt_status (*check)(const void *options);
     const char *examples[2];
 };
 
-/* The value of an option in the struct that its offsets count from. */
+/* Returns the value of an option in the struct to which its offsets are relative. */
 dt_value dt_value_of(const dt_option *option, const void *base);
 
-/* Checks `texts`, as they would be typed, and stores them. */
+/* Checks and stores the value given as `texts`, as typed by a user. */
 dt_status dt_value_store(const dt_option *option, const dt_value *value, int32_t count,
                          const char *const *texts);
 
-/* Row number i of the command's tables, from 0; NULL past the last. */
+/* Returns row i of the command's tables; NULL past the last. */
 const dt_option *dt_command_option(const dt_command *command, int i);
 
-/* The number of the row of that name, which ends after `length` bytes; -1: there is none. */
+/* Returns the index of the row with this name (`length` bytes); -1 if there is none. */
 int dt_command_find(const dt_command *command, const char *name, size_t length);
 
-/* The value of row i in an options struct of the command. */
+/* Returns the value of row i in an options struct of the command. */
 dt_value dt_option_value(const dt_command *command, int i, const void *options);
 
-/* The value of row i as it would be typed, elements with blanks between; with `quoted` as a shell
- * takes it. Adds nothing where there is no value. */
+/* Appends the value of row i as a user would type it, elements separated by blanks; with `quoted`,
+ * quoted for a shell. Appends nothing if there is no value. */
 dt_status dt_option_add_value(const dt_command *command, int i, const void *options, bool quoted,
                               dt_text *out);
 
 /* Fills *options (the command's options struct) from the defaults, the file of --config
- * (options/config_file.h) and argv[1] … argv[argc - 1]. With --help or --version anywhere on the
- * line only `parsed` is filled. Texts point into argv or into what dt_options_free() frees. */
+ * (options/config_file.h) and argv[1] … argv[argc - 1]. If --help or --version is anywhere on the
+ * command line, only `parsed` is filled. Texts point into argv or into memory that
+ * dt_options_free() frees. */
 dt_status dt_options_parse(const dt_command *command, int argc, char **argv, void *options);
 void dt_options_free(void *options);
 
-/* Whether the option stood on the command line or in the file of --config; and whether it stood on
- * the command line. `name` is without the "--" and must be one of the command's. */
+/* Return true if the option was given on the command line or in the file of --config (given), or on
+ * the command line (typed). `name` is without the "--" and must be one of the command's. */
 bool dt_option_given(const dt_parsed *parsed, const char *name);
 bool dt_option_typed(const dt_parsed *parsed, const char *name);
 
-/* The text of choice number `choice` of the option, as it would be typed; `size` bytes at out. */
+/* Writes the name of choice number `choice` of the option to `out` (`size` bytes). */
 void dt_option_choice(const dt_command *command, const char *name, int choice, char *out,
                       size_t size);
 
-/* Adds a word as a shell takes it. */
+/* Appends a word quoted for a shell. */
 dt_status dt_add_quoted(dt_text *out, const char *word);
 
-/* Adds what --help prints: usage, options by group with defaults, two examples. */
+/* Appends the text of --help: usage, options by group with defaults, two examples. */
 dt_status dt_options_help(const dt_command *command, dt_text *out);
 
-/* Adds what --version prints: program, version, the modules of this installation, then commit,
- * compiler and the versions of libraries, a line each; those of oneDNN and MPI from the libraries
- * themselves. */
+/* Appends the text of --version: program, version, installed modules, then commit, compiler and the
+ * versions of libraries, one per line; oneDNN and MPI report their own versions. */
 dt_status dt_version_text(dt_text *out);
 
-/* The whole of a command's main(): parses into *options, answers --help and --version, else calls
- * run(options); a failure is said in one line, "deeptaxa train: …". Returns the exit status. */
+/* Implements a command's main(): parses into *options, handles --help and --version, else calls
+ * run(options). Prints an error as one line, "deeptaxa train: …". Returns the exit status. */
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options));
 
-/* Says the last error as dt_command_main() does, which then says nothing. For many ranks: a
- * launcher kills the others as soon as one has ended with an error, so that rank 0 speaks while all
- * still wait for it in the communicator's destroy(). */
+/* Prints the last error in the format of dt_command_main(), which then does not print it again. For
+ * runs of several ranks: a launcher kills all ranks as soon as one exits with an error, so rank 0
+ * must print the error while the others still wait for it in the communicator's destroy(). */
 void dt_command_report_error(const dt_command *command);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELP_COLUMN 32 /* where the explanations begin */
-#define HELP_WIDTH 98  /* where they are wrapped */
+#define HELP_COLUMN 32 /* first column of the explanations */
+#define HELP_WIDTH 98  /* line width */
 
 typedef struct {
     double low;
@@ -95,7 +95,7 @@ void dt_option_allowed(const dt_option *option, char *out, size_t size)
     }
 }
 
-/* Adds `text`, wrapped at blanks, to a line that is filled to `column`. */
+/* Appends `text`, wrapped at blanks, to a line that is `column` columns long. */
 static dt_status add_wrapped(dt_text *out, int column, const char *text)
 {
     if (column + 2 > HELP_COLUMN)
@@ -160,9 +160,9 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
         DT_TRY(add_option_help(out, option));
     }
     DT_TRY(dt_text_addf(out, "\nHelp\n"));
-    DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "shows this and stops"}));
+    DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "print this help and exit"}));
     DT_TRY(add_option_help(
-        out, &(dt_option){.name = "version", .help = "shows version and backends and stops"}));
+        out, &(dt_option){.name = "version", .help = "print version and backends and exit"}));
     return dt_text_addf(out, "\nExamples\n  %s\n  %s\n", command->examples[0],
                         command->examples[1]);
 }

@@ -13,7 +13,7 @@ int dt_edit_distance(const char *a, const char *b)
 {
     const int rows = (int)strnlen(a, LONGEST);
     const int columns = (int)strnlen(b, LONGEST);
-    int row[3][LONGEST + 1]; /* the row of a[i - 2], of a[i - 1] and the present one */
+    int row[3][LONGEST + 1]; /* rows of a[i - 2], a[i - 1] and a[i] */
     int *before = row[0];
     int *above = row[1];
     int *here = row[2];
@@ -41,7 +41,7 @@ void dt_suggest(dt_suggestion *best, const char *word, const char *candidate)
     const size_t shorter = length < strlen(candidate) ? length : strlen(candidate);
     int distance = dt_edit_distance(word, candidate);
     if (shorter >= 3 && strncmp(word, candidate, shorter) == 0)
-        distance = min_int(distance, 1); /* cut short, or written on */
+        distance = min_int(distance, 1); /* abbreviated or extended */
     if (distance > min_int((int)(length + 2) / 3, 4))
         return;
     if (!best->name || distance < best->distance)

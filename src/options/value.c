@@ -47,10 +47,10 @@ dt_status dt_value_add(const dt_value *value, int32_t i, dt_text *out)
     case DT_VALUE_CHOICES:
         return add_choice(value, ((const int32_t *)at)[i], out);
     }
-    return dt_fail(DT_ERR_INTERNAL, "a value of no kind");
+    return dt_fail(DT_ERR_INTERNAL, "invalid value kind");
 }
 
-/* Bytes of an element of its array, or of the member. */
+/* Returns the size of a list element, or of the member. */
 static size_t size_of(const dt_value *value)
 {
     switch (value->kind) {
@@ -129,7 +129,7 @@ dt_status dt_value_copy(const dt_value *to, const dt_value *from)
 
 /* ---- choices --------------------------------------------------------------------------------- */
 
-/* What follows the choice that `at` begins; NULL after the last. */
+/* Returns the start of the next choice; NULL after the last. */
 static const char *next_choice(const char *at)
 {
     at = strchr(at, '|');

@@ -1,5 +1,5 @@
-/* A value of a named setting: a view of the member of a struct that holds it, so that tables of
- * settings can be read, printed, compared and copied by code that knows none of them.
+/* A typed reference to the struct member that holds a value, so that generic code can parse, print,
+ * compare and copy settings.
  */
 #ifndef DT_OPTIONS_VALUE_H
 #define DT_OPTIONS_VALUE_H
@@ -11,54 +11,54 @@
 #include "core/memory.h"
 #include "core/status.h"
 
-/* What a value is, and the type of its member. */
+/* Kind of a value, and the type of its member. */
 typedef enum {
     DT_VALUE_FLAG,    /* bool */
     DT_VALUE_INT,     /* int64_t */
     DT_VALUE_INT32,   /* int32_t */
     DT_VALUE_UINT32,  /* uint32_t */
-    DT_VALUE_DOUBLE,  /* double, finite where it comes from a user */
-    DT_VALUE_TEXT,    /* char *, NULL: none */
-    DT_VALUE_CHARS,   /* char[], a text within the struct */
-    DT_VALUE_CHOICE,  /* int32_t or an enum: the place in `choices`, from 0 */
+    DT_VALUE_DOUBLE,  /* double; finite if given by a user */
+    DT_VALUE_TEXT,    /* char *, NULL: no value */
+    DT_VALUE_CHARS,   /* char[], text stored in the struct */
+    DT_VALUE_CHOICE,  /* int32_t or an enum: index in `choices` */
     DT_VALUE_INTS,    /* int32_t[] */
     DT_VALUE_DOUBLES, /* double[] */
     DT_VALUE_TEXTS,   /* const char *[] */
-    DT_VALUE_CHOICES, /* int32_t[], places in `choices` */
+    DT_VALUE_CHOICES, /* int32_t[], indices in `choices` */
 } dt_value_kind;
 
 typedef struct {
     dt_value_kind kind;
-    const char *choices; /* "auto|cpu": of CHOICE and CHOICES */
-    void *at;            /* the member; of a list its first element */
-    int32_t most;        /* elements of a list, bytes of CHARS */
-    int32_t *count;      /* elements of a list that count; NULL: `most` of them */
+    const char *choices; /* cpu": of CHOICE and CHOICES|cpu": of CHOICE and CHOICES */
+    void *at;            /* the member, or a list's first element */
+    int32_t most;        /* capacity of a list in elements, of CHARS in bytes */
+    int32_t *count;      /* length of a list; NULL: `most` */
 } dt_value;
 
-/* True for a kind whose value is an array. */
+/* Returns true if a value of this kind is an array. */
 static inline bool dt_value_is_list(dt_value_kind kind)
 {
     return kind >= DT_VALUE_INTS;
 }
 
-/* Elements of a list; 1 for another value, 0 where a text is NULL. */
+/* Returns the length of a list; 1 for other values, 0 for a NULL text. */
 int32_t dt_value_count(const dt_value *value);
 
-/* Adds element i (0: the value itself) as it would be typed, without quotes. */
+/* Appends element i (0 for a single value) as a user would type it, without quotes. */
 dt_status dt_value_add(const dt_value *value, int32_t i, dt_text *out);
 
-/* Whether two values of one kind are the same. */
+/* Returns true if two values of the same kind are equal. */
 bool dt_value_equal(const dt_value *a, const dt_value *b);
 
-/* Copies a value of the same kind; a text becomes one of its own, which the owner of `to` frees. */
+/* Copies a value of the same kind. Texts are duplicated; the owner of `to` frees them. */
 dt_status dt_value_copy(const dt_value *to, const dt_value *from);
 
-/* The number of choices, and the text of choice number `choice`; `size` bytes at out, which is
- * empty for a number that is none. */
+/* Return the number of choices, and write the name of choice number `choice` to `out` (`size`
+ * bytes), which is empty if the number is invalid. */
 int32_t dt_choice_count(const char *choices);
 void dt_choice_name(const char *choices, int32_t choice, char *out, size_t size);
 
-/* The place of `name` among the choices; -1 where it is none. */
+/* Returns the index of `name` among the choices; -1 if it is not one. */
 int32_t dt_choice_named(const char *choices, const char *name);
 
 #endif

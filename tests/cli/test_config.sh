@@ -78,10 +78,10 @@ bad "bad.json: --epochs: '2.5' is not a whole number" '{"epochs": 2.5}'
 bad "bad.json: --loss-type: 'focus' is not one of cross_entropy, focal" '{"loss_type": "focus"}'
 bad "bad.json: --mask-padding: '1' is not true or false" '{"mask-padding": 1}'
 bad 'bad.json: --optimizer-betas: takes 2 values, not 1' '{"optimizer-betas": 0.9}'
-bad 'bad.json: --epochs: takes a value, or a list' '{"epochs": {"a": 1}}'
-bad 'bad.json: "config" belongs on the command line' '{"config": "other.json"}'
-bad 'bad.json: line 2: no JSON' '{"epochs": 3,' 1
-bad 'bad.json: line 1: no JSON: .*duplicate' '{"epochs": 3, "epochs": 4}' 1
+bad 'bad.json: --epochs: must be a value or a list' '{"epochs": {"a": 1}}'
+bad 'bad.json: "config" can only be given on the command line' '{"config": "other.json"}'
+bad 'bad.json: line 2: invalid JSON' '{"epochs": 3,' 1
+bad 'bad.json: line 1: invalid JSON: .*duplicate' '{"epochs": 3, "epochs": 4}' 1
 bad 'bad.json: not a JSON object' '[1]' 1
 refused 1 'nowhere.json: cannot open' train_small bad --config nowhere.json
 [ ! -e bad ] || fail "a refused configuration left an output folder"
