@@ -1,8 +1,7 @@
-/* bf16, the upper half of a float: 8 bits of exponent, 7 of fraction. In memory a number is a
- * uint16_t.
+/* bf16: the upper half of a float, with 8 bits of exponent and 7 of fraction, stored as a uint16_t.
  *
- * Header only, without a branch, so that loops over numbers are vectorised. GPUs convert by an
- * instruction of their own, with the same bits for every float.
+ * Header only and without branches, so that loops are vectorised. GPUs convert with their own
+ * instruction, which gives the same bits for every float.
  */
 #ifndef DT_CORE_BF16_H
 #define DT_CORE_BF16_H
@@ -10,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What becomes of all that is no number: one bit pattern, so that sums which two ranks take in
- * another order have equal bits. */
+/* The only NaN that conversions produce, so that sums which ranks compute in different order have
+ * equal bits. */
 #define DT_BF16_NAN 0x7fffu
 
 static inline float dt_bf16_value(uint16_t bits)
@@ -22,8 +21,8 @@ static inline float dt_bf16_value(uint16_t bits)
     return value;
 }
 
-/* The nearest bf16, of two equally near ones the even one; what is larger than them all becomes
- * infinite, as what was infinite stays. */
+/* Rounds to the nearest bf16, ties to even; values beyond the largest one, and infinities, become
+ * infinite. */
 static inline uint16_t dt_bf16_of(float value)
 {
     uint32_t bits;

@@ -15,8 +15,8 @@
 #include "core/log.h"
 #include "core/memory.h"
 
-#define TEMPORARY_END ".part-XXXXXX" /* the X are mkstemp's */
-#define KERNEL_ENOTSUPP 524          /* that some file systems let out; not in <errno.h> */
+#define TEMPORARY_END ".part-XXXXXX" /* mkstemp replaces the X */
+#define KERNEL_ENOTSUPP 524          /* returned by some file systems; not in <errno.h> */
 
 static dt_status io_error(const char *path, const char *what)
 {
@@ -50,13 +50,13 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path)
 {
     struct stat info;
     DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) /* else found when all is written */
-        return dt_fail(DT_ERR_IO, "%s: a folder stands where the file should be", path);
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) /* otherwise found only after writing */
+        return dt_fail(DT_ERR_IO, "%s: is a folder; a file cannot be written there", path);
     snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_END, path);
     int fd = mkstemp(file->temporary);
     if (fd < 0)
         return io_error(path, "cannot create a file in this folder");
-    /* mkstemp makes the file private; what we write is as readable as the user's other files */
+    /* mkstemp makes the file private; give it the usual permissions of new files */
     mode_t mask = umask(0);
     umask(mask);
     fchmod(fd, 0666 & ~mask);
@@ -69,7 +69,7 @@ static dt_status sync_path(const char *path, int flags)
     int fd = open(path, flags);
     if (fd < 0)
         return io_error(path, "cannot open it to sync");
-    /* some file systems cannot sync a folder; they say EINVAL and lose nothing by it */
+    /* some file systems cannot sync a folder and return EINVAL; no data is lost then */
     const int failed = fsync(fd) != 0 && errno != EINVAL;
     const int error = errno;
     close(fd);
@@ -145,7 +145,7 @@ dt_status dt_make_folder(const char *path)
     char part[PATH_MAX];
     const size_t length = strlen(path);
     if (!length || length >= sizeof part)
-        return dt_fail(DT_ERR_IO, "'%s': not a usable folder name", path);
+        return dt_fail(DT_ERR_IO, "'%s': not a valid folder name", path);
     for (size_t i = 1; i <= length; ++i) {
         if (path[i] != '/' && path[i] != '\0')
             continue;
@@ -156,7 +156,7 @@ dt_status dt_make_folder(const char *path)
     }
     struct stat info;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-        return dt_fail(DT_ERR_IO, "%s: a file stands where the folder should be", path);
+        return dt_fail(DT_ERR_IO, "%s: is a file; a folder cannot be created there", path);
     return DT_OK;
 }
 
@@ -165,8 +165,8 @@ dt_status dt_check_folder(const char *path)
     char part[PATH_MAX];
     struct stat info;
     if (!path[0] || strlen(path) >= sizeof part)
-        return dt_fail(DT_ERR_IO, "'%s': not a usable folder name", path);
-    /* the nearest thing above that exists decides */
+        return dt_fail(DT_ERR_IO, "'%s': not a valid folder name", path);
+    /* the nearest existing ancestor decides */
     snprintf(part, sizeof part, "%s", path);
     while (stat(part, &info) != 0) {
         char above[PATH_MAX];
@@ -176,7 +176,7 @@ dt_status dt_check_folder(const char *path)
         snprintf(part, sizeof part, "%s", above);
     }
     if (!S_ISDIR(info.st_mode))
-        return dt_fail(DT_ERR_IO, "%s: a file stands where a folder should be", part);
+        return dt_fail(DT_ERR_IO, "%s: is a file; a folder cannot be created there", part);
     if (access(part, W_OK | X_OK) != 0)
         return io_error(part, "cannot write to this folder");
     return DT_OK;
@@ -202,7 +202,8 @@ bool dt_read_only_once(const char *path)
 dt_status dt_read_file(const char *path, char **bytes, size_t *length)
 {
     enum { BLOCK = 65536 };
-    const bool may_wait = dt_read_only_once(path); /* else read to the end, also after a signal */
+    const bool may_wait =
+        dt_read_only_once(path); /* other files are read to the end despite signals */
     const int fd = dt_input_open(path);
     if (fd < 0)
         return io_error(path, "cannot open");
@@ -232,7 +233,7 @@ done:
     return DT_OK;
 }
 
-/* Another process has the lock; it may not have written its name yet. */
+/* Reports the owner of the lock, which may not have written its name yet. */
 static dt_status held_by_another(const char *folder, int fd)
 {
     char holder[320];
@@ -242,11 +243,11 @@ static dt_status held_by_another(const char *folder, int fd)
     return dt_fail(DT_ERR_IO,
                    "%s: another run is using this output folder (%s); wait for it or choose "
                    "another --output-dir",
-                   folder, holder[0] ? holder : "its lock file does not tell host and pid");
+                   folder, holder[0] ? holder : "its lock file does not contain host and pid");
 }
 
-/* A file system may have no locks, for good (NFS, Lustre and others, by how they are mounted) or as
- * its server pleases. That is no other run. */
+/* A file system may not support locks, permanently (NFS, Lustre and others, depending on mount
+ * options) or temporarily. That does not mean that another run has the lock. */
 static dt_status take_lock(const char *folder, int fd)
 {
     int failed = flock(fd, LOCK_EX | LOCK_NB);
@@ -255,7 +256,7 @@ static dt_status take_lock(const char *folder, int fd)
     if (failed && errno == EWOULDBLOCK)
         return held_by_another(folder, fd);
     if (failed)
-        dt_notice("%s: cannot lock this folder (%s): nothing keeps a second run out of it", folder,
+        dt_notice("%s: cannot lock this folder (%s): make sure that no other run uses it", folder,
                   errno == KERNEL_ENOTSUPP ? strerror(ENOTSUP) : strerror(errno));
     return DT_OK;
 }
@@ -291,7 +292,7 @@ dt_status dt_lock_folder(const char *folder, int *lock)
 
 bool dt_lock_holds(int lock)
 {
-    return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0; /* again */
+    return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0; /* locking again succeeds */
 }
 
 void dt_unlock_folder(int lock)
@@ -306,5 +307,5 @@ void dt_hold_standard_descriptors(void)
         [STDIN_FILENO] = O_WRONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)!open("/dev/null", mode[fd]); /* gets the lowest number that is free */
+            (void)!open("/dev/null", mode[fd]); /* gets the lowest free number */
 }

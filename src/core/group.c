@@ -1,6 +1,6 @@
 #include "core/group.h"
 
-/* Radix sort, a byte a pass, of (id, row) pairs. Returns the pairs. */
+/* Sorts (id, row) pairs with a radix sort, one byte per pass. Returns the sorted pairs. */
 static const uint64_t *sort_rows(const int32_t *ids, int64_t rows, int32_t largest_id,
                                  uint64_t *scratch)
 {

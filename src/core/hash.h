@@ -1,5 +1,5 @@
-/* FNV-1a with 64 bits (Fowler, Noll, Vo): tells whether data are the same as they were. No
- * protection against whoever makes two alike on purpose. */
+/* 64-bit FNV-1a (Fowler, Noll, Vo), to detect changed data. Not secure against deliberate
+ * collisions. */
 #ifndef DT_CORE_HASH_H
 #define DT_CORE_HASH_H
 
@@ -9,7 +9,7 @@
 
 #define DT_HASH_START UINT64_C(0xcbf29ce484222325)
 
-/* Adds a byte, or a number of up to 64 bits as if it were one. */
+/* Hashes a byte, or a number of up to 64 bits as one unit. */
 static inline uint64_t dt_hash_add(uint64_t hash, uint64_t value)
 {
     return (hash ^ value) * UINT64_C(0x100000001b3);
@@ -23,13 +23,13 @@ static inline uint64_t dt_hash_bytes(uint64_t hash, const void *bytes, size_t le
     return hash;
 }
 
-/* With its end, so that two texts in a row are not one. */
+/* Includes the terminator, so that consecutive texts are separated. */
 static inline uint64_t dt_hash_text(uint64_t hash, const char *text)
 {
     return dt_hash_bytes(hash, text, strlen(text) + 1);
 }
 
-/* All of a hash in half its bits. */
+/* Folds a hash to 32 bits. */
 static inline uint32_t dt_hash_fold(uint64_t hash)
 {
     return (uint32_t)(hash ^ hash >> 32);

@@ -8,7 +8,7 @@
 
 #include "core/stop.h"
 
-enum { LOOK_EVERY = 100 }; /* ms; a signal may reach another thread than the one that waits */
+enum { POLL_MS = 100 }; /* another thread may receive the signal */
 
 int dt_input_open(const char *path)
 {
@@ -28,10 +28,10 @@ dt_status dt_input_wait(int fd, const char *name)
         const int signal_number = atomic_load(&dt_stop_signal);
         if (signal_number)
             return dt_fail(DT_STOPPED,
-                           "stopped by %s while %s was read: start it again the same "
+                           "stopped by %s while reading %s: start it again the same "
                            "way",
                            dt_signal_name(signal_number), name);
-        ready = poll(&wanted, 1, LOOK_EVERY); /* a file is always ready */
+        ready = poll(&wanted, 1, POLL_MS); /* a file is always ready */
     }
-    return DT_OK; /* what poll() cannot do, read() tells */
+    return DT_OK; /* read() reports the errors of poll() */
 }

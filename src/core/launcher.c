@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* The number in a variable, or `otherwise` where it is not set or is none. */
+/* Returns the number in a variable, or `otherwise` if it is not set or not a number. */
 static int32_t number(dt_environment lookup, const char *name, int32_t otherwise)
 {
     const char *text = lookup(name);

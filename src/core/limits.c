@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- reading the kernel's files --------------------------------------------------------------*/
+/* ---- reading the kernel's files ------------------------------------------------------------- */
 
 #define PATH_ROOM (2 * PATH_MAX)
 
-/* Whether `visit` has found in a line of <root><path> what it looks for. */
+/* Returns true if `visit` returns true for a line of the file <root><path>. */
 static bool find_line(const char *root, const char *path, bool (*visit)(char *line, void *context),
                       void *context)
 {
@@ -33,7 +33,7 @@ static bool find_line(const char *root, const char *path, bool (*visit)(char *li
     return found;
 }
 
-/* A key at the start of a line, and the number behind it. */
+/* A key at the start of a line, and the number after it. */
 typedef struct {
     const char *key;
     long long number;
@@ -47,29 +47,29 @@ static bool is_keyed(char *line, void *context)
            sscanf(line + length, "%lld", &wanted->number) == 1;
 }
 
-/* -1 where there is none: "max" of a group, "unlimited" of a process. */
+/* Returns -1 if there is no number: "max" of a group, "unlimited" of a process. */
 static int64_t number_in(const char *root, const char *path, const char *key)
 {
     keyed_number wanted = {.key = key};
     return find_line(root, path, is_keyed, &wanted) && wanted.number >= 0 ? wanted.number : -1;
 }
 
-/* ---- control groups --------------------------------------------------------------------------*/
+/* ---- control groups ------------------------------------------------------------------------- */
 
 typedef enum { GROUP_V1, GROUP_V2 } group_version;
 
-/* Where the process stands in a hierarchy, looked at from its own group upward. */
+/* A control group in a hierarchy: at first the group of the process, then its ancestors. */
 typedef struct {
     const char *root;
-    const char *controller; /* "memory", "cpu"; version 1 has a hierarchy for each */
+    const char *controller; /* "memory", "cpu"; version 1 has one hierarchy per controller */
     group_version version;
-    char path[PATH_MAX];       /* of the group, as /proc/self/cgroup says */
+    char path[PATH_MAX];       /* of the group, from /proc/self/cgroup */
     char mount_root[PATH_MAX]; /* the part of the hierarchy that is mounted */
-    char folder[PATH_ROOM];    /* the group's, below root */
-    size_t top;                /* bytes of the folder that are where the hierarchy is mounted */
+    char folder[PATH_ROOM];    /* of the group, relative to root */
+    size_t top;                /* length of the prefix of `folder` that is the mount point */
 } group;
 
-/* Whether the comma-separated list has the word. */
+/* Returns true if the comma-separated list contains the word. */
 static bool has_word(const char *list, const char *word)
 {
     const size_t length = strlen(word);
@@ -79,7 +79,7 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-/* A line "4:memory:/path", or "0::/path" of version 2. */
+/* Parses a line "4:memory:/path", or "0::/path" of version 2. */
 static bool is_path(char *line, void *context)
 {
     group *g = context;
@@ -95,7 +95,7 @@ static bool is_path(char *line, void *context)
     return true;
 }
 
-/* mountinfo writes blanks and the like as \040. */
+/* Decodes blanks etc., which mountinfo writes as \040. */
 static void unescape(char *text)
 {
     char *to = text;
@@ -111,7 +111,7 @@ static void unescape(char *text)
     *to = '\0';
 }
 
-/* "35 31 0:32 /part /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory" */
+/* Parses "35 31 0:32 /part /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory" */
 static bool is_mount(char *line, void *context)
 {
     group *g = context;
@@ -130,7 +130,7 @@ static bool is_mount(char *line, void *context)
     return true;
 }
 
-/* The part of the group's path below what is mounted; "" where that is not visible here. */
+/* Returns the part of the group's path below the mount root; "" if it is not visible here. */
 static const char *visible_path(const group *g)
 {
     const size_t length = strcmp(g->mount_root, "/") == 0 ? 0 : strlen(g->mount_root);
@@ -141,7 +141,7 @@ static const char *visible_path(const group *g)
     return strcmp(rest, "/") == 0 ? "" : rest;
 }
 
-/* The process's group; false where there is no such hierarchy. */
+/* Finds the group of the process; false if there is no such hierarchy. */
 static bool find_group(group *g, const char *root, const char *controller, group_version version)
 {
     *g = (group){.root = root, .controller = controller, .version = version};
@@ -152,7 +152,7 @@ static bool find_group(group *g, const char *root, const char *controller, group
     return true;
 }
 
-/* The group as messages name it. */
+/* Returns the group's name for messages. */
 static const char *group_name(const group *g)
 {
     return g->folder[g->top] ? g->folder + g->top : "/";
@@ -165,18 +165,18 @@ static int64_t group_number(const group *g, const char *file, const char *key)
     return number_in(g->root, path, key);
 }
 
-/* To the group above; false at the last that is mounted. */
+/* Moves to the parent group; false at the last that is mounted. */
 static bool go_up(group *g)
 {
     char *slash = strrchr(g->folder, '/');
     if (!g->folder[g->top] || !slash)
         return false;
     *slash = '\0';
-    /* of version 1, groups below one without this count by themselves */
+    /* in version 1 without use_hierarchy, a group is not limited by its ancestors */
     return strcmp(g->controller, "memory") != 0 || group_number(g, "memory.use_hierarchy", "") != 0;
 }
 
-/* ---- memory ----------------------------------------------------------------------------------*/
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static void lower(dt_memory_limit *limit, int64_t bytes, const char *what, const char *where)
 {
@@ -201,7 +201,7 @@ dt_memory_limit dt_address_space(const char *root)
     return left;
 }
 
-/* Bytes in use by the group that the system cannot take back. */
+/* Returns the bytes used by the group that the system cannot reclaim. */
 static int64_t used_by(const group *g)
 {
     const bool v2 = g->version == GROUP_V2;
@@ -234,7 +234,7 @@ static void lower_by_groups(const bounds *b, const char *root, group_version ver
     group g;
     if (!find_group(&g, root, "memory", version))
         return;
-    if (version == GROUP_V1) /* groups above that are not mounted here count as well */
+    if (version == GROUP_V1) /* includes ancestors that are not mounted here */
         lower_by_group(b, &g, "memory.stat", "hierarchical_memory_limit");
     do {
         if (version == GROUP_V1) {
@@ -263,9 +263,9 @@ void dt_memory_limits(const char *root, int32_t sharing, dt_memory_limit *total,
     lower(available, space.bytes, space.by, "");
 }
 
-/* ---- processors ------------------------------------------------------------------------------*/
+/* ---- processors ----------------------------------------------------------------------------- */
 
-/* "150000 100000": microseconds of processor time in a period; false without a quota. */
+/* Parses "150000 100000": microseconds of processor time per period; false if there is no quota. */
 static bool is_quota(char *line, void *context)
 {
     double quota;
@@ -276,7 +276,7 @@ static bool is_quota(char *line, void *context)
     return true;
 }
 
-/* Processors of the group's own quota; 0: none. */
+/* Returns the group's own quota in processors; 0: none. */
 static double quota_of(const group *g)
 {
     char path[PATH_ROOM + 64];

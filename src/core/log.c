@@ -13,18 +13,18 @@
 #include "core/memory.h"
 #include "core/utf8.h"
 
-#define USUAL_WIDTH 80                /* of a terminal that does not tell */
-#define MOST_EARLY ((size_t)64 << 10) /* bytes; a program without a log file keeps no more */
+#define DEFAULT_WIDTH 80             /* of a terminal of unknown width */
+#define MAX_EARLY ((size_t)64 << 10) /* bytes stored before a log file is opened */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static FILE *log_file;
-static dt_text early;    /* what was said before there was a log file, as it is to stand there */
+static dt_text early;    /* lines from before the first log file, in its format */
 static bool keep = true; /* until the first log file */
 static bool quiet_flag;
 static bool status_line_shown;
-static bool lost_told; /* that standard error cannot be written */
+static bool lost_reported; /* the failure of standard error */
 
-/* The log file is UTF-8, whatever the names of files are; a terminal gets their bytes. */
+/* The log file is always UTF-8; a terminal receives file names unchanged. */
 static void make_utf8(char *text)
 {
     const size_t length = strlen(text);
@@ -32,8 +32,8 @@ static void make_utf8(char *text)
         text[at] = '?';
 }
 
-/* Each line of the text with the time, to the log file or to what will stand in it. */
-static void write_down(const char *prefix, char *text)
+/* Writes each line of the text, with the time, to the log file or the early lines. */
+static void append_to_log(const char *prefix, char *text)
 {
     char now[32];
     dt_timestamp(now, sizeof now);
@@ -42,7 +42,7 @@ static void write_down(const char *prefix, char *text)
         const int length = (int)strcspn(line, "\n");
         if (log_file)
             fprintf(log_file, "%s %s%.*s\n", now, prefix, length, line);
-        else if (keep && early.length < MOST_EARLY)
+        else if (keep && early.length < MAX_EARLY)
             dt_text_addf(&early, "%s %s%.*s\n", now, prefix, length, line);
         prefix = "";
         line = line[length] ? line + length + 1 : NULL;
@@ -57,14 +57,14 @@ static void show(const char *prefix, const char *text)
     if (status_line_shown)
         fputs("\r\033[K", stderr);
     status_line_shown = false;
-    if (fprintf(stderr, "%s%s\n", prefix, text) >= 0 || lost_told)
+    if (fprintf(stderr, "%s%s\n", prefix, text) >= 0 || lost_reported)
         return;
-    snprintf(
-        lost, sizeof lost,
-        "standard error cannot be written (%s): the work goes on, and what is said stands here",
-        strerror(errno));
-    write_down("notice: ", lost);
-    lost_told = true;
+    snprintf(lost, sizeof lost,
+             "cannot write to standard error (%s): the program continues, and messages are only in "
+             "this log",
+             strerror(errno));
+    append_to_log("notice: ", lost);
+    lost_reported = true;
 }
 
 static void say(bool shown, const char *prefix, const char *format, va_list args)
@@ -75,7 +75,7 @@ static void say(bool shown, const char *prefix, const char *format, va_list args
     pthread_mutex_lock(&mutex);
     if (shown && !quiet_flag)
         show(prefix, text);
-    write_down(prefix, text);
+    append_to_log(prefix, text);
     pthread_mutex_unlock(&mutex);
     free(text);
 }
@@ -163,7 +163,7 @@ int dt_log_width(void)
     if (!isatty(STDERR_FILENO))
         return 0;
     const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : USUAL_WIDTH;
+    return known ? size.ws_col : DEFAULT_WIDTH;
 }
 
 bool dt_log_is_terminal(void)
@@ -175,7 +175,7 @@ void dt_log_status_line(const char *text)
 {
     pthread_mutex_lock(&mutex);
     if (!quiet_flag && isatty(STDERR_FILENO)) {
-        /* a line that is wrapped could not be removed; the last column may wrap */
+        /* a wrapped line could not be removed, and text in the last column may wrap */
         fprintf(stderr, "\r\033[K%.*s", dt_log_width() - 1, text);
         fflush(stderr);
         status_line_shown = text[0] != '\0';

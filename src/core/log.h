@@ -1,7 +1,7 @@
-/* What the program says to a person: on standard error, and in a log file once there is one.
+/* Messages to the user: on standard error, and in a log file if one is open.
  *
- * Results go to files or standard output; everything said here is for reading along. Rank 0 alone
- * speaks: other ranks call dt_log_quiet().
+ * Results go to files or standard output; messages are for information. Only rank 0 prints
+ * messages: other ranks call dt_log_quiet().
  */
 #ifndef DT_CORE_LOG_H
 #define DT_CORE_LOG_H
@@ -10,41 +10,41 @@
 
 #include "core/status.h"
 
-/* One line each, or several with newlines between; the last newline is added. Where standard error
- * can no longer be written (who reads it has gone: a program must ignore SIGPIPE for that), the log
- * file has all, and says so once. A notice tells something the user may not expect and need not act
- * on, a warning something to look at. */
+/* Print a message of one or more lines; the last newline is added. If standard error can no longer
+ * be written (such as a closed pipe; the program must ignore SIGPIPE), the log file still gets all
+ * messages, and a note about it. A notice reports something unexpected that needs no action, a
+ * warning something to check. */
 void dt_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Each line of a text by a dt_info() of its own. */
+/* Prints each line of a text as a separate dt_info(). */
 void dt_info_lines(const char *text);
 
-/* What a command was asked to show, on standard output; DT_ERR_IO where this, or what was printed
- * before, cannot be written. */
+/* Prints the output of a command to standard output; DT_ERR_IO if this, or earlier output, cannot be
+ * written. */
 dt_status dt_print(const char *text);
 
-/* For the log file alone. */
+/* Writes to the log file only. */
 void dt_log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Opens (appends to) a file that receives every line too, each with its time; the first one begins
- * with the lines that were said before (64 KiB of them are kept). Closes the one before. */
+/* Opens a file for appending that also receives every message, with the time. The first log file
+ * begins with the earlier messages (up to 64 KiB). Closes the previous file. */
 dt_status dt_log_open(const char *path);
 void dt_log_close(void);
 
-/* Nothing on standard error any more; the log file still gets every line. */
+/* Disables messages on standard error; the log file still receives them. */
 void dt_log_quiet(bool quiet);
 
-/* A line that replaces itself on a terminal: `text` (ASCII) is shown at once and stays until the
- * next call or the next message; "" removes it. What is wider than the terminal is cut off. Does
- * nothing where standard error is no terminal. */
+/* Shows a status line on a terminal: `text` (ASCII) is shown at once and stays until the next call
+ * or message; "" removes it. Text wider than the terminal is cut. Does nothing if standard error is
+ * not a terminal. */
 void dt_log_status_line(const char *text);
 
-/* Columns of the terminal as it is now: who draws again asks again. 0: standard error is none. */
+/* Returns the current width of the terminal in columns; 0 if standard error is not a terminal. */
 int dt_log_width(void);
 
-/* True where dt_log_status_line() shows something. */
+/* Returns true if dt_log_status_line() is effective. */
 bool dt_log_is_terminal(void);
 
 #endif

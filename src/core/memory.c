@@ -10,7 +10,7 @@ dt_status dt_calloc(void **out, size_t count, size_t size, const char *what)
 {
     *out = calloc(count ? count : 1, size ? size : 1);
     if (!*out)
-        return dt_fail(DT_ERR_MEMORY, "out of memory: %s needs %zu elements of %zu bytes", what,
+        return dt_fail(DT_ERR_MEMORY, "out of memory for %s: %zu elements of %zu bytes", what,
                        count, size);
     return DT_OK;
 }
@@ -24,7 +24,7 @@ dt_status dt_grow(void **items, size_t *capacity, size_t needed, size_t size, co
         target = target > SIZE_MAX / 2 ? needed : target * 2;
     void *grown = target > SIZE_MAX / size ? NULL : realloc(*items, target * size);
     if (!grown)
-        return dt_fail(DT_ERR_MEMORY, "out of memory: %s needs %zu elements of %zu bytes", what,
+        return dt_fail(DT_ERR_MEMORY, "out of memory for %s: %zu elements of %zu bytes", what,
                        target, size);
     *items = grown;
     *capacity = target;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The folder of the library that holds this very code, with its final '/'. */
+/* Writes the folder of the library that contains this code, with a final '/'. */
 static void core_folder(char *out, size_t size)
 {
     static const char inside = 0; /* an address in the library */
@@ -22,7 +22,7 @@ static void core_folder(char *out, size_t size)
         out[0] = '\0';
 }
 
-/* Room for the folder, "deeptaxa/libdeeptaxa_<name>.so" and the end. */
+/* Size of a path: the folder, "deeptaxa/libdeeptaxa_<name>.so" and the terminator. */
 #define MODULE_PATH (PATH_MAX + 64)
 
 static void module_path(const char *module, char path[MODULE_PATH])
@@ -39,17 +39,18 @@ bool dt_module_present(const char *module)
     return access(path, F_OK) == 0;
 }
 
-/* Why dlopen() failed, with what to do where that is plain. Its message begins with the name of the
- * library at fault. */
+/* Reports why dlopen() failed, with advice for a missing library. The message of dlopen() begins
+ * with that library's name. */
 static dt_status loading_failed(const char *module, const char *message)
 {
     static const char absent[] = ": cannot open shared object file: No such file or directory";
     const char *end = strstr(message, absent);
     if (end)
-        return dt_fail(DT_ERR_DEVICE,
-                       "module '%s' needs %.*s, which is not found: install it, or put the folder "
-                       "that holds it into LD_LIBRARY_PATH",
-                       module, (int)(end - message), message);
+        return dt_fail(
+            DT_ERR_DEVICE,
+            "module '%s' needs %.*s, which was not found: install it, or add its folder to "
+            "LD_LIBRARY_PATH",
+            module, (int)(end - message), message);
     return dt_fail(DT_ERR_DEVICE, "module '%s' cannot be loaded: %s", module, message);
 }
 
@@ -73,8 +74,9 @@ dt_status dt_module_check(const char *module, int32_t contract, int32_t needed)
 {
     if (contract == needed)
         return DT_OK;
-    return dt_fail(DT_ERR_DEVICE,
-                   "module '%s' belongs to another version (contract %d, needed %d): install "
-                   "programs and modules together",
-                   module, contract, needed);
+    return dt_fail(
+        DT_ERR_DEVICE,
+        "module '%s' is from another version (contract %d, expected %d): install programs "
+        "and modules together",
+        module, contract, needed);
 }

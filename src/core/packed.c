@@ -1,21 +1,20 @@
 #include "core/packed.h"
 
-dt_status dt_packed_check(const dt_packed *packed, const dt_packed_capacity *room)
+dt_status dt_packed_check(const dt_packed *packed, const dt_packed_capacity *capacity)
 {
-    if (packed->sequences < 1 || packed->sequences > room->sequences || packed->tax_ranks < 0 ||
-        packed->tax_ranks > room->tax_ranks)
+    if (packed->sequences < 1 || packed->sequences > capacity->sequences || packed->tax_ranks < 0 ||
+        packed->tax_ranks > capacity->tax_ranks)
         return dt_fail(
             DT_ERR_INTERNAL,
-            "a batch of %d sequences and %d taxonomic ranks does not fit what was reserved",
+            "a batch of %d sequences and %d taxonomic ranks exceeds the reserved capacity",
             packed->sequences, packed->tax_ranks);
     for (int32_t b = 0; b < packed->sequences; ++b)
         if (packed->cu_seqlens[b + 1] <= packed->cu_seqlens[b])
-            return dt_fail(DT_ERR_INTERNAL, "sequence %d of a batch has no token", b);
+            return dt_fail(DT_ERR_INTERNAL, "sequence %d of a batch has no tokens", b);
     const int64_t tokens = packed->cu_seqlens[packed->sequences];
-    if (packed->cu_seqlens[0] != 0 || tokens > room->tokens)
-        return dt_fail(DT_ERR_INTERNAL,
-                       "a batch of %lld tokens does not fit the %lld that were reserved",
-                       (long long)tokens, (long long)room->tokens);
+    if (packed->cu_seqlens[0] != 0 || tokens > capacity->tokens)
+        return dt_fail(DT_ERR_INTERNAL, "a batch of %lld tokens exceeds the reserved %lld tokens",
+                       (long long)tokens, (long long)capacity->tokens);
     for (int64_t row = 0; row < tokens; ++row)
         if (packed->token_ids[row] < 0)
             return dt_fail(DT_ERR_INTERNAL, "a token id of a batch is negative");

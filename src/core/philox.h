@@ -1,12 +1,12 @@
-/* Philox4x32-10, the counter-based generator behind every dropout mask, initial value and
- * permutation (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+/* Philox4x32-10, the counter-based random number generator for dropout masks, initial values and
+ * permutations (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  *
- * A draw is a pure function of (key, counter). The key is (seed, stream), where the stream says
- * what the draw is for; the counter is the position of the value in the GLOBAL computation, never
- * in a buffer of one rank or thread. So a run does not depend on how the work is divided, and
- * resuming needs no generator state.
+ * A draw is a pure function of (key, counter). The key is (seed, stream), where the stream
+ * identifies the purpose; the counter is the position of the value in the GLOBAL computation, never
+ * in a buffer of a rank or thread. Therefore the results of a run do not depend on how the work is
+ * divided, and resuming needs no generator state.
  *
- * Header only and free of libc, so that C, vectorised loops and CUDA share it bit for bit.
+ * Header only and without libc, so that C, vectorised loops and CUDA produce the same bits.
  */
 #ifndef DT_CORE_PHILOX_H
 #define DT_CORE_PHILOX_H
@@ -19,7 +19,7 @@
 #define DT_HOST_DEVICE
 #endif
 
-/* Purposes of draws: the upper byte of a stream. Never renumber: runs could not be repeated. */
+/* Purposes of draws: the upper byte of a stream. Do not renumber: runs must be reproducible. */
 typedef enum {
     DT_DRAW_INIT = 1,          /* initial value: counter (element / 4, 0, 0, 0), index = tensor */
     DT_DRAW_SHUFFLE = 2,       /* order of an epoch: counter (i, attempt, part, epoch) */
@@ -29,26 +29,25 @@ typedef enum {
     DT_DRAW_FEED_FORWARD = 6,  /* dropout after the feed-forward's second projection */
     DT_DRAW_CONV = 7,          /* dropout after a convolution's ReLU */
     DT_DRAW_CONV_PADDING = 8,  /* the padded positions past the end, all at once */
-    DT_DRAW_FUSED = 9,         /* dropout on the vector that the heads read */
+    DT_DRAW_FUSED = 9,         /* dropout on the sequence embedding that the heads read */
     DT_DRAW_HEAD = 10,         /* dropout inside the heads of the cnn; sub = taxonomic rank */
-    DT_DRAW_EXCHANGE = 11,     /* whose tokens take whose place: counter (i, attempt, region, 0) */
-    DT_DRAW_SAMPLE = 12,       /* which sequences of a file are looked at: counter (i, attempt) */
+    DT_DRAW_EXCHANGE = 11,     /* permutation importance: counter (i, attempt, region, 0) */
+    DT_DRAW_SAMPLE = 12,       /* sample of the sequences of a file: counter (i, attempt) */
 } dt_draw;
 
-/* Stream of a draw: purpose (8 bits), layer or tensor `index` (12 bits), `sub` (12 bits). Larger
- * ones would draw what others draw. */
-#define DT_STREAM_PARTS 4096 /* of `index`, and of `sub` */
+/* The stream of a draw: purpose (8 bits), layer or tensor `index` (12 bits), `sub` (12 bits).
+ * Larger values would collide with other streams. */
+#define DT_STREAM_PARTS 4096 /* limit of `index` and of `sub` */
 static inline DT_HOST_DEVICE uint32_t dt_stream(dt_draw purpose, uint32_t index, uint32_t sub)
 {
     return (uint32_t)purpose << 24 | (index & 0xfffu) << 12 | (sub & 0xfffu);
 }
 
-/* Four 32-bit draws for key (seed, stream) at counter c[0..3]. Dropout masks use the counter
- *   c[0] = channel / 4 (attention: key position / 4), the draw of a channel is out[channel % 4]
- *   c[1] = position of the token in its sequence
- *   c[2] = position of the sequence in the global batch
- *   c[3] = number of the micro-step since the start of training
- * and keep a value where draw >= threshold, threshold = dt_dropout_threshold(p). */
+/* Returns four 32-bit draws for key (seed, stream) at counter c[0..3]. Dropout masks use the
+ * counter c[0] = channel / 4 (attention: key position / 4); the draw of a channel is out[channel %
+ * 4] c[1] = position of the token in its sequence c[2] = position of the sequence in the global
+ * batch c[3] = number of the micro-step since the start of training and keep a value if draw >=
+ * threshold, threshold = dt_dropout_threshold(p). */
 static inline DT_HOST_DEVICE void dt_philox(uint32_t seed, uint32_t stream, uint32_t c0,
                                             uint32_t c1, uint32_t c2, uint32_t c3, uint32_t out[4])
 {
@@ -72,9 +71,10 @@ static inline DT_HOST_DEVICE void dt_philox(uint32_t seed, uint32_t stream, uint
     out[3] = c3;
 }
 
-/* An unbiased number in 0 … bound-1 (bound >= 1): the draws at counters (c0, attempt, c2, c3) are
- * tried in turn; multiplying by the bound and rejecting low remainders makes every number equally
- * likely (Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019). */
+/* Returns an unbiased number in 0 … bound-1 (bound >= 1) from the draws at counters (c0, attempt,
+ * c2, c3) for attempt = 0, 1, …: multiplying by the bound and rejecting low remainders makes all
+ * numbers equally likely (Lemire, "Fast random integer generation in an interval", ACM TOMACS 29,
+ * 2019). */
 static inline uint32_t dt_draw_below(uint32_t bound, uint32_t seed, uint32_t stream, uint32_t c0,
                                      uint32_t c2, uint32_t c3)
 {
@@ -91,7 +91,7 @@ static inline uint32_t dt_draw_below(uint32_t bound, uint32_t seed, uint32_t str
     }
 }
 
-/* A draw below this value drops: p · 2^32, rounded. p in [0, 1). */
+/* Draws below this value are dropped: p · 2^32, rounded. p in [0, 1). */
 static inline DT_HOST_DEVICE uint32_t dt_dropout_threshold(double p)
 {
     return (uint32_t)(p * 4294967296.0 + 0.5);

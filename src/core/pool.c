@@ -9,21 +9,21 @@
 
 struct dt_pool {
     int threads;
-    int started; /* threads that run beside the caller */
+    int started; /* threads besides the caller */
     pthread_t *handles;
     pthread_mutex_t mutex;
     pthread_cond_t work_ready;
     pthread_cond_t work_done;
-    uint64_t round; /* counts dt_pool_run calls; a thread works once a round */
+    uint64_t round; /* number of dt_pool_run calls; each thread works once per round */
     bool quit;
 
     /* the current round */
     dt_pool_work work;
     void *context;
-    int64_t pieces;
+    int64_t tasks;
     int64_t next_piece;
     int busy;
-    int64_t failed_piece; /* -1: none */
+    int64_t failed_task; /* -1: none */
     dt_status status;
     char message[2048];
 };
@@ -33,16 +33,16 @@ typedef struct {
     int worker;
 } thread_start;
 
-/* Takes pieces until none is left. The mutex is held on entry and on return. */
+/* Runs tasks until none is left. The mutex is held on entry and on return. */
 static void work_through(dt_pool *pool, int worker)
 {
-    while (pool->next_piece < pool->pieces && pool->failed_piece < 0) {
-        const int64_t piece = pool->next_piece++;
+    while (pool->next_piece < pool->tasks && pool->failed_task < 0) {
+        const int64_t task = pool->next_piece++;
         pthread_mutex_unlock(&pool->mutex);
-        const dt_status status = pool->work(pool->context, piece, worker);
+        const dt_status status = pool->work(pool->context, task, worker);
         pthread_mutex_lock(&pool->mutex);
-        if (status != DT_OK && (pool->failed_piece < 0 || piece < pool->failed_piece)) {
-            pool->failed_piece = piece;
+        if (status != DT_OK && (pool->failed_task < 0 || task < pool->failed_task)) {
+            pool->failed_task = task;
             pool->status = status;
             strncpy(pool->message, dt_error_message(), sizeof pool->message - 1);
         }
@@ -125,14 +125,14 @@ int dt_pool_threads(const dt_pool *pool)
     return pool->threads;
 }
 
-dt_status dt_pool_run(dt_pool *pool, dt_pool_work work, void *context, int64_t pieces)
+dt_status dt_pool_run(dt_pool *pool, dt_pool_work work, void *context, int64_t tasks)
 {
     pthread_mutex_lock(&pool->mutex);
     pool->work = work;
     pool->context = context;
-    pool->pieces = pieces;
+    pool->tasks = tasks;
     pool->next_piece = 0;
-    pool->failed_piece = -1;
+    pool->failed_task = -1;
     pool->status = DT_OK;
     pool->busy = pool->started;
     pool->round++;

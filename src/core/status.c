@@ -7,8 +7,8 @@ static _Thread_local char message[2048];
 
 dt_status dt_fail(dt_status code, const char *format, ...)
 {
-    /* An argument may be the message itself ("%s: ...", dt_error_message()), so the new text is
-     * made beside the old one. */
+    /* a separate buffer, because an argument may be the message itself ("%s: ...",
+     * dt_error_message()) */
     char text[sizeof message];
     va_list args;
     va_start(args, format);

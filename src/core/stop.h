@@ -1,14 +1,14 @@
-/* The wish to stop that a signal brings. There is one a process: a handler reaches nothing but what
- * is global, and what waits for input asks for it anywhere. */
+/* A stop requested by a signal. There is one per process, because a signal handler can only reach
+ * global variables, and input may be waited for anywhere. */
 #ifndef DT_CORE_STOP_H
 #define DT_CORE_STOP_H
 
 #include <stdatomic.h>
 
-/* The number of the last signal that asked to stop; 0: none has. */
+/* The number of the last signal that requested a stop; 0: none. */
 extern atomic_int dt_stop_signal;
 
-/* "SIGTERM"; "a signal" for a number that is none of those which stop a program. */
+/* Returns "SIGTERM" etc.; "a signal" for numbers of other signals. */
 const char *dt_signal_name(int number);
 
 #endif

@@ -19,7 +19,7 @@ struct dt_strmap {
     dt_text keys;
 };
 
-/* FNV-1a, mixed once more so that the low bits depend on every byte. */
+/* FNV-1a, with a final mix so that the low bits depend on every byte. */
 static uint64_t hash_bytes(const char *key, size_t length)
 {
     uint64_t hash = dt_hash_bytes(DT_HASH_START, key, length);

@@ -1,6 +1,6 @@
-/* The three kinds of characters (core/utf8.h) that cut a text into words: what the regular
- * expressions \w (UTS 18: alphabetic, mark, decimal number, connector punctuation, join control)
- * and \s (White_Space) match. */
+/* The three classes of characters (core/utf8.h) by which a text is split into words: characters
+ * that match the regular expression \w (UTS 18: alphabetic, mark, decimal number, connector
+ * punctuation, join control), those that match \s (White_Space), and all others. */
 #ifndef DT_CORE_UNICODE_CLASS_H
 #define DT_CORE_UNICODE_CLASS_H
 
@@ -13,7 +13,7 @@ typedef enum { DT_CHAR_SPACE, DT_CHAR_WORD, DT_CHAR_OTHER } dt_char_kind;
 
 dt_char_kind dt_char_kind_of(uint32_t code);
 
-/* The ranges that \w matches, first and last code of each, ascending (unicode_word.c). */
+/* The ranges that match \w, as first and last code, ascending (unicode_word.c). */
 typedef struct {
     uint32_t first;
     uint32_t last;

@@ -7,7 +7,7 @@
 
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
-/* The smallest code that needs n bytes: a smaller one is an overlong form. */
+/* The smallest code that needs n bytes; a smaller one is an overlong form. */
 static const uint32_t smallest_of_length[5] = {0, 0, 0x80, 0x800, 0x10000};
 
 static bool is_valid_code(uint32_t code, size_t bytes)
@@ -42,7 +42,7 @@ size_t dt_utf8_next(const char *bytes, size_t length, uint32_t *code)
     return needed;
 }
 
-/* Eight bytes at a time: nearly all texts are ASCII. */
+/* Counts ASCII bytes, eight at a time: nearly all texts are ASCII. */
 static size_t ascii_run(const char *bytes, size_t length)
 {
     size_t end = 0;
@@ -74,7 +74,7 @@ dt_status dt_utf8_copy(char **out, const char *text)
 {
     const size_t length = strlen(text);
     size_t used = 0;
-    DT_TRY(DT_NEW(*out, 3 * length + 1)); /* a replacement has three bytes */
+    DT_TRY(DT_NEW(*out, 3 * length + 1)); /* a replacement takes three bytes */
     for (size_t at = 0; at < length;) {
         const size_t run = dt_utf8_valid(text + at, length - at);
         memcpy(*out + used, text + at, run);

@@ -16,8 +16,7 @@ dt_status dt_run_id(char out[DT_RUN_ID_SIZE])
 {
     uint8_t b[16];
     if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
-        return dt_fail(DT_ERR_IO, "the system gives no random bits for the run id: %s",
-                       strerror(errno));
+        return dt_fail(DT_ERR_IO, "cannot get random bits for the run id: %s", strerror(errno));
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4 */
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80); /* variant of RFC 9562 */
     const time_t now = time(NULL);

@@ -1,12 +1,12 @@
-/* The version of the program, as files and --version tell it. */
+/* The version of the program, for files and --version. */
 #ifndef DT_CORE_VERSION_H
 #define DT_CORE_VERSION_H
 
-/* "0.1.0": the version in the project's CMakeLists.txt. */
+/* Returns "0.1.0": the version in the project's CMakeLists.txt. */
 const char *dt_version(void);
 
-/* The commit of the source, "0123456789ab", with ", with changes" where files differed from it;
- * "unknown" where the source was no git repository. */
+/* Returns the commit of the source, "0123456789ab", followed by ", with changes" if files differed
+ * from it; "unknown" if the source was not in a Git repository. */
 const char *dt_commit(void);
 
 #endif

@@ -48,7 +48,7 @@ refuse "strange.tsv.*$id|$id.*strange.tsv" data/train.fasta strange.tsv
 # Output
 touch taken
 refused 1 'taken: ' train_small taken/out --epochs 1
-refused 1 'taken: .*a file stands where' train_small taken --epochs 1
+refused 1 'taken: .*is a file; a folder cannot' train_small taken --epochs 1
 if [ "$(id -u)" -ne 0 ]; then
     mkdir locked && chmod 500 locked
     refused 1 'locked' train_small locked/out --epochs 1

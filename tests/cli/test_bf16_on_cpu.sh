@@ -39,7 +39,7 @@ DNNL_MAX_CPU_ISA=AVX512_CORE refused 1 "oneDNN does not use this processor's avx
 machine old
 ln -s "$(cd "$bin/../lib" && pwd)/deeptaxa/libdeeptaxa_for_tests.so" old/lib/deeptaxa/libdeeptaxa_onednn.so
 on_old() { local bin=$work/old/bin; "$@"; }
-on_old refused 1 "module 'onednn' needs libdeeptaxa-gone.so, which is not found: install it" \
+on_old refused 1 "module 'onednn' needs libdeeptaxa-gone.so, which was not found: install it" \
     predict_in refused "${narrow[@]}"
 on_old expect 0 predict_in fp32_old
 same "fp32 without the library" "$(cat fp32_old/*.tsv)" "$(cat fp32/*.tsv)"

@@ -11,7 +11,7 @@ without_locks() {
     FLOCK_ERRNO=$number LD_PRELOAD=$bin/../lib/libflock_fails.so \
         ASAN_OPTIONS=verify_asan_link_order=0 "$bin/deeptaxa" "$@"
 }
-unlocked='^notice: taken: cannot lock this folder \(.*\): nothing keeps a second run out of it$'
+unlocked='^notice: taken: cannot lock this folder \(.*\): make sure that no other run uses it$'
 
 # ENOLCK, ENOSYS, EOPNOTSUPP, and the kernel's own ENOTSUPP
 for number in 37 38 95 524; do
@@ -20,7 +20,7 @@ for number in 37 38 95 524; do
     expect 0 without_locks $number train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
         --output-dir taken --tokenizer-file tokenizer.json $small_model --epochs 1 --batch-size 16
     said "$unlocked"
-    same "notices in train.log for errno $number" "$(grep -c 'nothing keeps a second run out' taken/train.log)" 1
+    same "notices in train.log for errno $number" "$(grep -c 'make sure that no other run' taken/train.log)" 1
     [ -s "$(checkpoint taken 1)" ] || fail "no checkpoint with errno $number"
     rm -rf taken
     expect 0 without_locks $number prepare --fasta-file data/train.fasta \
@@ -39,7 +39,7 @@ flock 9
 # shellcheck disable=SC2086
 expect 1 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir taken --tokenizer-file tokenizer.json $small_model --epochs 1
-said '^deeptaxa train: taken: another run is using this output folder \(its lock file does not tell host and pid\)'
+said '^deeptaxa train: taken: another run is using this output folder \(its lock file does not contain host and pid\)'
 exec 9>&-
 
 # While a run trains: its host and pid, and nothing of it is touched

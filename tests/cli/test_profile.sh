@@ -63,7 +63,7 @@ grep -q '"name": "choice of labels"' traces/predict.json || fail "no operation i
 
 # A trace that cannot be written is refused before anything is done
 : >file
-refused 1 'file: a file stands where a folder should be' train_small refused --epochs 1 \
+refused 1 'file: is a file; a folder cannot be created there' train_small refused --epochs 1 \
     --profile-trace file/trace.json
 [ -e refused ] && fail "a refused run wrote something"
 

@@ -48,7 +48,7 @@ ends 75 "train under nohup upon SIGTERM"
 said '^deeptaxa train: stopped by SIGTERM after '
 
 # Who reads along goes away: the work goes on, and says so once where it can
-lost='notice: standard error cannot be written'
+lost='notice: cannot write to standard error'
 deeptaxa train $input $run --output-dir piped --epochs 12 --eval-every 12 2>&1 | head -n 1 >/dev/null
 same "status of train | head" "${PIPESTATUS[0]}" 0
 same_model "$(checkpoint whole 12)" "$(checkpoint piped 12)"
@@ -91,7 +91,7 @@ waits() {
         rm -rf none
     done
 }
-stopped='^deeptaxa train: stopped by SIG%s while .* was read: start it again the same way$'
+stopped='^deeptaxa train: stopped by SIG%s while reading .*: start it again the same way$'
 nothing='^deeptaxa predict: stopped by SIG%s; nothing was written$'
 for input_file in silent stalled; do
     waits "TERM INT HUP" 75 "$stopped" "train on a pipe ($input_file)" "$bin/deeptaxa-train" --fasta-file $input_file \

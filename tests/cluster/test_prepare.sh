@@ -30,7 +30,7 @@ awk '/^>/ { n++ } /^>/ || n < 5 || n > 9 { print } /^>/ && n >= 5 && n < 8 { pri
     /^>/ && (n == 8 || n == 9) { print "MKTLLVAGFWEHQPRSDNYCIKMALVRE" }' data/train.fasta >doubtful.fasta
 expect 0 alone --fasta-file doubtful.fasta --output-dir one_doubtful
 said '3 of 240 sequences have fewer than 20 bases'
-said '2 of 240 sequences have many letters that are no nucleotides'
+said '2 of 240 sequences have many letters that are not nucleotides'
 warnings=$(grep '^warning' err)
 expect 0 ranks 3 doubtful --fasta-file doubtful.fasta
 same "the warnings" "$(grep '^warning' err)" "$warnings"
@@ -83,6 +83,6 @@ one_line '^deeptaxa prepare: rank 2 on [^ ]+: nothing.json: '
 expect 1 ranks 2 none --fasta-file data/train.fasta : -n 1 "$bin/deeptaxa" prepare \
     --tokenizer-file tokenizer.json --taxonomy-file data/train.tsv --fasta-file data/train.fasta \
     --output-dir tokenizer.json/none
-one_line '^deeptaxa prepare: rank 2 on [^ ]+: tokenizer.json: a file stands where'
+one_line '^deeptaxa prepare: rank 2 on [^ ]+: tokenizer.json: is a file; a folder'
 [ -e none ] && fail "a refused run wrote something"
 finish

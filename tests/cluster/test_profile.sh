@@ -35,7 +35,7 @@ done
 : >file
 expect 1 ranks refused --profile-trace file/trace.json
 same "lines of ours" "$(grep -cE '^(deeptaxa train|rank [0-9]+ on)' err)" 1
-said 'file: a file stands where a folder should be'
+said 'file: is a file; a folder cannot be created there'
 [ -e refused ] && fail "a refused run wrote something"
 
 finish

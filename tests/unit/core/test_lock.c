@@ -82,7 +82,7 @@ static void without_locks_the_folder_is_taken_with_a_notice(void **state)
         dt_unlock_folder(lock);
     }
     assert_true(log_has("notice: "));
-    assert_true(log_has("nothing keeps a second run out of it"));
+    assert_true(log_has("make sure that no other run uses it"));
     assert_false(log_has("Unknown error"));
 }
 
@@ -102,7 +102,7 @@ static void another_run_that_has_not_written_its_name_is_told(void **state)
     int lock;
     (void)state;
     fails[0] = EWOULDBLOCK;
-    ASSERT_FAILS(DT_ERR_IO, "(its lock file does not tell host and pid)",
+    ASSERT_FAILS(DT_ERR_IO, "(its lock file does not contain host and pid)",
                  dt_lock_folder(folder, &lock));
 }
 

@@ -17,10 +17,11 @@ static void missing_library_is_named_with_the_remedy(void **state)
     (void)state;
     void *symbol;
     assert_true(dt_module_present("for_tests"));
-    ASSERT_FAILS(DT_ERR_DEVICE,
-                 "module 'for_tests' needs libdeeptaxa-gone.so, which is not found: install it, or "
-                 "put the folder that holds it into LD_LIBRARY_PATH",
-                 dt_module_symbol("for_tests", "x", &symbol));
+    ASSERT_FAILS(
+        DT_ERR_DEVICE,
+        "module 'for_tests' needs libdeeptaxa-gone.so, which was not found: install it, or "
+        "add its folder to LD_LIBRARY_PATH",
+        dt_module_symbol("for_tests", "x", &symbol));
 }
 
 static void missing_symbol_is_named(void **state)

@@ -31,17 +31,17 @@ static void a_batch_larger_than_its_room_is_refused(void **state)
     dt_packed_capacity room = exact;
     room.sequences = 2;
     refused(&good, &room,
-            "a batch of 3 sequences and 7 taxonomic ranks does not fit what was reserved");
+            "a batch of 3 sequences and 7 taxonomic ranks exceeds the reserved capacity");
     room = exact;
     room.tax_ranks = 6;
     refused(&good, &room,
-            "a batch of 3 sequences and 7 taxonomic ranks does not fit what was reserved");
+            "a batch of 3 sequences and 7 taxonomic ranks exceeds the reserved capacity");
     room = exact;
     room.tokens = 5;
-    refused(&good, &room, "a batch of 6 tokens does not fit the 5 that were reserved");
+    refused(&good, &room, "a batch of 6 tokens exceeds the reserved 5 tokens");
     room = (dt_packed_capacity){0};
     refused(&good, &room,
-            "a batch of 3 sequences and 7 taxonomic ranks does not fit what was reserved");
+            "a batch of 3 sequences and 7 taxonomic ranks exceeds the reserved capacity");
 }
 
 static void a_batch_without_sequences_is_refused(void **state)
@@ -50,7 +50,7 @@ static void a_batch_without_sequences_is_refused(void **state)
     dt_packed none = good;
     none.sequences = 0;
     refused(&none, &exact,
-            "a batch of 0 sequences and 7 taxonomic ranks does not fit what was reserved");
+            "a batch of 0 sequences and 7 taxonomic ranks exceeds the reserved capacity");
 }
 
 static void a_sequence_without_tokens_or_one_that_ends_before_it_begins_is_refused(void **state)
@@ -60,9 +60,9 @@ static void a_sequence_without_tokens_or_one_that_ends_before_it_begins_is_refus
     int32_t backwards[] = {0, 3, 1, 6};
     dt_packed packed = good;
     packed.cu_seqlens = empty;
-    refused(&packed, &exact, "sequence 1 of a batch has no token");
+    refused(&packed, &exact, "sequence 1 of a batch has no tokens");
     packed.cu_seqlens = backwards;
-    refused(&packed, &exact, "sequence 1 of a batch has no token");
+    refused(&packed, &exact, "sequence 1 of a batch has no tokens");
 }
 
 static void a_batch_that_does_not_begin_at_row_0_is_refused(void **state)
@@ -71,7 +71,7 @@ static void a_batch_that_does_not_begin_at_row_0_is_refused(void **state)
     int32_t late[] = {1, 2, 3, 6};
     dt_packed packed = good;
     packed.cu_seqlens = late;
-    refused(&packed, &exact, "a batch of 6 tokens does not fit the 6 that were reserved");
+    refused(&packed, &exact, "a batch of 6 tokens exceeds the reserved 6 tokens");
 }
 
 static void a_negative_token_id_is_refused(void **state)

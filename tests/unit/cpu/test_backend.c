@@ -134,7 +134,7 @@ static void batch_that_cannot_be_is_an_error(void **state)
     expect_refusal(&storage.batch, "13 tokens");
     make_batch(&storage, lengths, 3, 5);
     storage.cu_seqlens[2] = storage.cu_seqlens[1];
-    expect_refusal(&storage.batch, "has no token");
+    expect_refusal(&storage.batch, "has no tokens");
     make_batch(&storage, lengths, 2, 5);
     storage.ids[1] = -3;
     expect_refusal(&storage.batch, "negative");

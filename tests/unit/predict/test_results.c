@@ -596,7 +596,7 @@ static void a_folder_with_the_name_of_a_file_is_found_at_the_start(void **state)
     static dt_results results;
     const dt_results_options options = options_for(NULL);
     ASSERT_OK(dt_make_folder(TABLE_FILE));
-    ASSERT_FAILS(DT_ERR_IO, TABLE_FILE ": a folder stands where the file should be",
+    ASSERT_FAILS(DT_ERR_IO, TABLE_FILE ": is a folder; a file cannot be written there",
                  dt_results_begin(&results, &options));
     assert_int_equal(rmdir(TABLE_FILE), 0);
 }
