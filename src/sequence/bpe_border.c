@@ -4,11 +4,11 @@
 
 #include "core/memory.h"
 
-/* One of the two trees while tokens get their numbers. */
+/* The numbering of the tokens in one of the two trees. */
 typedef struct {
-    uint32_t *first; /* by id: its own number, those below it follow */
-    uint32_t *end;   /* by id: behind what is below it, children that were placed left out */
-    uint32_t *size;  /* by id: tokens at and below it */
+    uint32_t *first; /* by id: its number; its descendants follow */
+    uint32_t *end;   /* by id: end of its descendants, without children already placed */
+    uint32_t *size;  /* by id: number of tokens in its subtree */
 } token_tree;
 
 static void free_tree(token_tree *tree)
@@ -17,7 +17,7 @@ static void free_tree(token_tree *tree)
     free(tree->size);
 }
 
-/* `first` is the result's. */
+/* `first` becomes part of the result. */
 static dt_status begin_tree(token_tree *tree, uint32_t *first, int32_t vocabulary_size)
 {
     tree->first = first;
@@ -25,8 +25,8 @@ static dt_status begin_tree(token_tree *tree, uint32_t *first, int32_t vocabular
     return DT_NEW(tree->size, (size_t)vocabulary_size);
 }
 
-/* Sizes, from the youngest token to the oldest, and the numbers of the characters. part[i]: the
- * parent of merge i's result. */
+/* Computes subtree sizes, from the youngest token to the oldest, and numbers the characters.
+ * part[i] is the parent of the result of merge i. */
 static void number_roots(token_tree *tree, const dt_merges *merges, const uint16_t *part,
                          const uint16_t *character, int32_t character_count)
 {
@@ -44,7 +44,7 @@ static void number_roots(token_tree *tree, const dt_merges *merges, const uint16
     }
 }
 
-/* Gives a child its numbers, the last of its parent's that are left: older ones come first. */
+/* Gives a child the last of its parent's remaining numbers: older children come first. */
 static void place(token_tree *tree, uint16_t parent, uint16_t child)
 {
     tree->end[child] = tree->end[parent];
@@ -69,8 +69,8 @@ static void set_bits(uint64_t *row, uint32_t begin, uint32_t end)
     row[to] |= last;
 }
 
-/* Goes through the merges in order; between placing its result in the one tree and in the other,
- * what is left below the parts of merge i is what it parts. */
+/* Processes the merges in order. When the result of merge i is placed in one tree but not yet in
+ * the other, the remaining numbers below its parts are the pairs that it separates. */
 static void fill(dt_border *border, const dt_merges *merges, token_tree *rights, token_tree *lefts)
 {
     for (uint32_t i = 0; i < merges->count; ++i) {
@@ -81,7 +81,7 @@ static void fill(dt_border *border, const dt_merges *merges, token_tree *rights,
                                  dt_border_holds(border, rights->first[a], lefts->first[b]);
         place(rights, b, result);
         for (uint32_t row = rights->first[a]; row < rights->end[a]; ++row)
-            set_bits(border->parted + row * border->words, lefts->first[b], lefts->end[b]);
+            set_bits(border->separated + row * border->words, lefts->first[b], lefts->end[b]);
         place(lefts, a, result);
     }
 }
@@ -97,7 +97,7 @@ dt_status dt_border_create(dt_border *border, const dt_merges *merges, int32_t v
     DT_TRY_OR(done, DT_NEW(border->row, (size_t)vocabulary_size));
     DT_TRY_OR(done, DT_NEW(border->column, (size_t)vocabulary_size));
     DT_TRY_OR(done, DT_NEW(border->usable, (size_t)vocabulary_size));
-    DT_TRY_OR(done, DT_NEW(border->parted, border->symbols * border->words));
+    DT_TRY_OR(done, DT_NEW(border->separated, border->symbols * border->words));
     DT_TRY_OR(done, begin_tree(&rights, border->row, vocabulary_size));
     DT_TRY_OR(done, begin_tree(&lefts, border->column, vocabulary_size));
     number_roots(&rights, merges, merges->right, character, character_count);
@@ -115,7 +115,7 @@ done:
 
 void dt_border_free(dt_border *border)
 {
-    free(border->parted);
+    free(border->separated);
     free(border->row);
     free(border->column);
     free(border->usable);

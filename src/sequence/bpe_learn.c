@@ -7,8 +7,8 @@
 #include "sequence/heap.h"
 
 #define SPECIALS 5
-#define MIN_COUNT 2u   /* a pair that occurs once teaches nothing */
-#define RARE_PERCENT 1 /* letters below this share stay out of the alphabet */
+#define MIN_COUNT 2u   /* a pair that occurs once is not significant */
+#define RARE_PERCENT 1 /* letters below this share are not in the alphabet */
 #define GONE (-2)      /* `previous` of a symbol that was merged into its left neighbour */
 
 static const char *const special_name[SPECIALS] = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"};
@@ -18,8 +18,8 @@ struct dt_bpe_learner {
     int32_t target_size;
     size_t max_bases;
     int64_t added;
-    int64_t stride; /* each stride-th sequence is kept */
-    dt_text bases;  /* the kept sequences, back to back */
+    int64_t stride; /* every stride-th sequence is in the sample */
+    dt_text bases;  /* the sample, concatenated */
     size_t *end;    /* (count) where each ends in `bases` */
     size_t count;
     size_t end_capacity;
@@ -52,7 +52,7 @@ void dt_bpe_learner_destroy(dt_bpe_learner *learner)
     free(learner);
 }
 
-/* Keeps every second of the kept sequences. */
+/* Removes every second sequence from the sample. */
 static void halve_sample(dt_bpe_learner *learner)
 {
     size_t kept = 0;
@@ -86,15 +86,15 @@ dt_status dt_bpe_learner_add(dt_bpe_learner *learner, const char *sequence, size
 
 /* --- counting pairs --------------------------------------------------------------------------- */
 
-/* A symbol of the text, in a doubly linked list by word; -1 where a word ends. */
+/* A symbol of the text, in a doubly linked list per word; -1 at its ends. */
 typedef struct {
     int32_t previous;
     int32_t next;
     uint16_t id;
 } symbol;
 
-/* Where a pair occurs: places of its left symbol, ascending. An entry is stale once its symbols
- * have changed, so it is checked before use; `count` is exact. */
+/* The occurrences of a pair: positions of its left symbol, ascending. An entry is stale once its
+ * symbols have changed, so it is checked before use; `count` is exact. */
 typedef struct {
     uint32_t key; /* left << 16 | right */
     uint32_t count;
@@ -106,17 +106,17 @@ typedef struct {
 typedef struct {
     symbol *symbols;
     size_t symbol_count;
-    pair *pairs; /* all that occur MIN_COUNT times or more, or did */
+    pair *pairs; /* pairs that occur, or occurred, at least MIN_COUNT times */
     size_t pair_count;
     size_t pair_capacity;
     uint32_t *slots; /* hash table: index of the pair + 1 */
     size_t slot_count;
-    dt_heap queue; /* (UINT32_MAX - count) << 32 | key; the count may be out of date */
-    /* The pairs that the current merge brings about all hold the new token, so they are counted in
-     * tables by the other symbol: */
+    dt_heap queue; /* (UINT32_MAX - count) << 32 | key; the count may be stale */
+    /* All pairs created by the current merge contain the new token, so they are counted in tables
+     * indexed by the other symbol: */
     pair *before;      /* (target_size) (other, new) */
     pair *after;       /* (target_size) (new, other), and (new, new) */
-    uint16_t *touched; /* others whose entry in `before` or `after` is in use, with repetitions */
+    uint16_t *touched; /* symbols with an entry in `before` or `after`, with repetitions */
     size_t touched_count;
     size_t touched_capacity;
     int32_t *merges; /* (merge_count, 2) ids of the parts */
@@ -177,8 +177,8 @@ static dt_status push_count(work *w, const pair *p)
     return DT_OK;
 }
 
-/* Moves *from, with its places, to the pairs that may be merged, or drops it. */
-static dt_status settle_pair(work *w, pair *from)
+/* Moves *from, with its positions, to the pairs that may be merged, or discards it. */
+static dt_status store_pair(work *w, pair *from)
 {
     dt_status status = DT_OK;
     if (from->count >= MIN_COUNT) {
@@ -216,8 +216,8 @@ static bool is_letter(int byte)
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
 }
 
-/* Sets id_of[byte] (0: not in the alphabet) and returns the number of ids in use, or -1 where the
- * text holds no character of the alphabet. */
+/* Sets id_of[byte] (0: not in the alphabet) and returns the number of ids in use, or -1 if the text
+ * has no character of the alphabet. */
 static int32_t choose_alphabet(const dt_text *bases, uint16_t id_of[256])
 {
     size_t count[256] = {0};
@@ -235,8 +235,8 @@ static int32_t choose_alphabet(const dt_text *bases, uint16_t id_of[256])
     return known ? next_id : -1;
 }
 
-/* Lays the sequences out as words of symbols. */
-static dt_status lay_out(work *w, const dt_bpe_learner *learner, const uint16_t id_of[256])
+/* Converts the sequences to words of symbols. */
+static dt_status build_words(work *w, const dt_bpe_learner *learner, const uint16_t id_of[256])
 {
     DT_TRY(DT_NEW(w->symbols, learner->bases.length));
     size_t start = 0;
@@ -273,14 +273,14 @@ static dt_status count_first_pairs(work *w, int32_t alphabet_end)
         status = count_place(&table[left->id * width + right], key_of(left->id, right), (int32_t)i);
     }
     for (size_t i = 0; i < width * width && status == DT_OK; ++i)
-        status = settle_pair(w, &table[i]);
+        status = store_pair(w, &table[i]);
     free_pairs(table, width * width);
     return status;
 }
 
 /* --- merging ---------------------------------------------------------------------------------- */
 
-/* One occurrence of (left, right) less; `made` is the token that the current merge makes. */
+/* Counts one occurrence of (left, right) less; `made` is the result of the current merge. */
 static void lose_pair(work *w, uint16_t left, uint16_t right, uint16_t made)
 {
     pair *p = left == made    ? &w->after[right]
@@ -335,13 +335,13 @@ static dt_status merge_pair(work *w, uint32_t key, const int32_t *places, size_t
             DT_TRY(merge_at(w, places[i], made));
     }
     for (size_t i = 0; i < w->touched_count; ++i) {
-        DT_TRY(settle_pair(w, &w->before[w->touched[i]]));
-        DT_TRY(settle_pair(w, &w->after[w->touched[i]]));
+        DT_TRY(store_pair(w, &w->before[w->touched[i]]));
+        DT_TRY(store_pair(w, &w->after[w->touched[i]]));
     }
     return DT_OK;
 }
 
-/* Takes the most frequent pair out of the queue; false when no pair occurs often enough. */
+/* Removes the most frequent pair from the queue; *found is false if no pair is frequent enough. */
 static dt_status take_best(work *w, pair *best, bool *found)
 {
     *found = false;
@@ -423,17 +423,19 @@ static dt_status write_result(dt_bpe *bpe, const work *w, const uint16_t id_of[2
 static dt_status check_sample(const dt_bpe_learner *learner, int32_t alphabet_end)
 {
     if (!learner->count)
-        return dt_fail(DT_ERR_INPUT, "there is no sequence to learn a tokenizer from");
+        return dt_fail(DT_ERR_INPUT, "no sequences to learn a tokenizer from");
     if (alphabet_end < 0)
-        return dt_fail(DT_ERR_INPUT,
-                       "the %zu sequences hold no base to learn a tokenizer from: A, C, G, T or "
-                       "another frequent letter",
-                       learner->count);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "the %zu sequences contain no bases to learn a tokenizer from: A, C, G, T or "
+            "other frequent letters",
+            learner->count);
     if (alphabet_end > learner->target_size)
-        return dt_fail(DT_ERR_USAGE,
-                       "a vocabulary of %d entries does not hold the %d special tokens and the %d "
-                       "letters of these sequences: choose a larger one",
-                       learner->target_size, SPECIALS, alphabet_end - SPECIALS);
+        return dt_fail(
+            DT_ERR_USAGE,
+            "a vocabulary of %d entries is too small for the %d special tokens and the %d "
+            "letters of these sequences: choose a larger one",
+            learner->target_size, SPECIALS, alphabet_end - SPECIALS);
     return DT_OK;
 }
 
@@ -447,7 +449,7 @@ dt_status dt_bpe_learner_finish(dt_bpe_learner *learner, dt_bpe **out)
     dt_bpe *bpe = NULL;
     dt_status status = DT_NEW(bpe, 1);
     if (status == DT_OK)
-        status = lay_out(&w, learner, id_of);
+        status = build_words(&w, learner, id_of);
     if (status == DT_OK)
         status = learn(&w, alphabet_end, learner->target_size);
     if (status == DT_OK)

@@ -9,7 +9,7 @@
 /* The word as a doubly linked list: a merge unlinks its right symbol. */
 struct dt_merge_links {
     int32_t previous; /* -1 before the first */
-    int32_t next;     /* n after the last; 0 once the symbol was merged into its left neighbour */
+    int32_t next;     /* n after the last; 0 if merged into its left neighbour */
 };
 
 dt_status dt_merges_init(dt_merges *merges, uint32_t count)
@@ -71,8 +71,8 @@ void dt_merge_work_free(dt_merge_work *work)
     *work = (dt_merge_work){0};
 }
 
-/* The queue's entries are merge index << 32 | place of the left symbol. There are never more than
- * 3n: n - 1 at first, and two more for each of n - 1 merges at most. */
+/* Queue entries are merge index << 32 | position of the left symbol. There are never more than 3n:
+ * n - 1 at first, and at most two more for each of n - 1 merges. */
 static void push_pair(const dt_merges *merges, dt_merge_work *work, const uint16_t *symbols,
                       int32_t left, int32_t right)
 {
@@ -81,7 +81,7 @@ static void push_pair(const dt_merges *merges, dt_merge_work *work, const uint16
         dt_heap_push(&work->queue, (uint64_t)index << 32 | (uint32_t)left);
 }
 
-/* True while the queue's entry still describes its place: neither symbol was merged since. */
+/* Returns true if the queue entry is current: neither symbol has been merged since. */
 static bool is_current(const dt_merges *merges, const struct dt_merge_links *links,
                        const uint16_t *symbols, size_t n, uint32_t index, int32_t place)
 {

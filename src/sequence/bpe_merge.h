@@ -1,9 +1,10 @@
-/* The merges of a byte-pair encoding: which two neighbours become which token, in which order; and
- * the procedure that defines the encoding of a word, by a priority queue (O(n log n)).
+/* The merges of a byte-pair encoding, that is, which pairs of neighbours become which token, in
+ * which order; and the procedure that defines the encoding of a word, with a priority queue (O(n
+ * log n)).
  *
- * Definition: as long as two neighbouring symbols of the word are the parts of a merge, the pair of
- * the smallest merge index is replaced by its result, the leftmost one first where there are
- * several. The index of a merge is its place in the list, "rank" in the literature.
+ * Definition: as long as two neighbouring symbols of the word form a merge, the pair with the
+ * smallest merge index is replaced by its result; of several occurrences, the leftmost first. The
+ * index of a merge is its position in the list, called "rank" in the literature.
  */
 #ifndef DT_SEQUENCE_BPE_MERGE_H
 #define DT_SEQUENCE_BPE_MERGE_H
@@ -18,22 +19,22 @@
 
 typedef struct {
     uint32_t pair;  /* left << 16 | right */
-    uint32_t index; /* DT_NO_MERGE: the slot is free */
+    uint32_t index; /* DT_NO_MERGE: free slot */
 } dt_merge_slot;
 
 /* Zero-initialise; free with dt_merges_free(). */
 typedef struct {
     dt_merge_slot *slots; /* open addressing, at most a quarter full */
     uint32_t mask;        /* number of slots - 1 */
-    uint64_t *filter;     /* four bits a slot, set where a pair hashes to: most look-ups end here */
+    uint64_t *filter; /* four bits per slot, set at the hashes of pairs: most look-ups end here */
     uint32_t count;
-    uint32_t repeated; /* pairs that were listed again; the last place counts */
+    uint32_t repeated; /* pairs listed more than once; the last position counts */
     uint16_t *left;    /* (count) token ids, by merge index */
     uint16_t *right;
     uint16_t *result;
 } dt_merges;
 
-/* Makes room for `count` merges, to be given in order with dt_merges_add(). */
+/* Allocates memory for `count` merges, which must be added in order with dt_merges_add(). */
 dt_status dt_merges_init(dt_merges *merges, uint32_t count);
 void dt_merges_add(dt_merges *merges, uint16_t left, uint16_t right, uint16_t result);
 void dt_merges_free(dt_merges *merges);
@@ -43,7 +44,7 @@ static inline uint32_t dt_merges_hash(uint16_t left, uint16_t right)
     return (uint32_t)(((uint64_t)((uint32_t)left << 16 | right) * 0x9E3779B97F4A7C15u) >> 32);
 }
 
-/* Index of the merge of (left, right), DT_NO_MERGE when there is none. */
+/* Returns the index of the merge of (left, right), DT_NO_MERGE if there is none. */
 static inline uint32_t dt_merges_find(const dt_merges *merges, uint16_t left, uint16_t right)
 {
     const uint32_t hash = dt_merges_hash(left, right);
@@ -66,8 +67,8 @@ typedef struct {
 
 void dt_merge_work_free(dt_merge_work *work);
 
-/* Encodes one word in place: symbols[0 … n-1] are the ids of its characters before and the first
- * *merged of them its tokens after. n < 2^31. */
+/* Encodes a word in place: symbols[0 … n-1] are the ids of its characters on entry, and the first
+ * *merged of them its tokens on return. n < 2^31. */
 dt_status dt_merges_apply(const dt_merges *merges, dt_merge_work *work, uint16_t *symbols, size_t n,
                           size_t *merged);
 

@@ -9,41 +9,42 @@
 
 #define NO_TOKEN UINT32_MAX
 #define NO_CLASS UINT16_MAX
-#define MAX_JUMP_BITS 12 /* 16 KB: stays in the first-level cache */
-#define AHEAD_BITS 6     /* a set of what may follow a token fits a word */
-#define DIED 0x80000000u /* in a jump: no token goes on that way, the rest is the token */
+#define MAX_JUMP_BITS 12     /* 16 KB: fits the L1 cache */
+#define AHEAD_BITS 6         /* the set of possible followers of a token fits a word */
+#define DEAD_END 0x80000000u /* flag in a jump: no token continues; the other bits are a token */
 #define MAX_CHILDREN ((size_t)1 << 26) /* entries of the trie's table, 4 bytes each */
 
-/* What the walk wants to know of a token. */
+/* A token as the walk needs it. */
 typedef struct {
     uint32_t length;  /* in characters */
-    uint32_t shorter; /* the longest other token that it begins with, NO_TOKEN when there is none */
-    uint32_t row;     /* as dt_border numbers it */
-    uint32_t column;  /* */
-    uint64_t followers; /* bit c: a token can come after it in a text that goes on with code c */
+    uint32_t shorter; /* the longest proper prefix that is a token, or NO_TOKEN */
+    uint32_t row;     /* numbers in dt_border */
+    uint32_t column;
+    uint64_t followers; /* bit c: some token can follow it if the next characters have code c */
 } walk_token;
 
 struct dt_bpe_walk {
     const dt_merges *merges;
     dt_border border;
-    walk_token *tokens; /* by id; length 0: no symbol of a word */
+    walk_token *tokens; /* by id; length 0: not a symbol of words */
     uint32_t *made;     /* by id: 1 + the merge whose result the token is, 0 for characters */
     uint16_t *class_of; /* by id: number of the character, NO_CLASS for other tokens */
-    /* A trie of the tokens' characters, `width` (1 << shift) children a node. */
+    /* A trie of the tokens' characters, `width` (1 << shift) children per node. */
     uint32_t width;
     uint32_t shift;
-    uint32_t *child; /* (node_count, width): node index, 0 where there is none */
+    uint32_t *child; /* (node_count, width): node index, 0 if there is none */
     size_t child_capacity;
-    uint32_t *node_token; /* (node_count): the longest token on the way to the node, or NO_TOKEN */
+    uint32_t *node_token; /* (node_count): the longest token on the path to the node, or NO_TOKEN */
     size_t token_capacity;
     uint32_t node_count;
-    /* Some characters strung together, `shift` bits each, the first one highest, are a code. */
-    uint32_t *jump; /* by code of jump_length characters: the node that they lead to, or DIED */
+    /* A code is a sequence of characters, `shift` bits each, the first one highest. */
+    uint32_t *jump; /* by code of jump_length characters: their node in the trie, or DEAD_END and a
+                       token */
     uint32_t jump_length;
     uint32_t ahead_length; /* characters of a code of `followers`; 0: not used */
 };
 
-/* Fills in characters and lengths; false where the merges are not as the walk needs them. */
+/* Fills in characters and lengths; returns false if the merges do not meet the walk's condition. */
 static bool measure_tokens(dt_bpe_walk *walk, int32_t vocabulary_size, const uint16_t *character,
                            int32_t character_count)
 {
@@ -78,9 +79,9 @@ static dt_status add_node(dt_bpe_walk *walk, uint32_t *node)
     return DT_OK;
 }
 
-/* Adds the path of a token's characters and sets *node to its end. The characters are met in order
- * by going down the parts, the left one first; `stack` holds the right ones that are still to do
- * and has room for the token's length. */
+/* Adds the path of a token's characters and sets *node to its end. Descends into the parts of the
+ * token, the left one first; `stack` holds the right parts still to do (capacity: the token's
+ * length). */
 static dt_status add_text(dt_bpe_walk *walk, uint16_t id, uint16_t *stack, uint32_t *node)
 {
     size_t depth = 0;
@@ -117,7 +118,7 @@ static size_t trie_bound(const dt_bpe_walk *walk, int32_t vocabulary_size, uint3
     return nodes * walk->width;
 }
 
-/* Makes node_token the longest token on the way to each node, the node's own included, and sets
+/* Sets node_token to the longest token on the path to each node, including the node's own, and
  * `shorter` of each token. Parents have smaller indices than their children, so one pass suffices.
  */
 static void link_tokens(dt_bpe_walk *walk)
@@ -136,8 +137,8 @@ static void link_tokens(dt_bpe_walk *walk)
     }
 }
 
-/* The node that the last `jump_length` characters of `code` lead to; where they lead to none, DIED
- * and the longest token on the way. */
+/* Returns the node of the last `jump_length` characters of `code`; if there is none, DEAD_END and
+ * the longest token on the path. */
 static uint32_t follow_code(const dt_bpe_walk *walk, uint32_t code)
 {
     uint32_t node = 0;
@@ -145,7 +146,7 @@ static uint32_t follow_code(const dt_bpe_walk *walk, uint32_t code)
         const uint32_t class = code >> i * walk->shift & (walk->width - 1);
         const uint32_t next = walk->child[((size_t)node << walk->shift) + class];
         if (!next)
-            return walk->node_token[node] | DIED;
+            return walk->node_token[node] | DEAD_END;
         node = next;
     }
     return node;
@@ -181,10 +182,10 @@ static dt_status build_trie(dt_bpe_walk *walk, int32_t vocabulary_size, uint32_t
     return build_jump(walk);
 }
 
-/* ---- what can follow a token ---- */
+/* ---- the followers of a token ---------------------------------------------------------------- */
 
-/* Sets bit c of consistent[column / 64 …] of each usable token: those whose text agrees with code
- * c as far as both go. */
+/* Sets bit c of consistent[column / 64 …] for each usable token whose text agrees with code c as
+ * far as both extend. */
 static void mark_beginnings(const dt_bpe_walk *walk, int32_t vocabulary_size, uint64_t *consistent,
                             uint32_t *code)
 {
@@ -210,10 +211,10 @@ static void mark_beginnings(const dt_bpe_walk *walk, int32_t vocabulary_size, ui
     }
 }
 
-/* Whether some token of a set is a neighbour on the right of the tokens in a row. */
+/* Returns true if some token of a set can be the right neighbour of the tokens in a row. */
 static bool any_holds(const dt_border *border, uint32_t row, const uint64_t *set)
 {
-    const uint64_t *parted = border->parted + row * border->words;
+    const uint64_t *parted = border->separated + row * border->words;
     for (size_t w = 0; w < border->words; ++w)
         if (set[w] & ~parted[w])
             return true;
@@ -242,9 +243,9 @@ static dt_status find_followers(dt_bpe_walk *walk, int32_t vocabulary_size)
     return status;
 }
 
-/* ---- all of it ---- */
+/* ---- building -------------------------------------------------------------------------------- */
 
-/* *fits: the walk can be used; what was built is destroyed by the caller where not. */
+/* *fits: the walk can be used; if not, the caller destroys what was built. */
 static dt_status build(dt_bpe_walk *walk, int32_t vocabulary_size, const uint16_t *character,
                        int32_t character_count, bool *fits)
 {
@@ -305,25 +306,25 @@ void dt_bpe_walk_destroy(dt_bpe_walk *walk)
     free(walk);
 }
 
-/* ---- walking ---- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
-/* A stretch of characters. */
+/* A sequence of characters without unknown ones. */
 typedef struct {
     const uint16_t *symbols; /* (n) */
-    const uint16_t *code;    /* (n) of the jump_length characters from each place on */
-    uint8_t *dead;           /* (n + 1) no chain leads from a place to the end */
+    const uint16_t *code;    /* (n) of the jump_length characters from each position */
+    uint8_t *dead;           /* (n + 1) no chain leads from the position to the end */
     size_t n;
 } stretch;
 
-/* The longest token that the text begins with at a place, which is not the end. */
+/* Returns the longest token at a position, which is not the end. */
 static uint32_t longest_token(const dt_bpe_walk *walk, const stretch *text, size_t place)
 {
     uint32_t node = 0;
     size_t i = place;
     if (walk->jump_length > 0 && text->n - place >= walk->jump_length) {
         node = walk->jump[text->code[place]];
-        if (node & DIED)
-            return node & ~DIED;
+        if (node & DEAD_END)
+            return node & ~DEAD_END;
         i += walk->jump_length;
     }
     for (; i < text->n; ++i) {
@@ -341,9 +342,9 @@ static bool are_neighbours(const dt_bpe_walk *walk, uint32_t left, uint32_t righ
     return dt_border_holds(&walk->border, walk->tokens[left].row, walk->tokens[right].column);
 }
 
-/* Whether a chain may go on from a place behind this token. */
-static bool goes_on(const dt_bpe_walk *walk, const stretch *text, const walk_token *token,
-                    size_t place)
+/* Returns true if a chain may continue after this token at a position. */
+static bool can_continue(const dt_bpe_walk *walk, const stretch *text, const walk_token *token,
+                         size_t place)
 {
     if (text->dead[place])
         return false;
@@ -354,7 +355,7 @@ static bool goes_on(const dt_bpe_walk *walk, const stretch *text, const walk_tok
     return token->followers >> code & 1;
 }
 
-/* The walk over characters alone. */
+/* Walks over characters without unknown ones. */
 static dt_status walk_stretch(const dt_bpe_walk *walk, const stretch *text, uint16_t *out,
                               size_t *count)
 {
@@ -364,7 +365,7 @@ static dt_status walk_stretch(const dt_bpe_walk *walk, const stretch *text, uint
     uint32_t token = longest_token(walk, text, 0);
     for (;;) {
         while (token != NO_TOKEN &&
-               (!goes_on(walk, text, &tokens[token], place + tokens[token].length) ||
+               (!can_continue(walk, text, &tokens[token], place + tokens[token].length) ||
                 (k && !are_neighbours(walk, out[k - 1], token))))
             token = tokens[token].shorter;
         if (token != NO_TOKEN) {
@@ -393,7 +394,7 @@ void dt_walk_work_free(dt_walk_work *work)
     *work = (dt_walk_work){0};
 }
 
-/* Fills in the codes of a stretch, from its end; the last ones are not used. */
+/* Computes the codes of a stretch, from its end; the last ones are not used. */
 static void make_codes(const dt_bpe_walk *walk, const uint16_t *symbols, size_t n, uint16_t *code)
 {
     if (walk->jump_length == 0)

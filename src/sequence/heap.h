@@ -1,4 +1,4 @@
-/* A priority queue of 64-bit numbers, the smallest first: the usual binary heap. */
+/* A priority queue of 64-bit numbers, smallest first: a binary heap. */
 #ifndef DT_SEQUENCE_HEAP_H
 #define DT_SEQUENCE_HEAP_H
 
@@ -15,7 +15,7 @@ typedef struct {
     size_t capacity;
 } dt_heap;
 
-/* Makes room for `count` entries in all. */
+/* Allocates memory for `count` entries in total. */
 static inline dt_status dt_heap_reserve(dt_heap *heap, size_t count)
 {
     return DT_GROW(heap->entry, heap->capacity, count);
@@ -27,7 +27,7 @@ static inline void dt_heap_free(dt_heap *heap)
     *heap = (dt_heap){0};
 }
 
-/* There must be room. */
+/* Adds a value; memory must be reserved. */
 static inline void dt_heap_push(dt_heap *heap, uint64_t value)
 {
     uint64_t *entry = heap->entry;
@@ -39,7 +39,7 @@ static inline void dt_heap_push(dt_heap *heap, uint64_t value)
     entry[i] = value;
 }
 
-/* Takes the smallest out. The heap must not be empty. */
+/* Removes and returns the smallest value. The heap must not be empty. */
 static inline uint64_t dt_heap_pop(dt_heap *heap)
 {
     uint64_t *entry = heap->entry;

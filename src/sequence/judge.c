@@ -5,18 +5,17 @@
 
 #include "core/log.h"
 
-#define NO_CODE_PER_CENT 10     /* letters, from which on a sequence is doubtful */
+#define NO_CODE_PER_CENT 10     /* limits from which a sequence is doubtful */
 #define AMBIGUOUS_PER_CENT 50   /* letters */
 #define UNKNOWN_PER_CENT 50     /* tokens */
-#define ALL_UNKNOWN_PER_CENT 10 /* tokens of all sequences in order, from which on it is said */
+#define ALL_UNKNOWN_PER_CENT 10 /* of the tokens of all good sequences: limit for a warning */
 
-/* What a letter adds: ambiguous ones count in the lower half, those that are no code in the upper
- * one, so that one sum counts both. */
+/* The contribution of a letter: ambiguous ones count in the lower half, letters that are not codes
+ * in the upper half, so that one sum counts both. */
 #define A UINT64_C(1)
 #define X (UINT64_C(1) << 32)
 
-/* The codes of IUPAC (Cornish-Bowden, Nucleic Acids Research 13, 1985), U, and the gap characters.
- */
+/* IUPAC codes (Cornish-Bowden, Nucleic Acids Research 13, 1985), U, and gap characters. */
 static uint64_t weigh(const char *letters, size_t length)
 {
     static const uint64_t weight[32] = {/* @ and A to Z by their five lower bits */
@@ -91,29 +90,28 @@ void dt_judgement_merge(dt_judgement *judgement, const dt_judgement *other)
     }
 }
 
-/* `what` they are, an example, and what to make of it in two pieces. */
-static void tell_doubt(const dt_judgement *j, dt_doubt doubt, const char *file, const char *what,
-                       const char *advice, const char *end)
+/* Warns of sequences: `what` describes them, `advice` and `end` follow an example. */
+static void warn_of_doubt(const dt_judgement *j, dt_doubt doubt, const char *file, const char *what,
+                          const char *advice, const char *end)
 {
     if (j->doubtful[doubt] > 0)
-        dt_warn("%s: %lld of %lld sequences %s ('%s' for one)%s%s", file,
+        dt_warn("%s: %lld of %lld sequences %s (for example '%s')%s%s", file,
                 (long long)j->doubtful[doubt], (long long)j->sequences, what, j->example[doubt],
                 advice, end);
 }
 
-static void tell_unknown(const dt_judgement *j, bool onehot, const char *file, bool normalized)
+static void warn_of_unknown(const dt_judgement *j, bool onehot, const char *file, bool normalized)
 {
     const char *lower_case = onehot ? " in upper case?" : " in upper case, with T for U?";
     const char *end = normalized ? "?" : lower_case;
-    tell_doubt(j, DT_DOUBT_UNKNOWN, file,
-               onehot ? "have many letters that are none of A, C, G, T and U"
-                      : "have many tokens that are unknown to the tokenizer",
-               ": are these nucleotides", end);
+    warn_of_doubt(j, DT_DOUBT_UNKNOWN, file,
+                  onehot ? "have many letters other than A, C, G, T and U"
+                         : "have many tokens unknown to the tokenizer",
+                  ": are these nucleotides", end);
     if (reaches(j->unknown_tokens, j->tokens, ALL_UNKNOWN_PER_CENT))
         dt_warn("%s: %.0f %% of the %s: are these nucleotides%s", file,
                 100.0 * (double)j->unknown_tokens / (double)j->tokens,
-                onehot ? "letters are none of A, C, G, T and U"
-                       : "tokens are unknown to the tokenizer",
+                onehot ? "letters are not A, C, G, T or U" : "tokens are unknown to the tokenizer",
                 end);
 }
 
@@ -122,13 +120,15 @@ void dt_judgement_report(const dt_judgement *judgement, const dt_tokenizer *toke
 {
     char few[64];
     snprintf(few, sizeof few, "have fewer than %d bases", DT_FEWEST_BASES);
-    tell_doubt(judgement, DT_DOUBT_SHORT, file, few, ", too few to tell taxa apart: ", leave_out);
-    tell_doubt(judgement, DT_DOUBT_LETTERS, file, "have many letters that are no nucleotides",
-               ": is this protein?", "");
-    tell_doubt(judgement, DT_DOUBT_AMBIGUOUS, file, "are mostly N, other ambiguous bases or gaps",
-               ", which tell nothing of their taxa", "");
-    tell_unknown(judgement, dt_tokenizer_encoding(tokenizer) == DT_ENCODING_ONEHOT, file,
-                 normalized);
+    warn_of_doubt(judgement, DT_DOUBT_SHORT, file, few,
+                  ", too few to distinguish taxa: ", leave_out);
+    warn_of_doubt(judgement, DT_DOUBT_LETTERS, file, "have many letters that are not nucleotides",
+                  ": is this protein?", "");
+    warn_of_doubt(judgement, DT_DOUBT_AMBIGUOUS, file,
+                  "are mostly N, other ambiguous bases or gaps", ", which do not identify taxa",
+                  "");
+    warn_of_unknown(judgement, dt_tokenizer_encoding(tokenizer) == DT_ENCODING_ONEHOT, file,
+                    normalized);
 }
 
 const char *dt_doubt_name(dt_doubt doubt)

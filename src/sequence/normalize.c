@@ -7,8 +7,8 @@ static bool is_gap(char c)
     return c == '-' || c == '.';
 }
 
-/* Upper case and U to T, without a branch, so that the loop is vectorised; true when there are
- * gaps. */
+/* Converts to upper case and U to T, without branches so that the loop is vectorised; returns true
+ * if there are gaps. */
 static bool map_letters(char *sequence, size_t length)
 {
     unsigned char any_gap = 0;

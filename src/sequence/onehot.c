@@ -21,7 +21,7 @@ bool dt_encoding_named(const char *name, dt_encoding *encoding)
 
 void dt_onehot_encode(uint16_t *ids, const char *bytes, size_t length)
 {
-    /* 0 stands for other letters, so that the table needs no 256 entries spelt out */
+    /* ids + 1, so that 0, the default, means another letter */
     static const uint8_t one_more[256] = {['A'] = 1, ['C'] = 2, ['G'] = 3, ['T'] = 4, ['U'] = 4};
     for (size_t i = 0; i < length; ++i) {
         const uint8_t found = one_more[(unsigned char)bytes[i]];

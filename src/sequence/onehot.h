@@ -1,10 +1,9 @@
-/* One nucleotide a token (`--encoding onehot`, docs/model.md 1): A, C, G and T are the ids 0 to
- * 3, which the model reads as four channels with a 1 in channel `id`; every other letter is 4,
- * zeros in all channels. U is T. A sequence has no special tokens; what is read are its first L
- * nucleotides.
+/* One token per nucleotide (`--encoding onehot`, docs/model.md 1): A, C, G and T have the ids 0 to 3,
+ * which the model reads as four channels with a 1 in channel `id`; U is T; all other letters are 4, zeros in
+ * all channels. A sequence has no special tokens; its first L nucleotides are used.
  *
- * So N, the other ambiguity codes of IUPAC, and, where sequences are not normalised, lower case and
- * gap characters keep their place and say nothing of the base there.
+ * So N, the other IUPAC ambiguity codes and, if sequences are not normalised, lower case and gap
+ * characters occupy a position without information about the base.
  */
 #ifndef DT_SEQUENCE_ONEHOT_H
 #define DT_SEQUENCE_ONEHOT_H
@@ -13,22 +12,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How sequences become token ids: the choices of --encoding, in its order. */
+/* The choices of --encoding, in the order of dt_encoding. */
 #define DT_ENCODINGS "dnabert|onehot"
 typedef enum { DT_ENCODING_DNABERT, DT_ENCODING_ONEHOT } dt_encoding;
 
 #define DT_ONEHOT_CHANNELS 4
-#define DT_ONEHOT_OTHER 4 /* any letter but A, C, G, T and U */
+#define DT_ONEHOT_OTHER 4 /* all letters except A, C, G, T and U */
 #define DT_ONEHOT_IDS 5
-#define DT_ONEHOT_NAME "onehot" /* where a tokenizer would be named */
+#define DT_ONEHOT_NAME "onehot" /* instead of a tokenizer's name */
 
-/* "dnabert", "onehot". */
+/* Returns "dnabert" or "onehot". */
 const char *dt_encoding_name(dt_encoding encoding);
 
-/* The encoding of that name; false for another. */
+/* Finds the encoding with this name; returns false if there is none. */
 bool dt_encoding_named(const char *name, dt_encoding *encoding);
 
-/* One id a byte. */
+/* Writes one id per byte. */
 void dt_onehot_encode(uint16_t *ids /* (length) */, const char *bytes, size_t length);
 
 #endif

@@ -5,24 +5,24 @@
 
 #include "core/memory.h"
 
-#define SCALE 64.0  /* weights are in so many parts of a nat */
-#define CLEARLY 442 /* 64 · ln 1000: the odds from which on a sequence is turned */
+#define SCALE 64.0      /* units per nat */
+#define CLEAR_SCORE 442 /* 64 · ln 1000: the odds above which the strand is clear */
 
-/* A k-mer as it slides over a sequence: 2 bits a base, the complement of base b being 3 - b. */
+/* A k-mer sliding over a sequence: 2 bits per base, the complement of base b being 3 - b. */
 typedef struct {
     uint32_t forward;
-    uint32_t reverse; /* of the reverse complement */
-    uint32_t known;   /* bases since the last character that is none */
+    uint32_t reverse; /* the reverse complement */
+    uint32_t known;   /* number of consecutive bases */
 } kmer;
 
 #define MASK (DT_STRAND_KMERS - 1u)
-#define HIGHEST (2 * (DT_STRAND_K - 1)) /* place of the first base */
+#define HIGHEST (2 * (DT_STRAND_K - 1)) /* bit position of the first base */
 
-/* 1 … 4 for A C G T (U), 0 for the rest. */
+/* 1 … 4 for A C G T (U), 0 for other characters. */
 static const uint8_t base_of[256] = {['A'] = 1, ['C'] = 2, ['G'] = 3, ['T'] = 4, ['U'] = 4,
                                      ['a'] = 1, ['c'] = 2, ['g'] = 3, ['t'] = 4, ['u'] = 4};
 
-/* Takes the next character; true when there is a whole k-mer. */
+/* Adds the next character; returns true if the k-mer is complete. */
 static inline bool slide(kmer *k, char character)
 {
     const uint32_t letter = base_of[(unsigned char)character];
@@ -33,12 +33,12 @@ static inline bool slide(kmer *k, char character)
     return k->known >= DT_STRAND_K;
 }
 
-void dt_strand_count(int64_t *counts, const char *sequence, size_t length, bool turned)
+void dt_strand_count(int64_t *counts, const char *sequence, size_t length, bool reverse)
 {
     kmer k = {0};
     for (size_t i = 0; i < length; ++i)
         if (slide(&k, sequence[i]))
-            counts[turned ? k.reverse : k.forward]++;
+            counts[reverse ? k.reverse : k.forward]++;
 }
 
 static uint32_t reverse_of(uint32_t forward)
@@ -103,7 +103,7 @@ int64_t dt_strand_score(const dt_strand_profile *profile, const char *sequence, 
 int dt_strand_side(const dt_strand_profile *profile, const char *sequence, size_t length)
 {
     const int64_t score = dt_strand_score(profile, sequence, length);
-    return (score >= CLEARLY) - (score <= -CLEARLY);
+    return (score >= CLEAR_SCORE) - (score <= -CLEAR_SCORE);
 }
 
 bool dt_strand_reorient(const dt_strand_profile *profile, char *sequence, size_t length)
@@ -114,7 +114,7 @@ bool dt_strand_reorient(const dt_strand_profile *profile, char *sequence, size_t
     return turns;
 }
 
-/* What stands for a letter on the other strand; '\0': itself. */
+/* The complement of a letter; '\0': unchanged. */
 static const char complement_of[256] = {
     ['A'] = 'T', ['C'] = 'G', ['G'] = 'C', ['T'] = 'A', ['U'] = 'A', ['R'] = 'Y', ['Y'] = 'R',
     ['K'] = 'M', ['M'] = 'K', ['B'] = 'V', ['V'] = 'B', ['D'] = 'H', ['H'] = 'D', ['a'] = 't',

@@ -1,11 +1,12 @@
-/* Which strand a sequence is: a profile of the k-mers of the sequences that a model was trained on
- * tells a read of their strand from one of the other, which is then reverse-complemented.
+/* Strand detection: a profile of the k-mers of the training sequences distinguishes reads on their
+ * strand from reads on the other one, which are then reverse-complemented.
  *
- * The weight of a k-mer x is the log odds ln((n(x) + 1) / (n(x') + 1)), n counting it in the
- * training sequences and x' being its reverse complement; the score of a read is the sum over its
- * k-mers (naive Bayes with equal priors). The read's other strand has minus that score, so that
- * one pass over the read decides. With k = 8 a profile has 65,536 weights; they are whole numbers
- * (64ths of a nat), so that a score depends on no order of adding up.
+ * The weight of a k-mer x is the log odds ln((n(x) + 1) / (n(x') + 1)), where n counts occurrences
+ * in the training sequences and x' is the reverse complement of x; the score of a read is the sum
+ * over its k-mers (naive Bayes with equal priors). The score of the read's reverse complement is
+ * the negative of that, so one pass over the read decides. With k = 8 a profile has 65,536 weights,
+ * stored as whole numbers (64ths of a nat), so that a score does not depend on the order of
+ * addition.
  */
 #ifndef DT_SEQUENCE_STRAND_H
 #define DT_SEQUENCE_STRAND_H
@@ -20,69 +21,71 @@
 #define DT_STRAND_KMERS (1 << 2 * DT_STRAND_K)
 
 typedef struct {
-    int16_t weight[DT_STRAND_KMERS]; /* by k-mer, 2 bits a base, A C G T, the first base highest */
+    int16_t
+        weight[DT_STRAND_KMERS]; /* by k-mer, 2 bits per base (A C G T), the first base highest */
 } dt_strand_profile;
 
-/* Adds the k-mers of a sequence to `counts`, or with `turned` those of its reverse complement.
- * Upper and lower case, U as T; a k-mer with any other character does not count. */
+/* Adds the k-mers of a sequence, or with `reverse` those of its reverse complement, to `counts`.
+ * Ignores case, reads U as T, and skips k-mers that contain any other character. */
 void dt_strand_count(int64_t *counts /* (DT_STRAND_KMERS) */, const char *sequence, size_t length,
-                     bool turned);
+                     bool reverse);
 
-/* The profile of what was counted. */
+/* Computes the profile from counts. */
 void dt_strand_profile_of(dt_strand_profile *profile, const int64_t *counts);
 
-/* Score of a sequence: above 0 where it fits better as it is, below where its reverse complement
+/* Returns the score of a sequence: > 0 if it fits better as it is, < 0 if its reverse complement
  * does. */
 int64_t dt_strand_score(const dt_strand_profile *profile, const char *sequence, size_t length);
 
-/* 1 where the sequence clearly is on the profile's strand, at odds of 1,000 or more by its score,
- * -1 where it clearly is on the other one, else 0. */
+/* Returns 1 if the sequence is clearly on the profile's strand (odds of at least 1,000 by its
+ * score), -1 if it is clearly on the other strand, else 0. */
 int dt_strand_side(const dt_strand_profile *profile, const char *sequence, size_t length);
 
-/* Reverse-complements a sequence that clearly is on the other strand; returns whether. */
+/* Reverse-complements a sequence that is clearly on the other strand; returns true if it did. */
 bool dt_strand_reorient(const dt_strand_profile *profile, char *sequence, size_t length);
 
-/* Whether it is a profile: the weight of a k-mer is minus that of its reverse complement. */
+/* Returns true if the profile is valid: the weights of a k-mer and its reverse complement add up to
+ * 0. */
 bool dt_strand_profile_fits(const dt_strand_profile *profile);
 
-/* Whether two profiles are of the same strand: what one of them finds clearly on its strand, the
- * other one tends to. */
+/* Returns true if two profiles are of the same strand: the product of their weights is >= 0. */
 bool dt_strand_same(const dt_strand_profile *a, const dt_strand_profile *b);
 
-/* What is known of the strand of a set of sequences. Zero-initialise. */
+/* Information about the strand of a set of sequences. Zero-initialise. */
 typedef struct {
-    dt_strand_profile *profile; /* owned; NULL: not known (files of older versions) */
-    bool sorted;                /* by the profile: --orientation auto */
-    int64_t reoriented;         /* sequences that were reverse-complemented then */
+    dt_strand_profile *profile; /* owned; NULL: unknown (files of older versions) */
+    bool sorted;                /* --orientation auto: reoriented by the profile */
+    int64_t reoriented;         /* number of sequences that were reverse-complemented */
 } dt_strand_info;
 
 dt_status dt_strand_info_copy(dt_strand_info *to, const dt_strand_info *from);
-void dt_strand_info_free(dt_strand_info *info); /* leaves it empty */
+void dt_strand_info_free(dt_strand_info *info); /* leaves an empty one */
 
-/* Reverse complement in place: the ambiguity codes, too (R and Y, K and M, B and V, D and H); upper
- * and lower case and all other characters stay as they are. U becomes A, and A becomes T. */
+/* Reverse-complements in place, including ambiguity codes (R and Y, K and M, B and V, D and H).
+ * Case and all other characters are preserved. U becomes A, and A becomes T. */
 void dt_reverse_complement(char *sequence, size_t length);
 
-/* ---- Sequences of both strands ------------------------------------------------------------------
+/* ---- Learning the strand ---------------------------------------------------------------------
  *
- * A set that should be on one strand and is not is sorted before a profile can be learnt of it.
- * The learner looks at up to 16,384 sequences, drawn evenly from all that it is given (algorithm R
- * of Vitter, ACM TOMS 11, 1985), of each at the first 4,096 bases. The longest one sets the strand;
- * profiles of the first 1, 2, 4, … sort the next as many, longest first, so that each is compared
- * with relatives; then each half is sorted by the profile of the other half, until nothing changes.
- * What fits neither strand clearly is left out. At the end the strand that most were given on is
- * kept (at a tie, that of the first): a set that is on one strand stays as it is.
+ * If a set contains sequences on both strands, they must be sorted before a profile can be learnt.
+ * The learner uses up to 16,384 sequences, sampled uniformly from all that it receives (algorithm R
+ * of Vitter, ACM TOMS 11, 1985), and the first 4,096 bases of each. The longest one defines the
+ * strand; then profiles of the first 1, 2, 4, … sequences, longest first, sort as many further
+ * ones, so that each is compared with relatives. Afterwards each half is sorted by the profile of
+ * the other half, until nothing changes. Sequences that fit neither strand clearly are left out.
+ * The result is the strand on which most sequences were given (at a tie, that of the first one): a
+ * set on one strand stays as it is.
  */
 typedef struct dt_strand_learner dt_strand_learner;
 
 dt_status dt_strand_learner_create(dt_strand_learner **out);
-void dt_strand_learner_destroy(dt_strand_learner *learner); /* NULL is fine */
+void dt_strand_learner_destroy(dt_strand_learner *learner); /* NULL is allowed */
 
-/* Gives it a sequence. */
+/* Adds a sequence. */
 dt_status dt_strand_learner_add(dt_strand_learner *learner, const char *sequence, size_t length);
 
-/* The profile of the strand that most of the sequences are on; all weights 0 where there are none.
- */
+/* Computes the profile of the strand of the majority of the sequences; all weights are 0 if there
+ * are none. */
 void dt_strand_learner_finish(dt_strand_learner *learner, dt_strand_profile *profile);
 
 #endif

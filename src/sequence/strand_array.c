@@ -36,7 +36,7 @@ static dt_status get_weights(dt_container *file, const char *path, dt_strand_pro
     free(weights);
     DT_TRY(status);
     if (!ok || !dt_strand_profile_fits(profile))
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: not the weights of k-mers", path);
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a valid strand profile", path);
     return DT_OK;
 }
 

@@ -5,22 +5,22 @@
 #include "core/philox.h"
 #include "sequence/strand.h"
 
-#define SAMPLE 16384    /* sequences */
-#define MOST_BASES 4096 /* of one of them */
-#define MOST_ROUNDS 10  /* of sorting each half by the other's profile */
+#define SAMPLE 16384   /* sequences */
+#define MAX_BASES 4096 /* of one sequence */
+#define MAX_ROUNDS 10  /* of sorting each half by the other half's profile */
 #define HALVES 2
 
 /* A sequence of the sample. */
 typedef struct {
     char *bases;
     size_t length;
-    int64_t number; /* in the file */
-    int side;       /* 1: on the strand of the longest, -1: on the other, 0: not clear */
+    int64_t number; /* in input order */
+    int side;       /* 1: same strand as the longest, -1: the other, 0: unclear */
 } sampled;
 
 struct dt_strand_learner {
-    int64_t given; /* sequences so far */
-    int64_t count; /* of the sample */
+    int64_t given; /* sequences added so far */
+    int64_t count; /* sequences in the sample */
     sampled sample[SAMPLE];
     int64_t counts[HALVES][DT_STRAND_KMERS];
     int64_t all[DT_STRAND_KMERS];
@@ -44,7 +44,7 @@ void dt_strand_learner_destroy(dt_strand_learner *learner)
     free(learner);
 }
 
-/* The place that the next sequence takes in the sample; SAMPLE: none. */
+/* Returns the sample slot of the next sequence; SAMPLE: none. */
 static int64_t draw_place(const dt_strand_learner *learner)
 {
     if (learner->given < SAMPLE)
@@ -58,14 +58,15 @@ static int64_t draw_place(const dt_strand_learner *learner)
 dt_status dt_strand_learner_add(dt_strand_learner *learner, const char *sequence, size_t length)
 {
     const int64_t place = draw_place(learner);
-    const size_t kept = length < MOST_BASES ? length : MOST_BASES;
+    const size_t kept = length < MAX_BASES ? length : MAX_BASES;
     const int64_t number = learner->given++;
     if (place == SAMPLE)
         return DT_OK;
     sampled *s = &learner->sample[place];
     char *bases = realloc(s->bases, kept + 1);
     if (!bases)
-        return dt_fail(DT_ERR_MEMORY, "out of memory: sequences to learn the strand from");
+        return dt_fail(DT_ERR_MEMORY,
+                       "out of memory for the sequences from which the strand is learnt");
     memcpy(bases, sequence, kept);
     *s = (sampled){.bases = bases, .length = kept, .number = number};
     if (place == learner->count)
@@ -73,10 +74,9 @@ dt_status dt_strand_learner_add(dt_strand_learner *learner, const char *sequence
     return DT_OK;
 }
 
-/* ---- sorting ------------------------------------------------------------------------------------
- */
+/* ---- sorting --------------------------------------------------------------------------------- */
 
-/* The longest first; of equals the one that comes first in the file. */
+/* Longest first; of equal lengths, in input order. */
 static int by_length(const void *a, const void *b)
 {
     const sampled *x = a;
@@ -97,7 +97,7 @@ static int side_of(const dt_strand_profile *profile, const sampled *s)
     return dt_strand_side(profile, s->bases, s->length);
 }
 
-/* Each by the profile of those before it, in steps that double. */
+/* Sorts each sequence by the profile of those before it, in batches that double in size. */
 static void sort_greedily(dt_strand_learner *learner)
 {
     int64_t *counts = learner->all;
@@ -115,8 +115,8 @@ static void sort_greedily(dt_strand_learner *learner)
     }
 }
 
-/* Sorts each half by the profile of the other one, so that no sequence speaks for itself; true when
- * one of them changes. */
+/* Sorts each half by the profile of the other half, so that no sequence influences its own side;
+ * returns true if any side changes. */
 static bool sort_halves(dt_strand_learner *learner)
 {
     bool changed = false;
@@ -134,10 +134,10 @@ static bool sort_halves(dt_strand_learner *learner)
     return changed;
 }
 
-/* True when the strand of the longest is not the one to keep. */
+/* Returns true if the strand of the longest sequence is not the majority's. */
 static bool is_other_strand(const dt_strand_learner *learner)
 {
-    const sampled *first = NULL; /* in the file */
+    const sampled *first = NULL; /* in input order */
     int64_t sum = 0;
     for (int64_t i = 0; i < learner->count; ++i) {
         const sampled *s = &learner->sample[i];
@@ -154,7 +154,7 @@ void dt_strand_learner_finish(dt_strand_learner *learner, dt_strand_profile *pro
     if (learner->count > 0) {
         qsort(learner->sample, (size_t)learner->count, sizeof *learner->sample, by_length);
         sort_greedily(learner);
-        for (int round = 0; round < MOST_ROUNDS && sort_halves(learner); ++round)
+        for (int round = 0; round < MAX_ROUNDS && sort_halves(learner); ++round)
             ;
     }
     const bool other = is_other_strand(learner);

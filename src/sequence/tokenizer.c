@@ -11,14 +11,14 @@
 
 #define UNKNOWN (-1)
 
-/* A character beyond ASCII that is a token. */
+/* A non-ASCII character that is a token. */
 typedef struct {
     uint32_t code;
     uint16_t id;
 } wide_char;
 
 typedef struct {
-    const char *text; /* belongs to the token table */
+    const char *text; /* owned by the token table */
     size_t length;
     uint16_t id;
 } added_token;
@@ -26,12 +26,12 @@ typedef struct {
 struct dt_tokenizer {
     dt_encoding encoding;
     int32_t vocabulary_size;
-    char **token; /* (vocabulary_size), NULL where an id is not used */
+    char **token; /* (vocabulary_size), NULL for unused ids */
     dt_merges merges;
-    dt_bpe_walk *walk; /* NULL: merges that only the priority queue can apply */
+    dt_bpe_walk *walk; /* NULL: use the priority queue */
     int32_t ascii_id[128];
     uint8_t ascii_kind[128]; /* dt_char_kind, through kind_map */
-    uint8_t kind_map[3];     /* by dt_char_kind: the kinds that this pre-tokenizer tells apart */
+    uint8_t kind_map[3];     /* maps a dt_char_kind to the kinds this pre-tokenizer distinguishes */
     wide_char *wide;         /* (wide_count) by code */
     size_t wide_count;
     added_token *added; /* (added_count) longest first */
@@ -79,16 +79,17 @@ static dt_status check_ids(const dt_tokenizer_spec *spec)
                        spec->pad_id);
     if (spec->prefix_count < 0 || spec->prefix_count > DT_MAX_AFFIX || spec->suffix_count < 0 ||
         spec->suffix_count > DT_MAX_AFFIX)
-        return dt_fail(DT_ERR_INPUT,
-                       "the tokenizer puts %d and %d tokens round a sequence; at most %d each are "
-                       "supported",
-                       spec->prefix_count, spec->suffix_count, DT_MAX_AFFIX);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "the tokenizer adds %d tokens before and %d after a sequence; at most %d each are "
+            "supported",
+            spec->prefix_count, spec->suffix_count, DT_MAX_AFFIX);
     for (int32_t i = 0; i < spec->prefix_count + spec->suffix_count; ++i) {
         const int32_t id =
             i < spec->prefix_count ? spec->prefix[i] : spec->suffix[i - spec->prefix_count];
         if (!is_used_id(spec, id))
-            return dt_fail(DT_ERR_INPUT, "the id %d put round a sequence is not in the vocabulary",
-                           id);
+            return dt_fail(DT_ERR_INPUT,
+                           "the id %d, added to each sequence, is not in the vocabulary", id);
     }
     for (int32_t i = 0; i < spec->special_count; ++i)
         if (!is_used_id(spec, spec->special_id[i]))
@@ -162,7 +163,7 @@ static int by_code(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Notes which tokens are single characters, and prepares the walk for them. */
+/* Finds the tokens that are single characters, and prepares the walk for them. */
 static dt_status find_characters(dt_tokenizer *tokenizer)
 {
     uint16_t *character;
@@ -364,8 +365,8 @@ static int32_t wide_id(const dt_tokenizer *tokenizer, uint32_t code)
                : UNKNOWN;
 }
 
-/* Turns the collected word into tokens. The result has room: a piece of text never gives more
- * tokens than it has bytes. */
+/* Converts the current word to tokens. Memory is sufficient: a text never gives more tokens than it
+ * has bytes. */
 static dt_status end_word(dt_encoder *encoder)
 {
     const dt_tokenizer *tokenizer = encoder->tokenizer;
@@ -398,8 +399,8 @@ static void add_character(dt_encoder *encoder, int32_t id)
     encoder->word[encoder->word_length++] = (uint16_t)id;
 }
 
-/* Encodes text without added tokens in it. */
-static dt_status encode_piece(dt_encoder *encoder, const char *bytes, size_t length)
+/* Encodes text that contains no added tokens. */
+static dt_status encode_plain(dt_encoder *encoder, const char *bytes, size_t length)
 {
     const dt_tokenizer *tokenizer = encoder->tokenizer;
     uint8_t current = DT_CHAR_SPACE;
@@ -427,8 +428,7 @@ static dt_status encode_piece(dt_encoder *encoder, const char *bytes, size_t len
     return end_word(encoder);
 }
 
-/* The first added token of the text at or after `from`, the longest that begins there; NULL: none.
- */
+/* Returns the first added token at or after `from`, the longest that begins there; NULL: none. */
 static const added_token *find_added(const dt_tokenizer *tokenizer, const char *bytes,
                                      size_t length, size_t from, size_t *place)
 {
@@ -462,7 +462,7 @@ static dt_status encode_text(dt_encoder *encoder, const char *bytes, size_t leng
     while (from < length) {
         size_t place;
         const added_token *added = find_added(encoder->tokenizer, bytes, length, from, &place);
-        DT_TRY(encode_piece(encoder, bytes + from, place - from));
+        DT_TRY(encode_plain(encoder, bytes + from, place - from));
         if (added)
             encoder->tokens[encoder->token_count++] = added->id;
         from = place + (added ? added->length : 0);
@@ -476,7 +476,7 @@ static void append(dt_encoder *encoder, const uint16_t *ids, size_t count)
     encoder->token_count += count;
 }
 
-/* Only as many bases are looked at as are wanted. */
+/* Encodes only as many bases as are needed. */
 static dt_status encode_bases(dt_encoder *encoder, const char *bytes, size_t length,
                               int32_t max_length)
 {
@@ -495,8 +495,8 @@ static dt_status encode_words(dt_encoder *encoder, const char *bytes, size_t len
     if (max_length > 0 && (size_t)max_length < affixes)
         return dt_fail(
             DT_ERR_USAGE,
-            "a maximal length of %d tokens leaves no room: the tokenizer puts %zu special "
-            "tokens round each sequence",
+            "a maximum length of %d tokens is too short: the tokenizer adds %zu special tokens to "
+            "each sequence",
             max_length, affixes);
     DT_TRY(make_room(encoder, length));
     encoder->token_count = 0;

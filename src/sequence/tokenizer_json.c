@@ -8,15 +8,15 @@
 #include "core/log.h"
 #include "core/memory.h"
 
-/* A spec in the making. Its texts belong to the JSON tree. */
+/* A spec under construction. The JSON tree owns its texts. */
 typedef struct {
-    const char *name; /* of the file, for messages */
+    const char *name; /* name of the file, for messages */
     const json_t *vocab;
     dt_tokenizer_spec spec;
     const char **token; /* (DT_MAX_VOCABULARY) */
     const char **left;
     const char **right;
-    char **split; /* the left parts of merges that are strings, to be freed */
+    char **split; /* left parts of merges given as strings; owned */
     size_t split_count;
     int32_t *special;
 } reader;
@@ -45,7 +45,7 @@ static dt_status refuse(const reader *r, const char *component, const char *valu
 
 static dt_status malformed(const reader *r, const char *component)
 {
-    return dt_fail(DT_ERR_INPUT, "%s: '%s' is missing or not as tokenizer.json has it", r->name,
+    return dt_fail(DT_ERR_INPUT, "%s: '%s' is missing or not valid for a tokenizer.json", r->name,
                    component);
 }
 
@@ -54,7 +54,7 @@ static bool is_absent(const json_t *value)
     return !value || json_is_null(value);
 }
 
-/* The `type` of a component: "null" where there is none, "?" where it has no type. */
+/* Returns the `type` of a component: "null" if it is absent, "?" if it has no type. */
 static const char *type_of(const json_t *component)
 {
     if (is_absent(component))
@@ -63,7 +63,7 @@ static const char *type_of(const json_t *component)
     return type ? type : "?";
 }
 
-/* Refuses a model option unless it is absent, false, 0 or "". */
+/* Rejects a model option unless it is absent, false, 0 or "". */
 static dt_status check_unset(const reader *r, const json_t *model, const char *key)
 {
     const json_t *value = json_object_get(model, key);
@@ -100,7 +100,7 @@ static dt_status check_components(const reader *r, const json_t *root)
         DT_TRY(check_unset(r, model, options[i]));
     if (!is_absent(json_object_get(root, "truncation")) ||
         !is_absent(json_object_get(root, "padding")))
-        dt_notice("%s: its own truncation and padding are not used; the maximal length decides",
+        dt_notice("%s: its truncation and padding settings are ignored; the maximum length applies",
                   r->name);
     return DT_OK;
 }
@@ -138,24 +138,24 @@ static dt_status read_vocabulary(reader *r, json_t *model)
     return DT_OK;
 }
 
-/* Id of a token in the model's vocabulary, -1 when it is not there. */
+/* Returns the id of a token in the model's vocabulary, -1 if it is not there. */
 static int32_t vocabulary_id(const reader *r, const char *text)
 {
     const json_t *id = json_object_get(r->vocab, text);
     return id ? (int32_t)json_integer_value(id) : -1;
 }
 
-/* "A B": the left part is copied, the right one is the rest of the string. */
+/* Reads "A B": copies the left part; the right one is the rest of the string. */
 static dt_status read_merge_string(reader *r, size_t i, const char *merge)
 {
     const char *blank = strchr(merge, ' ');
     if (!blank || strchr(blank + 1, ' '))
         return dt_fail(DT_ERR_INPUT,
-                       "%s: merge %zu, '%.60s', is not two tokens with a blank between", r->name,
+                       "%s: merge %zu, '%.60s', is not two tokens separated by a blank", r->name,
                        i + 1, merge);
     char *left = strndup(merge, (size_t)(blank - merge));
     if (!left)
-        return dt_fail(DT_ERR_MEMORY, "out of memory: the tokenizer's merges");
+        return dt_fail(DT_ERR_MEMORY, "out of memory for the tokenizer's merges");
     r->split[r->split_count++] = left;
     r->left[i] = left;
     r->right[i] = blank + 1;
@@ -213,8 +213,8 @@ static dt_status check_added_flags(const reader *r, const json_t *added, const c
     return DT_OK;
 }
 
-/* The library numbers an added token that the vocabulary lacks by itself, whatever the file says:
- * the next free number. Files in which the two differ are refused. */
+/* The library itself numbers an added token that is not in the vocabulary, with the next free
+ * number, regardless of the file. Files in which the two differ are rejected. */
 static dt_status read_added_token(reader *r, const json_t *added, int32_t *next_id)
 {
     const char *text = json_string_value(json_object_get(added, "content"));
@@ -227,8 +227,8 @@ static dt_status read_added_token(reader *r, const json_t *added, int32_t *next_
     if (json_integer_value(id) != expected)
         return dt_fail(
             DT_ERR_INPUT,
-            "%s: the added token '%.60s' has the id %lld, but its place in the vocabulary "
-            "makes it %d: correct the file",
+            "%s: the added token '%.60s' has the id %lld, but its position in the vocabulary "
+            "gives it the id %d: correct the file",
             r->name, text, (long long)json_integer_value(id), expected);
     *next_id += !is_known;
     r->special[r->spec.special_count++] = expected;
@@ -251,10 +251,10 @@ static dt_status read_added_tokens(reader *r, const json_t *root)
         normalized += json_is_true(json_object_get(token, "normalized"));
         DT_TRY(read_added_token(r, token, &next_id));
     }
-    /* those that are not "normalized" are looked for first, in the whole text; as long as all are
-     * of one kind, one search is the same */
+    /* tokens that are not "normalized" are searched first, in the whole text; if all are of one
+     * kind, a single search gives the same result */
     if (normalized != 0 && normalized != count)
-        return refuse(r, "added_tokens", "in part normalized, in part not");
+        return refuse(r, "added_tokens", "partly normalized, partly not");
     r->spec.special_id = r->special;
     return DT_OK;
 }
@@ -297,7 +297,7 @@ static dt_status find_unk_and_pad(reader *r, const json_t *root)
 
 /* --- TemplateProcessing ----------------------------------------------------------------------- */
 
-/* Appends the ids of a special token of the template to the ids before or after the sequence. */
+/* Appends the ids of a special token of the template before or after the sequence. */
 static dt_status add_affix(reader *r, const json_t *processor, const char *special, bool is_prefix)
 {
     const json_t *ids = json_object_get(
@@ -374,17 +374,18 @@ static dt_status read_tree(reader *r, json_t *root)
     return read_pre_tokenizer(r, root);
 }
 
-/* jansson ends its message with the text that it stumbled over, which may be any bytes. */
+/* jansson's message ends with the text at the error, which may be any bytes; it is omitted. */
 static dt_status no_json(const char *name, const json_error_t *error)
 {
     const char *near = strstr(error->text, " near ");
     const int length = (int)(near ? (size_t)(near - error->text) : strlen(error->text));
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: line %d: this is no complete tokenizer.json (%.*s); fetch or write it anew",
-                   name, error->line, length, error->text);
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: line %d: not a complete tokenizer.json (%.*s); download or generate it again", name,
+        error->line, length, error->text);
 }
 
-/* What is wrong with a spec is found by the tokenizer, which does not know the file. */
+/* The tokenizer checks the spec; its errors do not name the file, so it is added here. */
 static dt_status create_named(const reader *r, dt_tokenizer **out)
 {
     const dt_status status = dt_tokenizer_create(out, &r->spec);

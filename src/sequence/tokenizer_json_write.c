@@ -100,6 +100,6 @@ dt_status dt_tokenizer_to_json(const dt_tokenizer_spec *spec, char **json)
         *json = json_dumps(root, JSON_INDENT(2));
     json_decref(root);
     if (!*json)
-        return dt_fail(DT_ERR_MEMORY, "out of memory: the text of the tokenizer");
+        return dt_fail(DT_ERR_MEMORY, "out of memory for the text of the tokenizer");
     return DT_OK;
 }

@@ -44,9 +44,9 @@ ids() { tail -n +2 "$1" | cut -f 1 | tr '\n' ' '; }
 
 # ---- every command says the same -----------------------------------------------------------------
 told() {
-    said "^warning: mixed.fasta: 3 of 55 sequences have fewer than 20 bases \('one' for one\)"
-    said "^warning: mixed.fasta: 2 of 55 sequences have many letters that are no nucleotides \('protein1' for one\): is this protein\?"
-    said "^warning: mixed.fasta: 2 of 55 sequences are mostly N, other ambiguous bases or gaps \('all_n' for one\)"
+    said "^warning: mixed.fasta: 3 of 55 sequences have fewer than 20 bases \(for example 'one'\)"
+    said "^warning: mixed.fasta: 2 of 55 sequences have many letters that are not nucleotides \(for example 'protein1'\): is this protein\?"
+    said "^warning: mixed.fasta: 2 of 55 sequences are mostly N, other ambiguous bases or gaps \(for example 'all_n'\)"
     same "warnings of $1" "$(grep -c '^warning: mixed.fasta' err)" 3
 }
 expect 0 predict p --fasta-file mixed.fasta
@@ -64,7 +64,7 @@ expect 0 deeptaxa calibrate --checkpoint "$model" --fasta-file mixed.fasta --tax
 told calibrate
 printf '>p\n%s\n>q\n%s\n' "$protein" "$protein" >protein.faa
 expect 0 predict p --fasta-file protein.faa
-said "warning: protein.faa: 2 of 2 sequences have many letters that are no nucleotides"
+said "warning: protein.faa: 2 of 2 sequences have many letters that are not nucleotides"
 tr ACGT acgt <in.fasta >lower.fasta
 expect 0 predict p --fasta-file lower.fasta
 grep -q warning err && fail "a warning of lower case: $(grep warning err)"

@@ -119,7 +119,7 @@ expect 0 deeptaxa prepare --encoding onehot --fasta-file data/train.fasta --no-n
 tr 'ACGT' 'acgt' <data/train.fasta >lower.fasta
 expect 0 deeptaxa prepare --encoding onehot --fasta-file lower.fasta --no-normalize \
     --taxonomy-file data/train.tsv --output-dir kept
-said 'warning: lower.fasta: 80 of 80 sequences have many letters that are none of A, C, G, T and U .* in upper case\?'
+said 'warning: lower.fasta: 80 of 80 sequences have many letters other than A, C, G, T and U .* in upper case\?'
 
 # Refused before anything is read or written: what bases cannot go with
 unset DEEPTAXA_TOKENIZER

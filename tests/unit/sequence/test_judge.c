@@ -81,14 +81,15 @@ static void counts_of_ranks_add_up_to_one_warning_a_kind(void **state)
     dt_judgement_report(&judgement, tokenizer, "in.fasta", true, "remove them");
     char *log = end_log();
     assert_int_equal(count_of(log, "\n"), 3);
-    assert_int_equal(count_of(log, "warning: in.fasta: 2 of 6 sequences have fewer than 20 bases "
-                                   "('base' for one), too few to tell taxa apart: remove them\n"),
+    assert_int_equal(count_of(log,
+                              "warning: in.fasta: 2 of 6 sequences have fewer than 20 bases "
+                              "(for example 'base'), too few to distinguish taxa: remove them\n"),
                      1);
-    assert_int_equal(count_of(log, "1 of 6 sequences have many letters that are no nucleotides "
-                                   "('aa' for one): is this protein?\n"),
+    assert_int_equal(count_of(log, "1 of 6 sequences have many letters that are not nucleotides "
+                                   "(for example 'aa'): is this protein?\n"),
                      1);
     assert_int_equal(count_of(log, "1 of 6 sequences are mostly N, other ambiguous bases or gaps "
-                                   "('n' for one)"),
+                                   "(for example 'n')"),
                      1);
     free(log);
     dt_tokenizer_destroy(tokenizer);

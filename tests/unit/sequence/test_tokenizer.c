@@ -183,7 +183,7 @@ static void wrong_specs_are_refused(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "65536", dt_tokenizer_create(&tokenizer, &spec));
     spec = small_spec();
     spec.prefix[0] = -1;
-    ASSERT_FAILS(DT_ERR_INPUT, "round a sequence", dt_tokenizer_create(&tokenizer, &spec));
+    ASSERT_FAILS(DT_ERR_INPUT, "after a sequence", dt_tokenizer_create(&tokenizer, &spec));
     const char *const twice[] = {"A", "C", "A"};
     spec = (dt_tokenizer_spec){.vocabulary_size = 3, .token = twice, .unk_id = -1, .pad_id = -1};
     ASSERT_FAILS(DT_ERR_INPUT, "two ids", dt_tokenizer_create(&tokenizer, &spec));

@@ -149,12 +149,12 @@ static void added_tokens_are_checked(void **state)
     p.added = "{\"id\": 0, \"content\": \"[UNK]\", \"lstrip\": true}";
     assert_refused(&p, "'[UNK]' has 'lstrip' set");
     p.added = "{\"id\": 7, \"content\": \"[MASK]\"}"; /* the library would number it 6 */
-    assert_refused(&p, "makes it 6");
+    assert_refused(&p, "gives it the id 6");
     p.added = "{\"id\": 6, \"content\": \"[MASK]\"}";
     assert_encodes(&p, "A[MASK]C", "1 3 6 4 2 ");
     p.added = "{\"id\": 0, \"content\": \"[UNK]\", \"normalized\": true},"
               "{\"id\": 1, \"content\": \"[CLS]\", \"normalized\": false}";
-    assert_refused(&p, "in part normalized");
+    assert_refused(&p, "partly normalized");
     p.added = "{\"content\": \"[UNK]\"}";
     assert_refused(&p, "'added_tokens' is missing or not as");
 }
