@@ -10,7 +10,7 @@
 #include "core/strmap.h"
 #include "taxonomy/spelling.h"
 
-/* Labels that are spelled like another one of their rank, and the first such pair. */
+/* The number of labels with the spelling of another one of their rank, and the first such pair. */
 typedef struct {
     int64_t count;
     const char *rank, *one, *other;
@@ -32,7 +32,7 @@ static dt_status find_alike(alike_labels *alike, const dt_tax_rank *rank, dt_str
     return DT_OK;
 }
 
-static dt_status tell_alike(const dt_taxonomy *taxonomy, const char *file)
+static dt_status warn_of_alike(const dt_taxonomy *taxonomy, const char *file)
 {
     alike_labels alike = {0};
     dt_text plain = {0};
@@ -46,9 +46,10 @@ static dt_status tell_alike(const dt_taxonomy *taxonomy, const char *file)
     }
     dt_text_free(&plain);
     if (alike.count > 0)
-        dt_warn("%s: %lld labels differ from another one of their rank only in prefix, case or '_' "
-                "for a blank (%s: '%s' and '%s'): they count as different taxa",
-                file, (long long)alike.count, alike.rank, alike.one, alike.other);
+        dt_warn(
+            "%s: %lld labels differ from another label of their rank only in prefix, case, or '_' "
+            "for a blank (%s: '%s' and '%s'): they count as different taxa",
+            file, (long long)alike.count, alike.rank, alike.one, alike.other);
     return status;
 }
 
@@ -72,7 +73,7 @@ static bool holds_numbers(const dt_tax_rank *rank)
     return any;
 }
 
-static void tell_numbers(const dt_taxonomy *taxonomy, const char *file)
+static void warn_of_numbers(const dt_taxonomy *taxonomy, const char *file)
 {
     const char *name = NULL;
     int32_t count = 0;
@@ -80,22 +81,23 @@ static void tell_numbers(const dt_taxonomy *taxonomy, const char *file)
         if (holds_numbers(&taxonomy->rank[r]) && count++ == 0)
             name = taxonomy->rank[r].name;
     if (count > 0)
-        dt_warn("%s: %d of %d columns hold numbers only ('%s'): each column but sequence_id is "
-                "taken for a taxonomic rank; remove what is none",
+        dt_warn("%s: %d of %d columns contain only numbers ('%s'): every column except sequence_id "
+                "is treated as a taxonomic rank; remove those that are not",
                 file, count, taxonomy->tax_ranks, name);
 }
 
-static void tell_order(const dt_taxonomy *taxonomy, const char *file)
+static void warn_of_order(const dt_taxonomy *taxonomy, const char *file)
 {
     int32_t deepest = -1;
-    int32_t at = -1; /* the rank of that place */
+    int32_t at = -1; /* the rank in `deepest` position */
     for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
         const int32_t place =
             dt_usual_place(taxonomy->rank[r].name, strlen(taxonomy->rank[r].name));
         if (place >= 0 && place < deepest) {
-            dt_warn("%s: the column '%s' stands before '%s': ranks keep the order of the columns, "
-                    "which lineages and --format qiime2 take to go from domain to species",
-                    file, taxonomy->rank[at].name, taxonomy->rank[r].name);
+            dt_warn(
+                "%s: the column '%s' precedes '%s': ranks are in the order of the columns, which "
+                "lineages and --format qiime2 assume to run from domain to species",
+                file, taxonomy->rank[at].name, taxonomy->rank[r].name);
             return;
         }
         if (place >= 0) {
@@ -107,7 +109,7 @@ static void tell_order(const dt_taxonomy *taxonomy, const char *file)
 
 dt_status dt_taxonomy_report_doubts(const dt_taxonomy *taxonomy, const char *file)
 {
-    tell_order(taxonomy, file);
-    tell_numbers(taxonomy, file);
-    return tell_alike(taxonomy, file);
+    warn_of_order(taxonomy, file);
+    warn_of_numbers(taxonomy, file);
+    return warn_of_alike(taxonomy, file);
 }

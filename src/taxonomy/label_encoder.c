@@ -26,7 +26,7 @@ dt_status dt_label_encoder_add(dt_label_encoder *encoder, const char *label, siz
     if (!added)
         return DT_OK;
     if (encoder->count == INT32_MAX)
-        return dt_fail(DT_ERR_INPUT, "more than %d labels at one rank", INT32_MAX);
+        return dt_fail(DT_ERR_INPUT, "more than %d labels of one rank", INT32_MAX);
     DT_TRY(DT_GROW(encoder->label, encoder->capacity, (size_t)encoder->count + 1));
     char *copy;
     DT_TRY(DT_NEW(copy, length + 1));
@@ -35,8 +35,8 @@ dt_status dt_label_encoder_add(dt_label_encoder *encoder, const char *label, siz
     return DT_OK;
 }
 
-/* strcmp() compares as unsigned bytes: for UTF-8 that is the order of the code points, which is how
- * Python sorts. */
+/* strcmp() compares unsigned bytes; for UTF-8 that is the order of code points, in which Python
+ * sorts. */
 static int compare_labels(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

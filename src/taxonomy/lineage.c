@@ -10,7 +10,7 @@
 
 enum { MAX_PARTS = 64, SHORT_PREFIX = 3, UNKNOWN_PREFIX = DT_USUAL_RANKS };
 
-/* The parts of one lineage, and where it stands. */
+/* The parts of one lineage, and its file and line. */
 typedef struct {
     dt_span part[MAX_PARTS];
     int32_t count;
@@ -23,12 +23,11 @@ static dt_status fail(const parts *p, dt_span part, const char *problem)
     char excerpt[DT_EXCERPT_SIZE];
     return dt_fail(DT_ERR_INPUT,
                    "%s: line %lld: the lineage part '%s' %s; a table with a column 'sequence_id' "
-                   "and one column a rank takes ranks of any name and number",
+                   "and one column per rank may have ranks of any name and number",
                    p->file, p->line, dt_excerpt(excerpt, part.data, part.length), problem);
 }
 
-/* ---- names --------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static bool is_one_of(dt_span text, const char *const *words, size_t count)
 {
@@ -46,7 +45,7 @@ bool dt_is_missing(dt_span label)
            is_one_of(label, words, sizeof words / sizeof *words);
 }
 
-/* Of a part without its prefix. */
+/* `name` is a part without its prefix. */
 static bool is_no_name(dt_span name)
 {
     static const char *const words[] = {"-", "__", "no rank", "no_rank"};
@@ -69,7 +68,7 @@ static bool is_root(dt_span part)
     return false;
 }
 
-/* The rank that a prefix stands for, or UNKNOWN_PREFIX. */
+/* Returns the rank of a prefix, or UNKNOWN_PREFIX. */
 static int32_t rank_of_prefix(dt_span prefix)
 {
     static const char letters[] = "dkpcofgs";
@@ -84,7 +83,7 @@ static int32_t rank_of_prefix(dt_span prefix)
     return UNKNOWN_PREFIX;
 }
 
-/* SINTAX's "d:A,p:B", or commas between parts with a prefix. */
+/* Detects SINTAX's "d:A,p:B", and commas between parts with a prefix. */
 static bool is_separated_otherwise(dt_span part)
 {
     static const char letters[] = "dkpcofgst";
@@ -108,8 +107,7 @@ bool dt_looks_like_lineage(dt_span cell)
            (cell.length > 0 && dt_label_prefix(cell.data, cell.length) > 0);
 }
 
-/* ---- from text to parts -------------------------------------------------------------------------
- */
+/* ---- from text to parts ---------------------------------------------------------------------- */
 
 static dt_status split(parts *p, dt_span text)
 {
@@ -120,13 +118,13 @@ static dt_status split(parts *p, dt_span text)
         text = dt_trim((dt_span){text.data, text.length - 1});
     for (p->count = 0; dt_next_part(&text, separator, &part); p->count++) {
         if (p->count == MAX_PARTS)
-            return fail(p, part, "is one of more than 64 in the lineage");
+            return fail(p, part, "exceeds the limit of 64 parts");
         p->part[p->count] = dt_trim(part);
     }
     return DT_OK;
 }
 
-/* The bytes of a confidence such as "(100)" or "(98.5)" that the part ends in; 0: none. */
+/* Returns the length of a final confidence such as "(100)" or "(98.5)"; 0: none. */
 static size_t confidence_length(dt_span part)
 {
     double value = 0.0;
@@ -153,7 +151,7 @@ static size_t confidence_length(dt_span part)
     return value <= 100.0 ? part.length - begin + 1 : 0;
 }
 
-/* What classifiers write, without a confidence, where they stop. */
+/* Names, without a confidence, with which classifiers end a lineage. */
 static bool is_undecided(dt_span name)
 {
     static const char *const words[] = {"unclassified", "unknown"};
@@ -177,7 +175,7 @@ static void drop_confidences(dt_lineage *lineage, parts *p)
     }
 }
 
-/* Sets *root to what is dropped, separators within it included. */
+/* Removes the root, including separators within it, and stores it in *root. */
 static void drop_root(parts *p, dt_span *root)
 {
     int32_t roots = 0;
@@ -191,14 +189,13 @@ static void drop_root(parts *p, dt_span *root)
     memmove(p->part, p->part + roots, (size_t)p->count * sizeof *p->part);
 }
 
-/* ---- from parts to ranks ------------------------------------------------------------------------
- */
+/* ---- from parts to ranks --------------------------------------------------------------------- */
 
-/* How far a lineage was placed. */
+/* State while a lineage is assigned to ranks. */
 typedef struct {
-    int32_t place;   /* parts so far, but for kingdoms below a domain */
-    int32_t deepest; /* rank so far; -1: none */
-    bool domain;     /* there was a part for it */
+    int32_t place;   /* number of parts so far, without kingdoms below a domain */
+    int32_t deepest; /* deepest rank so far; -1: none */
+    bool domain;     /* there was a part for the domain */
 } progress;
 
 static dt_status place_part(dt_lineage *lineage, const parts *p, dt_span part, progress *at)
@@ -212,22 +209,23 @@ static dt_status place_part(dt_lineage *lineage, const parts *p, dt_span part, p
         char problem[160];
         snprintf(
             problem, sizeof problem,
-            "has an unknown prefix '%.*s': d__, k__, p__, c__, o__, f__, g__ and s__ are known",
+            "has an unknown prefix '%.*s'; known are d__, k__, p__, c__, o__, f__, g__ and s__",
             length < 32 ? (int)length : 32, part.data);
         return fail(p, part, problem);
     }
     if (length == 0 && !missing && dt_usual_place(part.data, part.length) >= 0)
-        return fail(p, part, "is the name of a rank, and a taxon is expected");
+        return fail(p, part, "is the name of a rank; a taxon is expected");
     if (!missing && is_separated_otherwise(part))
         return fail(p, part, "is not separated by ';' or '|'");
     const bool below_domain = rank == DT_LINEAGE_KINGDOM && at->domain;
     at->place += !below_domain;
     if (rank >= DT_USUAL_RANKS)
-        return missing
-                   ? DT_OK
-                   : fail(p, part, "is one too many: without prefixes, domain to species are 7");
+        return missing ? DT_OK
+                       : fail(p, part,
+                              "is one too many: without prefixes, there are 7 ranks from domain to "
+                              "species");
     if (rank <= at->deepest)
-        return fail(p, part, "is out of order: ranks go from domain to species, each once");
+        return fail(p, part, "is out of order: ranks must go from domain to species, each once");
     at->deepest = rank;
     at->domain = at->domain || rank == DT_LINEAGE_DOMAIN;
     lineage->kingdom_below_domain = lineage->kingdom_below_domain || below_domain;

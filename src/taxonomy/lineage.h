@@ -1,20 +1,19 @@
-/* A whole lineage in one cell, as the databases and classifiers write it.
+/* Parses a whole lineage in a single cell, in the formats of databases and classifiers.
  *
  *     lineage    [root separator] part separator part … part [separator …]
- *     separator  ";"; in a lineage without one "|" (MetaPhlAn, Kraken)
- *     root       what NCBI and Kraken have above the domain: "root", "cellular organisms" and the
- *                like, with any prefix; dropped
- *     part       [prefix][name][(number)], blanks round it are no part of it
- *     prefix     d__ k__ p__ c__ o__ f__ g__ s__, or D_0__ … D_6__ (SILVA up to 132): the rank. A
- *                part without one goes by its place: domain, phylum, class, … species
- *     name       none, "-", "NA", "no rank", "__" and pandas' words for it: missing
- *     (number)   mothur's confidence, 0 to 100; dropped where every part that has a name ends in
- *                one ("unclassified" and "unknown" need none), else a part of the name
+ *     separator  ";"; in a lineage without ";" also "|" (MetaPhlAn, Kraken)
+ *     root       what NCBI and Kraken have above the domain: "root", "cellular organisms" and
+ * similar, with any prefix; removed part       [prefix][name][(number)], without blanks at its ends
+ *     prefix     d__ k__ p__ c__ o__ f__ g__ s__, or D_0__ … D_6__ (SILVA up to 132): the rank.
+ * Parts without a prefix have their rank by position: domain, phylum, class, … species name missing
+ * if it is empty, "-", "NA", "no rank", "__", or what pandas reads as missing (number)   mothur's
+ * confidence, 0 to 100; removed if every part with a name ends in one
+ *                ("unclassified" and "unknown" may lack it), else part of the name
  *
- * Ranks go from domain to species, each once. A k__ that follows a domain is the kingdom (NCBI,
- * SILVA since 144) and takes no place; whether one without a domain is a kingdom or, as in
- * Greengenes and UNITE, stands for the domain, the other lineages of the table tell: it is the
- * caller's to decide. Labels keep their prefix, as QIIME 2 shows them.
+ * Ranks must be in order from domain to species, each at most once. A k__ after a domain is the
+ * kingdom (NCBI, SILVA since 144) and does not count as a position. A k__ without a domain may be a
+ * kingdom or, as in Greengenes and UNITE, the domain; the caller decides by the other lineages of
+ * the table. Labels keep their prefix, as in QIIME 2.
  */
 #ifndef DT_TAXONOMY_LINEAGE_H
 #define DT_TAXONOMY_LINEAGE_H
@@ -23,25 +22,25 @@
 #include "io/span.h"
 #include "taxonomy/taxonomy.h"
 
-enum { DT_LINEAGE_DOMAIN, DT_LINEAGE_KINGDOM }; /* numbers in dt_usual_rank */
+enum { DT_LINEAGE_DOMAIN, DT_LINEAGE_KINGDOM }; /* positions among the usual ranks */
 
 typedef struct {
     dt_span label[DT_USUAL_RANKS]; /* data NULL: missing */
-    bool kingdom_below_domain;     /* it has parts for both, with or without a name */
-    dt_span root;                  /* that was dropped; data NULL: none */
-    bool numbers;                  /* were dropped */
-    bool some_numbers;             /* stand at some parts only, and were kept */
+    bool kingdom_below_domain;     /* it has parts for both, with or without names */
+    dt_span root;                  /* the root that was removed; data NULL: none */
+    bool numbers;                  /* confidences were removed */
+    bool some_numbers;             /* only some parts have one; kept as parts of the names */
 } dt_lineage;
 
-/* DT_ERR_INPUT, naming file and line: an unknown prefix, ranks out of order, too many parts, a
- * rank's name where a taxon is expected, parts that are separated in another way. */
+/* Parses `text`. DT_ERR_INPUT, with file and line, for an unknown prefix, ranks out of order, too
+ * many parts, a rank's name in place of a taxon, or other separators. */
 dt_status dt_lineage_parse(dt_lineage *lineage, dt_span text, const char *file, long long line);
 
-/* True for a cell with a separator or a prefix. */
+/* Returns true for a cell with a separator or a prefix. */
 bool dt_looks_like_lineage(dt_span cell);
 
-/* True for no label: an empty cell, a prefix alone, or what R and pandas write for a missing
- * value. */
+/* Returns true for a missing label: an empty cell, only a prefix, or a missing value as written by
+ * R and pandas. */
 bool dt_is_missing(dt_span label);
 
 #endif

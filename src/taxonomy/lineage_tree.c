@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "core/strmap.h"
 
-/* A node while the tree is built: parent, then class, in the order in which nodes stand. */
+/* A node while the tree is built: parent, then class; the order of keys is that of nodes. */
 typedef int64_t node_key;
 #define PARENT ((node_key)1 << 32)
 
@@ -23,7 +23,7 @@ static int compare_keys(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts and drops what occurs twice; returns what is left. */
+/* Sorts and removes duplicates; returns the number of keys left. */
 static int64_t distinct(node_key *keys, int64_t count)
 {
     int64_t kept = 0;
@@ -34,8 +34,8 @@ static int64_t distinct(node_key *keys, int64_t count)
     return kept;
 }
 
-/* Appends the nodes of tax_rank r and moves node[i], that of lineage i, from the rank above to it.
- * `keys` (count) is working memory. */
+/* Appends the nodes of tax_rank r and moves node[i], the node of lineage i, from the rank above to
+ * its child. `keys` (count) is working memory. */
 static dt_status add_rank(dt_lineage_tree *tree, int32_t r, int32_t *node, node_key *keys,
                           const int32_t *labels, int64_t count)
 {
@@ -63,7 +63,7 @@ static dt_status add_rank(dt_lineage_tree *tree, int32_t r, int32_t *node, node_
     return DT_OK;
 }
 
-/* One lineage of each kind, copied: sequences share them, and the tree is of lineages. */
+/* Copies each different lineage once: the tree has far fewer lineages than sequences. */
 static dt_status distinct_lineages(const int32_t *labels, int64_t count, int32_t tax_ranks,
                                    int32_t **out, int64_t *kept)
 {
@@ -127,7 +127,7 @@ bool dt_lineage_tree_fits(const dt_lineage_tree *tree, const dt_taxonomy *taxono
             return false;
     for (int32_t r = 0; r < tree->tax_ranks; ++r) {
         const int32_t above = r ? tree->first[r - 1] : -1;
-        const int32_t end = r ? tree->first[r] : 0; /* parents are above … end-1 */
+        const int32_t end = r ? tree->first[r] : 0; /* parents are nodes above … end-1 */
         for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n)
             if (tree->parent[n] < above || tree->parent[n] >= end || tree->label[n] < 0 ||
                 tree->label[n] >= taxonomy->rank[r].classes)

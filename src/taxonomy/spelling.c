@@ -24,7 +24,7 @@ static bool names_rank(const char *text, size_t length)
     return false;
 }
 
-/* The number of bytes before the first "__" from byte `from` on; `length` when there is none. */
+/* Returns the position of the first "__" at or after `from`; `length` if there is none. */
 static size_t find_bars(const char *label, size_t length, size_t from)
 {
     for (size_t i = from; i + 1 < length; ++i)

@@ -1,4 +1,4 @@
-/* Taxonomic ranks and their labels: the numbers that stand for taxa in the model's heads. */
+/* Taxonomic ranks and their labels, and the classes by which the model's heads represent them. */
 #ifndef DT_TAXONOMY_TAXONOMY_H
 #define DT_TAXONOMY_TAXONOMY_H
 
@@ -9,19 +9,19 @@
 #include "core/status.h"
 #include "core/strmap.h"
 
-#define DT_UNCLASSIFIED "Unclassified" /* the label of a sequence that has none at a rank */
+#define DT_UNCLASSIFIED "Unclassified" /* the label if a sequence has none at a rank */
 
-/* "domain", "kingdom", "phylum", … "species": how lineages name their ranks. */
+/* The names of the usual ranks: "domain", "kingdom", "phylum", … "species". */
 #define DT_USUAL_RANKS 8
 extern const char *const dt_usual_rank[DT_USUAL_RANKS];
-/* The number of a name among them, whatever its case; -1 for another. */
+/* Returns the position of a name among the usual ranks, ignoring case; -1 if it is not one. */
 int32_t dt_usual_place(const char *name, size_t length);
 
-/* The label encoder of one rank: the distinct labels in byte order, numbered from 0.
- * `Unclassified` sorts with the rest where the table holds it, and is last where only sequences
- * without a row need it. */
+/* The label encoder of one rank: its distinct labels in byte order, numbered from 0. `Unclassified`
+ * is sorted with the others if the table contains it, and last if only sequences without a row need
+ * it. */
 typedef struct {
-    char *name;       /* "domain", ... as the table names it */
+    char *name;       /* "domain", ... as in the table */
     int32_t classes;  /* number of labels */
     char **label;     /* (classes) */
     dt_strmap *index; /* label → class */
@@ -32,17 +32,17 @@ typedef struct {
     dt_tax_rank rank[DT_MAX_TAX_RANKS];
 } dt_taxonomy;
 
-/* Sets rank number taxonomy->tax_ranks to this name and these labels, in this order (copied;
- * numbered as given), and counts it. DT_ERR_INPUT when a label occurs twice or there are too many
- * ranks. */
+/* Adds the next rank with this name and these labels (copied; the order gives their classes), and
+ * increments taxonomy->tax_ranks. DT_ERR_INPUT if a label occurs twice or there are too many ranks.
+ */
 dt_status dt_taxonomy_add_rank(dt_taxonomy *taxonomy, const char *name, int32_t classes,
                                const char *const *labels);
-void dt_taxonomy_free(dt_taxonomy *taxonomy); /* leaves it empty */
+void dt_taxonomy_free(dt_taxonomy *taxonomy); /* leaves an empty one */
 
-/* The class of a label at a rank, -1 when the encoder lacks it. */
+/* Returns the class of a label at a rank, -1 if it is not in the encoder. */
 int32_t dt_taxonomy_class(const dt_taxonomy *taxonomy, int32_t tax_rank, const char *label);
 
-/* True when both have the same ranks with the same labels in the same order. */
+/* Returns true if both have the same ranks with the same labels in the same order. */
 int dt_taxonomy_equal(const dt_taxonomy *a, const dt_taxonomy *b);
 
 #endif

@@ -1,4 +1,4 @@
-/* Looking up ids in a taxonomy table, with and without annotations. */
+/* Lookup of ids in a taxonomy table, with and without annotations. */
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -56,7 +56,8 @@ void dt_bare_matches_report(const dt_bare_matches *matches, const dt_taxonomy_ta
                             const char *fasta)
 {
     if (matches->count > 0)
-        dt_notice("%s: %lld sequences have a row in %s when annotations as ';size=1' are left out "
-                  "of the ids (the first is '%s')",
-                  fasta, (long long)matches->count, table->path, matches->first);
+        dt_notice(
+            "%s: %lld sequences match a row of %s only without annotations such as ';size=1' in "
+            "their ids (the first is '%s')",
+            fasta, (long long)matches->count, table->path, matches->first);
 }

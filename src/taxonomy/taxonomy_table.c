@@ -16,42 +16,41 @@
 
 enum { MAX_COLUMNS = DT_MAX_TAX_RANKS + 1, MISSING = -1 };
 
-/* Rows that have something to tell, and the first of them. */
+/* The number of rows to which a remark applies, and the first of them. */
 typedef struct {
     int64_t count;
     int64_t line;
     char example[DT_EXCERPT_SIZE];
 } remark;
 
-/* What is needed while a table is read. */
+/* State while a table is read. */
 typedef struct {
     dt_line_reader *reader;
-    const char *name; /* of the file */
+    const char *name; /* name of the file */
     dt_taxonomy_table *table;
     bool lineages;     /* format (b) */
-    int32_t columns;   /* cells of each row */
+    int32_t columns;   /* cells per row */
     int32_t id_column; /* format (a) */
     int32_t tax_ranks; /* columns of `numbers` */
     char *rank_name[DT_MAX_TAX_RANKS];
     dt_label_encoder encoder[DT_MAX_TAX_RANKS];
-    int32_t *numbers; /* (rows, tax_ranks) the encoders' numbers, or MISSING */
+    int32_t *numbers; /* (rows, tax_ranks) numbers of the encoders, or MISSING */
     size_t numbers_capacity;
     size_t lines_capacity;
     remark rooted, numbered, numbered_in_part, with_kingdom,
-        kingdom_alone;  /* of lineages, see tell_lineages() */
-    bool same_bare_ids; /* two rows differ in the annotations of their ids only */
-    dt_text plain;      /* the present line's cells that were in quotation marks, without them */
+        kingdom_alone;  /* about lineages: see report_lineages() */
+    bool same_bare_ids; /* two ids differ only in annotations */
+    dt_text plain;      /* unquoted cells of the current line */
 } table_parser;
 
-/* ---- text ---- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static bool equals(dt_span text, const char *word)
 {
     return text.length == strlen(word) && strncasecmp(text.data, word, text.length) == 0;
 }
 
-/* A cell that stands in quotation marks without them, those in it single again. `plain` has room.
- */
+/* Removes the quotation marks around a cell and halves doubled ones inside. */
 static dt_span unquote(dt_text *plain, dt_span cell)
 {
     if (cell.length < 2 || cell.data[0] != '"' || cell.data[cell.length - 1] != '"')
@@ -66,7 +65,7 @@ static dt_span unquote(dt_text *plain, dt_span cell)
     return (dt_span){out, length};
 }
 
-/* Splits a line at its tabs into the first MAX_COLUMNS cells; *count is how many there are. */
+/* Splits a line at tabs into its first MAX_COLUMNS cells; *count is the number of all cells. */
 static dt_status split_cells(table_parser *parser, dt_span line, dt_span cells[MAX_COLUMNS],
                              int32_t *count)
 {
@@ -96,19 +95,19 @@ static long long line_number(const table_parser *parser)
     return (long long)dt_line_reader_number(parser->reader);
 }
 
-/* Labels go into JSON and HDF5, which are UTF-8. */
+/* Labels are copied to JSON and HDF5, which are UTF-8. */
 static dt_status check_utf8(const table_parser *parser, dt_span line)
 {
     const size_t valid = dt_utf8_valid(line.data, line.length);
     if (valid == line.length)
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
-                   "%s: line %lld: is not UTF-8 (a byte 0x%02x): convert the file, for example "
-                   "with 'iconv -f LATIN1 -t UTF-8'",
+                   "%s: line %lld: not UTF-8 (byte 0x%02x): convert the file, for example with "
+                   "'iconv -f LATIN1 -t UTF-8'",
                    parser->name, line_number(parser), (unsigned)(unsigned char)line.data[valid]);
 }
 
-/* The next line that is not empty; data is NULL after the last. */
+/* Reads the next line that is not empty; data is NULL after the last. */
 static dt_status next_line(table_parser *parser, dt_span *line)
 {
     do
@@ -117,9 +116,9 @@ static dt_status next_line(table_parser *parser, dt_span *line)
     return line->data ? check_utf8(parser, *line) : DT_OK;
 }
 
-/* ---- lineages ---- */
+/* ---- lineages -------------------------------------------------------------------------------- */
 
-/* Remembers one more row of this kind, and the first one's example. */
+/* Counts one more row of this kind, and stores the first as an example. */
 static void note(remark *of, const table_parser *parser, dt_span example)
 {
     if (of->count++ > 0)
@@ -128,7 +127,7 @@ static void note(remark *of, const table_parser *parser, dt_span example)
     dt_excerpt(of->example, example.data, example.length);
 }
 
-/* Sets numbers[DT_USUAL_RANKS] to the labels of a lineage. */
+/* Sets numbers[DT_USUAL_RANKS] to the numbers of a lineage's labels. */
 static dt_status parse_lineage(table_parser *parser, dt_span text, int32_t *numbers)
 {
     dt_lineage lineage;
@@ -150,8 +149,8 @@ static dt_status parse_lineage(table_parser *parser, dt_span text, int32_t *numb
     return DT_OK;
 }
 
-/* No lineage has a domain above its kingdom: k__ stands for the domain. */
-static dt_status take_kingdoms_as_domains(table_parser *parser)
+/* For a table in which no lineage has both: k__ is the domain. */
+static dt_status move_kingdoms_to_domains(table_parser *parser)
 {
     const dt_label_encoder *kingdoms = &parser->encoder[DT_LINEAGE_KINGDOM];
     int32_t *domain;
@@ -169,33 +168,33 @@ static dt_status take_kingdoms_as_domains(table_parser *parser)
     return status;
 }
 
-static void tell_lineages(const table_parser *parser)
+static void report_lineages(const table_parser *parser)
 {
     const remark *rooted = &parser->rooted;
     const remark *numbered = &parser->numbered;
     const remark *alone = &parser->kingdom_alone;
     if (rooted->count)
-        dt_notice("%s: %lld lineages begin with what is no taxonomic rank, which was left out "
-                  "(line %lld: '%s')",
-                  parser->name, (long long)rooted->count, (long long)rooted->line, rooted->example);
+        dt_notice(
+            "%s: removed the root, which is not a taxonomic rank, from %lld lineages (line %lld: "
+            "'%s')",
+            parser->name, (long long)rooted->count, (long long)rooted->line, rooted->example);
     if (numbered->count)
-        dt_notice("%s: the confidences in parentheses of %lld lineages were left out (line %lld: "
-                  "'%s')",
+        dt_notice("%s: removed the confidences in parentheses from %lld lineages (line %lld: '%s')",
                   parser->name, (long long)numbered->count, (long long)numbered->line,
                   numbered->example);
     if (parser->numbered_in_part.count)
-        dt_warn("%s: %lld lineages have a confidence in parentheses at some names only (line %lld: "
-                "'%s'): all parentheses there are kept as parts of the names",
+        dt_warn("%s: %lld lineages have a confidence in parentheses at only some names (line %lld: "
+                "'%s'): all their parentheses are treated as part of the names",
                 parser->name, (long long)parser->numbered_in_part.count,
                 (long long)parser->numbered_in_part.line, parser->numbered_in_part.example);
     if (alone->count && parser->with_kingdom.count)
-        dt_warn("%s: %lld lineages have k__ and no domain (line %lld: '%s'): it is taken for the "
+        dt_warn("%s: %lld lineages have k__ and no domain (line %lld: '%s'): k__ is treated as the "
                 "kingdom, as in line %lld, and their domain is missing",
                 parser->name, (long long)alone->count, (long long)alone->line, alone->example,
                 (long long)parser->with_kingdom.line);
 }
 
-/* ---- headers ---- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 static bool names_sequence_ids(dt_span cell)
 {
@@ -203,7 +202,7 @@ static bool names_sequence_ids(dt_span cell)
     return dt_labels_alike(cell.data, cell.length, "sequence_id", strlen("sequence_id"));
 }
 
-/* The names that QIIME 2 takes for the id column. */
+/* The names of the id column in QIIME 2. */
 static bool names_feature_ids(dt_span cell)
 {
     static const char *const names[] = {"feature id", "feature-id", "featureid",
@@ -220,7 +219,7 @@ static bool is_qiime_header(const dt_span *cells)
            (equals(dt_trim(cells[1]), "taxon") || equals(dt_trim(cells[1]), "taxonomy"));
 }
 
-/* ---- rows ---- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static dt_status parse_labels(table_parser *parser, const dt_span *cells, int32_t *numbers)
 {
@@ -241,7 +240,7 @@ static dt_status parse_labels(table_parser *parser, const dt_span *cells, int32_
     return DT_OK;
 }
 
-/* What annotated ids are without their annotations, as long as no two of them are the same. */
+/* Adds an annotated id without its annotations, as long as no two of these are equal. */
 static dt_status add_bare_id(table_parser *parser, dt_span id, int32_t row)
 {
     dt_taxonomy_table *table = parser->table;
@@ -273,7 +272,7 @@ static dt_status add_id(table_parser *parser, dt_span id)
     DT_TRY(dt_strmap_add(table->index, id.data, id.length, (int32_t)table->rows, &row, &added));
     if (!added)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: the id '%.*s' stands in line %lld already; each id must "
+                       "%s: line %lld: duplicate id '%.*s', first seen on line %lld; each id must "
                        "have one row",
                        parser->name, line_number(parser), (int)(id.length < 200 ? id.length : 200),
                        id.data, (long long)table->lines[row]);
@@ -293,10 +292,11 @@ static dt_status parse_row(table_parser *parser, dt_span line)
                        "the first line",
                        parser->name, line_number(parser), count, parser->columns);
     if (parser->lineages ? is_qiime_header(cells) : names_sequence_ids(cells[parser->id_column]))
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: is a header among the rows, as where tables were joined: "
-                       "remove it",
-                       parser->name, line_number(parser));
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: line %lld: a second header, probably because tables were joined: remove "
+            "it",
+            parser->name, line_number(parser));
     const size_t rows = (size_t)table->rows;
     DT_TRY(DT_GROW(table->lines, parser->lines_capacity, rows + 1));
     DT_TRY(
@@ -308,7 +308,7 @@ static dt_status parse_row(table_parser *parser, dt_span line)
     return DT_OK;
 }
 
-/* ---- the first line ---- */
+/* ---- the first line -------------------------------------------------------------------------- */
 
 static dt_status add_rank(table_parser *parser, dt_span name)
 {
@@ -320,7 +320,7 @@ static dt_status add_rank(table_parser *parser, dt_span name)
         if (dt_labels_alike(parser->rank_name[r], strlen(parser->rank_name[r]), name.data,
                             name.length))
             return dt_fail(DT_ERR_INPUT,
-                           "%s: line %lld: the header has two columns '%s' (whatever their case)",
+                           "%s: line %lld: the header has two columns '%s' (ignoring case)",
                            parser->name, line_number(parser), parser->rank_name[r]);
     DT_TRY(copy_span(&parser->rank_name[parser->tax_ranks], name));
     DT_TRY(dt_label_encoder_create(&parser->encoder[parser->tax_ranks]));
@@ -332,8 +332,8 @@ static dt_status begin_columns(table_parser *parser, const dt_span *cells)
 {
     if (parser->columns < 2 || parser->columns > MAX_COLUMNS)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: the header has %d columns beside 'sequence_id'; 1 to %d "
-                       "taxonomic ranks are possible",
+                       "%s: line %lld: the header has %d columns besides 'sequence_id'; 1 to %d "
+                       "taxonomic ranks are supported",
                        parser->name, line_number(parser), parser->columns - 1, DT_MAX_TAX_RANKS);
     for (int32_t c = 0; c < parser->columns; ++c) {
         if (c == parser->id_column)
@@ -359,27 +359,28 @@ static dt_status unknown_format(const table_parser *parser, dt_span line)
     char excerpt[DT_EXCERPT_SIZE];
     const bool commas =
         !memchr(line.data, '\t', line.length) && memchr(line.data, ',', line.length);
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: line %lld: no column 'sequence_id' in the header and no QIIME 2 taxonomy "
-                   "either; found '%s'%s. Expected: 'sequence_id' and one column a rank, separated "
-                   "by tabs, or 'Feature ID' and 'Taxon'",
-                   parser->name, line_number(parser), dt_excerpt(excerpt, line.data, line.length),
-                   commas ? " (separated by commas?)" : "");
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: line %lld: the header has no column 'sequence_id' and is not that of a QIIME 2 "
+        "taxonomy; found '%s'%s. Expected are 'sequence_id' and one column per rank, "
+        "separated by tabs, or 'Feature ID' and 'Taxon'",
+        parser->name, line_number(parser), dt_excerpt(excerpt, line.data, line.length),
+        commas ? " (separated by commas?)" : "");
 }
 
-/* A row of labels, one a cell. */
+/* Reports a row of labels, one per cell, in place of the header. */
 static dt_status missing_header(const table_parser *parser, dt_span label)
 {
     char excerpt[DT_EXCERPT_SIZE];
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: line %lld: is a row with one label a column ('%s'), and the header that "
-                   "names the columns is missing: begin the file with 'sequence_id' and the names "
-                   "of the ranks, separated by tabs",
-                   parser->name, line_number(parser),
-                   dt_excerpt(excerpt, label.data, label.length));
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: line %lld: the header is missing; this is a row with one label per column "
+        "('%s'): begin the file with 'sequence_id' and the names of the ranks, separated "
+        "by tabs",
+        parser->name, line_number(parser), dt_excerpt(excerpt, label.data, label.length));
 }
 
-/* Finds out the format from the first line; *is_row is true when that line is a row already. */
+/* Determines the format from the first line; *is_row is true if that line is a row. */
 static dt_status begin_table(table_parser *parser, bool *is_row, dt_span *line)
 {
     dt_span cells[MAX_COLUMNS] = {0};
@@ -408,9 +409,9 @@ static dt_status begin_table(table_parser *parser, bool *is_row, dt_span *line)
     return begin_lineages(parser);
 }
 
-/* ---- the whole table ---- */
+/* ---- the whole table ------------------------------------------------------------------------- */
 
-/* A whole lineage: of the only rank anything with a ';', else parts with prefixes. */
+/* Detects a whole lineage: in the only rank anything with ';', else parts with prefixes. */
 static bool holds_lineage(const table_parser *parser, dt_span label)
 {
     const bool bars = !dt_span_has(label, ';');
@@ -426,7 +427,7 @@ static bool holds_lineage(const table_parser *parser, dt_span label)
     return false;
 }
 
-/* A rank whose first label is a list: lineages under another header. */
+/* Rejects a rank whose first label is a whole lineage: a table of lineages with another header. */
 static dt_status check_first_row(table_parser *parser, dt_span line)
 {
     dt_span cells[MAX_COLUMNS];
@@ -436,16 +437,17 @@ static dt_status check_first_row(table_parser *parser, dt_span line)
         return DT_OK;
     DT_TRY(split_cells(parser, line, cells, &count));
     if (count != parser->columns)
-        return DT_OK; /* parse_row() says it */
+        return DT_OK; /* parse_row() reports it */
     for (int32_t c = 0; c < count; ++c) {
         if (c == parser->id_column || !holds_lineage(parser, cells[c]))
             continue;
-        return dt_fail(
-            DT_ERR_INPUT,
-            "%s: line %lld: column '%s' holds whole lineages ('%s'): give one column a rank, "
-            "or call the columns 'Feature ID' and 'Taxon'",
-            parser->name, line_number(parser), parser->rank_name[c - (c > parser->id_column)],
-            dt_excerpt(excerpt, cells[c].data, cells[c].length));
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: column '%s' contains whole lineages ('%s'): use one column "
+                       "per rank, or "
+                       "rename the columns to 'Feature ID' and 'Taxon'",
+                       parser->name, line_number(parser),
+                       parser->rank_name[c - (c > parser->id_column)],
+                       dt_excerpt(excerpt, cells[c].data, cells[c].length));
     }
     return DT_OK;
 }
@@ -466,12 +468,12 @@ static dt_status parse_rows(table_parser *parser)
         DT_TRY(next_line(parser, &line));
     }
     if (parser->table->rows == 0)
-        return dt_fail(DT_ERR_INPUT, "%s: holds a header but no row", parser->name);
+        return dt_fail(DT_ERR_INPUT, "%s: a header without rows", parser->name);
     return DT_OK;
 }
 
-/* Sorts the labels of one column, `Unclassified` among them where a row needs it, and writes the
- * classes into the table as its next rank, of `tax_ranks`. */
+/* Sorts the labels of one column, with `Unclassified` if a row needs it, and adds it to the table
+ * as the next of its `tax_ranks` ranks, with its classes. */
 static dt_status finish_rank(table_parser *parser, int32_t column, int32_t tax_ranks)
 {
     dt_taxonomy_table *table = parser->table;
@@ -497,8 +499,8 @@ static dt_status finish_rank(table_parser *parser, int32_t column, int32_t tax_r
                                 (const char *const *)encoder->label);
 }
 
-/* The columns that become ranks: of lineages those down to the deepest with a label, without the
- * kingdom unless a domain stands above one. Returns their number. */
+/* Chooses the columns that become ranks; for lineages, those down to the deepest with a label,
+ * without kingdom unless some lineage has both domain and kingdom. Returns their number. */
 static int32_t choose_columns(const table_parser *parser, int32_t *column)
 {
     int32_t end = parser->tax_ranks;
@@ -517,16 +519,16 @@ static dt_status finish_table(table_parser *parser)
     dt_taxonomy_table *table = parser->table;
     int32_t column[DT_MAX_TAX_RANKS];
     if (parser->lineages && parser->with_kingdom.count == 0)
-        DT_TRY(take_kingdoms_as_domains(parser));
+        DT_TRY(move_kingdoms_to_domains(parser));
     const int32_t tax_ranks = choose_columns(parser, column);
     if (tax_ranks == 0)
-        return dt_fail(DT_ERR_INPUT, "%s: no lineage holds any label", parser->name);
+        return dt_fail(DT_ERR_INPUT, "%s: no lineage has any labels", parser->name);
     DT_TRY(DT_NEW(table->labels, (size_t)(table->rows * tax_ranks)));
     for (int32_t r = 0; r < tax_ranks; ++r)
         DT_TRY(finish_rank(parser, column[r], tax_ranks));
-    tell_lineages(parser);
+    report_lineages(parser);
     if (table->missing > 0)
-        dt_warn("%s: %lld of %lld labels are missing; they become '" DT_UNCLASSIFIED "'",
+        dt_warn("%s: %lld of %lld labels are missing and become '" DT_UNCLASSIFIED "'",
                 parser->name, (long long)table->missing, (long long)table->rows * tax_ranks);
     return dt_taxonomy_report_doubts(&table->taxonomy, parser->name);
 }

@@ -1,25 +1,25 @@
-/* Reads the table that gives each sequence its taxon, in one of two formats (docs/model.md 1);
- * plain or compressed, CRLF and a byte-order mark taken (io/line_reader.h). Empty lines are
- * skipped.
+/* Reads a taxonomy table, which gives the taxon of each sequence, in one of two formats
+ * (docs/model.md 1). The file may be compressed and have Windows line ends and a byte-order mark
+ * (io/line_reader.h). Empty lines are ignored.
  *
- * (a) DeepTaxa's: a header with the column `sequence_id` (in any case, or with a blank for '_') and
- *     one column for each taxonomic rank, tab-separated. The rank columns keep their order and
- *     names, which may be any; labels stand as they are, but for blanks round them. A rank whose
- *     first label is a whole lineage is refused: lineages under another header.
- * (b) QIIME 2's: `Feature ID` and `Taxon`, a lineage as taxonomy/lineage.h reads it; further
- * columns
- *     (`Confidence` and any other) are not used. The header may be missing where the second cell
+ * (a) DeepTaxa: tab-separated, with a header: a column `sequence_id` (any case; a blank may replace
+ *     '_') and one column per taxonomic rank. Columns keep their order and names, which are
+ *     arbitrary; labels are unchanged, except for blanks at their ends. If the first label of a
+ *     rank is a whole lineage, the table is rejected as one of lineages with another header.
+ * (b) QIIME 2: `Feature ID` and `Taxon`, a lineage in the syntax of taxonomy/lineage.h; further
+ *     columns (such as `Confidence`) are ignored. The header may be missing if the second cell
  *     looks like a lineage. The ranks are domain, phylum, class, order, family, genus, species,
- *     down to the deepest that any row has a label for. Where any lineage has a k__ below its
- *     domain the kingdom is a rank, in all rows, below the domain; else a k__ is the domain.
+ *     down to the deepest with any label. If any lineage has a k__ below its domain, kingdom is a
+ *     rank below domain in all rows; otherwise k__ is the domain.
  *
- * Quotation marks round a cell, as R writes them, are taken off, and doubled ones in it are one.
+ * Quotation marks around a cell, as R writes them, are removed, and doubled ones inside are
+ * replaced by single ones.
  *
- * A missing label (an empty cell, an empty prefix as `g__`, a rank that the lineage lacks, NA and
- * the other words by which pandas, with which DeepTaxa reads its table, knows a missing value) is
- * `Unclassified`; one warning counts them. What was left out of lineages is told with a count, and
- * what is doubtful is warned of (taxonomy/doubts.h). An id may occur once only, whatever its
- * labels: a table that says things twice was most likely put together wrongly.
+ * A missing label (an empty cell, only a prefix such as `g__`, a rank that the lineage lacks, NA,
+ * and other values that pandas, which DeepTaxa uses, reads as missing) becomes `Unclassified`; one
+ * warning gives their number. A notice reports what was removed from lineages, and warnings report
+ * doubtful content (taxonomy/doubts.h). Repeated ids are an error even if the labels are equal,
+ * because such a table was probably assembled incorrectly.
  */
 #ifndef DT_TAXONOMY_TAXONOMY_TABLE_H
 #define DT_TAXONOMY_TAXONOMY_TABLE_H
@@ -32,44 +32,44 @@
 #include "taxonomy/taxonomy.h"
 
 typedef struct {
-    char *path;           /* as the user named it */
+    char *path;           /* as given by the user */
     dt_taxonomy taxonomy; /* the distinct labels of each rank, in byte order */
     int64_t rows;
     int32_t *labels;  /* (rows, tax_ranks) classes */
     int64_t *lines;   /* (rows) line of each row in the file */
-    char *first_id;   /* id of the first row, as an example for messages */
+    char *first_id;   /* id of the first row, an example for messages */
     dt_strmap *index; /* id → row */
-    dt_strmap *bare; /* id without annotations → row, of the rows that have any; NULL: none has, or
-                        two rows differ in nothing else */
+    dt_strmap *bare; /* for ids with annotations: id without them → row; NULL: no id has any, or two
+                        rows differ only in them */
     int64_t missing; /* labels that became `Unclassified` */
 } dt_taxonomy_table;
 
-/* Reads the table; freed with dt_taxonomy_table_free(), which leaves it empty. DT_ERR_INPUT, naming
- * file and line: neither format, a line that is not UTF-8, a row with too few or too many cells, an
- * empty or repeated id, a lineage whose ranks are out of order, no row, no label at all. */
+/* Reads the table; dt_taxonomy_table_free() frees it and leaves it empty. DT_ERR_INPUT, with file
+ * and line: neither format, a line that is not UTF-8, a row with too few or too many cells, an
+ * empty or repeated id, a lineage whose ranks are out of order, no rows, no labels. */
 dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path);
 void dt_taxonomy_table_free(dt_taxonomy_table *table);
 
-/* The bytes of an id without the annotations that vsearch and usearch append to it: a tail of
- * ';' and key=value ("a;size=99;sample=B;" is "a"). `length` where there are none. */
+/* Returns the length of an id without annotations of vsearch and usearch, which are key=value
+ * fields after ';' at its end ("a;size=99;sample=B;" is "a"); `length` if there are none. */
 size_t dt_bare_id_length(const char *id, size_t length);
 
-/* The row of an id, -1 when the table lacks it. Where no row has the very id, annotations are left
- * out: of the id, then of the rows'. Several threads may look up at a time. */
+/* Returns the row of an id, -1 if it is not in the table. If no row has exactly this id,
+ * annotations are ignored, first in the id, then in the rows. Thread-safe. */
 int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length);
 
-/* Sequences whose row was found without annotations. Zero-initialise. */
+/* Sequences whose row was found only without annotations. Zero-initialise. */
 typedef struct {
     int64_t count;
-    char first[128]; /* the first one's id */
+    char first[128]; /* id of the first one */
 } dt_bare_matches;
 
-/* Counts an id that has a row where that row was found so. */
+/* Counts an id if its row was found only without annotations. */
 void dt_bare_matches_add(dt_bare_matches *matches, const dt_taxonomy_table *table, const char *id,
                          size_t length);
 
-/* One notice with the count and the first, where there are any. `fasta` is what messages call the
- * sequences' file. */
+/* Prints a notice with their number and the first id, if there are any. `fasta` is the name of the
+ * sequences' file for messages. */
 void dt_bare_matches_report(const dt_bare_matches *matches, const dt_taxonomy_table *table,
                             const char *fasta);
 

@@ -38,9 +38,9 @@ for table in prefixes bars mothur roots silva notes; do
     same "ranks of $table.tsv" "$(labels out)" "$(cat columns)"
 done
 expect 0 plan_of mothur.tsv
-said "^notice: mothur.tsv: the confidences in parentheses of 32 lineages were left out \(line 1: "
+said "^notice: mothur.tsv: removed the confidences in parentheses from 32 lineages \(line 1: "
 expect 0 plan_of roots.tsv
-said "^notice: roots.tsv: 32 lineages begin with what is no taxonomic rank, .*'root;cellular_organisms'"
+said "^notice: roots.tsv: removed the root, which is not a taxonomic rank, from 32 lineages \(.*'root;cellular_organisms'"
 
 # A kingdom below the domain is a rank; without prefixes its shift is seen in the examples
 lineages '; ' 'd__%s;k__Bacillati' 'p__%s' >kingdoms.tsv
@@ -53,16 +53,16 @@ printed "^Level 1 - phylum: 1 labels, such as 'Bacillati'\$"
 
 # What has no place is named, with what to do
 lineages ';' 'd__%s' 'p__%s' 'c__%s' 'o__%s' 'f__%s;sf__Sub' >subfamily.tsv
-refused 1 "subfamily.tsv: line 1: .*'sf__Sub' has an unknown prefix 'sf__': .*one column a rank takes ranks of any name" \
+refused 1 "subfamily.tsv: line 1: .*'sf__Sub' has an unknown prefix 'sf__': .*one column per rank may have ranks of any name" \
     plan_of subfamily.tsv
 
 # ids with annotations: matched in train, prepare, predict and calibrate alike; written as they are
 sed -E 's/^>([^ ]+).*/>\1;size=7;/' data/train.fasta >sized.fasta
 sed -E 's/^>([^ ]+).*/>\1;sample=s1;size=7/' data/heldout.fasta >sized_heldout.fasta
-found="^notice: sized.*fasta: [0-9]+ sequences have a row in .*tsv when annotations as ';size=1' are left out of the ids \(the first is '.+;size=7;?'\)\$"
+found="^notice: sized.*fasta: [0-9]+ sequences match a row of .*tsv only without annotations such as ';size=1' in their ids \(the first is '.+;size=7;?'\)\$"
 cp data/train.fasta plain.fasta && cp sized.fasta data/train.fasta
 expect 0 train_small sized --epochs 1
-said "^notice: data/train.fasta: 32 sequences have a row in data/train.tsv when annotations"
+said "^notice: data/train.fasta: 32 sequences match a row of data/train.tsv only without annotations"
 grep -q 'no row' err && fail "sequences without a row: $(cat err)"
 cp plain.fasta data/train.fasta
 expect 0 train_small run --epochs 1

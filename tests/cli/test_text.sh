@@ -45,7 +45,7 @@ model=$(checkpoint run 1)
 latin=$'\xe9'
 sed "5s/.*/>s${latin}2 x/" in.fasta >latin.fasta
 sed "6s/^s4/s${latin}4/" in.tsv >latin.tsv
-wrong="latin.fasta: line 5: the id 's\?2' is not UTF-8 \(a byte 0xe9\): convert the file"
+wrong="latin.fasta: line 5: the id 's\?2' is not UTF-8 \(byte 0xe9\): convert the file"
 refused 1 "$wrong" train bad --fasta-file latin.fasta --taxonomy-file in.tsv
 refused 1 "$wrong" train bad --fasta-file latin.fasta --taxonomy-file in.tsv --encoding onehot --model-type cnn --embed-dim 4
 refused 1 "$wrong" deeptaxa prepare --fasta-file latin.fasta --taxonomy-file in.tsv --output-dir bad
@@ -56,7 +56,7 @@ said "$wrong"
 same "files of it" "$(find bad2 -type f)" ""
 expect 1 deeptaxa calibrate --fasta-file latin.fasta --taxonomy-file in.tsv --checkpoint "$model" --output-file bad
 said "$wrong"
-refused 1 "latin.tsv: line 6: is not UTF-8" train bad --fasta-file in.fasta --taxonomy-file latin.tsv
+refused 1 "latin.tsv: line 6: not UTF-8" train bad --fasta-file in.fasta --taxonomy-file latin.tsv
 [ -e bad ] && fail "something was written"
 sed "5s/.*/>s2 $latin \xff\xc3(/; 6s/\$/$latin/" in.fasta >after.fasta # after the id, and in the sequence
 expect 0 deeptaxa predict --fasta-file after.fasta --checkpoint "$model" --output-dir after --tabular --format qiime2

@@ -102,8 +102,8 @@ static void normalising_is_counted_and_can_be_left_out(void **state)
     assert_int_equal(dt_dataset_bases(&dataset, 0), 21);
     assert_int_equal(dt_dataset_bases(&dataset, 2), 25);
     assert_int_equal(count_of(log, "were dropped"), 0);
-    assert_int_equal(count_of(log, "in.fasta: 1 of 3 sequences have many tokens that are unknown "
-                                   "to the tokenizer ('a' for one): are these nucleotides in "
+    assert_int_equal(count_of(log, "in.fasta: 1 of 3 sequences have many tokens unknown to the "
+                                   "tokenizer (for example 'a'): are these nucleotides in "
                                    "upper case, with T for U?"),
                      1);
     free(log);
@@ -165,9 +165,10 @@ static void annotated_ids_find_their_rows_and_stay_as_they_are(void **state)
     assert_string_equal(dt_dataset_id(&dataset, 0), "a;size=9;");
     const int32_t labels[] = {0, 1, 0, 3};
     assert_memory_equal(dataset.labels, labels, sizeof labels);
-    assert_int_equal(count_of(log, "notice: in.fasta: 2 sequences have a row in in.tsv when "
-                                   "annotations as ';size=1' are left out of the ids (the first is "
-                                   "'a;size=9;')"),
+    assert_int_equal(count_of(log,
+                              "notice: in.fasta: 2 sequences match a row of in.tsv only without "
+                              "annotations such as ';size=1' in their ids (the first is "
+                              "'a;size=9;')"),
                      1);
     assert_int_equal(count_of(log, "1 of 4 sequences have no row in in.tsv (the first is "
                                    "'n;size=1;')"),

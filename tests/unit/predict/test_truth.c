@@ -220,9 +220,9 @@ static void ids_that_match_without_annotations_are_counted(void **state)
     assert_int_equal(numbers[1], 1);
     char *log = said_after(&truth, "b;size=2; a;size=7; a;sample=x;size=1; a c;size=1");
     assert_int_equal(count_of(log, "\n"), 1);
-    assert_non_null(strstr(log,
-                           "notice: in.fasta: 2 sequences have a row in t.tsv when annotations "
-                           "as ';size=1' are left out of the ids (the first is 'a;size=7;')"));
+    assert_non_null(
+        strstr(log, "notice: in.fasta: 2 sequences match a row of t.tsv only without "
+                    "annotations such as ';size=1' in their ids (the first is 'a;size=7;')"));
     free(log);
     dt_truth_free(&truth);
     dt_taxonomy_free(&model);

@@ -228,20 +228,20 @@ static void a_header_of_neither_format_is_refused(void **state)
     refuse("\n\n", "the file is empty");
     refuse("id\tdomain\tgenus\nx\tBacteria\tVibrio\n", "no column 'sequence_id'");
     refuse("sequence_id,domain\na,Bacteria\n", "(separated by commas?)");
-    refuse(
-        "sequence_id\ttaxonomy\na\tBacteria; Bacillota\n",
-        "column 'taxonomy' holds whole lineages ('Bacteria; Bacillota'): give one column a rank, "
-        "or call the columns 'Feature ID' and 'Taxon'");
+    refuse("sequence_id\ttaxonomy\na\tBacteria; Bacillota\n",
+           "column 'taxonomy' contains whole lineages ('Bacteria; Bacillota'): use one column per "
+           "rank, "
+           "or rename the columns to 'Feature ID' and 'Taxon'");
     refuse(">one\nACGT\n", "is a FASTA file; a taxonomy table is expected");
-    refuse("sequence_id\na\n", "0 columns beside 'sequence_id'");
+    refuse("sequence_id\na\n", "0 columns besides 'sequence_id'");
     refuse("sequence_id\tdomain\tdomain\n", "two columns 'domain'");
     refuse("sequence_id\tdomain\t\n", "a column without a name");
-    refuse("sequence_id\tdomain\n", "a header but no row");
-    refuse("Feature ID\tTaxon\n", "a header but no row");
+    refuse("sequence_id\tdomain\n", "a header without rows");
+    refuse("Feature ID\tTaxon\n", "a header without rows");
     char text[512] = "sequence_id";
     for (int i = 0; i < 33; ++i)
         sprintf(text + strlen(text), "\tr%d", i);
-    refuse(text, "33 columns beside 'sequence_id'; 1 to 32");
+    refuse(text, "33 columns besides 'sequence_id'; 1 to 32");
 }
 
 static void damaged_rows_are_refused_with_their_line(void **state)
@@ -253,11 +253,11 @@ static void damaged_rows_are_refused_with_their_line(void **state)
            "line 2: the row has 3 tab-separated cells; 2 are expected");
     refuse("a\tk__A;p__B\nb\tk__A\t0.5\n", "line 2: the row has 3");
     refuse("sequence_id\tdomain\na\tB\nb\tB\n\na\tB\n",
-           "line 5: the id 'a' stands in line 2 already");
-    refuse("a\tk__A\nb\tk__A\na\tk__B\n", "line 3: the id 'a' stands in line 1 already");
+           "line 5: duplicate id 'a', first seen on line 2");
+    refuse("a\tk__A\nb\tk__A\na\tk__B\n", "line 3: duplicate id 'a', first seen on line 1");
     refuse("sequence_id\tdomain\n \tB\n", "line 2: the sequence id is empty");
-    refuse("sequence_id\tdomain\na\tB\1\n", "line 2: is no text");
-    refuse("sequence_id\tgenus\na\tM\xc3\xbcllera\nb\tM\xfcllera\n", "line 3: is not UTF-8");
+    refuse("sequence_id\tdomain\na\tB\1\n", "line 2: binary data");
+    refuse("sequence_id\tgenus\na\tM\xc3\xbcllera\nb\tM\xfcllera\n", "line 3: not UTF-8");
 }
 
 static void damaged_lineages_are_refused_with_their_line(void **state)
@@ -268,7 +268,7 @@ static void damaged_lineages_are_refused_with_their_line(void **state)
     refuse("a\tk__A;p__B;c__C;x\nb\tk__A;o__O;B\n", "line 2: the lineage part 'B' is out of");
     refuse("a\tk__A;t__B\n", "'t__B' has an unknown prefix");
     refuse("a\tA;B;C;D;E;F;G;H\n", "'H' is one too many");
-    refuse("Feature ID\tTaxon\na\tk__;p__\n", "no lineage holds any label");
+    refuse("Feature ID\tTaxon\na\tk__;p__\n", "no lineage has any labels");
 }
 
 static void files_that_cannot_be_read_are_named(void **state)
@@ -348,7 +348,7 @@ static void a_kingdom_alone_among_kingdoms_below_a_domain_is_told(void **state)
     assert_string_equal(lineage_of(&table, "b"), "d__Eukaryota/k__Fungi/p__B");
     assert_string_equal(lineage_of(&table, "c"), "Unclassified/k__Metazoa/P");
     assert_int_equal(count_of(log, "warning: good.tsv: 2 lineages have k__ and no domain (line 1: "
-                                   "'k__Fungi'): it is taken for the kingdom, as in line 2"),
+                                   "'k__Fungi'): k__ is treated as the kingdom, as in line 2"),
                      1);
     free(log);
     dt_taxonomy_table_free(&table);
@@ -369,8 +369,8 @@ static void roots_above_the_domain_are_dropped_with_one_notice(void **state)
         assert_string_equal(lineage_of(&table, "a"), "Bacteria/P/C");
         assert_string_equal(lineage_of(&table, "b"), "Archaea/Q/D");
         assert_int_equal(count_of(log, "\n"), 1);
-        assert_int_equal(count_of(log, "notice: good.tsv: 2 lineages begin with what is no "
-                                       "taxonomic rank, which was left out (line 1: '"),
+        assert_int_equal(count_of(log, "notice: good.tsv: removed the root, which is not a "
+                                       "taxonomic rank, from 2 lineages (line 1: '"),
                          1);
         free(log);
         dt_taxonomy_table_free(&table);
@@ -418,10 +418,11 @@ static void confidences_in_parentheses_are_dropped_with_one_notice(void **state)
     assert_string_equal(lineage_of(&table, "e"), "Bacteria(101)/P(1)/G(1)");
     assert_int_equal(count_of(log, "\n"), 2);
     assert_int_equal(count_of(log, "warning: good.tsv: 3 lineages have a confidence in parentheses "
-                                   "at some names only (line 3: 'Bacteria;P(2);D(E)')"),
+                                   "at only some names (line 3: 'Bacteria;P(2);D(E)')"),
                      1);
-    assert_int_equal(count_of(log, "notice: good.tsv: the confidences in parentheses of 2 lineages "
-                                   "were left out (line 1: 'Bacteria(100);P(99.5);C(0);')"),
+    assert_int_equal(count_of(log,
+                              "notice: good.tsv: removed the confidences in parentheses from 2 "
+                              "lineages (line 1: 'Bacteria(100);P(99.5);C(0);')"),
                      1);
     free(log);
     dt_taxonomy_table_free(&table);
@@ -472,7 +473,8 @@ static void prefixes_that_are_not_known_are_named_with_the_remedy(void **state)
         snprintf(message, sizeof message, "has an unknown prefix '%s'", lineages[i][1]);
         refuse(text, message);
         assert_non_null(strstr(dt_error_message(), "line 2: "));
-        assert_non_null(strstr(dt_error_message(), "one column a rank takes ranks of any name"));
+        assert_non_null(
+            strstr(dt_error_message(), "one column per rank may have ranks of any name"));
     }
 }
 
@@ -483,7 +485,7 @@ static void lineages_in_other_notations_are_refused(void **state)
     refuse("Feature ID\tTaxon\na\td__Bacteria, p__P\n", "is not separated by ';' or '|'");
     refuse("a\tRoot;rootrank;Bacteria;domain;P;phylum\n", "'domain' is the name of a rank");
     refuse("a\tA;B;C;D;E;F;G;H\n",
-           "'H' is one too many: without prefixes, domain to species are 7;");
+           "'H' is one too many: without prefixes, there are 7 ranks from domain to species;");
 }
 
 static void further_columns_beside_the_lineage_are_not_used(void **state)
@@ -514,16 +516,16 @@ static void headers_that_name_a_rank_twice_or_are_not_where_they_belong_are_refu
     refuse("a\td__B\tp__P\tc__C\n", "line 1: is a row with one label a column ('p__P'), and the "
                                     "header that names the columns is missing");
     refuse("a\tBacteria\tP\tC\n", "no column 'sequence_id'");
-    refuse("sequence_id\tgenus\na\tA\nsequence_id\tgenus\nb\tB\n", "line 3: is a header among");
-    refuse("a\tA;P\nFeature ID\tTaxon\nb\tB;Q\n", "line 2: is a header among the rows");
+    refuse("sequence_id\tgenus\na\tA\nsequence_id\tgenus\nb\tB\n", "line 3: a second header");
+    refuse("a\tA;P\nFeature ID\tTaxon\nb\tB;Q\n", "line 2: a second header");
 }
 
 static void whole_lineages_in_a_column_of_a_rank_are_refused(void **state)
 {
     (void)state;
-    refuse("sequence_id\ttaxonomy\tdomain\na\td__A;p__P\tA\n", "column 'taxonomy' holds whole");
-    refuse("domain\tsequence_id\ttaxonomy\nA\ta\td__A|p__P\n", "column 'taxonomy' holds whole");
-    refuse("sequence_id\ttaxonomy\na\td__A|p__P\n", "column 'taxonomy' holds whole");
+    refuse("sequence_id\ttaxonomy\tdomain\na\td__A;p__P\tA\n", "column 'taxonomy' contains whole");
+    refuse("domain\tsequence_id\ttaxonomy\nA\ta\td__A|p__P\n", "column 'taxonomy' contains whole");
+    refuse("sequence_id\ttaxonomy\na\td__A|p__P\n", "column 'taxonomy' contains whole");
     dt_taxonomy_table table;
     read_text(&table, "sequence_id\tgenus\tspecies\na\tA\tA b|SH1\n");
     assert_string_equal(lineage_of(&table, "a"), "A/A b|SH1");
@@ -537,10 +539,11 @@ static void doubts_are_warned_of_once_each(void **state)
     char *log = read_and_listen(&table, "sequence_id\tspecies\tgenus\tlength\tconfidence\n"
                                         "a\tA b\tA\t1500\t0.9\nb\tA_b\tg__A\t1450\t\n"
                                         "c\tA B\tC\t1\t1e-3\n");
-    assert_int_equal(count_of(log, "the column 'species' stands before 'genus'"), 1);
-    assert_int_equal(count_of(log, "2 of 4 columns hold numbers only ('length')"), 1);
-    assert_int_equal(count_of(log, "3 labels differ from another one of their rank only in prefix, "
-                                   "case or '_' for a blank (species: 'A B' and 'A b')"),
+    assert_int_equal(count_of(log, "the column 'species' precedes 'genus'"), 1);
+    assert_int_equal(count_of(log, "2 of 4 columns contain only numbers ('length')"), 1);
+    assert_int_equal(count_of(log,
+                              "3 labels differ from another label of their rank only in prefix, "
+                              "case, or '_' for a blank (species: 'A B' and 'A b')"),
                      1);
     assert_int_equal(count_of(log, "\n"), 4); /* with the missing label */
     free(log);
@@ -554,8 +557,8 @@ static void doubts_are_warned_of_once_each(void **state)
 
     log = read_and_listen(&table, "a\td__Bacteria;p__P\nb\tBacteria;Q\nc\tk__Archaea;R\n");
     assert_int_equal(count_of(log,
-                              "1 labels differ from another one of their rank only in prefix, "
-                              "case or '_' for a blank (domain: 'Bacteria' and 'd__Bacteria')"),
+                              "1 labels differ from another label of their rank only in prefix, "
+                              "case, or '_' for a blank (domain: 'Bacteria' and 'd__Bacteria')"),
                      1);
     free(log);
     dt_taxonomy_table_free(&table);
