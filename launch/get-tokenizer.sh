@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Downloads DNABERT-2's tokenizer, the one of the published DeepTaxa models (Zhou et al., ICLR 2024;
-# Apache-2.0), to where the programs look for it. 168 kB.
+# Downloads DNABERT-2's tokenizer (Zhou et al., ICLR 2024; Apache-2.0), which the published DeepTaxa
+# models use, to the folder in which the programs look for it. 168 kB.
 #
 #   bash launch/get-tokenizer.sh [FOLDER]
 #
 # FOLDER: share/deeptaxa of this source tree, or the folder of this script in an installation.
-# DEEPTAXA_TOKENIZER_URL names another address.
+# DEEPTAXA_TOKENIZER_URL overrides the address.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,20 +26,20 @@ if command -v curl >/dev/null; then
 elif command -v wget >/dev/null; then
     wget -q -O "$part" "$url" || failed=1
 else
-    echo "get-tokenizer.sh: needs curl or wget; or put $url at $folder/tokenizer.json" >&2
+    echo "get-tokenizer.sh: needs curl or wget; or copy $url to $folder/tokenizer.json" >&2
     exit 1
 fi
 if [ -n "${failed:-}" ]; then
-    echo "get-tokenizer.sh: cannot download $url; where there is no network, bring it from elsewhere" \
-        "as $folder/tokenizer.json" >&2
+    echo "get-tokenizer.sh: cannot download $url; without a network, copy the file from another machine" \
+        "to $folder/tokenizer.json" >&2
     exit 1
 fi
 
-# The whole object, and its vocabulary: the tokens hold neither colons nor braces.
+# Check that the object is complete, and count its vocabulary: tokens contain neither colons nor braces.
 text=$(tr -d '\n\r\t ' <"$part")
 case $text in
     "{"*"}") ;;
-    *) echo "get-tokenizer.sh: $url gave no JSON object; nothing was changed" >&2; exit 1 ;;
+    *) echo "get-tokenizer.sh: $url is not a JSON object; nothing was changed" >&2; exit 1 ;;
 esac
 entries=$(grep -o '"vocab":{[^}]*}' <<<"$text" | grep -o '":[0-9]' | wc -l || true)
 if [ "$entries" -ne 4096 ]; then

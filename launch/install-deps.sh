@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
-# Installs what DeepTaxa-MPI needs, on Debian 12 or Ubuntu 24.04 and later: only what is missing, as
-# root or with sudo. On other systems it prints what to look for.
+# Installs the packages that DeepTaxa-MPI needs and that are missing, on Debian 12 or Ubuntu 24.04 and
+# later, as root or with sudo. On other systems it prints a list of what is required.
 #
 #   bash launch/install-deps.sh            everything
-#   bash launch/install-deps.sh build      what compiling needs
-#   bash launch/install-deps.sh build data compiling and the 16S sequences of the quick start
+#   bash launch/install-deps.sh build      for compiling
+#   bash launch/install-deps.sh build data for compiling, and the 16S sequences of the quick start
 #   groups: build, data, tests, cluster, lint
 set -euo pipefail
 
-# make: for `cmake` without -G Ninja; HDF5 (serial), zlib, libarchive for input in bzip2, xz, zstd and
-# zip, jansson for JSON, MPI for many ranks
+# make for `cmake` without -G Ninja; serial HDF5; zlib; libarchive for input in bzip2, xz, zstd and zip;
+# jansson for JSON; MPI for several ranks
 build=(gcc libc6-dev cmake make ninja-build pkg-config libhdf5-dev zlib1g-dev libarchive-dev
        libjansson-dev libopenmpi-dev openmpi-bin)
-# oneDNN, for prediction in bf16 on processors that multiply it
+# oneDNN, for prediction in bf16 on processors with bf16 instructions
 [ "$(uname -m)" != x86_64 ] || build+=(libdnnl-dev)
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
-# g++, awk and a CBLAS: the CUDA kernels, compiled for the CPU; python3: reading our files as
+# g++, awk and a CBLAS for the CUDA kernels compiled for the CPU; python3 for reading our files as
 # notebooks do
 tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3)
-# a Slurm and "hosts" (network namespaces) for the tests of many ranks: never needed to use DeepTaxa
+# Slurm, and network namespaces as hosts, for the tests with several ranks; not needed to use DeepTaxa
 cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
-# clang-tidy reads omp.h of its own OpenMP
+# clang-tidy needs the omp.h of LLVM's OpenMP
 lint=(clang-format clang-tidy libomp-dev shellcheck)
 
 wanted=()
@@ -40,7 +40,7 @@ done
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     cat <<END
-This is neither Debian nor Ubuntu. Please install, by your own means:
+This is neither Debian nor Ubuntu. Please install:
   a C17 compiler (GCC 10 or later, or Clang), CMake 3.24 or later, Ninja or make, pkg-config
   HDF5 1.10 or later (C library), zlib, jansson
   for input in bzip2, xz, zstd, zip or QIIME 2 artifacts: libarchive 3.3.3 or later

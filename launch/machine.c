@@ -10,9 +10,9 @@
 #include "core/limits.h"
 #include "core/memory.h"
 
-/* ---- reading the kernel's files --------------------------------------------------------------*/
+/* ---- reading the kernel's files ------------------------------------------------------------- */
 
-/* The number in <folder>/<name>, decimal or 0x…; `otherwise` when there is none. */
+/* Returns the number in <folder>/<name>, decimal or 0x…; `otherwise` if there is none. */
 static long read_number(const char *folder, const char *name, long otherwise)
 {
     char path[PATH_MAX];
@@ -33,7 +33,7 @@ static long read_number(const char *folder, const char *name, long otherwise)
     return number;
 }
 
-/* The node K of an entry nodeK in the folder of a CPU; 0 where there is none. */
+/* Returns the node K of an entry nodeK in a CPU's folder; 0 if there is none. */
 static int32_t node_of(const char *folder)
 {
     int node = 0;
@@ -57,13 +57,13 @@ static void kernel_allows(bool *allowed)
     CPU_FREE(set);
 }
 
-/* A CPU with the kernel's numbers of its package and core, before cores are counted. */
+/* A CPU with the kernel's package and core numbers, before cores are counted. */
 typedef struct {
     dt_cpu cpu;
     long package, core;
 } found_cpu;
 
-/* By node, then package, core, CPU: hardware threads of a core stand side by side. */
+/* Orders by node, then package, core, CPU: hardware threads of a core are adjacent. */
 static int compare_cpus(const void *left, const void *right)
 {
     const found_cpu *a = left, *b = right;
@@ -145,14 +145,14 @@ void dt_machine_free(dt_machine *machine)
     *machine = (dt_machine){0};
 }
 
-/* ---- dividing ---------------------------------------------------------------------------------*/
+/* ---- dividing ------------------------------------------------------------------------------- */
 
 /* Consecutive cores of the machine. */
 typedef struct {
     int32_t first, count;
 } core_range;
 
-/* The cores of a NUMA node, which stand side by side. */
+/* Returns the cores of a NUMA node, which are consecutive. */
 static core_range cores_of_node(const dt_machine *machine, int32_t node)
 {
     core_range range = {0};
@@ -166,7 +166,7 @@ static core_range cores_of_node(const dt_machine *machine, int32_t node)
     return range;
 }
 
-/* Part `part` of `parts` (at least 1) of a range, sizes as even as can be. */
+/* Returns part `part` of `parts` (at least 1) of a range, in sizes as equal as possible. */
 static core_range part_of(core_range whole, int32_t part, int32_t parts)
 {
     const int32_t first = (int32_t)((int64_t)whole.count * part / parts);
@@ -174,13 +174,12 @@ static core_range part_of(core_range whole, int32_t part, int32_t parts)
     return (core_range){.first = whole.first + first, .count = end - first};
 }
 
-/* The cores of rank `rank` near its GPU; none (count 0) where the node is not known or too small.
- */
+/* Returns the cores of `rank` near its GPU; count 0 if the node is unknown or too small. */
 static core_range near_gpu(const dt_machine *machine, int32_t rank, int32_t ranks,
                            const int32_t *gpu)
 {
     const int32_t node = machine->gpu_node[gpu[rank]];
-    int32_t sharing = 1, before = 0; /* rank itself, and the others */
+    int32_t sharing = 1, before = 0; /* ranks at this node; those before `rank` */
     for (int32_t r = 0; r < ranks; ++r) {
         if (r == rank || machine->gpu_node[gpu[r]] != node)
             continue;
@@ -190,7 +189,7 @@ static core_range near_gpu(const dt_machine *machine, int32_t rank, int32_t rank
     return part_of(cores_of_node(machine, node), before, sharing);
 }
 
-/* Adds the CPUs of the cores as "0-3,16-19". */
+/* Lists the CPUs of the cores as "0-3,16-19". */
 static dt_status list_cpus(const dt_machine *machine, core_range cores, char **out)
 {
     bool *taken;
@@ -233,8 +232,7 @@ dt_status dt_machine_divide(const dt_machine *machine, int32_t ranks, const int3
     *out = (dt_rank_cpus){.ranks = ranks, .cores = INT32_MAX};
     if (machine->cores < ranks)
         return dt_fail(DT_ERR_USAGE,
-                       "%d ranks: this process may use %d processor cores, and every "
-                       "rank needs one",
+                       "%d ranks: each needs a processor core, and this process may use only %d",
                        ranks, machine->cores);
     DT_TRY(DT_NEW(out->list, (size_t)ranks));
     for (int32_t r = 0; r < ranks; ++r) {

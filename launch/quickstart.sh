@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The main job, whole, on real 16S sequences: installs what is missing, builds, trains a small model
-# on four fifths of microbiomeutil's type-strain set, predicts the last fifth and prints how often
-# each rank is right. Under 10 minutes on 2 cores.
+# A complete example on real 16S sequences: installs missing packages, builds, trains a small model on
+# four fifths of microbiomeutil's type-strain set, predicts the remaining fifth, and prints the accuracy
+# at each taxonomic rank. Under 10 minutes on 2 cores.
 #
 #   bash launch/quickstart.sh [FOLDER]      FOLDER: quickstart-out in the current folder
 #
-# With DEEPTAXA_BIN (a folder of programs) these are used, and nothing is installed or built.
+# DEEPTAXA_BIN=FOLDER uses the programs in that folder; nothing is installed or built then.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "${1:-quickstart-out}"
@@ -15,9 +15,9 @@ started=$SECONDS
 say() { printf '\n== %s\n' "$*"; }
 
 if [ -n "${DEEPTAXA_BIN:-}" ]; then
-    PATH=$DEEPTAXA_BIN:$PATH # programs that are there already: nothing is installed or built
+    PATH=$DEEPTAXA_BIN:$PATH # existing programs
 else
-    say "What is needed"
+    say "Requirements"
     bash "$root/launch/install-deps.sh" build data
 
     say "Build"
@@ -32,20 +32,20 @@ cd "$root"
 
 say "Data: every fifth sequence is held out"
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
-[ -r "$gold" ] || { echo "quickstart.sh: $gold is missing; name it in DEEPTAXA_GOLD_FASTA" >&2; exit 1; }
+[ -r "$gold" ] || { echo "quickstart.sh: $gold is missing; set DEEPTAXA_GOLD_FASTA to its path" >&2; exit 1; }
 mkdir -p "$out/data"
 awk -v folder="$out/data" -v every=5 -f launch/split-gold.awk "$gold"
 echo "$(grep -c '^>' "$out/data/train.fasta") sequences to train on," \
     "$(grep -c '^>' "$out/data/heldout.fasta") held out, in $out/data"
 
-# A small hybrid. 4,145 sequences of 1,081 genera are far too few for the default's 70 million
-# parameters, and 2 cores too slow.
+# A small hybrid model: for the 70 million parameters of the default, 4,145 sequences of 1,081 genera are
+# too few, and 2 cores too slow.
 #   128 channels, one encoder layer of 4 heads (32 channels each, the usual size of small encoders),
-#   a feed-forward of twice the width, 128 filters a kernel width: the convolutions carry most of the
-#   signal in this much data.
-#   Learning rate 3e-3, six times the default: narrow models bear it, and eight epochs need it.
-#   Batches of 32: twice as many updates as the default from so few sequences.
-#   A tenth validates: genera with two sequences need all they have for training.
+#   a feed-forward layer of twice that width, 128 filters per kernel width: with this much data, the
+#   convolutions contribute most of the signal.
+#   Learning rate 3e-3, six times the default: narrow models tolerate it, and eight epochs need it.
+#   Batches of 32: twice as many updates as the default from few sequences.
+#   A tenth for validation: genera with two sequences need both for training.
 say "Train"
 rm -rf "$out/training"
 deeptaxa train \
@@ -57,13 +57,13 @@ deeptaxa train \
 run=$(cat "$out/training/deeptaxa_uuid.txt")
 checkpoint=$out/training/checkpoints/deeptaxa_${run}_epoch8.h5
 
-say "Predict the held-out part"
+say "Predict the held-out sequences"
 rm -rf "$out/predictions"
 deeptaxa predict \
     --fasta-file "$out/data/heldout.fasta" --taxonomy-file "$out/data/heldout.tsv" \
     --checkpoint "$checkpoint" --output-dir "$out/predictions" --tabular
 
-say "Accuracy on the held-out part (most species occur once, so the genus is the deepest rank to learn)"
+say "Accuracy on the held-out sequences (most species occur once, so genus is the deepest rank to learn)"
 tr -d '\n' <"$out/predictions/metrics.json" |
     awk '{
         sub(/.*"performance_metrics"/, "")
@@ -78,9 +78,9 @@ tr -d '\n' <"$out/predictions/metrics.json" |
 
 cat <<END
 
-Where everything is
+Files
   model        $checkpoint
-  metrics      $out/training/metrics (JSON, one file an epoch)
+  metrics      $out/training/metrics (JSON, one file per epoch)
   predictions  $out/predictions (JSON, TSV, metrics.json)
   programs     $(dirname "$(command -v deeptaxa)")
 This took $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Next:

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 1 << 16, LEFT_BEHIND = 3 /* seconds for the rest */ };
+enum { BLOCK = 1 << 16, LEFT_BEHIND = 3 /* seconds to wait for the rest */ };
 
 dt_status dt_relay_open(dt_relay *relay, int to)
 {
@@ -70,7 +70,7 @@ void dt_relay_close(dt_relay *relay)
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += LEFT_BEHIND;
         waited = pthread_timedjoin_np(relay->thread, NULL, &until);
-    } while (waited == ETIMEDOUT && atomic_load(&relay->writing)); /* a slow reader */
+    } while (waited == ETIMEDOUT && atomic_load(&relay->writing)); /* while a slow reader reads */
     if (waited == 0)
         close(relay->from);
     relay->running = 0;

@@ -1,12 +1,12 @@
-# Splits microbiomeutil's rRNA16S.gold.fasta into a part to train on and a held-out part, each as
-# FASTA with a taxonomy table in DeepTaxa's format.
+# Splits microbiomeutil's rRNA16S.gold.fasta into a training set and a held-out set, each as FASTA with a
+# taxonomy table in DeepTaxa's format.
 #
 #   awk -v folder=OUT [-v every=5] [-v limit=0] -f launch/split-gold.awk rRNA16S.gold.fasta
 #
-# Writes OUT/train.fasta, train.tsv, heldout.fasta, heldout.tsv. Every `every`-th sequence is held
-# out; limit > 0 stops after so many sequences. A header holds the id, the name of the organism and,
-# as its last tab-separated field, the lineage from domain to genus joined by "; ". The species is
-# the first two words of the name.
+# Writes OUT/train.fasta, train.tsv, heldout.fasta, heldout.tsv. Every `every`-th sequence is held out;
+# limit > 0 stops after that many sequences. A header consists of the id, the name of the organism and,
+# as its last tab-separated field, the lineage from domain to genus, joined by "; ". The species is the
+# first two words of the name.
 BEGIN {
     if (!every) every = 5
     header = "sequence_id\tdomain\tphylum\tclass\torder\tfamily\tgenus\tspecies"

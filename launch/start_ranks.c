@@ -15,9 +15,9 @@
 #include "core/log.h"
 #include "core/memory.h"
 
-/* ---- may ranks be started here? --------------------------------------------------------------*/
+/* ---- checks --------------------------------------------------------------------------------- */
 
-/* "mpirun (Open MPI) 4.1.4", "HYDRA build details: …"; "" where there is none. */
+/* Gets "mpirun (Open MPI) 4.1.4", "HYDRA build details: …"; "" if there is no mpirun. */
 static void ask_mpirun(char *out, size_t size)
 {
     FILE *answer = popen("mpirun --version 2>/dev/null", "r");
@@ -43,21 +43,21 @@ dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpir
     const dt_launch launch = dt_launch_of(lookup);
     if (lookup("SLURM_JOB_ID"))
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpirun, but this is a Slurm job: leave "
-                       "the flag out and start the ranks with srun --mpi=pmix "
+                       "--gpus and --ranks start mpirun, but this is a Slurm job: omit "
+                       "the flag and start the ranks with srun --mpi=pmix "
                        "(slurm/train.sbatch shows how)");
     if (launch.launcher)
         return dt_fail(DT_ERR_USAGE,
                        "--gpus and --ranks start mpirun, but this process was itself "
-                       "started by %s: leave the flag out",
+                       "started by %s: omit the flag",
                        launch.launcher);
     if (uid == 0 && is_open_mpi(mpirun) &&
         !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
         return dt_fail(
             DT_ERR_USAGE,
-            "--gpus and --ranks: Open MPI's mpirun does not run as root unless it is told to: in a "
+            "--gpus and --ranks: Open MPI's mpirun does not run as root unless allowed to: in a "
             "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
-            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; elsewhere run it as a user");
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; otherwise run as a normal user");
     return DT_OK;
 }
 
@@ -82,14 +82,14 @@ dt_status dt_start_gpus(const dt_start *start, const dt_machine *machine, const 
     }
     if (count < start->gpus)
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus %d: there %s %d NVIDIA GPU%s%s; --ranks N starts ranks "
-                       "that need no GPU of their own",
+                       "--gpus %d: there %s %d NVIDIA GPU%s%s; use --ranks N for "
+                       "ranks without their own GPU",
                        start->gpus, count == 1 ? "is" : "are", count, count == 1 ? "" : "s",
                        visible ? " in CUDA_VISIBLE_DEVICES" : " in this machine");
     return DT_OK;
 }
 
-/* ---- the command line -------------------------------------------------------------------------*/
+/* ---- the command line ----------------------------------------------------------------------- */
 
 typedef struct {
     char **word;
@@ -104,7 +104,7 @@ static dt_status add_word(word_list *list, const char *word)
     return DT_OK;
 }
 
-/* True for the words of --gpus and --ranks; *words is how many: with '=' one, else two. */
+/* Returns true for --gpus and --ranks; *words is the number of words: with '=' one, else two. */
 static bool is_ours(const char *word, int *words)
 {
     static const char *const flags[] = {"--gpus", "--ranks"};
@@ -118,7 +118,7 @@ static bool is_ours(const char *word, int *words)
     return false;
 }
 
-/* A rank reads the file of --config too, and must not start ranks in its turn. */
+/* Overrides a flag of the --config file, which the ranks read too: they must not start ranks. */
 static dt_status add_override(word_list *list, const dt_parsed *parsed, const char *flag)
 {
     char word[32];
@@ -128,7 +128,7 @@ static dt_status add_override(word_list *list, const dt_parsed *parsed, const ch
     return add_word(list, word);
 }
 
-/* The program and the user's words without --gpus and --ranks. */
+/* Adds the program and the user's arguments without --gpus and --ranks. */
 static dt_status add_program(word_list *list, const dt_start *start, const char *program)
 {
     DT_TRY(add_word(list, program));
@@ -179,9 +179,9 @@ void dt_words_free(char **words)
     free(words);
 }
 
-/* ---- running it -------------------------------------------------------------------------------*/
+/* ---- running the command -------------------------------------------------------------------- */
 
-/* What asks to stop, unless it was ignored when the program began, and the end of the child. */
+/* Returns the signals that request a stop, except those ignored at the start, and SIGCHLD. */
 static sigset_t watched_signals(void)
 {
     static const int stops[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
@@ -191,21 +191,21 @@ static sigset_t watched_signals(void)
     for (size_t i = 0; i < sizeof stops / sizeof *stops; ++i)
         if (sigaction(stops[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaddset(&set, stops[i]);
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would leave nothing to wait for */
+    signal(SIGCHLD, SIG_DFL); /* if it were ignored, the child could not be waited for */
     sigaddset(&set, SIGCHLD);
     return set;
 }
 
 enum { RELAYS = 2 };
 
-/* What the parent and the child share. */
+/* Setup shared by parent and child. */
 typedef struct {
     sigset_t old_mask;
-    dt_relay relay[RELAYS]; /* standard output and error of mpirun */
+    dt_relay relay[RELAYS]; /* for mpirun's standard output and error */
 } child_setup;
 
-/* In the child: becomes the command; ends with this process. A group of its own keeps the
- * terminal's Ctrl-C from it: mpirun would kill the ranks before they have saved. */
+/* In the child: runs the command, which ends with the parent. It gets its own process group so that
+ * it does not receive the terminal's Ctrl-C: mpirun would kill the ranks before they have saved. */
 static void become(char **command, const child_setup *setup, pid_t parent)
 {
     for (int i = 0; i < RELAYS; ++i)
@@ -215,13 +215,14 @@ static void become(char **command, const child_setup *setup, pid_t parent)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == parent)
         execvp(command[0], command);
-    fprintf(stderr,
-            "deeptaxa: %s: cannot start: %s; many ranks need an MPI (Debian: openmpi-bin)\n",
-            command[0], strerror(errno));
+    fprintf(
+        stderr,
+        "deeptaxa: %s: cannot start: %s; several ranks need an MPI library (Debian: openmpi-bin)\n",
+        command[0], strerror(errno));
     _exit(1);
 }
 
-/* Passes on what this process is sent until the child has ended. */
+/* Forwards signals to the child until it ends; returns its exit status. */
 static int wait_for(pid_t child, const sigset_t *watched)
 {
     int interrupts = 0;
@@ -234,7 +235,7 @@ static int wait_for(pid_t child, const sigset_t *watched)
             ++interrupts;
         if (interrupts > 1)
             kill(child, SIGTERM);
-        else if (number > 0 && number != SIGCHLD) /* mpirun passes on SIGUSR1 alone */
+        else if (number > 0 && number != SIGCHLD) /* mpirun forwards only SIGUSR1 */
             kill(child, SIGUSR1);
     }
 }
@@ -242,7 +243,7 @@ static int wait_for(pid_t child, const sigset_t *watched)
 static dt_status run_command(char **command, int *exit_status)
 {
     static const int outputs[] = {STDOUT_FILENO, STDERR_FILENO};
-    static child_setup setup; /* outlives this call: dt_relay_close() */
+    static child_setup setup; /* must remain valid: see dt_relay_close() */
     const sigset_t watched = watched_signals();
     const pid_t self = getpid();
     for (int i = 0; i < RELAYS; ++i)
@@ -261,9 +262,10 @@ static dt_status run_command(char **command, int *exit_status)
     return DT_OK;
 }
 
-/* Threads of a rank (where a CPU quota allows fewer, ranks divide it themselves: cli/threads.h),
- * and the order in which CUDA counts GPUs: as sysfs does. mpirun may put several ranks where it
- * sees fewer slots: cores were counted here. What the user has set stays. */
+/* Sets the threads per rank (unless a CPU quota allows fewer, which the ranks divide themselves:
+ * cli/threads.h) and the order in which CUDA numbers GPUs, that of sysfs; allows mpirun to start
+ * more ranks than it has slots, because cores were counted here. Variables set by the user are
+ * kept. */
 static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus)
 {
     char threads[16];
@@ -274,7 +276,7 @@ static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus
     if ((!limited && setenv("OMP_NUM_THREADS", threads, 0) != 0) ||
         setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 ||
         (start->gpus > 0 && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
-        return dt_fail(DT_ERR_MEMORY, "not enough memory for the environment");
+        return dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
     return DT_OK;
 }
 
@@ -313,7 +315,7 @@ dt_status dt_start_ranks(const dt_start *start)
     DT_TRY_OR(end, plan(start, &machine, &cpus));
     DT_TRY_OR(end, set_environment(start, &cpus));
     DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
-    if (cpus.ranks == 1) { /* the program itself: nothing is left to do here */
+    if (cpus.ranks == 1) { /* run the program in this process */
         execvp(command[0], command);
         DT_TRY_OR(end, dt_fail(DT_ERR_IO, "%s: cannot start: %s", command[0], strerror(errno)));
     }

@@ -80,7 +80,7 @@ scancel --batch --signal=USR1 "$job"
 same "preempted" "$(job_ends "$job" 90)" COMPLETED || log_of train "$job" >&2
 same "restarts after USR1" "$(restarts "$job")" 1
 log_of train "$job" | grep -aq 'exit status 75' || fail "not stopped with status 75"
-log_of train "$job" | grep -aq 'stopped, and back in the queue' || fail "not requeued by the script"
+log_of train "$job" | grep -aq 'stopped and requeued' || fail "not requeued by the script"
 same_model "$(checkpoint whole $epochs)" "$(checkpoint preempted $epochs)"
 
 # Taken from the node by Slurm (SIGTERM): Slurm requeues, once
@@ -97,7 +97,7 @@ job=$(submit cancelled)
 begun cancelled
 scancel "$job"
 same "cancelled" "$(job_ends "$job" 60)" CANCELLED
-log_of train "$job" | grep -aq 'back in the queue' && fail "a cancelled job was queued again"
+log_of train "$job" | grep -aq 'and requeued' && fail "a cancelled job was queued again"
 job=$(submit cancelled)
 same "submitted again" "$(job_ends "$job" 90)" COMPLETED || log_of train "$job" >&2
 same_model "$(checkpoint whole $epochs)" "$(checkpoint cancelled $epochs)"
@@ -124,5 +124,5 @@ printed 'kernel-sizes: \[3, 5, 7\]'
 job=$(TABLE=settings.tsv OUTPUT=sweep sbatch --parsable --array=3 --cpus-per-task=1 \
     "$project/slurm/sweep.sbatch" $flags --epochs 1)
 same "a row that is not there" "$(job_ends "$job" 60)" FAILED
-grep -q 'settings.tsv: no good row 3' "deeptaxa-sweep-${job}_3.log" || fail "no message about row 3"
+grep -q 'settings.tsv: no valid row 3' "deeptaxa-sweep-${job}_3.log" || fail "no message about row 3"
 finish
