@@ -37,10 +37,9 @@ dt_status dt_start_ranks(const dt_start *start);
 
 /* ---- individual steps, for tests ------------------------------------------------------------- */
 
-/* Chooses the GPU (index in machine->gpu_node) of each of start->gpus ranks: those of
- * CUDA_VISIBLE_DEVICES
- * (`visible`, NULL: not set), else the first ones; -1 if `visible` identifies GPUs in another way
- * than by number. DT_ERR_USAGE if there are too few. */
+/* Chooses the GPU (index in machine->gpu_node) of each of start->gpus ranks: those that
+ * CUDA_VISIBLE_DEVICES lists (`visible`, NULL: not set), else the first ones; -1 if `visible`
+ * identifies GPUs in another way than by number. DT_ERR_USAGE if there are too few. */
 dt_status dt_start_gpus(const dt_start *start, const dt_machine *machine, const char *visible,
                         int32_t *gpu);
 

@@ -9,7 +9,9 @@
 #include "core/status.h"
 
 /* A file being written under a temporary name in its final folder. Readers see either the old file
- * or the complete new one. dt_new_file file; DT_TRY(dt_new_file_begin(&file, path));
+ * or the complete new one.
+ *     dt_new_file file;
+ *     DT_TRY(dt_new_file_begin(&file, path));
  *     ... write to file.temporary ...
  *     status == DT_OK ? dt_new_file_commit(&file) : dt_new_file_discard(&file) */
 typedef struct {

@@ -43,11 +43,12 @@ static inline DT_HOST_DEVICE uint32_t dt_stream(dt_draw purpose, uint32_t index,
     return (uint32_t)purpose << 24 | (index & 0xfffu) << 12 | (sub & 0xfffu);
 }
 
-/* Returns four 32-bit draws for key (seed, stream) at counter c[0..3]. Dropout masks use the
- * counter c[0] = channel / 4 (attention: key position / 4); the draw of a channel is out[channel %
- * 4] c[1] = position of the token in its sequence c[2] = position of the sequence in the global
- * batch c[3] = number of the micro-step since the start of training and keep a value if draw >=
- * threshold, threshold = dt_dropout_threshold(p). */
+/* Returns four 32-bit draws for key (seed, stream) at counter c[0..3]. Dropout masks use
+ *   c[0] = channel / 4 (attention: key position / 4); the draw of a channel is out[channel % 4]
+ *   c[1] = position of the token in its sequence
+ *   c[2] = position of the sequence in the global batch
+ *   c[3] = number of the micro-step since the start of training
+ * and keep a value if draw >= threshold, threshold = dt_dropout_threshold(p). */
 static inline DT_HOST_DEVICE void dt_philox(uint32_t seed, uint32_t stream, uint32_t c0,
                                             uint32_t c1, uint32_t c2, uint32_t c3, uint32_t out[4])
 {

@@ -1,6 +1,6 @@
 /* The merges of a byte-pair encoding, that is, which pairs of neighbours become which token, in
- * which order; and the procedure that defines the encoding of a word, with a priority queue (O(n
- * log n)).
+ * which order; and the procedure that defines the encoding of a word, with a priority queue.
+ * It takes O(n log n).
  *
  * Definition: as long as two neighbouring symbols of the word form a merge, the pair with the
  * smallest merge index is replaced by its result; of several occurrences, the leftmost first. The

@@ -6,14 +6,14 @@
  * Let each token be the result of at most one merge, whose parts are characters or results of
  * EARLIER merges, as in every learnt vocabulary. Then:
  *   1. Consecutive tokens of a word, taken as a text of their own, encode into the same tokens: no
- * merge crossed their ends in the word, so the same merges happen without the rest of the word.
+ *      merge crossed their ends in the word, so the same merges happen without the rest of it.
  *   2. A chain of tokens in which each token and each pair of neighbours encodes into itself is the
  *      encoding of its text: the first merge across a border would also happen in the text of the
- * two tokens at that border. By 1, the encoding of the first p characters is unique, so that
- * position p is always reached with the same last token: a position from which no chain continues
- * is dead and need not be tried again. The walk takes the longest token that may follow the
- * previous one, a shorter one if the rest fails, and steps back if none is left; it leaves each
- * position only once, hence O(n).
+ *      two tokens at that border.
+ * By 1, the encoding of the first p characters is unique, so that position p is always reached with
+ * the same last token: a position from which no chain continues is dead and need not be tried
+ * again. The walk takes the longest token that may follow the previous one, a shorter one if the
+ * rest fails, and steps back if none is left; it leaves each position only once, hence O(n).
  *
  * Whether two tokens encode into themselves is looked up (bpe_border.h). A token that no other can
  * follow, given the next few characters, is skipped at once, which saves two of three steps back in

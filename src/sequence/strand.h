@@ -48,7 +48,7 @@ bool dt_strand_reorient(const dt_strand_profile *profile, char *sequence, size_t
  * 0. */
 bool dt_strand_profile_fits(const dt_strand_profile *profile);
 
-/* Returns true if two profiles are of the same strand: the product of their weights is >= 0. */
+/* Returns true if two profiles are of the same strand: their dot product is >= 0. */
 bool dt_strand_same(const dt_strand_profile *a, const dt_strand_profile *b);
 
 /* Information about the strand of a set of sequences. Zero-initialise. */

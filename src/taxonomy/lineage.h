@@ -3,11 +3,12 @@
  *     lineage    [root separator] part separator part … part [separator …]
  *     separator  ";"; in a lineage without ";" also "|" (MetaPhlAn, Kraken)
  *     root       what NCBI and Kraken have above the domain: "root", "cellular organisms" and
- * similar, with any prefix; removed part       [prefix][name][(number)], without blanks at its ends
+ *                similar, with any prefix; removed
+ *     part       [prefix][name][(number)], without blanks at its ends
  *     prefix     d__ k__ p__ c__ o__ f__ g__ s__, or D_0__ … D_6__ (SILVA up to 132): the rank.
- * Parts without a prefix have their rank by position: domain, phylum, class, … species name missing
- * if it is empty, "-", "NA", "no rank", "__", or what pandas reads as missing (number)   mothur's
- * confidence, 0 to 100; removed if every part with a name ends in one
+ *                Without it the position gives the rank: domain, phylum, class, … species
+ *     name       missing if empty, "-", "NA", "no rank", "__", or what pandas reads as missing
+ *     (number)   mothur's confidence, 0 to 100; removed if every part with a name ends in one
  *                ("unclassified" and "unknown" may lack it), else part of the name
  *
  * Ranks must be in order from domain to species, each at most once. A k__ after a domain is the

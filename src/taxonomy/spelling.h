@@ -9,9 +9,8 @@
 #include <stddef.h>
 
 /* Returns the length of a label's prefix, 0 if there is none: a letter, up to two more letters or
- * digits, and "__" ("d__", "sf__", "R1__"); "D_", a number and "__" (SILVA up to 132); or a rank's
- * name and "__"
- * ("phylum__", "no rank__"). */
+ * digits, and "__" ("d__", "sf__", "R1__"); "D_", a number and "__" (SILVA up to 132); or the name
+ * of a rank and "__" ("phylum__", "no rank__"). */
 size_t dt_label_prefix(const char *label, size_t length);
 
 /* Writes the label's plain spelling to `out` (capacity `length` bytes): without prefix, in lower
