@@ -29,8 +29,9 @@ static dt_status list_link(const dt_container *file, char *path, int depth, info
         dt_array_info info = {0};
         DT_TRY_OR(done, DT_GROW(list->infos, list->capacity, list->count + 1));
         if (!dt_container_describe(object, &info) || info.bytes > file->bytes)
-            DT_TRY_OR(done, dt_fail(DT_ERR_INPUT, "%s: '%s' is not an array in DeepTaxa-MPI's layout",
-                                    file->path, path));
+            DT_TRY_OR(done,
+                      dt_fail(DT_ERR_INPUT, "%s: '%s' is not an array in DeepTaxa-MPI's layout",
+                              file->path, path));
         DT_TRY_OR(done, dt_copy_text(&info.name, path));
         list->infos[list->count++] = info;
     }

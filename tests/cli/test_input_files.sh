@@ -266,6 +266,6 @@ cmp -s tokenizer.json quiet.json || fail "another vocabulary without output"
 deeptaxa describe --checkpoint "$model" >&- 2>err && fail "describe into a closed output"
 said 'cannot write to standard output'
 deeptaxa tokenizer --fasta-file - --output-file none.json <&- 2>err && fail "reads a closed input"
-said 'standard input: cannot read on'
+said 'standard input: cannot read it'
 [ -e none.json ] && fail "none.json was written"
 finish

@@ -53,7 +53,7 @@ printed "^Level 1 - phylum: 1 labels, such as 'Bacillati'\$"
 
 # What has no place is named, with what to do
 lineages ';' 'd__%s' 'p__%s' 'c__%s' 'o__%s' 'f__%s;sf__Sub' >subfamily.tsv
-refused 1 "subfamily.tsv: line 1: .*'sf__Sub' has an unknown prefix 'sf__': .*one column per rank may have ranks of any name" \
+refused 1 "subfamily.tsv: line 1: .*'sf__Sub' has an unknown prefix 'sf__'; .*one column per rank may have ranks of any name" \
     plan_of subfamily.tsv
 
 # ids with annotations: matched in train, prepare, predict and calibrate alike; written as they are

@@ -77,7 +77,7 @@ said 'data/none.tsv: .*No such file'
 train=(deeptaxa train --data none --output-dir no --ranks 2)
 refused 2 'this is a Slurm job: omit the flag' env SLURM_JOB_ID=7 "$bin/${train[0]}" "${train[@]:1}"
 refused 2 'itself started by mpirun' env OMPI_COMM_WORLD_SIZE=2 "$bin/${train[0]}" "${train[@]:1}"
-refused 2 '4000 ranks: this process may use [0-9]+ processor cores' "${train[@]}" --ranks 4000
+refused 2 '4000 ranks: each needs a processor core' "${train[@]}" --ranks 4000
 if [ "$(id -u)" -eq 0 ]; then
     unset OMPI_ALLOW_RUN_AS_ROOT
     refused 2 'as root .*OMPI_ALLOW_RUN_AS_ROOT=1' "${train[@]}"

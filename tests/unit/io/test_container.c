@@ -367,7 +367,7 @@ static void an_incomplete_array_is_refused(void **state)
 
     ASSERT_OK(dt_container_create(&file, in_folder("incomplete.h5"), FORMAT, 1));
     ASSERT_OK(dt_container_put_array(file, "x", DT_ELEMENT_FLOAT32, 2, shape, values));
-    ASSERT_FAILS(DT_ERR_INTERNAL, "in use",
+    ASSERT_FAILS(DT_ERR_INTERNAL, "already used",
                  dt_container_put_array(file, "x", DT_ELEMENT_FLOAT32, 2, shape, values));
     dt_container_discard(file);
 }
@@ -393,7 +393,7 @@ static void wrong_names_shapes_and_types_are_refused(void **state)
                  dt_container_get_array(file, name, DT_ELEMENT_INT32, 2, shape, values));
     ASSERT_FAILS(DT_ERR_INPUT, "has 10 rows",
                  dt_container_get_rows(file, name, DT_ELEMENT_FLOAT32, 7, 8, 3, values));
-    ASSERT_FAILS(DT_ERR_INPUT, "elements a row",
+    ASSERT_FAILS(DT_ERR_INPUT, "elements per row",
                  dt_container_get_rows(file, name, DT_ELEMENT_FLOAT32, 8, 0, 3, values));
     int64_t number;
     ASSERT_FAILS(DT_ERR_INPUT, "is not a single int64",
@@ -401,8 +401,7 @@ static void wrong_names_shapes_and_types_are_refused(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "lacks the attribute",
                  dt_container_get_attribute_int(file, "training", "nothing", &number));
     char *text;
-    ASSERT_FAILS(DT_ERR_INPUT, "is 4, where 1",
-                 dt_container_get_text(file, "labels/domain", &text));
+    ASSERT_FAILS(DT_ERR_INPUT, "is 4, but 1", dt_container_get_text(file, "labels/domain", &text));
     dt_container_close(file);
 }
 
@@ -433,7 +432,7 @@ static void other_files_are_told_for_what_they_are(void **state)
     ASSERT_OK(write_file(in_folder("whole.h5"), 10, 2));
     ASSERT_FAILS(DT_ERR_INPUT, "is a deeptaxa-checkpoint, not a deeptaxa-shard",
                  dt_container_open(&file, in_folder("whole.h5"), "deeptaxa-shard", 3, NULL));
-    ASSERT_FAILS(DT_ERR_INPUT, "format version 3; this program reads up to 2",
+    ASSERT_FAILS(DT_ERR_INPUT, "format version 3; this program reads up to version 2",
                  dt_container_open(&file, in_folder("whole.h5"), FORMAT, 2, NULL));
 }
 

@@ -138,7 +138,8 @@ static void ranks_share_all_cores_where_a_node_has_too_few(void **state)
     assert_divided(&machine, 2, (const int32_t[]){0, 1}, "0-1 2-4", 2);
     assert_divided(&machine, 2, (const int32_t[]){0, 2}, "4 0-3", 1);
     dt_rank_cpus cpus;
-    ASSERT_FAILS(DT_ERR_USAGE, "6 ranks: this process may use 5 processor cores",
+    ASSERT_FAILS(DT_ERR_USAGE,
+                 "6 ranks: each needs a processor core, and this process may use only 5",
                  dt_machine_divide(&machine, 6, NULL, &cpus));
     machine.gpu_node[0] = -1;
     assert_divided(&machine, 1, (const int32_t[]){0}, "0-4", 5);

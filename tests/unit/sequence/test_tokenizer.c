@@ -116,7 +116,7 @@ static void truncation_keeps_the_suffix(void **state)
     ASSERT_OK(dt_encoder_create(&encoder, tokenizer));
     const uint16_t *tokens;
     int32_t count;
-    ASSERT_FAILS(DT_ERR_USAGE, "no room", dt_encoder_encode(encoder, "T", 1, 1, &tokens, &count));
+    ASSERT_FAILS(DT_ERR_USAGE, "too short", dt_encoder_encode(encoder, "T", 1, 1, &tokens, &count));
     dt_encoder_destroy(encoder);
     dt_tokenizer_destroy(tokenizer);
 }
@@ -183,7 +183,7 @@ static void wrong_specs_are_refused(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "65536", dt_tokenizer_create(&tokenizer, &spec));
     spec = small_spec();
     spec.prefix[0] = -1;
-    ASSERT_FAILS(DT_ERR_INPUT, "after a sequence", dt_tokenizer_create(&tokenizer, &spec));
+    ASSERT_FAILS(DT_ERR_INPUT, "added to each sequence", dt_tokenizer_create(&tokenizer, &spec));
     const char *const twice[] = {"A", "C", "A"};
     spec = (dt_tokenizer_spec){.vocabulary_size = 3, .token = twice, .unk_id = -1, .pad_id = -1};
     ASSERT_FAILS(DT_ERR_INPUT, "two ids", dt_tokenizer_create(&tokenizer, &spec));

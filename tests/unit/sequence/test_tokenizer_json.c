@@ -156,7 +156,7 @@ static void added_tokens_are_checked(void **state)
               "{\"id\": 1, \"content\": \"[CLS]\", \"normalized\": false}";
     assert_refused(&p, "partly normalized");
     p.added = "{\"content\": \"[UNK]\"}";
-    assert_refused(&p, "'added_tokens' is missing or not as");
+    assert_refused(&p, "'added_tokens' is missing or not valid");
 }
 
 static void vocabulary_is_checked(void **state)

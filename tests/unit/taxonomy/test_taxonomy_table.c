@@ -513,8 +513,8 @@ static void headers_that_name_a_rank_twice_or_are_not_where_they_belong_are_refu
     refuse("sequence_id\tgenus\tGenus\na\tA\tA\n", "two columns 'genus'");
     refuse("sequence_id\tgenus name\tGenus_name\na\tA\tA\n", "two columns 'genus name'");
     refuse("sequence_id\tgenus\tsequence_id\na\tA\ta\n", "two columns 'sequence_id'");
-    refuse("a\td__B\tp__P\tc__C\n", "line 1: is a row with one label a column ('p__P'), and the "
-                                    "header that names the columns is missing");
+    refuse("a\td__B\tp__P\tc__C\n", "line 1: the header is missing; this is a row with one "
+                                    "label per column ('p__P')");
     refuse("a\tBacteria\tP\tC\n", "no column 'sequence_id'");
     refuse("sequence_id\tgenus\na\tA\nsequence_id\tgenus\nb\tB\n", "line 3: a second header");
     refuse("a\tA;P\nFeature ID\tTaxon\nb\tB;Q\n", "line 2: a second header");
