@@ -42,8 +42,7 @@ typedef struct {
     char output[PATH_MAX];
 } session;
 
-/* ---- files --------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static dt_status choose_output(session *s)
 {
@@ -102,8 +101,7 @@ static dt_status open_model(session *s)
     return dt_pool_create(&s->pool, s->threads);
 }
 
-/* ---- held-out logits ----------------------------------------------------------------------------
- */
+/* ---- held-out logits ------------------------------------------------------------------------- */
 
 /* Sequences without a row say nothing of how right a prediction is. */
 static dt_status keep_logits(void *context, const dt_predicted *predicted)
@@ -168,8 +166,7 @@ static dt_status compute_logits(session *s)
     return dt_logit_store_map(&s->store);
 }
 
-/* ---- the fit ------------------------------------------------------------------------------------
- */
+/* ---- the fit --------------------------------------------------------------------------------- */
 
 static const char *remark(dt_fit_outcome outcome)
 {

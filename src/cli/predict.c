@@ -57,8 +57,7 @@ typedef struct {
     double started, last_progress; /* dt_seconds() */
 } session;
 
-/* ---- what is read before anything is computed -------------------------------------------------
- */
+/* ---- what is read before anything is computed ------------------------------------------------ */
 
 static dt_status check_temperatures(const session *s)
 {
@@ -168,8 +167,7 @@ static dt_status open_models(session *s)
     return DT_OK;
 }
 
-/* ---- results ----------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static dt_status open_results(session *s)
 {
@@ -247,7 +245,7 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
     return DT_OK;
 }
 
-static void show_measures(const session *s)
+static void show_metrics(const session *s)
 {
     const dt_tally *tally = &s->results.tally;
     dt_info("%-12s %10s %10s %9s %9s %9s %9s %9s %9s", "Rank", "Mean score", "Std score",
@@ -261,7 +259,7 @@ static void show_measures(const session *s)
                     "-", "-", "-", "-", "-");
             continue;
         }
-        const dt_measures m = dt_measure_counts_result(&rank->counts);
+        const dt_metrics m = dt_metric_counts_result(&rank->counts);
         const double error = dt_calibration_error(&rank->calibration);
         char ece[16] = "-"; /* where the model knows no true label */
         if (!isnan(error))
@@ -392,7 +390,7 @@ static dt_status predict(session *s)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.turned, (long long)s->results.tally.sequences);
     DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
-    show_measures(s);
+    show_metrics(s);
     show_lineages(s);
     return show_files(&s->results.options);
 }

@@ -25,7 +25,7 @@ dt_status dt_profiling_begin(dt_profile **out, bool wanted, const char *trace)
 dt_status dt_profiling_end(dt_profile *profile, dt_comm *comm, const char *trace)
 {
     char folder[PATH_MAX];
-    bool together = false;
+    bool agreed = false;
     dt_status status = DT_OK;
     if (!profile)
         return DT_OK;
@@ -35,7 +35,7 @@ dt_status dt_profiling_end(dt_profile *profile, dt_comm *comm, const char *trace
     }
     dt_profile_run(profile, false);
     if (comm)
-        status = dt_agree(comm, status, &together);
+        status = dt_agree(comm, status, &agreed);
     DT_TRY(status);
     return dt_profile_report(profile, comm, trace);
 }

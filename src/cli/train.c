@@ -45,7 +45,7 @@ typedef struct {
     char resume_path[PATH_MAX];
     dt_run init; /* of --init-weights, without its tensors; empty: none */
     char init_path[PATH_MAX];
-    bool together;               /* the ranks have the same failure (dt_agree) */
+    bool agreed;               /* the ranks have the same failure (dt_agree) */
     int64_t sequences_per_shard; /* of a set that is streamed; else 0 */
 } train_command;
 
@@ -77,7 +77,7 @@ static dt_status read_shards(train_command *t, const dt_train_options *o)
 static dt_status read_input(train_command *t, const dt_train_options *o)
 {
     if (o->data)
-        return dt_agree(t->comm, read_shards(t, o), &t->together);
+        return dt_agree(t->comm, read_shards(t, o), &t->agreed);
     /* a tokenizer that is named all the same is read, for dt_match_resumed_data() to compare */
     const dt_run *from = t->resumes ? &t->run : &t->init;
     const bool stored_tokenizer = from->tokenizer_json && !o->tokenizer_file;
@@ -95,7 +95,7 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
         .threads = o->num_workers > 0 ? (int)o->num_workers : t->threads,
         .comm = t->comm,
         .everywhere = true,
-        .together = &t->together,
+        .together = &t->agreed,
     };
     return dt_read_input(&input, &t->dataset);
 }
@@ -122,7 +122,7 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     if (o->dry_run)
         return DT_OK; /* nothing to measure */
     DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),
-                    &t->together));
+                    &t->agreed));
     return dt_profiled_comm(&t->comm, t->profile);
 }
 
@@ -163,7 +163,7 @@ static dt_status choose_resumed(train_command *t, const dt_train_options *o)
     dt_status status = DT_OK;
     if (t->comm->world_rank == 0)
         status = dt_newest_checkpoint(o->output_dir, t->resume_path);
-    DT_TRY(dt_agree(t->comm, status, &t->together));
+    DT_TRY(dt_agree(t->comm, status, &t->agreed));
     DT_TRY(t->comm->ops->broadcast(t->comm, t->resume_path, sizeof t->resume_path, 0));
     t->resumes = t->resume_path[0] != '\0';
     if (t->resumes)
@@ -299,8 +299,8 @@ static dt_status train_and_report(train_command *t, const dt_train_options *o,
         return status;
     char stopped[2048];
     snprintf(stopped, sizeof stopped, "%s", status == DT_STOPPED ? dt_error_message() : "");
-    bool together = false;
-    DT_TRY(dt_agree(t->comm, dt_profiled_backend_collect(t->backend, t->profile), &together));
+    bool agreed = false;
+    DT_TRY(dt_agree(t->comm, dt_profiled_backend_collect(t->backend, t->profile), &agreed));
     DT_TRY(dt_profiling_end(t->profile, t->comm, o->profile_trace));
     return status == DT_STOPPED ? dt_fail(DT_STOPPED, "%s", stopped) : DT_OK;
 }
@@ -315,13 +315,13 @@ static dt_status note_invocation(train_command *t, const dt_train_options *o)
 /* Collective from the first line on. */
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
-    DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->together));
+    DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->agreed));
     DT_TRY(choose_resumed(t, o));
-    DT_TRY(dt_agree(t->comm, note_invocation(t, o), &t->together));
+    DT_TRY(dt_agree(t->comm, note_invocation(t, o), &t->agreed));
     DT_TRY(dt_ranks_share(t->comm, &t->sharing));
-    DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->together));
+    DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->agreed));
     DT_TRY(read_dataset(t, o));
-    DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->together));
+    DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->agreed));
     const dt_training training = {.run = &t->run,
                                   .resume_path = t->resumes ? t->resume_path : NULL,
                                   .init_path = t->init_path[0] ? t->init_path : NULL,
@@ -345,7 +345,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose,
                                   .profile = t->profile};
-    t->together = true; /* dt_train sees to its own failures */
+    t->agreed = true; /* dt_train sees to its own failures */
     return train_and_report(t, o, &training);
 }
 
@@ -356,7 +356,7 @@ static dt_status train(const dt_train_options *options)
     dt_status status = open_comm(&t, options);
     if (status == DT_OK)
         status = run_training(&t, options);
-    if (status != DT_OK && t.comm && !t.together)
+    if (status != DT_OK && t.comm && !t.agreed)
         t.comm->ops->abort(t.comm, status, dt_error_message());
     if (status != DT_OK && t.comm && t.comm->world_size > 1)
         dt_command_tell(&dt_train_command);

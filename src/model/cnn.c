@@ -6,8 +6,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* Channels that a layer reads. */
 static int32_t channels_of(const dt_model_config *config, int32_t layer)
@@ -117,8 +116,7 @@ void dt_cnn_stack_free(dt_cnn_stack *stack)
     stack->layer = NULL;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* Bytes that any of the layers needs. */
 static int64_t scratch_bytes(const dt_cnn_stack *stack, dt_backend *backend, int32_t max_sequences,
@@ -195,8 +193,7 @@ void dt_cnn_stack_reserve(dt_cnn_stack *stack, dt_arena *arena, dt_backend *back
         reserve_layers(stack, arena, backend, max_sequences, training);
 }
 
-/* ---- forward and backward ----------------------------------------------------------------------
- */
+/* ---- forward and backward -------------------------------------------------------------------- */
 
 static dt_dropout dropout_of(const dt_cnn_stack *stack, int32_t layer, bool training)
 {

@@ -8,8 +8,7 @@
 #define LAYER_NORM_EPS 1e-12
 #define WEIGHT_DEVIATION 0.02 /* of BERT's normal initial values */
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 static dt_status add_linear(dt_param_table *table, dt_param *weight, dt_param *bias, int64_t out,
                             int64_t in, const char *prefix, int32_t layer, const char *name)
@@ -117,8 +116,7 @@ void dt_encoder_stack_free(dt_encoder_stack *stack)
     stack->state = NULL;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* The layer computes position 0 alone. */
 static bool is_short(const dt_encoder_stack *stack, int32_t layer)
@@ -191,8 +189,7 @@ void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt
     stack->dq = dt_arena_take(arena, max_sequences * hidden, a);
 }
 
-/* ---- forward -----------------------------------------------------------------------------------
- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 static dt_dropout dropout_of(const dt_encoder_stack *stack, dt_draw purpose, int32_t layer,
                              bool training)
@@ -298,8 +295,7 @@ const void *dt_encoder_stack_forward(dt_encoder_stack *stack, dt_backend *backen
     return x;
 }
 
-/* ---- backward ----------------------------------------------------------------------------------
- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 /* From dx = gradient of y2 to: dx = gradient of the residual path into the layer, da = gradient of
  * the attention's output. */

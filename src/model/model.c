@@ -38,8 +38,7 @@ struct dt_model {
     void *dbert;      /* (B, H) */
 };
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* Weights and biases uniform in ±1/√fan_in, as PyTorch starts linear and convolution layers. */
 static double fan_in_bound(int64_t fan_in)
@@ -173,8 +172,7 @@ const void *dt_model_fused(const dt_model *model)
     return model->fused;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void take_hybrid_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences)
 {
@@ -256,8 +254,7 @@ dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_t
     return DT_OK;
 }
 
-/* ---- forward and backward ----------------------------------------------------------------------
- */
+/* ---- forward and backward -------------------------------------------------------------------- */
 
 static dt_dropout fused_dropout(const dt_model *model, bool training)
 {

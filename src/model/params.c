@@ -57,8 +57,7 @@ const dt_param_spec *dt_params_find(const dt_param_table *table, const char *nam
     return NULL;
 }
 
-/* ---- initial values ----------------------------------------------------------------------------
- */
+/* ---- initial values -------------------------------------------------------------------------- */
 
 /* Elements that one piece of work draws; a multiple of 4. */
 #define PIECE 65536
@@ -142,8 +141,7 @@ dt_status dt_params_init(const dt_param_table *table, dt_backend *backend, uint3
     return status;
 }
 
-/* ---- exchange ----------------------------------------------------------------------------------
- */
+/* ---- exchange -------------------------------------------------------------------------------- */
 
 dt_status dt_params_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                          float *out)

@@ -30,8 +30,7 @@ dt_status dt_checkpoint_path(const char *argument, char *out)
     return DT_OK;
 }
 
-/* ---- whole files --------------------------------------------------------------------------------
- */
+/* ---- whole files ----------------------------------------------------------------------------- */
 
 /* Programs that know tokens alone can go on reading what has them. */
 static int32_t version_of(const dt_run *checkpoint)

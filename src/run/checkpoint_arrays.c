@@ -180,19 +180,19 @@ static dt_status get_temperatures(dt_container *file, const char *path, dt_run *
     return DT_OK;
 }
 
-/* "evaluation/<name>", (tax_ranks) each; the members of dt_measures, all doubles. */
+/* "evaluation/<name>", (tax_ranks) each; the members of dt_metrics, all doubles. */
 static const struct {
     const char *name;
     size_t offset;
-} measure_arrays[] = {
-    {"evaluation/accuracy", offsetof(dt_measures, accuracy)},
-    {"evaluation/precision", offsetof(dt_measures, precision)},
-    {"evaluation/recall", offsetof(dt_measures, recall)},
-    {"evaluation/f1_score", offsetof(dt_measures, f1)},
+} metric_arrays[] = {
+    {"evaluation/accuracy", offsetof(dt_metrics, accuracy)},
+    {"evaluation/precision", offsetof(dt_metrics, precision)},
+    {"evaluation/recall", offsetof(dt_metrics, recall)},
+    {"evaluation/f1_score", offsetof(dt_metrics, f1)},
 };
-#define MEASURE_ARRAYS (sizeof measure_arrays / sizeof *measure_arrays)
+#define METRIC_ARRAYS (sizeof metric_arrays / sizeof *metric_arrays)
 
-static dt_status put_measures(dt_container *file, const dt_run *checkpoint)
+static dt_status put_metrics(dt_container *file, const dt_run *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
     const int64_t count = checkpoint->config.tax_ranks;
@@ -200,18 +200,18 @@ static dt_status put_measures(dt_container *file, const dt_run *checkpoint)
     if (progress->evaluated_epoch == 0)
         return DT_OK;
     DT_TRY(dt_container_put_attribute_int(file, "evaluation", "epoch", progress->evaluated_epoch));
-    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
+    for (size_t m = 0; m < METRIC_ARRAYS; ++m) {
         for (int64_t r = 0; r < count; ++r)
-            memcpy(&column[r], (const char *)&progress->measures[r] + measure_arrays[m].offset,
+            memcpy(&column[r], (const char *)&progress->metrics[r] + metric_arrays[m].offset,
                    sizeof *column);
-        DT_TRY(dt_container_put_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+        DT_TRY(dt_container_put_array(file, metric_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
                                       column));
     }
     return DT_OK;
 }
 
 /* Files from before they were stored have none. */
-static dt_status get_measures(dt_container *file, dt_run *checkpoint)
+static dt_status get_metrics(dt_container *file, dt_run *checkpoint)
 {
     dt_run_progress *progress = &checkpoint->progress;
     const int64_t count = checkpoint->config.tax_ranks;
@@ -222,11 +222,11 @@ static dt_status get_measures(dt_container *file, dt_run *checkpoint)
     if (!there)
         return DT_OK;
     DT_TRY(dt_container_get_attribute_int(file, "evaluation", "epoch", &epoch));
-    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
-        DT_TRY(dt_container_get_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+    for (size_t m = 0; m < METRIC_ARRAYS; ++m) {
+        DT_TRY(dt_container_get_array(file, metric_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
                                       column));
         for (int64_t r = 0; r < count; ++r)
-            memcpy((char *)&progress->measures[r] + measure_arrays[m].offset, &column[r],
+            memcpy((char *)&progress->metrics[r] + metric_arrays[m].offset, &column[r],
                    sizeof *column);
     }
     progress->evaluated_epoch = (int32_t)epoch;
@@ -270,7 +270,7 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
     DT_TRY(put_lengths(file, &checkpoint->lengths));
-    DT_TRY(put_measures(file, checkpoint));
+    DT_TRY(put_metrics(file, checkpoint));
     DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
     if (checkpoint->has_optimizer) /* only who goes on with the run asks for them */
@@ -313,7 +313,7 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run 
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
     DT_TRY(get_lengths(file, path, &checkpoint->lengths));
-    DT_TRY(get_measures(file, checkpoint));
+    DT_TRY(get_metrics(file, checkpoint));
     DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
     DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_sequences(file, path, checkpoint->settings.total_sequences, &checkpoint->sequences));

@@ -66,8 +66,7 @@ static const dt_setting fields[] = {
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static dt_status put_choice(dt_container *file, const dt_setting *field, const dt_value *value)
 {
@@ -126,8 +125,7 @@ static dt_status put_field(dt_container *file, const dt_setting *field, const dt
     return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s: a kind that is not stored", field->key);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static dt_status get_named_choice(dt_container *file, const char *path, const dt_setting *field,
                                   int32_t *choice)
@@ -233,8 +231,7 @@ static dt_status get_default(const dt_setting *field, dt_run *run)
     return preset ? dt_value_store(&field->option, &value, 1, &preset) : DT_OK;
 }
 
-/* ---- all of them --------------------------------------------------------------------------------
- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 dt_status dt_checkpoint_put_scalars(dt_container *file, int32_t version, const dt_run *run)
 {

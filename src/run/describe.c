@@ -175,7 +175,7 @@ static void performance_metrics(page *p, const dt_run *checkpoint)
         return;
     item_double(p, "validation-loss", progress->validation_loss);
     for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r) {
-        const dt_measures *m = &progress->measures[r];
+        const dt_metrics *m = &progress->metrics[r];
         p->status = dt_text_addf(
             p->out, "  Level %d - %s: accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f\n", r,
             taxonomy->rank[r].name, m->accuracy, m->precision, m->recall, m->f1);
@@ -233,7 +233,7 @@ static void json_timing(dt_json *json, const dt_run *checkpoint)
     dt_json_object(json);
     dt_json_put_double(json, "training_loss", progress->training_loss);
     dt_json_put_double(json, "validation_loss", progress->validation_loss);
-    dt_run_json_measures(json, checkpoint);
+    dt_run_json_tax_metrics(json, checkpoint);
     if (progress->evaluated_epoch > 0)
         dt_json_put_int(json, "evaluated_epoch", progress->evaluated_epoch);
     else

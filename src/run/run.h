@@ -12,7 +12,7 @@
 #include "data/fingerprints.h"
 #include "data/lengths.h"
 #include "model/config.h"
-#include "run/rank_measures.h"
+#include "run/rank_metrics.h"
 #include "run/split.h"
 #include "sequence/strand.h"
 #include "taxonomy/lineage_tree.h"
@@ -76,7 +76,7 @@ typedef struct {
     double validation_loss;  /* of the last evaluation; NaN before the first */
     int32_t evaluated_epoch; /* epochs completed at the last evaluation; 0: none was yet, or an
                                 older version's checkpoint, which lacks it and the measures */
-    dt_measures measures[DT_MAX_TAX_RANKS]; /* (tax_ranks) of that evaluation */
+    dt_metrics metrics[DT_MAX_TAX_RANKS]; /* (tax_ranks) of that evaluation */
     int32_t best_epoch;   /* the evaluated one of the lowest validation loss; 0: none was yet */
     double best_loss;     /* its validation loss */
     double patience_loss; /* the one that early stopping compares with (train/early_stop.h) */

@@ -31,7 +31,7 @@ void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind);
 
 /* Member `validation_metrics` of the open object: of each tax_rank `accuracy`, `precision`,
  * `recall` and `f1_score`; null before the first evaluation. */
-void dt_run_json_measures(dt_json *json, const dt_run *run);
+void dt_run_json_tax_metrics(dt_json *json, const dt_run *run);
 
 /* Opens member `system_info` of the open object, with `cuda_available`, `gpu` (null without one),
  * `device` (description of the backend; NULL: null) and `precision`. The caller adds what else it

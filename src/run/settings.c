@@ -192,8 +192,7 @@ dt_status dt_settings_copy(dt_run *to, const dt_run *from)
     return DT_OK;
 }
 
-/* ---- a resumed run ------------------------------------------------------------------------------
- */
+/* ---- a resumed run --------------------------------------------------------------------------- */
 
 static dt_status add_value(dt_text *out, const dt_value *value)
 {
@@ -239,8 +238,7 @@ dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run 
     return DT_OK;
 }
 
-/* ---- metrics and descriptions -------------------------------------------------------------------
- */
+/* ---- metrics and descriptions ---------------------------------------------------------------- */
 
 static bool applies(const dt_setting *setting, const dt_model_config *config)
 {

@@ -77,8 +77,8 @@ said 'all 1 epochs are done'
 # More epochs: the rest follows the schedule of a run of so many
 expect 0 train_small long --epochs 5
 expect 0 train_small more --resume "$from" --epochs 5
-said 'notice: --epochs: the run goes on to 5 epochs, on the schedule of so many: its next learning rate is '
-next_rate() { sed -n 's/.*its next learning rate is \([^,]*\), not .*/\1/p' err; }
+said 'notice: --epochs: the run is extended to 5 epochs, and so is its learning-rate schedule: the next learning rate is '
+next_rate() { sed -n 's/.*the next learning rate is \(.*\) instead of .*/\1/p' err; }
 near "next learning rate" "$(next_rate)" "$(rates more 16 | head -n 1 | cut -d ' ' -f 2)" 1e-4
 same "learning rates" "$(rates more 16)" "$(rates long 16)"
 [ -n "$(rates more 16)" ] || fail "no learning rates"
@@ -91,7 +91,7 @@ refused 2 '--epochs 2: the run to resume was started with 3' \
 
 # A schedule that begins anew: from its own step 0 to the end, with the given rate
 expect 0 train_small anew --resume "$(checkpoint source 1)" --reset-lr-on-resume --learning-rate 2e-3
-said 'notice: --reset-lr-on-resume: a new schedule begins, 10 steps with a learning rate of 0.002$'
+said 'notice: --reset-lr-on-resume: starting a new schedule of 10 steps with learning rate 0.002$'
 same "first rate" "$(rates anew 6 | head -n 1)" "6 0.0"
 same "last step" "$(rates anew 6 | tail -n 1 | cut -d ' ' -f 1)" 15
 near "last rate" "$(rates anew 6 | tail -n 1 | cut -d ' ' -f 2)" 2.2222222e-4 1e-6
@@ -105,10 +105,10 @@ expect 0 train_small on --resume "$(checkpoint anew 3)" --epochs 4 \
 near "next learning rate" "$(next_rate)" "$(rates on 16 | head -n 1 | cut -d ' ' -f 2)" 1e-4
 expect 0 train_small further --resume "$from" --reset-lr-on-resume --epochs 4 \
     --scheduler-warmup-ratio 0.4 --early-stopping-patience 1
-said 'notice: --reset-lr-on-resume: a new schedule begins, 5 steps with a learning rate of 0.01$'
+said 'notice: --reset-lr-on-resume: starting a new schedule of 5 steps with learning rate 0.01$'
 same "first rate" "$(rates further 16 | head -n 1)" "16 0.0"
 near "last rate" "$(rates further 16 | tail -n 1 | cut -d ' ' -f 2)" 3.3333333e-3 1e-6
-refused 2 '--reset-lr-on-resume: 3 epochs are done, and --epochs is 3: raise it' \
+refused 2 '--reset-lr-on-resume: no epochs are left \(trained: 3, --epochs: 3\): raise --epochs' \
     train_small other --resume "$from" --reset-lr-on-resume
 refused 2 '--reset-lr-on-resume: needs --resume with the name of a checkpoint$' \
     train_small other --reset-lr-on-resume

@@ -26,7 +26,7 @@ begin "$bin/deeptaxa-train" $input $run --output-dir hung --epochs 100000 --eval
 until_there "hung/checkpoints/*_epoch2.h5"
 kill -HUP "$pid"
 ends 75 "train upon SIGHUP"
-said '^deeptaxa train: stopped by SIGHUP after .*: go on with --resume auto'
+said '^deeptaxa train: stopped by SIGHUP after .*: continue with --resume auto'
 
 # What was ignored at the start stays so (nohup and others); the other signals do what they do
 expect 0 deeptaxa train $input $run --output-dir whole --epochs 12 --eval-every 12
