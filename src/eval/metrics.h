@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend.h"
 #include "core/status.h"
 #include "run/rank_metrics.h"
 

@@ -139,7 +139,7 @@ refused 2 '--tokenizer-file: the run to resume was started with --encoding oneho
     train none --resume "$last" --tokenizer-file tokenizer.json
 refused 2 '--encoding dnabert: the shards of --data shards were prepared with --encoding onehot' \
     from_shards none --data shards --encoding dnabert
-refused 2 '--encoding onehot with --model-type hybridcnnbert: an encoder reads tokens' \
+refused 2 '--encoding onehot cannot be combined with --model-type hybridcnnbert' \
     deeptaxa train --data shards --output-dir none
 
 # ... tokens and bases of one another

@@ -176,7 +176,7 @@ printed '^Memory: '
 printed 'threads'
 expect 0 train_small dry --dry-run --batch-size 1048576 --accum-steps 65536
 printed '^Batch: 68,719,476,736 sequences per step, accumulated over 65536 batches, '
-refused 1 'it needs [0-9.]+ GB, and [0-9.]+ GB can be used: lower --max-length, --hidden-size' \
+refused 1 'it needs [0-9.]+ GB, but only [0-9.]+ GB can be used: lower --max-length, --hidden-size' \
     deeptaxa train --data shards --output-dir dry --dry-run --hidden-size 16384 \
     --num-attention-heads 4 --intermediate-size 65536 --num-hidden-layers 240
 [ -e dry ] && fail "--dry-run wrote something"
