@@ -21,7 +21,7 @@ static dt_status check_onehot(const dt_model_config *config)
     if (config->embed_dim != DT_ONEHOT_CHANNELS)
         return dt_fail(DT_ERR_USAGE,
                        "--embed-dim %d cannot be combined with --encoding onehot, which has %d "
-                       "channels and no embedding: remove --embed-dim",
+                       "channels and no embedding: omit --embed-dim",
                        config->embed_dim, DT_ONEHOT_CHANNELS);
     return DT_OK;
 }

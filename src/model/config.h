@@ -16,11 +16,11 @@
 
 #define DT_MAX_CONV_LAYERS 64
 
-/* TYPE(DT_MODEL_…, name, encoder, cnn, deep) for each model type. The name is that of --model-type
- * and of checkpoints. encoder, cnn: has that part; a type with both fuses them (docs/model.md).
- * deep: the CNN's layers are residual blocks, and the heads have two layers. To add a type, add a
- * row; what treats types differently beyond that does so in a switch without default, which then
- * does not compile until it has a case. */
+/* TYPE(DT_MODEL_…, name, encoder, cnn, deep) for each model type. The name is the value of
+ * --model-type and is stored in checkpoints. encoder, cnn: has this branch; a type with both fuses
+ * them (docs/model.md). deep: the CNN's layers are residual blocks, and the heads have two layers.
+ * To add a type, add a row; code that treats types differently beyond these columns uses a switch
+ * without default, which does not compile until it has a case for the new type. */
 #define DT_MODEL_TYPES(TYPE)                                                                       \
     TYPE(HYBRID, hybridcnnbert, true, true, false)                                                 \
     TYPE(BERT, bert, true, false, false)                                                           \
@@ -30,7 +30,7 @@
 typedef enum { DT_MODEL_TYPES(DT_MODEL_ENUMERATOR) } dt_model_type;
 #undef DT_MODEL_ENUMERATOR
 
-/* The names with '|' between, as an option's choices: "hybridcnnbert|bert|cnn". */
+/* The choices of --model-type: "hybridcnnbert|bert|cnn". */
 #define DT_MODEL_BAR_NAME(enumerator, name, encoder, cnn, deep) "|" #name
 #define DT_MODEL_TYPE_CHOICES (&(DT_MODEL_TYPES(DT_MODEL_BAR_NAME))[1])
 

@@ -1,5 +1,5 @@
-/* Measures of a classification at one taxonomic rank, weighted by support, as eval/metrics.h
- * computes them. They stand here because a checkpoint keeps those of the last evaluation. */
+/* Classification metrics at one taxonomic rank, weighted by support; computed by eval/metrics.h and
+ * stored in checkpoints. */
 #ifndef DT_RUN_RANK_METRICS_H
 #define DT_RUN_RANK_METRICS_H
 

@@ -66,7 +66,7 @@ static void training_hyperparameters(dt_json *json, const dt_run *run, dt_run_js
     dt_json_end(json);
 }
 
-/* {"0": the shortest, "1": that of 1 per cent …} in bases */
+/* Writes percentiles of the lengths in bases: {"0": shortest, "1": 1st percentile, …} */
 static void training_lengths(dt_json *json, const dt_length_quantiles *lengths)
 {
     char percent[16];

@@ -9,8 +9,8 @@
 
 /* Updates the state with progress->validation_loss, just computed after progress->epoch. The epoch
  * becomes the best one if its loss is below all previous ones. The patience counter is reset if the
- * loss is more than early_stopping_min_delta below the loss at the last reset. A loss that is not
- * finite counts as no improvement. */
+ * loss is below the loss at the last reset by more than the run's minimum improvement. A loss that
+ * is not finite counts as no improvement. */
 void dt_early_stop_update(dt_run_progress *progress, const dt_run_settings *settings);
 
 /* Returns whether as many evaluations in a row as the run's patience brought no improvement. */

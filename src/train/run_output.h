@@ -1,6 +1,5 @@
-/* The files of a run below its output directory (docs/files.md "Training"), written by world_rank 0:
- *     deeptaxa_uuid.txt, train.log
- *     metadata/deeptaxa_<uuid>_label2id.json
+/* The files of a run below its output directory (docs/files.md "Training"), written by world_rank
+ * 0: deeptaxa_uuid.txt, train.log metadata/deeptaxa_<uuid>_label2id.json
  *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
  *     weights/deeptaxa_<uuid>_epoch<N>_…, on request (exports.h)
  *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, after a completed epoch

@@ -55,7 +55,7 @@ int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences
                               const dt_run_settings *settings);
 
 /* Returns the mean loss of `updates` updates of an epoch. sum: over their losses, each of which is
- * the sum over the update's batches divided by accum_steps. */
+ * the sum over the update's batches divided by the number of batches of a full update. */
 double dt_mean_update_loss(double sum, int64_t updates, int64_t sequences,
                            const dt_run_settings *settings);
 

@@ -39,7 +39,7 @@ cp data/train.tsv data/whole.tsv
 awk -F'\t' -v OFS='\t' 'NR > 1 { $8 = "species" NR % 3 } 1' data/whole.tsv >data/train.tsv
 # shellcheck disable=SC2086
 expect 0 train_small heads --init-weights "$from" $still
-said 'notice: .*: heads that start afresh, for their shapes differ: classifiers.6$'
+said 'notice: .*: heads initialised randomly, because their shapes differ: classifiers.6$'
 accuracy() { grep -A3 "\"$2\": {" "$1"/metrics/*epoch"$3".json | sed -nE 's/.*"accuracy": ([0-9.]+).*/\1/p'; }
 same "accuracy of the genus" "$(accuracy heads 5 1)" "$(accuracy source 5 3)"
 # as many labels with other names are told
@@ -55,13 +55,13 @@ said 'warning: .* was trained with another tokenizer'
 
 # A body that does not match is refused, with the list
 expect 1 train_small none --init-weights "$from" --intermediate-size 32
-said 'warning: .*: bert.encoder.layer.1.intermediate.dense.weight is \[24, 16\], this model needs \[32, 16\]$'
-said '^deeptaxa train: --init-weights .*: 6 parameters of the body do not match this model'
+said 'warning: .*: bert.encoder.layer.1.intermediate.dense.weight is \[24, 16\], but this model needs \[32, 16\]$'
+said '^deeptaxa train: --init-weights .*: the 6 parameters listed above do not match this model'
 same "listed" "$(grep -c 'this model needs' err)" 6
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 3
-said 'warning: .*: bert.encoder.layer.2.output.dense.bias is missing, this model needs \[16\]$'
+said 'warning: .*: bert.encoder.layer.2.output.dense.bias is missing, but this model needs \[16\]$'
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 1
-said 'warning: .*: bert.encoder.layer.1.output.dense.bias has no place in this model$'
+said 'warning: .*: bert.encoder.layer.1.output.dense.bias does not exist in this model$'
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 1 --dry-run
 refused 1 'missing.h5: .*No such file' train_small none --init-weights missing.h5
 refused 2 '--init-weights and --resume' train_small none --init-weights "$from" --resume "$from"

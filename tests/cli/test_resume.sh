@@ -50,7 +50,7 @@ said 'was trained with another tokenizer than the input is given with: leave --t
 
 while read -r flag other; do
     # shellcheck disable=SC2086
-    refused 2 "^deeptaxa train: --$flag .*: the run to resume was started with .*leave the flag out" \
+    refused 2 "^deeptaxa train: --$flag .*: the run to resume was started with .*omit the flag" \
         deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
         --output-dir other --resume "$(checkpoint whole 1)" --$flag $other
 done <<'END'
@@ -108,7 +108,7 @@ expect 0 train_small turned --epochs 4
 expect 0 train_small other_way --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
 expect 0 train_small turned --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
 same_model "$(checkpoint other_way 2)" "$(checkpoint turned 2)"
-said '^notice: 2 checkpoints of epochs after 2, from before the run was resumed at an earlier one'
+said '^notice: renamed 2 checkpoints of epochs after 2 to ….h5.old, because the run was resumed from an earlier one'
 same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
     "epoch1.h5 epoch2.h5 epoch3.h5.old epoch4.h5.old "
 expect 0 train_small turned --resume auto --epochs 3
@@ -126,6 +126,6 @@ said '^--resume auto: goes on from .*_epoch3.h5$'
 # A .pt name means the .h5 beside it
 name=$(checkpoint whole 3)
 expect 0 train_small pt --resume "${name%.h5}.pt"
-said 'notice: .*epoch3.pt does not exist; .*epoch3.h5 is used'
+said 'notice: .*epoch3.pt does not exist; using .*epoch3.h5'
 same_model "$(checkpoint whole 4)" "$(checkpoint pt 4)"
 finish
