@@ -159,9 +159,9 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
         DT_TRY(add_option_help(out, option));
     }
     DT_TRY(dt_text_addf(out, "\nHelp\n"));
-    DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "shows this and stops"}));
+    DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "print this help and exit"}));
     DT_TRY(add_option_help(
-        out, &(dt_option){.name = "version", .help = "shows version and backends and stops"}));
+        out, &(dt_option){.name = "version", .help = "print the version and the available backends and exit"}));
     return dt_text_addf(out, "\nExamples\n  %s\n  %s\n", command->examples[0],
                         command->examples[1]);
 }
