@@ -87,10 +87,11 @@ static dt_status read_checkpoints(session *s)
     for (; s->models < arguments->count; ++s->models)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
     if (lineages && s->model[0].checkpoint.lineages.tax_ranks == 0)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: has no lineages, because it was written by an older version: resume its "
-                       "training for one epoch, or omit --lineage consistent",
-                       s->model[0].path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: has no lineages, because it was written by an older version: resume its "
+            "training for one epoch, or omit --lineage consistent",
+            s->model[0].path);
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_can_vote(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
                            s->model[m].path, lineages));
@@ -106,11 +107,12 @@ static dt_status choose_strand(session *s)
                            ? o->orientation == DT_ORIENTATION_AUTO
                            : trained->sorted;
     if (turns && !trained->profile)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: the strand of its training sequences is unknown, because it was written "
-                       "by an older version: resume its training for one epoch, or omit "
-                       "--orientation auto",
-                       s->model[0].path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: the strand of its training sequences is unknown, because it was written "
+            "by an older version: resume its training for one epoch, or omit "
+            "--orientation auto",
+            s->model[0].path);
     s->strand = turns ? trained->profile : NULL;
     return DT_OK;
 }
@@ -382,8 +384,9 @@ static dt_status predict(session *s)
     tell_doubts(s);
     DT_TRY(finish_results(s));
     const double seconds = dt_seconds() - s->started;
-    dt_info("%lld sequences in %.2f seconds (%.1f sequences/s)", (long long)s->results.tally.sequences,
-            seconds, (double)s->results.tally.sequences / seconds);
+    dt_info("%lld sequences in %.2f seconds (%.1f sequences/s)",
+            (long long)s->results.tally.sequences, seconds,
+            (double)s->results.tally.sequences / seconds);
     if (s->strand)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.turned, (long long)s->results.tally.sequences);

@@ -176,9 +176,9 @@ static dt_status refuse_changed(const dt_run *run, const dt_dataset *dataset,
     DT_TRY_OR(done, add_found(&what, &match->added, "is new", "are new", dataset));
     status =
         dt_fail(DT_ERR_INPUT,
-                "%s: the input differs from that of the run: %lld sequences instead of %lld%s: "
-                "resume with the same data, or start a new run with --init-weights",
-                path, (long long)dataset->count, (long long)run->sequences.count, what.data);
+                "%s: the run was trained on %lld sequences, the input has %lld%s: resume with the "
+                "same data, or start a new run with --init-weights",
+                path, (long long)run->sequences.count, (long long)dataset->count, what.data);
 done:
     dt_text_free(&what);
     return status;

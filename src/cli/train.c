@@ -376,7 +376,7 @@ static dt_status train(const dt_train_options *options)
     return status;
 }
 
-/* With --gpus or --ranks this process starts the ranks, which train. */
+/* With --gpus or --ranks, this process only starts the ranks. */
 static dt_status run(const void *options)
 {
     const dt_train_options *o = options;

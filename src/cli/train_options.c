@@ -316,7 +316,7 @@ static dt_status check_kept(const dt_train_options *train)
     return DT_OK;
 }
 
-/* A run that is resumed by name: its checkpoint has the settings that are not given. */
+/* Returns whether --resume names a checkpoint, which then has the settings that are not given. */
 static bool resumes_by_name(const dt_train_options *train)
 {
     return train->resume && strcmp(train->resume, "auto") != 0;

@@ -70,7 +70,7 @@ newest=$(ls killed/metrics/*_epoch*.json | sed -E 's/.*_epoch([0-9]+).json/\1/' 
     fail "the newest checkpoint, of epoch $newest, is gone: $(checkpoints killed)"
 
 # What cannot be is refused
-refused 2 '--save-best-only and --keep-checkpoints: give one of them' \
+refused 2 '--save-best-only cannot be combined with --keep-checkpoints' \
     train_small none --save-best-only --keep-checkpoints 3
 for flag in save-best-only "early-stopping-patience 2"; do
     # shellcheck disable=SC2086

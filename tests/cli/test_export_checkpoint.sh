@@ -59,7 +59,7 @@ same "temperatures" "$(temperatures c_light.h5)" "$(temperatures "c_$full.h5")"
 
 # Calibrated, exported: the temperatures stay. Weights only stay so, and that is said.
 expect 0 deeptaxa export --checkpoint c_light.h5 --output-file kept.h5
-said 'c_light.h5: holds weights only, and so will the copy'
+said 'c_light.h5: contains weights only, and so will the copy'
 said '^Checkpoint: kept.h5, weights only: '
 cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
 
@@ -67,7 +67,7 @@ cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
 expect 0 train_small fresh --epochs 1 --init-weights light.h5
 expect 0 train_small fresh_whole --epochs 1 --init-weights "$whole"
 same_model "$(checkpoint fresh 1)" "$(checkpoint fresh_whole 1)"
-refused 1 'light.h5: holds weights only, .* start a new run with --init-weights light.h5$' \
+refused 1 'light.h5: contains weights only, .* start a new run with --init-weights light.h5$' \
     train_small again --resume light.h5
 [ -e again ] && fail "a run was resumed from weights only"
 

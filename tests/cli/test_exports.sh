@@ -132,7 +132,7 @@ expect 2 shards none --export-permutation-importance
 said '--export-permutation-importance: exchanges tokens between sequences of all shards'
 
 # Refused
-refused 2 '--perm-region-size: belongs to --export-permutation-importance' \
+refused 2 '--perm-region-size requires --export-permutation-importance' \
     train_small none --perm-region-size 8
 expect 2 train_small none --val-split 1e-17 --export-sequence-embeddings
 said '--export-sequence-embeddings: no sequences of this run validate: its --val-split is 1e-17'

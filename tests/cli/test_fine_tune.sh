@@ -46,12 +46,12 @@ same "accuracy of the genus" "$(accuracy heads 5 1)" "$(accuracy source 5 3)"
 awk -F'\t' -v OFS='\t' 'NR > 1 { $2 = "Other" $2 } 1' data/whole.tsv >data/train.tsv
 # shellcheck disable=SC2086
 expect 0 train_small names --init-weights "$from" $still
-said 'warning: .* has as many labels at rank domain, but others \('.+' where this run has '.+'\): its head there is taken all the same'
+said 'warning: .*: the labels at rank domain differ \('.+' instead of '.+'\), but their number is the same: its head is used nevertheless'
 mv data/whole.tsv data/train.tsv
 expect 0 deeptaxa tokenizer --fasta-file data/heldout.fasta --output-file other.json --vocabulary-size 200
 # shellcheck disable=SC2086
 expect 0 train_small tokens --init-weights "$from" $still --tokenizer-file other.json
-said 'warning: .* was trained with another tokenizer'
+said 'warning: .* was trained with a different tokenizer'
 
 # A body that does not match is refused, with the list
 expect 1 train_small none --init-weights "$from" --intermediate-size 32
@@ -72,7 +72,7 @@ expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
 uuid=$(cat auto/deeptaxa_uuid.txt)
 expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
 same "run id" "$(cat auto/deeptaxa_uuid.txt)" "$uuid"
-said 'all 1 epochs are done'
+said 'the run is already complete \(epochs: 1\)'
 
 # More epochs: the rest follows the schedule of a run of so many
 expect 0 train_small long --epochs 5

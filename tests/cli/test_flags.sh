@@ -139,7 +139,7 @@ done
 # shellcheck disable=SC2086
 expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv $small_model \
     --output-dir dry --dry-run --tokenizer-name zhihan1996/DNABERT-2-117M
-said 'notice: --tokenizer-name zhihan1996/DNABERT-2-117M: not a local file or folder'
+said 'notice: --tokenizer-name zhihan1996/DNABERT-2-117M is ignored: not a local file or directory'
 
 # ---- predict ----
 model=$(checkpoint base 1)

@@ -83,7 +83,7 @@ grep -q '"validation_loss": null' unseen/metrics/*epoch2.json || fail "a loss of
 
 # What belongs to the other loss is not used, and told
 run unused --focal-gamma 3
-said 'notice: --focal-gamma and --focal-reduction are not used: --loss-type is cross_entropy'
+said 'notice: --focal-gamma and --focal-reduction have no effect: --loss-type is cross_entropy'
 same_model "$(checkpoint entropy 1)" "$(checkpoint unused 1)"
 
 # A resumed run keeps its loss

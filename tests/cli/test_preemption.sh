@@ -120,7 +120,7 @@ printf 'xyz' | dd of="$middle" bs=1 seek=$(($(stat -c %s "$middle") - 30000)) co
 expect 0 train_small damaged $small --resume auto
 said 'warning: skipped: .*epoch3.h5: .*(cut short|damaged)'
 said 'warning: skipped: .*epoch2.h5: .*damaged'
-said 'resume auto: goes on from .*epoch1.h5'
+said 'resume auto: resuming from .*epoch1.h5'
 same_end damaged
 
 # Metrics that a kill has prevented are written by the resumed run; the checkpoint stays as it is

@@ -45,7 +45,7 @@ refused 1 'missing.h5: .*No such file' train_small other --resume missing.h5
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file strange.json \
     --vocabulary-size 150
 expect 1 train_small other --resume "$(checkpoint whole 2)" --tokenizer-file strange.json
-said 'was trained with another tokenizer than the input is given with: leave --tokenizer-file out'
+said 'was trained with a different tokenizer: omit --tokenizer-file'
 [ -e other ] && fail "a refused resume wrote something"
 
 while read -r flag other; do
@@ -95,7 +95,7 @@ mv tokenizer.json first.json
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file tokenizer.json \
     --vocabulary-size 150
 expect 1 train_small other --resume "$(checkpoint whole 1)"
-said 'trained with another tokenizer than the input is given with'
+said 'trained with a different tokenizer'
 mv first.json tokenizer.json
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --tokenizer-file tokenizer.json --no-normalize --output-dir raw
@@ -112,7 +112,7 @@ said '^notice: renamed 2 checkpoints of epochs after 2 to ….h5.old, because th
 same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
     "epoch1.h5 epoch2.h5 epoch3.h5.old epoch4.h5.old "
 expect 0 train_small turned --resume auto --epochs 3
-said '^--resume auto: goes on from .*_epoch2.h5$'
+said '^--resume auto: resuming from .*_epoch2.h5$'
 same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
     "epoch1.h5 epoch2.h5 epoch3.h5 epoch4.h5.old "
 
@@ -121,7 +121,7 @@ expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$(checkp
     --output-dir turned
 said "^notice: turned: a training's folder: its deeptaxa_uuid.txt stays"
 expect 0 train_small turned --resume auto --epochs 4
-said '^--resume auto: goes on from .*_epoch3.h5$'
+said '^--resume auto: resuming from .*_epoch3.h5$'
 
 # A .pt name means the .h5 beside it
 name=$(checkpoint whole 3)
