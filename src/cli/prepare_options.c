@@ -55,8 +55,9 @@ static dt_status check(const void *parsed)
 
 const dt_command dt_prepare_command = {
     .name = "prepare",
-    .summary = "Tokenises training data once for many runs and writes it as shards (HDF5); MPI "
-               "processes share the work.",
+    .summary =
+        "Tokenises training data once for many runs, as shards (HDF5); MPI processes share the "
+        "work.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_prepare_options),

@@ -64,7 +64,7 @@ expect 1 train_small none --init-weights "$from" --num-hidden-layers 1
 said 'warning: .*: bert.encoder.layer.1.output.dense.bias does not exist in this model$'
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 1 --dry-run
 refused 1 'missing.h5: .*No such file' train_small none --init-weights missing.h5
-refused 2 '--init-weights and --resume' train_small none --init-weights "$from" --resume "$from"
+refused 2 '--init-weights cannot be combined with --resume' train_small none --init-weights "$from" --resume "$from"
 [ -e none ] && fail "a refused run wrote something"
 
 # With --resume auto it is where a run starts, once
@@ -110,9 +110,9 @@ same "first rate" "$(rates further 16 | head -n 1)" "16 0.0"
 near "last rate" "$(rates further 16 | tail -n 1 | cut -d ' ' -f 2)" 3.3333333e-3 1e-6
 refused 2 '--reset-lr-on-resume: no epochs are left \(trained: 3, --epochs: 3\): raise --epochs' \
     train_small other --resume "$from" --reset-lr-on-resume
-refused 2 '--reset-lr-on-resume: needs --resume with the name of a checkpoint$' \
+refused 2 '--reset-lr-on-resume requires --resume with the name of a checkpoint$' \
     train_small other --reset-lr-on-resume
-refused 2 '--reset-lr-on-resume: .*with auto each start would reset it again' \
+refused 2 '--reset-lr-on-resume .*with auto, every start would reset the schedule' \
     train_small other --reset-lr-on-resume --resume auto
 [ -e other ] && fail "a refused resume wrote something"
 finish

@@ -44,7 +44,7 @@ expect 0 deeptaxa calibrate --fasta-file data/heldout.fasta --taxonomy-file data
 for flag in save-best-only "early-stopping-patience 2" "eval-every 2" "validate-on rank0" \
     export-sequence-embeddings export-permutation-importance; do
     # shellcheck disable=SC2086
-    refused 2 "^deeptaxa train: --${flag%% *} and --val-split 0: nothing is evaluated" \
+    refused 2 "^deeptaxa train: --${flag%% *} cannot be combined with --val-split 0" \
         train_small none --val-split 0 --$flag
 done
 without_split() { # as train_small, whose --val-split contradicts the run

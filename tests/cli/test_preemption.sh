@@ -67,7 +67,7 @@ for round in $(seq 10); do
     somewhere
     kill -"${signals[round % 4]}" "$pid" 2>/dev/null
     wait_for_end
-    [ "$round" -gt 1 ] || said 'notice: --resume auto: no checkpoint in stopped; a new run starts'
+    [ "$round" -gt 1 ] || said 'notice: --resume auto: no checkpoint in stopped; starting a new run'
     if [ "$status" -eq 0 ]; then
         [ "$stops" -eq 0 ] || break
         rm -rf stopped # it ended before the signal came: from the beginning, and sooner

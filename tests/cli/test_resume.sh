@@ -99,7 +99,7 @@ said 'trained with a different tokenizer'
 mv first.json tokenizer.json
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --tokenizer-file tokenizer.json --no-normalize --output-dir raw
-refused 1 'sequences that were normalised, and those of the input were not' \
+refused 1 'on normalised sequences, but those of the input are not normalised' \
     deeptaxa train --data raw --output-dir other --resume "$(checkpoint whole 1)"
 [ -e other ] && fail "a refused resume wrote something"
 

@@ -84,7 +84,7 @@ relabel "A new one" "$a" "$b" >two.tsv
 changed "two labels" "$trained $count; 2 have other labels \(the first is '$a'\)" $fasta two.tsv
 changed "a label in another order" "$trained $count; 2 have other labels \(the first is '$b'\)" back.fasta two.tsv
 sed '$p' $table | sed '$s/^[^\t]*/nobody/;$s/[^\t]*$/Nothing else/' >more_rows.tsv
-changed "labels of no sequence" ".*at rank species 'Nothing else' is new" $fasta more_rows.tsv
+changed "labels of no sequence" ".*at rank species, 'Nothing else' is new" $fasta more_rows.tsv
 
 # edit AWK: the file with some sequences on one line and an awk program upon them
 edit() { awk '/^>/ { if (n++) print ""; print; next } { printf "%s", $0 } END { print "" }' $fasta | awk "$1"; }

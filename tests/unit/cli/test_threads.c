@@ -114,9 +114,9 @@ static void address_space_limits_threads(void **state)
     wish.asked = 2;
     expect(&wish, &limits, 2, NULL);
     wish.asked = 4;
-    expect(&wish, &limits, 3, "3 threads, not 4");
+    expect(&wish, &limits, 3, "3 threads instead of 4");
     limits.space.bytes = 60 * MIB;
-    expect(&wish, &limits, 1, "1 thread, not 4");
+    expect(&wish, &limits, 1, "1 thread instead of 4");
     char note[DT_THREAD_NOTE];
     int threads;
     limits.space.bytes = 59 * MIB;

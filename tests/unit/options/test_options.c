@@ -423,12 +423,12 @@ static void train_refuses_what_cannot_be_trained(void **state)
         const char *line;
         const char *part;
     } bad[] = {
-        {"--output-dir o", "missing --fasta-file FILE and --taxonomy-file FILE, or --data DIR"},
+        {"--output-dir o", "missing training sequences: give --fasta-file FILE and --taxonomy-file FILE"},
         {"--fasta-file f --output-dir o", "missing --taxonomy-file"},
         {"--fasta-file f --taxonomy-file t", "missing --output-dir DIR"},
         {"--data d --fasta-file f --output-dir o", "--data cannot be combined with --fasta-file"},
         {"--data d --tokenizer-file f --output-dir o", "--tokenizer-file cannot be combined with --data"},
-        {TRAIN("--hidden-size 100"), "multiple of --num-attention-heads, which is 7"},
+        {TRAIN("--hidden-size 100"), "multiple of --num-attention-heads (7)"},
         {TRAIN("--kernel-sizes 3 4"), "4 is even"},
         {TRAIN("--num-conv-layers 65"), "from 1 to 64"},
         {TRAIN("--hidden-dropout-prob 1"), "at least 0 and below 1"},
@@ -491,7 +491,7 @@ static void tokenizer_learns_or_encodes(void **state)
                  parse(&dt_tokenizer_command, &o, "--fasta-file f"));
     ASSERT_FAILS(DT_ERR_USAGE, "missing --fasta-file",
                  parse(&dt_tokenizer_command, &o, "--output-file f"));
-    ASSERT_FAILS(DT_ERR_USAGE, "--vocabulary-size: only with",
+    ASSERT_FAILS(DT_ERR_USAGE, "--vocabulary-size requires --fasta-file",
                  parse(&dt_tokenizer_command, &o, "--encode A --vocabulary-size 100"));
 }
 
