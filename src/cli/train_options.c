@@ -327,7 +327,7 @@ static dt_status check_loss(const dt_train_options *train)
     const dt_run_settings *asked = &train->asked.settings;
     const bool type_known = !resumes_by_name(train) || dt_option_given(&train->parsed, "loss-type");
     if (asked->focal_weight && type_known && asked->loss_type != DT_LOSS_FOCAL)
-        return dt_fail(DT_ERR_USAGE, "--focal-weight: belongs to --loss-type focal; the cross "
+        return dt_fail(DT_ERR_USAGE, "--focal-weight requires --loss-type focal; the cross "
                                      "entropy takes --class-weights");
     if (asked->focal_weight && asked->class_weights != DT_CLASS_WEIGHTS_NONE)
         return dt_fail(DT_ERR_USAGE, "--focal-weight cannot be combined with --class-weights");

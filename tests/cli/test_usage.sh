@@ -47,7 +47,7 @@ refused 2 "'1.5' is not a number of at least 0 and below 1" \
     "${train[@]}" --hidden-dropout-prob=1.5
 refused 2 'multiple of --num-attention-heads' "${train[@]}" --hidden-size 100
 refused 2 '--kernel-sizes 4: widths must be odd' "${train[@]}" --kernel-sizes 3,4
-refused 2 '--focal-weight: belongs to --loss-type focal' "${train[@]}" --focal-weight 1,1
+refused 2 '--focal-weight requires --loss-type focal' "${train[@]}" --focal-weight 1,1
 refused 2 '--focal-weight cannot be combined with --class-weights' \
     "${train[@]}" --loss-type focal --focal-weight 1,1 --class-weights inverse
 refused 2 "^deeptaxa train: --gpus cannot be combined with --ranks" "${train[@]}" --gpus 2 --ranks 2
