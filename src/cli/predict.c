@@ -117,7 +117,7 @@ static dt_status choose_strand(session *s)
     return DT_OK;
 }
 
-/* QIIME 2 imports a table with an id that stands twice, and fails on it later. */
+/* QIIME 2 imports a table with duplicate ids, but fails on it later. */
 static dt_status check_ids(session *s)
 {
     const dt_predict_options *o = s->options;
