@@ -1,4 +1,4 @@
-/* deeptaxa calibrate: the temperatures of a trained model, from held-out sequences. */
+/* deeptaxa calibrate: fits the temperatures of a trained model on held-out sequences. */
 #include "cli/calibrate_options.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include "predict/temperature.h"
 #include "predict/truth_use.h"
 
-/* Everything that is open while the command runs. */
+/* The state of the command. */
 typedef struct {
     const dt_calibrate_options *options;
     dt_loaded_model model;
@@ -42,8 +42,7 @@ typedef struct {
     char output[PATH_MAX];
 } session;
 
-/* ---- files --------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static dt_status choose_output(session *s)
 {
@@ -56,11 +55,11 @@ static dt_status choose_output(session *s)
     DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
                  : dt_path(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path));
     if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
-        return dt_fail(DT_ERR_USAGE, "--output-file %s: is a folder: name a file", s->output);
+        return dt_fail(DT_ERR_USAGE, "--output-file %s: is a directory: name a file", s->output);
     if (dt_same_file(path, s->output))
         return dt_fail(DT_ERR_USAGE,
-                       "--output-file %s: is the checkpoint itself, whose optimizer would be lost: "
-                       "name another file",
+                       "--output-file %s: is the checkpoint itself, which would lose its optimizer "
+                       "state: name another file",
                        s->output);
     return DT_OK;
 }
@@ -74,8 +73,9 @@ static dt_status open_inputs(session *s)
     DT_TRY(choose_output(s));
     dt_folder_of(s->output, folder, sizeof folder);
     if (access(folder, W_OK | X_OK) != 0)
-        return dt_fail(DT_ERR_IO, "%s: cannot write to this folder: %s%s", folder, strerror(errno),
-                       o->output_file ? "" : "; --output-file names another place");
+        return dt_fail(DT_ERR_IO, "%s: cannot write to this directory: %s%s", folder,
+                       strerror(errno),
+                       o->output_file ? "" : "; choose another one with --output-file");
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
     DT_TRY(dt_truth_read(&s->truth, &s->model.checkpoint.taxonomy, o->taxonomy_file));
     DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));
@@ -102,10 +102,9 @@ static dt_status open_model(session *s)
     return dt_pool_create(&s->pool, s->threads);
 }
 
-/* ---- held-out logits ----------------------------------------------------------------------------
- */
+/* ---- held-out logits ------------------------------------------------------------------------- */
 
-/* Sequences without a row say nothing of how right a prediction is. */
+/* Stores the logits of the sequences that have a row in the taxonomy. */
 static dt_status keep_logits(void *context, const dt_predicted *predicted)
 {
     session *s = context;
@@ -160,26 +159,26 @@ static dt_status compute_logits(session *s)
                         "remove them");
     dt_read_lengths_tell(&s->lengths, dt_fasta_name(s->input));
     if (s->without_row)
-        dt_warn("%s: no row for %lld sequences, which are left out", o->taxonomy_file,
-                (long long)s->without_row);
+        dt_warn("%s: no row for %lld sequence%s, which %s ignored", o->taxonomy_file,
+                (long long)s->without_row, s->without_row == 1 ? "" : "s",
+                s->without_row == 1 ? "is" : "are");
     if (s->store.count == 0)
-        return dt_fail(DT_ERR_INPUT, "%s: has a row for no sequence of %s: give their taxonomy",
+        return dt_fail(DT_ERR_INPUT, "%s: no row matches a sequence of %s: give their taxonomy",
                        o->taxonomy_file, o->fasta_file);
     return dt_logit_store_map(&s->store);
 }
 
-/* ---- the fit ------------------------------------------------------------------------------------
- */
+/* ---- the fit --------------------------------------------------------------------------------- */
 
 static const char *remark(dt_fit_outcome outcome)
 {
     switch (outcome) {
     case DT_FIT_NO_TRUTH:
-        return "no true label is known: left at 1";
+        return "no true label is known: kept at 1";
     case DT_FIT_ALL_RIGHT:
-        return "all right: left at 1";
+        return "all predictions are correct: kept at 1";
     case DT_FIT_NO_MINIMUM:
-        return "no minimum: left at 1";
+        return "no minimum: kept at 1";
     case DT_FIT_FOUND:
     default:
         return "";

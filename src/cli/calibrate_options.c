@@ -11,9 +11,8 @@ static const dt_option options[] = {
      .offset = AT(fasta_file),
      .value = "FILE",
      .required = true,
-     .help =
-         "held-out sequences, which the model was not trained on: FASTA, plain or compressed; - is "
-         "standard input"},
+     .help = "held-out sequences, not used in training, in FASTA, plain or compressed; -: standard "
+             "input"},
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
@@ -24,8 +23,8 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
      .value = "CKPT",
-     .help = "checkpoint to write, with the temperatures and without the optimizer (default: the "
-             "model's name with _calibrated)"},
+     .help = "checkpoint to write, with the temperatures and without the optimizer state (default: "
+             "the model's name with _calibrated)"},
 
     DT_OPTIONS_OF_PREDICTING(dt_calibrate_options),
     {0},
@@ -34,7 +33,8 @@ static const dt_option options[] = {
 const dt_command dt_calibrate_command = {
     .name = "calibrate",
     .summary =
-        "Fits one temperature a rank on held-out sequences, by which confidences can be trusted.",
+        "Calibrates a model's confidences: fits one temperature per taxonomic rank on held-out "
+        "sequences.",
     .usage = "--checkpoint CKPT --fasta-file FILE --taxonomy-file FILE [options]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_calibrate_options),

@@ -1,4 +1,4 @@
-/* What `deeptaxa calibrate` is asked for: its command line, checked. */
+/* The checked command line of `deeptaxa calibrate`. */
 #ifndef DT_CLI_CALIBRATE_OPTIONS_H
 #define DT_CLI_CALIBRATE_OPTIONS_H
 
@@ -10,14 +10,14 @@ typedef struct {
     const char *fasta_file;    /* never NULL; "-": standard input */
     const char *taxonomy_file; /* never NULL */
     const char *checkpoint;    /* never NULL */
-    const char *output_file;   /* NULL: beside the checkpoint */
+    const char *output_file;   /* NULL: in the directory of the checkpoint */
 
     int64_t batch_size;
-    int device;          /* place in auto|cpu|cuda; dt_option_choice() names it */
+    int device;          /* index into auto|cpu|cuda; dt_option_choice() gives its name */
     int precision;       /* dt_precision */
     int attention;       /* dt_attention_method */
-    int64_t threads;     /* 0: all that the process may use */
-    int64_t num_workers; /* tokenising threads; 0: as many as `threads` */
+    int64_t threads;     /* 0: all available */
+    int64_t num_workers; /* tokenisation threads; 0: same as `threads` */
 } dt_calibrate_options;
 
 extern const dt_command dt_calibrate_command;

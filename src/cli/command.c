@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "options/config_file.h"
 
-/* Prints what --help or --version asks for to standard output. */
+/* Prints the text of --help or --version to standard output. */
 static dt_status answer(const dt_command *command, dt_request request)
 {
     dt_text text = {0};
@@ -35,7 +35,7 @@ static dt_status print_config(const dt_command *command, const void *options)
     return dt_output_detach(&out);
 }
 
-/* What is asked for in place of the command's work. */
+/* Runs the command, or answers --help, --version or --print-config. */
 static dt_status run_request(const dt_command *command, const void *options,
                              dt_status (*run)(const void *options))
 {
@@ -56,7 +56,7 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
                     dt_status (*run)(const void *options))
 {
     dt_hold_standard_descriptors();
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error to report, as a full disk is */
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is reported as an error, like a full disk */
     dt_status status = dt_options_parse(command, argc, argv, options);
     if (status == DT_OK)
         status = run_request(command, options, run);

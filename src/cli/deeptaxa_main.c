@@ -1,6 +1,5 @@
-/* deeptaxa: finds the programs deeptaxa-<command> that stand beside it and becomes the one asked
- * for. So each command links only what it needs, and `mpirun deeptaxa train` starts no extra
- * process. */
+/* deeptaxa: executes the program deeptaxa-<command> in the same directory. So each command links
+ * only what it needs, and `mpirun deeptaxa train` starts no extra process. */
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -18,17 +17,17 @@ static const struct {
     const char *name;
     const char *summary;
 } commands[] = {
-    {"train", "trains a classifier on FASTA and taxonomy, or on shards"},
-    {"prepare", "writes FASTA and taxonomy as shards, once, for many runs"},
-    {"predict", "predicts the taxonomy of sequences with a trained model"},
-    {"calibrate", "fits temperatures on held-out sequences, for confidences that can be trusted"},
-    {"describe", "prints what a checkpoint holds"},
-    {"export", "copies a checkpoint, on demand without the optimizer's two thirds"},
-    {"tokenizer", "learns a vocabulary from FASTA, shows the tokens of a sequence"},
+    {"train", "train a classifier on sequences with known taxonomy"},
+    {"prepare", "tokenise training data once for many runs"},
+    {"predict", "predict the taxonomy of sequences with a trained model"},
+    {"calibrate", "calibrate a model's confidences on held-out sequences"},
+    {"describe", "print a description of a checkpoint"},
+    {"export", "copy a checkpoint, optionally without the optimizer state"},
+    {"tokenizer", "learn a vocabulary from FASTA, or print the tokens of sequences"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-/* The path of deeptaxa-<command> in the folder of this very program. */
+/* Sets `out` to the path of deeptaxa-<command> in the directory of this program. */
 static dt_status program_path(const char *command, char *out, size_t size)
 {
     char folder[PATH_MAX];
@@ -42,7 +41,8 @@ static dt_status print_help(void)
            "Trains and runs the DeepTaxa classifier of 16S rRNA gene sequences.\n\nCommands\n");
     for (size_t i = 0; i < COMMANDS; ++i)
         printf("  %-12s %s\n", commands[i].name, commands[i].summary);
-    printf("\n`deeptaxa <command> --help` explains one; `deeptaxa --version` tells the version.\n"
+    printf("\n`deeptaxa <command> --help` prints the options of a command; `deeptaxa --version` "
+           "prints the version.\n"
            "\nExamples\n"
            "  deeptaxa train --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "
            "--output-dir outputs/training\n"
@@ -68,7 +68,7 @@ static dt_status unknown_command(const char *name)
         dt_suggest(&nearest, name, commands[i].name);
     if (nearest.name)
         return dt_fail(DT_ERR_USAGE, "unknown command '%s': did you mean %s?", name, nearest.name);
-    return dt_fail(DT_ERR_USAGE, "unknown command '%s': `deeptaxa --help` lists all", name);
+    return dt_fail(DT_ERR_USAGE, "unknown command '%s': see `deeptaxa --help`", name);
 }
 
 static bool is_command(const char *name)
@@ -79,8 +79,8 @@ static bool is_command(const char *name)
     return false;
 }
 
-/* Becomes deeptaxa-<words[0]>; returns only on failure. */
-static dt_status become(char **words)
+/* Executes deeptaxa-<words[0]>; returns only on failure. */
+static dt_status execute(char **words)
 {
     char path[PATH_MAX];
     DT_TRY(program_path(words[0], path, sizeof path));
@@ -95,21 +95,21 @@ static dt_status help(char *command)
     if (command && !is_command(command))
         return unknown_command(command);
     if (command)
-        return become((char *[]){command, flag, NULL});
+        return execute((char *[]){command, flag, NULL});
     return print_help();
 }
 
 static dt_status dispatch(int argc, char **argv)
 {
     if (argc < 2)
-        return dt_fail(DT_ERR_USAGE, "missing command: `deeptaxa --help` lists all");
+        return dt_fail(DT_ERR_USAGE, "missing command: see `deeptaxa --help`");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help(NULL);
     if (strcmp(argv[1], "help") == 0)
         return help(argv[2]);
     if (strcmp(argv[1], "--version") == 0)
         return print_version();
-    return is_command(argv[1]) ? become(argv + 1) : unknown_command(argv[1]);
+    return is_command(argv[1]) ? execute(argv + 1) : unknown_command(argv[1]);
 }
 
 int main(int argc, char **argv)

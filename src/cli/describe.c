@@ -1,4 +1,4 @@
-/* deeptaxa describe: what a checkpoint holds, without its tensors. */
+/* deeptaxa describe: prints the description of a checkpoint. */
 #include "cli/describe_options.h"
 
 #include <limits.h>

@@ -10,13 +10,13 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(export_metrics),
      .value = "FILE",
-     .help = "writes the same as JSON"},
+     .help = "also write the description to FILE as JSON"},
     {0},
 };
 
 const dt_command dt_describe_command = {
     .name = "describe",
-    .summary = "Prints what a checkpoint holds, without loading its tensors.",
+    .summary = "Prints a description of a checkpoint, without loading its tensors.",
     .usage = "--checkpoint CKPT [options]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_describe_options),

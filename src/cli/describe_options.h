@@ -1,4 +1,4 @@
-/* What `deeptaxa describe` is asked for: its command line, checked. */
+/* The checked command line of `deeptaxa describe`. */
 #ifndef DT_CLI_DESCRIBE_OPTIONS_H
 #define DT_CLI_DESCRIBE_OPTIONS_H
 

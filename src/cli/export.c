@@ -1,4 +1,4 @@
-/* deeptaxa export: a checkpoint written anew, with or without the optimizer's state. */
+/* deeptaxa export: copies a checkpoint, with or without the optimizer state. */
 #include "cli/export_options.h"
 
 #include <limits.h>
@@ -18,12 +18,12 @@ static double megabytes(const char *path)
 static dt_status export_to(const char *output, dt_run *content, const char *path, bool weights_only)
 {
     if (!content->has_optimizer && !weights_only)
-        dt_notice("%s: holds weights only, and so will the copy", path);
+        dt_notice("%s: contains weights only, and so will the copy", path);
     content->has_optimizer = content->has_optimizer && !weights_only;
     DT_TRY(dt_checkpoint_export(output, content, path));
-    dt_info("Checkpoint: %s, %s: %.1f MB, the original has %.1f MB", output,
-            content->has_optimizer ? "with the optimizer's state" : "weights only",
-            megabytes(output), megabytes(path));
+    dt_info("Checkpoint: %s, %s: %.1f MB (original: %.1f MB)", output,
+            content->has_optimizer ? "with optimizer state" : "weights only", megabytes(output),
+            megabytes(path));
     return DT_OK;
 }
 

@@ -11,19 +11,17 @@ static const dt_option options[] = {
      .offset = AT(output_file),
      .value = "CKPT",
      .required = true,
-     .help = "checkpoint to write; one that stands there is replaced as a whole"},
+     .help = "checkpoint to write; an existing file is replaced"},
     {.name = "weights-only",
      .kind = DT_VALUE_FLAG,
      .offset = AT(weights_only),
-     .help =
-         "leaves the optimizer's state out, two thirds of the file: predict, calibrate, describe "
-         "and train --init-weights need none, train --resume does"},
+     .help = "omit the optimizer state (two thirds of the file), which only train --resume needs"},
     {0},
 };
 
 const dt_command dt_export_command = {
     .name = "export",
-    .summary = "Writes a checked copy of a checkpoint, to keep or to publish.",
+    .summary = "Verifies and copies a checkpoint, optionally without the optimizer state.",
     .usage = "--checkpoint CKPT --output-file CKPT [--weights-only]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_export_options),

@@ -1,4 +1,4 @@
-/* What `deeptaxa export` is asked for: its command line, checked. */
+/* The checked command line of `deeptaxa export`. */
 #ifndef DT_CLI_EXPORT_OPTIONS_H
 #define DT_CLI_EXPORT_OPTIONS_H
 

@@ -50,8 +50,8 @@ static void say_tokenizer(const dt_input *input, const loaded_tokenizer *loaded)
         if (input->tokenizer_name)
             dt_notice("--tokenizer-name has no effect: --encoding onehot reads bases");
     } else if (loaded->learnt)
-        dt_notice("no tokenizer file was found: a vocabulary of %d tokens was %s; it is not that "
-                  "of the published models (launch/get-tokenizer.sh fetches theirs)",
+        dt_notice("no tokenizer file was found: using a vocabulary of %d tokens %s, which differs "
+                  "from that of the published models (launch/get-tokenizer.sh fetches theirs)",
                   (int)loaded->learnt, loaded->name);
     else
         dt_info("tokenizer: %s", loaded->name);
@@ -101,13 +101,13 @@ static dt_status check_read_once(const dt_input *input, const char *tokenizer)
     DT_TRY(dt_check_standard_input(input->fasta_file, input->taxonomy_file, input->comm));
     if (once && learns_strand(input))
         return dt_fail(DT_ERR_INPUT,
-                       "--orientation auto: %s can be read only once, and the strand is learnt "
-                       "from the sequences first: give them as a file",
+                       "--orientation auto: %s can be read only once, but the strand must first be "
+                       "learnt from the sequences: give them as a file",
                        name);
     if (once && wants_tokenizer(input) && !tokenizer[0])
         return dt_fail(DT_ERR_INPUT,
-                       "%s can be read only once, and there is no tokenizer: name one with "
-                       "--tokenizer-file, or give the sequences as a file",
+                       "%s can be read only once, but a tokenizer must first be learnt from it: "
+                       "name a tokenizer with --tokenizer-file, or give the sequences as a file",
                        name);
     return DT_OK;
 }

@@ -16,7 +16,7 @@ dt_status dt_program_folder(char *out, size_t size)
 {
     const ssize_t length = readlink("/proc/self/exe", out, size - 1);
     if (length <= 0)
-        return dt_fail(DT_ERR_IO, "cannot find the folder of this program: /proc/self/exe: %s",
+        return dt_fail(DT_ERR_IO, "cannot find the directory of this program: /proc/self/exe: %s",
                        strerror(errno));
     out[length] = '\0';
     char *slash = strrchr(out, '/');
@@ -31,7 +31,7 @@ static bool is_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-/* Sets `path` to `name`, or to the tokenizer.json that a folder of that name holds. */
+/* Sets `path` to `name` or, if that is a directory, to the tokenizer.json in it. */
 static dt_status set_file(char *path, size_t size, const char *name)
 {
     struct stat info;
@@ -39,11 +39,11 @@ static dt_status set_file(char *path, size_t size, const char *name)
     DT_TRY(dt_path(path, size, "%s%s", name, folder ? "/tokenizer.json" : ""));
     if (!folder || is_file(path))
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT, "%s: is a folder that holds no tokenizer.json; name the file",
+    return dt_fail(DT_ERR_INPUT, "%s: is a directory without a tokenizer.json: name the file",
                    name);
 }
 
-/* Sets `path` where `name` is a file or a folder with a tokenizer.json, else to "". */
+/* Sets `path` if `name` is a file or a directory with a tokenizer.json, otherwise to "". */
 static dt_status choose_by_name(const char *name, char *path, size_t size)
 {
     DT_TRY(dt_path(path, size, "%s", name));
@@ -52,8 +52,8 @@ static dt_status choose_by_name(const char *name, char *path, size_t size)
     DT_TRY(dt_path(path, size, "%s/tokenizer.json", name));
     if (is_file(path))
         return DT_OK;
-    dt_notice("--tokenizer-name %s: not a local file or folder, and nothing is downloaded; "
-              "launch/get-tokenizer.sh fetches the published tokenizer",
+    dt_notice("--tokenizer-name %s is ignored: not a local file or directory, and nothing is "
+              "downloaded (launch/get-tokenizer.sh fetches the published tokenizer)",
               name);
     path[0] = '\0';
     return DT_OK;

@@ -62,7 +62,7 @@ dt_status dt_invocation_log(const dt_invocation *invocation)
     if (!getcwd(folder, sizeof folder))
         snprintf(folder, sizeof folder, "?");
     dt_log_note("command: %s", invocation->command_line);
-    dt_log_note("host: %s, %s %s %s, %d processors to use, in folder %s", invocation->host,
+    dt_log_note("host: %s, %s %s %s, available processors: %d, directory: %s", invocation->host,
                 system.sysname, system.release, system.machine, dt_processors_allowed(), folder);
     dt_log_note("program: DeepTaxa-MPI %s", dt_version());
     dt_status status = DT_OK;

@@ -1,4 +1,4 @@
-/* How a command was called, as logs and metrics tell it. */
+/* How a command was called, for logs and metrics. */
 #ifndef DT_CLI_INVOCATION_H
 #define DT_CLI_INVOCATION_H
 
@@ -7,13 +7,13 @@
 #include "options/options.h"
 #include "train/run_output.h"
 
-/* Fills *out from a command's options struct, for dt_invocation_free() to free. given_only: without
- * the defaults. host: what to call this machine; it must outlive *out. */
+/* Fills *out from a command's options struct; to be freed with dt_invocation_free(). given_only:
+ * without the defaults. host: name of this machine; must outlive *out. */
 dt_status dt_invocation_of(const void *options, bool given_only, const char *host,
                            dt_invocation *out);
 void dt_invocation_free(dt_invocation *invocation); /* leaves it empty */
 
-/* Writes it to the log file alone: command line, host, program, options, a line each. */
+/* Writes command line, host, program and options to the log file only, one line each. */
 dt_status dt_invocation_log(const dt_invocation *invocation);
 
 #endif

@@ -7,7 +7,7 @@
 #include "sequence/tokenizer_json.h"
 #include "train/schedule.h"
 
-/* Without one-hot the dataset's tokenizer tells of vocabulary and padding. */
+/* Sets vocabulary size and padding token from the dataset's tokenizer or encoding. */
 static dt_status read_vocabulary(dt_model_config *config, const dt_dataset *dataset)
 {
     dt_tokenizer *tokenizer;
@@ -22,7 +22,7 @@ static dt_status read_vocabulary(dt_model_config *config, const dt_dataset *data
     return DT_OK;
 }
 
-/* What the dataset decides of a model. */
+/* Sets what depends on the dataset. */
 static dt_status complete_config(dt_model_config *config, const dt_train_options *o,
                                  const dt_dataset *dataset)
 {
@@ -36,13 +36,13 @@ static dt_status complete_config(dt_model_config *config, const dt_train_options
     return dt_model_config_check(config);
 }
 
-/* Shards have the encoding that they were prepared with. */
+/* Checks --encoding against that of the shards. */
 static dt_status check_encoding(const dt_train_options *o, const dt_dataset *dataset)
 {
     if (dt_option_given(&o->parsed, "encoding") && o->asked.config.encoding != dataset->encoding)
         return dt_fail(DT_ERR_USAGE,
                        "--encoding %s: the shards of --data %s were prepared with --encoding %s: "
-                       "leave the flag out, or prepare others",
+                       "omit the flag, or prepare other shards",
                        dt_encoding_name(o->asked.config.encoding), o->data,
                        dt_encoding_name(dataset->encoding));
     return DT_OK;
@@ -67,11 +67,11 @@ static void notice_unused(const dt_train_options *o)
     const int32_t type = o->asked.settings.loss_type;
     if (type != DT_LOSS_FOCAL && (dt_option_typed(&o->parsed, "focal-gamma") ||
                                   dt_option_typed(&o->parsed, "focal-reduction")))
-        dt_notice("--focal-gamma and --focal-reduction are not used: --loss-type is %s",
+        dt_notice("--focal-gamma and --focal-reduction have no effect: --loss-type is %s",
                   dt_loss_type_name(type));
 }
 
-/* What the dataset says of itself. */
+/* Copies the dataset's description into the settings. */
 static dt_status complete_settings(dt_run_settings *settings, const dt_dataset *dataset)
 {
     settings->normalize = dataset->normalized;

@@ -1,4 +1,4 @@
-/* deeptaxa predict: from the checked command line to the files of a prediction. */
+/* deeptaxa predict: predicts a FASTA file and writes the results. */
 #include "cli/predict_options.h"
 
 #include <limits.h>
@@ -57,16 +57,14 @@ typedef struct {
     double started, last_progress; /* dt_seconds() */
 } session;
 
-/* ---- what is read before anything is computed -------------------------------------------------
- */
+/* ---- what is read before anything is computed ------------------------------------------------ */
 
 static dt_status check_temperatures(const session *s)
 {
     const int count = s->options->level_temperatures.count;
     if (count && count != s->model[0].checkpoint.config.tax_ranks)
         return dt_fail(DT_ERR_USAGE,
-                       "--level-temperatures: %d numbers for the model's %d taxonomic ranks, give "
-                       "one a rank",
+                       "--level-temperatures: %d values for %d taxonomic ranks: give one per rank",
                        count, s->model[0].checkpoint.config.tax_ranks);
     return DT_OK;
 }
@@ -89,10 +87,11 @@ static dt_status read_checkpoints(session *s)
     for (; s->models < arguments->count; ++s->models)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
     if (lineages && s->model[0].checkpoint.lineages.tax_ranks == 0)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: holds no lineages, as it was written by an older version: go on with "
-                       "its training for one epoch, or leave --lineage consistent out",
-                       s->model[0].path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: has no lineages, because it was written by an older version: resume its "
+            "training for one epoch, or omit --lineage consistent",
+            s->model[0].path);
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_can_vote(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
                            s->model[m].path, lineages));
@@ -108,16 +107,17 @@ static dt_status choose_strand(session *s)
                            ? o->orientation == DT_ORIENTATION_AUTO
                            : trained->sorted;
     if (turns && !trained->profile)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: does not know the strand of its training sequences, as it was written "
-                       "by an older version: go on with its training for one epoch, or leave "
-                       "--orientation auto out",
-                       s->model[0].path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: the strand of its training sequences is unknown, because it was written "
+            "by an older version: resume its training for one epoch, or omit "
+            "--orientation auto",
+            s->model[0].path);
     s->strand = turns ? trained->profile : NULL;
     return DT_OK;
 }
 
-/* QIIME 2 imports a table with an id that stands twice, and fails on it later. */
+/* QIIME 2 imports a table with duplicate ids, but fails on it later. */
 static dt_status check_ids(session *s)
 {
     const dt_predict_options *o = s->options;
@@ -144,8 +144,8 @@ static dt_status open_inputs(session *s)
     }
     DT_TRY(check_ids(s));
     if (o->use_raw_labels_for_true)
-        dt_notice("--use-raw-labels-for-true: true labels are the taxonomy file's own words "
-                  "anyway");
+        dt_notice("--use-raw-labels-for-true has no effect: true labels are always those in the "
+                  "taxonomy file");
     return dt_loaded_model_tokenizer(&s->model[0], &s->tokenizer);
 }
 
@@ -168,8 +168,7 @@ static dt_status open_models(session *s)
     return DT_OK;
 }
 
-/* ---- results ----------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static dt_status open_results(session *s)
 {
@@ -227,7 +226,7 @@ static void show_progress(session *s, double share)
         used += snprintf(line + used, sizeof line - (size_t)used, "%.0f%%, %s left, ",
                          100.0 * share, left);
     }
-    snprintf(line + used, sizeof line - (size_t)used, "%.0f sequences, %.1f a second", count,
+    snprintf(line + used, sizeof line - (size_t)used, "%.0f sequences, %.1f sequences/s", count,
              count / elapsed);
     if (terminal)
         dt_log_status_line(line);
@@ -247,7 +246,7 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
     return DT_OK;
 }
 
-static void show_measures(const session *s)
+static void show_metrics(const session *s)
 {
     const dt_tally *tally = &s->results.tally;
     dt_info("%-12s %10s %10s %9s %9s %9s %9s %9s %9s", "Rank", "Mean score", "Std score",
@@ -261,7 +260,7 @@ static void show_measures(const session *s)
                     "-", "-", "-", "-", "-");
             continue;
         }
-        const dt_measures m = dt_measure_counts_result(&rank->counts);
+        const dt_metrics m = dt_metric_counts_result(&rank->counts);
         const double error = dt_calibration_error(&rank->calibration);
         char ece[16] = "-"; /* where the model knows no true label */
         if (!isnan(error))
@@ -278,8 +277,7 @@ static void show_lineages(const session *s)
     const dt_tally *tally = &s->results.tally;
     if (s->options->lineage != DT_LINEAGE_CONSISTENT)
         return;
-    dt_info("Lineages: %lld of %lld sequences have another one than the ranks by themselves would "
-            "give",
+    dt_info("Lineages: %lld of %lld sequences differ from independent predictions of the ranks",
             (long long)tally->changed, (long long)tally->sequences);
     dt_info("%-12s %10s %12s %12s", "Rank", "Changed", "Accuracy", "independent");
     for (int32_t r = 0; r < s->model[0].checkpoint.taxonomy.tax_ranks; ++r) {
@@ -334,15 +332,16 @@ static void tell_doubts(const session *s)
     const long long left_out = (long long)s->results.left_out;
     const long long min_length = (long long)s->options->min_length;
     if (left_out && s->results.tally.sequences == 0)
-        dt_warn("%s: all %lld sequences have fewer than %lld bases (--min-length): none is "
-                "predicted",
+        dt_warn("%s: all %lld sequences have fewer than %lld bases (--min-length); there are no "
+                "predictions",
                 file, left_out, min_length);
     else if (left_out)
-        dt_info("%s: %lld of %lld sequences have fewer than %lld bases and are left out "
+        dt_info("%s: %lld of %lld sequences are excluded, with fewer than %lld bases "
                 "(--min-length)",
                 file, left_out, left_out + (long long)s->results.tally.sequences, min_length);
     dt_judgement_report(&s->results.tally.judgement, s->tokenizer, file,
-                        s->model[0].checkpoint.settings.normalize, "--min-length leaves them out");
+                        s->model[0].checkpoint.settings.normalize,
+                        "exclude them with --min-length");
     dt_read_lengths_tell(&s->results.tally.lengths, file);
 }
 
@@ -386,13 +385,14 @@ static dt_status predict(session *s)
     tell_doubts(s);
     DT_TRY(finish_results(s));
     const double seconds = dt_seconds() - s->started;
-    dt_info("%lld sequences in %.2f seconds, %.1f a second", (long long)s->results.tally.sequences,
-            seconds, (double)s->results.tally.sequences / seconds);
+    dt_info("%lld sequences in %.2f seconds (%.1f sequences/s)",
+            (long long)s->results.tally.sequences, seconds,
+            (double)s->results.tally.sequences / seconds);
     if (s->strand)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.reoriented, (long long)s->results.tally.sequences);
     DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
-    show_measures(s);
+    show_metrics(s);
     show_lineages(s);
     return show_files(&s->results.options);
 }

@@ -5,8 +5,8 @@
 
 #define AT(member) offsetof(dt_predict_options, member)
 
-/* Flags that describe the model. DeepTaxa wants them repeated for prediction; here the checkpoint
- * knows them. */
+/* Flags that describe the model, which DeepTaxa requires for prediction. Here they are in the
+ * checkpoint. */
 #define IN_CHECKPOINT(flag, option_kind)                                                           \
     {                                                                                              \
         .name = (flag), .kind = (option_kind), .value = "N", .ignored = "the checkpoint decides"   \
@@ -19,43 +19,43 @@ static const dt_option options[] = {
      DT_OPTION_LIST(dt_predict_options, checkpoint, dt_texts),
      .value = "CKPT",
      .required = true,
-     .help = "trained model (.h5); of several with the same labels and tokenizer the "
-             "probabilities are averaged"},
+     .help = "trained model (.h5); the probabilities of several models with the same labels and "
+             "tokenizer are averaged (ensemble)"},
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
-     .help = "true taxonomy of the sequences: measures are then written to metrics.json"},
+     .help = "true taxonomy of the sequences; metrics are then written to metrics.json"},
     {.name = "output-dir",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),
      .value = "DIR",
      .default_value = ".",
-     .help = "folder for the results; made where it is missing"},
+     .help = "directory for the results; created if missing"},
     {.name = "tabular",
      .kind = DT_VALUE_FLAG,
      .offset = AT(tabular),
-     .help = "writes a table (TSV) beside the JSON"},
+     .help = "also write the results as a table (TSV)"},
     {.name = "tabular-fields",
      .kind = DT_VALUE_CHOICES,
      DT_OPTION_LIST(dt_predict_options, tabular_fields, dt_ints),
      .default_value = "predicted,raw_score,entropy,true,agreement",
      .choices = DT_COLUMN_NAMES,
-     .help = "columns of the table for each rank"},
+     .help = "columns of the table for each taxonomic rank"},
 
     {.name = "format",
      .kind = DT_VALUE_CHOICE,
      .offset = AT(format),
      .default_value = "deeptaxa",
      .choices = "deeptaxa|qiime2",
-     .help = "qiime2 writes a table for `qiime tools import` as well: each lineage down to the "
-             "last rank of at least --confidence-threshold; ids must be unique"},
+     .help = "qiime2: also write a table for `qiime tools import`, with each lineage truncated "
+             "after the last rank of at least --confidence-threshold; ids must be unique"},
 
     {.name = "export-sequence-embeddings",
      .kind = DT_VALUE_FLAG,
      .offset = AT(export_sequence_embeddings),
-     .help = "writes …_sequence_embeddings.h5 (HDF5): the vector that the heads read of every "
-             "sequence"},
+     .help = "write the embeddings of all sequences (input of the heads) to "
+             "…_sequence_embeddings.h5"},
 
     {.group = "Prediction",
      .name = "min-length",
@@ -64,45 +64,44 @@ static const dt_option options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 1000000000]",
-     .help = "leaves sequences of fewer letters, as the model reads them, out of the results, and "
-             "says how many"},
+     .help = "exclude sequences with fewer than N bases (after normalisation) from the results"},
     {.name = "top-k",
      .kind = DT_VALUE_INT,
      .offset = AT(top_k),
      .value = "N",
      .default_value = "3",
      .range = "[1, 1000]",
-     .help = "top-k accuracy counts a label among the N most probable as right"},
+     .help = "count a true label among the N most probable ones as correct in top-k accuracy"},
     {.name = "confidence-threshold",
      .kind = DT_VALUE_DOUBLE,
      .offset = AT(confidence_threshold),
      .value = "P",
      .default_value = "0.95",
      .range = "[0, 1]",
-     .help = "from which on a prediction's confidence_threshold_flag is true"},
+     .help = "score from which a prediction's confidence_threshold_flag is true"},
     {.name = "level-temperatures",
      .kind = DT_VALUE_DOUBLES,
      DT_OPTION_LIST(dt_predict_options, level_temperatures, dt_doubles),
      .value = "X",
      .range = "[1e-6, 1e6]",
-     .help = "divisor of each rank's logits, first rank first (default: those of `deeptaxa "
-             "calibrate` in the checkpoint, else all 1)"},
+     .help = "divisors of the logits, one per taxonomic rank, in the order of the ranks (default: "
+             "those stored in the checkpoint by `deeptaxa calibrate`, else 1)"},
     {.name = "use-raw-labels-for-true",
      .kind = DT_VALUE_FLAG,
      .offset = AT(use_raw_labels_for_true),
-     .help = "compares with the taxonomy file's own words, known to the model or not"},
+     .help = "no effect: comparisons always use the labels in the taxonomy file"},
     {.name = "orientation",
      .kind = DT_VALUE_CHOICE,
      .offset = AT(orientation),
      .choices = "forward|auto",
-     .help = "auto: reverse-complements sequences of the other strand than the model was trained "
-             "on (default: auto where it was trained so, else forward)"},
+     .help = "auto: reverse-complement sequences that are not on the strand of the training "
+             "sequences (default: as in training)"},
     {.name = "lineage",
      .kind = DT_VALUE_CHOICE,
      .offset = AT(lineage),
      .default_value = "independent",
      .choices = "independent|consistent",
-     .help = "independent: the most probable label of each rank; consistent: the lineage of the "
+     .help = "independent: the most probable label at each rank; consistent: the lineage of the "
              "training set with the largest product of probabilities"},
 
     DT_OPTIONS_OF_PREDICTING(dt_predict_options),
@@ -110,11 +109,11 @@ static const dt_option options[] = {
     DT_OPTION_PROFILE_TRACE(dt_predict_options),
     DT_OPTION_VERBOSE(dt_predict_options),
 
-    {.group = "Taken from DeepTaxa's command lines",
+    {.group = "DeepTaxa options for compatibility (without effect)",
      .name = "seed",
      .kind = DT_VALUE_INT,
      .value = "N",
-     .ignored = "prediction draws no random numbers"},
+     .ignored = "prediction uses no random numbers"},
     IN_CHECKPOINT("tokenizer-name", DT_VALUE_TEXT),
     IN_CHECKPOINT("tokenizer-revision", DT_VALUE_TEXT),
     IN_CHECKPOINT("tokenizer-file", DT_VALUE_TEXT),
@@ -145,7 +144,7 @@ static dt_status check_fields(const dt_ints *fields)
                 dt_option_choice(&dt_predict_command, "tabular-fields", (int)fields->value[i], name,
                                  sizeof name);
                 return dt_fail(DT_ERR_USAGE,
-                               "--tabular-fields: %s stands twice: name each field once", name);
+                               "--tabular-fields: %s is given twice: give each field once", name);
             }
     return DT_OK;
 }
@@ -155,8 +154,8 @@ static dt_status check(const void *parsed)
     const dt_predict_options *predict = parsed;
     DT_TRY(check_fields(&predict->tabular_fields));
     if (predict->export_sequence_embeddings && predict->checkpoint.count > 1)
-        return dt_fail(DT_ERR_USAGE, "--export-sequence-embeddings: each model has vectors of its "
-                                     "own: give one --checkpoint");
+        return dt_fail(DT_ERR_USAGE, "--export-sequence-embeddings requires a single --checkpoint: "
+                                     "each model has its own embeddings");
     return DT_OK;
 }
 

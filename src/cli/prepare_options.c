@@ -13,14 +13,14 @@ static const dt_option options[] = {
      .offset = AT(taxonomy_file),
      .value = "FILE",
      .required = true,
-     .help = "their taxonomy: a table with sequence_id and one column a rank, or QIIME 2's, plain "
+     .help = "taxonomy: a table with sequence_id and one column per rank, or QIIME 2 format, plain "
              "or compressed"},
     {.name = "output-dir",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),
      .value = "DIR",
      .required = true,
-     .help = "folder for the shards; made where it is missing"},
+     .help = "directory for the shards; created if missing"},
     DT_OPTION_TOKENIZER_FILE(dt_prepare_options),
     DT_OPTION_ENCODING(dt_prepare_options, encoding),
     DT_OPTION_NO_NORMALIZE(dt_prepare_options),
@@ -31,7 +31,7 @@ static const dt_option options[] = {
      .value = "N",
      .default_value = "65536",
      .range = "[1, 100000000]",
-     .help = "sequences of one file"},
+     .help = "sequences per file"},
     {.group = "Machine",
      .name = "threads",
      .kind = DT_VALUE_INT,
@@ -39,7 +39,7 @@ static const dt_option options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 4096]",
-     .help = "threads that tokenise; 0: all that the process may use"},
+     .help = "number of tokenisation threads; 0: all available"},
     DT_OPTION_COLLECTIVE_TIMEOUT(dt_prepare_options),
     {0},
 };
@@ -48,15 +48,16 @@ static dt_status check(const void *parsed)
 {
     const dt_prepare_options *prepare = parsed;
     if (prepare->encoding == DT_ENCODING_ONEHOT && prepare->tokenizer_file)
-        return dt_fail(DT_ERR_USAGE, "--tokenizer-file with --encoding onehot: bases need no "
-                                     "tokenizer: leave one of them out");
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file cannot be combined with --encoding onehot, "
+                                     "which needs no tokenizer");
     return DT_OK;
 }
 
 const dt_command dt_prepare_command = {
     .name = "prepare",
-    .summary = "Writes sequences and taxonomy as tokenised shards (HDF5), once, for many runs; "
-               "ranks share the work.",
+    .summary =
+        "Tokenises training data once for many runs, as shards (HDF5); MPI processes share the "
+        "work.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_prepare_options),

@@ -1,4 +1,4 @@
-/* What `deeptaxa prepare` is asked for: its command line, checked. */
+/* The checked command line of `deeptaxa prepare`. */
 #ifndef DT_CLI_PREPARE_OPTIONS_H
 #define DT_CLI_PREPARE_OPTIONS_H
 
@@ -10,13 +10,13 @@ typedef struct {
     const char *fasta_file;     /* never NULL; "-": standard input */
     const char *taxonomy_file;  /* never NULL */
     const char *output_dir;     /* never NULL */
-    const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
+    const char *tokenizer_file; /* tokenizer.json; NULL: see dt_choose_tokenizer() */
     int encoding;               /* dt_encoding; one-hot without a tokenizer_file */
     bool no_normalize;
     int orientation; /* dt_orientation */
     int64_t sequences_per_shard;
-    int64_t threads;           /* 0: all that the process may use */
-    double collective_timeout; /* seconds; 0: for ever */
+    int64_t threads;           /* 0: all available */
+    double collective_timeout; /* seconds; 0: no limit */
 } dt_prepare_options;
 
 extern const dt_command dt_prepare_command;

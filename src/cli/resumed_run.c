@@ -16,8 +16,8 @@ static dt_status check_given_name(const dt_train_options *o, const char *flag, c
 {
     if (dt_option_given(&o->parsed, flag) && strcmp(asked, stored) != 0)
         return dt_fail(DT_ERR_USAGE,
-                       "--%s %.40s: the run to resume was started with %.40s, and a resumed run "
-                       "keeps its settings: leave the flag out or start a new run",
+                       "--%s %.40s: the run to resume was started with %.40s and keeps its "
+                       "settings: omit the flag or start a new run",
                        flag, asked, stored);
     return DT_OK;
 }
@@ -33,20 +33,19 @@ static dt_status check_resumed_weights(const dt_train_options *o, const dt_run *
     for (int32_t r = 0; r < run->config.tax_ranks; ++r)
         if (dt_level_weight(&asked, r) != dt_level_weight(&run->settings, r))
             return dt_fail(DT_ERR_USAGE,
-                           "--level-weights: the run to resume was started with others (%g at %s), "
-                           "and a resumed run keeps its settings: leave the flag out or start a "
-                           "new run",
+                           "--level-weights: the run to resume was started with others (%g at %s) "
+                           "and keeps its settings: omit the flag or start a new run",
                            dt_level_weight(&run->settings, r), run->taxonomy.rank[r].name);
     return DT_OK;
 }
 
-/* How the input is read, which the run knows by what came of it. */
+/* Checks the flags for reading the input against what the run recorded. */
 static dt_status check_resumed_input(const dt_train_options *o, const dt_run *run)
 {
     const dt_run_settings *s = &run->settings;
     if (run->config.encoding == DT_ENCODING_ONEHOT && o->tokenizer_file)
         return dt_fail(DT_ERR_USAGE, "--tokenizer-file: the run to resume was started with "
-                                     "--encoding onehot, which needs none: leave the flag out");
+                                     "--encoding onehot, which needs none: omit the flag");
     DT_TRY(check_given_name(o, "orientation",
                             o->orientation == DT_ORIENTATION_AUTO ? "auto" : "forward",
                             run->strand.sorted ? "auto" : "forward"));
@@ -56,7 +55,7 @@ static dt_status check_resumed_input(const dt_train_options *o, const dt_run *ru
                             s->normalize ? "false" : "true");
 }
 
-/* More epochs, or a schedule that begins anew. */
+/* Extends the run or restarts its schedule, if requested. */
 static dt_status change_epochs(dt_run *run, const dt_train_options *o)
 {
     dt_run_settings *s = &run->settings;
@@ -69,15 +68,15 @@ static dt_status change_epochs(dt_run *run, const dt_train_options *o)
     }
     if (given && asked < s->epochs)
         return dt_fail(DT_ERR_USAGE,
-                       "--epochs %d: the run to resume was started with %d, and a resumed run "
-                       "keeps its settings: leave the flag out or start a new run",
+                       "--epochs %d: the run to resume was started with %d and cannot be "
+                       "shortened: omit the flag or start a new run",
                        asked, s->epochs);
     if (given && asked > s->epochs)
         dt_training_extend(run, asked);
     return DT_OK;
 }
 
-/* A flag that contradicts the checkpoint is refused, not overridden in silence. */
+/* Flags that contradict the checkpoint are refused, not silently ignored. */
 static dt_status apply_flags(dt_run *run, const dt_train_options *o)
 {
     DT_TRY(dt_settings_resume(run, &o->parsed, &o->asked, o->reset_lr_on_resume));
@@ -86,7 +85,7 @@ static dt_status apply_flags(dt_run *run, const dt_train_options *o)
     return change_epochs(run, o);
 }
 
-/* The first label that one of two ranks has and the other lacks; both are sorted. */
+/* Returns the first label of `of` that `other` lacks, or NULL; both are sorted. */
 static const char *odd_label(const dt_tax_rank *of, const dt_tax_rank *other)
 {
     for (int32_t c = 0; c < of->classes; ++c)
@@ -95,7 +94,8 @@ static const char *odd_label(const dt_tax_rank *of, const dt_tax_rank *other)
     return NULL;
 }
 
-/* The sequences may have their labels, and the table others besides, which count as classes. */
+/* The table may have additional labels, which are classes too, even if the sequences' labels are
+ * the same. */
 static dt_status check_resumed_labels(const dt_run *run, const dt_dataset *dataset,
                                       const char *path)
 {
@@ -108,46 +108,47 @@ static dt_status check_resumed_labels(const dt_run *run, const dt_dataset *datas
         const char *added = odd_label(now, then);
         if (gone || added)
             return dt_fail(DT_ERR_INPUT,
-                           "%s: the run was trained with other taxonomic labels than the input "
-                           "has: at rank %s '%.100s' is %s: resume with the same files",
+                           "%s: the taxonomic labels of the input differ from those of the run: at "
+                           "rank %s, '%.100s' is %s: resume with the same files",
                            path, then->name, gone ? gone : added, gone ? "missing" : "new");
     }
     return dt_fail(DT_ERR_INPUT,
-                   "%s: the run was trained with other taxonomic labels than the input has: "
-                   "resume with the same files",
+                   "%s: the taxonomic labels of the input differ from those of the run: resume "
+                   "with the same files",
                    path);
 }
 
-/* How the sequences were made. */
+/* Checks that the sequences were encoded in the same way. */
 static dt_status check_resumed_making(const dt_run *run, const dt_dataset *dataset,
                                       const char *path)
 {
     if (run->config.encoding != dataset->encoding)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the run was trained with --encoding %s, and the shards of --data were "
+                       "%s: the run was trained with --encoding %s, but the shards of --data were "
                        "prepared with %s: resume with the same --data",
                        path, dt_encoding_name(run->config.encoding),
                        dt_encoding_name(dataset->encoding));
     if (run->tokenizer_json && strcmp(run->tokenizer_json, dataset->tokenizer_json) != 0)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the run was trained with another tokenizer than the input is given "
-                       "with: leave --tokenizer-file out, or resume with the same --data",
+                       "%s: the run was trained with a different tokenizer: omit --tokenizer-file, "
+                       "or resume with the same --data",
                        path);
     if (run->settings.normalize != dataset->normalized)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the run was trained on sequences that were %snormalised, and those of "
-                       "the input %s: resume with the same files",
+                       "%s: the run was trained on %snormalised sequences, but those of the input "
+                       "are %snormalised: resume with the same files",
                        path, run->settings.normalize ? "" : "not ",
-                       dataset->normalized ? "were" : "were not");
+                       dataset->normalized ? "" : "not ");
     if (run->strand.sorted != dataset->strand.sorted)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the run was trained with --orientation %s, and the shards of the input "
-                       "were prepared with the other: resume with the same --data",
-                       path, run->strand.sorted ? "auto" : "forward");
+                       "%s: the run was trained with --orientation %s, but the shards of --data "
+                       "were prepared with %s: resume with the same --data",
+                       path, run->strand.sorted ? "auto" : "forward",
+                       dataset->strand.sorted ? "auto" : "forward");
     return DT_OK;
 }
 
-/* "; 3 have other labels, the first of them 'x'" */
+/* Adds "; 3 have other labels (the first is 'x')". */
 static dt_status add_found(dt_text *out, const dt_found_sequences *found, const char *one,
                            const char *many, const dt_dataset *dataset)
 {
@@ -155,13 +156,13 @@ static dt_status add_found(dt_text *out, const dt_found_sequences *found, const 
         return DT_OK;
     DT_TRY(dt_text_addf(out, "; %lld %s", (long long)found->count, found->count == 1 ? one : many));
     if (!dataset)
-        return dt_text_addf(out, " (the first was number %lld of the file)",
+        return dt_text_addf(out, " (the first was number %lld in the file)",
                             (long long)found->first + 1);
     return dt_text_addf(out, " (%s'%.100s')", found->count == 1 ? "" : "the first is ",
                         dt_dataset_id(dataset, found->first));
 }
 
-/* What changed, in one line. */
+/* Fails with a one-line message that says what changed. */
 static dt_status refuse_changed(const dt_run *run, const dt_dataset *dataset,
                                 const dt_fingerprint_match *match, const char *path)
 {
@@ -169,20 +170,21 @@ static dt_status refuse_changed(const dt_run *run, const dt_dataset *dataset,
     dt_status status;
     DT_TRY_OR(done, add_found(&what, &match->relabelled, "has other labels", "have other labels",
                               dataset));
-    DT_TRY_OR(done, add_found(&what, &match->changed, "is another sequence of the same id",
-                              "are other sequences of the same id", dataset));
+    DT_TRY_OR(done, add_found(&what, &match->changed, "has the same id but another sequence",
+                              "have the same ids but other sequences", dataset));
     DT_TRY_OR(done, add_found(&what, &match->missing, "is missing", "are missing", NULL));
     DT_TRY_OR(done, add_found(&what, &match->added, "is new", "are new", dataset));
-    status = dt_fail(DT_ERR_INPUT,
-                     "%s: the run was trained on %lld sequences, the input has %lld%s: resume with "
-                     "the same data, or start a new run with --init-weights",
-                     path, (long long)run->sequences.count, (long long)dataset->count, what.data);
+    status =
+        dt_fail(DT_ERR_INPUT,
+                "%s: the run was trained on %lld sequences, the input has %lld%s: resume with the "
+                "same data, or start a new run with --init-weights",
+                path, (long long)run->sequences.count, (long long)dataset->count, what.data);
 done:
     dt_text_free(&what);
     return status;
 }
 
-/* place[i]: where sequence i of the split stands now. */
+/* Renumbers the split; place[i]: the new number of sequence i. */
 static dt_status move_split(const dt_split *split, const int64_t *place, int64_t count,
                             const char *path)
 {
@@ -190,7 +192,8 @@ static dt_status move_split(const dt_split *split, const int64_t *place, int64_t
         int64_t *item = i < split->training_count ? &split->training[i]
                                                   : &split->validation[i - split->training_count];
         if (*item < 0 || *item >= count)
-            return dt_fail(DT_ERR_INPUT, "%s: damaged: a split of other sequences", path);
+            return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid sequence numbers in the split",
+                           path);
         *item = place[*item];
     }
     return DT_OK;
@@ -206,23 +209,23 @@ static dt_status follow_match(dt_run *run, const dt_dataset *dataset,
         return DT_OK;
     if (run->settings.shards_at_a_time > 0)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the input has the run's sequences in another order, and the order of a "
-                       "run with --stream-data follows the shards: resume with the same --data",
+                       "%s: the sequences of the input are in a different order, on which a run "
+                       "with --stream-data depends: resume with the same --data",
                        path);
-    dt_notice("the input has the run's sequences in another order than before: each was found by "
-              "its id, and the run goes on as with the old one");
+    dt_notice("the sequences of the input are in a different order; they were matched by id, and "
+              "results do not change");
     return move_split(&run->split, match->place, run->sequences.count, path);
 }
 
-/* By what the checkpoint keeps of each sequence. */
+/* Compares the sequences by the fingerprints in the checkpoint. */
 static dt_status check_resumed_sequences(dt_run *run, const dt_dataset *dataset, const char *path)
 {
     dt_fingerprints now;
     dt_fingerprint_match match = {0};
     DT_TRY(dt_fingerprints_of(&now, dataset));
     if (!now.tokens || !run->sequences.tokens)
-        dt_notice("%s: shards of an older version do not tell whether their sequences are the "
-                  "run's: ids and labels alone are compared",
+        dt_notice("%s: only ids and labels can be compared with the input, because the shards were "
+                  "written by an older version",
                   path);
     dt_status status = dt_fingerprints_match(&match, &run->sequences, &now);
     if (status == DT_OK)
@@ -233,17 +236,18 @@ static dt_status check_resumed_sequences(dt_run *run, const dt_dataset *dataset,
     return status;
 }
 
-/* As far as a checkpoint of an older version allows. */
+/* Compares the number of sequences only, for a checkpoint of an older version. */
 static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, const char *path)
 {
     if (dataset->count != run->settings.total_sequences)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: the run was trained on %lld sequences, the input has %lld: resume with "
-                       "the same files",
+                       "%s: the run was trained on %lld sequences, but the input has %lld: resume "
+                       "with the same files",
                        path, (long long)run->settings.total_sequences, (long long)dataset->count);
-    dt_notice("%s: an older version wrote it, without what tells the sequences of the run: whether "
-              "the input is the same, in the same order, cannot be checked",
-              path);
+    dt_notice(
+        "%s: written by an older version, so it cannot be checked that the input has the same "
+        "sequences in the same order",
+        path);
     return dt_fingerprints_of(&run->sequences, dataset);
 }
 
@@ -252,10 +256,11 @@ dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t 
 {
     DT_TRY(check_resumed_making(run, dataset, path));
     if (run->settings.sequences_per_shard != sequences_per_shard)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: the run streams shards of %lld sequences, on which its order depends, "
-                       "and the input has others: resume with the same --data",
-                       path, (long long)run->settings.sequences_per_shard);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: the run depends on streamed shards of %lld sequences, but the shards of "
+            "the input differ: resume with the same --data",
+            path, (long long)run->settings.sequences_per_shard);
     if (run->sequences.count > 0)
         DT_TRY(check_resumed_sequences(run, dataset, path));
     else
@@ -269,12 +274,11 @@ dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *pa
     if (!run->has_optimizer)
         return dt_fail(
             DT_ERR_INPUT,
-            "%s: holds weights only, and a run goes on with its optimizer's state: resume "
-            "from a checkpoint of the run itself, or start a new run with "
-            "--init-weights %s",
+            "%s: contains weights only, without the optimizer state: resume from another "
+            "checkpoint of the run, or start a new run with --init-weights %s",
             path, path);
     DT_TRY(apply_flags(run, o));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
-        dt_notice("%s: all %d epochs are done", path, run->settings.epochs);
+        dt_notice("%s: the run is already complete (epochs: %d)", path, run->settings.epochs);
     return DT_OK;
 }

@@ -11,7 +11,7 @@ static void note(int signal_number)
     atomic_store(&dt_stop_signal, signal_number);
     if (signal_number == SIGINT && atomic_fetch_add(&interrupts, 1) > 0) {
         signal(SIGINT, SIG_DFL);
-        raise(SIGINT); /* comes when the handler returns */
+        raise(SIGINT); /* delivered when the handler returns */
     }
 }
 
@@ -28,5 +28,5 @@ void dt_stop_signal_watch(void)
 
 void dt_outlive_log_reader(void)
 {
-    signal(SIGPIPE, SIG_IGN); /* core/log.h says what is lost then */
+    signal(SIGPIPE, SIG_IGN); /* for what is lost then, see core/log.h */
 }

@@ -1,12 +1,10 @@
-/* How many threads a command works with, and what that follows from:
+/* The number of threads of a command:
  *
- *   1. --threads where it is given, else OMP_NUM_THREADS where that is set: the user's word. The
- *      latter, which may come from elsewhere, gets a notice where it is more than the processors
- *      that are there for this process.
- *   2. Else all processors that the process may use (affinity mask), or fewer where a control group
- *      has a CPU quota (dt_quota_threads()); the ranks of one host that have the same processors,
- * or the same quota, divide these evenly.
- *   3. Fewer still where ulimit leaves too little address space for so many.
+ *   1. --threads if given, otherwise OMP_NUM_THREADS if set. If the latter exceeds the number of
+ *      available processors, there is a notice, since it may not have been set by the user.
+ *   2. Otherwise the processors in the affinity mask, or fewer if a control group has a CPU quota
+ *      (dt_quota_threads()), divided evenly among the ranks on this host that share them.
+ *   3. Fewer if ulimit leaves too little address space.
  */
 #ifndef DT_CLI_THREADS_H
 #define DT_CLI_THREADS_H
@@ -19,22 +17,23 @@
 
 typedef struct {
     int64_t asked;          /* --threads; 0: not given */
-    dt_ranks_sharing ranks; /* with how many ranks the machine is divided */
+    dt_ranks_sharing ranks; /* that share the machine */
 } dt_thread_wish;
 
 #define DT_THREAD_NOTE 512
 
-/* Chooses the number, before threads are started. note: what a notice is to say of it once the work
- * begins; "" for nothing. DT_ERR_MEMORY where ulimit leaves too little for one thread. */
+/* Chooses the number of threads; to be called before any thread is started. note: text of a notice
+ * to print when the work begins, or "". Returns DT_ERR_MEMORY if ulimit leaves too little address
+ * space for one thread. */
 dt_status dt_plan_threads(const dt_thread_wish *wish, int *threads, char note[DT_THREAD_NOTE]);
 
-/* ---- the choice alone, for the tests --------------------------------------------------------*/
+/* ---- the choice itself, for tests ----------------------------------------------------------- */
 
 typedef struct {
     int32_t processors; /* of the affinity mask */
     dt_cpu_quota quota;
     dt_memory_limit space;       /* dt_address_space() */
-    int64_t thread;              /* bytes of it that a thread takes */
+    int64_t thread;              /* address space of a thread in bytes */
     const char *omp_num_threads; /* the variable; NULL: not set */
 } dt_thread_limits;
 

@@ -35,8 +35,8 @@ static dt_status load(const dt_tokenizer_options *options, dt_tokenizer **tokeni
     char path[PATH_MAX];
     DT_TRY(dt_choose_tokenizer(options->tokenizer_file, NULL, path, sizeof path));
     if (!path[0])
-        return dt_fail(DT_ERR_INPUT, "no tokenizer to encode with: name one with --tokenizer-file, "
-                                     "or fetch the published one with launch/get-tokenizer.sh");
+        return dt_fail(DT_ERR_INPUT, "no tokenizer found: name one with --tokenizer-file, or fetch "
+                                     "the published one with launch/get-tokenizer.sh");
     DT_TRY(dt_tokenizer_read(path, tokenizer, NULL));
     dt_info("tokenizer: %s", path);
     return DT_OK;

@@ -1,4 +1,4 @@
-/* deeptaxa train: from the checked command line to a training. */
+/* deeptaxa train: sets up and runs a training from the checked command line. */
 #include "cli/train_options.h"
 
 #include <limits.h>
@@ -28,13 +28,13 @@
 #include "train/trainer.h"
 #include "launch/start_ranks.h"
 
-/* Everything the command holds; freed in one place. */
+/* The state of the command. */
 typedef struct {
     dt_run run;
     dt_dataset dataset;
     dt_backend *backend;
     dt_comm *comm;
-    dt_profile *profile; /* NULL: none */
+    dt_profile *profile; /* may be NULL */
     dt_pool *pool;
     dt_ranks_sharing sharing;
     int threads; /* of this rank */
@@ -43,17 +43,17 @@ typedef struct {
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
-    dt_run init; /* of --init-weights, without its tensors; empty: none */
+    dt_run init; /* checkpoint of --init-weights, without its tensors; empty: none */
     char init_path[PATH_MAX];
     bool agreed;                 /* the ranks have the same failure (dt_agree) */
-    int64_t sequences_per_shard; /* of a set that is streamed; else 0 */
+    int64_t sequences_per_shard; /* of a streamed dataset; otherwise 0 */
 } train_command;
 
-/* Shards shuffled together where they are streamed: enough to mix well, and with as many read ahead
- * still little memory. */
+/* Streamed shards that are shuffled as one group: enough to mix well, at little memory, even though
+ * as many are read ahead. */
 #define SHARDS_AT_A_TIME 4
 
-/* A piece of a batch must not need more shards than there is room for. */
+/* A batch must not be larger than a shard, so that it needs no more shards than fit in memory. */
 static dt_status stream_shards(train_command *t, const dt_train_options *o)
 {
     const int64_t batch = t->resumes ? t->run.settings.batch_size : o->asked.settings.batch_size;
@@ -62,7 +62,7 @@ static dt_status stream_shards(train_command *t, const dt_train_options *o)
     if (batch > t->sequences_per_shard)
         return dt_fail(DT_ERR_USAGE,
                        "--stream-data: a batch of %lld sequences is larger than a shard of %lld: "
-                       "prepare larger ones (--sequences-per-shard)",
+                       "prepare larger shards (--sequences-per-shard)",
                        (long long)batch, (long long)t->sequences_per_shard);
     return DT_OK;
 }
@@ -73,12 +73,13 @@ static dt_status read_shards(train_command *t, const dt_train_options *o)
     return streams ? stream_shards(t, o) : dt_shards_read(o->data, &t->dataset);
 }
 
-/* Collective. Shards are read by every rank by itself; a FASTA file is tokenised together. */
+/* Shards are read by every rank; the tokenisation of a FASTA file is divided among the ranks.
+ * Collective. */
 static dt_status read_input(train_command *t, const dt_train_options *o)
 {
     if (o->data)
         return dt_agree(t->comm, read_shards(t, o), &t->agreed);
-    /* a tokenizer that is named all the same is read, for dt_match_resumed_data() to compare */
+    /* if a tokenizer is named nevertheless, it is read, and dt_match_resumed_data() compares it */
     const dt_run *from = t->resumes ? &t->run : &t->init;
     const bool stored_tokenizer = from->tokenizer_json && !o->tokenizer_file;
     const dt_input input = {
@@ -108,7 +109,7 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     return status;
 }
 
-/* First of all: only world_rank 0 speaks, and who fails tells the others. */
+/* Opens the communicator first: then only world_rank 0 prints, and errors are shared. */
 static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
     const dt_comm_options options = {.kind = (dt_comm_kind)o->comm,
@@ -117,16 +118,16 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
     if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
-        dt_notice("--grad-dtype bf16 has no effect: this run is one process, whose gradients go "
-                  "nowhere");
+        dt_notice("--grad-dtype bf16 has no effect: a run with one process communicates no "
+                  "gradients");
     if (o->dry_run)
-        return DT_OK; /* nothing to measure */
+        return DT_OK; /* no profile */
     DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),
                     &t->agreed));
     return dt_profiled_comm(&t->comm, t->profile);
 }
 
-/* A resumed run keeps its number format where the device has it and no other one is asked for. */
+/* A resumed run keeps its number format if the device supports it and --precision is not given. */
 static dt_status open_backend(train_command *t, const dt_train_options *o)
 {
     char device[16];
@@ -145,13 +146,13 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     };
     DT_TRY(dt_backend_open(device, &options, &t->backend));
     DT_TRY(dt_profiled_backend(t->backend, t->profile));
-    if (!t->resumes) /* before the input is read; dt_model_create() asks again */
+    if (!t->resumes) /* early, before the input is read; dt_model_create() checks again */
         DT_TRY(t->backend->ops->attention_check(
             t->backend, o->asked.config.hidden / o->asked.config.heads, true));
     return dt_pool_create(&t->pool, t->threads);
 }
 
-/* Decides what is resumed: with --resume auto rank 0 looks, and tells the others. Collective. */
+/* Chooses the checkpoint to resume from; with --resume auto, rank 0 finds it. Collective. */
 static dt_status choose_resumed(train_command *t, const dt_train_options *o)
 {
     if (!o->resume)
@@ -167,9 +168,9 @@ static dt_status choose_resumed(train_command *t, const dt_train_options *o)
     DT_TRY(t->comm->ops->broadcast(t->comm, t->resume_path, sizeof t->resume_path, 0));
     t->resumes = t->resume_path[0] != '\0';
     if (t->resumes)
-        dt_info("--resume auto: goes on from %s", t->resume_path);
+        dt_info("--resume auto: resuming from %s", t->resume_path);
     else
-        dt_notice("--resume auto: no checkpoint in %s; a new run starts", o->output_dir);
+        dt_notice("--resume auto: no checkpoint in %s; starting a new run", o->output_dir);
     return DT_OK;
 }
 
@@ -179,14 +180,14 @@ static dt_status check_world(const train_command *t, const dt_train_options *o)
     const int64_t batch = t->resumes ? t->run.settings.batch_size : o->asked.settings.batch_size;
     if (ranks > batch)
         return dt_fail(DT_ERR_USAGE,
-                       "%d ranks for a batch of %lld sequences: some would have nothing to do; "
-                       "start at most %lld ranks, or raise --batch-size",
+                       "%d ranks are more than the %lld sequences of a batch: start at most %lld "
+                       "ranks, or raise --batch-size",
                        ranks, (long long)batch, (long long)batch);
     return o->data ? DT_OK : dt_check_standard_input(o->fasta_file, o->taxonomy_file, t->comm);
 }
 
-/* What the run's settings say of the machine. The size of the pieces is kept where a resumed run
- * stays on as many ranks and its kind of device, so that it goes on with the same rounding. */
+/* Sets the settings that depend on the machine. A resumed run keeps its micro-batch size if the
+ * number of ranks and the kind of device are the same, so that rounding does not change. */
 static void set_machine(train_command *t, const dt_train_options *o)
 {
     dt_run_settings *settings = &t->run.settings;
@@ -194,7 +195,7 @@ static void set_machine(train_command *t, const dt_train_options *o)
     if (o->micro_batch_size > 0)
         settings->micro_batch = (int32_t)o->micro_batch_size;
     else if (settings->gpu != gpu || settings->world_size != t->comm->world_size)
-        settings->micro_batch = 0; /* chosen anew */
+        settings->micro_batch = 0; /* choose again */
     snprintf(settings->device, sizeof settings->device, "%s", t->backend->description);
     settings->world_size = t->comm->world_size;
     settings->gpu = gpu;
@@ -206,19 +207,19 @@ static dt_status stopped_while_reading(const train_command *t)
     if (signal_number == 0)
         return DT_OK;
     return dt_fail(DT_STOPPED,
-                   "stopped by %s while the input was read: start it again the same way",
+                   "stopped by %s while reading the input: start again with the same command",
                    dt_signal_name(signal_number));
 }
 
-/* Weights for tokens mean nothing for bases. */
+/* Weights are only meaningful for the same encoding. */
 static dt_status check_init(const train_command *t, dt_encoding encoding)
 {
     const dt_encoding stored = t->init.config.encoding;
     if (stored == encoding)
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
-                   "--init-weights %s: was trained with --encoding %s, this run is to read %s: "
-                   "start both with the same",
+                   "--init-weights %s: trained with --encoding %s, but this run uses %s: use the "
+                   "same encoding",
                    t->init_path, dt_encoding_name(stored), dt_encoding_name(encoding));
 }
 
@@ -231,7 +232,7 @@ static dt_status read_init(train_command *t, const dt_train_options *o)
     return o->data ? DT_OK : check_init(t, o->asked.config.encoding);
 }
 
-/* What can be told at once is told before the input is read. */
+/* Checks everything that can be checked before the input is read. */
 static dt_status prepare_machine(train_command *t, const dt_train_options *o)
 {
     if (t->resumes)
@@ -241,24 +242,25 @@ static dt_status prepare_machine(train_command *t, const dt_train_options *o)
     return open_backend(t, o);
 }
 
-/* What fits in shape and may still mean something else is told. */
+/* Warns of parameters whose shapes match but whose meaning may differ. */
 static void warn_of_init(const train_command *t)
 {
     const dt_taxonomy *there = &t->init.taxonomy;
     const dt_taxonomy *here = &t->run.taxonomy;
     if (t->init.tokenizer_json && strcmp(t->init.tokenizer_json, t->dataset.tokenizer_json) != 0)
-        dt_warn("%s was trained with another tokenizer: its embeddings are those of other tokens",
+        dt_warn("%s was trained with a different tokenizer, so its embeddings belong to different "
+                "tokens",
                 t->init_path);
     for (int32_t r = 0; r < here->tax_ranks && r < there->tax_ranks; ++r) {
         const int32_t classes = here->rank[r].classes;
         int32_t c = 0;
         if (classes != there->rank[r].classes)
-            continue; /* its head starts afresh */
+            continue; /* its head is initialised randomly */
         while (c < classes && strcmp(here->rank[r].label[c], there->rank[r].label[c]) == 0)
             ++c;
         if (c < classes)
-            dt_warn("%s has as many labels at rank %s, but others ('%s' where this run has '%s'): "
-                    "its head there is taken all the same",
+            dt_warn("%s: the labels at rank %s differ ('%s' instead of '%s'), but their number is "
+                    "the same: its head is used nevertheless",
                     t->init_path, here->rank[r].name, there->rank[r].label[c],
                     here->rank[r].label[c]);
     }
@@ -278,7 +280,7 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
         t->run.settings.shards_at_a_time = SHARDS_AT_A_TIME;
         t->run.settings.sequences_per_shard = t->sequences_per_shard;
     }
-    if (t->run.lineages.tax_ranks == 0) /* a new run, or one that began before it was stored */
+    if (t->run.lineages.tax_ranks == 0) /* a new run, or an older checkpoint without lineages */
         DT_TRY(dt_lineage_tree_build(&t->run.lineages, t->dataset.labels, t->dataset.count,
                                      t->dataset.taxonomy.tax_ranks));
     if (!t->run.lengths.known)
@@ -290,7 +292,7 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
     return stopped_while_reading(t);
 }
 
-/* A run that is stopped has a profile too; one that fails has none. */
+/* Reports the profile after a completed or stopped run, but not after an error. */
 static dt_status train_and_report(train_command *t, const dt_train_options *o,
                                   const dt_training *training)
 {
@@ -305,14 +307,15 @@ static dt_status train_and_report(train_command *t, const dt_train_options *o,
     return status == DT_STOPPED ? dt_fail(DT_STOPPED, "%s", stopped) : DT_OK;
 }
 
-/* For the log and the metrics. In a resumed run the checkpoint decides what is not given. */
+/* Records the invocation for the log and the metrics; for a resumed run, only the options that were
+ * given, since the checkpoint determines the others. */
 static dt_status note_invocation(train_command *t, const dt_train_options *o)
 {
     DT_TRY(dt_invocation_of(o, t->resumes, t->comm->host, &t->invocation));
     return dt_invocation_log(&t->invocation);
 }
 
-/* Collective from the first line on. */
+/* Collective. */
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
     DT_TRY(dt_agree(t->comm, dt_check_folder(o->output_dir), &t->agreed));
@@ -345,7 +348,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose,
                                   .profile = t->profile};
-    t->agreed = true; /* dt_train sees to its own failures */
+    t->agreed = true; /* dt_train() handles its own failures */
     return train_and_report(t, o, &training);
 }
 
@@ -373,7 +376,7 @@ static dt_status train(const dt_train_options *options)
     return status;
 }
 
-/* With --gpus or --ranks this process starts the ranks, which train. */
+/* With --gpus or --ranks, this process only starts the ranks. */
 static dt_status run(const void *options)
 {
     const dt_train_options *o = options;

@@ -14,39 +14,40 @@ static const dt_option data_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
-     .help = "sequences: FASTA, plain or compressed; - is standard input (required, or --data)"},
+     .help = "sequences in FASTA, plain or compressed; -: standard input (required without "
+             "--data)"},
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
-     .help = "their taxonomy: a table with sequence_id and one column a rank, or QIIME 2's, plain "
-             "or compressed (required, or --data)"},
+     .help = "taxonomy: a table with sequence_id and one column per rank, or QIIME 2 format, plain "
+             "or compressed (required without --data)"},
     {.name = "data",
      .kind = DT_VALUE_TEXT,
      .offset = AT(data),
      .value = "DIR",
-     .help = "folder written by `deeptaxa prepare`, in place of the two files"},
+     .help = "directory written by `deeptaxa prepare`, instead of the two files"},
     {.name = "stream-data",
      .kind = DT_VALUE_FLAG,
      .offset = AT(stream_data),
-     .help = "reads the tokens of --data as they are needed, for sets larger than memory; an epoch "
-             "then shuffles the shards, and the sequences of a few shards at a time"},
+     .help = "read the tokens of --data during training, for datasets larger than memory; each "
+             "epoch then shuffles the shards, and the sequences within groups of a few shards"},
     {.name = "output-dir",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),
      .value = "DIR",
      .required = true,
-     .help = "folder for checkpoints, metrics and logs; made where it is missing"},
+     .help = "directory for checkpoints, metrics and logs; created if missing"},
     {.name = "config",
      .kind = DT_VALUE_TEXT,
      .offset = AT(parsed.config),
      .value = "FILE",
-     .help = "settings from a JSON file: names of these options, or the metrics of an earlier run; "
-             "the command line overrides it"},
+     .help = "read options from a JSON file, either written by --print-config or the metrics of an "
+             "earlier run; the command line overrides them"},
     {.name = "print-config",
      .kind = DT_VALUE_FLAG,
      .offset = AT(parsed.print_config),
-     .help = "prints the options as a file for --config and exits"},
+     .help = "print the options in the format of --config and exit"},
     DT_OPTION_TOKENIZER_FILE(dt_train_options),
     DT_OPTION_NO_NORMALIZE(dt_train_options),
     DT_OPTION_ORIENTATION(dt_train_options),
@@ -54,80 +55,82 @@ static const dt_option data_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(resume),
      .value = "CKPT",
-     .help = "goes on from this checkpoint; auto: from the newest whole one of --output-dir, or "
-             "from the start where there is none"},
+     .help = "resume from this checkpoint; auto: the newest complete one in --output-dir, or a new "
+             "run"},
     {.name = "reset-lr-on-resume",
      .kind = DT_VALUE_FLAG,
      .offset = AT(reset_lr_on_resume),
-     .help = "a resumed run begins its schedule anew, with --learning-rate, "
-             "--scheduler-warmup-ratio and --epochs where they are given"},
+     .help = "restart the learning-rate schedule of the resumed run, with --learning-rate, "
+             "--scheduler-warmup-ratio and --epochs if given"},
     {.name = "init-weights",
      .kind = DT_VALUE_TEXT,
      .offset = AT(init_weights),
      .value = "CKPT",
-     .help = "a new run starts from this checkpoint's parameters, and its tokenizer without "
-             "--tokenizer-file; heads of ranks with another number of labels start afresh"},
+     .help = "initialise a new run with this checkpoint's parameters and (without "
+             "--tokenizer-file) its tokenizer; heads with a different number of labels are "
+             "initialised randomly"},
     {.name = "keep-checkpoints",
      .kind = DT_VALUE_INT,
      .offset = AT(keep_checkpoints),
      .value = "N",
      .default_value = "0",
      .range = "[0, 1000000]",
-     .help = "how many of the newest checkpoints of epochs stay; 0: all"},
+     .help = "number of newest epoch checkpoints to keep; 0: all"},
     {.name = "save-best-only",
      .kind = DT_VALUE_FLAG,
      .offset = AT(save_best_only),
-     .help = "keeps the checkpoint of the epoch with the lowest validation loss; the newest, from "
-             "which a run that is stopped goes on, stays until the end"},
+     .help = "keep only the epoch checkpoint with the lowest validation loss and, until the end of "
+             "the run, the newest one (to resume from)"},
     {.name = "save-every-steps",
      .kind = DT_VALUE_INT,
      .offset = AT(save_every_steps),
      .value = "N",
      .default_value = "0",
      .range = "[0, 1000000000]",
-     .help = "saves within an epoch, too, every so many updates; the newest of these files stays "
-             "until the epoch's is there; 0: not by steps"},
+     .help = "also save every N updates within an epoch; only the newest of these checkpoints is "
+             "kept, until the end of the epoch; 0: off"},
     {.name = "save-every-minutes",
      .kind = DT_VALUE_DOUBLE,
      .offset = AT(save_every_minutes),
      .value = "X",
      .default_value = "0",
      .range = "[0, 1000000]",
-     .help = "the same by time; 0: not by time"},
+     .help = "the same every X minutes; 0: off"},
     {0},
 };
 
-/* Between the two stand those of run/settings.h. */
+/* The options after those of run/settings.h. */
 static const dt_option further_options[] = {
     {.name = "no-level-weights",
      .kind = DT_VALUE_FLAG,
      .offset = AT(no_level_weights),
-     .help = "every rank weighs 1, whatever --level-weights says"},
+     .help = "use weight 1 for every taxonomic rank; overrides --level-weights"},
 
     {.group = "Exports",
      .name = "export-sequence-embeddings",
      .kind = DT_VALUE_FLAG,
      .offset = AT(export_sequence_embeddings),
-     .help = "writes weights/…_sequence_embeddings.h5 for each evaluated epoch: the vector that "
-             "the heads read of every validation sequence"},
+     .help = "for each evaluated epoch, write the embeddings of the validation sequences (input of "
+             "the heads) to weights/…_sequence_embeddings.h5"},
     {.name = "export-permutation-importance",
      .kind = DT_VALUE_FLAG,
      .offset = AT(export_permutation_importance),
-     .help = "writes weights/…_permutation_importance.tsv and .h5 for each evaluated epoch: the "
-             "accuracy lost when a region of tokens is exchanged between validation sequences"},
+     .help = "for each evaluated epoch, write the loss of accuracy when a region of tokens is "
+             "permuted between validation sequences to weights/…_permutation_importance.tsv and "
+             ".h5"},
     {.name = "perm-region-size",
      .kind = DT_VALUE_INT,
      .offset = AT(perm_region_size),
      .value = "N",
      .default_value = "0",
      .range = "[0, 65536]",
-     .help = "tokens of a region; each region costs an evaluation; 0: a quarter of --max-length"},
+     .help = "tokens per region; each region costs an evaluation; 0: a quarter of --max-length"},
 
     {.group = "Machine",
      .name = "deterministic",
      .kind = DT_VALUE_FLAG,
      .offset = AT(deterministic),
-     .help = "equal runs give equal bits; the CPU always does that"},
+     .help = "make runs reproducible bit for bit; always the case on the CPU"},
     DT_OPTION_DEVICE(dt_train_options),
     DT_OPTION_PRECISION(dt_train_options),
     DT_OPTION_ATTENTION(dt_train_options),
@@ -137,15 +140,15 @@ static const dt_option further_options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 64]",
-     .help = "trains on N GPUs of this machine: starts N processes with mpirun, each on cores near "
-             "its GPU"},
+     .help = "train on N GPUs of this machine: start N processes with mpirun, each bound to cores "
+             "near its GPU"},
     {.name = "ranks",
      .kind = DT_VALUE_INT,
      .offset = AT(ranks),
      .value = "N",
      .default_value = "0",
      .range = "[0, 4096]",
-     .help = "starts N processes with mpirun that share this machine's cores"},
+     .help = "start N processes with mpirun, which share this machine's cores"},
     DT_OPTION_THREADS(dt_train_options),
     DT_OPTION_NUM_WORKERS(dt_train_options),
     {.name = "comm",
@@ -153,15 +156,15 @@ static const dt_option further_options[] = {
      .offset = AT(comm),
      .default_value = "auto",
      .choices = "auto|mpi|nccl",
-     .help = "what sums the gradients of several processes; auto: NCCL where each has a GPU of its "
-             "own, else MPI"},
+     .help = "library for the sum of gradients over processes; auto: NCCL if each process has its "
+             "own GPU, else MPI"},
     {.name = "grad-dtype",
      .kind = DT_VALUE_CHOICE,
      .offset = AT(grad_dtype),
      .default_value = "fp32",
      .choices = "fp32|bf16",
-     .help = "number format in which gradients go from process to process; bf16 halves the bytes "
-             "and rounds each sum to 8 bits"},
+     .help = "number format for the communication of gradients; bf16 halves the traffic and rounds "
+             "sums to 8 bits"},
     DT_OPTION_COLLECTIVE_TIMEOUT(dt_train_options),
     {.name = "micro-batch-size",
      .kind = DT_VALUE_INT,
@@ -169,32 +172,33 @@ static const dt_option further_options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 1048576]",
-     .help = "sequences computed at a time, to save memory; 0: chosen from the memory"},
+     .help = "sequences that a process computes at a time; fewer need less memory; 0: chosen "
+             "automatically"},
     {.name = "validate-on",
      .kind = DT_VALUE_CHOICE,
      .offset = AT(validate_on),
      .default_value = "all",
      .choices = "all|rank0",
-     .help = "ranks that share the validation"},
+     .help = "processes that compute the validation"},
     {.name = "dry-run",
      .kind = DT_VALUE_FLAG,
      .offset = AT(dry_run),
-     .help =
-         "reads the input, prints the plan (parameters, labels, steps, memory), trains nothing"},
+     .help = "read the input, print the plan (parameters, labels, steps, memory) and exit"},
     DT_OPTION_PROFILE(dt_train_options),
     DT_OPTION_PROFILE_TRACE(dt_train_options),
     DT_OPTION_VERBOSE(dt_train_options),
 
-    {.group = "Taken from DeepTaxa's command lines",
+    {.group = "DeepTaxa options for compatibility (without effect unless stated)",
      .name = "tokenizer-name",
      .kind = DT_VALUE_TEXT,
      .offset = AT(tokenizer_name),
      .value = "NAME",
-     .help = "a local tokenizer.json or a folder that holds one is used; other names get a notice"},
+     .help = "used if it is a local tokenizer.json or a directory that contains one; otherwise "
+             "ignored with a notice"},
     {.name = "tokenizer-revision",
      .kind = DT_VALUE_TEXT,
      .value = "TEXT",
-     .ignored = "nothing is downloaded while training"},
+     .ignored = "nothing is downloaded"},
     DT_OPTION_OUTPUT_ATTENTIONS,
     {0},
 };
@@ -202,23 +206,23 @@ static const dt_option further_options[] = {
 static dt_status check_input(const dt_train_options *train)
 {
     if (!train->data && !train->fasta_file)
-        return dt_fail(DT_ERR_USAGE, "missing --fasta-file FILE and --taxonomy-file FILE, or "
-                                     "--data DIR: the sequences to train on");
+        return dt_fail(DT_ERR_USAGE, "missing training sequences: give --fasta-file FILE and "
+                                     "--taxonomy-file FILE, or --data DIR");
     if (train->data && (train->fasta_file || train->taxonomy_file))
-        return dt_fail(DT_ERR_USAGE,
-                       "--data: excludes --fasta-file and --taxonomy-file; the folder holds both");
+        return dt_fail(DT_ERR_USAGE, "--data cannot be combined with --fasta-file or "
+                                     "--taxonomy-file: the directory contains both");
     if (train->data && train->tokenizer_file)
-        return dt_fail(DT_ERR_USAGE,
-                       "--tokenizer-file: excluded by --data, whose sequences are tokenised");
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file cannot be combined with --data, whose "
+                                     "sequences are already tokenised");
     if (train->data && train->no_normalize)
-        return dt_fail(DT_ERR_USAGE,
-                       "--no-normalize: excluded by --data; it belongs to `deeptaxa prepare`");
+        return dt_fail(DT_ERR_USAGE, "--no-normalize cannot be combined with --data: give it to "
+                                     "`deeptaxa prepare`");
     if (train->data && dt_option_given(&train->parsed, "orientation"))
-        return dt_fail(DT_ERR_USAGE,
-                       "--orientation: excluded by --data; it belongs to `deeptaxa prepare`");
+        return dt_fail(DT_ERR_USAGE, "--orientation cannot be combined with --data: give it to "
+                                     "`deeptaxa prepare`");
     if (train->stream_data && !train->data)
-        return dt_fail(DT_ERR_USAGE, "--stream-data: streams the shards of --data: `deeptaxa "
-                                     "prepare` makes them");
+        return dt_fail(DT_ERR_USAGE, "--stream-data requires --data with shards written by "
+                                     "`deeptaxa prepare`");
     if (train->fasta_file && !train->taxonomy_file)
         return dt_fail(DT_ERR_USAGE, "missing --taxonomy-file FILE: the taxonomy of the sequences");
     return DT_OK;
@@ -229,12 +233,12 @@ static dt_status check_ranks(const dt_train_options *train)
     char device[16];
     dt_option_choice(&dt_train_command, "device", train->device, device, sizeof device);
     if (train->gpus > 0 && train->ranks > 0)
-        return dt_fail(DT_ERR_USAGE, "--gpus and --ranks: give one of them, --gpus N for a process "
-                                     "on each of N GPUs, --ranks N for N without");
+        return dt_fail(DT_ERR_USAGE, "--gpus cannot be combined with --ranks: --gpus N starts a "
+                                     "process per GPU, --ranks N starts N processes without");
     if (train->gpus > 0 && strcmp(device, "cpu") == 0)
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus %d with --device cpu: --ranks starts processes that "
-                       "compute on the CPU",
+                       "--gpus %d cannot be combined with --device cpu: use --ranks for processes "
+                       "on the CPU",
                        (int)train->gpus);
     return DT_OK;
 }
@@ -244,8 +248,7 @@ static dt_status check_kernels(const dt_model_config *config)
     for (int32_t k = 0; k < config->kernels; ++k)
         if (config->width[k] % 2 == 0)
             return dt_fail(DT_ERR_USAGE,
-                           "--kernel-sizes: %d is even; a width must be odd, so that the kernel "
-                           "has a middle",
+                           "--kernel-sizes %d: widths must be odd, so that a kernel has a centre",
                            config->width[k]);
     return DT_OK;
 }
@@ -256,7 +259,7 @@ static dt_status check_level_weights(const dt_run_settings *settings)
     for (int32_t r = 0; r < settings->level_weight_count; ++r)
         sum += settings->level_weight[r];
     if (settings->level_weight_count > 0 && sum <= 0)
-        return dt_fail(DT_ERR_USAGE, "--level-weights: at least one must be above 0");
+        return dt_fail(DT_ERR_USAGE, "--level-weights: at least one weight must be above 0");
     return DT_OK;
 }
 
@@ -265,11 +268,11 @@ static dt_status check_start(const dt_train_options *train)
     const bool automatic = train->resume && strcmp(train->resume, "auto") == 0;
     if (train->reset_lr_on_resume && (!train->resume || automatic))
         return dt_fail(DT_ERR_USAGE,
-                       "--reset-lr-on-resume: needs --resume with the name of a checkpoint%s",
-                       automatic ? ": with auto each start would reset it again" : "");
+                       "--reset-lr-on-resume requires --resume with the name of a checkpoint%s",
+                       automatic ? ": with auto, every start would reset the schedule" : "");
     if (train->init_weights && train->resume && !automatic)
-        return dt_fail(DT_ERR_USAGE, "--init-weights and --resume: a run that is resumed has its "
-                                     "weights: give one of them");
+        return dt_fail(DT_ERR_USAGE, "--init-weights cannot be combined with --resume: a resumed "
+                                     "run already has weights");
     return DT_OK;
 }
 
@@ -277,12 +280,11 @@ static dt_status check_exports(const dt_train_options *train)
 {
     if (dt_option_given(&train->parsed, "perm-region-size") &&
         !train->export_permutation_importance)
-        return dt_fail(DT_ERR_USAGE,
-                       "--perm-region-size: belongs to --export-permutation-importance");
+        return dt_fail(DT_ERR_USAGE, "--perm-region-size requires --export-permutation-importance");
     return DT_OK;
 }
 
-/* What evaluations are for, where there is none. */
+/* Options that depend on evaluations require validation sequences. */
 static dt_status check_evaluated(const dt_train_options *train)
 {
     const struct {
@@ -301,8 +303,8 @@ static dt_status check_evaluated(const dt_train_options *train)
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i)
         if (needs[i].given)
             return dt_fail(DT_ERR_USAGE,
-                           "--%s and --val-split 0: nothing is evaluated where no sequences "
-                           "validate: leave one of them out",
+                           "--%s cannot be combined with --val-split 0: without validation "
+                           "sequences there is no evaluation",
                            needs[i].flag);
     return DT_OK;
 }
@@ -310,11 +312,11 @@ static dt_status check_evaluated(const dt_train_options *train)
 static dt_status check_kept(const dt_train_options *train)
 {
     if (train->save_best_only && train->keep_checkpoints > 0)
-        return dt_fail(DT_ERR_USAGE, "--save-best-only and --keep-checkpoints: give one of them");
+        return dt_fail(DT_ERR_USAGE, "--save-best-only cannot be combined with --keep-checkpoints");
     return DT_OK;
 }
 
-/* A run that is resumed by name: its checkpoint has the settings that are not given. */
+/* Returns whether --resume names a checkpoint, which then has the settings that are not given. */
 static bool resumes_by_name(const dt_train_options *train)
 {
     return train->resume && strcmp(train->resume, "auto") != 0;
@@ -325,10 +327,10 @@ static dt_status check_loss(const dt_train_options *train)
     const dt_run_settings *asked = &train->asked.settings;
     const bool type_known = !resumes_by_name(train) || dt_option_given(&train->parsed, "loss-type");
     if (asked->focal_weight && type_known && asked->loss_type != DT_LOSS_FOCAL)
-        return dt_fail(DT_ERR_USAGE, "--focal-weight: belongs to --loss-type focal; the cross "
+        return dt_fail(DT_ERR_USAGE, "--focal-weight requires --loss-type focal; the cross "
                                      "entropy takes --class-weights");
     if (asked->focal_weight && asked->class_weights != DT_CLASS_WEIGHTS_NONE)
-        return dt_fail(DT_ERR_USAGE, "--focal-weight and --class-weights: give one");
+        return dt_fail(DT_ERR_USAGE, "--focal-weight cannot be combined with --class-weights");
     return DT_OK;
 }
 
@@ -337,18 +339,18 @@ static dt_status check_encoding(const dt_train_options *train)
     if (train->asked.config.encoding != DT_ENCODING_ONEHOT)
         return DT_OK;
     if (train->tokenizer_file)
-        return dt_fail(DT_ERR_USAGE, "--tokenizer-file with --encoding onehot: bases need no "
-                                     "tokenizer: leave one of them out");
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file cannot be combined with --encoding onehot, "
+                                     "which needs no tokenizer");
     if (resumes_by_name(train))
         return DT_OK;
     if (train->asked.config.type != DT_MODEL_CNN)
-        return dt_fail(DT_ERR_USAGE, "--encoding onehot: needs --model-type cnn; the encoder of "
-                                     "the other types reads tokens");
+        return dt_fail(DT_ERR_USAGE, "--encoding onehot requires --model-type cnn: the BERT "
+                                     "encoder of the other types reads tokens");
     if (dt_option_given(&train->parsed, "embed-dim") &&
         train->asked.config.embed_dim != DT_ONEHOT_CHANNELS)
         return dt_fail(DT_ERR_USAGE,
-                       "--embed-dim %d with --encoding onehot: bases have %d channels and no "
-                       "embedding: leave the flag out",
+                       "--embed-dim %d cannot be combined with --encoding onehot, which has %d "
+                       "channels and no embedding: omit --embed-dim",
                        train->asked.config.embed_dim, DT_ONEHOT_CHANNELS);
     return DT_OK;
 }
@@ -368,7 +370,7 @@ static dt_status check(const void *parsed)
     DT_TRY(check_ranks(train));
     if (dt_model_has_encoder(config) && knows_sizes(train) && config->hidden % config->heads)
         return dt_fail(DT_ERR_USAGE,
-                       "--hidden-size %d: must be a multiple of --num-attention-heads, which is %d",
+                       "--hidden-size %d: must be a multiple of --num-attention-heads (%d)",
                        config->hidden, config->heads);
     DT_TRY(check_kernels(&train->asked.config));
     DT_TRY(check_loss(train));
@@ -381,8 +383,8 @@ static dt_status check(const void *parsed)
 
 const dt_command dt_train_command = {
     .name = "train",
-    .summary = "Trains a classifier on FASTA and taxonomy: checkpoints, metrics and logs go to the "
-               "output folder.",
+    .summary = "Trains a classifier on sequences with known taxonomy, and writes checkpoints, "
+               "metrics and logs.",
     .usage = "--fasta-file FILE --taxonomy-file FILE --output-dir DIR [options]",
     .tables = {DT_OPTION_TABLE(data_options),
                {dt_settings, sizeof *dt_settings, offsetof(dt_train_options, asked)},

@@ -1,11 +1,11 @@
-/* What `deeptaxa train` is asked for: its command line, checked. */
+/* The checked command line of `deeptaxa train`. */
 #ifndef DT_CLI_TRAIN_OPTIONS_H
 #define DT_CLI_TRAIN_OPTIONS_H
 
 #include "options/options.h"
 #include "run/run.h"
 
-/* Places in the choices of --validate-on. */
+/* Indices into the choices of --validate-on. */
 typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;
 
 typedef struct {
@@ -14,20 +14,20 @@ typedef struct {
     /* input and output: either fasta_file and taxonomy_file, or data; the others are NULL */
     const char *fasta_file; /* "-": standard input */
     const char *taxonomy_file;
-    const char *data;           /* folder of shards written by `deeptaxa prepare` */
+    const char *data;           /* directory of shards written by `deeptaxa prepare` */
     const char *output_dir;     /* never NULL */
-    const char *tokenizer_file; /* tokenizer.json; NULL: the installation's, else learnt */
-    const char *tokenizer_name; /* DeepTaxa's flag: taken when it is a local file or folder */
+    const char *tokenizer_file; /* tokenizer.json; NULL: see dt_choose_tokenizer() */
+    const char *tokenizer_name; /* DeepTaxa's flag: used if it is a local file or directory */
     bool no_normalize;
     int orientation; /* dt_orientation */
 
-    /* model and training: config and settings of a run, whose texts are not its own here */
+    /* model and training: config and settings; its texts are borrowed */
     dt_run asked;
     bool stream_data;
     bool no_level_weights; /* overrides level_weights */
     bool save_best_only;
     bool reset_lr_on_resume;
-    const char *resume;       /* checkpoint, "auto"; NULL: from the start */
+    const char *resume;       /* checkpoint or "auto"; NULL: a new run */
     const char *init_weights; /* checkpoint; NULL: none */
 
     /* exports */
@@ -36,22 +36,22 @@ typedef struct {
     int64_t perm_region_size; /* tokens; 0: a quarter of max_length */
 
     /* machine */
-    int device;    /* place in auto|cpu|cuda; dt_option_choice() names it for dt_backend_open() */
+    int device;    /* index into auto|cpu|cuda; dt_option_choice() gives its name */
     int precision; /* dt_precision */
     int attention; /* dt_attention_method */
     bool deterministic;
-    int64_t gpus;  /* ranks to start here, each with a GPU; 0: this process is the rank */
-    int64_t ranks; /* the same without GPUs of their own; not both */
+    int64_t gpus;  /* ranks to start on this host, each with a GPU; 0: start none */
+    int64_t ranks; /* ranks to start on this host without GPUs; 0: start none; not both */
 
-    int64_t threads;           /* 0: all that the process may use */
-    int64_t num_workers;       /* tokenising threads; 0: as many as `threads` */
+    int64_t threads;           /* 0: all available */
+    int64_t num_workers;       /* tokenisation threads; 0: same as `threads` */
     int comm;                  /* dt_comm_kind */
     int grad_dtype;            /* dt_grad_dtype */
-    double collective_timeout; /* seconds; 0: for ever */
-    int64_t micro_batch_size;  /* 0: chosen from the memory */
-    int64_t keep_checkpoints;  /* newest checkpoints of epochs that stay; 0: all */
-    int64_t save_every_steps;  /* updates; 0: at the end of an epoch only */
-    double save_every_minutes; /* 0: at the end of an epoch only */
+    double collective_timeout; /* seconds; 0: no limit */
+    int64_t micro_batch_size;  /* 0: chosen automatically */
+    int64_t keep_checkpoints;  /* number of newest epoch checkpoints to keep; 0: all */
+    int64_t save_every_steps;  /* updates; 0: only at the end of an epoch */
+    double save_every_minutes; /* 0: only at the end of an epoch */
     int validate_on;           /* dt_validate_on_choice */
     bool dry_run;
     bool profile;

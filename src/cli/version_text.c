@@ -1,4 +1,4 @@
-/* What --version prints. */
+/* The text of --version. */
 #include <stdio.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ static dt_status add_modules(dt_text *out)
     return dt_text_addf(out, "%s\n", any ? "" : " none");
 }
 
-/* The function `name` of a library that the module needs; NULL where there is none. */
+/* Returns the function `name` of a library that the module links; NULL if there is none. */
 static void *function_of(const char *module, const char *name)
 {
     void *symbol;
@@ -30,7 +30,7 @@ static void *function_of(const char *module, const char *name)
     return symbol;
 }
 
-/* "oneDNN: 2.6.3", whose dnnl_version() returns a struct that begins with these numbers. */
+/* Adds "oneDNN: 2.6.3"; dnnl_version() returns a struct that begins with these numbers. */
 static dt_status add_onednn(dt_text *out)
 {
     const int *(*library_version)(void);
@@ -40,10 +40,10 @@ static dt_status add_onednn(dt_text *out)
                   : DT_OK;
 }
 
-/* "MPI: Open MPI v4.1.4", what the library says of itself up to the first comma or end of line. */
+/* Adds "MPI: Open MPI v4.1.4", the library's version text up to the first comma or line end. */
 static dt_status add_mpi(dt_text *out)
 {
-    char text[16384] = ""; /* no library's text is longer */
+    char text[16384] = ""; /* longer than the text of any library */
     int length = 0;
     int (*library_version)(char *, int *);
     *(void **)&library_version = function_of("mpi", "MPI_Get_library_version");

@@ -9,19 +9,19 @@
 #define DIGIT_BITS 11
 #define DIGITS (1 << DIGIT_BITS)
 
-/* What all labels share. */
+/* The input and the working memory, shared by all labels. */
 typedef struct {
     const float *probability; /* (count, classes) */
     const int32_t *truth;
     int64_t count;
     int32_t classes;
     int64_t *support; /* (classes) */
-    double *sum;      /* (count) of the row's probabilities of the labels in the truth */
-    uint64_t *key;    /* (count) score and whether the label is true */
+    double *sum;      /* (count) row sums over the labels that occur in the truth */
+    uint64_t *key;    /* (count) score, and in the lowest bit whether the label is true */
     uint64_t *sorted; /* (count) working memory */
 } auc_input;
 
-/* Sorts keys by all their bits, smallest first (radix sort, lowest digit first). */
+/* Sorts the keys in ascending order (LSD radix sort). */
 static void sort_keys(auc_input *in)
 {
     for (int shift = 0; shift < 64; shift += DIGIT_BITS) {
@@ -38,7 +38,7 @@ static void sort_keys(auc_input *in)
     }
 }
 
-/* The bits of a double >= 0 grow with it; the last one makes room for the truth. */
+/* The bit patterns of doubles >= 0 are ordered like their values; the lowest bit is the truth. */
 static uint64_t key_of(double score, int is_true)
 {
     uint64_t bits;
@@ -46,7 +46,8 @@ static uint64_t key_of(double score, int is_true)
     return bits << 1 | (uint64_t)is_true;
 }
 
-/* Share of the pairs (true, not true) in which the true one has the larger score, ties half. */
+/* Returns the fraction of (true, not true) pairs in which the true one has the higher score; ties
+ * count half. */
 static double area(auc_input *in, int32_t label)
 {
     for (int64_t i = 0; i < in->count; ++i) {
@@ -55,7 +56,7 @@ static double area(auc_input *in, int32_t label)
     }
     sort_keys(in);
     double won = 0.0;
-    int64_t below = 0; /* not true, with a smaller score */
+    int64_t below = 0; /* not true, with a lower score */
     for (int64_t i = 0; i < in->count;) {
         int64_t equal[2] = {0, 0};
         const uint64_t score = in->key[i] >> 1;

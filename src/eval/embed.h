@@ -1,4 +1,4 @@
-/* The vectors that stand for labelled sequences: what the heads of a model read, before dropout
+/* Sequence embeddings of labelled sequences: the input of the model's heads, before dropout
  * (dt_model_fused()). */
 #ifndef DT_EVAL_EMBED_H
 #define DT_EVAL_EMBED_H
@@ -7,14 +7,14 @@
 
 #include "eval/evaluate.h"
 
-/* Takes the vectors of the next `count` sequences, (count, dt_model_features()), on world_rank 0. A
- * failure ends the work. */
+/* Receives the embeddings of the next `count` sequences, (count, dt_model_features()), on
+ * world_rank 0. An error ends dt_embed(). */
 typedef dt_status (*dt_vector_sink)(void *context, const float *vectors, int64_t count);
 
-/* Runs the job's sequences forward and hands their vectors to the sink, in the order of
- * job->indices (which rises where the dataset is streamed). The ranks take pieces in turn, all of
- * them, whatever job->rank0_only says; memory is that of a piece a rank. job->objective is not
- * used. DT_STOPPED, on all ranks, when one was asked to stop. Collective. */
+/* Computes the embeddings of the job's sequences and passes them to the sink in the order of
+ * job->indices, which must be ascending if the dataset is streamed. Micro-batches are assigned to
+ * the ranks round-robin; each rank needs memory for one. job->rank0_only and job->objective are
+ * ignored. Returns DT_STOPPED on all ranks if any of them was stopped. Collective. */
 dt_status dt_embed(const dt_evaluation_job *job, dt_vector_sink sink, void *context);
 
 #endif

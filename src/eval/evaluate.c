@@ -10,23 +10,23 @@
 #include "data/sampler.h"
 #include "model/classify.h"
 
-/* What rank 0 tells the ranks that wait for it, piece by piece, so that none waits so long that it
- * must think the others lost. */
-enum { NEWS_WORKING, NEWS_DONE, NEWS_STOPPED };
+/* Status that rank 0 broadcasts to the waiting ranks after each micro-batch, so that they do not
+ * time out. */
+enum { RANK0_WORKING, RANK0_DONE, RANK0_STOPPED };
 
-static dt_status tell(const dt_evaluation_job *job, int32_t *news)
+static dt_status broadcast_status(const dt_evaluation_job *job, int32_t *rank0)
 {
-    return job->comm->ops->broadcast(job->comm, news, sizeof *news, 0);
+    return job->comm->ops->broadcast(job->comm, rank0, sizeof *rank0, 0);
 }
 
-static bool stop_asked(const dt_evaluation_job *job)
+static bool stop_requested(const dt_evaluation_job *job)
 {
     return job->stop && atomic_load(job->stop) != 0;
 }
 
-static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
-                             const dt_evaluation_job *job, const int64_t *indices, int64_t at,
-                             int32_t count)
+static dt_status start_micro_batch(dt_classifier *classifier, dt_prediction *out,
+                                   const dt_evaluation_job *job, const int64_t *indices, int64_t at,
+                                   int32_t count)
 {
     dt_profile_begin(job->profile, DT_LANE_MAIN, DT_PART_DATA);
     DT_TRY(dt_dataset_hold(job->dataset, at, count));
@@ -37,33 +37,33 @@ static dt_status start_piece(dt_classifier *classifier, dt_prediction *out,
     return dt_classifier_start(classifier, &batch, out, NULL, NULL);
 }
 
-/* Predictions of `count` sequences, in order. While the device works on a piece, the next one is
- * packed and asked for. */
-static dt_status predict_pieces(dt_prediction *out, dt_classifier *classifier,
-                                const dt_evaluation_job *job, const int64_t *indices, int64_t count,
-                                bool *stopped)
+/* Predicts `count` sequences, in order. While the device computes a micro-batch, the next one is
+ * packed and launched. */
+static dt_status predict_sequences(dt_prediction *out, dt_classifier *classifier,
+                                   const dt_evaluation_job *job, const int64_t *indices,
+                                   int64_t count, bool *stopped)
 {
     const int64_t most = job->memory->max_sequences;
-    int32_t news = NEWS_WORKING;
+    int32_t rank0 = RANK0_WORKING;
     DT_TRY(dt_dataset_begin(job->dataset, indices, count, 0));
     for (int64_t begin = 0; begin < count; begin += most) {
-        const int64_t piece = count - begin < most ? count - begin : most;
-        *stopped = stop_asked(job);
+        const int64_t size = count - begin < most ? count - begin : most;
+        *stopped = stop_requested(job);
         if (*stopped)
             break;
-        DT_TRY(start_piece(classifier, out + begin * job->memory->tax_ranks, job, indices, begin,
-                           (int32_t)piece));
+        DT_TRY(start_micro_batch(classifier, out + begin * job->memory->tax_ranks, job, indices,
+                                 begin, (int32_t)size));
         if (dt_classifier_under_way(classifier) == DT_CLASSIFY_AHEAD)
             DT_TRY(dt_classifier_finish(classifier));
         if (job->rank0_only)
-            DT_TRY(tell(job, &news));
+            DT_TRY(broadcast_status(job, &rank0));
     }
     while (dt_classifier_under_way(classifier))
         DT_TRY(dt_classifier_finish(classifier));
     return DT_OK;
 }
 
-/* The same for this rank's share; *stopped as all ranks see it. */
+/* The same for this rank's share; *stopped is the same on all ranks. */
 static dt_status predict_share(dt_prediction *out, const dt_evaluation_job *job,
                                const int64_t *indices, int64_t count, bool *stopped)
 {
@@ -72,12 +72,12 @@ static dt_status predict_share(dt_prediction *out, const dt_evaluation_job *job,
     dt_status status = dt_classifier_open(&classifier, job->model, job->memory->max_sequences, NULL,
                                           (dt_logit_range){0}, false);
     if (status == DT_OK)
-        status = predict_pieces(out, &classifier, job, indices, count, stopped);
+        status = predict_sequences(out, &classifier, job, indices, count, stopped);
     dt_classifier_close(&classifier);
     DT_TRY(status);
     if (job->rank0_only) {
-        int32_t news = *stopped ? NEWS_STOPPED : NEWS_DONE;
-        return tell(job, &news);
+        int32_t rank0 = *stopped ? RANK0_STOPPED : RANK0_DONE;
+        return broadcast_status(job, &rank0);
     }
     double any = *stopped;
     DT_TRY(job->comm->ops->sum(job->comm, &any, 1));
@@ -85,18 +85,18 @@ static dt_status predict_share(dt_prediction *out, const dt_evaluation_job *job,
     return DT_OK;
 }
 
-/* What the others do with rank0_only. */
+/* With rank0_only: the part of the other ranks. */
 static dt_status wait_for_rank0(const dt_evaluation_job *job, bool *stopped)
 {
-    int32_t news = NEWS_WORKING;
-    while (news == NEWS_WORKING)
-        DT_TRY(tell(job, &news));
-    *stopped = news == NEWS_STOPPED;
+    int32_t rank0 = RANK0_WORKING;
+    while (rank0 == RANK0_WORKING)
+        DT_TRY(broadcast_status(job, &rank0));
+    *stopped = rank0 == RANK0_STOPPED;
     return DT_OK;
 }
 
-static dt_status measure_all(dt_evaluation *out, const dt_evaluation_job *job,
-                             const dt_prediction *predictions)
+static dt_status compute_metrics(dt_evaluation *out, const dt_evaluation_job *job,
+                                 const dt_prediction *predictions)
 {
     const dt_model_config *config = dt_model_config_of(job->model);
     const int64_t count = job->count;
@@ -115,19 +115,20 @@ static dt_status measure_all(dt_evaluation *out, const dt_evaluation_job *job,
         }
         loss += dt_objective_of_set(job->objective, r, job->dataset->labels, job->indices, count,
                                     &predictions[r].loss, (size_t)tax_ranks * sizeof *predictions);
-        status = dt_measure(&out->tax_rank[r], truth, 1, predicted, 1, count, config->classes[r]);
+        status = dt_metrics_compute(&out->tax_rank[r], truth, 1, predicted, 1, count,
+                                    config->classes[r]);
     }
     out->loss = loss;
     if (!dt_objective_weighs(job->objective, job->dataset->labels, job->indices, count)) {
         out->loss = (double)NAN; /* 0 would be a perfect loss */
-        dt_warn("no validation loss: the labels of all validation sequences have the weight 0, as "
-                "with --class-weights labels have that no sequence is trained on");
+        dt_warn("no validation loss: the labels of all validation sequences have weight 0; "
+                "--class-weights gives weight 0 to labels without training sequences");
     }
     free(truth);
     return status;
 }
 
-/* Bytes of predictions that each world_rank computes. */
+/* Sets bytes[q] to the size of the predictions that world_rank q computes. */
 static void share_bytes(int64_t *bytes, const dt_comm *comm, int64_t count, int32_t tax_ranks)
 {
     for (int32_t q = 0; q < comm->world_size; ++q) {
@@ -138,8 +139,8 @@ static void share_bytes(int64_t *bytes, const dt_comm *comm, int64_t count, int3
     }
 }
 
-/* All ranks compute; `all` (on rank 0 alone) receives the predictions. */
-static dt_status predict_together(dt_prediction *all, const dt_evaluation_job *job, bool *stopped)
+/* All ranks compute their shares; `all` receives the predictions on rank 0. */
+static dt_status predict_shares(dt_prediction *all, const dt_evaluation_job *job, bool *stopped)
 {
     dt_comm *comm = job->comm;
     const int32_t tax_ranks = job->memory->tax_ranks;
@@ -171,7 +172,7 @@ static dt_status evaluate(dt_evaluation *out, const dt_evaluation_job *job)
     if (first)
         DT_TRY(DT_NEW(all, (size_t)(job->count * job->memory->tax_ranks)));
     if (!job->rank0_only)
-        status = predict_together(all, job, &stopped);
+        status = predict_shares(all, job, &stopped);
     else if (first)
         status = predict_share(all, job, job->indices, job->count, &stopped);
     else
@@ -179,7 +180,7 @@ static dt_status evaluate(dt_evaluation *out, const dt_evaluation_job *job)
     if (status == DT_OK && stopped)
         status = dt_fail(DT_STOPPED, "the evaluation was stopped by a signal");
     if (status == DT_OK && first)
-        status = measure_all(out, job, all);
+        status = compute_metrics(out, job, all);
     free(all);
     DT_TRY(status);
     return job->comm->ops->broadcast(job->comm, out, sizeof *out, 0);
@@ -192,7 +193,7 @@ static int compare_indices(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Tokens that are streamed are used in the order in which they stand on the disk. */
+/* Streamed sequences are read in the order in which they are stored. */
 dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job)
 {
     dt_evaluation_job sorted_job = *job;

@@ -1,4 +1,4 @@
-/* Running a trained model over labelled sequences and measuring it. */
+/* Evaluation of a model on labelled sequences. */
 #ifndef DT_EVAL_EVALUATE_H
 #define DT_EVAL_EVALUATE_H
 
@@ -9,18 +9,18 @@
 #include "comm.h"
 #include "data/batch.h"
 #include "data/dataset.h"
-#include "eval/measures.h"
+#include "eval/metrics.h"
 #include "eval/objective.h"
 #include "model/model.h"
 #include "profile/profile.h"
 
 typedef struct {
-    double loss; /* the objective's, over all sequences together (dt_objective_of_set()); NaN, with
-                    a warning, where none of them weighs anything (dt_objective_weighs()) */
-    dt_measures tax_rank[DT_MAX_TAX_RANKS];
+    double loss; /* of the objective over all sequences (dt_objective_of_set()); NaN, with a
+                    warning, if all of them have weight 0 (dt_objective_weighs()) */
+    dt_metrics tax_rank[DT_MAX_TAX_RANKS];
 } dt_evaluation;
 
-/* What is to be evaluated. Nothing is owned. */
+/* The input of an evaluation. Pointers are borrowed. */
 typedef struct {
     dt_model *model;
     dt_comm *comm;
@@ -28,16 +28,15 @@ typedef struct {
     const int64_t *indices; /* (count) sequences of the dataset */
     int64_t count;          /* >= 1 */
     const dt_objective *objective;
-    dt_batch_memory *memory; /* of a piece, for which the model has reserved its buffers */
-    const atomic_int *stop;  /* not 0: give up; NULL: never asked to */
-    bool rank0_only;         /* world_rank 0 works alone; else all take a share */
-    dt_profile *profile;     /* NULL: none */
+    dt_batch_memory *memory; /* of a micro-batch, for which the model has reserved its buffers */
+    const atomic_int *stop;  /* not 0: stop; NULL: never stop */
+    bool rank0_only;         /* only world_rank 0 computes; otherwise every rank takes a share */
+    dt_profile *profile;     /* may be NULL */
 } dt_evaluation_job;
 
-/* Runs the sequences forward and measures them against their labels. The result is the same on all
- * ranks. DT_STOPPED, on all ranks, when one was asked to stop (with rank0_only: rank 0).
- * Collective.
- */
+/* Predicts the sequences and computes the loss and the metrics against their labels. The result is
+ * the same on all ranks. Returns DT_STOPPED on all ranks if any of them (with rank0_only: rank 0)
+ * was stopped. Collective. */
 dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job);
 
 #endif

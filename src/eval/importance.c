@@ -7,13 +7,13 @@
 #include "data/sampler.h"
 #include "model/classify.h"
 
-/* One measurement under way. */
+/* The state of one measurement. */
 typedef struct {
     const dt_evaluation_job *job;
     int32_t max_length;
     int64_t begin, count; /* this rank's share of the job's sequences */
     int64_t *partner;     /* (job->count) */
-    int32_t *other;       /* (max_length) tokens of a partner */
+    int32_t *other;       /* (max_length) tokens of the partner */
     dt_classifier classifier;
     dt_prediction *predictions; /* (share, tax_ranks) */
 } measurement;
@@ -23,7 +23,7 @@ int32_t dt_importance_regions(int32_t max_length, int32_t region_size)
     return (max_length - 1) / region_size + 1;
 }
 
-/* Tokens before the specials that end a sequence. */
+/* Returns the number of tokens before the special tokens at the end of a sequence. */
 static int32_t own_end(const dt_dataset *dataset, int64_t sequence, int32_t max_length)
 {
     return dt_dataset_length(dataset, sequence, max_length) - dataset->suffix_count;
@@ -33,7 +33,7 @@ dt_status dt_importance_partners(int64_t *partner, const dt_dataset *dataset,
                                  const int64_t *indices, int64_t count, int32_t max_length,
                                  int32_t begin, uint32_t seed, int32_t region)
 {
-    int64_t *reach; /* those that reach the region */
+    int64_t *reach; /* the sequences that reach the region */
     int64_t reaching = 0;
     DT_TRY(DT_NEW(reach, (size_t)count));
     for (int64_t i = 0; i < count; ++i)
@@ -47,8 +47,7 @@ dt_status dt_importance_partners(int64_t *partner, const dt_dataset *dataset,
     return DT_OK;
 }
 
-/* Puts the partner's tokens of region [begin, end) into sequence number `at` of the job, whose
- * tokens are `tokens`. */
+/* Replaces the tokens [begin, end) of the job's sequence number `at` with those of its partner. */
 static void exchange(const measurement *m, int32_t *tokens, int64_t at, int32_t begin, int32_t end)
 {
     const dt_dataset *dataset = m->job->dataset;
@@ -65,8 +64,8 @@ static void exchange(const measurement *m, int32_t *tokens, int64_t at, int32_t 
         tokens[t] = m->other[t];
 }
 
-static dt_status start_piece(measurement *m, int64_t first, int32_t count, int32_t begin,
-                             int32_t end)
+static dt_status start_micro_batch(measurement *m, int64_t first, int32_t count, int32_t begin,
+                                   int32_t end)
 {
     const dt_evaluation_job *job = m->job;
     const dt_batch batch = dt_batch_pack(job->memory, job->dataset, job->indices + m->begin + first,
@@ -77,13 +76,13 @@ static dt_status start_piece(measurement *m, int64_t first, int32_t count, int32
                                m->predictions + first * job->memory->tax_ranks, NULL, NULL);
 }
 
-/* Predicts this rank's share with region [begin, end) exchanged; empty: as it is. */
+/* Predicts this rank's share with region [begin, end) permuted; an empty region: unchanged. */
 static dt_status predict(measurement *m, int32_t begin, int32_t end, bool *stopped)
 {
     const int64_t most = m->job->memory->max_sequences;
     for (int64_t first = 0; first < m->count && !*stopped; first += most) {
         const int64_t left = m->count - first;
-        DT_TRY(start_piece(m, first, (int32_t)(left < most ? left : most), begin, end));
+        DT_TRY(start_micro_batch(m, first, (int32_t)(left < most ? left : most), begin, end));
         if (dt_classifier_under_way(&m->classifier) == DT_CLASSIFY_AHEAD)
             DT_TRY(dt_classifier_finish(&m->classifier));
         *stopped = m->job->stop && atomic_load(m->job->stop) != 0;
@@ -93,12 +92,12 @@ static dt_status predict(measurement *m, int32_t begin, int32_t end, bool *stopp
     return DT_OK;
 }
 
-/* The accuracy at each tax_rank over all ranks' shares. */
+/* Computes the accuracy at each tax_rank over the shares of all ranks. */
 static dt_status measure_pass(measurement *m, double *accuracy, int32_t begin, int32_t end)
 {
     const dt_evaluation_job *job = m->job;
     const int32_t tax_ranks = job->memory->tax_ranks;
-    double right[DT_MAX_TAX_RANKS + 1] = {0}; /* the last: how many were asked to stop */
+    double right[DT_MAX_TAX_RANKS + 1] = {0}; /* the last: the number of ranks that stopped */
     bool stopped = false;
     DT_TRY(predict(m, begin, end, &stopped));
     for (int64_t i = 0; i < m->count && !stopped; ++i)
@@ -114,7 +113,7 @@ static dt_status measure_pass(measurement *m, double *accuracy, int32_t begin, i
     return DT_OK;
 }
 
-/* Where the longest of the sequences ends. */
+/* Returns the end of the longest sequence. */
 static int32_t longest(const measurement *m)
 {
     int32_t most = 0;

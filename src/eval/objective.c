@@ -6,10 +6,9 @@
 
 #include "core/memory.h"
 
-/* ---- class weights ------------------------------------------------------------------------------
- */
+/* ---- class weights -------------------------------------------------------------------------- */
 
-/* Reads one list, up to ';' or the end, into weight[0 … classes-1]; *end is where it stopped. */
+/* Parses one list, up to ';' or the end, into weight[0 … classes-1]; *end is set to its end. */
 static dt_status parse_list(double *weight, const char *text, int32_t classes, const char *rank,
                             const char **end)
 {
@@ -21,7 +20,7 @@ static dt_status parse_list(double *weight, const char *text, int32_t classes, c
         after += strspn(after, " \t");
         if (!read || !isfinite(number) || number < 0.0 || !strchr(",;", *after))
             return dt_fail(DT_ERR_USAGE,
-                           "--focal-weight: '%.*s' at %s is no weight: a number of at least 0",
+                           "--focal-weight: invalid weight '%.*s' at %s: must be a number >= 0",
                            (int)strcspn(text, ",;"), text, rank);
         if (count < classes)
             weight[count] = number;
@@ -29,22 +28,22 @@ static dt_status parse_list(double *weight, const char *text, int32_t classes, c
         text = *after == ',' ? after + 1 : after;
     }
     if (count != classes)
-        return dt_fail(DT_ERR_USAGE, "--focal-weight: %d weights at %s, which has %d labels", count,
-                       rank, classes);
+        return dt_fail(DT_ERR_USAGE, "--focal-weight: %d weights for the %d labels of %s", count,
+                       classes, rank);
     *end = text;
     return DT_OK;
 }
 
-/* One list for several tax_ranks. */
+/* Checks that a single list can be used for all tax_ranks. */
 static dt_status check_single_list(const dt_taxonomy *taxonomy)
 {
     for (int32_t r = 1; r < taxonomy->tax_ranks; ++r)
         if (taxonomy->rank[r].classes != taxonomy->rank[0].classes)
             return dt_fail(DT_ERR_USAGE,
-                           "--focal-weight: one list for %d taxonomic ranks, of which %s has %d "
-                           "labels and %s %d: give one list a rank, separated by ';'",
-                           taxonomy->tax_ranks, taxonomy->rank[0].name, taxonomy->rank[0].classes,
-                           taxonomy->rank[r].name, taxonomy->rank[r].classes);
+                           "--focal-weight: a single list, but %s has %d labels and %s has %d: "
+                           "give one list per taxonomic rank (%d), separated by ';'",
+                           taxonomy->rank[0].name, taxonomy->rank[0].classes,
+                           taxonomy->rank[r].name, taxonomy->rank[r].classes, taxonomy->tax_ranks);
     return DT_OK;
 }
 
@@ -60,14 +59,14 @@ dt_status dt_focal_weight_parse(double *weight, const char *text, const dt_taxon
         weight += taxonomy->rank[r].classes;
         const bool last = r == taxonomy->tax_ranks - 1;
         if (!single && (*at == ';') == last)
-            return dt_fail(DT_ERR_USAGE, "--focal-weight: %s than the %d taxonomic ranks",
-                           last ? "more lists" : "fewer lists", taxonomy->tax_ranks);
+            return dt_fail(DT_ERR_USAGE, "--focal-weight: %s lists than taxonomic ranks (%d)",
+                           last ? "more" : "fewer", taxonomy->tax_ranks);
         at += *at == ';';
     }
     return DT_OK;
 }
 
-/* N / (C · n) of each class, or its square root. */
+/* Sets the weight of each class to N / (C · n) or its square root. */
 static void weigh_by_frequency(const dt_objective *objective, const dt_run *run,
                                const int32_t *labels)
 {
@@ -126,8 +125,7 @@ void dt_objective_free(dt_objective *objective)
     *objective = (dt_objective){0};
 }
 
-/* ---- the loss of many sequences -----------------------------------------------------------------
- */
+/* ---- loss of a set of sequences ------------------------------------------------------------- */
 
 static double weight_of(const dt_objective *objective, int32_t tax_rank, int32_t label)
 {
@@ -140,7 +138,7 @@ static double weight_of(const dt_objective *objective, int32_t tax_rank, int32_t
 
 typedef enum { MEAN, WEIGHTED_MEAN, SUM } reduction;
 
-/* Of the losses of a batch; a weighted mean divides by the class weights. */
+/* Returns the reduction over a batch; a weighted mean divides by the sum of the class weights. */
 static reduction reduction_of(const dt_objective *objective)
 {
     switch (objective->type) {
@@ -152,7 +150,7 @@ static reduction reduction_of(const dt_objective *objective)
     return MEAN;
 }
 
-/* 1 / what the losses of these sequences are divided by. */
+/* Returns the factor that turns the sum of these sequences' losses into the defined reduction. */
 static double mean_factor(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
                           const int64_t *sequences, int64_t count)
 {

@@ -1,5 +1,5 @@
-/* Device memory that is planned before it is taken: the same walk over a model's buffers first adds
- * up their sizes (base NULL), then hands out addresses from one allocation. */
+/* An arena for a model's buffers on the device: the same function first sums up their sizes (base
+ * NULL), then takes their addresses from one allocation. */
 #ifndef DT_MODEL_ARENA_H
 #define DT_MODEL_ARENA_H
 
@@ -7,10 +7,11 @@
 
 typedef struct {
     char *base;   /* NULL while planning */
-    int64_t used; /* bytes handed out so far */
+    int64_t used; /* bytes taken so far */
 } dt_arena;
 
-/* The next `count` elements of `size` bytes, 256-byte aligned; NULL while planning. */
+/* Returns the address of the next `count` elements of `size` bytes, 256-byte aligned; NULL while
+ * planning. */
 static inline void *dt_arena_take(dt_arena *arena, int64_t count, int64_t size)
 {
     void *out = arena->base ? arena->base + arena->used : (void *)0;

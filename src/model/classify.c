@@ -2,7 +2,7 @@
 
 #include "layers.h"
 
-/* Every batch that may be under way has a slot for each kind of result. */
+/* Each batch in progress has a download slot for each kind of result. */
 typedef enum { PREDICTIONS, LOGITS, FUSED, RESULTS } result_kind;
 _Static_assert(RESULTS *DT_CLASSIFY_AHEAD <= DT_DOWNLOAD_SLOTS, "a batch takes three downloads");
 

@@ -1,5 +1,5 @@
-/* What a trained model says of batches, one after the other, while the device never waits for the
- * host: a batch is asked for before the results of the one before it are taken.
+/* Asynchronous prediction: each batch is launched before the results of the previous one are
+ * collected, so that the device never waits for the host.
  *
  *     dt_classifier_start(batch 0)
  *     dt_classifier_start(batch 1), dt_classifier_finish()   results of batch 0
@@ -15,7 +15,7 @@
 #include "backend.h"
 #include "model/model.h"
 
-#define DT_CLASSIFY_AHEAD 2 /* batches that may be started and not finished */
+#define DT_CLASSIFY_AHEAD 2 /* maximum number of batches in progress */
 
 /* Columns of the logits (B, C). */
 typedef struct {
@@ -26,34 +26,34 @@ typedef struct {
 typedef struct {
     dt_model *model;
     const double *temperature; /* (tax_ranks) divisors of the logits; NULL: all 1 */
-    dt_logit_range logits;     /* that come to the host beside the predictions */
-    bool fused;                /* the vectors that stand for the sequences come, too */
+    dt_logit_range logits;     /* downloaded with the predictions */
+    bool fused;                /* download the sequence embeddings, too */
     void *predictions;         /* (max_sequences, tax_ranks) on the device */
     int64_t started, finished; /* batches */
 } dt_classifier;
 
-/* Takes memory for batches of up to `max_sequences`, which the model has reserved. `temperature`
- * must outlive the classifier. One classifier a backend at a time. Follow with
- * dt_classifier_close(), also on failure. */
+/* Allocates memory for batches of up to `max_sequences`, for which the model must have reserved its
+ * buffers. `temperature` must outlive the classifier. A backend can have one classifier at a time.
+ * Call dt_classifier_close() afterwards, also on failure. */
 dt_status dt_classifier_open(dt_classifier *classifier, dt_model *model, int32_t max_sequences,
                              const double *temperature, dt_logit_range logits, bool fused);
 
-/* Waits for what is under way and frees the memory. Takes a zero-initialised one, too. */
+/* Waits for the batches in progress and frees the memory. A zeroed one is allowed. */
 void dt_classifier_close(dt_classifier *classifier);
 
-/* Asks for a batch, which may be reused at once. The results stand in `predictions`, in `logits`,
- * statistics, and in `fused`, activations (dt_backend_floats()), when the dt_classifier_finish()
- * that belongs to this batch has returned; until then they must stay. Of the latter two NULL where
- * none are wanted. */
+/* Launches a batch, which may be reused immediately. The results are written to `predictions`, to
+ * `logits` (of the backend's type for statistics) and to `fused` (activations, see
+ * dt_backend_floats()), and are complete when the dt_classifier_finish() of this batch returns;
+ * until then the arrays must not be freed. logits and fused are NULL if they were not requested. */
 dt_status dt_classifier_start(dt_classifier *classifier, const dt_batch *batch,
                               dt_prediction *predictions /* (sequences, tax_ranks) */,
                               void *logits /* (sequences, logits.count) */,
                               void *fused /* (sequences, dt_model_features()) */);
 
-/* Waits for the oldest batch that is under way. */
+/* Waits for the oldest batch in progress. */
 dt_status dt_classifier_finish(dt_classifier *classifier);
 
-/* Batches that are started and not finished. */
+/* Returns the number of batches in progress. */
 static inline int dt_classifier_under_way(const dt_classifier *classifier)
 {
     return (int)(classifier->started - classifier->finished);

@@ -6,17 +6,16 @@
 #include "core/memory.h"
 #include "core/philox.h"
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
-/* Channels that a layer reads. */
+/* Returns the number of input channels of a layer. */
 static int32_t channels_of(const dt_model_config *config, int32_t layer)
 {
     return layer == 0 ? config->embed_dim : config->filters * config->kernels;
 }
 
-/* One kernel of a layer, started as PyTorch starts convolutions: uniform in ±1/√fan_in. `block` is
- * what stands between the kernel's number and the parameter's name. */
+/* Adds one kernel of a layer, initialised as in PyTorch: uniform in ±1/√fan_in. `block`: the part
+ * of the parameter's name between the kernel's number and "weight" or "bias". */
 static dt_status add_kernel(dt_param_table *table, dt_param *weight, dt_param *bias,
                             const int64_t shape[3], int32_t layer, int32_t kernel,
                             const char *block)
@@ -73,7 +72,7 @@ static dt_status add_embedding(dt_cnn_stack *stack, dt_param_table *table)
     return DT_OK;
 }
 
-/* The same layer as one operation. */
+/* Returns the single layer as one operation. */
 static dt_conv_max conv_max_of(const dt_cnn_stack *stack)
 {
     const dt_conv_layer *layer = &stack->layer[0];
@@ -117,10 +116,9 @@ void dt_cnn_stack_free(dt_cnn_stack *stack)
     stack->layer = NULL;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Bytes that any of the layers needs. */
+/* Returns the largest scratch size of any layer. */
 static int64_t scratch_bytes(const dt_cnn_stack *stack, dt_backend *backend, int32_t max_sequences,
                              bool training)
 {
@@ -134,7 +132,7 @@ static int64_t scratch_bytes(const dt_cnn_stack *stack, dt_backend *backend, int
     return most;
 }
 
-/* Without a backward pass layers use the same buffers, their outputs alternate. */
+/* Without a backward pass, layers share their buffers, with two alternating outputs. */
 static void reserve_layer(dt_cnn_stack *stack, int32_t layer, dt_arena *arena,
                           const dt_backend *backend, int64_t rows, bool training)
 {
@@ -195,8 +193,7 @@ void dt_cnn_stack_reserve(dt_cnn_stack *stack, dt_arena *arena, dt_backend *back
         reserve_layers(stack, arena, backend, max_sequences, training);
 }
 
-/* ---- forward and backward ----------------------------------------------------------------------
- */
+/* ---- forward and backward -------------------------------------------------------------------- */
 
 static dt_dropout dropout_of(const dt_cnn_stack *stack, int32_t layer, bool training)
 {

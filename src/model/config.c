@@ -5,8 +5,7 @@
 static dt_status check_at_least(const char *flag, int32_t value, int32_t least)
 {
     if (value < least)
-        return dt_fail(DT_ERR_USAGE, "%s: %d is too small, it must be at least %d", flag, value,
-                       least);
+        return dt_fail(DT_ERR_USAGE, "%s %d: must be at least %d", flag, value, least);
     return DT_OK;
 }
 
@@ -16,13 +15,13 @@ static dt_status check_onehot(const dt_model_config *config)
         return DT_OK;
     if (dt_model_has_encoder(config))
         return dt_fail(DT_ERR_USAGE,
-                       "--encoding onehot with --model-type %s: an encoder reads tokens, one-hot "
-                       "bases are for --model-type cnn",
+                       "--encoding onehot cannot be combined with --model-type %s, only with cnn: "
+                       "the BERT encoder reads tokens",
                        dt_model_type_name(config->type));
     if (config->embed_dim != DT_ONEHOT_CHANNELS)
         return dt_fail(DT_ERR_USAGE,
-                       "--embed-dim %d with --encoding onehot: bases have %d channels and no "
-                       "embedding: leave the flag out",
+                       "--embed-dim %d cannot be combined with --encoding onehot, which has %d "
+                       "channels and no embedding: omit --embed-dim",
                        config->embed_dim, DT_ONEHOT_CHANNELS);
     return DT_OK;
 }
@@ -43,7 +42,7 @@ dt_status dt_model_config_check(const dt_model_config *config)
         return dt_fail(DT_ERR_USAGE, "--kernel-sizes: at most %d widths", DT_MAX_KERNELS);
     for (int32_t k = 0; k < config->kernels; ++k)
         if (config->width[k] < 1 || config->width[k] % 2 == 0)
-            return dt_fail(DT_ERR_USAGE, "--kernel-sizes: %d is not allowed, widths must be odd",
+            return dt_fail(DT_ERR_USAGE, "--kernel-sizes %d: widths must be positive odd numbers",
                            config->width[k]);
     if (config->conv_layers > DT_MAX_CONV_LAYERS)
         return dt_fail(DT_ERR_USAGE, "--num-conv-layers: at most %d", DT_MAX_CONV_LAYERS);
@@ -56,7 +55,8 @@ dt_status dt_model_config_check(const dt_model_config *config)
     if (config->layers > DT_MAX_ENCODER_LAYERS)
         return dt_fail(DT_ERR_USAGE, "--num-hidden-layers: at most %d", DT_MAX_ENCODER_LAYERS);
     if (!(config->dropout >= 0.0 && config->dropout < 1.0))
-        return dt_fail(DT_ERR_USAGE, "--hidden-dropout-prob: %g is not in [0, 1)", config->dropout);
+        return dt_fail(DT_ERR_USAGE, "--hidden-dropout-prob %g: must be in [0, 1)",
+                       config->dropout);
     if (config->vocabulary < 1 || config->tax_ranks < 1 || config->tax_ranks > DT_MAX_TAX_RANKS)
         return dt_fail(DT_ERR_INTERNAL, "a model without vocabulary or taxonomic ranks");
     return DT_OK;

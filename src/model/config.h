@@ -1,4 +1,4 @@
-/* The shape of a model: what the command line and a checkpoint say of it (docs/model.md 2). */
+/* The configuration of a model, from the command line or a checkpoint (docs/model.md 2). */
 #ifndef DT_MODEL_CONFIG_H
 #define DT_MODEL_CONFIG_H
 
@@ -10,17 +10,17 @@
 #include "sequence/onehot.h"
 #include "taxonomy/taxonomy.h"
 
-/* Most encoder layers: each reports a range of gradients with an event of its own (of
- * DT_EVENT_SLOTS), and the initial values number a model's tensors with 12 bits. */
+/* Maximum number of encoder layers: each reports a range of gradients with its own event (of
+ * DT_EVENT_SLOTS), and the random stream of initial values has 12 bits for the tensor's number. */
 #define DT_MAX_ENCODER_LAYERS 240
 
 #define DT_MAX_CONV_LAYERS 64
 
-/* TYPE(DT_MODEL_…, name, encoder, cnn, deep) for each model type. The name is that of --model-type
- * and of checkpoints. encoder, cnn: has that part; a type with both fuses them (docs/model.md).
- * deep: the CNN's layers are residual blocks, and the heads have two layers. To add a type, add a
- * row; what treats types differently beyond that does so in a switch without default, which then
- * does not compile until it has a case. */
+/* TYPE(DT_MODEL_…, name, encoder, cnn, deep) for each model type. The name is the value of
+ * --model-type and is stored in checkpoints. encoder, cnn: has this branch; a type with both fuses
+ * them (docs/model.md). deep: the CNN's layers are residual blocks, and the heads have two layers.
+ * To add a type, add a row; code that treats types differently beyond these columns uses a switch
+ * without default, which does not compile until it has a case for the new type. */
 #define DT_MODEL_TYPES(TYPE)                                                                       \
     TYPE(HYBRID, hybridcnnbert, true, true, false)                                                 \
     TYPE(BERT, bert, true, false, false)                                                           \
@@ -30,16 +30,16 @@
 typedef enum { DT_MODEL_TYPES(DT_MODEL_ENUMERATOR) } dt_model_type;
 #undef DT_MODEL_ENUMERATOR
 
-/* The names with '|' between, as an option's choices: "hybridcnnbert|bert|cnn". */
+/* The choices of --model-type: "hybridcnnbert|bert|cnn". */
 #define DT_MODEL_BAR_NAME(enumerator, name, encoder, cnn, deep) "|" #name
 #define DT_MODEL_TYPE_CHOICES (&(DT_MODEL_TYPES(DT_MODEL_BAR_NAME))[1])
 
 typedef struct {
     dt_model_type type;
-    dt_encoding encoding; /* one-hot: the type is cnn, there is no embedding, E = 4 */
+    dt_encoding encoding; /* one-hot requires type cnn; there is no embedding then, and E = 4 */
     int32_t vocabulary;   /* V: token ids are 0 … V-1 */
-    int32_t pad_id;       /* its row of the CNN's embedding is zero; -1: the tokenizer has none */
-    int32_t max_length;   /* L: tokens of a sequence, specials included, or bases */
+    int32_t pad_id;       /* its row of the CNN's embedding is zero; -1: no padding token */
+    int32_t max_length;   /* L: maximum tokens of a sequence, including special tokens, or bases */
     int32_t embed_dim;    /* E: width of the CNN's embedding */
     int32_t filters;      /* F: channels of each kernel width */
     int32_t kernels;      /* number of kernel widths */
@@ -48,31 +48,31 @@ typedef struct {
     int32_t hidden;                    /* H */
     int32_t layers;                    /* encoder layers */
     int32_t heads;                     /* A: attention heads */
-    int32_t intermediate;              /* I: width of the feed-forward part */
+    int32_t intermediate;              /* I: width of the feed-forward layer */
     double dropout;                    /* p */
-    bool mask_padding;                 /* padded positions stay out of the CNN's maximum */
+    bool mask_padding;                 /* exclude padded positions from the CNN's maximum */
     int32_t tax_ranks;                 /* R */
     int32_t classes[DT_MAX_TAX_RANKS]; /* C_r */
 } dt_model_config;
 
-/* DT_ERR_USAGE, with the flag to change, for a shape that cannot be. */
+/* Returns DT_ERR_USAGE for an invalid configuration; the message names the flag to change. */
 dt_status dt_model_config_check(const dt_model_config *config);
 
-/* "hybridcnnbert", …: the value of --model-type. */
+/* Returns the value of --model-type: "hybridcnnbert", … */
 const char *dt_model_type_name(dt_model_type type);
 
-/* The columns of DT_MODEL_TYPES. Members of a config that belong to a missing part are ignored. */
+/* The columns of DT_MODEL_TYPES. Config values of a missing branch are ignored. */
 bool dt_model_has_encoder(const dt_model_config *config);
 bool dt_model_has_cnn(const dt_model_config *config);
 bool dt_model_is_deep(const dt_model_config *config);
 
-/* Both parts: the encoder's first position and the CNN's projected features are fused. */
+/* Returns whether the encoder at position 0 and the projected CNN features are fused. */
 static inline bool dt_model_is_fused(const dt_model_config *config)
 {
     return dt_model_has_encoder(config) && dt_model_has_cnn(config);
 }
 
-/* Width of the sequence embedding. */
+/* Returns the width of a sequence embedding. */
 static inline int32_t dt_model_features(const dt_model_config *config)
 {
     return dt_model_has_encoder(config) ? config->hidden : config->filters * config->kernels;

@@ -6,10 +6,9 @@
 #include "core/philox.h"
 
 #define LAYER_NORM_EPS 1e-12
-#define WEIGHT_DEVIATION 0.02 /* of BERT's normal initial values */
+#define WEIGHT_DEVIATION 0.02 /* standard deviation of BERT's initial weights */
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 static dt_status add_linear(dt_param_table *table, dt_param *weight, dt_param *bias, int64_t out,
                             int64_t in, const char *prefix, int32_t layer, const char *name)
@@ -29,7 +28,7 @@ static dt_status add_layer_norm(dt_param_table *table, dt_param *gamma, dt_param
                          "%s.%d.%s.LayerNorm.bias", prefix, layer, name);
 }
 
-/* Query, key and value stand back to back, so that one product computes all three. */
+/* Query, key and value are contiguous, so that one matrix product computes all three. */
 static dt_status add_qkv(dt_param_table *table, dt_layer_params *p, int64_t hidden,
                          const char *prefix, int32_t layer)
 {
@@ -76,7 +75,7 @@ static dt_status add_embedding(dt_encoder_stack *stack, dt_param_table *table)
 {
     const dt_model_config *c = &stack->config;
     dt_embedding *e = &stack->embedding;
-    /* BERT's own padding index is 0, whatever the tokenizer's [PAD] is */
+    /* BERT's padding index is 0, independently of the tokenizer's [PAD] */
     *e = (dt_embedding){
         .frozen_row = 0, .vocabulary = c->vocabulary, .hidden = c->hidden, .eps = LAYER_NORM_EPS};
     stack->embedding_begin = table->elements;
@@ -117,16 +116,15 @@ void dt_encoder_stack_free(dt_encoder_stack *stack)
     stack->state = NULL;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
-/* The layer computes position 0 alone. */
+/* Returns whether the layer computes position 0 only. */
 static bool is_short(const dt_encoder_stack *stack, int32_t layer)
 {
     return stack->first_only && layer == stack->config.layers - 1;
 }
 
-/* Without a backward pass nothing is kept: layers use the same buffers, their outputs alternate. */
+/* Without a backward pass, layers share their buffers, with two alternating outputs. */
 static void share_state(dt_encoder_stack *stack, int32_t layer)
 {
     dt_layer_state *s = &stack->state[layer];
@@ -191,8 +189,7 @@ void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt
     stack->dq = dt_arena_take(arena, max_sequences * hidden, a);
 }
 
-/* ---- forward -----------------------------------------------------------------------------------
- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 static dt_dropout dropout_of(const dt_encoder_stack *stack, dt_draw purpose, int32_t layer,
                              bool training)
@@ -226,7 +223,7 @@ static dt_add_norm add_norm_of(const dt_encoder_stack *stack, int32_t layer, boo
                          .dropout = dropout_of(stack, purpose, layer, training)};
 }
 
-/* The second half of a layer, on M rows; the same in both kinds of layer. */
+/* The part of a layer after the attention, on M rows; the same for full and short layers. */
 static void attend_and_feed_forward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
                                     const void *residual, int64_t rows,
                                     const dt_device_batch *batch, bool training)
@@ -298,10 +295,9 @@ const void *dt_encoder_stack_forward(dt_encoder_stack *stack, dt_backend *backen
     return x;
 }
 
-/* ---- backward ----------------------------------------------------------------------------------
- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
-/* From dx = gradient of y2 to: dx = gradient of the residual path into the layer, da = gradient of
+/* In: dx = gradient of y2. Out: dx = gradient of the residual path into the layer, da = gradient of
  * the attention's output. */
 static void feed_forward_backward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
                                   void *dx, int64_t rows, const dt_device_batch *batch)
@@ -344,7 +340,7 @@ static void full_layer_backward(dt_encoder_stack *stack, dt_backend *backend, in
                         hidden, 3 * hidden);
 }
 
-/* From dy (B, H) to stack->dx (N, H). */
+/* Computes stack->dx (N, H) from dy (B, H). */
 static void short_layer_backward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,
                                  const dt_device_batch *batch, void *dy)
 {

@@ -1,8 +1,8 @@
 /* The BERT branch: embeddings and post-LayerNorm encoder layers on packed tokens (Devlin et al.,
  * NAACL 2019; docs/model.md 2).
  *
- * The hybrid reads the encoder's output at position 0 only. So its last layer computes keys and
- * values of all tokens and everything else for that one position; the others are full layers.
+ * The hybrid model reads the encoder's output at position 0 only, so its last layer computes keys
+ * and values of all tokens, but everything else for position 0 only. All other layers are full.
  */
 #ifndef DT_MODEL_ENCODER_H
 #define DT_MODEL_ENCODER_H
@@ -24,13 +24,14 @@ typedef struct {
     dt_param down_weight; /* (H, I) */
     dt_param down_bias;
     dt_param down_gamma, down_beta;
-    int64_t range_begin, range_end; /* of all of them in the flat vector */
+    int64_t range_begin, range_end; /* of the whole layer in the flat vector */
 } dt_layer_params;
 
-/* What one layer keeps for its backward pass. M is N, in a last layer of one position B. */
+/* The activations that one layer keeps for its backward pass. M = N in a full layer; M = B in a
+ * last layer that computes position 0 only. */
 typedef struct {
     const void *x;     /* (N, H) input */
-    void *x_first;     /* (B, H) its position 0; only where M is B */
+    void *x_first;     /* (B, H) its position 0; only if M = B */
     void *q;           /* (M, H): in a full layer the first columns of (N, 3H) q, k, v */
     void *k;           /* (N, H) strided */
     void *v;           /* (N, H) strided */
@@ -48,7 +49,7 @@ typedef struct {
 
 typedef struct {
     dt_model_config config;
-    bool first_only; /* the output is that of position 0 */
+    bool first_only; /* compute the output of position 0 only */
     dt_embedding embedding;
     int64_t embedding_begin, embedding_end; /* range of its parameters */
     dt_layer_params *layer;                 /* (layers) */
@@ -70,17 +71,18 @@ dt_status dt_encoder_stack_create(dt_encoder_stack *stack, const dt_model_config
                                   dt_param_table *table);
 void dt_encoder_stack_free(dt_encoder_stack *stack);
 
-/* Takes the buffers for batches of up to this size; max_rows is a multiple of the backend's. */
+/* Takes the buffers for batches of up to this size from the arena; max_rows is a multiple of the
+ * backend's row granularity. */
 void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
                               int64_t max_rows, int32_t max_sequences, bool training);
 
-/* Returns the encoder's output: of all tokens (N, H), or with first_only at position 0 (B, H).
+/* Returns the encoder's output: (N, H) of all tokens, or with first_only (B, H) of position 0.
  * training: with dropout. */
 const void *dt_encoder_stack_forward(dt_encoder_stack *stack, dt_backend *backend,
                                      const dt_device_batch *batch, bool training);
 
-/* Backward from the output's gradient, which is overwritten: with first_only dy (B, H), else what
- * the caller wrote to stack->dx (N, H). `done(context, begin, end)` is called for each
+/* Backward pass from the gradient of the output, which is overwritten: dy (B, H) with first_only,
+ * otherwise stack->dx (N, H), written by the caller. Calls `done(context, begin, end)` for each
  * range of the gradient vector as soon as it is final. */
 typedef void (*dt_range_done)(void *context, int64_t begin, int64_t end);
 void dt_encoder_stack_backward(dt_encoder_stack *stack, dt_backend *backend,

@@ -5,12 +5,13 @@
 #include "core/limits.h"
 #include "core/log.h"
 
-/* Shares of memory that may be planned with; the rest is for the system, libraries, kernels that a
- * GPU loads when they are first used, and what else runs there. */
+/* Fractions of the free memory that may be used; the rest is for the system, libraries, lazily
+ * loaded GPU kernels, and other processes. */
 #define SHARE_OF_FREE_GPU 0.9
 #define SHARE_OF_FREE_HOST 0.75
 
-/* What a host's memory allows this process: of all of it in training, else of what is free. */
+/* Returns the memory limit of this process on a host: of the total memory in training, otherwise of
+ * the free memory. */
 static dt_memory_limit host_limit(const dt_fit *fit)
 {
     dt_memory_limit total;
@@ -32,7 +33,7 @@ static int64_t usable_memory(const dt_fit *fit)
     return (int64_t)(share * (double)host_limit(fit).bytes);
 }
 
-/* " (limited by ulimit -v)", or nothing. */
+/* Formats " (limited by ulimit -v)", or "". */
 static const char *limited_by(const dt_fit *fit, char out[DT_LIMIT_NAME + 32])
 {
     const dt_memory_limit limit = host_limit(fit);
@@ -58,24 +59,23 @@ static int32_t half(int32_t sequences)
     return (sequences + 1) / 2;
 }
 
-/* Too little memory, and nothing left to halve. `why` says how much is missing. */
-static dt_status no_room(const dt_fit *fit, int32_t sequences, const char *why)
+/* Fails for lack of memory. `why`: the memory needed and available, or the device's error. */
+static dt_status out_of_memory(const dt_fit *fit, int32_t sequences, const char *why)
 {
     char limit[DT_LIMIT_NAME + 32];
     limited_by(fit, limit);
     if (fit->fixed && sequences > 1)
         return dt_fail(DT_ERR_MEMORY,
-                       "--%s %d does not fit on the device: %s%s: lower it, or leave "
-                       "it out",
+                       "--%s %d does not fit in the device's memory: %s%s: lower or omit it",
                        fit->flag, sequences, why, limit);
     return dt_fail(DT_ERR_MEMORY,
-                   "this model does not fit on the device, not even with one "
-                   "sequence at a time: %s%s: %s",
+                   "the model does not fit in the device's memory, not even with one sequence at "
+                   "a time: %s%s: %s",
                    why, limit, fit->advice);
 }
 
-/* "3.2 MB", "81.1 GB"; 32 bytes suffice. */
-static const char *in_words(char *out, int64_t bytes)
+/* Formats "3.2 MB" or "81.1 GB". out: 32 bytes. */
+static const char *format_bytes(char *out, int64_t bytes)
 {
     if (bytes < 1000000000)
         snprintf(out, 32, "%.1f MB", (double)bytes * 1e-6);
@@ -97,10 +97,10 @@ static dt_status plan(const dt_fit *fit, int32_t *sequences)
         return DT_OK;
     char why[96];
     char needed[32];
-    char there[32];
-    snprintf(why, sizeof why, "it needs %s, and %s can be used", in_words(needed, bytes),
-             in_words(there, usable));
-    return no_room(fit, *sequences, why);
+    char limit[32];
+    snprintf(why, sizeof why, "it needs %s, but only %s can be used", format_bytes(needed, bytes),
+             format_bytes(limit, usable));
+    return out_of_memory(fit, *sequences, why);
 }
 
 static dt_status take(const dt_fit *fit, int32_t *sequences)
@@ -113,21 +113,21 @@ static dt_status take(const dt_fit *fit, int32_t *sequences)
         if (status != DT_ERR_MEMORY)
             return status;
         if (fit->fixed || *sequences == 1)
-            return no_room(fit, *sequences, dt_error_message());
+            return out_of_memory(fit, *sequences, dt_error_message());
         *sequences = half(*sequences);
     }
 }
 
 dt_status dt_fit_batch(const dt_fit *fit, bool reserve, int32_t *sequences)
 {
-    const int32_t wanted = *sequences;
+    const int32_t requested = *sequences;
     DT_TRY(plan(fit, sequences));
     if (reserve)
         DT_TRY(take(fit, sequences));
     char limit[DT_LIMIT_NAME + 32];
-    if (*sequences < wanted)
-        dt_notice("the device's memory holds %d sequences at a time, not %d%s: batches are "
-                  "computed in pieces, with the same result (--%s)",
-                  *sequences, wanted, limited_by(fit, limit), fit->flag);
+    if (*sequences < requested)
+        dt_notice("--%s is lowered from %d to %d to fit the device's memory%s; the result is the "
+                  "same",
+                  fit->flag, requested, *sequences, limited_by(fit, limit));
     return DT_OK;
 }

@@ -4,8 +4,8 @@
 
 #include "core/philox.h"
 
-/* The matrices of all taxonomic ranks stand back to back, so do their biases; all start uniform in
- * ±1/√fan_in, as PyTorch starts linear layers. rows: of each rank's matrix; NULL: `features`. */
+/* Adds the matrices of all taxonomic ranks contiguously, then their biases, initialised as in
+ * PyTorch: uniform in ±1/√fan_in. rows: of each taxonomic rank's matrix; NULL: `features`. */
 static dt_status add_linear(dt_param_table *table, dt_param *weight, dt_param *bias,
                             const dt_head_stack *heads, const int32_t *rows, const char *name)
 {
@@ -60,7 +60,7 @@ void dt_head_stack_reserve(dt_head_stack *heads, dt_arena *arena, const dt_backe
         heads->dhidden = dt_arena_take(arena, b * width, backend->activation_size);
 }
 
-/* Each taxonomic rank draws from a stream of its own. */
+/* Each taxonomic rank has its own random stream. */
 static dt_activation activation_of(const dt_head_stack *heads, bool training)
 {
     return (dt_activation){
@@ -70,13 +70,14 @@ static dt_activation activation_of(const dt_head_stack *heads, bool training)
         .dropout = {.p = training ? heads->dropout : 0.0, .stream = dt_stream(DT_DRAW_HEAD, 0, 0)}};
 }
 
-/* Linear heads are one; deep ones read a part of the hidden rows each. */
+/* Linear heads take a single call; deep heads take one each, since each reads its own part of the
+ * hidden layer. */
 static int32_t calls_of(const dt_head_stack *heads)
 {
     return heads->deep ? heads->classes.tax_ranks : 1;
 }
 
-/* The heads of call `r`, and where its columns of the logits and of the hidden rows begin. */
+/* Returns the heads of call `r`; sets the first column of its logits and of its input. */
 static dt_heads heads_of(const dt_head_stack *heads, const dt_backend *backend, int32_t r,
                          int64_t *logits, int64_t *x)
 {

@@ -1,4 +1,4 @@
-/* The classification heads, one a taxonomic rank (docs/model.md 2): linear, or in the model type
+/* The classification heads, one per taxonomic rank (docs/model.md 2): linear, or in the model type
  * cnn with a hidden layer of the features' width, ReLU and dropout.
  */
 #ifndef DT_MODEL_HEADS_H
@@ -10,16 +10,16 @@
 #include "model/params.h"
 
 typedef struct {
-    int32_t features; /* width of what the heads read */
-    bool deep;        /* with the hidden layer */
+    int32_t features; /* width of the heads' input */
+    bool deep;        /* with a hidden layer */
     double dropout;
     dt_class_layout classes;
     dt_param hidden_weight; /* (R·features, features), deep only */
     dt_param hidden_bias;   /* (R·features) */
-    dt_param weight;        /* (C, features), of all tax_ranks */
+    dt_param weight;        /* (C, features) of all tax_ranks */
     dt_param bias;          /* (C) */
 
-    void *logits;  /* (B, C) statistics; backward starts from their gradient */
+    void *logits;  /* (B, C) statistics; replaced by their gradient before the backward pass */
     void *hidden;  /* (B, R·features) after ReLU and dropout, deep only */
     void *dhidden; /* the same, training only */
 } dt_head_stack;
@@ -31,11 +31,12 @@ dt_status dt_head_stack_create(dt_head_stack *heads, const dt_model_config *conf
 void dt_head_stack_reserve(dt_head_stack *heads, dt_arena *arena, const dt_backend *backend,
                            int32_t max_sequences, bool training);
 
-/* Sets heads->logits from x (B, features). training: with dropout. */
+/* Computes heads->logits from x (B, features). training: with dropout. */
 void dt_head_stack_forward(dt_head_stack *heads, dt_backend *backend, const dt_device_batch *batch,
                            const void *x, bool training);
 
-/* dx (B, features) from heads->logits, which hold their gradient. */
+/* Computes dx (B, features) and the parameters' gradients from heads->logits, which must hold the
+ * gradient of the logits. */
 void dt_head_stack_backward(dt_head_stack *heads, dt_backend *backend, const dt_device_batch *batch,
                             void *dx, const void *x);
 

@@ -14,7 +14,7 @@ struct dt_model {
     dt_model_config config;
     dt_backend *backend;
     bool training; /* gradients and moments exist */
-    bool vectors;  /* the flat vectors were taken */
+    bool vectors;  /* the flat vectors are allocated */
     dt_param_table params;
 
     /* parameters */
@@ -27,21 +27,20 @@ struct dt_model {
     dt_head_stack heads;
     int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
 
-    /* buffers, of one allocation */
+    /* buffers, in one allocation */
     void *memory;
     void *cnn;        /* (B, H) output of the CNN branch */
-    const void *bert; /* (B, H) output of the BERT branch: the encoder's */
-    void *fused;      /* (B, H) what stands for the sequence */
-    void *features;   /* (B, H) what the heads read: fused after dropout; in the hybrid fused */
+    const void *bert; /* (B, H) output of the BERT branch, owned by the encoder */
+    void *fused;      /* (B, H) sequence embeddings */
+    void *features;   /* (B, H) input of the heads: fused after dropout; hybrid: fused */
     void *dfused;     /* (B, H) */
     void *dcnn;       /* (B, H) */
     void *dbert;      /* (B, H) */
 };
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
-/* Weights and biases uniform in ±1/√fan_in, as PyTorch starts linear and convolution layers. */
+/* Returns 1/√fan_in, PyTorch's bound for initial values of linear and convolution layers. */
 static double fan_in_bound(int64_t fan_in)
 {
     return 1.0 / sqrt((double)fan_in);
@@ -55,7 +54,7 @@ static dt_status add_fusion(dt_model *model)
                          (int64_t[3]){1}, "w_bert");
 }
 
-/* From the maxima to the width of the encoder. */
+/* Adds the projection from the CNN's maxima to the encoder's width. */
 static dt_status add_projection(dt_model *model)
 {
     const dt_model_config *c = &model->config;
@@ -68,7 +67,7 @@ static dt_status add_projection(dt_model *model)
                          (int64_t[3]){c->hidden}, "cnn_proj.bias");
 }
 
-/* BERT's pooler is part of the parameter set and never of the result: it stands at the end. */
+/* BERT's pooler belongs to the state dict but is never used, so it is placed at the end. */
 static dt_status add_pooler(dt_model *model)
 {
     const int64_t hidden = model->config.hidden;
@@ -79,7 +78,7 @@ static dt_status add_pooler(dt_model *model)
                          (int64_t[3]){hidden}, "bert.pooler.dense.bias");
 }
 
-/* The order of the vector is the order in which the backward pass finishes. */
+/* Adds the parameters in the order in which the backward pass finishes their gradients. */
 static dt_status add_parameters(dt_model *model)
 {
     DT_TRY(dt_head_stack_create(&model->heads, &model->config, &model->params));
@@ -173,8 +172,7 @@ const void *dt_model_fused(const dt_model *model)
     return model->fused;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void take_hybrid_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences)
 {
@@ -218,10 +216,10 @@ int64_t dt_model_vector_bytes(const dt_model *model)
     return backend->ops->vectors_bytes(backend, model->params.elements, model->training);
 }
 
-/* The model's own buffers, which are one allocation. */
+/* Returns the size of the model's own buffers, which are one allocation. */
 static int64_t own_bytes(const dt_model *model, int32_t max_sequences, int64_t max_tokens)
 {
-    dt_model plan = *model; /* the walk writes addresses: into a copy */
+    dt_model plan = *model; /* a copy, because addresses are written */
     dt_layer_state *state = calloc((size_t)model->config.layers, sizeof *state);
     if (!state)
         return INT64_MAX;
@@ -256,8 +254,7 @@ dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_t
     return DT_OK;
 }
 
-/* ---- forward and backward ----------------------------------------------------------------------
- */
+/* ---- forward and backward -------------------------------------------------------------------- */
 
 static dt_dropout fused_dropout(const dt_model *model, bool training)
 {
@@ -265,7 +262,7 @@ static dt_dropout fused_dropout(const dt_model *model, bool training)
                         .stream = dt_stream(DT_DRAW_FUSED, 0, 0)};
 }
 
-/* Dropout of what stands for the sequence, where it is an operation of its own. */
+/* Returns the dropout of the sequence embeddings, if it is a separate operation. */
 static dt_activation fused_activation(const dt_model *model, bool training)
 {
     return (dt_activation){.parts = 1,
@@ -312,7 +309,7 @@ void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool train
     return model->heads.logits;
 }
 
-/* Hands finished ranges on, each with an event of its own. The first failure stays. */
+/* Reports finished ranges, each with its own event; keeps the first error. */
 typedef struct {
     dt_backend *backend;
     bool mark; /* record the events */
@@ -338,7 +335,7 @@ static void report_range(void *context, int64_t begin, int64_t end)
                         (dt_gradient_range){.offset = begin, .count = end - begin, .slot = slot});
 }
 
-/* From dfused to the gradients of the parts it was made of, and of the fusion's parameters. */
+/* Computes the gradients of the branches' outputs and of the fusion's parameters from dfused. */
 static void fused_backward(dt_model *model, const dt_device_batch *batch)
 {
     dt_backend *backend = model->backend;

@@ -57,11 +57,10 @@ const dt_param_spec *dt_params_find(const dt_param_table *table, const char *nam
     return NULL;
 }
 
-/* ---- initial values ----------------------------------------------------------------------------
- */
+/* ---- initial values -------------------------------------------------------------------------- */
 
-/* Elements that one piece of work draws; a multiple of 4. */
-#define PIECE 65536
+/* Elements per task of the pool; a multiple of 4. */
+#define TASK_ELEMENTS 65536
 
 typedef struct {
     const dt_param_spec *spec;
@@ -70,13 +69,13 @@ typedef struct {
     float *values; /* (spec->count) */
 } draw_context;
 
-/* Uniform in (0, 1), never an end. */
+/* Returns a value in the open interval (0, 1). */
 static double unit_interval(uint32_t draw)
 {
     return ((double)draw + 0.5) * (1.0 / 4294967296.0);
 }
 
-/* Two normal values of two draws (Box & Muller, 1958). */
+/* Computes two normal values from two random numbers (Box & Muller, 1958). */
 static void normal_pair(uint32_t a, uint32_t b, double out[2])
 {
     const double radius = sqrt(-2.0 * log(unit_interval(a)));
@@ -85,13 +84,15 @@ static void normal_pair(uint32_t a, uint32_t b, double out[2])
     out[1] = radius * sin(angle);
 }
 
-static dt_status draw_piece(void *context, int64_t piece, int worker)
+static dt_status draw_task(void *context, int64_t task, int worker)
 {
     (void)worker;
     const draw_context *draw = context;
     const dt_param_spec *spec = draw->spec;
-    const int64_t end = spec->count < (piece + 1) * PIECE ? spec->count : (piece + 1) * PIECE;
-    for (int64_t i = piece * PIECE; i < end; i += 4) {
+    const int64_t begin = task * TASK_ELEMENTS;
+    const int64_t left = spec->count - begin;
+    const int64_t end = begin + (left < TASK_ELEMENTS ? left : TASK_ELEMENTS);
+    for (int64_t i = begin; i < end; i += 4) {
         uint32_t bits[4];
         double values[4];
         dt_philox(draw->seed, dt_stream(DT_DRAW_INIT, draw->tensor, 0), (uint32_t)(i / 4),
@@ -116,7 +117,8 @@ static dt_status init_tensor(const draw_context *draw, dt_backend *backend, dt_p
         for (int64_t i = 0; i < spec->count; ++i)
             draw->values[i] = (float)spec->scale;
     else
-        DT_TRY(dt_pool_run(pool, draw_piece, (void *)draw, (spec->count + PIECE - 1) / PIECE));
+        DT_TRY(dt_pool_run(pool, draw_task, (void *)draw,
+                           (spec->count + TASK_ELEMENTS - 1) / TASK_ELEMENTS));
     if (spec->zero_row >= 0)
         memset(draw->values + spec->zero_row * spec->shape[1], 0,
                (size_t)spec->shape[1] * sizeof *draw->values);
@@ -142,8 +144,7 @@ dt_status dt_params_init(const dt_param_table *table, dt_backend *backend, uint3
     return status;
 }
 
-/* ---- exchange ----------------------------------------------------------------------------------
- */
+/* ---- exchange -------------------------------------------------------------------------------- */
 
 dt_status dt_params_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                          float *out)

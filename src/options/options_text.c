@@ -162,7 +162,8 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
     DT_TRY(dt_text_addf(out, "\nHelp\n"));
     DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "print this help and exit"}));
     DT_TRY(add_option_help(
-        out, &(dt_option){.name = "version", .help = "print version and backends and exit"}));
+        out, &(dt_option){.name = "version",
+                          .help = "print the version and the available backends and exit"}));
     return dt_text_addf(out, "\nExamples\n  %s\n  %s\n", command->examples[0],
                         command->examples[1]);
 }

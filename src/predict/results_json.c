@@ -139,10 +139,10 @@ static int64_t among_top(const dt_rank_tally *rank)
 }
 
 /* Members of the open object: the measures of a rank whose truth is known. */
-static void put_measures(const dt_results *results, dt_json *json, int32_t r)
+static void put_metrics(const dt_results *results, dt_json *json, int32_t r)
 {
     const dt_rank_tally *rank = &results->tally.rank[r];
-    const dt_measures measures = dt_measure_counts_result(&rank->counts);
+    const dt_metrics measures = dt_metric_counts_result(&rank->counts);
     const double count = (double)rank->counts.count;
     dt_json_put_double(json, "accuracy", measures.accuracy);
     if (results->options.lineages)
@@ -171,7 +171,7 @@ static void write_performance_stats(const dt_results *results, dt_json *json)
         if (dt_tally_has_truth(&results->tally, r)) {
             dt_json_put_int(json, "correct", rank->agree);
             dt_json_put_int(json, "total", rank->counts.count);
-            put_measures(results, json, r);
+            put_metrics(results, json, r);
         }
         dt_json_end(json);
     }
@@ -276,7 +276,7 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_end(json);
 }
 
-static void write_measures(const dt_results *results, dt_json *json)
+static void write_metrics(const dt_results *results, dt_json *json)
 {
     dt_json_key(json, "performance_metrics");
     dt_json_object(json);
@@ -289,7 +289,7 @@ static void write_measures(const dt_results *results, dt_json *json)
             continue;
         }
         dt_json_object(json);
-        put_measures(results, json, r);
+        put_metrics(results, json, r);
         dt_json_end(json);
     }
     dt_json_end(json);
@@ -326,7 +326,7 @@ dt_status dt_results_write_metrics(const dt_results *results, dt_output *out)
     dt_json_put_string(&json, "timestamp", timestamp);
     dt_run_json(&json, results->options.checkpoint, DT_RUN_JSON_METRICS);
     write_parameters(results, &json);
-    write_measures(results, &json);
+    write_metrics(results, &json);
     write_system(results, &json);
     if (results->options.invocation)
         dt_run_json_invocation(&json, results->options.invocation);

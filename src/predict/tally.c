@@ -16,7 +16,7 @@ dt_status dt_tally_create(dt_tally *tally, const dt_taxonomy *taxonomy, const dt
         (dt_tally){.taxonomy = taxonomy, .truth = truth, .threshold = threshold, .top_k = top_k};
     for (int32_t r = 0; truth && r < taxonomy->tax_ranks; ++r) {
         const dt_status status =
-            dt_measure_counts_create(&tally->rank[r].counts, taxonomy->rank[r].classes);
+            dt_metric_counts_create(&tally->rank[r].counts, taxonomy->rank[r].classes);
         if (status != DT_OK) {
             dt_tally_free(tally);
             return status;
@@ -28,7 +28,7 @@ dt_status dt_tally_create(dt_tally *tally, const dt_taxonomy *taxonomy, const dt
 void dt_tally_free(dt_tally *tally)
 {
     for (int32_t r = 0; r < DT_MAX_TAX_RANKS; ++r) {
-        dt_measure_counts_free(&tally->rank[r].counts);
+        dt_metric_counts_free(&tally->rank[r].counts);
         free(tally->rank[r].probability);
         free(tally->rank[r].true_class);
     }
@@ -49,7 +49,7 @@ static void add_truth(dt_tally *tally, int32_t r, int32_t truth, const dt_predic
 {
     dt_rank_tally *rank = &tally->rank[r];
     const char *label = tally->taxonomy->rank[r].label[prediction->label];
-    dt_measure_counts_add(&rank->counts, truth, prediction->label);
+    dt_metric_counts_add(&rank->counts, truth, prediction->label);
     rank->agree += dt_labels_agree(dt_truth_label(tally->truth, r, truth), label,
                                    dt_is_species(tally->taxonomy, r));
     rank->among_top += prediction->better >= 0 && prediction->better < tally->top_k;

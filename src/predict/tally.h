@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "eval/measures.h"
+#include "eval/metrics.h"
 #include "predict/predictor.h"
 #include "predict/read_lengths.h"
 #include "taxonomy/taxonomy.h"
@@ -23,7 +23,7 @@ typedef struct {
     int64_t right_alone;        /* true labels that each tax_rank by itself would have */
     int64_t agree;              /* predictions that agree with the truth (predict/truth.h) */
     int64_t among_top;          /* true labels among the top_k most probable */
-    dt_measure_counts counts;   /* of the sequences whose truth is known */
+    dt_metric_counts counts;    /* of the sequences whose truth is known */
     dt_calibration calibration; /* of those whose true label the model knows */
     int64_t known;              /* number of those, where the classes are few */
     float *probability;         /* (known, classes) */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "eval/measures.h"
+#include "eval/metrics.h"
 #include "layers.h"
 
 #define CHUNK 64 /* sequences that a thread takes at a time, and whose sums are added in order */

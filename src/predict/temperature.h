@@ -33,7 +33,7 @@ typedef struct {
     int64_t known;                    /* sequences whose true class is known */
     int64_t right;                    /* of these, predicted as they truly are */
     double loss_before, loss_after;   /* mean negative log-likelihood, at 1 and at `temperature` */
-    double error_before, error_after; /* expected calibration error (eval/measures.h) */
+    double error_before, error_after; /* expected calibration error (eval/metrics.h) */
 } dt_rank_fit;
 
 /* Held-out sequences. Nothing is owned. */

@@ -24,16 +24,15 @@ dt_status dt_checkpoint_path(const char *argument, char *out)
         return DT_OK;
     memcpy(out + length - 3, ".h5", 4);
     if (access(out, F_OK) == 0)
-        dt_notice("%s does not exist; %s is used", argument, out);
+        dt_notice("%s does not exist; using %s", argument, out);
     else
         memcpy(out, argument, length + 1);
     return DT_OK;
 }
 
-/* ---- whole files --------------------------------------------------------------------------------
- */
+/* ---- whole files ----------------------------------------------------------------------------- */
 
-/* Programs that know tokens alone can go on reading what has them. */
+/* Returns the oldest version that can store the run, so that older programs can read it. */
 static int32_t version_of(const dt_run *checkpoint)
 {
     return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
@@ -104,7 +103,7 @@ static dt_status read_content(dt_container *file, const char *path, int32_t vers
     DT_TRY(dt_checkpoint_get_scalars(file, path, version, out));
     DT_TRY(dt_checkpoint_get_arrays(file, path, out));
     if (dt_model_config_check(&out->config) != DT_OK)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged, its sizes cannot be: %s", path,
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid model configuration: %s", path,
                        dt_error_message());
     return DT_OK;
 }
@@ -131,7 +130,7 @@ dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool mom
     return status;
 }
 
-/* Reads an array of numbers whole; texts were read with the rest of the checkpoint. */
+/* Reads a whole array of numbers; texts have been read by dt_checkpoint_read(). */
 static dt_status verify_array(dt_container *file, const dt_array_info *info)
 {
     char *values;

@@ -1,5 +1,5 @@
-/* A checkpoint: everything needed to go on training, to predict, or to describe a run. One HDF5
- * file (docs/files.md "Checkpoints"), through io/container.h.
+/* A checkpoint: everything needed to resume, predict with, or describe a run, in one HDF5 file
+ * (docs/files.md "Checkpoints") written with io/container.h.
  */
 #ifndef DT_RUN_CHECKPOINT_H
 #define DT_RUN_CHECKPOINT_H
@@ -10,42 +10,44 @@
 #include "run/run.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
-/* Arrays that came later are left out by what lacks them and passed over by older programs: no new
- * number. 2: a checkpoint may stand within an epoch, or wait for its evaluation. 3: one-hot bases,
- * without a tokenizer; what has one is still written as 2. All are read. */
+/* Optional arrays do not change the version: older programs ignore them. 2: checkpoints within an
+ * epoch or before its evaluation. 3: one-hot encoding, without a tokenizer; checkpoints with a
+ * tokenizer are still written as version 2. All versions can be read. */
 #define DT_CHECKPOINT_VERSION 3
 
-/* Resolves a checkpoint argument: the path itself, or for a name that ends in `.pt` and names no
- * file its sibling with `.h5` (with a notice). `out` has room for PATH_MAX. */
+/* Resolves a checkpoint argument into `out` (PATH_MAX bytes): the path itself or, if it ends in
+ * `.pt` and does not exist, the same path with `.h5` if that exists (with a notice). */
 dt_status dt_checkpoint_path(const char *argument, char *out);
 
-/* Writes `checkpoint` and the model's parameters (and moments, unless weights_only) to `path`: a
- * reader sees the file that was there before, or the new one. Waits for the device. */
+/* Writes `checkpoint` and the model's parameters (and moments, unless weights_only) to `path`,
+ * atomically: a reader sees either the previous file or the new one. Waits for the device. */
 dt_status dt_checkpoint_write(const char *path, const dt_run *checkpoint, const dt_model *model,
                               bool weights_only);
 
-/* The same from a copy of the tensors in host memory, so that training can go on meanwhile: `copy`
- * holds dt_checkpoint_copy_elements() numbers, filled by dt_checkpoint_copy(), which waits for the
+/* The same from a copy of the tensors in host memory, so that training can continue: `copy` has
+ * dt_checkpoint_copy_elements() elements and is filled by dt_checkpoint_copy(), which waits for the
  * device. */
 int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
 dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
 dt_status dt_checkpoint_write_copied(const char *path, const dt_run *checkpoint,
                                      const dt_param_table *table, const float *copy);
 
-/* Writes `checkpoint` as it stands, with its own time and program version, and with the tensors of
- * the checkpoint file `from`, of the same config, which are read in pieces: the parameters, and the
- * moments where `checkpoint` has_optimizer. All that is copied has its checksums read. DT_ERR_INPUT
- * for a damaged `from`, DT_ERR_IO: what stood at `path` before still does. */
+/* Writes `checkpoint` unchanged, including its timestamp and program version, with the tensors of
+ * the checkpoint file `from`, which must have the same config: the parameters and, if `checkpoint`
+ * has_optimizer, the moments. Tensors are copied in blocks, and their checksums verified. Returns
+ * DT_ERR_INPUT if `from` is damaged, DT_ERR_IO if writing fails; a previous file at `path` is kept
+ * then. */
 dt_status dt_checkpoint_export(const char *path, const dt_run *checkpoint, const char *from);
 
-/* Reads all but the tensors. The caller frees *out. DT_ERR_INPUT says in one line what is wrong
- * with a file that is missing, cut short, damaged, foreign or of a newer version. */
+/* Reads everything but the tensors; the caller frees *out with dt_run_free(). Returns DT_ERR_INPUT
+ * with a one-line message if the file is missing, truncated, damaged, not a checkpoint, or of a
+ * newer version. */
 dt_status dt_checkpoint_read(const char *path, dt_run *out);
 
-/* Reads the parameters, and the moments when asked, into a model of the checkpoint's config. */
+/* Reads the parameters and, with `moments`, the moments into a model of the checkpoint's config. */
 dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments);
 
-/* Reads every array and throws it away: DT_OK means that no byte of the file is damaged. */
+/* Verifies the checksums of all arrays: DT_OK means that the file is not damaged. */
 dt_status dt_checkpoint_verify(const char *path);
 
 #endif

@@ -62,16 +62,16 @@ static dt_status put_lineages(dt_container *file, const dt_lineage_tree *tree)
     return dt_container_put_array(file, "lineages/label", DT_ELEMENT_INT32, 1, &nodes, tree->label);
 }
 
-/* Files from before it was stored have none. */
+/* Older files have none. */
 static dt_status get_lineages(dt_container *file, const char *path, dt_run *checkpoint)
 {
     dt_lineage_tree *tree = &checkpoint->lineages;
     const int64_t bounds = checkpoint->config.tax_ranks + 1;
     int64_t parents;
     int64_t labels;
-    bool there;
-    DT_TRY(dt_container_has(file, "lineages/first", &there));
-    if (!there)
+    bool exists;
+    DT_TRY(dt_container_has(file, "lineages/first", &exists));
+    if (!exists)
         return DT_OK;
     DT_TRY(
         dt_container_get_array(file, "lineages/first", DT_ELEMENT_INT32, 1, &bounds, tree->first));
@@ -82,7 +82,7 @@ static dt_status get_lineages(dt_container *file, const char *path, dt_run *chec
     tree->tax_ranks = checkpoint->config.tax_ranks;
     if (parents != dt_lineage_tree_nodes(tree) || labels != parents ||
         !dt_lineage_tree_fits(tree, &checkpoint->taxonomy))
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: not a tree of lineages", path);
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid lineages", path);
     return DT_OK;
 }
 
@@ -97,7 +97,7 @@ static dt_status put_lengths(dt_container *file, const dt_length_quantiles *leng
                                   lengths->bases);
 }
 
-/* Files from before they were stored have none. */
+/* Older files have none. */
 static dt_status get_lengths(dt_container *file, const char *path, dt_length_quantiles *lengths)
 {
     static const int64_t count = DT_LENGTH_QUANTILES;
@@ -112,7 +112,7 @@ static dt_status get_lengths(dt_container *file, const char *path, dt_length_qua
     bool ok = memcmp(percent, dt_length_percent, sizeof percent) == 0 && lengths->bases[0] >= 0;
     for (int q = 1; q < DT_LENGTH_QUANTILES; ++q)
         ok = ok && lengths->bases[q - 1] <= lengths->bases[q];
-    return ok ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: not quantiles of lengths", path);
+    return ok ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: invalid length quantiles", path);
 }
 
 static dt_status put_sequences(dt_container *file, const dt_fingerprints *sequences)
@@ -130,26 +130,26 @@ static dt_status put_sequences(dt_container *file, const dt_fingerprints *sequen
                                   sequences->tokens);
 }
 
-/* Files from before they were stored have none. */
+/* Older files have none. */
 static dt_status get_sequences(dt_container *file, const char *path, int64_t total,
                                dt_fingerprints *sequences)
 {
-    bool there;
+    bool exists;
     int64_t labels;
     int64_t tokens = total;
-    DT_TRY(dt_container_has(file, "sequences", &there));
-    if (!there)
+    DT_TRY(dt_container_has(file, "sequences", &exists));
+    if (!exists)
         return DT_OK;
     DT_TRY(dt_container_load_vector(file, "sequences/id_hashes", DT_ELEMENT_INT64,
                                     (void **)&sequences->ids, &sequences->count));
     DT_TRY(dt_container_load_vector(file, "sequences/label_hashes", DT_ELEMENT_INT32,
                                     (void **)&sequences->labels, &labels));
-    DT_TRY(dt_container_has(file, "sequences/token_hashes", &there));
-    if (there)
+    DT_TRY(dt_container_has(file, "sequences/token_hashes", &exists));
+    if (exists)
         DT_TRY(dt_container_load_vector(file, "sequences/token_hashes", DT_ELEMENT_INT32,
                                         (void **)&sequences->tokens, &tokens));
     if (sequences->count != total || labels != total || tokens != total)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: not hashes of %lld sequences", path,
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid hashes of its %lld sequences", path,
                        (long long)total);
     return DT_OK;
 }
@@ -166,33 +166,33 @@ static dt_status put_temperatures(dt_container *file, const dt_run *checkpoint)
 static dt_status get_temperatures(dt_container *file, const char *path, dt_run *checkpoint)
 {
     const int64_t count = checkpoint->config.tax_ranks;
-    bool there;
-    DT_TRY(dt_container_has(file, "calibration/temperatures", &there));
-    if (!there)
+    bool exists;
+    DT_TRY(dt_container_has(file, "calibration/temperatures", &exists));
+    if (!exists)
         return DT_OK;
     DT_TRY(dt_container_get_array(file, "calibration/temperatures", DT_ELEMENT_FLOAT64, 1, &count,
                                   checkpoint->temperature));
     checkpoint->temperatures = checkpoint->config.tax_ranks;
     for (int32_t r = 0; r < checkpoint->temperatures; ++r)
         if (!(checkpoint->temperature[r] > 0.0 && checkpoint->temperature[r] < HUGE_VAL))
-            return dt_fail(DT_ERR_INPUT, "%s: damaged: %g is no temperature", path,
+            return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid temperature %g", path,
                            checkpoint->temperature[r]);
     return DT_OK;
 }
 
-/* "evaluation/<name>", (tax_ranks) each; the members of dt_measures, all doubles. */
+/* The arrays "evaluation/<name>" (tax_ranks) and their members of dt_metrics, all doubles. */
 static const struct {
     const char *name;
     size_t offset;
-} measure_arrays[] = {
-    {"evaluation/accuracy", offsetof(dt_measures, accuracy)},
-    {"evaluation/precision", offsetof(dt_measures, precision)},
-    {"evaluation/recall", offsetof(dt_measures, recall)},
-    {"evaluation/f1_score", offsetof(dt_measures, f1)},
+} metric_arrays[] = {
+    {"evaluation/accuracy", offsetof(dt_metrics, accuracy)},
+    {"evaluation/precision", offsetof(dt_metrics, precision)},
+    {"evaluation/recall", offsetof(dt_metrics, recall)},
+    {"evaluation/f1_score", offsetof(dt_metrics, f1)},
 };
-#define MEASURE_ARRAYS (sizeof measure_arrays / sizeof *measure_arrays)
+#define METRIC_ARRAYS (sizeof metric_arrays / sizeof *metric_arrays)
 
-static dt_status put_measures(dt_container *file, const dt_run *checkpoint)
+static dt_status put_metrics(dt_container *file, const dt_run *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
     const int64_t count = checkpoint->config.tax_ranks;
@@ -200,33 +200,33 @@ static dt_status put_measures(dt_container *file, const dt_run *checkpoint)
     if (progress->evaluated_epoch == 0)
         return DT_OK;
     DT_TRY(dt_container_put_attribute_int(file, "evaluation", "epoch", progress->evaluated_epoch));
-    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
+    for (size_t m = 0; m < METRIC_ARRAYS; ++m) {
         for (int64_t r = 0; r < count; ++r)
-            memcpy(&column[r], (const char *)&progress->measures[r] + measure_arrays[m].offset,
+            memcpy(&column[r], (const char *)&progress->metrics[r] + metric_arrays[m].offset,
                    sizeof *column);
-        DT_TRY(dt_container_put_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+        DT_TRY(dt_container_put_array(file, metric_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
                                       column));
     }
     return DT_OK;
 }
 
-/* Files from before they were stored have none. */
-static dt_status get_measures(dt_container *file, dt_run *checkpoint)
+/* Older files have none. */
+static dt_status get_metrics(dt_container *file, dt_run *checkpoint)
 {
     dt_run_progress *progress = &checkpoint->progress;
     const int64_t count = checkpoint->config.tax_ranks;
     double column[DT_MAX_TAX_RANKS];
     int64_t epoch;
-    bool there;
-    DT_TRY(dt_container_has(file, "evaluation", &there));
-    if (!there)
+    bool exists;
+    DT_TRY(dt_container_has(file, "evaluation", &exists));
+    if (!exists)
         return DT_OK;
     DT_TRY(dt_container_get_attribute_int(file, "evaluation", "epoch", &epoch));
-    for (size_t m = 0; m < MEASURE_ARRAYS; ++m) {
-        DT_TRY(dt_container_get_array(file, measure_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
+    for (size_t m = 0; m < METRIC_ARRAYS; ++m) {
+        DT_TRY(dt_container_get_array(file, metric_arrays[m].name, DT_ELEMENT_FLOAT64, 1, &count,
                                       column));
         for (int64_t r = 0; r < count; ++r)
-            memcpy((char *)&progress->measures[r] + measure_arrays[m].offset, &column[r],
+            memcpy((char *)&progress->metrics[r] + metric_arrays[m].offset, &column[r],
                    sizeof *column);
     }
     progress->evaluated_epoch = (int32_t)epoch;
@@ -251,7 +251,7 @@ static dt_status get_loss_sums(dt_container *file, const char *path, dt_run *che
     DT_TRY(dt_container_info(file, "progress/loss_sums", &info));
     if (info.dimensions != 2 || info.shape[0] != sums->world_size ||
         info.shape[1] != checkpoint->config.tax_ranks)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: not the loss sums of %d ranks", path,
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid loss sums of its %d ranks", path,
                        sums->world_size);
     DT_TRY(DT_NEW(sums->sum, (size_t)(info.shape[0] * info.shape[1])));
     return dt_container_get_array(file, "progress/loss_sums", DT_ELEMENT_FLOAT64, 2, info.shape,
@@ -270,10 +270,10 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
     DT_TRY(put_lengths(file, &checkpoint->lengths));
-    DT_TRY(put_measures(file, checkpoint));
+    DT_TRY(put_metrics(file, checkpoint));
     DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
-    if (checkpoint->has_optimizer) /* only who goes on with the run asks for them */
+    if (checkpoint->has_optimizer) /* needed only to resume the run */
         DT_TRY(put_sequences(file, &checkpoint->sequences));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
@@ -285,22 +285,22 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     return DT_OK;
 }
 
-/* One part of the split, which may be empty. */
+/* Reads one part of the split; it is left out of the file if empty. */
 static dt_status get_part(dt_container *file, const char *name, int64_t **part, int64_t *count)
 {
-    bool there;
-    DT_TRY(dt_container_has(file, name, &there));
-    if (!there)
+    bool exists;
+    DT_TRY(dt_container_has(file, name, &exists));
+    if (!exists)
         return DT_OK;
     return dt_container_load_vector(file, name, DT_ELEMENT_INT64, (void **)part, count);
 }
 
 static dt_status get_focal_weight(dt_container *file, dt_run_settings *settings)
 {
-    bool there;
-    DT_TRY(dt_container_has(file, "settings/focal_weight", &there));
-    return there ? dt_container_get_text(file, "settings/focal_weight", &settings->focal_weight)
-                 : DT_OK;
+    bool exists;
+    DT_TRY(dt_container_has(file, "settings/focal_weight", &exists));
+    return exists ? dt_container_get_text(file, "settings/focal_weight", &settings->focal_weight)
+                  : DT_OK;
 }
 
 dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run *checkpoint)
@@ -313,7 +313,7 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run 
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
     DT_TRY(get_lengths(file, path, &checkpoint->lengths));
-    DT_TRY(get_measures(file, checkpoint));
+    DT_TRY(get_metrics(file, checkpoint));
     DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
     DT_TRY(get_loss_sums(file, path, checkpoint));
     DT_TRY(get_sequences(file, path, checkpoint->settings.total_sequences, &checkpoint->sequences));

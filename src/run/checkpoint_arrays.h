@@ -1,18 +1,18 @@
-/* What of a checkpoint is neither a single value nor a tensor, R being the tax_ranks:
+/* The arrays and texts of a checkpoint other than tensors; R: number of tax_ranks.
  *
  *     config           attributes model_type and (format version 3) encoding
  *     config/kernel_sizes                          int32 (kernels)
- *     settings/level_weights                       float64 (R), where some were given
- *     settings/focal_weight                        text, where one was given
+ *     settings/level_weights                       float64 (R), if given
+ *     settings/focal_weight                        text, if given
  *     tokenizer/json                               text; not with one-hot
  *     taxonomy/ranks, taxonomy/labels/<tax_rank>   texts, in the order of their numbers
- *     calibration/temperatures                     float64 (R), of a calibrated model
- *     lineages/first, parent, label                int32, as dt_lineage_tree has them
+ *     calibration/temperatures                     float64 (R), if the model is calibrated
+ *     lineages/first, parent, label                int32, as in dt_lineage_tree
  *     evaluation/accuracy, precision, recall, f1_score   float64 (R) of the last evaluation, whose
  *                                                  epoch is an attribute of the group
  *     strand/…                                     sequence/strand_array.h
  *     progress/loss_sums                           float64 (world_size, R), within an epoch
- *     split/training, split/validation             int64, numbers of sequences; not where empty
+ *     split/training, split/validation             int64, sequence numbers; left out if empty
  */
 #ifndef DT_RUN_CHECKPOINT_ARRAYS_H
 #define DT_RUN_CHECKPOINT_ARRAYS_H
@@ -22,9 +22,9 @@
 
 dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint);
 
-/* Needs the scalars of the checkpoint (dt_checkpoint_get_scalars()). What older files lack stays
- * empty; what is allocated is the checkpoint's, also on failure. DT_ERR_INPUT, with `path`, where
- * something is missing, damaged or not known to this version. */
+/* Reads the arrays after the scalars (dt_checkpoint_get_scalars()). Arrays that older files lack
+ * stay empty; allocated memory belongs to the checkpoint, also on failure. Returns DT_ERR_INPUT if
+ * something is missing, damaged or unknown to this version; `path` is for the message. */
 dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run *checkpoint);
 
 #endif

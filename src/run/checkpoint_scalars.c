@@ -6,7 +6,7 @@
 
 #include "run/settings.h"
 
-/* What a checkpoint holds beside the settings (run/settings.h). */
+/* The fields of a checkpoint that are not settings (run/settings.h). */
 #define FIELD(version, place, name, value_kind, member)                                            \
     {                                                                                              \
         .option = {.kind = DT_VALUE_##value_kind,                                                  \
@@ -66,8 +66,7 @@ static const dt_setting fields[] = {
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static dt_status put_choice(dt_container *file, const dt_setting *field, const dt_value *value)
 {
@@ -79,7 +78,7 @@ static dt_status put_choice(dt_container *file, const dt_setting *field, const d
     return dt_container_put_attribute_text(file, field->group, field->key, name);
 }
 
-/* The array <group>/<key>; none for an empty list. */
+/* Writes the array <group>/<key>; nothing for an empty list. */
 static dt_status put_list(dt_container *file, const dt_setting *field, const dt_value *value)
 {
     char path[64];
@@ -123,11 +122,10 @@ static dt_status put_field(dt_container *file, const dt_setting *field, const dt
     case DT_VALUE_CHOICES:
         break;
     }
-    return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s: a kind that is not stored", field->key);
+    return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s: unsupported kind", field->key);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static dt_status get_named_choice(dt_container *file, const char *path, const dt_setting *field,
                                   int32_t *choice)
@@ -135,10 +133,10 @@ static dt_status get_named_choice(dt_container *file, const char *path, const dt
     char *name;
     DT_TRY(dt_container_get_attribute_text(file, field->group, field->key, &name));
     *choice = dt_choice_named(field->option.choices, name);
-    const dt_status status =
-        *choice >= 0 ? DT_OK
-                     : dt_fail(DT_ERR_INPUT, "%s: its %s '%s' is not known to this version", path,
-                               field->key, name);
+    const dt_status status = *choice >= 0
+                                 ? DT_OK
+                                 : dt_fail(DT_ERR_INPUT, "%s: %s '%s' is unknown to this version",
+                                           path, field->key, name);
     free(name);
     return status;
 }
@@ -151,8 +149,8 @@ static dt_status get_choice(dt_container *file, const char *path, const dt_setti
         return get_named_choice(file, path, field, choice);
     DT_TRY(dt_container_get_attribute_int(file, field->group, field->key, &number));
     if (number < 0 || number >= dt_choice_count(field->option.choices))
-        return dt_fail(DT_ERR_INPUT, "%s: its %s %lld is not known to this version", path,
-                       field->key, (long long)number);
+        return dt_fail(DT_ERR_INPUT, "%s: %s %lld is unknown to this version", path, field->key,
+                       (long long)number);
     *choice = (int32_t)number;
     return DT_OK;
 }
@@ -170,8 +168,8 @@ static dt_status get_list(dt_container *file, const char *path, const dt_setting
         return DT_OK;
     DT_TRY(dt_container_info(file, name, &info));
     if (info.dimensions != 1 || info.shape[0] < 1 || info.shape[0] > value->most)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: %s is not a list of at most %d", path, name,
-                       value->most);
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: %s must be a list of at most %d elements", path,
+                       name, value->most);
     *value->count = (int32_t)info.shape[0];
     return dt_container_get_array(
         file, name, value->kind == DT_VALUE_DOUBLES ? DT_ELEMENT_FLOAT64 : DT_ELEMENT_INT32, 1,
@@ -222,19 +220,18 @@ static dt_status get_field(dt_container *file, const char *path, const dt_settin
     case DT_VALUE_CHOICES:
         break;
     }
-    return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s: a kind that is not stored", field->key);
+    return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s: unsupported kind", field->key);
 }
 
-/* What a file is too old to have is what it is by default. */
-static dt_status get_default(const dt_setting *field, dt_run *run)
+/* Sets a field that the file is too old to have to its default. */
+static dt_status set_default(const dt_setting *field, dt_run *run)
 {
     const dt_value value = dt_setting_value(field, run);
     const char *text = field->option.default_value;
     return text ? dt_value_store(&field->option, &value, 1, &text) : DT_OK;
 }
 
-/* ---- all of them --------------------------------------------------------------------------------
- */
+/* ---- all fields ------------------------------------------------------------------------------ */
 
 dt_status dt_checkpoint_put_scalars(dt_container *file, int32_t version, const dt_run *run)
 {
@@ -255,6 +252,6 @@ dt_status dt_checkpoint_get_scalars(dt_container *file, const char *path, int32_
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting)
         if (setting->key)
             DT_TRY(setting->since <= version ? get_field(file, path, setting, run)
-                                             : get_default(setting, run));
+                                             : set_default(setting, run));
     return DT_OK;
 }

@@ -15,48 +15,48 @@ static const struct {
 };
 #define TENSOR_GROUPS ((int)(sizeof tensor_groups / sizeof *tensor_groups))
 
-#define PIECE_ELEMENTS ((int64_t)1 << 18) /* read at a time from a file that is copied */
+#define BLOCK_ELEMENTS ((int64_t)1 << 18) /* copied at a time from another file */
 
 static int64_t row_elements(const dt_param_spec *spec)
 {
     return spec->count / spec->shape[0];
 }
 
-/* Rows of a tensor that are copied at a time. */
-static int64_t piece_rows(const dt_param_spec *spec)
+/* Returns the number of rows of a tensor that are copied at a time. */
+static int64_t block_rows(const dt_param_spec *spec)
 {
-    const int64_t rows = PIECE_ELEMENTS / row_elements(spec);
+    const int64_t rows = BLOCK_ELEMENTS / row_elements(spec);
     if (rows < 1)
         return 1;
     return rows < spec->shape[0] ? rows : spec->shape[0];
 }
 
-/* Elements that are in memory at once. */
-static int64_t room_elements(const dt_tensor_source *source)
+/* Returns the largest number of elements that are in memory at a time. */
+static int64_t buffer_elements(const dt_tensor_source *source)
 {
     int64_t largest = 0;
     for (int32_t i = 0; i < source->table->count; ++i) {
         const dt_param_spec *spec = &source->table->spec[i];
-        const int64_t count = source->file ? piece_rows(spec) * row_elements(spec) : spec->count;
+        const int64_t count = source->file ? block_rows(spec) * row_elements(spec) : spec->count;
         if (count > largest)
             largest = count;
     }
     return largest;
 }
 
-/* Moments exist of the tensors that take part in training. */
+/* Moments exist for trained tensors only. */
 static bool has_tensor(const dt_param_table *table, const dt_param_spec *spec, dt_vector vector)
 {
     return vector == DT_PARAMETERS || spec->offset < table->trained;
 }
 
-/* Where tensors come from or, with a backend, go to. */
+/* The source of tensors, or with a backend also their destination, and a buffer. */
 typedef struct {
     dt_tensor_source at;
-    float *values; /* (room_elements) */
+    float *values; /* (buffer_elements) */
 } tensor_side;
 
-/* What is done with one tensor. */
+/* Reads or writes one tensor. */
 typedef dt_status (*tensor_work)(dt_container *file, const char *name, const dt_param_spec *spec,
                                  int group, const tensor_side *side);
 
@@ -69,7 +69,7 @@ static dt_status check_shape(const dt_tensor_source *from, const char *name,
     for (int32_t d = 0; same && d < spec->dims; ++d)
         same = info.shape[d] == spec->shape[d];
     if (!same)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: '%s' has not the shape that its sizes give",
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
                        from->path, name);
     return DT_OK;
 }
@@ -77,7 +77,7 @@ static dt_status check_shape(const dt_tensor_source *from, const char *name,
 static dt_status copy_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
                              const tensor_side *side)
 {
-    const int64_t rows = piece_rows(spec);
+    const int64_t rows = block_rows(spec);
     DT_TRY(check_shape(&side->at, name, spec));
     DT_TRY(dt_container_begin_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape));
     for (int64_t first = 0; first < spec->shape[0]; first += rows) {
@@ -113,7 +113,7 @@ static dt_status get_tensor(dt_container *file, const char *name, const dt_param
                            side->values);
 }
 
-/* Calls `work` for every tensor: the parameters' and, with moments, the optimizer's. */
+/* Calls `work` for every parameter tensor and, with moments, every moment tensor. */
 static dt_status for_each_tensor(dt_container *file, const dt_tensor_source *at, bool moments,
                                  tensor_work work)
 {
@@ -121,7 +121,7 @@ static dt_status for_each_tensor(dt_container *file, const dt_tensor_source *at,
     const int groups = moments ? TENSOR_GROUPS : 1;
     char name[160];
     tensor_side side = {.at = *at};
-    DT_TRY(DT_NEW(side.values, (size_t)room_elements(at)));
+    DT_TRY(DT_NEW(side.values, (size_t)buffer_elements(at)));
     dt_status status = DT_OK;
     for (int g = 0; g < groups && status == DT_OK; ++g) {
         for (int32_t i = 0; i < table->count && status == DT_OK; ++i) {

@@ -11,7 +11,7 @@ static const char thick[] =
     "======================================================================";
 static const char thin[] = "--------------------------------------------------";
 
-/* The text being made; a failure (out of memory) is kept to its end. */
+/* The text and the first error (out of memory); nothing is added after an error. */
 typedef struct {
     dt_text *out;
     dt_status status;
@@ -41,7 +41,7 @@ static void item_text(page *p, const char *key, const char *value)
     add(p, "\n");
 }
 
-/* 76365205 as 76,365,205 */
+/* Formats 76365205 as "76,365,205". */
 static void item_int(page *p, const char *key, int64_t number)
 {
     char text[DT_NUMBER_SIZE];
@@ -126,7 +126,7 @@ static void training_lengths(page *p, const dt_length_quantiles *lengths)
     char text[3][DT_NUMBER_SIZE];
     if (!lengths->known || p->status != DT_OK)
         return;
-    p->status = dt_text_addf(p->out, "  training-lengths: %s to %s bases, the median %s\n",
+    p->status = dt_text_addf(p->out, "  training-lengths: %s to %s bases, median %s\n",
                              dt_with_commas(lengths->bases[0], text[0]),
                              dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES - 1], text[1]),
                              dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES / 2], text[2]));
@@ -159,7 +159,7 @@ static void taxonomic_levels(page *p, const dt_run *checkpoint)
         item_int(p, "lineages", dt_lineage_tree_lineages(&checkpoint->lineages));
 }
 
-/* The last epoch's loss and what the last evaluation found, as far as there were any. */
+/* The loss of the last epoch and the results of the last evaluation, if any. */
 static void performance_metrics(page *p, const dt_run *checkpoint)
 {
     const dt_run_progress *progress = &checkpoint->progress;
@@ -175,7 +175,7 @@ static void performance_metrics(page *p, const dt_run *checkpoint)
         return;
     item_double(p, "validation-loss", progress->validation_loss);
     for (int32_t r = 0; r < taxonomy->tax_ranks && p->status == DT_OK; ++r) {
-        const dt_measures *m = &progress->measures[r];
+        const dt_metrics *m = &progress->metrics[r];
         p->status = dt_text_addf(
             p->out, "  Level %d - %s: accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f\n", r,
             taxonomy->rank[r].name, m->accuracy, m->precision, m->recall, m->f1);
@@ -233,7 +233,7 @@ static void json_timing(dt_json *json, const dt_run *checkpoint)
     dt_json_object(json);
     dt_json_put_double(json, "training_loss", progress->training_loss);
     dt_json_put_double(json, "validation_loss", progress->validation_loss);
-    dt_run_json_measures(json, checkpoint);
+    dt_run_json_tax_metrics(json, checkpoint);
     if (progress->evaluated_epoch > 0)
         dt_json_put_int(json, "evaluated_epoch", progress->evaluated_epoch);
     else

@@ -34,7 +34,7 @@ static void source_close(source *s)
     dt_container_close(s->file);
 }
 
-/* The name of a source's tensor as the model has it. */
+/* Returns the name of a tensor without its group, as in the model. */
 static const char *tensor_name(const dt_array_info *info)
 {
     return info->name + sizeof group - 1;
@@ -56,7 +56,7 @@ static bool same_shape(const dt_array_info *info, const dt_param_spec *spec)
     return same;
 }
 
-/* The length of "classifiers.<r>." in front of a name; 0: no head's. */
+/* Returns the length of the prefix "classifiers.<r>." of a name; 0 if it is not of a head. */
 static size_t head_length(const char *name)
 {
     static const char head[] = "classifiers.";
@@ -66,7 +66,7 @@ static size_t head_length(const char *name)
     return dot ? (size_t)(dot - name) + 1 : 0;
 }
 
-/* Whether all tensors of the head that this one belongs to are there. */
+/* Returns whether the checkpoint has all tensors of this tensor's head, with the same shapes. */
 static bool head_fits(const source *s, const dt_param_table *table, const char *name)
 {
     const size_t length = head_length(name);
@@ -82,7 +82,7 @@ static bool is_taken(const source *s, const dt_param_table *table, const dt_para
     return head_length(spec->name) == 0 || head_fits(s, table, spec->name);
 }
 
-/* "[896, 5, 3]" */
+/* Formats "[896, 5, 3]". */
 static void shape_text(char *out, size_t size, const int64_t *shape, int32_t dimensions)
 {
     int used = snprintf(out, size, "[");
@@ -93,8 +93,8 @@ static void shape_text(char *out, size_t size, const int64_t *shape, int32_t dim
         snprintf(out + used, size - (size_t)used, "]");
 }
 
-/* Warns of the parameters of the body that do not match, and counts them. */
-static int64_t warn_of_body(const source *s, const dt_param_table *table, const char *path)
+/* Warns of each parameter outside the heads that does not match, and returns their number. */
+static int64_t warn_of_mismatches(const source *s, const dt_param_table *table, const char *path)
 {
     int64_t count = 0;
     char here[128];
@@ -109,20 +109,20 @@ static int64_t warn_of_body(const source *s, const dt_param_table *table, const 
             shape_text(there, sizeof there, info->shape, info->dimensions);
         else
             snprintf(there, sizeof there, "missing");
-        dt_warn("%s: %s is %s, this model needs %s", path, spec->name, there, here);
+        dt_warn("%s: %s is %s, but this model needs %s", path, spec->name, there, here);
         count++;
     }
     for (int64_t i = 0; i < s->count; ++i) {
         const char *name = tensor_name(&s->info[i]);
         if (head_length(name) > 0 || dt_params_find(table, name))
             continue;
-        dt_warn("%s: %s has no place in this model", path, name);
+        dt_warn("%s: %s does not exist in this model", path, name);
         count++;
     }
     return count;
 }
 
-/* Whether no tensor before number i is of the same head. */
+/* Returns whether tensor i is the first one of its head. */
 static bool first_of_head(const dt_param_table *table, int32_t i)
 {
     const char *name = table->spec[i].name;
@@ -144,7 +144,8 @@ static dt_status notice_fresh_heads(const source *s, const dt_param_table *table
                 dt_text_addf(&names, "%s%.*s", names.length ? ", " : "", (int)length - 1, name);
     }
     if (status == DT_OK && names.length)
-        dt_notice("%s: heads that start afresh, for their shapes differ: %s", path, names.data);
+        dt_notice("%s: heads initialised randomly, because their shapes differ: %s", path,
+                  names.data);
     dt_text_free(&names);
     return status;
 }
@@ -153,14 +154,14 @@ dt_status dt_init_weights_check(const char *path, const dt_param_table *table)
 {
     source s;
     DT_TRY(source_open(&s, path));
-    const int64_t misfits = warn_of_body(&s, table, path);
+    const int64_t mismatches = warn_of_mismatches(&s, table, path);
     dt_status status = DT_OK;
-    if (misfits > 0)
+    if (mismatches > 0)
         status = dt_fail(DT_ERR_INPUT,
-                         "--init-weights %s: %lld parameters of the body do not match this model, "
-                         "they are listed above: give the model flags and the tokenizer that the "
-                         "checkpoint was trained with (deeptaxa describe)",
-                         path, (long long)misfits);
+                         "--init-weights %s: the %lld parameters listed above do not match this "
+                         "model: use the model flags and the tokenizer that the checkpoint was "
+                         "trained with (see deeptaxa describe)",
+                         path, (long long)mismatches);
     else
         status = notice_fresh_heads(&s, table, path);
     source_close(&s);

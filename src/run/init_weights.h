@@ -1,5 +1,5 @@
-/* Starting a training from the parameters of another one (--init-weights): the body of the model as
- * it was trained, the heads where their labels are as many. */
+/* Initialising a model from the parameters of a checkpoint (--init-weights): everything but the
+ * heads, and those heads that have the same number of labels. */
 #ifndef DT_RUN_INIT_WEIGHTS_H
 #define DT_RUN_INIT_WEIGHTS_H
 
@@ -7,14 +7,15 @@
 #include "model/model.h"
 #include "model/params.h"
 
-/* Compares the tensors of a checkpoint with those of a model that is to start from them. Every
- * parameter of the body must be in both with the same shape: those that are not are warned of, one
- * by one, and the result is DT_ERR_INPUT. A head (all `classifiers.<r>.` of a taxonomic rank) that
- * is missing there, or has a tensor of another shape, will start afresh: one notice names them. */
+/* Compares the tensors of a checkpoint with those of the model to initialise. Every parameter
+ * outside the heads must exist in both with the same shape; otherwise each mismatch is warned of,
+ * and DT_ERR_INPUT is returned. A head (all `classifiers.<r>.` of a taxonomic rank) that is missing
+ * in the checkpoint or has a tensor of another shape keeps its random initial values: one notice
+ * lists these heads. */
 dt_status dt_init_weights_check(const char *path, const dt_param_table *table);
 
-/* Writes the checkpoint's parameters into a model that has its initial values, heads that start
- * afresh left out. The check comes before. */
+/* Copies the checkpoint's parameters into a model that has random initial values, except the heads
+ * that do not match. Requires a successful dt_init_weights_check(). */
 dt_status dt_init_weights_load(const char *path, dt_model *model);
 
 #endif

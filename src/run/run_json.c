@@ -66,7 +66,7 @@ static void training_hyperparameters(dt_json *json, const dt_run *run, dt_run_js
     dt_json_end(json);
 }
 
-/* {"0": the shortest, "1": that of 1 per cent …} in bases */
+/* Writes percentiles of the lengths in bases: {"0": shortest, "1": 1st percentile, …} */
 static void training_lengths(dt_json *json, const dt_length_quantiles *lengths)
 {
     char percent[16];
@@ -123,7 +123,7 @@ void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind)
     taxonomic_levels(json, &run->taxonomy);
 }
 
-void dt_run_json_measures(dt_json *json, const dt_run *run)
+void dt_run_json_tax_metrics(dt_json *json, const dt_run *run)
 {
     char level[16];
     dt_json_key(json, "validation_metrics");
@@ -133,7 +133,7 @@ void dt_run_json_measures(dt_json *json, const dt_run *run)
     }
     dt_json_object(json);
     for (int32_t r = 0; r < run->config.tax_ranks; ++r) {
-        const dt_measures *m = &run->progress.measures[r];
+        const dt_metrics *m = &run->progress.metrics[r];
         snprintf(level, sizeof level, "%d", r);
         dt_json_key(json, level);
         dt_json_object(json);

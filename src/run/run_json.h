@@ -1,5 +1,5 @@
-/* What a run's files say of its model and settings, as JSON, with DeepTaxa's keys: shared by the
- * metrics of training, of prediction and by describe's export. */
+/* The description of a run's model and settings in JSON files, with DeepTaxa's keys: used by the
+ * metrics of training and prediction, and by the export of `deeptaxa describe`. */
 #ifndef DT_RUN_RUN_JSON_H
 #define DT_RUN_RUN_JSON_H
 
@@ -8,37 +8,38 @@
 #include "io/json_writer.h"
 #include "run/run.h"
 
-/* A description has some values under further names, which DeepTaxa's describe gives them. */
+/* A description repeats some values under the keys of DeepTaxa's describe. */
 typedef enum { DT_RUN_JSON_METRICS, DT_RUN_JSON_DESCRIPTION } dt_run_json_kind;
 
-/* How a command was called. */
+/* An option on the command line. */
 typedef struct {
-    const char *name; /* of an option, without "--" */
+    const char *name; /* without "--" */
     char *value;      /* as it would be typed; NULL: none */
 } dt_named_value;
 
+/* How a command was called. */
 typedef struct {
-    char *command_line; /* as a shell takes it */
+    char *command_line; /* quoted for a shell */
     const char *host;
-    dt_named_value *option; /* (options) defaults included, but not in a resumed run, where the
-                               checkpoint decides */
+    dt_named_value *option; /* (options) including defaults, except in a resumed run, where the
+                               checkpoint determines the values */
     int32_t options;
 } dt_invocation;
 
-/* Members `model_details`, `training_hyperparameters`, `dataset_info` and `taxonomic_levels` of the
- * open object. Sizes of parts that the model type lacks are null. */
+/* Adds the members `model_details`, `training_hyperparameters`, `dataset_info` and
+ * `taxonomic_levels` to the open object. Sizes of branches that the model type lacks are null. */
 void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind);
 
-/* Member `validation_metrics` of the open object: of each tax_rank `accuracy`, `precision`,
- * `recall` and `f1_score`; null before the first evaluation. */
-void dt_run_json_measures(dt_json *json, const dt_run *run);
+/* Adds the member `validation_metrics` to the open object: `accuracy`, `precision`, `recall` and
+ * `f1_score` of each tax_rank; null before the first evaluation. */
+void dt_run_json_tax_metrics(dt_json *json, const dt_run *run);
 
-/* Opens member `system_info` of the open object, with `cuda_available`, `gpu` (null without one),
- * `device` (description of the backend; NULL: null) and `precision`. The caller adds what else it
- * knows and ends it with dt_json_end(). */
+/* Adds the member `system_info` to the open object, with `cuda_available`, `gpu` (null without a
+ * GPU), `device` (description of the backend; NULL: null) and `precision`, and leaves it open: the
+ * caller may add members and closes it with dt_json_end(). */
 void dt_run_json_system(dt_json *json, bool gpu, const char *device, const char *precision);
 
-/* Members `command_line` and `options` of the open object. */
+/* Adds the members `command_line` and `options` to the open object. */
 void dt_run_json_invocation(dt_json *json, const dt_invocation *invocation);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "options/config_file.h"
 
-/* Kind and member of a value, and of a list with its length and the elements that fit. */
+/* Kind and member of a value; for a list also the member with its length, and its capacity. */
 #define VALUE(value_kind, member) .kind = (value_kind), .offset = offsetof(dt_run, member)
 #define FLAG(member) VALUE(DT_VALUE_FLAG, member)
 #define INT32(member) VALUE(DT_VALUE_INT32, member)
@@ -16,162 +16,158 @@
 #define LIST(list_kind, member, length, memory)                                                    \
     VALUE(list_kind, member), .counter = offsetof(dt_run, length), .most = (memory)
 
-/* Group and key in a checkpoint, and the format version that brought it. */
+/* Group and key in a checkpoint, and the first format version that has it. */
 #define CONFIG(name, version) .group = "config", .key = (name), .since = (version)
 #define SETTING(name, version) .group = "settings", .key = (name), .since = (version)
 
-/* --optimizer-betas fills both. */
+/* --optimizer-betas sets both. */
 _Static_assert(offsetof(dt_update_rule, beta2) == offsetof(dt_update_rule, beta1) + sizeof(double),
                "the betas are next to each other");
 
-/* A row in few lines: */
+/* Keep each row compact: */
 /* clang-format off */
 const dt_setting dt_settings[] = {
     {.option = {.group = "Model", .name = "model-type", CHOICE(config.type),
-      .default_value = "hybridcnnbert",
-      .choices = DT_MODEL_TYPE_CHOICES, .json = "model_type",
-      .help = "architecture: encoder and CNN, or one of them"},
+      .default_value = "hybridcnnbert", .choices = DT_MODEL_TYPE_CHOICES, .json = "model_type",
+      .help = "architecture: CNN and BERT encoder, or only one of them"},
      CONFIG("model_type", 1), .named = true, .section = DT_SECTION_MODEL, .text = ""},
     {.option = DT_OPTION_ENCODING(dt_run, config.encoding),
      CONFIG("encoding", 3), .named = true, .section = DT_SECTION_MODEL, .text = ""},
-    {.option = {.name = "max-length", INT32(config.max_length), .value = "N", .default_value = "512",
-      .range = "[3, 65536]", .json = "max_length",
-      .help = "tokens of a sequence that are read, specials included; with --encoding onehot "
-              "bases"},
+    {.option = {.name = "max-length", INT32(config.max_length), .value = "N",
+      .default_value = "512", .range = "[3, 65536]", .json = "max_length",
+      .help = "maximum sequence length in tokens, including special tokens (--encoding onehot: "
+              "in bases)"},
      CONFIG("max_length", 1), .section = DT_SECTION_MODEL},
-    {.option = {.name = "embed-dim", INT32(config.embed_dim), .value = "N", .default_value = "896",
-      .range = "[1, 65536]", .json = "embed_dim",
-      .help = "channels of the CNN's embedding; with --encoding onehot there is none, and 4 "
-              "channels"},
+    {.option = {.name = "embed-dim", INT32(config.embed_dim), .value = "N",
+      .default_value = "896", .range = "[1, 65536]", .json = "embed_dim",
+      .help = "width of the CNN's token embedding (--encoding onehot: fixed, 4 channels)"},
      CONFIG("embed_dim", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
-    {.option = {.name = "num-filters", INT32(config.filters), .value = "N", .default_value = "256",
-      .range = "[1, 65536]", .json = "num_filters",
-      .help = "filters of each kernel width"},
+    {.option = {.name = "num-filters", INT32(config.filters), .value = "N",
+      .default_value = "256", .range = "[1, 65536]", .json = "num_filters",
+      .help = "filters per kernel width"},
      CONFIG("num_filters", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
-    {.option = {.name = "kernel-sizes", LIST(DT_VALUE_INTS, config.width, config.kernels,
-      DT_MAX_KERNELS),
-      .value = "N", .default_value = "3 5 7", .range = "[1, 255]", .json = "kernel_sizes",
-      .help = "kernel widths in tokens, odd"},
+    {.option = {.name = "kernel-sizes",
+      LIST(DT_VALUE_INTS, config.width, config.kernels, DT_MAX_KERNELS), .value = "N",
+      .default_value = "3 5 7", .range = "[1, 255]", .json = "kernel_sizes",
+      .help = "kernel widths in tokens, odd numbers"},
      CONFIG("kernel_sizes", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
-    {.option = {.name = "num-conv-layers", INT32(config.conv_layers), .value = "N", .default_value = "1",
-      .range = "[1, 64]", .json = "num_conv_layers",
-      .help = "convolution layers"},
+    {.option = {.name = "num-conv-layers", INT32(config.conv_layers), .value = "N",
+      .default_value = "1", .range = "[1, 64]", .json = "num_conv_layers",
+      .help = "number of convolution layers"},
      CONFIG("num_conv_layers", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
     {.option = {.name = "hidden-size", INT32(config.hidden), .value = "N", .default_value = "896",
       .range = "[1, 65536]", .json = "hidden_size",
-      .help = "channels of the encoder; a multiple of --num-attention-heads"},
+      .help = "width of the encoder, a multiple of --num-attention-heads"},
      CONFIG("hidden_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
-    {.option = {.name = "num-hidden-layers", INT32(config.layers), .value = "N", .default_value = "4",
-      .range = "[1, 240]", .json = "num_hidden_layers",
-      .help = "encoder layers"},
+    {.option = {.name = "num-hidden-layers", INT32(config.layers), .value = "N",
+      .default_value = "4", .range = "[1, 240]", .json = "num_hidden_layers",
+      .help = "number of encoder layers"},
      CONFIG("num_hidden_layers", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
-    {.option = {.name = "num-attention-heads", INT32(config.heads), .value = "N", .default_value = "7",
-      .range = "[1, 4095]", .json = "num_attention_heads",
-      .help = "attention heads"},
+    {.option = {.name = "num-attention-heads", INT32(config.heads), .value = "N",
+      .default_value = "7", .range = "[1, 4095]", .json = "num_attention_heads",
+      .help = "number of attention heads"},
      CONFIG("num_attention_heads", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
     {.option = {.name = "intermediate-size", INT32(config.intermediate), .value = "N",
-      .default_value = "3584",
-      .range = "[1, 1048576]", .json = "intermediate_size",
-      .help = "channels inside the encoder's feed-forward"},
+      .default_value = "3584", .range = "[1, 1048576]", .json = "intermediate_size",
+      .help = "width of the encoder's feed-forward layers"},
      CONFIG("intermediate_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
     {.option = {.name = "hidden-dropout-prob", DOUBLE(config.dropout), .value = "P",
-      .default_value = "0.2",
-      .range = "[0, 1)", .json = "dropout_prob",
+      .default_value = "0.2", .range = "[0, 1)", .json = "dropout_prob",
       .help = "dropout probability"},
      CONFIG("hidden_dropout_prob", 1), .section = DT_SECTION_MODEL,
      .text = "hidden-dropout-prob"},
     {.option = {.name = "mask-padding", FLAG(config.mask_padding), .json = "mask_padding",
-      .help = "keeps padded positions out of the CNN's maximum (the published models do not)"},
+      .help = "exclude padded positions from the CNN's maximum (unlike the published models)"},
      CONFIG("mask_padding", 1), .section = DT_SECTION_MODEL},
     {.option = {.group = "Training", .name = "learning-rate", DOUBLE(settings.rule.learning_rate),
       .value = "X", .default_value = "5e-4", .range = "(0, inf)", .json = "learning_rate",
-      .help = "highest learning rate, reached after the warm-up"},
+      .help = "peak learning rate, reached after the warm-up"},
      SETTING("learning_rate", 1), .resume = DT_RESUME_RESTARTS, .section = DT_SECTION_TRAINING},
-    {.option = {.name = "batch-size", INT32(settings.batch_size), .value = "N", .default_value = "64",
-      .range = "[1, 1048576]", .json = "batch_size",
-      .help = "sequences of one update"},
+    {.option = {.name = "batch-size", INT32(settings.batch_size), .value = "N",
+      .default_value = "64", .range = "[1, 1048576]", .json = "batch_size",
+      .help = "sequences per batch, over all ranks"},
      SETTING("batch_size", 1), .section = DT_SECTION_TRAINING},
-    {.option = {.name = "accum-steps", INT32(settings.accum_steps), .value = "N", .default_value = "1",
-      .range = "[1, 65536]", .json = "accum_steps",
-      .help = "batches whose gradients are added up for one update"},
+    {.option = {.name = "accum-steps", INT32(settings.accum_steps), .value = "N",
+      .default_value = "1", .range = "[1, 65536]", .json = "accum_steps",
+      .help = "batches whose gradients are accumulated for one update"},
      SETTING("accum_steps", 1), .section = DT_SECTION_TRAINING},
     {.option = {.name = "epochs", INT32(settings.epochs), .value = "N", .default_value = "10",
       .range = "[1, 1000000]", .json = "target_epochs",
-      .help = "passes over the training part"},
+      .help = "passes over the training sequences"},
      SETTING("epochs", 1), .resume = DT_RESUME_ELSEWHERE, .section = DT_SECTION_TRAINING},
     {.option = {.name = "loss-type", CHOICE(settings.loss_type), .default_value = "cross_entropy",
       .choices = DT_LOSS_CHOICES, .json = "loss_type",
-      .help = "loss; focal counts what is classified well already for less"},
+      .help = "loss function; focal gives less weight to well-classified sequences"},
      SETTING("loss_type", 2), .section = DT_SECTION_TRAINING},
-    {.option = {.name = "focal-gamma", DOUBLE(settings.focal_gamma), .value = "X", .default_value = "2",
-      .range = "[0, inf)", .json = "focal_gamma",
-      .help = "focal loss: (1 - e^-l)^X times the cross entropy l"},
+    {.option = {.name = "focal-gamma", DOUBLE(settings.focal_gamma), .value = "X",
+      .default_value = "2", .range = "[0, inf)", .json = "focal_gamma",
+      .help = "focal loss: exponent X in (1 - e^-l)^X * l, l being the cross entropy"},
      SETTING("focal_gamma", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "focal-reduction", CHOICE(settings.focal_sum), .default_value = "mean",
       .choices = "mean|sum", .json = "focal_reduction",
-      .help = "focal loss: of a batch"},
+      .help = "focal loss: reduction over a batch"},
      SETTING("focal_sum", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "focal-weight", TEXT(settings.focal_weight), .value = "LISTS",
       .json = "focal_weight",
-      .help = "focal loss: weights of the classes, comma-separated in the order of "
-              "label2id.json, the lists of the ranks separated by ';' (one list where it fits "
-              "every rank)"},
+      .help = "focal loss: class weights, separated by ',' in the order of label2id.json; one "
+              "list per taxonomic rank, separated by ';' (or a single list for all)"},
      .section = DT_SECTION_TRAINING},
     {.option = {.name = "class-weights", CHOICE(settings.class_weights), .default_value = "none",
       .choices = "none|inverse|sqrt_inverse", .json = "class_weights",
-      .help = "weighs a class of n of the N training sequences and C classes of a rank with "
-              "N/(C n), or its square root"},
+      .help = "class weights by frequency: inverse: N/(C n) for a class with n of the N "
+              "training sequences at a taxonomic rank with C classes; sqrt_inverse: its square "
+              "root"},
      SETTING("class_weights", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "level-weights",
       LIST(DT_VALUE_DOUBLES, settings.level_weight, settings.level_weight_count, DT_MAX_TAX_RANKS),
       .value = "X", .range = "[0, inf)", .json = "level_weights",
-      .help = "weight of each taxonomic rank's loss, first rank first (default: all 1)"},
+      .help = "weights of the taxonomic ranks' losses, in the order of the ranks (default: all "
+              "1)"},
      SETTING("level_weights", 1), .resume = DT_RESUME_ELSEWHERE, .section = DT_SECTION_TRAINING,
      .per_rank = true},
     {.option = {.name = "early-stopping-patience", INT32(settings.early_stopping_patience),
-      .value = "N",
-      .default_value = "0", .range = "[0, 1000000]", .json = "early_stopping_patience",
-      .help = "ends the training after N evaluations in a row that did not improve the "
-              "validation loss; 0: never"},
+      .value = "N", .default_value = "0", .range = "[0, 1000000]",
+      .json = "early_stopping_patience",
+      .help = "stop after N evaluations in a row without improvement of the validation loss; 0: "
+              "never"},
      SETTING("early_stopping_patience", 2), .resume = DT_RESUME_RESTARTS,
      .section = DT_SECTION_TRAINING},
     {.option = {.name = "early-stopping-min-delta", DOUBLE(settings.early_stopping_min_delta),
-      .value = "X",
-      .default_value = "0.001", .range = "[0, inf)", .json = "early_stopping_min_delta",
-      .help = "what the validation loss must fall by to be an improvement"},
+      .value = "X", .default_value = "0.001", .range = "[0, inf)",
+      .json = "early_stopping_min_delta",
+      .help = "minimum decrease of the validation loss that counts as an improvement"},
      SETTING("early_stopping_min_delta", 2), .resume = DT_RESUME_RESTARTS,
      .section = DT_SECTION_TRAINING},
     {.option = {.name = "seed", UINT32(settings.seed), .value = "N", .default_value = "42",
       .range = "[0, 4294967295]", .json = "seed",
-      .help = "of the split, the initial values, the order and the dropout"},
+      .help = "random seed (split, initialisation, order, dropout)"},
      SETTING("seed", 1), .section = DT_SECTION_TRAINING},
     {.option = {.name = "scheduler-warmup-ratio", DOUBLE(settings.warmup_ratio), .value = "X",
       .default_value = "0.1", .range = "[0, 1)", .json = "scheduler_warmup_ratio",
-      .help = "share of the updates in which the learning rate rises; then it falls to zero"},
+      .help = "fraction of the updates used for warm-up; the learning rate then decays to zero"},
      SETTING("warmup_ratio", 1), .resume = DT_RESUME_RESTARTS, .section = DT_SECTION_TRAINING},
-    {.option = {.name = "optimizer-betas", VALUE(DT_VALUE_DOUBLES, settings.rule.beta1), .count = 2,
-      .value = "X", .default_value = "0.9 0.999", .range = "[0, 1)", .json = "betas",
-      .help = "AdamW: decay of the two running means"}},
-    {.option = {.name = "optimizer-eps", DOUBLE(settings.rule.eps), .value = "X", .default_value = "1e-8",
-      .range = "(0, inf)", .json = "eps",
+    {.option = {.name = "optimizer-betas", VALUE(DT_VALUE_DOUBLES, settings.rule.beta1),
+      .count = 2, .value = "X", .default_value = "0.9 0.999", .range = "[0, 1)", .json = "betas",
+      .help = "AdamW: decay rates of the first and second moments"}},
+    {.option = {.name = "optimizer-eps", DOUBLE(settings.rule.eps), .value = "X",
+      .default_value = "1e-8", .range = "(0, inf)", .json = "eps",
       .help = "AdamW: added to the denominator"},
      SETTING("eps", 1)},
-    {.option = {.name = "optimizer-weight-decay", DOUBLE(settings.rule.weight_decay), .value = "X",
-      .default_value = "0.01", .range = "[0, inf)", .json = "weight_decay",
+    {.option = {.name = "optimizer-weight-decay", DOUBLE(settings.rule.weight_decay),
+      .value = "X", .default_value = "0.01", .range = "[0, inf)", .json = "weight_decay",
       .help = "AdamW: decoupled weight decay"},
      SETTING("weight_decay", 1)},
     {.option = {.name = "max-grad-norm", DOUBLE(settings.rule.max_grad_norm), .value = "X",
-      .default_value = "0.5",
-      .range = "(0, inf)", .json = "max_grad_norm",
-      .help = "gradients with a larger L2 norm are scaled down to it"},
+      .default_value = "0.5", .range = "(0, inf)", .json = "max_grad_norm",
+      .help = "maximum L2 norm of the gradient; larger gradients are scaled down"},
      SETTING("max_grad_norm", 1), .section = DT_SECTION_TRAINING},
-    {.option = {.name = "val-split", DOUBLE(settings.val_split), .value = "X", .default_value = "0.2",
-      .range = "[0, 1)", .json = "val_split",
-      .help = "share of the sequences that validate; 0: all train, and nothing is evaluated"},
+    {.option = {.name = "val-split", DOUBLE(settings.val_split), .value = "X",
+      .default_value = "0.2", .range = "[0, 1)", .json = "val_split",
+      .help = "fraction of the sequences used for validation; 0: none, and no evaluation"},
      SETTING("val_split", 1), .section = DT_SECTION_TRAINING},
-    {.option = {.name = "eval-every", INT32(settings.eval_every), .value = "N", .default_value = "1",
-      .range = "[1, 1000000]", .json = "eval_every",
-      .help = "epochs from one evaluation to the next"},
+    {.option = {.name = "eval-every", INT32(settings.eval_every), .value = "N",
+      .default_value = "1", .range = "[1, 1000000]", .json = "eval_every",
+      .help = "epochs between evaluations"},
      SETTING("eval_every", 1), .section = DT_SECTION_TRAINING},
     {.option = {.name = NULL}},
 };
@@ -192,8 +188,7 @@ dt_status dt_settings_copy(dt_run *to, const dt_run *from)
     return DT_OK;
 }
 
-/* ---- a resumed run ------------------------------------------------------------------------------
- */
+/* ---- a resumed run --------------------------------------------------------------------------- */
 
 static dt_status add_value(dt_text *out, const dt_value *value)
 {
@@ -206,28 +201,28 @@ static dt_status add_value(dt_text *out, const dt_value *value)
     return count > 0 ? DT_OK : dt_text_addf(out, "none");
 }
 
-static dt_status refuse(const dt_setting *setting, const dt_value *asked, const dt_value *stored)
+static dt_status refuse(const dt_setting *setting, const dt_value *given, const dt_value *stored)
 {
     dt_text now = {0};
     dt_text then = {0};
-    dt_status status = add_value(&now, asked);
+    dt_status status = add_value(&now, given);
     if (status == DT_OK)
         status = add_value(&then, stored);
     if (status == DT_OK)
         status = dt_fail(DT_ERR_USAGE,
-                         "--%s %.80s: the run to resume was started with %.80s, and a resumed run "
-                         "keeps its settings: leave the flag out or start a new run",
+                         "--%s %.80s: the run to resume was started with %.80s and keeps its "
+                         "settings: omit the flag or start a new run",
                          setting->option.name, now.data, then.data);
     dt_text_free(&now);
     dt_text_free(&then);
     return status;
 }
 
-dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run *asked,
+dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run *given,
                              bool restarts)
 {
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
-        const dt_value now = dt_setting_value(setting, asked);
+        const dt_value now = dt_setting_value(setting, given);
         const dt_value then = dt_setting_value(setting, run);
         if (setting->resume == DT_RESUME_ELSEWHERE ||
             !dt_option_given(parsed, setting->option.name) || dt_value_equal(&now, &then))
@@ -239,8 +234,7 @@ dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run 
     return DT_OK;
 }
 
-/* ---- metrics and descriptions -------------------------------------------------------------------
- */
+/* ---- metrics and descriptions ---------------------------------------------------------------- */
 
 static bool applies(const dt_setting *setting, const dt_model_config *config)
 {
@@ -255,9 +249,9 @@ static bool applies(const dt_setting *setting, const dt_model_config *config)
     return true;
 }
 
-/* The value as files tell it: of an empty list a 1 for each taxonomic rank, at `ones`. */
-static dt_value told_value(const dt_setting *setting, const dt_run *run,
-                           double ones[DT_MAX_TAX_RANKS])
+/* Returns the value as written to files: for an empty list per taxonomic rank, all 1 (`ones`). */
+static dt_value output_value(const dt_setting *setting, const dt_run *run,
+                             double ones[DT_MAX_TAX_RANKS])
 {
     dt_value value = dt_setting_value(setting, run);
     if (!setting->per_rank || dt_value_count(&value) > 0)
@@ -274,7 +268,7 @@ void dt_settings_json(dt_json *json, const dt_run *run, dt_run_section section)
 {
     double ones[DT_MAX_TAX_RANKS] = {0};
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
-        const dt_value value = told_value(setting, run, ones);
+        const dt_value value = output_value(setting, run, ones);
         if (setting->section != section)
             continue;
         dt_json_key(json, setting->option.json);
@@ -295,8 +289,8 @@ static dt_status add_name(dt_text *out, const dt_setting *setting)
     return dt_text_addf(out, "  %s: ", name);
 }
 
-/* 1,024; 0.2; [3, 5, 7]; yes */
-static dt_status add_told(dt_text *out, const dt_value *value)
+/* Adds a value in the form 1,024 or 0.2 or yes. */
+static dt_status add_formatted(dt_text *out, const dt_value *value)
 {
     char number[DT_NUMBER_SIZE];
     switch (value->kind) {
@@ -314,6 +308,7 @@ static dt_status add_told(dt_text *out, const dt_value *value)
     }
 }
 
+/* Adds a list in the form [3, 5, 7]. */
 static dt_status add_list(dt_text *out, const dt_value *value)
 {
     dt_value element = *value;
@@ -323,7 +318,7 @@ static dt_status add_list(dt_text *out, const dt_value *value)
     for (int32_t i = 0; i < dt_value_count(value); ++i) {
         element.at = numbers ? (void *)((double *)value->at + i) : (int32_t *)value->at + i;
         DT_TRY(dt_text_addf(out, "%s", i ? ", " : ""));
-        DT_TRY(add_told(out, &element));
+        DT_TRY(add_formatted(out, &element));
     }
     return dt_text_addf(out, "]");
 }
@@ -332,12 +327,12 @@ dt_status dt_settings_text(dt_text *out, const dt_run *run, dt_run_section secti
 {
     double ones[DT_MAX_TAX_RANKS] = {0};
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
-        const dt_value value = told_value(setting, run, ones);
+        const dt_value value = output_value(setting, run, ones);
         const bool elsewhere = setting->text && !*setting->text;
         if (setting->section != section || elsewhere || !applies(setting, &run->config))
             continue;
         DT_TRY(add_name(out, setting));
-        DT_TRY(dt_value_is_list(value.kind) ? add_list(out, &value) : add_told(out, &value));
+        DT_TRY(dt_value_is_list(value.kind) ? add_list(out, &value) : add_formatted(out, &value));
         DT_TRY(dt_text_addf(out, "\n"));
     }
     return DT_OK;

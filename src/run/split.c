@@ -25,8 +25,8 @@ dt_status dt_split_create(dt_split *split, int64_t count, double validation_shar
     const int64_t training_count = usable ? (int64_t)((double)count * training_share) : 0;
     if (training_count < 1)
         return dt_fail(DT_ERR_INPUT,
-                       "%lld sequences with a validation share of %g leave none to train on: give "
-                       "more sequences or a smaller --val-split",
+                       "no sequences are left for training (total: %lld, --val-split: %g): add "
+                       "sequences or lower --val-split",
                        (long long)count, validation_share);
     DT_TRY(DT_NEW(split->training, (size_t)count));
     const dt_status status = DT_NEW(split->validation, (size_t)(count - training_count));

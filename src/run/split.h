@@ -1,4 +1,4 @@
-/* The split into training and validation part, equal to DeepTaxa's for the same seed: NumPy's
+/* The split into training and validation sequences, equal to DeepTaxa's for the same seed: NumPy's
  * legacy shuffle of 0 … count-1 (docs/model.md 1). */
 #ifndef DT_RUN_SPLIT_H
 #define DT_RUN_SPLIT_H
@@ -14,8 +14,9 @@ typedef struct {
     int64_t *validation; /* (validation_count) */
 } dt_split;
 
-/* The first int(count · (1 - validation_share)) shuffled indices train, the rest validate;
- * computed in doubles as Python does. DT_ERR_INPUT when none is left to train on. */
+/* Splits `count` sequences: the first int(count · (1 - validation_share)) shuffled indices are for
+ * training, the rest for validation; computed in doubles like Python. Returns DT_ERR_INPUT if there
+ * are no training sequences. */
 dt_status dt_split_create(dt_split *split, int64_t count, double validation_share, uint32_t seed);
 void dt_split_free(dt_split *split);
 

@@ -21,22 +21,22 @@ struct dt_checkpoint_writer {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t over_changed;
-    bool started; /* a write that was not collected */
-    bool joined;  /* its thread is gone, or there was none */
-    bool over;    /* it is on disk, or has failed; under the mutex, as are the next three */
+    bool started; /* a write was started and not yet collected */
+    bool joined;  /* its thread was joined, or it had none */
+    bool over;    /* it finished or failed; guarded by the mutex, like the next three members */
     dt_status status;
     char message[2048];
     double seconds;
 };
 
 dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_model *model,
-                                      bool beside, dt_profile *profile)
+                                      bool background, dt_profile *profile)
 {
     dt_checkpoint_writer *writer;
     DT_TRY(DT_NEW(writer, 1));
     writer->model = model;
     writer->profile = profile;
-    if (beside) {
+    if (background) {
         const dt_status status = DT_NEW(
             writer->copy, (size_t)dt_checkpoint_copy_elements(dt_model_params(writer->model)));
         if (status != DT_OK) {
@@ -89,7 +89,7 @@ static void *write_copy(void *argument)
     return NULL;
 }
 
-/* The thread takes no signals: they are for the thread that trains. */
+/* Signals are blocked in the writing thread: the training thread handles them. */
 static dt_status start_thread(dt_checkpoint_writer *writer)
 {
     sigset_t all;
@@ -99,8 +99,7 @@ static dt_status start_thread(dt_checkpoint_writer *writer)
     const int error = pthread_create(&writer->thread, NULL, write_copy, writer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
-        return dt_fail(DT_ERR_MEMORY, "cannot start the thread that writes checkpoints: %s",
-                       strerror(error));
+        return dt_fail(DT_ERR_MEMORY, "cannot start the checkpoint thread: %s", strerror(error));
     writer->joined = false;
     return DT_OK;
 }
@@ -109,7 +108,7 @@ dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *p
                                      const dt_run *checkpoint)
 {
     if (writer->started)
-        return dt_fail(DT_ERR_INTERNAL, "%s: the checkpoint before was not collected", path);
+        return dt_fail(DT_ERR_INTERNAL, "%s: the previous checkpoint was not collected", path);
     snprintf(writer->path, sizeof writer->path, "%s", path);
     writer->content = *checkpoint;
     writer->over = false;

@@ -1,5 +1,5 @@
-/* Writing checkpoints beside the training: what is saved is copied to host memory, and a thread
- * writes the file while the next steps run. One checkpoint at a time, one thread that calls.
+/* Writing checkpoints in the background: the state is copied to host memory, and a thread writes
+ * the file while training continues. One write at a time; to be called from one thread only.
  */
 #ifndef DT_TRAIN_CHECKPOINT_WRITER_H
 #define DT_TRAIN_CHECKPOINT_WRITER_H
@@ -12,31 +12,31 @@
 
 typedef struct dt_checkpoint_writer dt_checkpoint_writer;
 
-/* A writer for the tensors of `model`, which it does not own. beside: takes host memory for a copy
- * of parameters and moments (dt_checkpoint_copy_elements()) and writes in a thread; else
- * dt_checkpoint_writer_start() writes before it returns. profile: is told of the thread's writes;
- * NULL: none. */
+/* Creates a writer for the tensors of `model`, which it does not own. background: allocates host
+ * memory for a copy of the parameters and moments (dt_checkpoint_copy_elements()) and writes in a
+ * thread; otherwise dt_checkpoint_writer_start() writes before it returns. profile: records the
+ * thread's writes; may be NULL. */
 dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_model *model,
-                                      bool beside, dt_profile *profile);
+                                      bool background, dt_profile *profile);
 
-/* Waits for the write under way. NULL is fine. */
+/* Waits for the current write and frees the writer. NULL is allowed. */
 void dt_checkpoint_writer_destroy(dt_checkpoint_writer *writer);
 
-/* Begins to write `checkpoint` and the model's tensors as they are now to `path`. The struct is
- * copied; what it points to must stay as it is until the write is collected. The one before must
- * have been collected. Waits for the device, not for the disk. */
+/* Starts writing `checkpoint` and the model's current tensors to `path`. The struct is copied; what
+ * it points to must not change until the write is collected. The previous write must have been
+ * collected. Waits for the device, but not for the disk. */
 dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *path,
                                      const dt_run *checkpoint);
 
-/* Waits for the write under way, at most `seconds` (< 0: for ever). True when there is none any
- * more. */
+/* Waits for the current write for at most `seconds` (< 0: without limit). Returns true if no write
+ * is in progress any more. */
 bool dt_checkpoint_writer_wait(dt_checkpoint_writer *writer, double seconds);
 
-/* Takes the result of a write that is over: *written tells whether there was one, once for each. A
- * write that failed is told here, with its message. Does not wait. */
+/* Collects the result of a finished write: sets *written to whether there was one to collect.
+ * Returns the error of a write that failed. Does not wait. */
 dt_status dt_checkpoint_writer_collect(dt_checkpoint_writer *writer, bool *written);
 
-/* Seconds that all writes took so far, those beside the training included. */
+/* Returns the total duration of all writes so far in seconds, background writes included. */
 double dt_checkpoint_writer_seconds(const dt_checkpoint_writer *writer);
 
 #endif

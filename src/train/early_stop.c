@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-void dt_early_stop_note(dt_run_progress *progress, const dt_run_settings *settings)
+void dt_early_stop_update(dt_run_progress *progress, const dt_run_settings *settings)
 {
     const double loss = progress->validation_loss;
     const bool first = progress->best_epoch == 0;

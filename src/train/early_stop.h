@@ -1,5 +1,5 @@
-/* Ending a training whose validation loss no longer falls, and knowing its best epoch. All of it
- * follows from the evaluations, which are the same on all ranks, and stands in the checkpoint. */
+/* Early stopping, and tracking of the best epoch. Both depend on the validation losses only, which
+ * are the same on all ranks; the state is stored in the checkpoint. */
 #ifndef DT_TRAIN_EARLY_STOP_H
 #define DT_TRAIN_EARLY_STOP_H
 
@@ -7,13 +7,13 @@
 
 #include "run/run.h"
 
-/* Takes progress->validation_loss, of an evaluation just made after progress->epoch. The epoch is
- * the best where the loss is below all before; patience starts anew where it is below
- * the loss that patience last started from by more than the run's least gain. A loss that is not
- * finite is no gain. */
-void dt_early_stop_note(dt_run_progress *progress, const dt_run_settings *settings);
+/* Updates the state with progress->validation_loss, just computed after progress->epoch. The epoch
+ * becomes the best one if its loss is below all previous ones. The patience counter is reset if the
+ * loss is below the loss at the last reset by more than the run's minimum improvement. A loss that
+ * is not finite counts as no improvement. */
+void dt_early_stop_update(dt_run_progress *progress, const dt_run_settings *settings);
 
-/* Whether as many evaluations in a row as the run's patience have brought no gain. */
+/* Returns whether as many evaluations in a row as the run's patience brought no improvement. */
 bool dt_early_stop_due(const dt_run_progress *progress, const dt_run_settings *settings);
 
 #endif

@@ -6,31 +6,30 @@
 #include "train/progress.h"
 #include "train/trainer_internal.h"
 
-#define MOST_BAD_IN_ROW 50 /* updates skipped one after the other before a run is given up */
-#define STEP_LINE_EVERY 10 /* updates from one line of the steps file to the next */
+#define MOST_BAD_IN_ROW 50 /* the run fails after this many skipped updates in a row */
+#define STEP_LINE_EVERY 10 /* updates per line of the steps file */
 
-/* Reports skipped updates: the first three in a row, all of them by their number. Several may have
- * come since the last call, where the device is not waited for after each. */
+/* Warns of the first three skipped updates in a row, with the total number. There may be several
+ * since the last call, because the state of a GPU is not read after each update. */
 static dt_status check_numbers(dt_trainer *t, const dt_update_state *state)
 {
-    const int64_t fresh = state->skipped - t->skipped_told;
+    const int64_t fresh = state->skipped - t->skipped_seen;
     if (fresh > 0 && state->skipped_in_row - fresh < 3)
-        dt_warn("update skipped: its loss or gradient is not a finite number (%lld skipped so far)"
-                "%s",
+        dt_warn("update skipped: its loss or gradient is not finite (%lld skipped so far)%s",
                 (long long)state->skipped,
-                t->run->settings.rule.dynamic_scale ? ": fp16's loss scale is lowered" : "");
-    t->skipped_told = state->skipped;
+                t->run->settings.rule.dynamic_scale ? "; the fp16 loss scale is lowered" : "");
+    t->skipped_seen = state->skipped;
     if (state->skipped_in_row >= MOST_BAD_IN_ROW)
         return dt_fail(DT_ERR_NUMERIC,
-                       "%d updates in a row gave no finite loss or gradient: the training has "
-                       "diverged; start again from the last checkpoint with a lower "
-                       "--learning-rate",
+                       "training has diverged: %d updates in a row without a finite loss or "
+                       "gradient; restart with a lower --learning-rate, or resume from the last "
+                       "checkpoint with it and --reset-lr-on-resume",
                        state->skipped_in_row);
     return DT_OK;
 }
 
-/* This rank's sum of the loss over the good updates of the epoch → the mean of all ranks together;
- * NaN where all were skipped. */
+/* Computes the mean loss of the epoch's applied updates over all ranks; NaN if all updates were
+ * skipped. */
 static dt_status epoch_loss(dt_trainer *t, const dt_update_state *state, double *loss)
 {
     *loss = 0.0;
@@ -45,8 +44,8 @@ static dt_status epoch_loss(dt_trainer *t, const dt_update_state *state, double 
     return DT_OK;
 }
 
-/* The loss sums with which this rank goes on: none at the start of an epoch; within one its own, or
- * where the number of ranks has changed those of all of them on rank 0. */
+/* Restores this rank's loss sums: zero at the start of an epoch; within one, its own sums or, if
+ * the number of ranks has changed, those of all ranks on rank 0. */
 static void restore_loss_sums(dt_trainer *t, bool within)
 {
     const dt_comm *comm = t->job->comm;
@@ -64,17 +63,17 @@ static void restore_loss_sums(dt_trainer *t, bool within)
                 state->loss_sum[r] += saved->sum[q * tax_ranks + r];
 }
 
-/* What the ranks tell each other after an update, summed. */
+/* The ranks' status after an update, summed over all ranks. Flags are 0 or 1 on each rank. */
 typedef struct {
     double loss;
-    double stop;   /* asked to stop */
-    double save;   /* rank 0's clock says that a checkpoint is due */
-    double failed; /* something went wrong */
-} news;
+    double stop;   /* a stop was requested */
+    double save;   /* a checkpoint is due by rank 0's clock */
+    double failed; /* an error occurred */
+} step_status;
 
 typedef struct {
     int64_t updates; /* of the epoch */
-    double began;    /* dt_seconds() of its start, what was done before a resume included */
+    double began;    /* dt_seconds() of its start, shifted by the time spent before a resume */
     double saved;    /* dt_seconds() of the last save */
     dt_progress line;
 } epoch_run;
@@ -84,8 +83,9 @@ static bool save_due_by_steps(const dt_trainer *t, int64_t done)
     return t->job->save_every_steps > 0 && done % t->job->save_every_steps == 0;
 }
 
-/* Reads the state after the update and exchanges the news; fails on all ranks alike. */
-static dt_status exchange(dt_trainer *t, const epoch_run *e, news *n)
+/* Reads the state after the update and sums the step status over the ranks; an error of any rank is
+ * returned on all of them. */
+static dt_status exchange(dt_trainer *t, const epoch_run *e, step_status *step)
 {
     const dt_training *job = t->job;
     dt_update_state *state = &t->run->progress.update;
@@ -94,13 +94,13 @@ static dt_status exchange(dt_trainer *t, const epoch_run *e, news *n)
     dt_status status = check_numbers(t, state);
     if (status == DT_OK)
         status = dt_saver_poll(&t->saver);
-    *n = (news){.loss = state->loss,
-                .stop = job->stop && atomic_load(job->stop) != 0,
-                .save = job->comm->world_rank == 0 && job->save_every_minutes > 0.0 &&
-                        dt_seconds() - e->saved >= 60.0 * job->save_every_minutes,
-                .failed = status != DT_OK};
-    DT_TRY(job->comm->ops->sum(job->comm, (double *)n, sizeof *n / sizeof(double)));
-    return n->failed > 0.0 ? dt_agree(job->comm, status, &t->agreed) : DT_OK;
+    *step = (step_status){.loss = state->loss,
+                          .stop = job->stop && atomic_load(job->stop) != 0,
+                          .save = job->comm->world_rank == 0 && job->save_every_minutes > 0.0 &&
+                                  dt_seconds() - e->saved >= 60.0 * job->save_every_minutes,
+                          .failed = status != DT_OK};
+    DT_TRY(job->comm->ops->sum(job->comm, (double *)step, sizeof *step / sizeof(double)));
+    return step->failed > 0.0 ? dt_agree(job->comm, status, &t->agreed) : DT_OK;
 }
 
 static dt_status show_step(dt_trainer *t, epoch_run *e, int64_t done, double loss, bool line_due)
@@ -118,32 +118,32 @@ static dt_status show_step(dt_trainer *t, epoch_run *e, int64_t done, double los
                               (double)sequences / (dt_seconds() - e->began));
 }
 
-/* Update number `update` and all that follows from it. */
+/* Performs update number `update`, reports it, and saves if due. */
 static dt_status one_update(dt_trainer *t, epoch_run *e, int64_t update)
 {
     dt_run_progress *progress = &t->run->progress;
     const int64_t done = update + 1;
     const bool line_due = update % STEP_LINE_EVERY == 0 || done == e->updates;
     bool made;
-    news n;
+    step_status step;
     DT_TRY(dt_stepper_update(&t->stepper, update, &progress->micro_steps, &made));
     if (!made) {
         t->stopping = true;
         return DT_OK;
     }
     if (!t->job->backend->host_memory && !line_due && !save_due_by_steps(t, done))
-        return DT_OK; /* reading the state would make the device wait */
-    DT_TRY(exchange(t, e, &n));
-    DT_TRY(show_step(t, e, done, n.loss, line_due));
-    t->stopping = n.stop > 0.0;
-    if (t->stopping || done == e->updates || !(save_due_by_steps(t, done) || n.save > 0.0))
+        return DT_OK; /* reading the state would synchronise with the device */
+    DT_TRY(exchange(t, e, &step));
+    DT_TRY(show_step(t, e, done, step.loss, line_due));
+    t->stopping = step.stop > 0.0;
+    if (t->stopping || done == e->updates || !(save_due_by_steps(t, done) || step.save > 0.0))
         return DT_OK;
     progress->epoch_time = dt_seconds() - e->began;
     e->saved = dt_seconds();
     return dt_saver_save(&t->saver, true, done, NULL, &t->agreed);
 }
 
-/* The same as a step of the profile. */
+/* The same, recorded as a step in the profile. */
 static dt_status profiled_update(dt_trainer *t, epoch_run *e, int64_t update)
 {
     dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_STEP);

@@ -16,7 +16,7 @@
 #define IMPORTANCE_ARRAYS "permutation_importance.h5"
 #define VERSION 1
 
-#define MANY_PREDICTIONS 1000000 /* an epoch, from which on the cost deserves a notice */
+#define MANY_PREDICTIONS 1000000 /* per epoch: at least this many cause a notice */
 
 static int32_t region_size(const dt_trainer *t)
 {
@@ -35,9 +35,8 @@ dt_status dt_exports_check(const dt_trainer *t)
                                                      : "export-sequence-embeddings"));
     if (importance && t->job->dataset->stream)
         return dt_fail(DT_ERR_USAGE,
-                       "--export-permutation-importance: exchanges tokens between sequences of all "
-                       "shards, which are not in memory together with --stream-data: leave one of "
-                       "them out");
+                       "--export-permutation-importance cannot be combined with --stream-data: it "
+                       "exchanges tokens between sequences of all shards, which must be in memory");
     return DT_OK;
 }
 
@@ -47,25 +46,25 @@ dt_status dt_exports_plan(dt_text *out, const dt_trainer *t)
     const int32_t features = dt_model_features(&t->run->config);
     char number[DT_NUMBER_SIZE];
     if (t->job->export_embeddings)
-        DT_TRY(dt_text_addf(out, "Export: vectors of %s sequences, %.3f GB an evaluated epoch\n",
+        DT_TRY(dt_text_addf(out,
+                            "Export: embeddings of %s sequences, %.3f GB per evaluated epoch\n",
                             dt_with_commas(count, number), 4e-9 * (double)(count * features)));
     if (!t->job->export_importance)
         return DT_OK;
     const int32_t regions = dt_importance_regions(t->run->config.max_length, region_size(t));
     DT_TRY(dt_text_addf(out,
-                        "Export: importance of up to %d regions of %d tokens, as long as %d "
-                        "evaluations after each evaluated epoch\n",
+                        "Export: permutation importance of up to %d regions of %d tokens, at the "
+                        "cost of %d evaluations per evaluated epoch\n",
                         regions, region_size(t), regions + 1));
     if ((regions + 1) * count >= MANY_PREDICTIONS)
-        dt_notice("--export-permutation-importance: %d more passes over %s sequences after each "
-                  "evaluation; a larger --perm-region-size makes fewer, a larger --eval-every "
-                  "spaces them",
+        dt_notice("--export-permutation-importance: %d extra passes over %s sequences after each "
+                  "evaluation; raise --perm-region-size for fewer passes, or --eval-every for "
+                  "fewer evaluations",
                   regions + 1, dt_with_commas(count, number));
     return DT_OK;
 }
 
-/* ---- the sequences' vectors ---------------------------------------------------------------------
- */
+/* ---- sequence embeddings -------------------------------------------------------------------- */
 
 static int compare_indices(const void *a, const void *b)
 {
@@ -91,7 +90,7 @@ static dt_status put_ids(dt_container *file, const dt_evaluation_job *job)
     return status;
 }
 
-/* Rank 0: all but the vectors. */
+/* On rank 0: creates the file and writes everything but the embeddings. */
 static dt_status begin_embeddings(dt_container **file, const dt_trainer *t,
                                   const dt_evaluation_job *job, const char *path)
 {
@@ -107,7 +106,7 @@ static dt_status add_vectors(void *context, const float *vectors, int64_t count)
     return dt_container_add_rows(context, count, vectors);
 }
 
-/* The job's indices rise. */
+/* job->indices are in ascending order. */
 static dt_status write_embeddings(dt_trainer *t, const dt_evaluation_job *job)
 {
     const bool first = job->comm->world_rank == 0;
@@ -132,10 +131,9 @@ done:
     return status;
 }
 
-/* ---- permutation importance ---------------------------------------------------------------------
- */
+/* ---- permutation importance ----------------------------------------------------------------- */
 
-/* Where region g ends. */
+/* Returns the end (exclusive) of region g. */
 static int32_t region_end(const dt_importance *importance, int32_t g, int32_t max_length)
 {
     const int64_t end = ((int64_t)g + 1) * importance->region_size;
@@ -211,7 +209,7 @@ static dt_status write_importance_arrays(const dt_trainer *t, const dt_importanc
     return status;
 }
 
-/* Rank 0. The table is last: where it is, both are. */
+/* On rank 0. The table is written last: if it exists, both files do. */
 static dt_status write_importance_files(const dt_trainer *t, const dt_importance *importance)
 {
     char path[PATH_MAX];
@@ -235,10 +233,9 @@ static dt_status write_importance(dt_trainer *t, const dt_evaluation_job *job)
     return dt_agree(job->comm, status, &t->agreed);
 }
 
-/* ---- both ---------------------------------------------------------------------------------------
- */
+/* ---- both exports --------------------------------------------------------------------------- */
 
-/* Rank 0: whether a file of the epoch is not there. */
+/* On rank 0: sets *missing to whether a file of the epoch does not exist. */
 static dt_status is_missing(const dt_trainer *t, const char *name, bool *missing)
 {
     char path[PATH_MAX];
@@ -247,7 +244,7 @@ static dt_status is_missing(const dt_trainer *t, const char *name, bool *missing
     return DT_OK;
 }
 
-/* What is to be written, as rank 0 sees it. */
+/* Rank 0 decides what is to be written, for all ranks. */
 static dt_status choose(dt_trainer *t, bool only_missing, bool *embeddings, bool *importance)
 {
     dt_comm *comm = t->job->comm;

@@ -14,11 +14,11 @@
 #include "core/uuid.h"
 #include "run/checkpoint.h"
 
-/* A file of the folder, by what its name says of the training that is done. */
+/* A checkpoint file and the training progress given in its name. */
 typedef struct {
     char name[NAME_MAX + 1];
     long epochs; /* completed */
-    long steps;  /* of the running one */
+    long steps;  /* of the current epoch */
 } candidate;
 
 typedef struct {
@@ -27,7 +27,8 @@ typedef struct {
     size_t capacity;
 } candidates;
 
-/* Takes "deeptaxa_<id>_epoch<N>.h5" and "deeptaxa_<id>_epoch<N>_step<S>.h5" apart. */
+/* Parses "deeptaxa_<id>_epoch<N>.h5" or "deeptaxa_<id>_epoch<N>_step<S>.h5"; false for any other
+ * name. */
 static bool parse_name(candidate *out, const char *name, const char *id)
 {
     char *end;
@@ -53,7 +54,7 @@ static dt_status list_candidates(candidates *list, const char *folder, const cha
     if (!dir && errno == ENOENT)
         return DT_OK;
     if (!dir)
-        return dt_fail(DT_ERR_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
+        return dt_fail(DT_ERR_IO, "%s: cannot read the directory: %s", folder, strerror(errno));
     for (struct dirent *entry = readdir(dir); entry && status == DT_OK; entry = readdir(dir)) {
         candidate found;
         if (!parse_name(&found, entry->d_name, id))
@@ -66,7 +67,7 @@ static dt_status list_candidates(candidates *list, const char *folder, const cha
     return status;
 }
 
-/* The most of the training first. */
+/* Sorts by descending progress. */
 static int by_progress(const void *a, const void *b)
 {
     const candidate *x = a;
@@ -83,7 +84,7 @@ static dt_status can_be_resumed(const char *path)
     const bool whole = content.has_optimizer;
     dt_run_free(&content);
     if (!whole)
-        return dt_fail(DT_ERR_INPUT, "%s: holds weights only", path);
+        return dt_fail(DT_ERR_INPUT, "%s: contains weights only", path);
     return dt_checkpoint_verify(path);
 }
 
@@ -103,7 +104,7 @@ dt_status dt_newest_checkpoint(const char *output_dir, char *path)
         if (status == DT_OK && can_be_resumed(path) == DT_OK)
             break;
         if (status == DT_OK)
-            dt_warn("passed over: %s", dt_error_message());
+            dt_warn("skipped: %s", dt_error_message());
         path[0] = '\0';
     }
     free(list.item);

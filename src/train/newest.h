@@ -1,12 +1,12 @@
-/* Where a run can be gone on with: for --resume auto. */
+/* Finding the checkpoint to resume from, for --resume auto. */
 #ifndef DT_TRAIN_NEWEST_H
 #define DT_TRAIN_NEWEST_H
 
 #include "core/status.h"
 
-/* Finds, in a run's output folder, the whole checkpoint in which the most of the training is done,
- * of the run that deeptaxa_uuid.txt names. `path` (room for PATH_MAX) becomes its name, "" when
- * there is none. Files that are damaged or hold weights only are passed over with a warning. */
+/* Finds the complete checkpoint with the most training progress in a run's output directory, among
+ * those of the run named in deeptaxa_uuid.txt. Sets `path` (PATH_MAX bytes) to its path, or to ""
+ * if there is none. Files that are damaged or contain weights only are skipped with a warning. */
 dt_status dt_newest_checkpoint(const char *output_dir, char *path);
 
 #endif

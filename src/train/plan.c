@@ -10,14 +10,14 @@
 #include "run/checkpoint.h"
 #include "train/step.h"
 
-/* The matrices of a piece should be large enough for full speed of the products and no larger:
- * beyond this many tokens the speed stays and only memory grows. */
-#define HOST_PIECE_TOKENS 8192
-#define GPU_PIECE_TOKENS (64 * 1024)
+/* The matrices of a micro-batch should be just large enough for full speed: beyond this many
+ * tokens, memory grows and speed does not. */
+#define HOST_MICRO_BATCH_TOKENS 8192
+#define GPU_MICRO_BATCH_TOKENS (64 * 1024)
 
-/* A rank's share of a batch has equally many tokens as the others', not sequences: where lengths
- * differ it may be some more sequences than an even division gives, here up to a quarter. A share
- * with more yet is computed in two pieces. */
+/* Batches are divided equally by tokens, not by sequences: if lengths differ, a rank's share may
+ * have more sequences than an even division gives. Allows for a quarter more; a larger share is
+ * computed in two micro-batches. */
 static int32_t largest_share(int32_t batch_size, int32_t ranks)
 {
     const int32_t even = (batch_size + ranks - 1) / ranks;
@@ -25,18 +25,18 @@ static int32_t largest_share(int32_t batch_size, int32_t ranks)
     return ranks == 1 || larger > batch_size ? batch_size : larger;
 }
 
-/* dt_batch_bound of a training: the longest sequences of the dataset together. */
+/* Context of batch_bound(), which assumes that the longest sequences are in one batch. */
 typedef struct {
     const dt_dataset *dataset;
     int32_t max_length;
 } token_count;
 
-static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequences,
+static dt_status batch_bound(const void *context, int32_t requested, int32_t *sequences,
                              int64_t *tokens)
 {
     const token_count *count = context;
-    *sequences = asked;
-    return dt_batch_most_tokens(count->dataset, count->max_length, asked, tokens);
+    *sequences = requested;
+    return dt_batch_most_tokens(count->dataset, count->max_length, requested, tokens);
 }
 
 static dt_fit fit_of(dt_model *model, const token_count *count, bool fixed)
@@ -51,34 +51,35 @@ static dt_fit fit_of(dt_model *model, const token_count *count, bool fixed)
     };
 }
 
-/* The largest piece that pays. */
-static int32_t paying_piece(const dt_model *model, const dt_dataset *dataset, int32_t share)
+/* Returns the smallest micro-batch that reaches full speed, at most `share`. */
+static int32_t default_micro_batch(const dt_model *model, const dt_dataset *dataset, int32_t share)
 {
     const int64_t max_length = dt_model_config_of(model)->max_length;
     const int64_t tokens =
-        dt_model_backend(model)->host_memory ? HOST_PIECE_TOKENS : GPU_PIECE_TOKENS;
+        dt_model_backend(model)->host_memory ? HOST_MICRO_BATCH_TOKENS : GPU_MICRO_BATCH_TOKENS;
     int64_t mean = dataset->offsets[dataset->count] / dataset->count;
     if (mean > max_length)
         mean = max_length;
-    const int64_t piece = tokens / (mean > 0 ? mean : 1);
-    return piece < 1 ? 1 : piece < share ? (int32_t)piece : share;
+    const int64_t sequences = tokens / (mean > 0 ? mean : 1);
+    return sequences < 1 ? 1 : sequences < share ? (int32_t)sequences : share;
 }
 
-dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *plan)
+dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_micro_batch_plan *plan)
 {
     const token_count count = {plan->dataset, dt_model_config_of(plan->model)->max_length};
     dt_fit fit = fit_of(plan->model, &count, plan->fixed);
     const int32_t share = largest_share(settings->batch_size, plan->comm->world_size);
-    int32_t piece = settings->micro_batch < share ? settings->micro_batch : share;
+    int32_t sequences = settings->micro_batch < share ? settings->micro_batch : share;
     if (settings->micro_batch == 0)
-        piece = paying_piece(plan->model, plan->dataset, share);
+        sequences = default_micro_batch(plan->model, plan->dataset, share);
     fit.sharing = plan->comm->local_size;
-    DT_TRY(dt_fit_batch(&fit, plan->reserve, &piece));
-    settings->micro_batch = piece;
+    DT_TRY(dt_fit_batch(&fit, plan->reserve, &sequences));
+    settings->micro_batch = sequences;
     return DT_OK;
 }
 
-dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const dt_piece_plan *plan)
+dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings,
+                            const dt_micro_batch_plan *plan)
 {
     const token_count count = {plan->dataset, dt_model_config_of(plan->model)->max_length};
     const dt_fit fit = fit_of(plan->model, &count, plan->fixed);
@@ -88,18 +89,17 @@ dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const d
     dt_memory_limit available;
     int64_t planned = 0;
     dt_memory_limits("", plan->comm->local_size, &total, &available);
-    /* what is left of a limit of ulimit's lacks already what has been taken */
+    /* the rest of a ulimit limit already excludes the memory that this process has allocated */
     if (dt_model_backend(plan->model)->host_memory && !(total.own && plan->reserve))
         DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &planned));
     *fits = (double)(planned + copy) <= DT_SHARE_OF_HOST * (double)total.bytes;
     return DT_OK;
 }
 
-/* ---- what is shown ------------------------------------------------------------------------------
- */
+/* ---- output --------------------------------------------------------------------------------- */
 
-/* The part of a name that its layer is called: up to the number of the layer, else its first one or
- * two components. */
+/* Returns the length of the layer's name within a tensor's name: up to the number of the encoder
+ * layer, otherwise the first one or two components. */
 static int layer_name_length(const char *name)
 {
     static const char encoder[] = "bert.encoder.layer.";
@@ -115,7 +115,7 @@ static int layer_name_length(const char *name)
     return end ? (int)(end - name) : (int)strlen(name);
 }
 
-/* True when a tensor before `i` belongs to the same layer. */
+/* Returns whether a tensor before `i` belongs to the same layer. */
 static bool was_shown(const dt_param_table *table, int32_t i, int length)
 {
     for (int32_t j = 0; j < i; ++j)
@@ -159,30 +159,30 @@ dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt
     const dt_fit fit = fit_of(model, &count, false);
     DT_TRY(dt_fit_bytes(&fit, settings->micro_batch, &bytes));
     DT_TRY(dt_dataset_show_ranks(out, dataset));
-    DT_TRY(dt_text_addf(out, "Sequences: %s to train on, %s to validate on\n",
+    DT_TRY(dt_text_addf(out, "Sequences: %s for training, %s for validation\n",
                         dt_with_commas(settings->training_sequences, a),
                         dt_with_commas(settings->validation_sequences, b)));
-    DT_TRY(dt_text_addf(out, "Steps: %s an epoch, %s in %d epoch%s, the first %s to warm up\n",
+    DT_TRY(dt_text_addf(out, "Steps: %s per epoch, %s in %d epoch%s, including %s of warm-up\n",
                         dt_with_commas(updates, a), dt_with_commas(settings->rule.total_steps, b),
                         settings->epochs, settings->epochs == 1 ? "" : "s",
                         dt_with_commas(settings->rule.warmup_steps, c)));
-    DT_TRY(dt_text_addf(out,
-                        "Batch: %s sequences an update, accumulated over %d, at most %d at a time",
-                        dt_with_commas(dt_update_sequences(settings), a), settings->accum_steps,
-                        settings->micro_batch));
+    DT_TRY(dt_text_addf(out, "Batch: %s sequences per step",
+                        dt_with_commas(dt_update_sequences(settings), a)));
+    if (settings->accum_steps > 1)
+        DT_TRY(dt_text_addf(out, ", accumulated over %d batches", settings->accum_steps));
+    DT_TRY(dt_text_addf(out, ", in micro-batches of at most %d", settings->micro_batch));
     if (settings->world_size > 1)
         DT_TRY(dt_text_addf(out, " on each of %d ranks", settings->world_size));
     DT_TRY(dt_text_addf(out, "\n"));
     DT_TRY(dt_text_addf(out,
-                        "Memory: %.2f GB for the model and one piece of a batch, %.3f GB for "
-                        "the tokens",
+                        "Memory: %.2f GB for the model and one micro-batch, %.3f GB for the tokens",
                         (double)bytes * 1e-9, 1e-9 * (double)dt_dataset_token_bytes(dataset)));
     if (copy_fits)
-        DT_TRY(dt_text_addf(out, ", %.2f GB to write checkpoints beside the training",
+        DT_TRY(dt_text_addf(out, ", %.2f GB for background checkpoints",
                             4e-9 * (double)dt_checkpoint_copy_elements(dt_model_params(model))));
     DT_TRY(dt_text_addf(out, "\nDevice: %s\n", settings->device));
     if (settings->rule.dynamic_scale)
-        return dt_text_addf(out, "Precision: %s, losses scaled by %g\n", settings->precision,
+        return dt_text_addf(out, "Precision: %s, loss scale %g\n", settings->precision,
                             run->progress.update.loss_scale);
     return dt_text_addf(out, "Precision: %s\n", settings->precision);
 }

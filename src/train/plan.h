@@ -1,4 +1,4 @@
-/* The plan of a run: what will be computed, in how many steps, with how much memory. */
+/* The plan of a run: parameters, steps, batch sizes and memory. */
 #ifndef DT_TRAIN_PLAN_H
 #define DT_TRAIN_PLAN_H
 
@@ -11,29 +11,30 @@
 #include "run/run.h"
 #include "model/model.h"
 
-/* How the pieces of a rank's share are chosen. */
+/* What the choice of the micro-batch size depends on. */
 typedef struct {
     dt_model *model;
     const dt_dataset *dataset;
     const dt_comm *comm;
-    bool fixed;   /* settings->micro_batch was given by the user: it is not lowered */
-    bool reserve; /* take the model's memory */
-} dt_piece_plan;
+    bool fixed;   /* settings->micro_batch was given by the user and must not be lowered */
+    bool reserve; /* allocate the model's memory */
+} dt_micro_batch_plan;
 
-/* Chooses settings->micro_batch, the largest piece of a rank's share that fits in the device's
- * memory (model/fit.h): where it is 0, from not more than pays (see plan.c); else from what it is,
- * the number of the run that is resumed. */
-dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_piece_plan *plan);
+/* Sets settings->micro_batch to the largest micro-batch that fits in the device's memory
+ * (model/fit.h). The upper limit is its current value (of a resumed run, or given by the user); if
+ * that is 0, the size beyond which speed no longer increases (see plan.c). */
+dt_status dt_plan_micro_batch(dt_run_settings *settings, const dt_micro_batch_plan *plan);
 
-/* Whether this rank's host has room for a copy of parameters and moments beside all that is planned
- * (settings->micro_batch is chosen), so that a thread can write checkpoints. */
-dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings, const dt_piece_plan *plan);
+/* Sets *fits to whether this host has memory for a copy of the parameters and moments in addition
+ * to everything planned, so that a thread can write checkpoints. Requires settings->micro_batch. */
+dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings,
+                            const dt_micro_batch_plan *plan);
 
-/* Adds the table of parameters by layer and in all, as shown before training. */
+/* Adds the table of parameters by layer, with the total. */
 dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 
-/* Adds what --dry-run prints below that: labels of each taxonomic rank with an example, sequences,
- * steps, memory (with the copy for checkpoints where it fits). */
+/* Adds the rest of what --dry-run prints: the labels of each taxonomic rank with an example,
+ * sequences, steps and memory (including the copy for checkpoints if it fits). */
 dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt_dataset *dataset,
                       bool copy_fits);
 

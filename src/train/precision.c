@@ -12,11 +12,11 @@ void dt_training_precision(dt_run *run, dt_precision precision, bool resumed)
     dt_update_state *state = &run->progress.update;
     const char *name = dt_precision_name(precision);
     const bool scaled = precision == DT_PRECISION_FP16;
-    const bool goes_on = resumed && strcmp(settings->precision, name) == 0;
-    if (resumed && !goes_on)
-        dt_notice("the run was trained in %s so far and goes on in %s%s", settings->precision, name,
-                  scaled ? ", its loss scale at its start value" : "");
-    if (!goes_on) {
+    const bool unchanged = resumed && strcmp(settings->precision, name) == 0;
+    if (resumed && !unchanged)
+        dt_notice("precision changes from %s to %s%s", settings->precision, name,
+                  scaled ? "; the loss scale is reset to its initial value" : "");
+    if (!unchanged) {
         state->loss_scale = scaled ? DT_LOSS_SCALE_START : 1.0;
         state->scale_good_steps = 0;
     }

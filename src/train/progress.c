@@ -27,19 +27,18 @@ void dt_duration(double seconds, char *out)
         snprintf(out, 32, "%ld:%02ld", whole / 60, whole % 60);
 }
 
-/* A part of the line. */
 typedef struct {
     char text[64];
-    int importance; /* the least goes first where there is no room */
-} part;
+    int importance; /* the least important field is dropped first if the line is too long */
+} field;
 
-enum { EPOCH, BAR, STEP, LOSS, RATE, SPEED, LEFT, RUN_LEFT, PARTS };
+enum { EPOCH, BAR, STEP, LOSS, RATE, SPEED, LEFT, RUN_LEFT, FIELDS };
 
-static void make_parts(const dt_progress *progress, const dt_progress_state *state,
-                       part parts[PARTS])
+static void make_fields(const dt_progress *progress, const dt_progress_state *state,
+                        field fields[FIELDS])
 {
-    static const int importance[PARTS] = {[EPOCH] = 9, [BAR] = 2,   [STEP] = 4, [LOSS] = 5,
-                                          [RATE] = 1,  [SPEED] = 3, [LEFT] = 8, [RUN_LEFT] = 7};
+    static const int importance[FIELDS] = {[EPOCH] = 9, [BAR] = 2,   [STEP] = 4, [LOSS] = 5,
+                                           [RATE] = 1,  [SPEED] = 3, [LEFT] = 8, [RUN_LEFT] = 7};
     const double share = progress->steps > 0 ? (double)state->step / (double)progress->steps : 1.0;
     const double whole = share > 0.0 ? state->elapsed / share : 0.0; /* the epoch's time */
     const double after = (whole + progress->between) * (progress->epochs - progress->epoch);
@@ -51,41 +50,41 @@ static void make_parts(const dt_progress *progress, const dt_progress_state *sta
     bar[BAR_WIDTH] = '\0';
     dt_duration(whole - whole * share, left);
     dt_duration(whole - whole * share + progress->between + after, run_left);
-    for (int i = 0; i < PARTS; ++i)
-        parts[i].importance = importance[i];
-    const size_t size = sizeof parts->text;
-    snprintf(parts[EPOCH].text, size, "epoch %d/%d", progress->epoch, progress->epochs);
-    snprintf(parts[BAR].text, size, " [%s]", bar);
-    snprintf(parts[STEP].text, size, " step %lld/%lld", (long long)state->step,
+    for (int i = 0; i < FIELDS; ++i)
+        fields[i].importance = importance[i];
+    const size_t size = sizeof fields->text;
+    snprintf(fields[EPOCH].text, size, "epoch %d/%d", progress->epoch, progress->epochs);
+    snprintf(fields[BAR].text, size, " [%s]", bar);
+    snprintf(fields[STEP].text, size, " step %lld/%lld", (long long)state->step,
              (long long)progress->steps);
-    snprintf(parts[LOSS].text, size, ", loss %.4f", state->loss);
-    snprintf(parts[RATE].text, size, ", lr %.3g", state->rate);
-    snprintf(parts[SPEED].text, size, ", %.1f sequences/s",
+    snprintf(fields[LOSS].text, size, ", loss %.4f", state->loss);
+    snprintf(fields[RATE].text, size, ", lr %.3g", state->rate);
+    snprintf(fields[SPEED].text, size, ", %.1f sequences/s",
              (double)state->sequences / state->elapsed);
-    snprintf(parts[LEFT].text, size, ", %s left", left);
-    snprintf(parts[RUN_LEFT].text, size, " (run %s)", run_left);
+    snprintf(fields[LEFT].text, size, ", %s left", left);
+    snprintf(fields[RUN_LEFT].text, size, " (run %s)", run_left);
 }
 
 void dt_progress_text(const dt_progress *progress, const dt_progress_state *state, int width,
                       char *out, size_t size)
 {
-    part parts[PARTS];
-    make_parts(progress, state, parts);
+    field fields[FIELDS];
+    make_fields(progress, state, fields);
     for (;;) {
         size_t length = 0;
         int least = 0;
-        for (int i = 0; i < PARTS; ++i) {
-            length += strlen(parts[i].text);
-            if (parts[i].text[0] && parts[i].importance < parts[least].importance)
+        for (int i = 0; i < FIELDS; ++i) {
+            length += strlen(fields[i].text);
+            if (fields[i].text[0] && fields[i].importance < fields[least].importance)
                 least = i;
         }
         if (width <= 0 || (int)length <= width || least == EPOCH)
             break;
-        parts[least].text[0] = '\0';
+        fields[least].text[0] = '\0';
     }
     out[0] = '\0';
-    for (int i = 0; i < PARTS; ++i)
-        snprintf(out + strlen(out), size - strlen(out), "%s", parts[i].text);
+    for (int i = 0; i < FIELDS; ++i)
+        snprintf(out + strlen(out), size - strlen(out), "%s", fields[i].text);
 }
 
 void dt_progress_show(dt_progress *progress, int64_t step, int64_t sequences, double loss,

@@ -10,10 +10,9 @@
 #include "core/log.h"
 #include "core/version.h"
 
-/* ---- who they are ------------------------------------------------------------------------------
- */
+/* ---- gathering ------------------------------------------------------------------------------ */
 
-static void look_at_processors(dt_rank_info *info)
+static void read_processors(dt_rank_info *info)
 {
     size_t size;
     cpu_set_t *set = dt_affinity(&size);
@@ -44,7 +43,7 @@ static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
                  dt_precision_name(backend->precision),
                  comm->grad_dtype == DT_GRAD_BF16 ? ", gradients in bf16" : "");
     }
-    look_at_processors(&info);
+    read_processors(&info);
     memcpy(info.quota, quota.by, sizeof info.quota);
     return info;
 }
@@ -85,18 +84,18 @@ dt_status dt_ranks_share(dt_comm *comm, dt_ranks_sharing *sharing)
     return DT_OK;
 }
 
-/* Fails when a rank cannot work with rank 0. */
-static dt_status check_alike(const dt_rank_info *first, const dt_rank_info *other, int32_t q)
+/* Fails if rank q is incompatible with rank 0. */
+static dt_status check_compatible(const dt_rank_info *first, const dt_rank_info *other, int32_t q)
 {
     if (strcmp(first->version, other->version) != 0)
         return dt_fail(DT_ERR_USAGE,
-                       "rank 0 on %s runs version %s, rank %d on %s version %s: install the same "
-                       "one on all hosts",
+                       "rank 0 on %s runs version %s, but rank %d on %s runs version %s: install "
+                       "the same version on all hosts",
                        first->host, first->version, q, other->host, other->version);
     if (strcmp(first->kind, other->kind) != 0)
         return dt_fail(DT_ERR_USAGE,
-                       "rank 0 on %s computes with %s, rank %d on %s with %s: all ranks must "
-                       "compute alike (--device, --precision and --grad-dtype say how)",
+                       "rank 0 on %s computes with %s, but rank %d on %s with %s: use the same "
+                       "--device, --precision and --grad-dtype on all ranks",
                        first->host, first->kind, q, other->host, other->kind);
     return DT_OK;
 }
@@ -107,7 +106,7 @@ dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend 
     dt_status status = DT_OK;
     DT_TRY(gather_infos(infos, comm, backend));
     for (int32_t q = 1; q < comm->world_size && status == DT_OK; ++q)
-        status = check_alike(&(*infos)[0], &(*infos)[q], q);
+        status = check_compatible(&(*infos)[0], &(*infos)[q], q);
     if (status != DT_OK) {
         free(*infos);
         *infos = NULL;
@@ -116,10 +115,9 @@ dt_status dt_ranks_gather(dt_rank_info **infos, dt_comm *comm, const dt_backend 
     return status;
 }
 
-/* ---- what is shown -----------------------------------------------------------------------------
- */
+/* ---- output --------------------------------------------------------------------------------- */
 
-/* True when a rank before `q` satisfies the same relation. */
+/* Returns whether a rank before `q` is like rank `q`. */
 static bool shown_before(const dt_rank_info *infos, int32_t q,
                          bool (*alike)(const dt_rank_info *, const dt_rank_info *))
 {
@@ -139,7 +137,7 @@ static bool same_device(const dt_rank_info *a, const dt_rank_info *b)
     return same_host(a, b) && strcmp(a->device, b->device) == 0;
 }
 
-/* "0-3, 8" */
+/* Adds the ranks on the same host and device as rank q, in the form "0-3, 8". */
 static dt_status add_ranks_like(dt_text *out, const dt_rank_info *infos, int32_t world_size,
                                 int32_t q)
 {
@@ -166,8 +164,8 @@ static void notice_shared_processors(const dt_rank_info *infos, int32_t world_si
         for (int32_t p = q; p < world_size; ++p)
             sharing += share_processors(&infos[p], &infos[q]);
         if (sharing > 1)
-            dt_notice("%d ranks on %s are bound to the same processor, number %d, and take turns: "
-                      "bind each to its own (mpirun --bind-to core, srun --cpu-bind=cores)",
+            dt_notice("%d ranks on %s are bound to the same processor (number %d): bind each rank "
+                      "to its own (mpirun --bind-to core, srun --cpu-bind=cores)",
                       sharing, infos[q].host, infos[q].first_processor);
     }
 }
@@ -190,7 +188,7 @@ dt_status dt_ranks_report(dt_text *out, const dt_comm *comm, const dt_rank_info 
     }
     notice_shared_processors(infos, size);
     return dt_text_addf(out,
-                        "Shares: of each batch of %d sequences a rank takes as many tokens as the "
-                        "others, on average %.4g sequences\n",
+                        "Shares: each batch of %d sequences is divided equally by tokens, on "
+                        "average %.4g sequences per rank\n",
                         batch_size, (double)batch_size / size);
 }

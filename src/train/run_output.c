@@ -29,8 +29,8 @@ static dt_status folder_path(const dt_run_output *output, const char *kind, char
     return dt_path(out, PATH_MAX, "%s/%s", output->folder, kind);
 }
 
-/* Temporary files of this run; with the lock, of any run: one that was killed before its first
- * checkpoint leaves nobody else to remove what it wrote. */
+/* Removes temporary files of this run or, if the lock is held, of any run: no later run would
+ * remove those of a run that was killed before its first checkpoint. */
 static void remove_unfinished(const dt_run_output *output, const char *folder)
 {
     char begin[sizeof output->run_uuid + 16];
@@ -38,7 +38,7 @@ static void remove_unfinished(const dt_run_output *output, const char *folder)
     dt_remove_unfinished(folder, dt_lock_holds(output->lock) ? "deeptaxa_" : begin);
 }
 
-/* Only exports need the folder `weights`, and make it. */
+/* `weights` is created when an export is written (dt_run_export_path()). */
 static dt_status make_folders(const dt_run_output *output)
 {
     static const char *const kinds[] = {"metrics", "metadata", "checkpoints"};
@@ -83,10 +83,9 @@ static dt_status write_labels(const dt_run_output *output, const dt_taxonomy *ta
     return dt_output_commit(&file);
 }
 
-/* ---- the steps file ----------------------------------------------------------------------------
- */
+/* ---- the steps file ------------------------------------------------------------------------- */
 
-/* The number after `"key": ` or `"key":` in a line of the steps file; -1 where it is not. */
+/* Returns the number after `"key":` in a line of the steps file; -1 if the key is missing. */
 static long long number_of(const char *line, const char *key)
 {
     char quoted[32];
@@ -95,8 +94,8 @@ static long long number_of(const char *line, const char *key)
     return at ? strtoll(at + strlen(quoted), NULL, 10) : -1;
 }
 
-/* Keeps the whole lines of the first `updates` updates, done or skipped; the rest belongs to work
- * that is done again. */
+/* Keeps the complete lines of the first `updates` updates, applied or skipped; the others will be
+ * written again. */
 static dt_status drop_later_steps(const char *path, int64_t updates)
 {
     char *text;
@@ -150,17 +149,15 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
     return dt_output_detach(&line);
 }
 
-/* Whoever reads a folder of two runs by its name patterns reads both. */
-static void tell_of_other_run(const char *folder, const char *run_uuid)
+/* Prints a notice if the directory contains another run, since name patterns match both. */
+static void notice_other_run(const char *folder, const char *run_uuid)
 {
     char other[DT_RUN_ID_SIZE];
     if (dt_run_id_read(folder, other) == DT_OK && other[0] && strcmp(other, run_uuid) != 0)
-        dt_notice("%s: holds another run already, %s; its files stay beside this one's", folder,
-                  other);
+        dt_notice("%s: already contains another run, %s, whose files are kept", folder, other);
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------
- */
+/* ---- opening and closing -------------------------------------------------------------------- */
 
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run)
 {
@@ -176,7 +173,7 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *
     snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
     DT_TRY(make_folders(output));
     DT_TRY(dt_log_open(log_path));
-    tell_of_other_run(folder, settings->run_uuid);
+    notice_other_run(folder, settings->run_uuid);
     DT_TRY(dt_run_id_write(folder, settings->run_uuid));
     DT_TRY(write_labels(output, &run->taxonomy));
     return open_steps(output, run->progress.update.steps + run->progress.update.skipped);
@@ -206,12 +203,12 @@ dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch
     return run_path(output, "checkpoints", name, out);
 }
 
-/* The run's checkpoints, one after the other. */
+/* An iterator over the run's checkpoints. */
 typedef struct {
     DIR *dir;
-    char begin[128];  /* of their names, up to the epoch */
-    const char *name; /* of the present one */
-    const char *rest; /* what follows the epoch in it */
+    char begin[128];  /* their names up to the epoch */
+    const char *name; /* of the current file */
+    const char *rest; /* the part of the name after the epoch */
     long epoch;
 } listing;
 
@@ -225,7 +222,7 @@ static bool begin_listing(listing *list, const dt_run_output *output)
     return list->dir != NULL;
 }
 
-/* False, and the listing is closed, where there is none left. */
+/* Advances to the next file; at the end, closes the listing and returns false. */
 static bool next_listed(listing *list)
 {
     for (struct dirent *entry = readdir(list->dir); entry; entry = readdir(list->dir)) {
@@ -286,8 +283,7 @@ int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch)
     return count;
 }
 
-/* ---- metrics of an epoch
- * ------------------------------------------------------------------------- */
+/* ---- metrics of an epoch -------------------------------------------------------------------- */
 
 static void put_timing(dt_json *json, const dt_run_progress *progress,
                        const dt_epoch_report *report)
@@ -316,11 +312,11 @@ static void put_performance(dt_json *json, const dt_run *run)
     dt_json_object(json);
     dt_json_put_double(json, "training_loss", run->progress.training_loss);
     dt_json_put_double(json, "validation_loss", run->progress.validation_loss);
-    dt_run_json_measures(json, run);
+    dt_run_json_tax_metrics(json, run);
     dt_json_end(json);
 }
 
-/* What computes, each kind once: [{"device": …, "ranks": …}, …] */
+/* Writes each distinct device with its number of ranks: [{"device": …, "ranks": …}, …] */
 static void put_devices(dt_json *json, const dt_rank_info *ranks, int32_t world_size)
 {
     dt_json_key(json, "devices");
@@ -363,11 +359,11 @@ static dt_status metrics_path(const dt_run_output *output, int32_t epoch, char *
     return run_path(output, "metrics", name, out);
 }
 
-dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *there)
+dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *exists)
 {
     char path[PATH_MAX];
     DT_TRY(metrics_path(output, epoch, path));
-    *there = access(path, F_OK) == 0;
+    *exists = access(path, F_OK) == 0;
     return DT_OK;
 }
 

@@ -1,10 +1,10 @@
-/* The files of a run below its output folder (docs/files.md "Training"), written by world_rank 0:
- *     deeptaxa_uuid.txt, train.log
- *     metadata/deeptaxa_<uuid>_label2id.json
+/* The files of a run below its output directory (docs/files.md "Training"), written by world_rank
+ * 0: deeptaxa_uuid.txt, train.log metadata/deeptaxa_<uuid>_label2id.json
  *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
  *     weights/deeptaxa_<uuid>_epoch<N>_…, on request (exports.h)
- *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, of a completed epoch
- *     checkpoints/deeptaxa_<uuid>_epoch<N>_step<S>.h5, of S updates of epoch N, the newest alone
+ *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, after a completed epoch
+ *     checkpoints/deeptaxa_<uuid>_epoch<N>_step<S>.h5, after S updates of epoch N; only the newest
+ *         is kept
  */
 #ifndef DT_TRAIN_RUN_OUTPUT_H
 #define DT_TRAIN_RUN_OUTPUT_H
@@ -26,56 +26,56 @@ typedef struct {
     FILE *steps; /* metrics/…_steps.jsonl */
 } dt_run_output;
 
-/* What the metrics of an epoch say beside what stands in the checkpoint. */
+/* Contents of an epoch's metrics that are not stored in the checkpoint. */
 typedef struct {
     const char *checkpoint_path;
     const dt_rank_info *ranks;       /* (world_size) */
-    const dt_invocation *invocation; /* NULL: not told */
+    const dt_invocation *invocation; /* NULL: left out */
     dt_step_times times;             /* of rank 0, in the epoch */
     double session_time;             /* seconds since this process began to train */
-    char session_start[32];          /* dt_timestamp() of that */
-    char epoch_start[32];            /* of the end of the epoch before, or of that */
-    char epoch_end[32];              /* when the epoch was trained and evaluated */
-    double checkpoint_time;          /* seconds that training stood still for checkpoints */
-    double checkpoint_writing;   /* seconds that writing them took, beside the training or not */
+    char session_start[32];          /* dt_timestamp() of that start */
+    char epoch_start[32];        /* timestamp of the end of the previous epoch, or of that start */
+    char epoch_end[32];          /* timestamp after training and evaluation of the epoch */
+    double checkpoint_time;      /* seconds that training was blocked by checkpoints */
+    double checkpoint_writing;   /* seconds that writing them took, in the background or not */
     double sequences_per_second; /* of the epoch's training */
     double tokens_per_second;
 } dt_epoch_report;
 
-/* Makes the folders, takes the lock, opens train.log. A run without an id gets one, in
- * run->settings; id and labels are written out. Lines of the steps file that lie beyond the run's
- * progress and unfinished files, left by a process that was killed, are dropped. */
+/* Creates the directories, takes the lock and opens train.log. Assigns an id to a run without one
+ * (run->settings.run_uuid), and writes the id and the labels. Removes what a killed process left:
+ * unfinished files, and lines of the steps file beyond the run's progress. */
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run);
-/* Gives the folder back. train.log stays open: why a run ended is said after this. */
+/* Releases the directory. train.log stays open for the message that says why the run ended. */
 void dt_run_output_close(dt_run_output *output);
 
-/* The checkpoint's name for a number of completed epochs. `out` has room for PATH_MAX. */
+/* Sets `out` (PATH_MAX bytes) to the path of the checkpoint after `epoch` completed epochs. */
 dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out);
-/* The same for `step` updates of the running epoch, of which the first is number 1. */
+/* The same for the checkpoint after `step` updates of epoch number `epoch`, both from 1. */
 dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch, int64_t step,
                                       char *out);
-/* Removes the run's checkpoints that stand within epochs 1 … `epoch`, except that one (NULL: none
- * is spared). */
+/* Removes the run's checkpoints from within epochs 1 … `epoch`, except the file `except` (may be
+ * NULL). */
 void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except);
 
-/* Removes the run's checkpoints of the epochs 1 … `epoch`, also what a killed process left. */
+/* Removes the run's checkpoints of completed epochs 1 … `epoch`, including any left by a killed
+ * process. */
 void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch);
 
-/* Sets the run's checkpoints of epochs after `epoch` aside, as `….h5.old`: the run has been gone on
- * with from an earlier one, and --resume auto must not return to the way that it left. What was set
- * aside of epochs up to `epoch`, which the new way has done again, is removed. Returns how many
- * were set aside. */
+/* Renames the run's checkpoints of epochs after `epoch` to `….h5.old`: the run was resumed from an
+ * earlier checkpoint, and --resume auto must not choose the abandoned ones. Removes `.old` files of
+ * epochs up to `epoch`, which have been trained again. Returns the number of files renamed. */
 int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch);
 
-/* Appends one line about the last update. loss: of that update, over all ranks. */
+/* Appends a line about the last update to the steps file. loss: of that update, over all ranks. */
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
                              double loss, double sequences_per_second);
 
-/* Sets *there to whether the metrics of an epoch were written. */
-dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *there);
+/* Sets *exists to whether the metrics of an epoch were written. */
+dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, bool *exists);
 
-/* The name of an export of an epoch, `…_epoch<N>_<name>`, in the folder `weights`, which is made.
- * `out` has room for PATH_MAX. */
+/* Sets `out` (PATH_MAX bytes) to the path of an export of an epoch, `weights/…_epoch<N>_<name>`;
+ * creates the directory. */
 dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const char *name,
                              char *out);
 

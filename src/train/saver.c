@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 
-#define SIGN_OF_LIFE 1.0 /* seconds after which rank 0 tells the others that it still writes */
+#define HEARTBEAT_SECONDS 1.0 /* interval at which rank 0 reports that it is still writing */
 
 void dt_saver_free(dt_saver *saver)
 {
@@ -19,7 +19,8 @@ void dt_saver_free(dt_saver *saver)
     saver->sums = NULL;
 }
 
-/* Removes this run's checkpoints of epochs 1 … last that are not the best, where that is there. */
+/* Removes this run's checkpoints of epochs 1 … last except the best; removes none if the best does
+ * not exist. */
 static dt_status drop_all_but_best(const dt_saver *saver, int32_t best, int32_t last)
 {
     char path[PATH_MAX];
@@ -36,39 +37,38 @@ static dt_status drop_all_but_best(const dt_saver *saver, int32_t best, int32_t 
     return DT_OK;
 }
 
-/* Removes this run's checkpoints that are too many after `epoch`. */
+/* Removes this run's checkpoints that exceed saver->keep after `epoch`. */
 static void drop_old_epochs(const dt_saver *saver, int32_t epoch)
 {
     if (saver->keep > 0)
         dt_run_drop_epoch_checkpoints(saver->output, epoch - saver->keep);
 }
 
-dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside)
+dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool background)
 {
     saver->saved_micro_steps = resumed ? saver->run->progress.micro_steps : -1;
     if (saver->comm->world_rank != 0)
         return DT_OK;
     snprintf(saver->newest, sizeof saver->newest, "%s", resumed ? resumed : "");
     DT_TRY(DT_NEW(saver->sums, (size_t)(saver->comm->world_size * saver->run->config.tax_ranks)));
-    if (resumed) /* a kill may have come between a checkpoint and the removal of older ones */
+    if (resumed) /* the last process may have been killed before it removed older checkpoints */
         drop_old_epochs(saver, saver->run->progress.epoch);
-    return dt_checkpoint_writer_create(&saver->writer, saver->model, beside, saver->profile);
+    return dt_checkpoint_writer_create(&saver->writer, saver->model, background, saver->profile);
 }
 
-/* The newest checkpoint is the farthest one of the run, too. */
-static void leave_other_way(const dt_saver *saver)
+/* Sets aside checkpoints of later epochs, so that the newest one has the most progress. */
+static void set_later_aside(const dt_saver *saver)
 {
     const int32_t epoch = saver->pending.content.progress.epoch;
     const int count = dt_run_set_later_aside(saver->output, epoch);
     if (count > 0)
-        dt_notice(
-            "%d checkpoint%s of epochs after %d, from before the run was resumed at an earlier "
-            "one: now named ….h5.old, each until its epoch is done again",
-            count, count == 1 ? "" : "s", epoch);
+        dt_notice("renamed %d checkpoint%s of epochs after %d to ….h5.old, because the run was "
+                  "resumed from an earlier one; each is removed when its epoch is trained again",
+                  count, count == 1 ? "" : "s", epoch);
 }
 
-/* Says where the checkpoint is and what of: the next epoch may be under way. */
-static void tell(const dt_pending_save *done)
+/* Logs the checkpoint with its epoch, since the next one may have begun. */
+static void log_checkpoint(const dt_pending_save *done)
 {
     const int32_t epoch = done->content.progress.epoch;
     const int32_t epochs = done->content.settings.epochs;
@@ -79,19 +79,19 @@ static void tell(const dt_pending_save *done)
         dt_info("epoch %d/%d, checkpoint: %s", epoch, epochs, done->path);
 }
 
-/* The file of the pending save is in place. */
+/* Finishes the pending save, whose file is complete. */
 static dt_status complete(dt_saver *saver)
 {
     dt_pending_save *done = &saver->pending;
     snprintf(saver->newest, sizeof saver->newest, "%s", done->path);
-    tell(done);
-    leave_other_way(saver);
+    log_checkpoint(done);
+    set_later_aside(saver);
     if (done->within_epoch) {
         dt_run_drop_step_checkpoints(saver->output, INT32_MAX, done->path);
         return DT_OK;
     }
     if (done->has_report) {
-        done->report.checkpoint_time = saver->still;
+        done->report.checkpoint_time = saver->blocked;
         done->report.checkpoint_writing = dt_checkpoint_writer_seconds(saver->writer);
         DT_TRY(dt_run_output_metrics(saver->output, &done->content, &done->report));
     }
@@ -117,8 +117,8 @@ static dt_status wait_for_write(dt_saver *saver, bool *agreed)
     const bool alone = saver->comm->world_size == 1;
     int32_t busy;
     do {
-        busy =
-            saver->writer && !dt_checkpoint_writer_wait(saver->writer, alone ? -1.0 : SIGN_OF_LIFE);
+        busy = saver->writer &&
+               !dt_checkpoint_writer_wait(saver->writer, alone ? -1.0 : HEARTBEAT_SECONDS);
         DT_TRY(saver->comm->ops->broadcast(saver->comm, &busy, sizeof busy, 0));
     } while (busy);
     return dt_agree(saver->comm, dt_saver_poll(saver), agreed);
@@ -135,7 +135,7 @@ dt_status dt_saver_wait(dt_saver *saver, bool *agreed)
 dt_status dt_saver_finish(dt_saver *saver, bool *agreed)
 {
     const dt_run_progress *progress = &saver->run->progress;
-    const bool saved = saver->pending.path[0] != '\0'; /* what was resumed from stays */
+    const bool saved = saver->pending.path[0] != '\0'; /* else keep what was resumed from */
     DT_TRY(dt_saver_wait(saver, agreed));
     dt_status status = DT_OK;
     if (saver->comm->world_rank == 0 && saver->best_only && saved)
@@ -143,7 +143,7 @@ dt_status dt_saver_finish(dt_saver *saver, bool *agreed)
     return dt_agree(saver->comm, status, agreed);
 }
 
-/* The loss sums of all ranks → saver->sums. */
+/* Gathers the loss sums of all ranks in saver->sums. */
 static dt_status gather_sums(dt_saver *saver)
 {
     dt_comm *comm = saver->comm;
@@ -158,7 +158,7 @@ static dt_status gather_sums(dt_saver *saver)
     return status;
 }
 
-/* Rank 0: hands the run as it stands to the writer. */
+/* On rank 0: starts writing the current state of the run. */
 static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
                        const dt_epoch_report *report)
 {
@@ -195,7 +195,7 @@ static dt_status save(dt_saver *saver, bool within_epoch, int64_t step,
         status = start(saver, within_epoch, step, report);
     DT_TRY(dt_agree(saver->comm, status, agreed));
     saver->saved_micro_steps = saver->run->progress.micro_steps;
-    saver->still += dt_seconds() - began;
+    saver->blocked += dt_seconds() - began;
     return DT_OK;
 }
 

@@ -1,9 +1,9 @@
-/* Saving a run: checkpoints after epochs and within them, and the metrics that name them.
+/* Saving a run: checkpoints after epochs and within them, and the metrics that refer to them.
  *
- * World_rank 0 writes, in a thread where there is room for a copy (checkpoint_writer.h). What
- * belongs to a checkpoint follows when it is in place: the line that tells its name, the metrics of
- * its epoch, and the removal of those that it replaces. So metrics never name a file that is not
- * there, and at every moment the newest checkpoint is a whole one.
+ * World_rank 0 writes, in a background thread if memory allows a copy (checkpoint_writer.h). Once
+ * the file is complete, its name is logged, the metrics of its epoch are written, and the
+ * checkpoints that it replaces are removed. So metrics never refer to a missing file, and the
+ * newest checkpoint is complete at all times.
  */
 #ifndef DT_TRAIN_SAVER_H
 #define DT_TRAIN_SAVER_H
@@ -19,13 +19,13 @@
 #include "train/checkpoint_writer.h"
 #include "train/run_output.h"
 
-/* A checkpoint under way. */
+/* A checkpoint that is being written. */
 typedef struct {
     char path[PATH_MAX];
-    dt_run content; /* the run as it was; borrows from it */
+    dt_run content; /* the run at the time of the save; its pointers are borrowed */
     bool within_epoch;
-    int64_t step;    /* updates of the running epoch, within_epoch */
-    bool has_report; /* metrics are to be written */
+    int64_t step;    /* completed updates of the current epoch, if within_epoch */
+    bool has_report; /* write metrics when the checkpoint is complete */
     dt_epoch_report report;
 } dt_pending_save;
 
@@ -34,39 +34,39 @@ typedef struct {
     const dt_model *model;
     dt_run *run;
     dt_run_output *output;
-    int32_t keep;                 /* newest checkpoints of epochs that stay; 0: all */
-    bool best_only;               /* of the checkpoints of epochs stay the best, the one of the
-                                     lowest validation loss, and until the run is over the newest */
-    dt_profile *profile;          /* NULL: none */
+    int32_t keep;                 /* number of newest epoch checkpoints to keep; 0: all */
+    bool best_only;               /* keep only the epoch checkpoint with the lowest validation loss
+                                     and, until the end of the run, the newest */
+    dt_profile *profile;          /* may be NULL */
     dt_checkpoint_writer *writer; /* on rank 0 */
     dt_pending_save pending;      /* on rank 0 */
     double *sums;                 /* (world_size, tax_ranks) loss sums, on rank 0 */
-    char newest[PATH_MAX];        /* checkpoint that is whole, on rank 0; "": none */
-    int64_t saved_micro_steps;    /* of the last save; -1: none */
-    double still;                 /* seconds that training stood still for saving */
+    char newest[PATH_MAX];        /* the newest complete checkpoint, on rank 0; "": none */
+    int64_t saved_micro_steps;    /* micro_steps at the last save; -1: none */
+    double blocked;               /* seconds that training was blocked by saving */
 } dt_saver;
 
-/* A saver of this run. comm, model, run, output, keep and best_only are set by the caller before;
- * resumed: the checkpoint that the run goes on from, NULL for a new one. beside: whether there is
- * room for a copy. */
-dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool beside);
-void dt_saver_free(dt_saver *saver); /* waits for the write under way */
+/* Initialises a saver; the caller has set comm, model, run, output, keep, best_only and profile.
+ * resumed: the checkpoint that the run was resumed from; NULL for a new run. background: memory
+ * allows a copy of the model's state. */
+dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool background);
+void dt_saver_free(dt_saver *saver); /* waits for the current write */
 
-/* Saves the run as it stands: within_epoch after so many updates of the running epoch (`step`),
- * else at an epoch's end. Waits for the save before, and for the copy. report: metrics to write
- * once the checkpoint is in place; NULL: none; its checkpoint_path and times are filled in.
- * Collective; errors are the same on all ranks (dt_agree). */
+/* Saves the current state of the run: if within_epoch, after `step` updates of the current epoch,
+ * otherwise at the end of an epoch. Waits for the previous save, and for the copy. report: metrics
+ * to write once the checkpoint is complete, with checkpoint_path and times filled in here; may be
+ * NULL. Collective; errors are the same on all ranks (dt_agree). */
 dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
                         const dt_epoch_report *report, bool *agreed);
 
-/* Completes a save whose file is written. Does not wait, and is not collective. */
+/* Completes a save whose file has been written. Does not wait; not collective. */
 dt_status dt_saver_poll(dt_saver *saver);
 
-/* Waits for the save under way and completes it. Collective; errors as above. */
+/* Waits for the current save and completes it. Collective; errors as above. */
 dt_status dt_saver_wait(dt_saver *saver, bool *agreed);
 
-/* The same at the end of a run that is complete: with best_only the newest goes where it is not the
- * best. */
+/* The same at the end of a completed run; with best_only, also removes the newest checkpoint unless
+ * it is the best. */
 dt_status dt_saver_finish(dt_saver *saver, bool *agreed);
 
 #endif

@@ -22,7 +22,7 @@ dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset)
     return DT_OK;
 }
 
-/* The learning rate of the next update. */
+/* Returns the learning rate of the next update. */
 static double next_rate(const dt_run *run)
 {
     const dt_update_rule *rule = &run->settings.rule;
@@ -38,8 +38,8 @@ void dt_training_extend(dt_run *run, int32_t epochs)
     settings->epochs = epochs;
     set_steps(settings, settings->rule.total_steps +
                             more * dt_updates_per_epoch(settings->training_sequences, settings));
-    dt_notice("--epochs: the run goes on to %d epochs, on the schedule of so many: its next "
-              "learning rate is %g, not %g",
+    dt_notice("--epochs: the run is extended to %d epochs, and so is its learning-rate schedule: "
+              "the next learning rate is %g instead of %g",
               epochs, next_rate(run), before);
 }
 
@@ -52,13 +52,14 @@ dt_status dt_training_restart(dt_run *run)
     const int64_t left = (settings->epochs - run->progress.epoch) * updates - done;
     if (left <= 0)
         return dt_fail(DT_ERR_USAGE,
-                       "--reset-lr-on-resume: %d epochs are done, and --epochs is %d: raise it",
+                       "--reset-lr-on-resume: no epochs are left (trained: %d, --epochs: %d): "
+                       "raise --epochs",
                        run->progress.epoch, settings->epochs);
     settings->rule.schedule_start = run->progress.update.steps;
     set_steps(settings, left);
     run->progress.evaluations_without_gain = 0;
     run->progress.patience_loss = run->progress.best_loss;
-    dt_notice("--reset-lr-on-resume: a new schedule begins, %lld steps with a learning rate of %g",
+    dt_notice("--reset-lr-on-resume: starting a new schedule of %lld steps with learning rate %g",
               (long long)left, settings->rule.learning_rate);
     return DT_OK;
 }

@@ -33,7 +33,7 @@ int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences
     return (progress->micro_steps - before + settings->accum_steps - 1) / settings->accum_steps;
 }
 
-/* Where the host computes, a stop is obeyed between two pieces. */
+/* On a CPU, a stop takes effect between two micro-batches. */
 static bool gives_up(const dt_stepper *stepper)
 {
     return stepper->stop && atomic_load(stepper->stop) != 0 &&
@@ -47,7 +47,8 @@ static dt_status start_reduction(void *context, dt_gradient_range range)
                                                 range.offset, range.count, range.slot);
 }
 
-/* In the place of the above while a step is recorded: events are marked, and nothing is final. */
+/* Replaces start_reduction() while a step is recorded: only events are recorded, no gradient is
+ * final. */
 static dt_status reduce_later(void *context, dt_gradient_range range)
 {
     (void)context;
@@ -61,18 +62,18 @@ static dt_status compute(dt_stepper *stepper, const dt_device_batch *batch, dt_g
     return dt_model_backward(stepper->model, batch, &stepper->loss, ready, stepper);
 }
 
-/* The same, recorded or replayed where the backend can. Nothing but the batch differs from one
- * piece to the next, and whether its gradient ranges are wanted: that is the key. */
+/* The same, recorded or replayed if the backend supports it. Micro-batches differ only in the batch
+ * and in whether gradient ranges are reported: these are the key. */
 static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *batch,
                                    dt_gradient_ready ready)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
-    const int what = backend->ops->step_begin
+    const int mode = backend->ops->step_begin
                          ? backend->ops->step_begin(backend, batch, ready ? 1 : 0)
                          : DT_STEP_RUN;
-    if (what == DT_STEP_RUN)
+    if (mode == DT_STEP_RUN)
         return compute(stepper, batch, ready);
-    if (what == DT_STEP_RECORD) {
+    if (mode == DT_STEP_RECORD) {
         const dt_status status = compute(stepper, batch, ready ? reduce_later : NULL);
         const bool started = backend->ops->step_end(backend);
         DT_TRY(status);
@@ -82,10 +83,10 @@ static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *b
     return ready ? dt_model_report_started(stepper->model, ready, stepper) : DT_OK;
 }
 
-/* `count` sequences from place `at` of the epoch's order on: a part of a global batch, `first`
- * being its position there and `scale` (tax_ranks) that batch's. */
-static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64_t first,
-                           const double *scale, int64_t micro_step, dt_gradient_ready ready)
+/* Computes `count` sequences from position `at` in the epoch's order: a micro-batch that starts at
+ * position `first` in its global batch, which has the loss scales `scale` (tax_ranks). */
+static dt_status run_micro_batch(dt_stepper *stepper, int64_t at, int32_t count, int64_t first,
+                                 const double *scale, int64_t micro_step, dt_gradient_ready ready)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
@@ -108,8 +109,8 @@ static dt_status run_piece(dt_stepper *stepper, int64_t at, int32_t count, int64
     return status;
 }
 
-/* This rank's share of one global batch. In the update's last one the ranges are handed on.
- * *given_up is set when a piece was left out. */
+/* Computes this rank's share of one global batch. In the last batch of an update, the reductions of
+ * the gradient ranges are started. Sets *given_up if a stop left micro-batches out. */
 static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_step, bool last,
                            bool *given_up)
 {
@@ -128,22 +129,23 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     double scale[DT_MAX_TAX_RANKS];
     dt_objective_scale(scale, stepper->objective, stepper->dataset->labels,
                        stepper->sampler->order + begin, total, settings->accum_steps);
-    const int64_t pieces = (share + settings->micro_batch - 1) / settings->micro_batch;
-    for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t micro_batches = (share + settings->micro_batch - 1) / settings->micro_batch;
+    for (int64_t i = 0; i < micro_batches; ++i) {
         int64_t offset;
         int64_t count;
         if (gives_up(stepper)) {
             *given_up = true;
             return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
         }
-        dt_share(share, pieces, piece, &offset, &count);
-        DT_TRY(run_piece(stepper, begin + first + offset, (int32_t)count, first + offset, scale,
-                         micro_step, last && piece == pieces - 1 ? start_reduction : NULL));
+        const bool report = last && i == micro_batches - 1;
+        dt_share(share, micro_batches, i, &offset, &count);
+        DT_TRY(run_micro_batch(stepper, begin + first + offset, (int32_t)count, first + offset,
+                               scale, micro_step, report ? start_reduction : NULL));
     }
     return DT_OK;
 }
 
-/* Whether any rank has left pieces of this update out. */
+/* Sets *made to whether all ranks have computed all micro-batches of this update. */
 static dt_status agree_to_update(dt_stepper *stepper, bool given_up, bool *made)
 {
     double any = given_up;

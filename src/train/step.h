@@ -1,10 +1,10 @@
-/* One update of the parameters: global batches forward and backward, gradients summed over the
- * ranks while the backward pass runs, then clipping and AdamW on the device.
+/* One update of the parameters: forward and backward passes of its global batches, gradients summed
+ * over the ranks during the backward pass, then clipping and AdamW on the device.
  *
- * What an update computes depends on the global batch only: each rank takes a contiguous share of
- * it (dt_batch_share: equal in tokens), works through that in pieces of at most `micro_batch`
- * sequences, and scales its loss by the size of the whole batch, or the class weights of all its
- * sequences, so that the sum over pieces and ranks is the gradient of the batch's mean loss.
+ * The result depends on the global batch only: each rank takes a contiguous share of it (equal in
+ * tokens, dt_batch_share()), divides that into micro-batches of at most `micro_batch` sequences,
+ * and scales their losses by the size of the global batch, or by the class weights of all its
+ * sequences, so that the sum over micro-batches and ranks is the gradient of the batch's mean loss.
  */
 #ifndef DT_TRAIN_STEP_H
 #define DT_TRAIN_STEP_H
@@ -22,16 +22,15 @@
 #include "model/model.h"
 #include "profile/profile.h"
 
-/* Where this rank's time went, in seconds by the host's clock: on a device, whose work goes on
- * while the host asks for more, `computing` is the asking, and `waiting` includes the device's
- * work. */
+/* How this rank's time was spent, in seconds on the host's clock. A device works asynchronously:
+ * with one, `computing` is the time to launch its work, and `waiting` includes its execution. */
 typedef struct {
-    double data;      /* taking tokens and labels together */
+    double data;      /* packing tokens and labels */
     double computing; /* forward, backward, update */
-    double waiting;   /* for the sums over the ranks, beyond the backward pass */
+    double waiting;   /* for the sums over the ranks, after the backward pass */
 } dt_step_times;
 
-/* What stays the same from step to step. Not owned, but for what dt_stepper_free() says. */
+/* The state shared by all updates. Pointers are borrowed. */
 typedef struct {
     dt_model *model;
     dt_comm *comm;
@@ -39,35 +38,34 @@ typedef struct {
     const dt_sampler *sampler;
     const dt_run_settings *settings;
     const dt_objective *objective;
-    dt_loss loss;           /* the objective's, with its class weights on the device */
-    dt_batch_memory memory; /* of one piece */
-    const atomic_int *stop; /* not 0: give up the running update; NULL: never asked to */
-    dt_step_times times;    /* grows from update to update; the caller may clear it */
-    dt_profile *profile;    /* NULL: none */
+    dt_loss loss;           /* of the objective, with its class weights on the device */
+    dt_batch_memory memory; /* of one micro-batch; owned by the caller */
+    const atomic_int *stop; /* not 0: abandon the current update; NULL: never stop */
+    dt_step_times times;    /* accumulated over updates; the caller may clear it */
+    dt_profile *profile;    /* may be NULL */
 } dt_stepper;
 
-/* Sequences of an update; global batches of an epoch, and updates of them. */
+/* Return the sequences of an update, the global batches of an epoch, the updates of an epoch. */
 int64_t dt_update_sequences(const dt_run_settings *settings);
 int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings);
 int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings);
 
-/* Updates of the running epoch that are done. */
+/* Returns the number of completed updates of the current epoch. */
 int64_t dt_epoch_updates_done(const dt_run_progress *progress, int64_t sequences,
                               const dt_run_settings *settings);
 
-/* The mean loss of `updates` updates of an epoch from the sum of their losses, each of which is a
- * sum over the update's batches, divided by the number of batches that an update has. */
+/* Returns the mean loss of `updates` updates of an epoch. sum: over their losses, each of which is
+ * the sum over the update's batches divided by the number of batches of a full update. */
 double dt_mean_update_loss(double sum, int64_t updates, int64_t sequences,
                            const dt_run_settings *settings);
 
-/* Makes the update number `update` (from 0) of the current epoch: its global batches, of which the
- * last update of an epoch may have fewer. *micro_steps counts the batches since the start of
- * training.
+/* Performs update number `update` (from 0) of the current epoch; the last update of an epoch may
+ * have fewer batches. *micro_steps counts the batches since the start of training.
  *
- * On a host, a rank that is asked to stop computes no further piece; it still takes part in the
- * sums, and all ranks agree to leave the update out: *made is false then, parameters, moments and
- * *micro_steps are what they were. An update whose pieces are all computed is made. On a device,
- * where the host runs ahead and the pieces are short, every update is made. Collective. */
+ * On a CPU, a rank that receives a stop computes no further micro-batch. It still takes part in the
+ * sums, and all ranks abandon the update: *made is false, and parameters, moments and *micro_steps
+ * are unchanged. If all its micro-batches are computed, the update is applied. On a GPU, where the
+ * host runs ahead and micro-batches are short, every update is applied. Collective. */
 dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps, bool *made);
 
 #endif

@@ -21,25 +21,26 @@
 #include "train/precision.h"
 #include "train/trainer_internal.h"
 
-/* What one epoch's training came to, over all ranks. */
+/* The work of one epoch's training, over all ranks. */
 typedef struct {
     double seconds;
     int64_t sequences;
     int64_t tokens;
 } epoch_work;
 
-/* ---- start -------------------------------------------------------------------------------------
- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 dt_status dt_trainer_needs_validation(const dt_trainer *t, const char *flag)
 {
     if (t->run->split.validation_count > 0)
         return DT_OK;
-    return dt_fail(DT_ERR_USAGE, "--%s: no sequences of this run validate: its --val-split is %g",
+    return dt_fail(DT_ERR_USAGE,
+                   "--%s requires validation sequences; this run has none "
+                   "(--val-split %g)",
                    flag, t->run->settings.val_split);
 }
 
-/* What looks at the validation loss needs one. */
+/* Checks that options which depend on validation have validation sequences. */
 static dt_status check_validation(const dt_trainer *t)
 {
     const dt_run_settings *settings = &t->run->settings;
@@ -49,13 +50,13 @@ static dt_status check_validation(const dt_trainer *t)
         DT_TRY(dt_trainer_needs_validation(t, "save-best-only"));
     DT_TRY(dt_exports_check(t));
     if (t->run->split.validation_count == 0)
-        dt_notice("all %lld sequences train and none validate (--val-split %g): nothing is "
-                  "evaluated, and the only metrics are the steps'",
+        dt_notice("all %lld sequences are used for training (--val-split %g): there is no "
+                  "evaluation, and only step metrics are written",
                   (long long)t->run->split.training_count, settings->val_split);
     return DT_OK;
 }
 
-/* Plan and memory. What is taken here is the most that a run takes. */
+/* Plans the run and allocates its peak memory. */
 static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
@@ -71,13 +72,13 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     if (!job->resume_path && job->init_path)
         DT_TRY(dt_init_weights_check(job->init_path, dt_model_params(t->model)));
     dt_training_precision(t->run, job->backend->precision, job->resume_path != NULL);
-    const dt_piece_plan pieces = {.model = t->model,
-                                  .dataset = job->dataset,
-                                  .comm = job->comm,
-                                  .fixed = job->fixed_micro_batch,
-                                  .reserve = !job->dry_run};
-    DT_TRY(dt_plan_micro_batch(settings, &pieces));
-    DT_TRY(dt_plan_copy_fits(copy_fits, settings, &pieces));
+    const dt_micro_batch_plan plan = {.model = t->model,
+                                      .dataset = job->dataset,
+                                      .comm = job->comm,
+                                      .fixed = job->fixed_micro_batch,
+                                      .reserve = !job->dry_run};
+    DT_TRY(dt_plan_micro_batch(settings, &plan));
+    DT_TRY(dt_plan_copy_fits(copy_fits, settings, &plan));
     if (job->dry_run)
         return DT_OK;
     DT_TRY(dt_batch_most_tokens(job->dataset, t->run->config.max_length, settings->micro_batch,
@@ -90,7 +91,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     return job->init_path ? dt_init_weights_load(job->init_path, t->model) : DT_OK;
 }
 
-/* The objective's class weights, as statistics of the device. */
+/* Uploads the class weights in the device's type for statistics. */
 static dt_status upload_class_weights(dt_trainer *t)
 {
     dt_backend *backend = t->job->backend;
@@ -165,17 +166,17 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
     return status;
 }
 
-/* --verbose: a rank beside rank 0 has a log of its own in the output folder. */
+/* With --verbose, every rank but rank 0 writes its own log file in the output directory. */
 static dt_status open_rank_log(const dt_trainer *t)
 {
     char path[PATH_MAX];
     DT_TRY(dt_path(path, sizeof path, "%s/train_rank%d.log", t->job->output_dir,
                    t->job->comm->world_rank));
-    DT_TRY(dt_make_folder(t->job->output_dir)); /* a host may have a disk of its own */
+    DT_TRY(dt_make_folder(t->job->output_dir)); /* the file system may be local to the host */
     return dt_log_open(path);
 }
 
-/* Rank 0 opens the files; the others get the run's id from it. */
+/* Rank 0 opens the files and broadcasts the run's id. */
 static dt_status open_output(dt_trainer *t, bool copy_fits)
 {
     const dt_training *job = t->job;
@@ -189,8 +190,8 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     if (!first && job->verbose)
         status = open_rank_log(t);
     if (first && !copy_fits)
-        dt_notice("no memory for a copy of the model beside it: the training stands still while a "
-                  "checkpoint is written");
+        dt_notice("not enough memory for a copy of the model: training pauses while a checkpoint "
+                  "is written");
     t->saver.comm = job->comm;
     t->saver.model = t->model;
     t->saver.run = t->run;
@@ -203,8 +204,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     return dt_agree(job->comm, status, &t->agreed);
 }
 
-/* ---- evaluation --------------------------------------------------------------------------------
- */
+/* ---- evaluation ----------------------------------------------------------------------------- */
 
 static epoch_work whole_epoch(const dt_trainer *t)
 {
@@ -215,7 +215,8 @@ static epoch_work whole_epoch(const dt_trainer *t)
     return work;
 }
 
-/* Evaluates into the run's progress; sets t->stopping instead where that was asked for. */
+/* Evaluates the model and stores the result in the run's progress; on a stop, only sets
+ * t->stopping. */
 static dt_status evaluate(dt_trainer *t)
 {
     dt_evaluation evaluation;
@@ -243,7 +244,7 @@ static dt_status evaluate(dt_trainer *t)
     progress->validation_loss = evaluation.loss;
     progress->evaluation_time = dt_seconds() - began;
     progress->evaluated_epoch = progress->epoch;
-    memcpy(progress->measures, evaluation.tax_rank, sizeof progress->measures);
+    memcpy(progress->metrics, evaluation.tax_rank, sizeof progress->metrics);
     return DT_OK;
 }
 
@@ -254,7 +255,7 @@ static void show_evaluation(const dt_trainer *t)
             t->run->settings.epochs, progress->training_loss, progress->validation_loss);
     dt_info("  %-12s %8s %9s %8s %8s", "rank", "accuracy", "precision", "recall", "F1");
     for (int32_t r = 0; r < t->run->config.tax_ranks; ++r) {
-        const dt_measures *m = &progress->measures[r];
+        const dt_metrics *m = &progress->metrics[r];
         dt_info("  %-12s %8.4f %9.4f %8.4f %8.4f", t->run->taxonomy.rank[r].name, m->accuracy,
                 m->precision, m->recall, m->f1);
     }
@@ -269,10 +270,10 @@ static void show_times(const dt_trainer *t, const epoch_work *work)
         snprintf(evaluation, sizeof evaluation, "last evaluation %.2f s, ",
                  progress->evaluation_time);
     dt_info("  training %.2f s (%.1f sequences/s, %.0f tokens/s): data %.2f s, computing %.2f s, "
-            "waiting for other ranks %.2f s; %scheckpoints so far %.2f s",
+            "waiting for other ranks %.2f s; %sblocked by checkpoints so far %.2f s",
             work->seconds, (double)work->sequences / work->seconds,
             (double)work->tokens / work->seconds, times->data, times->computing, times->waiting,
-            evaluation, t->saver.still);
+            evaluation, t->saver.blocked);
 }
 
 static bool is_evaluated(const dt_trainer *t, int32_t epoch)
@@ -282,7 +283,7 @@ static bool is_evaluated(const dt_trainer *t, int32_t epoch)
            (epoch % settings->eval_every == 0 || epoch == settings->epochs);
 }
 
-/* Of the epoch that ends now. */
+/* Returns the report of the epoch that has just ended. */
 static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
 {
     dt_epoch_report report = {.ranks = t->ranks,
@@ -297,8 +298,8 @@ static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
     return report;
 }
 
-/* Evaluates a completed epoch where that is due, saves it, and exports what is asked for. A stop
- * leaves what is not done yet of the evaluation and the exports for the resumed run. */
+/* Ends a completed epoch: evaluates it if due, saves it and writes the requested exports. On a
+ * stop, the rest of the evaluation and the exports is left to the resumed run. */
 static dt_status end_epoch(dt_trainer *t)
 {
     dt_run_progress *progress = &t->run->progress;
@@ -309,7 +310,7 @@ static dt_status end_epoch(dt_trainer *t)
     progress->evaluation_due = due && t->stopping;
     const bool evaluated = due && !t->stopping;
     if (evaluated) {
-        dt_early_stop_note(progress, &t->run->settings);
+        dt_early_stop_update(progress, &t->run->settings);
         show_evaluation(t);
     } else {
         dt_info("epoch %d/%d: training loss %.4f", progress->epoch, t->run->settings.epochs,
@@ -323,23 +324,23 @@ static dt_status end_epoch(dt_trainer *t)
     return evaluated ? dt_exports_write(t, false) : DT_OK;
 }
 
-/* Rank 0: the run goes on in the folder of its checkpoint, and a kill has come between that and the
- * epoch's metrics. */
+/* On rank 0: sets *missing if the run continues in the directory of its checkpoint and the last
+ * process was killed between writing the checkpoint and the epoch's metrics. */
 static dt_status metrics_are_missing(const dt_trainer *t, bool *missing)
 {
     char own[PATH_MAX];
     struct stat a;
     struct stat b;
     const int32_t epoch = t->run->progress.epoch;
-    bool there;
+    bool exists;
     DT_TRY(dt_run_checkpoint_path(&t->output, epoch, own));
-    DT_TRY(dt_run_output_has_metrics(&t->output, epoch, &there));
-    *missing = !there && is_evaluated(t, epoch) && stat(own, &a) == 0 &&
+    DT_TRY(dt_run_output_has_metrics(&t->output, epoch, &exists));
+    *missing = !exists && is_evaluated(t, epoch) && stat(own, &a) == 0 &&
                stat(t->job->resume_path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
     return DT_OK;
 }
 
-/* Metrics of an epoch whose checkpoint is in place. */
+/* Writes the metrics of an epoch whose checkpoint exists. */
 static dt_status write_missing_metrics(dt_trainer *t)
 {
     const epoch_work work = whole_epoch(t);
@@ -355,7 +356,7 @@ static dt_status write_missing_metrics(dt_trainer *t)
     return status;
 }
 
-/* What the process before this one left undone at the end of an epoch. */
+/* Completes what the previous process left undone at the end of an epoch. */
 static dt_status catch_up(dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
@@ -369,9 +370,9 @@ static dt_status catch_up(dt_trainer *t)
         return end_epoch(t);
     dt_status status = DT_OK;
     if (t->job->comm->world_rank == 0) {
-        bool they_are = false;
-        status = metrics_are_missing(t, &they_are);
-        missing = they_are;
+        bool metrics_missing = false;
+        status = metrics_are_missing(t, &metrics_missing);
+        missing = metrics_missing;
     }
     DT_TRY(dt_agree(t->job->comm, status, &t->agreed));
     DT_TRY(t->job->comm->ops->broadcast(t->job->comm, &missing, sizeof missing, 0));
@@ -380,15 +381,14 @@ static dt_status catch_up(dt_trainer *t)
     return is_evaluated(t, progress->epoch) && !t->stopping ? dt_exports_write(t, true) : DT_OK;
 }
 
-/* ---- the run -----------------------------------------------------------------------------------
- */
+/* ---- the run -------------------------------------------------------------------------------- */
 
 static const char *signal_name(const dt_trainer *t)
 {
     return dt_signal_name(t->job->stop ? atomic_load(t->job->stop) : 0);
 }
 
-/* Saves what is new and says how to go on. */
+/* Saves the progress since the last save; the error message says how to resume. */
 static dt_status stop(dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
@@ -397,23 +397,23 @@ static dt_status stop(dt_trainer *t)
         DT_TRY(dt_saver_save(&t->saver, true, done, NULL, &t->agreed));
     DT_TRY(dt_saver_wait(&t->saver, &t->agreed));
     if (progress->micro_steps == 0)
-        return dt_fail(DT_STOPPED, "stopped by %s before the first step was done: start it again",
+        return dt_fail(DT_STOPPED, "stopped by %s before the first step was completed: start again",
                        signal_name(t));
     if (done == 0)
         return dt_fail(DT_STOPPED,
-                       "stopped by %s after epoch %d of %d: go on with --resume auto, or --resume "
-                       "%s",
+                       "stopped by %s after epoch %d of %d: continue with --resume auto, or "
+                       "--resume %s",
                        signal_name(t), progress->epoch, t->run->settings.epochs, t->saver.newest);
     return dt_fail(
         DT_STOPPED,
-        "stopped by %s after step %lld of %lld of epoch %d: go on with --resume auto, or "
+        "stopped by %s after step %lld of %lld in epoch %d: continue with --resume auto, or "
         "--resume %s",
         signal_name(t), (long long)done,
         (long long)dt_updates_per_epoch(t->sampler.count, &t->run->settings), progress->epoch + 1,
         t->saver.newest);
 }
 
-/* No dt_agree: others wait for a rank that fails alone within attach(). */
+/* Without dt_agree(): if a single rank fails in attach(), the others are still waiting there. */
 static dt_status attach(dt_trainer *t)
 {
     dt_comm *comm = t->job->comm;
@@ -428,24 +428,26 @@ static bool is_over(const dt_trainer *t)
            dt_early_stop_due(&t->run->progress, &t->run->settings);
 }
 
-static void tell_early_stop(const dt_trainer *t)
+static void report_early_stop(const dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
     const dt_run_settings *settings = &t->run->settings;
     if (!dt_early_stop_due(progress, settings) || progress->epoch >= settings->epochs)
         return;
     if (progress->best_epoch == 0)
-        dt_info("early stopping: none of the last %d evaluations gave a finite validation loss",
-                progress->evaluations_without_gain);
+        dt_info("early stopping: no finite validation loss in the last %d evaluation%s",
+                progress->evaluations_without_gain,
+                progress->evaluations_without_gain == 1 ? "" : "s");
     else
-        dt_info("early stopping: the last %d evaluations brought the validation loss down by no "
-                "more than %g; the best was %.4f after epoch %d",
-                progress->evaluations_without_gain, settings->early_stopping_min_delta,
-                progress->best_loss, progress->best_epoch);
+        dt_info("early stopping: the validation loss has not improved by more than %g in the last "
+                "%d evaluation%s; the best was %.4f after epoch %d",
+                settings->early_stopping_min_delta, progress->evaluations_without_gain,
+                progress->evaluations_without_gain == 1 ? "" : "s", progress->best_loss,
+                progress->best_epoch);
 }
 
 /* Collective. */
-static dt_status prepare_together(dt_trainer *t, bool *copy_fits)
+static dt_status prepare_collectively(dt_trainer *t, bool *copy_fits)
 {
     dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_MODEL);
     const dt_status status = dt_agree(t->job->comm, prepare(t, copy_fits), &t->agreed);
@@ -457,7 +459,7 @@ static dt_status run_epochs(dt_trainer *t)
 {
     dt_comm *comm = t->job->comm;
     bool copy_fits = false;
-    DT_TRY(prepare_together(t, &copy_fits));
+    DT_TRY(prepare_collectively(t, &copy_fits));
     DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->agreed));
     if (!t->job->dry_run)
         DT_TRY(attach(t));
@@ -466,7 +468,7 @@ static dt_status run_epochs(dt_trainer *t)
     if (t->job->dry_run)
         return DT_OK;
     DT_TRY(open_output(t, copy_fits));
-    t->skipped_told = t->run->progress.update.skipped;
+    t->skipped_seen = t->run->progress.update.skipped;
     t->began = dt_seconds();
     dt_timestamp(t->session_start, sizeof t->session_start);
     memcpy(t->epoch_start, t->session_start, sizeof t->epoch_start);
@@ -480,7 +482,7 @@ static dt_status run_epochs(dt_trainer *t)
     if (t->stopping)
         return stop(t);
     DT_TRY(dt_saver_finish(&t->saver, &t->agreed));
-    tell_early_stop(t);
+    report_early_stop(t);
     return DT_OK;
 }
 
@@ -500,7 +502,7 @@ dt_status dt_train(const dt_training *training)
 {
     dt_trainer t = {.job = training, .run = training->run, .output = {.lock = -1}};
     const dt_status status = run_epochs(&t);
-    finish(&t); /* a checkpoint under way is completed */
+    finish(&t); /* completes a checkpoint that is being written */
     if (status != DT_OK && status != DT_STOPPED && !t.agreed)
         training->comm->ops->abort(training->comm, status, dt_error_message());
     return status;

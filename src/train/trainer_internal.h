@@ -1,4 +1,5 @@
-/* A training under way: what trainer.c (start, evaluation, end) and epoch.c (the steps) share. */
+/* The state of a training, shared by trainer.c (start, evaluation, end), epoch.c (the steps) and
+ * exports.c. */
 #ifndef DT_TRAIN_TRAINER_INTERNAL_H
 #define DT_TRAIN_TRAINER_INTERNAL_H
 
@@ -17,23 +18,23 @@ typedef struct {
     dt_sampler sampler;
     dt_stepper stepper;
     dt_objective objective;
-    void *class_weight;   /* the objective's on the device; NULL: it has none */
+    void *class_weight;   /* of the objective, on the device; may be NULL */
     dt_run_output output; /* on rank 0 */
     dt_saver saver;
     double began;           /* dt_seconds() of this process's first step */
-    char session_start[32]; /* dt_timestamp() of the same */
-    char epoch_start[32];   /* of the end of the epoch before, or of the same */
-    int64_t skipped_told;   /* skipped updates that were warned of or counted */
+    char session_start[32]; /* timestamp of that step */
+    char epoch_start[32];   /* timestamp of the end of the previous epoch, or of that step */
+    int64_t skipped_seen;   /* number of skipped updates already reported */
     bool stopping;          /* all ranks have agreed to end */
     bool agreed;            /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
 
-/* DT_ERR_USAGE where no sequences validate, which `flag` needs. */
+/* Returns DT_ERR_USAGE if the run has no validation sequences, which `flag` requires. */
 dt_status dt_trainer_needs_validation(const dt_trainer *t, const char *flag);
 
-/* Trains the running epoch to its end, from where it stands, saving when that is due. On a stop it
- * sets t->stopping and returns after the last completed update, which is not saved then; the epoch
- * is counted as completed when that was its last one. Collective. */
+/* Trains the rest of the current epoch and saves whenever a save is due. On a stop it sets
+ * t->stopping and returns after the last completed update without saving it; if that was the last
+ * update of the epoch, the epoch counts as completed. Collective. */
 dt_status dt_trainer_epoch(dt_trainer *t);
 
 #endif

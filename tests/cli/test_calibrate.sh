@@ -64,13 +64,13 @@ expect 0 deeptaxa describe --checkpoint workers.h5
 same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"
 refused 2 "--output-file .*: is the checkpoint itself" "${calibrate[@]}" --output-file "$model"
-refused 2 "--output-file .*: is a folder: name a file" "${calibrate[@]}" --output-file .
-refused 1 '^deeptaxa calibrate: nowhere: cannot write to this folder: No such file or directory$' "${calibrate[@]}" --output-file nowhere/x.h5
+refused 2 "--output-file .*: is a directory: name a file" "${calibrate[@]}" --output-file .
+refused 1 '^deeptaxa calibrate: nowhere: cannot write to this directory: No such file or directory$' "${calibrate[@]}" --output-file nowhere/x.h5
 sed 's/^[^s]/x&/' data/heldout.tsv >strangers.tsv
 expect 1 "${calibrate[@]}" --taxonomy-file strangers.tsv --output-file other.h5
-said 'has a row for no sequence'
+said 'no row matches a sequence'
 [ -e other.h5 ] && fail "a failed calibration wrote something"
 refused 2 '--taxonomy-file' deeptaxa calibrate --checkpoint "$model" --fasta-file data/heldout.fasta
-refused 1 'holds weights only' deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+refused 1 'contains weights only' deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir again --resume "$calibrated"
 finish

@@ -36,7 +36,7 @@ said '^Precision: fp32$'
 while read -r precision flags bound; do
     # shellcheck disable=SC2086
     expect 0 train_gpu "$precision" --epochs 2 $weights ${flags//,/ }
-    said "^Precision: $precision(, losses scaled by 16384)?\$"
+    said "^Precision: $precision(, loss scale 16384)?\$"
     said '^Device: CUDA on the CPU'
     same_losses "$precision" "$precision" cpu "$bound"
     for epoch in 1 2; do
@@ -62,16 +62,16 @@ near "from the CPU to the GPU" "$(metric from_cpu 2 training_loss)" "$(metric cp
 expect 0 train_small from_gpu --resume "$(checkpoint fp32 1)"
 near "from the GPU to the CPU" "$(metric from_gpu 2 training_loss)" "$(metric cpu 2 training_loss)" 1e-4
 expect 0 train_small bf16_on_cpu --resume "$(checkpoint bf16 1)"
-said '^notice: the run was trained in bf16 so far and goes on in fp32$'
+said '^notice: precision changes from bf16 to fp32$'
 near "from bf16 to the CPU" "$(metric bf16_on_cpu 2 training_loss)" "$(metric cpu 2 training_loss)" 1.6e-2
 expect 0 train_gpu to_fp16 --resume "$(checkpoint bf16 1)" --precision fp16
-said '^notice: the run was trained in bf16 so far and goes on in fp16, its loss scale at its start value$'
+said '^notice: precision changes from bf16 to fp16; the loss scale is reset to its initial value$'
 same "loss scales of a run that turns to fp16" "$(scales to_fp16)" "3:16384.0 4:16384.0 "
 
 # In fp16 overflows lower the loss scale, and a resumed run goes on with it: same bits, same scale.
 # Without --precision a resumed run keeps its format.
 expect 0 train_gpu whole --epochs 3 --precision fp16
-said "warning: update skipped: .* \(1 skipped so far\): fp16's loss scale is lowered"
+said "warning: update skipped: .* \(1 skipped so far\); the fp16 loss scale is lowered"
 case $(scales whole) in "0:8192.0 "*) ;; *) fail "the first scales are $(scales whole)" ;; esac
 case $(scales whole) in *":16384.0 "*) fail "the scale rose: $(scales whole)" ;; esac
 for epoch in 1 2; do
@@ -152,18 +152,18 @@ fixed=$((48 << 20))
 short_of() { CUDA_ON_CPU_MEMORY=$((fixed + $1)) on_gpu "${@:2}"; }
 # shellcheck disable=SC2086
 expect 0 short_of 2500000 train_small less --epochs 2 $weights --device cuda --precision fp32
-said "^notice: the device's memory holds [124] sequences at a time, not 8: .*\(--micro-batch-size\)\$"
-same "notices of memory" "$(grep -c "device's memory holds" err)" 1
-said '^Batch: 8 sequences an update, accumulated over 1, at most [124] at a time'
+said "^notice: --micro-batch-size is lowered from 8 to [124] to fit the device's memory"
+same "notices of memory" "$(grep -c "to fit the device's memory" err)" 1
+said '^Batch: 8 sequences per step, in micro-batches of at most [124]'
 same_losses "in pieces" less fp32 1e-5
 # shellcheck disable=SC2086
 expect 1 \
     short_of 2500000 train_small refused $weights --device cuda --precision fp32 --micro-batch-size 8
-said '^deeptaxa train: --micro-batch-size 8 does not fit on the device: it needs [0-9.]+ MB, and 2.2 MB can be used: lower it, or leave it out$'
+said "^deeptaxa train: --micro-batch-size 8 does not fit in the device's memory: it needs [0-9.]+ MB, but only 2.2 MB can be used: lower or omit it\$"
 expect 1 short_of 500000 train_small refused --device cuda --precision fp32
-said 'does not fit on the device, not even with one sequence at a time: .*: lower --max-length, --hidden-size'
+said "does not fit in the device's memory, not even with one sequence at a time: .*: lower --max-length, --hidden-size"
 expect 0 short_of 900000 predict_with p_less --device cuda --precision fp32
-said "^notice: the device's memory holds [0-9]+ sequences at a time, not 64: .*\(--batch-size\)\$"
+said "^notice: --batch-size is lowered from 64 to [0-9]+ to fit the device's memory"
 same "predictions in pieces" "$(labels p_less)" "$(labels p_fp32)"
 refused 1 'not even with one sequence at a time: .*: free some of its memory' \
     short_of 100000 predict_with refused --device cuda --precision fp32

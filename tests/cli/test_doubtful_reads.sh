@@ -94,9 +94,9 @@ assert out["summary"]["left_out_sequences"] == 55 - left
 assert metrics["prediction_parameters"]["left_out_sequences"] == 55 - left
 assert metrics["prediction_parameters"]["min_length"] == least
 PY
-    [ "$left" -eq 0 ] || said "mixed.fasta: $((55 - left)) of 55 sequences have fewer than $least bases and are left out"
+    [ "$left" -eq 0 ] || said "mixed.fasta: $((55 - left)) of 55 sequences are excluded, with fewer than $least bases"
 done
-said 'warning: mixed.fasta: all 55 sequences have fewer than 400 bases \(--min-length\): none is predicted'
+said 'warning: mixed.fasta: all 55 sequences have fewer than 400 bases \(--min-length\); there are no predictions'
 printf '>gaps\n-.-\n' | cat mixed.fasta - >gaps.fasta
 expect 1 predict p --fasta-file gaps.fasta
 said "the sequence of 'gaps' holds gap characters only"

@@ -17,7 +17,7 @@ best() {
 # No gain is that large: two evaluations after the first one end the run
 expect 0 train_small ended --epochs 9 --early-stopping-patience 2 --early-stopping-min-delta 1000
 same "checkpoints" "$(checkpoints ended)" "epoch1 epoch2 epoch3 "
-said 'early stopping: the last 2 evaluations brought the validation loss down by no more than 1000; the best was [0-9.]+ after epoch [123]$'
+said 'early stopping: the validation loss has not improved by more than 1000 in the last 2 evaluations; the best was [0-9.]+ after epoch [123]$'
 expect 0 train_small spaced --epochs 9 --eval-every 2 --early-stopping-patience 1 \
     --early-stopping-min-delta 1000
 same "checkpoints" "$(checkpoints spaced)" "epoch1 epoch2 epoch3 epoch4 "
@@ -70,12 +70,12 @@ newest=$(ls killed/metrics/*_epoch*.json | sed -E 's/.*_epoch([0-9]+).json/\1/' 
     fail "the newest checkpoint, of epoch $newest, is gone: $(checkpoints killed)"
 
 # What cannot be is refused
-refused 2 '--save-best-only and --keep-checkpoints: give one of them' \
+refused 2 '--save-best-only cannot be combined with --keep-checkpoints' \
     train_small none --save-best-only --keep-checkpoints 3
 for flag in save-best-only "early-stopping-patience 2"; do
     # shellcheck disable=SC2086
     expect 2 train_small none --val-split 1e-17 --$flag
-    said "^deeptaxa train: --${flag%% *}: no sequences of this run validate: its --val-split is 1e-17"
+    said "^deeptaxa train: --${flag%% *} requires validation sequences; this run has none \(--val-split 1e-17\)"
 done
 [ -e none ] && fail "a refused run wrote something"
 finish

@@ -14,7 +14,7 @@ export_to() { deeptaxa export --checkpoint "$whole" --output-file "$@"; }
 
 # A copy
 expect 0 export_to copy.h5
-said "^Checkpoint: copy.h5, with the optimizer's state: "
+said "^Checkpoint: copy.h5, with optimizer state: "
 cmp copy.h5 "$whole" || fail "the copy is another file"
 expect 0 train_small run_copy --resume copy.h5
 same_model "$(checkpoint run_copy 2)" "$(checkpoint run 2)"
@@ -22,7 +22,7 @@ same_model "$(checkpoint run_copy 2)" "$(checkpoint run 2)"
 # Without the optimizer: a third of the size, and everything else
 before=$(cksum <"$whole")
 expect 0 export_to light.h5 --weights-only
-said '^Checkpoint: light.h5, weights only: .* MB, the original has .* MB'
+said '^Checkpoint: light.h5, weights only: .* MB \(original: .* MB\)'
 same "the checkpoint itself" "$(cksum <"$whole")" "$before"
 tensors() { "$bin/../tests/print_tensors" "$1" | sort; }
 same "tensors" "$(tensors light.h5)" "$(tensors "$whole" | grep -v '^optimizer/')"
@@ -59,7 +59,7 @@ same "temperatures" "$(temperatures c_light.h5)" "$(temperatures "c_$full.h5")"
 
 # Calibrated, exported: the temperatures stay. Weights only stay so, and that is said.
 expect 0 deeptaxa export --checkpoint c_light.h5 --output-file kept.h5
-said 'c_light.h5: holds weights only, and so will the copy'
+said 'c_light.h5: contains weights only, and so will the copy'
 said '^Checkpoint: kept.h5, weights only: '
 cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
 
@@ -67,7 +67,7 @@ cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
 expect 0 train_small fresh --epochs 1 --init-weights light.h5
 expect 0 train_small fresh_whole --epochs 1 --init-weights "$whole"
 same_model "$(checkpoint fresh 1)" "$(checkpoint fresh_whole 1)"
-refused 1 'light.h5: holds weights only, .* start a new run with --init-weights light.h5$' \
+refused 1 'light.h5: contains weights only, .* start a new run with --init-weights light.h5$' \
     train_small again --resume light.h5
 [ -e again ] && fail "a run was resumed from weights only"
 

@@ -25,8 +25,8 @@ close() {
 # Both, at each evaluated epoch
 expect 0 train_small run --epochs 2 --eval-every 2 --export-sequence-embeddings \
     --export-permutation-importance
-said 'Export: vectors of 16 sequences, 0.000 GB an evaluated epoch'
-said 'Export: importance of up to 4 regions of 16 tokens, as long as 5 evaluations'
+said 'Export: embeddings of 16 sequences, 0.000 GB per evaluated epoch'
+said 'Export: permutation importance of up to 4 regions of 16 tokens, at the cost of 5 evaluations'
 said '^embeddings: .*_epoch2_sequence_embeddings.h5$'
 same "files" "$(ls run/weights | sed 's/.*epoch2_//' | sort | tr '\n' ' ')" \
     "permutation_importance.h5 permutation_importance.tsv sequence_embeddings.h5 "
@@ -67,7 +67,7 @@ same "ids of a prediction" "$(cat all)" "$(sed -n 's/^>\([^ ]*\).*/\1/p' data/tr
 array $embedded deeptaxa-embeddings embeddings | paste all - |
     awk -F'\t' 'NR == FNR { wanted[$1]; next } $1 in wanted { sub(/[^\t]*\t/, ""); print }' ids - >others
 close "vectors of a prediction" others vectors
-refused 2 '--export-sequence-embeddings: each model has vectors of its own' deeptaxa predict \
+refused 2 '--export-sequence-embeddings requires a single --checkpoint' deeptaxa predict \
     --checkpoint a.h5 b.h5 --fasta-file data/train.fasta --output-dir none --export-sequence-embeddings
 
 # The table: a line a rank and region, and what the arrays say
@@ -129,13 +129,13 @@ expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/tra
 expect 0 shards streamed --epochs 2 --export-sequence-embeddings
 same "ids of a streamed set" "$(ids streamed)" "$(cat ids)"
 expect 2 shards none --export-permutation-importance
-said '--export-permutation-importance: exchanges tokens between sequences of all shards'
+said '--export-permutation-importance cannot be combined with --stream-data'
 
 # Refused
-refused 2 '--perm-region-size: belongs to --export-permutation-importance' \
+refused 2 '--perm-region-size requires --export-permutation-importance' \
     train_small none --perm-region-size 8
 expect 2 train_small none --val-split 1e-17 --export-sequence-embeddings
-said '--export-sequence-embeddings: no sequences of this run validate: its --val-split is 1e-17'
+said '--export-sequence-embeddings requires validation sequences; this run has none \(--val-split 1e-17\)'
 [ -e none ] && fail "a refused run wrote something"
 
 # A GPU exports what the CPU does, in its number format

@@ -39,32 +39,32 @@ cp data/train.tsv data/whole.tsv
 awk -F'\t' -v OFS='\t' 'NR > 1 { $8 = "species" NR % 3 } 1' data/whole.tsv >data/train.tsv
 # shellcheck disable=SC2086
 expect 0 train_small heads --init-weights "$from" $still
-said 'notice: .*: heads that start afresh, for their shapes differ: classifiers.6$'
+said 'notice: .*: heads initialised randomly, because their shapes differ: classifiers.6$'
 accuracy() { grep -A3 "\"$2\": {" "$1"/metrics/*epoch"$3".json | sed -nE 's/.*"accuracy": ([0-9.]+).*/\1/p'; }
 same "accuracy of the genus" "$(accuracy heads 5 1)" "$(accuracy source 5 3)"
 # as many labels with other names are told
 awk -F'\t' -v OFS='\t' 'NR > 1 { $2 = "Other" $2 } 1' data/whole.tsv >data/train.tsv
 # shellcheck disable=SC2086
 expect 0 train_small names --init-weights "$from" $still
-said 'warning: .* has as many labels at rank domain, but others \('.+' where this run has '.+'\): its head there is taken all the same'
+said 'warning: .*: the labels at rank domain differ \('.+' instead of '.+'\), but their number is the same: its head is used nevertheless'
 mv data/whole.tsv data/train.tsv
 expect 0 deeptaxa tokenizer --fasta-file data/heldout.fasta --output-file other.json --vocabulary-size 200
 # shellcheck disable=SC2086
 expect 0 train_small tokens --init-weights "$from" $still --tokenizer-file other.json
-said 'warning: .* was trained with another tokenizer'
+said 'warning: .* was trained with a different tokenizer'
 
 # A body that does not match is refused, with the list
 expect 1 train_small none --init-weights "$from" --intermediate-size 32
-said 'warning: .*: bert.encoder.layer.1.intermediate.dense.weight is \[24, 16\], this model needs \[32, 16\]$'
-said '^deeptaxa train: --init-weights .*: 6 parameters of the body do not match this model'
+said 'warning: .*: bert.encoder.layer.1.intermediate.dense.weight is \[24, 16\], but this model needs \[32, 16\]$'
+said '^deeptaxa train: --init-weights .*: the 6 parameters listed above do not match this model'
 same "listed" "$(grep -c 'this model needs' err)" 6
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 3
-said 'warning: .*: bert.encoder.layer.2.output.dense.bias is missing, this model needs \[16\]$'
+said 'warning: .*: bert.encoder.layer.2.output.dense.bias is missing, but this model needs \[16\]$'
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 1
-said 'warning: .*: bert.encoder.layer.1.output.dense.bias has no place in this model$'
+said 'warning: .*: bert.encoder.layer.1.output.dense.bias does not exist in this model$'
 expect 1 train_small none --init-weights "$from" --num-hidden-layers 1 --dry-run
 refused 1 'missing.h5: .*No such file' train_small none --init-weights missing.h5
-refused 2 '--init-weights and --resume' train_small none --init-weights "$from" --resume "$from"
+refused 2 '--init-weights cannot be combined with --resume' train_small none --init-weights "$from" --resume "$from"
 [ -e none ] && fail "a refused run wrote something"
 
 # With --resume auto it is where a run starts, once
@@ -72,13 +72,13 @@ expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
 uuid=$(cat auto/deeptaxa_uuid.txt)
 expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
 same "run id" "$(cat auto/deeptaxa_uuid.txt)" "$uuid"
-said 'all 1 epochs are done'
+said 'the run is already complete \(epochs: 1\)'
 
 # More epochs: the rest follows the schedule of a run of so many
 expect 0 train_small long --epochs 5
 expect 0 train_small more --resume "$from" --epochs 5
-said 'notice: --epochs: the run goes on to 5 epochs, on the schedule of so many: its next learning rate is '
-next_rate() { sed -n 's/.*its next learning rate is \([^,]*\), not .*/\1/p' err; }
+said 'notice: --epochs: the run is extended to 5 epochs, and so is its learning-rate schedule: the next learning rate is '
+next_rate() { sed -n 's/.*the next learning rate is \(.*\) instead of .*/\1/p' err; }
 near "next learning rate" "$(next_rate)" "$(rates more 16 | head -n 1 | cut -d ' ' -f 2)" 1e-4
 same "learning rates" "$(rates more 16)" "$(rates long 16)"
 [ -n "$(rates more 16)" ] || fail "no learning rates"
@@ -91,7 +91,7 @@ refused 2 '--epochs 2: the run to resume was started with 3' \
 
 # A schedule that begins anew: from its own step 0 to the end, with the given rate
 expect 0 train_small anew --resume "$(checkpoint source 1)" --reset-lr-on-resume --learning-rate 2e-3
-said 'notice: --reset-lr-on-resume: a new schedule begins, 10 steps with a learning rate of 0.002$'
+said 'notice: --reset-lr-on-resume: starting a new schedule of 10 steps with learning rate 0.002$'
 same "first rate" "$(rates anew 6 | head -n 1)" "6 0.0"
 same "last step" "$(rates anew 6 | tail -n 1 | cut -d ' ' -f 1)" 15
 near "last rate" "$(rates anew 6 | tail -n 1 | cut -d ' ' -f 2)" 2.2222222e-4 1e-6
@@ -105,14 +105,14 @@ expect 0 train_small on --resume "$(checkpoint anew 3)" --epochs 4 \
 near "next learning rate" "$(next_rate)" "$(rates on 16 | head -n 1 | cut -d ' ' -f 2)" 1e-4
 expect 0 train_small further --resume "$from" --reset-lr-on-resume --epochs 4 \
     --scheduler-warmup-ratio 0.4 --early-stopping-patience 1
-said 'notice: --reset-lr-on-resume: a new schedule begins, 5 steps with a learning rate of 0.01$'
+said 'notice: --reset-lr-on-resume: starting a new schedule of 5 steps with learning rate 0.01$'
 same "first rate" "$(rates further 16 | head -n 1)" "16 0.0"
 near "last rate" "$(rates further 16 | tail -n 1 | cut -d ' ' -f 2)" 3.3333333e-3 1e-6
-refused 2 '--reset-lr-on-resume: 3 epochs are done, and --epochs is 3: raise it' \
+refused 2 '--reset-lr-on-resume: no epochs are left \(trained: 3, --epochs: 3\): raise --epochs' \
     train_small other --resume "$from" --reset-lr-on-resume
-refused 2 '--reset-lr-on-resume: needs --resume with the name of a checkpoint$' \
+refused 2 '--reset-lr-on-resume requires --resume with the name of a checkpoint$' \
     train_small other --reset-lr-on-resume
-refused 2 '--reset-lr-on-resume: .*with auto each start would reset it again' \
+refused 2 '--reset-lr-on-resume .*with auto, every start would reset the schedule' \
     train_small other --reset-lr-on-resume --resume auto
 [ -e other ] && fail "a refused resume wrote something"
 finish

@@ -122,8 +122,8 @@ near "weighted losses" "$(steps base loss)" \
 # have no use here, with a notice
 run nothing --num-workers 3 --deterministic --encoding dnabert --tokenizer-revision main \
     --output-attentions
-said 'notice: --tokenizer-revision has no effect: nothing is downloaded while training$'
-said 'notice: --output-attentions has no effect: attention weights are never stored$'
+said 'notice: --tokenizer-revision has no effect: nothing is downloaded$'
+said 'notice: --output-attentions has no effect: attention weights are not stored$'
 same_model "$(checkpoint base 1)" "$(checkpoint nothing 1)"
 
 # A local name is used as a file is, another one gets a notice
@@ -139,7 +139,7 @@ done
 # shellcheck disable=SC2086
 expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv $small_model \
     --output-dir dry --dry-run --tokenizer-name zhihan1996/DNABERT-2-117M
-said 'notice: --tokenizer-name zhihan1996/DNABERT-2-117M: not a local file or folder'
+said 'notice: --tokenizer-name zhihan1996/DNABERT-2-117M is ignored: not a local file or directory'
 
 # ---- predict ----
 model=$(checkpoint base 1)
@@ -194,8 +194,8 @@ expect 0 deeptaxa predict --checkpoint "$model" --fasta-file data/heldout.fasta 
     --encoding dnabert --max-length 9 --embed-dim 9 --num-filters 9 --kernel-sizes 9 9 \
     --num-conv-layers 9 --hidden-size 9 --num-hidden-layers 9 --num-attention-heads 9 \
     --intermediate-size 9 --hidden-dropout-prob 0.9 --mask-padding
-said 'notice: --seed has no effect: prediction draws no random numbers$'
-said 'notice: --output-attentions has no effect: attention weights are never stored$'
+said 'notice: --seed has no effect: prediction uses no random numbers$'
+said 'notice: --output-attentions has no effect: attention weights are not stored$'
 same "notices" "$(grep -c '^notice: --[a-z-]* has no effect: the checkpoint decides$' err)" 16
 cmp p/*.tsv told/*.tsv || fail "flags without effect changed the predictions"
 

@@ -57,7 +57,7 @@ words="--tokenizer-file tokenizer.json"
 # shellcheck disable=SC2086
 {
     resumed v1 40 $files $words
-    said 'an older version wrote it, without what tells the sequences of the run'
+    said 'written by an older version, so it cannot be checked'
     resumed v2 40 $files $words
     resumed v2_step 2 --data shards_v1
     losses run_v2_step 1 v2_step_epoch1

@@ -187,13 +187,13 @@ once() { # once REGEX COMMAND...: refused at once, without a reader or writer of
     refused 1 "$pattern" timeout 20 "$bin/deeptaxa" "$@"
     [ $((SECONDS - begin)) -lt 10 ] || fail "waited for a pipe: $*"
 }
-once 'pipe can be read only once, and there is no tokenizer' train "${small[@]}" \
+once 'pipe can be read only once, but a tokenizer must first be learnt from it' train "${small[@]}" \
     --fasta-file pipe --taxonomy-file all.tsv
-once 'pipe can be read only once, and there is no tokenizer' prepare --fasta-file pipe \
+once 'pipe can be read only once, but a tokenizer must first be learnt from it' prepare --fasta-file pipe \
     --taxonomy-file all.tsv --output-dir run
-once '/dev/fd/[0-9]+ can be read only once, and there is no tokenizer' train "${small[@]}" \
+once '/dev/fd/[0-9]+ can be read only once, but a tokenizer must first be learnt from it' train "${small[@]}" \
     --fasta-file <(cat all.fasta) --taxonomy-file all.tsv
-once 'standard input can be read only once, and there is no tokenizer' train "${small[@]}" \
+once 'standard input can be read only once, but a tokenizer must first be learnt from it' train "${small[@]}" \
     --fasta-file - --taxonomy-file all.tsv
 once '--orientation auto: pipe can be read only once' prepare --orientation auto \
     --tokenizer-file tokenizer.json --fasta-file pipe --taxonomy-file all.tsv --output-dir run
@@ -225,7 +225,7 @@ cmp -s out tokens || fail "other tokens from the folder of the environment"
 expect 0 deeptaxa train "${small[@]}" --tokenizer-name vocabulary --fasta-file all.fasta \
     --taxonomy-file all.tsv
 said 'tokenizer: vocabulary/tokenizer.json'
-refused 1 'nothing: is a folder that holds no tokenizer.json' encode --tokenizer-file nothing
+refused 1 'nothing: is a directory without a tokenizer.json' encode --tokenizer-file nothing
 model=$(checkpoint run 1)
 { printf '\357\273\277'; cat a.fasta; printf '\357\273\277'; cat b.fasta; } >marks.fasta
 { printf '\357\273\277'; cat all.tsv; } >marks.tsv

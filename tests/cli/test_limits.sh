@@ -24,7 +24,7 @@ many=$(($(env -u OMP_NUM_THREADS nproc --all) + 1))
 # more threads than processors, from the environment; none of the user's own choice
 # shellcheck disable=SC2086
 OMP_NUM_THREADS=$many expect 0 deeptaxa $train plan $small --dry-run
-said "notice: OMP_NUM_THREADS=$many: there (is|are) .* for this process"
+said "notice: OMP_NUM_THREADS=$many, but this process has only [0-9]+"
 # shellcheck disable=SC2086
 OMP_NUM_THREADS=$many expect 0 deeptaxa $train plan $small --dry-run --threads 2
 grep -q OMP_NUM_THREADS err && fail "--threads was given, and OMP_NUM_THREADS is told of"
@@ -35,11 +35,11 @@ grep -q OMP_NUM_THREADS err && fail "--threads was given, and OMP_NUM_THREADS is
 # shellcheck disable=SC2086
 {
     expect 0 within -v 400000 $train many $small --threads 64
-    said 'notice: [0-9]+ threads?, not 64: ulimit -v leaves [0-9]+ MB'
+    said 'notice: using [0-9]+ threads? instead of 64: ulimit -v leaves [0-9]+ MB'
     [ -s "$(checkpoint many 1)" ] || fail "nothing was trained under ulimit -v"
     expect 0 within -v 200000 $train one $small
     expect 0 within -d 200000 $train data $small --threads 64
-    said 'notice: [0-9]+ threads?, not 64: ulimit -d leaves [0-9]+ MB'
+    said 'notice: using [0-9]+ threads? instead of 64: ulimit -d leaves [0-9]+ MB'
     for kilobytes in 40000 60000 80000; do
         refused 1 'ulimit -v leaves [0-9]+ MB, .* needed: raise the limit' \
             within -v $kilobytes $train none $small
@@ -64,5 +64,5 @@ for kilobytes in 60000 80000; do
 done
 expect 0 within -v 200000 prepare --fasta-file t.fasta --taxonomy-file t.tsv \
     --tokenizer-file tokenizer.json --output-dir shards --threads 64
-said 'notice: [0-9]+ threads?, not 64: ulimit -v'
+said 'notice: using [0-9]+ threads? instead of 64: ulimit -v'
 finish

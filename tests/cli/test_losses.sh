@@ -63,7 +63,7 @@ run threes --loss-type focal --focal-weight "$(lists 3)"
 differ focal threes
 grep -qF "\"focal_weight\": \"$(lists 3)\"" threes/metrics/*epoch1.json || fail "no focal weight"
 expect 2 train_small none --loss-type focal --focal-weight 1,2
-said '^deeptaxa train: --focal-weight: one list for 7 taxonomic ranks, of which domain has '
+said '^deeptaxa train: --focal-weight: a single list, but domain has '
 [ -e none ] && fail "a refused run wrote something"
 
 # Pieces of a batch change rounding only, with weights too
@@ -76,14 +76,14 @@ head -n 6 data/train.tsv >few.tsv
 expect 0 deeptaxa train --fasta-file few.fasta --taxonomy-file few.tsv --output-dir unseen \
     --tokenizer-file tokenizer.json $small_model --epochs 9 --class-weights inverse --threads 2 \
     --early-stopping-patience 2 --save-best-only
-said '^warning: no validation loss: the labels of all validation sequences have the weight 0'
-said '^early stopping: none of the last 2 evaluations gave a finite validation loss'
+said '^warning: no validation loss: the labels of all validation sequences have weight 0'
+said '^early stopping: no finite validation loss in the last 2 evaluations'
 same "checkpoints" "$(ls unseen/checkpoints | wc -l)" 2
 grep -q '"validation_loss": null' unseen/metrics/*epoch2.json || fail "a loss of labels without weight"
 
 # What belongs to the other loss is not used, and told
 run unused --focal-gamma 3
-said 'notice: --focal-gamma and --focal-reduction are not used: --loss-type is cross_entropy'
+said 'notice: --focal-gamma and --focal-reduction have no effect: --loss-type is cross_entropy'
 same_model "$(checkpoint entropy 1)" "$(checkpoint unused 1)"
 
 # A resumed run keeps its loss

@@ -6,8 +6,8 @@ make_gold 100
 make_tokenizer
 
 expect 0 train_small all --val-split 0 --epochs 3 --verbose
-said '^notice: all 80 sequences train and none validate \(--val-split 0\): nothing is evaluated'
-said '^Sequences: 80 to train on, 0 to validate on$'
+said '^notice: all 80 sequences are used for training \(--val-split 0\): there is no evaluation'
+said '^Sequences: 80 for training, 0 for validation$'
 said '^epoch 3/3: training loss [0-9.]+$'
 grep -qiE 'validation loss|nan' err && fail "it speaks of an evaluation: $(cat err)"
 same "metrics of epochs" "$(find all/metrics -name '*_epoch*.json')" ""
@@ -44,7 +44,7 @@ expect 0 deeptaxa calibrate --fasta-file data/heldout.fasta --taxonomy-file data
 for flag in save-best-only "early-stopping-patience 2" "eval-every 2" "validate-on rank0" \
     export-sequence-embeddings export-permutation-importance; do
     # shellcheck disable=SC2086
-    refused 2 "^deeptaxa train: --${flag%% *} and --val-split 0: nothing is evaluated" \
+    refused 2 "^deeptaxa train: --${flag%% *} cannot be combined with --val-split 0" \
         train_small none --val-split 0 --$flag
 done
 without_split() { # as train_small, whose --val-split contradicts the run
@@ -53,7 +53,7 @@ without_split() { # as train_small, whose --val-split contradicts the run
 }
 for flag in save-best-only export-sequence-embeddings; do
     expect 2 without_split "--$flag"
-    said "^deeptaxa train: --$flag: no sequences of this run validate: its --val-split is 0\$"
+    said "^deeptaxa train: --$flag requires validation sequences; this run has none \(--val-split 0\)\$"
 done
 [ -e none ] && fail "a refused run wrote something"
 [ -e other ] && fail "a refused resume wrote something"

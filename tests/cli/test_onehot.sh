@@ -123,14 +123,14 @@ said 'warning: lower.fasta: 80 of 80 sequences have many letters other than A, C
 
 # Refused before anything is read or written: what bases cannot go with
 unset DEEPTAXA_TOKENIZER
-refused 2 '^deeptaxa train: --encoding onehot: needs --model-type cnn' train none --encoding onehot
-refused 2 '--encoding onehot: needs --model-type cnn' \
+refused 2 '^deeptaxa train: --encoding onehot requires --model-type cnn' train none --encoding onehot
+refused 2 '--encoding onehot requires --model-type cnn' \
     train none --encoding onehot --model-type bert
-refused 2 '--embed-dim 16 with --encoding onehot: bases have 4 channels' \
+refused 2 '--embed-dim 16 cannot be combined with --encoding onehot' \
     train none --encoding onehot --model-type cnn --embed-dim 16
-refused 2 '--tokenizer-file with --encoding onehot: bases need no tokenizer' \
+refused 2 '--tokenizer-file cannot be combined with --encoding onehot' \
     train none --encoding onehot --model-type cnn --tokenizer-file tokenizer.json
-refused 2 '--tokenizer-file with --encoding onehot: bases need no tokenizer' \
+refused 2 '--tokenizer-file cannot be combined with --encoding onehot' \
     deeptaxa prepare --encoding onehot --tokenizer-file tokenizer.json --fasta-file data/train.fasta \
     --taxonomy-file data/train.tsv --output-dir none
 refused 2 '--encoding dnabert: the run to resume was started with onehot' \
@@ -139,7 +139,7 @@ refused 2 '--tokenizer-file: the run to resume was started with --encoding oneho
     train none --resume "$last" --tokenizer-file tokenizer.json
 refused 2 '--encoding dnabert: the shards of --data shards were prepared with --encoding onehot' \
     from_shards none --data shards --encoding dnabert
-refused 2 '--encoding onehot with --model-type hybridcnnbert: an encoder reads tokens' \
+refused 2 '--encoding onehot cannot be combined with --model-type hybridcnnbert' \
     deeptaxa train --data shards --output-dir none
 
 # ... tokens and bases of one another
@@ -149,14 +149,14 @@ expect 0 train tokens --model-type cnn --tokenizer-file tokenizer.json --epochs 
 tokens=$(checkpoint tokens 1)
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir token_shards --tokenizer-file tokenizer.json
-refused 1 '--init-weights .*: was trained with --encoding onehot, this run is to read dnabert' \
+refused 1 '--init-weights .*: trained with --encoding onehot, but this run uses dnabert' \
     train none --model-type cnn --init-weights "$last"
 # shellcheck disable=SC2086
-refused 1 '--init-weights .*: was trained with --encoding dnabert, this run is to read onehot' \
+refused 1 '--init-weights .*: trained with --encoding dnabert, but this run uses onehot' \
     train none $onehot --init-weights "$tokens"
 refused 2 '--encoding onehot: the run to resume was started with dnabert' \
     train none --resume "$tokens" --encoding onehot
-refused 1 'trained with --encoding onehot, and the shards of --data were prepared with dnabert' \
+refused 1 'trained with --encoding onehot, but the shards of --data were prepared with dnabert' \
     from_shards none --data token_shards --resume "$(checkpoint run 4)"
 refused 1 "tokens/.*: cannot vote with run/.*: it was trained with --encoding dnabert, that one with onehot" \
     deeptaxa predict --checkpoint "$last" "$tokens" --fasta-file data/heldout.fasta --output-dir none

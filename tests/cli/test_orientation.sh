@@ -89,7 +89,7 @@ expect 0 shards from_shards
 same_model "$(checkpoint right 2)" "$(checkpoint from_shards 2)"
 expect 0 predict_to by_shards "$(checkpoint from_shards 2)" --fasta-file mixed_heldout.fasta
 same "predictions of a model of shards" "$(labels by_shards)" "$(labels plain)"
-refused 2 '--orientation: excluded by --data' shards none --orientation auto
+refused 2 '--orientation cannot be combined with --data' shards none --orientation auto
 
 # A resumed run turns as it did; fine-tuning turns to the strand that the weights know
 expect 0 train_small rest --fasta-file mixed.fasta --resume "$(checkpoint turned 1)"
@@ -112,7 +112,7 @@ refused 1 'opposite/.*: cannot vote with right/.*: it was trained on sequences o
 
 # What is not known cannot be done
 "$bin/../tests/drop_lineages" "$(checkpoint right 2)" older.h5 || fail "drop_lineages"
-refused 1 'older.h5: does not know the strand of its training sequences' \
+refused 1 'older.h5: the strand of its training sequences is unknown' \
     predict_to none older.h5 --fasta-file data/heldout.fasta --orientation auto
 expect 1 train_small none --fasta-file - --orientation auto
 said '--orientation auto: standard input can be read only once'

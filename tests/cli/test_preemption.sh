@@ -67,7 +67,7 @@ for round in $(seq 10); do
     somewhere
     kill -"${signals[round % 4]}" "$pid" 2>/dev/null
     wait_for_end
-    [ "$round" -gt 1 ] || said 'notice: --resume auto: no checkpoint in stopped; a new run starts'
+    [ "$round" -gt 1 ] || said 'notice: --resume auto: no checkpoint in stopped; starting a new run'
     if [ "$status" -eq 0 ]; then
         [ "$stops" -eq 0 ] || break
         rm -rf stopped # it ended before the signal came: from the beginning, and sooner
@@ -118,9 +118,9 @@ middle=$(checkpoint damaged 2)
 printf 'xyz' | dd of="$middle" bs=1 seek=$(($(stat -c %s "$middle") - 30000)) conv=notrunc 2>/dev/null
 # shellcheck disable=SC2086
 expect 0 train_small damaged $small --resume auto
-said 'warning: passed over: .*epoch3.h5: .*(truncated|damaged)'
-said 'warning: passed over: .*epoch2.h5: .*damaged'
-said 'resume auto: goes on from .*epoch1.h5'
+said 'warning: skipped: .*epoch3.h5: .*(cut short|damaged)'
+said 'warning: skipped: .*epoch2.h5: .*damaged'
+said 'resume auto: resuming from .*epoch1.h5'
 same_end damaged
 
 # Metrics that a kill has prevented are written by the resumed run; the checkpoint stays as it is

@@ -7,7 +7,7 @@ prepare() { deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/
 
 # Real sequences, three shards of at most 20; the vocabulary is learnt, and the user told so
 expect 0 prepare --output-dir shards --sequences-per-shard 20
-said 'notice: no tokenizer file was found: a vocabulary of [0-9]+ tokens was learnt from data/train'
+said 'notice: no tokenizer file was found: using a vocabulary of [0-9]+ tokens learnt from data/train'
 grep -q '"species"' shards/dataset.json || fail "dataset.json lacks the ranks"
 same "files" "$(ls shards | tr '\n' ' ')" \
     "dataset.json shard_00000.h5 shard_00001.h5 shard_00002.h5 tokenizer.json "

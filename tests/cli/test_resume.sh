@@ -45,12 +45,12 @@ refused 1 'missing.h5: .*No such file' train_small other --resume missing.h5
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file strange.json \
     --vocabulary-size 150
 expect 1 train_small other --resume "$(checkpoint whole 2)" --tokenizer-file strange.json
-said 'was trained with another tokenizer than the input is given with: leave --tokenizer-file out'
+said 'was trained with a different tokenizer: omit --tokenizer-file'
 [ -e other ] && fail "a refused resume wrote something"
 
 while read -r flag other; do
     # shellcheck disable=SC2086
-    refused 2 "^deeptaxa train: --$flag .*: the run to resume was started with .*leave the flag out" \
+    refused 2 "^deeptaxa train: --$flag .*: the run to resume was started with .*omit the flag" \
         deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
         --output-dir other --resume "$(checkpoint whole 1)" --$flag $other
 done <<'END'
@@ -95,11 +95,11 @@ mv tokenizer.json first.json
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --output-file tokenizer.json \
     --vocabulary-size 150
 expect 1 train_small other --resume "$(checkpoint whole 1)"
-said 'trained with another tokenizer than the input is given with'
+said 'trained with a different tokenizer'
 mv first.json tokenizer.json
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --tokenizer-file tokenizer.json --no-normalize --output-dir raw
-refused 1 'sequences that were normalised, and those of the input were not' \
+refused 1 'on normalised sequences, but those of the input are not normalised' \
     deeptaxa train --data raw --output-dir other --resume "$(checkpoint whole 1)"
 [ -e other ] && fail "a refused resume wrote something"
 
@@ -108,11 +108,11 @@ expect 0 train_small turned --epochs 4
 expect 0 train_small other_way --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
 expect 0 train_small turned --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
 same_model "$(checkpoint other_way 2)" "$(checkpoint turned 2)"
-said '^notice: 2 checkpoints of epochs after 2, from before the run was resumed at an earlier one'
+said '^notice: renamed 2 checkpoints of epochs after 2 to ….h5.old, because the run was resumed from an earlier one'
 same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
     "epoch1.h5 epoch2.h5 epoch3.h5.old epoch4.h5.old "
 expect 0 train_small turned --resume auto --epochs 3
-said '^--resume auto: goes on from .*_epoch2.h5$'
+said '^--resume auto: resuming from .*_epoch2.h5$'
 same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
     "epoch1.h5 epoch2.h5 epoch3.h5 epoch4.h5.old "
 
@@ -121,11 +121,11 @@ expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$(checkp
     --output-dir turned
 said "^notice: turned: a training's folder: its deeptaxa_uuid.txt stays"
 expect 0 train_small turned --resume auto --epochs 4
-said '^--resume auto: goes on from .*_epoch3.h5$'
+said '^--resume auto: resuming from .*_epoch3.h5$'
 
 # A .pt name means the .h5 beside it
 name=$(checkpoint whole 3)
 expect 0 train_small pt --resume "${name%.h5}.pt"
-said 'notice: .*epoch3.pt does not exist; .*epoch3.h5 is used'
+said 'notice: .*epoch3.pt does not exist; using .*epoch3.h5'
 same_model "$(checkpoint whole 4)" "$(checkpoint pt 4)"
 finish

@@ -22,7 +22,7 @@ reversed $table >back.tsv
 # resume FOLDER CHECKPOINT FLAGS...
 resume() { deeptaxa train --output-dir "$1" --resume "$2" --threads 2 "${@:3}"; }
 with() { echo --fasta-file "$1" --taxonomy-file "$2"; }
-in_other_order='^notice: the input has the run.s sequences in another order than before'
+in_other_order='^notice: the sequences of the input are in a different order'
 
 expect 0 train_small whole --epochs 3
 first=$(checkpoint whole 1)
@@ -84,20 +84,20 @@ relabel "A new one" "$a" "$b" >two.tsv
 changed "two labels" "$trained $count; 2 have other labels \(the first is '$a'\)" $fasta two.tsv
 changed "a label in another order" "$trained $count; 2 have other labels \(the first is '$b'\)" back.fasta two.tsv
 sed '$p' $table | sed '$s/^[^\t]*/nobody/;$s/[^\t]*$/Nothing else/' >more_rows.tsv
-changed "labels of no sequence" ".*at rank species 'Nothing else' is new" $fasta more_rows.tsv
+changed "labels of no sequence" ".*at rank species, 'Nothing else' is new" $fasta more_rows.tsv
 
 # edit AWK: the file with some sequences on one line and an awk program upon them
 edit() { awk '/^>/ { if (n++) print ""; print; next } { printf "%s", $0 } END { print "" }' $fasta | awk "$1"; }
 edit '/^>/ { n++ } n == 9 && !/^>/ { $0 = substr($0, 1, 30) (substr($0, 31, 1) == "A" ? "C" : "A") substr($0, 32) } 1' >base.fasta
-changed "a base" "$trained $count; 1 is another sequence of the same id \('$a'\)" base.fasta $table
+changed "a base" "$trained $count; 1 has the same id but another sequence \('$a'\)" base.fasta $table
 edit '/^>/ { n++ } n == 9 && /^>/ { $0 = ">renamed" } 1' >renamed.fasta
-changed "an id" "$trained $count; 1 is missing \(the first was number 9 of the file\); 1 is new \('renamed'\)" renamed.fasta $table
+changed "an id" "$trained $count; 1 is missing \(the first was number 9 in the file\); 1 is new \('renamed'\)" renamed.fasta $table
 edit '/^>/ { n++ } n != 9 && n != 31' >fewer.fasta
-changed "fewer" "$trained $((count - 2)); 2 are missing \(the first was number 9 of the file\)" fewer.fasta $table
+changed "fewer" "$trained $((count - 2)); 2 are missing \(the first was number 9 in the file\)" fewer.fasta $table
 { edit 1; printf '>extra1\nACGTACGTACGT\n>extra2\nACGT\n'; } >more.fasta
 changed "more" "$trained $((count + 2)); 2 are new \(the first is 'extra1'\)" more.fasta $table
 edit '/^>/ { n++ } n == 31 { next } n == 9 && !/^>/ { $0 = $0 "ACGT" } 1' >several.fasta
-changed "several things" "$trained $((count - 1)); 1 has other labels \('$a'\); 1 is another sequence of the same id \('$a'\); 1 is missing \(the first was number 31 of the file\)" several.fasta one.tsv
+changed "several things" "$trained $((count - 1)); 1 has other labels \('$a'\); 1 has the same id but another sequence \('$a'\); 1 is missing \(the first was number 31 in the file\)" several.fasta one.tsv
 
 # The same data written otherwise: case, U for T, lines, gaps, descriptions
 edit '/^>/ { $0 = $1 " else"; print; next } { $0 = tolower($0); gsub("t", "u"); print substr($0, 1, 40) "--"; print substr($0, 41) }' >alike.fasta
@@ -112,12 +112,12 @@ expect 0 deeptaxa train --data shards --stream-data --output-dir streamed $small
     --epochs 2 --threads 2
 expect 0 resume streamed_on "$(checkpoint streamed 1)" --data shards
 same_model "$(checkpoint streamed 2)" "$(checkpoint streamed_on 2)"
-refused 1 "in another order, and the order of a run with --stream-data follows the shards" \
+refused 1 "in a different order, on which a run with --stream-data depends" \
     resume none "$(checkpoint streamed 1)" --data back_shards
 # shellcheck disable=SC2046
 expect 0 deeptaxa prepare $(with base.fasta $table) --tokenizer-file tokenizer.json \
     --output-dir base_shards --sequences-per-shard 30
-refused 1 "1 is another sequence of the same id \('$a'\)" \
+refused 1 "1 has the same id but another sequence \('$a'\)" \
     resume none "$(checkpoint streamed 1)" --data base_shards
 [ -e none ] && fail "a refused resume wrote something"
 
@@ -126,12 +126,12 @@ refused 1 "1 is another sequence of the same id \('$a'\)" \
 # shellcheck disable=SC2046
 {
     expect 0 resume older older.h5 $(with $fasta $table)
-    said '^notice: older.h5: an older version wrote it, .*cannot be checked'
+    said '^notice: older.h5: written by an older version, so it cannot be checked'
     same_model "$(checkpoint whole 3)" "$(checkpoint older 3)"
     expect 1 resume none "$(checkpoint older 2)" $(with base.fasta $table)
-    said '1 is another sequence of the same id'
+    said '1 has the same id but another sequence'
     expect 1 resume none older.h5 $(with more.fasta $table)
-    said "was trained on $count sequences, the input has $((count + 2))"
+    said "was trained on $count sequences, but the input has $((count + 2))"
 }
 
 # Copies: the whole one goes on, a light one keeps no hashes

@@ -26,7 +26,7 @@ begin "$bin/deeptaxa-train" $input $run --output-dir hung --epochs 100000 --eval
 until_there "hung/checkpoints/*_epoch2.h5"
 kill -HUP "$pid"
 ends 75 "train upon SIGHUP"
-said '^deeptaxa train: stopped by SIGHUP after .*: go on with --resume auto'
+said '^deeptaxa train: stopped by SIGHUP after .*: continue with --resume auto'
 
 # What was ignored at the start stays so (nohup and others); the other signals do what they do
 expect 0 deeptaxa train $input $run --output-dir whole --epochs 12 --eval-every 12
@@ -91,7 +91,7 @@ waits() {
         rm -rf none
     done
 }
-stopped='^deeptaxa train: stopped by SIG%s while reading .*: start it again the same way$'
+stopped='^deeptaxa train: stopped by SIG%s while (reading the input|.* was read): start (again with the same command|it again the same way)$'
 nothing='^deeptaxa predict: stopped by SIG%s; nothing was written$'
 for input_file in silent stalled; do
     waits "TERM INT HUP" 75 "$stopped" "train on a pipe ($input_file)" "$bin/deeptaxa-train" --fasta-file $input_file \

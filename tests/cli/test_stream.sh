@@ -20,7 +20,7 @@ losses() { grep -o '"training_loss": [^,]*' "$1"/metrics/*epoch"$2".json; }
 prepare shards 8
 expect 0 train memory --data shards --epochs 2
 expect 0 train streamed --data shards --epochs 2 --stream-data --save-every-steps 7
-said 'Memory: .* for the model and one piece of a batch, 0.0'
+said 'Memory: .* for the model and one micro-batch, 0.0'
 [ "$(losses memory 1)" != "$(losses streamed 1)" ] || fail "the order is that of the whole set"
 expect 0 train again --data shards --epochs 2 --stream-data
 same_model "$(checkpoint streamed 2)" "$(checkpoint again 2)"
@@ -40,11 +40,11 @@ expect 0 train stopped --data shards --epochs 2 --resume auto
 same_model "$(checkpoint streamed 2)" "$(checkpoint stopped 2)"
 
 # Refused: no shards, shards smaller than a batch, other shards than the run's, another order
-refused 2 '--stream-data: streams the shards of --data' train_small none --stream-data
-refused 2 'a batch of 16 sequences is larger than a shard of 8: prepare larger ones' \
+refused 2 '--stream-data requires --data' train_small none --stream-data
+refused 2 'a batch of 16 sequences is larger than a shard of 8: prepare larger shards' \
     deeptaxa train --data shards --output-dir none --batch-size 16 --stream-data
 prepare others 10
-refused 1 'streams shards of 8 sequences, on which its order depends' \
+refused 1 'depends on streamed shards of 8 sequences' \
     train streamed --data others --resume "$(checkpoint streamed 1)"
 refused 2 '--stream-data true: the run to resume was started with false' \
     train memory --data shards --resume "$(checkpoint memory 1)" --stream-data

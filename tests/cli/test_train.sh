@@ -60,7 +60,7 @@ expect 0 train_small twice --epochs 1
 first=$(cat twice/deeptaxa_uuid.txt)
 grep -q 'another run' err && fail "a run is told of itself"
 expect 0 train_small twice --epochs 2
-said "^notice: twice: holds another run already, $first; its files stay beside this one's\$"
+said "^notice: twice: already contains another run, $first, whose files are kept\$"
 expect 0 train_small twice --resume "$(checkpoint twice 1)"
 grep -q 'another run' err && fail "a resumed run is told of itself"
 
@@ -139,8 +139,8 @@ done
 
 # A training that diverges ends with an error, and what was saved stays
 expect 1 train_small diverges --learning-rate 1e30 --max-grad-norm 1e30 --epochs 40
-said 'warning: update skipped: its loss or gradient is not a finite number \(3 skipped so far\)'
-said '50 updates in a row gave no finite loss or gradient'
+said 'warning: update skipped: its loss or gradient is not finite \(3 skipped so far\)'
+said 'training has diverged: 50 updates in a row without a finite loss or gradient'
 same "warnings" "$(grep -c '^warning: update skipped' err)" 3
 
 # Two runs cannot share a folder: the second is refused, the first goes on
@@ -171,12 +171,12 @@ said '^deeptaxa train: cannot write to standard output$'
 expect 0 train_small dry --dry-run
 printed '^Total parameters +[0-9,]+$'
 printed "^Level 6 - species: [0-9]+ labels, such as '.+'\$"
-printed '^Steps: 8 an epoch, 80 in 10 epochs, the first 8 to warm up$'
+printed '^Steps: 8 per epoch, 80 in 10 epochs, including 8 of warm-up$'
 printed '^Memory: '
 printed 'threads'
 expect 0 train_small dry --dry-run --batch-size 1048576 --accum-steps 65536
-printed '^Batch: 68,719,476,736 sequences an update, accumulated over 65536, '
-refused 1 'it needs [0-9.]+ GB, and [0-9.]+ GB can be used: lower --max-length, --hidden-size' \
+printed '^Batch: 68,719,476,736 sequences per step, accumulated over 65536 batches, '
+refused 1 'it needs [0-9.]+ GB, but only [0-9.]+ GB can be used: lower --max-length, --hidden-size' \
     deeptaxa train --data shards --output-dir dry --dry-run --hidden-size 16384 \
     --num-attention-heads 4 --intermediate-size 65536 --num-hidden-layers 240
 [ -e dry ] && fail "--dry-run wrote something"

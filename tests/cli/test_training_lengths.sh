@@ -28,7 +28,7 @@ keeps() { same "lengths in $1" "$(stored "$(checkpoint "$1" 1)")" "$lengths "; }
 expect 0 train run "${input[@]}" --tokenizer-file tokenizer.json
 keeps run
 expect 0 deeptaxa describe --checkpoint "$(checkpoint run 1)" --export-metrics said.json
-printed '^  training-lengths: 60 to 1,000 bases, the median 120$'
+printed '^  training-lengths: 60 to 1,000 bases, median 120$'
 tr -d ' \n' <said.json | grep -q '"training_length_quantiles":{"0":60,"1":60,"5":66,.*"100":1000}' ||
     fail "no lengths in JSON"
 

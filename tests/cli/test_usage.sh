@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 # The front program
 refused 2 '^deeptaxa: missing command' deeptaxa
 refused 2 "unknown command 'trian': did you mean train\?" deeptaxa trian
-refused 2 "unknown command 'gremlin': .deeptaxa --help. lists all" deeptaxa gremlin
+refused 2 "unknown command 'gremlin': see .deeptaxa --help" deeptaxa gremlin
 expect 0 deeptaxa --help
 for command in train prepare predict calibrate describe export tokenizer; do printed "^  $command +[a-z]"; done
 cp out help
@@ -46,20 +46,20 @@ refused 2 '--learning-rate: needs a value' "${train[@]}" --learning-rate
 refused 2 "'1.5' is not a number of at least 0 and below 1" \
     "${train[@]}" --hidden-dropout-prob=1.5
 refused 2 'multiple of --num-attention-heads' "${train[@]}" --hidden-size 100
-refused 2 '--kernel-sizes: 4 is even' "${train[@]}" --kernel-sizes 3,4
-refused 2 '--focal-weight: belongs to --loss-type focal' "${train[@]}" --focal-weight 1,1
-refused 2 '--focal-weight and --class-weights: give one' \
+refused 2 '--kernel-sizes 4: widths must be odd' "${train[@]}" --kernel-sizes 3,4
+refused 2 '--focal-weight requires --loss-type focal' "${train[@]}" --focal-weight 1,1
+refused 2 '--focal-weight cannot be combined with --class-weights' \
     "${train[@]}" --loss-type focal --focal-weight 1,1 --class-weights inverse
-refused 2 "^deeptaxa train: --gpus and --ranks: give one" "${train[@]}" --gpus 2 --ranks 2
-refused 2 '--gpus 2 with --device cpu: --ranks' "${train[@]}" --gpus 2 --device cpu
+refused 2 "^deeptaxa train: --gpus cannot be combined with --ranks" "${train[@]}" --gpus 2 --ranks 2
+refused 2 '--gpus 2 cannot be combined with --device cpu: use --ranks' "${train[@]}" --gpus 2 --device cpu
 refused 2 "'tpu' is not one of auto, cpu, cuda" "${train[@]}" --device tpu
 predict=(deeptaxa predict --fasta-file none.fna --checkpoint none.h5 --output-dir made)
 refused 2 "'2' is not a number from 0 to 1" "${predict[@]}" --confidence-threshold 2
 refused 2 "'colour' is not one of predicted, raw_score" "${predict[@]}" --tabular-fields colour
-refused 2 "--tabular-fields: true stands twice" "${predict[@]}" --tabular-fields true,predicted true
+refused 2 "--tabular-fields: true is given twice" "${predict[@]}" --tabular-fields true,predicted true
 refused 2 "'1e-300' is not a number from 1e-06 to 1000000" "${predict[@]}" --level-temperatures 1e-300
 refused 2 "'qiime' is not one of deeptaxa, qiime2" "${predict[@]}" --format qiime
-refused 2 '--vocabulary-size: only with' deeptaxa tokenizer --encode ACGT --vocabulary-size 99
+refused 2 '--vocabulary-size requires' deeptaxa tokenizer --encode ACGT --vocabulary-size 99
 # what cannot be printed is no success
 for request in --help --version "train --help" "describe --version"; do
     # shellcheck disable=SC2086

@@ -95,7 +95,7 @@ all_whole() {
 # went_on: the run began where the checkpoints in the folder had left off
 went_on() {
     grep -q 'passed over' err && fail "kill $made: $(grep 'passed over' err)"
-    [ -z "$had" ] || grep -q -- '--resume auto: goes on from' err || fail "kill $made: it began anew"
+    [ -z "$had" ] || grep -q -- '--resume auto: resuming from' err || fail "kill $made: it began anew"
 }
 
 # completed: the run has ended by itself; the next one starts from nothing

@@ -165,7 +165,7 @@ like_one_epoch3 from1
 # ... and find their sequences again in a file of another order, of which each tokenises other ones
 awk '/^>/ { n++ } { r[n] = r[n] $0 "\n" } END { while (n) printf "%s", r[n--] }' data/train.fasta >back.fasta
 expect 0 ranks 3 back --fasta-file back.fasta --resume "$(checkpoint r3 1)"
-said '^notice: the input has the run.s sequences in another order than before'
+said '^notice: the sequences of the input are in a different order'
 same_model "$(checkpoint r3 3)" "$(checkpoint back 3)"
 sed '/^>/!s/^A/C/' data/train.fasta >changed.fasta
 one_line 1 '; [0-9]+ are other sequences of the same id' \

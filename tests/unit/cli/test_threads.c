@@ -52,7 +52,7 @@ static void the_users_word_counts(void **state)
     limits.omp_num_threads = "0";
     expect(&wish, &limits, 4, NULL);
     limits.omp_num_threads = "64";
-    expect(&wish, &limits, 64, "OMP_NUM_THREADS=64: there are 4 processors for this process");
+    expect(&wish, &limits, 64, "OMP_NUM_THREADS=64, but this process has only 4 processors;");
     wish.asked = 2;
     expect(&wish, &limits, 2, NULL);
     wish.asked = 9;
@@ -68,7 +68,7 @@ static void ranks_divide_and_are_told(void **state)
     limits.omp_num_threads = "2";
     expect(&wish, &limits, 2, NULL);
     limits.omp_num_threads = "4";
-    expect(&wish, &limits, 4, "2 processors for each of its ranks");
+    expect(&wish, &limits, 4, "each rank has only 2 processors;");
 }
 
 static void a_quota_is_named(void **state)
@@ -83,7 +83,7 @@ static void a_quota_is_named(void **state)
     limits.quota.processors = 0.2;
     expect(&wish, &limits, 1, "1 thread on 16 processors");
     limits.omp_num_threads = "4";
-    expect(&wish, &limits, 4, "there are 0.2 processors (the control group's cpu.max of /job)");
+    expect(&wish, &limits, 4, "has only 0.2 processors (the control group's cpu.max of /job)");
     limits.omp_num_threads = NULL;
     limits.quota.processors = 16.0; /* allows all that the mask has */
     expect(&wish, &limits, 16, NULL);
@@ -110,17 +110,17 @@ static void address_space_limits_threads(void **state)
     dt_thread_limits limits = machine(8);
     dt_thread_wish wish = alone(0);
     limits.space = (dt_memory_limit){.bytes = 90 * MIB, .own = true, .by = "ulimit -v"};
-    expect(&wish, &limits, 3, "3 threads, not 8: ulimit -v leaves 94 MB");
+    expect(&wish, &limits, 3, "using 3 threads instead of 8: ulimit -v leaves 94 MB");
     wish.asked = 2;
     expect(&wish, &limits, 2, NULL);
     wish.asked = 4;
-    expect(&wish, &limits, 3, "3 threads, not 4");
+    expect(&wish, &limits, 3, "3 threads instead of 4");
     limits.space.bytes = 60 * MIB;
-    expect(&wish, &limits, 1, "1 thread, not 4");
+    expect(&wish, &limits, 1, "1 thread instead of 4");
     char note[DT_THREAD_NOTE];
     int threads;
     limits.space.bytes = 59 * MIB;
-    ASSERT_FAILS(DT_ERR_MEMORY, "ulimit -v leaves 62 MB, and to begin with 63 MB are needed",
+    ASSERT_FAILS(DT_ERR_MEMORY, "ulimit -v leaves 62 MB, but at least 63 MB are needed",
                  dt_choose_threads(&wish, &limits, &threads, note));
     limits.space.bytes = 0;
     ASSERT_FAILS(DT_ERR_MEMORY, "leaves 0 MB", dt_choose_threads(&wish, &limits, &threads, note));

@@ -181,16 +181,15 @@ static void focal_weights_are_lists(void **state)
     (void)state;
     check_lists("1,0.5,2;1,2,3,0,0.25", NULL);
     check_lists(" 1, 0.5 ,2 ; 1,2,3,0, 25e-2", NULL);
-    check_lists("1,1,1",
-                "one list for 2 taxonomic ranks, of which genus has 3 labels and species 5");
-    check_lists("1,1;1,2,3,4,5", "2 weights at genus, which has 3 labels");
-    check_lists("1,1,1;1,2,3,4,5,6", "6 weights at species, which has 5 labels");
-    check_lists("1,1,1;1,2,3,4,5;1", "more lists than the 2");
-    check_lists("1,-1,1;1,2,3,4,5", "'-1' at genus is no weight");
-    check_lists("1,nan,1;1,2,3,4,5", "'nan' at genus is no weight");
-    check_lists("1, ,1;1,2,3,4,5", "is no weight");
-    check_lists("1,,1;1,2,3,4,5", "is no weight");
-    check_lists("1,1,1;1,2,x,4,5", "'x' at species is no weight");
+    check_lists("1,1,1", "a single list, but genus has 3 labels and species has 5");
+    check_lists("1,1;1,2,3,4,5", "2 weights for the 3 labels of genus");
+    check_lists("1,1,1;1,2,3,4,5,6", "6 weights for the 5 labels of species");
+    check_lists("1,1,1;1,2,3,4,5;1", "more lists than taxonomic ranks (2)");
+    check_lists("1,-1,1;1,2,3,4,5", "invalid weight '-1' at genus");
+    check_lists("1,nan,1;1,2,3,4,5", "invalid weight 'nan' at genus");
+    check_lists("1, ,1;1,2,3,4,5", "invalid weight ' ' at genus");
+    check_lists("1,,1;1,2,3,4,5", "invalid weight '' at genus");
+    check_lists("1,1,1;1,2,x,4,5", "invalid weight 'x' at species");
     dt_taxonomy equal = {.tax_ranks = 2, .rank = {{.classes = 2}, {.classes = 2}}};
     double weight[4];
     ASSERT_OK(dt_focal_weight_parse(weight, "3,4", &equal));
@@ -199,7 +198,7 @@ static void focal_weights_are_lists(void **state)
     equal.tax_ranks = 3;
     equal.rank[2].classes = 2;
     assert_int_equal(dt_focal_weight_parse(weight, "3,4;1,2", &equal), DT_ERR_USAGE);
-    assert_non_null(strstr(dt_error_message(), "fewer lists than the 3"));
+    assert_non_null(strstr(dt_error_message(), "fewer lists than taxonomic ranks (3)"));
 }
 
 int main(void)

@@ -174,11 +174,11 @@ static void a_number_that_was_given_is_not_changed(void **state)
     fit.fixed = true;
     int32_t sequences = 48;
     device.available = bytes_of(&fit, 48);
-    ASSERT_FAILS(DT_ERR_MEMORY, "--pieces 48 does not fit on the device: it needs ",
+    ASSERT_FAILS(DT_ERR_MEMORY, "--pieces 48 does not fit in the device's memory: it needs ",
                  dt_fit_batch(&fit, true, &sequences));
     device.available = INT64_MAX / 4;
     device.largest = 1000;
-    ASSERT_FAILS(DT_ERR_MEMORY, "--pieces 48 does not fit on the device: no ",
+    ASSERT_FAILS(DT_ERR_MEMORY, "--pieces 48 does not fit in the device's memory: no ",
                  dt_fit_batch(&fit, true, &sequences));
     assert_int_equal(sequences, 48);
     assert_int_equal(device.refusals, 1);

@@ -2,7 +2,7 @@
  * the logits come from. */
 #include "predict_test.h"
 
-#include "eval/measures.h"
+#include "eval/metrics.h"
 #include "layers.h"
 #include "predict/logit_store.h"
 #include "predict/temperature.h"

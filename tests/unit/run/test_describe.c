@@ -179,8 +179,8 @@ static void the_last_evaluation_is_told(void **state)
     dt_run checkpoint = published();
     checkpoint.progress.validation_loss = 0.5;
     checkpoint.progress.evaluated_epoch = 8;
-    checkpoint.progress.measures[6] =
-        (dt_measures){.accuracy = 0.75, .precision = 0.5, .recall = 0.25, .f1 = 0.125};
+    checkpoint.progress.metrics[6] =
+        (dt_metrics){.accuracy = 0.75, .precision = 0.5, .recall = 0.25, .f1 = 0.125};
     json_t *root = export_of(&checkpoint);
     const json_t *performance = json_object_get(root, "performance_metrics");
     assert_int_equal(json_integer_value(json_object_get(performance, "evaluated_epoch")), 8);

@@ -13,7 +13,7 @@ static int32_t ended_after(dt_run_progress *progress, const dt_run_settings *set
     for (int32_t i = 0; i < count; ++i) {
         progress->epoch = (i + 1) * every;
         progress->validation_loss = losses[i];
-        dt_early_stop_note(progress, settings);
+        dt_early_stop_update(progress, settings);
         if (dt_early_stop_due(progress, settings))
             return progress->epoch;
     }

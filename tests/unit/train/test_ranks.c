@@ -412,9 +412,9 @@ static void ranks_that_compute_differently_are_refused(void **state)
     for (int32_t q = 0; q < 3; ++q)
         assert_int_equal(s.status[q], DT_ERR_USAGE);
     assert_string_equal(s.message[0],
-                        "rank 0 on here computes with cpu in fp32, rank 1 on here with cpu64 in "
-                        "fp32: all ranks must compute alike (--device, --precision and "
-                        "--grad-dtype say how)");
+                        "rank 0 on here computes with cpu in fp32, but rank 1 on here with cpu64 "
+                        "in fp32: use the same --device, --precision and --grad-dtype on all "
+                        "ranks");
     assert_int_not_equal(access("mixed", F_OK), 0); /* nothing was written */
 }
 

@@ -6,7 +6,7 @@
 
 #include "core/memory.h"
 #include "eval/auc.h"
-#include "eval/measures.h"
+#include "eval/metrics.h"
 
 static void assert_close(double value, double expectation, double tolerance)
 {
@@ -44,8 +44,9 @@ static void check_labels(const json_t *test, int32_t classes)
     size_t count;
     int32_t *truth = numbers(json_object_get(test, "truth"), &count);
     int32_t *predicted = numbers(json_object_get(test, "predicted"), &count);
-    dt_measures m;
-    ASSERT_OK(dt_measure(&m, truth, 1, predicted, 1, (int64_t)count, classes ? classes : 1000));
+    dt_metrics m;
+    ASSERT_OK(
+        dt_metrics_compute(&m, truth, 1, predicted, 1, (int64_t)count, classes ? classes : 1000));
     assert_close(m.accuracy, expected(test, "accuracy"), 1e-12);
     assert_close(m.precision, expected(test, "precision"), 1e-12);
     assert_close(m.recall, expected(test, "recall"), 1e-12);

@@ -1,32 +1,32 @@
-#include "eval/measures.h"
+#include "eval/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "core/memory.h"
 
-dt_status dt_measure_counts_create(dt_measure_counts *counts, int32_t classes)
+dt_status dt_metric_counts_create(dt_metric_counts *counts, int32_t classes)
 {
-    *counts = (dt_measure_counts){.classes = classes};
+    *counts = (dt_metric_counts){.classes = classes};
     dt_status status = DT_NEW(counts->support, (size_t)classes);
     if (status == DT_OK)
         status = DT_NEW(counts->predicted, (size_t)classes);
     if (status == DT_OK)
         status = DT_NEW(counts->hits, (size_t)classes);
     if (status != DT_OK)
-        dt_measure_counts_free(counts);
+        dt_metric_counts_free(counts);
     return status;
 }
 
-void dt_measure_counts_free(dt_measure_counts *counts)
+void dt_metric_counts_free(dt_metric_counts *counts)
 {
     free(counts->support);
     free(counts->predicted);
     free(counts->hits);
-    *counts = (dt_measure_counts){0};
+    *counts = (dt_metric_counts){0};
 }
 
-void dt_measure_counts_add(dt_measure_counts *counts, int32_t truth, int32_t predicted)
+void dt_metric_counts_add(dt_metric_counts *counts, int32_t truth, int32_t predicted)
 {
     counts->count++;
     counts->predicted[predicted]++;
@@ -39,12 +39,12 @@ void dt_measure_counts_add(dt_measure_counts *counts, int32_t truth, int32_t pre
     }
 }
 
-/* A label outside the vocabulary is never predicted, so its precision, recall and F1 are 0: it
- * counts in the denominator, the number of sequences, alone. */
-dt_measures dt_measure_counts_result(const dt_measure_counts *counts)
+/* A label outside the vocabulary is never predicted, so its precision, recall and F1 are 0: it only
+ * counts in the denominator, the number of sequences. */
+dt_metrics dt_metric_counts_result(const dt_metric_counts *counts)
 {
     if (!counts->count)
-        return (dt_measures){0};
+        return (dt_metrics){0};
     double precision = 0.0;
     double f1 = 0.0;
     for (int32_t c = 0; c < counts->classes; ++c) {
@@ -58,17 +58,17 @@ dt_measures dt_measure_counts_result(const dt_measure_counts *counts)
     }
     const double count = (double)counts->count;
     const double right = (double)counts->right / count;
-    /* Σ support · hits/support is the number of hits: the weighted recall is the accuracy */
-    return (dt_measures){
+    /* Σ support · hits/support is the number of hits, so the weighted recall is the accuracy */
+    return (dt_metrics){
         .accuracy = right, .precision = precision / count, .recall = right, .f1 = f1 / count};
 }
 
-dt_status dt_measure(dt_measures *out, const int32_t *truth, int64_t truth_stride,
-                     const int32_t *predicted, int64_t predicted_stride, int64_t count,
-                     int32_t classes)
+dt_status dt_metrics_compute(dt_metrics *out, const int32_t *truth, int64_t truth_stride,
+                             const int32_t *predicted, int64_t predicted_stride, int64_t count,
+                             int32_t classes)
 {
-    dt_measure_counts counts;
-    DT_TRY(dt_measure_counts_create(&counts, classes));
+    dt_metric_counts counts;
+    DT_TRY(dt_metric_counts_create(&counts, classes));
     dt_status status = DT_OK;
     for (int64_t i = 0; i < count; ++i) {
         const int32_t label = predicted[i * predicted_stride];
@@ -77,10 +77,10 @@ dt_status dt_measure(dt_measures *out, const int32_t *truth, int64_t truth_strid
                              label, classes);
             break;
         }
-        dt_measure_counts_add(&counts, truth[i * truth_stride], label);
+        dt_metric_counts_add(&counts, truth[i * truth_stride], label);
     }
-    *out = dt_measure_counts_result(&counts);
-    dt_measure_counts_free(&counts);
+    *out = dt_metric_counts_result(&counts);
+    dt_metric_counts_free(&counts);
     return status;
 }
 
@@ -90,7 +90,7 @@ void dt_calibration_add(dt_calibration *calibration, double confidence, bool rig
         return;
     int bin = (int)ceil(confidence * DT_CALIBRATION_BINS) - 1;
     bin = bin < 0 ? 0 : bin > DT_CALIBRATION_BINS - 1 ? DT_CALIBRATION_BINS - 1 : bin;
-    /* the product above is rounded: what lies on a border belongs to the bin below it */
+    /* the product above is rounded; a confidence on a boundary belongs to the bin below it */
     if (bin > 0 && confidence <= (double)bin / DT_CALIBRATION_BINS)
         bin--;
     calibration->count[bin]++;
