@@ -40,10 +40,14 @@ static void split_that_leaves_nothing_to_train_on_is_refused(void **state)
 {
     (void)state;
     dt_split split;
-    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training", dt_split_create(&split, 1, 0.2, 42));
-    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training", dt_split_create(&split, 0, 0.0, 42));
-    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training", dt_split_create(&split, 9, NAN, 42));
-    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training", dt_split_create(&split, 9, 1.0, 42));
+    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training",
+                 dt_split_create(&split, 1, 0.2, 42));
+    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training",
+                 dt_split_create(&split, 0, 0.0, 42));
+    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training",
+                 dt_split_create(&split, 9, NAN, 42));
+    ASSERT_FAILS(DT_ERR_INPUT, "no sequences are left for training",
+                 dt_split_create(&split, 9, 1.0, 42));
     ASSERT_OK(dt_split_create(&split, 1, 0.0, 42));
     assert_int_equal(split.training_count, 1);
     assert_int_equal(split.validation_count, 0);

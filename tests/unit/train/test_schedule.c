@@ -86,7 +86,8 @@ static void a_restart_needs_an_update_to_make(void **state)
     check_steps(&run, 0, 0, 1);
     run.progress.epoch = 5;
     run.progress.micro_steps = 50;
-    ASSERT_FAILS(DT_ERR_USAGE, "no epochs are left (trained: 5, --epochs: 5)", dt_training_restart(&run));
+    ASSERT_FAILS(DT_ERR_USAGE, "no epochs are left (trained: 5, --epochs: 5)",
+                 dt_training_restart(&run));
     dt_split_free(&run.split);
 }
 
