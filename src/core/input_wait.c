@@ -28,8 +28,8 @@ dt_status dt_input_wait(int fd, const char *name)
         const int signal_number = atomic_load(&dt_stop_signal);
         if (signal_number)
             return dt_fail(DT_STOPPED,
-                           "stopped by %s while reading %s: start it again the same "
-                           "way",
+                           "stopped by %s while reading %s: start again with the same "
+                           "command",
                            dt_signal_name(signal_number), name);
         ready = poll(&wanted, 1, POLL_MS); /* a file is always ready */
     }

@@ -118,7 +118,7 @@ middle=$(checkpoint damaged 2)
 printf 'xyz' | dd of="$middle" bs=1 seek=$(($(stat -c %s "$middle") - 30000)) conv=notrunc 2>/dev/null
 # shellcheck disable=SC2086
 expect 0 train_small damaged $small --resume auto
-said 'warning: skipped: .*epoch3.h5: .*(cut short|damaged)'
+said 'warning: skipped: .*epoch3.h5: .*(truncated|damaged)'
 said 'warning: skipped: .*epoch2.h5: .*damaged'
 said 'resume auto: resuming from .*epoch1.h5'
 same_end damaged

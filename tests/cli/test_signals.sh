@@ -91,7 +91,7 @@ waits() {
         rm -rf none
     done
 }
-stopped='^deeptaxa train: stopped by SIG%s while (reading the input|.* was read): start (again with the same command|it again the same way)$'
+stopped='^deeptaxa train: stopped by SIG%s while reading .*: start again with the same command$'
 nothing='^deeptaxa predict: stopped by SIG%s; nothing was written$'
 for input_file in silent stalled; do
     waits "TERM INT HUP" 75 "$stopped" "train on a pipe ($input_file)" "$bin/deeptaxa-train" --fasta-file $input_file \

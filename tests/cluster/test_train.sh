@@ -59,7 +59,7 @@ one_line() {
 }
 
 expect 0 ranks 1 one --epochs 3
-said 'Sequences: 38 to train on, 10 to validate on'
+said 'Sequences: 38 for training, 10 for validation'
 for count in 2 3 4; do
     expect 0 ranks "$count" "r$count" --epochs 3
     like_one "r$count"
@@ -68,7 +68,7 @@ for count in 2 3 4; do
 done
 said 'Ranks: 4 on 1 host'
 said 'ranks 0-3: .*threads?'
-said 'Shares: of each batch of 5 sequences a rank takes as many tokens .* on average 1.25 sequences'
+said 'Shares: each batch of 5 sequences is divided equally by tokens, on average 1.25 sequences per rank'
 same "tables of parameters" "$(grep -c '^Total parameters' err)" 1
 
 expect 0 ranks 3 rank0 --epochs 3 --validate-on rank0 --verbose
@@ -100,7 +100,7 @@ evaluations() { find "$1/metrics" -name '*epoch*.json' | wc -l; }
 stop="--epochs 12 --early-stopping-patience 2 --save-best-only --learning-rate 0.1"
 # shellcheck disable=SC2086
 expect 0 ranks 1 ended1 $stop
-said 'early stopping: the last 2 evaluations'
+said 'early stopping: .* in the last 2 evaluations'
 [ "$(evaluations ended1)" -lt 12 ] || fail "early stopping does not end this run: nothing is shown"
 [ "$(checkpoints ended1)" != "epoch$(evaluations ended1) " ] || fail "the last epoch is the best: nothing is shown"
 told=$(grep 'early stopping' err)
@@ -143,14 +143,14 @@ expect 0 ranks 2 none --dry-run --grad-dtype bf16
 printed '^Communication: .*, 2 ranks on 1 host; gradients are summed in bf16$'
 # ... one process has none to send, also when it has a communicator
 expect 0 ranks 1 none --dry-run --grad-dtype bf16
-said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+said '^notice: --grad-dtype bf16 has no effect: a run with one process communicates no gradients'
 expect 0 ranks 1 alone --epochs 3 --grad-dtype bf16 --comm mpi
-said '^notice: --grad-dtype bf16 has no effect: this run is one process'
+said '^notice: --grad-dtype bf16 has no effect: a run with one process communicates no gradients'
 same_model "$(checkpoint alone 3)" "$(checkpoint one 3)"
 # ... ranks must agree
 both=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
     --output-dir none)
-one_line 2 '^deeptaxa train: rank 0 .* with cpu in fp32, gradients in bf16, rank 1 .* with cpu in fp32: ' \
+one_line 2 '^deeptaxa train: rank 0 .* computes with cpu in fp32, gradients in bf16, but rank 1 on .* with cpu in fp32: ' \
     "$MPIEXEC" -n 1 "$bin/deeptaxa-train" "${both[@]}" --grad-dtype bf16 : \
     -n 1 "$bin/deeptaxa-train" "${both[@]}"
 
