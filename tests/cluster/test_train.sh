@@ -168,7 +168,7 @@ expect 0 ranks 3 back --fasta-file back.fasta --resume "$(checkpoint r3 1)"
 said '^notice: the sequences of the input are in a different order'
 same_model "$(checkpoint r3 3)" "$(checkpoint back 3)"
 sed '/^>/!s/^A/C/' data/train.fasta >changed.fasta
-one_line 1 '; [0-9]+ are other sequences of the same id' \
+one_line 1 '; [0-9]+ have the same ids but other sequences' \
     ranks 3 none --fasta-file changed.fasta --resume "$(checkpoint r3 1)"
 
 # Exports of many ranks are those of one
@@ -184,11 +184,11 @@ cmp "$(file export3 weights epoch3_permutation_importance.tsv)" \
     "$(file export1 weights epoch3_permutation_importance.tsv)" || fail "the importance of 3 ranks"
 
 # What cannot be is told once, by all ranks together
-one_line 2 '^deeptaxa train: 6 ranks for a batch of 5 sequences: .*at most 5 ranks' \
+one_line 2 '^deeptaxa train: 6 ranks are more than the 5 sequences of a batch: .*at most 5 ranks' \
     ranks 6 none --epochs 3
 # ... also when another rank is the first to end, upon which mpirun kills the rest
 for _ in $(seq 15); do
-    one_line 2 '^deeptaxa train: 8 ranks for a batch of 5 sequences' ranks 8 none --epochs 3
+    one_line 2 '^deeptaxa train: 8 ranks are more than the 5 sequences of a batch' ranks 8 none --epochs 3
 done
 one_line 1 '^deeptaxa train: nothing.h5: cannot open' ranks 3 none --resume nothing.h5
 one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one of 2 processes only' \
