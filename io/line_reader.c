@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "io/file_kind.h"
 
-enum { BLOCK = 1 << 18, EXCERPT = 40 };
+enum { BLOCK = 1 << 18 };
 
 struct dt_line_reader {
     char *name;
@@ -20,15 +20,6 @@ struct dt_line_reader {
     bool at_end;    /* end of the input reached */
     int64_t text;   /* bytes of decompressed text read so far */
 };
-
-const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length)
-{
-    const size_t shown = length < EXCERPT ? length : EXCERPT;
-    for (size_t i = 0; i < shown; ++i)
-        out[i] = (char)(bytes[i] < ' ' || bytes[i] > '~' ? '?' : bytes[i]);
-    memcpy(out + shown, shown < length ? "..." : "", shown < length ? 4 : 1);
-    return out;
-}
 
 void dt_line_reader_close(dt_line_reader *reader)
 {

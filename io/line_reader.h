@@ -37,9 +37,4 @@ double dt_line_reader_share(const dt_line_reader *reader);
 /* Returns the file's name for messages: its path or "standard input". */
 const char *dt_line_reader_name(const dt_line_reader *reader);
 
-/* Formats bytes for a message: at most 40, unprintable ones as '?', followed by "..." if there are
- * more. Returns `out`. */
-#define DT_EXCERPT_SIZE 48
-const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length);
-
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/line_reader.h"
+#include "core/utf8.h"
 
 static bool begins(const unsigned char *bytes, size_t length, const char *magic, size_t size)
 {

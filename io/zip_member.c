@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "io/line_reader.h"
+#include "core/utf8.h"
 
 enum { UUID = 36, SHOWN = 4 };
 

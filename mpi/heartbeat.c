@@ -6,7 +6,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "mpi_thread.h"
+#include "mpi_world.h"
 #include "watchdog.h"
 
 enum { BEAT, SHUTDOWN }; /* message tags */

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "options/config_file.h"
+#include "options/options.h"
 
 /* Prints the text of --help or --version to standard output. */
 static dt_status answer(const dt_command *command, dt_request request)

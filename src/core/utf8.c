@@ -88,3 +88,14 @@ dt_status dt_utf8_copy(char **out, const char *text)
     }
     return DT_OK;
 }
+
+#define EXCERPT 40 /* bytes that an excerpt shows */
+
+const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length)
+{
+    const size_t shown = length < EXCERPT ? length : EXCERPT;
+    for (size_t i = 0; i < shown; ++i)
+        out[i] = (char)(bytes[i] < ' ' || bytes[i] > '~' ? '?' : bytes[i]);
+    memcpy(out + shown, shown < length ? "..." : "", shown < length ? 4 : 1);
+    return out;
+}

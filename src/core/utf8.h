@@ -25,4 +25,9 @@ size_t dt_utf8_valid(const char *bytes, size_t length);
  * caller frees it. */
 dt_status dt_utf8_copy(char **out, const char *text);
 
+/* Formats bytes for a message: at most 40, unprintable ones as '?', followed by "..." if there are
+ * more. Returns `out`. */
+#define DT_EXCERPT_SIZE 48
+const char *dt_excerpt(char out[DT_EXCERPT_SIZE], const char *bytes, size_t length);
+
 #endif

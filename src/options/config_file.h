@@ -12,7 +12,7 @@
 #define DT_OPTIONS_CONFIG_FILE_H
 
 #include "io/json_writer.h"
-#include "options/options.h"
+#include "options/option.h"
 
 /* Reads the file parsed->config into the options that were not given on the command line.
  * DT_ERR_USAGE, with the file's name, for an unknown key (suggesting the nearest one) or a value

@@ -1,8 +1,5 @@
-/* Self-describing command-line options.
- *
- * A command is a table of dt_option. Each row holds an option's name, the kind of its value, where
- * to store it, the allowed values, the default and the help line. Parsing, checking, defaults and
- * --help all use the same row and cannot disagree.
+/* Command lines: parsing, --help, --version, and the main() of a command, all by the tables of its
+ * options (options/option.h).
  *
  * Syntax: `--name value` or `--name=value`. Lists are separated by blanks (`--kernel-sizes 3 5 7`)
  * or commas (`--kernel-sizes 3,5,7`). If an option is repeated, the last one counts. A value that
@@ -14,125 +11,9 @@
 #ifndef DT_OPTIONS_OPTIONS_H
 #define DT_OPTIONS_OPTIONS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "core/memory.h"
 #include "core/status.h"
-#include "options/value.h"
-
-#define DT_OPTION_VALUES 32 /* maximum number of values of an option */
-#define DT_MAX_OPTIONS 128  /* maximum number of options of a command */
-
-typedef struct {
-    int32_t count; /* 0: not given, and without a default */
-    int32_t value[DT_OPTION_VALUES];
-} dt_ints;
-
-typedef struct {
-    int32_t count;
-    double value[DT_OPTION_VALUES];
-} dt_doubles;
-
-typedef struct {
-    int32_t count;
-    const char *value[DT_OPTION_VALUES]; /* pointers into argv */
-} dt_texts;
-
-/* One row of a command's table. Omitted members are NULL, 0 or false. */
-typedef struct {
-    const char *name; /* without the leading "--"; NULL ends the table */
-    dt_value_kind kind;
-    size_t offset;     /* of the member that receives the value, or of a list's first element */
-    size_t counter;    /* lists: offset of the int32_t that receives their length */
-    int32_t most;      /* lists: maximum length */
-    int32_t count;     /* lists: fixed length, without a counter; 0: one or more */
-    const char *value; /* placeholder in --help: "FILE", "N"; not for flags and choices */
-    const char *default_value; /* as typed by a user; parsed in the same way */
-    const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
-    const char *choices;       /* "auto|cpu" */
-    bool required;
-    const char *ignored; /* accepted with a notice that gives this reason; not stored */
-    const char *json;    /* key of this value in the files of a run, which --config reads too */
-    const char *group;   /* heading in --help; NULL: same as the row above */
-    const char *help;    /* one line, without a full stop */
-} dt_option;
-
-/* Members of a row whose value is a list: `list` is its type, dt_ints, dt_doubles or dt_texts. */
-#define DT_OPTION_LIST(type, member, list)                                                         \
-    .offset = offsetof(type, member) + offsetof(list, value),                                      \
-    .counter = offsetof(type, member) + offsetof(list, count), .most = DT_OPTION_VALUES
-
-/* The action requested on the command line. */
-typedef enum {
-    DT_REQUEST_RUN,
-    DT_REQUEST_HELP,
-    DT_REQUEST_VERSION,
-    DT_REQUEST_CONFIG, /* --print-config */
-} dt_request;
-
-/* Source of an option's value; later ones override earlier ones. */
-typedef enum { DT_FROM_DEFAULT, DT_FROM_FILE, DT_FROM_LINE } dt_origin;
-
-typedef struct dt_command dt_command;
-
-/* Result of parsing, besides the values: the FIRST member of each command's options struct. */
-typedef struct {
-    const dt_command *command;
-    dt_request request;
-    dt_origin origin[DT_MAX_OPTIONS]; /* by row of the tables */
-    int argc;                         /* the arguments of main() */
-    char **argv;
-    const char *config; /* --config; NULL: not given, or the command lacks it */
-    bool print_config;
-    void *config_content; /* owns the texts of the file that options point to */
-} dt_parsed;
-
-/* An array of rows: dt_option, or a struct that begins with one. */
-typedef struct {
-    const void *rows; /* a row without a name ends it */
-    size_t stride;    /* bytes from one row to the next */
-    size_t base;      /* offset in the options struct to which the rows' offsets are relative */
-} dt_option_table;
-
-#define DT_OPTION_TABLE(rows)                                                                      \
-    {                                                                                              \
-        (rows), sizeof *(rows), 0                                                                  \
-    }
-#define DT_OPTION_TABLES 4
-
-struct dt_command {
-    const char *name;                         /* "train" */
-    const char *summary;                      /* one-line description */
-    const char *usage;                        /* arguments in the usage line */
-    dt_option_table tables[DT_OPTION_TABLES]; /* in the order of --help; unused ones are empty */
-    size_t options_size;                      /* sizeof the options struct */
-    /* Checks that concern several rows (such as mutually exclusive options); may be NULL. */
-    dt_status (*check)(const void *options);
-    const char *examples[2];
-};
-
-/* Returns the value of an option in the struct to which its offsets are relative. */
-dt_value dt_value_of(const dt_option *option, const void *base);
-
-/* Checks and stores the value given as `texts`, as typed by a user. */
-dt_status dt_value_store(const dt_option *option, const dt_value *value, int32_t count,
-                         const char *const *texts);
-
-/* Returns row i of the command's tables; NULL past the last. */
-const dt_option *dt_command_option(const dt_command *command, int i);
-
-/* Returns the index of the row with this name (`length` bytes); -1 if there is none. */
-int dt_command_find(const dt_command *command, const char *name, size_t length);
-
-/* Returns the value of row i in an options struct of the command. */
-dt_value dt_option_value(const dt_command *command, int i, const void *options);
-
-/* Appends the value of row i as a user would type it, elements separated by blanks; with `quoted`,
- * quoted for a shell. Appends nothing if there is no value. */
-dt_status dt_option_add_value(const dt_command *command, int i, const void *options, bool quoted,
-                              dt_text *out);
+#include "options/option.h"
 
 /* Fills *options (the command's options struct) from the defaults, the file of --config
  * (options/config_file.h) and argv[1] … argv[argc - 1]. If --help or --version is anywhere on the
@@ -140,18 +21,6 @@ dt_status dt_option_add_value(const dt_command *command, int i, const void *opti
  * dt_options_free() frees. */
 dt_status dt_options_parse(const dt_command *command, int argc, char **argv, void *options);
 void dt_options_free(void *options);
-
-/* Return true if the option was given on the command line or in the file of --config (given), or on
- * the command line (typed). `name` is without the "--" and must be one of the command's. */
-bool dt_option_given(const dt_parsed *parsed, const char *name);
-bool dt_option_typed(const dt_parsed *parsed, const char *name);
-
-/* Writes the name of choice number `choice` of the option to `out` (`size` bytes). */
-void dt_option_choice(const dt_command *command, const char *name, int choice, char *out,
-                      size_t size);
-
-/* Appends a word quoted for a shell. */
-dt_status dt_add_quoted(dt_text *out, const char *word);
 
 /* Appends the text of --help: usage, options by group with defaults, two examples. */
 dt_status dt_options_help(const dt_command *command, dt_text *out);

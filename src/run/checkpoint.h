@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "model/model.h"
+#include "run/checkpoint_tensors.h"
 #include "run/run.h"
 
 #define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
@@ -24,11 +24,8 @@ dt_status dt_checkpoint_path(const char *argument, char *out);
 dt_status dt_checkpoint_write(const char *path, const dt_run *checkpoint, const dt_model *model,
                               bool weights_only);
 
-/* The same from a copy of the tensors in host memory, so that training can continue: `copy` has
- * dt_checkpoint_copy_elements() elements and is filled by dt_checkpoint_copy(), which waits for the
- * device. */
-int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
-dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
+/* The same from a copy of the tensors in host memory (dt_checkpoint_copy()), so that training can
+ * continue. */
 dt_status dt_checkpoint_write_copied(const char *path, const dt_run *checkpoint,
                                      const dt_param_table *table, const float *copy);
 

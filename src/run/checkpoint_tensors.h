@@ -9,7 +9,7 @@
 #define DT_RUN_CHECKPOINT_TENSORS_H
 
 #include "io/container.h"
-#include "run/checkpoint.h"
+#include "model/model.h"
 
 /* The source of tensors to write: backend, copy or file; the other two are NULL. */
 typedef struct {
@@ -26,6 +26,11 @@ dt_tensor_source dt_tensors_of_model(const dt_model *model);
  * source file is missing, damaged or of the wrong shape. */
 dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *source,
                                     bool moments);
+
+/* A copy of the tensors in host memory: `copy` has dt_checkpoint_copy_elements() elements and is
+ * filled by dt_checkpoint_copy(), which waits for the device. */
+int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
+dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
 
 /* Reads the same tensors into a model, one at a time. Returns DT_ERR_INPUT if one is missing,
  * damaged or of the wrong shape. */

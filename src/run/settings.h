@@ -8,7 +8,7 @@
 #define DT_RUN_SETTINGS_H
 
 #include "io/json_writer.h"
-#include "options/options.h"
+#include "options/option.h"
 #include "run/run.h"
 
 /* What happens if a flag of a resumed run differs from its checkpoint. */

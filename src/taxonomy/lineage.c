@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/utf8.h"
 #include "io/line_reader.h"
 #include "taxonomy/spelling.h"
 

@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "io/line_reader.h"
 #include "taxonomy/lineage.h"
 #include "core/unicode_class.h"

@@ -8,7 +8,7 @@
 #include "train/run_output.h"
 #include "train/saver.h"
 #include "train/step.h"
-#include "train/trainer.h"
+#include "train/training.h"
 
 typedef struct {
     const dt_training *job;

@@ -7,6 +7,7 @@
 #include "model/config.h"
 #include "run/checkpoint.h"
 #include "train/ranks.h"
+#include "train/schedule.h"
 #include "train/step.h"
 #include "train/trainer.h"
 #include "unit/io/io_test.h"
