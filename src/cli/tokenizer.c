@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/installation.h"
-#include "data/learn_tokenizer.h"
+#include "data/learn.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "sequence/tokenizer_json.h"

@@ -60,13 +60,13 @@ void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t t
     for (int64_t i = 0; i < total; ++i)
         tokens += dt_dataset_length(dataset, indices[i], max_length);
     int64_t end = 0;    /* of the share, in sequences */
-    int64_t before = 0; /* tokens of those */
+    int64_t before = 0; /* tokens of these sequences */
     for (int64_t part = 0; part <= index; ++part) {
-        const int64_t last = total - (parts - 1 - part); /* leaves one for each part that follows */
+        const int64_t last = total - (parts - 1 - part); /* leaves one per later part */
         *begin = end;
         while (end < last) {
             const int64_t length = dt_dataset_length(dataset, indices[end], max_length);
-            /* the cut that is nearer to this part's end, one sequence being taken in any case */
+            /* cut at whichever side is nearer, but take at least one sequence */
             if (end > *begin && part < parts - 1 &&
                 (2 * before + length) * parts > 2 * tokens * (part + 1))
                 break;
@@ -77,15 +77,14 @@ void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t t
     *count = end - *begin;
 }
 
-dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,
-                               int64_t *tokens)
+dt_status dt_batch_max_tokens(const dt_dataset *dataset, int32_t max_length, int32_t micro_batch,
+                              int64_t *tokens)
 {
-    /* how many sequences have each length */
-    int64_t *with_length;
+    int64_t *with_length; /* (max_length + 1) sequences of each length */
     DT_TRY(DT_NEW(with_length, (size_t)max_length + 1));
     for (int64_t i = 0; i < dataset->count; ++i)
         with_length[dt_dataset_length(dataset, i, max_length)]++;
-    int64_t left = piece;
+    int64_t left = micro_batch;
     *tokens = 0;
     for (int32_t length = max_length; length > 0 && left > 0; --length) {
         const int64_t taken = with_length[length] < left ? with_length[length] : left;

@@ -1,4 +1,4 @@
-/* Packing: chosen sequences of a dataset, back to back, as the device wants them. */
+/* Packs selected sequences of a dataset into a batch for the device, without padding. */
 #ifndef DT_DATA_BATCH_H
 #define DT_DATA_BATCH_H
 
@@ -7,7 +7,7 @@
 #include "backend.h"
 #include "data/dataset.h"
 
-/* The host memory behind a dt_batch. */
+/* Host memory of a dt_batch. */
 typedef struct {
     int32_t max_sequences;
     int64_t max_tokens;
@@ -21,23 +21,22 @@ dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences,
                                  int32_t tax_ranks);
 void dt_batch_memory_free(dt_batch_memory *memory);
 
-/* Packs the `count` sequences indices[0 … count-1] with their labels. The batch points into
- * `memory`, which must be large enough; seed, step, first_sequence and loss_scale are zero, the
- * caller sets what it needs. */
+/* Packs the sequences indices[0 … count-1] with their labels. The batch points into `memory`, which
+ * must be large enough. seed, step, first_sequence and loss_scale are zero; the caller sets them as
+ * needed. */
 dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
                        int32_t count, int32_t max_length);
 
-/* Divides a global batch, the `total` sequences indices[0 … total-1], into `parts` contiguous
- * shares with as equal numbers of tokens as whole sequences allow, since the slowest rank is waited
- * for: share `index` is *begin … *begin + *count - 1. None is empty unless sequences are fewer than
- * parts. */
+/* Divides a global batch, the sequences indices[0 … total-1], into `parts` contiguous shares with
+ * about equal numbers of tokens, so that no rank waits long for another. Share `index` is *begin …
+ * *begin + *count - 1. No share is empty unless there are fewer sequences than parts. */
 void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t total,
                     int32_t max_length, int64_t parts, int64_t index, int64_t *begin,
                     int64_t *count);
 
-/* Tokens that a batch of `piece` sequences can have at most: the longest `piece` ones of the
- * dataset together, each cut to max_length. */
-dt_status dt_batch_most_tokens(const dt_dataset *dataset, int32_t max_length, int32_t piece,
-                               int64_t *tokens);
+/* Sets *tokens to the largest number of tokens that a micro-batch can have: those of the
+ * `micro_batch` longest sequences of the dataset, each truncated to max_length. */
+dt_status dt_batch_max_tokens(const dt_dataset *dataset, int32_t max_length, int32_t micro_batch,
+                              int64_t *tokens);
 
 #endif

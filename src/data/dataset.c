@@ -67,7 +67,7 @@ int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_leng
     return count;
 }
 
-/* The label of the first sequence that has one at this rank; NULL: none has. */
+/* Returns the label of the first sequence that has one at this rank, or NULL. */
 static const char *first_label(const dt_dataset *dataset, int32_t tax_rank)
 {
     const dt_tax_rank *rank = &dataset->taxonomy.rank[tax_rank];
@@ -87,7 +87,7 @@ dt_status dt_dataset_show_ranks(dt_text *out, const dt_dataset *dataset)
         const char *example = first_label(dataset, r);
         DT_TRY(dt_text_addf(out, "Level %d - %s: %d labels", r, rank->name, rank->classes));
         DT_TRY(example ? dt_text_addf(out, ", such as '%s'\n", example)
-                       : dt_text_addf(out, ", and no sequence has one\n"));
+                       : dt_text_addf(out, ", but no sequence has one\n"));
     }
     return DT_OK;
 }

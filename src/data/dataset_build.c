@@ -16,20 +16,20 @@ typedef struct {
     dt_dataset *dataset;
     dt_taxonomy_table table;
     dt_fasta *fasta;
-    int64_t *kmers; /* (DT_STRAND_KMERS) of the sequences; NULL: the strand's profile is given */
+    int64_t *kmers; /* (DT_STRAND_KMERS) of the sequences; NULL: a strand profile is given */
     dt_reading_counts counts;
 
     dt_strmap *sequence_of_id;
-    int64_t *lines; /* (count) of the headers in the FASTA file */
+    int64_t *lines; /* (count) line of each header in the FASTA file */
     int64_t with_row;
-    bool *row_used;    /* (rows) by a sequence */
-    int64_t rows_used; /* several sequences have the same where ids have annotations */
+    bool *row_used;    /* (rows) matches a sequence */
+    int64_t rows_used; /* sequences whose ids differ in annotations may share a row */
     dt_bare_matches bare_matches;
     int64_t first_without_row;
-    int64_t first_sharing; /* of a row that an earlier sequence has used */
+    int64_t first_sharing; /* first sequence whose row an earlier one has used; -1: none */
     dt_judgement judgement;
 
-    /* capacities of what grows */
+    /* capacities of the arrays */
     size_t tokens_capacity, offsets_capacity, bases_capacity, labels_capacity, ids_capacity,
         id_offsets_capacity, lines_capacity;
 } builder;
@@ -49,7 +49,7 @@ static dt_status append_id(builder *b, const dt_fasta_record *record)
                          &added));
     if (!added)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: the id '%.100s' stands in line %lld already; ids must be "
+                       "%s: line %lld: duplicate id '%.100s', first seen on line %lld; ids must be "
                        "unique",
                        dt_fasta_name(b->fasta), (long long)record->line, record->id.data,
                        (long long)b->lines[other]);
@@ -64,7 +64,7 @@ static dt_status append_id(builder *b, const dt_fasta_record *record)
     return DT_OK;
 }
 
-/* A sequence without a row gets the class -1 here, which finish_labels() replaces. */
+/* A sequence without a row gets the class -1, which finish_labels() replaces. */
 static dt_status append_labels(builder *b, const dt_fasta_record *record)
 {
     const size_t tax_ranks = (size_t)b->table.taxonomy.tax_ranks;
@@ -94,7 +94,7 @@ static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count
     DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, (size_t)dataset->count + 2));
     DT_TRY(DT_GROW(dataset->bases, b->bases_capacity, (size_t)dataset->count + 1));
     DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
-    if (count > 0) /* else another process has them, and there may be no memory to point to */
+    if (count > 0) /* otherwise another process has them, and `tokens` may be NULL */
         memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
     dataset->offsets[dataset->count + 1] = (int64_t)end;
     dataset->bases[dataset->count] = bases;
@@ -133,7 +133,7 @@ static dt_status read_sequences(builder *b)
                              &b->counts, append_block, b);
 }
 
-/* ---- the end ---- */
+/* ---- completing the dataset ---- */
 
 static dt_status join_judgements(dt_judgement *judgement, dt_comm *comm)
 {
@@ -147,7 +147,7 @@ static dt_status join_judgements(dt_judgement *judgement, dt_comm *comm)
     return status;
 }
 
-/* What the other processes tokenised, and what they counted at it. */
+/* Adds the tokens and counts of the other processes. */
 static dt_status join_shares(builder *b)
 {
     dt_comm *comm = b->options->comm;
@@ -163,7 +163,7 @@ static dt_status join_shares(builder *b)
     return dt_token_shares_join(b->dataset, comm, b->options->everywhere, b->options->agreed);
 }
 
-/* The profile of the sequences of all processes. */
+/* Learns the profile from the sequences of all processes. */
 static dt_status learn_strand(builder *b, dt_strand_profile *profile)
 {
     dt_comm *comm = b->options->comm;
@@ -200,14 +200,12 @@ static dt_status check_ids_match(const builder *b)
     if (b->with_row > 0)
         return DT_OK;
     return dt_fail(
-        DT_ERR_INPUT,
-        "%s and %s have no id in common: the first is '%.100s' in the one and '%.100s' in "
-        "the other",
+        DT_ERR_INPUT, "%s and %s have no ids in common: their first ids are '%.100s' and '%.100s'",
         dt_fasta_name(b->fasta), b->table.path, dt_dataset_id(b->dataset, 0), b->table.first_id);
 }
 
-/* Copies one rank of the table's taxonomy, with `Unclassified` after the last label where only
- * sequences without a row need it. */
+/* Copies a rank of the table's taxonomy; adds `Unclassified` as the last label if sequences
+ * without a row need it and the table does not have it. */
 static dt_status copy_rank(builder *b, const dt_tax_rank *rank, bool needs_unclassified)
 {
     const char **labels;
@@ -240,7 +238,7 @@ static dt_status finish_labels(builder *b)
     return DT_OK;
 }
 
-static dt_status tell_single_classes(const dt_taxonomy *taxonomy)
+static dt_status report_single_classes(const dt_taxonomy *taxonomy)
 {
     dt_text names = {0};
     dt_status status = DT_OK;
@@ -249,12 +247,12 @@ static dt_status tell_single_classes(const dt_taxonomy *taxonomy)
             status = dt_text_addf(&names, "%s%s ('%s')", names.length ? ", " : "",
                                   taxonomy->rank[r].name, taxonomy->rank[r].label[0]);
     if (names.length > 0)
-        dt_notice("one class only, so that nothing is learnt there, at rank %s", names.data);
+        dt_notice("only one class, hence nothing to learn, at rank %s", names.data);
     dt_text_free(&names);
     return status;
 }
 
-static dt_status tell(const builder *b)
+static dt_status report(const builder *b)
 {
     const dt_dataset *dataset = b->dataset;
     const char *fasta = dt_fasta_name(b->fasta);
@@ -272,21 +270,21 @@ static dt_status tell(const builder *b)
                 dt_dataset_id(dataset, b->first_without_row));
     dt_bare_matches_report(&b->bare_matches, &b->table, fasta);
     if (b->with_row > b->rows_used)
-        dt_warn("%s: %lld sequences have the row of another one, from whose id theirs differs in "
-                "annotations only (the first is '%.100s'): if they are the same sequence, training "
-                "and validation may share it; remove the copies",
+        dt_warn("%s: %lld sequences share the row of an earlier one, whose id differs only in "
+                "annotations (the first is '%.100s'): remove those that are copies, or training "
+                "and validation may share a sequence",
                 fasta, (long long)(b->with_row - b->rows_used),
                 dt_dataset_id(dataset, b->first_sharing));
     if (b->table.rows > b->rows_used)
-        dt_notice("%s: %lld of %lld rows belong to no sequence; their labels count as classes",
+        dt_notice("%s: %lld of %lld rows match no sequence; their labels still count as classes",
                   b->table.path, (long long)(b->table.rows - b->rows_used),
                   (long long)b->table.rows);
     dt_judgement_report(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
                         "remove them");
-    return tell_single_classes(&dataset->taxonomy);
+    return report_single_classes(&dataset->taxonomy);
 }
 
-/* Gives back what doubling took too much. */
+/* Frees the unused capacity of an array. */
 static void shrink(void *array, size_t count, size_t size)
 {
     const size_t bytes = count * size;
@@ -307,16 +305,16 @@ static void shrink_dataset(dt_dataset *dataset)
     shrink(&dataset->id_offsets, count + 1, sizeof *dataset->id_offsets);
 }
 
-/* ---- all of it ---- */
+/* ---- building ---- */
 
-/* What several processes shall read: an input that comes but once reaches one of them. */
+/* Refuses an input that can be read only once if several processes have to read it. */
 static dt_status check_shared(const char *flag, const char *path, const dt_comm *comm)
 {
     if (!comm || comm->world_size == 1 || !dt_read_only_once(path))
         return DT_OK;
     return dt_fail(DT_ERR_USAGE,
-                   "--%s %s: %s reaches one of %d processes only: name a file that all of them can "
-                   "read",
+                   "--%s %s: %s reaches only one of the %d processes; use a file that all of them "
+                   "can read",
                    flag, path, strcmp(path, "-") == 0 ? "standard input" : "a pipe",
                    comm->world_size);
 }
@@ -354,7 +352,7 @@ static dt_status prepare(builder *b)
     return options->strand ? DT_OK : DT_NEW(b->kmers, DT_STRAND_KMERS);
 }
 
-/* What this process does without the others. */
+/* The part that each process does by itself. */
 static dt_status build_alone(builder *b)
 {
     DT_TRY(prepare(b));
@@ -377,7 +375,7 @@ static dt_status build(builder *b)
     DT_TRY(status);
     DT_TRY(join_shares(b));
     DT_TRY(finish_strand(b));
-    return tell(b);
+    return report(b);
 }
 
 static void free_builder(builder *b)

@@ -1,13 +1,13 @@
-/* FASTA and taxonomy table → labelled, tokenised sequences in memory.
+/* Builds a dataset in memory from a FASTA file and a taxonomy table.
  *
- * One thread reads ahead while the others normalise and encode; the sequences keep the order of
- * the FASTA file, and the result does not depend on the number of threads. Labels are numbered over
- * the whole taxonomy table, sequence or not (docs/model.md 1).
+ * One thread reads ahead while the others normalise and encode. The sequences keep the order of
+ * the FASTA file; the result does not depend on the number of threads. All labels of the taxonomy
+ * table are numbered, also those without a sequence (docs/model.md 1).
  *
- * Said to the user, each once with its count: gap characters that were dropped, sequences that were
- * reverse-complemented, sequences without a row (they become `Unclassified` at every rank) and
- * those with one once annotations of the ids are left out, rows without a sequence, sequences that
- * share a row, sequences that a model cannot judge (sequence/judge.h), ranks of a single class.
+ * Logs each of the following once, with its count: dropped gap characters, reverse-complemented
+ * sequences, sequences without a row (`Unclassified` at every rank), sequences whose id matches
+ * only without annotations, rows without a sequence, sequences that share a row, sequences that a
+ * model cannot judge (sequence/judge.h), ranks with a single class.
  */
 #ifndef DT_DATA_DATASET_BUILD_H
 #define DT_DATA_DATASET_BUILD_H
@@ -20,29 +20,30 @@
 #include "sequence/tokenizer.h"
 
 typedef struct {
-    const char *fasta_file;          /* plain or compressed; "-" is standard input */
-    const char *taxonomy_file;       /* either format of taxonomy/taxonomy_table.h; "-" likewise */
-    bool normalize;                  /* sequence/normalize.h; off with --no-normalize */
-    const dt_strand_profile *strand; /* --orientation auto: sequences of the other strand are
-                                        turned; NULL: all stay, and their profile is learnt */
-    int threads;                     /* that read and encode; 1 or more */
+    const char *fasta_file;          /* plain or compressed; "-": standard input */
+    const char *taxonomy_file;       /* format: taxonomy/taxonomy_table.h; "-" likewise */
+    bool normalize;                  /* sequence/normalize.h */
+    const dt_strand_profile *strand; /* reorient sequences of the other strand (--orientation
+                                        auto); NULL: keep all, and learn their profile */
+    int threads;                     /* for reading and encoding; at least 1 */
     const dt_tokenizer *tokenizer;
-    const char *tokenizer_json; /* the whole file, copied into the dataset; NULL with one-hot */
-    const char *tokenizer_name; /* likewise */
-    dt_comm *comm;   /* processes that share the tokenising (data/token_shares.h); NULL: alone */
-    bool everywhere; /* all of them want the tokens, not world_rank 0 alone */
-    bool *agreed;    /* with comm: set when all have the same failure (dt_agree) */
+    const char *tokenizer_json; /* text of the file, copied; NULL with one-hot */
+    const char *tokenizer_name; /* copied */
+    dt_comm
+        *comm; /* processes that share the tokenising (data/token_shares.h); NULL: one process */
+    bool everywhere; /* all processes need the tokens, not only world_rank 0 */
+    bool *agreed;    /* with comm: set if all processes have the same failure (dt_agree) */
 } dt_dataset_build_options;
 
-/* DT_ERR_USAGE where FASTA and taxonomy should both come from standard input ("-") or one pipe, or
- * one of them be read so by several processes, of which it reaches one; comm NULL: one process. */
+/* Returns DT_ERR_USAGE if FASTA and taxonomy are both standard input ("-") or the same pipe, or if
+ * several processes would have to read one of them from there; comm NULL: one process. */
 dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
                                   const dt_comm *comm);
 
-/* Builds the dataset; freed with dt_dataset_free(). Collective where there is a communicator: the
- * processes agree on a failure, and one that *agreed does not tell must end the others.
- * DT_ERR_INPUT as io/fasta.h and taxonomy/taxonomy_table.h say, and for an id that occurs twice in
- * the FASTA file, a sequence of gap characters only, and files whose ids have nothing in common. On
+/* Builds the dataset; free it with dt_dataset_free(). Collective with a communicator: if the
+ * processes have the same failure, *agreed is set; otherwise a process that fails must abort the
+ * others. DT_ERR_INPUT as in io/fasta.h and taxonomy/taxonomy_table.h, for a duplicate id in the
+ * FASTA file, for a sequence of gap characters only, and if the files have no ids in common. On
  * failure the dataset is empty. */
 dt_status dt_dataset_build(dt_dataset *dataset, const dt_dataset_build_options *options);
 

@@ -27,7 +27,7 @@ void dt_text_hash(const char *text, char out[32])
     snprintf(out, 32, "fnv1a64:%016" PRIx64, dt_hash_bytes(DT_HASH_START, text, strlen(text)));
 }
 
-/* Over every field of dataset.json but `id`. */
+/* Computes the hash of all fields of dataset.json except `id`. */
 static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32])
 {
     uint64_t hash = hash_number(DT_HASH_START, dt_shards_version(dataset->encoding));
@@ -80,7 +80,7 @@ void dt_dataset_summarise(const dt_dataset *dataset, int64_t sequences_per_shard
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-/* Adds a text to an object; with what it is in the message when it is not UTF-8. */
+/* Adds a text to an object; the message names the key if the text is not UTF-8. */
 static dt_status add_text(json_t *object, const char *key, const char *text)
 {
     json_t *value = json_string(text);
@@ -211,7 +211,7 @@ static dt_status read_rank(const json_t *object, const char *path, dt_taxonomy *
     return status;
 }
 
-/* Version 1 has tokens and does not say so. */
+/* Version 1 always has tokens, and no key `encoding`. */
 static dt_status read_version(const json_t *root, const char *path, dt_encoding *encoding)
 {
     const char *format = json_string_value(json_object_get(root, "format"));
@@ -223,7 +223,7 @@ static dt_status read_version(const json_t *root, const char *path, dt_encoding 
     if (version > DT_SHARDS_VERSION)
         return dt_fail(DT_ERR_INPUT,
                        "%s: shards of format version %" PRId64 "; this program reads up to %d: use "
-                       "a later DeepTaxa-MPI or run `deeptaxa prepare` again",
+                       "a newer DeepTaxa-MPI or run `deeptaxa prepare` again",
                        path, version, DT_SHARDS_VERSION);
     if (name && !dt_encoding_named(name, encoding))
         return damaged(path, "encoding");
@@ -259,7 +259,7 @@ static dt_status read_fields(const json_t *root, const char *path, dt_dataset *d
     const int64_t n = summary->sequences_per_shard;
     if (strcmp(id, summary->id) != 0 || n < 1 ||
         summary->shards != summary->sequences / n + (summary->sequences % n != 0))
-        return damaged(path, "its id does not fit its content");
+        return damaged(path, "its id does not match its content");
     return DT_OK;
 }
 

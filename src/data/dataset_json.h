@@ -1,4 +1,4 @@
-/* dataset.json, which stands beside shards and says what they are. Private to data/shards.c. */
+/* dataset.json, which describes the shards in its folder. Private to data/shards.c. */
 #ifndef DT_DATA_DATASET_JSON_H
 #define DT_DATA_DATASET_JSON_H
 
@@ -7,39 +7,39 @@
 #include "core/status.h"
 #include "data/dataset.h"
 
-/* Version of the files of a set: 2 where they hold bases, which programs that know version 1 alone
- * would not understand. */
+/* Format version of a set of shards: 2 if they contain bases, which programs for version 1 cannot
+ * read. */
 #define DT_SHARDS_VERSION 2
 static inline int32_t dt_shards_version(dt_encoding encoding)
 {
     return encoding == DT_ENCODING_ONEHOT ? 2 : 1;
 }
 
-/* What dataset.json holds beside the fields of a dt_dataset. */
+/* Content of dataset.json besides the fields of dt_dataset. */
 typedef struct {
     int64_t sequences;
     int64_t tokens;
     int64_t sequences_per_shard;
     int64_t shards;
-    char data_checksum[32];  /* over tokens, offsets, labels and ids */
-    char tokenizer_hash[32]; /* over the text of tokenizer.json; "none" without one */
-    char id[32];             /* over everything: the two above and all fields of dataset.json */
+    char data_checksum[32];  /* of tokens, offsets, labels and ids */
+    char tokenizer_hash[32]; /* of the text of tokenizer.json; "none" without one */
+    char id[32];             /* hash of the two above and all fields of dataset.json */
 } dt_dataset_summary;
 
-/* Fills everything from the dataset. */
+/* Computes the summary of a dataset. */
 void dt_dataset_summarise(const dt_dataset *dataset, int64_t sequences_per_shard,
                           dt_dataset_summary *summary);
 
-/* A hash of a text, as `tokenizer_hash` holds it. */
+/* Computes the hash of a text in the format of `tokenizer_hash`. */
 void dt_text_hash(const char *text, char out[32]);
 
-/* Writes the file. DT_ERR_INPUT when a text is not UTF-8. */
+/* Writes the file. DT_ERR_INPUT if a text is not UTF-8. */
 dt_status dt_dataset_json_write(const char *path, const dt_dataset *dataset,
                                 const dt_dataset_summary *summary);
 
-/* Reads the file; sets taxonomy, encoding, tokenizer_name, suffix_count, fasta_file and
- * taxonomy_file of *dataset (empty before; the caller frees it in any case) and the summary. Its id
- * is checked. */
+/* Reads the file and checks its id. Sets the summary and the members taxonomy, encoding,
+ * tokenizer_name, suffix_count, normalized, fasta_file and taxonomy_file of *dataset, which must be
+ * empty and which the caller frees, also on failure. */
 dt_status dt_dataset_json_read(const char *path, dt_dataset *dataset, dt_dataset_summary *summary);
 
 #endif

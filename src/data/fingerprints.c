@@ -15,7 +15,7 @@ uint32_t dt_token_hash(const uint16_t *tokens, int64_t count)
     return dt_hash_fold(hash);
 }
 
-/* ---- of a dataset -------------------------------------------------------------------------------
+/* ---- computation -------------------------------------------------------------------------------
  */
 
 static void hash_ids(dt_fingerprints *out, const dt_dataset *dataset)
@@ -24,7 +24,7 @@ static void hash_ids(dt_fingerprints *out, const dt_dataset *dataset)
         out->ids[i] = dt_hash_text(DT_HASH_START, dt_dataset_id(dataset, i));
 }
 
-/* By the labels' names: their numbers change with the labels of other sequences. */
+/* Hashes the names of the labels, since their numbers depend on the labels of other sequences. */
 static dt_status hash_labels(dt_fingerprints *out, const dt_dataset *dataset)
 {
     const int32_t tax_ranks = dataset->taxonomy.tax_ranks;
@@ -48,7 +48,7 @@ static dt_status hash_labels(dt_fingerprints *out, const dt_dataset *dataset)
     return status;
 }
 
-/* A stream's tokens are not in memory; their hashes came with the shards. */
+/* Tokens of a stream are not in memory; their hashes are stored in the shards. */
 static dt_status hash_tokens(dt_fingerprints *out, const dt_dataset *dataset)
 {
     if (!dataset->tokens && !dataset->token_hashes)
@@ -86,10 +86,10 @@ void dt_fingerprints_free(dt_fingerprints *fingerprints)
     *fingerprints = (dt_fingerprints){0};
 }
 
-/* ---- then and now -------------------------------------------------------------------------------
+/* ---- comparison ---------------------------------------------------------------------------------
  */
 
-/* A sequence with what it is sorted by: its id, and for ids of one hash what else is known. */
+/* A sequence with its sort key: the hash of its id, then, for equal hashes, the other hashes. */
 typedef struct {
     uint64_t id;
     uint64_t content;
@@ -154,7 +154,7 @@ static void merge(dt_fingerprint_match *match, const sorted_sequence *then, int6
     }
 }
 
-/* Nothing is to be sorted where all is as it was: the usual case. */
+/* Nothing has to be sorted in the usual case: nothing has changed. */
 static bool all_alike(const dt_fingerprints *then, const dt_fingerprints *now, bool with_tokens)
 {
     const size_t count = (size_t)then->count;

@@ -22,7 +22,7 @@ dt_status dt_sampler_create(dt_sampler *sampler, const int64_t *items, int64_t c
 {
     *sampler = (dt_sampler){0};
     if (count < 1 || count > UINT32_MAX)
-        return dt_fail(DT_ERR_INPUT, "cannot train on %lld sequences: 1 to %u are possible",
+        return dt_fail(DT_ERR_INPUT, "cannot train on %lld sequences; the number must be 1 to %u",
                        (long long)count, UINT32_MAX);
     DT_TRY(DT_NEW(sampler->order, (size_t)count));
     sampler->count = count;
@@ -51,8 +51,8 @@ void dt_sampler_by_shards(dt_sampler *sampler, int64_t sequences_per_shard,
     }
 }
 
-/* For each shard the part of the epoch in which its items come: its place in the shuffled shards,
- * divided by the shards of a part. `shuffled` has room for the shards too. */
+/* Sets `part` to the part of the epoch that each shard belongs to: its position among the shuffled
+ * shards, divided by the shards per part. `shuffled` (shards) is working memory. */
 static void draw_parts(const dt_sampler *sampler, uint32_t epoch, int64_t *shuffled, int64_t *part)
 {
     for (int64_t s = 0; s < sampler->shards; ++s)
@@ -66,7 +66,7 @@ static dt_status order_by_shards(dt_sampler *sampler, uint32_t epoch)
 {
     const int64_t parts =
         (sampler->shards + sampler->shards_at_a_time - 1) / sampler->shards_at_a_time;
-    int64_t *part; /* (shards), then the shuffled shards, then where each part ends */
+    int64_t *part; /* (shards), then the shuffled shards, then the end of each part */
     DT_TRY(DT_NEW(part, (size_t)(2 * sampler->shards + parts + 1)));
     int64_t *end = part + 2 * sampler->shards;
     draw_parts(sampler, epoch, part + sampler->shards, part);
@@ -74,7 +74,7 @@ static dt_status order_by_shards(dt_sampler *sampler, uint32_t epoch)
         end[part[sampler->items[i] / sampler->sequences_per_shard] + 1]++;
     for (int64_t p = 0; p < parts; ++p)
         end[p + 1] += end[p];
-    /* end[p] is where part p begins, and moves to its end as it is filled */
+    /* end[p] is the begin of part p, and moves to its end as the part is filled */
     for (int64_t i = 0; i < sampler->count; ++i) {
         const int64_t p = part[sampler->items[i] / sampler->sequences_per_shard];
         sampler->order[end[p]++] = sampler->items[i];

@@ -8,15 +8,15 @@
 #include "sequence/normalize.h"
 
 enum {
-    BLOCK_BASES = 1 << 24, /* a block ends here, however few sequences it has */
-    MOST_AT_A_TIME = 32,   /* sequences that a thread takes */
+    BLOCK_BASES = 1 << 24, /* ends a block, however few its sequences */
+    MOST_AT_A_TIME = 32,   /* sequences per thread at a time */
     SHARES = 4             /* of a block for each thread, at least */
 };
 
-/* What one thread works with. */
+/* Working memory of a thread. */
 typedef struct {
     dt_encoder *encoder; /* NULL without a tokenizer */
-    int64_t *kmers;      /* (DT_STRAND_KMERS) NULL: not counted */
+    int64_t *kmers;      /* (DT_STRAND_KMERS); NULL: not counted */
     dt_reading_counts counts;
 } worker_state;
 
@@ -28,7 +28,7 @@ typedef struct {
     dt_sequence_block current, next;
     int64_t read; /* sequences so far */
     int64_t left_out;
-    int32_t at_a_time; /* sequences of `current` that a thread takes */
+    int32_t at_a_time; /* sequences of `current` per thread at a time */
 } reader;
 
 /* ---- blocks -------------------------------------------------------------------------------------
@@ -68,14 +68,14 @@ static bool is_too_short(const dt_reading *options, const dt_text *sequence)
     return (int64_t)(sequence->length - gaps) < options->min_length;
 }
 
-/* Most tokens that a sequence can have: one a byte, and the special ones around them. */
+/* Returns the largest number of tokens of a sequence: one per byte, and the special tokens. */
 static int64_t most_tokens(const dt_reading *options, const dt_text *sequence)
 {
     const int64_t most = (int64_t)sequence->length + 2 * (int64_t)DT_MAX_AFFIX;
     return options->max_length > 0 && options->max_length < most ? options->max_length : most;
 }
 
-/* Fills `next`; its count is 0 at the end of the file. */
+/* Reads the next block into `next`; its count is 0 at the end of the file. */
 static dt_status read_block(reader *r)
 {
     dt_sequence_block *block = &r->next;
@@ -104,7 +104,7 @@ static dt_status read_block(reader *r)
     return DT_GROW(block->tokens, block->token_capacity, (size_t)tokens);
 }
 
-/* ---- working on a block -------------------------------------------------------------------------
+/* ---- processing a block -------------------------------------------------------------------------
  */
 
 static dt_status normalize(const reader *r, worker_state *worker, dt_fasta_record *record)
@@ -116,11 +116,10 @@ static dt_status normalize(const reader *r, worker_state *worker, dt_fasta_recor
     sequence->length = length;
     sequence->data[length] = '\0';
     if (length == 0 && worker->encoder)
-        return dt_fail(
-            DT_ERR_INPUT,
-            "%s: line %lld: the sequence of '%.100s' holds gap characters only: complete "
-            "it or remove it",
-            dt_fasta_name(r->input), (long long)record->line, record->id.data);
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the sequence of '%.100s' consists of gap characters only: "
+                       "complete or remove it",
+                       dt_fasta_name(r->input), (long long)record->line, record->id.data);
     return DT_OK;
 }
 
@@ -155,7 +154,8 @@ static dt_status work_on(const reader *r, worker_state *worker, dt_sequence_bloc
     return worker->encoder ? encode(r, worker, block, i) : DT_OK;
 }
 
-/* The pool's work: number 0 reads the next block, the others are parts of the current one. */
+/* A task of the pool: number 0 reads the next block, the others process parts of the current one.
+ */
 static dt_status work(void *context, int64_t number, int thread)
 {
     reader *r = context;
@@ -175,7 +175,7 @@ static dt_status work_on_block(reader *r)
     return dt_pool_run(r->pool, work, r, 1 + (count + r->at_a_time - 1) / r->at_a_time);
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
+/* ---- interface ----------------------------------------------------------------------------------
  */
 
 static dt_status create_workers(reader *r)
@@ -206,7 +206,7 @@ static dt_status read_all(reader *r, dt_block_sink sink, void *context)
     return DT_OK;
 }
 
-/* Adds up what the threads counted. */
+/* Adds up the counts of the threads. */
 static void add_counts(const reader *r, dt_reading_counts *counts)
 {
     *counts = (dt_reading_counts){.left_out = r->left_out};

@@ -29,8 +29,8 @@ dt_status dt_shard_put_tokens(dt_container *file, dt_encoding encoding, int64_t 
     return dt_container_put_array(file, "tokens", DT_ELEMENT_UINT16, 1, &count, tokens);
 }
 
-/* The bytes are read into the second half of `tokens` and spread out from there: each is taken
- * before its place is written. */
+/* Reads the bytes into the second half of `tokens` and widens them from there; each is read before
+ * it is overwritten. */
 static dt_status get_bases(dt_container *file, const char *path, int64_t count, uint16_t *tokens)
 {
     uint8_t *bases = (uint8_t *)tokens + count;
@@ -42,7 +42,8 @@ static dt_status get_bases(dt_container *file, const char *path, int64_t count, 
         tokens[i] = base;
     }
     if (largest >= DT_ONEHOT_IDS)
-        return dt_fail(DT_ERR_INPUT, "%s: holds %d as a base; run `deeptaxa prepare` again", path,
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: contains an invalid base (%d); run `deeptaxa prepare` again", path,
                        largest);
     return DT_OK;
 }

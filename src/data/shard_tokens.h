@@ -1,5 +1,5 @@
-/* The tokens of a shard: uint16 each, or with --encoding onehot a byte a base, which is widened
- * when it is read. Private to data/shards.c. */
+/* The tokens of a shard: uint16 each; with --encoding onehot one byte per base, widened when read.
+ * Private to data/shards.c. */
 #ifndef DT_DATA_SHARD_TOKENS_H
 #define DT_DATA_SHARD_TOKENS_H
 
@@ -9,14 +9,15 @@
 #include "io/container.h"
 #include "sequence/onehot.h"
 
-/* Name of the array that holds them: "tokens", "bases". */
+/* Returns the name of their array: "tokens" or "bases". */
 const char *dt_shard_tokens_name(dt_encoding encoding);
 
+/* Writes the tokens. */
 dt_status dt_shard_put_tokens(dt_container *file, dt_encoding encoding, int64_t count,
                               const uint16_t *tokens /* (count) */);
 
-/* DT_ERR_INPUT when there are not `count` of them, or a base is none of sequence/onehot.h; `path`
- * is for the message. */
+/* Reads the tokens. DT_ERR_INPUT if their number is not `count` or a base is invalid
+ * (sequence/onehot.h); `path` is used in the message. */
 dt_status dt_shard_get_tokens(dt_container *file, const char *path, dt_encoding encoding,
                               int64_t count, uint16_t *tokens /* (count) */);
 

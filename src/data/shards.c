@@ -18,7 +18,7 @@
 #include "sequence/strand_array.h"
 
 #define FORMAT "deeptaxa-shard"
-#define NEW ".new" /* ends the name of what is complete but not yet in its place */
+#define NEW ".new" /* suffix of a complete file that is not in place yet */
 
 static dt_status shard_path(char out[PATH_MAX], const char *folder, int64_t shard, const char *end)
 {
@@ -64,7 +64,7 @@ static dt_status put_token_hashes(dt_container *file, const dt_dataset *dataset,
     return status;
 }
 
-/* Sequences first … first + count - 1. */
+/* Writes the shard of sequences first … first + count - 1. */
 static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, int64_t first,
                                int64_t count)
 {
@@ -106,7 +106,7 @@ static dt_status write_shard(const char *folder, const dt_dataset *dataset,
     return status;
 }
 
-/* Writes all files under their new names. */
+/* Writes all files under temporary names. */
 static dt_status write_all(const char *folder, const dt_dataset *dataset,
                            const dt_dataset_summary *summary)
 {
@@ -120,7 +120,7 @@ static dt_status write_all(const char *folder, const dt_dataset *dataset,
     return dt_dataset_json_write(path, dataset, summary);
 }
 
-/* Puts a file that is complete in its place, durably. */
+/* Renames a complete file to its final name, durably. */
 static dt_status put_in_place(const char *folder, const char *name)
 {
     dt_new_file file;
@@ -140,7 +140,7 @@ static dt_status remove_file(const char *folder, const char *name)
     return DT_OK;
 }
 
-/* Without dataset.json the folder counts as unfinished until the new one is there. */
+/* Removes dataset.json first, so that the folder is incomplete until the new one is there. */
 static dt_status exchange(const char *folder, const dt_dataset *dataset,
                           const dt_dataset_summary *summary)
 {
@@ -154,7 +154,7 @@ static dt_status exchange(const char *folder, const dt_dataset *dataset,
     return put_in_place(folder, "dataset.json");
 }
 
-/* True for what a call that was killed, or an earlier one with more shards, left behind. */
+/* Returns true for a leftover file of a killed call or of an earlier one with more shards. */
 static bool is_left_over(const char *name, int64_t shards)
 {
     long long number = -1;
@@ -170,7 +170,7 @@ static bool is_left_over(const char *name, int64_t shards)
     return end > 0 && strncmp(name + end, NEW, strlen(NEW)) == 0;
 }
 
-/* What cannot be removed does no harm. */
+/* Removes leftover files; failures do no harm. */
 static void remove_left_over(const char *folder, int64_t shards)
 {
     char path[PATH_MAX];
@@ -189,7 +189,7 @@ dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
 {
     dt_dataset_summary summary;
     if (sequences_per_shard < 1)
-        return dt_fail(DT_ERR_INTERNAL, "a shard holds at least one sequence");
+        return dt_fail(DT_ERR_INTERNAL, "a shard must have at least one sequence");
     DT_TRY(dt_make_folder(folder));
     dt_dataset_summarise(dataset, sequences_per_shard, &summary);
     const dt_status status = write_all(folder, dataset, &summary);
@@ -204,7 +204,7 @@ dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-/* Where the next shard's data goes, in sequences, tokens and bytes of ids. */
+/* Position of the next shard's data, in sequences, tokens and bytes of ids. */
 typedef struct {
     int64_t sequences;
     int64_t tokens;
@@ -216,7 +216,7 @@ static dt_status refuse(const char *path, const char *what)
     return dt_fail(DT_ERR_INPUT, "%s: %s; run `deeptaxa prepare` again", path, what);
 }
 
-/* Tells a folder that has no dataset.json. */
+/* Reports a folder without dataset.json. */
 static dt_status check_finished(const char *folder)
 {
     char path[PATH_MAX];
@@ -232,11 +232,10 @@ static dt_status check_finished(const char *folder)
     if (dir)
         closedir(dir);
     if (begun)
-        return refuse(folder, "these shards are not finished");
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: no shards (dataset.json) in this folder; `deeptaxa prepare` "
-                   "makes them",
-                   folder);
+        return refuse(folder, "the shards are incomplete");
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: no shards (dataset.json) in this folder; create them with `deeptaxa prepare`", folder);
 }
 
 static dt_status read_tokenizer(const char *folder, const dt_dataset_summary *summary,
@@ -251,7 +250,7 @@ static dt_status read_tokenizer(const char *folder, const dt_dataset_summary *su
     DT_TRY(dt_read_file(path, &dataset->tokenizer_json, &length));
     dt_text_hash(dataset->tokenizer_json, hash);
     if (strlen(dataset->tokenizer_json) != length || strcmp(hash, summary->tokenizer_hash) != 0)
-        return refuse(path, "not the tokenizer that made these shards");
+        return refuse(path, "not the tokenizer that these shards were made with");
     return DT_OK;
 }
 
@@ -273,12 +272,12 @@ static dt_status check_number(dt_container *file, const char *path, const char *
     if (found == expected)
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
-                   "%s: its %s is %" PRId64 ", where dataset.json wants %" PRId64
+                   "%s: its %s is %" PRId64 ", but dataset.json says %" PRId64
                    "; run `deeptaxa prepare` again",
                    path, key, found, expected);
 }
 
-/* Opens shard number `shard` and checks that it is the one that dataset.json means. */
+/* Opens shard number `shard` and checks that it matches dataset.json. */
 static dt_status open_shard(const char *folder, const dt_dataset_summary *summary, int64_t shard,
                             dt_container **out)
 {
@@ -290,9 +289,9 @@ static dt_status open_shard(const char *folder, const dt_dataset_summary *summar
     DT_TRY(shard_path(path, folder, shard, ""));
     DT_TRY(dt_container_open(&file, path, FORMAT, DT_SHARDS_VERSION, NULL));
     DT_TRY_OR(fail, check_text(file, path, "tokenizer_hash", summary->tokenizer_hash,
-                               "made with another tokenizer than dataset.json says"));
+                               "made with a different tokenizer than dataset.json says"));
     DT_TRY_OR(fail, check_text(file, path, "dataset_id", summary->id,
-                               "a shard of another set than dataset.json describes"));
+                               "a shard of a different set than dataset.json describes"));
     DT_TRY_OR(fail, check_number(file, path, "shard", shard));
     DT_TRY_OR(fail, check_number(file, path, "first_sequence", shard * n));
     DT_TRY_OR(fail, check_number(file, path, "sequences", left < n ? left : n));
@@ -311,7 +310,7 @@ static dt_status array_length(dt_container *file, const char *name, int64_t *len
     return DT_OK;
 }
 
-/* The sizes of all shards together, before memory is taken for them. */
+/* Determines the total size of the shards, before memory is allocated for them. */
 static dt_status measure(const char *folder, const dt_dataset_summary *summary,
                          dt_encoding encoding, position *sum)
 {
@@ -334,12 +333,12 @@ static dt_status measure(const char *folder, const dt_dataset_summary *summary,
         sum->id_bytes += id_bytes;
     }
     if (sum->sequences != summary->sequences || sum->tokens != summary->tokens)
-        return refuse(folder, "the shards hold another number of sequences or tokens than "
-                              "dataset.json says");
+        return refuse(folder, "the number of sequences or tokens in the shards differs from "
+                              "dataset.json");
     return DT_OK;
 }
 
-/* Reads `offsets`, which must rise from 0 to `tokens`, and shifts them to `at`. */
+/* Reads `offsets`, which must increase from 0 to `tokens`, and adds `at`. */
 static dt_status read_offsets(dt_container *file, const char *path, int64_t count, int64_t tokens,
                               int64_t at, int64_t *out)
 {
@@ -349,7 +348,7 @@ static dt_status read_offsets(dt_container *file, const char *path, int64_t coun
     for (int64_t i = 0; i < count && ok; ++i)
         ok = out[i] <= out[i + 1] && out[i + 1] - out[i] <= INT32_MAX;
     if (!ok)
-        return refuse(path, "its offsets do not rise to the number of tokens");
+        return refuse(path, "its offsets do not increase to the number of tokens");
     for (int64_t i = 0; i < entries; ++i)
         out[i] += at;
     return DT_OK;
@@ -363,11 +362,11 @@ static dt_status read_labels(dt_container *file, const char *path, int64_t count
     for (int64_t i = 0; i < count; ++i)
         for (int32_t r = 0; r < taxonomy->tax_ranks; ++r, ++out)
             if (*out < 0 || *out >= taxonomy->rank[r].classes)
-                return refuse(path, "a label is none of dataset.json's");
+                return refuse(path, "a label is not in dataset.json");
     return DT_OK;
 }
 
-/* Shards from before they were stored have none; a set has them in all shards or in none. */
+/* Shards of older versions have no lengths; a set has them in all shards or in none. */
 static dt_status read_lengths(dt_container *file, const char *path, int64_t count, int64_t first,
                               dt_dataset *dataset)
 {
@@ -376,7 +375,7 @@ static dt_status read_lengths(dt_container *file, const char *path, int64_t coun
     if (first == 0 && there)
         DT_TRY(DT_NEW(dataset->bases, (size_t)dataset->count));
     if (there != (dataset->bases != NULL))
-        return refuse(path, "made by another version than the first shard");
+        return refuse(path, "made by a different version than the first shard");
     if (!there)
         return DT_OK;
     int32_t *bases = dataset->bases + first;
@@ -387,7 +386,7 @@ static dt_status read_lengths(dt_container *file, const char *path, int64_t coun
     return DT_OK;
 }
 
-/* For a stream, which knows its tokens too late. Shards from before they were stored have none. */
+/* Needed by streams, which do not have all tokens in memory. Shards of older versions have none. */
 static dt_status read_token_hashes(dt_container *file, const char *path, int64_t count,
                                    int64_t first, dt_dataset *dataset)
 {
@@ -396,13 +395,13 @@ static dt_status read_token_hashes(dt_container *file, const char *path, int64_t
     if (first == 0 && there)
         DT_TRY(DT_NEW(dataset->token_hashes, (size_t)dataset->count));
     if (there != (dataset->token_hashes != NULL))
-        return refuse(path, "made by another version than the first shard");
+        return refuse(path, "made by a different version than the first shard");
     return there ? dt_container_get_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &count,
                                           dataset->token_hashes + first)
                  : DT_OK;
 }
 
-/* Finds where the ids start: each is ended by '\0'. */
+/* Reads the ids and finds their beginnings; each id is followed by '\0'. */
 static dt_status read_ids(dt_container *file, const char *path, int64_t count, int64_t bytes,
                           int64_t at, char *ids, int64_t *id_offsets)
 {
@@ -414,14 +413,14 @@ static dt_status read_ids(dt_container *file, const char *path, int64_t count, i
         id_offsets[i] = at + (next - ids);
         const char *end = memchr(next, '\0', (size_t)(bytes - (next - ids)));
         if (!end)
-            return refuse(path, "it holds fewer ids than sequences");
+            return refuse(path, "it has fewer ids than sequences");
         next = end + 1;
     }
     id_offsets[count] = at + bytes;
-    return next - ids == bytes ? DT_OK : refuse(path, "it holds more ids than sequences");
+    return next - ids == bytes ? DT_OK : refuse(path, "it has more ids than sequences");
 }
 
-/* All of a shard, or all but its tokens where the dataset has no room for them. */
+/* Reads a shard, without its tokens if the dataset has no memory for them. */
 static dt_status read_shard(dt_container *file, const char *path, dt_dataset *dataset, position *at)
 {
     int64_t count = 0;
@@ -448,7 +447,7 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     return DT_OK;
 }
 
-/* Reads the set, with_tokens or without. */
+/* Reads the set, with or without tokens. */
 static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *dataset,
                           dt_dataset_summary *summary)
 {
@@ -491,9 +490,9 @@ dt_status dt_shards_read(const char *folder, dt_dataset *dataset)
     return status;
 }
 
-/* ---- Reading as needed ---------------------------------------------------------------------- */
+/* ---- Streaming ------------------------------------------------------------------------------ */
 
-/* Where a stream finds its shards. */
+/* Context of a stream: where its shards are. */
 typedef struct {
     char folder[PATH_MAX];
     dt_dataset_summary summary;
@@ -512,8 +511,8 @@ static dt_status load_tokens(void *context, int64_t shard, uint16_t *tokens, int
     return status;
 }
 
-static dt_status open_stream(const char *folder, const dt_dataset_summary *summary, int64_t room,
-                             dt_dataset *dataset)
+static dt_status open_stream(const char *folder, const dt_dataset_summary *summary,
+                             int64_t max_shards, dt_dataset *dataset)
 {
     shard_folder *from;
     DT_TRY(DT_NEW(from, 1));
@@ -524,17 +523,18 @@ static dt_status open_stream(const char *folder, const dt_dataset_summary *summa
                                     .load = load_tokens,
                                     .release = free,
                                     .context = from};
-    return dt_stream_create(&dataset->stream, &source, dataset->offsets, dataset->count, room);
+    return dt_stream_create(&dataset->stream, &source, dataset->offsets, dataset->count,
+                            max_shards);
 }
 
-dt_status dt_shards_stream(const char *folder, int64_t room, dt_dataset *dataset,
+dt_status dt_shards_stream(const char *folder, int64_t max_shards, dt_dataset *dataset,
                            int64_t *sequences_per_shard)
 {
     dt_dataset_summary summary;
     *dataset = (dt_dataset){0};
     dt_status status = read_all(folder, false, dataset, &summary);
     if (status == DT_OK)
-        status = open_stream(folder, &summary, room, dataset);
+        status = open_stream(folder, &summary, max_shards, dataset);
     if (status != DT_OK)
         dt_dataset_free(dataset);
     else

@@ -1,19 +1,19 @@
-/* Shards: a tokenised, labelled set of sequences on disk, made once and read by many runs.
+/* Shards: a tokenised, labelled set of sequences on disk, written once and read by many runs.
  *
- *     shard_00000.h5 …   containers "deeptaxa-shard": tokens uint16 (specials included, neither cut
- *                        nor padded), offsets int64 (n + 1), labels int32 (n, tax_ranks), ids uint8
- *                        (each ended by '\0'), lengths int32 (n) in letters and
- *                        token_hashes int32 (n) (data/fingerprints.h), both not in those of older
- *                        versions; the same number of sequences in all but the last;
- *                        in the first the strand of all (sequence/strand_array.h)
- *     tokenizer.json     the tokenizer, as the Hugging Face library writes it
+ *     shard_00000.h5 …   containers "deeptaxa-shard": tokens uint16 (with special tokens, neither
+ *                        truncated nor padded), offsets int64 (n + 1), labels int32 (n, tax_ranks),
+ *                        ids uint8 (each followed by '\0'), lengths int32 (n) in letters and
+ *                        token_hashes int32 (n) (data/fingerprints.h), both missing in older
+ *                        versions. All shards but the last have the same number of sequences; the
+ *                        first one also has the strand of the set (sequence/strand_array.h)
+ *     tokenizer.json     the tokenizer, in the format of the Hugging Face library
  *     dataset.json       totals, ranks with their labels, names; written last
  *
- * With --encoding onehot there is no tokenizer.json, and in place of tokens stand bases, uint8: 0
- * to 3 for A, C, G, T, and 4 for any other letter (sequence/onehot.h).
+ * With --encoding onehot there is no tokenizer.json, and instead of tokens there are bases, uint8:
+ * 0 to 3 for A, C, G, T, and 4 for any other letter (sequence/onehot.h).
  *
- * dataset.json carries an id that is a hash of all the rest; each shard carries it too, so that no
- * mixture of two sets is ever read as one.
+ * dataset.json contains an id, a hash of everything else, which is also stored in each shard, so
+ * that a mixture of two sets is never read.
  */
 #ifndef DT_DATA_SHARDS_H
 #define DT_DATA_SHARDS_H
@@ -23,24 +23,22 @@
 #include "core/status.h"
 #include "data/dataset.h"
 
-/* Writes the dataset to `folder` (made as needed) in shards of sequences_per_shard (>= 1). What
- * stands there from an earlier call is replaced, after all that is new is on the disk: when that
- * fails (DT_ERR_IO), the earlier shards are untouched. Where the exchange itself is interrupted,
- * the folder is recognised as unfinished. The caller holds the folder's lock. DT_ERR_INPUT when a
- * name or label is not UTF-8. */
+/* Writes the dataset to `folder` (created if necessary) in shards of sequences_per_shard (>= 1).
+ * Earlier shards there are replaced after all new files are on the disk; if writing fails
+ * (DT_ERR_IO), they are unchanged. If the replacement is interrupted, readers refuse the folder as
+ * incomplete. The caller holds the folder's lock. DT_ERR_INPUT if a name or label is not UTF-8. */
 dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
                           int64_t sequences_per_shard);
 
-/* Reads all shards of `folder` into memory; *dataset is the caller's to dt_dataset_free(). One that
- * is missing, unfinished, damaged, of a later version or of another set is refused with
- * DT_ERR_INPUT or DT_ERR_IO; *dataset is then empty. Offsets, labels and ids are checked against
- * the sizes that they point into. */
+/* Reads all shards of `folder` into memory; free *dataset with dt_dataset_free(). Returns
+ * DT_ERR_INPUT or DT_ERR_IO, with an empty *dataset, if a shard is missing, incomplete, damaged,
+ * of a newer version or of another set. Offsets, labels and ids are checked to be in range. */
 dt_status dt_shards_read(const char *folder, dt_dataset *dataset);
 
-/* The same, but the tokens stay on the disk: dataset->stream reads them as they are needed, `room`
- * shards at a time in memory. *sequences_per_shard is for dt_sampler_by_shards(). The stream's
- * thread reads containers: see io/container.h on threads. */
-dt_status dt_shards_stream(const char *folder, int64_t room, dt_dataset *dataset,
+/* Like dt_shards_read(), but the tokens stay on the disk: dataset->stream reads them as needed,
+ * with `max_shards` shards in memory. *sequences_per_shard is for dt_sampler_by_shards(). The
+ * stream's thread reads containers: see io/container.h on threads. */
+dt_status dt_shards_stream(const char *folder, int64_t max_shards, dt_dataset *dataset,
                            int64_t *sequences_per_shard);
 
 #endif

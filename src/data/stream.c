@@ -12,7 +12,7 @@
 /* Memory for one shard. */
 typedef struct {
     uint16_t *tokens;
-    int64_t shard; /* what it holds or is being filled with; NOWHERE: free */
+    int64_t shard; /* shard that is or is being loaded here; NOWHERE: none */
 } slot;
 
 struct dt_token_stream {
@@ -20,14 +20,14 @@ struct dt_token_stream {
     const int64_t *offsets;
     int64_t count;
     int64_t shards;
-    int64_t room;        /* shards; grows where a hold needs more */
-    int64_t slot_tokens; /* room of each slot */
-    slot *slot;          /* (room) */
-    int64_t *slot_of;    /* (shards) where a shard is loaded; NOWHERE */
+    int64_t max_shards;  /* number of slots; grows if a hold needs more */
+    int64_t slot_tokens; /* capacity of each slot */
+    slot *slot;          /* (max_shards) */
+    int64_t *slot_of;    /* (shards) slot of a loaded shard; NOWHERE: not loaded */
     int64_t *wanted;     /* (shards) in the order of their first use */
     int64_t *first_use;  /* (shards) position in the order; -1: none */
     int64_t *last_use;   /* (shards) */
-    int64_t *held_at;    /* (shards) number of the last hold that asked for it */
+    int64_t *held_at;    /* (shards) number of the last hold that needed it */
     int64_t holds;
     int64_t *use_shard; /* (uses) the shard of each use */
     size_t use_capacity;
@@ -36,10 +36,10 @@ struct dt_token_stream {
 
     pthread_t thread;
     bool running;
-    pthread_mutex_t mutex;  /* of what follows, and of slot and slot_of */
-    pthread_cond_t changed; /* a shard was loaded or done with, the uses changed, or the end */
-    int64_t next;           /* place in `wanted` of the next to load */
-    int64_t position;       /* uses before it have been */
+    pthread_mutex_t mutex;  /* protects the following, slot and slot_of */
+    pthread_cond_t changed; /* a shard was loaded or released, the order changed, or the end */
+    int64_t next;           /* index in `wanted` of the next shard to load */
+    int64_t position;       /* earlier uses are done */
     bool loading;
     bool ending;
     dt_status status; /* of the thread */
@@ -60,12 +60,12 @@ static int64_t shard_tokens(const dt_token_stream *s, int64_t shard)
 /* ---- the thread that reads ahead ---------------------------------------------------------------
  */
 
-/* A slot for a shard: an empty one, one that is done with, or else that of the shard which is
- * needed last, if that is after this one (it was kept from an earlier order). NULL: none yet. */
+/* Returns a slot for a shard: a free one, one whose shard is no longer needed, or that of the shard
+ * needed last, if later than this one (kept from an earlier order). NULL: none is available yet. */
 static slot *slot_for(dt_token_stream *s, int64_t shard)
 {
     slot *latest = NULL;
-    for (int64_t i = 0; i < s->room; ++i) {
+    for (int64_t i = 0; i < s->max_shards; ++i) {
         slot *candidate = &s->slot[i];
         if (candidate->shard == NOWHERE)
             return candidate;
@@ -82,7 +82,7 @@ static slot *slot_for(dt_token_stream *s, int64_t shard)
     return latest;
 }
 
-/* The next shard that is still needed and not there; NOWHERE when none is. */
+/* Returns the next shard that is needed and not loaded; NOWHERE: none. */
 static int64_t next_shard(dt_token_stream *s)
 {
     for (; s->next < s->wanted_count; ++s->next) {
@@ -93,7 +93,7 @@ static int64_t next_shard(dt_token_stream *s)
     return NOWHERE;
 }
 
-/* Loads a shard into its slot, without the mutex. Called with it, returns with it. */
+/* Loads a shard into a slot. Called with the mutex locked; unlocks it while loading. */
 static void load(dt_token_stream *s, int64_t shard, slot *to)
 {
     to->shard = shard;
@@ -129,7 +129,7 @@ static void *read_ahead(void *argument)
     return NULL;
 }
 
-/* ---- life --------------------------------------------------------------------------------------
+/* ---- lifetime ----------------------------------------------------------------------------------
  */
 
 static dt_status take_memory(dt_token_stream *s)
@@ -140,8 +140,8 @@ static dt_status take_memory(dt_token_stream *s)
         most = tokens > most ? tokens : most;
     }
     s->slot_tokens = most;
-    DT_TRY(DT_NEW(s->slot, (size_t)s->room));
-    for (int64_t i = 0; i < s->room; ++i) {
+    DT_TRY(DT_NEW(s->slot, (size_t)s->max_shards));
+    for (int64_t i = 0; i < s->max_shards; ++i) {
         s->slot[i].shard = NOWHERE;
         DT_TRY(DT_NEW(s->slot[i].tokens, (size_t)most));
     }
@@ -156,7 +156,7 @@ static dt_status take_memory(dt_token_stream *s)
 }
 
 dt_status dt_stream_create(dt_token_stream **out, const dt_shard_source *source,
-                           const int64_t *offsets, int64_t count, int64_t room)
+                           const int64_t *offsets, int64_t count, int64_t max_shards)
 {
     dt_token_stream *s;
     dt_status status = DT_NEW(s, 1);
@@ -169,7 +169,7 @@ dt_status dt_stream_create(dt_token_stream **out, const dt_shard_source *source,
     s->offsets = offsets;
     s->count = count;
     s->shards = (count + source->sequences_per_shard - 1) / source->sequences_per_shard;
-    s->room = room < s->shards ? room : s->shards;
+    s->max_shards = max_shards < s->shards ? max_shards : s->shards;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
     status = take_memory(s);
@@ -196,7 +196,7 @@ void dt_stream_destroy(dt_token_stream *stream)
         pthread_join(stream->thread, NULL);
     if (stream->source.release)
         stream->source.release(stream->source.context);
-    for (int64_t i = 0; stream->slot && i < stream->room; ++i)
+    for (int64_t i = 0; stream->slot && i < stream->max_shards; ++i)
         free(stream->slot[i].tokens);
     free(stream->slot);
     free(stream->slot_of);
@@ -213,7 +213,7 @@ void dt_stream_destroy(dt_token_stream *stream)
 /* ---- uses --------------------------------------------------------------------------------------
  */
 
-/* The most shards that are between their first and their last use at one time. */
+/* Returns the largest number of shards between their first and last use at the same time. */
 static int64_t most_at_once(const dt_token_stream *s)
 {
     int64_t now = 0;
@@ -244,11 +244,10 @@ static dt_status note_uses(dt_token_stream *s, const int64_t *order, int64_t cou
         s->wanted[s->wanted_count++] = shard;
     }
     const int64_t most = most_at_once(s);
-    if (most > s->room)
+    if (most > s->max_shards)
         return dt_fail(DT_ERR_INTERNAL,
-                       "an order that needs %lld shards at once, with room for "
-                       "%lld",
-                       (long long)most, (long long)s->room);
+                       "the order needs %lld shards in memory at once, the stream has %lld",
+                       (long long)most, (long long)s->max_shards);
     return DT_OK;
 }
 
@@ -256,7 +255,7 @@ dt_status dt_stream_begin(dt_token_stream *stream, const int64_t *order, int64_t
                           int64_t first)
 {
     pthread_mutex_lock(&stream->mutex);
-    while (stream->loading) /* it is loading for the order before */
+    while (stream->loading) /* a shard of the previous order */
         pthread_cond_wait(&stream->changed, &stream->mutex);
     const dt_status status = note_uses(stream, order, count);
     stream->next = 0;
@@ -274,23 +273,23 @@ static bool all_there(const dt_token_stream *s, int64_t first, int64_t count)
     return true;
 }
 
-/* Room for so many shards. Called with the mutex; the thread that loads is waited for, since it
- * keeps the place of its slot. */
-static dt_status make_room(dt_token_stream *s, int64_t shards)
+/* Grows the memory to `shards` shards. Called with the mutex locked; waits for a load to end, since
+ * the thread uses the address of its slot. */
+static dt_status add_slots(dt_token_stream *s, int64_t shards)
 {
-    size_t capacity = (size_t)s->room;
+    size_t capacity = (size_t)s->max_shards;
     while (s->loading)
         pthread_cond_wait(&s->changed, &s->mutex);
     DT_TRY(DT_GROW(s->slot, capacity, (size_t)shards));
-    for (; s->room < shards; ++s->room) {
-        slot *added = &s->slot[s->room];
+    for (; s->max_shards < shards; ++s->max_shards) {
+        slot *added = &s->slot[s->max_shards];
         *added = (slot){.shard = NOWHERE};
         DT_TRY(DT_NEW(added->tokens, (size_t)s->slot_tokens));
     }
     return DT_OK;
 }
 
-/* Different shards among these uses. */
+/* Counts the different shards of these uses. */
 static int64_t count_shards(dt_token_stream *s, int64_t first, int64_t count)
 {
     int64_t shards = 0;
@@ -305,10 +304,10 @@ static int64_t count_shards(dt_token_stream *s, int64_t first, int64_t count)
 dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count)
 {
     if (first < 0 || count < 0 || first + count > stream->uses)
-        return dt_fail(DT_ERR_INTERNAL, "uses of a stream that it was not told of");
+        return dt_fail(DT_ERR_INTERNAL, "uses of a stream that were not announced");
     const int64_t shards = count_shards(stream, first, count);
     pthread_mutex_lock(&stream->mutex);
-    dt_status status = shards > stream->room ? make_room(stream, shards) : DT_OK;
+    dt_status status = shards > stream->max_shards ? add_slots(stream, shards) : DT_OK;
     stream->position = first;
     pthread_cond_broadcast(&stream->changed);
     while (status == DT_OK && stream->status == DT_OK && !all_there(stream, first, count))
@@ -328,5 +327,5 @@ const uint16_t *dt_stream_tokens(const dt_token_stream *stream, int64_t i)
 
 int64_t dt_stream_bytes(const dt_token_stream *stream)
 {
-    return stream->room * stream->slot_tokens * (int64_t)sizeof *stream->slot->tokens;
+    return stream->max_shards * stream->slot_tokens * (int64_t)sizeof *stream->slot->tokens;
 }

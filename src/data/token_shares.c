@@ -5,8 +5,8 @@
 
 #include "core/memory.h"
 
-/* `length`: (2, count) tokens and letters of the sequences, of the others' 0. → the offsets and
- * bases of all, and the bytes of tokens that each process has. */
+/* Sets offsets and bases of all sequences, and the bytes of tokens of each process. `length`
+ * (2, count): tokens and letters of this process's sequences, 0 for the others. */
 static dt_status sum_lengths(dt_dataset *dataset, dt_comm *comm, double *length, int64_t *bytes)
 {
     const int64_t count = dataset->count;
@@ -33,12 +33,11 @@ static dt_status join_lengths(dt_dataset *dataset, dt_comm *comm, int64_t *bytes
     return status;
 }
 
-/* `joined`: the tokens of one process after those of the other → `out`: those of one sequence
- * after those of the other. */
+/* Copies the tokens from the order of processes (`joined`) to the order of sequences (`out`). */
 static dt_status sort_tokens(const dt_dataset *dataset, const dt_comm *comm, const int64_t *bytes,
                              const uint16_t *joined, uint16_t *out)
 {
-    int64_t *next; /* (world_size) place of each process's next sequence */
+    int64_t *next; /* (world_size) position of each process's next sequence */
     DT_TRY(DT_NEW(next, (size_t)comm->world_size));
     for (int32_t q = 1; q < comm->world_size; ++q)
         next[q] = next[q - 1] + bytes[q - 1] / (int64_t)sizeof *joined;
@@ -52,7 +51,7 @@ static dt_status sort_tokens(const dt_dataset *dataset, const dt_comm *comm, con
     return DT_OK;
 }
 
-/* All tokens in `out` on world_rank 0, in the order of the sequences. */
+/* Gathers all tokens in `out` on world_rank 0, in the order of the sequences. */
 static dt_status gather_tokens(const dt_dataset *dataset, dt_comm *comm, const int64_t *bytes,
                                uint16_t *out)
 {
@@ -91,7 +90,7 @@ static dt_status join(dt_dataset *dataset, dt_comm *comm, bool everywhere, int64
 
 dt_status dt_token_shares_join(dt_dataset *dataset, dt_comm *comm, bool everywhere, bool *agreed)
 {
-    int64_t *bytes; /* (world_size) of tokens, by process */
+    int64_t *bytes; /* (world_size) bytes of tokens, by process */
     if (comm->world_size == 1)
         return DT_OK;
     DT_TRY(DT_NEW(bytes, (size_t)comm->world_size));

@@ -36,7 +36,7 @@ static dt_status batch_bound(const void *context, int32_t requested, int32_t *se
 {
     const token_count *count = context;
     *sequences = requested;
-    return dt_batch_most_tokens(count->dataset, count->max_length, requested, tokens);
+    return dt_batch_max_tokens(count->dataset, count->max_length, requested, tokens);
 }
 
 static dt_fit fit_of(dt_model *model, const token_count *count, bool fixed)

@@ -99,7 +99,7 @@ done
 said 'warning: mixed.fasta: all 55 sequences have fewer than 400 bases \(--min-length\); there are no predictions'
 printf '>gaps\n-.-\n' | cat mixed.fasta - >gaps.fasta
 expect 1 predict p --fasta-file gaps.fasta
-said "the sequence of 'gaps' holds gap characters only"
+said "the sequence of 'gaps' consists of gap characters only"
 expect 0 predict p --fasta-file gaps.fasta --min-length 1
 same "sequences with bases" "$(summary p total_sequences)" 55
 refused 2 '--min-length' predict p --fasta-file mixed.fasta --min-length -1

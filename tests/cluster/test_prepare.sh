@@ -56,16 +56,16 @@ one_line() {
 # What one process finds wrong ends all of them, and nothing is written
 awk '/^>/ {n++} n == 40 && !/^>/ {print "----"; next} {print}' data/train.fasta >empty.fasta
 expect 1 ranks 3 none --fasta-file empty.fasta
-one_line '^deeptaxa prepare: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* holds gap characters only'
+one_line '^deeptaxa prepare: rank 1 on [^ ]+: empty.fasta: line [0-9]+: .* consists of gap characters only'
 [ -e none/dataset.json ] && fail "shards were written all the same"
 
 expect 2 ranks 2 none --fasta-file -
-one_line '^deeptaxa prepare: --fasta-file -: standard input reaches one of 2 processes only'
+one_line '^deeptaxa prepare: --fasta-file -: standard input reaches only one of the 2 processes'
 
 # A pipe of which each would get a part
 mkfifo pipe.fasta
 expect 2 ranks 2 none --fasta-file pipe.fasta
-one_line '^deeptaxa prepare: --fasta-file pipe.fasta: a pipe reaches one of 2 processes only'
+one_line '^deeptaxa prepare: --fasta-file pipe.fasta: a pipe reaches only one of the 2 processes'
 
 # A process that does not come (here: it waits for its input) is given up after --collective-timeout
 mkfifo never.json

@@ -191,7 +191,7 @@ for _ in $(seq 15); do
     one_line 2 '^deeptaxa train: 8 ranks are more than the 5 sequences of a batch' ranks 8 none --epochs 3
 done
 one_line 1 '^deeptaxa train: nothing.h5: cannot open' ranks 3 none --resume nothing.h5
-one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches one of 2 processes only' \
+one_line 2 '^deeptaxa train: --fasta-file -: standard input reaches only one of the 2 processes' \
     "$MPIEXEC" -n 2 "$bin/deeptaxa-train" --fasta-file - --taxonomy-file data/train.tsv \
     --output-dir none --tokenizer-file tokenizer.json
 # ... also where one rank alone finds it while all of them read

@@ -121,7 +121,7 @@ static void sequences_without_a_row_are_unclassified_and_come_last(void **state)
     char *log = end_log();
     assert_int_equal(count_of(log, "2 of 4 sequences have no row in in.tsv (the first is 'new')"),
                      1);
-    assert_int_equal(count_of(log, "1 of 3 rows belong to no sequence"), 1);
+    assert_int_equal(count_of(log, "1 of 3 rows match no sequence"), 1);
     assert_int_equal(count_of(log, "1 of 6 labels are missing"), 1);
     assert_int_equal(count_of(log, "\n"), 3);
     free(log);
@@ -147,7 +147,7 @@ static void ranks_of_a_single_class_get_one_notice(void **state)
     ASSERT_OK(build(&dataset, ">a\n" BASES "A\n>b\n" BASES "C\n",
                     "a\tk__F;p__P;c__1\nb\tk__F;p__P;c__2\n"));
     char *log = end_log();
-    assert_int_equal(count_of(log, "notice: one class only"), 1);
+    assert_int_equal(count_of(log, "notice: only one class"), 1);
     assert_int_equal(count_of(log, "domain ('k__F'), phylum ('p__P')"), 1);
     assert_int_equal(count_of(log, "\n"), 1);
     free(log);
@@ -173,10 +173,10 @@ static void annotated_ids_find_their_rows_and_stay_as_they_are(void **state)
     assert_int_equal(count_of(log, "1 of 4 sequences have no row in in.tsv (the first is "
                                    "'n;size=1;')"),
                      1);
-    assert_int_equal(count_of(log, "1 of 3 rows belong to no sequence"), 1);
+    assert_int_equal(count_of(log, "1 of 3 rows match no sequence"), 1);
     assert_int_equal(count_of(log,
-                              "warning: in.fasta: 1 sequences have the row of another one, from "
-                              "whose id theirs differs in annotations only (the first is "
+                              "warning: in.fasta: 1 sequences share the row of an earlier one, "
+                              "whose id differs only in annotations (the first is "
                               "'a;size=2;')"),
                      1);
     free(log);
@@ -195,8 +195,8 @@ static void ranks_are_shown_with_the_first_label_of_each(void **state)
     assert_string_equal(text.data, "Level 0 - domain: 3 labels, such as 'Bacteria'\n"
                                    "Level 1 - phylum: 4 labels, such as 'King2'\n"
                                    "Level 2 - class: 4 labels, such as 'Q'\n"
-                                   "Level 3 - order: 2 labels, and no sequence has one\n"
-                                   "Level 4 - family: 2 labels, and no sequence has one\n");
+                                   "Level 3 - order: 2 labels, but no sequence has one\n"
+                                   "Level 4 - family: 2 labels, but no sequence has one\n");
     dt_text_free(&text);
     dt_dataset_free(&dataset);
 }
@@ -216,12 +216,12 @@ static void damaged_input_is_refused_and_leaves_nothing(void **state)
     (void)state;
     const char *taxonomy = "sequence_id\tgenus\na\tG1\nb\tG2\n";
     refuse(">a\nA\n>b\nC\n\n>a\nG\n", taxonomy,
-           "in.fasta: line 6: the id 'a' stands in line 1 already");
+           "in.fasta: line 6: duplicate id 'a', first seen on line 1");
     refuse(">a\nA\n>b\n--\n.\n", taxonomy,
-           "in.fasta: line 3: the sequence of 'b' holds gap characters only");
+           "in.fasta: line 3: the sequence of 'b' consists of gap characters only");
     refuse(">a\nA\n>b\n", taxonomy, "in.fasta: line 3: the record 'b' has no sequence");
     refuse(">x\nA\n>y\nC\n", taxonomy,
-           "in.fasta and in.tsv have no id in common: the first is 'x' in the one and 'a' in the");
+           "in.fasta and in.tsv have no ids in common: their first ids are 'x' and 'a'");
     refuse(">a\nA\n", "sequence_id\tgenus\na\tG1\textra\n", "in.tsv: line 2: the row has 3");
     dt_dataset dataset;
     ASSERT_FAILS(DT_ERR_USAGE, "cannot both come from standard input",
@@ -290,7 +290,7 @@ static void an_id_repeated_far_away_is_found(void **state)
     write_many("many.fasta", "many.tsv", 5000, 4990);
     for (int threads = 1; threads <= 4; threads += 3) {
         dt_dataset dataset;
-        ASSERT_FAILS(DT_ERR_INPUT, "line 9981: the id 'id7' stands in line 15 already",
+        ASSERT_FAILS(DT_ERR_INPUT, "line 9981: duplicate id 'id7', first seen on line 15",
                      build_files(&dataset, "many.fasta", "many.tsv", true, threads));
     }
 }

@@ -141,10 +141,11 @@ static void gaps_only_cannot_be_encoded(void **state)
     ASSERT_OK(read_all(&s, &reading, NULL));
     assert_int_equal(s.length[1], 0);
     reading.tokenizer = tokenizer;
-    ASSERT_FAILS(DT_ERR_INPUT,
-                 "in.fasta: line 3: the sequence of 's1' holds gap characters only: complete it or "
-                 "remove it",
-                 read_all(&s, &reading, NULL));
+    ASSERT_FAILS(
+        DT_ERR_INPUT,
+        "in.fasta: line 3: the sequence of 's1' consists of gap characters only: complete or "
+        "remove it",
+        read_all(&s, &reading, NULL));
     reading.normalize = false;
     s = (seen){0};
     ASSERT_OK(read_all(&s, &reading, NULL));

@@ -188,7 +188,7 @@ static void bases_are_kept_as_bytes_without_a_tokenizer(void **state)
     dt_container_close(file);
     bases.tokens[100] = DT_ONEHOT_IDS;
     ASSERT_OK(dt_shards_write(folder, &bases, 30));
-    assert_refused("shard_00000.h5: holds 5 as a base");
+    assert_refused("shard_00000.h5: contains an invalid base (5)");
     dt_dataset_free(&bases);
     dt_dataset_free(&tokens);
 }
@@ -248,7 +248,7 @@ static void an_unfinished_folder_is_recognised(void **state)
     dt_dataset set = make_dataset(100, 1);
     ASSERT_OK(dt_shards_write(folder, &set, 30));
     unlink(in_folder("dataset.json"));
-    assert_refused("not finished; run `deeptaxa prepare` again");
+    assert_refused("the shards are incomplete; run `deeptaxa prepare` again");
     ASSERT_OK(dt_shards_write(folder, &set, 30));
     unlink(in_folder("shard_00002.h5"));
     assert_refused("shard_00002.h5: cannot open");
@@ -268,17 +268,17 @@ static void a_mixture_of_two_sets_is_refused(void **state)
         run("cd %s && cp shard_00001.h5 kept.h5 && cp tokenizer.json kept.json", folder), 0);
     ASSERT_OK(dt_shards_write(folder, &set, 30));
     assert_int_equal(run("cd %s && mv kept.h5 shard_00001.h5", folder), 0);
-    assert_refused("shard_00001.h5: a shard of another set");
+    assert_refused("shard_00001.h5: a shard of a different set");
 
     ASSERT_OK(dt_shards_write(folder, &set, 30));
     assert_int_equal(run("cp %s/shard_00001.h5 %s/shard_00002.h5", folder, folder), 0);
-    assert_refused("shard_00002.h5: its shard is 1, where dataset.json wants 2");
+    assert_refused("shard_00002.h5: its shard is 1, but dataset.json says 2");
 
     free(other.tokenizer_json);
     other.tokenizer_json = strdup("{}");
     ASSERT_OK(dt_shards_write(folder, &other, 30));
     assert_int_equal(run("cd %s && mv kept.json tokenizer.json", folder), 0);
-    assert_refused("tokenizer.json: not the tokenizer that made these shards");
+    assert_refused("tokenizer.json: not the tokenizer that these shards were made with");
     dt_dataset_free(&set);
     dt_dataset_free(&other);
 }

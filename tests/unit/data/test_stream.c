@@ -130,9 +130,10 @@ static void an_order_that_needs_more_room_is_refused(void **state)
     made_up set;
     dt_token_stream *stream = open_stream(&set, 2);
     const int64_t order[] = {0, 10, 20, 1, 11, 21};
-    ASSERT_FAILS(DT_ERR_INTERNAL, "needs 3 shards at once", dt_stream_begin(stream, order, 6, 0));
+    ASSERT_FAILS(DT_ERR_INTERNAL, "needs 3 shards in memory at once",
+                 dt_stream_begin(stream, order, 6, 0));
     ASSERT_OK(dt_stream_begin(stream, order, 2, 0));
-    ASSERT_FAILS(DT_ERR_INTERNAL, "not told of", dt_stream_hold(stream, 1, 2));
+    ASSERT_FAILS(DT_ERR_INTERNAL, "not announced", dt_stream_hold(stream, 1, 2));
     dt_stream_destroy(stream);
 }
 

@@ -107,7 +107,7 @@ static void its_fold_becomes_a_dataset(void **state)
     ASSERT_OK(dt_dataset_build(&dataset, &options));
     char *log = end_log();
     assert_int_equal(count_of(log, "\n"), 1);
-    assert_int_equal(count_of(log, "notice: one class only"), 1);
+    assert_int_equal(count_of(log, "notice: only one class"), 1);
     assert_int_equal(count_of(log, "rank domain ('k__Fungi')"), 1);
     free(log);
     assert_int_equal(dataset.count, 8285);

@@ -299,7 +299,7 @@ static void errors_of_every_stage_end_the_prediction_with_their_message(void **s
 
     predictor = predictor_for(&c, 3, 2);
     write_text("gaps.fasta", ">a\nACGT\n>b\n-.-\n");
-    ASSERT_FAILS(DT_ERR_INPUT, "the sequence of 'b' holds gap characters only",
+    ASSERT_FAILS(DT_ERR_INPUT, "the sequence of 'b' consists of gap characters only",
                  predict_file(&predictor, "gaps.fasta", NULL));
 
     predictor = predictor_for(&c, 3, 2);

@@ -1,10 +1,33 @@
-#include "data/learn_tokenizer.h"
+#include "data/learn.h"
 
 #include "data/sequence_reader.h"
 #include "sequence/bpe_learn.h"
 #include "sequence/tokenizer_json.h"
 
-static dt_status add_block(void *learner, dt_sequence_block *block)
+static dt_status add_to_profile(void *learner, dt_sequence_block *block)
+{
+    for (int32_t i = 0; i < block->count; ++i) {
+        const dt_text *sequence = &block->record[i].sequence;
+        DT_TRY(dt_strand_learner_add(learner, sequence->data, sequence->length));
+    }
+    return DT_OK;
+}
+
+dt_status dt_learn_strand(const char *fasta_file, bool normalize, dt_strand_profile *profile)
+{
+    dt_strand_learner *learner;
+    DT_TRY(dt_strand_learner_create(&learner));
+    const dt_status status = dt_read_sequence_file(
+        fasta_file,
+        &(dt_reading){.normalize = normalize, .block_size = DT_BLOCK_SEQUENCES, .threads = 1},
+        add_to_profile, learner);
+    if (status == DT_OK)
+        dt_strand_learner_finish(learner, profile);
+    dt_strand_learner_destroy(learner);
+    return status;
+}
+
+static dt_status add_to_vocabulary(void *learner, dt_sequence_block *block)
 {
     for (int32_t i = 0; i < block->count; ++i) {
         const dt_text *sequence = &block->record[i].sequence;
@@ -38,7 +61,7 @@ dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize,
                                                            .strand = strand,
                                                            .block_size = DT_BLOCK_SEQUENCES,
                                                            .threads = 1},
-                                             add_block, learner);
+                                             add_to_vocabulary, learner);
     if (status == DT_OK)
         status = finish_learning(learner, learnt);
     dt_bpe_learner_destroy(learner);
