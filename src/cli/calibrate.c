@@ -154,10 +154,10 @@ static dt_status compute_logits(session *s)
     if (s->thread_note[0])
         dt_notice("%s", s->thread_note);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));
-    DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
+    DT_TRY(dt_truth_use_report(&s->truth_use, dt_fasta_name(s->input)));
     dt_judgement_report(&s->judgement, s->tokenizer, dt_fasta_name(s->input), predictor.normalize,
                         "remove them");
-    dt_read_lengths_tell(&s->lengths, dt_fasta_name(s->input));
+    dt_read_lengths_report(&s->lengths, dt_fasta_name(s->input));
     if (s->without_row)
         dt_warn("%s: no row for %lld sequence%s, which %s ignored", o->taxonomy_file,
                 (long long)s->without_row, s->without_row == 1 ? "" : "s",

@@ -30,15 +30,16 @@
 #include "profile/profiled_backend.h"
 #include "train/progress.h"
 
-_Static_assert(DT_MAX_VOTERS >= DT_OPTION_VALUES, "every model that --checkpoint takes can vote");
+_Static_assert(DT_MAX_MEMBERS >= DT_OPTION_VALUES,
+               "--checkpoint takes no more models than an ensemble");
 
 /* Everything that is open while a prediction runs. */
 typedef struct {
     const dt_predict_options *options;
     dt_loaded_model *model; /* (models) that vote; the first one's labels are used */
     int32_t models;
-    const char *other_path[DT_MAX_VOTERS]; /* (models - 1) */
-    dt_voter other[DT_MAX_VOTERS];         /* likewise */
+    const char *other_path[DT_MAX_MEMBERS];   /* (models - 1) */
+    dt_ensemble_member other[DT_MAX_MEMBERS]; /* likewise */
     dt_tokenizer *tokenizer;
     dt_fasta *input;
     dt_unique_ids *ids; /* of the input, where it can be read only once; NULL: they may repeat, or
@@ -93,8 +94,8 @@ static dt_status read_checkpoints(session *s)
             "training for one epoch, or omit --lineage consistent",
             s->model[0].path);
     for (int32_t m = 1; m < s->models; ++m)
-        DT_TRY(dt_can_vote(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
-                           s->model[m].path, lineages));
+        DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
+                                 s->model[m].path, lineages));
     return DT_OK;
 }
 
@@ -286,7 +287,7 @@ static void show_lineages(const session *s)
         const double count = (double)rank->counts.count;
         if (dt_tally_has_truth(tally, r))
             dt_info("%-12s %10lld %12.4f %12.4f", name, (long long)rank->changed,
-                    (double)rank->counts.right / count, (double)rank->right_alone / count);
+                    (double)rank->counts.right / count, (double)rank->right_independently / count);
         else
             dt_info("%-12s %10lld %12s %12s", name, (long long)rank->changed, "-", "-");
     }
@@ -342,14 +343,15 @@ static void tell_doubts(const session *s)
     dt_judgement_report(&s->results.tally.judgement, s->tokenizer, file,
                         s->model[0].checkpoint.settings.normalize,
                         "exclude them with --min-length");
-    dt_read_lengths_tell(&s->results.tally.lengths, file);
+    dt_read_lengths_report(&s->results.tally.lengths, file);
 }
 
 static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
     for (int32_t m = 1; m < s->models; ++m)
-        s->other[m - 1] = (dt_voter){.model = s->model[m].model, .temperature = temperatures(s, m)};
+        s->other[m - 1] =
+            (dt_ensemble_member){.model = s->model[m].model, .temperature = temperatures(s, m)};
     const dt_predictor predictor = {
         .model = s->model[0].model,
         .others = s->models - 1,
@@ -362,7 +364,7 @@ static dt_status predict(session *s)
         .min_length = o->min_length,
         .ids = s->ids,
         .strand = s->strand,
-        .vectors = o->export_sequence_embeddings,
+        .embeddings = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
         .threads = o->num_workers ? (int)o->num_workers : s->threads,
         .sink = take_results,
@@ -391,7 +393,7 @@ static dt_status predict(session *s)
     if (s->strand)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.reoriented, (long long)s->results.tally.sequences);
-    DT_TRY(dt_truth_use_tell(&s->truth_use, dt_fasta_name(s->input)));
+    DT_TRY(dt_truth_use_report(&s->truth_use, dt_fasta_name(s->input)));
     show_metrics(s);
     show_lineages(s);
     return show_files(&s->results.options);

@@ -31,11 +31,11 @@ void dt_decision_memory_free(dt_decision_memory *memory)
     *memory = (dt_decision_memory){0};
 }
 
-/* score = logits / temperature, of all tax_ranks. */
-static void scale(double *score, const void *logits, const dt_decision *decision, int32_t voter)
+/* Sets score = logits / temperature for all tax_ranks. */
+static void scale(double *score, const void *logits, const dt_decision *decision, int32_t member)
 {
     const dt_class_layout *layout = decision->layout;
-    const double *temperature = decision->temperature[voter];
+    const double *temperature = decision->temperature[member];
     for (int32_t r = 0; r < layout->tax_ranks; ++r) {
         const double by = temperature ? temperature[r] : 1.0;
         if (decision->statistic_size == 8)
@@ -47,7 +47,7 @@ static void scale(double *score, const void *logits, const dt_decision *decision
     }
 }
 
-/* Adds share · softmax(score) of one tax_rank to `probability`; score is lost. */
+/* Adds share · softmax(score) of one tax_rank to `probability`; overwrites score. */
 static void add_softmax(double *probability, double *score, int32_t classes, double share)
 {
     double largest = -HUGE_VAL;
@@ -63,8 +63,8 @@ static void add_softmax(double *probability, double *score, int32_t classes, dou
         probability[c] += factor * score[c];
 }
 
-/* What the probabilities of one tax_rank say. `score` becomes their logarithms; what is less than
- * the smallest normal number counts as that. */
+/* Returns the prediction of one tax_rank from its probabilities. `score` receives their logarithms,
+ * of at least the smallest normal number. */
 static dt_prediction read_probabilities(double *score, const double *probability, int32_t classes,
                                         int32_t label)
 {
@@ -87,15 +87,17 @@ static dt_prediction read_probabilities(double *score, const double *probability
     return out;
 }
 
-static void vote(dt_prediction *prediction, const dt_decision *decision,
-                 const dt_decision_memory *memory, const void *const *logits, const int32_t *labels)
+/* Averages the probabilities of the members. */
+static void average_members(dt_prediction *prediction, const dt_decision *decision,
+                            const dt_decision_memory *memory, const void *const *logits,
+                            const int32_t *labels)
 {
     const dt_class_layout *layout = decision->layout;
     const int32_t *first = layout->first;
-    const double share = 1.0 / decision->voters;
+    const double share = 1.0 / decision->members;
     memset(memory->probability, 0, (size_t)first[layout->tax_ranks] * sizeof *memory->probability);
-    for (int32_t v = 0; v < decision->voters; ++v) {
-        scale(memory->score, logits[v], decision, v);
+    for (int32_t m = 0; m < decision->members; ++m) {
+        scale(memory->score, logits[m], decision, m);
         for (int32_t r = 0; r < layout->tax_ranks; ++r)
             add_softmax(memory->probability + first[r], memory->score + first[r],
                         first[r + 1] - first[r], share);
@@ -111,7 +113,7 @@ static bool is_usable(const dt_prediction *prediction, int32_t classes)
            isfinite(prediction->confidence);
 }
 
-/* Replaces the labels by those of the best lineage. A rank's log-probabilities are its scores
+/* Replaces the labels with those of the best lineage. A rank's log-probabilities are its scores
  * plus a constant, so the new confidence follows from the old one. */
 static void make_consistent(dt_prediction *prediction, const dt_decision *decision,
                             const dt_decision_memory *memory)
@@ -137,13 +139,13 @@ static void make_consistent(dt_prediction *prediction, const dt_decision *decisi
 void dt_decide(dt_prediction *prediction, int32_t *independent, const dt_decision *decision,
                const dt_decision_memory *memory, const void *const *logits, const int32_t *labels)
 {
-    if (decision->voters > 1)
-        vote(prediction, decision, memory, logits, labels);
+    if (decision->members > 1)
+        average_members(prediction, decision, memory, logits, labels);
     for (int32_t r = 0; independent && r < decision->layout->tax_ranks; ++r)
         independent[r] = prediction[r].label;
     if (!decision->lineages)
         return;
-    if (decision->voters == 1)
+    if (decision->members == 1)
         scale(memory->score, logits[0], decision, 0);
     make_consistent(prediction, decision, memory);
 }

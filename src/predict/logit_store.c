@@ -11,8 +11,8 @@
 
 static dt_status store_error(const dt_logit_store *store, const char *what)
 {
-    return dt_fail(DT_ERR_IO, "%s: cannot %s the temporary file with the logits: %s", store->folder,
-                   what, strerror(errno ? errno : EIO));
+    return dt_fail(DT_ERR_IO, "%s: cannot %s the temporary file of logits: %s", store->folder, what,
+                   strerror(errno ? errno : EIO));
 }
 
 static dt_status open_stream(dt_logit_store *store)

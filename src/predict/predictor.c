@@ -12,32 +12,31 @@
 #include "predict/probability.h"
 #include "predict/queue.h"
 
-/* On a GPU: sequences of an eighth of max_length still fill a piece. */
+/* On a GPU, sequences of an eighth of max_length still fill a micro-batch. */
 #define SHORT_SEQUENCES 8
-#define MOST_SEQUENCES 4096
-#define MOST_WITH_LOGITS 512
+#define MAX_SEQUENCES 4096
+#define MAX_WITH_LOGITS 512
 
-/* On a host matrices of this many rows have full speed; more take memory only. */
-#define HOST_PIECE_TOKENS 8192
+/* On a CPU, matrices of this many rows reach full speed; more would only take memory. */
+#define HOST_MICRO_BATCH_TOKENS 8192
 
-#define JOBS 5 /* on their way: read, waiting, asked for, computed, written */
+#define JOBS 5 /* one each being read, waiting, enqueued, computed and written */
 
-/* Sequences that are read, and handed over, together. */
+/* A batch of sequences on its way through the stages. */
 typedef struct {
     dt_sequence_block block;
-    int32_t *cu_seqlens;       /* (most + 1) */
-    int32_t *tokens;           /* of all sequences, packed */
-    size_t token_capacity;     /* of `tokens` */
-    int32_t *truth;            /* (most, tax_ranks) */
-    int32_t *labels;           /* the same where the model knows them, else -1 */
-    bool *has_row;             /* (most) */
-    dt_prediction *prediction; /* (most, tax_ranks) */
-    int32_t *independent;      /* (most, tax_ranks) where lineages are predicted */
-    void
-        *logits[DT_MAX_VOTERS]; /* (most, logits.count) of each model; NULL where none are needed */
-    float *probability;         /* (most, columns) likewise, made of them */
-    void *activations;          /* (most, features) of the first model; NULL where not wanted */
-    float *vector;              /* the same as floats */
+    int32_t *cu_seqlens;          /* (most + 1) */
+    int32_t *tokens;              /* of all sequences, packed */
+    size_t token_capacity;        /* of `tokens` */
+    int32_t *truth;               /* (most, tax_ranks) */
+    int32_t *labels;              /* true classes, -1 where the model does not know the label */
+    bool *has_row;                /* (most) */
+    dt_prediction *prediction;    /* (most, tax_ranks) */
+    int32_t *independent;         /* (most, tax_ranks) with consistent lineages */
+    void *logits[DT_MAX_MEMBERS]; /* (most, logits.count) of each model; NULL: not needed */
+    float *probability;           /* (most, columns) from the logits */
+    void *activations;            /* (most, features) of the first model; NULL: not needed */
+    float *embedding;             /* the same as floats */
 } job;
 
 typedef struct {
@@ -45,30 +44,30 @@ typedef struct {
     dt_fasta *input;
     int32_t tax_ranks;
     int32_t max_length;
-    int32_t most;   /* sequences of a job */
-    int32_t voters; /* models */
-    dt_classifier classifier[DT_MAX_VOTERS];
-    dt_prediction *unused; /* (most, tax_ranks) what models but the first say by themselves */
+    int32_t most;    /* sequences of a job */
+    int32_t members; /* models */
+    dt_classifier classifier[DT_MAX_MEMBERS];
+    dt_prediction *unused; /* (most, tax_ranks) individual predictions of the other models */
     dt_decision decision;
-    dt_pool *deciders;                 /* NULL: nothing is to be decided on the host */
+    dt_pool *deciders;                 /* NULL: nothing to decide on the host */
     dt_decision_memory *memory;        /* (threads of `deciders`) */
-    job *under_way[DT_CLASSIFY_AHEAD]; /* by piece: the job that is done with it, or NULL */
-    int32_t *piece_seqlens;            /* (most + 1) of the piece that is asked for */
-    int32_t columns;                   /* of the probabilities; 0: not wanted */
-    int64_t features;                  /* of the vectors; 0: not wanted */
-    dt_logit_range logits;             /* that they need */
+    job *under_way[DT_CLASSIFY_AHEAD]; /* by micro-batch: the job that it completes, or NULL */
+    int32_t *cu_seqlens;               /* (most + 1) of the micro-batch being launched */
+    int32_t columns;                   /* of the probabilities; 0: not needed */
+    int64_t features;                  /* of the embeddings; 0: not needed */
+    dt_logit_range logits;             /* needed on the host */
     job jobs[JOBS];
     dt_queue empty; /* jobs to fill */
     dt_queue ready; /* to compute */
-    dt_queue done;  /* to hand to the sink */
+    dt_queue done;  /* to pass to the sink */
     dt_predictor_counts counts;
 
-    pthread_mutex_t mutex; /* of what follows */
+    pthread_mutex_t mutex; /* protects the following */
     dt_status status;      /* of the stage that failed first */
     char message[2048];
 } pipeline;
 
-/* Keeps the calling stage's error, unless another was faster, and stops all stages. */
+/* Stores the stage's error, unless another stage has failed before, and stops all stages. */
 static void fail_pipeline(pipeline *p, dt_status status)
 {
     pthread_mutex_lock(&p->mutex);
@@ -82,7 +81,7 @@ static void fail_pipeline(pipeline *p, dt_status status)
     dt_queue_drop(&p->done);
 }
 
-/* The next job for a stage, which waits for the one before it. */
+/* Waits for the next job from the previous stage. */
 static job *take(pipeline *p, dt_queue *queue, dt_lane lane)
 {
     dt_profile_begin(p->options->profile, lane, DT_PART_WAITING);
@@ -101,7 +100,7 @@ static dt_status check_ids(const pipeline *p, const job *j)
     return DT_OK;
 }
 
-/* The block's tokens, back to back. */
+/* Packs the tokens of the block. */
 static dt_status pack(job *j)
 {
     const dt_sequence_block *block = &j->block;
@@ -128,7 +127,7 @@ static void find_truth(const pipeline *p, job *j)
     }
 }
 
-/* Takes the block that was read into the next job; the job's own goes back to the reader. */
+/* Swaps the block that was read with that of the next job. */
 static dt_status fill_job(void *context, dt_sequence_block *block)
 {
     pipeline *p = context;
@@ -172,53 +171,53 @@ static void *run_reader(void *argument)
 /* ---- second stage: compute --------------------------------------------------------------------
  */
 
-/* Where the piece that begins at sequence `first` ends: as many pieces as the tokens that are left
- * need, about equal, so that no small one remains. A sequence always fits. */
-static int32_t end_of_piece(const pipeline *p, const job *j, int32_t first)
+/* Returns the end of the micro-batch that begins at sequence `first`. The remaining tokens are
+ * divided into as few micro-batches as possible, of about equal size. One sequence always fits. */
+static int32_t end_of_micro_batch(const pipeline *p, const job *j, int32_t first)
 {
-    const int64_t most = dt_predictor_most_tokens(dt_model_backend(p->options->model),
-                                                  p->options->batch_size, p->max_length);
+    const int64_t most = dt_predictor_max_tokens(dt_model_backend(p->options->model),
+                                                 p->options->batch_size, p->max_length);
     const int64_t left = j->cu_seqlens[j->block.count] - j->cu_seqlens[first];
-    const int64_t pieces = (left + most - 1) / most;
+    const int64_t micro_batches = (left + most - 1) / most;
     int32_t end = first;
     while (end < j->block.count) {
         const int64_t tokens = j->cu_seqlens[end] - j->cu_seqlens[first];
-        if (tokens * pieces >= left || j->cu_seqlens[end + 1] - j->cu_seqlens[first] > most)
+        if (tokens * micro_batches >= left || j->cu_seqlens[end + 1] - j->cu_seqlens[first] > most)
             break;
         ++end;
     }
     return end;
 }
 
-/* Asks for sequences first … end-1. */
-static dt_status start_piece(pipeline *p, job *j, int32_t first, int32_t end)
+/* Launches the micro-batch of sequences first … end-1. */
+static dt_status start_micro_batch(pipeline *p, job *j, int32_t first, int32_t end)
 {
     const int64_t row = p->tax_ranks;
     const int64_t logits = (int64_t)p->logits.count * p->decision.statistic_size;
-    const int64_t vector =
+    const int64_t embedding =
         p->features * dt_model_backend(p->options->model)->activation_size; /* bytes */
     for (int32_t i = first; i <= end; ++i)
-        p->piece_seqlens[i - first] = j->cu_seqlens[i] - j->cu_seqlens[first];
+        p->cu_seqlens[i - first] = j->cu_seqlens[i] - j->cu_seqlens[first];
     const dt_batch batch = {.sequences = end - first,
                             .tax_ranks = p->tax_ranks,
                             .token_ids = j->tokens + j->cu_seqlens[first],
-                            .cu_seqlens = p->piece_seqlens,
+                            .cu_seqlens = p->cu_seqlens,
                             .labels = p->options->truth ? j->labels + first * row : NULL};
     p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->block.count ? j : NULL;
-    for (int32_t v = 0; v < p->voters; ++v)
+    for (int32_t m = 0; m < p->members; ++m)
         DT_TRY(dt_classifier_start(
-            &p->classifier[v], &batch, v == 0 ? j->prediction + first * row : p->unused,
-            logits ? (char *)j->logits[v] + first * logits : NULL,
-            vector && v == 0 ? (char *)j->activations + first * vector : NULL));
+            &p->classifier[m], &batch, m == 0 ? j->prediction + first * row : p->unused,
+            logits ? (char *)j->logits[m] + first * logits : NULL,
+            embedding && m == 0 ? (char *)j->activations + first * embedding : NULL));
     return DT_OK;
 }
 
-/* Takes the results of the oldest piece, and lets its job go on when it was the last one. */
-static dt_status finish_piece(pipeline *p)
+/* Waits for the oldest micro-batch; if it completes its job, passes the job to the next stage. */
+static dt_status finish_micro_batch(pipeline *p)
 {
     job *j = p->under_way[p->classifier[0].finished % DT_CLASSIFY_AHEAD];
-    for (int32_t v = 0; v < p->voters; ++v)
-        DT_TRY(dt_classifier_finish(&p->classifier[v]));
+    for (int32_t m = 0; m < p->members; ++m)
+        DT_TRY(dt_classifier_finish(&p->classifier[m]));
     if (j) {
         p->counts.predicted += j->block.count;
         dt_queue_put(&p->done, j);
@@ -226,15 +225,14 @@ static dt_status finish_piece(pipeline *p)
     return DT_OK;
 }
 
-/* The next piece is asked for before the results of the last one are waited for, so that the device
- * always has work. */
-static dt_status compute_pieces(pipeline *p, job *j)
+/* Launches each micro-batch before waiting for the previous one, to keep the device busy. */
+static dt_status compute_micro_batches(pipeline *p, job *j)
 {
     for (int32_t first = 0; first < j->block.count;) {
-        const int32_t end = end_of_piece(p, j, first);
-        DT_TRY(start_piece(p, j, first, end));
+        const int32_t end = end_of_micro_batch(p, j, first);
+        DT_TRY(start_micro_batch(p, j, first, end));
         if (dt_classifier_under_way(&p->classifier[0]) == DT_CLASSIFY_AHEAD)
-            DT_TRY(finish_piece(p));
+            DT_TRY(finish_micro_batch(p));
         first = end;
     }
     return DT_OK;
@@ -243,17 +241,17 @@ static dt_status compute_pieces(pipeline *p, job *j)
 static dt_status compute(pipeline *p, job *j)
 {
     dt_profile_begin(p->options->profile, DT_LANE_MAIN, DT_PART_STEP);
-    const dt_status status = compute_pieces(p, j);
+    const dt_status status = compute_micro_batches(p, j);
     dt_profile_end(p->options->profile, DT_LANE_MAIN);
     return status;
 }
 
-/* The next job; where there is none yet, results are taken first. NULL at the end. */
+/* Sets *j to the next job, NULL at the end. Finishes launched micro-batches before it waits. */
 static dt_status next_job(pipeline *p, job **j)
 {
     *j = dt_queue_take_now(&p->ready);
     while (!*j && dt_classifier_under_way(&p->classifier[0]))
-        DT_TRY(finish_piece(p));
+        DT_TRY(finish_micro_batch(p));
     if (!*j)
         *j = take(p, &p->ready, DT_LANE_MAIN);
     return DT_OK;
@@ -267,13 +265,13 @@ static void run_device(pipeline *p)
         ;
     if (status != DT_OK)
         fail_pipeline(p, status);
-    for (int32_t v = 0; v < p->voters; ++v)
-        while (dt_classifier_under_way(&p->classifier[v])) /* the host's memory may go then */
-            dt_classifier_finish(&p->classifier[v]);
+    for (int32_t m = 0; m < p->members; ++m)
+        while (dt_classifier_under_way(&p->classifier[m])) /* they still write to the jobs */
+            dt_classifier_finish(&p->classifier[m]);
     dt_queue_end(&p->done);
 }
 
-/* ---- third stage: hand over -------------------------------------------------------------------
+/* ---- third stage: pass on ---------------------------------------------------------------------
  */
 
 typedef struct {
@@ -281,7 +279,7 @@ typedef struct {
     job *j;
 } job_context;
 
-/* Sequence i of the job: decided on by thread `worker`. */
+/* Decides on sequence i of the job, in thread `worker`. */
 static dt_status decide(void *context, int64_t i, int worker)
 {
     pipeline *p = ((job_context *)context)->p;
@@ -289,12 +287,12 @@ static dt_status decide(void *context, int64_t i, int worker)
     const dt_decision_memory *memory = &p->memory[worker];
     const int64_t row = i * p->tax_ranks;
     const int64_t logits = i * p->logits.count * p->decision.statistic_size;
-    const void *of_voter[DT_MAX_VOTERS];
-    for (int32_t v = 0; v < p->voters; ++v)
-        of_voter[v] = (const char *)j->logits[v] + logits;
+    const void *of_member[DT_MAX_MEMBERS];
+    for (int32_t m = 0; m < p->members; ++m)
+        of_member[m] = (const char *)j->logits[m] + logits;
     dt_decide(j->prediction + row, j->independent ? j->independent + row : NULL, &p->decision,
-              memory, of_voter, p->options->truth ? j->labels + row : NULL);
-    if (p->columns && p->voters > 1)
+              memory, of_member, p->options->truth ? j->labels + row : NULL);
+    if (p->columns && p->members > 1)
         dt_few_probabilities(j->probability + i * p->columns, memory->probability,
                              p->decision.layout);
     return DT_OK;
@@ -304,7 +302,7 @@ static dt_status hand_over(pipeline *p, job *j)
 {
     const bool truth = p->options->truth != NULL;
     if (p->features)
-        dt_backend_floats(dt_model_backend(p->options->model), j->vector, j->activations,
+        dt_backend_floats(dt_model_backend(p->options->model), j->embedding, j->activations,
                           j->block.count * p->features);
     const dt_predicted predicted = {.sequences = j->block.count,
                                     .tax_ranks = p->tax_ranks,
@@ -316,11 +314,11 @@ static dt_status hand_over(pipeline *p, job *j)
                                     .prediction = j->prediction,
                                     .independent = j->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
-                                    .vector = j->vector,
+                                    .embedding = j->embedding,
                                     .probability = truth ? j->probability : NULL};
     if (p->deciders)
         DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->block.count));
-    if (p->columns && p->voters == 1)
+    if (p->columns && p->members == 1)
         dt_probabilities(j->probability, j->logits[0], p->logits, p->decision.statistic_size,
                          j->block.count, p->decision.layout, p->options->temperature);
     return p->options->sink(p->options->context, &predicted);
@@ -342,7 +340,7 @@ static void *run_writer(void *argument)
     return NULL;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
+/* ---- pipeline --------------------------------------------------------------------------------
  */
 
 static dt_status create_job(const pipeline *p, job *j)
@@ -354,14 +352,14 @@ static dt_status create_job(const pipeline *p, job *j)
     DT_TRY(DT_NEW(j->labels, cells));
     DT_TRY(DT_NEW(j->has_row, sequences));
     DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
-    for (int32_t v = 0; p->logits.count && v < p->voters; ++v)
-        DT_TRY(dt_calloc(&j->logits[v], sequences * (size_t)p->logits.count,
+    for (int32_t m = 0; p->logits.count && m < p->members; ++m)
+        DT_TRY(dt_calloc(&j->logits[m], sequences * (size_t)p->logits.count,
                          (size_t)p->decision.statistic_size, "logits"));
     if (p->features) {
-        DT_TRY(DT_NEW(j->vector, sequences * (size_t)p->features));
+        DT_TRY(DT_NEW(j->embedding, sequences * (size_t)p->features));
         DT_TRY(dt_calloc(&j->activations, sequences * (size_t)p->features,
                          (size_t)dt_model_backend(p->options->model)->activation_size,
-                         "the sequences' vectors"));
+                         "the sequence embeddings"));
     }
     if (p->decision.lineages)
         DT_TRY(DT_NEW(j->independent, cells));
@@ -378,38 +376,38 @@ static void free_job(job *j, int32_t most)
     free(j->has_row);
     free(j->prediction);
     free(j->independent);
-    for (int32_t v = 0; v < DT_MAX_VOTERS; ++v)
-        free(j->logits[v]);
+    for (int32_t m = 0; m < DT_MAX_MEMBERS; ++m)
+        free(j->logits[m]);
     free(j->probability);
     free(j->activations);
-    free(j->vector);
+    free(j->embedding);
 }
 
-/* Model v, the predictor's own or one of the others. */
-static dt_voter voter(const dt_predictor *options, int32_t v)
+/* Returns model m: the predictor's own or one of the others. */
+static dt_ensemble_member member(const dt_predictor *options, int32_t m)
 {
-    if (v > 0)
-        return options->other[v - 1];
-    return (dt_voter){.model = options->model, .temperature = options->temperature};
+    if (m > 0)
+        return options->other[m - 1];
+    return (dt_ensemble_member){.model = options->model, .temperature = options->temperature};
 }
 
-/* What is to be decided on the host, and of which logits. */
+/* Determines what is decided on the host, and which logits are needed there. */
 static dt_status plan_decisions(pipeline *p)
 {
     const dt_predictor *options = p->options;
     const dt_class_layout *layout = dt_model_classes(options->model);
     p->decision = (dt_decision){.layout = layout,
                                 .statistic_size = dt_model_backend(options->model)->statistic_size,
-                                .voters = p->voters,
+                                .members = p->members,
                                 .lineages = options->lineages};
-    for (int32_t v = 0; v < p->voters; ++v)
-        p->decision.temperature[v] = voter(options, v).temperature;
-    const bool decides = p->voters > 1 || options->lineages;
+    for (int32_t m = 0; m < p->members; ++m)
+        p->decision.temperature[m] = member(options, m).temperature;
+    const bool decides = p->members > 1 || options->lineages;
     p->columns = options->truth ? dt_probability_columns(layout) : 0;
     p->logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
     if (decides || options->logits) {
         const int32_t most =
-            options->batch_size > MOST_WITH_LOGITS ? options->batch_size : MOST_WITH_LOGITS;
+            options->batch_size > MAX_WITH_LOGITS ? options->batch_size : MAX_WITH_LOGITS;
         p->logits = (dt_logit_range){.count = layout->first[layout->tax_ranks]};
         p->most = p->most < most ? p->most : most;
     }
@@ -425,10 +423,10 @@ static dt_status plan_decisions(pipeline *p)
 
 static dt_status open_classifiers(pipeline *p)
 {
-    for (int32_t v = 0; v < p->voters; ++v) {
-        const dt_voter one = voter(p->options, v);
-        DT_TRY(dt_classifier_open(&p->classifier[v], one.model, p->most, one.temperature, p->logits,
-                                  v == 0 && p->features > 0));
+    for (int32_t m = 0; m < p->members; ++m) {
+        const dt_ensemble_member one = member(p->options, m);
+        DT_TRY(dt_classifier_open(&p->classifier[m], one.model, p->most, one.temperature, p->logits,
+                                  m == 0 && p->features > 0));
     }
     return DT_OK;
 }
@@ -436,12 +434,12 @@ static dt_status open_classifiers(pipeline *p)
 static dt_status create_pipeline(pipeline *p)
 {
     const dt_predictor *options = p->options;
-    p->voters = 1 + options->others;
-    p->most = dt_predictor_most_sequences(dt_model_backend(options->model), options->batch_size);
-    if (options->vectors)
+    p->members = 1 + options->others;
+    p->most = dt_predictor_max_sequences(dt_model_backend(options->model), options->batch_size);
+    if (options->embeddings)
         p->features = dt_model_features(dt_model_config_of(options->model));
     DT_TRY(plan_decisions(p));
-    DT_TRY(DT_NEW(p->piece_seqlens, (size_t)p->most + 1));
+    DT_TRY(DT_NEW(p->cu_seqlens, (size_t)p->most + 1));
     for (int k = 0; k < JOBS; ++k) {
         DT_TRY(create_job(p, &p->jobs[k]));
         dt_queue_put(&p->empty, &p->jobs[k]);
@@ -451,11 +449,11 @@ static dt_status create_pipeline(pipeline *p)
 
 static void free_pipeline(pipeline *p)
 {
-    for (int32_t v = 0; v < p->voters; ++v)
-        dt_classifier_close(&p->classifier[v]);
+    for (int32_t m = 0; m < p->members; ++m)
+        dt_classifier_close(&p->classifier[m]);
     for (int k = 0; k < JOBS; ++k)
         free_job(&p->jobs[k], p->most);
-    free(p->piece_seqlens);
+    free(p->cu_seqlens);
     for (int t = 0; p->memory && t < dt_pool_threads(p->deciders); ++t)
         dt_decision_memory_free(&p->memory[t]);
     free(p->memory);
@@ -467,17 +465,17 @@ static void free_pipeline(pipeline *p)
     pthread_mutex_destroy(&p->mutex);
 }
 
-/* Starts the outer stages, works as the middle one, and waits for the others. */
+/* Starts the first and third stage, runs the second and waits for the others. */
 static void run_stages(pipeline *p)
 {
     pthread_t reader;
     pthread_t writer;
     if (pthread_create(&reader, NULL, run_reader, p) != 0) {
-        fail_pipeline(p, dt_fail(DT_ERR_MEMORY, "cannot start the thread that reads"));
+        fail_pipeline(p, dt_fail(DT_ERR_MEMORY, "cannot start the reader thread"));
         return;
     }
     if (pthread_create(&writer, NULL, run_writer, p) != 0) {
-        fail_pipeline(p, dt_fail(DT_ERR_MEMORY, "cannot start the thread that writes"));
+        fail_pipeline(p, dt_fail(DT_ERR_MEMORY, "cannot start the writer thread"));
     } else {
         run_device(p);
         pthread_join(writer, NULL);
@@ -485,18 +483,19 @@ static void run_stages(pipeline *p)
     pthread_join(reader, NULL);
 }
 
-int32_t dt_predictor_most_sequences(const dt_backend *backend, int32_t batch_size)
+int32_t dt_predictor_max_sequences(const dt_backend *backend, int32_t batch_size)
 {
-    if (backend->host_memory || batch_size >= MOST_SEQUENCES)
+    if (backend->host_memory || batch_size >= MAX_SEQUENCES)
         return batch_size;
-    return batch_size < MOST_SEQUENCES / SHORT_SEQUENCES ? batch_size * SHORT_SEQUENCES
-                                                         : MOST_SEQUENCES;
+    return batch_size < MAX_SEQUENCES / SHORT_SEQUENCES ? batch_size * SHORT_SEQUENCES
+                                                        : MAX_SEQUENCES;
 }
 
-int64_t dt_predictor_most_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length)
+int64_t dt_predictor_max_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length)
 {
     const int64_t all = (int64_t)batch_size * max_length;
-    const int64_t enough = max_length > HOST_PIECE_TOKENS ? max_length : HOST_PIECE_TOKENS;
+    const int64_t enough =
+        max_length > HOST_MICRO_BATCH_TOKENS ? max_length : HOST_MICRO_BATCH_TOKENS;
     return backend->host_memory && all > enough ? enough : all;
 }
 

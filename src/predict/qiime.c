@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* The letter of a rank's prefix, '\0' for a rank that has none. */
+/* Returns the letter of the rank's prefix, '\0' if the rank has none. */
 static char prefix_letter(const char *rank)
 {
     static const char *const ranks[] = {"domain", "kingdom", "phylum", "class",
@@ -19,7 +19,7 @@ static bool has_prefix(const char *label)
     return label[0] && label[1] == '_' && label[2] == '_';
 }
 
-/* The number of taxonomic ranks that are sure enough, from the first one on. */
+/* Returns the number of ranks to keep. */
 static int32_t depth(const dt_taxonomy *taxonomy, const dt_spool_cell *cells, double threshold)
 {
     int32_t r = 0;

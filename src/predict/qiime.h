@@ -1,9 +1,10 @@
-/* Predictions as QIIME 2 reads them: a table `Feature ID`, `Taxon`, `Confidence` for
+/* Predictions in the format of QIIME 2: a table with the columns `Feature ID`, `Taxon` and
+ * `Confidence`, for
  * `qiime tools import --type 'FeatureData[Taxonomy]' --input-format TSVTaxonomyFormat`.
  *
  * A lineage is cut before the first taxonomic rank whose confidence is below the threshold, or
- * whose label is `Unclassified`; the confidence is that of the deepest rank that is kept. Where
- * none is, the taxon is `Unassigned`, as QIIME 2's own classifiers say, with the first rank's
+ * whose label is `Unclassified`; the confidence is that of the deepest rank kept. If no rank is
+ * kept, the taxon is `Unassigned`, as in QIIME 2's own classifiers, with the first rank's
  * confidence.
  */
 #ifndef DT_PREDICT_QIIME_H
@@ -17,8 +18,8 @@
 
 void dt_qiime_header(dt_output *out);
 
-/* Adds the line of one sequence. Labels that carry no prefix of their own (`g__`) get that of their
- * rank, where the rank is one of domain … species. */
+/* Writes the line of one sequence. A label without a prefix (`g__`) gets that of its rank, if the
+ * rank is one of domain … species. */
 void dt_qiime_row(dt_output *out, const char *id, size_t id_length, const dt_taxonomy *taxonomy,
                   const dt_spool_cell *cells /* (tax_ranks) */, double threshold);
 

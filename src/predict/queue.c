@@ -18,11 +18,11 @@ void dt_queue_destroy(dt_queue *queue)
 bool dt_queue_put(dt_queue *queue, void *item)
 {
     pthread_mutex_lock(&queue->mutex);
-    while (queue->count == DT_QUEUE_ROOM && !queue->dropped)
+    while (queue->count == DT_QUEUE_CAPACITY && !queue->dropped)
         pthread_cond_wait(&queue->changed, &queue->mutex);
     const bool put = !queue->dropped;
     if (put)
-        queue->item[(queue->first + queue->count++) % DT_QUEUE_ROOM] = item;
+        queue->item[(queue->first + queue->count++) % DT_QUEUE_CAPACITY] = item;
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->mutex);
     return put;
@@ -36,7 +36,7 @@ static void *take(dt_queue *queue, bool wait)
         pthread_cond_wait(&queue->changed, &queue->mutex);
     if (queue->count && !queue->dropped) {
         item = queue->item[queue->first];
-        queue->first = (queue->first + 1) % DT_QUEUE_ROOM;
+        queue->first = (queue->first + 1) % DT_QUEUE_CAPACITY;
         queue->count--;
     }
     pthread_cond_broadcast(&queue->changed);

@@ -2,9 +2,9 @@
 
 #include "core/log.h"
 
-#define SHARE_OF_WARNING 10 /* one in so many */
+#define WARN_ABOVE 10 /* one sequence in ten */
 
-/* Places in dt_length_percent. */
+/* Indices of dt_length_percent. */
 enum { ONE_PER_CENT = 1, NINETY_NINE_PER_CENT = DT_LENGTH_QUANTILES - 2 };
 
 dt_read_lengths dt_read_lengths_of(const dt_length_quantiles *trained)
@@ -26,18 +26,19 @@ void dt_read_lengths_add(dt_read_lengths *lengths, const dt_predicted *predicted
     lengths->bases += shorter || longer ? (double)bases : 0.0;
 }
 
-void dt_read_lengths_tell(const dt_read_lengths *lengths, const char *file)
+void dt_read_lengths_report(const dt_read_lengths *lengths, const char *file)
 {
     const int64_t far = lengths->shorter + lengths->longer;
-    if (far * SHARE_OF_WARNING <= lengths->sequences)
+    if (far * WARN_ABOVE <= lengths->sequences)
         return;
-    dt_warn("%s: %lld of %lld sequences are far %s than those that the model was trained on: %.0f "
-            "bases on average, 98 %% of the training sequences %lld to %lld; train a model on the "
-            "region that the reads cover, or expect wrong labels",
-            file, (long long)far, (long long)lengths->sequences,
-            lengths->longer == 0    ? "shorter"
-            : lengths->shorter == 0 ? "longer"
-                                    : "shorter or longer",
-            lengths->bases / (double)far, (long long)lengths->trained->bases[ONE_PER_CENT],
-            (long long)lengths->trained->bases[NINETY_NINE_PER_CENT]);
+    dt_warn(
+        "%s: %lld of %lld sequences are far %s than the training sequences: %.0f bases on "
+        "average, where 98 %% of the training sequences have %lld to %lld; train a model on the "
+        "region that the reads cover, or expect wrong labels",
+        file, (long long)far, (long long)lengths->sequences,
+        lengths->longer == 0    ? "shorter"
+        : lengths->shorter == 0 ? "longer"
+                                : "shorter or longer",
+        lengths->bases / (double)far, (long long)lengths->trained->bases[ONE_PER_CENT],
+        (long long)lengths->trained->bases[NINETY_NINE_PER_CENT]);
 }

@@ -1,12 +1,11 @@
-/* How the sequences' lengths compare with those that the model was trained on. A model of whole
- * genes says little of amplicons, and one of amplicons little of whole genes, whatever its
+/* Compares the lengths of the sequences with those of the training sequences: a model of whole
+ * genes is unreliable on amplicons, and a model of amplicons on whole genes, whatever its
  * confidence.
  *
- * Far shorter is less than half of the length that 1 per cent of the training sequences do not
- * exceed, far longer more than twice the length that 99 per cent do not exceed: a factor of two
- * leaves out what primers, trimming and insertions change, and is less than what lies between a
- * region and the gene, or two regions and one. Strays are in every file; a warning is due when more
- * than one sequence in ten is so. */
+ * "Far shorter" is less than half the 1 % quantile of the training lengths, "far longer" more than
+ * twice the 99 % quantile. Primers, trimming and insertions change lengths by less than a factor of
+ * two; a region and the gene, or one region and two, differ by more. A few outliers are normal, so
+ * a warning is logged only if more than one sequence in ten is affected. */
 #ifndef DT_PREDICT_READ_LENGTHS_H
 #define DT_PREDICT_READ_LENGTHS_H
 
@@ -16,19 +15,19 @@
 #include "predict/predictor.h"
 
 typedef struct {
-    const dt_length_quantiles *trained; /* where they are not known nothing is compared */
+    const dt_length_quantiles *trained; /* nothing is compared if they are unknown */
     int64_t sequences;
-    int64_t shorter, longer; /* by far */
-    double bases;            /* of these */
+    int64_t shorter, longer; /* sequences that are far shorter or longer */
+    double bases;            /* of these sequences together */
 } dt_read_lengths;
 
-/* `trained` must outlive it. */
+/* `trained` must outlive the result. */
 dt_read_lengths dt_read_lengths_of(const dt_length_quantiles *trained);
 
-/* Compares sequence i, unless the model cannot judge it whatever its length. */
+/* Compares sequence i, unless the model cannot judge it for another reason. */
 void dt_read_lengths_add(dt_read_lengths *lengths, const dt_predicted *predicted, int32_t i);
 
-/* Warns where it is due. `file`: as messages name it. */
-void dt_read_lengths_tell(const dt_read_lengths *lengths, const char *file);
+/* Logs the warning if necessary. `file`: name of the input in messages. */
+void dt_read_lengths_report(const dt_read_lengths *lengths, const char *file);
 
 #endif

@@ -85,7 +85,7 @@ static dt_status open_files(dt_results *results)
     }
     if (results->options.features) {
         DT_TRY(file_path(&results->options, "sequence_embeddings.h5", path));
-        DT_TRY(dt_vectors_begin(&results->vectors, path, results->options.features));
+        DT_TRY(dt_embeddings_begin(&results->embeddings, path, results->options.features));
     }
     return dt_spool_create(&results->spool, results->options.output_folder,
                            results->taxonomy->tax_ranks);
@@ -130,7 +130,7 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
     case DT_COLUMN_TRUE:
         write_text_cell(out, true_label ? true_label : "");
         break;
-    case DT_COLUMN_AGREEMENT: /* as Python writes it, empty where there is nothing to compare */
+    case DT_COLUMN_AGREEMENT: /* as Python writes it; empty if there is nothing to compare */
         if (true_label)
             dt_output_text(out,
                            dt_labels_agree(true_label, label, dt_is_species(results->taxonomy, r))
@@ -184,16 +184,16 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
             dt_qiime_row(&results->qiime, record->id.data, record->id.length, results->taxonomy,
                          cells, results->options.threshold);
     }
-    if (results->vectors)
-        DT_TRY(dt_vectors_add(results->vectors, predicted->vector, predicted->sequences));
-    /* a full disk ends the run here, not after hours of computing */
+    if (results->embeddings)
+        DT_TRY(dt_embeddings_add(results->embeddings, predicted->embedding, predicted->sequences));
+    /* report a full disk now, not after hours of computing */
     if (results->table_open && results->table.error)
         DT_TRY(dt_output_flush(&results->table));
     return results->qiime_open && results->qiime.error ? dt_output_flush(&results->qiime) : DT_OK;
 }
 
-/* A training's folder keeps the id of its run, by which --resume auto finds the checkpoints; the
- * prediction's own id stands in its files. */
+/* Writes the run id, but keeps that of a training run, by which --resume auto finds its
+ * checkpoints; the prediction's own id is in its files. */
 static dt_status write_run_id(const dt_results *results)
 {
     const char *folder = results->options.output_folder;
@@ -201,20 +201,20 @@ static dt_status write_run_id(const dt_results *results)
     DT_TRY(dt_path(checkpoints, sizeof checkpoints, "%s/checkpoints", folder));
     if (access(checkpoints, F_OK) != 0)
         return dt_run_id_write(folder, results->run_id);
-    dt_notice("%s: a training's folder: its deeptaxa_uuid.txt stays as it is", folder);
+    dt_notice("%s: the folder of a training run: its deeptaxa_uuid.txt is kept", folder);
     return DT_OK;
 }
 
-/* Completes every file under its temporary name, so that of all that can go wrong only the renaming
- * is left; then puts one after the other in place. */
+/* Completes every file under its temporary name, so that only renaming can still fail, then renames
+ * them one by one. */
 static dt_status commit_all(dt_results *results)
 {
     char path[PATH_MAX];
     dt_output metrics;
     DT_TRY(dt_results_write_json(results));
-    if (results->vectors)
-        DT_TRY(dt_vectors_finish(results->vectors, &results->spool, results->run_id,
-                                 results->options.checkpoint_path));
+    if (results->embeddings)
+        DT_TRY(dt_embeddings_finish(results->embeddings, &results->spool, results->run_id,
+                                    results->options.checkpoint_path));
     if (results->table_open)
         DT_TRY(dt_output_flush(&results->table));
     if (results->qiime_open)
@@ -229,10 +229,10 @@ static dt_status commit_all(dt_results *results)
         }
         DT_TRY(dt_output_commit(&metrics));
     }
-    if (results->vectors) {
-        dt_container *vectors = results->vectors;
-        results->vectors = NULL;
-        DT_TRY(dt_container_commit(vectors));
+    if (results->embeddings) {
+        dt_container *embeddings = results->embeddings;
+        results->embeddings = NULL;
+        DT_TRY(dt_container_commit(embeddings));
     }
     DT_TRY(write_run_id(results));
     if (results->table_open) {
@@ -253,10 +253,9 @@ dt_status dt_results_finish(dt_results *results)
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
         DT_TRY(dt_tally_auc(&results->tally, r, &results->auc[r]));
     if (results->tally.without_row && results->tally.without_row == results->tally.sequences)
-        dt_warn("%s: has a row for none of the %lld sequences: is it another file's? All true "
-                "labels count as %s",
-                results->options.taxonomy_file, (long long)results->tally.sequences,
-                DT_UNCLASSIFIED);
+        dt_warn(
+            "%s: no row for any of the %lld sequences (wrong file?); all true labels count as %s",
+            results->options.taxonomy_file, (long long)results->tally.sequences, DT_UNCLASSIFIED);
     else if (results->tally.without_row)
         dt_warn("%s: no row for %lld of %lld sequences, whose true labels count as %s",
                 results->options.taxonomy_file, (long long)results->tally.without_row,
@@ -272,8 +271,8 @@ void dt_results_free(dt_results *results)
         dt_output_discard(&results->table);
     if (results->qiime_open)
         dt_output_discard(&results->qiime);
-    dt_container_discard(results->vectors);
-    results->vectors = NULL;
+    dt_container_discard(results->embeddings);
+    results->embeddings = NULL;
     dt_spool_close(&results->spool);
     dt_tally_free(&results->tally);
     results->json_open = results->table_open = results->qiime_open = false;

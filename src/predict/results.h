@@ -1,15 +1,14 @@
-/* The files that a prediction leaves, all of them or none (docs/files.md "Prediction"):
+/* The output files of a prediction, written all or not at all (docs/files.md "Prediction"):
  *
  *     <name>_deeptaxa_predictions.json   sequence_ids, predictions, summary, true_labels
- *     <name>_deeptaxa_predictions.tsv    one line a sequence, on request
- *     <name>_deeptaxa_predictions.qiime2.tsv   the lineages for QIIME 2 (predict/qiime.h), on
- *                                        request
- *     <name>_deeptaxa_sequence_embeddings.h5   on request (predict/vectors.h)
- *     deeptaxa_uuid.txt                  the run id; not in the folder of a training, which has
- *                                        that of its run there
- *     metrics.json                       measures by tax_rank, where the truth is known
+ *     <name>_deeptaxa_predictions.tsv    optional: one line per sequence
+ *     <name>_deeptaxa_predictions.qiime2.tsv   optional: lineages for QIIME 2 (predict/qiime.h)
+ *     <name>_deeptaxa_sequence_embeddings.h5   optional (predict/embeddings_file.h)
+ *     deeptaxa_uuid.txt                  the run id; not written to the folder of a training run,
+ *                                        which has its own
+ *     metrics.json                       metrics by tax_rank, where the truth is known
  *
- * <name> is the FASTA file's, without folder and extensions.
+ * <name> is the name of the FASTA file without folder and extensions.
  */
 #ifndef DT_PREDICT_RESULTS_H
 #define DT_PREDICT_RESULTS_H
@@ -25,9 +24,9 @@
 #include "predict/predictor.h"
 #include "predict/spool.h"
 #include "predict/tally.h"
-#include "predict/vectors.h"
+#include "predict/embeddings_file.h"
 
-/* Columns of the table at each tax_rank, and their names, the choices of --tabular-fields. */
+/* Columns of the table for each tax_rank, and their names: the choices of --tabular-fields. */
 #define DT_COLUMN_NAMES "predicted|raw_score|entropy|true|agreement"
 typedef enum {
     DT_COLUMN_PREDICTED,
@@ -38,34 +37,34 @@ typedef enum {
     DT_COLUMNS
 } dt_column;
 
-/* What is written and what metrics.json says of the run. Pointers must outlive the results. */
+/* What to write, and the run's settings for metrics.json. Pointers must outlive the results. */
 typedef struct {
     const char *output_folder; /* exists */
-    const char *fasta_file;    /* as the user named them */
+    const char *fasta_file;    /* as given by the user */
     const char *taxonomy_file; /* NULL: none */
     const char *checkpoint_path;
     const dt_run *checkpoint;      /* its tensors are not needed */
-    int32_t others;                /* further models that vote */
+    int32_t others;                /* further models of the ensemble */
     const char *const *other_path; /* (others) their checkpoints */
-    bool lineages;                 /* consistent lineages are predicted */
-    bool oriented;                 /* sequences of the other strand are turned */
+    bool lineages;                 /* predicts consistent lineages */
+    bool oriented;                 /* reverse-complements sequences of the other strand */
     const dt_truth *truth;         /* NULL: none */
     bool tabular;
-    bool qiime;       /* the table for QIIME 2 */
-    int32_t features; /* of the vectors that are written; 0: none are */
+    bool qiime;       /* write the table for QIIME 2 */
+    int32_t features; /* of the embeddings to write; 0: none */
     int32_t columns;
-    dt_column column[DT_COLUMNS]; /* (columns) in this order; repeats are the user's business */
-    int64_t min_length;           /* of the sequences that are predicted */
-    double threshold;             /* a confidence from it on has its flag set */
+    dt_column column[DT_COLUMNS]; /* (columns) in this order; may repeat */
+    int64_t min_length;           /* shorter sequences are left out */
+    double threshold;             /* the flag is set if the confidence is at least this */
     int32_t top_k;
     int32_t batch_size;
-    const double *temperature[DT_MAX_VOTERS]; /* (1 + others) of each model, the first before the
-                                                 others: (tax_ranks); NULL: all 1 */
-    const char *device;                       /* description of the backend */
-    const char *precision;                    /* "fp32" */
+    const double *temperature[DT_MAX_MEMBERS]; /* (1 + others) of each model, the first one
+                                                 first: (tax_ranks); NULL: all 1 */
+    const char *device;                        /* description of the backend */
+    const char *precision;                     /* "fp32" */
     bool gpu;
     const char *version;             /* of this program */
-    const dt_invocation *invocation; /* NULL: not told */
+    const dt_invocation *invocation; /* NULL: unknown */
 } dt_results_options;
 
 typedef struct {
@@ -74,8 +73,8 @@ typedef struct {
     char run_id[DT_RUN_ID_SIZE];
     double started;               /* dt_seconds() */
     double prediction_time;       /* seconds until the last sequence was predicted */
-    double auc[DT_MAX_TAX_RANKS]; /* (tax_ranks) at the end; NaN where it is not known */
-    int64_t left_out;             /* sequences that were too short; the caller's to set before
+    double auc[DT_MAX_TAX_RANKS]; /* (tax_ranks) set at the end; NaN: unknown */
+    int64_t left_out;             /* sequences that were too short; set by the caller before
                                      dt_results_finish() */
     dt_tally tally;
     dt_spool spool;
@@ -83,27 +82,26 @@ typedef struct {
     dt_output table;
     dt_output qiime;
     bool json_open, table_open, qiime_open;
-    dt_container *vectors; /* NULL: not open */
+    dt_container *embeddings; /* NULL: not open */
 } dt_results;
 
-/* Begins all files, so that a folder that cannot be written is found before anything is computed.
- * The struct must stay where it is. End with dt_results_free(). On failure nothing is
- * begun. */
+/* Creates all files, so that an unwritable folder is detected before anything is computed. The
+ * struct must not be moved. Free it with dt_results_free(). On failure no file is created. */
 dt_status dt_results_begin(dt_results *results, const dt_results_options *options);
 
 /* The sink of dt_predictor_run(); context is the dt_results. */
 dt_status dt_results_add(void *context, const dt_predicted *predicted);
 
-/* Writes what is left and puts all files in place. On failure none is, unless the system refuses
- * to rename what was completely written. Follow with dt_results_free(). */
+/* Completes all files and moves them to their final names. On failure none is moved, unless a
+ * rename of a completed file fails. Follow with dt_results_free(). */
 dt_status dt_results_finish(dt_results *results);
 
-/* Throws away the files that are not in place, and frees everything. Keeps the calling thread's
- * error message. */
+/* Discards the files that do not have their final name yet, and frees everything. Keeps the calling
+ * thread's error message. */
 void dt_results_free(dt_results *results);
 
-/* Path of a file of the results: `suffix` is "json", "tsv" or "qiime2.tsv". `out` has room for
- * PATH_MAX. */
+/* Sets `out` (PATH_MAX bytes) to the path of a prediction file; `suffix` is "json", "tsv" or
+ * "qiime2.tsv". */
 dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out);
 
 /* In results_json.c. */

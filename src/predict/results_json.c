@@ -6,7 +6,7 @@
 #include "run/run_json.h"
 #include "predict/results.h"
 
-/* Seconds since the last sequence was predicted. */
+/* Returns the seconds since the last sequence was predicted. */
 static double post_process_time(const dt_results *results)
 {
     return dt_seconds() - results->started - results->prediction_time;
@@ -15,7 +15,7 @@ static double post_process_time(const dt_results *results)
 /* ---- predictions ------------------------------------------------------------------------------
  */
 
-/* Calls `write` for every sequence, as the elements of the array `key`. */
+/* Writes the array `key`, whose elements are written by `write`, one per sequence. */
 static dt_status write_array(dt_results *results, dt_json *json, const char *key,
                              void (*write)(const dt_results *, dt_json *, const dt_spool_row *))
 {
@@ -28,7 +28,7 @@ static dt_status write_array(dt_results *results, dt_json *json, const char *key
         status = dt_spool_next(&results->spool, &row, &found);
         if (status == DT_OK && found) {
             write(results, json, &row);
-            if (results->json.error) /* a full disk: say so now */
+            if (results->json.error) /* a full disk: report it now */
                 status = dt_output_flush(&results->json);
         }
     }
@@ -43,8 +43,7 @@ static void write_id(const dt_results *results, dt_json *json, const dt_spool_ro
     dt_json_bytes(json, row->id.data, row->id.length);
 }
 
-/* agreement where the truth is known, and mismatch_detail where it is another, as DeepTaxa has them
- */
+/* Writes `agreement` if the truth is known, and `mismatch_detail` if it differs, like DeepTaxa. */
 static void write_comparison(const dt_results *results, dt_json *json, int32_t r,
                              const dt_spool_cell *cell)
 {
@@ -97,16 +96,16 @@ static void write_truth(const dt_results *results, dt_json *json, const dt_spool
     dt_json_end(json);
 }
 
-/* level_temperatures: a number a rank, or, where several models vote, such a list for each, in the
- * order of their checkpoints. */
+/* Writes level_temperatures: one number per rank; for an ensemble, such a list for each model, in
+ * the order of the checkpoints. */
 static void write_temperatures(const dt_results *results, dt_json *json)
 {
     const dt_results_options *options = &results->options;
     dt_json_key(json, "level_temperatures");
     if (options->others > 0)
         dt_json_array(json);
-    for (int32_t v = 0; v <= options->others; ++v) {
-        const double *temperature = options->temperature[v];
+    for (int32_t m = 0; m <= options->others; ++m) {
+        const double *temperature = options->temperature[m];
         dt_json_array(json);
         for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
             dt_json_double(json, temperature ? temperature[r] : 1.0);
@@ -116,7 +115,7 @@ static void write_temperatures(const dt_results *results, dt_json *json)
         dt_json_end(json);
 }
 
-/* `key`: {rank: count, …} of the ranks whose truth is known. */
+/* Writes `key`: {rank: count, …} for the ranks whose truth is known. */
 static void write_counts(const dt_results *results, dt_json *json, const char *key,
                          int64_t (*count)(const dt_rank_tally *))
 {
@@ -138,18 +137,18 @@ static int64_t among_top(const dt_rank_tally *rank)
     return rank->among_top;
 }
 
-/* Members of the open object: the measures of a rank whose truth is known. */
+/* Writes the metrics of a rank whose truth is known, as members of the open object. */
 static void put_metrics(const dt_results *results, dt_json *json, int32_t r)
 {
     const dt_rank_tally *rank = &results->tally.rank[r];
-    const dt_metrics measures = dt_metric_counts_result(&rank->counts);
+    const dt_metrics metrics = dt_metric_counts_result(&rank->counts);
     const double count = (double)rank->counts.count;
-    dt_json_put_double(json, "accuracy", measures.accuracy);
+    dt_json_put_double(json, "accuracy", metrics.accuracy);
     if (results->options.lineages)
-        dt_json_put_double(json, "independent_accuracy", (double)rank->right_alone / count);
-    dt_json_put_double(json, "precision", measures.precision);
-    dt_json_put_double(json, "recall", measures.recall);
-    dt_json_put_double(json, "f1_score", measures.f1);
+        dt_json_put_double(json, "independent_accuracy", (double)rank->right_independently / count);
+    dt_json_put_double(json, "precision", metrics.precision);
+    dt_json_put_double(json, "recall", metrics.recall);
+    dt_json_put_double(json, "f1_score", metrics.f1);
     dt_json_put_double(json, "top_k_accuracy", (double)rank->among_top / count);
     dt_json_put_double(json, "auc", results->auc[r]);
     dt_json_put_double(json, "ece", dt_calibration_error(&rank->calibration));
@@ -178,7 +177,7 @@ static void write_performance_stats(const dt_results *results, dt_json *json)
     dt_json_end(json);
 }
 
-/* doubtful_sequences: how many the model cannot judge, by kind. */
+/* Writes doubtful_sequences: the number of sequences that the model cannot judge, by reason. */
 static void write_doubts(const dt_judgement *judgement, dt_json *json)
 {
     dt_json_key(json, "doubtful_sequences");
@@ -188,8 +187,8 @@ static void write_doubts(const dt_judgement *judgement, dt_json *json)
     dt_json_end(json);
 }
 
-/* beyond_training_lengths: sequences that are far shorter or longer; null where the checkpoint does
- * not know the training's lengths. */
+/* Writes beyond_training_lengths: the numbers of far shorter and longer sequences; null if the
+ * checkpoint does not have the training lengths. */
 static void write_lengths(const dt_read_lengths *lengths, dt_json *json)
 {
     dt_json_key(json, "beyond_training_lengths");

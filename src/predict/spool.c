@@ -9,7 +9,7 @@
 
 #define BUFFER_SIZE ((size_t)256 * 1024)
 
-/* How a row begins in the file; the id and the cells follow. */
+/* Header of a row in the file; the id and the cells follow. */
 typedef struct {
     int64_t length;
     uint64_t id_length;
@@ -17,8 +17,8 @@ typedef struct {
 
 static dt_status spool_error(const dt_spool *spool, const char *what)
 {
-    return dt_fail(DT_ERR_IO, "%s: cannot %s the temporary file with the results: %s",
-                   spool->folder, what, strerror(errno ? errno : EIO));
+    return dt_fail(DT_ERR_IO, "%s: cannot %s the temporary file of results: %s", spool->folder,
+                   what, strerror(errno ? errno : EIO));
 }
 
 dt_status dt_spool_create(dt_spool *spool, const char *folder, int32_t tax_ranks)

@@ -1,6 +1,6 @@
-/* Results on their way to the JSON file, which wants them several times over and the largest score
- * of the run first: kept in a temporary file of the output folder. The file has no name once it
- * is open, so that nothing is left behind however the program ends.
+/* Temporary storage of results for the JSON file, which needs them several times and begins with
+ * the largest score of the run. The results are in an unlinked temporary file in the output folder,
+ * which disappears however the program ends.
  */
 #ifndef DT_PREDICT_SPOOL_H
 #define DT_PREDICT_SPOOL_H
@@ -35,22 +35,22 @@ typedef struct {
     const char *folder; /* for messages */
     int32_t tax_ranks;
     int64_t rows;
-    int64_t next; /* row that dt_spool_next() reads next */
+    int64_t next; /* row that dt_spool_next() will read */
 } dt_spool;
 
 /* `folder` must outlive the spool. */
 dt_status dt_spool_create(dt_spool *spool, const char *folder, int32_t tax_ranks);
-void dt_spool_close(dt_spool *spool); /* takes a zero-initialised one, too */
+void dt_spool_close(dt_spool *spool); /* accepts a zero-initialised spool */
 
-/* Appends a sequence: its id, its bases and (tax_ranks) cells. DT_ERR_IO on a full disk, possibly
- * only in dt_spool_rewind(). */
+/* Appends a sequence: its id, its length in bases and its cells (tax_ranks). DT_ERR_IO if the disk
+ * is full, which may be reported only by dt_spool_rewind(). */
 dt_status dt_spool_add(dt_spool *spool, const char *id, size_t id_length, int64_t length,
                        const dt_spool_cell *cells);
 
-/* Goes back to the first row. Nothing can be added afterwards. */
+/* Goes back to the first row. No row can be added afterwards. */
 dt_status dt_spool_rewind(dt_spool *spool);
 
-/* Reads the next row; *found is false after the last. */
+/* Reads the next row; *found is false after the last one. */
 dt_status dt_spool_next(dt_spool *spool, dt_spool_row *row, bool *found);
 
 #endif

@@ -69,8 +69,8 @@ static dt_status keep_probabilities(dt_rank_tally *rank, int32_t classes, int32_
     return DT_OK;
 }
 
-/* Keeps what the area under the ROC curve needs of one sequence, and goes on to the next one's row
- * of probabilities. */
+/* Stores the probabilities of one sequence for the area under the ROC curve, and moves *row to the
+ * next sequence. */
 static dt_status add_probabilities(dt_tally *tally, const int32_t *truth, const float **row)
 {
     for (int32_t r = 0; r < tally->taxonomy->tax_ranks; ++r) {
@@ -84,18 +84,19 @@ static dt_status add_probabilities(dt_tally *tally, const int32_t *truth, const 
     return DT_OK;
 }
 
-/* Compares the lineage of sequence i with what each tax_rank by itself would say. */
+/* Compares the lineage of sequence i with the independent labels. */
 static void add_lineage(dt_tally *tally, const dt_predicted *predicted, int32_t i)
 {
     const int32_t tax_ranks = predicted->tax_ranks;
     const int64_t row = (int64_t)i * tax_ranks;
     bool changed = false;
     for (int32_t r = 0; r < tax_ranks; ++r) {
-        const int32_t alone = predicted->independent[row + r];
-        const bool differs = predicted->prediction[row + r].label != alone;
+        const int32_t independent = predicted->independent[row + r];
+        const bool differs = predicted->prediction[row + r].label != independent;
         changed = changed || differs;
         tally->rank[r].changed += differs;
-        tally->rank[r].right_alone += predicted->truth && predicted->truth[row + r] == alone;
+        tally->rank[r].right_independently +=
+            predicted->truth && predicted->truth[row + r] == independent;
     }
     tally->changed += changed;
 }
@@ -117,10 +118,11 @@ dt_status dt_tally_add(dt_tally *tally, const dt_predicted *predicted)
             const dt_tax_rank *labels = &tally->taxonomy->rank[r];
             if (prediction->label < 0 || prediction->label >= labels->classes ||
                 !isfinite(prediction->confidence))
-                return dt_fail(DT_ERR_NUMERIC,
-                               "sequence '%s': the model gives no usable number at %s; its "
-                               "parameters hold NaN or infinite values, use another checkpoint",
-                               predicted->record[i].id.data, labels->name);
+                return dt_fail(
+                    DT_ERR_NUMERIC,
+                    "sequence '%s': the model's output at %s is not finite: its parameters "
+                    "contain NaN or infinite values; use another checkpoint",
+                    predicted->record[i].id.data, labels->name);
             add_score(&tally->rank[r], tally->sequences, prediction->confidence, tally->threshold);
             if (predicted->truth && predicted->truth[i * tax_ranks + r] != DT_NO_TRUTH)
                 add_truth(tally, r, predicted->truth[i * tax_ranks + r], prediction);

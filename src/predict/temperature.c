@@ -9,23 +9,23 @@
 #include "eval/metrics.h"
 #include "layers.h"
 
-#define CHUNK 64 /* sequences that a thread takes at a time, and whose sums are added in order */
+#define CHUNK 64 /* sequences per thread at a time; their sums are added in order */
 #define MOST_STEPS 100
 #define ENOUGH 1e-7
 
-/* Negative log-likelihood of some sequences and its derivatives with respect to β. */
+/* Negative log-likelihood of a set of sequences and its derivatives with respect to β. */
 typedef struct {
     double loss, slope, curvature;
 } likelihood;
 
-/* One walk over all sequences. */
+/* One pass over all sequences. */
 typedef struct {
     const dt_heldout *heldout;
     const double *beta; /* (tax_ranks) */
     const bool *wanted; /* (tax_ranks) */
     likelihood *part;   /* (chunks, tax_ranks) */
-    float *confidence;  /* (count, tax_ranks) largest probability; NULL: not wanted */
-    bool *right;        /* (count, tax_ranks) likewise: the label that has it is the true one */
+    float *confidence;  /* (count, tax_ranks) largest probability; NULL: not needed */
+    bool *right;        /* (count, tax_ranks) its label is the true one; NULL likewise */
 } walk;
 
 /* Adds sequence i at tax_rank r. */
@@ -52,8 +52,8 @@ static dt_status add_sequence(const walk *w, likelihood *sum, int64_t i, int32_t
         s2 += d * d * e;
     }
     if (!isfinite(s0) || !isfinite(s2))
-        return dt_fail(DT_ERR_NUMERIC, "the model gives no usable number for a sequence; its "
-                                       "parameters hold NaN or infinite values, use another "
+        return dt_fail(DT_ERR_NUMERIC, "the model's output for a sequence is not finite: its "
+                                       "parameters contain NaN or infinite values; use another "
                                        "checkpoint");
     const double mean = s1 / s0;
     const double truth = (double)z[label] - (double)z[best];
@@ -100,7 +100,7 @@ static dt_status walk_over(likelihood *total, walk *w, dt_pool *pool)
     return DT_OK;
 }
 
-/* Walks with the confidences, too: loss and calibration error at the present β. */
+/* Makes a pass that also stores confidences; sets loss and calibration error at the current β. */
 static dt_status measure(dt_rank_fit *out, walk *w, dt_pool *pool, bool after)
 {
     const int32_t tax_ranks = w->heldout->layout->tax_ranks;
@@ -128,12 +128,12 @@ static dt_status measure(dt_rank_fit *out, walk *w, dt_pool *pool, bool after)
     return DT_OK;
 }
 
-/* The bracket and the present point of a tax_rank. */
+/* Bracket and current point of a tax_rank. */
 typedef struct {
     double low, high, beta;
 } search;
 
-/* One step of the search; true when it is over. */
+/* Makes one step of the search; returns true at the end. */
 static bool step(search *s, const likelihood *at)
 {
     if (at->slope > 0.0)

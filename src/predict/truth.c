@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "taxonomy/spelling.h"
 
-/* Numbers the table's labels at one tax_rank; what the model lacks comes after its classes. */
+/* Numbers the table's labels at one tax_rank; unknown labels follow the model's classes. */
 static dt_status number_labels(dt_truth *truth, int32_t tax_rank)
 {
     const int32_t classes = truth->model->rank[tax_rank].classes;
@@ -39,18 +39,18 @@ static int32_t find_column(const dt_taxonomy *table, const char *name)
 
 /* ---- labels that the model does not know ---- */
 
-enum { TRIED = 100 }; /* unknown labels among which the most telling example is looked for */
+enum { EXAMPLES = 100 }; /* unknown labels to consider as the example */
 
-/* The distinct true labels at one tax_rank, `Unclassified` aside. */
+/* Distinct true labels at one tax_rank, without `Unclassified`. */
 typedef struct {
     int32_t labels;
     int32_t known;        /* to the model */
-    double likeness;      /* of the two below; less than 0 without any */
-    const char *own;      /* one that is not known */
-    const char *of_model; /* the model's that is spelled most like it */
+    double likeness;      /* of the two below; < 0: no example */
+    const char *own;      /* an unknown label: the example */
+    const char *of_model; /* the model's most similar label */
 } known_labels;
 
-/* Takes the label as the example where the model has one that is more like it. */
+/* Makes the label the example if it is more similar to one of the model's than the current one. */
 static void compare_with_model(known_labels *found, const dt_tax_rank *model, const char *label)
 {
     const size_t length = strlen(label);
@@ -67,7 +67,7 @@ static void compare_with_model(known_labels *found, const dt_tax_rank *model, co
     }
 }
 
-/* `seen` NULL: all labels of the table count. */
+/* Counts the labels in `seen`; NULL: all labels of the table. */
 static known_labels count_known(const dt_truth *truth, int32_t tax_rank, const bool *seen)
 {
     known_labels found = {.likeness = -1.0};
@@ -80,7 +80,7 @@ static known_labels count_known(const dt_truth *truth, int32_t tax_rank, const b
         found.labels++;
         if (number < model->classes)
             found.known++;
-        else if (found.labels - found.known <= TRIED && found.likeness < 1.0)
+        else if (found.labels - found.known <= EXAMPLES && found.likeness < 1.0)
             compare_with_model(&found, model, own->label[c]);
     }
     return found;
@@ -91,24 +91,25 @@ static dt_status add_unknown(dt_text *text, const char *name, const known_labels
 {
     DT_TRY(dt_text_addf(text, "%s%s (%d of %d", text->length ? ", " : "", name, found->known,
                         found->labels));
-    return found->own ? dt_text_addf(text, "; '%s' where it has '%s')", found->own, found->of_model)
-                      : dt_text_addf(text, ")");
+    return found->own
+               ? dt_text_addf(text, "; '%s' where the model has '%s')", found->own, found->of_model)
+               : dt_text_addf(text, ")");
 }
 
 static void warn_of_unknown(const dt_truth *truth, const dt_text *text)
 {
     if (text->length > 0)
-        dt_warn("%s: the model knows hardly any of the true labels at %s, and cannot be right "
-                "there; where only the spelling differs, give the taxonomy in the model's spelling",
+        dt_warn("%s: the model knows hardly any of the true labels at %s, so its predictions there "
+                "cannot be right; if only the spelling differs, use the model's spelling",
                 truth->table.path, text->data);
 }
 
-dt_status dt_truth_tell_unknown(const dt_truth *truth, bool *const *seen)
+dt_status dt_truth_report_unknown(const dt_truth *truth, bool *const *seen)
 {
     dt_text text = {0};
     dt_status status = DT_OK;
     for (int32_t r = 0; r < truth->model->tax_ranks && status == DT_OK; ++r) {
-        if (truth->column[r] < 0 || truth->told[r])
+        if (truth->column[r] < 0 || truth->warned[r])
             continue;
         const known_labels found = count_known(truth, r, seen[r]);
         if ((int64_t)found.known * 10 < found.labels)
@@ -119,8 +120,8 @@ dt_status dt_truth_tell_unknown(const dt_truth *truth, bool *const *seen)
     return status;
 }
 
-/* Of the whole table: before anything is predicted, what cannot match whatever the input. */
-static dt_status tell_strangers(dt_truth *truth)
+/* Warns, before anything is predicted, of tax_ranks where no label of the table can match. */
+static dt_status report_unmatched(dt_truth *truth)
 {
     dt_text text = {0};
     dt_status status = DT_OK;
@@ -128,8 +129,8 @@ static dt_status tell_strangers(dt_truth *truth)
         if (truth->column[r] < 0)
             continue;
         const known_labels found = count_known(truth, r, NULL);
-        truth->told[r] = found.labels > 0 && found.known == 0;
-        if (truth->told[r])
+        truth->warned[r] = found.labels > 0 && found.known == 0;
+        if (truth->warned[r])
             status = add_unknown(&text, truth->model->rank[r].name, &found);
     }
     warn_of_unknown(truth, &text);
@@ -160,16 +161,16 @@ dt_status dt_truth_read(dt_truth *truth, const dt_taxonomy *model, const char *p
     }
     if (!matched) {
         status = dt_fail(DT_ERR_INPUT,
-                         "%s: no column is named as a taxonomic rank of the model, %s for one; "
-                         "give the taxonomy of the model's ranks",
+                         "%s: no column is named after a taxonomic rank of the model, such as %s; "
+                         "use a taxonomy with the model's ranks",
                          path, model->rank[0].name);
         goto failed;
     }
     for (int32_t r = 0; r < model->tax_ranks; ++r)
         if (truth->column[r] < 0)
-            dt_warn("%s: no column %s: its predictions are not compared", path,
+            dt_warn("%s: no column %s: predictions at that rank are not compared", path,
                     model->rank[r].name);
-    DT_TRY_OR(failed, tell_strangers(truth));
+    DT_TRY_OR(failed, report_unmatched(truth));
     return DT_OK;
 failed:
     dt_truth_free(truth);

@@ -38,10 +38,10 @@ void dt_truth_use_add(dt_truth_use *use, const dt_predicted *predicted)
     }
 }
 
-dt_status dt_truth_use_tell(const dt_truth_use *use, const char *fasta)
+dt_status dt_truth_use_report(const dt_truth_use *use, const char *fasta)
 {
     if (!use->truth)
         return DT_OK;
     dt_bare_matches_report(&use->bare_matches, &use->truth->table, fasta);
-    return dt_truth_tell_unknown(use->truth, use->seen);
+    return dt_truth_report_unknown(use->truth, use->seen);
 }

@@ -7,7 +7,7 @@
 #include "core/philox.h"
 #include "data/sequence_reader.h"
 
-#define FIRST_SLOTS 1024 /* a power of two, as all numbers of slots are */
+#define FIRST_SLOTS 1024 /* the number of slots is always a power of two */
 
 typedef struct {
     uint32_t word[4]; /* all 0: empty */
@@ -19,7 +19,7 @@ struct dt_unique_ids {
     size_t used;
 };
 
-/* Sixteen bytes at a time go through Philox4x32-10, which maps 128 bits one to one, chained as in
+/* Hashes sixteen bytes at a time with Philox4x32-10, a bijection on 128 bits, chained as in
  * CBC-MAC; the length is part of the key. */
 static id_hash hash_of(const char *id, size_t length)
 {
@@ -40,7 +40,7 @@ static bool is_empty(const id_hash *hash)
     return !(hash->word[0] | hash->word[1] | hash->word[2] | hash->word[3]);
 }
 
-/* The slot that holds `hash`, or the empty one where it belongs. */
+/* Returns the slot of `hash`, or the empty slot where it belongs. */
 static id_hash *find(const dt_unique_ids *ids, const id_hash *hash)
 {
     const size_t mask = ids->slots - 1;
@@ -91,8 +91,8 @@ dt_status dt_unique_ids_add(dt_unique_ids *ids, const dt_fasta_record *record, c
     id_hash *slot = find(ids, &hash);
     if (!is_empty(slot))
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: the id '%.100s' came before, and QIIME 2 takes each id "
-                       "once: make the ids unique, or leave --format qiime2 out",
+                       "%s: line %lld: duplicate id '%.100s', which QIIME 2 does not accept: make "
+                       "the ids unique, or omit --format qiime2",
                        file, (long long)record->line, record->id.data);
     *slot = hash;
     ids->used++;

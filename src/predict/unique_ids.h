@@ -1,8 +1,8 @@
-/* Refuses an id that comes twice, for tables in which each id may stand once.
+/* Refuses duplicate ids, for tables in which each id may occur only once.
  *
- * An id is kept as a hash of 128 bits: 16 bytes an id, in a table that is at least a quarter and at
- * most a half full, so 32 to 64 bytes for each id, however long it is. Two different ids of a
- * billion have the same hash with a probability of 1e-21. */
+ * Each id is stored as a 128-bit hash, 16 bytes, in a hash table that is between a quarter and half
+ * full: 32 to 64 bytes per id, whatever its length. Among a billion different ids, two have the
+ * same hash with a probability of 1e-21. */
 #ifndef DT_PREDICT_UNIQUE_IDS_H
 #define DT_PREDICT_UNIQUE_IDS_H
 
@@ -13,14 +13,13 @@
 typedef struct dt_unique_ids dt_unique_ids;
 
 dt_status dt_unique_ids_create(dt_unique_ids **out);
-void dt_unique_ids_destroy(dt_unique_ids *ids); /* NULL is fine */
+void dt_unique_ids_destroy(dt_unique_ids *ids); /* NULL is allowed */
 
-/* Notes the record's id. DT_ERR_INPUT, with `file` and the line, where it came before. */
+/* Adds the record's id. DT_ERR_INPUT, with `file` and the line, if the id was added before. */
 dt_status dt_unique_ids_add(dt_unique_ids *ids, const dt_fasta_record *record, const char *file);
 
-/* Reads the whole of `path`, which must be a file that can be read again, and refuses it where an
- * id comes twice; sequences of fewer than `min_length` letters, normalised or as they stand, may
- * have any. */
+/* Reads the whole of `path`, which must be readable more than once, and refuses duplicate ids.
+ * Sequences of fewer than `min_length` letters (after normalisation if `normalize`) are ignored. */
 dt_status dt_unique_ids_check(const char *path, bool normalize, int64_t min_length);
 
 #endif

@@ -122,13 +122,13 @@ awk '/^>/ { print; next } { print substr($0, 1, 140) }' in.fasta >cut.fasta
 awk '/^>/ { print; next } { print $0 $0 $0 }' in.fasta >long.fasta
 awk '/^>/ { n++; print; next } { print n % 8 ? substr($0, 1, 160) : $0 $0 $0 }' in.fasta >some.fasta
 expect 0 predict p --fasta-file cut.fasta
-said 'warning: cut.fasta: 48 of 48 sequences are far shorter than those .*: 140 bases on average, 98 % of the training sequences 300 to 394; train a model on the region'
+said 'warning: cut.fasta: 48 of 48 sequences are far shorter than the training sequences: 140 bases on average, where 98 % of the training sequences have 300 to 394; train a model on the region'
 same "shorter ones" "$(summary p shorter)" 48
 expect 0 predict p --fasta-file long.fasta
-said 'warning: long.fasta: 48 of 48 sequences are far longer than those'
+said 'warning: long.fasta: 48 of 48 sequences are far longer than the training sequences'
 same "longer ones" "$(summary p longer)" 48
 expect 0 predict p --fasta-file some.fasta # 160 are more than half; one in eight is long
-said 'warning: some.fasta: 6 of 48 sequences are far longer than those'
+said 'warning: some.fasta: 6 of 48 sequences are far longer than the training sequences'
 head -n 88 in.fasta | cat - <(head -n 8 cut.fasta | sed 's/^>/>cut/') >few.fasta
 expect 0 predict p --fasta-file few.fasta # 4 of 48
 grep -q 'far shorter' err && fail "a warning of one sequence in twelve"
@@ -142,14 +142,14 @@ grep -q '"beyond_training_lengths": null' p/*.json || fail "lengths that are not
 
 # ---- QIIME 2: an id that comes twice -------------------------------------------------------------
 { cat in.fasta; printf '>s3 again\nACGTACGTAC\n'; } >twice.fasta
-refused 1 "^deeptaxa predict: twice.fasta: line 97: the id 's3' came before, and QIIME 2" \
+refused 1 "^deeptaxa predict: twice.fasta: line 97: duplicate id 's3', which QIIME 2" \
     predict p --fasta-file twice.fasta --format qiime2
 [ -e p ] && fail "a refused prediction wrote something"
 gzip -k twice.fasta
-refused 1 "twice.fasta.gz: line 97: the id 's3'" predict p --fasta-file twice.fasta.gz --format qiime2
+refused 1 "twice.fasta.gz: line 97: duplicate id 's3'" predict p --fasta-file twice.fasta.gz --format qiime2
 through_pipe() { predict p --fasta-file - --format qiime2 "$@" < <(cat twice.fasta); }
 expect 1 through_pipe
-said "standard input: line 97: the id 's3' came before"
+said "standard input: line 97: duplicate id 's3'"
 same "files of it" "$(find p -type f)" ""
 expect 0 predict p --fasta-file twice.fasta --format qiime2 --min-length 11
 expect 0 through_pipe --min-length 11

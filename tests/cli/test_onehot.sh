@@ -158,7 +158,7 @@ refused 2 '--encoding onehot: the run to resume was started with dnabert' \
     train none --resume "$tokens" --encoding onehot
 refused 1 'trained with --encoding onehot, but the shards of --data were prepared with dnabert' \
     from_shards none --data token_shards --resume "$(checkpoint run 4)"
-refused 1 "tokens/.*: cannot vote with run/.*: it was trained with --encoding dnabert, that one with onehot" \
+refused 1 "tokens/.*: cannot be combined with run/.*: it was trained with --encoding dnabert, the other with onehot" \
     deeptaxa predict --checkpoint "$last" "$tokens" --fasta-file data/heldout.fasta --output-dir none
 [ -e none ] && fail "a refused command wrote something"
 

@@ -106,7 +106,7 @@ same_model "$(checkpoint tuned 1)" "$(checkpoint tuned_other 1)"
 # by itself a set that is all on one strand stays there; such a model has no vote
 expect 0 train_small opposite --epochs 1 --fasta-file other_strand.fasta --orientation auto
 said 'other_strand.fasta: 0 of 120'
-refused 1 'opposite/.*: cannot vote with right/.*: it was trained on sequences of the other strand' \
+refused 1 'opposite/.*: cannot be combined with right/.*: it was trained on the opposite strand' \
     deeptaxa predict --output-dir none --fasta-file data/heldout.fasta --checkpoint \
     "$(checkpoint right 2)" "$(checkpoint opposite 1)"
 

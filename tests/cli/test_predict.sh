@@ -142,11 +142,11 @@ same "models of a vote" "$(grep -vE '"(command_line|checkpoint)":' other/metrics
     grep -c 'epoch[24].h5')" 3
 rm -rf other
 expect 0 train_small short --epochs 1 --max-length 32
-refused 1 'short/.*: cannot vote with run/.*: it reads 32 tokens' \
+refused 1 'short/.*: cannot be combined with run/.*: it reads 32 tokens' \
     predict_to other --fasta-file data/heldout.fasta --checkpoint "$model" "$(checkpoint short 1)"
 head -n 100 data/train.tsv >fewer.tsv
 expect 0 train_small fewer --epochs 1 --taxonomy-file fewer.tsv
-refused 1 'fewer/.*: cannot vote with run/.*: it has .* at [a-z]+ where that one has' \
+refused 1 'fewer/.*: cannot be combined with run/.*: it has .* at [a-z]+, the other has' \
     predict_to other --fasta-file data/heldout.fasta --checkpoint "$model" "$(checkpoint fewer 1)"
 [ -e other ] && fail "a refused vote wrote something"
 
@@ -185,7 +185,7 @@ refused 1 'nowhere.fasta: ' predict_to q --fasta-file nowhere.fasta
 
 # The taxonomy of other sequences, or of some of them
 expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/train.tsv
-said '^warning: data/train.tsv: has a row for none of the [0-9]+ sequences: is it another file.s\?'
+said '^warning: data/train.tsv: no row for any of the [0-9]+ sequences \(wrong file\?\)'
 head -n 3 data/heldout.tsv >data/two.tsv
 expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/two.tsv
 said '^warning: data/two.tsv: no row for [0-9]+ of [0-9]+ sequences, whose true labels count as'

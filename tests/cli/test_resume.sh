@@ -119,7 +119,7 @@ same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')
 # A prediction into a run's folder leaves it able to go on
 expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$(checkpoint turned 3)" \
     --output-dir turned
-said "^notice: turned: a training's folder: its deeptaxa_uuid.txt stays"
+said "^notice: turned: the folder of a training run: its deeptaxa_uuid.txt is kept"
 expect 0 train_small turned --resume auto --epochs 4
 said '^--resume auto: resuming from .*_epoch3.h5$'
 

@@ -24,7 +24,7 @@ static device open_device(const char *name, int32_t vocabulary)
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     device d;
     ASSERT_OK(dt_backend_open(name, &options, &d.backend));
-    d.model = small_model(d.backend, dt_predictor_most_sequences(d.backend, MOST_BATCH),
+    d.model = small_model(d.backend, dt_predictor_max_sequences(d.backend, MOST_BATCH),
                           (int64_t)MOST_BATCH * MAX_LENGTH, vocabulary);
     return d;
 }
@@ -159,7 +159,7 @@ static void results_equal_the_cpus_in_the_inputs_order(void **state)
 
 /* Two models on backends of their own, whose lineages are those of a tree: more sequences in one
  * piece, and all logits on the host. */
-static void votes_and_lineages_equal_the_cpus(void **state)
+static void ensembles_and_lineages_equal_the_cpus(void **state)
 {
     (void)state;
     static const int32_t lineages[] = {0, 1, 1, 0, 2, 4};
@@ -175,7 +175,7 @@ static void votes_and_lineages_equal_the_cpus(void **state)
         ASSERT_OK(dt_pool_create(&pool, 1));
         ASSERT_OK(dt_params_init(dt_model_params(second.model), second.backend, 43, pool));
         dt_pool_destroy(pool);
-        const dt_voter other[] = {{.model = second.model, .temperature = warm}};
+        const dt_ensemble_member other[] = {{.model = second.model, .temperature = warm}};
         dt_predictor predictor = small_predictor(first.model, tokenizer, &result[k], 7, 2);
         predictor.truth = &truth;
         predictor.others = 1;
@@ -329,7 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_equal_the_cpus_in_the_inputs_order),
-        cmocka_unit_test(votes_and_lineages_equal_the_cpus),
+        cmocka_unit_test(ensembles_and_lineages_equal_the_cpus),
         cmocka_unit_test(the_next_piece_is_asked_for_before_results_are_waited_for),
         cmocka_unit_test(an_error_of_the_device_ends_the_prediction),
         cmocka_unit_test(an_error_of_the_sink_or_the_reader_ends_the_prediction),

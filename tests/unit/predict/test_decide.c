@@ -63,12 +63,12 @@ static void assert_same(const dt_prediction *a, const dt_prediction *b)
     }
 }
 
-static void a_vote_is_the_mean_of_the_probabilities(void **state)
+static void an_ensemble_averages_probabilities(void **state)
 {
     (void)state;
     static const double warm[RANKS] = {2.0, 0.5, 1.5};
     const dt_decision decision = {
-        .layout = &layout, .statistic_size = 4, .voters = 3, .temperature = {NULL, warm, NULL}};
+        .layout = &layout, .statistic_size = 4, .members = 3, .temperature = {NULL, warm, NULL}};
     dt_decision_memory memory;
     ASSERT_OK(dt_decision_memory_create(&memory, &decision));
     for (int trial = 0; trial < 50; ++trial) {
@@ -95,10 +95,10 @@ static void a_vote_is_the_mean_of_the_probabilities(void **state)
     dt_decision_memory_free(&memory);
 }
 
-static void a_model_that_votes_with_itself_says_the_same(void **state)
+static void an_ensemble_of_one_model_twice_predicts_the_same(void **state)
 {
     (void)state;
-    const dt_decision decision = {.layout = &layout, .statistic_size = 4, .voters = 4};
+    const dt_decision decision = {.layout = &layout, .statistic_size = 4, .members = 4};
     dt_decision_memory memory;
     ASSERT_OK(dt_decision_memory_create(&memory, &decision));
     for (int trial = 0; trial < 50; ++trial) {
@@ -116,8 +116,8 @@ static void a_model_that_votes_with_itself_says_the_same(void **state)
     dt_decision_memory_free(&memory);
 }
 
-/* Of `voters` models, in single and double precision; every lineage is tried. */
-static void check_consistent(int32_t voters, bool doubles)
+/* With `members` models, in single and double precision; every lineage is tried. */
+static void check_consistent(int32_t members, bool doubles)
 {
     static const double warm[RANKS] = {2.0, 1.0, 0.5};
     int32_t lineages[LINEAGES][RANKS];
@@ -128,7 +128,7 @@ static void check_consistent(int32_t voters, bool doubles)
     ASSERT_OK(dt_lineage_tree_build(&tree, lineages[0], LINEAGES, RANKS));
     const dt_decision decision = {.layout = &layout,
                                   .statistic_size = doubles ? 8 : 4,
-                                  .voters = voters,
+                                  .members = members,
                                   .temperature = {warm, warm},
                                   .lineages = &tree};
     dt_decision_memory memory;
@@ -138,13 +138,13 @@ static void check_consistent(int32_t voters, bool doubles)
         float logits[2][COLUMNS];
         double wide[2][COLUMNS];
         double mean[COLUMNS] = {0};
-        for (int v = 0; v < voters; ++v) {
+        for (int v = 0; v < members; ++v) {
             double probability[COLUMNS];
             draw_logits(logits[v]);
             softmax_of(probability, logits[v], warm);
             for (int c = 0; c < COLUMNS; ++c) {
                 wide[v][c] = (double)logits[v][c];
-                mean[c] += probability[c] / voters;
+                mean[c] += probability[c] / members;
             }
         }
         const void *rows[2];
@@ -182,10 +182,10 @@ static void check_consistent(int32_t voters, bool doubles)
 static void a_consistent_lineage_is_the_most_probable_of_the_tree(void **state)
 {
     (void)state;
-    for (int32_t voters = 1; voters <= 2; ++voters)
+    for (int32_t members = 1; members <= 2; ++members)
         for (int doubles = 0; doubles <= 1; ++doubles)
             for (int tree = 0; tree < 5; ++tree)
-                check_consistent(voters, doubles);
+                check_consistent(members, doubles);
 }
 
 /* dt_tally_add() refuses them by a confidence that is no number. */
@@ -195,9 +195,9 @@ static void numbers_that_are_none_stay_visible(void **state)
     static const int32_t lineage[RANKS] = {0, 0, 0};
     dt_lineage_tree tree;
     ASSERT_OK(dt_lineage_tree_build(&tree, lineage, 1, RANKS));
-    for (int32_t voters = 1; voters <= 2; ++voters) {
+    for (int32_t members = 1; members <= 2; ++members) {
         const dt_decision decision = {
-            .layout = &layout, .statistic_size = 4, .voters = voters, .lineages = &tree};
+            .layout = &layout, .statistic_size = 4, .members = members, .lineages = &tree};
         dt_decision_memory memory;
         ASSERT_OK(dt_decision_memory_create(&memory, &decision));
         float logits[COLUMNS] = {[3] = NAN};
@@ -213,8 +213,8 @@ static void numbers_that_are_none_stay_visible(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_vote_is_the_mean_of_the_probabilities),
-        cmocka_unit_test(a_model_that_votes_with_itself_says_the_same),
+        cmocka_unit_test(an_ensemble_averages_probabilities),
+        cmocka_unit_test(an_ensemble_of_one_model_twice_predicts_the_same),
         cmocka_unit_test(a_consistent_lineage_is_the_most_probable_of_the_tree),
         cmocka_unit_test(numbers_that_are_none_stay_visible),
     };

@@ -158,7 +158,7 @@ static void consistent_lineages_are_those_of_the_tree_in_any_batch(void **state)
 }
 
 /* A second model with other parameters, on a backend of its own. */
-static void the_vote_of_two_models_is_the_mean_of_what_each_says(void **state)
+static void an_ensemble_of_two_models_averages_their_probabilities(void **state)
 {
     (void)state;
     static collected one;
@@ -174,15 +174,15 @@ static void the_vote_of_two_models_is_the_mean_of_what_each_says(void **state)
     ASSERT_OK(dt_pool_create(&pool, 1));
     ASSERT_OK(dt_params_init(dt_model_params(another), second, 43, pool));
     dt_pool_destroy(pool);
-    write_text("voters.tsv", "sequence_id\tgenus\tspecies\ns001\tVibrio\tcholerae\n");
-    ASSERT_OK(dt_truth_read(&truth, &taxonomy, "voters.tsv"));
+    write_text("ensemble.tsv", "sequence_id\tgenus\tspecies\ns001\tVibrio\tcholerae\n");
+    ASSERT_OK(dt_truth_read(&truth, &taxonomy, "ensemble.tsv"));
     dt_predictor predictor = predictor_for(&one, 64, 1);
     predictor.truth = &truth; /* with which the probabilities come, here of all classes */
     ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
     predictor.model = another;
     predictor.context = &two;
     ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
-    const dt_voter other[] = {{.model = another}};
+    const dt_ensemble_member other[] = {{.model = another}};
     predictor = predictor_for(&both, 7, 3);
     predictor.truth = &truth;
     predictor.others = 1;
@@ -283,10 +283,10 @@ static void a_piece_takes_no_more_memory_than_pays(void **state)
     (void)state;
     const dt_backend host = {.host_memory = true};
     const dt_backend gpu = {.host_memory = false};
-    assert_int_equal(dt_predictor_most_tokens(&host, 8, 512), 8 * 512);
-    assert_int_equal(dt_predictor_most_tokens(&host, 64, 512), 8192);
-    assert_int_equal(dt_predictor_most_tokens(&host, 1048576, 65536), 65536);
-    assert_int_equal(dt_predictor_most_tokens(&gpu, 64, 512), 64 * 512);
+    assert_int_equal(dt_predictor_max_tokens(&host, 8, 512), 8 * 512);
+    assert_int_equal(dt_predictor_max_tokens(&host, 64, 512), 8192);
+    assert_int_equal(dt_predictor_max_tokens(&host, 1048576, 65536), 65536);
+    assert_int_equal(dt_predictor_max_tokens(&gpu, 64, 512), 64 * 512);
 }
 
 static void errors_of_every_stage_end_the_prediction_with_their_message(void **state)
@@ -314,7 +314,7 @@ int main(void)
         cmocka_unit_test(results_do_not_depend_on_batch_size_or_threads),
         cmocka_unit_test(results_are_the_softmax_of_the_models_logits),
         cmocka_unit_test(consistent_lineages_are_those_of_the_tree_in_any_batch),
-        cmocka_unit_test(the_vote_of_two_models_is_the_mean_of_what_each_says),
+        cmocka_unit_test(an_ensemble_of_two_models_averages_their_probabilities),
         cmocka_unit_test(a_higher_temperature_lowers_confidence_and_keeps_labels),
         cmocka_unit_test(normalising_is_the_checkpoints_choice),
         cmocka_unit_test(true_labels_reach_the_classifier),

@@ -396,7 +396,7 @@ static double number_at(const json_t *array, size_t i)
     return json_number_value(json_array_get(array, i));
 }
 
-static void every_model_that_votes_has_its_temperatures_told(void **state)
+static void temperatures_of_every_ensemble_member_are_written(void **state)
 {
     (void)state;
     static const double warm[] = {1.5, 2.5};
@@ -614,7 +614,7 @@ int main(void)
         TEST(parameters_have_their_own_keys),
         TEST(the_id_of_a_training_stays_in_its_folder),
         TEST(changed_lineages_are_counted_and_both_accuracies_told),
-        TEST(every_model_that_votes_has_its_temperatures_told),
+        TEST(temperatures_of_every_ensemble_member_are_written),
         TEST(without_truth_there_is_nothing_to_compare),
         TEST(tabular_fields_choose_the_columns_and_their_order),
         TEST(qiime_lineages_end_before_the_first_unsure_rank),

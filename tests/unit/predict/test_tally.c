@@ -164,7 +164,7 @@ static void labels_and_confidences_that_cannot_be_are_refused(void **state)
     begin_genus(&g, 0.5, 1);
     ASSERT_OK(add_genus(&g, (dt_prediction){.label = 2, .confidence = 0.5f}, 0));
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i)
-        ASSERT_FAILS(DT_ERR_NUMERIC, "no usable number at genus",
+        ASSERT_FAILS(DT_ERR_NUMERIC, "the model's output at genus is not finite",
                      add_genus(&g, wrong[i], DT_NO_TRUTH));
     end_genus(&g);
 }

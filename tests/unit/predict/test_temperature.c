@@ -170,7 +170,7 @@ static void logits_that_are_no_numbers_are_refused(void **state)
     const float before = logits[5][4];
     ASSERT_OK(dt_pool_create(&pool, 2));
     logits[5][4] = NAN;
-    ASSERT_FAILS(DT_ERR_NUMERIC, "no usable number", dt_fit_temperatures(out, &heldout, pool));
+    ASSERT_FAILS(DT_ERR_NUMERIC, "is not finite", dt_fit_temperatures(out, &heldout, pool));
     logits[5][4] = before;
     dt_pool_destroy(pool);
 }

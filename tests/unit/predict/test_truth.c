@@ -78,7 +78,8 @@ static void a_missing_column_is_no_truth_and_none_at_all_an_error(void **state)
     dt_truth_free(&truth);
 
     write_text("t.tsv", "sequence_id\tkingdom\na\tFungi\n");
-    ASSERT_FAILS(DT_ERR_INPUT, "t.tsv: no column is named", dt_truth_read(&truth, &model, "t.tsv"));
+    ASSERT_FAILS(DT_ERR_INPUT, "t.tsv: no column is named after",
+                 dt_truth_read(&truth, &model, "t.tsv"));
     ASSERT_FAILS(DT_ERR_IO, "absent.tsv", dt_truth_read(&truth, &model, "absent.tsv"));
     dt_taxonomy_free(&model);
 }
@@ -100,21 +101,24 @@ static void ranks_of_strange_labels_are_warned_of(void **state)
     dt_taxonomy model = small_taxonomy();
     char *log = said_of(&model, "sequence_id\tgenus\tspecies\na\tg__Vibrio\t\nb\tg__Bacillus\t\n");
     assert_int_equal(count_of(log, "warning: t.tsv: the model knows hardly any"), 1);
-    assert_non_null(strstr(log, "at genus (0 of 2; 'g__Bacillus' where it has 'Bacillus'), and"));
+    assert_non_null(
+        strstr(log, "at genus (0 of 2; 'g__Bacillus' where the model has 'Bacillus'), so"));
     free(log);
 
     /* one rank of two */
     log =
         said_of(&model, "sequence_id\tgenus\tspecies\na\tVibrio\tV. cholerae\nb\tNovus\tNova x\n");
     assert_int_equal(count_of(log, "\n"), 1);
-    assert_non_null(strstr(log, "at species (0 of 2; 'V. cholerae' where it has 'cholerae'), and"));
+    assert_non_null(
+        strstr(log, "at species (0 of 2; 'V. cholerae' where the model has 'cholerae'), so"));
     free(log);
 
     /* all ranks in one warning; the example is the pair that is most alike, not the first */
     log = said_of(&model, "sequence_id\tgenus\tspecies\na\tAbcde\ts__Innocua\nb\tLISTERIA\ts__x\n");
     assert_int_equal(count_of(log, "\n"), 1);
-    assert_non_null(strstr(log, "at genus (0 of 2; 'LISTERIA' where it has 'Listeria'), species (0 "
-                                "of 2; 's__Innocua' where it has 'innocua'), and"));
+    assert_non_null(
+        strstr(log, "at genus (0 of 2; 'LISTERIA' where the model has 'Listeria'), species (0 "
+                    "of 2; 's__Innocua' where the model has 'innocua'), so"));
     free(log);
 
     log = said_of(&model, "sequence_id\tgenus\tspecies\na\tVibrio\tcereus\nb\tg__Novus\t\n");
@@ -148,7 +152,7 @@ static char *said_after(const dt_truth *truth, const char *ids)
     for (; sscanf(ids, "%63s%n", id, &length) == 1; ids += length)
         use_id(&use, id);
     begin_log();
-    ASSERT_OK(dt_truth_use_tell(&use, "in.fasta"));
+    ASSERT_OK(dt_truth_use_report(&use, "in.fasta"));
     dt_truth_use_free(&use);
     return end_log();
 }

@@ -32,8 +32,8 @@ static void an_id_is_new_once(void **state)
         id[length] = '\0';
         ASSERT_OK(add(ids, id));
     }
-    ASSERT_FAILS(DT_ERR_INPUT, "in.fasta: line 7: the id '19999' came before", add(ids, "19999"));
-    ASSERT_FAILS(DT_ERR_INPUT, "the id 'x' came before", add(ids, "x"));
+    ASSERT_FAILS(DT_ERR_INPUT, "in.fasta: line 7: duplicate id '19999'", add(ids, "19999"));
+    ASSERT_FAILS(DT_ERR_INPUT, "duplicate id 'x'", add(ids, "x"));
     dt_unique_ids_destroy(ids);
 }
 
@@ -43,10 +43,10 @@ static void a_file_is_refused_at_the_second_one(void **state)
     write_text("once.fasta", ">a\nACGT\n>b\nACGT\n>ab\nACGT\n");
     write_text("twice.fasta", ">a x\nACGT\n>b\nACGT\n>a y\nAC--G\n");
     ASSERT_OK(dt_unique_ids_check("once.fasta", true, 0));
-    ASSERT_FAILS(DT_ERR_INPUT, "twice.fasta: line 5: the id 'a'",
+    ASSERT_FAILS(DT_ERR_INPUT, "twice.fasta: line 5: duplicate id 'a'",
                  dt_unique_ids_check("twice.fasta", true, 0));
     ASSERT_OK(dt_unique_ids_check("twice.fasta", true, 4)); /* it is left out */
-    ASSERT_FAILS(DT_ERR_INPUT, "twice.fasta: line 5: the id 'a'",
+    ASSERT_FAILS(DT_ERR_INPUT, "twice.fasta: line 5: duplicate id 'a'",
                  dt_unique_ids_check("twice.fasta", false, 4));
     ASSERT_FAILS(DT_ERR_IO, "nowhere.fasta", dt_unique_ids_check("nowhere.fasta", true, 0));
 }

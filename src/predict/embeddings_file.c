@@ -1,11 +1,11 @@
-#include "predict/vectors.h"
+#include "predict/embeddings_file.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define IDS_AT_A_TIME 4096
 
-dt_status dt_vectors_begin(dt_container **out, const char *path, int32_t features)
+dt_status dt_embeddings_begin(dt_container **out, const char *path, int32_t features)
 {
     const int64_t shape[2] = {DT_ROWS_UNKNOWN, features};
     DT_TRY(dt_container_create(out, path, "deeptaxa-embeddings", 1));
@@ -18,15 +18,15 @@ dt_status dt_vectors_begin(dt_container **out, const char *path, int32_t feature
     return status;
 }
 
-dt_status dt_vectors_add(dt_container *file, const float *vectors, int64_t count)
+dt_status dt_embeddings_add(dt_container *file, const float *embeddings, int64_t count)
 {
-    return dt_container_add_rows(file, count, vectors);
+    return dt_container_add_rows(file, count, embeddings);
 }
 
 static dt_status longest_id(dt_spool *spool, dt_spool_row *row, size_t *longest)
 {
     DT_TRY(dt_spool_rewind(spool));
-    *longest = 1; /* HDF5 has no texts of no bytes */
+    *longest = 1; /* HDF5 strings have at least one byte */
     for (bool found = true; found;) {
         DT_TRY(dt_spool_next(spool, row, &found));
         if (found && row->id.length > *longest)
@@ -35,7 +35,7 @@ static dt_status longest_id(dt_spool *spool, dt_spool_row *row, size_t *longest)
     return DT_OK;
 }
 
-/* Writes the ids, `longest` bytes each, piece by piece. */
+/* Writes the ids, `longest` bytes each, IDS_AT_A_TIME at a time. */
 static dt_status copy_ids(dt_container *file, dt_spool *spool, dt_spool_row *row, size_t longest,
                           char *padded)
 {
@@ -68,8 +68,8 @@ static dt_status put_ids(dt_container *file, dt_spool *spool, dt_spool_row *row)
     return status;
 }
 
-dt_status dt_vectors_finish(dt_container *file, dt_spool *spool, const char *run_id,
-                            const char *checkpoint)
+dt_status dt_embeddings_finish(dt_container *file, dt_spool *spool, const char *run_id,
+                               const char *checkpoint)
 {
     dt_spool_row row = {0};
     const dt_status status = put_ids(file, spool, &row);
