@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bad input gets one line that says which file, which record, what is wrong; the right exit status;
-# nothing half-written.
+# Bad input: one line that names the file, the record and the fault; the right exit status; no partial
+# output.
 source "$(dirname "$0")/lib.sh"
 make_gold 40
 make_tokenizer

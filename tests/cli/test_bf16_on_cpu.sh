@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# predict --precision bf16 on the CPU: beside fp32, what it says of itself, and who is refused it.
+# predict --precision bf16 on the CPU: compared with fp32, its messages, and when it is refused.
 source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
@@ -14,7 +14,7 @@ predict_in() {
 }
 narrow=(--precision bf16)
 
-# Refused in one line, with nothing written: what the CPU does not compute, and what is not there
+# Refused in one line, with no output: what the CPU cannot compute, and what is missing
 refused 2 'the CPU trains in fp32 only, bf16 serves prediction there: leave --precision away' \
     train_small refused --device cpu "${narrow[@]}"
 refused 2 'the CPU computes in fp32 or bf16, not in fp16' predict_in refused --precision fp16
@@ -35,7 +35,7 @@ deeptaxa predict --checkpoint "$(checkpoint run 4)" --fasta-file data/heldout.fa
 }
 DNNL_MAX_CPU_ISA=AVX512_CORE refused 1 "oneDNN does not use this processor's avx512_bf16 .*: leave --precision away" \
     predict_in refused "${narrow[@]}"
-# a machine on which oneDNN's library has gone since: a module that needs one that is nowhere
+# a machine from which oneDNN's library was removed: a module that needs a missing library
 machine old
 ln -s "$(cd "$bin/../lib" && pwd)/deeptaxa/libdeeptaxa_for_tests.so" old/lib/deeptaxa/libdeeptaxa_onednn.so
 on_old() { local bin=$work/old/bin; "$@"; }
@@ -52,8 +52,8 @@ grep -q '"device": ".*products in bf16: oneDNN ' bf16/metrics.json || fail "metr
 expect 0 predict_in again "${narrow[@]}"
 same "predictions of a second run" "$(cat again/*.tsv)" "$(cat bf16/*.tsv)"
 
-# Confidences within 4 units of bf16, 2^-8; a label may differ where two are that close. Not one
-# confidence in ten has the same digits: it was another computation.
+# Confidences within 4 units of bf16, 2^-8; a label may differ where two are that close. Fewer
+# than one confidence in ten has the same digits, which shows that the computation differs.
 paste fp32/*.tsv bf16/*.tsv | awk -F '\t' '
     NR == 1 { for (i = 1; i <= NF / 2; ++i) if ($i ~ /[Cc]onfidence|[Ss]core|[Pp]robability/) score[i] = 1; next }
     { for (i in score) {

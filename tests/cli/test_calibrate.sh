@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deeptaxa calibrate: the temperatures that it stores are used, and confidences get better by them.
+# deeptaxa calibrate: the stored temperatures are used and improve the confidences.
 source "$(dirname "$0")/lib.sh"
 make_gold 300
 make_tokenizer
@@ -22,7 +22,7 @@ fitted=$(awk 'seen && $4 ~ /^[0-9.]+$/ && $4 != "1.000000" && $6 < $5 { n++ } /^
 [ "$fitted" -ge 2 ] || fail "only $fitted ranks have another temperature and a lower loss: $(cat fit)"
 awk 'seen && NF >= 8 && $6 > $5 { exit 1 } /^Rank/ { seen = 1 }' fit || fail "a loss has grown: $(cat fit)"
 
-# describe tells them, to six places those of the table; predict uses them
+# describe prints them, equal to six places to those of the table; predict uses them
 expect 0 deeptaxa describe --checkpoint "$calibrated" --export-metrics described.json
 stored=$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')
 same "temperatures" "$(echo "$stored" | tr , '\n' | awk '{ printf "%.6f\n", $1 }')" \
@@ -36,7 +36,7 @@ cmp with/*.tsv given/*.tsv || fail "not what --level-temperatures gives"
 cmp -s with/*.tsv without/*.tsv && fail "the temperatures change nothing"
 same "labels" "$(cut -f 2,7,12,17,22,27,32 with/*.tsv)" "$(cut -f 2,7,12,17,22,27,32 without/*.tsv)"
 
-# the flag goes before the checkpoint
+# the flag takes precedence over the checkpoint
 expect 0 "${predict[@]}" --checkpoint "$calibrated" --output-dir ones --level-temperatures 1 1 1 1 1 1 1
 grep -q ', calibrated' err && fail "calibrated, in spite of --level-temperatures"
 cmp ones/*.tsv without/*.tsv || fail "--level-temperatures does not replace those of the checkpoint"
@@ -46,12 +46,12 @@ eces() { grep -o '"ece": *[0-9.e-]*' "$1/metrics.json" | awk '{ printf "%.4f\n",
 same "calibration errors before" "$(awk '/^Checkpoint/ { seen = 0 } seen { print $7 } /^Rank/ { seen = 1 }' fit)" "$(eces without)"
 same "calibration errors after" "$(awk '/^Checkpoint/ { seen = 0 } seen { print $8 } /^Rank/ { seen = 1 }' fit)" "$(eces with)"
 
-# several models vote with their own temperatures
+# the members of an ensemble have their own temperatures
 expect 0 "${predict[@]}" --checkpoint "$calibrated" "$calibrated" --output-dir twice
 cut -f 3,8,13,18,23,28,33 with/*.tsv | tail -n +2 >a
 cut -f 3,8,13,18,23,28,33 twice/*.tsv | tail -n +2 >b
 paste a b | awk '{ for (i = 1; i <= 7; i++) { d = $i - $(i + 7); if (d > 1e-5 || d < -1e-5) exit 1 } }' ||
-    fail "a calibrated model that votes with itself"
+    fail "an ensemble of a calibrated model with itself"
 
 # A named output; refusals
 expect 0 "${calibrate[@]}" --output-file named.h5 --batch-size 7 --threads 1

@@ -28,7 +28,7 @@ same value "$(value "$metrics" $hyper seed)" 8
 same value "$(value "$metrics" model_details kernel_sizes)" '[3, 5]'
 same value "$(value "$metrics" options config)" '"settings.json"'
 
-# The same by flags; a flag of the file can be taken back
+# The same with flags; a flag of the file can be overridden
 expect 0 train_small flags --epochs 1 --max-grad-norm 0.25 --kernel-sizes 3 5 --seed 8 \
     --optimizer-betas 0.8 0.9 --class-weights inverse --mask-padding
 same_model "$(checkpoint file 1)" "$(checkpoint flags 1)"
@@ -42,7 +42,7 @@ expect 0 deeptaxa describe --checkpoint "$(checkpoint file 1)" --export-metrics 
 expect 0 train_small described --config described.json
 same_model "$(checkpoint file 1)" "$(checkpoint described 1)"
 
-# What is printed is read back
+# The printed configuration can be read
 expect 0 deeptaxa train --config settings.json --output-dir printed --hidden-size 16 --num-attention-heads 2 \
     --print-config
 cp "$work/out" printed.json
@@ -53,12 +53,12 @@ expect 0 deeptaxa train --config printed.json --print-config
 same value "$(cat "$work/out")" "$(cat printed.json)"
 [ ! -e printed ] || fail "--print-config wrote something"
 
-# A resumed run takes a file as it takes flags
+# A resumed run accepts a file like flags
 expect 0 train_small file --resume "$(checkpoint file 1)" --config settings.json --seed 8 --epochs 2
 refused 2 'seed 7: the run to resume was started with 8' \
     train_small file --resume "$(checkpoint file 1)" --config settings.json
 
-# Ranks of the file are started once
+# The ranks that the file requests are started once
 if command -v mpirun >/dev/null && compgen -G "$bin/../lib/deeptaxa/libdeeptaxa_mpi.so" >/dev/null; then
     [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     echo '{"ranks": 2, "epochs": 1}' >ranks.json
@@ -66,7 +66,7 @@ if command -v mpirun >/dev/null && compgen -G "$bin/../lib/deeptaxa/libdeeptaxa_
     same "ranks" "$(value ranks/metrics/*epoch1.json system_info world_size)" 2
 fi
 
-# What is wrong is named, with the file
+# Errors are reported with the file name
 bad() { # MESSAGE CONTENT
     printf '%s\n' "$2" >bad.json
     refused "${3:-2}" "$1" train_small bad --config bad.json

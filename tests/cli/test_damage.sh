@@ -11,7 +11,7 @@ predict_with() {
     deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$1" \
         --output-dir predictions --tabular
 }
-# refuse REGEX FILE: by all that read checkpoints
+# refuse REGEX FILE: by all programs that read checkpoints
 refuse() {
     refused 1 "$1" predict_with "$2"
     refused 1 "$1" train_small other --resume "$2"
@@ -26,8 +26,8 @@ for share in 1 10 50 90 99; do
     head -c $((size * share / 100)) "$good" >cut.h5
     refuse 'cut.h5: ' cut.h5
 done
-# A changed byte: training never goes on from it; prediction, which does not read the optimizer's part,
-# refuses the file or predicts what the good one predicts.
+# A changed byte: training never resumes from the file; prediction, which does not read the optimizer
+# state, refuses it or predicts the same as with the intact file.
 expect 0 predict_with "$good"
 mv predictions good_predictions
 for share in 1 5 20 35 50 65 80 95; do
@@ -55,7 +55,7 @@ printf 'PK\003\004 and so on' >model.pt
 refuse 'model.pt: .*PyTorch' model.pt
 refuse 'nowhere.h5: .*No such file' nowhere.h5
 
-# A full disk (here: a limit on the size of a file): the older checkpoint stays, no part is left
+# A full disk (here: a limit on the size of a file): the older checkpoint is kept, no partial file is left
 cp -r run full
 before=$(cksum <"$(checkpoint full 1)")
 limited() { (ulimit -f $((size * 3 / 4 / 1024)) && train_small full --resume "$(checkpoint run 1)"); }
@@ -65,7 +65,7 @@ tail -n 1 full/train.log | grep -q '_epoch2.h5: cannot write' || fail "train.log
 same "older checkpoint" "$(cksum <"$(checkpoint full 1)")" "$before"
 same "the checkpoint that stood there" "$(cksum <"$(checkpoint full 2)")" "$(cksum <"$(checkpoint run 2)")"
 same "leftovers" "$(find full -name '*.part*')" ""
-# what a process left that was killed while it wrote goes with the next run
+# files left by a process that was killed while writing are removed by the next run
 touch "$(checkpoint full 2).part-aB3xY9" full/metrics/deeptaxa.part-notes
 expect 0 train_small full --resume "$(checkpoint full 1)"
 same "leftovers" "$(find full -name '*.part*' | sed 's/.*\///')" "deeptaxa.part-notes"

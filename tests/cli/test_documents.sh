@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The documents: links lead somewhere, the index names every page, commands have flags that there
-# are, and what the code cites of docs/ exists.
+# The documents: links are valid, the index names every page, commands use existing flags, and sections
+# of docs/ cited in the code exist.
 source "$(dirname "$0")/lib.sh"
 cd "$project" || exit 1
 documents=(README.md CONTRIBUTING.md SECURITY.md docs/*.md slurm/README.md)
@@ -19,7 +19,7 @@ for page in docs/*.md; do
         fail "docs/README.md does not name $page"
 done
 
-# Commands stand in indented lines; one that ends in a backslash goes on in the next.
+# Commands are in indented lines; a backslash at the end continues a command.
 for document in "${documents[@]}"; do
     sed -n 's/^    //p' "$document" | sed -e ':join' -e '/\\$/{N;s/\\\n/ /;b join' -e '}' |
         grep -E '^ *deeptaxa [a-z]+ ' | sed "s|^|$document |"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a model cannot judge is told and counted: protein, ambiguous and short sequences, other lengths
-# than those it was trained on. Short ones can be left out of every output; ids that come twice are
+# Sequences that a model cannot judge are reported and counted: protein, ambiguous and short sequences,
+# lengths unlike the training's. Short ones can be left out of every output; duplicate ids are
 # refused where QIIME 2 would fail.
 source "$(dirname "$0")/lib.sh"
 
@@ -42,7 +42,7 @@ predict() {
 summary() { grep -om1 "\"$2\": *[0-9]*" "$1"/*_predictions.json | grep -o '[0-9]*$'; }
 ids() { tail -n +2 "$1" | cut -f 1 | tr '\n' ' '; }
 
-# ---- every command says the same -----------------------------------------------------------------
+# ---- every command reports the same --------------------------------------------------------------
 told() {
     said "^warning: mixed.fasta: 3 of 55 sequences have fewer than 20 bases \(for example 'one'\)"
     said "^warning: mixed.fasta: 2 of 55 sequences have many letters that are not nucleotides \(for example 'protein1'\): is this protein\?"
@@ -69,7 +69,7 @@ tr ACGT acgt <in.fasta >lower.fasta
 expect 0 predict p --fasta-file lower.fasta
 grep -q warning err && fail "a warning of lower case: $(grep warning err)"
 
-# ---- --min-length: in no output, counted ---------------------------------------------------------
+# ---- --min-length: counted, in no output ---------------------------------------------------------
 for given in "2:one:54" "20:one two primer:52" "50:one two primer:52" "51:one two primer mostly_gaps:51" \
     "400:s[0-9]* mostly_gaps one two primer protein[12] all_n:0"; do
     IFS=: read -r least gone left <<<"$given"
@@ -104,7 +104,7 @@ expect 0 predict p --fasta-file gaps.fasta --min-length 1
 same "sequences with bases" "$(summary p total_sequences)" 55
 refused 2 '--min-length' predict p --fasta-file mixed.fasta --min-length -1
 
-# The parts of an array job are put together, left out or not
+# The parts of an array job are merged, with or without sequences left out
 for least in 0 21; do
     rm -rf parts
     for part in 0 1 2; do
@@ -117,7 +117,7 @@ for least in 0 21; do
         fail "the parts with --min-length $least are not the whole"
 done
 
-# ---- other lengths than the training's: 300 to 392 bases at 1 and 99 per cent ---------------------
+# ---- lengths unlike the training's: quantiles of 1 and 99 %: 300 and 392 bases ---------------------
 awk '/^>/ { print; next } { print substr($0, 1, 140) }' in.fasta >cut.fasta
 awk '/^>/ { print; next } { print $0 $0 $0 }' in.fasta >long.fasta
 awk '/^>/ { n++; print; next } { print n % 8 ? substr($0, 1, 160) : $0 $0 $0 }' in.fasta >some.fasta
@@ -140,7 +140,7 @@ expect 0 predict p --fasta-file cut.fasta --checkpoint older.h5
 grep -q 'far shorter' err && fail "a warning by a checkpoint that does not know"
 grep -q '"beyond_training_lengths": null' p/*.json || fail "lengths that are not known"
 
-# ---- QIIME 2: an id that comes twice -------------------------------------------------------------
+# ---- QIIME 2: a duplicate id ---------------------------------------------------------------------
 { cat in.fasta; printf '>s3 again\nACGTACGTAC\n'; } >twice.fasta
 refused 1 "^deeptaxa predict: twice.fasta: line 97: duplicate id 's3', which QIIME 2" \
     predict p --fasta-file twice.fasta --format qiime2

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# deeptaxa train: a training whose validation loss no longer falls ends; the best checkpoint stays.
+# deeptaxa train: training stops when the validation loss stops decreasing; the best checkpoint is kept.
 source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
 
 checkpoints() { (cd "$1/checkpoints" && ls | sed -E 's/.*_(epoch.*)\.h5/\1/' | sort -V | tr '\n' ' '); }
-# best FOLDER: the evaluated epoch of the lowest validation loss
+# best FOLDER: the epoch with the lowest validation loss
 best() {
     local file
     for file in "$1"/metrics/*_epoch*.json; do
@@ -14,14 +14,14 @@ best() {
     done | sort -g | head -n 1 | cut -d ' ' -f 2
 }
 
-# No gain is that large: two evaluations after the first one end the run
+# No improvement is that large: the run ends two evaluations after the first one
 expect 0 train_small ended --epochs 9 --early-stopping-patience 2 --early-stopping-min-delta 1000
 same "checkpoints" "$(checkpoints ended)" "epoch1 epoch2 epoch3 "
 said 'early stopping: the validation loss has not improved by more than 1000 in the last 2 evaluations; the best was [0-9.]+ after epoch [123]$'
 expect 0 train_small spaced --epochs 9 --eval-every 2 --early-stopping-patience 1 \
     --early-stopping-min-delta 1000
 same "checkpoints" "$(checkpoints spaced)" "epoch1 epoch2 epoch3 epoch4 "
-# any gain counts here, and this loss falls
+# here any improvement counts, and the loss decreases
 expect 0 train_small falls --epochs 4 --early-stopping-patience 1 --early-stopping-min-delta 0 \
     --learning-rate 1e-3
 same "checkpoints" "$(checkpoints falls)" "epoch1 epoch2 epoch3 epoch4 "
@@ -29,7 +29,7 @@ grep -q 'early stopping' err && fail "a run whose loss falls was ended"
 expect 0 train_small never --epochs 4 --early-stopping-min-delta 1000
 same "checkpoints" "$(checkpoints never)" "epoch1 epoch2 epoch3 epoch4 "
 
-# A resumed run ends where the whole one ends, and one that has ended does not go on
+# A resumed run ends where the uninterrupted one ends; a finished run does not continue
 expect 0 train_small rest --resume "$(checkpoint ended 2)"
 same_model "$(checkpoint ended 3)" "$(checkpoint rest 3)"
 same "checkpoints" "$(checkpoints rest)" "epoch3 "
@@ -44,7 +44,7 @@ expect 0 deeptaxa describe --checkpoint "$(checkpoint ended 3)"
 printed '^  early-stopping-patience: 2$'
 printed "^  best-epoch: $(best ended)\$"
 
-# The best epoch's checkpoint stays, here not the last one; all epochs are told
+# The best epoch's checkpoint is kept, here not the last one; all epochs are reported
 expect 0 train_small kept --epochs 6 --learning-rate 0.3
 expect 0 train_small alone --epochs 6 --learning-rate 0.3 --save-best-only
 best=$(best alone)
@@ -52,15 +52,15 @@ best=$(best alone)
 same "checkpoints" "$(checkpoints alone)" "epoch$best "
 same "metrics" "$(ls alone/metrics/*.json | wc -l)" 6
 same_model "$(checkpoint kept "$best")" "$(checkpoint alone "$best")"
-# where it goes on from a later one, that file stays until a newer one is there
+# if a run resumes from a later one, that file is kept until a newer one exists
 mkdir -p again
 cp -r kept/. again/
 expect 0 train_small again --resume "$(checkpoint again 5)" --save-best-only --learning-rate 0.3
 same "checkpoints after a resume" "$(checkpoints again)" "epoch$best "
-# a run that has nothing to do removes nothing
+# a run with nothing to do removes nothing
 expect 0 train_small kept --resume "$(checkpoint kept 6)" --save-best-only --learning-rate 0.3
 same "checkpoints" "$(checkpoints kept)" "epoch1 epoch2 epoch3 epoch4 epoch5 epoch6 "
-# and one that is killed has the newest
+# and a killed run has the newest one
 train_small killed --epochs 4000 --learning-rate 0.3 --save-best-only >/dev/null 2>&1 &
 until_there "killed/checkpoints/*_epoch*[1-9][0-9].h5"
 kill_holder killed
@@ -69,7 +69,7 @@ newest=$(ls killed/metrics/*_epoch*.json | sed -E 's/.*_epoch([0-9]+).json/\1/' 
 [ -n "$newest" ] && [ "$newest" -gt "$(best killed)" ] && [ ! -e "$(checkpoint killed "$newest")" ] &&
     fail "the newest checkpoint, of epoch $newest, is gone: $(checkpoints killed)"
 
-# What cannot be is refused
+# Invalid values are refused
 refused 2 '--save-best-only cannot be combined with --keep-checkpoints' \
     train_small none --save-best-only --keep-checkpoints 3
 for flag in save-best-only "early-stopping-patience 2"; do

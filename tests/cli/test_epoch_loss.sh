@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# The training loss of an epoch is the mean over the batches of the updates that were made.
+# The training loss of an epoch is the mean over the batches of all completed updates.
 source "$(dirname "$0")/lib.sh"
 cp "$project"/tests/fixtures/formats/{train.fasta,train.tsv,tokenizer.json} .
 
-# run FOLDER FLAGS...: an epoch of 18 sequences, three a batch: six batches
+# run FOLDER FLAGS...: an epoch of 18 sequences, three per batch: six batches
 run() {
     deeptaxa train --fasta-file train.fasta --taxonomy-file train.tsv --output-dir "$1" \
         --tokenizer-file tokenizer.json --model-type cnn --max-length 40 --embed-dim 6 \
         --num-filters 4 --val-split 0.25 --batch-size 3 --epochs 1 --threads 1 "${@:2}"
 }
 
-# However many batches make an update and however many are left for the last one; this model stays as
-# it is
+# For any number of batches per update, and any remainder in the last one; the model does not change
 still() { run "$1" --learning-rate 1e-30 --hidden-dropout-prob 0 "${@:2}"; }
 expect 0 still still
 for accum in 2 4 5 7; do
@@ -22,7 +21,7 @@ for accum in 2 4 5 7; do
         "$(metric still 1 training_loss)" 1e-5
 done
 
-# Of these updates the first alone has a finite loss: the others are skipped
+# Only the first of these updates has a finite loss; the others are skipped
 run skipping --learning-rate 1e30 --max-grad-norm 1e30 --scheduler-warmup-ratio 0 >out 2>err
 said '^warning: update skipped'
 near "training loss of an epoch with skipped updates" "$(metric skipping 1 training_loss)" \

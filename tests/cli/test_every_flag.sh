@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Every flag that a command's --help offers stands in a test that runs this command. (Whether it does
-# what it says is that test's to show.)
+# Every flag in a command's --help is used in a test that runs this command. (That test shows whether it
+# works.)
 source "$(dirname "$0")/lib.sh"
 
-# Tests that see flags refused alone prove nothing of what they do.
+# Tests in which flags are only refused do not show what the flags do.
 tests=$(find "$project/tests/cli" "$project/tests/cluster" -name '*.sh' ! -name test_usage.sh \
     ! -name test_bad_input.sh ! -name "$(basename "$0")")
 for file in $tests; do
     sed '/^ *#/d' "$file" >"$(basename "$file").$(basename "$(dirname "$file")")"
 done
 
-# offered COMMAND: --help and --version are cli/usage's
+# offered COMMAND: without --help and --version, which cli/usage tests
 offered() {
     deeptaxa "$1" --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p' |
         grep -vE '^--(help|version)$' | sort

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# deeptaxa export: a copy is the checkpoint, bit for bit; without the optimizer it is the same model, of
-# a third of the size, and what such a file cannot do is said.
+# deeptaxa export: a copy equals the checkpoint bit for bit; without the optimizer it is the same model in
+# a third of the size, and commands that cannot use such a file say so.
 source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
-# Some tensors are larger than the pieces that are copied at a time (1 MB), and no multiple of them.
+# Some tensors are larger than the block that is copied at a time (1 MB), and not a multiple of it.
 small_model="--embed-dim 16 --hidden-size 256 --num-hidden-layers 1 --num-attention-heads 4
     --intermediate-size 1100 --num-filters 8 --max-length 64"
 expect 0 train_small run --epochs 2 --orientation auto --level-weights 1 1 1 1 1 1 0.5 || finish
@@ -45,7 +45,7 @@ print_all light.h5 >arrays.light
 print_all "$whole" >arrays.whole
 cmp arrays.light arrays.whole || fail "an array of the metadata differs"
 
-# It predicts the same bytes, and is calibrated like the whole one
+# Its predictions are identical, and it is calibrated like the complete one
 for model in "$whole" light.h5; do
     name=$(basename "$model" .h5)
     expect 0 deeptaxa predict "${heldout[@]}" --checkpoint "$model" --tabular --output-dir "p_$name"
@@ -57,13 +57,13 @@ temperatures() { "$bin/../tests/print_array" "$1" deeptaxa-checkpoint calibratio
 same "number of temperatures" "$(temperatures c_light.h5 | wc -l)" 7
 same "temperatures" "$(temperatures c_light.h5)" "$(temperatures "c_$full.h5")"
 
-# Calibrated, exported: the temperatures stay. Weights only stay so, and that is said.
+# Calibrated, then exported: the temperatures are kept. A file of weights only stays one, with a notice.
 expect 0 deeptaxa export --checkpoint c_light.h5 --output-file kept.h5
 said 'c_light.h5: contains weights only, and so will the copy'
 said '^Checkpoint: kept.h5, weights only: '
 cmp kept.h5 c_light.h5 || fail "a copy of weights only is another file"
 
-# Training starts from it, and does not go on from it
+# Training can start from it, but cannot resume from it
 expect 0 train_small fresh --epochs 1 --init-weights light.h5
 expect 0 train_small fresh_whole --epochs 1 --init-weights "$whole"
 same_model "$(checkpoint fresh 1)" "$(checkpoint fresh_whole 1)"
@@ -71,7 +71,7 @@ refused 1 'light.h5: contains weights only, .* start a new run with --init-weigh
     train_small again --resume light.h5
 [ -e again ] && fail "a run was resumed from weights only"
 
-# What stands at the output is replaced, as a whole; the checkpoint itself is not
+# An existing output file is replaced atomically; the checkpoint itself is not
 echo "something else" >light2.h5
 expect 0 export_to light2.h5 --weights-only
 cmp light.h5 light2.h5 || fail "another export of the same"
@@ -87,7 +87,7 @@ limited() { (ulimit -f $(($(stat -c %s light.h5) / 2048)) && export_to "$@"); }
 refused 1 'light2.h5: cannot write' limited light2.h5
 cmp light.h5 light2.h5 || fail "a full disk lost what stood there"
 
-# Damage in what is copied is found; in the optimizer's part, where that is copied
+# Damage is detected in everything that is copied; in the optimizer state only if that is copied
 flip() {
     local byte
     cp "$whole" flipped.h5

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# deeptaxa train and predict: exports of sequences' vectors and of permutation importance.
+# deeptaxa train and predict: exports of sequence embeddings and permutation importance.
 source "$(dirname "$0")/lib.sh"
 make_gold 100
 make_tokenizer
 
-# export_file FOLDER NAME: of epoch 2
+# export_file FOLDER NAME: file of epoch 2
 export_file() { echo "$1/weights/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_epoch2_$2"; }
 array() { "$bin/../tests/print_array" "$@" || fail "print_array $*"; }
 vectors() { array "$(export_file "$1" sequence_embeddings.h5)" deeptaxa-embeddings embeddings; }
 ids() { array "$(export_file "$1" sequence_embeddings.h5)" deeptaxa-embeddings seq_ids; }
 importance() { array "$(export_file "$1" permutation_importance.h5)" deeptaxa-importance "$2"; }
-# accuracies FOLDER: of each rank, in the metrics of epoch 2
+# accuracies FOLDER: of each rank, from the metrics of epoch 2
 accuracies() {
     sed -nE 's/.*"accuracy": *([-+.0-9e]+).*/\1/p' "$1/metrics/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_epoch2.json"
 }
@@ -34,7 +34,7 @@ expect 0 train_small plain --epochs 2 --eval-every 2
 [ -e plain/weights ] && fail "exports that nobody asked for"
 same_model "$(checkpoint plain 2)" "$(checkpoint run 2)"
 
-# The vectors, through the last head's weights, give the labels that predict gives
+# The embeddings, multiplied by the last head's weights, give the labels that predict gives
 vectors run >vectors
 ids run >ids
 array "$(checkpoint run 2)" deeptaxa-checkpoint split/validation | sort -n >split.txt
@@ -58,7 +58,7 @@ awk -F'\t' -v k=0 '
       print label[best] }' labels bias weight vectors >found
 cmp found species || fail "labels from the vectors: $(paste found species | head -n 3)"
 
-# predict exports them, too, of any sequences, in the order of the input
+# predict also exports them, for any sequences, in the order of the input
 expect 0 deeptaxa predict --checkpoint "$(checkpoint run 2)" --fasta-file data/train.fasta \
     --output-dir embedded --export-sequence-embeddings --batch-size 7
 embedded=embedded/train_deeptaxa_sequence_embeddings.h5
@@ -70,7 +70,7 @@ close "vectors of a prediction" others vectors
 refused 2 '--export-sequence-embeddings requires a single --checkpoint' deeptaxa predict \
     --checkpoint a.h5 b.h5 --fasta-file data/train.fasta --output-dir none --export-sequence-embeddings
 
-# The table: a line a rank and region, and what the arrays say
+# The table: one line per rank and region, with the values of the arrays
 table=$(export_file run permutation_importance.tsv)
 same "columns" "$(head -n 1 "$table")" "$(printf 'Level\tRegion\tStart\tEnd\tImportance')"
 same "lines" "$(tail -n +2 "$table" | cut -f 1-4 | tr '\t' ' ')" "$(
@@ -86,13 +86,13 @@ accuracies run >column
 close "accuracy" column arrays 1e-12
 same "ends" "$(importance run end | tr '\n' ' ')" "16 32 48 64 "
 
-# Smaller regions; those past every sequence are not computed, and cost nothing
+# Smaller regions; those beyond all sequences are not computed, at no cost
 expect 0 train_small other --resume "$(checkpoint run 2)" --export-permutation-importance \
     --perm-region-size 24
 same "lines" "$(cut -f 2-4 "$(export_file other permutation_importance.tsv)" | sort -u | tr '\t\n' ' ,')" \
     "0 0 24,1 24 48,2 48 64,Region Start End,"
 
-# Of a run that is over, a resume writes what is missing, the same; and not again what is there
+# Resuming a finished run writes the missing exports, with the same content, and no existing one again
 mkdir again
 cp -r run/. again/
 rm -r again/weights
@@ -105,7 +105,7 @@ touch -d 2001-01-01 again/weights/*
 expect 0 train_small again --resume auto --export-sequence-embeddings --export-permutation-importance
 same "new files" "$(find again/weights -type f -newermt 2002-01-01)" ""
 
-# Every model type has a vector: 3 kernel widths of 8 filters in the CNN
+# Every model type has embeddings: 3 kernel widths of 8 filters in the CNN
 for type in bert:16 cnn:24; do
     expect 0 train_small "${type%:*}" --epochs 2 --model-type "${type%:*}" --export-sequence-embeddings
     same "width of ${type%:*}" "$(vectors "${type%:*}" | awk '{ print NF }' | sort -u)" "${type#*:}"
@@ -119,7 +119,7 @@ expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train
 same "width of bases" "$(vectors bases | awk '{ print NF }' | sort -u)" 24
 same "regions of bases" "$(importance bases importance | wc -w)" 28
 
-# A streamed set: the same vectors; regions cannot be exchanged
+# A streamed set: the same embeddings; regions cannot be permuted
 shards() {
     deeptaxa train --data shards --stream-data --output-dir "$1" $small_model --batch-size 8 \
         --learning-rate 1e-2 --threads 2 "${@:2}"
@@ -138,7 +138,7 @@ expect 2 train_small none --val-split 1e-17 --export-sequence-embeddings
 said '--export-sequence-embeddings requires validation sequences; this run has none \(--val-split 1e-17\)'
 [ -e none ] && fail "a refused run wrote something"
 
-# A GPU exports what the CPU does, in its number format
+# A GPU exports the same as the CPU, in its number format
 make_gpu
 for precision in fp32:1e-4 bf16:0.2; do
     folder=gpu_${precision%:*}

@@ -11,7 +11,7 @@ rates() {
     sed -nE 's/.*"step": *([0-9]+).*"learning_rate": *([-+.0-9e]+).*/\1 \2/p' "$1"/metrics/*steps.jsonl |
         awk -v first="$2" '$1 >= first'
 }
-# Without a learning rate nothing is learnt
+# With a learning rate of 0 nothing is learnt
 still="--epochs 1 --learning-rate 1e-30"
 
 expect 0 train_small source --epochs 3
@@ -24,7 +24,7 @@ near "validation loss" "$(value same 1 validation_loss)" "$(value source 3 valid
 [ "$(cat same/deeptaxa_uuid.txt)" != "$(cat source/deeptaxa_uuid.txt)" ] || fail "the same run id"
 same "epoch" "$(value same 1 current_epoch)" 1
 grep -q 'warning\|afresh' err && fail "equal models, and yet: $(cat err)"
-# ... and where no tokenizer is named with its tokenizer, under a .pt name too
+# ... and, if no tokenizer is given, with its tokenizer; a .pt name works, too
 # shellcheck disable=SC2086
 expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir \
     words $small_model --batch-size 8 --threads 2 --init-weights "${from%.h5}.pt" $still
@@ -34,7 +34,7 @@ expect 0 train_small drawn $still
 [ "$(value drawn 1 validation_loss)" != "$(value same 1 validation_loss)" ] ||
     fail "--init-weights changes nothing"
 
-# Heads with other numbers of labels start afresh, with a notice; the others do not
+# Heads with a different number of labels are initialised, with a notice; the others are not
 cp data/train.tsv data/whole.tsv
 awk -F'\t' -v OFS='\t' 'NR > 1 { $8 = "species" NR % 3 } 1' data/whole.tsv >data/train.tsv
 # shellcheck disable=SC2086
@@ -42,7 +42,7 @@ expect 0 train_small heads --init-weights "$from" $still
 said 'notice: .*: heads initialised randomly, because their shapes differ: classifiers.6$'
 accuracy() { grep -A3 "\"$2\": {" "$1"/metrics/*epoch"$3".json | sed -nE 's/.*"accuracy": ([0-9.]+).*/\1/p'; }
 same "accuracy of the genus" "$(accuracy heads 5 1)" "$(accuracy source 5 3)"
-# as many labels with other names are told
+# the same number of labels with different names is reported
 awk -F'\t' -v OFS='\t' 'NR > 1 { $2 = "Other" $2 } 1' data/whole.tsv >data/train.tsv
 # shellcheck disable=SC2086
 expect 0 train_small names --init-weights "$from" $still
@@ -67,14 +67,14 @@ refused 1 'missing.h5: .*No such file' train_small none --init-weights missing.h
 refused 2 '--init-weights cannot be combined with --resume' train_small none --init-weights "$from" --resume "$from"
 [ -e none ] && fail "a refused run wrote something"
 
-# With --resume auto it is where a run starts, once
+# With --resume auto it is used only when the run starts
 expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
 uuid=$(cat auto/deeptaxa_uuid.txt)
 expect 0 train_small auto --init-weights "$from" --resume auto --epochs 1
 same "run id" "$(cat auto/deeptaxa_uuid.txt)" "$uuid"
 said 'the run is already complete \(epochs: 1\)'
 
-# More epochs: the rest follows the schedule of a run of so many
+# More epochs: the rest follows the schedule of a run with that many
 expect 0 train_small long --epochs 5
 expect 0 train_small more --resume "$from" --epochs 5
 said 'notice: --epochs: the run is extended to 5 epochs, and so is its learning-rate schedule: the next learning rate is '
@@ -89,7 +89,7 @@ same_model "$(checkpoint more 5)" "$(checkpoint rest 5)"
 refused 2 '--epochs 2: the run to resume was started with 3' \
     train_small other --resume "$(checkpoint source 1)" --epochs 2
 
-# A schedule that begins anew: from its own step 0 to the end, with the given rate
+# A restarted schedule: from its own step 0 to the end, with the given rate
 expect 0 train_small anew --resume "$(checkpoint source 1)" --reset-lr-on-resume --learning-rate 2e-3
 said 'notice: --reset-lr-on-resume: starting a new schedule of 10 steps with learning rate 0.002$'
 same "first rate" "$(rates anew 6 | head -n 1)" "6 0.0"

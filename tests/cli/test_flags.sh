@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Flags that no other test has: each changes what it says, by the amount that it says, or nothing.
+# Flags that no other test covers: each has exactly the documented effect.
 source "$(dirname "$0")/lib.sh"
 make_gold 30
 make_tokenizer
@@ -78,7 +78,7 @@ run eps --optimizer-eps 100
 near "biases with --optimizer-eps" "$(squares eps model/$bias)" \
     "$(awk -v c="$(squares eps optimizer/exp_avg/$bias)" 'BEGIN { print (0.01 / 100 / 0.1) ^ 2 * c }')" 1e-2
 
-# Where eps lets nothing move but the decay, weights become (1 - rate decay) of what they were
+# If eps suppresses everything but the decay, weights are multiplied by (1 - rate decay)
 run still --optimizer-eps 1e30 --optimizer-weight-decay 0
 run decay --optimizer-eps 1e30 --optimizer-weight-decay 5
 near "weights with --optimizer-weight-decay" "$(squares decay $word)" \
@@ -93,7 +93,7 @@ near "initial values of the other seed, in size" "$(squares seed $word)" "$(squa
 expect 0 train_small warm --epochs 8 --eval-every 8 --batch-size 1024 --scheduler-warmup-ratio 0.5
 same "learning rates" "$(steps warm learning_rate)" "0.0 0.0025 0.005 0.0075 0.01 0.0075 0.005 0.0025 "
 
-# Two batches of 8 that are added up are one of 16 (of 24 sequences a third validates)
+# Two accumulated batches of 8 equal one of 16 (a third of the 24 sequences is for validation)
 still="--epochs 1 --val-split 0.33 --hidden-dropout-prob 0"
 # shellcheck disable=SC2086
 run sixteen $still --batch-size 16
@@ -103,7 +103,7 @@ same "updates" "$(steps eights step)" "$(steps sixteen step)"
 for key in loss gradient_norm; do near "$key" "$(steps eights $key)" "$(steps sixteen $key)" 1e-5; done
 grep -q '"training_sequences": 16,' eights/metrics/*epoch1.json || fail "--val-split: not 16 to train on"
 
-# Without dropout a model that does not learn has the same loss twice; with it, another
+# Without dropout, a model that does not learn has the same loss twice; with dropout, a different one
 for p in 0 0.5; do
     expect 0 train_small drop$p --epochs 2 --batch-size 1024 --learning-rate 1e-30 --hidden-dropout-prob $p
     # shellcheck disable=SC2046 # two numbers
@@ -118,15 +118,15 @@ run rest --level-weights 1 0 1 1 1 1 1
 near "weighted losses" "$(steps base loss)" \
     "$(awk -v a="$(steps first loss)" -v b="$(steps rest loss)" 'BEGIN { print a / 3 + b }')" 1e-5
 
-# What changes nothing: the number of tokenising threads, what is so anyway, and DeepTaxa's flags that
-# have no use here, with a notice
+# No effect: the number of tokenising threads, defaults given explicitly, and DeepTaxa's flags that are
+# not used here, with a notice
 run nothing --num-workers 3 --deterministic --encoding dnabert --tokenizer-revision main \
     --output-attentions
 said 'notice: --tokenizer-revision has no effect: nothing is downloaded$'
 said 'notice: --output-attentions has no effect: attention weights are not stored$'
 same_model "$(checkpoint base 1)" "$(checkpoint nothing 1)"
 
-# A local name is used as a file is, another one gets a notice
+# An existing local name is used as a file, any other name causes a notice
 mkdir -p hub/bpe
 cp small.json hub/bpe/tokenizer.json
 for name in hub/bpe small.json; do
@@ -154,7 +154,7 @@ predict p
 predict top1 --top-k 1
 predict top22 --top-k 22
 same "top-1 accuracies" "$(measures top1 top_k_accuracy)" "$(measures p accuracy)"
-# as many as the labels of a rank: every true label that the model knows
+# k equal to the number of labels: every true label that the model knows
 known=$(for column in 2 3 4 5 6 7 8; do
     awk -F'\t' -v c=$column 'NR == FNR { known[$c]; next } FNR > 1 { n++; k += $c in known }
         END { printf "%.6f ", k / n }' data/train.tsv data/heldout.tsv
@@ -164,7 +164,7 @@ same "accuracies with --top-k of all labels" \
 [ "$(measures p top_k_accuracy)" != "$(measures top1 top_k_accuracy)" ] ||
     fail "--top-k 3 of the default is --top-k 1"
 
-# The flag of a prediction is set from the threshold on
+# The flag of a prediction is set if the confidence is at least the threshold
 predict sure --confidence-threshold 0.2
 flagged() { # FOLDER THRESHOLD
     same "flags of $1" "$(grep -o '"confidence_threshold_flag": true' "$1"/*.json | wc -l)" \
@@ -175,7 +175,7 @@ flagged sure 0.2
 [ "$(grep -c 'flag": true' sure/*.json)" != "$(grep -c 'flag": true' p/*.json)" ] ||
     fail "--confidence-threshold changes nothing"
 
-# Threads that tokenise change no bit, threads that compute no label and rounding only
+# Tokenising threads change no bit; computing threads change no label, only rounding
 predict workers --num-workers 3 --verbose
 said '^Batches of 64 sequences, 3 threads tokenise$'
 cmp p/*.tsv workers/*.tsv || fail "--num-workers 3: other predictions"
@@ -187,7 +187,7 @@ paste <(numbers p) <(numbers alone) | awk '
     { d = $1 - $2; if (d > 1e-5 || d < -1e-5) exit 1; n++ } END { if (!n) exit 1 }' ||
     fail "--threads 1: other confidences"
 
-# What the checkpoint decides, and what prediction does not need: notices, and the same bits
+# Flags that the checkpoint decides, or that prediction does not need: notices, and the same bits
 expect 0 deeptaxa predict --checkpoint "$model" --fasta-file data/heldout.fasta --tabular \
     --taxonomy-file data/heldout.tsv --output-dir told --seed 7 --output-attentions \
     --tokenizer-name other --tokenizer-revision main --tokenizer-file none.json --model-type cnn \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Files of each earlier format version, written by the programs of their time
+# Files of each earlier format version, written by the programs of that version
 # (tests/fixtures/formats/make.sh), are read: described, predicted with, resumed, trained on.
 source "$(dirname "$0")/lib.sh"
 formats=$project/tests/fixtures/formats
@@ -27,7 +27,7 @@ for name in v1 v2 v2_step v2_arrays v2_calibrated v3; do
     described $name
 done
 
-# The labels are those that the program of the time predicted
+# The labels are those predicted by the program of that version
 for name in v1 v2 v2_arrays v3; do
     expect 0 deeptaxa predict --fasta-file train.fasta --checkpoint $name.h5 --output-dir . \
         --tabular --tabular-fields predicted
@@ -40,7 +40,7 @@ temperatures() { tr -d ' \n' <"$1" | sed -E "s/.*\"$2\":(\[[^]]*\]).*/\1/"; }
 same "temperatures" "$(temperatures metrics.json level_temperatures)" \
     "$(temperatures v2_calibrated.json temperatures)"
 
-# A resumed run ends with the losses that it had when it was not interrupted
+# A resumed run ends with the losses of the uninterrupted run
 losses() { # FOLDER EPOCH FILE
     local key
     for key in training_loss validation_loss; do
@@ -66,7 +66,7 @@ words="--tokenizer-file tokenizer.json"
     resumed v3 40 $files
 }
 
-# Shards give the model that their files give; streamed, that of shards that are made now
+# Shards give the same model as their input files; streamed, the same as new shards
 small="--max-length 40 --num-filters 4 --epochs 1 --batch-size 4 --threads 1 --model-type cnn"
 # shellcheck disable=SC2086
 while IFS='|' read -r shards flags; do

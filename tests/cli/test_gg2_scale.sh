@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# benchmarks/gg2_scale: a made data set has the counts that it should have, each taxon one parent,
-# every byte decided by the seed, and prepare reads it.
+# benchmarks/gg2_scale: a generated data set has the right counts and one parent per taxon, is determined
+# by the seed, and prepare reads it.
 source "$(dirname "$0")/lib.sh"
 [ -r "$gold" ] || skip "$gold is missing: apt-get install microbiomeutil-data"
 gg2_scale=$bin/../benchmarks/gg2_scale
@@ -20,7 +20,7 @@ classes() { tail -n +2 training.tsv | cut -f "$1" | sort -u | wc -l; }
 same "classes" "$(for c in 2 3 4 5 6 7 8; do classes $c; done | tr '\n' ' ')" "2 2 3 10 23 73 169 "
 same "labels of the test set only" "$(cut -f 8 testing.tsv | sort -u | comm -23 - <(cut -f 8 training.tsv | sort -u) | wc -l)" 0
 
-# Each taxon has one parent; no id occurs twice; rows and sequences have the same ids in one order
+# Each taxon has one parent; ids are unique; rows and sequences have the same ids in one order
 for c in 3 4 5 6 7 8; do
     same "parents of column $c" "$(cat training.tsv testing.tsv | cut -f "$((c - 1)),$c" | sort -u | cut -f 2 | sort | uniq -d | wc -l)" 0
 done
@@ -39,7 +39,7 @@ awk '!/^>/ {n++; bases += length($0); if ($0 !~ /^[ACGTRYSWKMBDHVN]+$/) bad++}
     fail "the sequences are no full-length 16S sequences"
 same "sequences that occur twice" "$(grep -v '^>' training.fna | sort | uniq -d | wc -l)" 0
 
-# The seed decides every byte
+# The seed determines every byte
 expect 0 "$gg2_scale" --gold "$gold" --output-dir again --scale 0.01 --seed 1
 expect 0 "$gg2_scale" --gold "$gold" --output-dir other --scale 0.01 --seed 2
 diff -r made again || fail "the same seed gave other files"
@@ -47,12 +47,12 @@ for file in training.fna.gz training.tsv.gz testing.fna.gz testing.tsv.gz; do
     cmp -s "made/$file" "other/$file" && fail "another seed gave the same $file"
 done
 
-# What train reads
+# train can read it
 expect 0 deeptaxa prepare --fasta-file made/testing.fna.gz --taxonomy-file made/testing.tsv.gz \
     --output-dir shards
 said 'wrote 693 sequences, [0-9]+ tokens, 7 ranks to shards'
 
-# Bad calls
+# Invalid calls
 expect 2 "$gg2_scale" --scale 0.01
 expect 2 "$gg2_scale" --output-dir none --scale 0
 printf '>a\nACGT\n' >plain.fasta

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What is given as input: compressed files and archives are read to the end or refused, files of
-# another kind are named, what can be read only once is told before it is read, and closed
-# descriptors put no message into a file.
+# Input files: compressed files and archives are read to the end or refused, other kinds of files are
+# named, input that can be read only once is refused before it is read, and with closed descriptors no
+# message ends up in a file.
 source "$(dirname "$0")/lib.sh"
 pack() { "$bin/../tests/pack" "$@" || fail "cannot make $2"; }
 
@@ -54,7 +54,7 @@ refuse 'cut.gz: the gzip data ends too early, after line 48' cut.gz
 refuse "rows.gz: its gzip data ends after line 24, followed by $(head -n 3 rows | wc -c) bytes" all.fasta rows.gz
 refused 1 'standard input: its gzip data ends after line 24, followed by bytes' \
     bash -c "cat mixed.gz | '$bin/deeptaxa' tokenizer --fasta-file - --output-file none.json"
-# plain text that goes on compressed
+# plain text followed by compressed data
 cat a.fasta b.gz >behind.fasta
 refuse 'behind.fasta: line 25: binary data \(byte 0x1f\)' behind.fasta
 
@@ -129,7 +129,7 @@ else
     echo "built without libarchive: the formats are only refused" >&2
 fi
 
-# Without the module each is known all the same
+# Without the module each format is still recognised
 machine bare
 bin_of_all=$bin
 bin=$work/bare/bin
@@ -147,7 +147,7 @@ echo none >bare/lib/deeptaxa/libdeeptaxa_archive.so
 refuse "x.fasta: is compressed with zstd, which cannot be read here \(module 'archive' cannot be loaded" x.fasta
 bin=$bin_of_all
 
-# ---- files of another kind ------------------------------------------------------------------------
+# ---- other kinds of files -------------------------------------------------------------------------
 tar -cf db.tar a.fasta b.fasta
 refuse 'db.tar: is a tar archive: extract it first' db.tar
 gzip -c db.tar >db.tar.gz
@@ -172,7 +172,7 @@ gzip -c </dev/null >none.gz
 refuse 'none.gz: the file is empty' none.gz
 refuse 'none.gz: the file is empty' all.fasta none.gz
 
-# ---- what can be read only once -------------------------------------------------------------------
+# ---- input that can be read once ------------------------------------------------------------------
 unset DEEPTAXA_TOKENIZER
 machine lone # no tokenizer of an installation
 modules=$(cd "$bin/../lib/deeptaxa" && pwd)
@@ -201,7 +201,7 @@ refused 2 'pipe: FASTA and taxonomy cannot both come from one pipe' timeout 20 "
     "${small[@]}" --tokenizer-file tokenizer.json --fasta-file pipe --taxonomy-file pipe
 once 'pipe: not a regular file' predict --checkpoint pipe --fasta-file all.fasta --output-dir run
 [ -e run ] && fail "a refused command wrote something"
-# ... and streams are fine where they are read once
+# ... and streams are accepted if they are read once
 expect 0 deeptaxa prepare --fasta-file <(gzip -c all.fasta) --taxonomy-file <(cat all.tsv) \
     --tokenizer-file <(cat tokenizer.json) --output-dir streamed
 said '^wrote 24 sequences'
@@ -234,7 +234,7 @@ reads marks.fasta marks.tsv
 # ---- closed descriptors ---------------------------------------------------------------------------
 predict() { deeptaxa predict --checkpoint "$model" --fasta-file all.fasta --threads 1 --tabular "$@"; }
 expect 0 predict --output-dir open
-# the same table, and nothing but JSON in the other file
+# the same table, and only JSON in the other file
 check_closed() {
     cmp -s open/all_deeptaxa_predictions.tsv "$1/all_deeptaxa_predictions.tsv" || fail "$1: another table"
     python3 -m json.tool "$1/all_deeptaxa_predictions.json" >/dev/null || fail "$1: a message in the JSON"
@@ -262,7 +262,7 @@ expect 0 deeptaxa describe --checkpoint "$(checkpoint quiet 1)"
 deeptaxa tokenizer --fasta-file all.fasta --output-file quiet.json --vocabulary-size 60 >&- 2>&- ||
     fail "tokenizer without output"
 cmp -s tokenizer.json quiet.json || fail "another vocabulary without output"
-# what a user wants to see and cannot is an error
+# a closed descriptor is an error for requested output
 deeptaxa describe --checkpoint "$model" >&- 2>err && fail "describe into a closed output"
 said 'cannot write to standard output'
 deeptaxa tokenizer --fasta-file - --output-file none.json <&- 2>err && fail "reads a closed input"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Under ulimit's limits of memory: threads and memory are planned with what there is, and the message
-# names the limit; never a crash.
+# Under memory limits (ulimit), threads and memory are planned within the limit, messages name it, and
+# nothing crashes.
 source "$(dirname "$0")/lib.sh"
 awk 'BEGIN { srand(3); print "sequence_id\tdomain\tgenus" >"t.tsv"
     for (i = 0; i < 40; ++i) {
@@ -10,7 +10,7 @@ expect 0 deeptaxa tokenizer --fasta-file t.fasta --output-file tokenizer.json --
 small="--embed-dim 8 --hidden-size 8 --num-hidden-layers 1 --num-attention-heads 2
     --intermediate-size 16 --num-filters 8 --max-length 64"
 
-# within KIND KILOBYTES COMMAND...: under that limit, and not for longer than a minute
+# within KIND KILOBYTES COMMAND...: under that limit, for at most a minute
 within() {
     local kind=$1 kilobytes=$2
     shift 2
@@ -21,7 +21,7 @@ train="train --fasta-file t.fasta --taxonomy-file t.tsv --tokenizer-file tokeniz
 
 many=$(($(env -u OMP_NUM_THREADS nproc --all) + 1))
 
-# more threads than processors, from the environment; none of the user's own choice
+# more threads than processors, set by the environment, not by the user
 # shellcheck disable=SC2086
 OMP_NUM_THREADS=$many expect 0 deeptaxa $train plan $small --dry-run
 said "notice: OMP_NUM_THREADS=$many, but this process has only [0-9]+"
@@ -29,7 +29,7 @@ said "notice: OMP_NUM_THREADS=$many, but this process has only [0-9]+"
 OMP_NUM_THREADS=$many expect 0 deeptaxa $train plan $small --dry-run --threads 2
 grep -q OMP_NUM_THREADS err && fail "--threads was given, and OMP_NUM_THREADS is told of"
 
-# the sanitizers take terabytes of address space
+# the sanitizers need terabytes of address space
 (ulimit -v 4000000; deeptaxa --version >/dev/null 2>&1) || finish
 
 # shellcheck disable=SC2086

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The lock of an output folder: a file system without locks is no other run; another run is named.
+# The lock of an output folder: a file system without locks is not mistaken for another run; another run
+# is named.
 source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
@@ -29,7 +30,7 @@ for number in 37 38 95 524; do
     [ -s taken/dataset.json ] || fail "no shards with errno $number"
 done
 
-# EWOULDBLOCK is another run: named, or said to be nameless
+# EWOULDBLOCK means another run: named, or reported without a name
 expect 1 without_locks 11 prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir taken --tokenizer-file tokenizer.json
 said "^deeptaxa prepare: taken: another run is using this output folder \(host $(hostname), pid [0-9]+\)"
@@ -42,7 +43,7 @@ expect 1 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train
 said '^deeptaxa train: taken: another run is using this output folder \(its lock file does not contain host and pid\)'
 exec 9>&-
 
-# While a run trains: its host and pid, and nothing of it is touched
+# While a run trains: the message has its host and pid, and its files are not touched
 train_small busy --epochs 100000 --eval-every 100000 >/dev/null 2>&1 &
 until_there "busy/checkpoints/*_epoch1.h5"
 expect 1 train_small busy --epochs 1

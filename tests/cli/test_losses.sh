@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deeptaxa train: the losses and their weights change what is trained as they say.
+# deeptaxa train: the losses and their weights have the documented effect on training.
 source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
@@ -29,7 +29,7 @@ differ focal both
 differ inverse root
 differ inverse both
 
-# They say so, in the metrics and in the checkpoint
+# They are recorded in the metrics and in the checkpoint
 same "loss type" "$(value gamma loss_type)" focal
 same "gamma" "$(value gamma focal_gamma)" 0.5
 same "published gamma" "$(value entropy focal_gamma)" 2.0
@@ -41,7 +41,7 @@ printed '^  loss-type: focal$'
 printed '^  focal-gamma: 2.0$'
 printed '^  class-weights: inverse$'
 
-# Without its exponent the focal loss is the cross entropy
+# With an exponent of 0 the focal loss is the cross entropy
 run entropy0 --loss-type focal --focal-gamma 0
 same_model "$(checkpoint entropy 1)" "$(checkpoint entropy0 1)"
 # Before anything is learnt, 8 sequences summed are 8 times their mean
@@ -54,7 +54,7 @@ awk -v a="$(first_loss focal)" -v b="$(first_loss entropy)" 'BEGIN { exit !(a < 
 near "validation loss summed" "$(value sum validation_loss)" \
     "$(value sum training_loss)" 0.5
 
-# Weights that are all 1 are none, those that are all 3 in a mean are more
+# Weights that are all 1 have no effect; all 3 in a mean have one
 classes=$(sed -nE 's/^ *"labels": ([0-9]+).*/\1/p' entropy/metrics/*epoch1.json)
 lists() { awk -v x="$1" '{ if (NR > 1) printf ";"; for (i = 0; i < $1; i++) printf "%s%s", i ? "," : "", x }' <<<"$classes"; }
 run ones --loss-type focal --focal-weight "$(lists 1)"
@@ -66,11 +66,11 @@ expect 2 train_small none --loss-type focal --focal-weight 1,2
 said '^deeptaxa train: --focal-weight: a single list, but domain has '
 [ -e none ] && fail "a refused run wrote something"
 
-# Pieces of a batch change rounding only, with weights too
+# Micro-batches change only rounding, also with weights
 run pieces --class-weights inverse --micro-batch-size 3
 near "training loss in pieces" "$(value pieces training_loss)" "$(value inverse training_loss)" 1e-5
 
-# Validation labels that weigh nothing give no loss, which is not the loss 0: no epoch is the best
+# Validation labels with weight 0 give no loss, rather than a loss of 0: no epoch is the best
 awk '/^>/ { n++ } n <= 5' data/train.fasta >few.fasta
 head -n 6 data/train.tsv >few.tsv
 expect 0 deeptaxa train --fasta-file few.fasta --taxonomy-file few.tsv --output-dir unseen \
@@ -81,7 +81,7 @@ said '^early stopping: no finite validation loss in the last 2 evaluations'
 same "checkpoints" "$(ls unseen/checkpoints | wc -l)" 2
 grep -q '"validation_loss": null' unseen/metrics/*epoch2.json || fail "a loss of labels without weight"
 
-# What belongs to the other loss is not used, and told
+# Flags of the other loss are not used, with a notice
 run unused --focal-gamma 3
 said 'notice: --focal-gamma and --focal-reduction have no effect: --loss-type is cross_entropy'
 same_model "$(checkpoint entropy 1)" "$(checkpoint unused 1)"

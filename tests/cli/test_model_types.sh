@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every model type trains, resumes, predicts and describes itself, and is refused where it does not fit.
+# Every model type can be trained, resumed, used for prediction and described; mismatches are refused.
 source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
@@ -13,12 +13,12 @@ works() {
         'BEGIN { exit !(b < a) }' || fail "$name: the loss does not fall"
     grep -q "\"model_type\": \"$type\"" "$name"/metrics/*_epoch3.json || fail "$name: no $type in the metrics"
 
-    # a run that stopped after an epoch ends with the same bits
+    # a run that was stopped after an epoch ends with the same bits
     expect 0 train_small "$name.resumed" --resume "$(checkpoint "$name" 1)"
     same_model "$(checkpoint "$name" 3)" "$(checkpoint "$name.resumed" 3)"
     rm -rf "$name.resumed"
 
-    # pieces of a batch change rounding only
+    # micro-batches change only rounding
     expect 0 train_small "$name.whole" --epochs 1 --model-type "$type" "$@"
     expect 0 train_small "$name.pieces" --epochs 1 --model-type "$type" "$@" --micro-batch-size 3
     near "$name, in pieces" "$(metric "$name.pieces" 1 training_loss)" \
@@ -28,7 +28,7 @@ works() {
     expect 0 deeptaxa describe --checkpoint "$(checkpoint "$name" 3)"
     printed "^  model-type: $type\$"
 
-    # it predicts, and the batches it is asked in do not matter
+    # it predicts, independently of the batch size
     local batch
     for batch in 5 2; do
         expect 0 deeptaxa predict --checkpoint "$(checkpoint "$name" 3)" --batch-size $batch \
@@ -47,7 +47,7 @@ works bert bert
 works cnn cnn --num-conv-layers 2
 works cnn_masked cnn --mask-padding
 
-# The flags of a part that the type does not have change nothing
+# Flags of a part that the type does not have have no effect
 expect 0 train_small bert_cnn --epochs 1 --model-type bert --num-filters 5 --num-conv-layers 3
 expect 0 train_small bert_only --epochs 1 --model-type bert
 same_model "$(checkpoint bert_cnn 1)" "$(checkpoint bert_only 1)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A new setting is a member of the run and a row of the table (src/run/settings.c): in a copy of the
-# sources that has one more of each, the command line, --help, --config, the checkpoint, the metrics,
-# describe and the check of a resumed run know it.
+# sources with one more of each, the command line, --help, --config, the checkpoint, the metrics,
+# describe and the check of a resumed run support it.
 source "$(dirname "$0")/lib.sh"
 command -v cmake >/dev/null || skip "needs cmake"
 make_gold 100

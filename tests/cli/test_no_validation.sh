@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# --val-split 0: all sequences train and nothing is evaluated; such a run resumes, is described and
-# predicts as any other, and what needs an evaluation is refused.
+# --val-split 0: all sequences are used for training, nothing is evaluated. Such a run can be resumed,
+# described and used for prediction like any other; flags that need an evaluation are refused.
 source "$(dirname "$0")/lib.sh"
 make_gold 100
 make_tokenizer
@@ -24,7 +24,7 @@ same_model "$(checkpoint all 3)" "$(checkpoint auto 3)"
 refused 2 '--val-split 0.5: the run to resume was started with 0' \
     train_small other --resume "$(checkpoint all 1)" --val-split 0.5
 
-# Described: the last epoch's loss, and null for what was not measured
+# describe: the last epoch's loss, and null for missing metrics
 expect 0 deeptaxa describe --checkpoint "$(checkpoint all 3)" --export-metrics described.json
 printed '^  validation: 0$'
 printed '^  training-loss: [0-9.]+$'
@@ -34,13 +34,13 @@ for key in validation_loss validation_metrics evaluated_epoch; do
 done
 grep -qE '^ *"training_loss": [0-9.]+,' described.json || fail "no training loss in the export"
 
-# Predicts and is calibrated
+# Prediction and calibration
 expect 0 deeptaxa predict --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv \
     --checkpoint "$(checkpoint all 3)" --output-dir p --tabular
 expect 0 deeptaxa calibrate --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv \
     --checkpoint "$(checkpoint all 3)"
 
-# What needs an evaluation is refused, also where a run without validation is resumed
+# Flags that need an evaluation are refused, also when a run without validation is resumed
 for flag in save-best-only "early-stopping-patience 2" "eval-every 2" "validate-on rank0" \
     export-sequence-embeddings export-permutation-importance; do
     # shellcheck disable=SC2086

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Notebooks written for DeepTaxa's files read ours: tests/notebook/read_output.py does as they do.
+# Notebooks written for DeepTaxa's files can read ours: tests/notebook/read_output.py reads like them.
 source "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is missing: bash launch/install-deps.sh tests"
 make_gold 100
@@ -20,7 +20,7 @@ calibrated=${model%.h5}_calibrated.h5
 expect 0 deeptaxa describe --checkpoint "$calibrated" --export-metrics described/calibrated.json
 expect 0 deeptaxa export --checkpoint "$model" --output-file published.h5 --weights-only
 
-# Confidences of so small a model are low; both sides of this threshold occur.
+# Confidences of such a small model are low; there are some on both sides of this threshold.
 predict="deeptaxa predict --tabular --confidence-threshold 0.5"
 # shellcheck disable=SC2086
 expect 0 $predict $heldout --checkpoint "$model" --output-dir p

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# --encoding onehot: bases in place of tokens, from FASTA or shards, through training, resuming,
-# prediction, votes and calibration; and what it is refused with.
+# --encoding onehot: bases instead of tokens, from FASTA or shards, in training, resuming, prediction,
+# ensembles and calibration; and what it cannot be combined with.
 source "$(dirname "$0")/lib.sh"
 [ -r "$gold" ] || skip "$gold is missing: apt-get install microbiomeutil-data"
 
@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh"
 awk '/^>/ { keep = /Archaea;/ ? 1 : (++bacteria % 77 == 0) } keep' "$gold" >two_domains.fasta
 gold=$work/two_domains.fasta make_gold 0
 
-# No tokenizer is looked for: here none could be read
+# No tokenizer is searched for: here none is readable
 export DEEPTAXA_TOKENIZER=$work/nothing.json
 onehot="--model-type cnn --encoding onehot"
 sizes="--num-filters 32 --kernel-sizes 9 --num-conv-layers 2 --max-length 400 --batch-size 4
@@ -27,7 +27,7 @@ predict() {
 }
 labels() { cut -f 2- "$1"/*_predictions.tsv; } # without the ids
 
-# It learns: the loss falls, and sequences that it has not seen are told apart
+# It learns: the loss decreases, and unseen sequences are classified
 # shellcheck disable=SC2086
 expect 0 train run $onehot --epochs 6
 said '^encoding: onehot, without a tokenizer$'
@@ -41,7 +41,7 @@ accuracy=$(sed -n 's/^ *"accuracy": \([^,]*\),$/\1/p' p/metrics.json | head -n 1
 awk -v a="$accuracy" -v b="$share" 'BEGIN { exit !(a >= 0.9 && a > b + 0.1) }' ||
     fail "right domains: $accuracy, where the larger one is $share of all"
 
-# What the files say of it
+# Its entries in the files
 for file in run/metrics/*_epoch6.json p/metrics.json; do
     grep -q '^ *"tokenizer_name": "onehot",$' "$file" || fail "$file: no tokenizer_name"
     grep -q '^ *"encoding": "onehot",$' "$file" || fail "$file: no encoding"
@@ -52,7 +52,7 @@ printed '^  tokenizer: onehot$'
 printed '^  encoding: onehot$'
 grep -q 'tokenizer/json\|merges' "$last" && fail "the checkpoint holds a tokenizer"
 
-# Shards hold a byte a base and no tokenizer; training from them is the same, streamed too
+# Shards have one byte per base and no tokenizer; training from them is the same, also streamed
 expect 0 deeptaxa prepare --encoding onehot --fasta-file data/train.fasta \
     --taxonomy-file data/train.tsv --output-dir shards --sequences-per-shard 30
 said "^wrote [0-9]+ sequences, $(grep -v '>' data/train.fasta | tr -d '\n' | wc -c) bases, 7 ranks"
@@ -65,7 +65,7 @@ same_model "$(checkpoint streamed 2)" "$(checkpoint streamed_again 2)"
 near "the loss of a streamed run" "$(metric streamed 1 training_loss)" \
     "$(metric run 1 training_loss)" 0.2
 
-# A run that is resumed ends with the same bits, from FASTA or shards; it knows its encoding
+# A resumed run ends with the same bits, from FASTA or shards, and keeps its encoding
 expect 0 train resumed --resume "$(checkpoint run 3)"
 same_model "$(checkpoint resumed 6)" "$last"
 # shellcheck disable=SC2086
@@ -74,13 +74,13 @@ same_model "$(checkpoint resumed_auto 6)" "$last"
 expect 0 from_shards resumed_shards --data shards --resume "$(checkpoint run 4)"
 same_model "$(checkpoint resumed_shards 6)" "$last"
 
-# A new run from its weights begins where it ended
+# A new run from its weights starts with its final loss
 # shellcheck disable=SC2086
 expect 0 train started $onehot --epochs 1 --init-weights "$last"
 awk -v a="$(metric run 1 training_loss)" -v b="$(metric started 1 training_loss)" \
     'BEGIN { exit !(b < 0.9 * a) }' || fail "a new run does not begin with the weights"
 
-# Batches do not matter (but for rounding), nor does how a sequence is written
+# Neither batches (except for rounding) nor the notation of a sequence matter
 expect 0 predict "$last" data/heldout.fasta small --batch-size 3 --tabular-fields predicted
 awk '/^>/ { print; next } { gsub("T", "U"); print tolower(substr($0, 1, 7)) "-" substr($0, 8) }' \
     data/heldout.fasta >written.fasta
@@ -90,7 +90,7 @@ same "predictions in other batches" "$(labels small | cut -f 1-7)" "$(labels pla
 same "predictions of RNA in lower case with gaps" "$(labels written | rev | cut -f 2- | rev)" \
     "$(labels plain | rev | cut -f 2- | rev)" # the last column is the length as it was written
 
-# Only the first bases count, and letters that are no base are all the same
+# Only the first bases count, and all letters that are not bases are equal
 base=$(awk '/^>/ { if (++n > 1) exit; next } { all = all $0 } END { print substr(all, 1, 400) }' \
     data/heldout.fasta)
 end=${base:390}
@@ -105,15 +105,15 @@ expect 0 predict "$last" letters.fasta letters --tabular-fields raw_score
 same "different scores of four letters" "$(labels letters | tail -n +2 | sort -u | wc -l)" 2
 same "scores of N, R and *" "$(labels letters | sed -n '2,4p' | sort -u | wc -l)" 1
 
-# Calibrated, and voting with another of its kind
+# Calibrated, and in an ensemble with another model of its kind
 expect 0 deeptaxa calibrate --checkpoint "$last" --fasta-file data/heldout.fasta \
     --taxonomy-file data/heldout.tsv --output-file calibrated.h5
 expect 0 predict calibrated.h5 data/heldout.fasta calibrated
 same "labels of a calibrated model" "$(cut -f 2 calibrated/*.tsv)" "$(cut -f 2 plain/*.tsv)"
-expect 0 deeptaxa predict --checkpoint "$last" "$(checkpoint streamed 2)" --output-dir vote \
+expect 0 deeptaxa predict --checkpoint "$last" "$(checkpoint streamed 2)" --output-dir ensemble \
     --fasta-file data/heldout.fasta --tabular
 
-# Lower case that is kept is no base
+# Lower case, if kept, is not a base
 expect 0 deeptaxa prepare --encoding onehot --fasta-file data/train.fasta --no-normalize \
     --taxonomy-file data/train.tsv --output-dir kept
 tr 'ACGT' 'acgt' <data/train.fasta >lower.fasta
@@ -121,7 +121,7 @@ expect 0 deeptaxa prepare --encoding onehot --fasta-file lower.fasta --no-normal
     --taxonomy-file data/train.tsv --output-dir kept
 said 'warning: lower.fasta: 80 of 80 sequences have many letters other than A, C, G, T and U .* in upper case\?'
 
-# Refused before anything is read or written: what bases cannot go with
+# Refused before anything is read or written: flags incompatible with bases
 unset DEEPTAXA_TOKENIZER
 refused 2 '^deeptaxa train: --encoding onehot requires --model-type cnn' train none --encoding onehot
 refused 2 '--encoding onehot requires --model-type cnn' \
@@ -142,7 +142,7 @@ refused 2 '--encoding dnabert: the shards of --data shards were prepared with --
 refused 2 '--encoding onehot cannot be combined with --model-type hybridcnnbert' \
     deeptaxa train --data shards --output-dir none
 
-# ... tokens and bases of one another
+# ... and tokens with bases
 make_tokenizer
 # shellcheck disable=SC2086
 expect 0 train tokens --model-type cnn --tokenizer-file tokenizer.json --epochs 1
@@ -162,7 +162,7 @@ refused 1 "tokens/.*: cannot be combined with run/.*: it was trained with --enco
     deeptaxa predict --checkpoint "$last" "$tokens" --fasta-file data/heldout.fasta --output-dir none
 [ -e none ] && fail "a refused command wrote something"
 
-# A name from DeepTaxa's command lines is told to have no effect
+# A tokenizer name from DeepTaxa's command lines has no effect, with a notice
 # shellcheck disable=SC2086
 expect 0 train named $onehot --epochs 1 --tokenizer-name zhihan1996/DNABERT-2-117M --dry-run
 said '^notice: --tokenizer-name has no effect: --encoding onehot reads bases$'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# --orientation auto: sequences of the other strand are turned, in training, shards and prediction.
+# --orientation auto: sequences of the other strand are reverse-complemented in training,
+# shards and prediction.
 source "$(dirname "$0")/lib.sh"
 make_gold 150
 make_tokenizer
@@ -25,7 +26,7 @@ turn 2 data/heldout.fasta mixed_heldout.fasta
 turn 1 data/train.fasta other_strand.fasta
 cmp -s mixed.fasta data/train.fasta && fail "nothing is turned"
 
-# Training puts the mixed set right: the very model of the sequences as they were
+# Training on the mixed set gives exactly the model of the original sequences
 expect 0 train_small right --epochs 2
 grep -q 'reverse-complemented' err && fail "turned without being asked"
 expect 0 train_small forward --epochs 2 --orientation forward
@@ -43,7 +44,7 @@ grep -q '"turned_sequences": 40,*$' turned/metrics/*_epoch2.json || fail "no tur
 expect 0 deeptaxa describe --checkpoint "$(checkpoint turned 2)"
 printed '^  turned-sequences: 40$'
 
-# A tokenizer that is learnt sees the sequences turned, too
+# The tokenizer is learnt from the reoriented sequences
 learns() {
     # shellcheck disable=SC2086
     deeptaxa train --taxonomy-file data/train.tsv --output-dir "$1" $small_model --batch-size 8 \
@@ -53,7 +54,7 @@ expect 0 learns learnt --fasta-file data/train.fasta
 expect 0 learns learnt_turned --fasta-file mixed.fasta --orientation auto
 same_model "$(checkpoint learnt 1)" "$(checkpoint learnt_turned 1)"
 
-# Prediction turns reads by what the model knows of its training set, however that was trained
+# Prediction reorients reads by the strand profile of the training set, with or without the flag in training
 labels() { cut -f 1-3,7-8,32-33 "$1"/*_predictions.tsv; }
 predict_to() {
     deeptaxa predict --output-dir "$1" --checkpoint "$2" --tabular --taxonomy-file data/heldout.tsv "${@:3}"
@@ -69,14 +70,14 @@ grep -q '"orientation": "forward"' as_they_are/metrics.json || fail "no orientat
 expect 0 predict_to same "$(checkpoint right 2)" --fasta-file data/heldout.fasta --orientation auto
 said 'Orientation: 0 of 30'
 same "predictions of reads that are right" "$(labels same)" "$(labels plain)"
-# without the flag as in training
+# without the flag, as in training
 expect 0 predict_to trained "$(checkpoint turned 2)" --fasta-file mixed_heldout.fasta
 said 'Orientation: 15 of 30'
 same "predictions of a model that was trained so" "$(labels trained)" "$(labels plain)"
 expect 0 predict_to forward_again "$(checkpoint turned 2)" --fasta-file mixed_heldout.fasta --orientation forward
 same "predictions with --orientation forward" "$(labels forward_again)" "$(labels as_they_are)"
 
-# Shards hold the sequences turned, and their strand
+# Shards contain the reoriented sequences and their strand profile
 shards() {
     # shellcheck disable=SC2086
     deeptaxa train --data shards --output-dir "$1" $small_model --batch-size 8 --learning-rate 1e-2 \
@@ -91,7 +92,7 @@ expect 0 predict_to by_shards "$(checkpoint from_shards 2)" --fasta-file mixed_h
 same "predictions of a model of shards" "$(labels by_shards)" "$(labels plain)"
 refused 2 '--orientation cannot be combined with --data' shards none --orientation auto
 
-# A resumed run turns as it did; fine-tuning turns to the strand that the weights know
+# A resumed run reorients as before; fine-tuning reorients to the strand of the weights
 expect 0 train_small rest --fasta-file mixed.fasta --resume "$(checkpoint turned 1)"
 same_model "$(checkpoint turned 2)" "$(checkpoint rest 2)"
 refused 2 '--orientation forward: the run to resume was started with auto' \
@@ -103,14 +104,14 @@ expect 0 train_small tuned_other --epochs 1 --init-weights "$(checkpoint right 2
     --fasta-file other_strand.fasta --orientation auto
 said 'other_strand.fasta: 120 of 120 sequences were reverse-complemented'
 same_model "$(checkpoint tuned 1)" "$(checkpoint tuned_other 1)"
-# by itself a set that is all on one strand stays there; such a model has no vote
+# a set that is all on one strand is kept; such a model cannot join the ensemble
 expect 0 train_small opposite --epochs 1 --fasta-file other_strand.fasta --orientation auto
 said 'other_strand.fasta: 0 of 120'
 refused 1 'opposite/.*: cannot be combined with right/.*: it was trained on the opposite strand' \
     deeptaxa predict --output-dir none --fasta-file data/heldout.fasta --checkpoint \
     "$(checkpoint right 2)" "$(checkpoint opposite 1)"
 
-# What is not known cannot be done
+# Without a strand profile the flag is refused
 "$bin/../tests/drop_lineages" "$(checkpoint right 2)" older.h5 || fail "drop_lineages"
 refused 1 'older.h5: the strand of its training sequences is unknown' \
     predict_to none older.h5 --fasta-file data/heldout.fasta --orientation auto

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deeptaxa predict and describe: what they write, and that it is right.
+# deeptaxa predict and describe: their output is complete and correct.
 source "$(dirname "$0")/lib.sh"
 make_gold 200
 make_tokenizer
@@ -30,7 +30,7 @@ same "lengths" "$(awk -F'\t' 'NR > 1 { print $NF }' $table)" \
     "$(awk '/^>/ { if (n) print n; n = 0; next } { n += length($0) } END { print n }' data/heldout.fasta)"
 [ -s p/deeptaxa_uuid.txt ] || fail "no deeptaxa_uuid.txt"
 
-# The measures are those of the table
+# The metrics equal those computed from the table
 level=0
 for rank in $ranks; do
     counted=$(awk -F'\t' -v rank="$rank" '
@@ -51,7 +51,7 @@ for key in sequence_ids predictions summary true_labels label raw_score confiden
     grep -q "\"$key\"" p/heldout_deeptaxa_predictions.json || fail "the predictions lack $key"
 done
 
-# Neither batches, threads, compression nor the way in change a prediction
+# Batches, threads, compression and the kind of input do not change a prediction
 labels() { cut -f 1,2,7,12,17,22,27,32 "$1"/*_predictions.tsv; }
 for change in "--batch-size 1" "--batch-size 7" "--threads 1" "--num-workers 3"; do
     # shellcheck disable=SC2086
@@ -70,7 +70,7 @@ deeptaxa predict --checkpoint "$model" --output-dir other --fasta-file - --tabul
 same "labels from standard input" "$(labels other | cut -f 2-)" "$(labels p | cut -f 2-)"
 rm -rf other
 
-# Columns that are asked for, in that order
+# Requested columns, in that order
 # shellcheck disable=SC2086
 expect 0 predict_to other $heldout --tabular --tabular-fields entropy predicted --use-raw-labels-for-true
 same "chosen columns" "$(head -n 1 other/*_predictions.tsv | cut -f 1-4 | tr '\t' ' ')" \
@@ -78,7 +78,7 @@ same "chosen columns" "$(head -n 1 other/*_predictions.tsv | cut -f 1-4 | tr '\t
 said 'notice: --use-raw-labels-for-true has no effect'
 rm -rf other
 
-# For QIIME 2: the lineage down to the last sure rank. Here the threshold is just below the second
+# For QIIME 2: the lineage down to the last confident rank. Here the threshold is just below the second
 # confidence of the first sequence, so that it keeps at least two ranks.
 threshold=$(awk -F'\t' 'NR == 2 { printf "%.6f", $8 - 1e-5 }' $table)
 expect 0 predict_to other --fasta-file data/heldout.fasta --format qiime2 --confidence-threshold "$threshold"
@@ -96,7 +96,7 @@ grep -q '; p__' wanted || fail "no lineage of two ranks"
 [ -s other/heldout_deeptaxa_predictions.json ] || fail "no JSON beside the table for QIIME 2"
 rm -rf other
 
-# Consistent lineages are all of the training set; where a prediction was one already it stays
+# Consistent lineages are lineages of the training set; a prediction that already is one does not change
 # shellcheck disable=SC2086
 expect 0 predict_to other $heldout --tabular --lineage consistent
 lineages_of() { awk -F'\t' -v OFS='\t' 'NR > 1 { print $2, $7, $12, $17, $22, $27, $32 }' "$1"/*_predictions.tsv; }
@@ -113,8 +113,8 @@ numbers() { grep -o "\"$2\": *[0-9.e-]*" "$1/metrics.json" | sed 's/.*: *//'; }
 same "accuracies of each rank by itself" "$(numbers other independent_accuracy)" "$(numbers p accuracy)"
 rm -rf other
 
-# A checkpoint of an older version has no lineages: it can predict, but not these; training that
-# goes on from it puts them in
+# A checkpoint of an older version has no lineages: it predicts, but not consistently; resumed training
+# adds them
 "$bin/../tests/drop_lineages" "$model" older.h5 || fail "drop_lineages"
 refused 1 'older.h5: has no lineages' predict_to other --fasta-file data/heldout.fasta \
     --checkpoint older.h5 --lineage consistent
@@ -129,16 +129,17 @@ expect 0 train_small resumed --epochs 4 --resume older.h5
 expect 0 deeptaxa describe --checkpoint "$(checkpoint resumed 4)"
 printed "lineages: $(wc -l <known)\$"
 
-# Votes: a model with itself says what it says; two models say something else; unlike ones are refused
+# Ensembles: a model with itself predicts the same; two models predict something else; incompatible
+# models are refused
 expect 0 predict_to other --fasta-file data/heldout.fasta --tabular --checkpoint "$model" "$model"
-same "labels of a model that votes with itself" "$(labels other)" "$(labels p)"
+same "labels of an ensemble of a model with itself" "$(labels other)" "$(labels p)"
 rm -rf other
 # shellcheck disable=SC2086
 expect 0 predict_to other $heldout --tabular --checkpoint "$model" "$(checkpoint run 2)" --lineage consistent
-same "sequences of a vote" "$(cut -f 1 other/*.tsv)" "$(cut -f 1 $table)"
+same "sequences of an ensemble" "$(cut -f 1 other/*.tsv)" "$(cut -f 1 $table)"
 [ "$(cut -f 33 other/*.tsv)" = "$(cut -f 33 $table)" ] && fail "a second model changes nothing"
-same "lineages of a vote that the training set lacks" "$(lineages_of other | sort -u | comm -23 - known)" ""
-same "models of a vote" "$(grep -vE '"(command_line|checkpoint)":' other/metrics.json |
+same "lineages of an ensemble that are not in the training set" "$(lineages_of other | sort -u | comm -23 - known)" ""
+same "models of an ensemble" "$(grep -vE '"(command_line|checkpoint)":' other/metrics.json |
     grep -c 'epoch[24].h5')" 3
 rm -rf other
 expect 0 train_small short --epochs 1 --max-length 32
@@ -148,21 +149,21 @@ head -n 100 data/train.tsv >fewer.tsv
 expect 0 train_small fewer --epochs 1 --taxonomy-file fewer.tsv
 refused 1 'fewer/.*: cannot be combined with run/.*: it has .* at [a-z]+, the other has' \
     predict_to other --fasta-file data/heldout.fasta --checkpoint "$model" "$(checkpoint fewer 1)"
-[ -e other ] && fail "a refused vote wrote something"
+[ -e other ] && fail "a refused ensemble wrote something"
 
-# A bad record stops it; nothing is left
+# A bad record ends the run; no file is left
 { cat data/heldout.fasta; printf '>last\n'; } >bad.fasta
 expect 1 predict_to other --fasta-file bad.fasta
 said 'bad.fasta: .*last'
 same "files of a failed prediction" "$(find other -type f 2>/dev/null)" ""
 
-# The published command line works as it stands, with the .pt name
+# The published command line works unchanged, with the .pt name
 name=$(basename "$model" .h5)
 # shellcheck disable=SC2086
 expect 0 deeptaxa predict $heldout --checkpoint "run/checkpoints/$name.pt" --tabular --output-dir pt
 same "labels by the .pt name" "$(labels pt)" "$(labels p)"
 
-# describe prints the published blocks and keys, and of ours the number of lineages
+# describe prints the published blocks and keys, and the number of lineages
 lineages=$(tail -n +2 data/train.tsv | cut -f 2- | sort -u | wc -l)
 expect 0 deeptaxa describe --checkpoint "run/checkpoints/$name.pt" --export-metrics described.json
 for line in 'Model Details' 'Training Hyperparameters' 'Dataset Info' 'Taxonomic Levels' 'Timing' \
@@ -183,7 +184,7 @@ refused 2 'checkpoint' deeptaxa predict --fasta-file data/heldout.fasta --output
 refused 1 'nowhere.fasta: ' predict_to q --fasta-file nowhere.fasta
 [ -e q ] && fail "a refused prediction wrote something"
 
-# The taxonomy of other sequences, or of some of them
+# A taxonomy of other sequences, or of only some
 expect 0 predict_to elsewhere --fasta-file data/heldout.fasta --taxonomy-file data/train.tsv
 said '^warning: data/train.tsv: no row for any of the [0-9]+ sequences \(wrong file\?\)'
 head -n 3 data/heldout.tsv >data/two.tsv

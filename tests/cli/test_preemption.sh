@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A run that is stopped by signals, or killed, at any moments, and started again the same way each
-# time (--resume auto), ends bitwise equal to the one that was left alone.
+# A run that is stopped by signals or killed at random times, and restarted with the same command
+# (--resume auto), ends bitwise equal to the uninterrupted one.
 source "$(dirname "$0")/lib.sh"
 make_gold 100
 make_tokenizer
 small="--epochs 3 --batch-size 4 --accum-steps 3"
 
-# in_background FOLDER FLAGS...: trains there; sets $pid to the program's own, once it has the folder
+# in_background FOLDER FLAGS...: trains there; sets $pid to that of the program, once it has the folder's lock
 in_background() {
     local folder=$1
     rm -f "$folder/.deeptaxa.lock"
@@ -35,7 +35,7 @@ steps_of() {
         "$1/metrics/deeptaxa_$(cat "$1/deeptaxa_uuid.txt")_steps.jsonl"
 }
 
-# same_end FOLDER: it ended as `whole` did
+# same_end FOLDER: it ended like `whole`
 same_end() {
     same_model "$(checkpoint whole 3)" "$(checkpoint "$1" 3)"
     same "steps of $1" "$(steps_of "$1")" "$(steps_of whole)"
@@ -53,13 +53,13 @@ began=$(date +%s%N)
 expect 0 train_small whole $small
 milliseconds=$((($(date +%s%N) - began) / 1000000))
 
-# somewhere: sleeps for a part of the time that a whole run takes on this machine, drawn at random
+# somewhere: sleeps for a random part of the time that a whole run takes on this machine
 somewhere() {
     local pause=$((milliseconds * (RANDOM % 90 + 5) / 100))
     sleep "$((pause / 1000)).$(printf '%03d' $((pause % 1000)))"
 }
 
-# Signals: 75, one line that says how to go on, and nothing is lost
+# Signals: status 75, one line that says how to resume, and nothing is lost
 stops=0
 signals=(USR1 TERM INT HUP)
 for round in $(seq 10); do
@@ -109,7 +109,7 @@ done
 [ "$status" -eq 0 ] || expect 0 train_small killed $small --resume auto
 same_end killed
 
-# A damaged checkpoint is passed over
+# A damaged checkpoint is skipped
 rm -rf damaged
 cp -r whole damaged
 rm damaged/metrics/*epoch3.json
@@ -123,7 +123,7 @@ said 'warning: skipped: .*epoch2.h5: .*damaged'
 said 'resume auto: resuming from .*epoch1.h5'
 same_end damaged
 
-# Metrics that a kill has prevented are written by the resumed run; the checkpoint stays as it is
+# Metrics that are missing because of a kill are written by the resumed run; the checkpoint does not change
 before=$(md5sum <"$(checkpoint damaged 3)")
 rm damaged/metrics/*epoch3.json
 # shellcheck disable=SC2086
@@ -131,13 +131,13 @@ expect 0 train_small damaged $small --resume auto
 same_end damaged
 same "checkpoint" "$(md5sum <"$(checkpoint damaged 3)")" "$before"
 
-# By the clock: a fraction of a minute is enough to save within an epoch
+# --save-every-minutes: a fraction of a minute saves within an epoch
 # shellcheck disable=SC2086
 expect 0 train_small clock $small --save-every-minutes 0.000001
 said 'checkpoint: .*_epoch1_step[0-9]+.h5'
 same_model "$(checkpoint whole 3)" "$(checkpoint clock 3)"
 
-# A further SIGINT ends at once: the update that runs is a long one
+# A second SIGINT ends the run at once, here during a long update
 small="--epochs 1 --batch-size 64 --hidden-size 256 --intermediate-size 1024 --max-length 512
     --embed-dim 512 --num-filters 256 --threads 1 --learning-rate 1e-3"
 in_background twice
@@ -146,7 +146,7 @@ while kill -INT "$pid" 2>/dev/null; do sleep 0.02; done
 wait_for_end
 same "exit status after several SIGINT" "$status" 130
 
-# … also where another signal came between, and where --ranks 1 started it
+# … also after another signal in between, and if --ranks 1 started it
 in_background between
 sleep 0.5
 for signal in INT TERM INT; do

@@ -5,21 +5,21 @@ make_gold 60
 
 prepare() { deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv "$@"; }
 
-# Real sequences, three shards of at most 20; the vocabulary is learnt, and the user told so
+# Real sequences, three shards of at most 20; the vocabulary is learnt, with a notice
 expect 0 prepare --output-dir shards --sequences-per-shard 20
 said 'notice: no tokenizer file was found: using a vocabulary of [0-9]+ tokens learnt from data/train'
 grep -q '"species"' shards/dataset.json || fail "dataset.json lacks the ranks"
 same "files" "$(ls shards | tr '\n' ' ')" \
     "dataset.json shard_00000.h5 shard_00001.h5 shard_00002.h5 tokenizer.json "
 
-# The number of threads changes nothing
+# The number of threads does not change the result
 expect 0 prepare --output-dir one --sequences-per-shard 20 --threads 1
 expect 0 prepare --output-dir three --sequences-per-shard 20 --threads 3
 for file in shard_00000.h5 shard_00001.h5 shard_00002.h5 dataset.json tokenizer.json; do
     cmp -s "one/$file" "three/$file" || fail "$file depends on the number of threads"
 done
 
-# Gzip, standard input and a tokenizer of one's own
+# Gzip, standard input and a given tokenizer
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 100 \
     --output-file tokenizer.json
 gzip -k data/train.fasta data/train.tsv
@@ -61,18 +61,18 @@ bad "ids that match nothing" 'foreign\.tsv|train\.fasta' \
     --fasta-file data/train.fasta --taxonomy-file foreign.tsv
 bad "missing taxonomy" 'missing\.tsv' --fasta-file data/train.fasta --taxonomy-file missing.tsv
 
-# An output folder that cannot be made
+# An output folder that cannot be created
 : >file
 refused 1 'file' prepare --tokenizer-file tokenizer.json --output-dir file/shards
 
-# A disk that is full (here: a limit on the size of files) leaves the earlier shards as they were
+# A full disk (here: a limit on file sizes) leaves the earlier shards unchanged
 cp -r packed before
 limited() { (ulimit -f 40; prepare "$@"); }
 expect 1 limited --tokenizer-file tokenizer.json --output-dir packed
 said '^deeptaxa prepare: packed/shard_00000.*: cannot write: File too large$'
 diff -r -x .deeptaxa.lock before packed || fail "a failed run changed the shards"
 
-# A folder that another run holds is refused, with who holds it
+# A folder that another run has locked is refused; the message names that run
 exec 9>>packed/.deeptaxa.lock
 flock 9
 expect 1 prepare --tokenizer-file tokenizer.json --output-dir packed

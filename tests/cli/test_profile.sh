@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# --profile and --profile-trace: a table and a trace of what was done, and the same result.
+# --profile and --profile-trace: a table and a trace of the run, which do not change its result.
 source "$(dirname "$0")/lib.sh"
 make_gold 50
 make_tokenizer

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The quick start reaches what it promises: accuracy on every fifth sequence, not trained on.
+# The quick start reaches the promised accuracy on every fifth sequence, not used in training.
 source "$(dirname "$0")/lib.sh"
 [ -r "$gold" ] || skip "$gold is missing: apt-get install microbiomeutil-data"
 

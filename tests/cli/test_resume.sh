@@ -7,7 +7,7 @@ make_tokenizer
 expect 0 train_small whole --epochs 4 --eval-every 2
 uuid=$(cat whole/deeptaxa_uuid.txt)
 
-# From each epoch's checkpoint, in a folder of its own: the same end, the same run id
+# From each epoch's checkpoint, in a separate folder: the same result, the same run id
 for epoch in 1 2 3; do
     expect 0 train_small "from$epoch" --resume "$(checkpoint whole $epoch)"
     same "run id" "$(cat "from$epoch/deeptaxa_uuid.txt")" "$uuid"
@@ -16,7 +16,7 @@ for epoch in 1 2 3; do
     done
 done
 
-# Killed as soon as a checkpoint is there, then resumed in the same folder
+# Killed as soon as a checkpoint exists, then resumed in the same folder
 for epoch in 1 2 3; do
     train_small killed --epochs 4 --eval-every 2 >/dev/null 2>&1 &
     until_there "killed/checkpoints/*_epoch$epoch.h5"
@@ -30,7 +30,7 @@ for epoch in 1 2 3; do
     rm -rf killed
 done
 
-# What contradicts the checkpoint is refused, and nothing is written
+# Flags that contradict the checkpoint are refused, and nothing is written
 # (7 heads are the default of a new run; this one has 2)
 refused 2 '--hidden-size 24: the run to resume was started with 16' \
     deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir other \
@@ -81,7 +81,7 @@ no-normalize
 END
 [ -e other ] && fail "a refused resume wrote something"
 
-# Level weights, the tokenizer and the normalising are settings, too
+# Level weights, tokenizer and normalisation are also settings
 refused 2 '--level-weights: 2 weights for 7' \
     train_small other --resume "$(checkpoint whole 1)" --level-weights 1 1
 refused 2 '--level-weights: the run to resume was started with others \(1 at ' \
@@ -103,7 +103,7 @@ refused 1 'on normalised sequences, but those of the input are not normalised' \
     deeptaxa train --data raw --output-dir other --resume "$(checkpoint whole 1)"
 [ -e other ] && fail "a refused resume wrote something"
 
-# A run that goes on from an earlier checkpoint leaves the later ones, and auto follows it there
+# A run resumed from an earlier checkpoint sets the later ones aside, and auto resumes that run
 expect 0 train_small turned --epochs 4
 expect 0 train_small other_way --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
 expect 0 train_small turned --resume "$(checkpoint turned 1)" --reset-lr-on-resume --epochs 2
@@ -116,14 +116,14 @@ said '^--resume auto: resuming from .*_epoch2.h5$'
 same "checkpoints" "$(cd turned/checkpoints && ls | sed 's/.*_//' | tr '\n' ' ')" \
     "epoch1.h5 epoch2.h5 epoch3.h5 epoch4.h5.old "
 
-# A prediction into a run's folder leaves it able to go on
+# A run can be resumed after a prediction into its folder
 expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$(checkpoint turned 3)" \
     --output-dir turned
 said "^notice: turned: the folder of a training run: its deeptaxa_uuid.txt is kept"
 expect 0 train_small turned --resume auto --epochs 4
 said '^--resume auto: resuming from .*_epoch3.h5$'
 
-# A .pt name means the .h5 beside it
+# A .pt name means the .h5 file of the same name
 name=$(checkpoint whole 3)
 expect 0 train_small pt --resume "${name%.h5}.pt"
 said 'notice: .*epoch3.pt does not exist; using .*epoch3.h5'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A run that goes on finds its sequences by their ids in whatever order they come, with the very bits
-# of the uninterrupted run; data that changed are refused with what changed.
+# A resumed run finds its sequences by their ids in any order, with exactly the result of the
+# uninterrupted run; changed data are refused with a message that says what has changed.
 source "$(dirname "$0")/lib.sh"
 make_gold 100
 make_tokenizer
@@ -27,7 +27,7 @@ in_other_order='^notice: the sequences of the input are in a different order'
 expect 0 train_small whole --epochs 3
 first=$(checkpoint whole 1)
 
-# Another order of the file, of the table, of both; from there back; and as shards
+# A different order of the file, the table or both; then back again; and as shards
 # shellcheck disable=SC2046
 {
     expect 0 resume back "$first" $(with back.fasta $table)
@@ -64,7 +64,7 @@ onehot="--model-type cnn --encoding onehot --num-filters 8 --kernel-sizes 5 --ma
 }
 same_model "$(checkpoint bases 2)" "$(checkpoint bases_back 2)"
 
-# changed WHAT REGEX FASTA TABLE: refused with this, and nothing is written
+# changed WHAT REGEX FASTA TABLE: refused with this message, and nothing is written
 # shellcheck disable=SC2046
 changed() {
     expect 1 resume none "$first" $(with "$3" "$4") || echo "  ($1)" >&2
@@ -86,7 +86,7 @@ changed "a label in another order" "$trained $count; 2 have other labels \(the f
 sed '$p' $table | sed '$s/^[^\t]*/nobody/;$s/[^\t]*$/Nothing else/' >more_rows.tsv
 changed "labels of no sequence" ".*at rank species, 'Nothing else' is new" $fasta more_rows.tsv
 
-# edit AWK: the file with some sequences on one line and an awk program upon them
+# edit AWK: the file, with sequences on one line, edited by an awk program
 edit() { awk '/^>/ { if (n++) print ""; print; next } { printf "%s", $0 } END { print "" }' $fasta | awk "$1"; }
 edit '/^>/ { n++ } n == 9 && !/^>/ { $0 = substr($0, 1, 30) (substr($0, 31, 1) == "A" ? "C" : "A") substr($0, 32) } 1' >base.fasta
 changed "a base" "$trained $count; 1 has the same id but another sequence \('$a'\)" base.fasta $table
@@ -99,14 +99,14 @@ changed "more" "$trained $((count + 2)); 2 are new \(the first is 'extra1'\)" mo
 edit '/^>/ { n++ } n == 31 { next } n == 9 && !/^>/ { $0 = $0 "ACGT" } 1' >several.fasta
 changed "several things" "$trained $((count - 1)); 1 has other labels \('$a'\); 1 has the same id but another sequence \('$a'\); 1 is missing \(the first was number 31 in the file\)" several.fasta one.tsv
 
-# The same data written otherwise: case, U for T, lines, gaps, descriptions
+# The same data in a different notation: case, U for T, lines, gaps, descriptions
 edit '/^>/ { $0 = $1 " else"; print; next } { $0 = tolower($0); gsub("t", "u"); print substr($0, 1, 40) "--"; print substr($0, 41) }' >alike.fasta
 # shellcheck disable=SC2046
 expect 0 resume alike "$first" $(with alike.fasta $table)
 grep -q "$in_other_order" "$work/err" && fail "the same order was taken for another one"
 same_model "$(checkpoint whole 3)" "$(checkpoint alike 3)"
 
-# Shards that are streamed: their order is the run's
+# Streamed shards: their order belongs to the run
 # shellcheck disable=SC2086
 expect 0 deeptaxa train --data shards --stream-data --output-dir streamed $small_model --batch-size 8 \
     --epochs 2 --threads 2
@@ -121,7 +121,7 @@ refused 1 "1 has the same id but another sequence \('$a'\)" \
     resume none "$(checkpoint streamed 1)" --data base_shards
 [ -e none ] && fail "a refused resume wrote something"
 
-# A checkpoint of an older version: told, and as before; the run's next ones can be checked again
+# A checkpoint of an older version: a notice, and no check; the next checkpoints can be checked again
 "$bin/../tests/drop_lineages" "$first" older.h5 || fail "drop_lineages"
 # shellcheck disable=SC2046
 {
@@ -134,7 +134,7 @@ refused 1 "1 has the same id but another sequence \('$a'\)" \
     said "was trained on $count sequences, but the input has $((count + 2))"
 }
 
-# Copies: the whole one goes on, a light one keeps no hashes
+# Copies: a complete one can be resumed, one of weights only has no hashes
 expect 0 deeptaxa export --checkpoint "$first" --output-file copy.h5
 expect 0 deeptaxa export --checkpoint "$first" --output-file light.h5 --weights-only
 # shellcheck disable=SC2046

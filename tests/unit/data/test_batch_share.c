@@ -7,7 +7,7 @@
 
 #define MOST 40
 
-/* Offsets alone say how long sequences are. */
+/* A dataset with offsets only, which define the lengths. */
 static dt_dataset dataset_of(int64_t *offsets, const int64_t *lengths, int64_t count)
 {
     for (int64_t i = 0; i < count; ++i)
@@ -51,9 +51,8 @@ static int64_t tokens_of(const int64_t *lengths, const int64_t *indices, int64_t
     return tokens;
 }
 
-/* No cut can be better than half a sequence away from the even one: a share is off by one at most.
- */
-static void shares_have_equal_tokens_but_for_one_sequence(void **state)
+/* A cut is within half a sequence of the even one, so a share is off by at most one sequence. */
+static void shares_differ_by_at_most_one_sequence_of_tokens(void **state)
 {
     (void)state;
     enum { max_length = 256 };
@@ -63,7 +62,7 @@ static void shares_have_equal_tokens_but_for_one_sequence(void **state)
     srand(2);
     for (int round = 0; round < 100; ++round) {
         for (int64_t i = 0; i < MOST; ++i) {
-            lengths[i] = i < MOST / 2 ? 300 : 20 + rand() % 50; /* cut to 256, or short */
+            lengths[i] = i < MOST / 2 ? 300 : 20 + rand() % 50; /* truncated to 256, or short */
             indices[i] = i;
         }
         const dt_dataset dataset = dataset_of(offsets, lengths, MOST);
@@ -102,7 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_contiguous_complete_and_not_empty),
-        cmocka_unit_test(shares_have_equal_tokens_but_for_one_sequence),
+        cmocka_unit_test(shares_differ_by_at_most_one_sequence_of_tokens),
         cmocka_unit_test(equal_lengths_give_equal_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static void truncation_to_less_than_the_suffix_stays_in_bounds(void **state)
     assert_int_equal(out[1], -1);
 }
 
-static void split_that_leaves_nothing_to_train_on_is_refused(void **state)
+static void split_without_training_sequences_is_refused(void **state)
 {
     (void)state;
     dt_split split;
@@ -59,7 +59,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(truncation_keeps_the_suffix),
         cmocka_unit_test(truncation_to_less_than_the_suffix_stays_in_bounds),
-        cmocka_unit_test(split_that_leaves_nothing_to_train_on_is_refused),
+        cmocka_unit_test(split_without_training_sequences_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

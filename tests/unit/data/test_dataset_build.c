@@ -34,7 +34,7 @@ static void check_tokens(const dt_dataset *dataset, int64_t i, int32_t count, co
     assert_memory_equal(out, tokens, (size_t)count * sizeof *tokens);
 }
 
-/* Enough of them that nothing is said of the length. */
+/* Long enough to avoid the warning about short sequences. */
 #define BASES "ACGTACGTACGTACGTACGT"
 
 static void same_arrays(const dt_dataset *a, const dt_dataset *b)
@@ -62,7 +62,7 @@ static void sequences_are_labelled_and_tokenised_in_order(void **state)
     assert_string_equal(dt_dataset_id(&dataset, 1), "a");
     check_tokens(&dataset, 0, 3, (const int32_t[]){1, 11, 2});
     check_tokens(&dataset, 1, 5, (const int32_t[]){1, 5, 8, 7, 2});
-    /* Classes are those of the whole table: G0 belongs to no sequence. */
+    /* Classes are those of the whole table; G0 matches no sequence. */
     assert_int_equal(dataset.taxonomy.rank[1].classes, 3);
     const int32_t labels[] = {1, 2, 0, 1};
     assert_memory_equal(dataset.labels, labels, sizeof labels);
@@ -74,7 +74,7 @@ static void sequences_are_labelled_and_tokenised_in_order(void **state)
     dt_dataset_free(&dataset);
 }
 
-static void normalising_is_counted_and_can_be_left_out(void **state)
+static void normalising_is_counted_and_optional(void **state)
 {
     (void)state;
     const char *fasta = ">a\nac-guacguacguacguacgu\n>b\nACGTACGTACGTACGTACGT\n>c\n"
@@ -125,7 +125,7 @@ static void sequences_without_a_row_are_unclassified_and_come_last(void **state)
     assert_int_equal(count_of(log, "1 of 6 labels are missing"), 1);
     assert_int_equal(count_of(log, "\n"), 3);
     free(log);
-    /* Appended where only they need it (domain), sorted in where the table holds it (genus). */
+    /* Appended if only they need it (domain), in sorted order if the table has it (genus). */
     const char *domains[] = {"X", "Z", "Unclassified"};
     const char *genera[] = {"Unclassified", "X", "Z"};
     assert_int_equal(dataset.taxonomy.rank[0].classes, 3);
@@ -154,7 +154,7 @@ static void ranks_of_a_single_class_get_one_notice(void **state)
     dt_dataset_free(&dataset);
 }
 
-static void annotated_ids_find_their_rows_and_stay_as_they_are(void **state)
+static void annotated_ids_match_their_rows_and_are_kept(void **state)
 {
     (void)state;
     dt_dataset dataset;
@@ -211,7 +211,7 @@ static void refuse(const char *fasta, const char *taxonomy, const char *message)
     assert_int_equal(dataset.count, 0);
 }
 
-static void damaged_input_is_refused_and_leaves_nothing(void **state)
+static void damaged_input_is_refused_and_the_dataset_empty(void **state)
 {
     (void)state;
     const char *taxonomy = "sequence_id\tgenus\na\tG1\nb\tG2\n";
@@ -284,7 +284,7 @@ static void gzip_input_gives_the_same_dataset(void **state)
     dt_dataset_free(&gzipped);
 }
 
-static void an_id_repeated_far_away_is_found(void **state)
+static void a_distant_duplicate_id_is_found(void **state)
 {
     (void)state;
     write_many("many.fasta", "many.tsv", 5000, 4990);
@@ -299,15 +299,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequences_are_labelled_and_tokenised_in_order),
-        cmocka_unit_test(normalising_is_counted_and_can_be_left_out),
+        cmocka_unit_test(normalising_is_counted_and_optional),
         cmocka_unit_test(sequences_without_a_row_are_unclassified_and_come_last),
         cmocka_unit_test(ranks_of_a_single_class_get_one_notice),
-        cmocka_unit_test(annotated_ids_find_their_rows_and_stay_as_they_are),
+        cmocka_unit_test(annotated_ids_match_their_rows_and_are_kept),
         cmocka_unit_test(ranks_are_shown_with_the_first_label_of_each),
-        cmocka_unit_test(damaged_input_is_refused_and_leaves_nothing),
+        cmocka_unit_test(damaged_input_is_refused_and_the_dataset_empty),
         cmocka_unit_test(dataset_does_not_depend_on_the_threads),
         cmocka_unit_test(gzip_input_gives_the_same_dataset),
-        cmocka_unit_test(an_id_repeated_far_away_is_found),
+        cmocka_unit_test(a_distant_duplicate_id_is_found),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -1,4 +1,4 @@
-/* Sequences are found again by their fingerprints, and those that changed are told. */
+/* Fingerprints identify sequences in any order and detect changed ones. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 #define COUNT 500
 
-/* Sequence i of COUNT has id i + 1; `place` says where it stands. */
+/* Sequence i of COUNT has id i + 1; `place` is its position. */
 static dt_fingerprints make(const int64_t *place, int64_t count)
 {
     dt_fingerprints f = {.count = count};
@@ -40,7 +40,7 @@ static void assert_found(const dt_found_sequences *found, int64_t count, int64_t
         assert_int_equal(found->first, first);
 }
 
-static void any_order_is_followed(void **state)
+static void any_order_is_matched(void **state)
 {
     (void)state;
     int64_t before[COUNT];
@@ -64,7 +64,7 @@ static void any_order_is_followed(void **state)
     }
 }
 
-static void every_kind_of_change_is_told(void **state)
+static void every_kind_of_change_is_detected(void **state)
 {
     (void)state;
     int64_t before[COUNT];
@@ -93,7 +93,7 @@ static void every_kind_of_change_is_told(void **state)
         assert_found(&match.added, 1, 50);
         assert_found(&match.changed, 1, 30);
         assert_null(match.place);
-        /* the last ones are no longer there */
+        /* the last ones are missing */
         now.count -= 10;
         ASSERT_OK(dt_fingerprints_match(&match, &then, &now));
         assert_int_equal(match.missing.count, 11);
@@ -104,7 +104,7 @@ static void every_kind_of_change_is_told(void **state)
     }
 }
 
-static void ids_of_one_hash_are_told_apart_by_what_they_name(void **state)
+static void ids_with_equal_hashes_are_distinguished_by_labels_and_tokens(void **state)
 {
     (void)state;
     int64_t before[COUNT];
@@ -126,7 +126,7 @@ static void ids_of_one_hash_are_told_apart_by_what_they_name(void **state)
     dt_fingerprints_free(&now);
 }
 
-static void tokens_are_compared_where_both_know_theirs(void **state)
+static void tokens_are_compared_if_known_on_both_sides(void **state)
 {
     (void)state;
     int64_t place[COUNT];
@@ -148,7 +148,7 @@ static void tokens_are_compared_where_both_know_theirs(void **state)
     dt_fingerprints_free(&now);
 }
 
-/* Each single change of a short sequence, and every prefix, has a hash of its own. */
+/* Every single change of a short sequence, and every prefix, has a different hash. */
 static void every_token_and_the_length_count(void **state)
 {
     (void)state;
@@ -173,10 +173,10 @@ static void every_token_and_the_length_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_order_is_followed),
-        cmocka_unit_test(every_kind_of_change_is_told),
-        cmocka_unit_test(ids_of_one_hash_are_told_apart_by_what_they_name),
-        cmocka_unit_test(tokens_are_compared_where_both_know_theirs),
+        cmocka_unit_test(any_order_is_matched),
+        cmocka_unit_test(every_kind_of_change_is_detected),
+        cmocka_unit_test(ids_with_equal_hashes_are_distinguished_by_labels_and_tokens),
+        cmocka_unit_test(tokens_are_compared_if_known_on_both_sides),
         cmocka_unit_test(every_token_and_the_length_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

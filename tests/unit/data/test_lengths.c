@@ -1,10 +1,10 @@
-/* What a checkpoint keeps of the lengths of the training sequences. */
+/* Quantiles of the lengths of the training sequences. */
 #include <stdlib.h>
 
 #include "data/lengths.h"
 #include "test.h"
 
-static void the_quantiles_are_lengths_that_so_many_sequences_do_not_exceed(void **state)
+static void quantiles_are_the_smallest_lengths_that_the_percentage_does_not_exceed(void **state)
 {
     (void)state;
     int32_t bases[300];
@@ -31,7 +31,7 @@ static void the_quantiles_are_lengths_that_so_many_sequences_do_not_exceed(void 
     }
 }
 
-static void the_letters_of_onehot_are_its_tokens(void **state)
+static void onehot_has_one_token_per_letter(void **state)
 {
     (void)state;
     int64_t offsets[] = {0, 5, 8};
@@ -44,7 +44,7 @@ static void the_letters_of_onehot_are_its_tokens(void **state)
     assert_int_equal(found.bases[DT_LENGTH_QUANTILES - 1], 5);
 }
 
-static void tokens_alone_tell_no_lengths(void **state)
+static void lengths_are_unknown_with_tokens_only(void **state)
 {
     (void)state;
     int64_t offsets[] = {0, 5, 8};
@@ -58,9 +58,9 @@ static void tokens_alone_tell_no_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_quantiles_are_lengths_that_so_many_sequences_do_not_exceed),
-        cmocka_unit_test(the_letters_of_onehot_are_its_tokens),
-        cmocka_unit_test(tokens_alone_tell_no_lengths),
+        cmocka_unit_test(quantiles_are_the_smallest_lengths_that_the_percentage_does_not_exceed),
+        cmocka_unit_test(onehot_has_one_token_per_letter),
+        cmocka_unit_test(lengths_are_unknown_with_tokens_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

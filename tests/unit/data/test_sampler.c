@@ -31,7 +31,7 @@ static void an_epoch_takes_every_sequence_once(void **state)
     dt_sampler_free(&sampler);
 }
 
-static void order_depends_on_seed_and_epoch_alone(void **state)
+static void order_depends_only_on_seed_and_epoch(void **state)
 {
     (void)state;
     int64_t items[COUNT];
@@ -56,8 +56,8 @@ static void order_depends_on_seed_and_epoch_alone(void **state)
     dt_sampler_free(&other);
 }
 
-/* Runs must stay repeatable from version to version. */
-static void order_is_this_one_for_ever(void **state)
+/* Runs must be reproducible across versions. */
+static void order_never_changes_between_versions(void **state)
 {
     (void)state;
     int64_t items[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -86,8 +86,8 @@ static void every_order_is_equally_likely(void **state)
     assert_int_equal(orders, 24);
 }
 
-/* 1,000 items in shards of 64, three shards at a time: an epoch takes each once, no part of it
- * touches more than three shards, and the next epoch mixes other ones. */
+/* 1,000 items in shards of 64, three shards at a time: an epoch uses each once, no part of it
+ * touches more than three shards, and the next epoch combines different shards. */
 static void order_by_shards_keeps_few_shards_together(void **state)
 {
     (void)state;
@@ -111,7 +111,7 @@ static void order_by_shards_keeps_few_shards_together(void **state)
             assert_false(seen[item]);
             seen[item] = true;
             assert_false(finished[shard]);
-            if (!open[shard] && open_count == 3) { /* the part is over: all its items came */
+            if (!open[shard] && open_count == 3) { /* the part has ended: all its items were used */
                 for (int s = 0; s < 16; ++s)
                     finished[s] = finished[s] || open[s];
                 for (int s = 0; s < 16; ++s)
@@ -130,7 +130,7 @@ static void order_by_shards_keeps_few_shards_together(void **state)
     dt_sampler_free(&sampler);
 }
 
-static void nothing_to_train_on_is_refused(void **state)
+static void no_training_sequences_are_refused(void **state)
 {
     (void)state;
     dt_sampler sampler;
@@ -161,11 +161,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_epoch_takes_every_sequence_once),
-        cmocka_unit_test(order_depends_on_seed_and_epoch_alone),
-        cmocka_unit_test(order_is_this_one_for_ever),
+        cmocka_unit_test(order_depends_only_on_seed_and_epoch),
+        cmocka_unit_test(order_never_changes_between_versions),
         cmocka_unit_test(every_order_is_equally_likely),
         cmocka_unit_test(order_by_shards_keeps_few_shards_together),
-        cmocka_unit_test(nothing_to_train_on_is_refused),
+        cmocka_unit_test(no_training_sequences_are_refused),
         cmocka_unit_test(shares_are_contiguous_even_and_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

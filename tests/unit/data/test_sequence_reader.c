@@ -1,5 +1,4 @@
-/* Blocks of sequences: what is done to them, counted and in the order of the file, with any number
- * of threads. */
+/* Blocks of sequences: processing, counts and order, with any number of threads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +40,7 @@ static dt_status see(void *context, dt_sequence_block *block)
         if (s->read == 0)
             snprintf(s->first, sizeof s->first, "%s", block->record[i].sequence.data);
     }
-    if (s->keeps) { /* and gives the one kept before in its place */
+    if (s->keeps) { /* and returns the previously kept one */
         const dt_sequence_block given = s->kept;
         s->kept = *block;
         *block = given;
@@ -74,7 +73,7 @@ static dt_status read_all(seen *s, const dt_reading *reading, dt_reading_counts 
     return status;
 }
 
-static void blocks_and_threads_change_nothing(void **state)
+static void results_do_not_depend_on_blocks_or_threads(void **state)
 {
     (void)state;
     dt_tokenizer *tokenizer = small_tokenizer();
@@ -111,7 +110,7 @@ static void blocks_and_threads_change_nothing(void **state)
     dt_tokenizer_destroy(tokenizer);
 }
 
-static void short_ones_are_left_out_as_the_model_reads_them(void **state)
+static void short_sequences_are_left_out_after_normalisation(void **state)
 {
     (void)state;
     dt_reading_counts counts;
@@ -124,7 +123,7 @@ static void short_ones_are_left_out_as_the_model_reads_them(void **state)
     assert_int_equal(s.length[1], 4);
     write_text("in.fasta", ">s0\nAC-\n>x\nAC\n>s1\n--.\n");
     s = (seen){0};
-    reading.normalize = false; /* gaps are letters then */
+    reading.normalize = false; /* then gaps count as letters */
     ASSERT_OK(read_all(&s, &reading, &counts));
     assert_int_equal(s.read, 2);
     assert_int_equal(counts.left_out, 1);
@@ -152,7 +151,7 @@ static void gaps_only_cannot_be_encoded(void **state)
     dt_tokenizer_destroy(tokenizer);
 }
 
-static void tokens_are_truncated_and_the_sink_can_end_it(void **state)
+static void tokens_are_truncated_and_the_sink_can_end_the_reading(void **state)
 {
     (void)state;
     dt_tokenizer *tokenizer = small_tokenizer();
@@ -169,7 +168,7 @@ static void tokens_are_truncated_and_the_sink_can_end_it(void **state)
     dt_tokenizer_destroy(tokenizer);
 }
 
-/* With the profile of a sequence, its reverse complement comes as the sequence. */
+/* With the profile of a sequence, its reverse complement is read as the sequence. */
 static void the_other_strand_is_reverse_complemented(void **state)
 {
     (void)state;
@@ -202,10 +201,10 @@ static void the_other_strand_is_reverse_complemented(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_and_threads_change_nothing),
-        cmocka_unit_test(short_ones_are_left_out_as_the_model_reads_them),
+        cmocka_unit_test(results_do_not_depend_on_blocks_or_threads),
+        cmocka_unit_test(short_sequences_are_left_out_after_normalisation),
         cmocka_unit_test(gaps_only_cannot_be_encoded),
-        cmocka_unit_test(tokens_are_truncated_and_the_sink_can_end_it),
+        cmocka_unit_test(tokens_are_truncated_and_the_sink_can_end_the_reading),
         cmocka_unit_test(the_other_strand_is_reverse_complemented),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

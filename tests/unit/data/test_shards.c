@@ -145,7 +145,7 @@ static void shards_hold_the_dataset_whatever_their_size(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
         ASSERT_OK(dt_shards_write(folder, &set, sizes[i]));
         assert_reads(&set);
-        /* those of the run before are gone */
+        /* those of the previous run are removed */
         assert_int_equal(
             run("test $(ls %s | wc -l) = %d", folder, (int)((200 + sizes[i] - 1) / sizes[i]) + 2),
             0);
@@ -161,7 +161,7 @@ static void shards_without_lengths_are_read(void **state)
     set.bases = NULL;
     ASSERT_OK(dt_shards_write(folder, &set, 40));
     assert_reads(&set);
-    /* ... and lengths that cannot be are refused */
+    /* ... and invalid lengths are refused */
     set.bases = calloc(200, sizeof *set.bases);
     set.bases[77] = -1;
     ASSERT_OK(dt_shards_write(folder, &set, 40));
@@ -174,7 +174,7 @@ static void bases_are_kept_as_bytes_without_a_tokenizer(void **state)
     (void)state;
     dt_dataset tokens = make_dataset(200, 1);
     dt_dataset bases = make_onehot(200, 1);
-    ASSERT_OK(dt_shards_write(folder, &tokens, 50)); /* whose tokenizer.json must not stay */
+    ASSERT_OK(dt_shards_write(folder, &tokens, 50)); /* its tokenizer.json must be removed below */
     ASSERT_OK(dt_shards_write(folder, &bases, 30));
     assert_reads(&bases);
     assert_int_equal(run("test $(ls %s | wc -l) = %d", folder, 7 + 1), 0);
@@ -193,7 +193,7 @@ static void bases_are_kept_as_bytes_without_a_tokenizer(void **state)
     dt_dataset_free(&tokens);
 }
 
-/* Every sequence comes cut as from memory; a shard that was damaged meanwhile is refused. */
+/* Streamed sequences are truncated like those in memory; a shard damaged meanwhile is refused. */
 static void assert_streams(dt_dataset set)
 {
     dt_dataset streamed;
@@ -225,14 +225,14 @@ static void assert_streams(dt_dataset set)
     dt_dataset_free(&set);
 }
 
-static void a_stream_gives_what_memory_gives(void **state)
+static void a_stream_equals_memory(void **state)
 {
     (void)state;
     assert_streams(make_dataset(200, 1));
     assert_streams(make_onehot(200, 1));
 }
 
-static void a_set_without_sequences_is_kept(void **state)
+static void an_empty_set_is_written_and_read(void **state)
 {
     (void)state;
     dt_dataset set = make_dataset(0, 1);
@@ -241,7 +241,7 @@ static void a_set_without_sequences_is_kept(void **state)
     dt_dataset_free(&set);
 }
 
-static void an_unfinished_folder_is_recognised(void **state)
+static void an_incomplete_folder_is_refused(void **state)
 {
     (void)state;
     assert_refused("no shards");
@@ -283,7 +283,7 @@ static void a_mixture_of_two_sets_is_refused(void **state)
     dt_dataset_free(&other);
 }
 
-/* Every byte of dataset.json is under its id: no label is read that was not written. */
+/* The id of dataset.json covers every byte: no wrong label is ever read. */
 static void a_changed_byte_of_dataset_json_is_refused_or_harmless(void **state)
 {
     (void)state;
@@ -322,7 +322,7 @@ static void a_later_version_is_refused(void **state)
     dt_dataset_free(&set);
 }
 
-/* Versions before ids were checked wrote what came. */
+/* Older versions did not check ids. */
 static void an_id_that_is_not_utf8_is_refused(void **state)
 {
     (void)state;
@@ -370,7 +370,7 @@ static void a_full_disk_leaves_the_older_shards(void **state)
     dt_dataset_free(&newer);
 }
 
-static void a_label_that_is_not_utf8_is_named(void **state)
+static void the_message_names_a_label_that_is_not_utf8(void **state)
 {
     (void)state;
     dt_dataset set = make_dataset(10, 1);
@@ -390,15 +390,15 @@ int main(void)
         TEST(shards_hold_the_dataset_whatever_their_size),
         TEST(shards_without_lengths_are_read),
         TEST(bases_are_kept_as_bytes_without_a_tokenizer),
-        TEST(a_stream_gives_what_memory_gives),
-        TEST(a_set_without_sequences_is_kept),
-        TEST(an_unfinished_folder_is_recognised),
+        TEST(a_stream_equals_memory),
+        TEST(an_empty_set_is_written_and_read),
+        TEST(an_incomplete_folder_is_refused),
         TEST(a_mixture_of_two_sets_is_refused),
         TEST(a_changed_byte_of_dataset_json_is_refused_or_harmless),
         TEST(a_later_version_is_refused),
         TEST(an_id_that_is_not_utf8_is_refused),
         TEST(a_full_disk_leaves_the_older_shards),
-        TEST(a_label_that_is_not_utf8_is_named),
+        TEST(the_message_names_a_label_that_is_not_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

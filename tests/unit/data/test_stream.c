@@ -7,7 +7,7 @@
 
 enum { PER_SHARD = 10, COUNT = 73, SHARDS = 8 };
 
-/* A made-up source: token t of the whole set is t mod 2^16. */
+/* A synthetic source: token t of the whole set is t mod 2^16. */
 typedef struct {
     int64_t *offsets;
     atomic_int loads;
@@ -64,8 +64,8 @@ static void use_all(dt_token_stream *stream, const made_up *set, const int64_t *
     }
 }
 
-/* Two shards in turn, then the next two: each is read once. Room for four, since what is held may
- * lie in two pairs. */
+/* Two shards alternately, then the next two: each is read once. There is memory for four, since the
+ * held uses may be in two pairs. */
 static void every_use_finds_its_tokens(void **state)
 {
     (void)state;
@@ -85,8 +85,8 @@ static void every_use_finds_its_tokens(void **state)
     assert_int_equal(set.released, 1);
 }
 
-/* What an order leaves in memory serves the next one where it is of use, and gives way where it is
- * not: also when the next order wants it last. */
+/* Shards that an order leaves in memory are reused by the next one, or replaced if they are not
+ * needed or needed last. */
 static void orders_follow_each_other(void **state)
 {
     (void)state;
@@ -99,15 +99,15 @@ static void orders_follow_each_other(void **state)
         down[i] = COUNT - 1 - i;
     }
     use_all(stream, &set, up, COUNT, 0);
-    use_all(stream, &set, up, COUNT, 0); /* the shards that are there are wanted last */
+    use_all(stream, &set, up, COUNT, 0); /* the loaded shards are needed last */
     use_all(stream, &set, down, COUNT, 0);
     use_all(stream, &set, down, COUNT, 37); /* as after a resume */
     assert_true(set.loads <= 4 * SHARDS);
     dt_stream_destroy(stream);
 }
 
-/* Shards of which only a part of the uses is held, as with many ranks. */
-static void uses_may_be_passed_over(void **state)
+/* Only a part of the uses of each shard is held, as with many ranks. */
+static void uses_may_be_skipped(void **state)
 {
     (void)state;
     made_up set;
@@ -124,7 +124,7 @@ static void uses_may_be_passed_over(void **state)
     dt_stream_destroy(stream);
 }
 
-static void an_order_that_needs_more_room_is_refused(void **state)
+static void an_order_that_needs_more_memory_is_refused(void **state)
 {
     (void)state;
     made_up set;
@@ -137,8 +137,8 @@ static void an_order_that_needs_more_room_is_refused(void **state)
     dt_stream_destroy(stream);
 }
 
-/* Two of each shard, six at a time, as when a small part is validated on. */
-static void a_hold_of_more_shards_than_there_is_room_for_takes_more(void **state)
+/* Two sequences of each shard, six at a time, as in validation on a small set. */
+static void a_hold_of_more_shards_allocates_memory(void **state)
 {
     (void)state;
     made_up set;
@@ -159,7 +159,7 @@ static void a_hold_of_more_shards_than_there_is_room_for_takes_more(void **state
     dt_stream_destroy(stream);
 }
 
-static void a_shard_that_cannot_be_read_is_told(void **state)
+static void the_error_of_an_unreadable_shard_is_returned(void **state)
 {
     (void)state;
     made_up set;
@@ -177,10 +177,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_use_finds_its_tokens),
         cmocka_unit_test(orders_follow_each_other),
-        cmocka_unit_test(uses_may_be_passed_over),
-        cmocka_unit_test(an_order_that_needs_more_room_is_refused),
-        cmocka_unit_test(a_hold_of_more_shards_than_there_is_room_for_takes_more),
-        cmocka_unit_test(a_shard_that_cannot_be_read_is_told),
+        cmocka_unit_test(uses_may_be_skipped),
+        cmocka_unit_test(an_order_that_needs_more_memory_is_refused),
+        cmocka_unit_test(a_hold_of_more_shards_allocates_memory),
+        cmocka_unit_test(the_error_of_an_unreadable_shard_is_returned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

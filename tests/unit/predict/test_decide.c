@@ -1,4 +1,4 @@
-/* Votes and consistent lineages of one sequence, against what follows from their definitions. */
+/* Ensembles and consistent lineages of one sequence, compared with their definitions. */
 #include "test.h"
 
 #include "layers.h"
@@ -35,7 +35,7 @@ static void softmax_of(double *out, const float *logits, const double *temperatu
     }
 }
 
-/* What a backend would say. */
+/* The prediction of a backend. */
 static void predict_from(dt_prediction *out, const double *probability, const int32_t *labels)
 {
     for (int r = 0; r < RANKS; ++r) {
@@ -179,7 +179,7 @@ static void check_consistent(int32_t members, bool doubles)
     dt_lineage_tree_free(&tree);
 }
 
-static void a_consistent_lineage_is_the_most_probable_of_the_tree(void **state)
+static void a_consistent_lineage_is_the_most_probable_one_in_the_tree(void **state)
 {
     (void)state;
     for (int32_t members = 1; members <= 2; ++members)
@@ -188,8 +188,8 @@ static void a_consistent_lineage_is_the_most_probable_of_the_tree(void **state)
                 check_consistent(members, doubles);
 }
 
-/* dt_tally_add() refuses them by a confidence that is no number. */
-static void numbers_that_are_none_stay_visible(void **state)
+/* dt_tally_add() refuses them because the confidence is not finite. */
+static void outputs_that_are_not_finite_stay_visible(void **state)
 {
     (void)state;
     static const int32_t lineage[RANKS] = {0, 0, 0};
@@ -215,8 +215,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ensemble_averages_probabilities),
         cmocka_unit_test(an_ensemble_of_one_model_twice_predicts_the_same),
-        cmocka_unit_test(a_consistent_lineage_is_the_most_probable_of_the_tree),
-        cmocka_unit_test(numbers_that_are_none_stay_visible),
+        cmocka_unit_test(a_consistent_lineage_is_the_most_probable_one_in_the_tree),
+        cmocka_unit_test(outputs_that_are_not_finite_stay_visible),
     };
     return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static void results_do_not_depend_on_batch_size_or_threads(void **state)
     }
 }
 
-/* The same without the pipeline: one sequence, its logits, and the softmax worked out here. */
+/* The same without the pipeline: one sequence, its logits, and the softmax computed here. */
 static void results_are_the_softmax_of_the_models_logits(void **state)
 {
     (void)state;
@@ -87,7 +87,7 @@ static void results_are_the_softmax_of_the_models_logits(void **state)
         int32_t cu[2] = {0, 0};
         float logits[8];
         ASSERT_OK(dt_fasta_next(input, &record, &found));
-        if (i % 5 == 0) /* those need normalising; the others are compared as they stand */
+        if (i % 5 == 0) /* these need normalising; the others are compared unchanged */
             continue;
         ASSERT_OK(dt_encoder_encode(encoder, record.sequence.data, record.sequence.length,
                                     MAX_LENGTH, &tokens, &cu[1]));
@@ -120,7 +120,7 @@ static void results_are_the_softmax_of_the_models_logits(void **state)
     dt_encoder_destroy(encoder);
 }
 
-/* Lineages of which not one is what each tax_rank by itself would give for all sequences. */
+/* Lineages none of which equals the independent labels of all sequences. */
 static void consistent_lineages_are_those_of_the_tree_in_any_batch(void **state)
 {
     (void)state;
@@ -177,7 +177,7 @@ static void an_ensemble_of_two_models_averages_their_probabilities(void **state)
     write_text("ensemble.tsv", "sequence_id\tgenus\tspecies\ns001\tVibrio\tcholerae\n");
     ASSERT_OK(dt_truth_read(&truth, &taxonomy, "ensemble.tsv"));
     dt_predictor predictor = predictor_for(&one, 64, 1);
-    predictor.truth = &truth; /* with which the probabilities come, here of all classes */
+    predictor.truth = &truth; /* makes the predictor return probabilities, here of all classes */
     ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
     predictor.model = another;
     predictor.context = &two;
@@ -227,7 +227,7 @@ static void a_higher_temperature_lowers_confidence_and_keeps_labels(void **state
     }
 }
 
-static void normalising_is_the_checkpoints_choice(void **state)
+static void sequences_are_normalised_only_on_request(void **state)
 {
     (void)state;
     static collected c;
@@ -261,7 +261,7 @@ static void true_labels_reach_the_classifier(void **state)
     assert_int_equal(c.prediction[2][0].better == 0, best == 1);
     assert_true(c.prediction[0][1].better >= 0 && c.prediction[0][1].better < 5);
 
-    /* all classes' probabilities come along, for the measures */
+    /* the probabilities of all classes are returned for the metrics */
     assert_true(c.has_probability);
     for (int i = 0; i < 3; ++i) {
         float sum[TAX_RANKS] = {0};
@@ -276,9 +276,9 @@ static void true_labels_reach_the_classifier(void **state)
     dt_truth_free(&truth);
 }
 
-/* A host computes no more tokens at a time than pay, a longer sequence alone; a GPU all that the
- * batch may have. */
-static void a_piece_takes_no_more_memory_than_pays(void **state)
+/* The CPU computes at most as many tokens at a time as are faster, or one longer sequence; a GPU
+ * computes as many as the batch may have. */
+static void a_micro_batch_on_the_cpu_is_limited(void **state)
 {
     (void)state;
     const dt_backend host = {.host_memory = true};
@@ -289,7 +289,7 @@ static void a_piece_takes_no_more_memory_than_pays(void **state)
     assert_int_equal(dt_predictor_max_tokens(&gpu, 64, 512), 64 * 512);
 }
 
-static void errors_of_every_stage_end_the_prediction_with_their_message(void **state)
+static void errors_of_every_stage_end_the_prediction(void **state)
 {
     (void)state;
     static collected c;
@@ -316,10 +316,10 @@ int main(void)
         cmocka_unit_test(consistent_lineages_are_those_of_the_tree_in_any_batch),
         cmocka_unit_test(an_ensemble_of_two_models_averages_their_probabilities),
         cmocka_unit_test(a_higher_temperature_lowers_confidence_and_keeps_labels),
-        cmocka_unit_test(normalising_is_the_checkpoints_choice),
+        cmocka_unit_test(sequences_are_normalised_only_on_request),
         cmocka_unit_test(true_labels_reach_the_classifier),
-        cmocka_unit_test(a_piece_takes_no_more_memory_than_pays),
-        cmocka_unit_test(errors_of_every_stage_end_the_prediction_with_their_message),
+        cmocka_unit_test(a_micro_batch_on_the_cpu_is_limited),
+        cmocka_unit_test(errors_of_every_stage_end_the_prediction),
     };
     return cmocka_run_group_tests_name("predictor", tests, set_up, tear_down);
 }

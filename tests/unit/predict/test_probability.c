@@ -1,4 +1,4 @@
-/* Probabilities of the tax_ranks with few classes, from the part of the logits that they need. */
+/* Probabilities of the tax_ranks with few classes, computed from the range of logits needed. */
 #include "test.h"
 
 #include "layers.h"
@@ -14,7 +14,7 @@ static double logit(int sequence, int column)
     return (double)((sequence * 31 + column * 17) % 23) / 7.0 - 1.0;
 }
 
-static void the_logits_reach_from_the_first_small_rank_to_the_last(void **state)
+static void the_logits_range_from_the_first_small_rank_to_the_last(void **state)
 {
     (void)state;
     const dt_logit_range some = dt_probability_logits(&layout);
@@ -52,7 +52,7 @@ static void probabilities_are_the_softmax_of_each_small_rank(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_logits_reach_from_the_first_small_rank_to_the_last),
+        cmocka_unit_test(the_logits_range_from_the_first_small_rank_to_the_last),
         cmocka_unit_test(probabilities_are_the_softmax_of_each_small_rank),
     };
     return cmocka_run_group_tests_name("probability", tests, NULL, NULL);

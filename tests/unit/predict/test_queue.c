@@ -1,4 +1,4 @@
-/* The queue between the stages of the pipeline keeps order and wakes its waiters. */
+/* The queue between the stages of the pipeline keeps order and wakes waiting threads. */
 #include "test.h"
 
 #include "predict/queue.h"
@@ -32,7 +32,7 @@ static void order_is_kept_and_the_end_comes_after_the_last_item(void **state)
     dt_queue_destroy(&queue);
 }
 
-static void a_queue_that_ends_empty_gives_nothing(void **state)
+static void an_empty_ended_queue_returns_null(void **state)
 {
     (void)state;
     dt_queue queue;
@@ -42,7 +42,7 @@ static void a_queue_that_ends_empty_gives_nothing(void **state)
     dt_queue_destroy(&queue);
 }
 
-static void dropping_frees_a_putter_that_waits_for_room(void **state)
+static void dropping_wakes_a_thread_that_waits_to_put(void **state)
 {
     (void)state;
     dt_queue queue;
@@ -78,8 +78,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_is_kept_and_the_end_comes_after_the_last_item),
-        cmocka_unit_test(a_queue_that_ends_empty_gives_nothing),
-        cmocka_unit_test(dropping_frees_a_putter_that_waits_for_room),
+        cmocka_unit_test(an_empty_ended_queue_returns_null),
+        cmocka_unit_test(dropping_wakes_a_thread_that_waits_to_put),
         cmocka_unit_test(taking_now_does_not_wait),
     };
     return cmocka_run_group_tests_name("queue", tests, NULL, NULL);

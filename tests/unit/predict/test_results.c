@@ -1,4 +1,4 @@
-/* The files of a prediction: their names, what they say, and that none is left when one fails. */
+/* The files of a prediction: names, content, and that no file is left after a failure. */
 #include "predict_test.h"
 
 #include <jansson.h>
@@ -64,7 +64,7 @@ static dt_results_options options_for(const dt_truth *with)
     };
 }
 
-static const int32_t *add_lineages; /* what add_three() says that each rank by itself would give */
+static const int32_t *add_lineages; /* independent labels passed by add_three() */
 
 /* Three sequences, the last without a row in the taxonomy file. */
 static dt_status add_three(dt_results *results, bool with_truth)
@@ -129,7 +129,7 @@ static void check_text(const json_t *object, const char *key, const char *expect
     assert_string_equal(json_string_value(json_object_get(object, key)), expected);
 }
 
-static void predictions_hold_what_the_model_said(void **state)
+static void predictions_have_the_models_output(void **state)
 {
     (void)state;
     write_three(&truth);
@@ -142,7 +142,7 @@ static void predictions_hold_what_the_model_said(void **state)
     check_text(genus, "label", "Listeria");
     check_number(genus, "raw_score", 0.75);
     check_number(genus, "entropy", 0.5);
-    check_number(genus, "score", 0.75 / 0.95); /* over the largest of the run at this rank */
+    check_number(genus, "score", 0.75 / 0.95); /* divided by the largest of the run at this rank */
     assert_true(json_is_false(json_object_get(genus, "confidence_threshold_flag")));
     assert_true(json_is_false(json_object_get(genus, "agreement")));
     const json_t *mismatch = json_object_get(genus, "mismatch_detail");
@@ -221,7 +221,7 @@ static void the_table_has_the_published_columns(void **state)
     free(table);
 }
 
-static void measures_are_those_of_the_labels(void **state)
+static void metrics_equal_those_of_the_labels(void **state)
 {
     (void)state;
     write_three(&truth);
@@ -248,7 +248,7 @@ static void measures_are_those_of_the_labels(void **state)
 }
 
 /* Three cereus and a vulnificus, predicted as cereus, cereus, vulnificus and cholerae. */
-static void measures_have_their_own_keys(void **state)
+static void metrics_have_different_keys(void **state)
 {
     (void)state;
     static dt_results results;
@@ -289,8 +289,8 @@ static void measures_have_their_own_keys(void **state)
     json_decref(root);
 }
 
-/* What is told of the run itself, each number another. */
-static void parameters_have_their_own_keys(void **state)
+/* Parameters of the run, all with different numbers. */
+static void parameters_have_different_keys(void **state)
 {
     (void)state;
     static dt_results results;
@@ -330,8 +330,8 @@ static void parameters_have_their_own_keys(void **state)
     json_decref(root);
 }
 
-/* --resume auto finds a run's checkpoints by it. */
-static void the_id_of_a_training_stays_in_its_folder(void **state)
+/* --resume auto finds the checkpoints of a run by its id. */
+static void the_folder_of_a_training_run_keeps_its_id(void **state)
 {
     (void)state;
     ASSERT_OK(dt_make_folder("out/checkpoints"));
@@ -348,7 +348,7 @@ static void the_id_of_a_training_stays_in_its_folder(void **state)
 }
 
 /* Sequence a keeps its labels; b's change at species, c's at both ranks. */
-static void changed_lineages_are_counted_and_both_accuracies_told(void **state)
+static void changed_lineages_are_counted_and_both_accuracies_written(void **state)
 {
     (void)state;
     static dt_results results;
@@ -379,7 +379,7 @@ static void changed_lineages_are_counted_and_both_accuracies_told(void **state)
     json_decref(root);
 }
 
-/* prediction_parameters.level_temperatures of metrics.json; *root is the caller's to free. */
+/* prediction_parameters.level_temperatures of metrics.json; the caller frees *root. */
 static const json_t *temperatures_of(const dt_results_options *options, json_t **root)
 {
     static dt_results results;
@@ -421,7 +421,7 @@ static void temperatures_of_every_ensemble_member_are_written(void **state)
     json_decref(root);
 }
 
-static void without_truth_there_is_nothing_to_compare(void **state)
+static void without_truth_nothing_is_compared(void **state)
 {
     (void)state;
     write_three(NULL);
@@ -454,7 +454,7 @@ static void tabular_fields_choose_the_columns_and_their_order(void **state)
     free(table);
 }
 
-/* 0.8 >= 0.75 at species alone does not count where genus is below; a rank's own prefix stands. */
+/* 0.8 >= 0.75 at species does not count if genus is below; a label's own prefix is kept. */
 static void qiime_lineages_end_before_the_first_unsure_rank(void **state)
 {
     (void)state;
@@ -514,7 +514,7 @@ static void names_follow_the_fasta_file(void **state)
         {"x.fa.zst", "x"},
         {"x.fas.zip", "x"},
         {"rep-seqs.qza", "rep-seqs"},
-        {"x.gz.xz", "x.gz"}, /* compressed twice, which is not read */
+        {"x.gz.xz", "x.gz"}, /* compressed twice, which is not supported */
         {".fa", ".fa"},
         {"-", "stdin"},
     };
@@ -540,8 +540,8 @@ static void a_failing_run_leaves_no_file(void **state)
     assert_int_equal(count_files("out"), 0);
 }
 
-/* A limit on the size of files stands for a full disk; older results survive it. */
-static void a_full_disk_leaves_the_results_of_before(void **state)
+/* A limit on file sizes simulates a full disk; older results survive. */
+static void a_full_disk_leaves_the_older_results(void **state)
 {
     (void)state;
     static dt_results results;
@@ -567,7 +567,7 @@ static void a_full_disk_leaves_the_results_of_before(void **state)
     free(old);
 }
 
-static void a_model_without_usable_numbers_is_refused(void **state)
+static void outputs_that_are_not_finite_are_refused(void **state)
 {
     (void)state;
     static dt_results results;
@@ -581,7 +581,7 @@ static void a_model_without_usable_numbers_is_refused(void **state)
     dt_results_free(&results);
 }
 
-static void a_folder_that_is_not_there_is_found_at_the_start(void **state)
+static void a_missing_folder_is_detected_at_the_start(void **state)
 {
     (void)state;
     static dt_results results;
@@ -590,7 +590,7 @@ static void a_folder_that_is_not_there_is_found_at_the_start(void **state)
     ASSERT_FAILS(DT_ERR_IO, "absent/", dt_results_begin(&results, &options));
 }
 
-static void a_folder_with_the_name_of_a_file_is_found_at_the_start(void **state)
+static void a_folder_with_the_name_of_a_file_is_detected_at_the_start(void **state)
 {
     (void)state;
     static dt_results results;
@@ -606,25 +606,25 @@ static void a_folder_with_the_name_of_a_file_is_found_at_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(predictions_hold_what_the_model_said),
+        TEST(predictions_have_the_models_output),
         TEST(a_confidence_at_the_threshold_reaches_it),
         TEST(the_table_has_the_published_columns),
-        TEST(measures_are_those_of_the_labels),
-        TEST(measures_have_their_own_keys),
-        TEST(parameters_have_their_own_keys),
-        TEST(the_id_of_a_training_stays_in_its_folder),
-        TEST(changed_lineages_are_counted_and_both_accuracies_told),
+        TEST(metrics_equal_those_of_the_labels),
+        TEST(metrics_have_different_keys),
+        TEST(parameters_have_different_keys),
+        TEST(the_folder_of_a_training_run_keeps_its_id),
+        TEST(changed_lineages_are_counted_and_both_accuracies_written),
         TEST(temperatures_of_every_ensemble_member_are_written),
-        TEST(without_truth_there_is_nothing_to_compare),
+        TEST(without_truth_nothing_is_compared),
         TEST(tabular_fields_choose_the_columns_and_their_order),
         TEST(qiime_lineages_end_before_the_first_unsure_rank),
         TEST(qiime_lineages_end_before_unclassified),
         TEST(names_follow_the_fasta_file),
         TEST(a_failing_run_leaves_no_file),
-        TEST(a_full_disk_leaves_the_results_of_before),
-        TEST(a_model_without_usable_numbers_is_refused),
-        TEST(a_folder_that_is_not_there_is_found_at_the_start),
-        TEST(a_folder_with_the_name_of_a_file_is_found_at_the_start),
+        TEST(a_full_disk_leaves_the_older_results),
+        TEST(outputs_that_are_not_finite_are_refused),
+        TEST(a_missing_folder_is_detected_at_the_start),
+        TEST(a_folder_with_the_name_of_a_file_is_detected_at_the_start),
     };
     return cmocka_run_group_tests_name("results", tests, set_up, tear_down);
 }

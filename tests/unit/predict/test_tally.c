@@ -1,11 +1,11 @@
-/* What is counted of a stream, where it is more than the results' tests show. */
+/* Running statistics beyond those covered by the tests of the results. */
 #include "predict_test.h"
 
 #include "layers.h"
 #include "predict/probability.h"
 #include "predict/tally.h"
 
-/* Four sequences at one tax_rank of two classes and one of 101, of which no probabilities come. */
+/* Four sequences at one tax_rank of two classes and one of 101, which has no probabilities. */
 static void auc_is_over_the_sequences_whose_true_label_is_known(void **state)
 {
     (void)state;
@@ -120,7 +120,7 @@ static void the_top_k_are_those_with_fewer_than_k_better(void **state)
     end_genus(&g);
 }
 
-/* A true label that the model lacks has a number from 3, the number of its classes, on. */
+/* A true label unknown to the model has a number of 3 (its number of classes) or more. */
 static void the_calibration_is_over_true_labels_that_the_model_knows(void **state)
 {
     (void)state;
@@ -151,7 +151,7 @@ static void scores_have_a_mean_a_deviation_and_a_largest(void **state)
     end_genus(&g);
 }
 
-static void labels_and_confidences_that_cannot_be_are_refused(void **state)
+static void invalid_labels_and_confidences_are_refused(void **state)
 {
     (void)state;
     genus_tally g;
@@ -169,13 +169,13 @@ static void labels_and_confidences_that_cannot_be_are_refused(void **state)
     end_genus(&g);
 }
 
-static void auc_is_told_up_to_a_hundred_classes(void **state)
+static void auc_is_computed_up_to_a_hundred_classes(void **state)
 {
     (void)state;
     static char names[DT_FEW_CLASSES][16];
     static const float probability[3][DT_FEW_CLASSES] = {
         {0.75f, 0.25f}, {0.25f, 0.75f}, {0.125f, 0.875f}};
-    static const int32_t truth_of[3] = {0, 1, DT_FEW_CLASSES}; /* a label that the model lacks */
+    static const int32_t truth_of[3] = {0, 1, DT_FEW_CLASSES}; /* a label unknown to the model */
     static const dt_prediction prediction[3] = {{.label = 0, .confidence = 0.75f},
                                                 {.label = 1, .confidence = 0.75f},
                                                 {.label = 1, .confidence = 0.875f}};
@@ -216,8 +216,8 @@ int main(void)
         cmocka_unit_test(the_top_k_are_those_with_fewer_than_k_better),
         cmocka_unit_test(the_calibration_is_over_true_labels_that_the_model_knows),
         cmocka_unit_test(scores_have_a_mean_a_deviation_and_a_largest),
-        cmocka_unit_test(labels_and_confidences_that_cannot_be_are_refused),
-        cmocka_unit_test(auc_is_told_up_to_a_hundred_classes),
+        cmocka_unit_test(invalid_labels_and_confidences_are_refused),
+        cmocka_unit_test(auc_is_computed_up_to_a_hundred_classes),
     };
     return cmocka_run_group_tests_name("tally", tests, enter_folder, leave_folder);
 }

@@ -1,5 +1,5 @@
-/* Temperatures fitted to drawn logits, against a dense scan of the likelihood, and the store that
- * the logits come from. */
+/* Temperatures fitted to random logits, compared with a dense scan of the likelihood; and the logit
+ * store. */
 #include "predict_test.h"
 
 #include "eval/metrics.h"
@@ -11,7 +11,7 @@
 #define RANKS 5
 #define COLUMNS 17
 
-/* Ranks: too sure, not sure enough, always right, worse than chance, of unknown truth. */
+/* Ranks: overconfident, underconfident, always right, worse than chance, unknown truth. */
 enum { SURE, SHY, RIGHT, WRONG, UNKNOWN };
 
 static const dt_class_layout layout = {.tax_ranks = RANKS, .first = {0, 3, 8, 11, 14, COLUMNS}};
@@ -28,7 +28,7 @@ static double draw(void)
     return (double)(seed >> 8) / (double)(1u << 24);
 }
 
-/* A class with the probabilities of softmax(z). */
+/* Draws a class with the probabilities softmax(z). */
 static int32_t draw_class(const double *z, int32_t classes)
 {
     double sum = 0.0;
@@ -162,7 +162,7 @@ static void threads_do_not_change_a_bit(void **state)
     }
 }
 
-static void logits_that_are_no_numbers_are_refused(void **state)
+static void logits_that_are_not_finite_are_refused(void **state)
 {
     (void)state;
     dt_rank_fit out[RANKS];
@@ -175,7 +175,7 @@ static void logits_that_are_no_numbers_are_refused(void **state)
     dt_pool_destroy(pool);
 }
 
-static void the_store_gives_back_what_was_added_and_leaves_no_file(void **state)
+static void the_store_returns_what_was_added_and_leaves_no_file(void **state)
 {
     (void)state;
     dt_logit_store store;
@@ -204,8 +204,8 @@ int main(void)
         cmocka_unit_test(the_fit_is_the_minimum_of_a_dense_scan),
         cmocka_unit_test(ranks_without_a_minimum_keep_their_logits),
         cmocka_unit_test(threads_do_not_change_a_bit),
-        cmocka_unit_test(logits_that_are_no_numbers_are_refused),
-        cmocka_unit_test(the_store_gives_back_what_was_added_and_leaves_no_file),
+        cmocka_unit_test(logits_that_are_not_finite_are_refused),
+        cmocka_unit_test(the_store_returns_what_was_added_and_leaves_no_file),
     };
     return cmocka_run_group_tests_name("temperature", tests, set_up, leave_folder);
 }

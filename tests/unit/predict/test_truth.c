@@ -1,5 +1,5 @@
-/* True labels in a model's numbering, what an input meets of them, and when a prediction agrees
- * with one. */
+/* True labels in a model's numbering, reports of unknown labels, and when a prediction agrees with
+ * a true label. */
 #include "predict_test.h"
 
 #include <jansson.h>
@@ -84,7 +84,7 @@ static void a_missing_column_is_no_truth_and_none_at_all_an_error(void **state)
     dt_taxonomy_free(&model);
 }
 
-/* What reading this table says; the truth is freed. */
+/* Returns the log of reading this table; frees the truth. */
 static char *said_of(const dt_taxonomy *model, const char *text)
 {
     dt_truth truth;
@@ -95,7 +95,7 @@ static char *said_of(const dt_taxonomy *model, const char *text)
     return end_log();
 }
 
-static void ranks_of_strange_labels_are_warned_of(void **state)
+static void ranks_with_unknown_labels_cause_a_warning(void **state)
 {
     (void)state;
     dt_taxonomy model = small_taxonomy();
@@ -113,7 +113,7 @@ static void ranks_of_strange_labels_are_warned_of(void **state)
         strstr(log, "at species (0 of 2; 'V. cholerae' where the model has 'cholerae'), so"));
     free(log);
 
-    /* all ranks in one warning; the example is the pair that is most alike, not the first */
+    /* all ranks in one warning; the example is the most similar pair, not the first */
     log = said_of(&model, "sequence_id\tgenus\tspecies\na\tAbcde\ts__Innocua\nb\tLISTERIA\ts__x\n");
     assert_int_equal(count_of(log, "\n"), 1);
     assert_non_null(
@@ -127,7 +127,7 @@ static void ranks_of_strange_labels_are_warned_of(void **state)
     dt_taxonomy_free(&model);
 }
 
-/* ---- what the sequences of an input met ---- */
+/* ---- labels of the sequences of an input ---- */
 
 /* Adds one sequence as a batch of its own. */
 static void use_id(dt_truth_use *use, const char *id)
@@ -142,7 +142,7 @@ static void use_id(dt_truth_use *use, const char *id)
                                           .has_row = &has_row});
 }
 
-/* What is said after the sequences of these ids, a text of blank-separated ones. */
+/* Returns the log after the sequences with these ids (separated by blanks). */
 static char *said_after(const dt_truth *truth, const char *ids)
 {
     dt_truth_use use;
@@ -172,8 +172,7 @@ static void labels_of_the_input_count_and_one_in_ten_known_is_enough(void **stat
     assert_null(strstr(log, "hardly any")); /* the table has a label that is known */
     free(log);
 
-    /* none of those in this input; the same label twice is one, a missing one and one without a row
-     * are none */
+    /* this input has none of those; a repeated label counts once, a missing one not at all */
     log = said_after(&truth, "n0 n1 n2 n1 w absent");
     assert_int_equal(count_of(log, "\n"), 1);
     assert_non_null(strstr(log, "at species (0 of 3; 'novum"));
@@ -189,7 +188,7 @@ static void labels_of_the_input_count_and_one_in_ten_known_is_enough(void **stat
     dt_taxonomy_free(&model);
 }
 
-static void what_was_said_of_the_table_is_not_said_again(void **state)
+static void a_warning_about_the_table_is_not_repeated(void **state)
 {
     (void)state;
     dt_taxonomy model = small_taxonomy();
@@ -260,9 +259,9 @@ int main(void)
         cmocka_unit_test(labels_get_the_classes_of_the_model_or_numbers_beyond),
         cmocka_unit_test(unclassified_is_a_class_where_the_model_has_it),
         cmocka_unit_test(a_missing_column_is_no_truth_and_none_at_all_an_error),
-        cmocka_unit_test(ranks_of_strange_labels_are_warned_of),
+        cmocka_unit_test(ranks_with_unknown_labels_cause_a_warning),
         cmocka_unit_test(labels_of_the_input_count_and_one_in_ten_known_is_enough),
-        cmocka_unit_test(what_was_said_of_the_table_is_not_said_again),
+        cmocka_unit_test(a_warning_about_the_table_is_not_repeated),
         cmocka_unit_test(ids_that_match_without_annotations_are_counted),
         cmocka_unit_test(agreement_equals_the_reference),
     };

@@ -11,9 +11,9 @@ static dt_status add(dt_unique_ids *ids, const char *id)
     return status;
 }
 
-/* Long and short ids, those that are the beginning of another, and many that differ in one place:
- * each is new once and refused from then on. */
-static void an_id_is_new_once(void **state)
+/* Long and short ids, prefixes of other ids, and many that differ in one character: each is
+ * accepted once and refused from then on. */
+static void an_id_is_accepted_once(void **state)
 {
     (void)state;
     enum { IDS = 20000 };
@@ -37,7 +37,7 @@ static void an_id_is_new_once(void **state)
     dt_unique_ids_destroy(ids);
 }
 
-static void a_file_is_refused_at_the_second_one(void **state)
+static void a_file_is_refused_at_the_first_duplicate(void **state)
 {
     (void)state;
     write_text("once.fasta", ">a\nACGT\n>b\nACGT\n>ab\nACGT\n");
@@ -45,7 +45,7 @@ static void a_file_is_refused_at_the_second_one(void **state)
     ASSERT_OK(dt_unique_ids_check("once.fasta", true, 0));
     ASSERT_FAILS(DT_ERR_INPUT, "twice.fasta: line 5: duplicate id 'a'",
                  dt_unique_ids_check("twice.fasta", true, 0));
-    ASSERT_OK(dt_unique_ids_check("twice.fasta", true, 4)); /* it is left out */
+    ASSERT_OK(dt_unique_ids_check("twice.fasta", true, 4)); /* the duplicate is left out */
     ASSERT_FAILS(DT_ERR_INPUT, "twice.fasta: line 5: duplicate id 'a'",
                  dt_unique_ids_check("twice.fasta", false, 4));
     ASSERT_FAILS(DT_ERR_IO, "nowhere.fasta", dt_unique_ids_check("nowhere.fasta", true, 0));
@@ -54,8 +54,8 @@ static void a_file_is_refused_at_the_second_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_id_is_new_once),
-        cmocka_unit_test(a_file_is_refused_at_the_second_one),
+        cmocka_unit_test(an_id_is_accepted_once),
+        cmocka_unit_test(a_file_is_refused_at_the_first_duplicate),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }
