@@ -22,12 +22,12 @@ dt_status dt_loaded_model_tokenizer(const dt_loaded_model *loaded, dt_tokenizer 
 }
 
 /* dt_batch_bound of an input that has not been read. */
-static dt_status batch_bound(const void *context, int32_t asked, int32_t *sequences,
+static dt_status batch_bound(const void *context, int32_t requested, int32_t *sequences,
                              int64_t *tokens)
 {
     const dt_model *model = context;
-    *sequences = dt_predictor_max_sequences(dt_model_backend(model), asked);
-    *tokens = dt_predictor_max_tokens(dt_model_backend(model), asked,
+    *sequences = dt_predictor_max_sequences(dt_model_backend(model), requested);
+    *tokens = dt_predictor_max_tokens(dt_model_backend(model), requested,
                                       dt_model_config_of(model)->max_length);
     return DT_OK;
 }
