@@ -7,7 +7,7 @@
 #include "core/log.h"
 #include "core/module.h"
 
-/* The CPU backend's builds, best first. */
+/* Builds of the CPU backend, best first. */
 static const char *const cpu_builds[] = {"cpu_v4", "cpu_v3", "cpu"};
 
 static bool processor_runs(const char *build)
@@ -58,7 +58,7 @@ static float from_fp16(uint16_t bits)
     const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
     const uint32_t exponent = bits >> 10 & 0x1fu;
     const uint32_t fraction = bits & 0x3ffu;
-    if (exponent == 31) /* infinite, or no number */
+    if (exponent == 31) /* infinity or NaN */
         return from_bits(sign | 0x7f800000u | fraction << 13);
     if (exponent > 0)
         return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
@@ -91,18 +91,18 @@ static dt_status open_module(const char *name, const dt_backend_options *options
     return entry->open(options, out);
 }
 
-/* How long a thread that waits for the others burns its core before it sleeps. By default
- * GNU OpenMP spins practically for ever; beside other work a run then takes several times as long.
- * This is enough for the gaps between two operations where nothing else runs, and little enough
- * that two threads beside a busy neighbour are hardly slower than one (docs/performance.md). The
- * runtime reads it when it is loaded, with the module; what the user has set stays. */
+/* How long a waiting thread spins before it sleeps. By default GNU OpenMP spins practically
+ * forever, which makes a run several times slower when other processes compete for the cores. This
+ * value covers the gaps between operations on an idle machine, and is small enough that two threads
+ * next to a busy process are hardly slower than one (docs/performance.md). The OpenMP runtime reads
+ * the variable when it is loaded with the module; a value set by the user is kept. */
 static void let_waiting_threads_sleep(void)
 {
     if (!getenv("OMP_WAIT_POLICY"))
         setenv("GOMP_SPINCOUNT", "1000", 0);
 }
 
-/* The build that DEEPTAXA_CPU_BUILD asks for, to compare builds on one machine. */
+/* Opens the build named by DEEPTAXA_CPU_BUILD, to compare builds on one machine. */
 static dt_status open_named_build(const char *build, const dt_backend_options *options,
                                   dt_backend **out)
 {
@@ -110,12 +110,11 @@ static dt_status open_named_build(const char *build, const dt_backend_options *o
         if (strcmp(build, cpu_builds[i]) != 0)
             continue;
         if (!processor_runs(build))
-            return dt_fail(DT_ERR_USAGE, "DEEPTAXA_CPU_BUILD=%s: this processor does not run it",
-                           build);
+            return dt_fail(DT_ERR_USAGE,
+                           "DEEPTAXA_CPU_BUILD=%s: this processor does not support it", build);
         return open_module(build, options, out);
     }
-    return dt_fail(DT_ERR_USAGE,
-                   "DEEPTAXA_CPU_BUILD=%s: the CPU's builds are cpu, cpu_v3 and cpu_v4", build);
+    return dt_fail(DT_ERR_USAGE, "DEEPTAXA_CPU_BUILD=%s: expected cpu, cpu_v3 or cpu_v4", build);
 }
 
 static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
@@ -130,27 +129,27 @@ static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
     return open_module("cpu", options, out);
 }
 
-/* The GPU's module, for a user who asked for it with --device cuda. */
+/* Opens the CUDA backend, for --device cuda. */
 static dt_status open_cuda(const dt_backend_options *options, dt_backend **out)
 {
     void *symbol;
     if (!dt_module_present("cuda"))
         return dt_fail(DT_ERR_DEVICE,
                        "this installation has no CUDA backend (libdeeptaxa_cuda.so): use --device "
-                       "cpu, or build it where the CUDA toolkit is, with -DDEEPTAXA_CUDA=ON");
+                       "cpu, or build on a machine with the CUDA toolkit, with -DDEEPTAXA_CUDA=ON");
     if (dt_module_symbol("cuda", "dt_backend_module", &symbol) != DT_OK)
-        return dt_fail(DT_ERR_DEVICE, "%s; put it right, or use --device cpu", dt_error_message());
+        return dt_fail(DT_ERR_DEVICE, "%s; fix this, or use --device cpu", dt_error_message());
     return open_module("cuda", options, out);
 }
 
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out)
 {
     if (strcmp(name, "auto") == 0) {
-        /* the kernels equal the CPU's in every test, but those ran without a GPU */
+        /* the kernels match the CPU's in every test, but these ran without a GPU */
         if (dt_module_present("cuda"))
             dt_notice(
-                "the CUDA backend of this version has not been proven on a GPU yet: the CPU is "
-                "used; --device cuda takes the GPU");
+                "the CUDA backend of this version has not been verified on a GPU yet: using the "
+                "CPU; --device cuda selects the GPU");
         return open_cpu(options, out);
     }
     if (strcmp(name, "cpu") == 0)

@@ -1,48 +1,49 @@
-/* The contract of a device: everything the model needs from a CPU or a GPU.
+/* The interface of a compute device: everything that the model needs from a CPU or a GPU.
  *
  * A backend holds the parameters, their gradients and the optimizer's moments as flat vectors, and
- * computes a fixed set of coarse operations on packed batches. The model (src/model) is written
- * once against this table of functions; cpu/ and cuda/ implement it, each as a module that
- * dt_backend_open() loads by name. The parameters of layers (dt_attention, ...) are in layers.h.
+ * runs a fixed set of coarse operations on packed batches. The model (src/model) is written once,
+ * against this table of functions. cpu/ and cuda/ implement it, each as a module that
+ * dt_backend_open() loads by name. layers.h declares the parameters of the layers (dt_attention,
+ * ...).
  *
- * Rules that every operation follows
- *   - Asynchronous: an operation may return before its work is done; operations of one backend take
- *     effect in the order of their calls. Only sync, download, vector_read and state_read wait;
- *     batch_upload waits at most for the work on the batch before the last one, download_finish
- *     for one copy and the operations called before its start. Arguments passed by value or through
- *     a host pointer may be reused as soon as the operation returns. The CPU backend simply works
- *     before it returns.
- *   - No status: an operation that fails makes the backend's error sticky, later operations do
- *     nothing, and check() reports it. So a layer reads as mathematics.
- *   - No allocation and no waiting inside an operation, apart from the ones above. (The CPU in bf16
- *     lays a weight out when it is used first.)
- *   - Outputs come first, then inputs, then parameters, then sizes. Shapes stand in comments, row
- *     major. N: rows of a token matrix, B: sequences of the batch, H: hidden size, R: taxonomic
+ * Rules for every operation
+ *   - Asynchronous: an operation may return before its work is done; the operations of a backend
+ *     take effect in call order. Only sync, download, vector_read and state_read wait for all of
+ *     it. batch_upload waits at most for the work on the batch before the last one; download_finish
+ *     waits for one copy and the operations called before it was started. Arguments passed by value
+ *     or through a host pointer may be reused once the operation has returned. On the CPU backend
+ *     every operation is complete when it returns.
+ *   - No status: an operation that fails sets the backend's sticky error, later operations do
+ *     nothing, and check() reports the error. Layer code therefore reads like the formulas.
+ *   - No allocation and no waiting inside an operation, apart from the exceptions above. (In bf16,
+ *     the CPU backend repacks a weight when it is first used.)
+ *   - Arguments: outputs first, then inputs, parameters and sizes. Shapes are given in comments,
+ *     row-major. N: rows of a token matrix, B: sequences in the batch, H: hidden size, R: taxonomic
  *     ranks, C: classes of all ranks together.
- *   - "accumulates" means: is added to what the gradient vector holds.
- *   - Activations are `void *` into memory of the backend, elements of activation_size bytes;
- *     statistics (sums that need range: means, log-sums, logits) of statistic_size bytes; indices
- *     int32_t. Only the backend reads through them; dt_backend_floats() reads a downloaded copy of
- *     activations.
- *   - Parameters are addressed by their offset in the flat vector (dt_param), so that a backend may
- *     read a low-precision copy at the same offset.
- *   - Packed: a batch holds its sequences back to back, without padding; token matrices have
- *     batch->size.rows rows: the tokens, rounded up to a multiple of the backend's row_multiple,
- *     not necessarily the next (and never beyond that of the reserved tokens). Rows in excess
- *     belong to no sequence; activations there are finite and gradients zero, so that they
- *     contribute to nothing, sums over all rows included.
- *   - Padded: what several convolution layers work on has P = B · L rows, L = max_length; row
- *     b · L + t is position t of sequence b, its own up to its length and padding after it, which
- *     is computed like the others.
- *   - Dropout keeps a value where its Philox draw (core/philox.h, counter as written there) is at
- *     least the threshold and divides it by 1 - p. Masks are never stored: the backward operation
- *     draws them again.
- *   - Results do not depend on chance: no float atomics, no sums in an order that varies.
+ *   - "accumulates": the result is added to the current content of the gradient vector.
+ *   - Activations are `void *` into the backend's memory, with elements of activation_size bytes;
+ *     statistics (values that need range: means, log-sums, logits) have statistic_size bytes;
+ *     indices are int32_t. Only the backend dereferences these pointers; dt_backend_floats()
+ *     converts a downloaded copy of activations.
+ *   - Parameters are addressed by their offset in the flat vector (dt_param), so that a backend can
+ *     keep a low-precision copy at the same offsets.
+ *   - Packed: a batch holds its sequences back to back, without padding. Token matrices have
+ *     batch->size.rows rows: the number of tokens rounded up to a multiple of the backend's
+ *     row_multiple, not necessarily the next one, but at most the reserved tokens rounded up in the
+ *     same way. The extra rows belong to no sequence; their activations are finite and their
+ *     gradients zero, so that they do not contribute to any result, including sums over all rows.
+ *   - Padded: stacked convolution layers work on matrices of P = B · L rows, L = max_length. Row b
+ *     · L + t is position t of sequence b: one of its tokens if t is less than its length, else
+ *     padding, which is computed like the tokens.
+ *   - Dropout keeps a value if its Philox draw (core/philox.h defines the counter) is at least the
+ *     threshold, and divides it by 1 - p. Masks are never stored: the backward operation draws them
+ *     again.
+ *   - Results are deterministic: no float atomics, and no sums whose order varies.
  *
  * To add an operation, add its type, with a comment that says what it computes, and its name to the
- * list below the types. The list makes the table, and the prototypes and tables of the backends;
- * no backend links without all functions of the list, and the profile does not compile without a
- * wrapper for each of those that compute.
+ * list below the types. The list generates the table as well as the prototypes and tables of the
+ * backends: no backend links without all functions of the list, and src/profile does not compile
+ * without a wrapper for each compute operation.
  */
 #ifndef DT_BACKEND_H
 #define DT_BACKEND_H
@@ -53,9 +54,9 @@
 #include "core/model_limits.h"
 #include "core/status.h"
 
-#define DT_EVENT_SLOTS 256     /* events of a caller: ranges of gradients */
-#define DT_PROFILE_EVENTS 4096 /* further slots behind them, for measuring operations */
-#define DT_DOWNLOAD_SLOTS 6    /* copies to the host that may be under way at a time */
+#define DT_EVENT_SLOTS 256     /* the caller's events: ranges of gradients */
+#define DT_PROFILE_EVENTS 4096 /* the slots after those, for src/profile */
+#define DT_DOWNLOAD_SLOTS 6    /* concurrent copies to the host */
 
 typedef int64_t dt_param; /* offset of a tensor in the flat parameter vector, in elements */
 #define DT_NO_PARAM ((dt_param)-1)
@@ -65,7 +66,7 @@ typedef enum { DT_PARAMETERS, DT_GRADIENTS, DT_EXP_AVG, DT_EXP_AVG_SQ, DT_VECTOR
 typedef struct dt_backend dt_backend;
 typedef struct dt_backend_ops dt_backend_ops;
 
-typedef struct dt_dropout dt_dropout; /* layers.h has this one and the next */
+typedef struct dt_dropout dt_dropout; /* defined in layers.h, as are the next ones */
 typedef struct dt_embedding dt_embedding;
 typedef struct dt_add_norm dt_add_norm;
 typedef struct dt_attention dt_attention;
@@ -90,23 +91,25 @@ typedef struct {
     int64_t rows;      /* N: rows of a token matrix, a multiple of row_multiple */
 } dt_batch_size;
 
-/* A micro-batch as the host packs it: everything that changes from one to the next is in here, so
- * that a recorded graph of operations can be run again on another one. */
+/* A micro-batch as packed by the host. It holds everything that changes from one micro-batch to the
+ * next, so that a recorded graph of operations can be replayed on another one. */
 typedef struct {
     int32_t sequences;         /* B >= 1 */
     int32_t tax_ranks;         /* R */
     const int32_t *token_ids;  /* (tokens) */
     const int32_t *cu_seqlens; /* (B + 1): sequence b has rows cu_seqlens[b] … cu_seqlens[b+1]-1 */
-    const int32_t *labels;  /* (B, R) classes; -1: unknown, contributes no loss. NULL: none known */
-    uint32_t seed;          /* Philox key */
-    uint32_t step;          /* Philox c[3]: micro-steps of the global batch since the start */
-    int64_t first_sequence; /* Philox c[2] of sequence 0: its position in the GLOBAL batch */
+    const int32_t *labels;     /* (B, R) classes; -1: unknown, contributes no loss. NULL: all
+                               unknown */
+    uint32_t seed;             /* Philox key */
+    uint32_t step;             /* Philox c[3]: micro-steps of the global batch since the start */
+    int64_t first_sequence;    /* Philox c[2] of sequence 0: its position in the GLOBAL batch */
     double loss_scale[DT_MAX_TAX_RANKS]; /* (R) factor of each sequence's loss at a tax_rank:
                               level weight / (global batch · accumulation steps), or with
                               class weights level weight / (their global sum · steps) */
 } dt_batch;
 
-/* The same on the device: made by batch_upload, read by operations. The model reads `size` only. */
+/* The same on the device: created by batch_upload, read by operations. The model reads only
+ * `size`. */
 typedef struct {
     dt_batch_size size;
 } dt_device_batch;
@@ -120,10 +123,10 @@ typedef enum {
     DT_PRECISION_FP16
 } dt_precision;
 
-/* How a GPU computes attention. fused: one kernel, scores never stored (bf16 and fp16, head sizes
- * 64 and 128); plain: products with a softmax between; cudnn: the library's, whose dropout masks
- * are not ours. auto: fused where it can, else plain. The CPU has one way of its own, and takes
- * auto only. */
+/* How a GPU computes attention. fused: one kernel, scores are never stored (bf16 and fp16, head
+ * sizes 64 and 128); plain: any head size and precision; cudnn: cuDNN's attention, which draws its
+ * own dropout masks. auto: fused if it supports the case, else plain. The CPU backend has a single
+ * implementation and accepts only auto. */
 typedef enum {
     DT_ATTENTION_AUTO,
     DT_ATTENTION_FUSED,
@@ -135,85 +138,87 @@ struct dt_backend {
     const dt_backend_ops *ops;
     const char *name;        /* "cpu", "cuda" */
     char description[256];   /* for the user: processor or GPU, library, number of threads */
-    dt_precision precision;  /* of the large products' inputs, and of activations of 2 bytes; never
+    dt_precision precision;  /* of the inputs of large products, and of 2-byte activations; never
                                 auto */
-    int32_t activation_size; /* bytes of an element, as are the next two */
+    int32_t activation_size; /* bytes per element, as are the next two */
     int32_t statistic_size;
     int32_t master_size;  /* of the flat vectors: 4 (float), 8 in the double build for tests */
-    int32_t row_multiple; /* >= 1: token matrices have a multiple of so many rows */
-    bool host_memory;     /* its pointers are ordinary host memory */
+    int32_t row_multiple; /* >= 1: the number of rows of a token matrix is a multiple of it */
+    bool host_memory;     /* device pointers are ordinary host memory */
     /* for communicators */
-    char device_id[32]; /* names the GPU among those of this host, as its PCI bus id; "": none */
-    const char *comm_module; /* the module that sums gradients on such devices, as "nccl"; NULL:
-                                none, they are summed in host memory */
+    char device_id[32];      /* identifies the GPU on this host: its PCI bus id; "": no GPU */
+    const char *comm_module; /* the module that sums gradients on such devices, e.g. "nccl"; NULL:
+                                they are summed in host memory */
 };
 
 /* ---- operations: memory, vectors, batches -------------------------------------------------- */
 
 typedef void dt_op_destroy(dt_backend *backend);
 
-/* The sticky error, DT_OK when there is none. Does not wait. */
+/* Returns the sticky error, or DT_OK. Does not wait. */
 typedef dt_status dt_op_check(dt_backend *backend);
-/* Waits until all operations that were called are done; returns check(). */
+/* Waits until all operations called so far are done; returns check(). */
 typedef dt_status dt_op_sync(dt_backend *backend);
 
-/* Memory: before the first step, never within one (upload and download: not while operations are
- * recorded). */
+/* Memory: only before the first step, never during one (upload and download: not while operations
+ * are being recorded). */
 
-/* `bytes` of zeroed device memory, 256-byte aligned. DT_ERR_MEMORY says how much was wanted. */
+/* Allocates `bytes` of zeroed device memory, 256-byte aligned. The message of DT_ERR_MEMORY states
+ * the requested size. */
 typedef dt_status dt_op_alloc(dt_backend *backend, void **out, int64_t bytes);
 typedef void dt_op_free(dt_backend *backend, void *memory); /* NULL is fine */
-/* Bytes that can still be allocated, and that the device has. */
+/* Returns the bytes that can still be allocated, and the total of the device. */
 typedef void dt_op_memory(dt_backend *backend, int64_t *available, int64_t *total);
 typedef void dt_op_upload(dt_backend *backend, void *device, const void *host, int64_t bytes);
 typedef void dt_op_download(dt_backend *backend, void *host, const void *device,
                             int64_t bytes); /* waits */
-/* Asynchronous copies, so that the device computes while the host takes results. download_start
- * enqueues a copy of `rows` rows of `bytes` bytes, which are `stride` bytes apart on the device;
- * later operations may overwrite them there. Once download_finish has waited for the copy of its
- * slot, they stand back to back in the `host` of download_start, which must stay until then and not
- * be read before. Every start is followed by one finish before its slot is started or reserved
- * again, also after an error (then `host` holds anything). A slot takes up to as many bytes,
- * rows · bytes, as were reserved for it.
- * download_reserve: memory of the host for copies of up to `bytes`, in one of the slots 0 …
- * DT_DOWNLOAD_SLOTS-1. Reserving less than a slot has changes nothing. */
+/* Asynchronous copies: the device continues to compute while results are copied to the host.
+ * download_start enqueues a copy of `rows` rows of `bytes` bytes, `stride` bytes apart on the
+ * device; later operations may overwrite the source. Once download_finish has waited for the copy
+ * of its slot, the rows are in `host`, back to back; `host` must stay valid until then and must not
+ * be read before. Each download_start must be followed by one download_finish before its slot is
+ * started or reserved again, even after an error (the content of `host` is then undefined). A copy
+ * may not exceed the rows · bytes reserved for its slot. download_reserve allocates host memory for
+ * copies of up to `bytes` in slot 0 … DT_DOWNLOAD_SLOTS-1; a size below that of an earlier
+ * reservation changes nothing. */
 typedef dt_status dt_op_download_reserve(dt_backend *backend, int32_t slot, int64_t bytes);
 typedef void dt_op_download_start(dt_backend *backend, void *host, const void *device, int64_t rows,
                                   int64_t bytes, int64_t stride, int32_t slot);
 typedef void dt_op_download_finish(dt_backend *backend, int32_t slot);
 
-/* Makes the vectors of `count` elements, zeroed: parameters only, or all four for training. On
- * failure there are none, and it may be called again. */
+/* Allocates the vectors of `count` zeroed elements: only the parameters, or all four for training.
+ * On failure nothing is allocated, and it may be called again. */
 typedef dt_status dt_op_vectors_alloc(dt_backend *backend, int64_t count, bool training);
-/* Bytes of device memory that vectors_alloc() takes, low-precision copy included. */
+/* Returns the bytes of device memory that vectors_alloc() takes, including the low-precision
+ * copy. */
 typedef int64_t dt_op_vectors_bytes(dt_backend *backend, int64_t count, bool training);
-/* `count` elements from `offset`, host side of master_size bytes an element. Writing parameters
- * refreshes the low-precision copy. vector_read waits. */
+/* Copies `count` elements from `offset` on; host elements have master_size bytes. Writing
+ * parameters refreshes the low-precision copy. vector_read waits. */
 typedef void dt_op_vector_write(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                                 const void *host);
 typedef void dt_op_vector_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                                void *host);
-/* The device address of a vector's element 0, for a communicator. */
+/* Returns the device address of a vector's element 0, for a communicator. */
 typedef void *dt_op_vector_data(dt_backend *backend, dt_vector which);
 
-/* Memory for the batches to come, before the first upload; replaces what was reserved before. */
+/* Reserves memory for batches, before the first upload; replaces an earlier reservation. */
 typedef dt_status dt_op_batch_reserve(dt_backend *backend, int32_t max_sequences,
                                       int64_t max_tokens, int32_t tax_ranks);
-/* Bytes of device memory that batch_reserve() takes. */
+/* Returns the bytes of device memory that batch_reserve() takes. */
 typedef int64_t dt_op_batch_bytes(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
                                   int32_t tax_ranks);
-/* The batch on the device. Valid until the next call but one, which waits until no operation
- * that was called before reads it any more. */
+/* Copies a batch to the device. The result is valid until the second call after this one, which
+ * waits until the operations that read it are done. */
 typedef const dt_device_batch *dt_op_batch_upload(dt_backend *backend, const dt_batch *batch);
 
-/* The state of the update on the device. state_read waits. */
+/* Copies the state of the optimizer update to or from the device. state_read waits. */
 typedef void dt_op_state_write(dt_backend *backend, const dt_update_state *state);
 typedef void dt_op_state_read(dt_backend *backend, dt_update_state *state);
 
 /* ---- operations: layers, forward and backward side by side --------------------------------- */
 
 typedef void dt_op_embedding_forward(dt_backend *backend, void *y /* (N, H) */,
-                                     void *statistics /* (N, 2) mean and 1/deviation */,
+                                     void *statistics /* (N, 2) mean and 1/standard deviation */,
                                      const dt_device_batch *batch, const dt_embedding *embedding);
 /* accumulates the gradients of all five parameters */
 typedef void dt_op_embedding_backward(dt_backend *backend, const void *dy /* (N, H) */,
@@ -224,14 +229,14 @@ typedef void dt_op_embedding_backward(dt_backend *backend, const void *dy /* (N,
 typedef void dt_op_linear_forward(dt_backend *backend, void *y /* (rows, out) */,
                                   const void *x /* (rows, in) */, dt_param weight /* (out, in) */,
                                   dt_param bias /* (out) */, int64_t rows, int32_t in, int32_t out);
-/* dx = dy · W, or dx += dy · W with add_dx; dx NULL: not wanted. Accumulates dW = dyᵀ · x and
- * db = Σ rows dy. */
+/* dx = dy · W, or dx += dy · W with add_dx; dx NULL: not computed. Accumulates dW = dyᵀ · x and db
+ * = Σ rows dy. */
 typedef void dt_op_linear_backward(dt_backend *backend, void *dx /* (rows, in) */, bool add_dx,
                                    const void *dy /* (rows, out) */, const void *x, dt_param weight,
                                    dt_param bias, int64_t rows, int32_t in, int32_t out);
 
-/* u = x · Wᵀ + b, y = gelu(u) = u/2 · (1 + erf(u/√2)); y may be NULL (then only u), u may be
- * NULL when nothing will be asked backward */
+/* u = x · Wᵀ + b, y = gelu(u) = u/2 · (1 + erf(u/√2)); y may be NULL (then only u), u may be NULL
+ * if there is no backward pass */
 typedef void dt_op_linear_gelu_forward(dt_backend *backend, void *y /* (rows, out) */,
                                        void *u /* (rows, out) */, const void *x, dt_param weight,
                                        dt_param bias, int64_t rows, int32_t in, int32_t out);
@@ -239,8 +244,8 @@ typedef void dt_op_linear_gelu_forward(dt_backend *backend, void *y /* (rows, ou
 typedef void dt_op_gelu_backward(dt_backend *backend, void *du_dy /* (count) */, const void *u,
                                  int64_t count);
 
-/* For every head and query: y = dropout(softmax(q kᵀ / √d)) v over the query's own sequence.
- * Scores are never kept; `log_sum` is the log of each softmax's denominator. Nq is N or B. */
+/* For every head and query: y = dropout(softmax(q kᵀ / √d)) v over the query's own sequence. Scores
+ * are not stored; `log_sum` is the log of each softmax denominator. Nq is N or B. */
 typedef void dt_op_attention_forward(dt_backend *backend, void *y /* (Nq, H) */,
                                      void *log_sum /* (Nq, A) */,
                                      const void *q /* (Nq, H) strided */,
@@ -252,7 +257,7 @@ typedef void dt_op_attention_backward(dt_backend *backend, void *dq, void *dk, v
                                       const void *q, const void *k, const void *v,
                                       const dt_device_batch *batch, const dt_attention *attention);
 
-/* s = dropout(x) + residual replaces x (it is needed backward); y = LayerNorm(s) */
+/* s = dropout(x) + residual, stored in place of x (backward needs it); y = LayerNorm(s) */
 typedef void dt_op_add_norm_forward(dt_backend *backend, void *y /* (rows, H) */,
                                     void *x_s /* (rows, H) */, void *statistics /* (rows, 2) */,
                                     const void *residual /* (rows, H) */,
@@ -283,11 +288,11 @@ typedef void dt_op_mean_backward(dt_backend *backend, void *dx /* (N, H) */,
 typedef void dt_op_activate_forward(dt_backend *backend, void *y /* (B, parts·columns) */,
                                     const void *x, const dt_device_batch *batch,
                                     const dt_activation *activation);
-/* y is what forward gave (read with ReLU only); dx may be dy */
+/* y: the output of forward (read only with ReLU); dx may be dy */
 typedef void dt_op_activate_backward(dt_backend *backend, void *dx, const void *dy, const void *y,
                                      const dt_device_batch *batch, const dt_activation *activation);
 
-/* `position` is where the maximum was found: a token position, or -1 for c of the padding */
+/* `position`: that of the maximum, a token position, or -1 for the value c of the padding */
 typedef void dt_op_conv_max_forward(dt_backend *backend, void *y /* (B, F·kernels) */,
                                     int32_t *position /* (B, F·kernels) */, void *scratch,
                                     const dt_device_batch *batch, const dt_conv_max *conv);
@@ -296,25 +301,25 @@ typedef void dt_op_conv_max_backward(dt_backend *backend, const void *dy /* (B, 
                                      const void *y, const int32_t *position, void *scratch,
                                      const dt_device_batch *batch, const dt_conv_max *conv);
 
-/* The same with several layers, on padded matrices: lookup, conv_layer, position_max. */
+/* Stacked convolution layers, on padded matrices: lookup, conv_layer, position_max. */
 typedef void dt_op_lookup_forward(dt_backend *backend, void *y /* (P, dim) */,
                                   const dt_device_batch *batch, const dt_lookup *lookup);
 /* accumulates the gradient of the table; not for one-hot */
 typedef void dt_op_lookup_backward(dt_backend *backend, const void *dy /* (P, dim) */,
                                    const dt_device_batch *batch, const dt_lookup *lookup);
-/* r and y are the same memory exactly when there is no residual */
+/* r and y are the same memory if and only if there is no residual */
 typedef void dt_op_conv_layer_forward(dt_backend *backend, void *y /* (P, F·kernels) */,
                                       void *r /* (P, F·kernels) */,
                                       const void *x /* (P, channels) */, void *scratch,
                                       const dt_device_batch *batch, const dt_conv_layer *layer);
-/* Sets dx (NULL: not wanted) and accumulates the gradients of all parameters. dz receives the
- * gradient before ReLU and dropout; it may be dy when there is no residual. */
+/* Sets dx (NULL: not computed) and accumulates the gradients of all parameters. dz receives the
+ * gradient before ReLU and dropout; it may be dy if there is no residual. */
 typedef void dt_op_conv_layer_backward(dt_backend *backend, void *dx /* (P, channels) */,
                                        void *dz /* (P, F·kernels) */,
                                        const void *dy /* (P, F·kernels) */, const void *r,
                                        const void *x, void *scratch, const dt_device_batch *batch,
                                        const dt_conv_layer *layer);
-/* `position` is where the maximum was found, the first of equals; backward sets dx */
+/* `position`: that of the maximum, the first of equal ones; backward sets dx */
 typedef void dt_op_position_max_forward(dt_backend *backend, void *y /* (B, channels) */,
                                         int32_t *position /* (B, channels) */,
                                         const void *x /* (P, channels) */,
@@ -334,8 +339,8 @@ typedef void dt_op_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, c
                                  const dt_device_batch *batch, int32_t hidden,
                                  const dt_dropout *dropout);
 
-/* Heads that read the same x stand back to back and are one; logits are statistics. Backward
- * sets dx. */
+/* Heads that read the same x are stored back to back and computed as one; logits are statistics.
+ * Backward sets dx. */
 typedef void dt_op_heads_forward(dt_backend *backend,
                                  void *logits /* (B, classes) strided statistics */,
                                  const void *x /* (B, hidden) strided */, int32_t sequences,
@@ -344,79 +349,82 @@ typedef void dt_op_heads_backward(dt_backend *backend, void *dx /* (B, hidden) s
                                   const void *dlogits /* (B, classes) strided statistics */,
                                   const void *x, int32_t sequences, const dt_heads *heads);
 
-/* ---- operations: questions about a layer, answered at once --------------------------------- */
+/* ---- operations: queries about a layer, which return immediately --------------------------- */
 
-/* DT_ERR_USAGE, with the flag that helps, where heads of this size cannot be computed the way
- * that the options of the backend ask for. */
+/* Returns DT_ERR_USAGE, with a message that names the flag to use, if the attention method in the
+ * backend's options does not support this head size. */
 typedef dt_status dt_op_attention_check(dt_backend *backend, int32_t head_size, bool training);
-/* Bytes of `scratch` that conv_max needs for batches of up to this size (0: none). */
+/* Returns the bytes of `scratch` that conv_max needs for batches of up to this size; may be 0. */
 typedef int64_t dt_op_conv_max_scratch(dt_backend *backend, const dt_conv_max *conv,
                                        int32_t max_sequences, int64_t max_tokens, bool training);
-/* Bytes of `scratch` that conv_layer needs for batches of up to so many sequences. */
+/* Returns the bytes of `scratch` that conv_layer needs for batches of up to max_sequences. */
 typedef int64_t dt_op_conv_layer_scratch(dt_backend *backend, const dt_conv_layer *layer,
                                          int32_t max_sequences, bool training);
 
 /* ---- operations: loss, prediction, update -------------------------------------------------- */
 
-/* The loss of all tax_ranks in one pass. logits become their own gradient (times the
- * batch's loss_scale and the update state's loss scale); the loss is added to the pending sum
- * of this update. */
+/* Computes the loss at all taxonomic ranks in one pass. The logits are overwritten with their
+ * gradient (times the batch's loss_scale and the loss scale of the update state); the loss is added
+ * to the pending sum of this update. */
 typedef void dt_op_loss(dt_backend *backend, void *logits_dlogits /* (B, C) */,
                         const dt_device_batch *batch, const dt_loss *loss);
-/* For evaluation and prediction; temperatures (R) are host values, NULL: all 1. */
+/* For evaluation and prediction. temperature: (R) host values; NULL: all 1. */
 typedef void dt_op_classify(dt_backend *backend, dt_prediction *out /* (B, R) device */,
                             const void *logits /* (B, C) */, const dt_device_batch *batch,
                             const dt_class_layout *classes, const double *temperature);
 
 typedef void dt_op_gradients_zero(dt_backend *backend);
-/* For a communicator that sums gradients in bf16: `count` of them from `offset` are rounded to
- * the nearest (core/bf16.h), and back. `native_stream` is a stream of the communicator
- * (cudaStream_t) that the work goes to, whatever else this backend does; NULL: in order, as all
- * operations. A device without streams takes NULL only. */
+/* For communicators that sum gradients in bf16: round `count` gradients from `offset` on to the
+ * nearest bf16 value (core/bf16.h), and convert them back. `native_stream`: the communicator's
+ * stream (cudaStream_t) on which to run, independent of the backend's other work; NULL: in call
+ * order like every operation. Devices without streams accept only NULL. */
 typedef void dt_op_gradients_to_bf16(dt_backend *backend, void *out /* (count) bf16 */,
                                      int64_t offset, int64_t count, void *native_stream);
 typedef void dt_op_gradients_from_bf16(dt_backend *backend, const void *in /* (count) bf16 */,
                                        int64_t offset, int64_t count, void *native_stream);
 
-/* One AdamW update of the elements 0 … count-1 from their gradients (which are divided by the
- * loss scale, then clipped by their global L2 norm); learning rate by the linear schedule
- * (core/update_rule.h). A norm or loss that is not finite skips it and is counted. */
+/* Makes one AdamW update of the elements 0 … count-1 from their gradients, which are divided by the
+ * loss scale, then clipped by their global L2 norm; the learning rate follows the linear schedule
+ * (core/update_rule.h). If the norm or the loss is not finite, the update is skipped and counted as
+ * skipped. */
 typedef void dt_op_update(dt_backend *backend, int64_t count, const dt_update_rule *rule);
 
-/* ---- operations: events and recorded steps, which a device may lack ------------------------ */
+/* ---- operations: events and recorded steps (optional) -------------------------------------- */
 
-/* Marks the end of all operations called so far as event `slot` (0 …
- * DT_EVENT_SLOTS + DT_PROFILE_EVENTS - 1). */
+/* Records the end of all operations called so far as event `slot` (0 … DT_EVENT_SLOTS +
+ * DT_PROFILE_EVENTS - 1). */
 typedef void dt_op_event_record(dt_backend *backend, int32_t slot);
-/* The native handle of an event (cudaEvent_t), for a communicator's stream to wait on. */
+/* Returns the native handle of an event (cudaEvent_t), for a communicator's stream to wait on. */
 typedef void *dt_op_event_handle(dt_backend *backend, int32_t slot);
-/* Later work waits for a native event of a communicator. */
+/* Makes later operations wait for a native event of a communicator. */
 typedef void dt_op_event_wait(dt_backend *backend, void *native_event);
-/* Seconds on the device from event `from` to event `to`, for benchmarks; waits for both. */
+/* Returns the seconds on the device from event `from` to event `to`; waits for both. */
 typedef double dt_op_event_seconds(dt_backend *backend, int32_t from, int32_t to);
-/* The operations on one batch, from its upload on, can be recorded once and replayed on others.
- * step_begin() returns what to do with the operations that would be called next:
- *   DT_STEP_RUN: call them as usual; no step_end().
- *   DT_STEP_RECORD: call them, then step_end(). Until then none of them has begun, and nothing
- *     that waits, allocates or takes host memory may be called.
- *   DT_STEP_REPLAYED: they have been enqueued as they were recorded; call nothing.
- * A replay repeats what was recorded under the same `key` on a batch that had, after the backend's
- * own rounding, the same size; contents, labels and everything in dt_batch may differ, and are
- * checked as the operations would. So the caller's operations may depend on the batch's
- * size.sequences and size.rows alone, and on anything else only through `key`; the memory they were
- * given must still be there (batch_reserve forgets all recordings).
- * Events recorded among them happen again in each replay: wait for one only after step_begin() or
- * step_end() has returned. */
+/* The operations on a batch that follow its upload can be recorded once and replayed on other
+ * batches. step_begin() returns how to handle the operations that would be called next:
+ *   - DT_STEP_RUN: call them as usual; do not call step_end().
+ *   - DT_STEP_RECORD: call them, then step_end(). None of them starts before that, and no operation
+ *     that waits, allocates or uses host memory may be called in between.
+ *   - DT_STEP_REPLAYED: they have been enqueued as recorded; call nothing.
+ *
+ * A replay repeats what was recorded under the same `key` for a batch of the same size after the
+ * backend's rounding. Contents, labels and all other fields of dt_batch may differ; they are
+ * checked as the operations would check them. The sequence of calls may therefore depend only on
+ * size.sequences and size.rows of the batch and on `key`, and the memory passed to the operations
+ * must still be allocated (batch_reserve discards all recordings).
+ *
+ * Events recorded among the operations are recorded again by each replay: wait for one only after
+ * step_begin() or step_end() has returned. */
 enum { DT_STEP_RUN, DT_STEP_RECORD, DT_STEP_REPLAYED };
 typedef int dt_op_step_begin(dt_backend *backend, const dt_device_batch *batch, uint64_t key);
-/* Launches what was recorded. False: it could not be recorded, none of it was or will be done, and
- * the caller calls the operations again, as for DT_STEP_RUN. The backend says so in a notice and
- * records no more. */
+/* Launches the recorded operations. Returns false if they could not be recorded: none of them was
+ * or will be executed, and the caller must call them again as for DT_STEP_RUN. The backend prints a
+ * notice and does not record any further steps. */
 typedef bool dt_op_step_end(dt_backend *backend);
 
 /* ---- the list of operations ---------------------------------------------------------------- */
 
-/* OP(name) for every operation, in groups. A backend defines a function of its own prefix for each:
+/* OP(name) for every operation, in groups. A backend defines a prefixed function for each:
  * dt_cpu_<name>, dt_cuda_<name>. */
 /* clang-format off */
 
@@ -429,7 +437,7 @@ typedef bool dt_op_step_end(dt_backend *backend);
     OP(batch_reserve) OP(batch_bytes) OP(batch_upload)                                             \
     OP(state_write) OP(state_read)
 
-/* Computed from activations, in the number format that the backend was opened with. */
+/* Operations on activations, in the precision that the backend was opened with. */
 #define DT_LAYER_OPERATIONS(OP)                                                                    \
     OP(embedding_forward) OP(embedding_backward)                                                   \
     OP(linear_forward) OP(linear_backward) OP(linear_gelu_forward) OP(gelu_backward)               \
@@ -442,16 +450,16 @@ typedef bool dt_op_step_end(dt_backend *backend);
     OP(position_max_forward) OP(position_max_backward)                                             \
     OP(fuse_forward) OP(fuse_backward) OP(heads_forward) OP(heads_backward)
 
-/* Questions about a layer, in the same number format. */
+/* Queries about a layer, for the same precision. */
 #define DT_LAYER_QUERIES(OP)                                                                       \
     OP(attention_check) OP(conv_max_scratch) OP(conv_layer_scratch)
 
-/* Computed from logits and flat vectors, whose number format is always the same. */
+/* Operations on logits and flat vectors, whose format does not depend on the precision. */
 #define DT_LOSS_OPERATIONS(OP)                                                                     \
     OP(loss) OP(classify) OP(update)                                                               \
     OP(gradients_zero) OP(gradients_to_bf16) OP(gradients_from_bf16)
 
-/* NULL in the table of a device that has no use for them. */
+/* NULL in the table of a device that does not need them. */
 #define DT_OPTIONAL_OPERATIONS(OP)                                                                 \
     OP(event_record) OP(event_handle) OP(event_wait) OP(event_seconds) OP(step_begin) OP(step_end)
 
@@ -468,35 +476,36 @@ struct dt_backend_ops {
 #undef DT_OPERATION
 };
 
-/* ---- finding one --------------------------------------------------------------------------- */
+/* ---- opening a backend --------------------------------------------------------------------- */
 
 typedef struct {
-    int32_t threads;  /* CPU: 0 = all that the process may use */
-    int32_t device;   /* GPU number on this host, of those that CUDA_VISIBLE_DEVICES leaves */
-    bool round_robin; /* a number past the last GPU counts on from the first: for ranks that share
-                         GPUs, or that see one each */
-    bool training;    /* a backend refuses a precision in which it only predicts */
+    int32_t threads;  /* CPU threads; 0: all that the process may use */
+    int32_t device;   /* GPU number on this host, among those in CUDA_VISIBLE_DEVICES */
+    bool round_robin; /* numbers past the last GPU wrap around: for ranks that share GPUs, or see
+                         one each */
+    bool training;    /* a backend refuses a precision that it supports only for prediction */
     dt_precision precision;
-    dt_precision gpu_default; /* what `auto` means on a GPU; auto again: bf16 */
+    dt_precision gpu_default; /* what `auto` selects on a GPU; if this is auto too: bf16 */
     dt_attention_method attention;
 } dt_backend_options;
 
-/* "fp32", "bf16", "fp16", "auto"; and back, auto for any other text. */
+/* "fp32", "bf16", "fp16", "auto"; dt_precision_named() returns auto for any other text. */
 const char *dt_precision_name(dt_precision precision);
 dt_precision dt_precision_named(const char *name);
 
-/* Downloaded activations, in the backend's number format, as floats. */
+/* Converts downloaded activations from the backend's number format to floats. */
 void dt_backend_floats(const dt_backend *backend, float *out, const void *activations,
                        int64_t count);
 
-/* Opens a backend by name: "cpu", "cuda", "auto" (today the CPU, see backend.c), or "cpu64" (double
- * precision, for tests). Several instruction sets of the CPU backend may be installed; the
- * best one that this processor has is taken. DT_ERR_DEVICE says why a named one cannot be had. */
+/* Opens a backend by name: "cpu", "cuda", "auto" (currently the CPU, see backend.c), or "cpu64"
+ * (double precision, for tests). If the CPU backend is installed for several instruction sets, the
+ * best one that this processor supports is used. The message of DT_ERR_DEVICE explains why a
+ * backend is not available. */
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out);
 
-/* What a module exports under the name "dt_backend_module". */
+/* Exported by each backend module as "dt_backend_module". */
 typedef struct {
-    int32_t contract; /* DT_BACKEND_CONTRACT of its build: refused when different */
+    int32_t contract; /* DT_BACKEND_CONTRACT of its build: must be equal to the loader's */
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_entry;
 

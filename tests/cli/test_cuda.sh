@@ -201,6 +201,6 @@ CUDA_ON_CPU_CAPABILITY=7 refused 1 'GPU 0 \(.*\) is too old: it has compute capa
     train_gpu refused
 rm gpu/lib/deeptaxa/libdeeptaxa_cuda.so
 echo "no library" >gpu/lib/deeptaxa/libdeeptaxa_cuda.so
-refused 1 "module 'cuda' cannot be loaded: .*; put it right, or use --device cpu" train_gpu refused
+refused 1 "module 'cuda' cannot be loaded: .*; fix this, or use --device cpu" train_gpu refused
 [ -e refused ] && fail "a refused command wrote something"
 finish
