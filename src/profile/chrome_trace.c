@@ -1,4 +1,5 @@
-/* The trace file: the "JSON Object Format" of Chrome's trace viewer, which Perfetto reads too. */
+/* Writes the trace file, in the "JSON Object Format" of the Chrome trace viewer, which Perfetto
+ * also reads. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "io/json_writer.h"
 #include "profile/profile_internal.h"
 
-/* Intervals in the file, of all ranks and lanes together: what a viewer still opens. */
+/* Intervals in the file, of all ranks and tracks together: about as many as a viewer can open. */
 #define MOST_SPANS ((int64_t)1 << 20)
 #define LEAST_OF_A_LANE 1024
 
@@ -22,7 +23,7 @@ typedef struct {
     char name[48];
 } row_name;
 
-/* One rank's intervals as it sends them: head, then of each lane its names and its intervals. */
+/* The trace of one rank as it is sent: head, then for each track its names and its intervals. */
 typedef struct {
     char *bytes;
     int64_t size;
@@ -44,7 +45,7 @@ static void append(char **to, const void *bytes, size_t size)
     *to += size;
 }
 
-/* What the head counts is what the file will have. */
+/* Fills the counts of the head: the rows and intervals that are sent and written. */
 static void count_spans(rank_head *head, const dt_profile *profile, int32_t ranks,
                         int64_t *left_out)
 {
@@ -108,7 +109,7 @@ static void put_name(dt_json *json, const char *kind, int32_t pid, int tid, cons
     dt_json_end(json);
 }
 
-/* In microseconds, to the nanosecond. */
+/* Converts to microseconds, rounded to nanoseconds. */
 static double microseconds(double seconds)
 {
     return round(1e9 * seconds) / 1e3;
@@ -143,7 +144,7 @@ static const char *lane_name(int lane)
     return name[lane];
 }
 
-/* All that a rank has sent. The bytes are not aligned. */
+/* Writes the trace that a rank has sent. The bytes are not aligned. */
 static void put_rank(dt_json *json, int32_t world_rank, const char *bytes)
 {
     rank_head head;
@@ -168,8 +169,8 @@ static void put_rank(dt_json *json, int32_t world_rank, const char *bytes)
     }
 }
 
-/* Rank q's bytes come to rank 0, which writes them. *status is rank 0's own failure: it goes on
- * taking part. */
+/* Sends the trace of rank q to rank 0, which writes it. *status: an error of rank 0 alone, which
+ * nevertheless continues to take part in the collective calls. */
 static dt_status take_rank(dt_comm *comm, int32_t q, const rank_trace *mine, dt_json *json,
                            dt_status *status)
 {

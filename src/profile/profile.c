@@ -7,9 +7,11 @@
 #include "core/clock.h"
 #include "core/memory.h"
 
-#define ROWS 256                /* of a lane; what is more is one row */
-#define SPANS ((size_t)1 << 18) /* of a lane */
-#define DEPTH 8                 /* marks within each other */
+#define ROWS                                                                                       \
+    256                         /* per track; the last one collects the operations that do not
+                                   fit */
+#define SPANS ((size_t)1 << 18) /* per track */
+#define DEPTH 8                 /* maximum nesting of marks */
 
 typedef struct {
     dt_part part;
@@ -22,7 +24,7 @@ typedef struct {
     int32_t rows;
     open_mark open[DEPTH];
     int32_t depth;
-    dt_profile_span *span; /* (SPANS); NULL: not kept */
+    dt_profile_span *span; /* (SPANS); NULL: intervals are not kept */
     int64_t spans, dropped;
 } lane_record;
 
@@ -39,7 +41,7 @@ const char *dt_part_name(dt_part part)
         [DT_PART_MODEL] = "model: memory, first values",
         [DT_PART_DATA] = "data: batches",
         [DT_PART_COPIES] = "copies, waiting for device",
-        [DT_PART_ASKING] = "asking the device",
+        [DT_PART_ASKING] = "launching device work",
         [DT_PART_EMBEDDING] = "embedding",
         [DT_PART_ATTENTION] = "attention",
         [DT_PART_FEED_FORWARD] = "feed-forward",
@@ -49,7 +51,7 @@ const char *dt_part_name(dt_part part)
         [DT_PART_PRODUCTS] = "matrix products",
         [DT_PART_OPTIMIZER] = "optimizer",
         [DT_PART_SUMS] = "waiting for gradient sums",
-        [DT_PART_RANKS] = "agreeing with other ranks",
+        [DT_PART_RANKS] = "communication between ranks",
         [DT_PART_EVALUATION] = "evaluation",
         [DT_PART_CHECKPOINT] = "checkpoint",
         [DT_PART_WRITING] = "writing results",
@@ -128,7 +130,7 @@ static void name_row(dt_profile_row *row)
         snprintf(row->name, sizeof row->name, "%s", what);
 }
 
-/* The row of an operation, made when it comes first. */
+/* Returns the index of the row of an operation; adds the row if it is new. */
 static int32_t row_of(lane_record *lane, const dt_profiled *operation)
 {
     static const char others[] = "other operations";
@@ -214,7 +216,7 @@ void dt_profile_end(dt_profile *profile, dt_lane which)
     add(profile, which, &operation, mark.begin, dt_seconds() - mark.begin);
 }
 
-/* ---- what was measured --------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------------------------- */
 
 const dt_profile_row *dt_profile_rows(const dt_profile *profile, dt_lane lane, int32_t *count)
 {

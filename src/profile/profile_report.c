@@ -9,7 +9,7 @@
 #include "core/memory.h"
 #include "profile/profile_internal.h"
 
-/* Seconds of the parts on one rank: by the host's clock and the device's. */
+/* Seconds of the categories on one rank, on the main track and on the device. */
 typedef struct {
     double main[DT_PARTS], device[DT_PARTS];
 } part_seconds;
@@ -26,7 +26,7 @@ typedef struct {
 #define HEAD "%-36s %9s %11s %8s %10s"
 #define ROW "%-36s %9lld %11.3f %6.1f %%"
 
-/* A line of the table while it is made. */
+/* A line of the table under construction. */
 typedef struct {
     char text[256];
     size_t length;
@@ -61,7 +61,7 @@ static void add_rate(line_text *line, double work, double seconds)
         add(line, " %10s", "");
 }
 
-/* Least and most seconds on any rank. */
+/* Adds the minimum and maximum seconds over the ranks. */
 static void add_spread(line_text *line, const report *r, dt_lane lane, dt_part part)
 {
     double least = 1e300;
@@ -85,7 +85,7 @@ static void add_row(line_text *line, const report *r, const dt_profile_row *row,
     add_rate(line, row->work, row->seconds);
 }
 
-/* The operations of a part. */
+/* Prints the operations of a category. */
 static void show_operations(line_text *line, const report *r, dt_lane lane, dt_part part)
 {
     int32_t count;
@@ -98,7 +98,7 @@ static void show_operations(line_text *line, const report *r, dt_lane lane, dt_p
     }
 }
 
-/* What was done for a part that is marked as a whole, by parts. */
+/* Prints the contents of a category that is marked as a whole, by inner category. */
 static void show_contents(line_text *line, const report *r, dt_lane lane, dt_part part)
 {
     for (int inner = 0; inner < DT_PART_STEP; ++inner) {
@@ -144,7 +144,7 @@ static void show_lane(line_text *line, const report *r, dt_lane lane, const char
         return;
     add(line, HEAD, title, "calls", "seconds", "share", "GFLOP/s");
     if (r->ranks > 1 && (lane == DT_LANE_MAIN || lane == DT_LANE_DEVICE))
-        add(line, " %11s %11s", "least", "most");
+        add(line, " %11s %11s", "min", "max");
     show(line);
     for (int part = 0; part < DT_PART_STEP; ++part)
         show_part(line, r, lane, (dt_part)part, &sum);
@@ -156,7 +156,7 @@ static void show_steps(line_text *line, const report *r)
     dt_profile_row steps = dt_profile_part(r->profile, DT_LANE_MAIN, DT_PART_STEP);
     if (steps.calls == 0)
         return;
-    snprintf(steps.name, sizeof steps.name, "of it in steps, all included");
+    snprintf(steps.name, sizeof steps.name, "of which in steps");
     add_row(line, r, &steps, "");
     add_spread(line, r, DT_LANE_MAIN, DT_PART_STEP);
     show(line);
@@ -166,16 +166,16 @@ static void show_table(const report *r)
 {
     line_text line = {0};
     dt_info("Where the time went%s: %.2f s", r->ranks > 1 ? ", on rank 0" : "", r->whole);
-    show_lane(&line, r, DT_LANE_MAIN, "part", "everything else");
+    show_lane(&line, r, DT_LANE_MAIN, "category", "other");
     show_steps(&line, r);
     show_lane(&line, r, DT_LANE_DEVICE, "on the GPU", "idle");
-    show_lane(&line, r, DT_LANE_READER, "beside it, reading", "idle");
-    show_lane(&line, r, DT_LANE_WRITER, "beside it, writing", "idle");
+    show_lane(&line, r, DT_LANE_READER, "reader thread", "idle");
+    show_lane(&line, r, DT_LANE_WRITER, "writer thread", "idle");
     if (r->ranks > 1)
-        dt_info("least, most: seconds of the part on any of the %d ranks", r->ranks);
+        dt_info("min, max: seconds of the category over the %d ranks", r->ranks);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------- */
+/* ---- report -------------------------------------------------------------------------------- */
 
 static dt_status gather_parts(report *r, dt_comm *comm)
 {
@@ -199,7 +199,7 @@ static dt_status write_trace(const dt_profile *profile, dt_comm *comm, const cha
     if (comm && comm->world_rank != 0)
         return DT_OK;
     if (left_out > 0)
-        dt_notice("%s holds the beginning: %lld intervals that came later were left out", path,
+        dt_notice("%s holds only the beginning: %lld later intervals were left out", path,
                   (long long)left_out);
     dt_info("Trace: %s (for chrome://tracing or ui.perfetto.dev)", path);
     return DT_OK;

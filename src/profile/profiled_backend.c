@@ -7,23 +7,23 @@
 #include "core/memory.h"
 #include "layers.h"
 
-/* Operations whose events may stand unread. The place after the newest is left free: it holds the
- * event from which the next one to be read counts. */
+/* Maximum number of operations whose events have not been read. The slot after the newest stays
+ * free: it holds the event that the time of the next one is measured from. */
 #define PENDING ((DT_PROFILE_EVENTS - 1) / 2)
 
 typedef struct {
-    dt_backend_ops ops; /* first: what backend->ops points to */
+    dt_backend_ops ops; /* must be first: backend->ops points to it */
     dt_backend *backend;
     const dt_backend_ops *own; /* the backend's operations */
     dt_profile *profile;
-    const dt_param_table *parameters; /* NULL: not named */
-    dt_batch_size size;               /* of the batch that was uploaded last */
-    double squares;                   /* of its sequences' lengths, summed */
+    const dt_param_table *parameters; /* NULL: names unknown */
+    dt_batch_size size;               /* of the last uploaded batch */
+    double squares;                   /* sum of the squared lengths of its sequences */
     bool events;                      /* the device has a clock of its own */
-    dt_profiled pending[PENDING];     /* launched, not read yet */
-    int64_t asked, read;              /* of them, number n in place n % PENDING */
-    int32_t last;                     /* event at which the device's time was `time` */
-    double time;                      /* as dt_seconds() */
+    dt_profiled pending[PENDING];     /* launched, events not read yet */
+    int64_t asked, read;              /* counts; operation n is in slot n % PENDING */
+    int32_t last;                     /* event that corresponds to `time` */
+    double time;                      /* on the clock of dt_seconds() */
 } wrapper;
 
 static wrapper *of(dt_backend *backend)
@@ -33,15 +33,15 @@ static wrapper *of(dt_backend *backend)
 
 /* ---- the device's clock -------------------------------------------------------------------- */
 
-#define ANCHOR DT_EVENT_SLOTS /* the event at which host and device agree on the time */
+#define ANCHOR DT_EVENT_SLOTS /* the event that aligns the device's clock with the host's */
 
 static int32_t event_before(int64_t number)
 {
     return ANCHOR + 1 + 2 * (int32_t)(number % PENDING);
 }
 
-/* Reads the oldest operations, up to number `end`. Times are summed up from one event to the next,
- * since what lies far apart is read with fewer digits. */
+/* Reads the events of the oldest operations, up to number `end`. Times are summed from event to
+ * event, since long intervals have a lower resolution. */
 static void read_events(wrapper *s, int64_t end)
 {
     const dt_backend_ops *op = s->own;
@@ -68,14 +68,14 @@ static dt_status set_anchor(wrapper *s)
 
 /* ---- measuring ----------------------------------------------------------------------------- */
 
-/* Before an operation: the host's clock; negative: the profile pauses. */
+/* Call before an operation. Returns the host's time; negative: the profile is paused. */
 static double begin(wrapper *s)
 {
     if (!dt_profile_runs(s->profile))
         return -1.0;
     const double now = dt_seconds();
     if (s->events && s->asked - s->read == PENDING - 1)
-        read_events(s, s->read + PENDING / 2); /* long over */
+        read_events(s, s->read + PENDING / 2); /* finished long ago */
     if (s->events)
         s->own->event_record(s->backend, event_before(s->asked));
     return now;
@@ -102,9 +102,9 @@ static void end(wrapper *s, double began, dt_profiled operation)
         dt_profile_credit(s->profile, operation.work);
 }
 
-/* ---- needed work (docs/performance.md) ----------------------------------------------------- */
+/* ---- required work (docs/performance.md) --------------------------------------------------- */
 
-/* Rows of a token matrix that hold tokens. */
+/* The number of `rows` that need computing: those of a token matrix without its extra rows. */
 static double needed_rows(const wrapper *s, int64_t rows)
 {
     return (double)(rows == s->size.rows ? s->size.tokens : rows);
@@ -115,7 +115,8 @@ static double product_work(const wrapper *s, int64_t rows, int64_t in, int64_t o
     return 2.0 * products * needed_rows(s, rows) * (double)in * (double)out;
 }
 
-/* Scores and their products with the values, of all tokens or of one a sequence. */
+/* Scores and their products with the values, for the queries of all tokens or of one per
+ * sequence. */
 static double attention_work(const wrapper *s, const dt_attention *a, int passes)
 {
     const bool one = a->queries == DT_ROWS_SEQUENCES;
@@ -136,7 +137,7 @@ static double conv_max_work(const wrapper *s, const dt_conv_max *c, int passes)
            (double)s->size.tokens;
 }
 
-/* Of all positions, the padding's too. */
+/* For all positions, including padding. */
 static double conv_layer_work(const wrapper *s, const dt_conv_layer *c, int products)
 {
     const double projections = c->residual == DT_RESIDUAL_PROJECTION ? c->kernels : 0.0;
@@ -144,9 +145,9 @@ static double conv_layer_work(const wrapper *s, const dt_conv_layer *c, int prod
            (widths(c->width, c->kernels) + projections) * (double)s->size.sequences * c->max_length;
 }
 
-/* ---- parts of the model -------------------------------------------------------------------- */
+/* ---- categories of matrix products --------------------------------------------------------- */
 
-/* The tensor in which the offset lies; NULL where there is none. */
+/* Returns the tensor that contains the offset, or NULL. */
 static const dt_param_spec *tensor_at(const dt_param_table *table, dt_param offset)
 {
     int32_t low = 0;
@@ -176,7 +177,7 @@ static dt_part part_of(const wrapper *s, dt_param parameter)
     return DT_PART_PRODUCTS;
 }
 
-/* ---- what copies and waits: by the host's clock -------------------------------------------- */
+/* ---- operations that copy or wait: timed by the host --------------------------------------- */
 
 static void end_copy(wrapper *s, double began, const char *what)
 {
@@ -235,14 +236,15 @@ static const dt_device_batch *measured_batch_upload(dt_backend *b, const dt_batc
     end_copy(s, began, "batch");
     s->size = out->size;
     s->squares = 0.0;
-    for (int32_t i = 0; i < batch->sequences && out->size.tokens > 0; ++i) { /* 0: refused */
+    for (int32_t i = 0; i < batch->sequences && out->size.tokens > 0; ++i) { /* 0: the batch was
+                                                                                refused */
         const double tokens = batch->cu_seqlens[i + 1] - batch->cu_seqlens[i];
         s->squares += tokens * tokens;
     }
     return out;
 }
 
-/* ---- what computes: by the device's clock -------------------------------------------------- */
+/* ---- operations that compute: timed by the device ------------------------------------------ */
 
 static dt_profiled product(const wrapper *s, const char *what, dt_param weight, int64_t rows,
                            int32_t in, int32_t out, int products)
@@ -283,7 +285,7 @@ static void measured_linear_gelu_forward(dt_backend *b, void *y, void *u, const 
     end(s, began, product(s, "linear, GELU", weight, rows, in, out, 1));
 }
 
-/* An operation that is told everything by a struct `o`; `counted` is its needed work. */
+/* Wraps an operation whose sizes are in its struct `o`; `counted` is its required work. */
 #define MEASURED(name, of_part, text, counted, parameters, arguments)                              \
     static void measured_##name parameters                                                         \
     {                                                                                              \
@@ -398,7 +400,8 @@ MEASURED(update, DT_PART_OPTIMIZER, "update", 0.0,
 MEASURED(event_wait, DT_PART_SUMS, "sums over the ranks", 0.0, (dt_backend * b, void *native_event),
          (b, native_event))
 
-/* On a communicator's stream they are part of the sums, which the backend waits for. */
+/* Not measured on a communicator's stream: there they are part of the sums, for which event_wait
+ * waits. */
 #define ROUNDS(name, text, parameters, arguments)                                                  \
     static void measured_##name parameters                                                         \
     {                                                                                              \
@@ -425,14 +428,15 @@ static void measured_destroy(dt_backend *b)
     b->ops->destroy(b);
 }
 
-/* A recorded step cannot be looked into. */
+/* Steps are not recorded while the profile runs: a graph's operations cannot be measured. */
 static int measured_step_begin(dt_backend *b, const dt_device_batch *batch, uint64_t key)
 {
     wrapper *s = of(b);
     return dt_profile_runs(s->profile) ? DT_STEP_RUN : s->own->step_begin(b, batch, key);
 }
 
-/* All that computes; and of the others what waits or matters here. */
+/* The operations that compute, and those of the others that copy, wait or need special
+ * treatment. */
 #define ENTRY(name) .name = measured_##name,
 /* clang-format off */
 static const dt_backend_ops measured = {

@@ -6,7 +6,7 @@
 #include "core/memory.h"
 
 typedef struct {
-    dt_comm base; /* first */
+    dt_comm base; /* must be first */
     dt_comm *own;
     dt_profile *profile;
 } wrapper;
@@ -23,7 +23,7 @@ static void destroy(dt_comm *comm)
     free(s);
 }
 
-/* What the communicator says of itself changes here. */
+/* Copies the communicator's fields again, since attach() changes them. */
 static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
     wrapper *s = of(comm);

@@ -1,15 +1,15 @@
-/* A wrapper of a communicator that measures what a rank does and waits for there: the sums of
- * gradients, and what ranks tell each other otherwise. On the host the sums are waited for in
- * all_reduce_finish(); a GPU waits on its own, which profiled_backend.h measures. */
+/* A wrapper of a communicator that measures its operations, including waiting: the sums of
+ * gradients, and all other communication between ranks. On the host, all_reduce_finish() waits for
+ * the sums; a GPU waits in its stream, which profiled_backend.h measures. */
 #ifndef DT_PROFILE_PROFILED_COMM_H
 #define DT_PROFILE_PROFILED_COMM_H
 
 #include "comm.h"
 #include "profile/profile.h"
 
-/* Puts a wrapper into the place of *comm, which it owns from now on; its destroy() ends both. Does
- * nothing where profile is NULL, or for one rank alone. On failure *comm stays what it was. Ranks
- * meet, and their profiles begin there. Collective. */
+/* Replaces *comm with a wrapper that owns it; its destroy() destroys both. Does nothing if profile
+ * is NULL or there is only one rank. On failure *comm is unchanged. The profiles of all ranks
+ * restart after a barrier. Collective. */
 dt_status dt_profiled_comm(dt_comm **comm, dt_profile *profile);
 
 #endif

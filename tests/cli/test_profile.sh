@@ -12,20 +12,20 @@ same_model "$(checkpoint plain 2)" "$(checkpoint profiled 2)"
 said '^Where the time went: [0-9.]+ s$'
 for part in 'input: reading, tokenising' 'model: memory, first values' 'data: batches' embedding \
     attention feed-forward convolution fusion 'heads, loss' optimizer evaluation checkpoint \
-    'everything else' 'of it in steps, all included'; do
+    other 'of which in steps'; do
     said "^$part +[0-9]* +[0-9]+\\.[0-9]{3} +[0-9.]+ %"
 done
 said '^attention +[0-9]+ +[0-9.]+ +[0-9.]+ % +[0-9]+\.[0-9]$' # with its rate
 said '^  linear 16 -> 48 +8 ' # 32 sequences, 8 at a time, twice
 said '^evaluation +2 '
-said '^of it in steps, all included +8 '
-said '^beside it, writing'
+said '^of which in steps +8 '
+said '^writer thread'
 grep -q 'waiting for gradient sums' err && fail "one process waits for sums"
 grep -q 'Where the time went' profiled/train.log || fail "no table in train.log"
 
 # What the parts take adds up to the whole
 awk '/^Where the time went/ { whole = $5; next }
-    /^of it in steps/ { exit }
+    /^of which in steps/ { exit }
     /^[a-z]/ && / %/ { sub(/ %.*/, ""); sum += $(NF - 1) }
     END { d = sum - whole; exit !(whole > 0 && d < 0.02 && d > -0.02) }' err ||
     fail "the parts are not the whole"
@@ -56,8 +56,8 @@ expect 0 deeptaxa predict --fasta-file data/heldout.fasta --checkpoint "$model" 
 cmp -s one/heldout_deeptaxa_predictions.tsv two/heldout_deeptaxa_predictions.tsv ||
     fail "--profile changes the predictions"
 said '^Where the time went'
-said '^beside it, reading'
-said '^beside it, writing'
+said '^reader thread'
+said '^writer thread'
 said '^heads, loss +2 '
 grep -q '"name": "choice of labels"' traces/predict.json || fail "no operation in the trace"
 
@@ -76,7 +76,7 @@ if [ -r "$bin/../lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" ]; then
     expect 0 on_gpu train_small gpu_profiled --epochs 1 --device cuda --profile-trace traces/gpu.json
     same_model "$(checkpoint gpu_plain 1)" "$(checkpoint gpu_profiled 1)"
     said '^on the GPU +calls +seconds'
-    said '^asking the device +[0-9]+ '
+    said '^launching device work +[0-9]+ '
     said '^evaluation +[0-9]+ '
     said '^attention +[0-9]+ +[0-9.]+ +[0-9.]+ % +[0-9]+\.[0-9]$'
     grep -q '"name": "thread_name", "ph": "M", "pid": 0, "tid": 1, "args": {"name": "GPU"}' \

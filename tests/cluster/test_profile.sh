@@ -20,8 +20,8 @@ expect 0 ranks profiled --profile-trace trace.json
 same_model "$(checkpoint plain 1)" "$(checkpoint profiled 1)"
 same "tables" "$(grep -c '^Where the time went, on rank 0: ' err)" 1
 same "lines about the trace" "$(grep -c '^Trace: trace.json' err)" 1
-said '^part +calls +seconds +share +GFLOP/s +least +most$'
-for part in 'waiting for gradient sums' 'agreeing with other ranks' attention evaluation; do
+said '^category +calls +seconds +share +GFLOP/s +min +max$'
+for part in 'waiting for gradient sums' 'communication between ranks' attention evaluation; do
     said "^$part +[0-9]+ +[0-9.]+ +[0-9.]+ %( +[0-9.]+)? +[0-9]+\.[0-9]{3} +[0-9]+\.[0-9]{3}\$"
 done
 for rank in 0 1 2; do

@@ -220,7 +220,7 @@ static void the_trace_holds_the_intervals_of_all_ranks(void **state)
     char path[] = "/tmp/deeptaxa_trace_XXXXXX";
     thread_world world;
     int found[RANKS][4] = {{0}};
-    static const char *const wanted[4] = {"step", "data: batches", "agreeing with other ranks",
+    static const char *const wanted[4] = {"step", "data: batches", "communication between ranks",
                                           "heads 3 -> 4"};
     close(mkstemp(path));
     thread_world_init(&world, RANKS);
