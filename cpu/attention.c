@@ -4,15 +4,15 @@
 #include "cpu/dropout.h"
 #include "cpu/gemm.h"
 
-/* One (sequence, head) pair: the unit of work of a thread. */
+/* A (sequence, head) pair: the unit of work of a thread. */
 typedef struct {
     int64_t sequence;
     int32_t head;
-    int64_t first_key; /* row of the sequence's position 0 in k and v */
+    int64_t first_key; /* row of the sequence's first token in k and v */
     int64_t keys;      /* n */
-    int64_t first_row; /* of its queries in q, y and log_sum */
+    int64_t first_row; /* row of its first query in q, y and log_sum */
     int64_t queries;   /* n or 1 */
-    int64_t block;     /* queries whose scores fit the scratch at once */
+    int64_t block;     /* number of queries whose scores fit into the scratch memory */
 } dt_pair;
 
 static dt_pair pair_of(const dt_cpu *cpu, const dt_cpu_batch *batch, const dt_attention *attention,
@@ -35,7 +35,7 @@ static dt_pair pair_of(const dt_cpu *cpu, const dt_cpu_batch *batch, const dt_at
     };
 }
 
-/* Dropout factors of the probabilities of the query at token `position`. */
+/* Computes the dropout factors of the probabilities of the query at token `position`. */
 static void draw_row(dt_real *factor, const dt_cpu_batch *batch, const dt_attention *attention,
                      const dt_pair *pair, int64_t position)
 {
@@ -45,7 +45,8 @@ static void draw_row(dt_real *factor, const dt_cpu_batch *batch, const dt_attent
     dt_dropout_row(factor, &mask, 0, pair->keys);
 }
 
-/* Scores of one query become dropout(softmax(scores)); returns the log of the denominator. */
+/* Replaces the scores of a query with dropout(softmax(scores)); returns the log of the
+ * denominator. */
 static dt_real softmax_row(dt_real *score, const dt_real *factor, int64_t keys)
 {
     dt_real largest = score[0];
@@ -109,9 +110,9 @@ void dt_cpu_attention_forward(dt_backend *backend, void *y, void *log_sum, const
     }
 }
 
-/* One query backward. In: scores, and the gradients of the probabilities after dropout. Out: those
- * probabilities in `score`, and the gradients of the scores in `gradient`:
- * p · (dp - Σ p·dp), where the sum equals dy · y (Dao et al., FlashAttention, 2022). */
+/* Backward pass of one query. On entry: scores, and the gradients of the probabilities after
+ * dropout. On return: these probabilities in `score`, and the gradients of the scores in
+ * `gradient`: p · (dp - Σ p·dp), where the sum equals dy · y (Dao et al., FlashAttention, 2022). */
 static void softmax_row_backward(dt_real *score, dt_real *gradient, const dt_real *factor,
                                  dt_real log_sum, const dt_real *dy, const dt_real *y, int64_t keys,
                                  int64_t d)
@@ -182,7 +183,8 @@ void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv
     }
 }
 
-/* There is one way, for every head size; others were refused when the backend was opened. */
+/* The only implementation supports every head size; other methods are refused when the backend is
+ * opened. */
 dt_status dt_cpu_attention_check(dt_backend *backend, int32_t head_size, bool training)
 {
     (void)backend;

@@ -43,7 +43,7 @@ static void describe(dt_cpu *cpu)
 
 /* ---- number formats ------------------------------------------------------------------------- */
 
-/* AMX multiplies bf16 too; a processor that has it has this. */
+/* Processors with AMX, which also multiplies bf16, have avx512_bf16 too. */
 static bool processor_has_bf16(void)
 {
 #if defined(__x86_64__)
@@ -59,28 +59,29 @@ static dt_status check_precision(const dt_backend_options *options)
         options->precision == DT_PRECISION_AUTO || options->precision == DT_PRECISION_FP32;
     if (!fp32 && options->training)
         return dt_fail(DT_ERR_USAGE,
-                       "the CPU trains in fp32 only, bf16 serves prediction there: leave "
-                       "--precision away, or use a GPU");
+                       "the CPU backend trains in fp32 only and supports bf16 for prediction: omit "
+                       "--precision, or use a GPU");
     if (options->precision == DT_PRECISION_FP16)
-        return dt_fail(DT_ERR_USAGE, "the CPU computes in fp32 or bf16, not in fp16: leave "
-                                     "--precision away, or use a GPU");
+        return dt_fail(DT_ERR_USAGE,
+                       "the CPU backend supports fp32 and bf16, not fp16: omit --precision, or use "
+                       "a GPU");
     if (!fp32 && sizeof(dt_real) == sizeof(double))
-        return dt_fail(DT_ERR_USAGE, "the build in double precision takes no other");
+        return dt_fail(DT_ERR_USAGE, "the double-precision build supports no other precision");
     return DT_OK;
 }
 
-/* The module for products in bf16, for who asked for them. */
+/* Loads the module for products in bf16, for --precision bf16. */
 static dt_status open_bf16(dt_cpu *cpu)
 {
     void *symbol;
     if (!dt_module_present(DT_BF16_MODULE))
         return dt_fail(DT_ERR_DEVICE,
                        "--precision bf16: this installation has no products in bf16 for the CPU "
-                       "(libdeeptaxa_" DT_BF16_MODULE ".so): leave --precision away, or build it "
-                       "where oneDNN is");
+                       "(libdeeptaxa_" DT_BF16_MODULE ".so): omit --precision, or rebuild "
+                       "with oneDNN installed");
     if (!processor_has_bf16())
-        return dt_fail(DT_ERR_DEVICE, "--precision bf16: this processor does not multiply bf16 (it "
-                                      "lacks avx512_bf16): leave --precision away, or use a GPU");
+        return dt_fail(DT_ERR_DEVICE, "--precision bf16: this processor cannot multiply bf16 (it "
+                                      "lacks avx512_bf16): omit --precision, or use a GPU");
     DT_TRY(dt_module_symbol(DT_BF16_MODULE, DT_BF16_SYMBOL, &symbol));
     cpu->bf16_ops = symbol;
     DT_TRY(dt_module_check(DT_BF16_MODULE, cpu->bf16_ops->contract, DT_BF16_CONTRACT));
@@ -93,11 +94,11 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
 {
     DT_TRY(check_precision(options));
     if (options->attention != DT_ATTENTION_AUTO)
-        return dt_fail(DT_ERR_USAGE, "the CPU has one way to compute attention: leave --attention "
-                                     "away, or use a GPU");
+        return dt_fail(DT_ERR_USAGE, "the CPU backend has a single implementation of attention: "
+                                     "omit --attention, or use a GPU");
     dt_cpu *cpu = calloc(1, sizeof *cpu);
     if (!cpu)
-        return dt_fail(DT_ERR_MEMORY, "no memory for the CPU backend");
+        return dt_fail(DT_ERR_MEMORY, "out of memory for the CPU backend");
     cpu->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
     cpu->state.loss_scale = 1.0;
     cpu->gemm.threads = cpu->threads;

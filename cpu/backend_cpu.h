@@ -1,10 +1,11 @@
-/* The CPU backend's own state, and what its files share. The operations themselves are described
- * in src/backend.h and layers.h; each file holds the forward and the backward side of one subject.
+/* The state of the CPU backend, and the declarations that its files share. src/backend.h and
+ * layers.h describe the operations; each file implements the forward and backward operations of one
+ * topic.
  *
- * Threads. Every operation opens OpenMP regions of `threads` threads and divides its rows, columns
- * or tiles among them. An element of a result is always computed by one thread, in an order that
- * depends neither on how many there are nor, where the element belongs to a row or a sequence, on
- * the others of the batch: matrix products included (gemm.h). Equal inputs then have equal bits.
+ * Threads. Every operation opens OpenMP regions of `threads` threads, which share its rows, columns
+ * or tiles. Each element of a result is computed by one thread, in an order that does not depend on
+ * the number of threads nor, for an element of a row or a sequence, on the other sequences of the
+ * batch; this includes matrix products (gemm.h). Equal inputs therefore give identical bits.
  */
 #ifndef DT_CPU_BACKEND_CPU_H
 #define DT_CPU_BACKEND_CPU_H
@@ -20,9 +21,9 @@
 #include "cpu/real.h"
 #include "cpu/vector_math.h"
 
-/* A batch as the operations need it. */
+/* A batch in the form that the operations need. */
 typedef struct {
-    dt_device_batch device; /* first: what the model holds a pointer to */
+    dt_device_batch device; /* must be first: the model holds a pointer to it */
     int32_t tax_ranks;
     bool has_labels;
     int32_t *token_ids;       /* (tokens) */
@@ -54,7 +55,7 @@ typedef struct {
     char message[512];
     int64_t count; /* elements of each vector */
     dt_real *vector[DT_VECTORS];
-    double *norm_sums; /* squares of the gradients, one sum a block of the vector */
+    double *norm_sums; /* sums of squared gradients, one per block of the vector */
     dt_cpu_batch slot[2];
     int next_slot;
     dt_cpu_transfer copy[DT_DOWNLOAD_SLOTS];
@@ -62,17 +63,17 @@ typedef struct {
     int64_t max_tokens;
     int32_t max_tax_ranks;
     uint64_t *sort_keys;   /* (2, max_tokens) */
-    double *sequence_sums; /* (B, max(R, 2)): one number a sequence, to be added in order */
-    dt_gemm_threads gemm;  /* the same threads, with memory for products */
+    double *sequence_sums; /* (B, max(R, 2)): one number per sequence, to be summed in order */
+    dt_gemm_threads gemm;  /* the same threads, with their memory for products */
     dt_real *scratch;      /* (threads, DT_CPU_ROWS, scratch_row) */
     int64_t scratch_row;
     dt_update_state state;
     double pending[DT_MAX_TAX_RANKS]; /* loss since the last update */
-    const dt_bf16_ops *bf16_ops;      /* NULL: all in dt_real */
+    const dt_bf16_ops *bf16_ops;      /* NULL: all products are computed in dt_real */
     dt_bf16 *bf16;                    /* computes linear_forward and linear_gelu_forward */
 } dt_cpu;
 
-/* Scratch of a thread: so many pieces of scratch_row elements each. */
+/* Number of scratch rows per thread, of scratch_row elements each. */
 #define DT_CPU_ROWS 3
 
 static inline dt_cpu *dt_cpu_of(dt_backend *backend)
@@ -95,37 +96,37 @@ static inline dt_real *dt_cpu_gradient(const dt_cpu *cpu, dt_param offset)
     return cpu->vector[DT_GRADIENTS] + offset;
 }
 
-/* Makes the first error sticky. */
+/* Sets the sticky error, unless there is one already. */
 void dt_cpu_fail(dt_cpu *cpu, dt_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Number of the calling thread in its parallel region. */
+/* Returns the number of the calling thread in its parallel region. */
 int64_t dt_cpu_thread(void);
 
-/* Piece `which` of the calling thread's scratch; only inside a parallel region of cpu->threads. */
+/* Returns scratch row `which` of the calling thread; call only in a parallel region of
+ * cpu->threads. */
 dt_real *dt_cpu_scratch(const dt_cpu *cpu, int which);
 
-/* False, with a sticky error, where `count` elements do not fit a piece of scratch. */
+/* Returns false, with a sticky error, if `count` elements do not fit into a scratch row. */
 bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what);
 
-/* False, with a sticky error, when the batch has a token id outside an embedding of `vocabulary`
- * rows. */
+/* Returns false, with a sticky error, if the batch has a token id >= vocabulary. */
 bool dt_cpu_ids_in(dt_cpu *cpu, const dt_cpu_batch *batch, int32_t vocabulary);
 
-/* Zeroed memory at a 256-byte boundary (large blocks: at 2 MiB, in huge pages where the system
- * gives them), first touched by the threads that will use it. free() releases it. */
+/* Allocates zeroed memory at a 256-byte boundary (large blocks: at 2 MiB, in huge pages if the
+ * system provides them), first touched by the threads that will use it. The caller calls free(). */
 dt_status dt_cpu_memory_new(const dt_cpu *cpu, void **out, int64_t bytes);
 
-/* Sets `bytes` bytes to 0, and copies them, of which there may be none. */
+/* Clear or copy `bytes` bytes, on all threads; `bytes` may be 0. */
 void dt_cpu_zero(const dt_cpu *cpu, void *memory, int64_t bytes);
 void dt_cpu_copy(void *to, const void *from, int64_t bytes);
 
-/* out[c] += Σ x[row][c] over the rows of x (rows, columns), which stand `stride` elements apart,
- * added in an order that is fixed. */
+/* out[c] += Σ x[row][c] over the rows of x (rows, columns) with row stride `stride`, in a fixed
+ * order. */
 void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64_t rows,
                         int64_t columns, int64_t stride);
 
-/* Columns and rows that a thread adds up at a time, here and in norms. */
+/* Columns and rows that a thread sums at a time, here and in norm.c. */
 #define DT_SUM_COLUMNS 64
 #define DT_SUM_ROWS 128
 
@@ -135,10 +136,10 @@ void dt_cpu_column_sums(const dt_cpu *cpu, dt_real *out, const dt_real *x, int64
 DT_REQUIRED_OPERATIONS(DT_CPU_PROTOTYPE)
 #undef DT_CPU_PROTOTYPE
 
-/* Free what batch_reserve() and vectors_alloc() made. */
+/* Free the memory allocated by batch_reserve() and vectors_alloc(). */
 void dt_cpu_batch_free(dt_cpu *cpu);
 void dt_cpu_vectors_free(dt_cpu *cpu);
 
-int64_t dt_cpu_update_bytes(int64_t count); /* of norm_sums */
+int64_t dt_cpu_update_bytes(int64_t count); /* number of norm_sums */
 
 #endif

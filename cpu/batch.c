@@ -19,8 +19,8 @@ static dt_status reserve_slot(const dt_cpu *cpu, dt_cpu_batch *slot)
     return dt_cpu_memory_new(cpu, (void **)&slot->group_of_row, tokens * word);
 }
 
-/* Elements of a piece of scratch: blocks of attention scores as large as the second-level cache
- * takes, and at least one row of them for a batch that is one long sequence. */
+/* Elements of a scratch row: blocks of attention scores as large as the second-level cache, and at
+ * least one row of scores for a batch of one long sequence. */
 #define SCRATCH_ROW ((int64_t)128 * 1024)
 
 static int64_t scratch_row(int64_t max_tokens)
@@ -38,7 +38,7 @@ static int64_t scratch_bytes(const dt_cpu *cpu, int64_t max_tokens)
     return (int64_t)cpu->threads * DT_CPU_ROWS * scratch_row(max_tokens) * (int64_t)sizeof(dt_real);
 }
 
-/* What dt_cpu_batch_reserve() takes, in its order. */
+/* The allocations of dt_cpu_batch_reserve(), in the same order. */
 int64_t dt_cpu_batch_bytes(dt_backend *backend, int32_t max_sequences, int64_t max_tokens,
                            int32_t tax_ranks)
 {
@@ -87,7 +87,8 @@ void dt_cpu_batch_free(dt_cpu *cpu)
     cpu->scratch = NULL;
 }
 
-/* False, with a sticky error, for a batch with which the operations would leave their memory. */
+/* Returns false, with a sticky error, if the operations would access memory out of bounds with this
+ * batch. */
 static bool usable(dt_cpu *cpu, const dt_packed *packed)
 {
     dt_packed_capacity room = {0};
@@ -137,7 +138,7 @@ bool dt_cpu_ids_in(dt_cpu *cpu, const dt_cpu_batch *batch, int32_t vocabulary)
 {
     if (batch->largest_id < vocabulary)
         return true;
-    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "token id %d is outside a vocabulary of %d",
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "token id %d is outside the vocabulary of %d",
                 batch->largest_id, vocabulary);
     return false;
 }

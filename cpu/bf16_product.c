@@ -12,25 +12,25 @@
 #include "cpu/real.h"
 #include "cpu/vector_math.h"
 
-/* A product is cut into blocks of at most BLOCK_ROWS rows, each the work of one thread: small
- * enough for the caches, and so that a GELU finds its input there. All blocks of a product have
- * equally many rows, a multiple of ROW_STEP, so that no weight needs more than KERNELS kernels;
- * rows in excess of the last block go to a buffer. */
+/* A product is divided into blocks of at most BLOCK_ROWS rows, each computed by one thread and
+ * small enough for the caches, where a GELU then finds its input. All blocks of a product have the
+ * same number of rows, a multiple of ROW_STEP, so that a weight needs at most KERNELS kernels; the
+ * last block goes through a buffer if it is incomplete. */
 enum { BLOCK_ROWS = 256, ROW_STEP = 16, KERNELS = BLOCK_ROWS / ROW_STEP };
 
 typedef struct {
     const float *source;
     int32_t in, out;
-    bool stale; /* `packed` holds what the source was before */
+    bool stale; /* the source has changed since it was packed */
     dt_onednn_weight weight;
-    dt_onednn_kernel kernel[KERNELS]; /* of (i + 1) · ROW_STEP rows, made when needed */
+    dt_onednn_kernel kernel[KERNELS]; /* for (i + 1) · ROW_STEP rows, created on demand */
 } packed_weight;
 
 /* Buffers of one thread. */
 typedef struct {
     uint16_t *in;  /* (BLOCK_ROWS, in): rows of x in bf16 */
-    float *out;    /* (BLOCK_ROWS, out): a block that is not whole */
-    void *scratch; /* what a kernel asks for */
+    float *out;    /* (BLOCK_ROWS, out): an incomplete block */
+    void *scratch; /* scratch memory of the kernels */
 } thread_buffers;
 
 struct dt_bf16 {
@@ -39,19 +39,19 @@ struct dt_bf16 {
     packed_weight *weight;
     size_t weights, weights_room;
     thread_buffers *buffers;   /* (threads) */
-    int64_t in_room, out_room; /* elements of a row that the buffers have room for */
+    int64_t in_room, out_room; /* capacity of the buffers, in elements per row */
     int64_t scratch_room;      /* bytes */
 };
 
 /* ---- buffers -------------------------------------------------------------------------------- */
 
-/* Larger, with its contents lost, where it has less than `bytes`. */
+/* Replaces a buffer with one of `bytes`; its content is lost. */
 static dt_status widen(void **buffer, int64_t bytes)
 {
     free(*buffer);
     *buffer = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64));
     if (!*buffer)
-        return dt_fail(DT_ERR_MEMORY, "no memory for %.1f MB of a product in bf16",
+        return dt_fail(DT_ERR_MEMORY, "out of memory: %.1f MB for a product in bf16",
                        (double)bytes / 1e6);
     return DT_OK;
 }
@@ -92,7 +92,7 @@ static packed_weight *find(dt_bf16 *p, const dt_bf16_product *product)
     return NULL;
 }
 
-/* Behind the others. */
+/* Appends a weight. */
 static dt_status add(dt_bf16 *p, const dt_bf16_product *product)
 {
     DT_TRY(DT_GROW(p->weight, p->weights_room, p->weights + 1));
@@ -104,7 +104,7 @@ static dt_status add(dt_bf16 *p, const dt_bf16_product *product)
     return DT_OK;
 }
 
-/* The product's weight, packed, with a kernel for blocks of `block` rows. */
+/* Prepares the product's weight: packs it, and creates a kernel for blocks of `block` rows. */
 static dt_status prepare(dt_bf16 *p, const dt_bf16_product *product, int64_t block,
                          packed_weight **out)
 {
@@ -139,7 +139,8 @@ static void gelu_row(float *y, const float *u, int64_t count)
         y[i] = dt_gelu(u[i]);
 }
 
-/* `rows` rows of `product` from row `first`, with a kernel of `block` rows; oneDNN's status. */
+/* Computes `rows` rows of `product` from row `first` on, with a kernel for `block` rows; returns
+ * oneDNN's status. */
 static int compute_block(const dt_bf16 *p, const dt_bf16_product *product, packed_weight *w,
                          int64_t first, int64_t rows, int64_t block)
 {
@@ -171,13 +172,13 @@ static dt_status multiply(dt_bf16 *p, const dt_bf16_product *product)
     DT_TRY(prepare(p, product, block, &w));
 #pragma omp parallel for num_threads(p->threads) schedule(dynamic) reduction(max : worst)
     for (int64_t i = 0; i < blocks; ++i) {
-        omp_set_num_threads(1); /* of this thread, until the end of the region */
+        omp_set_num_threads(1); /* status of this thread, until the end of the region */
         const int64_t left = product->rows - i * block;
         const int status =
             compute_block(p, product, w, i * block, left < block ? left : block, block);
         worst = status > worst ? status : worst;
     }
-    return worst ? dt_fail(DT_ERR_DEVICE, "oneDNN cannot multiply (status %d)", worst) : DT_OK;
+    return worst ? dt_fail(DT_ERR_DEVICE, "a product by oneDNN failed (status %d)", worst) : DT_OK;
 }
 
 static void forget(dt_bf16 *p)

@@ -1,10 +1,10 @@
-/* A layer of convolutions on padded matrices (P = B · L rows); lookup.c makes the first one's
- * input, position_max.c reduces the last one's output.
+/* A layer of convolutions on padded matrices (P = B · L rows). lookup.c computes the input of the
+ * first layer, position_max.c reduces the output of the last one.
  *
  * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
- * position sees stand side by side in a row of `window` (positions, w · channels), and the weights
- * are repacked to (F, w · channels). Backward the gradient of the window is added up, position by
- * position, from the windows that saw it.
+ * position sees are copied side by side to a row of `window` (positions, w · channels), and the
+ * weights are repacked to (F, w · channels). Backward adds to the gradient of each position the
+ * gradients of the windows that contain it.
  */
 #include <string.h>
 
@@ -13,9 +13,9 @@
 #include "cpu/dropout.h"
 #include "cpu/gemm.h"
 
-/* Elements of the windows of a chunk of sequences, about. */
+/* Approximate number of elements in the windows of a chunk of sequences. */
 #define WINDOW_ELEMENTS ((int64_t)4 << 20)
-/* Channels that a thread works on at a time. */
+/* Channels that a thread handles at a time. */
 #define CHANNELS 256
 
 /* The scratch memory of a layer. */
@@ -86,7 +86,8 @@ static void unpack_gradient(const dt_cpu *cpu, const dt_real *from, const dt_con
                 to[(f * channels + c) * width + j] += from[(f * width + j) * channels + c];
 }
 
-/* The rows that each of `rows` positions sees, side by side. x: of the chunk's first sequence. */
+/* Copies the rows that each of `rows` positions sees side by side. x: that of the chunk's first
+ * sequence. */
 static void make_windows(const dt_cpu *cpu, dt_real *window, const dt_real *x, int64_t rows,
                          const dt_conv_layer *layer, int64_t width)
 {
@@ -107,7 +108,7 @@ static void make_windows(const dt_cpu *cpu, dt_real *window, const dt_real *x, i
     }
 }
 
-/* dx += what the windows' gradients hold of each position. */
+/* Adds to dx of each position its share of the windows' gradients. */
 static void add_windows(const dt_cpu *cpu, dt_real *dx, const dt_real *window, int64_t rows,
                         const dt_conv_layer *layer, int64_t width)
 {
@@ -129,7 +130,7 @@ static void add_windows(const dt_cpu *cpu, dt_real *dx, const dt_real *window, i
     }
 }
 
-/* Sequences first … of a chunk as rows of x. */
+/* The rows of a chunk of sequences in x. */
 typedef struct {
     int64_t first, rows;
 } row_range;
@@ -187,7 +188,7 @@ static void project(const dt_cpu *cpu, dt_real *y, const dt_real *x, const dt_co
                         });
 }
 
-/* r, which holds the convolutions, becomes dropout(ReLU(r)); y = r + residual. */
+/* r holds the convolutions and becomes dropout(ReLU(r)); y = r + residual. */
 static void finish_row(const dt_cpu_batch *batch, dt_real *y, dt_real *r, const dt_real *x,
                        int64_t row, const dt_conv_layer *layer)
 {
@@ -235,7 +236,7 @@ void dt_cpu_conv_layer_forward(dt_backend *backend, void *y, void *r, const void
 
 /* ---- backward ------------------------------------------------------------------------------ */
 
-/* The gradients of a kernel's weights and of its input, which is added to dx. */
+/* Accumulates the gradient of a kernel's weights, and adds the gradient of its input to dx. */
 static void convolve_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dz, const dt_real *x,
                               const layer_plan *plan, const dt_conv_layer *layer, int32_t kernel,
                               int64_t sequences)
@@ -321,8 +322,8 @@ static void project_backward(const dt_cpu *cpu, dt_real *dx, const dt_real *dy, 
                        layer->filters, columns);
 }
 
-/* dz = dy before ReLU and dropout (a kept value was divided by 1 - p); and dx starts as zero, or as
- * the gradient of the identity. */
+/* dz = the gradient before ReLU and dropout (kept values were divided by 1 - p); dx is initialised
+ * with zeros or with the gradient of the identity. */
 static void start_row(dt_real *dx, dt_real *dz, const dt_real *dy, const dt_real *r, int64_t row,
                       const dt_conv_layer *layer)
 {

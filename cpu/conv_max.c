@@ -1,12 +1,12 @@
 /* Embedding, convolutions of several widths, ReLU, dropout and the maximum over positions.
  *
- * The input of the convolutions is a row of the embedding table a token, so what tap j of all
- * filters gives for a token depends on its id alone. For every distinct id of the batch one matrix
- * product yields the table (ids, Σ width · F) of these; a position's value is then the bias plus
- * `width` rows of the table. That is never more work than convolving the positions themselves, and
- * for a batch of 16S sequences many times less.
+ * The input at each position is a row of the embedding table, so the contribution of tap j of all
+ * filters depends only on the token id. One matrix product computes the table of these
+ * contributions, (ids, Σ width · F), for the distinct ids of the batch; the value at a position is
+ * then the bias plus `width` rows of the table. This is never more work than convolving every
+ * position, and many times less for a batch of 16S sequences.
  *
- * Backward only the position of each maximum has a gradient: `width` embedding rows per (sequence,
+ * Backward, only the position of each maximum has a gradient: `width` embedding rows per (sequence,
  * channel) are multiplied and added, and no matrix product is needed.
  */
 #include <math.h>
@@ -18,11 +18,11 @@
 #include "cpu/dropout.h"
 #include "cpu/gemm.h"
 
-/* Channels of one kernel that a thread follows over all positions. */
+/* Channels of a kernel that a thread handles over all positions. */
 #define CHANNELS 256
 
-/* The scratch memory: weights repacked so that a tap of a filter is contiguous, then by turns the
- * table with its input (forward) or a filter's gradient for each thread (backward). */
+/* The scratch memory: weights repacked so that each tap of a filter is contiguous, then either the
+ * table and its input (forward) or a filter's gradient for each thread (backward). */
 typedef struct {
     int64_t columns; /* Σ width · F: columns of the table, rows of the weights; tap j of filter f of
                         kernel i is number column[i] + j · F + f */
@@ -34,7 +34,7 @@ typedef struct {
     dt_real *filter;  /* (threads, widest, E) */
 } dt_conv_plan;
 
-/* The plan without its memory. */
+/* The sizes of the plan, without its memory. */
 static dt_conv_plan sizes_of(const dt_conv_max *conv)
 {
     dt_conv_plan plan = {.widest = dt_conv_widest(conv->width, conv->kernels)};
@@ -42,7 +42,7 @@ static dt_conv_plan sizes_of(const dt_conv_max *conv)
     return plan;
 }
 
-/* The plan in `scratch`, of at least the bytes that dt_cpu_conv_max_scratch() says. */
+/* The plan with its arrays in `scratch`, which has the bytes of dt_cpu_conv_max_scratch(). */
 static dt_conv_plan plan_of(const dt_conv_max *conv, void *scratch, int64_t groups)
 {
     dt_conv_plan plan = sizes_of(conv);
@@ -109,14 +109,14 @@ static void make_table(const dt_cpu *cpu, const dt_conv_plan *plan, const dt_cpu
                         });
 }
 
-/* What one thread does at a time: some channels of one kernel of one sequence. */
+/* The unit of work of a thread: some channels of one kernel for one sequence. */
 typedef struct {
     int64_t sequence;
     int32_t kernel;
-    int64_t first; /* channel of the kernel */
+    int64_t first; /* first channel in the kernel */
     int64_t count;
     int64_t tokens;    /* n */
-    int64_t positions; /* evaluated ones */
+    int64_t positions; /* number of positions that are computed */
 } dt_strip;
 
 static dt_strip strip_of(const dt_cpu_batch *batch, const dt_conv_max *conv,
@@ -136,13 +136,13 @@ static dt_strip strip_of(const dt_cpu_batch *batch, const dt_conv_max *conv,
     return strip;
 }
 
-/* The convolution of a strip at one position. */
+/* Computes the convolution of a strip at one position. */
 static void convolve(dt_real *out, const dt_real *bias, const dt_conv_plan *plan,
                      const dt_cpu_batch *batch, const dt_conv_max *conv, const dt_strip *strip,
                      int64_t position)
 {
     const int64_t width = conv->width[strip->kernel];
-    const int64_t start = position - width / 2; /* token that tap 0 sees */
+    const int64_t start = position - width / 2; /* token at tap 0 */
     const int64_t first = start < 0 ? -start : 0;
     const int64_t end = start + width > strip->tokens ? strip->tokens - start : width;
     const int32_t *group = batch->group_of_row + batch->cu_seqlens[strip->sequence] + start;
@@ -156,7 +156,7 @@ static void convolve(dt_real *out, const dt_real *bias, const dt_conv_plan *plan
     }
 }
 
-/* The m positions of padding that see no token join the maximum, all at once. */
+/* Includes the m padding positions that see no token in the maximum, in one step. */
 static void join_padding(dt_real *best, int32_t *where, const dt_real *bias,
                          const dt_cpu_batch *batch, const dt_conv_max *conv, const dt_strip *strip)
 {
@@ -200,7 +200,7 @@ static void strip_maximum(dt_real *y, int32_t *position, const dt_cpu *cpu,
         DT_SIMD
         for (int64_t c = 0; c < strip->count; ++c) {
             const dt_real v = (value[c] < 0 ? 0 : value[c]) * factor[c];
-            const bool better = (v > best[c]) | (v != v); /* a NaN stays to be seen */
+            const bool better = (v > best[c]) | (v != v); /* NaN is kept so that it is noticed */
             best[c] = better ? v : best[c];
             where[c] = better ? (int32_t)t : where[c];
         }
@@ -211,7 +211,7 @@ static void strip_maximum(dt_real *y, int32_t *position, const dt_cpu *cpu,
     memcpy(position + out, where, (size_t)strip->count * sizeof *where);
 }
 
-/* False, with a sticky error, when the operation cannot work on this batch. */
+/* Returns false, with a sticky error, if the operation does not support this batch. */
 static bool conv_fits(dt_cpu *cpu, const dt_cpu_batch *batch, const dt_conv_max *conv)
 {
     if (batch->device.size.longest > conv->max_length) {
@@ -241,13 +241,13 @@ void dt_cpu_conv_max_forward(dt_backend *backend, void *y, int32_t *position, vo
     }
 }
 
-/* The gradient of one (sequence, channel) before ReLU and dropout: 0 where the maximum was 0. */
+/* Returns the gradient of a (sequence, channel) before ReLU and dropout: 0 if the maximum was 0. */
 static dt_real gradient_before(const dt_real *dy, const dt_real *y, int64_t index, dt_real kept)
 {
     return y[index] > 0 ? dy[index] * kept : 0;
 }
 
-/* Adds to the gradients of one filter and its bias. */
+/* Accumulates the gradients of a filter and its bias. */
 static void filter_gradient(dt_real *filter, const dt_cpu *cpu, const dt_cpu_batch *batch,
                             const dt_conv_max *conv, int64_t channel, const dt_real *dy,
                             const dt_real *y, const int32_t *position, dt_real kept)
@@ -285,8 +285,8 @@ static void filter_gradient(dt_real *filter, const dt_cpu *cpu, const dt_cpu_bat
     dt_cpu_gradient(cpu, conv->bias[kernel])[f] += bias;
 }
 
-/* Adds to the columns first … first+count-1 of the embedding's gradient what all channels of all
- * sequences give, in that order. */
+/* Adds the contributions of all channels of all sequences, in that order, to columns first …
+ * first+count-1 of the embedding's gradient. */
 static void embedding_gradient(const dt_cpu *cpu, const dt_conv_plan *plan,
                                const dt_cpu_batch *batch, const dt_conv_max *conv,
                                const dt_real *dy, const dt_real *y, const int32_t *position,
@@ -323,7 +323,7 @@ static void embedding_gradient(const dt_cpu *cpu, const dt_conv_plan *plan,
     }
 }
 
-/* Columns of the embedding that a thread owns at a time. */
+/* Columns of the embedding that a thread handles at a time. */
 #define EMBEDDING_COLUMNS 64
 
 void dt_cpu_conv_max_backward(dt_backend *backend, const void *dy, const void *y,

@@ -1,11 +1,11 @@
-/* The dropout masks of a batch's rows, as vector_math.h draws them. */
+/* The dropout masks of a batch's rows, for the draws of vector_math.h. */
 #ifndef DT_CPU_DROPOUT_H
 #define DT_CPU_DROPOUT_H
 
 #include "cpu/backend_cpu.h"
 #include "layers.h"
 
-/* The mask of the row of sequence `sequence` at token `position`. */
+/* Returns the mask of the row of token `position` of sequence `sequence`. */
 static inline dt_mask dt_cpu_mask(const dt_cpu_batch *batch, const dt_dropout *dropout,
                                   int64_t sequence, int64_t position)
 {
@@ -20,7 +20,7 @@ static inline dt_mask dt_cpu_mask(const dt_cpu_batch *batch, const dt_dropout *d
     };
 }
 
-/* The same for a row of a matrix with `rows` rows. */
+/* The same for a row of a matrix of the given row kind. */
 static inline dt_mask dt_cpu_row_mask(const dt_cpu_batch *batch, const dt_dropout *dropout,
                                       dt_row_kind rows, int64_t row)
 {

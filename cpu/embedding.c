@@ -43,7 +43,7 @@ void dt_cpu_embedding_forward(dt_backend *backend, void *y, void *statistics,
     }
 }
 
-/* Accumulates the gradients of gamma and beta from `masked`, dy after dropout. */
+/* Accumulates the gradients of gamma and beta from `masked`, the gradient before dropout. */
 static void scale_gradients(const dt_cpu *cpu, const dt_real *masked, const dt_real *statistics,
                             const dt_cpu_batch *batch, const dt_embedding *embedding)
 {
@@ -76,7 +76,8 @@ static void scale_gradients(const dt_cpu *cpu, const dt_real *masked, const dt_r
     }
 }
 
-/* Adds the rows of ds to the gradients of the words, each word by one thread in row order. */
+/* Adds the rows of ds to the gradients of the words; each word is handled by one thread, in row
+ * order. */
 static void scatter_words(const dt_cpu *cpu, const dt_real *ds, const dt_cpu_batch *batch,
                           const dt_embedding *embedding)
 {

@@ -5,8 +5,8 @@
 
 #include "cpu/vector_math.h"
 
-/* How many rows of tiles a grid of `threads` tiles should have: what a thread must read of A and B,
- * its rows and columns together, is to be least. */
+/* Returns the number of tile rows in a grid of `threads` tiles that minimises the rows of A and
+ * columns of B that a thread reads. */
 static int grid_rows(int threads, int64_t m, int64_t n)
 {
     int best = 1;
@@ -26,7 +26,8 @@ static int grid_rows(int threads, int64_t m, int64_t n)
     return best;
 }
 
-/* Start of part `part` of `parts` of `count` elements, at a multiple of 16. */
+/* Returns the start of part `part` when `count` elements are divided into `parts`; a multiple of
+ * 16. */
 static int64_t part_start(int64_t count, int part, int parts)
 {
     return part == parts ? count : count * part / parts / 16 * 16;
@@ -69,7 +70,7 @@ void dt_gemm(const dt_gemm_threads *threads, const dt_product *p)
         const int64_t end = part_start(p->m, tile / tile_columns + 1, tile_rows);
         const int64_t column = part_start(p->n, tile % tile_columns, tile_columns);
         const int64_t columns = part_start(p->n, tile % tile_columns + 1, tile_columns) - column;
-        /* so many rows as are packed at a time are finished, with bias and GELU, in one go */
+        /* finish the rows of one packed block, including bias and GELU, before the next */
         for (int64_t row = part_start(p->m, tile / tile_columns, tile_rows);
              row < end && columns > 0; row += DT_GEMM_BLOCK_M)
             compute_tile(scratch, p, row, end - row < DT_GEMM_BLOCK_M ? end - row : DT_GEMM_BLOCK_M,

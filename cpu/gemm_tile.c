@@ -1,20 +1,21 @@
-/* A product on one thread, as Goto and van de Geijn (Anatomy of High-Performance Matrix
- * Multiplication, 2008) cut it up: blocks of A and of B are packed so that the kernel reads them in
- * order from the caches, and the kernel keeps a few rows by a few vectors of C in registers.
+/* A matrix product on one thread, with the blocking of Goto and van de Geijn (Anatomy of
+ * High-Performance Matrix Multiplication, 2008): blocks of A and B are packed so that the kernel
+ * reads them sequentially from the caches, and the kernel keeps a few rows by a few vectors of C in
+ * registers.
  *
- * Every element of C is summed in the same order whatever m, n and the element's place are: over k
- * in pieces that follow from k alone, in each piece one fused multiply-add after the other (on
- * processors that have them), and the piece's sum, times alpha, is then added to C. Edges go
- * through the same code. That is what makes results independent of the batch and of the threads; a
- * BLAS does not promise it, and OpenBLAS's kernels for Haswell do not even give equal rows of one
- * product equal bits.
+ * Every element of C is summed in the same order, whatever m, n and its position: over k in blocks
+ * that depend only on k; within a block with one fused multiply-add after another (on processors
+ * that have them); the sum of the block, times alpha, is then added to C. Edges use the same code.
+ * This makes results independent of the batch and of the number of threads, which a BLAS does not
+ * guarantee: OpenBLAS's kernels for Haswell do not even give identical bits for equal rows of one
+ * product.
  */
 #include <string.h>
 
 #include "cpu/gemm.h"
 
-/* Vectors as wide as the build's registers, and a kernel that fills them: ROWS · VECTORS sums, with
- * room for VECTORS of B and one element of A. */
+/* Vectors as wide as the registers of the build, and a kernel that fills all registers: ROWS ·
+ * VECTORS sums, VECTORS vectors of B and one element of A. */
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
 #define ROWS 8
@@ -32,20 +33,20 @@
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(dt_real)))
 #define COLUMNS (VECTORS * LANES) /* of a kernel */
 
-/* Blocks, in elements: of A (BLOCK_M, BLOCK_K), of B (BLOCK_K, BLOCK_N), which stays in the second
- * cache while the rows of A pass by. */
+/* Block sizes in elements: A (BLOCK_M, BLOCK_K), B (BLOCK_K, BLOCK_N). The block of B stays in the
+ * second-level cache while the rows of A are processed. */
 #define BLOCK_K DT_GEMM_BLOCK_K
 #define BLOCK_M DT_GEMM_BLOCK_M
 #define BLOCK_N (DT_GEMM_BLOCK_N / COLUMNS * COLUMNS)
 #define STRIDE_A DT_GEMM_STRIDE_A              /* from one row of packed A to the next */
-#define LINE ((int64_t)(64 / sizeof(dt_real))) /* of a cache */
-#define AHEAD 8 /* rows of packed B that are fetched before they are needed */
+#define LINE ((int64_t)(64 / sizeof(dt_real))) /* cache line */
+#define AHEAD 8                                /* prefetch distance, in rows of packed B */
 
 typedef dt_real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef dt_real quad __attribute__((vector_size(4 * sizeof(dt_real))));
 
 #define INLINE static inline __attribute__((always_inline))
-/* The loop that follows has a constant count: the compiler unrolls it completely. */
+/* Put before a loop of constant count: the compiler unrolls it completely. */
 #define DT_UNROLL DT_PRAGMA(GCC unroll 8)
 
 INLINE vector load(const dt_real *from)
@@ -72,7 +73,7 @@ typedef struct {
     bool add;
 } kernel_job;
 
-/* C = alpha · A · B (+ C); `rows` and `vectors` are constants where this is expanded. */
+/* C = alpha · A · B (+ C); `rows` and `vectors` are constants at each inlined call. */
 INLINE void multiply(const kernel_job *job, int rows, int vectors)
 {
     vector sum[ROWS][VECTORS];
@@ -179,7 +180,7 @@ INLINE void transpose_quads(dt_real *out, int64_t out_stride, const dt_real *x, 
 static void transpose(dt_real *out, int64_t out_stride, const dt_real *x, int64_t x_stride,
                       int64_t rows, int64_t columns)
 {
-    enum { STRIP = 16 }; /* columns at a time: what is written then stays in the first cache */
+    enum { STRIP = 16 }; /* columns at a time, so that the output stays in the first-level cache */
     const int64_t quad_rows = rows / 4 * 4;
     const int64_t quad_columns = columns / 4 * 4;
     for (int64_t first = 0; first < quad_columns; first += STRIP) {
@@ -198,7 +199,7 @@ static void transpose(dt_real *out, int64_t out_stride, const dt_real *x, int64_
             out[p * out_stride + r] = x[r * x_stride + p];
 }
 
-/* Rows of A: as they are, STRIDE_A apart. */
+/* Packs rows of A unchanged, with stride STRIDE_A. */
 static void pack_a(dt_real *out, const dt_real *a, int64_t lda, bool transposed, int64_t m,
                    int64_t k)
 {
@@ -207,15 +208,14 @@ static void pack_a(dt_real *out, const dt_real *a, int64_t lda, bool transposed,
         return;
     }
     for (int64_t i = 0; i < m; ++i) {
-        const dt_real *later = a + (i + 4) * lda; /* rows lie in pages of their own */
+        const dt_real *later = a + (i + 4) * lda; /* each row is in a different page */
         for (int64_t p = 0; p < k; p += LINE)
             __builtin_prefetch(later + p);
         memcpy(out + i * STRIDE_A, a + i * lda, (size_t)k * sizeof *out);
     }
 }
 
-/* Columns of B, COLUMNS at a time: panel after panel of (k, COLUMNS), the last one filled up with
- * zeros. */
+/* Packs B in panels of (k, COLUMNS); the last one is padded with zeros. */
 static void pack_b(dt_real *out, const dt_real *b, int64_t ldb, bool transposed, int64_t n,
                    int64_t k)
 {
@@ -233,7 +233,7 @@ static void pack_b(dt_real *out, const dt_real *b, int64_t ldb, bool transposed,
 
 /* ---- a product ------------------------------------------------------------------------------ */
 
-/* The kernel for the last columns, where a whole vector would reach beyond C: on a copy. */
+/* Runs the kernel on a copy for the last columns, where a whole vector would extend beyond C. */
 static void multiply_edge(const kernel_job *job, int rows, int64_t columns)
 {
     dt_real copy[ROWS * COLUMNS] = {0};
@@ -254,7 +254,8 @@ static void multiply_blocks(const dt_real *a, const dt_real *b, int64_t m, int64
     kernel_job job = *whole;
     const int64_t share = (ROWS * STRIDE_A * COLUMNS / n + LINE - 1) / LINE * LINE;
     for (int64_t row = 0; row < m; row += ROWS) {
-        const dt_real *next = a + (row + ROWS) * STRIDE_A; /* rows, fetched while these are used */
+        const dt_real *next = a + (row + ROWS) * STRIDE_A; /* next rows, prefetched while these are
+                                                              used */
         for (int64_t column = 0; column < n; column += COLUMNS) {
             const int rows = (int)(m - row < ROWS ? m - row : ROWS);
             const int64_t columns = n - column < COLUMNS ? n - column : COLUMNS;
@@ -272,7 +273,7 @@ static void multiply_blocks(const dt_real *a, const dt_real *b, int64_t m, int64
     }
 }
 
-/* Sizes of equal blocks of at most `most`. */
+/* Returns the size of equal blocks of at most `most` elements. */
 static int64_t block_of(int64_t count, int64_t most)
 {
     const int64_t blocks = (count + most - 1) / most;

@@ -1,4 +1,4 @@
-/* Gradients rounded to bf16 for their way to other ranks, and back. */
+/* Conversion of gradients to bf16 for communication, and back. */
 #include "core/bf16.h"
 #include "cpu/backend_cpu.h"
 

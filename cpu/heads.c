@@ -1,5 +1,5 @@
-/* What happens once a sequence: the vector of position 0, the mean over the tokens, the fusion of
- * the two branches, ReLU and dropout, the classification heads. */
+/* Operations on one vector per sequence: the vector at position 0, the mean over the tokens, the
+ * fusion of the two branches, ReLU and dropout, the classification heads. */
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
@@ -78,7 +78,7 @@ void dt_cpu_mean_backward(dt_backend *backend, void *dx, const void *dy,
     }
 }
 
-/* One part of a sequence's row, with its mask. */
+/* Returns the mask of one block of columns in the row of a sequence. */
 static dt_mask part_mask(const dt_device_batch *batch, const dt_activation *activation,
                          int64_t item)
 {
@@ -196,7 +196,7 @@ void dt_cpu_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, const vo
     *dt_cpu_gradient(cpu, w_bert) += (dt_real)bert_total;
 }
 
-/* On this device statistics are activations. */
+/* On the CPU, statistics have the same type as activations. */
 
 void dt_cpu_heads_forward(dt_backend *backend, void *logits, const void *x, int32_t sequences,
                           const dt_heads *heads)

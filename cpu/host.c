@@ -14,7 +14,7 @@ void dt_host_memory(int64_t *available, int64_t *total)
     *available = left.bytes;
 }
 
-/* Copies what follows "model name" in the first line of /proc/cpuinfo that has it. */
+/* Copies the value of the first "model name" line of /proc/cpuinfo. */
 void dt_host_processor(char *out, size_t size)
 {
     static const char key[] = "model name";

@@ -1,11 +1,11 @@
-/* The input of convolution layers: the rows of a table or one-hot letters, on padded matrices
- * (P = B · L rows). */
+/* The input of convolution layers: embedding rows or one-hot vectors, on padded matrices (P = B · L
+ * rows). */
 #include <string.h>
 
 #include "cpu/backend_cpu.h"
 #include "layers.h"
 
-/* False, with a sticky error, when the sequences of the batch do not fit L positions. */
+/* Returns false, with a sticky error, if a sequence of the batch is longer than L. */
 static bool lengths_fit(dt_cpu *cpu, const dt_device_batch *batch, int32_t max_length)
 {
     if (batch->size.longest <= max_length)
@@ -43,7 +43,7 @@ void dt_cpu_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *
     }
 }
 
-/* Each row of the table is written by one thread, which adds up its tokens in their order. */
+/* Each row of the table is written by one thread, which sums the tokens with this id in order. */
 void dt_cpu_lookup_backward(dt_backend *backend, const void *dy, const dt_device_batch *batch,
                             const dt_lookup *lookup)
 {

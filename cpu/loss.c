@@ -14,7 +14,7 @@ static double exp_sum(const dt_real *x, int64_t count, dt_real largest, dt_real 
     return sum;
 }
 
-/* Largest logit; NaN when there is one. */
+/* Returns the largest logit; NaN if any logit is NaN. */
 static dt_real largest_of(const dt_real *x, int64_t count)
 {
     dt_real largest = x[0];
@@ -23,8 +23,8 @@ static dt_real largest_of(const dt_real *x, int64_t count)
     return largest;
 }
 
-/* One sequence at one tax_rank: logits x become the gradient, returns the loss. A loss that is no
- * number gives a gradient that is none, so that all ranks of a run see it. */
+/* Handles one sequence at one taxonomic rank: replaces the logits x with their gradient and returns
+ * the loss. If the loss is NaN the gradient is NaN too, so that all ranks of a run notice it. */
 static double loss_row(dt_real *x, int64_t classes, int32_t label, double weight, double scale,
                        double gradient_scale, const dt_loss *loss)
 {
@@ -42,11 +42,11 @@ static double loss_row(dt_real *x, int64_t classes, int32_t label, double weight
     return value * scale;
 }
 
-/* False, with a sticky error, when a label is no class of its tax_rank. */
+/* Returns false, with a sticky error, if a label is not a class of its taxonomic rank. */
 static bool labels_fit(dt_cpu *cpu, const dt_cpu_batch *batch, const dt_class_layout *classes)
 {
     if (batch->tax_ranks != classes->tax_ranks) {
-        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a batch with %d taxonomic ranks, but %d are classified",
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "a batch with %d taxonomic ranks, but the model has %d",
                     batch->tax_ranks, classes->tax_ranks);
         return false;
     }
@@ -55,7 +55,7 @@ static bool labels_fit(dt_cpu *cpu, const dt_cpu_batch *batch, const dt_class_la
         const int64_t r = i % classes->tax_ranks;
         if (batch->labels[i] < -1 ||
             batch->labels[i] >= classes->first[r + 1] - classes->first[r]) {
-            dt_cpu_fail(cpu, DT_ERR_INTERNAL, "label %d is no class of taxonomic rank %d",
+            dt_cpu_fail(cpu, DT_ERR_INTERNAL, "label %d is not a class of taxonomic rank %d",
                         batch->labels[i], (int)r);
             return false;
         }

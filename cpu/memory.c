@@ -1,4 +1,5 @@
-/* What the other files rest on: the sticky error, the threads' scratch, memory and copies. */
+/* Basic services for the other files: the sticky error, thread scratch memory, memory and
+ * copies. */
 #include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ dt_status dt_cpu_check(dt_backend *backend)
     return cpu->error ? dt_fail(cpu->error, "%s", cpu->message) : DT_OK;
 }
 
-/* Operations are done when they return. */
+/* Operations are complete when they return. */
 dt_status dt_cpu_sync(dt_backend *backend)
 {
     return dt_cpu_check(backend);
@@ -48,7 +49,7 @@ bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what)
 {
     if (cpu->scratch && count <= cpu->scratch_row)
         return true;
-    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "%s of %lld is more than the %lld that the CPU backend takes",
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "%s of %lld exceeds the %lld that the CPU backend supports",
                 what, (long long)count, (long long)cpu->scratch_row);
     return false;
 }
@@ -74,10 +75,10 @@ dt_status dt_cpu_memory_new(const dt_cpu *cpu, void **out, int64_t bytes)
     dt_host_memory(&available, &total);
     *out = size <= available ? aligned_alloc((size_t)alignment, (size_t)size) : NULL;
     if (!*out)
-        return dt_fail(DT_ERR_MEMORY, "%.1f MB of memory were asked for, and %.1f MB are left",
+        return dt_fail(DT_ERR_MEMORY, "cannot allocate %.1f MB of memory: %.1f MB are available",
                        (double)bytes / 1e6, (double)available / 1e6);
     if (alignment == HUGE_PAGE)
-        madvise(*out, (size_t)size, MADV_HUGEPAGE); /* a wish only */
+        madvise(*out, (size_t)size, MADV_HUGEPAGE); /* only a hint */
     dt_cpu_zero(cpu, *out, size);
     return DT_OK;
 }
@@ -117,13 +118,13 @@ void dt_cpu_download(dt_backend *backend, void *host, const void *device, int64_
         dt_cpu_copy(host, device, bytes);
 }
 
-/* ---- downloads in slots: copied at once, with the rules of a device that copies later -------- */
+/* ---- downloads in slots: copied at once, with the rules of an asynchronous device ---------- */
 
 static bool is_slot(dt_cpu *cpu, int32_t slot)
 {
     if (slot >= 0 && slot < DT_DOWNLOAD_SLOTS)
         return true;
-    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "there is no slot %d for downloads", slot);
+    dt_cpu_fail(cpu, DT_ERR_INTERNAL, "there is no download slot %d", slot);
     return false;
 }
 
@@ -133,7 +134,7 @@ dt_status dt_cpu_download_reserve(dt_backend *backend, int32_t slot, int64_t byt
     if (!is_slot(cpu, slot))
         return dt_cpu_check(backend);
     if (cpu->copy[slot].busy)
-        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is reserved while it is used", slot);
+        dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is reserved while in use", slot);
     else if (cpu->copy[slot].room < bytes)
         cpu->copy[slot].room = bytes;
     return dt_cpu_check(backend);
@@ -148,7 +149,7 @@ void dt_cpu_download_start(dt_backend *backend, void *host, const void *device, 
     dt_cpu_transfer *download = &cpu->copy[slot];
     if (download->busy || rows * bytes > download->room) {
         dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is %s", slot,
-                    download->busy ? "started twice" : "too small for what is asked for");
+                    download->busy ? "started twice" : "too small for the copy");
         return;
     }
     download->busy = true;

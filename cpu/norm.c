@@ -71,7 +71,7 @@ void dt_cpu_add_norm_forward(dt_backend *backend, void *y, void *x_s, void *stat
     }
 }
 
-/* Accumulates the gradients of gamma and beta: over all rows, column by column. */
+/* Accumulates the gradients of gamma and beta over all rows, column by column. */
 static void scale_gradients(const dt_cpu *cpu, const dt_add_norm *norm, const dt_real *dy,
                             const dt_real *s, const dt_real *statistics, int64_t rows)
 {
@@ -113,7 +113,8 @@ void dt_cpu_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, co
     const dt_cpu_batch *b = dt_cpu_batch_of(batch);
     const int64_t hidden = norm->hidden;
     const int64_t rows = norm->rows == DT_ROWS_TOKENS ? batch->size.tokens : batch->size.sequences;
-    scale_gradients(cpu, norm, dy, s, statistics, rows); /* first: dresidual may replace dy */
+    scale_gradients(cpu, norm, dy, s, statistics, rows); /* must come first, since dresidual may
+                                                            overwrite dy */
     const dt_real *gamma = dt_cpu_param(cpu, norm->gamma);
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int64_t row = 0; row < rows; ++row) {

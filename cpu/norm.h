@@ -1,4 +1,4 @@
-/* LayerNorm of one row (Ba, Kiros & Hinton 2016), for the operations that contain one. */
+/* LayerNorm of one row (Ba, Kiros & Hinton 2016), for the operations that include one. */
 #ifndef DT_CPU_NORM_H
 #define DT_CPU_NORM_H
 
@@ -9,7 +9,7 @@
 void dt_norm_row(dt_real *y, dt_real *statistics, const dt_real *s, const dt_real *gamma,
                  const dt_real *beta, int64_t hidden, double eps);
 
-/* The gradient by s. ds may be dy or s. */
+/* Computes the gradient with respect to s. ds may be dy or s. */
 void dt_norm_row_backward(dt_real *ds, const dt_real *dy, const dt_real *s,
                           const dt_real *statistics, const dt_real *gamma, int64_t hidden);
 

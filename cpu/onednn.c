@@ -8,12 +8,12 @@
 static dt_status failed(const char *what, dnnl_status_t status)
 {
     return status == dnnl_out_of_memory
-               ? dt_fail(DT_ERR_MEMORY, "no memory for %s in bf16", what)
-               : dt_fail(DT_ERR_DEVICE, "oneDNN gives no %s in bf16 (status %d)", what,
+               ? dt_fail(DT_ERR_MEMORY, "out of memory: %s in bf16", what)
+               : dt_fail(DT_ERR_DEVICE, "oneDNN cannot create %s in bf16 (status %d)", what,
                          (int)status);
 }
 
-/* ---- layouts, in the words of either version ------------------------------------------------ */
+/* ---- layouts, for both versions of the API -------------------------------------------------- */
 
 #if DNNL_VERSION_MAJOR >= 3
 
@@ -116,8 +116,8 @@ dt_status dt_onednn_open(dt_onednn *library)
     *library = (dt_onednn){0};
     if (((unsigned)dnnl_get_effective_cpu_isa() & wanted) != wanted)
         return dt_fail(DT_ERR_DEVICE, "--precision bf16: oneDNN does not use this processor's "
-                                      "avx512_bf16 (DNNL_MAX_CPU_ISA may forbid it): leave "
-                                      "--precision away");
+                                      "avx512_bf16 (DNNL_MAX_CPU_ISA may disable it): omit "
+                                      "--precision");
     dnnl_status_t status = dnnl_engine_create(&library->engine, dnnl_cpu, 0);
     if (!status)
         status = dnnl_stream_create(&library->stream, library->engine, dnnl_stream_default_flags);
@@ -142,8 +142,8 @@ void dt_onednn_close(dt_onednn *library)
 
 /* ---- kernels -------------------------------------------------------------------------------- */
 
-/* What x, bias and y of a product of `rows` rows look like, and the product itself, of a weight
- * that looks like `layout`. The threads that a kernel uses are those of who makes it: one. */
+/* Describes a product of `rows` rows with a weight in `layout`: the layouts of x, bias and y, and
+ * the product. A kernel uses as many threads as were active when it was created: one. */
 static dnnl_status_t describe_kernel(const dt_onednn *library, const dt_onednn_weight *weight,
                                      dt_onednn_layout layout, int64_t rows,
                                      dt_onednn_kernel *kernel, dnnl_primitive_desc_t *out)
@@ -195,7 +195,7 @@ void dt_onednn_kernel_free(dt_onednn_kernel *kernel)
 
 /* ---- weights -------------------------------------------------------------------------------- */
 
-/* The layout that a kernel of `rows` rows wants. */
+/* Finds the weight layout that a kernel for `rows` rows prefers. */
 static dnnl_status_t choose_layout(const dt_onednn *library, int64_t rows, dt_onednn_weight *weight)
 {
     const dnnl_dims_t size = {weight->in, weight->out};

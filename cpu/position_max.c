@@ -29,7 +29,8 @@ void dt_cpu_position_max_forward(dt_backend *backend, void *y, int32_t *position
             DT_SIMD
             for (int64_t c = 0; c < channels; ++c) {
                 const dt_real v = in[t * channels + c];
-                const bool better = (v > best[c]) | (v != v); /* a NaN stays to be seen */
+                const bool better = (v > best[c]) | (v != v); /* NaN is kept so that it is
+                                                                 noticed */
                 best[c] = better ? v : best[c];
                 where[c] = better ? (int32_t)t : where[c];
             }

@@ -1,4 +1,5 @@
-/* The number type of the backend: float, or double in the build for tests (DT_REAL_DOUBLE). */
+/* The floating-point type of the backend: float, or double in the build for tests
+ * (DT_REAL_DOUBLE). */
 #ifndef DT_CPU_REAL_H
 #define DT_CPU_REAL_H
 
@@ -12,8 +13,8 @@ typedef float dt_real;
 #define DT_SQRT sqrtf
 #endif
 
-/* The iterations of the loop that follows do not depend on each other: vectorise it. With
- * DT_SIMD_SUM the sum is split over the lanes of a vector, in an order fixed by the build. */
+/* Vectorises the following loop, whose iterations are independent. With DT_SIMD_SUM the sum is
+ * split over the lanes of a vector, in an order that depends only on the build. */
 #define DT_PRAGMA(text) _Pragma(#text)
 #if defined(_OPENMP)
 #define DT_SIMD DT_PRAGMA(omp simd)

@@ -3,8 +3,8 @@
 
 #include "cpu/backend_cpu.h"
 
-/* Elements whose squares one thread adds up at a time: a constant, so that the norm does not
- * depend on the number of threads. */
+/* Elements whose squares a thread sums at a time; constant, so that the norm does not depend on the
+ * number of threads. */
 #define NORM_BLOCK ((int64_t)64 * 1024)
 
 int64_t dt_cpu_update_bytes(int64_t count)
@@ -12,7 +12,7 @@ int64_t dt_cpu_update_bytes(int64_t count)
     return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
 }
 
-/* L2 norm of the first `count` gradients. */
+/* Returns the L2 norm of the first `count` gradients. */
 static double gradient_norm(const dt_cpu *cpu, int64_t count)
 {
     const dt_real *gradient = cpu->vector[DT_GRADIENTS];
@@ -32,8 +32,8 @@ static double gradient_norm(const dt_cpu *cpu, int64_t count)
     return sqrt(sum);
 }
 
-/* AdamW in the order of operations of PyTorch's, update number t + 1 at this rate; each gradient is
- * multiplied by `factor` first. */
+/* AdamW with PyTorch's order of operations, update number t + 1, at this learning rate; each
+ * gradient is first multiplied by `factor`. */
 static void adamw(const dt_cpu *cpu, int64_t count, const dt_update_rule *rule, double rate,
                   double factor)
 {

@@ -1,11 +1,11 @@
-/* Functions of one number for loops that the compiler turns into vector code: exp, the normal
- * distribution behind GELU, and dropout draws. No libm, no branches, no float-to-integer
- * conversions in the float build; the double build for tests calls libm.
+/* Scalar functions for loops that the compiler vectorises: exp, the normal distribution for GELU,
+ * and dropout draws. No libm, no branches, no float-to-integer conversions in the float build; the
+ * double build for tests calls libm.
  *
- * The coefficients are our own fits: minimax in the relative error (Lawson's iteratively
- * reweighted least squares on Chebyshev nodes, in double precision against libm's exp and SciPy's
- * erfcx). Their error is stated with each; tests/unit/cpu/test_vector_math.c measures the
- * functions as evaluated in float.
+ * The coefficients were fitted for this project: minimax in the relative error (Lawson's
+ * iteratively reweighted least squares on Chebyshev nodes, in double precision against libm's exp
+ * and SciPy's erfcx). Each function states its error; tests/unit/cpu/test_vector_math.c measures
+ * the functions as evaluated in float.
  */
 #ifndef DT_CPU_VECTOR_MATH_H
 #define DT_CPU_VECTOR_MATH_H
@@ -34,7 +34,7 @@ static inline float dt_expf(float x)
     q = q * r + 1.6666520108e-1f;
     q = q * r + 4.9999993412e-1f;
     const float e = q * (r * r) + (r + 1.0f);
-    uint32_t bits; /* n stands in the low bits of `shifted`: 2^n is built from them */
+    uint32_t bits; /* n is in the low bits of `shifted`; 2^n is built from them */
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + 127u) << 23;
     float power;
@@ -102,7 +102,8 @@ static inline dt_real dt_gelu_slope(dt_real u)
 
 /* ---- dropout ------------------------------------------------------------------------------- */
 
-/* Dropout of one row: which draws it takes (see core/philox.h) and what becomes of the kept. */
+/* Dropout of one row: the Philox counter of its draws (see core/philox.h) and the factor of the
+ * kept values. */
 typedef struct {
     uint32_t seed, stream;
     uint32_t position; /* c[1]: token in its sequence */
@@ -148,7 +149,7 @@ static inline void dt_dropout_row(dt_real *factor, const dt_mask *mask, int64_t 
     }
     const dt_real kept = mask->kept;
     const uint32_t threshold = mask->threshold;
-    int64_t skip = first % 4; /* draws of the first counter that belong to channels before */
+    int64_t skip = first % 4; /* draws of the first counter that belong to preceding channels */
     int64_t counter = first / 4;
     for (int64_t done = 0; done < count; counter += DT_DRAW_LANES) {
         uint32_t draws[4 * DT_DRAW_LANES];

@@ -26,7 +26,7 @@ dt_status dt_cpu_vectors_alloc(dt_backend *backend, int64_t count, bool training
     dt_cpu *cpu = dt_cpu_of(backend);
     dt_status status = DT_OK;
     if (training && cpu->bf16)
-        return dt_fail(DT_ERR_INTERNAL, "a CPU backend in bf16 was asked to train");
+        return dt_fail(DT_ERR_INTERNAL, "a CPU backend in bf16 cannot train");
     cpu->count = count;
     for (int i = 0; status == DT_OK && i < (training ? DT_VECTORS : 1); ++i)
         status = dt_cpu_memory_new(cpu, (void **)&cpu->vector[i], count * (int64_t)sizeof(dt_real));

@@ -15,11 +15,11 @@ predict_in() {
 narrow=(--precision bf16)
 
 # Refused in one line, with no output: what the CPU cannot compute, and what is missing
-refused 2 'the CPU trains in fp32 only, bf16 serves prediction there: leave --precision away' \
+refused 2 'the CPU backend trains in fp32 only and supports bf16 for prediction: omit --precision' \
     train_small refused --device cpu "${narrow[@]}"
-refused 2 'the CPU computes in fp32 or bf16, not in fp16' predict_in refused --precision fp16
+refused 2 'the CPU backend supports fp32 and bf16, not fp16' predict_in refused --precision fp16
 without_gpu refused 1 \
-    'this installation has no products in bf16 for the CPU \(libdeeptaxa_onednn.so\): leave --precision away' \
+    'this installation has no products in bf16 for the CPU \(libdeeptaxa_onednn.so\): omit --precision' \
     predict_in refused "${narrow[@]}"
 [ -e refused ] && fail "a refused command wrote something"
 
@@ -33,7 +33,7 @@ deeptaxa predict --checkpoint "$(checkpoint run 4)" --fasta-file data/heldout.fa
     [ "$failures" -eq 0 ] && skip "bf16 itself was not tested: $(cat try.err)"
     finish
 }
-DNNL_MAX_CPU_ISA=AVX512_CORE refused 1 "oneDNN does not use this processor's avx512_bf16 .*: leave --precision away" \
+DNNL_MAX_CPU_ISA=AVX512_CORE refused 1 "oneDNN does not use this processor's avx512_bf16 .*: omit --precision" \
     predict_in refused "${narrow[@]}"
 # a machine from which oneDNN's library was removed: a module that needs a missing library
 machine old

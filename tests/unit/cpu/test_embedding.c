@@ -154,7 +154,7 @@ static void id_outside_the_vocabulary_is_an_error(void **state)
     test_run run = start_run(&c, "cpu", 1);
     e.vocabulary = 3;
     forward(&run);
-    ASSERT_FAILS(DT_ERR_INTERNAL, "outside a vocabulary of 3",
+    ASSERT_FAILS(DT_ERR_INTERNAL, "outside the vocabulary of 3",
                  run.backend->ops->check(run.backend));
     end_run(&run);
 }

@@ -262,7 +262,7 @@ static void label_that_is_no_class_is_an_error(void **state)
     storage.labels[0] = 2;
     s.batch = s.backend->ops->batch_upload(s.backend, &storage.batch);
     s.backend->ops->loss(s.backend, s.logits, s.batch, &(dt_loss){.classes = layout});
-    ASSERT_FAILS(DT_ERR_INTERNAL, "label 2 is no class", s.backend->ops->sync(s.backend));
+    ASSERT_FAILS(DT_ERR_INTERNAL, "label 2 is not a class", s.backend->ops->sync(s.backend));
     finish(&s);
     free(logits);
 }
