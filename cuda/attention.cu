@@ -1,18 +1,19 @@
-/* Attention, plain: for every head size and precision. Scores are made in tiles of 32 keys (or
- * queries, for the gradients of keys and values), one a lane, and never stored; forward keeps a
- * running maximum and sum (Milakov & Gimelshein 2018), backward makes the scores again and takes
- * Σ p·dp as dy · y (Dao et al., FlashAttention, 2022).
+/* Plain attention: any head size and precision. Scores are computed in tiles of 32 keys (32 queries
+ * for the gradients of keys and values), one per lane, and never stored. Forward keeps a running
+ * maximum and sum (Milakov & Gimelshein 2018); backward recomputes the scores and obtains Σ p·dp as
+ * dy · y (Dao et al., FlashAttention, 2022).
  *
- * A warp works on some rows of one sequence and head, its "own"; the tile of "other" rows is shared
- * by the block. Vectors of d elements stand in shared memory, tiles in strips of STRIP columns.
+ * A warp works on a few rows of one sequence and head, its "own" rows; the block shares the tile of
+ * "other" rows. Vectors of d elements are in shared memory, tiles are loaded in strips of STRIP
+ * columns.
  */
 #include "cuda/attention.cuh"
 
 #define WARPS 4
 #define THREADS (WARPS * DT_WARP)
-#define OWN 4 /* rows of a warp */
+#define OWN 4 /* rows per warp */
 #define BLOCK_ROWS (WARPS * OWN)
-#define TILE DT_WARP /* other rows at a time: one a lane */
+#define TILE DT_WARP /* other rows at a time: one per lane */
 #define STRIP 32     /* columns of a tile at a time */
 
 typedef float strip_t[TILE][STRIP + 1]; /* the pad keeps lanes in different banks */
@@ -72,7 +73,8 @@ __device__ static inline void add_weighted(float *sums, const float (&weight)[OW
             sums[i * d + column + lane] += total[i];
 }
 
-/* The dots of all own rows of the warp with this lane's row of a tile. Barriers inside. */
+/* Computes the dot products of all own rows of the warp with this lane's row of a tile. Contains
+ * block barriers. */
 template <typename T>
 __device__ static inline void tile_dots(float (&dots)[OWN], const float *own, strip_t &strip,
                                         const T *matrix, int64_t stride, int32_t first,
@@ -102,7 +104,7 @@ __device__ static inline void tile_weighted(float *sums, const float (&weight)[O
     }
 }
 
-/* What dropout makes of the probability of key `key`. */
+/* The dropout factor of the probability of key `key`. */
 __device__ static inline float key_factor(const dt_mask &mask, int32_t key)
 {
     if (mask.threshold == 0)
@@ -171,13 +173,13 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
     }
 }
 
-/* product[row][head] = dy · y: one warp a row and head. */
+/* product[row][head] = dy · y; one warp per row and head. */
 template <typename T>
 __global__ void attention_product_kernel(dt_attention_task<T> task, int64_t rows)
 {
     const int64_t item = (int64_t)blockIdx.x * WARPS + threadIdx.x / DT_WARP;
     if (item >= rows * task.heads)
-        return; /* whole warps */
+        return; /* uniform within a warp */
     const int lane = (int)threadIdx.x % DT_WARP;
     float sum = 0.0f;
     for (int32_t c = lane; c < task.d; c += DT_WARP)
@@ -240,8 +242,8 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
     }
 }
 
-/* Block (keys, head, sequence); its own rows are keys, OWN a warp: the draws of one Philox call.
- * Shared: k, v, dk and dv, (BLOCK_ROWS, d) each. */
+/* Block (keys, head, sequence). The own rows are keys, OWN per warp, whose draws come from one
+ * Philox call. Shared: k, v, dk and dv, (BLOCK_ROWS, d) each. */
 template <typename T>
 __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view batch)
 {
@@ -267,8 +269,8 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     for (int e = (int)threadIdx.x; e < 2 * BLOCK_ROWS * d; e += THREADS)
         shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
     for (int32_t query = 0; query < pair.queries; query += TILE) {
-        float score[OWN];    /* then the probability after dropout */
-        float gradient[OWN]; /* then the gradient of the score */
+        float score[OWN];    /* later the probability after dropout */
+        float gradient[OWN]; /* later the gradient of the score */
         float factor[OWN];
         const int32_t mine = query + lane;
         const int64_t item = dt_query_item(task, pair, mine);
@@ -296,7 +298,8 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     }
 }
 
-/* Zeros in the rows in excess: block = row past the tokens, of at least as many as there are. */
+/* Clears the extra rows: one block per row past the tokens; the grid may have more blocks than
+ * rows. */
 template <typename T>
 __global__ void zero_excess_kernel(T *matrix, int64_t stride, int64_t hidden, dt_batch_view batch,
                                    int64_t rows)
@@ -316,10 +319,11 @@ static void zero_excess(dt_cuda *cuda, T *matrix, int64_t stride, int64_t hidden
                         const dt_device_batch *batch)
 {
     const int64_t rows = batch->size.rows;
-    const unsigned blocks = (unsigned)dt_cuda_row_unit(rows); /* more than a batch's excess */
+    const unsigned blocks = (unsigned)dt_cuda_row_unit(rows); /* at least the extra rows of any
+                                                                 batch */
     zero_excess_kernel<T><<<blocks, 128, 0, cuda->stream>>>(matrix, stride, hidden,
                                                             dt_cuda_batch_of(batch)->view, rows);
-    dt_cuda_launched(cuda, "clearing rows in excess");
+    dt_cuda_launched(cuda, "clearing extra rows");
 }
 
 template <typename T>
@@ -342,8 +346,8 @@ static dt_attention_task<T> task_of(const dt_attention *attention, const void *q
     return task;
 }
 
-/* Shared memory for `vectors` vectors a row of a block; 0, with a sticky error, where a block
- * cannot have so much. */
+/* Returns the bytes of shared memory for `vectors` vectors per row of a block; 0, with a sticky
+ * error, if they exceed the limit per block. */
 template <typename T, typename Kernel>
 static size_t shared_for(dt_cuda *cuda, Kernel kernel, int vectors, int32_t d)
 {
@@ -355,7 +359,7 @@ static size_t shared_for(dt_cuda *cuda, Kernel kernel, int vectors, int32_t d)
     if (!dt_cuda_ok(
             cuda,
             cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, cuda->device),
-            "asking for its shared memory"))
+            "querying shared memory"))
         return 0;
     if (bytes + sizeof(strip_t) > (size_t)most) {
         dt_cuda_fail(cuda, DT_ERR_USAGE,
@@ -366,12 +370,12 @@ static size_t shared_for(dt_cuda *cuda, Kernel kernel, int vectors, int32_t d)
     return dt_cuda_ok(cuda,
                       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                            (int)bytes),
-                      "asking for shared memory")
+                      "reserving shared memory")
                ? bytes
                : 0;
 }
 
-/* The grid for some rows of every sequence and head. */
+/* The grid over blocks of rows of every head and sequence. */
 static dim3 grid_for(const dt_attention *attention, const dt_device_batch *batch, int32_t rows)
 {
     return dim3((unsigned)dt_ceil_div(rows, BLOCK_ROWS), (unsigned)attention->heads,
@@ -383,8 +387,8 @@ static int32_t most_queries(const dt_attention *attention, const dt_device_batch
     return attention->queries == DT_ROWS_SEQUENCES ? 1 : dt_cuda_batch_of(batch)->shape.longest;
 }
 
-/* Largest head whose plain kernels, of which the largest keeps `vectors` vectors a row of a block,
- * this GPU can run. */
+/* Returns the largest head size that this GPU supports with plain kernels; the most demanding
+ * kernel keeps `vectors` vectors per row of a block. */
 static int32_t largest_plain_head(const dt_cuda *cuda, int vectors)
 {
     int most = 0;
@@ -404,13 +408,13 @@ dt_status dt_cuda_attention_check(dt_backend *backend, int32_t head_size, bool t
         DT_TRY(dt_cuda_cudnn_check(cuda, head_size, training));
     if (cuda->attention == DT_ATTENTION_FUSED && !dt_cuda_fuses<T>(cuda, head_size))
         return dt_fail(DT_ERR_USAGE,
-                       "--attention fused: takes heads of 64 or 128 elements in bf16 or fp16, and "
-                       "this model has heads of %d in %s: use --attention auto or plain",
+                       "--attention fused: supports heads of 64 or 128 elements in bf16 or fp16, "
+                       "but this model has heads of %d in %s: use --attention auto or plain",
                        head_size, dt_precision_name(backend->precision));
-    if (head_size > largest) /* single queries are always plain */
+    if (head_size > largest) /* attention with a single query is always plain */
         return dt_fail(DT_ERR_USAGE,
-                       "attention heads of %d elements are too large for this GPU, which takes up "
-                       "to %d: the model needs more heads (--num-attention-heads)",
+                       "attention heads of %d elements are too large for this GPU (at most %d): "
+                       "the model needs more heads (--num-attention-heads)",
                        head_size, largest);
     return DT_OK;
 }
@@ -418,8 +422,8 @@ dt_status dt_cuda_attention_check(dt_backend *backend, int32_t head_size, bool t
 template <typename T>
 using dt_attention_way = bool (*)(dt_cuda *, const dt_attention_task<T> &, const dt_device_batch *);
 
-/* Where it is decided how attention is computed: true where another than the plain way did the
- * work. A single query a sequence is left to the plain kernels, for which it is little work. */
+/* Selects the implementation: returns true if fused or cuDNN attention did the work. A single query
+ * per sequence is left to the plain kernels, for which it is little work. */
 template <typename T>
 static bool done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch, dt_attention_way<T> fused,
@@ -431,10 +435,9 @@ static bool done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task,
         return cudnn(cuda, task, batch);
     if (fused(cuda, task, batch))
         return true;
-    if (cuda->attention != DT_ATTENTION_AUTO) /* dt_cuda_attention_check() tells before */
+    if (cuda->attention != DT_ATTENTION_AUTO) /* reported earlier by dt_cuda_attention_check() */
         dt_cuda_fail(cuda, DT_ERR_USAGE,
-                     "heads of %d elements cannot be computed the way that --attention asks for",
-                     task.d);
+                     "the method of --attention does not support heads of %d elements", task.d);
     return false;
 }
 
@@ -465,7 +468,7 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
     dt_cuda_launched(cuda, "attention");
 }
 
-/* dy · y of every query and head stands in the memory for sums. */
+/* dy · y of every query and head is stored in the memory for sums. */
 template <typename T>
 static bool make_products(dt_cuda *cuda, dt_attention_task<T> *task, const dt_device_batch *batch)
 {

@@ -1,11 +1,11 @@
-/* What the attention kernels share, plain and fused. */
+/* Shared by the plain and the fused attention kernels. */
 #ifndef DT_CUDA_ATTENTION_CUH
 #define DT_CUDA_ATTENTION_CUH
 
 #include "cuda/device.cuh"
 
-/* Attention as kernels are told. Rows of q, dq are query_stride apart, of k, v, dk, dv key_stride,
- * of y, dy heads · d. */
+/* The arguments of the attention kernels. Row strides: query_stride for q and dq, key_stride for k,
+ * v, dk and dv, heads · d for y and dy. */
 template <typename T> struct dt_attention_task {
     const T *q, *k, *v, *y, *dy;
     T *out, *dq, *dk, *dv;
@@ -19,8 +19,8 @@ template <typename T> struct dt_attention_task {
     dt_drop drop;
 };
 
-/* One sequence and one head: how many keys and queries, and where each matrix has the first
- * element of the first of them. */
+/* A sequence and a head: the numbers of keys and queries, and the offsets of their first elements
+ * in each matrix. */
 typedef struct {
     int32_t sequence, head;
     int32_t keys;        /* n */
@@ -31,7 +31,7 @@ typedef struct {
     int64_t at_output;   /* in y, dy and out */
 } dt_attention_pair;
 
-/* The pair of a block of the grid (rows, head, sequence). */
+/* Returns the pair of a block in a grid (rows, head, sequence). */
 template <typename T>
 __device__ inline dt_attention_pair dt_pair_of_block(const dt_attention_task<T> &task,
                                                      const dt_batch_view &batch)
@@ -52,7 +52,7 @@ __device__ inline dt_attention_pair dt_pair_of_block(const dt_attention_task<T> 
     return pair;
 }
 
-/* Where log_sum and product have a query of a pair. */
+/* Returns the index of a query in log_sum and product. */
 template <typename T>
 __device__ inline int64_t dt_query_item(const dt_attention_task<T> &task,
                                         const dt_attention_pair &pair, int32_t query)
@@ -60,7 +60,7 @@ __device__ inline int64_t dt_query_item(const dt_attention_task<T> &task,
     return (pair.first_query + query) * task.heads + pair.head;
 }
 
-/* The mask of one query of a pair. */
+/* Returns the mask of a query. */
 template <typename T>
 __device__ inline dt_mask dt_query_mask(const dt_attention_task<T> &task,
                                         const dt_batch_view &batch, const dt_attention_pair &pair,
@@ -71,10 +71,11 @@ __device__ inline dt_mask dt_query_mask(const dt_attention_task<T> &task,
     return dt_mask_of(batch.facts, drop, pair.sequence, query);
 }
 
-/* Fused attention (attention_fused.cu). It takes token queries with heads of 64 or 128 elements, in
- * bf16 and fp16, where a block can have the shared memory for it: dt_cuda_fuses(). */
+/* Fused attention (attention_fused.cu). dt_cuda_fuses() returns whether it is supported: heads of
+ * 64 or 128 elements in bf16 or fp16, if a block can have enough shared memory. Queries must be
+ * tokens. */
 template <typename T> bool dt_cuda_fuses(const dt_cuda *cuda, int32_t head_size);
-/* True where it did the work. */
+/* Return true if they did the work. */
 template <typename T>
 bool dt_cuda_fused_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch);
@@ -82,8 +83,8 @@ template <typename T>
 bool dt_cuda_fused_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
                             const dt_device_batch *batch);
 
-/* Attention by cuDNN (attention_cudnn.cu), for token queries, where dt_cuda_cudnn_open() went well;
- * T is not float. Always true: what cannot be done is a sticky error. */
+/* Attention by cuDNN (attention_cudnn.cu), for token queries, after a successful
+ * dt_cuda_cudnn_open(); T is not float. They always return true: failures set the sticky error. */
 template <typename T>
 bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch);

@@ -1,18 +1,18 @@
-/* Attention by cuDNN (cudnn_plan.h says what it computes).
+/* Attention by cuDNN (cudnn_plan.h describes what it computes).
  *
- * Packed rows are copied to padded matrices, (B, S, A, d) with zeros past each sequence, a plan of
- * the library works on these, and its results are copied back. B is rounded up to a multiple of
- * SEQUENCES, S to one of DT_CUDNN_POSITIONS, so that plans recur; the sequences that are added have
- * one token of zeros, for a length of zero is what libraries forget.
+ * Packed rows are copied to padded matrices (B, S, A, d), with zeros past each sequence; a cuDNN
+ * plan works on these, and its results are copied back. B is rounded up to a multiple of SEQUENCES
+ * and S to one of DT_CUDNN_POSITIONS, so that plans can be reused; added sequences have one token
+ * of zeros, since libraries often mishandle a length of zero.
  *
- * Plans, and the memory that they work in, are made when a shape is first met, and kept until the
- * backend is closed: a recorded step may use them. Memory is shared by all plans, whose work
- * follows each other on the stream: a plan takes the last block if it is large enough, or a new
- * one.
+ * Plans and their memory are created when a shape is first used and kept until the backend is
+ * closed, since recorded steps may use them. All plans share the memory, because they run one after
+ * the other on the stream: a plan uses the last block if it is large enough, else a new one is
+ * allocated.
  *
- * Memory, with H = A · d: 4 padded matrices of B · S · H numbers forward, 8 backward, and the
- * library's workspace, which is B · A · S² numbers backward. 0.7 GB for 64 sequences of 512 tokens
- * in the default model.
+ * Memory, with H = A · d: 4 padded matrices of B · S · H elements forward, 8 backward, and cuDNN's
+ * workspace, which has B · A · S² elements backward: 0.7 GB for 64 sequences of 512 tokens in the
+ * default model.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +20,11 @@
 #include "cuda/attention.cuh"
 #include "cuda/cudnn_plan.h"
 
-#define SEQUENCES 8 /* B is a multiple of it */
+#define SEQUENCES 8 /* B is a multiple of this */
 #define THREADS 128
 #define WIDE 8     /* numbers of 16 bits in 16 bytes */
 #define ALIGN 256  /* of each array in the memory of a plan */
-#define MATRICES 5 /* at most, that one kernel copies */
+#define MATRICES 5 /* copied by one kernel, at most */
 
 typedef struct {
     dt_cudnn_shape shape;
@@ -37,14 +37,14 @@ struct dt_cuda_cudnn {
     int32_t compute_major; /* compute capability of the GPU */
     attention_plan *plan;
     int32_t plans;
-    void **block; /* device memory; the last is in use */
+    void **block; /* device memory; only the last is used by new plans */
     int32_t blocks;
-    int64_t block_bytes; /* of the last */
+    int64_t block_bytes; /* bytes of the last */
 };
 
 /* ---- kernels -------------------------------------------------------------------------------- */
 
-/* Numbers of 16 bits are moved as such, of whatever type. */
+/* The kernels move 16-bit elements, whatever their type. */
 typedef struct {
     uint16_t *packed; /* (rows, H), `stride` apart */
     uint16_t *padded; /* (B, S, H) */
@@ -57,7 +57,7 @@ typedef struct {
     bool aligned;   /* all rows begin at multiples of 16 bytes */
 } matrix_list;
 
-/* Tokens of a sequence; none of those past the batch's. */
+/* Tokens of a sequence; 0 for sequences added to the batch. */
 __device__ static inline int32_t length_of(const dt_batch_view &batch, int32_t sequence)
 {
     return sequence < batch.facts->sequences
@@ -94,7 +94,7 @@ __global__ void pad_kernel(matrix_list list, dt_batch_view batch)
         to[c] = 0;
 }
 
-/* The same way back: rows past a sequence are left out. */
+/* The reverse copy: rows past the end of a sequence are skipped. */
 __global__ void unpad_kernel(matrix_list list, dt_batch_view batch)
 {
     const int32_t position = (int32_t)blockIdx.x;
@@ -107,8 +107,8 @@ __global__ void unpad_kernel(matrix_list list, dt_batch_view batch)
     copy_row(m.packed + row * m.stride, m.padded + from * list.hidden, list.hidden, list.aligned);
 }
 
-/* Statistics from (B, A, S) to packed (rows, A), or back, with zeros past a sequence. Block
- * (position / THREADS, head, sequence). */
+/* Copies statistics from (B, A, S) to packed (rows, A), or back, with zeros past each sequence.
+ * Block (position / THREADS, head, sequence). */
 __global__ void statistics_kernel(float *packed, float *padded, int32_t positions, int32_t heads,
                                   bool pad, dt_batch_view batch)
 {
@@ -130,9 +130,9 @@ __global__ void statistics_kernel(float *packed, float *padded, int32_t position
         *mine = *at;
 }
 
-/* Lengths as the library takes them, and its seed. The seed is a draw of our own generator for the
- * operation's stream, the global position of the batch's first sequence and the step: the same
- * forward and backward, another for each layer, step, micro-batch and rank. */
+/* Writes the lengths and the seed for cuDNN. The seed is a Philox draw for the operation's stream,
+ * the global position of the batch's first sequence and the step: the same for forward and
+ * backward, different for each layer, step, micro-batch and rank. */
 __global__ void facts_kernel(int32_t *lengths, int64_t *seed, int64_t *offset, int32_t sequences,
                              uint32_t stream, dt_batch_view batch)
 {
@@ -176,8 +176,8 @@ static int64_t tensor_bytes(const dt_cudnn_shape *shape, int tensor)
     }
 }
 
-/* The addresses of a plan's arrays from `base` on; returns the bytes of all, of which the last
- * `workspace` are the workspace. Lengths of queries and keys are the same array. */
+/* Assigns the addresses of a plan's arrays, starting at `base`; returns their total size. The
+ * workspace is last. Queries and keys share the array of lengths. */
 static int64_t lay_out(char *base, attention_plan *plan, int64_t workspace, void **work)
 {
     int64_t used = 0;
@@ -193,8 +193,8 @@ static int64_t lay_out(char *base, attention_plan *plan, int64_t workspace, void
     return used + workspace;
 }
 
-/* Device memory of `bytes`. A larger block than ever is made for the largest batch that was
- * announced, so that few are. */
+/* Finds device memory of `bytes`. If the last block is too small, a new one is allocated for the
+ * largest reserved batch, so that there are few blocks. */
 static dt_status find_memory(dt_cuda *cuda, int64_t bytes, int64_t most, void **out)
 {
     struct dt_cuda_cudnn *state = cuda->cudnn;
@@ -214,7 +214,7 @@ static dt_status find_memory(dt_cuda *cuda, int64_t bytes, int64_t most, void **
     return DT_OK;
 }
 
-/* `count` rounded up to a multiple. */
+/* Returns `count` rounded up to a multiple of `unit`. */
 static int32_t round_up(int32_t count, int32_t unit)
 {
     return (count + unit - 1) / unit * unit;
@@ -247,7 +247,7 @@ static bool same_shape(const dt_cudnn_shape *a, const dt_cudnn_shape *b)
            a->dropout == b->dropout;
 }
 
-/* The plan for a shape; NULL with a sticky error where there is none. */
+/* Returns the plan for a shape, creating it if necessary; NULL, with a sticky error, on failure. */
 static const attention_plan *find_plan(dt_cuda *cuda, const dt_cudnn_shape *shape)
 {
     struct dt_cuda_cudnn *state = cuda->cudnn;
@@ -277,7 +277,7 @@ dt_status dt_cuda_cudnn_open(dt_cuda *cuda)
 {
     int major = 0;
     if (cuda->base.activation_size != (int32_t)sizeof(uint16_t))
-        return dt_fail(DT_ERR_USAGE, "--attention cudnn: computes in bf16 and fp16 only: use "
+        return dt_fail(DT_ERR_USAGE, "--attention cudnn: supports bf16 and fp16 only: use "
                                      "--precision bf16, or --attention auto");
     cuda->cudnn = (struct dt_cuda_cudnn *)calloc(1, sizeof *cuda->cudnn);
     if (!cuda->cudnn)
@@ -285,7 +285,7 @@ dt_status dt_cuda_cudnn_open(dt_cuda *cuda)
     if (dt_cuda_ready(cuda))
         dt_cuda_ok(cuda,
                    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, cuda->device),
-                   "asking for its compute capability");
+                   "querying its compute capability");
     DT_TRY(dt_cuda_check(&cuda->base));
     cuda->cudnn->compute_major = major;
     return dt_cudnn_open(&cuda->cudnn->library, cuda->stream, NULL);
@@ -315,13 +315,13 @@ dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool train
 {
     if (head_size % HEAD_UNIT != 0 || head_size > LARGEST_HEAD)
         return dt_fail(DT_ERR_DEVICE,
-                       "--attention cudnn: takes heads of a multiple of %d elements up to %d, and "
-                       "this model has heads of %d: use --attention auto",
+                       "--attention cudnn: supports heads of a multiple of %d elements up to %d, "
+                       "but this model has heads of %d: use --attention auto",
                        HEAD_UNIT, LARGEST_HEAD, head_size);
     if (training && cuda->cudnn->compute_major > 9)
         return dt_fail(DT_ERR_DEVICE,
-                       "--attention cudnn: cuDNN's gradients with dropout do not repeat on GPUs of "
-                       "compute capability %d: use --attention auto",
+                       "--attention cudnn: cuDNN's gradients with dropout are not deterministic on "
+                       "GPUs of compute capability %d: use --attention auto",
                        cuda->cudnn->compute_major);
     return DT_OK;
 }
@@ -343,7 +343,7 @@ static dt_cudnn_shape shape_of(const dt_cuda *cuda, const dt_attention_task<T> &
     return shape;
 }
 
-/* The plan for an operation; NULL with a sticky error where it cannot be computed. */
+/* Returns the plan for an operation; NULL, with a sticky error, if there is none. */
 template <typename T>
 static const attention_plan *plan_for(dt_cuda *cuda, const dt_attention_task<T> &task,
                                       const dt_device_batch *batch, bool backward)
@@ -353,7 +353,7 @@ static const attention_plan *plan_for(dt_cuda *cuda, const dt_attention_task<T> 
     return cuda->error ? NULL : find_plan(cuda, &shape);
 }
 
-/* Makes a list of matrices to be copied between `packed` and the plan's. */
+/* Adds a matrix to the list of copies between packed and padded matrices. */
 static void add_matrix(matrix_list *list, int32_t *count, const attention_plan *plan,
                        dt_cudnn_tensor name, const void *packed, int64_t stride)
 {
@@ -402,7 +402,7 @@ static void move_statistics(dt_cuda *cuda, const attention_plan *plan, float *pa
     dt_cuda_launched(cuda, "moving statistics of attention");
 }
 
-/* Lengths and seed, then the plan itself. */
+/* Writes lengths and seed, then runs the plan. */
 static void run(dt_cuda *cuda, const attention_plan *plan, uint32_t stream,
                 const dt_batch_view &view)
 {

@@ -1,13 +1,14 @@
-/* Attention, fused: bf16 and fp16 on tensor cores, heads of 64 and 128 elements, sums in float.
+/* Fused attention: bf16 and fp16 on tensor cores, heads of 64 and 128 elements, sums in float.
  *
- * Scores live in shared memory only, TILE by TILE: forward with a running maximum and sum (Milakov
- * & Gimelshein 2018), backward made again from the kept log-sums, with Σ p·dp as dy · y (Dao et
- * al., FlashAttention, 2022). The gradients of queries and those of keys and values are two
- * kernels, so that every sum has one owner and no atomics are needed. Dropout draws are ours, four
- * neighbouring keys of one query a call.
+ * Scores exist only in shared memory, in tiles of TILE by TILE. Forward keeps a running maximum and
+ * sum (Milakov & Gimelshein 2018); backward recomputes them from the stored log-sums and obtains Σ
+ * p·dp as dy · y (Dao et al., FlashAttention, 2022). The gradients of queries and those of keys and
+ * values are computed by two kernels, so that each sum is owned by one warp and no atomics are
+ * needed. One Philox call draws the dropout of four neighbouring keys of a query, as everywhere in
+ * the project.
  *
- * A warp owns SIDE rows (queries, or keys in the last kernel); the block shares the tile of other
- * rows. Where the rows of a matrix end, tiles are filled with zeros.
+ * A warp owns SIDE rows (queries; keys in the last kernel); the block shares the tile of other
+ * rows. Tiles are filled with zeros past the last row of a matrix.
  */
 #include <mma.h>
 
@@ -15,11 +16,11 @@
 
 namespace wmma = nvcuda::wmma;
 
-#define SIDE 16 /* of the tensor cores' matrices */
+#define SIDE 16 /* of a tensor core matrix */
 #define WARPS 4
 #define THREADS (WARPS * DT_WARP)
-#define TILE 64 /* rows of the block, and other rows at a time */
-#define PAD 8   /* elements between rows of 2 bytes: other banks, and still 16-byte aligned */
+#define TILE 64 /* own rows of a block, and other rows at a time */
+#define PAD 8   /* padding of rows of 2-byte elements: different banks, still 16-byte aligned */
 #define FLOAT_PAD 4
 
 template <typename T>
@@ -30,7 +31,7 @@ template <typename T>
 using fragment_b_transposed = wmma::fragment<wmma::matrix_b, SIDE, SIDE, SIDE, T, wmma::col_major>;
 using fragment_sum = wmma::fragment<wmma::accumulator, SIDE, SIDE, SIDE, float>;
 
-/* Elements from row to row, in shared memory. */
+/* Row strides in shared memory, in elements. */
 template <int D> struct row_step {
     static constexpr int vector = D + PAD;       /* of T, vectors of a head */
     static constexpr int score = TILE + PAD;     /* of T, probabilities and their gradients */
@@ -93,8 +94,8 @@ __device__ static inline void add_product(fragment_sum (&sums)[D / SIDE], const 
     }
 }
 
-/* The warp's outputs (SIDE, D) from registers by way of shared memory to rows first … of a matrix,
- * none from `rows` on. */
+/* Stores the outputs (SIDE, D) of a warp from registers, through shared memory, in rows first … of
+ * a matrix; rows from `rows` on are skipped. */
 template <typename T, int D>
 __device__ static inline void store_rows(T *matrix, int64_t stride, int32_t first, int32_t rows,
                                          float *shared, const fragment_sum (&sums)[D / SIDE])
@@ -119,8 +120,8 @@ __device__ static inline void store_rows(T *matrix, int64_t stride, int32_t firs
     __syncwarp();
 }
 
-/* What a block of the forward kernel keeps in shared memory, and its bytes. Every part starts at a
- * multiple of 32 bytes, as the tensor cores' loads want. */
+/* Shared memory of a block of the forward kernel. Every array starts at a multiple of 32 bytes, as
+ * tensor core loads require. */
 template <typename T, int D> struct forward_memory {
     T own[TILE * row_step<D>::vector];
     T keys[TILE * row_step<D>::vector];
@@ -130,8 +131,8 @@ template <typename T, int D> struct forward_memory {
     float outputs[WARPS][SIDE * row_step<D>::output];
 };
 
-/* One tile of keys for the two lanes of a query's row: scores become probabilities after dropout,
- * `largest` and `total` go on. Returns what earlier sums are to be multiplied by. */
+/* Processes one tile of keys for the two lanes of a query: turns scores into probabilities after
+ * dropout and updates `largest` and `total`. Returns the factor for the sums of earlier tiles. */
 template <typename T, int D>
 __device__ static inline float softmax_tile(T *probabilities, const float *scores,
                                             const dt_mask &mask, float scale, int32_t key,
@@ -164,8 +165,8 @@ __device__ static inline float softmax_tile(T *probabilities, const float *score
     return shrink;
 }
 
-/* outputs (SIDE, D) = outputs · shrink of each row + probabilities · values, by way of shared
- * memory: the tensor cores' registers do not tell which row they hold. */
+/* outputs (SIDE, D) = outputs · shrink of each row + probabilities · values. Goes through shared
+ * memory, because it is unspecified which rows the registers of a tensor core matrix hold. */
 template <typename T, int D>
 __device__ static inline void add_values(float *outputs, float shrink, const T *probabilities,
                                          const T *values)
@@ -200,7 +201,7 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
     const int warp = (int)threadIdx.x / DT_WARP;
     const int lane = (int)threadIdx.x % DT_WARP;
     const int32_t first = block_first + warp * SIDE; /* the warp's first query */
-    const int32_t query = first + lane / 2;          /* the lane's own */
+    const int32_t query = first + lane / 2;          /* the lane's query */
     const int64_t hidden = (int64_t)task.heads * D;
     const T *own = memory.own + warp * SIDE * row_step<D>::vector;
     float *outputs = memory.outputs[warp];
@@ -217,7 +218,7 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
         load_tile<T, D>(memory.values, task.v + pair.at_key, task.key_stride, key, pair.keys);
         __syncthreads();
         if (first >= pair.queries)
-            continue; /* the whole warp */
+            continue; /* uniform within the warp */
         product_transposed<T, D>(memory.scores[warp], own, memory.keys);
         __syncwarp();
         const float shrink = softmax_tile<T, D>(memory.probabilities[warp], memory.scores[warp],
@@ -336,9 +337,9 @@ template <typename T, int D> struct key_memory {
     } warp[WARPS];
 };
 
-/* One tile of queries for a warp's keys: scores (keys, queries) and dy · v become probabilities
- * after dropout and the gradients of scores. A lane takes four keys, whose draws come from one
- * call, of every eighth query. */
+/* Processes one tile of queries for a warp's keys: turns scores (keys, queries) and dy · v into
+ * probabilities after dropout and the gradients of the scores. A lane handles four keys, whose
+ * draws come from one Philox call, for every eighth query. */
 template <typename T, int D>
 __device__ static inline void key_tile(key_memory<T, D> &memory, const dt_attention_task<T> &task,
                                        const dt_batch_view &batch, const dt_attention_pair &pair,
@@ -420,7 +421,7 @@ __global__ void fused_key_gradient_kernel(dt_attention_task<T> task, dt_batch_vi
 
 /* ---- host ----------------------------------------------------------------------------------- */
 
-/* Shared memory that a block can have. */
+/* Returns the maximum shared memory per block. */
 static size_t most_shared(const dt_cuda *cuda)
 {
     int most = 0;
@@ -429,17 +430,17 @@ static size_t most_shared(const dt_cuda *cuda)
     return code == cudaSuccess ? (size_t)most : 0;
 }
 
-/* Lets a kernel use `bytes` of shared memory; false where the GPU has less. */
+/* Allows a kernel to use `bytes` of shared memory; returns false if the GPU has less. */
 template <typename Kernel> static bool allow_shared(dt_cuda *cuda, Kernel kernel, size_t bytes)
 {
     if (bytes > most_shared(cuda))
         return false;
     return dt_cuda_ok(
         cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
-        "asking for shared memory");
+        "reserving shared memory");
 }
 
-/* What 16-byte loads need of the matrices that attention reads and writes. */
+/* Returns whether all matrices of the task are aligned for 16-byte accesses. */
 template <typename T> static bool aligned_task(const dt_attention_task<T> &task)
 {
     constexpr int W = dt_piece<T>::width;
@@ -449,7 +450,8 @@ template <typename T> static bool aligned_task(const dt_attention_task<T> &task)
            dt_is_aligned(task.dk) && dt_is_aligned(task.dv);
 }
 
-/* One query a sequence would leave the tiles all but empty: plain attention does that. */
+/* With one query per sequence the tiles would be almost empty; plain attention handles this
+ * case. */
 template <typename T> static bool can_fuse(const dt_attention_task<T> &task)
 {
     return (task.d == 64 || task.d == 128) && task.queries == DT_ROWS_TOKENS && aligned_task(task);
@@ -490,7 +492,7 @@ static bool backward(dt_cuda *cuda, const dt_attention_task<T> &task, const dt_d
     return true;
 }
 
-/* The largest shared memory of the three kernels. */
+/* Returns the shared memory of the most demanding of the three kernels. */
 template <typename T, int D> static size_t shared_bytes()
 {
     const size_t gradient = sizeof(query_memory<T, D>) > sizeof(key_memory<T, D>)
@@ -524,7 +526,7 @@ bool dt_cuda_fused_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
     return task.d == 64 ? backward<T, 64>(cuda, task, batch) : backward<T, 128>(cuda, task, batch);
 }
 
-/* fp32 has no tensor cores without a loss of digits. */
+/* In fp32, tensor cores would lose precision. */
 template <> bool dt_cuda_fuses<float>(const dt_cuda *, int32_t)
 {
     return false;

@@ -19,8 +19,8 @@ void *dt_cuda_event_handle(dt_backend *backend, int32_t slot)
     return cuda->event[slot];
 }
 
-/* Within a recorded step an event is part of the graph, for streams outside to wait on after each
- * launch; without the flag it would only order the recording itself. */
+/* In a recorded step the event becomes part of the graph, so that other streams can wait for it
+ * after each launch; without the flag it would only order operations within the capture. */
 void dt_cuda_event_record(dt_backend *backend, int32_t slot)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
@@ -79,7 +79,7 @@ void dt_cuda_destroy(dt_backend *backend)
     free(cuda);
 }
 
-/* The operations for one type of activations. */
+/* Returns the table of operations for one type of activations. */
 template <typename T> static dt_backend_ops make_table()
 {
     dt_backend_ops table = {};
@@ -99,15 +99,16 @@ static const dt_backend_ops table_fp16 = make_table<__half>();
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-/* Ampere: the oldest that has bf16 tensor cores and that this module is built for. */
+/* Ampere: the oldest architecture with bf16 tensor cores and the oldest that this module is built
+ * for. */
 #define OLDEST_MAJOR 8
 
-/* What sums gradients over GPUs. */
+/* The module that sums gradients over GPUs. */
 #ifndef DT_CUDA_COMM_MODULE
 #define DT_CUDA_COMM_MODULE "nccl"
 #endif
 
-/* The wanted GPU must be there, with a driver that this module can work with. */
+/* Finds the requested GPU; fails if it, or a suitable driver, is missing. */
 static dt_status find_device(const dt_backend_options *options, int *number,
                              cudaDeviceProp *properties)
 {
@@ -121,14 +122,14 @@ static dt_status find_device(const dt_backend_options *options, int *number,
     const cudaError_t code = cudaGetDeviceCount(&devices);
     if (code == cudaErrorInsufficientDriver)
         return dt_fail(DT_ERR_DEVICE,
-                       "the NVIDIA driver is too old: it offers CUDA %d.%d, and CUDA %d.%d is "
+                       "the NVIDIA driver is too old: it supports CUDA %d.%d, but CUDA %d.%d is "
                        "needed; update the driver, or use --device cpu",
                        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
                        CUDART_VERSION % 1000 / 10);
     if (code != cudaSuccess || devices == 0) {
         const char *visible = getenv("CUDA_VISIBLE_DEVICES");
         return dt_fail(DT_ERR_DEVICE,
-                       "no GPU can be used: %s%s%s%s; use --device cpu, or look at nvidia-smi",
+                       "no usable GPU: %s%s%s%s; use --device cpu, or check nvidia-smi",
                        code == cudaSuccess ? "the driver finds none" : cudaGetErrorString(code),
                        visible ? " (CUDA_VISIBLE_DEVICES is '" : "", visible ? visible : "",
                        visible ? "')" : "");
@@ -139,12 +140,12 @@ static dt_status find_device(const dt_backend_options *options, int *number,
         return dt_fail(DT_ERR_DEVICE, "there is no GPU %d: this machine has %d, numbered from 0",
                        wanted, devices);
     if (cudaGetDeviceProperties(properties, wanted) != cudaSuccess)
-        return dt_fail(DT_ERR_DEVICE, "GPU %d does not answer: %s", wanted,
+        return dt_fail(DT_ERR_DEVICE, "GPU %d does not respond: %s", wanted,
                        cudaGetErrorString(cudaGetLastError()));
     if (properties->major < OLDEST_MAJOR)
         return dt_fail(DT_ERR_DEVICE,
-                       "GPU %d (%s) is too old: it has compute capability %d.%d, and %d.0 is "
-                       "needed (A100 and later); use --device cpu",
+                       "GPU %d (%s) is too old: it has compute capability %d.%d, but %d.0 is "
+                       "needed (A100 or later); use --device cpu",
                        wanted, properties->name, properties->major, properties->minor,
                        OLDEST_MAJOR);
     *number = wanted;
@@ -167,7 +168,7 @@ static void set_precision(dt_cuda *cuda, dt_precision precision)
                                                  : &table_bf16;
 }
 
-/* What `auto` means here. */
+/* Resolves `auto`. */
 static dt_precision precision_of(const dt_backend_options *options)
 {
     if (options->precision != DT_PRECISION_AUTO)

@@ -1,5 +1,5 @@
-/* Batches: checked, grouped by token id and packed into one piece of pinned memory on the host,
- * which goes to the device in one copy while the host makes the next. */
+/* Batches are checked, grouped by token id and packed into one block of pinned host memory, which
+ * is copied to the device at once while the host prepares the next batch. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ extern "C" {
 #include "core/packed.h"
 }
 
-/* The arrays of a batch within its memory; the same on the host and the device. */
+/* The layout of a batch in its memory, the same on host and device. */
 typedef struct {
     dt_batch_facts *facts;
     int32_t *token_ids;
@@ -30,8 +30,8 @@ static void *take(char *base, int64_t *used, int64_t bytes)
     return out;
 }
 
-/* For batches of this shape, so that little more is copied than the batch has. `tokens` is the
- * number of rows: addresses may depend on the shape alone. */
+/* Returns the layout for batches of this shape, so that not much more than the batch itself is
+ * copied. `tokens` is the number of rows: addresses may depend only on the shape. */
 static batch_layout layout_of(char *base, int64_t sequences, int64_t tokens, int64_t tax_ranks)
 {
     const int64_t word = sizeof(int32_t);
@@ -51,18 +51,19 @@ static batch_layout layout_of(char *base, int64_t sequences, int64_t tokens, int
 
 /* ---- sizes, rounded up -----------------------------------------------------------------------
  *
- * Counted on 3,467 batches of 64 from 5,181 near full-length 16S sequences (320 tokens), and of
- * 4,705 V4 amplicons cut from them (57 tokens), tokenised with DNABERT-2's BPE:
+ * Measured on 3,467 batches of 64 from 5,181 nearly full-length 16S sequences (320 tokens), and on
+ * batches of 4,705 V4 amplicons cut from them (57 tokens), tokenised with DNABERT-2's BPE:
  *
  *                                   full length                  V4
- *   sizes as they are               3,462 different ones         3,334
- *   rounded as below                11                           8
+ *   exact sizes: shapes             3,462                        3,334
+ *   rounded as below: shapes        11                           8
  *   rows added                      0.3 %                        0.8 %
  *   distinct ids added              11 %                         9 %
  *
- * Distinct ids cost much less than rows: they shape one product, a few thousandths of a step. */
+ * Distinct ids cost much less than rows: they affect one product, which takes a few thousandths of
+ * a step. */
 
-/* The largest power of two up to `most`, and at least the unit. */
+/* Returns the largest power of two up to `most`, but at least the unit. */
 static int64_t unit_below(int64_t most)
 {
     int64_t unit = DT_CUDA_ROW_UNIT;
@@ -86,7 +87,7 @@ int64_t dt_cuda_rounded_groups(int64_t groups)
     return round_up(groups, unit_below(groups / 4));
 }
 
-/* Rows of the largest batch: what the model has room for. */
+/* Returns the rows of the largest batch that the model has memory for. */
 static int64_t most_rows(const dt_cuda *cuda)
 {
     return round_up(cuda->max_tokens, DT_CUDA_ROW_UNIT);
@@ -125,7 +126,7 @@ static dt_status reserve_slot(dt_cuda *cuda, dt_cuda_batch *slot)
     return dt_cuda_memory_new(cuda, &slot->memory, slot->bytes);
 }
 
-/* One number a sequence and, for losses, taxonomic rank. */
+/* Bytes for one number per sequence and, for losses, taxonomic rank. */
 static int64_t sums_bytes(int32_t max_sequences, int32_t tax_ranks)
 {
     return (int64_t)max_sequences * (tax_ranks > 2 ? tax_ranks : 2) * (int64_t)sizeof(double);
@@ -144,10 +145,10 @@ dt_status dt_cuda_batch_reserve(dt_backend *backend, int32_t max_sequences, int6
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     if (tax_ranks > DT_MAX_TAX_RANKS)
-        return dt_fail(DT_ERR_INTERNAL, "%d taxonomic ranks are more than %d", tax_ranks,
+        return dt_fail(DT_ERR_INTERNAL, "%d taxonomic ranks: at most %d are supported", tax_ranks,
                        DT_MAX_TAX_RANKS);
     if (max_sequences > DT_CUDA_SEQUENCES)
-        return dt_fail(DT_ERR_MEMORY, "a GPU takes at most %d sequences at a time, not %d",
+        return dt_fail(DT_ERR_MEMORY, "a GPU batch has at most %d sequences, not %d",
                        DT_CUDA_SEQUENCES, max_sequences);
     DT_TRY(dt_cuda_sync(backend));
     dt_cuda_steps_forget(cuda);
@@ -183,7 +184,8 @@ void dt_cuda_batch_free(dt_cuda *cuda)
 
 /* ---- upload --------------------------------------------------------------------------------- */
 
-/* False, with a sticky error, for a batch with which the operations would leave their memory. */
+/* Returns false, with a sticky error, if the operations would access memory out of bounds with this
+ * batch. */
 static bool usable(dt_cuda *cuda, const dt_packed *packed)
 {
     dt_packed_capacity room = {};
@@ -209,7 +211,7 @@ static void fill_facts(dt_batch_facts *facts, const dt_batch *batch, int32_t gro
     memcpy(facts->loss_scale, batch->loss_scale, sizeof facts->loss_scale);
 }
 
-/* The range of labels, so that an operation need not look at each. */
+/* Finds the range of the labels of each rank, so that operations need not check each label. */
 static void find_labels(dt_cuda_batch *slot, const dt_batch *batch)
 {
     for (int32_t r = 0; r < batch->tax_ranks; ++r)
@@ -224,10 +226,10 @@ static void find_labels(dt_cuda_batch *slot, const dt_batch *batch)
         }
 }
 
-/* Grids over positions: blocks past the longest sequence end at once. */
+/* For grids over positions; blocks past the longest sequence exit at once. */
 #define LENGTH_UNIT 64
 
-/* Everything that the host writes of a batch, and what of its shape that tells. */
+/* Writes the host copy of a batch, and derives the values of its shape. */
 static void pack(dt_cuda *cuda, dt_cuda_batch *slot, const batch_layout *host,
                  const dt_batch *batch, const dt_packed *packed)
 {
@@ -266,12 +268,12 @@ const dt_device_batch *dt_cuda_batch_upload(dt_backend *backend, const dt_batch 
     slot->device.size = dt_batch_size{};
     slot->device.size.sequences = batch->sequences;
     if (cuda->recording)
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a batch is uploaded while a step is recorded");
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a batch is uploaded while a step is being recorded");
     const dt_packed packed = {batch->sequences, batch->tax_ranks, batch->cu_seqlens,
                               batch->token_ids};
     if (!dt_cuda_ready(cuda) || !usable(cuda, &packed))
         return &slot->device;
-    /* the copy of the batch before last, long done as a rule */
+    /* the copy of the batch before the last one, usually finished long ago */
     if (slot->copying &&
         !dt_cuda_ok(cuda, cudaEventSynchronize(slot->copied), "the upload of a batch"))
         return &slot->device;
@@ -301,7 +303,7 @@ bool dt_cuda_ids_in(dt_cuda *cuda, const dt_cuda_batch *batch, int32_t vocabular
         cuda->limits.vocabulary = vocabulary;
     if (batch->largest_id < vocabulary)
         return true;
-    dt_cuda_fail(cuda, DT_ERR_INTERNAL, "token id %d is outside a vocabulary of %d",
+    dt_cuda_fail(cuda, DT_ERR_INTERNAL, "token id %d is outside the vocabulary of %d",
                  batch->largest_id, vocabulary);
     return false;
 }
@@ -322,16 +324,15 @@ bool dt_cuda_labels_in(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_class
     const int32_t tax_ranks = batch->shape.tax_ranks;
     cuda->limits.labels = *classes;
     if (tax_ranks != classes->tax_ranks) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                     "a batch with %d taxonomic ranks, but %d are classified", tax_ranks,
-                     classes->tax_ranks);
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a batch with %d taxonomic ranks, but the model has %d",
+                     tax_ranks, classes->tax_ranks);
         return false;
     }
     for (int32_t r = 0; batch->has_labels && r < tax_ranks; ++r)
         if (batch->least_label[r] < -1 ||
             batch->largest_label[r] >= classes->first[r + 1] - classes->first[r]) {
             dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                         "labels %d to %d are no classes of taxonomic rank %d",
+                         "labels %d to %d are not all classes of taxonomic rank %d",
                          batch->least_label[r], batch->largest_label[r], r);
             return false;
         }

@@ -1,22 +1,22 @@
-/* Sums over the rows of a matrix, column by column, in two stages of fixed shape: blocks of rows
- * first, then the blocks in their order. So the result does not depend on chance.
+/* Sums over the rows of a matrix, column by column, in two stages of fixed shape: first within
+ * blocks of rows, then over the blocks in order. The result is therefore deterministic.
  *
- * A Term says what is added: `sums` numbers a column, and
- *   add(total, row, column): total[s][i] += number s of (row, column + i), i < W.
+ * A Term defines the summands: `sums` values per column, and
+ *   add(total, row, column): total[s][i] += value s of (row, column + i), i < W.
  *
- * The blocks follow from the number of rows, which the host knows; of a token matrix only the rows
- * that belong to the batch are added, whose number stands on the device.
+ * The blocks depend on the number of rows, which the host knows. Of a token matrix only the rows of
+ * the batch are summed; their number is in device memory.
  */
 #ifndef DT_CUDA_COLUMN_SUMS_CUH
 #define DT_CUDA_COLUMN_SUMS_CUH
 
 #include "cuda/device.cuh"
 
-#define DT_SUM_LANES 8        /* rows that a block of the first stage adds at a time */
+#define DT_SUM_LANES 8        /* rows that a block of the first stage sums at a time */
 #define DT_SUM_ROWS 64        /* rows of a block, at least */
 #define DT_SUM_MAX_BLOCKS 128 /* blocks over the rows, at most */
 
-/* The term that is the matrix itself: x (rows, stride), of which `columns` count. */
+/* The Term that sums the matrix itself: x (rows, stride), the first `columns` columns. */
 template <typename T, bool ALIGNED> struct dt_rows_of_matrix {
     static constexpr int sums = 1;
     const T *x;
@@ -80,8 +80,8 @@ static __global__ void dt_add_partials_kernel(float *out0, float *out1, const fl
     out[column] += sum;
 }
 
-/* out0 (columns) += the first sum of the Term, out1 += the second where it has two. tokens (1, on
- * the device): only so many of the rows are added; NULL: all. */
+/* out0 (columns) += the first sum of the Term; out1 += the second, if it has two. tokens: device
+ * address of the number of rows to sum; NULL: all rows. */
 template <typename T, typename Term>
 static void dt_cuda_column_sums(dt_cuda *cuda, float *out0, float *out1, const Term &term,
                                 int64_t rows, int64_t columns, const int32_t *tokens)
@@ -94,8 +94,8 @@ static void dt_cuda_column_sums(dt_cuda *cuda, float *out0, float *out1, const T
     if (blocks > DT_CUDA_SUMS / (S * columns))
         blocks = DT_CUDA_SUMS / (S * columns);
     if (blocks < 1) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                     "a matrix of %lld columns is wider than can be added up", (long long)columns);
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "a matrix of %lld columns is too wide for column sums",
+                     (long long)columns);
         return;
     }
     const int64_t rows_each = dt_ceil_div(rows, blocks);

@@ -1,10 +1,10 @@
-/* A layer of convolutions on padded matrices (P = B · L rows); lookup.cu makes the first one's
- * input, position_max.cu reduces the last one's output.
+/* A layer of convolutions on padded matrices (P = B · L rows). lookup.cu computes the input of the
+ * first layer, position_max.cu reduces the output of the last one.
  *
  * A convolution of width w is one matrix product per chunk of sequences: the `width` rows that a
- * position sees stand side by side in a row of the window (positions, w · channels), and the
- * weights are repacked to (F, w · channels). Backward the gradient of the window is added up,
- * position by position, from the windows that saw it.
+ * position sees are copied side by side to a row of `windows` (positions, w · channels), and the
+ * weights are repacked to (F, w · channels). Backward adds to the gradient of each position the
+ * gradients of the windows that contain it.
  */
 #include "cuda/column_sums.cuh"
 
@@ -14,7 +14,7 @@ extern "C" {
 
 #define THREADS 128
 
-/* Elements of the windows of a chunk of sequences, about. */
+/* Approximate number of elements in the windows of a chunk of sequences. */
 #define WINDOW_ELEMENTS ((int64_t)32 << 20)
 
 /* ---- plan ----------------------------------------------------------------------------------- */
@@ -102,7 +102,7 @@ __global__ void windows_kernel(T *windows, const T *x, int64_t channels, int64_t
         to[c] = inside ? from[c] : dt_round<T>(0.0f);
 }
 
-/* Block: dx of a position += what the windows' gradients hold of it. */
+/* One block per position: dx += its share of the windows' gradients. */
 template <typename T>
 __global__ void add_windows_kernel(T *dx, const T *windows, int64_t channels, int64_t length,
                                    int64_t width)
@@ -120,7 +120,7 @@ __global__ void add_windows_kernel(T *dx, const T *windows, int64_t channels, in
     }
 }
 
-/* What a kernel of a layer is computed with. */
+/* The arguments of the convolutions of a layer. */
 typedef struct {
     dt_cuda *cuda;
     const dt_conv_layer *layer;
@@ -147,7 +147,7 @@ static void make_windows(const layer_task &task, const T *x, int64_t rows, int32
     dt_cuda_launched(task.cuda, "windows");
 }
 
-/* Rows of the sequences first … of a chunk. */
+/* Returns the rows of the chunk that starts at sequence `first`. */
 static int64_t chunk_rows(const layer_task &task, int64_t first)
 {
     const int64_t left = task.sequences - first;
@@ -214,7 +214,7 @@ static row_task row_task_of(const dt_conv_layer *layer)
                     layer->max_length, layer->residual, dt_drop_of(&layer->dropout)};
 }
 
-/* Block: one position. r, which holds the convolutions, becomes dropout(ReLU(r)); y = r +
+/* One block per position. r holds the convolutions and becomes dropout(ReLU(r)); y = r +
  * residual. */
 template <typename T, bool ALIGNED>
 __global__ void finish_layer_kernel(T *y, T *r, const T *x, dt_batch_view batch, row_task task)
@@ -230,7 +230,7 @@ __global__ void finish_layer_kernel(T *y, T *r, const T *x, dt_batch_view batch,
         dt_factors<W>(factor, mask, column);
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            value[i] = (value[i] < 0.0f ? 0.0f : value[i]) * factor[i]; /* a NaN stays */
+            value[i] = (value[i] < 0.0f ? 0.0f : value[i]) * factor[i]; /* keeps NaN */
         dt_store<ALIGNED, W>(r + start, value, column, task.columns);
         if (task.residual == DT_RESIDUAL_NONE)
             continue;
@@ -294,7 +294,7 @@ static void bias_gradient(const layer_task &task, dt_param bias, const T *dy)
                                NULL);
 }
 
-/* The gradients of a kernel's weights and of its input, which is added to dx. */
+/* Accumulates the gradient of a kernel's weights, and adds the gradient of its input to dx. */
 template <typename T>
 static void convolve_backward(const layer_task &task, T *dx, const T *dz, const T *x,
                               int32_t kernel)
@@ -375,8 +375,8 @@ static void project_backward(const layer_task &task, T *dx, const T *dy, const T
     bias_gradient<T>(task, layer->projection_bias[kernel], dy);
 }
 
-/* Block: one position. dz = dy before ReLU and dropout; dx starts as zero, or as the gradient of
- * the identity. dz may be dy. */
+/* One block per position. dz = the gradient before ReLU and dropout; dx is initialised with zeros
+ * or with the gradient of the identity. dz may be dy. */
 template <typename T>
 __global__ void start_layer_kernel(T *dx, T *dz, const T *dy, const T *r, row_task task)
 {

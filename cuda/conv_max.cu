@@ -1,13 +1,14 @@
 /* Embedding, convolutions of several widths, ReLU, dropout and the maximum over positions.
  *
- * The input of the convolutions is a row of the embedding table a token, so what tap j of all
- * filters gives for a token depends on its id alone. For every distinct id of the batch one matrix
- * product yields the table (ids, Σ width · F) of these; a position's value is then the bias plus
- * `width` rows of the table. That is never more work than convolving the positions themselves.
+ * The input at each position is a row of the embedding table, so the contribution of tap j of all
+ * filters depends only on the token id. One matrix product computes the table of these
+ * contributions, (ids, Σ width · F), for the distinct ids of the batch; the value at a position is
+ * then the bias plus `width` rows of the table. This is never more work than convolving every
+ * position.
  *
- * Backward only the position of each maximum has a gradient: `width` embedding rows per (sequence,
- * channel) are multiplied and added, and no matrix product is needed. A filter's gradient belongs
- * to one block, the gradient of an id's embedding row to another; both add in a fixed order.
+ * Backward, only the position of each maximum has a gradient: `width` embedding rows per (sequence,
+ * channel) are multiplied and added, and no matrix product is needed. The gradient of each filter
+ * is computed by one block, as is that of the embedding row of each id; both add in a fixed order.
  */
 #include "cuda/device.cuh"
 
@@ -17,9 +18,9 @@ extern "C" {
 
 /* ---- plan ----------------------------------------------------------------------------------- */
 
-/* The scratch memory: weights repacked so that a tap of a filter is contiguous, then the table with
- * its input. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and column
- * of the table. */
+/* The scratch memory: weights repacked so that each tap of a filter is contiguous, then the table
+ * and its input. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and the
+ * column of that number in the table. */
 typedef struct {
     dt_conv_max conv;
     const float *bias[DT_MAX_KERNELS];
@@ -44,7 +45,7 @@ static conv_plan sizes_of(const dt_conv_max *conv)
     return plan;
 }
 
-/* Bytes of a part of the scratch, so that the next one is aligned. */
+/* Returns the bytes of an array in the scratch memory, rounded up to keep the next one aligned. */
 template <typename T> static int64_t part_bytes(int64_t count)
 {
     return dt_ceil_div(count * (int64_t)sizeof(T), 256) * 256;
@@ -74,7 +75,7 @@ int64_t dt_cuda_conv_max_scratch(dt_backend *backend, const dt_conv_max *conv,
 {
     (void)backend;
     (void)max_sequences;
-    (void)training; /* backward needs the weights only */
+    (void)training; /* backward needs only the weights */
     const conv_plan plan = sizes_of(conv);
     const int64_t groups = max_tokens < conv->vocabulary ? max_tokens : conv->vocabulary;
     const int64_t rows = dt_cuda_rounded_groups(groups);
@@ -99,7 +100,7 @@ template <typename T> __global__ void pack_weights_kernel(conv_plan plan)
     }
 }
 
-/* Block: the embedding of one distinct id; zeros in the rows in excess. */
+/* One block per distinct id: copies its embedding; zeros in the extra rows. */
 template <typename T> __global__ void gather_ids_kernel(conv_plan plan, dt_batch_view batch)
 {
     const int64_t embed = plan.conv.embed_dim;
@@ -141,16 +142,16 @@ static void make_table(dt_cuda *cuda, const conv_plan &plan, const dt_batch_view
 
 /* ---- forward -------------------------------------------------------------------------------- */
 
-#define CHANNELS 4 /* of a thread: the draws of one Philox call */
-#define LANES 8    /* positions that a block looks at at a time */
+#define CHANNELS 4 /* per thread: the draws of one Philox call */
+#define LANES 8    /* positions that a block handles at a time */
 
-/* The best value of each of a thread's channels so far, and where it stands. */
+/* The maximum so far of each of a thread's channels, and its position. */
 typedef struct {
     float value[CHANNELS];
     int32_t where[CHANNELS];
 } best_channels;
 
-/* The later of equals does not replace; a NaN stays to be seen. */
+/* Among equal values the first is kept; NaN is kept so that it is noticed. */
 __device__ static inline void join_value(best_channels *best, int c, float value, int32_t where)
 {
     if (value > best->value[c] || value != value) {
@@ -159,7 +160,7 @@ __device__ static inline void join_value(best_channels *best, int c, float value
     }
 }
 
-/* Positions of a sequence that are computed. */
+/* Returns the number of positions of a sequence that are computed. */
 __device__ static inline int64_t positions_of(const conv_plan &plan, int64_t tokens)
 {
     const int64_t past = tokens + plan.widest / 2;
@@ -176,7 +177,7 @@ __device__ static inline void convolve(float (&value)[CHANNELS], const conv_plan
 {
     const int64_t filters = plan.conv.filters;
     const int64_t width = plan.conv.width[kernel];
-    const int64_t start = position - width / 2; /* token that tap 0 sees */
+    const int64_t start = position - width / 2; /* token at tap 0 */
     const int64_t begin = start < 0 ? -start : 0;
     const int64_t end = start + width > tokens ? tokens - start : width;
     dt_load<false, CHANNELS>(value, plan.bias[kernel], f, filters);
@@ -192,10 +193,10 @@ __device__ static inline void convolve(float (&value)[CHANNELS], const conv_plan
     }
 #pragma unroll
     for (int c = 0; c < CHANNELS; ++c)
-        value[c] = value[c] < 0.0f ? 0.0f : value[c]; /* a NaN stays */
+        value[c] = value[c] < 0.0f ? 0.0f : value[c]; /* keeps NaN */
 }
 
-/* The m positions of padding that see no token join the maximum, all at once. */
+/* Includes the m padding positions that see no token in the maximum, in one step. */
 __device__ static inline void join_padding(best_channels *best, const conv_plan &plan,
                                            const dt_batch_view &batch, int32_t kernel, int64_t f,
                                            int64_t sequence, int64_t positions)
@@ -219,7 +220,8 @@ __device__ static inline void join_padding(best_channels *best, const conv_plan 
     }
 }
 
-/* Joins what the lanes of a block found, for lane 0: of equals the first position. */
+/* Combines the maxima of the lanes of a block in lane 0; among equal values the first position is
+ * kept. */
 __device__ static inline void join_lanes(best_channels *best)
 {
     __shared__ best_channels part[LANES][DT_WARP];
@@ -280,7 +282,7 @@ __global__ void conv_max_kernel(T *y, int32_t *position, conv_plan plan, dt_batc
 
 /* ---- backward ------------------------------------------------------------------------------- */
 
-/* What the backward kernels read. */
+/* Inputs of the backward kernels. */
 template <typename T> struct conv_gradient {
     const T *dy, *y;
     const int32_t *position;
@@ -293,10 +295,10 @@ template <typename T> struct conv_gradient {
 };
 
 #define FILTER_THREADS 128
-#define FILTER_ROWS 4 /* embedding rows that a thread has on their way at a time */
+#define FILTER_ROWS 4 /* embedding rows that a thread loads concurrently */
 
-/* What one tap of a filter sees of FILTER_THREADS sequences: looked up once for the whole block, so
- * that its threads have nothing to wait for but the embedding rows. */
+/* What one tap of a filter sees in FILTER_THREADS sequences. Looked up once per block, so that its
+ * threads only wait for the embedding rows. */
 typedef struct {
     float factor[FILTER_THREADS];
     int32_t id[FILTER_THREADS]; /* -1: no token */
@@ -322,7 +324,7 @@ __device__ static inline void look_up_tap(tap_view *view, const dt_batch_view &b
     view->id[threadIdx.x] = id;
 }
 
-/* sum += factor · embedding row, over the sequences of a view in their order. */
+/* sum += factor · embedding row, over the sequences of a view, in order. */
 template <typename T, bool ALIGNED, int W>
 __device__ static inline void add_rows(float (&sum)[W], const tap_view &view, const T *embedding,
                                        int64_t e, int64_t embed)
@@ -356,7 +358,7 @@ __global__ void filter_gradient_kernel(dt_batch_view batch, conv_plan plan, conv
     const int64_t width = plan.conv.width[kernel];
     const int64_t channel = kernel * (int64_t)plan.conv.filters + f;
     if (tap >= width)
-        return; /* the whole block */
+        return; /* uniform within the block */
     float *out = gradients + plan.conv.weight[kernel] + f * embed * width + tap;
     float bias = 0.0f;
     for (int64_t start = 0; start < embed; start += FILTER_THREADS * W) {
@@ -381,15 +383,16 @@ __global__ void filter_gradient_kernel(dt_batch_view batch, conv_plan plan, conv
 
 #define EMBEDDING_THREADS 256
 
-/* The channels of one block's round whose maximum sees a token: which row of the packed weights,
- * and with which factor. In the order of the channels. */
+/* The hits of one round of a block: the channels whose maximum sees a token, in channel order, each
+ * with a row of the packed weights and a factor. */
 typedef struct {
     int32_t weight_row[EMBEDDING_THREADS];
     float factor[EMBEDDING_THREADS];
     int32_t count;
 } channel_hits;
 
-/* All threads of a block find the hits among EMBEDDING_THREADS channels from `first`. */
+/* Finds the hits among EMBEDDING_THREADS channels from `first` on; called by all threads of a
+ * block. */
 template <typename T>
 __device__ static inline void find_hits(channel_hits *hits, const conv_plan &plan,
                                         const conv_gradient<T> &in, int64_t first, int64_t sequence,
@@ -412,7 +415,7 @@ __device__ static inline void find_hits(channel_hits *hits, const conv_plan &pla
             weight_row = (int32_t)(plan.column[kernel] + tap * filters + channel % filters);
         }
     }
-    const bool hit = g != 0.0f; /* true of NaN too */
+    const bool hit = g != 0.0f; /* true for NaN as well */
     const unsigned mask = __ballot_sync(DT_FULL_WARP, hit);
     const int lane = (int)threadIdx.x % DT_WARP;
     const int warp = (int)threadIdx.x / DT_WARP;
@@ -467,7 +470,7 @@ __global__ void embedding_gradient_kernel(dt_batch_view batch, conv_plan plan, c
 
 /* ---- host ----------------------------------------------------------------------------------- */
 
-/* False, with a sticky error, when the operation cannot work on this batch. */
+/* Returns false, with a sticky error, if the operation does not support this batch. */
 static bool conv_fits(dt_cuda *cuda, const dt_cuda_batch *batch, const dt_conv_max *conv)
 {
     return dt_cuda_lengths_in(cuda, batch, conv->max_length) &&

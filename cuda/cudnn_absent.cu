@@ -1,4 +1,4 @@
-/* cudnn_plan.h for builds without cuDNN's header. */
+/* Implements cudnn_plan.h in builds without cuDNN's header: every call fails. */
 #include "cuda/cudnn_plan.h"
 
 dt_status dt_cudnn_open(dt_cudnn **out, cudaStream_t stream, const char *device_json)

@@ -1,4 +1,4 @@
-/* The operations of attention as cuDNN takes them, see cudnn_plan.h. */
+/* The graph of attention operations for cuDNN, see cudnn_plan.h. */
 #include <stdio.h>
 
 #include "cuda/cudnn_nodes.h"
@@ -66,12 +66,12 @@ static void set_descriptor(dt_cudnn_graph *graph, cudnnBackendDescriptor_t descr
 
 #define AXES 4 /* sequence, head, row, column */
 
-/* The orders in which numbers stand; sizes from the shape. */
+/* Memory layouts; the sizes follow from the shape. */
 typedef enum {
     ROWS,              /* (B, A, S, d) in memory (B, S, A, d): q, k, v, y and their gradients */
-    ROWS_TRANSPOSED,   /* the same memory as (B, A, d, S) */
+    ROWS_TRANSPOSED,   /* the same memory, seen as (B, A, d, S) */
     SCORES,            /* (B, A, S, S) */
-    SCORES_TRANSPOSED, /* the same */
+    SCORES_TRANSPOSED, /* the same, transposed */
     ROW_NUMBERS,       /* (B, A, S, 1) */
     ROW_VECTORS,       /* (B, A, S, d) in that order */
     LENGTHS,           /* (B, 1, 1, 1) */
@@ -153,7 +153,7 @@ static tensor constant(dt_cudnn_graph *graph, dt_cudnn_constant name)
     return graph->named[name];
 }
 
-/* What one operation hands to another. */
+/* A virtual tensor, passed from one operation to another. */
 static tensor between(dt_cudnn_graph *graph, cudnnDataType_t type, layout which)
 {
     return make_tensor(graph, graph->next_id++, type, which, CUDNN_ATTR_TENSOR_IS_VIRTUAL);
@@ -170,8 +170,8 @@ static void add_operation(dt_cudnn_graph *graph, cudnnBackendDescriptor_t operat
         graph->operation[graph->operations++] = operation;
 }
 
-/* out = x (mode) b, where `t` chooses; b and t as the mode takes them, else NULL. `axis`: of an
- * index. */
+/* out = x (mode) b, with `t` as selector; b and t are NULL if the mode does not use them. `axis`:
+ * for modes that generate an index. */
 static tensor pointwise(dt_cudnn_graph *graph, cudnnPointwiseMode_t mode, cudnnDataType_t compute,
                         tensor x, tensor b, tensor t, tensor out, int64_t axis)
 {
@@ -194,7 +194,7 @@ static tensor pointwise(dt_cudnn_graph *graph, cudnnPointwiseMode_t mode, cudnnD
     return out;
 }
 
-/* A new tensor of floats = x (mode) b. */
+/* Returns a new float tensor x (mode) b. */
 static tensor floats(dt_cudnn_graph *graph, cudnnPointwiseMode_t mode, tensor x, tensor b,
                      layout which)
 {
@@ -220,8 +220,8 @@ static tensor reduce(dt_cudnn_graph *graph, cudnnReduceTensorOp_t mode, tensor x
     return out;
 }
 
-/* c = a · b for each sequence and head, over the lengths of those of the axes m, n, k that have
- * some (NULL: all). */
+/* c = a · b for each sequence and head. The axes m, n, k may be limited by lengths (NULL: the whole
+ * axis). */
 static tensor product(dt_cudnn_graph *graph, tensor a, tensor b, tensor c, tensor m, tensor n,
                       tensor k)
 {
@@ -245,7 +245,7 @@ static tensor product(dt_cudnn_graph *graph, tensor a, tensor b, tensor c, tenso
     return c;
 }
 
-/* The same numbers seen in another order. */
+/* Returns a view of the same elements in another layout. */
 static tensor reshape(dt_cudnn_graph *graph, tensor x, cudnnDataType_t type, layout which)
 {
     const tensor out = between(graph, type, which);
@@ -257,7 +257,7 @@ static tensor reshape(dt_cudnn_graph *graph, tensor x, cudnnDataType_t type, lay
     return out;
 }
 
-/* m: 1 with probability 1 − p, else 0, for each score. */
+/* Returns m: for each score 1 with probability 1 − p, else 0. */
 static tensor random_mask(dt_cudnn_graph *graph)
 {
     const cudnnRngDistribution_t bernoulli = CUDNN_RNG_DISTRIBUTION_BERNOULLI;
@@ -281,7 +281,7 @@ static tensor random_mask(dt_cudnn_graph *graph)
     return out;
 }
 
-/* The scores, −∞ where row or column is past the sequence. */
+/* Returns the scores, with −∞ where the row or column is past the end of the sequence. */
 static tensor padded(dt_cudnn_graph *graph, tensor scores, tensor queries, tensor keys)
 {
     const cudnnDataType_t index = CUDNN_DATA_INT32;
@@ -301,7 +301,7 @@ static tensor padded(dt_cudnn_graph *graph, tensor scores, tensor queries, tenso
                      between(graph, CUDNN_DATA_FLOAT, SCORES), 0);
 }
 
-/* P, with its lengths. */
+/* Returns P, masked by the lengths. */
 static tensor scaled_scores(dt_cudnn_graph *graph, tensor q, tensor k, tensor queries, tensor keys,
                             tensor scale)
 {
@@ -329,7 +329,7 @@ void dt_cudnn_forward(dt_cudnn_graph *graph)
     const tensor sum = reduce(graph, CUDNN_REDUCE_TENSOR_ADD, e);
     pointwise(graph, CUDNN_POINTWISE_ADD, CUDNN_DATA_FLOAT, largest,
               floats(graph, CUDNN_POINTWISE_LOG, sum, NULL, ROW_NUMBERS), NULL, statistics, 0);
-    /* the second product takes its left side in the type of v */
+    /* the left operand of the second product must have the type of v */
     tensor share = pointwise(graph, CUDNN_POINTWISE_DIV, CUDNN_DATA_FLOAT, e, sum, NULL,
                              between(graph, drop ? CUDNN_DATA_FLOAT : narrow(graph), SCORES), 0);
     if (drop) {
@@ -389,7 +389,7 @@ void dt_cudnn_backward(dt_cudnn_graph *graph)
     g = floats(graph, CUDNN_POINTWISE_MUL, g, scale, SCORES);
     product(graph, reshape(graph, g, narrow(graph), SCORES_TRANSPOSED), q,
             matrix(graph, DT_CUDNN_DK, ROWS), keys, NULL, queries);
-    /* k as floats: so the engines' pattern has it */
+    /* k as float, as the engines' pattern requires */
     product(graph, g, reshape(graph, k, CUDNN_DATA_FLOAT, ROWS), matrix(graph, DT_CUDNN_DQ, ROWS),
             queries, NULL, keys);
 }

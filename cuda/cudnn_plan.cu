@@ -1,4 +1,4 @@
-/* cuDNN found at run time, and its plans; the graphs stand in cudnn_nodes.cu. */
+/* Loads cuDNN at run time and creates its plans; the graphs are in cudnn_nodes.cu. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,8 @@
 
 #define LIBRARY "libcudnn.so.9"
 
-/* Before it attention had faults that cuDNN's frontend works around or refuses (9.10.0, 9.10.1). */
+/* Earlier versions have attention bugs that cuDNN's frontend works around or rejects (9.10.0,
+ * 9.10.1). */
 #define OLDEST_VERSION 91002
 
 /* ---- the library ---------------------------------------------------------------------------- */
@@ -20,7 +21,7 @@ static dt_status find_functions(dt_cudnn *cudnn)
     if (!cudnn->library)
         return dt_fail(DT_ERR_DEVICE,
                        "attention method cudnn: cuDNN cannot be loaded (%s); install cuDNN 9 or "
-                       "put its folder on LD_LIBRARY_PATH, or use --attention auto",
+                       "add its folder to LD_LIBRARY_PATH, or use --attention auto",
                        dlerror());
     const char *missing = NULL;
 #define FIND(name)                                                                                 \
@@ -32,13 +33,13 @@ static dt_status find_functions(dt_cudnn *cudnn)
     const int version = cudnn->call.GetVersion ? (int)cudnn->call.GetVersion() : 0;
     if (version < OLDEST_VERSION)
         return dt_fail(DT_ERR_DEVICE,
-                       "attention method cudnn: cuDNN %d.%d.%d is too old, %d.%d.%d is needed; "
+                       "attention method cudnn: cuDNN %d.%d.%d is too old, %d.%d.%d is required; "
                        "install a newer one, or use --attention auto",
                        version / 10000, version / 100 % 100, version % 100, OLDEST_VERSION / 10000,
                        OLDEST_VERSION / 100 % 100, OLDEST_VERSION % 100);
     if (missing)
         return dt_fail(DT_ERR_DEVICE,
-                       "attention method cudnn: " LIBRARY " has no %s; install cuDNN again, or use "
+                       "attention method cudnn: " LIBRARY " has no %s; reinstall cuDNN, or use "
                        "--attention auto",
                        missing);
     return DT_OK;
@@ -86,7 +87,7 @@ dt_status dt_cudnn_open(dt_cudnn **out, cudaStream_t stream, const char *device_
     return DT_OK;
 }
 
-/* The library stays loaded: it holds threads and kernels of its own. */
+/* The library remains loaded, since it has its own threads and kernels. */
 void dt_cudnn_close(dt_cudnn *cudnn)
 {
     if (!cudnn)
@@ -122,7 +123,8 @@ static cudnnBackendDescriptor_t operation_graph(dt_cudnn_graph *graph)
     return out;
 }
 
-/* What the library proposes to compute the graph with, the best first, as one descriptor. */
+/* Returns the heuristics descriptor with the library's engine configurations for the graph, best
+ * first. */
 static cudnnBackendDescriptor_t proposals(dt_cudnn_graph *graph, cudnnBackendDescriptor_t whole)
 {
     const cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
@@ -139,7 +141,7 @@ static cudnnBackendDescriptor_t proposals(dt_cudnn_graph *graph, cudnnBackendDes
 
 #define PROPOSALS 8
 
-/* True where the engine of a configuration gives the same bits each time, as far as it says. */
+/* Returns true if the engine of a configuration declares itself deterministic. */
 static bool repeatable(const dt_cudnn *cudnn, cudnnBackendDescriptor_t configuration)
 {
     cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
@@ -163,7 +165,7 @@ static bool repeatable(const dt_cudnn *cudnn, cudnnBackendDescriptor_t configura
     return out;
 }
 
-/* A plan of one configuration; false where that one cannot be had. */
+/* Tries to create a plan from a configuration; returns false if that is not possible. */
 static bool try_configuration(dt_cudnn_plan *plan, cudnnBackendDescriptor_t configuration)
 {
     const dt_cudnn_functions *call = &plan->graph.cudnn->call;
@@ -185,7 +187,7 @@ static bool try_configuration(dt_cudnn_plan *plan, cudnnBackendDescriptor_t conf
     return true;
 }
 
-/* The first configuration that becomes a plan. */
+/* Creates the plan from the first configuration that works. */
 static dt_status choose(dt_cudnn_plan *plan)
 {
     dt_cudnn_graph *graph = &plan->graph;
@@ -205,7 +207,7 @@ static dt_status choose(dt_cudnn_plan *plan)
         if (repeatable(graph->cudnn, configuration[i]) && try_configuration(plan, configuration[i]))
             return DT_OK;
     return dt_fail(DT_ERR_DEVICE,
-                   "attention method cudnn: cuDNN %d has no engine that repeats its results for %s "
+                   "attention method cudnn: cuDNN %d has no deterministic engine for %s "
                    "of %d heads of %d elements, %d positions on this GPU; use --attention auto",
                    (int)call->GetVersion(), plan->shape.backward ? "the gradients" : "attention",
                    plan->shape.heads, plan->shape.head_size, plan->shape.positions);

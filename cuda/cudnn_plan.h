@@ -1,28 +1,29 @@
 /* Attention by cuDNN's graph API: the library, found at run time, and plans for it.
  *
- * Nothing of cuDNN is needed to load this module: the library is opened where attention method
- * "cudnn" is asked for, and only then. Its types come from its header when this module is built; a
- * build without the header (cudnn_absent.cu) refuses the method.
+ * This module loads without cuDNN: the library is opened only if attention method "cudnn" is
+ * selected. Its types come from its header at build time; in a build without the header
+ * (cudnn_absent.cu) the method returns an error.
  *
  * A plan computes one direction for one shape, on padded matrices: sequences B, positions S, heads
  * A, elements d, in the order (B, S, A, d), so that a row of H = A · d elements is a token. Lengths
- * stand in device memory; what lies past a sequence's length must be finite in the inputs and is
- * not to be read in the outputs. (Packed matrices by "ragged offsets" are left aside: cuDNN's
- * frontend refuses them for backward passes that give the same bits each time on compute capability
- * 8, and before 9.18.1 for all passes there.)
+ * are in device memory; elements past a sequence's length must be finite in the inputs and are
+ * undefined in the outputs. (Packed matrices with "ragged offsets" are not used: on compute
+ * capability 8, cuDNN's frontend rejects them for deterministic backward passes, and before 9.18.1
+ * for all passes.)
  *
- * Forward, with m the mask that the library's own Philox node draws, P the scores:
+ * Forward, where m is the mask drawn by the library's own Philox node and P are the scores:
  *   P = q kᵀ / √d,  −∞ past the lengths
  *   statistics = max P + log Σ exp(P − max P),  y = (exp(P − max P) / Σ) ∘ m / (1 − p) · v
  * Backward (Dao et al., FlashAttention, 2022, algorithm 4):
  *   product = (1 − p) · Σ dy ∘ y,  E = exp(P − statistics),  dv = (E ∘ m / (1 − p))ᵀ dy
  *   G = (dy vᵀ ∘ m − product) ∘ E / (1 − p) / √d,  dk = Gᵀ q,  dq = G k
  * This is the graph that cuDNN's frontend (github.com/NVIDIA/cudnn-frontend, 1.x: nodes of scaled
- * dot product attention) hands to the library, node by node: its engines look for this pattern. G
- * goes through the workspace, (B, A, S, S) elements, and not through a sum of floats in dq, which
- * is what makes the sums independent of chance (there: use_deterministic_algorithm).
+ * dot product attention) passes to the library, node by node, because its engines match this
+ * pattern. G goes through the workspace, (B, A, S, S) elements, instead of being accumulated in
+ * float in dq; this makes the sums deterministic (in the frontend: use_deterministic_algorithm).
  *
- * The functions return DT_ERR_DEVICE with one line where the library refuses, except as said.
+ * Unless stated otherwise, functions return DT_ERR_DEVICE with a one-line message if the library
+ * rejects a call.
  */
 #ifndef DT_CUDA_CUDNN_PLAN_H
 #define DT_CUDA_CUDNN_PLAN_H
@@ -39,25 +40,26 @@ extern "C" {
 
 typedef struct dt_cudnn_plan dt_cudnn_plan;
 
-/* Opens the library for the current device; plans will run on `stream`. With `device_json` nothing
- * is asked of a device: plans are for the one so described (cuDNN's "device properties") and can be
- * made and measured, not run. */
+/* Opens the library for the current device; plans run on `stream`. With `device_json` (cuDNN's
+ * "device properties") no device is used: plans for the described device can be created and
+ * inspected, but not run. */
 dt_status dt_cudnn_open(dt_cudnn **out, cudaStream_t stream, const char *device_json);
-void dt_cudnn_close(dt_cudnn *cudnn); /* after its plans; NULL is fine */
+void dt_cudnn_close(dt_cudnn *cudnn); /* free its plans first; NULL is fine */
 
-/* Slow (the library may compile): never within a recorded step. */
+/* Creates a plan. Slow (the library may compile kernels): never call it during the recording of a
+ * step. */
 dt_status dt_cudnn_plan_make(dt_cudnn *cudnn, const dt_cudnn_shape *shape, dt_cudnn_plan **out);
 void dt_cudnn_plan_free(dt_cudnn *cudnn, dt_cudnn_plan *plan);
 
-/* Bytes of workspace that the plan needs. */
+/* Returns the bytes of workspace that the plan needs. */
 int64_t dt_cudnn_plan_workspace(const dt_cudnn_plan *plan);
 
-/* Tells the plan where its tensors (those that it does not have are ignored) and its workspace,
- * 256-byte aligned, stand. */
+/* Sets the addresses of the tensors (those not in the plan are ignored) and the workspace, 256-byte
+ * aligned. */
 dt_status dt_cudnn_plan_bind(dt_cudnn *cudnn, dt_cudnn_plan *plan,
                              void *const address[DT_CUDNN_TENSORS], void *workspace);
 
-/* Starts the plan's work on the stream. */
+/* Launches the plan on the stream. */
 dt_status dt_cudnn_plan_run(dt_cudnn *cudnn, dt_cudnn_plan *plan);
 
 #endif

@@ -1,4 +1,4 @@
-/* The shape and the tensors of a plan for cuDNN (cudnn_plan.h). */
+/* The shape and the tensors of a cuDNN plan (cudnn_plan.h). */
 #ifndef DT_CUDA_CUDNN_SHAPE_H
 #define DT_CUDA_CUDNN_SHAPE_H
 
@@ -17,9 +17,9 @@ typedef struct {
     double dropout; /* p; 0: no mask is drawn */
 } dt_cudnn_shape;
 
-#define DT_CUDNN_POSITIONS 64 /* positions are rounded up: shapes recur, tiles are whole */
+#define DT_CUDNN_POSITIONS 64 /* positions are rounded up to this: fewer shapes, whole tiles */
 
-/* What a plan reads and writes in device memory, 16-byte aligned. */
+/* The tensors of a plan in device memory, 16-byte aligned. */
 typedef enum {
     DT_CUDNN_Q, /* (B, S, A, d) in fp16 or bf16, as are all matrices */
     DT_CUDNN_K,
@@ -27,10 +27,10 @@ typedef enum {
     DT_CUDNN_Y,          /* written forward, read backward */
     DT_CUDNN_STATISTICS, /* (B, A, S) float: written forward, read backward */
     DT_CUDNN_QUERIES,    /* (B) int32: lengths, as queries … */
-    DT_CUDNN_KEYS,       /* (B) int32: … and as keys; the same memory may serve for both */
+    DT_CUDNN_KEYS,       /* (B) int32: … and as keys; may be the same memory */
     DT_CUDNN_SEED,       /* (1) int64, with dropout: the mask depends on seed and offset, … */
-    DT_CUDNN_OFFSET,     /* (1) int64 … and on nothing else for one shape */
-    DT_CUDNN_DY,         /* from here on backward only */
+    DT_CUDNN_OFFSET,     /* (1) int64 … and, for a given shape, on nothing else */
+    DT_CUDNN_DY,         /* this and the following: backward only */
     DT_CUDNN_DQ,
     DT_CUDNN_DK,
     DT_CUDNN_DV,

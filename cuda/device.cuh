@@ -1,4 +1,4 @@
-/* What kernels share: numbers of the activation types, 16-byte accesses, sums over a block, and
+/* Shared by the kernels: conversions between number types, 16-byte accesses, sums over a block, and
  * dropout draws. */
 #ifndef DT_CUDA_DEVICE_CUH
 #define DT_CUDA_DEVICE_CUH
@@ -41,8 +41,8 @@ template <> __device__ inline __half dt_round<__half>(float x)
 
 /* ---- pieces of a row ------------------------------------------------------------------------ */
 
-/* A thread works on pieces of so many neighbouring elements: 16 bytes of activations. A multiple of
- * four, as dropout draws come in fours. */
+/* Number of neighbouring elements that a thread handles at a time: 16 bytes of activations. A
+ * multiple of four, since dropout draws come in fours. */
 template <typename T> struct dt_piece {
     static constexpr int width = 16 / (int)sizeof(T);
 };
@@ -82,7 +82,7 @@ __device__ inline void dt_load(float (&out)[W], const T *row, int64_t column, in
     }
 }
 
-/* row[column + i] = in[i], none beyond `columns`. */
+/* row[column + i] = in[i]; nothing is written beyond `columns`. */
 template <bool ALIGNED, int W, typename T>
 __device__ inline void dt_store(T *row, const float (&in)[W], int64_t column, int64_t columns)
 {
@@ -100,7 +100,7 @@ __device__ inline void dt_store(T *row, const float (&in)[W], int64_t column, in
     }
 }
 
-/* The threads of a block set a row to zero. */
+/* Clears a row; called by all threads of a block. */
 template <bool ALIGNED, typename T> __device__ inline void dt_zero_row(T *row, int64_t columns)
 {
     constexpr int W = dt_piece<T>::width;
@@ -126,7 +126,8 @@ __device__ inline float dt_warp_max(float x)
     return x;
 }
 
-/* The sums of N numbers a thread over a block of THREADS, for all its threads, in a fixed order. */
+/* Sums N numbers per thread over a block of THREADS threads, in a fixed order; all threads receive
+ * the sums. */
 template <int THREADS, int N> __device__ inline void dt_block_sum(float (&x)[N])
 {
     constexpr int warps = THREADS / DT_WARP;
@@ -150,7 +151,8 @@ template <int THREADS, int N> __device__ inline void dt_block_sum(float (&x)[N])
 
 /* ---- dropout -------------------------------------------------------------------------------- */
 
-/* Dropout of one row: which draws it takes (core/philox.h) and what becomes of the kept. */
+/* Dropout of one row: the Philox counter of its draws (core/philox.h) and the factor of the kept
+ * values. */
 typedef struct {
     uint32_t seed, stream;
     uint32_t position; /* c[1]: token in its sequence */
@@ -169,7 +171,7 @@ __device__ inline dt_mask dt_mask_of(const dt_batch_facts *facts, const dt_drop 
                    drop.kept};
 }
 
-/* The mask of a row of a matrix with one row a token or a sequence. */
+/* Returns the mask of a row of a matrix with one row per token or sequence. */
 __device__ inline dt_mask dt_row_mask(const dt_batch_view &batch, const dt_drop &drop,
                                       dt_row_kind rows, int64_t row)
 {
@@ -179,7 +181,7 @@ __device__ inline dt_mask dt_row_mask(const dt_batch_view &batch, const dt_drop 
     return dt_mask_of(batch.facts, drop, sequence, row - batch.cu_seqlens[sequence]);
 }
 
-/* Rows of such a matrix that belong to the batch. */
+/* Returns the number of rows of such a matrix that belong to the batch. */
 __device__ inline int64_t dt_real_rows(const dt_batch_view &batch, dt_row_kind rows)
 {
     return rows == DT_ROWS_SEQUENCES ? batch.facts->sequences : batch.facts->tokens;
@@ -211,7 +213,7 @@ __device__ inline void dt_factors(float (&factor)[W], const dt_mask &mask, int64
     }
 }
 
-/* The same for four channels from any first one. */
+/* The same for four channels; `first` may be any channel. */
 __device__ inline void dt_factors_anywhere(float (&factor)[4], const dt_mask &mask, int64_t first)
 {
     const int skip = (int)(first % 4);

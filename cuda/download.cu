@@ -1,6 +1,6 @@
-/* Copies to the host that nobody waits for at once: into pinned memory, in the stream's order, so
- * that what follows in the stream may overwrite what they read; from there to the caller's memory
- * when it waits. */
+/* Asynchronous copies to the host. They go to pinned memory in stream order, so that later work in
+ * the stream may overwrite the source, and from there to the caller's memory when the caller
+ * waits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ static bool is_slot(dt_cuda *cuda, int32_t slot)
 {
     if (slot >= 0 && slot < DT_DOWNLOAD_SLOTS)
         return true;
-    dt_cuda_fail(cuda, DT_ERR_INTERNAL, "there is no slot %d for downloads", slot);
+    dt_cuda_fail(cuda, DT_ERR_INTERNAL, "there is no download slot %d", slot);
     return false;
 }
 
@@ -37,10 +37,10 @@ dt_status dt_cuda_download_reserve(dt_backend *backend, int32_t slot, int64_t by
         return dt_cuda_check(backend);
     dt_cuda_transfer *download = &cuda->copy[slot];
     if (download->busy) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is reserved while it is used", slot);
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is reserved while in use", slot);
         return dt_cuda_check(backend);
     }
-    /* who waits sleeps: the processor's cores have sequences to read and results to write */
+    /* a waiting thread sleeps: the cores are needed for reading sequences and writing results */
     if (!download->copied)
         dt_cuda_ok(cuda,
                    cudaEventCreateWithFlags(&download->copied,
@@ -71,7 +71,7 @@ void dt_cuda_download_start(dt_backend *backend, void *host, const void *device,
     dt_cuda_transfer *download = &cuda->copy[slot];
     if (download->busy || rows * bytes > download->room) {
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is %s", slot,
-                     download->busy ? "started twice" : "too small for what is asked for");
+                     download->busy ? "started twice" : "too small for the copy");
         return;
     }
     download->host = host;

@@ -1,6 +1,6 @@
-/* Word + position + type embedding, LayerNorm, dropout. The sum is cheaper to make again than to
- * keep, so backward makes it twice. A word's gradient is written by one block, which adds up the
- * rows of the word in their order; so are positions'. */
+/* Word + position + type embedding, LayerNorm, dropout. Recomputing the sum is cheaper than storing
+ * it, so backward computes it twice. The gradient of a word is written by one block, which adds the
+ * rows of the word in order; likewise that of a position. */
 #include "cuda/column_sums.cuh"
 #include "cuda/norm.cuh"
 
@@ -30,7 +30,7 @@ template <typename T, bool ALIGNED> struct embedding_sum_source {
     }
 };
 
-/* dy after dropout */
+/* dy after the backward of dropout */
 template <typename T, bool ALIGNED> struct embedding_masked_source {
     const T *dy;
     dt_mask mask;
@@ -109,7 +109,7 @@ __global__ void embedding_backward_kernel(T *ds, const T *dy, const float *stati
     const int64_t row = blockIdx.x;
     const int64_t hidden = task.hidden;
     if (row >= batch.facts->tokens)
-        return; /* only rows of the batch are added up */
+        return; /* only rows of the batch are summed */
     const embedding_sum_source<T, ALIGNED> source = sum_of<T, ALIGNED>(task, batch, row);
     const embedding_masked_source<T, ALIGNED> gradient =
         masked_of<T, ALIGNED>(task, batch, dy, row);
@@ -150,7 +150,7 @@ template <typename T, bool ALIGNED> struct embedding_scale_terms {
     }
 };
 
-/* The gradient of the one type that is used: all rows. */
+/* The gradient of the only type in use: the sum of all rows. */
 template <typename T, bool ALIGNED> struct embedding_type_terms {
     static constexpr int sums = 1;
     const T *ds;
@@ -178,7 +178,7 @@ __device__ static inline void add_piece(float *row, const float (&sum)[W], int64
     dt_store<ALIGNED, W>(row, before, column, hidden);
 }
 
-/* Block (group, columns): the rows of one word. */
+/* Block (group, columns): sums the rows of one word. */
 template <typename T, bool ALIGNED>
 __global__ void word_gradient_kernel(float *gradient, const T *ds, dt_batch_view batch,
                                      int64_t hidden, int32_t frozen_row)
@@ -204,7 +204,8 @@ __global__ void word_gradient_kernel(float *gradient, const T *ds, dt_batch_view
     add_piece<ALIGNED>(gradient + id * hidden, sum, column, hidden);
 }
 
-/* Block (position, columns): the rows at one position of all sequences that reach it. */
+/* Block (position, columns): sums the rows at one position over the sequences that are long
+ * enough. */
 template <typename T, bool ALIGNED>
 __global__ void position_gradient_kernel(float *gradient, const T *ds, dt_batch_view batch,
                                          int64_t hidden)
@@ -213,7 +214,7 @@ __global__ void position_gradient_kernel(float *gradient, const T *ds, dt_batch_
     const int64_t position = blockIdx.x;
     const int64_t column = ((int64_t)blockIdx.y * blockDim.x + threadIdx.x) * W;
     if (position >= batch.facts->longest || column >= hidden)
-        return; /* past the longest sequence the table may end */
+        return; /* the table may have no rows past the longest sequence */
     float sum[W] = {};
     for (int32_t b = 0; b < batch.facts->sequences; ++b) {
         const int64_t row = batch.cu_seqlens[b] + position;

@@ -1,5 +1,5 @@
-/* What happens once a sequence: the vector of position 0, and the fusion of the two branches. One
- * block a sequence. */
+/* Operations on one vector per sequence: gathering the vector at position 0, and the fusion of the
+ * two branches. One block per sequence. */
 #include "cuda/device.cuh"
 
 #define THREADS 128
@@ -83,7 +83,7 @@ __global__ void fuse_kernel(T *y, const T *cnn, const T *bert, dt_batch_view bat
     }
 }
 
-/* sums (B, 2): what each sequence gives to the gradients of w_cnn and w_bert */
+/* sums (B, 2): the contributions of each sequence to the gradients of w_cnn and w_bert */
 template <typename T, bool ALIGNED>
 __global__ void fuse_backward_kernel(T *dcnn, T *dbert, double *sums, const T *dy, const T *cnn,
                                      const T *bert, dt_batch_view batch, fuse_task task)
@@ -117,7 +117,7 @@ __global__ void fuse_backward_kernel(T *dcnn, T *dbert, double *sums, const T *d
         sums[2 * blockIdx.x + threadIdx.x] = (double)sum[threadIdx.x == 0 ? 0 : 1];
 }
 
-/* Thread 0 adds up for w_cnn, thread 1 for w_bert, in the order of the sequences. */
+/* Thread 0 sums for w_cnn, thread 1 for w_bert, in the order of the sequences. */
 static __global__ void fuse_share_kernel(float *dw_cnn, float *dw_bert, const double *sums,
                                          dt_batch_view batch)
 {

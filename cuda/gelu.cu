@@ -1,5 +1,5 @@
-/* gelu(u) = u·Φ(u), the exact form (Hendrycks & Gimpel 2016). cuBLASLt's epilogue has the tanh form
- * only, so these are kernels of their own. */
+/* gelu(u) = u·Φ(u), the exact form (Hendrycks & Gimpel 2016), as separate kernels because
+ * cuBLASLt's epilogue implements only the tanh approximation. */
 #include "cuda/device.cuh"
 
 #define THREADS 256

@@ -1,9 +1,9 @@
-/* Gradients rounded to bf16 for their way to other ranks, and back, on the backend's stream or on
- * that of a communicator. */
+/* Conversion of gradients to bf16 for communication, and back, on the backend's or a communicator's
+ * stream. */
 #include "cuda/device.cuh"
 
 #define THREADS 256
-#define PIECE 8 /* elements that a thread takes: 16 bytes of bf16 */
+#define PIECE 8 /* elements per thread: 16 bytes of bf16 */
 
 template <bool ALIGNED, typename TO, typename FROM>
 __device__ static inline void convert_piece(TO *to, const FROM *from, int64_t i, int64_t count)

@@ -120,8 +120,8 @@ void dt_cuda_heads_forward(dt_backend *backend, void *logits, const void *x, int
     dt_cuda_product(cuda, &p);
 }
 
-/* Rows of `columns` numbers that are `stride` apart become rows that are `step` apart, with zeros
- * between. */
+/* Copies rows of `columns` numbers with stride `stride` to rows with stride `step`, and fills the
+ * gaps with zeros. */
 template <typename T>
 __global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t stride, int64_t step,
                              int64_t count)
@@ -133,8 +133,8 @@ __global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t s
     out[i] = dt_round<T>(column < columns ? in[i / step * stride + column] : 0.0f);
 }
 
-/* The backward products of some sequences, whose dlogits have the type of activations, in rows
- * `step` apart. */
+/* Computes the backward products for some sequences, whose dlogits have the type of activations and
+ * the row stride `step`. */
 template <typename T>
 static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step, const T *x,
                            int64_t sequences, const dt_heads *heads)
@@ -163,8 +163,9 @@ static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step,
     dt_cuda_product(cuda, &p);
 }
 
-/* Rounded dlogits stand in the memory for sums: as many sequences at a time as it holds. Their rows
- * begin at multiples of 16 bytes, whatever the number of classes, as tensor cores' loads want. */
+/* Rounded dlogits are stored in the memory for sums, for as many sequences at a time as fit. Their
+ * rows begin at multiples of 16 bytes whatever the number of classes, as tensor core loads
+ * require. */
 template <typename T>
 static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T *x,
                             int64_t sequences, const dt_heads *heads)
@@ -173,7 +174,7 @@ static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T 
     const int64_t step = dt_ceil_div(heads->classes, W) * W;
     const int64_t fit = DT_CUDA_SUMS * (int64_t)sizeof(float) / (int64_t)sizeof(T) / step;
     if (fit < 1)
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "%d classes are more than the CUDA backend takes",
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "%d classes are more than the CUDA backend supports",
                      heads->classes);
     T *rounded = (T *)(void *)cuda->sums;
     for (int64_t first = 0; fit > 0 && first < sequences; first += fit) {

@@ -1,10 +1,10 @@
-/* The input of convolution layers: the rows of a table or one-hot letters, on padded matrices
- * (P = B · L rows). */
+/* The input of convolution layers: embedding rows or one-hot vectors, on padded matrices (P = B · L
+ * rows). */
 #include "cuda/device.cuh"
 
 #define THREADS 128
 
-/* Block: one position. */
+/* One block per position. */
 template <typename T>
 __global__ void lookup_kernel(T *y, const T *table, dt_batch_view batch, int64_t dim,
                               int64_t length)
@@ -21,7 +21,7 @@ __global__ void lookup_kernel(T *y, const T *table, dt_batch_view batch, int64_t
         out[c] = !table ? (c == id ? one : zero) : inside ? table[id * dim + c] : zero;
 }
 
-/* Block (group, columns): adds up the tokens of one id in their order. */
+/* Block (group, columns): sums the tokens of one id, in order. */
 template <typename T>
 __global__ void lookup_backward_kernel(float *gradient, const T *dy, dt_batch_view batch,
                                        int64_t dim, int64_t length, int32_t frozen_row)

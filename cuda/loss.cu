@@ -1,10 +1,9 @@
-/* Softmax, loss and its gradient; classification. One block for each sequence at each taxonomic
- * rank. */
+/* Softmax, loss and its gradient; classification. One block per sequence and taxonomic rank. */
 #include "cuda/device.cuh"
 
 #define THREADS 256
 
-/* The largest of a block's numbers; NaN where there is one. */
+/* The maximum over the threads of a block; NaN if any value is NaN. */
 __device__ static inline float block_largest(float x)
 {
     __shared__ float part[THREADS / DT_WARP];
@@ -30,8 +29,8 @@ __device__ static inline float row_largest(const float *x, int32_t classes)
     return block_largest(largest);
 }
 
-/* sums (B, R): the loss of each. A loss that is no number gives a gradient that is none, so that
- * all ranks of a run see it. */
+/* sums (B, R): the losses. If a loss is NaN its gradient is NaN too, so that all ranks of a run
+ * notice it. */
 static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_state *state,
                                    dt_batch_view batch, dt_loss loss)
 {
@@ -54,7 +53,7 @@ static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_st
     float sum[1] = {0.0f};
     for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
         sum[0] += expf(x[i] - largest);
-    dt_block_sum<THREADS>(sum); /* its barriers: true_logit has been read by all */
+    dt_block_sum<THREADS>(sum); /* after its barriers all threads have read true_logit */
     const float *weights = (const float *)loss.class_weight;
     const double weight = weights ? (double)weights[first + label] : 1.0;
     const double ce = weight * (log((double)sum[0]) - (double)(true_logit - largest));
@@ -70,7 +69,7 @@ static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_st
         sums[item] = value * scale;
 }
 
-/* Thread r adds the losses of its taxonomic rank in the order of the sequences. */
+/* Thread r sums the losses of taxonomic rank r in the order of the sequences. */
 static __global__ void loss_sum_kernel(dt_cuda_state *state, const double *sums,
                                        dt_batch_view batch, int32_t ranks)
 {
@@ -87,7 +86,7 @@ typedef struct {
     float factor[DT_MAX_TAX_RANKS]; /* 1 / temperature */
 } temperatures;
 
-/* Where the block's largest logit stands, the lowest of equals. */
+/* The index of the block's largest logit; the lowest among equals. */
 __device__ static inline int32_t block_best(const float *x, int32_t classes)
 {
     __shared__ int32_t part[THREADS];
@@ -116,7 +115,7 @@ static __global__ void classify_kernel(dt_prediction *out, const float *logits, 
     const int32_t label = batch.facts->has_labels ? batch.labels[item] : -1;
     const int32_t best = block_best(x, classes);
     const float factor = temperature.factor[r];
-    float sum[4] = {}; /* Σ e^z, Σ e^z·z, the first at temperature 1, larger logits */
+    float sum[4] = {}; /* Σ e^z, Σ e^z·z, Σ e^z at temperature 1, number of larger logits */
     for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS) {
         const float z = (x[i] - x[best]) * factor;
         const float e = expf(z);

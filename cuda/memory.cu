@@ -1,4 +1,4 @@
-/* What the other files rest on: the sticky error, memory, copies and the flat vectors. */
+/* Basic services for the other files: the sticky error, memory, copies and the flat vectors. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -33,7 +33,7 @@ void dt_cuda_launched(dt_cuda *cuda, const char *kernel)
 
 bool dt_cuda_ready(dt_cuda *cuda)
 {
-    return !cuda->error && dt_cuda_ok(cuda, cudaSetDevice(cuda->device), "choosing the device");
+    return !cuda->error && dt_cuda_ok(cuda, cudaSetDevice(cuda->device), "selecting the device");
 }
 
 dt_status dt_cuda_check(dt_backend *backend)
@@ -58,7 +58,7 @@ void dt_cuda_memory(dt_backend *backend, int64_t *available, int64_t *total)
     size_t all = 0;
     dt_cuda *cuda = dt_cuda_of(backend);
     if (dt_cuda_ready(cuda))
-        dt_cuda_ok(cuda, cudaMemGetInfo(&free_bytes, &all), "asking for its memory");
+        dt_cuda_ok(cuda, cudaMemGetInfo(&free_bytes, &all), "querying its memory");
     *available = (int64_t)free_bytes;
     *total = (int64_t)all;
 }
@@ -73,13 +73,14 @@ dt_status dt_cuda_memory_new(dt_cuda *cuda, void **out, int64_t bytes)
     if (code == cudaErrorMemoryAllocation) {
         int64_t available;
         int64_t total;
-        cudaGetLastError(); /* running out is reported, not sticky: the caller may ask for less */
+        cudaGetLastError(); /* running out of memory is reported but not sticky: the caller may try
+                               a smaller size */
         dt_cuda_memory(&cuda->base, &available, &total);
         return dt_fail(DT_ERR_MEMORY,
-                       "%.1f MB of GPU memory were asked for, and %.1f MB of %.1f MB are left",
+                       "cannot allocate %.1f MB of GPU memory: %.1f MB of %.1f MB are available",
                        (double)bytes / 1e6, (double)available / 1e6, (double)total / 1e6);
     }
-    if (dt_cuda_ok(cuda, code, "getting memory"))
+    if (dt_cuda_ok(cuda, code, "allocating memory"))
         dt_cuda_ok(cuda, cudaMemsetAsync(*out, 0, size, cuda->stream), "clearing memory");
     return dt_cuda_check(&cuda->base);
 }
@@ -96,12 +97,13 @@ void dt_cuda_free(dt_backend *backend, void *memory)
         cudaFree(memory);
 }
 
-/* From pageable memory: the call returns when the host's bytes have been taken. */
+/* The source is pageable memory: the call returns when it has been copied. */
 void dt_cuda_upload(dt_backend *backend, void *device, const void *host, int64_t bytes)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    if (cuda->recording) /* a replay would read the host's bytes again, whatever they are by then */
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "host memory is uploaded while a step is recorded");
+    if (cuda->recording) /* a replay would read the host memory again, whatever its content then */
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
+                     "host memory is uploaded while a step is being recorded");
     if (bytes > 0 && dt_cuda_ready(cuda))
         dt_cuda_ok(
             cuda,
@@ -123,7 +125,7 @@ void dt_cuda_download(dt_backend *backend, void *host, const void *device, int64
 
 /* ---- flat vectors --------------------------------------------------------------------------- */
 
-/* Bytes of the copy of the parameters in the type of activations. */
+/* Returns the bytes of the low-precision copy of the parameters. */
 static int64_t low_bytes(const dt_backend *backend, int64_t count)
 {
     return backend->precision == DT_PRECISION_FP32 ? 0 : count * backend->activation_size;

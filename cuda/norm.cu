@@ -1,8 +1,8 @@
-/* s = dropout(x) + residual, y = LayerNorm(s). One block a row. */
+/* s = dropout(x) + residual, y = LayerNorm(s). One block per row. */
 #include "cuda/column_sums.cuh"
 #include "cuda/norm.cuh"
 
-/* What the kernels are told of a dt_add_norm. */
+/* The fields of a dt_add_norm that the kernels use. */
 typedef struct {
     const float *gamma, *beta;
     int64_t hidden;
@@ -20,7 +20,7 @@ template <typename T, bool ALIGNED> struct norm_row_source {
     }
 };
 
-/* x becomes s, rounded as it is kept; the statistics are those of the rounded row. */
+/* Replaces x with s, rounded for storage; the statistics are those of the rounded row. */
 template <typename T, bool ALIGNED>
 __device__ static inline void add_row(T *x_s, const T *residual, const dt_mask &mask,
                                       int64_t hidden)
@@ -80,7 +80,7 @@ __global__ void add_norm_kernel(T *y, T *x_s, float *statistics, const T *residu
     }
 }
 
-/* dresidual may be dy: a thread has read what it writes. */
+/* dresidual may be dy: each thread reads an element before it writes it. */
 template <typename T, bool ALIGNED>
 __global__ void add_norm_backward_kernel(T *dx, T *dresidual, const T *dy, const T *s_rows,
                                          const float *statistics, dt_batch_view batch,
@@ -152,7 +152,7 @@ static norm_task task_of(const dt_cuda *cuda, const dt_add_norm *norm)
     return task;
 }
 
-/* Rows of the matrix. */
+/* Returns the rows of the matrix. */
 static int64_t rows_of(const dt_device_batch *batch, const dt_add_norm *norm)
 {
     return norm->rows == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.rows;
@@ -192,7 +192,7 @@ static void add_norm_backward(dt_cuda *cuda, T *dx, T *dresidual, const T *dy, c
     const norm_task task = task_of(cuda, norm);
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     const int64_t rows = rows_of(batch, norm);
-    /* first: dresidual may replace dy */
+    /* must come first, since dresidual may overwrite dy */
     dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, norm->gamma),
                            dt_cuda_gradient(cuda, norm->beta),
                            norm_scale_terms<T, ALIGNED>{dy, s, statistics, task.hidden}, rows,

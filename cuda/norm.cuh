@@ -1,18 +1,19 @@
-/* LayerNorm of one row (Ba, Kiros & Hinton 2016) by the threads of a block, for the kernels that
- * contain one. A Source says what the row is: load(piece, column) gives W of its elements. */
+/* LayerNorm of one row (Ba, Kiros & Hinton 2016) by the threads of a block, for kernels that
+ * include one. A Source provides the row: load(piece, column) reads W of its elements. */
 #ifndef DT_CUDA_NORM_CUH
 #define DT_CUDA_NORM_CUH
 
 #include "cuda/device.cuh"
 
-#define DT_NORM_THREADS 128 /* of a block, which works on one row */
+#define DT_NORM_THREADS 128 /* threads of a block, which handles one row */
 
 typedef struct {
     float mean;
     float scale; /* 1 / √(variance + eps) */
 } dt_row_statistics;
 
-/* Mean and deviation, in two passes: subtracting the mean first keeps the digits. */
+/* Computes mean and standard deviation in two passes: subtracting the mean first avoids
+ * cancellation. */
 template <int W, typename Source>
 __device__ inline dt_row_statistics dt_norm_statistics(const Source &source, int64_t hidden,
                                                        float eps)
@@ -24,7 +25,7 @@ __device__ inline dt_row_statistics dt_norm_statistics(const Source &source, int
         source.load(s, column);
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            sum[0] += s[i]; /* beyond the row it is 0 */
+            sum[0] += s[i]; /* 0 beyond the end of the row */
     }
     dt_block_sum<DT_NORM_THREADS>(sum);
     const float mean = sum[0] / (float)hidden;
@@ -42,7 +43,7 @@ __device__ inline dt_row_statistics dt_norm_statistics(const Source &source, int
     return dt_row_statistics{mean, 1.0f / sqrtf(squares[0] / (float)hidden + eps)};
 }
 
-/* The two means that the gradient of a LayerNorm takes: of g = dy·gamma, and of g·x̂. */
+/* Computes the two means in the gradient of a LayerNorm: of g = dy·gamma, and of g·x̂. */
 template <int W, bool ALIGNED, typename Source, typename Gradient>
 __device__ inline void dt_norm_means(float (&mean)[2], const Source &source,
                                      const Gradient &gradient, const dt_row_statistics &statistics,
@@ -69,7 +70,7 @@ __device__ inline void dt_norm_means(float (&mean)[2], const Source &source,
     mean[1] /= (float)hidden;
 }
 
-/* ds of a piece, from dy in `g`. */
+/* Computes ds of W elements from dy in `g`. */
 template <int W, bool ALIGNED>
 __device__ inline void dt_norm_gradient(float (&g)[W], const float (&s)[W], const float (&mean)[2],
                                         const dt_row_statistics &statistics, const float *gamma,

@@ -1,8 +1,8 @@
-/* A matrix product without cuBLASLt, for the rare shapes that it has no algorithm for. Tiles in
- * shared memory, sums in float in the order of k; no tensor cores. */
+/* A matrix product without cuBLASLt, for the rare shapes for which it has no algorithm. Uses tiles
+ * in shared memory and sums in float, in the order of k; no tensor cores. */
 #include "cuda/device.cuh"
 
-#define SIDE 16 /* of a tile, and of a block's result */
+#define SIDE 16 /* side of a tile, and of a block's result */
 
 /* Element (row, column) of op(M); 0 outside. */
 template <typename T>

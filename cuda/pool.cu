@@ -1,10 +1,10 @@
-/* One row a sequence from its tokens, and back: the mean; and ReLU and dropout of such rows. */
+/* Matrices with one row per sequence: the mean over its tokens, and ReLU with dropout. */
 #include "cuda/device.cuh"
 
-#define LANES 8 /* rows that a block of the mean reads at a time */
+#define LANES 8 /* rows that a block of the mean kernel reads at a time */
 #define THREADS 128
 
-/* Columns that a block of the mean has. */
+/* Columns per block of the mean kernel. */
 template <typename T> constexpr int64_t mean_columns()
 {
     return DT_WARP * dt_piece<T>::width;
@@ -12,7 +12,7 @@ template <typename T> constexpr int64_t mean_columns()
 
 /* ---- mean ----------------------------------------------------------------------------------- */
 
-/* Lane l adds the tokens l, l + LANES, …; then the lanes are added in their order. */
+/* Lane l sums the tokens l, l + LANES, …; then the lanes are summed in order. */
 template <typename T, bool ALIGNED>
 __global__ void mean_kernel(T *y, const T *x, dt_batch_view batch, int64_t hidden)
 {
@@ -47,7 +47,7 @@ __global__ void mean_kernel(T *y, const T *x, dt_batch_view batch, int64_t hidde
     dt_store<ALIGNED, W>(y + blockIdx.x * hidden, total, column, hidden);
 }
 
-/* One block a row; rows that belong to no sequence get zeros. */
+/* One block per row; extra rows get zeros. */
 template <typename T, bool ALIGNED>
 __global__ void mean_backward_kernel(T *dx, const T *dy, dt_batch_view batch, int64_t hidden)
 {
@@ -109,7 +109,7 @@ void dt_cuda_mean_backward(dt_backend *backend, void *dx, const void *dy,
 
 /* ---- ReLU and dropout ----------------------------------------------------------------------- */
 
-/* Block (b, part): forward without `y`, and backward with it. */
+/* Block (b, part). Forward does not use `y`; backward does. */
 template <typename T, bool ALIGNED, bool BACKWARD>
 __global__ void activate_kernel(T *out, const T *in, const T *y, dt_batch_view batch,
                                 int64_t columns, bool relu, dt_drop drop)
@@ -131,7 +131,7 @@ __global__ void activate_kernel(T *out, const T *in, const T *y, dt_batch_view b
             if (relu && BACKWARD)
                 x[i] = result[i] > 0.0f ? x[i] : 0.0f;
             else if (relu)
-                x[i] = x[i] < 0.0f ? 0.0f : x[i]; /* a NaN stays */
+                x[i] = x[i] < 0.0f ? 0.0f : x[i]; /* keeps NaN */
             x[i] *= factor[i];
         }
         dt_store<ALIGNED, W>(out + start, x, column, columns);

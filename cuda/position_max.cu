@@ -2,10 +2,10 @@
 #include "cuda/device.cuh"
 
 #define THREADS 128
-#define LANES 8 /* positions that a block reads at a time */
+#define LANES 8 /* positions that a block handles at a time */
 
-/* Whether value v at place t takes the place of `best` at `where`: the first of equals stays, and a
- * NaN stays to be seen. */
+/* Returns whether value v at position t replaces `best` at `where`. Among equal values the first is
+ * kept; NaN is kept so that it is noticed. */
 __device__ static inline bool is_better(float v, int32_t t, float best, int32_t where)
 {
     if (v != v || best != best)
@@ -13,7 +13,7 @@ __device__ static inline bool is_better(float v, int32_t t, float best, int32_t 
     return v > best || (v == best && t < where);
 }
 
-/* Block (sequence, columns): lane l looks at the positions l, l + LANES, … */
+/* Block (sequence, columns): lane l handles positions l, l + LANES, … */
 template <typename T>
 __global__ void position_max_kernel(T *y, int32_t *position, const T *x, dt_batch_view batch,
                                     dt_position_max max)

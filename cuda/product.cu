@@ -1,10 +1,11 @@
-/* Matrix products by cuBLASLt.
+/* Matrix products with cuBLASLt.
  *
- * cuBLASLt is column major: a row-major C = op(A)·op(B) is the column-major Cᵀ = op(B)ᵀ·op(A)ᵀ of
- * the same memory, so A and B change places and nothing is copied. What cuBLASLt's heuristics
- * choose for a shape is kept, with its descriptors, for the next product of the shape. Where they
- * find nothing, as for odd alignments may be, a kernel of ours computes the product
- * (plain_product.cu), with a notice. Sums are float everywhere (in fp32 without TF32).
+ * cuBLASLt is column-major: a row-major C = op(A)·op(B) is the column-major Cᵀ = op(B)ᵀ·op(A)ᵀ in
+ * the same memory, so A and B are swapped and nothing is copied. The algorithm that cuBLASLt's
+ * heuristics choose for a shape is cached, with its descriptors, for the next product of that
+ * shape. If they find none, which can happen for unusual alignments, our own kernel
+ * (plain_product.cu) computes the product and a notice is printed. Sums are always float (in fp32
+ * without TF32).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ extern "C" {
 #include "core/log.h"
 }
 
-/* What decides the algorithm: everything of a product but its addresses, of which the alignment. */
+/* The key of a plan: everything about a product except its addresses, of which only the alignment
+ * matters. */
 typedef struct {
     int64_t m, n, k, lda, ldb, ldc;
     int32_t inputs, output;
@@ -28,7 +30,7 @@ typedef struct {
     bool plain; /* cuBLASLt has no algorithm */
     product_key key;
     cublasLtMatmulDesc_t operation;
-    cublasLtMatrixLayout_t a, b, c; /* in cuBLASLt's order: a is our B */
+    cublasLtMatrixLayout_t a, b, c; /* in cuBLASLt's order: its a is our B */
     cublasLtMatmulAlgo_t algorithm;
 } product_plan;
 
@@ -37,7 +39,7 @@ typedef struct {
 
 struct dt_product_cache {
     product_plan plan[PLANS];
-    bool told; /* that cuBLASLt lacks an algorithm */
+    bool told; /* a notice about a missing algorithm has been printed */
 };
 
 static bool lt_ok(dt_cuda *cuda, cublasStatus_t status, const char *doing)
@@ -94,7 +96,7 @@ static cudaDataType_t data_type(dt_number number)
                                       : CUDA_R_16F;
 }
 
-/* Largest power of two up to 256 that divides the address. */
+/* Returns the largest power of two up to 256 that divides the address. */
 static int32_t alignment_of(const void *address)
 {
     const uintptr_t bits = (uintptr_t)address | 256;
@@ -104,7 +106,7 @@ static int32_t alignment_of(const void *address)
 static product_key key_of(const dt_product *p)
 {
     product_key key;
-    memset(&key, 0, sizeof key); /* the padding too: keys are compared as bytes */
+    memset(&key, 0, sizeof key); /* clear the padding too: keys are compared as bytes */
     key.m = p->m;
     key.n = p->n;
     key.k = p->k;
@@ -131,7 +133,7 @@ static uint64_t hash_of(const product_key *key)
     return hash ^ hash >> 32;
 }
 
-/* Row-major (rows, columns) as cuBLASLt sees it. */
+/* Creates the cuBLASLt layout of a row-major (rows, columns) matrix. */
 static bool make_layout(dt_cuda *cuda, cublasLtMatrixLayout_t *out, dt_number number, int64_t rows,
                         int64_t columns, int64_t ld)
 {
@@ -210,13 +212,14 @@ static bool set_preference(dt_cuda *cuda, cublasLtMatmulPreference_t preference,
 static void tell_plain(dt_cuda *cuda, const product_plan *plan)
 {
     if (!cuda->products->told)
-        dt_notice("cuBLASLt has no algorithm for a product of %lld x %lld x %lld: such are "
-                  "computed by a slower kernel",
+        dt_notice("cuBLASLt has no algorithm for a product of %lld x %lld x %lld: a slower kernel "
+                  "computes such products",
                   (long long)plan->key.m, (long long)plan->key.n, (long long)plan->key.k);
     cuda->products->told = true;
 }
 
-/* With a notice where there is none; an error of cuBLASLt is one. */
+/* Chooses the algorithm; prints a notice if there is none. An error of cuBLASLt is a sticky
+ * error. */
 static bool choose_algorithm(dt_cuda *cuda, product_plan *plan)
 {
     cublasLtMatmulPreference_t preference = NULL;
@@ -258,7 +261,7 @@ static bool make_plan(dt_cuda *cuda, product_plan *plan, const dt_product *p,
     return plan->used;
 }
 
-/* The plan of a product; NULL, with a sticky error, where there is none. */
+/* Returns the plan of a product; NULL, with a sticky error, on failure. */
 static product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
 {
     const product_key key = key_of(p);
@@ -271,7 +274,7 @@ static product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
         if (!plan->used && !slot)
             slot = plan;
     }
-    if (!slot) /* all taken: the first gives way */
+    if (!slot) /* all slots are in use: replace the first */
         slot = &cuda->products->plan[start & (PLANS - 1)];
     return make_plan(cuda, slot, p, &key) ? slot : NULL;
 }
@@ -294,7 +297,7 @@ void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
             lt_ok(cuda, status, "a matrix product");
             return;
         }
-        plan->plain = true; /* nothing was started */
+        plan->plain = true; /* nothing was launched */
         tell_plain(cuda, plan);
     }
     dt_cuda_plain_product(cuda, p);

@@ -1,23 +1,24 @@
-/* Recorded steps: the operations on one batch as a CUDA graph, which the next batch of the same
- * shape replays with one launch.
+/* Recorded steps: the operations on a batch as a CUDA graph, which the next batch of the same shape
+ * replays with a single launch.
  *
- * When. The first time that a shape comes its operations run as they are called, the second time
- * they are recorded, from the third on they are replayed. So a shape that comes once costs nothing;
- * and when a recording begins, every kernel has been loaded and every product's algorithm chosen by
- * the run before, neither of which belongs into a capture.
+ * When: the first time a shape occurs, its operations run as they are called; the second time they
+ * are recorded; from the third time on they are replayed. A shape that occurs only once therefore
+ * costs nothing. When recording starts, the first run has already loaded every kernel and chosen
+ * the algorithm of every product, neither of which may happen during a capture.
  *
- * What. The operations' kernels, products and gradient events, and nothing else. The upload of the
- * batch stays outside, in the same stream before them; so do gradients_zero and update, once an
- * update each, which are the same few launches whatever the batch.
+ * What: kernels, products and gradient events of the operations, and nothing else. The upload of
+ * the batch precedes them in the same stream and is not recorded; neither are gradients_zero and
+ * update, which run once per update and consist of the same few launches for every batch.
  *
- * Which. A recording holds addresses and grids: it fits one dt_batch_shape, whose `slot` says in
- * which of the two batches' memory the batch stands, and one key of the caller. The host's checks
- * of a batch are made again before each replay, with the limits that the operations asked for.
+ * Validity: a recording contains addresses and grid sizes. It is valid for one dt_batch_shape,
+ * whose `slot` identifies which of the two batch buffers holds the batch, and one key of the
+ * caller. The host's checks of a batch are repeated before each replay, with the limits that the
+ * operations requested.
  *
- * How many. DT_CUDA_STEPS, the one that was used longest ago giving way. Batches of 64 full-length
- * 16S sequences have 22 shapes in an epoch (11, in two slots), V4 amplicons 16; twice that leaves
- * room for the pieces of accumulated and last batches. A mixture of both has 270, of which most
- * come seldom; such a training runs its steps as they are called, mostly.
+ * Capacity: DT_CUDA_STEPS recordings; the least recently used one is replaced. Batches of 64
+ * full-length 16S sequences have 22 shapes per epoch (11, in two slots), V4 amplicons 16; twice as
+ * many slots leave enough for the micro-batches of accumulated and last batches. A mixture of both
+ * has 270 shapes, most of which are rare; most steps of such a run are not recorded.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,16 @@ typedef struct {
     bool used;
     uint64_t key;
     dt_batch_shape shape;
-    int64_t last_use;      /* number of the step that used it last */
-    cudaGraphExec_t graph; /* NULL: its operations have been run, and not been recorded */
+    int64_t last_use;      /* number of the step that last used it */
+    cudaGraphExec_t graph; /* NULL: the operations have run but have not been recorded */
     dt_batch_limits limits;
 } recorded_step;
 
 struct dt_step_cache {
     recorded_step step[DT_CUDA_STEPS];
-    recorded_step *current; /* that is being recorded */
-    int64_t steps;          /* that were begun */
-    bool off;               /* steps cannot be recorded here */
+    recorded_step *current; /* the step being recorded */
+    int64_t steps;          /* number of steps begun */
+    bool off;               /* recording failed and is disabled */
 };
 
 dt_status dt_cuda_steps_open(dt_cuda *cuda)
@@ -53,7 +54,7 @@ dt_status dt_cuda_steps_open(dt_cuda *cuda)
     return cuda->steps ? DT_OK : dt_fail(DT_ERR_MEMORY, "no memory for recorded steps");
 }
 
-/* CUDA frees a graph that still runs when it has ended. */
+/* CUDA frees a running graph after it has finished. */
 static void forget(recorded_step *step)
 {
     if (step->graph)
@@ -74,7 +75,7 @@ void dt_cuda_steps_close(dt_cuda *cuda)
     cuda->steps = NULL;
 }
 
-/* The entry of a step; a new one where there is none. */
+/* Returns the entry of a step, creating it if necessary. */
 static recorded_step *entry_of(dt_step_cache *cache, uint64_t key, const dt_batch_shape *shape)
 {
     recorded_step *oldest = &cache->step[0];
@@ -91,13 +92,13 @@ static recorded_step *entry_of(dt_step_cache *cache, uint64_t key, const dt_batc
     return oldest;
 }
 
-/* Recording is given up: what follows runs as it is called. An error of CUDA's is none any more;
- * if it comes again outside a recording, it is one. */
+/* Disables recording: from now on operations run as they are called. The CUDA error is cleared; if
+ * its cause persists, it is reported when it occurs outside a recording. */
 static void give_up(dt_cuda *cuda)
 {
     if (cuda->error != DT_ERR_DEVICE && cuda->error != DT_ERR_MEMORY)
         return;
-    dt_notice("steps are not recorded as CUDA graphs, which costs a little time: %s",
+    dt_notice("steps are not recorded as CUDA graphs, so they run slightly slower: %s",
               cuda->message);
     cuda->error = DT_OK;
     cudaGetLastError();
@@ -105,7 +106,7 @@ static void give_up(dt_cuda *cuda)
     dt_cuda_steps_forget(cuda);
 }
 
-/* Other threads of the program may go on using the device. */
+/* Starts a capture that does not restrict the use of the device by other threads. */
 static bool begin_recording(dt_cuda *cuda, recorded_step *step)
 {
     if (!dt_cuda_ok(cuda, cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal),

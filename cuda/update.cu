@@ -1,17 +1,18 @@
-/* One AdamW update, all on the device: the norm of the gradients, what follows from it and from the
- * state, and the parameters with their low-precision copy. The host waits for nothing. */
+/* One AdamW update, entirely on the device: the norm of the gradients, the decisions that follow
+ * from it and the state, and the new parameters with their low-precision copy. The host does not
+ * wait. */
 #include "cuda/device.cuh"
 
 #define THREADS 256
-#define NORM_BLOCK ((int64_t)64 * 1024) /* gradients whose squares one block adds up */
-#define PIECE 4                         /* elements that a thread takes at a time: 16 bytes */
+#define NORM_BLOCK ((int64_t)64 * 1024) /* gradients whose squares one block sums */
+#define PIECE 4                         /* elements per thread at a time: 16 bytes */
 
 int64_t dt_cuda_update_bytes(int64_t count)
 {
     return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
 }
 
-/* The sum of a block's doubles, for its thread 0, in a fixed order. */
+/* Returns the sum of one double per thread in thread 0 of the block; fixed order. */
 __device__ static inline double block_sum(double x)
 {
     __shared__ double part[THREADS];
@@ -68,7 +69,7 @@ __device__ static inline void count_update(dt_update_state *state, const dt_upda
     state->loss_updates++;
 }
 
-/* What AdamW needs of this update, number state.steps + 1. */
+/* Computes the factors of AdamW for this update, number state.steps + 1. */
 __device__ static inline void set_adamw(dt_cuda_state *device, const dt_update_rule &rule,
                                         double norm)
 {
@@ -84,7 +85,7 @@ __device__ static inline void set_adamw(dt_cuda_state *device, const dt_update_r
     device->factor = (float)(dt_clip_factor(norm, rule.max_grad_norm) / state->loss_scale);
 }
 
-/* One block: the state after this update, and whether there is one. */
+/* One block: decides whether to make or skip the update, and computes the new state. */
 static __global__ void decide_kernel(dt_cuda_state *device, const double *sums, int64_t blocks,
                                      dt_update_rule rule)
 {
@@ -118,7 +119,8 @@ typedef struct {
     float share1, beta2, share2, eps;
 } adamw_task;
 
-/* AdamW of a piece in the order of operations of PyTorch's. `low` NULL: no low-precision copy. */
+/* AdamW for PIECE elements, with PyTorch's order of operations. `low` NULL: no low-precision
+ * copy. */
 template <typename T, bool WHOLE>
 __device__ static inline void adamw_piece(const adamw_task &task, const dt_cuda_state *device,
                                           T *low, int64_t i, int64_t count)

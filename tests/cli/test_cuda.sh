@@ -169,13 +169,13 @@ refused 1 'not even with one sequence at a time: .*: free some of its memory' \
     short_of 100000 predict_with refused --device cuda --precision fp32
 
 # What cannot be computed is refused in one line, before anything is read or written
-refused 2 'the CPU trains in fp32 only, .*: leave --precision away' \
+refused 2 'the CPU backend trains in fp32 only .*: omit --precision' \
     train_small refused --device cpu --precision bf16
-refused 2 'the CPU has one way to compute attention: leave --attention away' \
+refused 2 'the CPU backend has a single implementation of attention: omit --attention' \
     train_small refused --device cpu --attention plain
-refused 2 'the CPU has one way to compute attention' predict_with refused --attention fused
+refused 2 'the CPU backend has a single implementation of attention' predict_with refused --attention fused
 refused 2 "--precision: .*'fp8'.*auto.*fp32.*bf16.*fp16" train_small refused --precision fp8
-refused 2 '--attention fused: takes heads of 64 or 128 elements .* heads of 32 in bf16' \
+refused 2 '--attention fused: supports heads of 64 or 128 elements .* heads of 32 in bf16' \
     train_gpu refused --attention fused --num-attention-heads 2
 refused 2 '--attention fused: .* heads of 64 in fp32: use --attention auto or plain' \
     train_gpu refused --attention fused --precision fp32
@@ -193,7 +193,7 @@ refused 1 'this installation has no CUDA backend \(libdeeptaxa_cuda.so\): use --
 refused 1 'this installation has no CUDA backend' without_gpu predict_with refused --device cuda
 CUDA_ON_CPU_DRIVER=0 refused 1 'no NVIDIA driver is installed on this machine: .*--device cpu$' \
     train_gpu refused
-CUDA_ON_CPU_DRIVER=11040 refused 1 'the NVIDIA driver is too old: it offers CUDA 11.4, and .*--device cpu$' \
+CUDA_ON_CPU_DRIVER=11040 refused 1 'the NVIDIA driver is too old: it supports CUDA 11.4, but .*--device cpu$' \
     train_gpu refused
 CUDA_ON_CPU_DEVICES=0 CUDA_VISIBLE_DEVICES='' \
     refused 1 "no GPU can be used: .* \(CUDA_VISIBLE_DEVICES is ''\); use --device cpu" train_gpu refused

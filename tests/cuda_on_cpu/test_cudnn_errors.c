@@ -24,7 +24,7 @@ static void a_library_that_cannot_be_used_is_refused(void **state)
 {
     (void)state;
     const char *const cases[][2] = {{"missing", "cuDNN cannot be loaded"},
-                                    {"old", "cuDNN 9.1.0 is too old, 9.10.2 is needed"},
+                                    {"old", "cuDNN 9.1.0 is too old, 9.10.2 is required"},
                                     {"broken", "refuses to start"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         dt_backend *backend = NULL;

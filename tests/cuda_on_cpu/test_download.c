@@ -109,7 +109,7 @@ static void misuse_is_an_error_and_not_a_wrong_result(void **state)
 {
     (void)state;
     static const char *const message[] = {"too small", "started twice", "before it is started",
-                                          "no slot 6", "while it is used"};
+                                          "no download slot 6", "while in use"};
     for (int b = 0; b < 2; ++b)
         for (misuse how = TOO_LARGE; how <= RESERVED_IN_USE; ++how) {
             dt_backend *backend = open_backend(backends[b]);

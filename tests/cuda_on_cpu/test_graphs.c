@@ -242,8 +242,8 @@ static void wrong_batches_are_refused_in_a_replay(void **state)
     static const struct {
         change change;
         const char *message;
-    } wrong[] = {{wrong_id, "token id 24 is outside a vocabulary of 24"},
-                 {wrong_label, "labels -1 to 3 are no classes of taxonomic rank 1"},
+    } wrong[] = {{wrong_id, "token id 24 is outside the vocabulary of 24"},
+                 {wrong_label, "labels -1 to 3 are not all classes of taxonomic rank 1"},
                  {wrong_length, "a sequence of 25 tokens is longer than 24"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
         training t;
@@ -471,7 +471,7 @@ static void uploads_while_a_step_is_recorded_are_errors(void **state)
         else
             t.ops.vector_write(t.s.backend, DT_GRADIENTS, 0, 4, b.ids);
         assert_false(t.ops.step_end(t.s.backend));
-        ASSERT_FAILS(DT_ERR_INTERNAL, "while a step is recorded", t.ops.sync(t.s.backend));
+        ASSERT_FAILS(DT_ERR_INTERNAL, "while a step is being recorded", t.ops.sync(t.s.backend));
         training_close(&t);
     }
 }

@@ -122,7 +122,7 @@ static void attention_that_cannot_be_had_is_refused_with_the_model(void **state)
         ASSERT_OK(check_heads(DT_PRECISION_BF16, DT_ATTENTION_FUSED, heads));
         ASSERT_OK(check_heads(DT_PRECISION_FP16, DT_ATTENTION_FUSED, heads));
     }
-    ASSERT_FAILS(DT_ERR_USAGE, "--attention fused: takes heads of 64 or 128 elements",
+    ASSERT_FAILS(DT_ERR_USAGE, "--attention fused: supports heads of 64 or 128 elements",
                  check_heads(DT_PRECISION_BF16, DT_ATTENTION_FUSED, 4));
     ASSERT_FAILS(DT_ERR_USAGE, "this model has heads of 64 in fp32",
                  check_heads(DT_PRECISION_FP32, DT_ATTENTION_FUSED, 2));
