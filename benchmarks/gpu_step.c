@@ -234,7 +234,7 @@ static const dt_profile_row *next_part(const bench *b, int32_t *at)
     int32_t count;
     const bool host = b->subject.backend->host_memory;
     const dt_profile_row *row =
-        dt_profile_rows(b->profile, host ? DT_LANE_MAIN : DT_LANE_DEVICE, &count);
+        dt_profile_rows(b->profile, host ? DT_TRACK_MAIN : DT_TRACK_DEVICE, &count);
     while (*at < count && !row[*at].what)
         ++*at;
     return *at < count ? &row[(*at)++] : NULL;

@@ -304,9 +304,9 @@ static void show_model(const session *s, int32_t m)
 
 static dt_status finish_results(session *s)
 {
-    dt_profile_begin(s->profile, DT_LANE_MAIN, DT_PART_WRITING);
+    dt_profile_begin(s->profile, DT_TRACK_MAIN, DT_CATEGORY_WRITING);
     const dt_status status = dt_results_finish(&s->results);
-    dt_profile_end(s->profile, DT_LANE_MAIN);
+    dt_profile_end(s->profile, DT_TRACK_MAIN);
     return status;
 }
 
@@ -409,11 +409,11 @@ static dt_status report_profile(session *s)
 /* What is opened before the prediction, as one part of the profile. */
 static dt_status open_session(session *s)
 {
-    dt_profile_begin(s->profile, DT_LANE_MAIN, DT_PART_MODEL);
+    dt_profile_begin(s->profile, DT_TRACK_MAIN, DT_CATEGORY_MODEL);
     dt_status status = open_inputs(s);
     if (status == DT_OK)
         status = open_models(s);
-    dt_profile_end(s->profile, DT_LANE_MAIN);
+    dt_profile_end(s->profile, DT_TRACK_MAIN);
     return status;
 }
 

@@ -103,9 +103,9 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
 
 static dt_status read_dataset(train_command *t, const dt_train_options *o)
 {
-    dt_profile_begin(t->profile, DT_LANE_MAIN, DT_PART_INPUT);
+    dt_profile_begin(t->profile, DT_TRACK_MAIN, DT_CATEGORY_INPUT);
     const dt_status status = read_input(t, o);
-    dt_profile_end(t->profile, DT_LANE_MAIN);
+    dt_profile_end(t->profile, DT_TRACK_MAIN);
     return status;
 }
 

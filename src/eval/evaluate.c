@@ -28,12 +28,12 @@ static dt_status start_micro_batch(dt_classifier *classifier, dt_prediction *out
                                    const dt_evaluation_job *job, const int64_t *indices, int64_t at,
                                    int32_t count)
 {
-    dt_profile_begin(job->profile, DT_LANE_MAIN, DT_PART_DATA);
+    dt_profile_begin(job->profile, DT_TRACK_MAIN, DT_CATEGORY_DATA);
     DT_TRY(dt_dataset_hold(job->dataset, at, count));
     const int32_t max_length = dt_model_config_of(job->model)->max_length;
     const dt_batch batch =
         dt_batch_pack(job->memory, job->dataset, indices + at, count, max_length);
-    dt_profile_end(job->profile, DT_LANE_MAIN);
+    dt_profile_end(job->profile, DT_TRACK_MAIN);
     return dt_classifier_start(classifier, &batch, out, NULL, NULL);
 }
 

@@ -82,11 +82,11 @@ static void fail_pipeline(pipeline *p, dt_status status)
 }
 
 /* Waits for the next job from the previous stage. */
-static job *take(pipeline *p, dt_queue *queue, dt_lane lane)
+static job *take(pipeline *p, dt_queue *queue, dt_track track)
 {
-    dt_profile_begin(p->options->profile, lane, DT_PART_WAITING);
+    dt_profile_begin(p->options->profile, track, DT_CATEGORY_WAITING);
     job *j = dt_queue_take(queue);
-    dt_profile_end(p->options->profile, lane);
+    dt_profile_end(p->options->profile, track);
     return j;
 }
 
@@ -131,9 +131,9 @@ static void find_truth(const pipeline *p, job *j)
 static dt_status fill_job(void *context, dt_sequence_block *block)
 {
     pipeline *p = context;
-    dt_profile_end(p->options->profile, DT_LANE_READER);
-    job *j = take(p, &p->empty, DT_LANE_READER);
-    dt_profile_begin(p->options->profile, DT_LANE_READER, DT_PART_INPUT);
+    dt_profile_end(p->options->profile, DT_TRACK_READER);
+    job *j = take(p, &p->empty, DT_TRACK_READER);
+    dt_profile_begin(p->options->profile, DT_TRACK_READER, DT_CATEGORY_INPUT);
     if (!j)
         return dt_fail(DT_STOPPED, "another stage has failed");
     const dt_sequence_block read = *block;
@@ -150,7 +150,7 @@ static void *run_reader(void *argument)
     pipeline *p = argument;
     const dt_predictor *options = p->options;
     dt_reading_counts counts;
-    dt_profile_begin(options->profile, DT_LANE_READER, DT_PART_INPUT);
+    dt_profile_begin(options->profile, DT_TRACK_READER, DT_CATEGORY_INPUT);
     const dt_status status = dt_read_sequences(p->input,
                                                &(dt_reading){.normalize = options->normalize,
                                                              .min_length = options->min_length,
@@ -160,7 +160,7 @@ static void *run_reader(void *argument)
                                                              .block_size = p->most,
                                                              .threads = options->threads},
                                                &counts, fill_job, p);
-    dt_profile_end(options->profile, DT_LANE_READER);
+    dt_profile_end(options->profile, DT_TRACK_READER);
     p->counts.left_out = counts.left_out;
     if (status != DT_OK)
         fail_pipeline(p, status);
@@ -240,9 +240,9 @@ static dt_status compute_micro_batches(pipeline *p, job *j)
 
 static dt_status compute(pipeline *p, job *j)
 {
-    dt_profile_begin(p->options->profile, DT_LANE_MAIN, DT_PART_STEP);
+    dt_profile_begin(p->options->profile, DT_TRACK_MAIN, DT_CATEGORY_STEP);
     const dt_status status = compute_micro_batches(p, j);
-    dt_profile_end(p->options->profile, DT_LANE_MAIN);
+    dt_profile_end(p->options->profile, DT_TRACK_MAIN);
     return status;
 }
 
@@ -253,7 +253,7 @@ static dt_status next_job(pipeline *p, job **j)
     while (!*j && dt_classifier_under_way(&p->classifier[0]))
         DT_TRY(finish_micro_batch(p));
     if (!*j)
-        *j = take(p, &p->ready, DT_LANE_MAIN);
+        *j = take(p, &p->ready, DT_TRACK_MAIN);
     return DT_OK;
 }
 
@@ -328,10 +328,10 @@ static void *run_writer(void *argument)
 {
     pipeline *p = argument;
     job *j;
-    while ((j = take(p, &p->done, DT_LANE_WRITER))) {
-        dt_profile_begin(p->options->profile, DT_LANE_WRITER, DT_PART_WRITING);
+    while ((j = take(p, &p->done, DT_TRACK_WRITER))) {
+        dt_profile_begin(p->options->profile, DT_TRACK_WRITER, DT_CATEGORY_WRITING);
         const dt_status status = hand_over(p, j);
-        dt_profile_end(p->options->profile, DT_LANE_WRITER);
+        dt_profile_end(p->options->profile, DT_TRACK_WRITER);
         if (status != DT_OK)
             fail_pipeline(p, status);
         else

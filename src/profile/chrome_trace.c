@@ -9,17 +9,17 @@
 #include "profile/profile_internal.h"
 
 /* Intervals in the file, of all ranks and tracks together: about as many as a viewer can open. */
-#define MOST_SPANS ((int64_t)1 << 20)
-#define LEAST_OF_A_LANE 1024
+#define MAX_SPANS ((int64_t)1 << 20)
+#define MIN_SPANS_PER_TRACK 1024
 
 typedef struct {
-    int32_t rows[DT_LANES];
-    int64_t spans[DT_LANES];
+    int32_t rows[DT_TRACKS];
+    int64_t spans[DT_TRACKS];
     char host[64];
 } rank_head;
 
 typedef struct {
-    dt_part part;
+    dt_category category;
     char name[48];
 } row_name;
 
@@ -32,9 +32,9 @@ typedef struct {
 static int64_t size_of(const rank_head *head)
 {
     int64_t size = sizeof *head;
-    for (int lane = 0; lane < DT_LANES; ++lane)
-        size += head->rows[lane] * (int64_t)sizeof(row_name) +
-                head->spans[lane] * (int64_t)sizeof(dt_profile_span);
+    for (int track = 0; track < DT_TRACKS; ++track)
+        size += head->rows[track] * (int64_t)sizeof(row_name) +
+                head->spans[track] * (int64_t)sizeof(dt_profile_span);
     return size;
 }
 
@@ -49,32 +49,32 @@ static void append(char **to, const void *bytes, size_t size)
 static void count_spans(rank_head *head, const dt_profile *profile, int32_t ranks,
                         int64_t *left_out)
 {
-    const int64_t share = MOST_SPANS / ((int64_t)ranks * DT_LANES);
-    const int64_t most = share > LEAST_OF_A_LANE ? share : LEAST_OF_A_LANE;
+    const int64_t share = MAX_SPANS / ((int64_t)ranks * DT_TRACKS);
+    const int64_t most = share > MIN_SPANS_PER_TRACK ? share : MIN_SPANS_PER_TRACK;
     *left_out = 0;
-    for (int lane = 0; lane < DT_LANES; ++lane) {
+    for (int track = 0; track < DT_TRACKS; ++track) {
         int64_t count;
         int64_t dropped;
-        dt_profile_rows(profile, (dt_lane)lane, &head->rows[lane]);
-        dt_profile_spans(profile, (dt_lane)lane, &count, &dropped);
-        head->spans[lane] = count < most ? count : most;
-        *left_out += dropped + count - head->spans[lane];
+        dt_profile_rows(profile, (dt_track)track, &head->rows[track]);
+        dt_profile_spans(profile, (dt_track)track, &count, &dropped);
+        head->spans[track] = count < most ? count : most;
+        *left_out += dropped + count - head->spans[track];
     }
 }
 
-static void pack_lane(char **to, const dt_profile *profile, dt_lane lane, const rank_head *head)
+static void pack_track(char **to, const dt_profile *profile, dt_track track, const rank_head *head)
 {
     int32_t rows;
     int64_t count;
     int64_t dropped;
-    const dt_profile_row *row = dt_profile_rows(profile, lane, &rows);
+    const dt_profile_row *row = dt_profile_rows(profile, track, &rows);
     for (int32_t i = 0; i < rows; ++i) {
-        row_name name = {.part = row[i].part};
+        row_name name = {.category = row[i].category};
         memcpy(name.name, row[i].name, sizeof name.name);
         append(to, &name, sizeof name);
     }
-    append(to, dt_profile_spans(profile, lane, &count, &dropped),
-           (size_t)head->spans[lane] * sizeof(dt_profile_span));
+    append(to, dt_profile_spans(profile, track, &count, &dropped),
+           (size_t)head->spans[track] * sizeof(dt_profile_span));
 }
 
 static dt_status pack(rank_trace *trace, const dt_profile *profile, const dt_comm *comm,
@@ -88,8 +88,8 @@ static dt_status pack(rank_trace *trace, const dt_profile *profile, const dt_com
     DT_TRY(DT_NEW(trace->bytes, (size_t)trace->size));
     char *to = trace->bytes;
     append(&to, &head, sizeof head);
-    for (int lane = 0; lane < DT_LANES; ++lane)
-        pack_lane(&to, profile, (dt_lane)lane, &head);
+    for (int track = 0; track < DT_TRACKS; ++track)
+        pack_track(&to, profile, (dt_track)track, &head);
     return DT_OK;
 }
 
@@ -120,7 +120,7 @@ static void put_span(dt_json *json, int32_t pid, int tid, const row_name *name,
 {
     dt_json_object(json);
     dt_json_put_string(json, "name", name->name);
-    dt_json_put_string(json, "cat", dt_part_name(name->part));
+    dt_json_put_string(json, "cat", dt_category_name(name->category));
     dt_json_put_string(json, "ph", "X");
     dt_json_put_double(json, "ts", microseconds(span->begin));
     dt_json_put_double(json, "dur", microseconds(span->seconds));
@@ -135,13 +135,13 @@ static void put_span(dt_json *json, int32_t pid, int tid, const row_name *name,
     dt_json_end(json);
 }
 
-static const char *lane_name(int lane)
+static const char *track_name(int track)
 {
-    static const char *const name[DT_LANES] = {[DT_LANE_MAIN] = "computing",
-                                               [DT_LANE_DEVICE] = "GPU",
-                                               [DT_LANE_READER] = "reading",
-                                               [DT_LANE_WRITER] = "writing"};
-    return name[lane];
+    static const char *const name[DT_TRACKS] = {[DT_TRACK_MAIN] = "computing",
+                                                [DT_TRACK_DEVICE] = "GPU",
+                                                [DT_TRACK_READER] = "reading",
+                                                [DT_TRACK_WRITER] = "writing"};
+    return name[track];
 }
 
 /* Writes the trace that a rank has sent. The bytes are not aligned. */
@@ -154,23 +154,23 @@ static void put_rank(dt_json *json, int32_t world_rank, const char *bytes)
              head.host);
     put_name(json, "process_name", world_rank, 0, process);
     bytes += sizeof head;
-    for (int lane = 0; lane < DT_LANES; ++lane) {
+    for (int track = 0; track < DT_TRACKS; ++track) {
         const char *names = bytes;
-        bytes += head.rows[lane] * (int64_t)sizeof(row_name);
-        if (head.spans[lane] > 0)
-            put_name(json, "thread_name", world_rank, lane, lane_name(lane));
-        for (int64_t i = 0; i < head.spans[lane]; ++i, bytes += sizeof(dt_profile_span)) {
+        bytes += head.rows[track] * (int64_t)sizeof(row_name);
+        if (head.spans[track] > 0)
+            put_name(json, "thread_name", world_rank, track, track_name(track));
+        for (int64_t i = 0; i < head.spans[track]; ++i, bytes += sizeof(dt_profile_span)) {
             dt_profile_span span;
             row_name name;
             memcpy(&span, bytes, sizeof span);
             memcpy(&name, names + span.row * (int64_t)sizeof name, sizeof name);
-            put_span(json, world_rank, lane, &name, &span);
+            put_span(json, world_rank, track, &name, &span);
         }
     }
 }
 
 /* Sends the trace of rank q to rank 0, which writes it. *status: an error of rank 0 alone, which
- * nevertheless continues to take part in the collective calls. */
+ * nevertheless continues to take category in the collective calls. */
 static dt_status take_rank(dt_comm *comm, int32_t q, const rank_trace *mine, dt_json *json,
                            dt_status *status)
 {

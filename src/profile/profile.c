@@ -14,7 +14,7 @@
 #define DEPTH 8                 /* maximum nesting of marks */
 
 typedef struct {
-    dt_part part;
+    dt_category category;
     double begin;
     double work; /* credited so far */
 } open_mark;
@@ -26,47 +26,47 @@ typedef struct {
     int32_t depth;
     dt_profile_span *span; /* (SPANS); NULL: intervals are not kept */
     int64_t spans, dropped;
-} lane_record;
+} track_record;
 
 struct dt_profile {
     bool running;
     double zero; /* dt_seconds() */
-    lane_record lane[DT_LANES];
+    track_record track[DT_TRACKS];
 };
 
-const char *dt_part_name(dt_part part)
+const char *dt_category_name(dt_category category)
 {
-    static const char *const name[DT_PARTS] = {
-        [DT_PART_INPUT] = "input: reading, tokenising",
-        [DT_PART_MODEL] = "model: memory, first values",
-        [DT_PART_DATA] = "data: batches",
-        [DT_PART_COPIES] = "copies, waiting for device",
-        [DT_PART_ASKING] = "launching device work",
-        [DT_PART_EMBEDDING] = "embedding",
-        [DT_PART_ATTENTION] = "attention",
-        [DT_PART_FEED_FORWARD] = "feed-forward",
-        [DT_PART_CONVOLUTION] = "convolution",
-        [DT_PART_FUSION] = "fusion",
-        [DT_PART_HEADS] = "heads, loss",
-        [DT_PART_PRODUCTS] = "matrix products",
-        [DT_PART_OPTIMIZER] = "optimizer",
-        [DT_PART_SUMS] = "waiting for gradient sums",
-        [DT_PART_RANKS] = "communication between ranks",
-        [DT_PART_EVALUATION] = "evaluation",
-        [DT_PART_CHECKPOINT] = "checkpoint",
-        [DT_PART_WRITING] = "writing results",
-        [DT_PART_WAITING] = "waiting for another thread",
-        [DT_PART_STEP] = "step",
+    static const char *const name[DT_CATEGORIES] = {
+        [DT_CATEGORY_INPUT] = "input: reading, tokenising",
+        [DT_CATEGORY_MODEL] = "model: memory, first values",
+        [DT_CATEGORY_DATA] = "data: batches",
+        [DT_CATEGORY_COPIES] = "copies, waiting for device",
+        [DT_CATEGORY_LAUNCH] = "launching device work",
+        [DT_CATEGORY_EMBEDDING] = "embedding",
+        [DT_CATEGORY_ATTENTION] = "attention",
+        [DT_CATEGORY_FEED_FORWARD] = "feed-forward",
+        [DT_CATEGORY_CONVOLUTION] = "convolution",
+        [DT_CATEGORY_FUSION] = "fusion",
+        [DT_CATEGORY_HEADS] = "heads, loss",
+        [DT_CATEGORY_PRODUCTS] = "matrix products",
+        [DT_CATEGORY_OPTIMIZER] = "optimizer",
+        [DT_CATEGORY_SUMS] = "waiting for gradient sums",
+        [DT_CATEGORY_RANKS] = "communication between ranks",
+        [DT_CATEGORY_EVALUATION] = "evaluation",
+        [DT_CATEGORY_CHECKPOINT] = "checkpoint",
+        [DT_CATEGORY_WRITING] = "writing results",
+        [DT_CATEGORY_WAITING] = "waiting for another thread",
+        [DT_CATEGORY_STEP] = "step",
     };
-    return name[part];
+    return name[category];
 }
 
 dt_status dt_profile_create(dt_profile **out, bool spans)
 {
     dt_profile *profile;
     DT_TRY(DT_NEW(profile, 1));
-    for (int lane = 0; spans && lane < DT_LANES; ++lane) {
-        const dt_status status = DT_NEW(profile->lane[lane].span, SPANS);
+    for (int track = 0; spans && track < DT_TRACKS; ++track) {
+        const dt_status status = DT_NEW(profile->track[track].span, SPANS);
         if (status != DT_OK) {
             dt_profile_destroy(profile);
             return status;
@@ -80,8 +80,8 @@ dt_status dt_profile_create(dt_profile **out, bool spans)
 
 void dt_profile_destroy(dt_profile *profile)
 {
-    for (int lane = 0; profile && lane < DT_LANES; ++lane)
-        free(profile->lane[lane].span);
+    for (int track = 0; profile && track < DT_TRACKS; ++track)
+        free(profile->track[track].span);
     free(profile);
 }
 
@@ -103,11 +103,11 @@ bool dt_profile_runs(const dt_profile *profile)
 
 void dt_profile_clear(dt_profile *profile)
 {
-    for (int i = 0; i < DT_LANES; ++i) {
-        lane_record *lane = &profile->lane[i];
-        lane->rows = 0;
-        lane->spans = 0;
-        lane->dropped = 0;
+    for (int i = 0; i < DT_TRACKS; ++i) {
+        track_record *track = &profile->track[i];
+        track->rows = 0;
+        track->spans = 0;
+        track->dropped = 0;
     }
     profile->zero = dt_seconds();
 }
@@ -116,13 +116,13 @@ void dt_profile_clear(dt_profile *profile)
 
 static bool same_kind(const dt_profile_row *row, const dt_profiled *operation)
 {
-    return row->what == operation->what && row->part == operation->part &&
+    return row->what == operation->what && row->category == operation->category &&
            row->outer == operation->outer && row->in == operation->in && row->out == operation->out;
 }
 
 static void name_row(dt_profile_row *row)
 {
-    const char *what = row->what ? row->what : dt_part_name(row->part);
+    const char *what = row->what ? row->what : dt_category_name(row->category);
     if (row->in)
         snprintf(row->name, sizeof row->name, "%s %lld -> %lld", what, (long long)row->in,
                  (long long)row->out);
@@ -131,105 +131,106 @@ static void name_row(dt_profile_row *row)
 }
 
 /* Returns the index of the row of an operation; adds the row if it is new. */
-static int32_t row_of(lane_record *lane, const dt_profiled *operation)
+static int32_t row_of(track_record *track, const dt_profiled *operation)
 {
     static const char others[] = "other operations";
-    for (int32_t i = 0; i < lane->rows; ++i)
-        if (same_kind(&lane->row[i], operation))
+    for (int32_t i = 0; i < track->rows; ++i)
+        if (same_kind(&track->row[i], operation))
             return i;
-    if (lane->rows == ROWS)
+    if (track->rows == ROWS)
         return ROWS - 1;
-    dt_profile_row *row = &lane->row[lane->rows];
-    *row = (dt_profile_row){.part = operation->part,
+    dt_profile_row *row = &track->row[track->rows];
+    *row = (dt_profile_row){.category = operation->category,
                             .outer = operation->outer,
                             .what = operation->what,
                             .in = operation->in,
                             .out = operation->out};
-    if (lane->rows == ROWS - 1)
-        *row = (dt_profile_row){.part = DT_PART_PRODUCTS, .outer = DT_NO_PART, .what = others};
+    if (track->rows == ROWS - 1)
+        *row = (dt_profile_row){
+            .category = DT_CATEGORY_PRODUCTS, .outer = DT_NO_CATEGORY, .what = others};
     name_row(row);
-    return lane->rows++;
+    return track->rows++;
 }
 
-static void add(dt_profile *profile, dt_lane which, const dt_profiled *operation, double begin,
+static void add(dt_profile *profile, dt_track which, const dt_profiled *operation, double begin,
                 double seconds)
 {
-    lane_record *lane = &profile->lane[which];
-    const int32_t number = row_of(lane, operation);
-    dt_profile_row *row = &lane->row[number];
+    track_record *track = &profile->track[which];
+    const int32_t number = row_of(track, operation);
+    dt_profile_row *row = &track->row[number];
     row->calls++;
     row->seconds += seconds;
     row->work += operation->work;
-    if (!lane->span)
+    if (!track->span)
         return;
-    if (lane->spans == (int64_t)SPANS) {
-        lane->dropped++;
+    if (track->spans == (int64_t)SPANS) {
+        track->dropped++;
         return;
     }
-    lane->span[lane->spans++] = (dt_profile_span){.row = number,
-                                                  .gflop = (float)(1e-9 * operation->work),
-                                                  .begin = begin - profile->zero,
-                                                  .seconds = seconds};
+    track->span[track->spans++] = (dt_profile_span){.row = number,
+                                                    .gflop = (float)(1e-9 * operation->work),
+                                                    .begin = begin - profile->zero,
+                                                    .seconds = seconds};
 }
 
-void dt_profile_add(dt_profile *profile, dt_lane lane, const dt_profiled *operation, double begin,
+void dt_profile_add(dt_profile *profile, dt_track track, const dt_profiled *operation, double begin,
                     double seconds)
 {
     if (profile->running)
-        add(profile, lane, operation, begin, seconds);
+        add(profile, track, operation, begin, seconds);
 }
 
 void dt_profile_credit(dt_profile *profile, double work)
 {
-    lane_record *lane = &profile->lane[DT_LANE_MAIN];
-    for (int32_t i = 0; i < lane->depth; ++i)
-        lane->open[i].work += work;
+    track_record *track = &profile->track[DT_TRACK_MAIN];
+    for (int32_t i = 0; i < track->depth; ++i)
+        track->open[i].work += work;
 }
 
-void dt_profile_begin(dt_profile *profile, dt_lane which, dt_part part)
+void dt_profile_begin(dt_profile *profile, dt_track which, dt_category category)
 {
     if (!profile || !profile->running)
         return;
-    lane_record *lane = &profile->lane[which];
-    assert(lane->depth < DEPTH);
-    lane->open[lane->depth++] = (open_mark){.part = part, .begin = dt_seconds()};
+    track_record *track = &profile->track[which];
+    assert(track->depth < DEPTH);
+    track->open[track->depth++] = (open_mark){.category = category, .begin = dt_seconds()};
 }
 
-dt_part dt_profile_outer(const dt_profile *profile, dt_lane which)
+dt_category dt_profile_outer(const dt_profile *profile, dt_track which)
 {
-    const lane_record *lane = &profile->lane[which];
-    for (int32_t i = 0; i < lane->depth; ++i)
-        if (lane->open[i].part != DT_PART_STEP)
-            return lane->open[i].part;
-    return DT_NO_PART;
+    const track_record *track = &profile->track[which];
+    for (int32_t i = 0; i < track->depth; ++i)
+        if (track->open[i].category != DT_CATEGORY_STEP)
+            return track->open[i].category;
+    return DT_NO_CATEGORY;
 }
 
-void dt_profile_end(dt_profile *profile, dt_lane which)
+void dt_profile_end(dt_profile *profile, dt_track which)
 {
     if (!profile || !profile->running)
         return;
-    lane_record *lane = &profile->lane[which];
-    assert(lane->depth > 0);
-    const open_mark mark = lane->open[--lane->depth];
+    track_record *track = &profile->track[which];
+    assert(track->depth > 0);
+    const open_mark mark = track->open[--track->depth];
     const dt_profiled operation = {
-        .part = mark.part, .outer = dt_profile_outer(profile, which), .work = mark.work};
+        .category = mark.category, .outer = dt_profile_outer(profile, which), .work = mark.work};
     add(profile, which, &operation, mark.begin, dt_seconds() - mark.begin);
 }
 
 /* ---- results ------------------------------------------------------------------------------- */
 
-const dt_profile_row *dt_profile_rows(const dt_profile *profile, dt_lane lane, int32_t *count)
+const dt_profile_row *dt_profile_rows(const dt_profile *profile, dt_track track, int32_t *count)
 {
-    *count = profile->lane[lane].rows;
-    return profile->lane[lane].row;
+    *count = profile->track[track].rows;
+    return profile->track[track].row;
 }
 
-const dt_profile_span *dt_profile_spans(const dt_profile *profile, dt_lane lane, int64_t *count,
+const dt_profile_span *dt_profile_spans(const dt_profile *profile, dt_track track, int64_t *count,
                                         int64_t *dropped)
 {
-    *count = profile->lane[lane].spans;
-    *dropped = profile->lane[lane].dropped;
-    return profile->lane[lane].span;
+    *count = profile->track[track].spans;
+    *dropped = profile->track[track].dropped;
+    return profile->track[track].span;
 }
 
 static void add_up(dt_profile_row *sum, const dt_profile_row *row)
@@ -239,24 +240,24 @@ static void add_up(dt_profile_row *sum, const dt_profile_row *row)
     sum->work += row->work;
 }
 
-dt_profile_row dt_profile_within(const dt_profile *profile, dt_lane which, dt_part outer,
-                                 dt_part part)
+dt_profile_row dt_profile_within(const dt_profile *profile, dt_track which, dt_category outer,
+                                 dt_category category)
 {
-    const lane_record *lane = &profile->lane[which];
-    dt_profile_row sum = {.part = part, .outer = outer};
+    const track_record *track = &profile->track[which];
+    dt_profile_row sum = {.category = category, .outer = outer};
     name_row(&sum);
-    for (int32_t i = 0; i < lane->rows; ++i)
-        if (lane->row[i].outer == outer && lane->row[i].part == part)
-            add_up(&sum, &lane->row[i]);
+    for (int32_t i = 0; i < track->rows; ++i)
+        if (track->row[i].outer == outer && track->row[i].category == category)
+            add_up(&sum, &track->row[i]);
     return sum;
 }
 
-dt_profile_row dt_profile_part(const dt_profile *profile, dt_lane which, dt_part part)
+dt_profile_row dt_profile_category(const dt_profile *profile, dt_track which, dt_category category)
 {
-    const lane_record *lane = &profile->lane[which];
-    dt_profile_row sum = dt_profile_within(profile, which, DT_NO_PART, part);
-    for (int32_t i = 0; i < lane->rows; ++i)
-        if (which == DT_LANE_DEVICE && lane->row[i].outer == part)
-            add_up(&sum, &lane->row[i]);
+    const track_record *track = &profile->track[which];
+    dt_profile_row sum = dt_profile_within(profile, which, DT_NO_CATEGORY, category);
+    for (int32_t i = 0; i < track->rows; ++i)
+        if (which == DT_TRACK_DEVICE && track->row[i].outer == category)
+            add_up(&sum, &track->row[i]);
     return sum;
 }

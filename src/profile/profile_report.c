@@ -11,14 +11,14 @@
 
 /* Seconds of the categories on one rank, on the main track and on the device. */
 typedef struct {
-    double main[DT_PARTS], device[DT_PARTS];
-} part_seconds;
+    double main[DT_CATEGORIES], device[DT_CATEGORIES];
+} category_seconds;
 
 typedef struct {
     const dt_profile *profile;
     double whole; /* seconds */
     int32_t ranks;
-    part_seconds *of_rank; /* (ranks) */
+    category_seconds *of_rank; /* (ranks) */
 } report;
 
 /* ---- the table ----------------------------------------------------------------------------- */
@@ -62,15 +62,15 @@ static void add_rate(line_text *line, double work, double seconds)
 }
 
 /* Adds the minimum and maximum seconds over the ranks. */
-static void add_spread(line_text *line, const report *r, dt_lane lane, dt_part part)
+static void add_spread(line_text *line, const report *r, dt_track track, dt_category category)
 {
     double least = 1e300;
     double most = 0.0;
-    if (r->ranks == 1 || (lane != DT_LANE_MAIN && lane != DT_LANE_DEVICE))
+    if (r->ranks == 1 || (track != DT_TRACK_MAIN && track != DT_TRACK_DEVICE))
         return;
     for (int32_t q = 0; q < r->ranks; ++q) {
-        const part_seconds *of_rank = &r->of_rank[q];
-        const double seconds = (lane == DT_LANE_MAIN ? of_rank->main : of_rank->device)[part];
+        const category_seconds *of_rank = &r->of_rank[q];
+        const double seconds = (track == DT_TRACK_MAIN ? of_rank->main : of_rank->device)[category];
         least = seconds < least ? seconds : least;
         most = seconds > most ? seconds : most;
     }
@@ -86,12 +86,12 @@ static void add_row(line_text *line, const report *r, const dt_profile_row *row,
 }
 
 /* Prints the operations of a category. */
-static void show_operations(line_text *line, const report *r, dt_lane lane, dt_part part)
+static void show_operations(line_text *line, const report *r, dt_track track, dt_category category)
 {
     int32_t count;
-    const dt_profile_row *rows = dt_profile_rows(r->profile, lane, &count);
+    const dt_profile_row *rows = dt_profile_rows(r->profile, track, &count);
     for (int32_t i = 0; i < count; ++i) {
-        if (rows[i].outer == DT_NO_PART && rows[i].part == part && rows[i].what) {
+        if (rows[i].outer == DT_NO_CATEGORY && rows[i].category == category && rows[i].what) {
             add_row(line, r, &rows[i], "  ");
             show(line);
         }
@@ -99,10 +99,11 @@ static void show_operations(line_text *line, const report *r, dt_lane lane, dt_p
 }
 
 /* Prints the contents of a category that is marked as a whole, by inner category. */
-static void show_contents(line_text *line, const report *r, dt_lane lane, dt_part part)
+static void show_contents(line_text *line, const report *r, dt_track track, dt_category category)
 {
-    for (int inner = 0; inner < DT_PART_STEP; ++inner) {
-        const dt_profile_row row = dt_profile_within(r->profile, lane, part, (dt_part)inner);
+    for (int inner = 0; inner < DT_CATEGORY_STEP; ++inner) {
+        const dt_profile_row row =
+            dt_profile_within(r->profile, track, category, (dt_category)inner);
         if (row.calls > 0) {
             add_row(line, r, &row, "  ");
             show(line);
@@ -110,16 +111,17 @@ static void show_contents(line_text *line, const report *r, dt_lane lane, dt_par
     }
 }
 
-static void show_part(line_text *line, const report *r, dt_lane lane, dt_part part, double *sum)
+static void show_category(line_text *line, const report *r, dt_track track, dt_category category,
+                          double *sum)
 {
-    const dt_profile_row row = dt_profile_part(r->profile, lane, part);
+    const dt_profile_row row = dt_profile_category(r->profile, track, category);
     if (row.calls == 0)
         return;
     add_row(line, r, &row, "");
-    add_spread(line, r, lane, part);
+    add_spread(line, r, track, category);
     show(line);
-    show_operations(line, r, lane, part);
-    show_contents(line, r, lane, part);
+    show_operations(line, r, track, category);
+    show_contents(line, r, track, category);
     *sum += row.seconds;
 }
 
@@ -129,36 +131,36 @@ static void show_rest(line_text *line, const report *r, const char *name, double
     show(line);
 }
 
-static bool lane_was_used(const report *r, dt_lane lane)
+static bool track_was_used(const report *r, dt_track track)
 {
     int32_t count;
-    dt_profile_rows(r->profile, lane, &count);
+    dt_profile_rows(r->profile, track, &count);
     return count > 0;
 }
 
-static void show_lane(line_text *line, const report *r, dt_lane lane, const char *title,
-                      const char *rest)
+static void show_track(line_text *line, const report *r, dt_track track, const char *title,
+                       const char *rest)
 {
     double sum = 0.0;
-    if (!lane_was_used(r, lane))
+    if (!track_was_used(r, track))
         return;
     add(line, HEAD, title, "calls", "seconds", "share", "GFLOP/s");
-    if (r->ranks > 1 && (lane == DT_LANE_MAIN || lane == DT_LANE_DEVICE))
+    if (r->ranks > 1 && (track == DT_TRACK_MAIN || track == DT_TRACK_DEVICE))
         add(line, " %11s %11s", "min", "max");
     show(line);
-    for (int part = 0; part < DT_PART_STEP; ++part)
-        show_part(line, r, lane, (dt_part)part, &sum);
+    for (int category = 0; category < DT_CATEGORY_STEP; ++category)
+        show_category(line, r, track, (dt_category)category, &sum);
     show_rest(line, r, rest, r->whole - sum);
 }
 
 static void show_steps(line_text *line, const report *r)
 {
-    dt_profile_row steps = dt_profile_part(r->profile, DT_LANE_MAIN, DT_PART_STEP);
+    dt_profile_row steps = dt_profile_category(r->profile, DT_TRACK_MAIN, DT_CATEGORY_STEP);
     if (steps.calls == 0)
         return;
     snprintf(steps.name, sizeof steps.name, "of which in steps");
     add_row(line, r, &steps, "");
-    add_spread(line, r, DT_LANE_MAIN, DT_PART_STEP);
+    add_spread(line, r, DT_TRACK_MAIN, DT_CATEGORY_STEP);
     show(line);
 }
 
@@ -166,23 +168,25 @@ static void show_table(const report *r)
 {
     line_text line = {0};
     dt_info("Where the time went%s: %.2f s", r->ranks > 1 ? ", on rank 0" : "", r->whole);
-    show_lane(&line, r, DT_LANE_MAIN, "category", "other");
+    show_track(&line, r, DT_TRACK_MAIN, "category", "other");
     show_steps(&line, r);
-    show_lane(&line, r, DT_LANE_DEVICE, "on the GPU", "idle");
-    show_lane(&line, r, DT_LANE_READER, "reader thread", "idle");
-    show_lane(&line, r, DT_LANE_WRITER, "writer thread", "idle");
+    show_track(&line, r, DT_TRACK_DEVICE, "on the GPU", "idle");
+    show_track(&line, r, DT_TRACK_READER, "reader thread", "idle");
+    show_track(&line, r, DT_TRACK_WRITER, "writer thread", "idle");
     if (r->ranks > 1)
         dt_info("min, max: seconds of the category over the %d ranks", r->ranks);
 }
 
 /* ---- report -------------------------------------------------------------------------------- */
 
-static dt_status gather_parts(report *r, dt_comm *comm)
+static dt_status gather_categories(report *r, dt_comm *comm)
 {
-    part_seconds mine;
-    for (int part = 0; part < DT_PARTS; ++part) {
-        mine.main[part] = dt_profile_part(r->profile, DT_LANE_MAIN, (dt_part)part).seconds;
-        mine.device[part] = dt_profile_part(r->profile, DT_LANE_DEVICE, (dt_part)part).seconds;
+    category_seconds mine;
+    for (int category = 0; category < DT_CATEGORIES; ++category) {
+        mine.main[category] =
+            dt_profile_category(r->profile, DT_TRACK_MAIN, (dt_category)category).seconds;
+        mine.device[category] =
+            dt_profile_category(r->profile, DT_TRACK_DEVICE, (dt_category)category).seconds;
     }
     r->ranks = comm ? comm->world_size : 1;
     DT_TRY(DT_NEW(r->of_rank, (size_t)r->ranks));
@@ -210,7 +214,7 @@ dt_status dt_profile_report(dt_profile *profile, dt_comm *comm, const char *trac
     bool agreed = false;
     report r = {.profile = profile, .whole = dt_seconds() - dt_profile_zero(profile)};
     dt_profile_run(profile, false);
-    const dt_status status = gather_parts(&r, comm);
+    const dt_status status = gather_categories(&r, comm);
     if (status == DT_OK && (!comm || comm->world_rank == 0))
         show_table(&r);
     free(r.of_rank);

@@ -12,7 +12,7 @@
  *
  * trace: the file for the intervals of all ranks, written by rank 0; NULL: no file. It is a JSON
  * object whose `traceEvents` are complete events ("ph": "X", ts and dur in microseconds) with pid =
- * rank and tid = dt_lane, and metadata events that name these. It holds about a million intervals
+ * rank and tid = dt_track, and metadata events that name these. It holds about a million intervals
  * in total, the first ones of each rank; a notice states how many were left out.
  *
  * comm: NULL for a single process. Collective; returns the same status on all ranks. */

@@ -21,7 +21,7 @@ typedef struct {
     double squares;                   /* sum of the squared lengths of its sequences */
     bool events;                      /* the device has a clock of its own */
     dt_profiled pending[PENDING];     /* launched, events not read yet */
-    int64_t asked, read;              /* counts; operation n is in slot n % PENDING */
+    int64_t launched, read;           /* counts; operation n is in slot n % PENDING */
     int32_t last;                     /* event that corresponds to `time` */
     double time;                      /* on the clock of dt_seconds() */
 } wrapper;
@@ -49,7 +49,7 @@ static void read_events(wrapper *s, int64_t end)
         const int32_t before = event_before(s->read);
         const double began = s->time + op->event_seconds(s->backend, s->last, before);
         const double seconds = op->event_seconds(s->backend, before, before + 1);
-        dt_profile_add(s->profile, DT_LANE_DEVICE, &s->pending[s->read % PENDING], began, seconds);
+        dt_profile_add(s->profile, DT_TRACK_DEVICE, &s->pending[s->read % PENDING], began, seconds);
         s->last = before + 1;
         s->time = began + seconds;
     }
@@ -74,30 +74,30 @@ static double begin(wrapper *s)
     if (!dt_profile_runs(s->profile))
         return -1.0;
     const double now = dt_seconds();
-    if (s->events && s->asked - s->read == PENDING - 1)
+    if (s->events && s->launched - s->read == PENDING - 1)
         read_events(s, s->read + PENDING / 2); /* finished long ago */
     if (s->events)
-        s->own->event_record(s->backend, event_before(s->asked));
+        s->own->event_record(s->backend, event_before(s->launched));
     return now;
 }
 
 static void end_on_device(wrapper *s, const dt_profiled *operation, double began)
 {
-    const dt_profiled asking = {.part = DT_PART_ASKING, .outer = operation->outer};
-    s->own->event_record(s->backend, event_before(s->asked) + 1);
-    s->pending[s->asked++ % PENDING] = *operation;
-    dt_profile_add(s->profile, DT_LANE_MAIN, &asking, began, dt_seconds() - began);
+    const dt_profiled asking = {.category = DT_CATEGORY_LAUNCH, .outer = operation->outer};
+    s->own->event_record(s->backend, event_before(s->launched) + 1);
+    s->pending[s->launched++ % PENDING] = *operation;
+    dt_profile_add(s->profile, DT_TRACK_MAIN, &asking, began, dt_seconds() - began);
 }
 
 static void end(wrapper *s, double began, dt_profiled operation)
 {
     if (began < 0.0)
         return;
-    operation.outer = dt_profile_outer(s->profile, DT_LANE_MAIN);
+    operation.outer = dt_profile_outer(s->profile, DT_TRACK_MAIN);
     if (s->events)
         end_on_device(s, &operation, began);
     else
-        dt_profile_add(s->profile, DT_LANE_MAIN, &operation, began, dt_seconds() - began);
+        dt_profile_add(s->profile, DT_TRACK_MAIN, &operation, began, dt_seconds() - began);
     if (operation.work > 0.0)
         dt_profile_credit(s->profile, operation.work);
 }
@@ -162,19 +162,19 @@ static const dt_param_spec *tensor_at(const dt_param_table *table, dt_param offs
     return low > 0 ? &table->spec[low - 1] : NULL;
 }
 
-static dt_part part_of(const wrapper *s, dt_param parameter)
+static dt_category category_of(const wrapper *s, dt_param parameter)
 {
     static const struct {
         const char *in_name;
-        dt_part part;
-    } known[] = {{".attention.", DT_PART_ATTENTION},
-                 {"bert.encoder.", DT_PART_FEED_FORWARD},
-                 {"cnn_proj", DT_PART_CONVOLUTION}};
+        dt_category category;
+    } known[] = {{".attention.", DT_CATEGORY_ATTENTION},
+                 {"bert.encoder.", DT_CATEGORY_FEED_FORWARD},
+                 {"cnn_proj", DT_CATEGORY_CONVOLUTION}};
     const dt_param_spec *tensor = tensor_at(s->parameters, parameter);
     for (size_t i = 0; tensor && i < sizeof known / sizeof *known; ++i)
         if (strstr(tensor->name, known[i].in_name))
-            return known[i].part;
-    return DT_PART_PRODUCTS;
+            return known[i].category;
+    return DT_CATEGORY_PRODUCTS;
 }
 
 /* ---- operations that copy or wait: timed by the host --------------------------------------- */
@@ -183,9 +183,10 @@ static void end_copy(wrapper *s, double began, const char *what)
 {
     if (began < 0.0)
         return;
-    const dt_profiled copy = {
-        .part = DT_PART_COPIES, .outer = dt_profile_outer(s->profile, DT_LANE_MAIN), .what = what};
-    dt_profile_add(s->profile, DT_LANE_MAIN, &copy, began, dt_seconds() - began);
+    const dt_profiled copy = {.category = DT_CATEGORY_COPIES,
+                              .outer = dt_profile_outer(s->profile, DT_TRACK_MAIN),
+                              .what = what};
+    dt_profile_add(s->profile, DT_TRACK_MAIN, &copy, began, dt_seconds() - began);
 }
 
 static double begin_copy(const wrapper *s)
@@ -249,7 +250,7 @@ static const dt_device_batch *measured_batch_upload(dt_backend *b, const dt_batc
 static dt_profiled product(const wrapper *s, const char *what, dt_param weight, int64_t rows,
                            int32_t in, int32_t out, int products)
 {
-    return (dt_profiled){.part = part_of(s, weight),
+    return (dt_profiled){.category = category_of(s, weight),
                          .what = what,
                          .in = in,
                          .out = out,
@@ -286,121 +287,122 @@ static void measured_linear_gelu_forward(dt_backend *b, void *y, void *u, const 
 }
 
 /* Wraps an operation whose sizes are in its struct `o`; `counted` is its required work. */
-#define MEASURED(name, of_part, text, counted, parameters, arguments)                              \
+#define MEASURED(name, in_category, text, counted, parameters, arguments)                          \
     static void measured_##name parameters                                                         \
     {                                                                                              \
         wrapper *s = of(b);                                                                        \
         const double began = begin(s);                                                             \
         s->own->name arguments;                                                                    \
-        end(s, began, (dt_profiled){.part = (of_part), .what = (text), .work = (counted)});        \
+        end(s, began,                                                                              \
+            (dt_profiled){.category = (in_category), .what = (text), .work = (counted)});          \
     }
 
-MEASURED(gradients_zero, DT_PART_OPTIMIZER, "gradients to zero", 0.0, (dt_backend * b), (b))
-MEASURED(embedding_forward, DT_PART_EMBEDDING, "embedding", 0.0,
+MEASURED(gradients_zero, DT_CATEGORY_OPTIMIZER, "gradients to zero", 0.0, (dt_backend * b), (b))
+MEASURED(embedding_forward, DT_CATEGORY_EMBEDDING, "embedding", 0.0,
          (dt_backend * b, void *y, void *t, const dt_device_batch *d, const dt_embedding *o),
          (b, y, t, d, o))
-MEASURED(embedding_backward, DT_PART_EMBEDDING, "embedding backward", 0.0,
+MEASURED(embedding_backward, DT_CATEGORY_EMBEDDING, "embedding backward", 0.0,
          (dt_backend * b, const void *dy, const void *t, const dt_device_batch *d,
           const dt_embedding *o, void *scratch),
          (b, dy, t, d, o, scratch))
-MEASURED(gelu_backward, DT_PART_FEED_FORWARD, "GELU backward", 0.0,
+MEASURED(gelu_backward, DT_CATEGORY_FEED_FORWARD, "GELU backward", 0.0,
          (dt_backend * b, void *du, const void *u, int64_t count), (b, du, u, count))
-MEASURED(attention_forward, DT_PART_ATTENTION, "scores and values", attention_work(s, o, 1),
+MEASURED(attention_forward, DT_CATEGORY_ATTENTION, "scores and values", attention_work(s, o, 1),
          (dt_backend * b, void *y, void *l, const void *q, const void *k, const void *v,
           const dt_device_batch *d, const dt_attention *o),
          (b, y, l, q, k, v, d, o))
-MEASURED(attention_backward, DT_PART_ATTENTION, "scores and values backward",
+MEASURED(attention_backward, DT_CATEGORY_ATTENTION, "scores and values backward",
          attention_work(s, o, 2),
          (dt_backend * b, void *dq, void *dk, void *dv, void *dy, const void *y, const void *l,
           const void *q, const void *k, const void *v, const dt_device_batch *d,
           const dt_attention *o),
          (b, dq, dk, dv, dy, y, l, q, k, v, d, o))
-MEASURED(add_norm_forward, part_of(s, o->gamma), "add, LayerNorm", 0.0,
+MEASURED(add_norm_forward, category_of(s, o->gamma), "add, LayerNorm", 0.0,
          (dt_backend * b, void *y, void *x, void *t, const void *r, const dt_device_batch *d,
           const dt_add_norm *o),
          (b, y, x, t, r, d, o))
-MEASURED(add_norm_backward, part_of(s, o->gamma), "add, LayerNorm backward", 0.0,
+MEASURED(add_norm_backward, category_of(s, o->gamma), "add, LayerNorm backward", 0.0,
          (dt_backend * b, void *dx, void *dr, const void *dy, const void *x, const void *t,
           const dt_device_batch *d, const dt_add_norm *o),
          (b, dx, dr, dy, x, t, d, o))
-MEASURED(gather_first_forward, DT_PART_FUSION, "first rows", 0.0,
+MEASURED(gather_first_forward, DT_CATEGORY_FUSION, "first rows", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, int32_t hidden),
          (b, y, x, d, hidden))
-MEASURED(gather_first_backward, DT_PART_FUSION, "first rows backward", 0.0,
+MEASURED(gather_first_backward, DT_CATEGORY_FUSION, "first rows backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const dt_device_batch *d, int32_t hidden),
          (b, dx, dy, d, hidden))
-MEASURED(mean_forward, DT_PART_FUSION, "mean", 0.0,
+MEASURED(mean_forward, DT_CATEGORY_FUSION, "mean", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, int32_t hidden),
          (b, y, x, d, hidden))
-MEASURED(mean_backward, DT_PART_FUSION, "mean backward", 0.0,
+MEASURED(mean_backward, DT_CATEGORY_FUSION, "mean backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const dt_device_batch *d, int32_t hidden),
          (b, dx, dy, d, hidden))
-MEASURED(activate_forward, DT_PART_FUSION, "activation", 0.0,
+MEASURED(activate_forward, DT_CATEGORY_FUSION, "activation", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, const dt_activation *o),
          (b, y, x, d, o))
-MEASURED(activate_backward, DT_PART_FUSION, "activation backward", 0.0,
+MEASURED(activate_backward, DT_CATEGORY_FUSION, "activation backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const void *y, const dt_device_batch *d,
           const dt_activation *o),
          (b, dx, dy, y, d, o))
-MEASURED(conv_max_forward, DT_PART_CONVOLUTION, "convolutions, maximum", conv_max_work(s, o, 1),
+MEASURED(conv_max_forward, DT_CATEGORY_CONVOLUTION, "convolutions, maximum", conv_max_work(s, o, 1),
          (dt_backend * b, void *y, int32_t *p, void *scratch, const dt_device_batch *d,
           const dt_conv_max *o),
          (b, y, p, scratch, d, o))
-MEASURED(conv_max_backward, DT_PART_CONVOLUTION, "convolutions, maximum backward",
+MEASURED(conv_max_backward, DT_CATEGORY_CONVOLUTION, "convolutions, maximum backward",
          conv_max_work(s, o, 2),
          (dt_backend * b, const void *dy, const void *y, const int32_t *p, void *scratch,
           const dt_device_batch *d, const dt_conv_max *o),
          (b, dy, y, p, scratch, d, o))
-MEASURED(lookup_forward, DT_PART_CONVOLUTION, "embedding of the CNN", 0.0,
+MEASURED(lookup_forward, DT_CATEGORY_CONVOLUTION, "embedding of the CNN", 0.0,
          (dt_backend * b, void *y, const dt_device_batch *d, const dt_lookup *o), (b, y, d, o))
-MEASURED(lookup_backward, DT_PART_CONVOLUTION, "embedding of the CNN backward", 0.0,
+MEASURED(lookup_backward, DT_CATEGORY_CONVOLUTION, "embedding of the CNN backward", 0.0,
          (dt_backend * b, const void *dy, const dt_device_batch *d, const dt_lookup *o),
          (b, dy, d, o))
-MEASURED(conv_layer_forward, DT_PART_CONVOLUTION, "convolutions", conv_layer_work(s, o, 1),
+MEASURED(conv_layer_forward, DT_CATEGORY_CONVOLUTION, "convolutions", conv_layer_work(s, o, 1),
          (dt_backend * b, void *y, void *r, const void *x, void *scratch, const dt_device_batch *d,
           const dt_conv_layer *o),
          (b, y, r, x, scratch, d, o))
-MEASURED(conv_layer_backward, DT_PART_CONVOLUTION, "convolutions backward",
+MEASURED(conv_layer_backward, DT_CATEGORY_CONVOLUTION, "convolutions backward",
          conv_layer_work(s, o, dx ? 2 : 1),
          (dt_backend * b, void *dx, void *dz, const void *dy, const void *r, const void *x,
           void *scratch, const dt_device_batch *d, const dt_conv_layer *o),
          (b, dx, dz, dy, r, x, scratch, d, o))
-MEASURED(position_max_forward, DT_PART_CONVOLUTION, "maximum", 0.0,
+MEASURED(position_max_forward, DT_CATEGORY_CONVOLUTION, "maximum", 0.0,
          (dt_backend * b, void *y, int32_t *p, const void *x, const dt_device_batch *d,
           const dt_position_max *o),
          (b, y, p, x, d, o))
-MEASURED(position_max_backward, DT_PART_CONVOLUTION, "maximum backward", 0.0,
+MEASURED(position_max_backward, DT_CATEGORY_CONVOLUTION, "maximum backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const int32_t *p, const dt_device_batch *d,
           const dt_position_max *o),
          (b, dx, dy, p, d, o))
-MEASURED(fuse_forward, DT_PART_FUSION, "fuse", 0.0,
+MEASURED(fuse_forward, DT_CATEGORY_FUSION, "fuse", 0.0,
          (dt_backend * b, void *y, const void *c, const void *t, dt_param wc, dt_param wb,
           const dt_device_batch *d, int32_t hidden, const dt_dropout *o),
          (b, y, c, t, wc, wb, d, hidden, o))
-MEASURED(fuse_backward, DT_PART_FUSION, "fuse backward", 0.0,
+MEASURED(fuse_backward, DT_CATEGORY_FUSION, "fuse backward", 0.0,
          (dt_backend * b, void *dc, void *db, const void *dy, const void *c, const void *t,
           dt_param wc, dt_param wb, const dt_device_batch *d, int32_t hidden, const dt_dropout *o),
          (b, dc, db, dy, c, t, wc, wb, d, hidden, o))
-MEASURED(heads_forward, DT_PART_HEADS, "heads", product_work(s, n, o->hidden, o->classes, 1),
+MEASURED(heads_forward, DT_CATEGORY_HEADS, "heads", product_work(s, n, o->hidden, o->classes, 1),
          (dt_backend * b, void *logits, const void *x, int32_t n, const dt_heads *o),
          (b, logits, x, n, o))
-MEASURED(heads_backward, DT_PART_HEADS, "heads backward",
+MEASURED(heads_backward, DT_CATEGORY_HEADS, "heads backward",
          product_work(s, n, o->hidden, o->classes, 2),
          (dt_backend * b, void *dx, const void *dl, const void *x, int32_t n, const dt_heads *o),
          (b, dx, dl, x, n, o))
-MEASURED(loss, DT_PART_HEADS, "loss", 0.0,
+MEASURED(loss, DT_CATEGORY_HEADS, "loss", 0.0,
          (dt_backend * b, void *logits, const dt_device_batch *d, const dt_loss *o),
          (b, logits, d, o))
-MEASURED(classify, DT_PART_HEADS, "choice of labels", 0.0,
+MEASURED(classify, DT_CATEGORY_HEADS, "choice of labels", 0.0,
          (dt_backend * b, dt_prediction *out, const void *logits, const dt_device_batch *d,
           const dt_class_layout *o, const double *temperature),
          (b, out, logits, d, o, temperature))
-MEASURED(update, DT_PART_OPTIMIZER, "update", 0.0,
+MEASURED(update, DT_CATEGORY_OPTIMIZER, "update", 0.0,
          (dt_backend * b, int64_t count, const dt_update_rule *o), (b, count, o))
-MEASURED(event_wait, DT_PART_SUMS, "sums over the ranks", 0.0, (dt_backend * b, void *native_event),
-         (b, native_event))
+MEASURED(event_wait, DT_CATEGORY_SUMS, "sums over the ranks", 0.0,
+         (dt_backend * b, void *native_event), (b, native_event))
 
-/* Not measured on a communicator's stream: there they are part of the sums, for which event_wait
+/* Not measured on a communicator's stream: there they are category of the sums, for which event_wait
  * waits. */
 #define ROUNDS(name, text, parameters, arguments)                                                  \
     static void measured_##name parameters                                                         \
@@ -408,7 +410,7 @@ MEASURED(event_wait, DT_PART_SUMS, "sums over the ranks", 0.0, (dt_backend * b, 
         wrapper *s = of(b);                                                                        \
         const double began = native_stream ? -1.0 : begin(s);                                      \
         s->own->name arguments;                                                                    \
-        end(s, began, (dt_profiled){.part = DT_PART_SUMS, .what = (text)});                        \
+        end(s, began, (dt_profiled){.category = DT_CATEGORY_SUMS, .what = (text)});                \
     }
 
 ROUNDS(gradients_to_bf16, "gradients to bf16",
@@ -485,6 +487,6 @@ dt_status dt_profiled_backend_collect(dt_backend *backend, const dt_profile *pro
     wrapper *s = of(backend);
     DT_TRY(s->own->sync(backend));
     if (s->events)
-        read_events(s, s->asked);
+        read_events(s, s->launched);
     return DT_OK;
 }

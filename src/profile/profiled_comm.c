@@ -28,9 +28,9 @@ static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
     wrapper *s = of(comm);
     const dt_comm_ops *ops = s->base.ops;
-    dt_profile_begin(s->profile, DT_LANE_MAIN, DT_PART_RANKS);
+    dt_profile_begin(s->profile, DT_TRACK_MAIN, DT_CATEGORY_RANKS);
     const dt_status status = s->own->ops->attach(s->own, backend);
-    dt_profile_end(s->profile, DT_LANE_MAIN);
+    dt_profile_end(s->profile, DT_TRACK_MAIN);
     s->base = *s->own;
     s->base.ops = ops;
     return status;
@@ -41,27 +41,28 @@ static void abort_run(dt_comm *comm, dt_status status, const char *message)
     of(comm)->own->ops->abort(of(comm)->own, status, message);
 }
 
-#define MEASURED(name, part, parameters, arguments)                                                \
+#define MEASURED(name, category, parameters, arguments)                                            \
     static dt_status name parameters                                                               \
     {                                                                                              \
         wrapper *s = of(c);                                                                        \
-        dt_profile_begin(s->profile, DT_LANE_MAIN, part);                                          \
+        dt_profile_begin(s->profile, DT_TRACK_MAIN, category);                                     \
         const dt_status status = s->own->ops->name arguments;                                      \
-        dt_profile_end(s->profile, DT_LANE_MAIN);                                                  \
+        dt_profile_end(s->profile, DT_TRACK_MAIN);                                                 \
         return status;                                                                             \
     }
 
-MEASURED(all_reduce_start, DT_PART_SUMS,
+MEASURED(all_reduce_start, DT_CATEGORY_SUMS,
          (dt_comm * c, dt_backend *backend, int64_t offset, int64_t count, int32_t slot),
          (s->own, backend, offset, count, slot))
-MEASURED(all_reduce_finish, DT_PART_SUMS, (dt_comm * c, dt_backend *backend), (s->own, backend))
-MEASURED(sum, DT_PART_RANKS, (dt_comm * c, double *values, int64_t count), (s->own, values, count))
-MEASURED(broadcast, DT_PART_RANKS, (dt_comm * c, void *bytes, int64_t count, int32_t root),
+MEASURED(all_reduce_finish, DT_CATEGORY_SUMS, (dt_comm * c, dt_backend *backend), (s->own, backend))
+MEASURED(sum, DT_CATEGORY_RANKS, (dt_comm * c, double *values, int64_t count),
+         (s->own, values, count))
+MEASURED(broadcast, DT_CATEGORY_RANKS, (dt_comm * c, void *bytes, int64_t count, int32_t root),
          (s->own, bytes, count, root))
-MEASURED(gather, DT_PART_RANKS,
+MEASURED(gather, DT_CATEGORY_RANKS,
          (dt_comm * c, const void *bytes, const int64_t *counts, void *out, int32_t root),
          (s->own, bytes, counts, out, root))
-MEASURED(barrier, DT_PART_RANKS, (dt_comm * c), (s->own))
+MEASURED(barrier, DT_CATEGORY_RANKS, (dt_comm * c), (s->own))
 
 static const dt_comm_ops table = {
     .destroy = destroy,

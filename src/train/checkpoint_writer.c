@@ -81,10 +81,10 @@ static void *write_copy(void *argument)
 {
     dt_checkpoint_writer *writer = argument;
     const double began = dt_seconds();
-    dt_profile_begin(writer->profile, DT_LANE_WRITER, DT_PART_CHECKPOINT);
+    dt_profile_begin(writer->profile, DT_TRACK_WRITER, DT_CATEGORY_CHECKPOINT);
     const dt_status status = dt_checkpoint_write_copied(
         writer->path, &writer->content, dt_model_params(writer->model), writer->copy);
-    dt_profile_end(writer->profile, DT_LANE_WRITER);
+    dt_profile_end(writer->profile, DT_TRACK_WRITER);
     end_write(writer, status, dt_seconds() - began);
     return NULL;
 }

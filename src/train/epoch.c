@@ -146,9 +146,9 @@ static dt_status one_update(dt_trainer *t, epoch_run *e, int64_t update)
 /* The same, recorded as a step in the profile. */
 static dt_status profiled_update(dt_trainer *t, epoch_run *e, int64_t update)
 {
-    dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_STEP);
+    dt_profile_begin(t->job->profile, DT_TRACK_MAIN, DT_CATEGORY_STEP);
     const dt_status status = one_update(t, e, update);
-    dt_profile_end(t->job->profile, DT_LANE_MAIN);
+    dt_profile_end(t->job->profile, DT_TRACK_MAIN);
     return status;
 }
 

@@ -126,9 +126,9 @@ static dt_status wait_for_write(dt_saver *saver, bool *agreed)
 
 dt_status dt_saver_wait(dt_saver *saver, bool *agreed)
 {
-    dt_profile_begin(saver->profile, DT_LANE_MAIN, DT_PART_CHECKPOINT);
+    dt_profile_begin(saver->profile, DT_TRACK_MAIN, DT_CATEGORY_CHECKPOINT);
     const dt_status status = wait_for_write(saver, agreed);
-    dt_profile_end(saver->profile, DT_LANE_MAIN);
+    dt_profile_end(saver->profile, DT_TRACK_MAIN);
     return status;
 }
 
@@ -202,8 +202,8 @@ static dt_status save(dt_saver *saver, bool within_epoch, int64_t step,
 dt_status dt_saver_save(dt_saver *saver, bool within_epoch, int64_t step,
                         const dt_epoch_report *report, bool *agreed)
 {
-    dt_profile_begin(saver->profile, DT_LANE_MAIN, DT_PART_CHECKPOINT);
+    dt_profile_begin(saver->profile, DT_TRACK_MAIN, DT_CATEGORY_CHECKPOINT);
     const dt_status status = save(saver, within_epoch, step, report, agreed);
-    dt_profile_end(saver->profile, DT_LANE_MAIN);
+    dt_profile_end(saver->profile, DT_TRACK_MAIN);
     return status;
 }

@@ -91,7 +91,7 @@ static dt_status run_micro_batch(dt_stepper *stepper, int64_t at, int32_t count,
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
     const double began = dt_seconds();
-    dt_profile_begin(stepper->profile, DT_LANE_MAIN, DT_PART_DATA);
+    dt_profile_begin(stepper->profile, DT_TRACK_MAIN, DT_CATEGORY_DATA);
     DT_TRY(dt_dataset_hold(stepper->dataset, at, count));
     dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, stepper->sampler->order + at,
                                    count, dt_model_config_of(stepper->model)->max_length);
@@ -100,7 +100,7 @@ static dt_status run_micro_batch(dt_stepper *stepper, int64_t at, int32_t count,
     batch.first_sequence = first;
     for (int32_t r = 0; r < batch.tax_ranks; ++r)
         batch.loss_scale[r] = scale[r];
-    dt_profile_end(stepper->profile, DT_LANE_MAIN);
+    dt_profile_end(stepper->profile, DT_TRACK_MAIN);
     const double packed = dt_seconds();
     const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
     const dt_status status = compute_or_replay(stepper, on_device, ready);

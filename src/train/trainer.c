@@ -232,9 +232,9 @@ static dt_status evaluate(dt_trainer *t)
                                    .stop = t->job->stop,
                                    .rank0_only = t->job->validate_on_rank0,
                                    .profile = t->job->profile};
-    dt_profile_begin(job.profile, DT_LANE_MAIN, DT_PART_EVALUATION);
+    dt_profile_begin(job.profile, DT_TRACK_MAIN, DT_CATEGORY_EVALUATION);
     const dt_status status = dt_evaluate(&evaluation, &job);
-    dt_profile_end(job.profile, DT_LANE_MAIN);
+    dt_profile_end(job.profile, DT_TRACK_MAIN);
     if (status == DT_STOPPED) {
         t->stopping = true;
         return DT_OK;
@@ -449,9 +449,9 @@ static void report_early_stop(const dt_trainer *t)
 /* Collective. */
 static dt_status prepare_collectively(dt_trainer *t, bool *copy_fits)
 {
-    dt_profile_begin(t->job->profile, DT_LANE_MAIN, DT_PART_MODEL);
+    dt_profile_begin(t->job->profile, DT_TRACK_MAIN, DT_CATEGORY_MODEL);
     const dt_status status = dt_agree(t->job->comm, prepare(t, copy_fits), &t->agreed);
-    dt_profile_end(t->job->profile, DT_LANE_MAIN);
+    dt_profile_end(t->job->profile, DT_TRACK_MAIN);
     return status;
 }
 

@@ -4,13 +4,13 @@
 #include "tested_device.h"
 #include "unit/profile/profile_test.h"
 
-static int64_t calls_of_operations(const dt_profile *profile, dt_lane lane, dt_part part)
+static int64_t calls_of_operations(const dt_profile *profile, dt_track track, dt_category category)
 {
     int32_t count;
     int64_t calls = 0;
-    const dt_profile_row *row = dt_profile_rows(profile, lane, &count);
+    const dt_profile_row *row = dt_profile_rows(profile, track, &count);
     for (int32_t i = 0; i < count; ++i)
-        calls += row[i].part == part && row[i].what ? row[i].calls : 0;
+        calls += row[i].category == category && row[i].what ? row[i].calls : 0;
     return calls;
 }
 
@@ -25,16 +25,20 @@ static void the_device_is_measured_as_the_cpu_is(void **state)
     update(&cpu);
     update(&device);
     ASSERT_OK(dt_profiled_backend_collect(device.s.backend, device.profile));
-    for (int part = DT_PART_EMBEDDING; part <= DT_PART_OPTIMIZER; ++part) {
-        const int64_t calls = calls_of_operations(cpu.profile, DT_LANE_MAIN, (dt_part)part);
-        const dt_profile_row there = dt_profile_part(cpu.profile, DT_LANE_MAIN, (dt_part)part);
-        const dt_profile_row here = dt_profile_part(device.profile, DT_LANE_DEVICE, (dt_part)part);
+    for (int category = DT_CATEGORY_EMBEDDING; category <= DT_CATEGORY_OPTIMIZER; ++category) {
+        const int64_t calls =
+            calls_of_operations(cpu.profile, DT_TRACK_MAIN, (dt_category)category);
+        const dt_profile_row there =
+            dt_profile_category(cpu.profile, DT_TRACK_MAIN, (dt_category)category);
+        const dt_profile_row here =
+            dt_profile_category(device.profile, DT_TRACK_DEVICE, (dt_category)category);
         assert_int_equal(here.calls, calls);
         assert_true(here.work == there.work);
         assert_true((here.seconds > 0.0) == (calls > 0));
         asked += calls;
     }
-    assert_int_equal(dt_profile_part(device.profile, DT_LANE_MAIN, DT_PART_ASKING).calls, asked);
+    assert_int_equal(dt_profile_category(device.profile, DT_TRACK_MAIN, DT_CATEGORY_LAUNCH).calls,
+                     asked);
     close_training(&cpu);
     close_training(&device);
 }
@@ -54,7 +58,7 @@ static void no_operation_is_lost_and_none_overlaps(void **state)
         t.s.backend->ops->gradients_zero(t.s.backend);
     ASSERT_OK(dt_profiled_backend_collect(t.s.backend, t.profile));
     const double after = dt_seconds() - dt_profile_zero(t.profile);
-    const dt_profile_span *span = dt_profile_spans(t.profile, DT_LANE_DEVICE, &count, &dropped);
+    const dt_profile_span *span = dt_profile_spans(t.profile, DT_TRACK_DEVICE, &count, &dropped);
     assert_int_equal(count, DT_PROFILE_EVENTS);
     assert_int_equal(dropped, 0);
     for (int64_t i = 0; i < count; ++i) {

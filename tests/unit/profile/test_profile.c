@@ -11,9 +11,9 @@
 #include "unit/profile/profile_test.h"
 #include "unit/train/thread_comm.h"
 
-static double part_work(const dt_profile *profile, dt_part part)
+static double category_work(const dt_profile *profile, dt_category category)
 {
-    return dt_profile_part(profile, DT_LANE_MAIN, part).work;
+    return dt_profile_category(profile, DT_TRACK_MAIN, category).work;
 }
 
 static void pass_time(double seconds)
@@ -31,21 +31,21 @@ static void the_outermost_mark_counts_the_time(void **state)
     (void)state;
     dt_profile *p;
     ASSERT_OK(dt_profile_create(&p, false));
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_STEP);
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_EVALUATION);
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_DATA);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_STEP);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_EVALUATION);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
     pass_time(2e-3);
-    dt_profile_end(p, DT_LANE_MAIN);
-    dt_profile_end(p, DT_LANE_MAIN);
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_DATA);
+    dt_profile_end(p, DT_TRACK_MAIN);
+    dt_profile_end(p, DT_TRACK_MAIN);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
     pass_time(1e-3);
-    dt_profile_end(p, DT_LANE_MAIN);
-    dt_profile_end(p, DT_LANE_MAIN);
-    const dt_profile_row step = dt_profile_part(p, DT_LANE_MAIN, DT_PART_STEP);
-    const dt_profile_row evaluation = dt_profile_part(p, DT_LANE_MAIN, DT_PART_EVALUATION);
-    const dt_profile_row data = dt_profile_part(p, DT_LANE_MAIN, DT_PART_DATA);
+    dt_profile_end(p, DT_TRACK_MAIN);
+    dt_profile_end(p, DT_TRACK_MAIN);
+    const dt_profile_row step = dt_profile_category(p, DT_TRACK_MAIN, DT_CATEGORY_STEP);
+    const dt_profile_row evaluation = dt_profile_category(p, DT_TRACK_MAIN, DT_CATEGORY_EVALUATION);
+    const dt_profile_row data = dt_profile_category(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
     const dt_profile_row inner =
-        dt_profile_within(p, DT_LANE_MAIN, DT_PART_EVALUATION, DT_PART_DATA);
+        dt_profile_within(p, DT_TRACK_MAIN, DT_CATEGORY_EVALUATION, DT_CATEGORY_DATA);
     assert_int_equal(data.calls, 1); /* the other one is the evaluation's */
     assert_int_equal(inner.calls, 1);
     assert_true(inner.seconds >= 2e-3 && evaluation.seconds >= inner.seconds);
@@ -60,13 +60,13 @@ static void a_pause_measures_nothing(void **state)
     dt_profile *p;
     ASSERT_OK(dt_profile_create(&p, true));
     dt_profile_run(p, false);
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_DATA);
-    dt_profile_end(p, DT_LANE_MAIN);
-    assert_int_equal(dt_profile_part(p, DT_LANE_MAIN, DT_PART_DATA).calls, 0);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
+    dt_profile_end(p, DT_TRACK_MAIN);
+    assert_int_equal(dt_profile_category(p, DT_TRACK_MAIN, DT_CATEGORY_DATA).calls, 0);
     dt_profile_run(p, true);
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_DATA);
-    dt_profile_end(p, DT_LANE_MAIN);
-    assert_int_equal(dt_profile_part(p, DT_LANE_MAIN, DT_PART_DATA).calls, 1);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
+    dt_profile_end(p, DT_TRACK_MAIN);
+    assert_int_equal(dt_profile_category(p, DT_TRACK_MAIN, DT_CATEGORY_DATA).calls, 1);
     dt_profile_destroy(p);
 }
 
@@ -79,10 +79,11 @@ static void no_call_is_lost(void **state)
     int64_t calls = 0;
     ASSERT_OK(dt_profile_create(&p, false));
     for (int64_t i = 1; i <= 1000; ++i)
-        dt_profile_add(p, DT_LANE_MAIN,
-                       &(dt_profiled){.part = DT_PART_HEADS, .outer = DT_NO_PART, .in = i}, 0.0,
-                       1.0);
-    const dt_profile_row *row = dt_profile_rows(p, DT_LANE_MAIN, &count);
+        dt_profile_add(
+            p, DT_TRACK_MAIN,
+            &(dt_profiled){.category = DT_CATEGORY_HEADS, .outer = DT_NO_CATEGORY, .in = i}, 0.0,
+            1.0);
+    const dt_profile_row *row = dt_profile_rows(p, DT_TRACK_MAIN, &count);
     for (int32_t i = 0; i < count; ++i)
         calls += row[i].calls;
     assert_int_equal(calls, 1000);
@@ -119,7 +120,7 @@ static void near(double a, double b)
         fail_msg("%.17g is not %.17g", a, b);
 }
 
-/* By part too, so that each product is counted where it belongs. */
+/* By category too, so that each product is counted where it belongs. */
 static void counted_work_is_the_needed_work(void **state)
 {
     (void)state;
@@ -139,15 +140,15 @@ static void counted_work_is_the_needed_work(void **state)
         attention += 3.0 * (4.0 * h * h * n + 4.0 * h * h + 4.0 * n * h);
         feed_forward += 3.0 * 4.0 * h * c->intermediate * ((c->layers - 1) * n + 1.0);
     }
-    dt_profile_begin(t.profile, DT_LANE_MAIN, DT_PART_STEP);
+    dt_profile_begin(t.profile, DT_TRACK_MAIN, DT_CATEGORY_STEP);
     update(&t);
-    dt_profile_end(t.profile, DT_LANE_MAIN);
-    near(part_work(t.profile, DT_PART_STEP), all);
-    near(part_work(t.profile, DT_PART_CONVOLUTION), cnn);
-    near(part_work(t.profile, DT_PART_ATTENTION), attention);
-    near(part_work(t.profile, DT_PART_FEED_FORWARD), feed_forward);
-    near(part_work(t.profile, DT_PART_HEADS), 3.0 * SEQUENCES * dt_heads_work(c));
-    assert_int_equal(dt_profile_part(t.profile, DT_LANE_MAIN, DT_PART_PRODUCTS).calls, 0);
+    dt_profile_end(t.profile, DT_TRACK_MAIN);
+    near(category_work(t.profile, DT_CATEGORY_STEP), all);
+    near(category_work(t.profile, DT_CATEGORY_CONVOLUTION), cnn);
+    near(category_work(t.profile, DT_CATEGORY_ATTENTION), attention);
+    near(category_work(t.profile, DT_CATEGORY_FEED_FORWARD), feed_forward);
+    near(category_work(t.profile, DT_CATEGORY_HEADS), 3.0 * SEQUENCES * dt_heads_work(c));
+    assert_int_equal(dt_profile_category(t.profile, DT_TRACK_MAIN, DT_CATEGORY_PRODUCTS).calls, 0);
     close_training(&t);
 }
 
@@ -180,19 +181,19 @@ static void profile_a_rank(dt_comm *comm, void *context)
     double one = 1.0;
     ASSERT_OK(dt_profile_create(&p, true));
     ASSERT_OK(dt_profiled_comm(&c, p));
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_STEP);
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_DATA);
-    dt_profile_end(p, DT_LANE_MAIN);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_STEP);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
+    dt_profile_end(p, DT_TRACK_MAIN);
     ASSERT_OK(c->ops->sum(c, &one, 1));
-    dt_profile_add(p, DT_LANE_MAIN,
-                   &(dt_profiled){.part = DT_PART_HEADS,
-                                  .outer = DT_NO_PART,
+    dt_profile_add(p, DT_TRACK_MAIN,
+                   &(dt_profiled){.category = DT_CATEGORY_HEADS,
+                                  .outer = DT_NO_CATEGORY,
                                   .what = "heads",
                                   .in = 3,
                                   .out = 4,
                                   .work = 5e9},
                    dt_seconds(), 1e-3);
-    dt_profile_end(p, DT_LANE_MAIN);
+    dt_profile_end(p, DT_TRACK_MAIN);
     assert_true(one == RANKS);
     ASSERT_OK(dt_profile_report(p, c, path));
     c->ops->destroy(c); /* which leaves the test's own as it is */
@@ -240,7 +241,7 @@ static void the_trace_holds_the_intervals_of_all_ranks(void **state)
         assert_string_equal(text_of(event, "ph"), "X");
         assert_true(json_number_value(json_object_get(event, "ts")) >= 0.0);
         assert_true(json_number_value(json_object_get(event, "dur")) >= 0.0);
-        assert_int_equal(json_integer_value(json_object_get(event, "tid")), DT_LANE_MAIN);
+        assert_int_equal(json_integer_value(json_object_get(event, "tid")), DT_TRACK_MAIN);
         for (int w = 0; w < 4; ++w)
             found[pid][w] += strcmp(text_of(event, "name"), wanted[w]) == 0;
         if (strcmp(text_of(event, "name"), wanted[3]) == 0) {
@@ -262,8 +263,8 @@ static void a_trace_that_cannot_be_written_fails_on_all_ranks(dt_comm *comm, voi
 {
     dt_profile *p;
     ASSERT_OK(dt_profile_create(&p, true));
-    dt_profile_begin(p, DT_LANE_MAIN, DT_PART_DATA);
-    dt_profile_end(p, DT_LANE_MAIN);
+    dt_profile_begin(p, DT_TRACK_MAIN, DT_CATEGORY_DATA);
+    dt_profile_end(p, DT_TRACK_MAIN);
     assert_int_not_equal(dt_profile_report(p, comm, context), DT_OK);
     dt_profile_destroy(p);
 }
