@@ -288,10 +288,12 @@ void dt_gemm_tile(dt_real *scratch, bool transpose_a, bool transpose_b, int64_t 
     dt_real *packed_a = scratch + DT_GEMM_BLOCK_K * DT_GEMM_BLOCK_N;
     if (m <= 0 || n <= 0 || k <= 0)
         return;
-    const int64_t piece = block_of(k, BLOCK_K);
-    for (int64_t p = 0; p < k; p += piece) {
-        kernel_job job = {
-            .k = k - p < piece ? k - p : piece, .alpha = alpha, .ldc = ldc, .add = add || p > 0};
+    const int64_t block_k = block_of(k, BLOCK_K);
+    for (int64_t p = 0; p < k; p += block_k) {
+        kernel_job job = {.k = k - p < block_k ? k - p : block_k,
+                          .alpha = alpha,
+                          .ldc = ldc,
+                          .add = add || p > 0};
         for (int64_t row = 0; row < m; row += BLOCK_M) {
             const int64_t rows = m - row < BLOCK_M ? m - row : BLOCK_M;
             pack_a(packed_a, transpose_a ? a + p * lda + row : a + row * lda + p, lda, transpose_a,

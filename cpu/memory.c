@@ -58,10 +58,10 @@ bool dt_cpu_fits_scratch(dt_cpu *cpu, int64_t count, const char *what)
 
 void dt_cpu_zero(const dt_cpu *cpu, void *memory, int64_t bytes)
 {
-    const int64_t piece = (int64_t)1 << 20;
+    const int64_t chunk = (int64_t)1 << 20;
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int64_t first = 0; first < bytes; first += piece)
-        memset((char *)memory + first, 0, (size_t)(bytes - first < piece ? bytes - first : piece));
+    for (int64_t first = 0; first < bytes; first += chunk)
+        memset((char *)memory + first, 0, (size_t)(bytes - first < chunk ? bytes - first : chunk));
 }
 
 #define HUGE_PAGE ((int64_t)2 << 20)

@@ -70,7 +70,7 @@ __device__ static inline void copy_row(uint16_t *to, const uint16_t *from, int32
 {
     if (aligned) {
         for (int32_t c = (int32_t)threadIdx.x * WIDE; c < columns; c += THREADS * WIDE)
-            dt_copy_piece<WIDE>(to + c, from + c);
+            dt_copy_vec<WIDE>(to + c, from + c);
         return;
     }
     for (int32_t c = (int32_t)threadIdx.x; c < columns; c += THREADS)

@@ -44,7 +44,7 @@ template <typename T, int D>
 __device__ static inline void load_tile(T *tile, const T *matrix, int64_t stride, int32_t first,
                                         int32_t rows)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const uint4 zero = {0, 0, 0, 0};
     for (int e = (int)threadIdx.x; e < TILE * (D / W); e += THREADS) {
         const int r = e / (D / W);
@@ -100,7 +100,7 @@ template <typename T, int D>
 __device__ static inline void store_rows(T *matrix, int64_t stride, int32_t first, int32_t rows,
                                          float *shared, const fragment_sum (&sums)[D / SIDE])
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     constexpr int step = row_step<D>::output;
 #pragma unroll
     for (int c = 0; c < D / SIDE; ++c)
@@ -111,11 +111,11 @@ __device__ static inline void store_rows(T *matrix, int64_t stride, int32_t firs
         const int c = e % (D / W) * W;
         if (first + r >= rows)
             continue;
-        float piece[W];
+        float vec[W];
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            piece[i] = shared[r * step + c + i];
-        dt_store<true, W>(matrix + (first + r) * stride, piece, c, D);
+            vec[i] = shared[r * step + c + i];
+        dt_store<true, W>(matrix + (first + r) * stride, vec, c, D);
     }
     __syncwarp();
 }
@@ -229,13 +229,13 @@ __global__ void fused_attention_kernel(dt_attention_task<T> task, dt_batch_view 
     if (query >= pair.queries)
         return;
     T *out = task.out + pair.at_output + query * hidden;
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     for (int c = lane % 2 * (D / 2); c < (lane % 2 + 1) * (D / 2); c += W) {
-        float piece[W];
+        float vec[W];
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            piece[i] = outputs[lane / 2 * row_step<D>::output + c + i] / total;
-        dt_store<true, W>(out, piece, c, D);
+            vec[i] = outputs[lane / 2 * row_step<D>::output + c + i] / total;
+        dt_store<true, W>(out, vec, c, D);
     }
     if (lane % 2 == 0)
         task.log_sum[dt_query_item(task, pair, query)] = largest + logf(total);
@@ -443,7 +443,7 @@ template <typename Kernel> static bool allow_shared(dt_cuda *cuda, Kernel kernel
 /* Returns whether all matrices of the task are aligned for 16-byte accesses. */
 template <typename T> static bool aligned_task(const dt_attention_task<T> &task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     return task.query_stride % W == 0 && task.key_stride % W == 0 && dt_is_aligned(task.q) &&
            dt_is_aligned(task.k) && dt_is_aligned(task.v) && dt_is_aligned(task.y) &&
            dt_is_aligned(task.dy) && dt_is_aligned(task.out) && dt_is_aligned(task.dq) &&

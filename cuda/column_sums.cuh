@@ -23,11 +23,11 @@ template <typename T, bool ALIGNED> struct dt_rows_of_matrix {
     int64_t columns, stride;
     template <int W> __device__ void add(float (&total)[1][W], int64_t row, int64_t column) const
     {
-        float piece[W];
-        dt_load<ALIGNED, W>(piece, x + row * stride, column, columns);
+        float vec[W];
+        dt_load<ALIGNED, W>(vec, x + row * stride, column, columns);
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            total[0][i] += piece[i];
+            total[0][i] += vec[i];
     }
 };
 
@@ -86,7 +86,7 @@ template <typename T, typename Term>
 static void dt_cuda_column_sums(dt_cuda *cuda, float *out0, float *out1, const Term &term,
                                 int64_t rows, int64_t columns, const int32_t *tokens)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     constexpr int S = Term::sums;
     int64_t blocks = dt_ceil_div(rows, DT_SUM_ROWS);
     if (blocks > DT_SUM_MAX_BLOCKS)

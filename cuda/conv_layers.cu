@@ -219,7 +219,7 @@ static row_task row_task_of(const dt_conv_layer *layer)
 template <typename T, bool ALIGNED>
 __global__ void finish_layer_kernel(T *y, T *r, const T *x, dt_batch_view batch, row_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t row = blockIdx.x;
     const int64_t start = row * task.columns;
     const dt_mask mask = dt_mask_of(batch.facts, task.drop, row / task.length, row % task.length);
@@ -266,7 +266,7 @@ void dt_cuda_conv_layer_forward(dt_backend *backend, void *y, void *r, const voi
     }
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     const unsigned blocks = (unsigned)(sequences * layer->max_length);
-    if (rows.columns % dt_piece<T>::width == 0 && dt_is_aligned(y) && dt_is_aligned(r))
+    if (rows.columns % dt_vec<T>::width == 0 && dt_is_aligned(y) && dt_is_aligned(r))
         finish_layer_kernel<T, true>
             <<<blocks, THREADS, 0, cuda->stream>>>((T *)y, (T *)r, (const T *)x, view, rows);
     else
@@ -283,8 +283,8 @@ static void bias_gradient(const layer_task &task, dt_param bias, const T *dy)
     const int64_t rows = task.sequences * task.layer->max_length;
     const int64_t filters = task.layer->filters;
     float *out = dt_cuda_gradient(task.cuda, bias);
-    if (dt_is_aligned(dy) && filters % dt_piece<T>::width == 0 &&
-        task.columns % dt_piece<T>::width == 0)
+    if (dt_is_aligned(dy) && filters % dt_vec<T>::width == 0 &&
+        task.columns % dt_vec<T>::width == 0)
         dt_cuda_column_sums<T>(task.cuda, out, NULL,
                                dt_rows_of_matrix<T, true>{dy, filters, task.columns}, rows, filters,
                                NULL);

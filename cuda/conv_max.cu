@@ -349,7 +349,7 @@ template <typename T, bool ALIGNED>
 __global__ void filter_gradient_kernel(dt_batch_view batch, conv_plan plan, conv_gradient<T> in,
                                        float *gradients)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     __shared__ tap_view view;
     const int32_t kernel = (int32_t)blockIdx.y;
     const int64_t f = blockIdx.x;
@@ -520,7 +520,7 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
     pack_weights<T>(cuda, plan);
     const dim3 filters((unsigned)conv->filters, (unsigned)conv->kernels, (unsigned)plan.widest);
     float *gradients = cuda->vector[DT_GRADIENTS];
-    if (conv->embed_dim % dt_piece<T>::width == 0 && dt_is_aligned(plan.embedding))
+    if (conv->embed_dim % dt_vec<T>::width == 0 && dt_is_aligned(plan.embedding))
         filter_gradient_kernel<T, true>
             <<<filters, FILTER_THREADS, 0, cuda->stream>>>(b->view, plan, in, gradients);
     else

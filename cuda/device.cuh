@@ -39,11 +39,11 @@ template <> __device__ inline __half dt_round<__half>(float x)
     return __float2half(x);
 }
 
-/* ---- pieces of a row ------------------------------------------------------------------------ */
+/* ---- vectors of neighbouring elements -------------------------------------------------------- */
 
 /* Number of neighbouring elements that a thread handles at a time: 16 bytes of activations. A
  * multiple of four, since dropout draws come in fours. */
-template <typename T> struct dt_piece {
+template <typename T> struct dt_vec {
     static constexpr int width = 16 / (int)sizeof(T);
 };
 
@@ -57,7 +57,7 @@ __device__ inline void dt_copy_words(T *to, const T *from)
         reinterpret_cast<WORD *>(to)[i] = reinterpret_cast<const WORD *>(from)[i];
 }
 
-template <int W, typename T> __device__ inline void dt_copy_piece(T *to, const T *from)
+template <int W, typename T> __device__ inline void dt_copy_vec(T *to, const T *from)
 {
     if constexpr (W * sizeof(T) % sizeof(uint4) == 0)
         dt_copy_words<uint4, W>(to, from);
@@ -70,11 +70,11 @@ template <bool ALIGNED, int W, typename T>
 __device__ inline void dt_load(float (&out)[W], const T *row, int64_t column, int64_t columns)
 {
     if constexpr (ALIGNED) {
-        alignas(16) T piece[W];
-        dt_copy_piece<W>(piece, row + column);
+        alignas(16) T vec[W];
+        dt_copy_vec<W>(vec, row + column);
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            out[i] = dt_value(piece[i]);
+            out[i] = dt_value(vec[i]);
     } else {
 #pragma unroll
         for (int i = 0; i < W; ++i)
@@ -87,11 +87,11 @@ template <bool ALIGNED, int W, typename T>
 __device__ inline void dt_store(T *row, const float (&in)[W], int64_t column, int64_t columns)
 {
     if constexpr (ALIGNED) {
-        alignas(16) T piece[W];
+        alignas(16) T vec[W];
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            piece[i] = dt_round<T>(in[i]);
-        dt_copy_piece<W>(row + column, piece);
+            vec[i] = dt_round<T>(in[i]);
+        dt_copy_vec<W>(row + column, vec);
     } else {
 #pragma unroll
         for (int i = 0; i < W; ++i)
@@ -103,7 +103,7 @@ __device__ inline void dt_store(T *row, const float (&in)[W], int64_t column, in
 /* Clears a row; called by all threads of a block. */
 template <bool ALIGNED, typename T> __device__ inline void dt_zero_row(T *row, int64_t columns)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const float zero[W] = {};
     for (int64_t column = (int64_t)threadIdx.x * W; column < columns;
          column += (int64_t)blockDim.x * W)

@@ -67,7 +67,7 @@ masked_of(const embedding_task &task, const dt_batch_view &batch, const T *dy, i
 template <typename T, bool ALIGNED>
 __global__ void embedding_kernel(T *y, float *statistics, dt_batch_view batch, embedding_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t row = blockIdx.x;
     const int64_t hidden = task.hidden;
     if (row >= batch.facts->tokens) {
@@ -105,7 +105,7 @@ template <typename T, bool ALIGNED>
 __global__ void embedding_backward_kernel(T *ds, const T *dy, const float *statistics,
                                           dt_batch_view batch, embedding_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t row = blockIdx.x;
     const int64_t hidden = task.hidden;
     if (row >= batch.facts->tokens)
@@ -167,8 +167,8 @@ template <typename T, bool ALIGNED> struct embedding_type_terms {
 
 /* Adds W sums to a row of a gradient. */
 template <bool ALIGNED, int W>
-__device__ static inline void add_piece(float *row, const float (&sum)[W], int64_t column,
-                                        int64_t hidden)
+__device__ static inline void add_vec(float *row, const float (&sum)[W], int64_t column,
+                                      int64_t hidden)
 {
     float before[W];
     dt_load<ALIGNED, W>(before, row, column, hidden);
@@ -183,7 +183,7 @@ template <typename T, bool ALIGNED>
 __global__ void word_gradient_kernel(float *gradient, const T *ds, dt_batch_view batch,
                                      int64_t hidden, int32_t frozen_row)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int32_t group = (int32_t)blockIdx.x;
     const int64_t column = ((int64_t)blockIdx.y * blockDim.x + threadIdx.x) * W;
     if (group >= batch.facts->groups || column >= hidden)
@@ -201,7 +201,7 @@ __global__ void word_gradient_kernel(float *gradient, const T *ds, dt_batch_view
         for (int w = 0; w < W; ++w)
             sum[w] += g[w];
     }
-    add_piece<ALIGNED>(gradient + id * hidden, sum, column, hidden);
+    add_vec<ALIGNED>(gradient + id * hidden, sum, column, hidden);
 }
 
 /* Block (position, columns): sums the rows at one position over the sequences that are long
@@ -210,7 +210,7 @@ template <typename T, bool ALIGNED>
 __global__ void position_gradient_kernel(float *gradient, const T *ds, dt_batch_view batch,
                                          int64_t hidden)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t position = blockIdx.x;
     const int64_t column = ((int64_t)blockIdx.y * blockDim.x + threadIdx.x) * W;
     if (position >= batch.facts->longest || column >= hidden)
@@ -226,7 +226,7 @@ __global__ void position_gradient_kernel(float *gradient, const T *ds, dt_batch_
         for (int w = 0; w < W; ++w)
             sum[w] += g[w];
     }
-    add_piece<ALIGNED>(gradient + position * hidden, sum, column, hidden);
+    add_vec<ALIGNED>(gradient + position * hidden, sum, column, hidden);
 }
 
 /* ---- host ----------------------------------------------------------------------------------- */
@@ -249,7 +249,7 @@ static embedding_task task_of(const dt_cuda *cuda, const dt_embedding *embedding
 
 template <typename T> static bool aligned_task(const embedding_task *task)
 {
-    return task->hidden % dt_piece<T>::width == 0 && dt_is_aligned(task->gamma) &&
+    return task->hidden % dt_vec<T>::width == 0 && dt_is_aligned(task->gamma) &&
            dt_is_aligned(task->beta) && dt_is_aligned(task->word) &&
            dt_is_aligned(task->position) && dt_is_aligned(task->type);
 }
@@ -283,7 +283,7 @@ static void backward(dt_cuda *cuda, const T *dy, const float *statistics,
     const int64_t rows = batch->size.rows;
     const int32_t *tokens = &b->view.facts->tokens;
     const unsigned strips =
-        (unsigned)dt_ceil_div(hidden, (int64_t)DT_NORM_THREADS * dt_piece<T>::width);
+        (unsigned)dt_ceil_div(hidden, (int64_t)DT_NORM_THREADS * dt_vec<T>::width);
     dt_cuda_column_sums<T>(
         cuda, dt_cuda_gradient(cuda, embedding->gamma), dt_cuda_gradient(cuda, embedding->beta),
         embedding_scale_terms<T, ALIGNED>{dy, statistics, b->view, task}, rows, hidden, tokens);

@@ -8,20 +8,20 @@
 template <typename T, bool ALIGNED, bool ADD>
 __global__ void first_rows_kernel(T *y, T *x, dt_batch_view batch, int64_t hidden)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     T *one = y + blockIdx.x * hidden;
     T *row = x + batch.cu_seqlens[blockIdx.x] * hidden;
     for (int64_t column = (int64_t)threadIdx.x * W; column < hidden; column += THREADS * W) {
-        float piece[W];
-        dt_load<ALIGNED, W>(piece, row, column, hidden);
+        float vec[W];
+        dt_load<ALIGNED, W>(vec, row, column, hidden);
         if (ADD) {
             float more[W];
             dt_load<ALIGNED, W>(more, one, column, hidden);
 #pragma unroll
             for (int i = 0; i < W; ++i)
-                piece[i] += more[i];
+                vec[i] += more[i];
         }
-        dt_store<ALIGNED, W>(ADD ? row : one, piece, column, hidden);
+        dt_store<ALIGNED, W>(ADD ? row : one, vec, column, hidden);
     }
 }
 
@@ -34,7 +34,7 @@ static void first_rows(dt_backend *backend, T *y, T *x, const dt_device_batch *b
         return;
     const unsigned blocks = (unsigned)batch->size.sequences;
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    if (hidden % dt_piece<T>::width == 0 && dt_is_aligned(x) && dt_is_aligned(y))
+    if (hidden % dt_vec<T>::width == 0 && dt_is_aligned(x) && dt_is_aligned(y))
         first_rows_kernel<T, true, ADD><<<blocks, THREADS, 0, cuda->stream>>>(y, x, view, hidden);
     else
         first_rows_kernel<T, false, ADD><<<blocks, THREADS, 0, cuda->stream>>>(y, x, view, hidden);
@@ -66,7 +66,7 @@ typedef struct {
 template <typename T, bool ALIGNED>
 __global__ void fuse_kernel(T *y, const T *cnn, const T *bert, dt_batch_view batch, fuse_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t start = blockIdx.x * task.hidden;
     const dt_mask mask = dt_mask_of(batch.facts, task.drop, blockIdx.x, 0);
     for (int64_t column = (int64_t)threadIdx.x * W; column < task.hidden; column += THREADS * W) {
@@ -88,7 +88,7 @@ template <typename T, bool ALIGNED>
 __global__ void fuse_backward_kernel(T *dcnn, T *dbert, double *sums, const T *dy, const T *cnn,
                                      const T *bert, dt_batch_view batch, fuse_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t start = blockIdx.x * task.hidden;
     const dt_mask mask = dt_mask_of(batch.facts, task.drop, blockIdx.x, 0);
     float sum[2] = {0.0f, 0.0f};
@@ -146,7 +146,7 @@ void dt_cuda_fuse_forward(dt_backend *backend, void *y, const void *cnn, const v
     const fuse_task task = task_of(cuda, w_cnn, w_bert, hidden, dropout);
     const unsigned blocks = (unsigned)batch->size.sequences;
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    if (hidden % dt_piece<T>::width == 0 && dt_is_aligned(y) && dt_is_aligned(cnn) &&
+    if (hidden % dt_vec<T>::width == 0 && dt_is_aligned(y) && dt_is_aligned(cnn) &&
         dt_is_aligned(bert))
         fuse_kernel<T, true><<<blocks, THREADS, 0, cuda->stream>>>((T *)y, (const T *)cnn,
                                                                    (const T *)bert, view, task);
@@ -167,7 +167,7 @@ void dt_cuda_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, const v
     const fuse_task task = task_of(cuda, w_cnn, w_bert, hidden, dropout);
     const unsigned blocks = (unsigned)batch->size.sequences;
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    if (hidden % dt_piece<T>::width == 0 && dt_is_aligned(dcnn) && dt_is_aligned(dbert) &&
+    if (hidden % dt_vec<T>::width == 0 && dt_is_aligned(dcnn) && dt_is_aligned(dbert) &&
         dt_is_aligned(dy) && dt_is_aligned(cnn) && dt_is_aligned(bert))
         fuse_backward_kernel<T, true><<<blocks, THREADS, 0, cuda->stream>>>(
             (T *)dcnn, (T *)dbert, cuda->sequence_sums, (const T *)dy, (const T *)cnn,

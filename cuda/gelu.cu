@@ -11,23 +11,23 @@ __device__ static inline float normal_cdf(float u)
 
 template <typename T, bool ALIGNED> __global__ void gelu_kernel(T *y, const T *u, int64_t count)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t first = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * W;
     if (first >= count)
         return;
-    float piece[W];
-    dt_load<ALIGNED, W>(piece, u, first, count);
+    float vec[W];
+    dt_load<ALIGNED, W>(vec, u, first, count);
 #pragma unroll
     for (int i = 0; i < W; ++i)
-        piece[i] *= normal_cdf(piece[i]);
-    dt_store<ALIGNED, W>(y, piece, first, count);
+        vec[i] *= normal_cdf(vec[i]);
+    dt_store<ALIGNED, W>(y, vec, first, count);
 }
 
 /* du = dy · (Φ(u) + u·φ(u)) */
 template <typename T, bool ALIGNED>
 __global__ void gelu_backward_kernel(T *du_dy, const T *u, int64_t count)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t first = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * W;
     if (first >= count)
         return;
@@ -45,12 +45,12 @@ __global__ void gelu_backward_kernel(T *du_dy, const T *u, int64_t count)
 
 template <typename T> static unsigned blocks_for(int64_t count)
 {
-    return (unsigned)dt_ceil_div(count, (int64_t)THREADS * dt_piece<T>::width);
+    return (unsigned)dt_ceil_div(count, (int64_t)THREADS * dt_vec<T>::width);
 }
 
 template <typename T> static bool whole_pieces(const void *a, const void *b, int64_t count)
 {
-    return dt_is_aligned(a) && dt_is_aligned(b) && count % dt_piece<T>::width == 0;
+    return dt_is_aligned(a) && dt_is_aligned(b) && count % dt_vec<T>::width == 0;
 }
 
 template <typename T>

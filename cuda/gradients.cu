@@ -3,21 +3,21 @@
 #include "cuda/device.cuh"
 
 #define THREADS 256
-#define PIECE 8 /* elements per thread: 16 bytes of bf16 */
+#define VEC 8 /* elements per thread: 16 bytes of bf16 */
 
 template <bool ALIGNED, typename TO, typename FROM>
 __device__ static inline void convert_piece(TO *to, const FROM *from, int64_t i, int64_t count)
 {
-    float value[PIECE];
-    dt_load<ALIGNED, PIECE>(value, from, i, count);
-    dt_store<ALIGNED, PIECE>(to, value, i, count);
+    float value[VEC];
+    dt_load<ALIGNED, VEC>(value, from, i, count);
+    dt_store<ALIGNED, VEC>(to, value, i, count);
 }
 
 template <bool ALIGNED, typename TO, typename FROM>
 __global__ void convert_kernel(TO *to, const FROM *from, int64_t count)
 {
-    const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * PIECE;
-    if (ALIGNED && i + PIECE <= count)
+    const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * VEC;
+    if (ALIGNED && i + VEC <= count)
         convert_piece<ALIGNED>(to, from, i, count);
     else if (i < count)
         convert_piece<false>(to, from, i, count);
@@ -29,7 +29,7 @@ static void convert(dt_cuda *cuda, TO *to, const FROM *from, int64_t count, void
     if (count == 0 || !dt_cuda_ready(cuda))
         return;
     const cudaStream_t stream = native_stream ? (cudaStream_t)native_stream : cuda->stream;
-    const unsigned blocks = (unsigned)dt_ceil_div(count, THREADS * PIECE);
+    const unsigned blocks = (unsigned)dt_ceil_div(count, THREADS * VEC);
     if (dt_is_aligned(to) && dt_is_aligned(from))
         convert_kernel<true><<<blocks, THREADS, 0, stream>>>(to, from, count);
     else

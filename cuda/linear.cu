@@ -4,7 +4,7 @@ template <typename T>
 static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns,
                           int64_t stride)
 {
-    if (dt_is_aligned(dy) && columns % dt_piece<T>::width == 0 && stride % dt_piece<T>::width == 0)
+    if (dt_is_aligned(dy) && columns % dt_vec<T>::width == 0 && stride % dt_vec<T>::width == 0)
         dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, true>{dy, columns, stride}, rows,
                                columns, NULL);
     else
@@ -170,7 +170,7 @@ template <typename T>
 static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T *x,
                             int64_t sequences, const dt_heads *heads)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t step = dt_ceil_div(heads->classes, W) * W;
     const int64_t fit = DT_CUDA_SUMS * (int64_t)sizeof(float) / (int64_t)sizeof(T) / step;
     if (fit < 1)

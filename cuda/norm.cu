@@ -25,7 +25,7 @@ template <typename T, bool ALIGNED>
 __device__ static inline void add_row(T *x_s, const T *residual, const dt_mask &mask,
                                       int64_t hidden)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     for (int64_t column = (int64_t)threadIdx.x * W; column < hidden;
          column += (int64_t)DT_NORM_THREADS * W) {
         float s[W];
@@ -45,7 +45,7 @@ template <typename T, bool ALIGNED>
 __global__ void add_norm_kernel(T *y, T *x_s, float *statistics, const T *residual,
                                 dt_batch_view batch, norm_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t row = blockIdx.x;
     const int64_t hidden = task.hidden;
     T *s_row = x_s + row * hidden;
@@ -86,7 +86,7 @@ __global__ void add_norm_backward_kernel(T *dx, T *dresidual, const T *dy, const
                                          const float *statistics, dt_batch_view batch,
                                          norm_task task)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t row = blockIdx.x;
     const int64_t hidden = task.hidden;
     if (row >= dt_real_rows(batch, task.rows)) {
@@ -160,7 +160,7 @@ static int64_t rows_of(const dt_device_batch *batch, const dt_add_norm *norm)
 
 template <typename T> static bool aligned_task(const norm_task *task)
 {
-    return task->hidden % dt_piece<T>::width == 0 && dt_is_aligned(task->gamma) &&
+    return task->hidden % dt_vec<T>::width == 0 && dt_is_aligned(task->gamma) &&
            dt_is_aligned(task->beta);
 }
 

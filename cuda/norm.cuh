@@ -1,5 +1,5 @@
 /* LayerNorm of one row (Ba, Kiros & Hinton 2016) by the threads of a block, for kernels that
- * include one. A Source provides the row: load(piece, column) reads W of its elements. */
+ * include one. A Source provides the row: load(vec, column) reads W of its elements. */
 #ifndef DT_CUDA_NORM_CUH
 #define DT_CUDA_NORM_CUH
 

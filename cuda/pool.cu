@@ -7,7 +7,7 @@
 /* Columns per block of the mean kernel. */
 template <typename T> constexpr int64_t mean_columns()
 {
-    return DT_WARP * dt_piece<T>::width;
+    return DT_WARP * dt_vec<T>::width;
 }
 
 /* ---- mean ----------------------------------------------------------------------------------- */
@@ -16,7 +16,7 @@ template <typename T> constexpr int64_t mean_columns()
 template <typename T, bool ALIGNED>
 __global__ void mean_kernel(T *y, const T *x, dt_batch_view batch, int64_t hidden)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     __shared__ float part[LANES][W][DT_WARP];
     const int64_t column = ((int64_t)blockIdx.y * DT_WARP + threadIdx.x) * W;
     const int64_t begin = batch.cu_seqlens[blockIdx.x];
@@ -24,11 +24,11 @@ __global__ void mean_kernel(T *y, const T *x, dt_batch_view batch, int64_t hidde
     float total[W] = {};
     if (column < hidden)
         for (int64_t row = begin + threadIdx.y; row < end; row += LANES) {
-            float piece[W];
-            dt_load<ALIGNED, W>(piece, x + row * hidden, column, hidden);
+            float vec[W];
+            dt_load<ALIGNED, W>(vec, x + row * hidden, column, hidden);
 #pragma unroll
             for (int i = 0; i < W; ++i)
-                total[i] += piece[i];
+                total[i] += vec[i];
         }
 #pragma unroll
     for (int i = 0; i < W; ++i)
@@ -51,7 +51,7 @@ __global__ void mean_kernel(T *y, const T *x, dt_batch_view batch, int64_t hidde
 template <typename T, bool ALIGNED>
 __global__ void mean_backward_kernel(T *dx, const T *dy, dt_batch_view batch, int64_t hidden)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t row = blockIdx.x;
     T *out = dx + row * hidden;
     if (row >= batch.facts->tokens) {
@@ -62,12 +62,12 @@ __global__ void mean_backward_kernel(T *dx, const T *dy, dt_batch_view batch, in
     const float share =
         1.0f / (float)(batch.cu_seqlens[sequence + 1] - batch.cu_seqlens[sequence]);
     for (int64_t column = (int64_t)threadIdx.x * W; column < hidden; column += THREADS * W) {
-        float piece[W];
-        dt_load<ALIGNED, W>(piece, dy + sequence * hidden, column, hidden);
+        float vec[W];
+        dt_load<ALIGNED, W>(vec, dy + sequence * hidden, column, hidden);
 #pragma unroll
         for (int i = 0; i < W; ++i)
-            piece[i] *= share;
-        dt_store<ALIGNED, W>(out, piece, column, hidden);
+            vec[i] *= share;
+        dt_store<ALIGNED, W>(out, vec, column, hidden);
     }
 }
 
@@ -82,7 +82,7 @@ void dt_cuda_mean_forward(dt_backend *backend, void *y, const void *x,
                     (unsigned)dt_ceil_div(hidden, mean_columns<T>()));
     const dim3 block(DT_WARP, LANES);
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    if (hidden % dt_piece<T>::width == 0 && dt_is_aligned(x) && dt_is_aligned(y))
+    if (hidden % dt_vec<T>::width == 0 && dt_is_aligned(x) && dt_is_aligned(y))
         mean_kernel<T, true><<<grid, block, 0, cuda->stream>>>((T *)y, (const T *)x, view, hidden);
     else
         mean_kernel<T, false><<<grid, block, 0, cuda->stream>>>((T *)y, (const T *)x, view, hidden);
@@ -98,7 +98,7 @@ void dt_cuda_mean_backward(dt_backend *backend, void *dx, const void *dy,
         return;
     const unsigned blocks = (unsigned)batch->size.rows;
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    if (hidden % dt_piece<T>::width == 0 && dt_is_aligned(dx) && dt_is_aligned(dy))
+    if (hidden % dt_vec<T>::width == 0 && dt_is_aligned(dx) && dt_is_aligned(dy))
         mean_backward_kernel<T, true>
             <<<blocks, THREADS, 0, cuda->stream>>>((T *)dx, (const T *)dy, view, hidden);
     else
@@ -114,7 +114,7 @@ template <typename T, bool ALIGNED, bool BACKWARD>
 __global__ void activate_kernel(T *out, const T *in, const T *y, dt_batch_view batch,
                                 int64_t columns, bool relu, dt_drop drop)
 {
-    constexpr int W = dt_piece<T>::width;
+    constexpr int W = dt_vec<T>::width;
     const int64_t start = ((int64_t)blockIdx.x * gridDim.y + blockIdx.y) * columns;
     drop.stream += blockIdx.y;
     const dt_mask mask = dt_mask_of(batch.facts, drop, blockIdx.x, 0);
@@ -149,7 +149,7 @@ static void activate(dt_backend *backend, T *out, const T *in, const T *y,
     const dim3 grid((unsigned)batch->size.sequences, (unsigned)activation->parts);
     const dt_drop drop = dt_drop_of(&activation->dropout);
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    if (columns % dt_piece<T>::width == 0 && dt_is_aligned(out) && dt_is_aligned(in) &&
+    if (columns % dt_vec<T>::width == 0 && dt_is_aligned(out) && dt_is_aligned(in) &&
         (!y || dt_is_aligned(y)))
         activate_kernel<T, true, BACKWARD><<<grid, THREADS, 0, cuda->stream>>>(
             out, in, y, view, columns, activation->relu, drop);

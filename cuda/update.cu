@@ -5,7 +5,7 @@
 
 #define THREADS 256
 #define NORM_BLOCK ((int64_t)64 * 1024) /* gradients whose squares one block sums */
-#define PIECE 4                         /* elements per thread at a time: 16 bytes */
+#define VEC 4                         /* elements per thread at a time: 16 bytes */
 
 int64_t dt_cuda_update_bytes(int64_t count)
 {
@@ -31,14 +31,14 @@ static __global__ void square_sums_kernel(double *sums, const float *gradient, i
     const int64_t begin = blockIdx.x * NORM_BLOCK;
     const int64_t end = begin + NORM_BLOCK < count ? begin + NORM_BLOCK : count;
     double sum = 0.0;
-    for (int64_t i = begin + threadIdx.x * PIECE; i < end; i += THREADS * PIECE) {
-        float g[PIECE];
-        if (i + PIECE <= end)
-            dt_load<true, PIECE>(g, gradient, i, end);
+    for (int64_t i = begin + threadIdx.x * VEC; i < end; i += THREADS * VEC) {
+        float g[VEC];
+        if (i + VEC <= end)
+            dt_load<true, VEC>(g, gradient, i, end);
         else
-            dt_load<false, PIECE>(g, gradient, i, end);
+            dt_load<false, VEC>(g, gradient, i, end);
 #pragma unroll
-        for (int j = 0; j < PIECE; ++j)
+        for (int j = 0; j < VEC; ++j)
             sum += (double)g[j] * (double)g[j];
     }
     sum = block_sum(sum);
@@ -119,42 +119,42 @@ typedef struct {
     float share1, beta2, share2, eps;
 } adamw_task;
 
-/* AdamW for PIECE elements, with PyTorch's order of operations. `low` NULL: no low-precision
+/* AdamW for VEC elements, with PyTorch's order of operations. `low` NULL: no low-precision
  * copy. */
 template <typename T, bool WHOLE>
 __device__ static inline void adamw_piece(const adamw_task &task, const dt_cuda_state *device,
                                           T *low, int64_t i, int64_t count)
 {
-    float p[PIECE];
-    float g[PIECE];
-    float m[PIECE];
-    float v[PIECE];
-    dt_load<WHOLE, PIECE>(p, task.param, i, count);
-    dt_load<WHOLE, PIECE>(g, task.gradient, i, count);
-    dt_load<WHOLE, PIECE>(m, task.exp_avg, i, count);
-    dt_load<WHOLE, PIECE>(v, task.exp_avg_sq, i, count);
+    float p[VEC];
+    float g[VEC];
+    float m[VEC];
+    float v[VEC];
+    dt_load<WHOLE, VEC>(p, task.param, i, count);
+    dt_load<WHOLE, VEC>(g, task.gradient, i, count);
+    dt_load<WHOLE, VEC>(m, task.exp_avg, i, count);
+    dt_load<WHOLE, VEC>(v, task.exp_avg_sq, i, count);
 #pragma unroll
-    for (int j = 0; j < PIECE; ++j) {
+    for (int j = 0; j < VEC; ++j) {
         g[j] *= device->factor;
         m[j] += (g[j] - m[j]) * task.share1;
         v[j] = v[j] * task.beta2 + g[j] * g[j] * task.share2;
         p[j] = p[j] * device->keep -
                device->step * (m[j] / (sqrtf(v[j]) / device->correction + task.eps));
     }
-    dt_store<WHOLE, PIECE>(task.param, p, i, count);
-    dt_store<WHOLE, PIECE>(task.exp_avg, m, i, count);
-    dt_store<WHOLE, PIECE>(task.exp_avg_sq, v, i, count);
+    dt_store<WHOLE, VEC>(task.param, p, i, count);
+    dt_store<WHOLE, VEC>(task.exp_avg, m, i, count);
+    dt_store<WHOLE, VEC>(task.exp_avg_sq, v, i, count);
     if (low)
-        dt_store<WHOLE, PIECE>(low, p, i, count);
+        dt_store<WHOLE, VEC>(low, p, i, count);
 }
 
 template <typename T>
 __global__ void adamw_kernel(adamw_task task, const dt_cuda_state *device, T *low, int64_t count)
 {
-    const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * PIECE;
+    const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * VEC;
     if (i >= count || !device->good)
         return;
-    if (i + PIECE <= count)
+    if (i + VEC <= count)
         adamw_piece<T, true>(task, device, low, i, count);
     else
         adamw_piece<T, false>(task, device, low, i, count);
@@ -162,7 +162,7 @@ __global__ void adamw_kernel(adamw_task task, const dt_cuda_state *device, T *lo
 
 template <typename T> static void launch_adamw(dt_cuda *cuda, const adamw_task &task, int64_t count)
 {
-    adamw_kernel<T><<<(unsigned)dt_ceil_div(count, THREADS * PIECE), THREADS, 0, cuda->stream>>>(
+    adamw_kernel<T><<<(unsigned)dt_ceil_div(count, THREADS * VEC), THREADS, 0, cuda->stream>>>(
         task, cuda->state, (T *)cuda->low, count);
     dt_cuda_launched(cuda, "AdamW");
 }
