@@ -170,7 +170,7 @@ static void put_rank(dt_json *json, int32_t world_rank, const char *bytes)
 }
 
 /* Sends the trace of rank q to rank 0, which writes it. *status: an error of rank 0 alone, which
- * nevertheless continues to take category in the collective calls. */
+ * nevertheless continues to take part in the collective calls. */
 static dt_status take_rank(dt_comm *comm, int32_t q, const rank_trace *mine, dt_json *json,
                            dt_status *status)
 {

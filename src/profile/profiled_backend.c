@@ -402,7 +402,7 @@ MEASURED(update, DT_CATEGORY_OPTIMIZER, "update", 0.0,
 MEASURED(event_wait, DT_CATEGORY_SUMS, "sums over the ranks", 0.0,
          (dt_backend * b, void *native_event), (b, native_event))
 
-/* Not measured on a communicator's stream: there they are category of the sums, for which event_wait
+/* Not measured on a communicator's stream: there they are part of the sums, for which event_wait
  * waits. */
 #define ROUNDS(name, text, parameters, arguments)                                                  \
     static void measured_##name parameters                                                         \

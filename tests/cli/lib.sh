@@ -153,7 +153,7 @@ machine() {
     ln -sf "$lib"/deeptaxa/libdeeptaxa_cpu*.so "$1/lib/deeptaxa/"
 }
 
-# make_gpu: a machine whose module "cuda" is the stand-in that runs CUDA kernels on the CPU, for
+# make_gpu: a machine whose module "cuda" is the emulator that runs CUDA kernels on the CPU, for
 # on_gpu. Skips the test where it was not built.
 make_gpu() {
     local lib

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# --device cuda from the command line, with the stand-in that runs the CUDA kernels on the CPU: number
+# --device cuda from the command line, with the emulator that runs the CUDA kernels on the CPU: number
 # formats, ways of attention, checkpoints that move between devices, too little memory, refusals.
 source "$(dirname "$0")/lib.sh"
 make_gpu
 make_gold 25
 make_tokenizer
 
-# Tiny, because the stand-in is slow; one head of 64 elements, which the fused attention takes.
+# Tiny, because the emulator is slow; one head of 64 elements, which the fused attention takes.
 small_model="--embed-dim 16 --hidden-size 64 --num-hidden-layers 2 --num-attention-heads 1
     --intermediate-size 24 --num-filters 8 --max-length 32"
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # --device cuda with the model types bert and cnn, and with bases in place of tokens: the CPU's losses
-# and labels, by the stand-in that runs the CUDA kernels on the CPU.
+# and labels, by the emulator that runs the CUDA kernels on the CPU.
 source "$(dirname "$0")/lib.sh"
 make_gpu
 make_gold 15
 make_tokenizer
 
-# Tiny, because the stand-in is slow
+# Tiny, because the emulator is slow
 small_model="--embed-dim 12 --hidden-size 16 --num-hidden-layers 1 --num-attention-heads 2
     --intermediate-size 24 --num-filters 8 --kernel-sizes 3 5 --max-length 32"
 bases_model="--model-type cnn --encoding onehot --num-filters 8 --kernel-sizes 3 5 --max-length 32"

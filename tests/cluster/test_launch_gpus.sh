@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deeptaxa train --gpus N starts a rank for each GPU: with two GPUs that stand-ins play (sysfs lists
+# deeptaxa train --gpus N starts a rank for each GPU: with two emulated GPUs (sysfs lists
 # them, the CUDA kernels run on the CPU), the loss curve is that of one.
 # shellcheck disable=SC1091,SC2154 # lib.sh, its variables
 source "$(dirname "$0")/../cli/lib.sh"

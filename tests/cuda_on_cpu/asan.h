@@ -1,4 +1,4 @@
-/* Memory that the address sanitizer is told of, where the build has it: WITH_ASAN. */
+/* AddressSanitizer annotations, if the build has it (WITH_ASAN). */
 #ifndef DT_TESTS_CUDA_ON_CPU_ASAN_H
 #define DT_TESTS_CUDA_ON_CPU_ASAN_H
 

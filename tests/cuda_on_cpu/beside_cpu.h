@@ -1,6 +1,7 @@
-/* How operations of the CUDA backend are compared with the CPU backend's, through the table only.
+/* Compares operations of the CUDA backend with those of the CPU backend, using only the function
+ * table.
  *
- * A test is a function that asks a backend for something and records what came out:
+ * A test is a function that calls operations of a backend and records their outputs:
  *
  *     void *x = input(r, rows, columns);               random, exact in the tested precision
  *     void *y = output(r, rows, columns);              starts as NaN
@@ -8,13 +9,13 @@
  *     record(r, "y", y, rows, columns);
  *
  * beside_cpu() runs it on "cpu" and on the tested device (tested_device.h) in fp32, bf16 and fp16
- * and compares all that was recorded: the largest difference by the largest element, and ‖a − b‖ /
- * ‖b‖, within bounds that follow from the precision. It runs it twice on the device and wants the
- * same bits.
+ * and compares all records: the largest difference relative to the largest element, and ‖a − b‖ /
+ * ‖b‖, within bounds that follow from the precision. It runs the test twice on the device and
+ * requires identical bits.
  *
- * Inputs and parameters are rounded to the tested precision for both, so that only the operation
- * itself is compared. Token matrices have batch->size.rows rows: rows in excess start as random
- * numbers in forward inputs and as zero in gradients, and must end as finite numbers.
+ * Inputs and parameters are rounded to the tested precision on both, so that only the operation
+ * itself is compared. Token matrices have batch->size.rows rows: extra rows start as random numbers
+ * in forward inputs and as zero in gradients, and must end as finite numbers.
  */
 #ifndef DT_TESTS_BESIDE_CPU_H
 #define DT_TESTS_BESIDE_CPU_H
@@ -32,17 +33,17 @@ typedef struct {
     const char *name;
     int64_t count;
     double *value;
-    double slack;   /* factor on the bounds */
+    double slack;   /* factor for the bounds */
     bool statistic; /* kept in float by every backend */
 } test_record;
 
 typedef struct test_run test_run;
 struct test_run {
     dt_backend *backend;
-    dt_precision precision; /* the tested one, on the CPU too */
+    dt_precision precision; /* the tested precision, also for the CPU run */
     const dt_device_batch *batch;
     const test_run *cpu; /* NULL on the CPU itself */
-    const void *shape;   /* the test's own */
+    const void *shape;   /* parameters of the test */
     int records, memories;
     uint32_t stream;
     test_record record[MAX_RECORDS];
@@ -73,7 +74,7 @@ static inline float rounded(float x, dt_precision precision)
                                             : x;
 }
 
-/* Number i of a stream, uniform in [-1, 1). */
+/* Returns number i of a stream, uniform in [-1, 1). */
 static inline float random_number(uint32_t stream, int64_t i)
 {
     uint32_t draw[4];
@@ -83,7 +84,7 @@ static inline float random_number(uint32_t stream, int64_t i)
 
 /* ---- memory of a backend -------------------------------------------------------------------- */
 
-/* `bytes` of memory that end_run() frees. */
+/* Returns `bytes` of memory, freed by end_run(). */
 static inline void *memory_of(test_run *r, int64_t bytes)
 {
     void *out;
@@ -117,7 +118,8 @@ static inline void read_numbers(const test_run *r, double *values, const void *d
     free(raw);
 }
 
-/* A matrix (rows + excess_rows, columns) of random numbers; the rows in excess too, or zeros. */
+/* Returns a matrix (rows + excess_rows, columns) of random numbers; the extra rows are random too,
+ * or zero. */
 static inline void *filled(test_run *r, int64_t rows, int64_t columns, int64_t excess_rows,
                            double scale, bool zero_excess, int32_t size)
 {
@@ -138,7 +140,7 @@ static inline int64_t excess_of(const test_run *r, int64_t rows)
     return r->batch && rows == r->batch->size.tokens ? r->batch->size.rows - rows : 0;
 }
 
-/* A forward input, a gradient, an output of activations; statistics to be written. */
+/* A forward input, a gradient, an activation output, and a statistics output. */
 static inline void *input(test_run *r, int64_t rows, int64_t columns)
 {
     return filled(r, rows, columns, excess_of(r, rows), 1.0, false, r->backend->activation_size);
@@ -190,7 +192,7 @@ static inline test_record *record_size(test_run *r, const char *name, const void
     read_numbers(r, rest, (const char *)device + rows * columns * size, excess, size);
     for (int64_t i = 0; i < excess; ++i)
         if (!isfinite(rest[i]))
-            fail_msg("%s: row in excess holds %g", name, rest[i]);
+            fail_msg("%s: an extra row contains %g", name, rest[i]);
     free(rest);
     return record;
 }
@@ -231,7 +233,7 @@ static inline void record_number(test_run *r, const char *name, double value)
 
 /* ---- parameters and batches ------------------------------------------------------------------ */
 
-#define GRADIENT_START 0.25f /* what gradients hold before, to see that they are added to */
+#define GRADIENT_START 0.25f /* initial value of gradients, to check that operations add to them */
 
 static inline void parameters(test_run *r, int64_t count, double scale)
 {
@@ -248,8 +250,8 @@ static inline void parameters(test_run *r, int64_t count, double scale)
 
 #define MAX_LENGTHS 136
 
-/* Sequences of these lengths, 0 at the end; ids below `vocabulary`, labels below `classes`. `spare`
- * tokens more are reserved, for rows in excess. */
+/* Uploads a batch with sequences of these lengths (0 terminates the list), ids below `vocabulary`
+ * and labels below `classes`. `spare` additional tokens are reserved, for extra rows. */
 static inline void start_batch(test_run *r, const int32_t *lengths, int32_t vocabulary,
                                int32_t tax_ranks, const int32_t *classes, int64_t spare)
 {
@@ -276,7 +278,7 @@ static inline void start_batch(test_run *r, const int32_t *lengths, int32_t voca
         batch.loss_scale[t] = (1.0 + t) / sequences;
     ASSERT_OK(r->backend->ops->batch_reserve(r->backend, sequences, tokens + spare, tax_ranks));
     r->batch = r->backend->ops->batch_upload(r->backend, &batch);
-    free(ids); /* an operation takes what it is handed before it returns */
+    free(ids); /* arguments may be freed once the operation has returned */
     free(labels);
 }
 
@@ -296,15 +298,15 @@ static inline const char *precision_name(dt_precision precision)
                                             : "fp16";
 }
 
-/* How a comparison is run. */
+/* Options of a comparison. */
 typedef struct {
-    const char *name;              /* NULL: quiet; else the largest errors are printed under it */
+    const char *name;              /* title for printing the largest errors; NULL: print nothing */
     int32_t threads;               /* of the CPU; 0: all */
     dt_attention_method attention; /* of the device */
-    bool low_precision_only;       /* no fp32 */
+    bool low_precision_only;       /* skip fp32 */
 } test_setup;
 
-/* The largest difference of a record as a share of what is allowed. */
+/* Returns the largest difference of a record relative to its bound. */
 static inline double compare_record(const test_record *a, const test_record *b,
                                     dt_precision precision)
 {
@@ -329,7 +331,7 @@ static inline double compare_record(const test_record *a, const test_record *b,
         size += isfinite(b->value[i]) ? b->value[i] * b->value[i] : 0.0;
     }
     if (sqrt(distance) > 0.5 * bound * (1e-3 + sqrt(size)))
-        fail_msg("%s, %s differs by %.3g in norm, allowed are %.3g", precision_name(precision),
+        fail_msg("%s, %s differs by %.3g in norm, allowed: %.3g", precision_name(precision),
                  a->name, sqrt(distance / size), 0.5 * bound);
     return share;
 }
@@ -360,7 +362,8 @@ static inline void end_run(test_run *r)
     r->backend->ops->destroy(r->backend);
 }
 
-/* Compares all records; where the setup has a name, prints which came nearest to its bound. */
+/* Compares all records; if the setup has a name, prints the record that came closest to its
+ * bound. */
 static inline void compare_runs(const test_run *device, const test_run *cpu,
                                 const test_setup *setup)
 {
@@ -377,7 +380,7 @@ static inline void compare_runs(const test_run *device, const test_run *cpu,
         }
     }
     if (setup->name)
-        printf("%-24s %s  largest error %.3f of what is allowed, in %s\n", setup->name,
+        printf("%-24s %s  largest error: %.3f of the bound, in %s\n", setup->name,
                precision_name(device->precision), largest, where);
 }
 

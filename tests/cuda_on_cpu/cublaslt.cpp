@@ -1,5 +1,5 @@
-/* cuBLASLt's matrix product: everything is brought to float, column major and untransposed,
- * multiplied by CBLAS, and rounded to the type of the result. */
+/* Emulates cuBLASLt's matrix product: operands are converted to float, column-major and
+ * untransposed, multiplied by CBLAS, and rounded to the type of the result. */
 #include "cublasLt.h"
 
 #include <cblas.h>
@@ -71,7 +71,7 @@ size_t place(const cublasLtMatrixLayout &l, size_t row, size_t col, int batch)
            (l.order == CUBLASLT_ORDER_COL ? row + col * ld : row * ld + col);
 }
 
-/* op(matrix), column major without gaps. */
+/* Returns op(matrix), column-major without gaps. */
 std::vector<float> gather(const void *from, const cublasLtMatrixLayout &l, bool transpose,
                           int batch)
 {
@@ -148,7 +148,7 @@ bool layout_valid(const cublasLtMatrixLayout &l)
     return known(l.type) && l.ld >= (int64_t)line && l.batches >= 1;
 }
 
-/* What cuBLASLt would refuse. */
+/* Returns an error for what cuBLASLt would reject. */
 cublasStatus_t check(const cublasLtMatmulDescription &desc, const cublasLtMatrixLayout &a,
                      const cublasLtMatrixLayout &b, const cublasLtMatrixLayout &c,
                      const cublasLtMatrixLayout &d)
@@ -164,18 +164,20 @@ cublasStatus_t check(const cublasLtMatmulDescription &desc, const cublasLtMatrix
     if (a.type != b.type || c.type != d.type || (d.type != a.type && d.type != CUDA_R_32F))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if ((desc.epilogue & CUBLASLT_EPILOGUE_BIAS) && d.order == CUBLASLT_ORDER_ROW)
-        return CUBLAS_STATUS_NOT_SUPPORTED; /* the bias goes along the rows of a column-major D */
+        return CUBLAS_STATUS_NOT_SUPPORTED; /* the bias has one element per row of the column-major
+                                               D */
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* Whether 16-byte loads of the rows of a matrix are possible. */
+/* Returns whether the rows of a matrix are aligned for 16-byte loads. */
 bool aligned(const cublasLtMatrixLayout &layout)
 {
     return layout.ld * (layout.type == CUDA_R_32F ? 4 : 2) % 16 == 0;
 }
 
-/* What CUDA_ON_CPU_PRODUCTS, read at each choice of an algorithm, says of it. "none": there is
- * none; "aligned": it is an error to ask for one where rows of 16-bit inputs are not aligned. */
+/* Injects failures into the choice of an algorithm according to CUDA_ON_CPU_PRODUCTS, which is read
+ * each time. "none": there is no algorithm; "aligned": rows of 16-bit inputs that are not aligned
+ * are an error. */
 cublasStatus_t planted(const cublasLtMatrixLayout &a, const cublasLtMatrixLayout &b)
 {
     const char *text = getenv("CUDA_ON_CPU_PRODUCTS");

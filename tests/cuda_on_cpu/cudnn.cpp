@@ -1,15 +1,15 @@
-/* cuDNN's graph API for the stand-in: a graph is computed operation by operation, as the API's
- * description says what each one means, without knowing of attention. So what a graph computes can
- * be compared with the plain kernels where there is no GPU. (Whether the real library has an engine
- * for a graph is another question: test_cudnn_plans.cu.)
+/* Emulates cuDNN's graph API. A graph is computed operation by operation as the API documentation
+ * defines them, without any knowledge of attention, so that the result of a graph can be compared
+ * with the plain kernels without a GPU. (test_cudnn_plans.cu tests whether the real library has an
+ * engine for a graph.)
  *
- * Stricter than the library: an attribute that it does not know, of another type or set after
- * finalizing is an error; operations must come in order; what the library leaves open is NaN: rows
- * of a product past the length that was given for them.
+ * Stricter than the library: an attribute that is unknown, of the wrong type or set after
+ * finalizing is an error; operations must be in order; what the library leaves undefined is NaN:
+ * rows of a product past the given length.
  *
  * A module that is linked with --wrap=dlopen and --wrap=dlsym finds it as libcudnn.so.9.
- * Environment: CUDA_ON_CPU_CUDNN = missing: there is no such library; old: it is; broken: it does
- * not start; engineless: no engine takes a graph.
+ * Environment: CUDA_ON_CPU_CUDNN = missing: the library does not exist; old: it is too old; broken:
+ * it does not start; engineless: no engine accepts a graph.
  */
 #include <dlfcn.h>
 #include <math.h>
@@ -40,7 +40,7 @@ struct descriptor {
     cudnnBackendDescriptorType_t type;
     bool final;
     std::map<int, attribute> set;
-    bool chance; /* of configurations and engines: does not repeat its results */
+    bool chance; /* of configurations and engines: not deterministic */
 };
 
 struct handle {
@@ -140,7 +140,7 @@ template <typename V> std::vector<V> all_of(const descriptor *d, cudnnBackendAtt
     return out;
 }
 
-/* Zero where the attribute was not set. */
+/* Returns zero if the attribute was not set. */
 template <typename V> V one_of(const descriptor *d, cudnnBackendAttributeName_t name)
 {
     const std::vector<V> values = all_of<V>(d, name);
@@ -164,7 +164,7 @@ struct tensor {
     {
         return size[0] * size[1] * size[2] * size[3];
     }
-    /* Place in memory, and in an array without gaps, of an index. */
+    /* Offset of an index in memory, and in an array without gaps. */
     int64_t place(const int64_t (&at)[4]) const
     {
         return at[0] * stride[0] + at[1] * stride[1] + at[2] * stride[2] + at[3] * stride[3];
@@ -326,7 +326,7 @@ float apply(cudnnPointwiseMode_t mode, float x, float b, float t)
     case CUDNN_POINTWISE_BINARY_SELECT:
         return t != 0.0f ? x : b;
     default:
-        cuda_on_cpu::report("cudnn: pointwise mode %d is not modelled", (int)mode);
+        cuda_on_cpu::report("cudnn: pointwise mode %d is not emulated", (int)mode);
     }
 }
 
@@ -367,7 +367,7 @@ void running::reduction(const descriptor *op)
     const tensor to = tensor_of(y);
     const values in = read(x);
     if (mode != CUDNN_REDUCE_TENSOR_MAX && mode != CUDNN_REDUCE_TENSOR_ADD)
-        cuda_on_cpu::report("cudnn: reduction %d is not modelled", (int)mode);
+        cuda_on_cpu::report("cudnn: reduction %d is not emulated", (int)mode);
     values out((size_t)to.count(), mode == CUDNN_REDUCE_TENSOR_MAX ? -INFINITY : 0.0f);
     from.each([&](const int64_t(&at)[4]) {
         float &sum = out[(size_t)to.number(at)];
@@ -416,7 +416,8 @@ void running::matmul(const descriptor *op)
     write(c, out);
 }
 
-/* What stands at the same place in memory, or would, if the tensor stood there. */
+/* Returns the elements at the same offsets in memory, or those that would be there if the tensor
+ * were in memory. */
 void running::reshape(const descriptor *op)
 {
     const descriptor *x = link_of(op, CUDNN_ATTR_OPERATION_RESHAPE_XDESC);
@@ -435,7 +436,7 @@ void running::reshape(const descriptor *op)
     write(y, out);
 }
 
-/* Not the library's generator, but like it a function of seed, offset and place. */
+/* Not the library's generator, but likewise a function of seed, offset and position. */
 void running::rng(const descriptor *op)
 {
     const descriptor *kind = link_of(op, CUDNN_ATTR_OPERATION_RNG_DESC);
@@ -473,11 +474,11 @@ void running::operation(const descriptor *op)
     case CUDNN_BACKEND_OPERATION_RNG_DESCRIPTOR:
         return rng(op);
     default:
-        cuda_on_cpu::report("cudnn: operation %d is not modelled", (int)op->type);
+        cuda_on_cpu::report("cudnn: operation %d is not emulated", (int)op->type);
     }
 }
 
-/* As much as the library asks for backward: the scores once in 16 bits. */
+/* What the library requires for backward: one 16-bit copy of the scores. */
 int64_t workspace_of(const descriptor *graph)
 {
     int64_t most = 0;
@@ -574,7 +575,7 @@ cudnnStatus_t finalize(cudnnBackendDescriptor_t which)
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* The first of two proposals does not repeat its results. */
+/* The first of two proposals is not deterministic. */
 cudnnStatus_t heuristics(const descriptor *d, int64_t wanted, int64_t *count,
                          descriptor *const *configuration)
 {
@@ -644,7 +645,7 @@ cudnnStatus_t execute(cudnnHandle_t which, cudnnBackendDescriptor_t plan_,
     return CUDNN_STATUS_SUCCESS;
 }
 
-char library; /* what its address stands for */
+char library; /* its address represents the library */
 
 const struct {
     const char *name;

@@ -1,5 +1,5 @@
-/* A libcuda.so.1 for test_cudnn_plans: there is no GPU, and kernels are "loaded" into nothing. So
- * cuDNN can finish a plan for a GPU that is only described to it. */
+/* A dummy libcuda.so.1 for test_cudnn_plans: it reports no GPU and pretends to load kernels, so
+ * that cuDNN can finish a plan for a GPU that exists only as a description. */
 #define NO_DEVICE 100
 #define REFUSED 1
 
@@ -8,7 +8,7 @@ int cuLibraryLoadData(void **library);
 int cuLibraryGetKernel(void **kernel);
 int cuLibraryUnload(void *library);
 
-static char something; /* what handles stand for */
+static char something; /* handles point here */
 
 int cuInit(unsigned flags)
 {
@@ -34,7 +34,7 @@ int cuLibraryUnload(void *library)
     return 0;
 }
 
-/* What the library wants to find, and does not call for a plan. */
+/* Functions that the library looks up but does not call for a plan. */
 #define NOT_CALLED(name)                                                                           \
     int name(void);                                                                                \
     int name(void)                                                                                 \

@@ -1,6 +1,6 @@
-/* What the tests of the stand-in share; plain CUDA. */
-#ifndef CUDA_ON_CPU_STANDIN_TEST_H
-#define CUDA_ON_CPU_STANDIN_TEST_H
+/* Shared by the tests of the emulator; plain CUDA. */
+#ifndef CUDA_ON_CPU_EMULATOR_TEST_H
+#define CUDA_ON_CPU_EMULATOR_TEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ extern "C" {
 
 static const char *const orders[] = {"ascending", "descending", "random:1", "random:2"};
 
-/* An array on the device, freed with its variable. */
+/* An array in device memory, freed by the destructor. */
 template <typename T> struct device_array {
     T *data;
     size_t count;

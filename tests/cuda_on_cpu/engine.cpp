@@ -1,8 +1,8 @@
-/* Runs grids: blocks one after the other, the threads of a block as fibers.
+/* Runs grids: blocks one after another, the threads of a block as fibers.
  *
- * A thread starts on whatever fiber is free and keeps it until it returns. A fiber whose thread has
- * returned goes on with the next thread that has not started, so that kernels without barriers run
- * in one loop without a switch.
+ * A thread starts on any free fiber and keeps it until it returns. The fiber then continues with
+ * the next thread that has not started, so that kernels without barriers run in one loop without
+ * switching.
  */
 #include "asan.h"
 #include "cuda_on_cpu.h"
@@ -33,7 +33,7 @@ enum { MAX_THREADS = 1024, WARP = 32, MAX_WARPS = MAX_THREADS / WARP };
 enum : size_t {
     STACK = 256 << 10,
     GUARD = 4096,
-    SHARED = 512 << 10, /* room for all variables and the space between them */
+    SHARED = 512 << 10, /* size of all variables and the gaps between them */
     STATIC_LIMIT = 48 << 10
 };
 
@@ -48,7 +48,7 @@ struct fiber {
     char *stack;
     size_t stack_size;
     void *fake_stack; /* AddressSanitizer's, while the fiber is suspended */
-    fiber *next;      /* in the list of free ones */
+    fiber *next;      /* in the list of free fibers */
 };
 
 struct lane_request {
@@ -90,7 +90,7 @@ struct engine {
     fiber main, *running, *free_;
     bool in_kernel;
     uint64_t blocks, block, first_block, block_stride;
-    char *shared; /* arena of variables, then of the launch's dynamic memory */
+    char *shared; /* memory for variables, then for the dynamic memory of the launch */
     size_t shared_used, shared_payload;
     char *dynamic;
     size_t dynamic_bytes;
@@ -101,7 +101,7 @@ engine E;
 extern "C" void cuda_on_cpu_fiber_main();
 
 #if defined(__x86_64__)
-/* Saves the registers that a callee must keep, changes the stack and takes them from there. */
+/* Saves the callee-saved registers, switches the stack and restores them from the new one. */
 extern "C" void cuda_on_cpu_switch(void **save, void *load);
 __asm__(".text\n"
         ".globl cuda_on_cpu_switch\n"
@@ -132,7 +132,7 @@ void finish_switch(fiber *now)
     const void *from;
     size_t size;
     __sanitizer_finish_switch_fiber(now->fake_stack, &from, &size);
-    if (E.main.stack == nullptr) { /* the first switch of all comes from the main stack */
+    if (E.main.stack == nullptr) { /* the very first switch comes from the main stack */
         E.main.stack = (char *)const_cast<void *>(from);
         E.main.stack_size = size;
     }
@@ -162,14 +162,14 @@ fiber *make_fiber()
     char *memory = (char *)mmap(nullptr, STACK + GUARD, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED || mprotect(memory, GUARD, PROT_NONE) != 0)
-        report("no memory for the stack of a thread");
+        report("out of memory: stack of a thread");
     f->stack = memory + GUARD;
     f->stack_size = STACK;
 #if defined(__x86_64__)
     void **top = (void **)(f->stack + f->stack_size);
     *--top = nullptr; /* where the entry function would return to */
     *--top = (void *)cuda_on_cpu_fiber_main;
-    top -= 6; /* registers, of no interest */
+    top -= 6; /* initial registers, unused */
     memset(top, 0, 6 * sizeof *top);
     f->stack_pointer = top;
 #else
@@ -197,8 +197,7 @@ void give_fiber(fiber *f)
     E.free_ = f;
 }
 
-/* ---- who is next ------------------------------------------------------------------------------
- */
+/* ---- scheduling ------------------------------------------------------------------------------ */
 
 uint32_t draw(uint32_t below)
 {
@@ -217,7 +216,7 @@ int choose_bit(uint32_t bits)
     return __builtin_ctz(bits);
 }
 
-/* The thread that shall run next, or -1 when none can. */
+/* Returns the thread to run next, or -1 if none can run. */
 int choose_thread()
 {
     if (E.runnable_warps == 0)
@@ -257,7 +256,7 @@ const char *text_of(int t)
     return out;
 }
 
-/* Nobody can run, somebody waits: says who waits where and who is missing. */
+/* Deadlock: reports which threads wait where, and which are missing. */
 [[noreturn]] void report_stuck()
 {
     int left = -1, at_barrier = -1, in_warp = -1, lefts = 0, barriers = 0;
@@ -290,7 +289,7 @@ const char *text_of(int t)
            text_of(at_barrier), left >= 0 ? text_of(left) : "none", lefts);
 }
 
-/* The current thread waits until it is made runnable again. */
+/* Suspends the current thread until it is made runnable again. */
 void yield()
 {
     const int self = E.current;
@@ -357,7 +356,7 @@ uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-/* Takes the order from the environment. */
+/* Reads the order from the environment. */
 void choose_order()
 {
     const char *text = getenv("CUDA_ON_CPU_ORDER");
@@ -369,7 +368,7 @@ void choose_order()
         return;
     }
     if (strncmp(text, "random", 6) != 0 || (text[6] && text[6] != ':'))
-        report("CUDA_ON_CPU_ORDER is '%s': ascending, descending or random[:SEED]", text);
+        report("CUDA_ON_CPU_ORDER is '%s', expected ascending, descending or random[:SEED]", text);
     E.order = RANDOM;
     E.random = (text[6] ? strtoull(text + 7, nullptr, 10) : 1) * 0x9e3779b97f4a7c15u + block_serial;
     draw(2);
@@ -379,7 +378,7 @@ void choose_order()
     while (common_divisor(E.block_stride, E.blocks) != 1);
 }
 
-/* The current thread has returned. True: go on with E.current on this very fiber. */
+/* Called when the current thread has returned. True: continue with E.current on the same fiber. */
 bool next_on_this_fiber()
 {
     fiber *self = E.running;
@@ -417,8 +416,7 @@ extern "C" void cuda_on_cpu_fiber_main()
 
 } // namespace
 
-/* ---- what the rest of the stand-in calls -------------------------------------------------------
- */
+/* ---- interface to the rest of the emulator --------------------------------------------------- */
 
 void report(const char *format, ...)
 {
@@ -444,7 +442,7 @@ bool in_kernel()
 void run_grid(const char *kernel, const shape &how, const std::function<void()> &body)
 {
     if (E.in_kernel)
-        report("a kernel starts another, which the stand-in cannot do");
+        report("a kernel launches another kernel, which the emulator does not support");
     if (!E.shared) {
         E.shared = (char *)mmap(nullptr, SHARED, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -481,8 +479,8 @@ int lane()
 void *allocate_shared(size_t bytes, size_t align)
 {
     if (!E.in_kernel)
-        report("shared memory is used outside of a kernel");
-    const size_t space = 64; /* between two variables, for AddressSanitizer */
+        report("shared memory is used outside a kernel");
+    const size_t space = 64; /* gap between two variables, for AddressSanitizer */
     if (align < 16)
         align = 16;
     const size_t at = (E.shared_used + space + align - 1) / align * align;
@@ -587,7 +585,7 @@ uint32_t lanes_with(const warp &w, uint32_t mask)
     return mask & ~equal_lanes(w, mask, 0);
 }
 
-/* All lanes of the mask wait: gives each its result. */
+/* All lanes of the mask are waiting: gives each its result. */
 void complete(warp &w, const lane_request &last)
 {
     const int first = (int)(&w - E.warp_) * WARP;

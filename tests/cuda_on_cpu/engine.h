@@ -1,4 +1,4 @@
-/* What the files of the stand-in share. */
+/* Shared by the files of the emulator. */
 #ifndef CUDA_ON_CPU_ENGINE_H
 #define CUDA_ON_CPU_ENGINE_H
 
@@ -9,17 +9,17 @@
 namespace cuda_on_cpu
 {
 
-/* Runs a whole grid; device memory must be open. */
+/* Runs a whole grid; device memory must be accessible. */
 void run_grid(const char *kernel, const shape &how, const std::function<void()> &body);
 
 bool in_kernel();
 
-/* Opens device memory to this code; close_device() ends it. They nest. */
+/* Makes device memory accessible to the calling code, until close_device(); calls nest. */
 void open_device();
 void close_device();
 
-/* `work` takes its place in a stream: it is done now, later, or whenever a graph is launched.
- * Device memory is open to it. */
+/* Enqueues `work` in a stream: it is executed now, later, or whenever a captured graph is launched.
+ * It may access device memory. */
 void enqueue(cudaStream_t stream, std::function<void()> work);
 
 } // namespace cuda_on_cpu

@@ -1,4 +1,4 @@
-/* NCCL's functions for ranks that are processes of one machine: see include/nccl.h. */
+/* Emulates NCCL for ranks that are processes on one machine: see include/nccl.h. */
 #include "nccl.h"
 
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include "engine.h"
 
 #define MOST_RANKS 16
-#define PIECE 65536 /* numbers that are exchanged at a time */
+#define PIECE 65536 /* numbers exchanged at a time */
 
-/* What the processes share. */
+/* Shared by the processes. */
 struct meeting {
     std::atomic<int> joined;
     std::atomic<int> arrived;
@@ -35,7 +35,7 @@ struct ncclComm {
 namespace
 {
 
-/* All ranks are here, and see what the others wrote. */
+/* Waits for all ranks; afterwards each sees what the others wrote. */
 void barrier(ncclComm_t comm)
 {
     meeting *m = comm->shared;

@@ -1,5 +1,5 @@
-/* mpi/reduce_nccl.c with the stand-ins of CUDA and NCCL, in the module of the CUDA backend on the
- * CPU: both must use one runtime. It is C, and reads its headers as such. */
+/* mpi/reduce_nccl.c with the emulated CUDA and NCCL, in the module of the CUDA backend on the CPU,
+ * since both must use the same runtime. It is C code, hence extern "C". */
 extern "C" {
 #include "comm.h"
 #include "core/clock.h"

@@ -1,5 +1,5 @@
-/* What is done with each operation of a backend to compare it with another's (beside_cpu.h): one
- * function an operation, which test programs run on their own shapes.
+/* The tests that compare the operations of two backends (beside_cpu.h): one function per operation,
+ * which test programs run on their own shapes.
  */
 #ifndef DT_TESTS_OPERATIONS_H
 #define DT_TESTS_OPERATIONS_H
@@ -8,11 +8,11 @@
 #include "core/update_rule.h"
 #include "layers.h"
 
-/* What most tests vary. */
+/* Parameters of most tests. */
 typedef struct {
     const int32_t *lengths;
     int32_t hidden;
-    int64_t spare; /* reserved tokens past the batch's */
+    int64_t spare; /* tokens reserved in addition to the batch's */
     dt_row_kind rows;
     double dropout;
     int32_t vocabulary, classes;
@@ -77,7 +77,7 @@ static inline void linear(test_run *r)
     void *alone = output(r, s->rows, s->out);
     void *dy = gradient(r, s->rows, s->out);
     void *dg = gradient(r, s->rows, s->out);
-    void *given = input(r, s->rows, s->out); /* of gelu backward, the same for both */
+    void *given = input(r, s->rows, s->out); /* for gelu backward, the same on both backends */
     void *dx = s->add ? input(r, s->rows, s->in) : output(r, s->rows, s->in);
     op->linear_forward(r->backend, y, x, 0, bias, s->rows, s->in, s->out);
     op->linear_gelu_forward(r->backend, g, u, x, 0, bias, s->rows, s->in, s->out);
@@ -174,7 +174,7 @@ static inline void add_norm(test_run *r)
     record_vector(r, "gradients", DT_GRADIENTS, norm.beta + h)->slack = 2.0;
 }
 
-/* ---- what happens once a sequence ------------------------------------------------------------ */
+/* ---- operations on one row per sequence ------------------------------------------------------ */
 
 static inline void per_sequence(test_run *r)
 {
@@ -229,8 +229,8 @@ static inline void per_sequence(test_run *r)
     record(r, "fused", fused, b, h);
     record(r, "dcnn", dcnn, b, h);
     record(r, "dbert", dbert, b, h);
-    /* tensor cores cut their sums off after every 16 products, where others round: by half of the
-     * last of 24 bits on the average, of sums that are two thirds of the whole */
+    /* tensor cores truncate their sums after every 16 products instead of rounding: on average by
+     * half of the last of 24 bits, for sums that are two thirds of the total */
     record_statistics(r, "logits", logits, b, classes)->slack =
         r->precision == DT_PRECISION_FP32 ? 1.0 : 1.0 + (double)h / 512;
     record(r, "dfused", dfused, b, h);
@@ -249,7 +249,7 @@ typedef struct {
     int32_t vocabulary;
 } conv_shape;
 
-/* The CPU's record of this name, for inputs that must be the same on both. */
+/* Returns the CPU's record of this name, for inputs that must be the same on both backends. */
 static inline const test_record *find_record(const test_run *r, const char *name)
 {
     for (int i = 0; i < r->records; ++i)
@@ -280,8 +280,8 @@ static inline dt_conv_max conv_of(const conv_shape *s, int64_t *params)
     return conv;
 }
 
-/* In low precision the place of a maximum may differ where two are close, in fp32 one in a
- * thousand; so backward gets the CPU's outputs on both. */
+/* The position of a maximum may differ if two values are close: often in low precision, one in a
+ * thousand in fp32. Backward therefore uses the CPU's outputs on both backends. */
 static inline void conv_max(test_run *r)
 {
     const conv_shape *s = r->shape;
@@ -357,7 +357,7 @@ static inline dt_conv_layer layer_of(const layer_shape *s, int64_t *params)
     return layer;
 }
 
-/* A layer and what stands around it, each on inputs of its own. */
+/* A convolution layer and the operations before and after it, each on its own inputs. */
 static inline void conv_layers(test_run *r)
 {
     const layer_shape *s = r->shape;
@@ -381,7 +381,7 @@ static inline void conv_layers(test_run *r)
     void *x = input(r, rows, s->channels);
     void *rectified = output(r, rows, columns);
     void *y = residual ? output(r, rows, columns) : rectified;
-    void *kept = input(r, rows, columns); /* of backward, the same for both */
+    void *kept = input(r, rows, columns); /* for backward, the same on both backends */
     void *dy = gradient(r, rows, columns);
     void *dz = residual ? output(r, rows, columns) : dy;
     void *dx = output(r, rows, s->channels);
@@ -415,7 +415,7 @@ static inline void record_predictions(test_run *r, const dt_prediction *device, 
     test_record *out = add_record(r, "predictions", 5 * count);
     out->statistic = true;
     for (int64_t i = 0; i < count; ++i) {
-        out->value[5 * i] = 1e-3 * host[i].label; /* exact, but of the size of the others */
+        out->value[5 * i] = 1e-3 * host[i].label; /* exact, but scaled to the size of the others */
         out->value[5 * i + 1] = 1e-3 * host[i].better;
         out->value[5 * i + 2] = (double)host[i].confidence;
         out->value[5 * i + 3] = (double)host[i].entropy;
@@ -428,7 +428,7 @@ typedef struct {
     const int32_t *lengths;
     dt_loss_type type;
     int32_t tax_ranks;
-    int32_t classes[DT_MAX_TAX_RANKS]; /* of each rank */
+    int32_t classes[DT_MAX_TAX_RANKS]; /* per rank */
 } loss_shape;
 
 static inline dt_class_layout layout_of(const loss_shape *s)
@@ -484,7 +484,8 @@ static inline void record_state(test_run *r)
     record_number(r, "rate", s.last_rate);
 }
 
-/* Four updates: one after which the loss scale grows, one clipped, one that overflows, another. */
+/* Four updates: one after which the loss scale grows, one that is clipped, one that overflows, and
+ * another one. */
 static inline void update(test_run *r)
 {
     const int64_t count = *(const int64_t *)r->shape;

@@ -1,5 +1,5 @@
-/* Training on the tested device with recorded steps: a fixture's model on a small dataset, through
- * dt_stepper, with a count of what step_begin() answered. */
+/* Training with recorded steps on the tested device: a fixture's model on a small dataset, through
+ * dt_stepper, counting the results of step_begin(). */
 #ifndef DT_TESTS_RECORDED_H
 #define DT_TESTS_RECORDED_H
 
@@ -9,10 +9,10 @@
 #include "tested_device.h"
 #include "train/step.h"
 
-/* What step_begin() has answered: [DT_STEP_RUN], [DT_STEP_RECORD], [DT_STEP_REPLAYED]. */
+/* Counts of the results of step_begin(): [DT_STEP_RUN], [DT_STEP_RECORD], [DT_STEP_REPLAYED]. */
 static int answers[3];
 
-static const dt_backend_ops *real_ops; /* of the backend that is counted */
+static const dt_backend_ops *real_ops; /* of the backend whose calls are counted */
 
 static inline int counting_step_begin(dt_backend *backend, const dt_device_batch *batch,
                                       uint64_t key)
@@ -22,7 +22,8 @@ static inline int counting_step_begin(dt_backend *backend, const dt_device_batch
     return answer;
 }
 
-/* A copy of the backend's table for a test to change; step_begin counts, or is not there. */
+/* Replaces the backend's table with a copy that a test may change; step_begin is counted or
+ * removed. */
 static inline void change_ops(dt_backend *backend, dt_backend_ops *table, bool recorded)
 {
     real_ops = backend->ops;
@@ -134,7 +135,7 @@ static inline int64_t trained_elements(const training *t)
     return dt_model_params(t->s.model)->trained;
 }
 
-/* All trained elements of a vector; the caller frees. */
+/* Returns all trained elements of a vector; the caller frees it. */
 static inline float *vector_of(training *t, dt_vector which)
 {
     const int64_t count = trained_elements(t);

@@ -1,11 +1,12 @@
-# Turns the two things of CUDA C++ that a C++ compiler cannot read into calls of the stand-in:
+# Rewrites the two constructs of CUDA C++ that a C++ compiler does not accept as calls of the
+# emulator:
 #
 #   kernel<T><<<grid, block, bytes, stream>>>(a, b);   a launch
 #   __shared__ float tile[32][33];                     a variable of the block
 #   extern __shared__ float dynamic[];                 the launch's shared memory
 #
-# Everything else stays as it is, line by line, so that messages and debuggers show the source.
-# POSIX awk:  awk -v path=NAME_IN_MESSAGES -f rewrite.awk kernel.cu > kernel.cu.cpp
+# Everything else is unchanged, line by line, so that messages and debuggers show the source. POSIX
+# awk: awk -v path=NAME_IN_MESSAGES -f rewrite.awk kernel.cu > kernel.cu.cpp
 
 function die(position, what,    before, line) {
     before = substr(code, 1, position)
@@ -20,13 +21,13 @@ function spaces(n,    s) {
     return s
 }
 
-# As long as `text`, with its newlines, all else blank.
+# Returns `text` with everything but newlines replaced by blanks.
 function blank(text) {
     gsub(/[^\n]/, " ", text)
     return text
 }
 
-# The text with comments and literals blanked out: positions stay the same.
+# Returns the text with comments and literals blanked out, so that positions are unchanged.
 function code_only(text,    out, at, n, end, rest, c) {
     out = ""
     while (match(text, /\/\/|\/\*|"|'/)) {
@@ -58,7 +59,7 @@ function code_only(text,    out, at, n, end, rest, c) {
     return out text
 }
 
-# Position of the bracket that closes the one at `at`.
+# Returns the position of the bracket that closes the one at `at`.
 function closing(at, open, close_,    depth, c, i) {
     depth = 0
     for (i = at; i <= length(code); i++) {
@@ -71,7 +72,7 @@ function closing(at, open, close_,    depth, c, i) {
     die(at, "no " close_ " closes this " open)
 }
 
-# Position of the bracket that opens the one at `at`.
+# Returns the position of the bracket that opens the one at `at`.
 function opening(at, open, close_,    depth, c, i) {
     depth = 0
     for (i = at; i > 0; i--) {
@@ -92,7 +93,7 @@ function skip_back(i) {
     return i
 }
 
-# First position of the kernel's name before the <<< at `at`.
+# Returns the start of the kernel's name before the <<< at `at`.
 function kernel_start(at,    i) {
     i = skip_back(at - 1)
     if (substr(code, i, 1) == ">")
@@ -106,7 +107,7 @@ function kernel_start(at,    i) {
     return i + 1
 }
 
-# The launch at `at`: sets `from` and `to` (its extent) and `result`.
+# Rewrites the launch at `at`: sets `from` and `to` (its extent) and `result`.
 function launch(at,    stop, open, close_, kernel, config, args, name) {
     from = kernel_start(at)
     stop = index(substr(code, at + 3), ">>>")
@@ -130,7 +131,7 @@ function launch(at,    stop, open, close_, kernel, config, args, name) {
     to = close_
 }
 
-# First position of the declaration that holds the __shared__ at `at`.
+# Returns the start of the declaration that contains the __shared__ at `at`.
 function declaration_start(at,    i, line) {
     for (i = at; i > 1; i--) {
         if (substr(code, i - 1, 1) ~ /[;{}]/)
@@ -147,7 +148,7 @@ function declaration_start(at,    i, line) {
     return i
 }
 
-# Splits `list` at its commas outside brackets into part[1 …]; returns how many.
+# Splits `list` at commas outside brackets into part[1 …]; returns the count.
 function split_list(list, part,    n, depth, angle, i, c) {
     n = 1
     depth = angle = 0
@@ -168,7 +169,7 @@ function split_list(list, part,    n, depth, angle, i, c) {
     return n
 }
 
-# The declaration of shared memory at `at`: sets from, to, result.
+# Rewrites the declaration of shared memory at `at`: sets from, to, result.
 function shared(at,    text, align, dynamic, lines, n, part, k, first, depth, i, c, name, type, dims) {
     from = declaration_start(at)
     to = at + index(substr(code, at), ";") - 1
@@ -192,7 +193,7 @@ function shared(at,    text, align, dynamic, lines, n, part, k, first, depth, i,
     n = split_list(text, part)
     result = ""
     for (k = 1; k <= n; k++) {
-        # the name stands before the first [ outside brackets, or at the end
+        # the name is before the first [ outside brackets, or at the end
         depth = 0
         first = length(part[k]) + 1
         for (i = 1; i <= length(part[k]); i++) {
@@ -210,7 +211,7 @@ function shared(at,    text, align, dynamic, lines, n, part, k, first, depth, i,
         name = substr(part[k], 1, first - 1)
         sub(/ +$/, "", name)
         if (!match(name, /[A-Za-z_][A-Za-z0-9_]*$/))
-            die(at, "a __shared__ declaration that the stand-in cannot read")
+            die(at, "a __shared__ declaration that the emulator does not support")
         if (k == 1)
             type = substr(name, 1, RSTART - 1)
         name = substr(name, RSTART)

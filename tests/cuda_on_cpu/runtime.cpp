@@ -1,4 +1,4 @@
-/* The CUDA runtime's host side: device memory, streams, events, graphs. */
+/* Emulates the host side of the CUDA runtime: device memory, streams, events, graphs. */
 #include "cuda_runtime.h"
 #include "asan.h"
 #include "engine.h"
@@ -20,8 +20,8 @@ namespace
 {
 
 constexpr size_t PAGE = 4096;
-constexpr size_t CHUNK = (size_t)2 << 20;   /* of what is opened and closed: a huge page */
-constexpr size_t ARENA = (size_t)256 << 30; /* addresses, not memory; none is used twice */
+constexpr size_t CHUNK = (size_t)2 << 20;   /* unit of access control: a huge page */
+constexpr size_t ARENA = (size_t)256 << 30; /* address space, not memory; no address is reused */
 constexpr size_t DEFAULT_MEMORY = (size_t)8 << 30;
 constexpr size_t SHARED_DEFAULT = 48 << 10;
 constexpr size_t SHARED_OPT_IN = 163 << 10; /* of compute capability 8.0 */
@@ -29,7 +29,7 @@ constexpr size_t SHARED_OPT_IN = 163 << 10; /* of compute capability 8.0 */
 struct work_item {
     std::function<void()> work; /* empty for events */
     cudaEvent_t record, wait;
-    uint64_t number; /* which record of the event */
+    uint64_t number; /* which recording of the event */
 };
 
 } // namespace
@@ -42,22 +42,22 @@ struct CUgraph_st {
     cudaStreamCaptureMode mode;
     bool invalid;
     cudaStream_t origin;
-    uint64_t number; /* from 1: no two captures have the same */
+    uint64_t number; /* unique, from 1 */
 };
 struct CUgraphExec_st {
     std::vector<work_item> items;
 };
 struct CUstream_st {
     int device;
-    std::deque<work_item> queue; /* asked for, not done */
+    std::deque<work_item> queue; /* enqueued, not executed */
     bool blocking;
     CUgraph_st *capture;
 };
 struct CUevent_st {
     int device;
     uint64_t recorded, done;
-    cudaStream_t stream; /* of the last record */
-    uint64_t capture;    /* number of the capture that it was last recorded in; 0: in none */
+    cudaStream_t stream; /* of the last recording */
+    uint64_t capture;    /* number of the capture that it was last recorded in; 0: none */
     bool timed;
     double time;
 };
@@ -72,7 +72,7 @@ struct allocation {
     int device;
 };
 
-thread_local int current_device; /* of a thread, as in CUDA: another thread begins with device 0 */
+thread_local int current_device; /* per thread, as in CUDA: each thread starts with device 0 */
 
 struct runtime {
     cudaError_t last;
@@ -84,13 +84,13 @@ struct runtime {
     size_t shared_allowed;
     CUstream_st default_stream;
     std::vector<cudaStream_t> streams;
-    std::vector<CUgraph_st *> captures; /* under way */
+    std::vector<CUgraph_st *> captures; /* active captures */
     uint64_t captures_begun;
 };
 
 runtime &R()
 {
-    static runtime *r = new runtime(); /* outlives everything */
+    static runtime *r = new runtime(); /* never destroyed */
     return *r;
 }
 
@@ -112,18 +112,18 @@ bool late()
     if (!text || !*text || strcmp(text, "now") == 0)
         return false;
     if (strcmp(text, "late") != 0)
-        report("CUDA_ON_CPU_STREAMS is '%s': now or late", text);
+        report("CUDA_ON_CPU_STREAMS is '%s', expected now or late", text);
     return true;
 }
 
-/* A number of the environment. */
+/* Returns a number from the environment. */
 size_t number_of(const char *name, size_t otherwise)
 {
     const char *text = getenv(name);
     return text && *text ? (size_t)strtoull(text, nullptr, 10) : otherwise;
 }
 
-/* CUDA_ON_CPU_DEVICES: they differ in their PCI address, and share this process's memory. */
+/* CUDA_ON_CPU_DEVICES: devices have different PCI addresses, and share this process's memory. */
 int devices()
 {
     return (int)number_of("CUDA_ON_CPU_DEVICES", 1);
@@ -139,7 +139,7 @@ size_t pages(size_t bytes, size_t page = PAGE)
     return (bytes + page - 1) / page * page;
 }
 
-/* The block of `where` in which bytes from `address` on lie; NULL: in none. */
+/* Returns the block of `where` that contains the bytes from `address` on; NULL: none. */
 const allocation *block_of(const std::map<uintptr_t, allocation> &where, const void *address,
                            size_t bytes)
 {
@@ -220,7 +220,7 @@ void drain_all()
         drain(s);
 }
 
-/* The default stream waits for the others, and they for it, unless they are non-blocking. */
+/* The default stream waits for the other streams, and they for it, unless they are non-blocking. */
 void order_default(cudaStream_t stream)
 {
     if (stream == &R().default_stream) {
@@ -238,12 +238,12 @@ void put(cudaStream_t stream, work_item item)
         order_default(stream);
         stream->queue.push_back(std::move(item));
     } else {
-        drain(stream); /* what was left by a change of the environment */
+        drain(stream); /* left over from before the environment changed */
         run_item(item);
     }
 }
 
-/* What waits for the device, or changes its memory, ends a capture in vain. */
+/* Operations that wait for the device or change its allocations invalidate a capture. */
 bool capturing()
 {
     for (CUgraph_st *graph : R().captures)
@@ -254,7 +254,7 @@ bool capturing()
     return false;
 }
 
-/* The capture that an event was last recorded in; NULL when that one has ended. */
+/* Returns the capture that an event was last recorded in; NULL if it has ended. */
 CUgraph_st *capture_of(cudaEvent_t event)
 {
     for (CUgraph_st *graph : R().captures)
@@ -310,7 +310,7 @@ void launch_grid(const char *kernel, const shape &how, std::function<void()> bod
     const size_t allowed =
         R().shared_allowed > SHARED_DEFAULT ? R().shared_allowed : SHARED_DEFAULT;
     if (in_kernel())
-        report("%s is started by a kernel, which the stand-in cannot do", kernel);
+        report("a kernel launches %s, which the emulator does not support", kernel);
     if (g.x == 0 || g.y == 0 || g.z == 0 || b.x == 0 || b.y == 0 || b.z == 0 || g.x > 0x7fffffff ||
         g.y > 65535 || g.z > 65535 || b.x > 1024 || b.y > 1024 || b.z > 64 ||
         b.x * b.y * b.z > 1024) {
@@ -401,7 +401,8 @@ cudaError_t cudaGetDeviceCount(int *count)
 {
     const size_t driver = number_of("CUDA_ON_CPU_DRIVER", CUDART_VERSION);
     *count = devices();
-    if (driver / 1000 < CUDART_VERSION / 1000) /* within a major version all go together */
+    if (driver / 1000 < CUDART_VERSION / 1000) /* all minor versions of a major version are
+                                                  compatible */
         return fail(cudaErrorInsufficientDriver);
     return fail(*count > 0 ? cudaSuccess : cudaErrorNoDevice);
 }
@@ -439,7 +440,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->maxGridSize[0] = 0x7fffffff;
     p->maxGridSize[1] = p->maxGridSize[2] = 65535;
     p->major = (int)number_of("CUDA_ON_CPU_CAPABILITY", 8);
-    p->multiProcessorCount = 4; /* few, so that loops over a grid take several rounds */
+    p->multiProcessorCount = 4; /* few, so that grid-stride loops take several iterations */
     p->l2CacheSize = 40 << 20;
     return cudaSuccess;
 }
@@ -476,7 +477,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     return cudaSuccess;
 }
 
-/* CUDA_ON_CPU_BUS: so that processes on one machine can have a GPU each. Further devices follow. */
+/* CUDA_ON_CPU_BUS lets processes on one machine have one GPU each. Further devices follow. */
 cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int device)
 {
     if (device < 0 || device >= devices())
@@ -537,7 +538,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
         if (all == MAP_FAILED)
             report("no addresses for device memory");
         r.arena = (char *)pages((uintptr_t)all, CHUNK);
-        madvise(r.arena, ARENA, MADV_HUGEPAGE); /* so that opening and closing is cheap */
+        madvise(r.arena, ARENA, MADV_HUGEPAGE); /* makes changing the access rights cheap */
     }
     const size_t space = pages(bytes) + PAGE; /* with AddressSanitizer, the rest is out of bounds */
     if (space > ARENA - r.arena_used)
@@ -615,14 +616,15 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 namespace
 {
 
-/* Device memory of the stream's device: nothing here is meant to reach into another one's. */
+/* Returns whether the bytes are memory of the stream's device; access to other devices is not
+ * supported. */
 bool fits_device(const void *address, size_t bytes, cudaStream_t stream)
 {
     const allocation *block = block_of(R().device, address, bytes);
     return block && block->device == device_of(stream);
 }
 
-/* What a copy of this kind may touch on one side. */
+/* Returns whether a copy of this kind may access these bytes on one side. */
 bool side_fits(const void *address, size_t bytes, bool device, cudaStream_t stream)
 {
     return device ? fits_device(address, bytes, stream) : !in_arena(address);
@@ -757,7 +759,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 
 cudaError_t cudaStreamQuery(cudaStream_t stream)
 {
-    return cudaStreamSynchronize(stream); /* who asks long enough gets it done */
+    return cudaStreamSynchronize(stream); /* polling eventually completes the work */
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
@@ -769,7 +771,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     if (event->capture && !from)
         return fail(cudaErrorCapturedEvent);
     if (from && !stream->capture)
-        stream->capture = from; /* joins the capture */
+        stream->capture = from; /* the stream joins the capture */
     if (stream->capture) {
         if (stream->capture->invalid)
             return fail(cudaErrorStreamCaptureInvalidated);
@@ -950,6 +952,6 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph)
 {
-    delete graph; /* what was launched goes on */
+    delete graph; /* launched graphs continue to run */
     return cudaSuccess;
 }

@@ -1,4 +1,5 @@
-/* Attention method cudnn where it cannot be had: one clear line, and nothing else is tried. */
+/* Attention method cudnn where it is not available: a one-line error, and no other method is
+ * tried. */
 #include "backend.h"
 #include "layers.h"
 #include "test.h"
@@ -20,7 +21,7 @@ static bool built_in(void)
     return status == DT_OK;
 }
 
-static void a_library_that_cannot_be_used_is_refused(void **state)
+static void an_unusable_library_is_refused(void **state)
 {
     (void)state;
     const char *const cases[][2] = {{"missing", "cuDNN cannot be loaded"},
@@ -40,7 +41,7 @@ static void no_engine_is_a_sticky_error_that_names_the_shape(void **state)
 {
     (void)state;
     if (!built_in())
-        return; /* refused when it is opened, see above */
+        return; /* refused when opened, see above */
     dt_backend *backend;
     ASSERT_OK(open_with("engineless", &backend));
     const dt_backend_ops *op = backend->ops;
@@ -63,7 +64,7 @@ static void no_engine_is_a_sticky_error_that_names_the_shape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_library_that_cannot_be_used_is_refused),
+        cmocka_unit_test(an_unusable_library_is_refused),
         cmocka_unit_test(no_engine_is_a_sticky_error_that_names_the_shape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,16 @@
-/* The real cuDNN takes our graphs: for an A100 and an H100, which are described to it, it has an
- * engine for each and compiles its kernels. Nothing runs. Skipped where cuDNN is not installed.
+/* The real cuDNN accepts our graphs: for the described devices A100 and H100 it has an engine for
+ * each graph and compiles its kernels. Nothing is run. Skipped if cuDNN is not installed.
  *
- * cuDNN can make plans for a device that is not there (its "deviceless ahead-of-time compilation");
- * it wants a driver to load the kernels into, which driver_of_nothing.c plays. */
+ * cuDNN can create plans for a device that is not present ("deviceless ahead-of-time compilation");
+ * it requires a driver to load the kernels into, which driver_of_nothing.c provides. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cuda/cudnn_plan.h"
-#include "standin_test.h"
+#include "emulator_test.h"
 
-/* As such a GPU would describe itself to the library. */
+/* The device properties of such a GPU. */
 #define DEVICE(name, version, multiprocessors, shared, cache)                                      \
     "{\"deviceVer\":" #version ",\"driverVer\":13000,\"cudaDeviceId\":0,"                          \
     "\"totalGlobalMem\":84929347584,\"maxGridSize\":[2147483647,65535,65535],"                     \
@@ -29,7 +29,7 @@ static const struct {
     {"H100", DEVICE("NVIDIA H100 80GB HBM3", 900, 132, 232448, 52428800)},
 };
 
-/* Without direction and dropout. */
+/* Direction and dropout are filled in. */
 static const dt_cudnn_shape shapes[] = {
     {64, 320, 7, 128, false, false, 0.0},
     {64, 512, 12, 64, true, false, 0.0},
@@ -48,12 +48,12 @@ static void a_plan(dt_cudnn *cudnn, const char *device, const dt_cudnn_shape *sh
     printf("%s, %s, %d sequences of %d, %d heads of %d, p %g: workspace %.1f MB\n", device,
            shape->backward ? "backward" : "forward", shape->sequences, shape->positions,
            shape->heads, shape->head_size, shape->dropout, (double)bytes / 1e6);
-    /* gradients by way of memory, not by float atomics: G stands there (with whole tiles) */
+    /* gradients go through memory, not float atomics: the workspace holds G (whole tiles) */
     assert_true(shape->backward ? bytes >= scores : bytes >= 0);
     dt_cudnn_plan_free(cudnn, plan);
 }
 
-static void plans_are_made_for_each_gpu(void **state)
+static void plans_are_created_for_each_gpu(void **state)
 {
     (void)state;
     for (const auto &device : devices) {
@@ -86,8 +86,8 @@ static void what_has_no_engine_is_refused_in_one_line(void **state)
     dt_cudnn_close(cudnn);
 }
 
-/* Without a GPU the library does not start. */
-static void no_gpu_is_said_in_one_line(void **state)
+/* Without a GPU the library fails to start. */
+static void a_missing_gpu_is_reported_in_one_line(void **state)
 {
     (void)state;
     dt_cudnn *cudnn;
@@ -100,13 +100,13 @@ static void no_gpu_is_said_in_one_line(void **state)
 int main()
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plans_are_made_for_each_gpu),
+        cmocka_unit_test(plans_are_created_for_each_gpu),
         cmocka_unit_test(what_has_no_engine_is_refused_in_one_line),
-        cmocka_unit_test(no_gpu_is_said_in_one_line),
+        cmocka_unit_test(a_missing_gpu_is_reported_in_one_line),
     };
     dt_cudnn *cudnn;
     if (dt_cudnn_open(&cudnn, NULL, devices[0].json) != DT_OK) {
-        fprintf(stderr, "SKIPPED: no plans of cuDNN can be made here: %s\n", dt_error_message());
+        fprintf(stderr, "SKIPPED: cuDNN plans cannot be created here: %s\n", dt_error_message());
         return 77;
     }
     dt_cudnn_close(cudnn);

@@ -1,5 +1,5 @@
-/* Copies to the host that are asked for first and waited for later: on the CPU and on the CUDA
- * backend, whose streams do their work as late as they may. */
+/* Copies to the host that are started first and waited for later: on the CPU and on the CUDA
+ * backend, whose streams execute their work as late as possible. */
 #include "test.h"
 
 #include "backend.h"
@@ -14,7 +14,7 @@ static dt_backend *open_backend(const char *name)
     return backend;
 }
 
-/* Matrix 5 × 8 on the device, of which columns 2 … 4 are wanted. */
+/* A 5 × 8 matrix on the device, of which columns 2 … 4 are copied. */
 #define ROWS 5
 #define COLUMNS 8
 #define MATRIX_BYTES ((int64_t)ROWS * COLUMNS * 4)
@@ -36,9 +36,9 @@ static void assert_columns(const int32_t *host, int32_t from)
             assert_int_equal(host[(ptrdiff_t)r * 3 + c], from + r * COLUMNS + c + 2);
 }
 
-/* Every slot gets what stood there when it was started, whatever is written afterwards, and in
+/* Every slot receives the content at the time of its start, whatever is written afterwards and in
  * whatever order slots are finished. */
-static void copies_hold_what_stood_there_when_they_were_asked_for(void **state)
+static void copies_hold_the_content_at_their_start(void **state)
 {
     (void)state;
     for (int b = 0; b < 2; ++b) {
@@ -64,7 +64,7 @@ static void copies_hold_what_stood_there_when_they_were_asked_for(void **state)
     }
 }
 
-static void reserving_less_keeps_the_room(void **state)
+static void reserving_less_keeps_the_capacity(void **state)
 {
     (void)state;
     for (int b = 0; b < 2; ++b) {
@@ -131,8 +131,8 @@ static int late_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(copies_hold_what_stood_there_when_they_were_asked_for),
-        cmocka_unit_test(reserving_less_keeps_the_room),
+        cmocka_unit_test(copies_hold_the_content_at_their_start),
+        cmocka_unit_test(reserving_less_keeps_the_capacity),
         cmocka_unit_test(misuse_is_an_error_and_not_a_wrong_result),
     };
     return cmocka_run_group_tests_name("download", tests, late_streams, NULL);

@@ -1,4 +1,4 @@
-/* The stand-in executes CUDA: each kernel here is plain CUDA, and its result is what a GPU gives.
+/* The emulator executes CUDA: each kernel here is plain CUDA, with the same result as on a GPU.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <cuda_runtime.h>
 #include <mma.h>
 
-#include "tests/cuda_on_cpu/standin_test.h"
+#include "tests/cuda_on_cpu/emulator_test.h"
 
 #define FULL 0xffffffffu
 
@@ -66,7 +66,7 @@ static void a_barrier_makes_shared_writes_visible(void **)
     }
 }
 
-/* An inclusive sum over the block: two barriers a round. */
+/* An inclusive prefix sum over the block: two barriers per round. */
 __global__ void running_sum(float *out, int n)
 {
     extern __shared__ __align__(16) float value[];
@@ -125,7 +125,7 @@ __global__ void shuffles(float *out)
     float *row = out + threadIdx.x * 6;
     row[0] = sum;
     row[1] = __shfl_sync(FULL, x, 5);
-    row[2] = __shfl_sync(FULL, x, lane / 8 + 1, 8); /* within eights */
+    row[2] = __shfl_sync(FULL, x, lane / 8 + 1, 8); /* in groups of eight */
     row[3] = __shfl_down_sync(FULL, x, 3);
     row[4] = __shfl_up_sync(FULL, x, 3, 16);
     double wide = 0.5 * lane;
@@ -165,7 +165,7 @@ __global__ void votes(unsigned *out)
     row[5] = __reduce_max_sync(FULL, lane * 2);
     row[6] = __reduce_or_sync(FULL, 1u << lane % 5);
     row[7] = __match_any_sync(FULL, lane % 4);
-    /* two halves of the warp on ways of their own */
+    /* the two halves of the warp diverge */
     if (lane < 16)
         row[8] = __reduce_add_sync(0x0000ffffu, lane);
     else
@@ -206,7 +206,7 @@ __global__ void count(int *counter, unsigned *largest, float *sum, unsigned long
     atomicCAS(&slots[i % 7], 0ULL, (unsigned long long)i + 1);
 }
 
-static void atomics_add_up_over_blocks(void **)
+static void atomics_accumulate_over_blocks(void **)
 {
     device_array<int> counter(std::vector<int>{0});
     device_array<unsigned> largest(std::vector<unsigned>{0});
@@ -237,7 +237,7 @@ __global__ void intrinsics(unsigned *out, float *numbers)
     *reinterpret_cast<float4 *>(numbers + 4) = v;
 }
 
-static void intrinsics_compute_what_cuda_says(void **)
+static void intrinsics_compute_what_cuda_specifies(void **)
 {
     device_array<unsigned> out(7);
     device_array<float> numbers(8);
@@ -371,7 +371,7 @@ static void impossible_launches_are_refused(void **)
     assert_int_equal(cudaGetLastError(), cudaSuccess);
 }
 
-static void memory_ends(void **)
+static void memory_is_limited(void **)
 {
     void *memory = NULL;
     size_t available, total;
@@ -427,7 +427,7 @@ static void a_graph_repeats_what_was_captured(void **)
         ASSERT_CUDA(cudaStreamEndCapture(stream, &graph));
         ASSERT_CUDA(cudaGraphInstantiate(&exec, graph, 0));
         ASSERT_CUDA(cudaGraphDestroy(graph));
-        assert_int_equal(x.download()[0], 1); /* captured, not done */
+        assert_int_equal(x.download()[0], 1); /* captured, not executed */
         ASSERT_CUDA(cudaGraphLaunch(exec, stream));
         ASSERT_CUDA(cudaGraphLaunch(exec, stream));
         ASSERT_CUDA(cudaStreamSynchronize(stream));
@@ -438,7 +438,7 @@ static void a_graph_repeats_what_was_captured(void **)
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
 
-/* A capture on `stream`, which has done `forbidden` and gone wrong by it. */
+/* A capture on `stream` that `forbidden` has invalidated. */
 static void assert_capture_is_lost(cudaStream_t stream, cudaError_t got, cudaError_t expected)
 {
     cudaGraph_t graph;
@@ -486,7 +486,7 @@ static void a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory(vo
     ASSERT_CUDA(cudaFreeHost(pinned));
 }
 
-/* add_one, the event, times_ten, as a graph. */
+/* Captures add_one, the event and times_ten as a graph. */
 static cudaError_t capture_with_event(cudaGraphExec_t *exec, cudaStream_t stream, int *x,
                                       cudaEvent_t event, unsigned flags)
 {
@@ -501,8 +501,8 @@ static cudaError_t capture_with_event(cudaGraphExec_t *exec, cudaStream_t stream
     return recorded;
 }
 
-/* Another stream waits for the middle of a graph, launch by launch. */
-static void an_external_event_happens_in_each_launch(void **)
+/* Another stream waits for the middle of a graph, in each launch. */
+static void an_external_event_is_recorded_in_each_launch(void **)
 {
     setenv("CUDA_ON_CPU_STREAMS", "late", 1);
     device_array<int> x(std::vector<int>{1});
@@ -533,7 +533,7 @@ static void an_external_event_happens_in_each_launch(void **)
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
 
-static void an_event_of_a_capture_is_none_outside(void **)
+static void an_event_of_a_capture_is_invalid_outside(void **)
 {
     device_array<int> x(std::vector<int>{1});
     cudaStream_t one, two;
@@ -547,7 +547,7 @@ static void an_event_of_a_capture_is_none_outside(void **)
     assert_int_equal(cudaStreamWaitEvent(two, event), cudaErrorCapturedEvent);
     assert_int_equal(cudaEventSynchronize(event), cudaErrorCapturedEvent);
     cudaGetLastError();
-    ASSERT_CUDA(cudaEventRecord(event, one)); /* from now on it is one again */
+    ASSERT_CUDA(cudaEventRecord(event, one)); /* now it is an ordinary event again */
     ASSERT_CUDA(cudaStreamWaitEvent(two, event));
     ASSERT_CUDA(cudaGraphExecDestroy(exec));
     ASSERT_CUDA(cudaEventDestroy(event));
@@ -555,7 +555,7 @@ static void an_event_of_a_capture_is_none_outside(void **)
     ASSERT_CUDA(cudaStreamDestroy(one));
 }
 
-/* *pinned is set to 5, then to 6 while its copy may be under way. */
+/* *pinned is set to 5, then to 6 while its copy may be in progress. */
 static int copy_of_a_changed_buffer(bool wait)
 {
     int *pinned;
@@ -598,7 +598,7 @@ static int pass_between_streams(bool with_event)
     return got;
 }
 
-static void late_streams_show_missing_waits(void **)
+static void late_streams_reveal_missing_waits(void **)
 {
     assert_int_equal(copy_of_a_changed_buffer(false), 5); /* by luck */
     assert_int_equal(pass_between_streams(false), 20);
@@ -610,7 +610,7 @@ static void late_streams_show_missing_waits(void **)
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
 
-/* A thread begins with device 0; what belongs to another device is not its. */
+/* Each thread starts with device 0 and cannot use the resources of another device. */
 static void a_device_has_its_own_streams_events_and_memory(void **)
 {
     cudaStream_t stream;
@@ -661,18 +661,18 @@ int main(void)
         cmocka_unit_test(barriers_count_and_vote),
         cmocka_unit_test(shuffles_move_values_between_lanes),
         cmocka_unit_test(votes_and_reductions_see_the_lanes_of_their_mask),
-        cmocka_unit_test(atomics_add_up_over_blocks),
-        cmocka_unit_test(intrinsics_compute_what_cuda_says),
+        cmocka_unit_test(atomics_accumulate_over_blocks),
+        cmocka_unit_test(intrinsics_compute_what_cuda_specifies),
         cmocka_unit_test(low_precision_rounds_to_the_nearest_even),
         cmocka_unit_test(tile_products_equal_naive_ones),
         cmocka_unit_test(impossible_launches_are_refused),
-        cmocka_unit_test(memory_ends),
+        cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(a_graph_repeats_what_was_captured),
         cmocka_unit_test(a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory),
-        cmocka_unit_test(an_external_event_happens_in_each_launch),
-        cmocka_unit_test(an_event_of_a_capture_is_none_outside),
+        cmocka_unit_test(an_external_event_is_recorded_in_each_launch),
+        cmocka_unit_test(an_event_of_a_capture_is_invalid_outside),
         cmocka_unit_test(a_device_has_its_own_streams_events_and_memory),
-        cmocka_unit_test(late_streams_show_missing_waits),
+        cmocka_unit_test(late_streams_reveal_missing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

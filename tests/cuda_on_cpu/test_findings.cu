@@ -1,6 +1,6 @@
-/* The stand-in finds broken kernels: each kernel here has a fault of a kind that compiles and often
- * works, and the test fails when the fault goes unnoticed. Faults that end the program are tried in
- * a child process. */
+/* The emulator detects broken kernels. Each kernel here has a bug of a kind that compiles and often
+ * works, and the test fails if the bug is not detected. Bugs that abort the program are run in a
+ * child process. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include <cuda_runtime.h>
 #include <mma.h>
 
-#include "tests/cuda_on_cpu/standin_test.h"
+#include "tests/cuda_on_cpu/emulator_test.h"
 
 #define FULL 0xffffffffu
 
@@ -28,8 +28,8 @@
 
 /* ---- in a child ----------------------------------------------------------------------------- */
 
-/* What `fault` writes to stderr; it must not return. */
-static std::string last_words(void (*fault)(void))
+/* Returns what `fault` writes to stderr; `fault` must not return. */
+static std::string stderr_of(void (*fault)(void))
 {
     int end[2];
     assert_int_equal(pipe(end), 0);
@@ -53,7 +53,7 @@ static std::string last_words(void (*fault)(void))
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        fail_msg("the fault was not noticed");
+        fail_msg("the bug was not detected");
     return words;
 }
 
@@ -63,12 +63,12 @@ static void assert_says(const std::string &words, const char *part)
         fail_msg("'%s' is not in:\n%s", part, words.c_str());
 }
 
-/* The fault is found in all orders, and the message holds `part`. */
+/* The bug is detected in all orders, and the message contains `part`. */
 static void assert_found(void (*fault)(void), const char *part)
 {
     for (const char *order : orders) {
         setenv("CUDA_ON_CPU_ORDER", order, 1);
-        const std::string words = last_words(fault);
+        const std::string words = stderr_of(fault);
         if (part)
             assert_says(words, part);
     }
@@ -306,7 +306,7 @@ __global__ void fill_whole_blocks(float *out, int n)
         out[i] = 1.0f;
 }
 
-static void an_unwritten_tail_is_no_number(void **)
+static void an_unwritten_tail_is_nan(void **)
 {
     setenv("CUDA_ON_CPU_ORDER", "ascending", 1);
     device_array<float> out(1000);
@@ -325,7 +325,7 @@ __global__ void half_written(float *out)
     out[blockIdx.x * 32 + threadIdx.x] = room[threadIdx.x];
 }
 
-static void unwritten_shared_memory_is_no_number_in_any_block(void **)
+static void unwritten_shared_memory_is_nan_in_every_block(void **)
 {
     for (const char *order : orders) {
         setenv("CUDA_ON_CPU_ORDER", order, 1);
@@ -350,7 +350,7 @@ static std::vector<T> in_order(const char *order, void (*run)(T *out), size_t n)
     return out.download();
 }
 
-/* Ascending and descending order agree, as they do where there is no race. */
+/* Returns whether ascending and descending order give equal results, as they do without a race. */
 template <typename T> static bool orders_agree(void (*run)(T *out), size_t n)
 {
     const std::vector<T> up = in_order<T>("ascending", run, n);
@@ -358,7 +358,7 @@ template <typename T> static bool orders_agree(void (*run)(T *out), size_t n)
     return memcmp(up.data(), down.data(), n * sizeof(T)) == 0;
 }
 
-/* Each thread takes its neighbour's number, `step` further on. */
+/* Each thread reads the number of its neighbour at distance `step`. */
 template <bool BARRIER> __global__ void neighbour(int *out, int step)
 {
     __shared__ int room[128];
@@ -377,8 +377,8 @@ static void a_missing_barrier(void **)
     assert_false(orders_agree<int>([](int *out) { neighbour<false><<<1, 128>>>(out, 64); }, 128));
 }
 
-/* The room is used again before all have read it. */
-template <bool BARRIER> __global__ void room_used_again(float *out)
+/* The buffer is reused before all threads have read it. */
+template <bool BARRIER> __global__ void buffer_reused(float *out)
 {
     __shared__ float sum[4];
     const int warp = (int)threadIdx.x / 32;
@@ -398,12 +398,12 @@ template <bool BARRIER> __global__ void room_used_again(float *out)
 static void a_missing_second_barrier(void **)
 {
     assert_true(
-        orders_agree<float>([](float *out) { room_used_again<true><<<1, 128>>>(out); }, 384));
+        orders_agree<float>([](float *out) { buffer_reused<true><<<1, 128>>>(out); }, 384));
     assert_false(
-        orders_agree<float>([](float *out) { room_used_again<false><<<1, 128>>>(out); }, 384));
+        orders_agree<float>([](float *out) { buffer_reused<false><<<1, 128>>>(out); }, 384));
 }
 
-/* Tiles are prepared by lanes and read by the whole warp. */
+/* Lanes prepare tiles that the whole warp reads. */
 template <bool SYNC> __global__ void tiles_through_shared(float *out)
 {
     using namespace nvcuda;
@@ -457,7 +457,7 @@ static void a_misaligned_tile(void **)
             device_array<float> out(32);
             misaligned_tile<<<1, 32>>>(out.data, in.data);
         },
-        "no multiple of 32 bytes");
+        "not a multiple of 32 bytes");
 }
 
 __global__ void last_block_wins(int *out)
@@ -489,8 +489,8 @@ int main(void)
         cmocka_unit_test(accesses_out_of_bounds),
         cmocka_unit_test(misaligned_words),
         cmocka_unit_test(host_code_that_reads_device_memory),
-        cmocka_unit_test(an_unwritten_tail_is_no_number),
-        cmocka_unit_test(unwritten_shared_memory_is_no_number_in_any_block),
+        cmocka_unit_test(an_unwritten_tail_is_nan),
+        cmocka_unit_test(unwritten_shared_memory_is_nan_in_every_block),
         cmocka_unit_test(a_missing_barrier),
         cmocka_unit_test(a_missing_second_barrier),
         cmocka_unit_test(a_missing_warp_barrier_around_tiles),

@@ -1,5 +1,5 @@
-/* Gradients on their way to other ranks: the device rounds them to the bits of the CPU. (On a
- * communicator's own stream: tests/cluster.) */
+/* Gradients for communication: the device rounds them to the same bits as the CPU. (On a
+ * communicator's stream: tests/cluster.) */
 #include <math.h>
 
 #include "tested_device.h"

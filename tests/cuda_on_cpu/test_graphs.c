@@ -1,11 +1,11 @@
-/* Recorded steps: a replay computes, to the bit, what the operations compute when they are called,
- * for every batch of the shape; it is refused what they refuse; and communicators that wait for
- * gradient ranges see them final. */
+/* Recorded steps: a replay gives the same bits as calling the operations, for every batch of the
+ * shape; it rejects the same batches; and communicators that wait for gradient ranges see their
+ * final values. */
 #include "recorded.h"
 
 /* ---- whole trainings ------------------------------------------------------------------------- */
 
-/* Every update's loss and the parameters at the end. */
+/* The loss of every update and the final parameters. */
 typedef struct {
     int64_t updates;
     double *loss;
@@ -47,10 +47,11 @@ static void compare_trainings(const training_plan *plan)
 {
     training_result plain = train(plan, false);
     training_result ours = train(plan, true);
-    const int pieces = answers[DT_STEP_RUN] + answers[DT_STEP_RECORD] + answers[DT_STEP_REPLAYED];
-    if (answers[DT_STEP_REPLAYED] * 2 < pieces)
-        fail_msg("%d of %d pieces were replayed: too few to show anything",
-                 answers[DT_STEP_REPLAYED], pieces);
+    const int micro_batches =
+        answers[DT_STEP_RUN] + answers[DT_STEP_RECORD] + answers[DT_STEP_REPLAYED];
+    if (answers[DT_STEP_REPLAYED] * 2 < micro_batches)
+        fail_msg("only %d of %d micro-batches were replayed: too few for this test",
+                 answers[DT_STEP_REPLAYED], micro_batches);
     for (int64_t i = 0; i < plain.updates; ++i)
         if (ours.loss[i] != plain.loss[i])
             fail_msg("%s: update %lld has the loss %.17g, unrecorded %.17g", plan->fixture,
@@ -66,9 +67,9 @@ static void recorded_training_equals_the_unrecorded(void **state)
 {
     (void)state;
     const training_plan plans[] = {
-        /* pieces of whole batches, the last of an epoch smaller */
+        /* micro-batches of whole batches; the last one of an epoch is smaller */
         {"hybrid_small", DT_PRECISION_FP32, 22, 4, 4, 1, 3},
-        /* a batch is 2 + 2 + 1 sequences, two batches an update, an odd one at the end */
+        /* a batch has 2 + 2 + 1 sequences; two batches per update, an odd one at the end */
         {"hybrid_small", DT_PRECISION_FP32, 23, 5, 2, 2, 3},
         {"hybrid_masked", DT_PRECISION_FP16, 12, 4, 4, 1, 4},
         {"hybrid_wide", DT_PRECISION_BF16, 8, 4, 2, 1, 4}, /* fused attention */
@@ -108,8 +109,8 @@ static void make_batch(test_batch *b, const dt_model_config *config)
         b->batch.loss_scale[r] = 0.25;
 }
 
-/* Computes the batch's gradients, recorded or replayed where the table has it. Returns what
- * step_begin() said. */
+/* Computes the batch's gradients, recorded or replayed if the table has step_begin. Returns the
+ * result of step_begin(). */
 static int compute(training *t, const dt_batch *batch)
 {
     dt_backend *backend = t->s.backend;
@@ -126,7 +127,7 @@ static int compute(training *t, const dt_batch *batch)
     return what;
 }
 
-/* Until both places of a batch have been recorded. */
+/* Repeats until the step is recorded for both batch buffers. */
 static void record_batch(training *t, const dt_batch *batch)
 {
     for (int i = 0; i < 4; ++i)
@@ -166,7 +167,7 @@ static void change_loss_scale(test_batch *b)
 static void change_ids(test_batch *b)
 {
     for (int i = 0; i < 29; ++i)
-        b->ids[i] = i % 23; /* many more distinct ones */
+        b->ids[i] = i % 23; /* many more distinct ids */
 }
 static void change_lengths(test_batch *b)
 {
@@ -177,7 +178,7 @@ static void change_lengths(test_batch *b)
         b->ids[i] = 22 - i % 11;
 }
 
-static void what_changes_takes_effect_in_a_replay(void **state)
+static void changes_take_effect_in_a_replay(void **state)
 {
     (void)state;
     static const change changes[] = {change_label,          drop_labels,       change_seed,
@@ -264,15 +265,15 @@ static void wrong_batches_are_refused_in_a_replay(void **state)
 /* ---- gradient ranges --------------------------------------------------------------------------
  */
 
-/* A communicator of one rank that reads each range on a stream of its own, that of a second backend
- * on the same device, as soon as its event has happened. */
+/* A communicator of one rank that reads each range as soon as its event has occurred, on another
+ * stream: that of a second backend on the same device. */
 typedef struct {
     dt_comm base; /* first */
     dt_comm_ops ops;
     dt_backend *reader;
     int64_t trained;
-    float *seen;  /* (trained) each range when its event had happened */
-    float *early; /* (trained) all of them when the first range's had */
+    float *seen;  /* (trained) each range at the time of its event */
+    float *early; /* (trained) all ranges at the time of the first event */
     int64_t taken;
 } reading_comm;
 
@@ -288,7 +289,7 @@ static dt_status read_range(dt_comm *comm, dt_backend *backend, int64_t offset, 
     reading_comm *c = (reading_comm *)comm;
     const float *gradients = backend->ops->vector_data(backend, DT_GRADIENTS);
     void *event = backend->ops->event_handle(backend, slot);
-    assert_int_equal(offset, c->taken); /* one after the other, none twice */
+    assert_int_equal(offset, c->taken); /* in order, none twice */
     c->reader->ops->event_wait(c->reader, event);
     read_gradients(c, c->seen + offset, gradients + offset, count);
     if (offset == 0)
@@ -315,9 +316,10 @@ static void open_reading_comm(reading_comm *comm, training *t)
     t->stepper.comm = &comm->base;
 }
 
-/* An update's ranges. `one_piece`: the gradients begin with zero in the piece that reports, so the
- * last range's shows whether it had begun when the first range was read. */
-static void check_ranges(training *t, reading_comm *comm, int64_t update, bool one_piece)
+/* Checks the ranges of an update. `one_micro_batch`: the gradients start at zero in the micro-batch
+ * that reports them, so that the last range shows whether it was already being computed when the
+ * first range was read. */
+static void check_ranges(training *t, reading_comm *comm, int64_t update, bool one_micro_batch)
 {
     static int64_t micro_steps;
     comm->taken = 0;
@@ -327,32 +329,35 @@ static void check_ranges(training *t, reading_comm *comm, int64_t update, bool o
     float *gradients = vector_of(t, DT_GRADIENTS);
     for (int64_t i = 0; i < comm->trained; ++i)
         if (gradients[i] != comm->seen[i])
-            fail_msg("update %lld (pieces replayed so far: %d): gradient %lld was %g when its "
-                     "event had happened, and became %g",
-                     (long long)update, answers[DT_STEP_REPLAYED], (long long)i,
-                     (double)comm->seen[i], (double)gradients[i]);
+            fail_msg(
+                "update %lld (micro-batches replayed so far: %d): gradient %lld was %g when its "
+                "event had happened, and became %g",
+                (long long)update, answers[DT_STEP_REPLAYED], (long long)i, (double)comm->seen[i],
+                (double)gradients[i]);
     const int64_t end = comm->trained;
-    /* a GPU goes on while the ranges are read; the stand-in waits */
+    /* a GPU continues while the ranges are read; the emulator waits */
     const bool waits = strcmp(tested_device(), "cuda_on_cpu") == 0;
-    for (int64_t i = end - 64; one_piece && waits && i < end; ++i)
+    for (int64_t i = end - 64; one_micro_batch && waits && i < end; ++i)
         assert_true(comm->early[i] == 0.0f);
     free(gradients);
 }
 
-/* Also that the first one's event happens before the last one is computed. */
+/* Also checks that the event of the first range precedes the computation of the last range. */
 static void ranges_are_final_when_their_events_happen(void **state)
 {
     (void)state;
-    setenv("CUDA_ON_CPU_STREAMS", "late", 1); /* a stream's work is done as far as is waited for */
-    for (int32_t pieces = 1; pieces <= 2; ++pieces) {
-        const training_plan plan = {"hybrid_small", DT_PRECISION_FP32, 24, 4, 4 / pieces, 1, 1};
+    setenv("CUDA_ON_CPU_STREAMS", "late", 1); /* a stream executes only the work that is waited
+                                                 for */
+    for (int32_t micro_batches = 1; micro_batches <= 2; ++micro_batches) {
+        const training_plan plan = {
+            "hybrid_small", DT_PRECISION_FP32, 24, 4, 4 / micro_batches, 1, 1};
         training t;
         reading_comm comm;
         training_open(&t, &plan, true);
         open_reading_comm(&comm, &t);
         for (int64_t update = 0; update < 12; ++update)
-            check_ranges(&t, &comm, update % 6, pieces == 1);
-        assert_true(answers[DT_STEP_REPLAYED] >= 6 * pieces);
+            check_ranges(&t, &comm, update % 6, micro_batches == 1);
+        assert_true(answers[DT_STEP_REPLAYED] >= 6 * micro_batches);
         comm.reader->ops->destroy(comm.reader);
         free(comm.seen);
         free(comm.early);
@@ -366,7 +371,8 @@ static void ranges_are_final_when_their_events_happen(void **state)
 
 #define KEPT (uint64_t)64 /* DT_CUDA_STEPS of cuda/step.cu */
 
-/* One step of each key 0 … keys-1, without operations; returns how many were answered `what`. */
+/* Runs one step without operations for each key 0 … keys-1; returns how often step_begin() returned
+ * `what`. */
 static int round_of_keys(training *t, const dt_device_batch *batch, uint64_t keys, int what)
 {
     memset(answers, 0, sizeof answers);
@@ -387,12 +393,12 @@ static void the_cache_is_bounded_and_keeps_the_latest(void **state)
     assert_int_equal(round_of_keys(&t, batch, KEPT, DT_STEP_RUN), KEPT);
     assert_int_equal(round_of_keys(&t, batch, KEPT, DT_STEP_RECORD), KEPT);
     assert_int_equal(round_of_keys(&t, batch, KEPT, DT_STEP_REPLAYED), KEPT);
-    /* one more: key 0, the oldest, is gone, and so is key 1 when it comes again */
+    /* one more: replaces key 0, the oldest, and then key 1 when key 0 returns */
     assert_int_equal(t.ops.step_begin(t.s.backend, batch, 1000), DT_STEP_RUN);
     assert_int_equal(t.ops.step_begin(t.s.backend, batch, 0), DT_STEP_RUN);
     assert_int_equal(t.ops.step_begin(t.s.backend, batch, 2), DT_STEP_REPLAYED);
     assert_int_equal(t.ops.step_begin(t.s.backend, batch, 1), DT_STEP_RUN);
-    /* what is no longer used in time is never recorded */
+    /* with too many keys in rotation nothing is ever recorded */
     round_of_keys(&t, batch, 2 * KEPT, DT_STEP_RUN);
     for (int i = 0; i < 2; ++i)
         assert_int_equal(round_of_keys(&t, batch, 2 * KEPT, DT_STEP_RUN), 2 * KEPT);
@@ -400,7 +406,7 @@ static void the_cache_is_bounded_and_keeps_the_latest(void **state)
     training_close(&t);
 }
 
-static void new_room_for_batches_forgets_recordings(void **state)
+static void reserving_batches_discards_recordings(void **state)
 {
     (void)state;
     training t;
@@ -409,7 +415,7 @@ static void new_room_for_batches_forgets_recordings(void **state)
     make_batch(&b, &t.s.config);
     record_batch(&t, &b.batch);
     ASSERT_OK(t.ops.batch_reserve(t.s.backend, 8, 100, t.s.config.tax_ranks));
-    record_batch(&t, &b.batch); /* run twice, recorded twice again */
+    record_batch(&t, &b.batch); /* each buffer is run once and recorded once again */
     ASSERT_OK(t.ops.sync(t.s.backend));
     training_close(&t);
 }
@@ -417,8 +423,7 @@ static void new_room_for_batches_forgets_recordings(void **state)
 /* ---- what cannot be recorded ------------------------------------------------------------------
  */
 
-/* A conv_max_backward that uses memory of its own: what a library might do that cannot be
- * captured. */
+/* A conv_max_backward that allocates memory, like a library whose work cannot be captured. */
 static void allocating_backward(dt_backend *backend, const void *dy, const void *y,
                                 const int32_t *position, void *scratch,
                                 const dt_device_batch *batch, const dt_conv_max *conv)
@@ -480,11 +485,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_training_equals_the_unrecorded),
-        cmocka_unit_test(what_changes_takes_effect_in_a_replay),
+        cmocka_unit_test(changes_take_effect_in_a_replay),
         cmocka_unit_test(wrong_batches_are_refused_in_a_replay),
         cmocka_unit_test(ranges_are_final_when_their_events_happen),
         cmocka_unit_test(the_cache_is_bounded_and_keeps_the_latest),
-        cmocka_unit_test(new_room_for_batches_forgets_recordings),
+        cmocka_unit_test(reserving_batches_discards_recordings),
         cmocka_unit_test(a_step_that_cannot_be_recorded_runs_as_it_is_called),
         cmocka_unit_test(uploads_while_a_step_is_recorded_are_errors),
     };

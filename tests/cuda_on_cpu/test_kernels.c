@@ -1,4 +1,4 @@
-/* Every operation of the CUDA backend beside the CPU backend's, on odd and even shapes. */
+/* Compares every operation of the CUDA backend with the CPU backend's, on odd and even shapes. */
 #include "operations.h"
 
 static const int32_t LENGTHS[] = {5, 1, 17, 9, 0};
@@ -67,7 +67,7 @@ static void sequence_operations_equal_the_cpu(void **state)
 static void conv_max_equals_the_cpu(void **state)
 {
     (void)state;
-    static int32_t many[136]; /* more than a block looks up at a time */
+    static int32_t many[136]; /* more than a block handles at a time */
     for (int i = 0; i < 135; ++i)
         many[i] = 1 + i % 3;
     const conv_shape shapes[] = {

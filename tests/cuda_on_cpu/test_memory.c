@@ -1,5 +1,5 @@
-/* What the CUDA backend says of its device: the memory that it will take, the formats and ways of
- * attention that it can compute. */
+/* What the CUDA backend reports: the memory that it will use, and the supported precisions and
+ * attention methods. */
 #include "model/fit.h"
 #include "test.h"
 #include "published_sizes.h"
@@ -35,7 +35,7 @@ static int64_t free_memory(dt_backend *backend)
     return available;
 }
 
-static void the_plan_is_what_is_taken(void **state)
+static void the_plan_is_what_is_allocated(void **state)
 {
     (void)state;
     static const dt_precision precisions[] = {DT_PRECISION_FP32, DT_PRECISION_BF16,
@@ -55,8 +55,9 @@ static void the_plan_is_what_is_taken(void **state)
     }
 }
 
-/* Nothing stays taken of an attempt that failed: the device would fill up while it is halved. */
-static void a_failed_attempt_takes_nothing(void **state)
+/* A failed attempt leaves nothing allocated; otherwise the device would fill up while the size is
+ * halved. */
+static void a_failed_attempt_leaves_nothing_allocated(void **state)
 {
     (void)state;
     dt_backend *backend = open_gpu(DT_PRECISION_BF16, DT_ATTENTION_AUTO);
@@ -115,7 +116,7 @@ static dt_status check_heads(dt_precision precision, dt_attention_method attenti
     return status;
 }
 
-static void attention_that_cannot_be_had_is_refused_with_the_model(void **state)
+static void unsupported_attention_is_refused_with_the_model(void **state)
 {
     (void)state;
     for (int32_t heads = 1; heads <= 2; ++heads) {
@@ -130,7 +131,7 @@ static void attention_that_cannot_be_had_is_refused_with_the_model(void **state)
     ASSERT_OK(check_heads(DT_PRECISION_FP16, DT_ATTENTION_PLAIN, 4));
 }
 
-static void heads_that_no_kernel_takes_are_refused(void **state)
+static void heads_that_no_kernel_supports_are_refused(void **state)
 {
     (void)state;
     dt_backend *backend = open_gpu(DT_PRECISION_BF16, DT_ATTENTION_AUTO);
@@ -144,11 +145,11 @@ static void heads_that_no_kernel_takes_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_plan_is_what_is_taken),
-        cmocka_unit_test(a_failed_attempt_takes_nothing),
+        cmocka_unit_test(the_plan_is_what_is_allocated),
+        cmocka_unit_test(a_failed_attempt_leaves_nothing_allocated),
         cmocka_unit_test(precision_is_the_one_asked_for_or_bf16),
-        cmocka_unit_test(attention_that_cannot_be_had_is_refused_with_the_model),
-        cmocka_unit_test(heads_that_no_kernel_takes_are_refused),
+        cmocka_unit_test(unsupported_attention_is_refused_with_the_model),
+        cmocka_unit_test(heads_that_no_kernel_supports_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

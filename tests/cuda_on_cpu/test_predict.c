@@ -1,6 +1,6 @@
-/* Prediction and evaluation on the CUDA backend: what the CPU says, in the input's order, with the
- * device's work done as late as it may be (so that a result that is read before it was waited for
- * is seen), and always a piece ahead. */
+/* Prediction and evaluation on the CUDA backend: the same results as on the CPU, in input order,
+ * with the device's work executed as late as possible (which reveals results that are read before
+ * they are waited for), and always one micro-batch ahead. */
 #include "unit/predict/predictor_test.h"
 
 #include "eval/evaluate.h"
@@ -24,7 +24,7 @@ static device open_device(const char *name, int32_t vocabulary)
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     device d;
     ASSERT_OK(dt_backend_open(name, &options, &d.backend));
-    d.model = small_model(d.backend, dt_predictor_max_sequences(d.backend, MOST_BATCH),
+    d.model = small_model(d.backend, dt_predictor_most_sequences(d.backend, MOST_BATCH),
                           (int64_t)MOST_BATCH * MAX_LENGTH, vocabulary);
     return d;
 }
@@ -35,8 +35,8 @@ static void close_device(device *d)
     d->backend->ops->destroy(d->backend);
 }
 
-/* The calls of a backend that matter here, in their order: U: a batch is asked for, F: the results
- * of one are waited for. */
+/* The relevant calls of a backend, in order. U: a batch is uploaded; F: its results are waited
+ * for. */
 static char calls[1024];
 static const dt_backend_ops *real_ops;
 
@@ -56,7 +56,7 @@ static const dt_device_batch *noted_upload(dt_backend *backend, const dt_batch *
 
 static void noted_finish(dt_backend *backend, int32_t slot)
 {
-    if (slot % 3 == 0) /* the others hold logits and vectors */
+    if (slot % 3 == 0) /* the other slots hold logits and vectors */
         add_call('F');
     real_ops->download_finish(backend, slot);
 }
@@ -157,8 +157,8 @@ static void results_equal_the_cpus_in_the_inputs_order(void **state)
     close_device(&cpu);
 }
 
-/* Two models on backends of their own, whose lineages are those of a tree: more sequences in one
- * piece, and all logits on the host. */
+/* Two models on separate backends, with consistent lineages: more sequences per micro-batch, and
+ * all logits on the host. */
 static void ensembles_and_lineages_equal_the_cpus(void **state)
 {
     (void)state;
@@ -175,7 +175,7 @@ static void ensembles_and_lineages_equal_the_cpus(void **state)
         ASSERT_OK(dt_pool_create(&pool, 1));
         ASSERT_OK(dt_params_init(dt_model_params(second.model), second.backend, 43, pool));
         dt_pool_destroy(pool);
-        const dt_ensemble_member other[] = {{.model = second.model, .temperature = warm}};
+        const dt_voter other[] = {{.model = second.model, .temperature = warm}};
         dt_predictor predictor = small_predictor(first.model, tokenizer, &result[k], 7, 2);
         predictor.truth = &truth;
         predictor.others = 1;
@@ -196,8 +196,9 @@ static void ensembles_and_lineages_equal_the_cpus(void **state)
     dt_lineage_tree_free(&tree);
 }
 
-/* Sequences of one job that need several pieces, so that the order of calls is certain. */
-static void the_next_piece_is_asked_for_before_results_are_waited_for(void **state)
+/* The sequences of a single job, which need several micro-batches, so that the order of calls is
+ * determined. */
+static void the_next_micro_batch_starts_before_results_are_waited_for(void **state)
 {
     (void)state;
     static collected c;
@@ -215,7 +216,7 @@ static void the_next_piece_is_asked_for_before_results_are_waited_for(void **sta
     close_device(&cuda);
 }
 
-/* The 60th sequence has a token that the model does not know. */
+/* The 60th sequence has a token that is not in the model's vocabulary. */
 static void an_error_of_the_device_ends_the_prediction(void **state)
 {
     (void)state;
@@ -236,7 +237,7 @@ static void an_error_of_the_device_ends_the_prediction(void **state)
     }
 }
 
-/* The model can be used again: nothing of the first run is under way any more. */
+/* The model can be used again: no work of the first run is pending. */
 static void an_error_of_the_sink_or_the_reader_ends_the_prediction(void **state)
 {
     (void)state;
@@ -262,7 +263,7 @@ static void an_error_of_the_sink_or_the_reader_ends_the_prediction(void **state)
 /* ---- evaluation -------------------------------------------------------------------------------
  */
 
-/* Sequences of 1 … MAX_LENGTH + 2 tokens, of a dataset that lives on the stack. */
+/* Evaluates sequences of 1 … MAX_LENGTH + 2 tokens, from a dataset on the stack. */
 static void evaluate(dt_evaluation *out, device *d)
 {
     enum { COUNT = 30 };
@@ -304,7 +305,7 @@ static void evaluate(dt_evaluation *out, device *d)
     comm->ops->destroy(comm);
 }
 
-static void evaluation_equals_the_cpus_and_is_a_piece_ahead(void **state)
+static void evaluation_equals_the_cpus_and_is_one_micro_batch_ahead(void **state)
 {
     (void)state;
     dt_evaluation ours;
@@ -330,10 +331,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_equal_the_cpus_in_the_inputs_order),
         cmocka_unit_test(ensembles_and_lineages_equal_the_cpus),
-        cmocka_unit_test(the_next_piece_is_asked_for_before_results_are_waited_for),
+        cmocka_unit_test(the_next_micro_batch_starts_before_results_are_waited_for),
         cmocka_unit_test(an_error_of_the_device_ends_the_prediction),
         cmocka_unit_test(an_error_of_the_sink_or_the_reader_ends_the_prediction),
-        cmocka_unit_test(evaluation_equals_the_cpus_and_is_a_piece_ahead),
+        cmocka_unit_test(evaluation_equals_the_cpus_and_is_one_micro_batch_ahead),
     };
     return cmocka_run_group_tests_name("predict", tests, set_up, tear_down);
 }

@@ -1,4 +1,4 @@
-/* Matrix products when cuBLASLt lacks an algorithm, and what the large ones ask it for. */
+/* Matrix products without an algorithm in cuBLASLt, and the alignment of large ones. */
 #include "operations.h"
 
 static const int32_t LENGTHS[] = {5, 1, 17, 9, 0};
@@ -20,7 +20,7 @@ static void products_without_an_algorithm_equal_the_cpu(void **state)
     unsetenv("CUDA_ON_CPU_PRODUCTS");
 }
 
-/* 21 classes, hidden sizes of whole 16 bytes: rows of 21 numbers of 2 bytes would be odd ones. */
+/* 21 classes, hidden sizes of whole 16 bytes: rows of 21 2-byte numbers would be misaligned. */
 static void products_of_heads_have_aligned_rows(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* A profile of a device that works by itself: its operations are measured between its own events.
+/* Profiles of an asynchronous device: its operations are measured with its own events.
  */
 #include "core/clock.h"
 #include "tested_device.h"
@@ -19,7 +19,7 @@ static void the_device_is_measured_as_the_cpu_is(void **state)
     (void)state;
     training cpu;
     training device;
-    int64_t asked = 0;
+    int64_t launches = 0;
     open_training(&cpu, "cpu", true, false);
     open_training(&device, tested_device(), true, false);
     update(&cpu);
@@ -35,15 +35,15 @@ static void the_device_is_measured_as_the_cpu_is(void **state)
         assert_int_equal(here.calls, calls);
         assert_true(here.work == there.work);
         assert_true((here.seconds > 0.0) == (calls > 0));
-        asked += calls;
+        launches += calls;
     }
     assert_int_equal(dt_profile_category(device.profile, DT_TRACK_MAIN, DT_CATEGORY_LAUNCH).calls,
-                     asked);
+                     launches);
     close_training(&cpu);
     close_training(&device);
 }
 
-/* Twice as many events as there are. */
+/* Twice as many events as available. */
 static void no_operation_is_lost_and_none_overlaps(void **state)
 {
     (void)state;
@@ -65,7 +65,7 @@ static void no_operation_is_lost_and_none_overlaps(void **state)
         assert_true(span[i].begin >= last - 1e-9 && span[i].seconds >= 0.0);
         last = span[i].begin + span[i].seconds;
     }
-    /* on the host's clock, as far as 32-bit milliseconds can tell */
+    /* on the host's clock, within the resolution of 32-bit milliseconds */
     assert_true(span[0].begin > before - 1e-2 && last < after + 1e-2);
     close_training(&t);
 }
@@ -78,7 +78,7 @@ static void steps_are_recorded_while_it_pauses(void **state)
     open_training(&t, tested_device(), true, false);
     dt_backend *b = t.s.backend;
     const dt_batch batch = real_batch(&t.data, 0, SEQUENCES, SEQUENCES, cu_seqlens);
-    for (int i = 0; i < 4; ++i) /* in both of the places of a batch */
+    for (int i = 0; i < 4; ++i) /* in both batch buffers */
         assert_int_equal(b->ops->step_begin(b, b->ops->batch_upload(b, &batch), 1), DT_STEP_RUN);
     dt_profile_run(t.profile, false);
     for (int i = 0; i < 2; ++i)

@@ -1,5 +1,5 @@
-/* How often the shapes of real batches recur: most steps of a training must be replays. Batches of
- * 64 are drawn as an epoch draws them and uploaded; a step is begun on each, without operations. */
+/* How often the shapes of real batches recur: most steps of a training run must be replays. Batches
+ * of 64 are drawn as in an epoch and uploaded; a step without operations is begun on each. */
 #include "backend.h"
 #include "data/sampler.h"
 #include "io/fasta.h"
@@ -21,7 +21,8 @@ typedef struct {
     int32_t *tokens;
 } sequence_set;
 
-/* The bases begin … begin + length - 1 of every 16S sequence that has them; length 0: all. */
+/* Reads the bases begin … begin + length - 1 of every 16S sequence that is long enough; length 0:
+ * all bases. */
 static void read_set(sequence_set *set, size_t begin, size_t length)
 {
     dt_tokenizer *tokenizer;
@@ -69,8 +70,8 @@ static int32_t pack(const sequence_set *set, const int64_t *items, int32_t *ids,
     return cu_seqlens[BATCH];
 }
 
-/* Begins the steps of some epochs; returns the share that is replayed, and in *excess the rows that
- * belong to no token. */
+/* Begins the steps of some epochs; returns the fraction replayed, and in *excess the number of
+ * extra rows. */
 static double share_replayed(const sequence_set *set, double *excess)
 {
     static int32_t ids[BATCH * LONGEST];
@@ -120,7 +121,7 @@ static void most_steps_are_replays(void **state)
     (void)state;
     static sequence_set set;
     static const struct {
-        size_t begin, length; /* V4 of E. coli's numbering, about */
+        size_t begin, length; /* approximately V4 in E. coli numbering */
         double excess;
     } parts[] = {{0, 0, 0.005}, {515, 253, 0.01}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {

@@ -1,5 +1,5 @@
 /* Whole training steps of the fixtures' models on the CUDA backend: loss, gradients and parameters
- * beside the CPU backend's, dropout included, and the same bits when repeated. */
+ * compared with the CPU backend's, including dropout, and identical bits when repeated. */
 #include "../parity/subject.h"
 #include "tested_device.h"
 
@@ -7,10 +7,11 @@ typedef struct {
     dt_precision precision;
     double loss;     /* relative difference of the loss */
     double gradient; /* ‖ours − the CPU's‖ / ‖the CPU's‖ over all gradients */
-    double tensor;   /* the same of one tensor, by the largest of: it, a hundredth of all */
+    double tensor;   /* the same per tensor, relative to the larger of its norm and a hundredth of
+                        the total */
 } bounds;
 
-/* What an optimizer step leaves. */
+/* The result of an optimizer step. */
 typedef struct {
     dt_update_state state;
     int64_t count;
@@ -105,7 +106,7 @@ static void compare_steps(const char *fixture, double dropout, const bounds *b)
     if (!(fabs(ours.state.loss - theirs.state.loss) <= b->loss * theirs.state.loss))
         fail_msg("%s: loss %.9g, on the CPU %.9g", fixture, ours.state.loss, theirs.state.loss);
     if (!(off <= b->gradient))
-        fail_msg("%s: gradients differ by %.3g, allowed are %.3g", fixture, off, b->gradient);
+        fail_msg("%s: gradients differ by %.3g, allowed: %.3g", fixture, off, b->gradient);
     check_tensors(fixture, &ours, &theirs, b->tensor);
     if (b->precision == DT_PRECISION_FP32)
         assert_true(fabs(ours.state.grad_norm - theirs.state.grad_norm) <=
@@ -130,9 +131,9 @@ static void step_equals_the_cpu(void **state)
     }
 }
 
-/* The unit roundoff u: a number is rounded by at most u of itself. Found were 0.2 u in the loss and
- * 1.4 u in the gradients; where rounding moves the place of the CNN's maximum, and the gradient
- * with it, 6 u in all and 47 u in the tensors below it. */
+/* Bounds for the unit roundoff u, the maximum relative rounding error. Measured: 0.2 u in the loss
+ * and 1.4 u in the gradients; if rounding moves the position of the CNN's maximum, and the gradient
+ * with it, 6 u in total and 47 u in the tensors below it. */
 static bounds of_rounding(dt_precision precision, double u)
 {
     return (bounds){precision, 2.0 * u, 12.0 * u, 80.0 * u};

@@ -1,5 +1,5 @@
-/* Which backend the tests of the CUDA kernels run: the stand-in "cuda_on_cpu", or what the variable
- * DEEPTAXA_TEST_DEVICE names, as "cuda" on a machine with a GPU (tests/gpu/run.sh).
+/* The backend that the tests of the CUDA kernels use: the emulator "cuda_on_cpu", or the value of
+ * DEEPTAXA_TEST_DEVICE, e.g. "cuda" on a machine with a GPU (tests/gpu/run.sh).
  */
 #ifndef DT_TESTS_TESTED_DEVICE_H
 #define DT_TESTS_TESTED_DEVICE_H

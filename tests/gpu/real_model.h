@@ -1,6 +1,6 @@
 /* The default model with made sequences, for tests and benchmarks on a GPU. Nothing is read: tokens
  * and labels come from Philox. With DEEPTAXA_TEST_SIZE=small everything shrinks to what the
- * stand-in for CUDA runs in seconds, so that these programs are tried on machines without a GPU.
+ * CUDA emulator runs in seconds, so that these programs are tried on machines without a GPU.
  */
 #ifndef DT_TESTS_GPU_REAL_MODEL_H
 #define DT_TESTS_GPU_REAL_MODEL_H

@@ -18,7 +18,7 @@ typedef struct {
     int32_t lengths[MOST + 1]; /* 0 at the end */
     int32_t heads, d;
     int32_t gap; /* elements between the rows of q, k, v: they are not aligned then */
-    bool large;  /* not for the stand-in */
+    bool large;  /* not for the emulator */
 } shape;
 
 /* The last two: heads of the default model, at the lengths of whole genes and of amplicons. */

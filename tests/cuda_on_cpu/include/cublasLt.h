@@ -1,4 +1,4 @@
-/* The part of cuBLASLt that the project uses: one matrix product with its epilogues, computed in
+/* The subset of cuBLASLt that the project uses: one matrix product with its epilogues, computed in
  * float by CBLAS. */
 #ifndef CUDA_ON_CPU_CUBLASLT_H
 #define CUDA_ON_CPU_CUBLASLT_H
@@ -110,7 +110,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                               cublasLtMatmulPreference_t preference, int wanted,
                                               cublasLtMatmulHeuristicResult_t *results, int *found);
-/* D = epilogue(alpha op(A) op(B) + beta C). The workspace is overwritten, as a GPU may do. */
+/* D = epilogue(alpha op(A) op(B) + beta C). Overwrites the workspace, as a GPU may do. */
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
                               cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,

@@ -14,9 +14,9 @@ static inline float half_to_float(unsigned short bits)
 {
     const unsigned sign = (unsigned)(bits & 0x8000) << 16;
     const unsigned rest = (unsigned)(bits & 0x7fff) << 13;
-    if (rest >= 0x0f800000) /* infinite or not a number */
+    if (rest >= 0x0f800000) /* infinity or NaN */
         return bits_as<float>(sign | 0x70000000 | rest);
-    /* the exponent's bias changes by a product, which also handles subnormal numbers */
+    /* a product changes the exponent bias, and also handles subnormal numbers */
     const float magnitude = bits_as<float>(rest) * 0x1p112f;
     return bits_as<float>(sign | bits_as<unsigned>(magnitude));
 }

@@ -1,40 +1,42 @@
-/* A stand-in for CUDA on machines without a GPU, for tests only.
+/* A CUDA emulator for machines without a GPU, for tests only.
  *
- * rewrite.awk turns launches and shared memory of a .cu file into calls of this header; the headers
- * beside it stand in for those of the CUDA toolkit. So the very same kernels are compiled for the
- * host and run under CUDA's execution model: a grid of blocks, whose threads are fibers that run to
- * each barrier or warp collective. Blocks run one after the other.
+ * rewrite.awk turns launches and shared memory in a .cu file into calls of this header; the other
+ * headers here replace those of the CUDA toolkit. The same kernels are thus compiled for the host
+ * and run under CUDA's execution model: a grid of blocks, whose threads are fibers that run up to
+ * each barrier or warp collective. Blocks run one after another.
  *
- * What it finds, with a message on stderr that names kernel, block and source line, and abort():
- *   - a barrier that not all threads of the block reach (those that have left count as missing), or
- *     that threads reach at different lines;
- *   - a warp collective whose mask names lanes that do not exist, have left, wait elsewhere or ask
- *     for another operation; a shuffle that reads a lane outside the mask;
- *   - a matrix load or store (wmma) of a misaligned address or leading dimension;
- *   - device memory that is written out of bounds or after it was freed (AddressSanitizer; without
- *     it only what leaves the pages), accesses to 16 bytes that are misaligned (UBSan);
- *   - host code that touches device memory: its pages are closed unless a kernel runs;
- *   - what was never written: device memory, and shared memory at the start of each block, are
+ * Errors that it detects, with a message on stderr that names kernel, block and source line, and
+ * abort():
+ *   - a barrier that not all threads of the block reach (threads that have exited count as
+ *     missing), or that threads reach at different lines;
+ *   - a warp collective whose mask names lanes that do not exist, have exited, wait elsewhere or
+ *     request another operation; a shuffle that reads a lane outside the mask;
+ *   - a matrix load or store (wmma) with a misaligned address or leading dimension;
+ *   - device memory that is written out of bounds or after it was freed (with AddressSanitizer;
+ *     without it only accesses outside the allocated pages), misaligned 16-byte accesses (UBSan);
+ *   - host code that accesses device memory: its pages are inaccessible unless a kernel runs;
+ *   - use of uninitialised memory: device memory, and shared memory at the start of each block, are
  *     filled with 0xFF bytes, which are NaN in float, double, bf16 and fp16 and -1 in integers;
  *   - races between threads or blocks, by running in two orders whose results must be equal.
  *
  * Environment, read at every launch:
- *   CUDA_ON_CPU_ORDER    ascending (default), descending, or random[:SEED]: which block comes next,
- *                        and which of the threads that can run
- *   CUDA_ON_CPU_STREAMS  now (default): work is done when it is asked for. late: a stream's work is
- *                        done when somebody waits for it, and only as much as is waited for; so a
- *                        missing synchronisation, a missing event or a host buffer that is written
- *                        too early shows
- *   CUDA_ON_CPU_MEMORY   bytes that the device has (default 8 GiB)
- *   CUDA_ON_CPU_BUS      PCI bus of the first device (default 01, hexadecimal), the others follow:
- *                        processes with different ones have a GPU each
- *   CUDA_ON_CPU_DEVICES  number of devices (default 1). They share the memory above; kernels,
- * events and copies of one that are asked for from a thread that works with another one fail, as do
- * copies to and from its memory CUDA_ON_CPU_DRIVER, CUDA_ON_CPU_CAPABILITY version of the driver
- * (12040; 0: there is none), major compute capability: for a machine that lacks something
+ *   CUDA_ON_CPU_ORDER       ascending (default), descending, or random[:SEED]: the order of blocks,
+ *                           and of runnable threads
+ *   CUDA_ON_CPU_STREAMS     now (default): work is executed when it is enqueued. late: the work of
+ *                           a stream is executed when something waits for it, and only as much as
+ *                           is waited for; this reveals a missing synchronisation or event, and a
+ *                           host buffer that is reused too early
+ *   CUDA_ON_CPU_MEMORY      bytes of device memory (default 8 GiB)
+ *   CUDA_ON_CPU_BUS         PCI bus of the first device (default 01, hexadecimal); the others
+ *                           follow. Processes with different values have different GPUs
+ *   CUDA_ON_CPU_DEVICES     number of devices (default 1), which share the memory above. Kernels,
+ *                           events and copies of a device fail if the calling thread has selected
+ *                           another one, as do copies to and from the memory of another device
+ *   CUDA_ON_CPU_DRIVER      version of the driver (default 12040; 0: no driver)
+ *   CUDA_ON_CPU_CAPABILITY  major compute capability
  *
- * Not modelled: warps that run in step, the memory model (every store is seen at once), timing,
- * occupancy. A kernel that waits for another block in a loop never ends.
+ * Not emulated: lockstep execution of warps, the memory model (every store is visible at once),
+ * timing, occupancy. A kernel that waits in a loop for another block never ends.
  */
 #ifndef CUDA_ON_CPU_H
 #define CUDA_ON_CPU_H
@@ -64,7 +66,7 @@ struct shape {
     }
 };
 
-/* Checks the shape and asks for a grid of threads that call `body`. */
+/* Checks the shape and enqueues a grid of threads that call `body`. */
 void launch_grid(const char *kernel, const shape &how, std::function<void()> body);
 
 template <typename Call, typename... Arguments>
@@ -83,10 +85,10 @@ constexpr size_t alignment(size_t bytes)
 
 extern uint64_t block_serial; /* number of the running block, counted over all launches */
 
-/* `bytes` of the block's shared memory, filled with 0xFF. */
+/* Returns `bytes` of the block's shared memory, filled with 0xFF. */
 void *allocate_shared(size_t bytes, size_t align);
 
-/* A variable of the block: the first thread that comes by makes it. */
+/* A shared variable: the first thread of a block that reaches it creates it. */
 template <typename T> struct shared_variable {
     uint64_t serial;
     void *address;
@@ -135,14 +137,15 @@ typedef enum {
 enum { BARRIER_COUNT, BARRIER_AND, BARRIER_OR };
 int block_barrier(int predicate, int kind, site where);
 
-/* Waits for the lanes of `mask`. `source` is the lane that a shuffle reads. */
+/* Waits for the lanes of `mask`. `source`: the lane that a shuffle reads. */
 uint64_t warp_collective(warp_operation operation, uint32_t mask, uint64_t value, int source,
                          site where);
 
-/* Lane number of the running thread, and how many threads its block has. */
+/* Return the lane of the running thread, and the number of threads in its block. */
 int lane();
 
-/* The whole warp's addresses of one value each: `product` is called once with all of them. */
+/* Called by all lanes of a warp with the address of one value each; `product` is called once with
+ * all addresses. */
 void warp_together(const void *value, void (*product)(const void *const *lanes), site where);
 
 [[noreturn]] void report(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,5 +1,5 @@
-/* The part of the CUDA runtime that the project uses. One device; its memory is host memory that is
- * open to kernels and copies only. See cuda_on_cpu.h. */
+/* The subset of the CUDA runtime that the project uses. Device memory is host memory that only
+ * kernels and copies may access. See cuda_on_cpu.h. */
 #ifndef CUDA_ON_CPU_CUDA_RUNTIME_H
 #define CUDA_ON_CPU_CUDA_RUNTIME_H
 
@@ -159,12 +159,12 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to);
 
-/* ---- graphs: what a stream is asked for while it captures is kept, and done at each launch ----
+/* ---- graphs: work enqueued in a stream during a capture is kept, and executed by each launch ----
  *
- * A capture is refused what CUDA refuses it: to wait, to get or give back memory, to copy from or
- * to pageable memory. Such a call fails and the capture with it. An event that is recorded in a
- * capture orders that capture alone; with cudaEventRecordExternal it happens at each launch, and
- * streams outside wait for the latest. */
+ * As in CUDA, a capture does not permit waiting, allocating or freeing memory, or copies from or to
+ * pageable memory: such a call fails and invalidates the capture. An event that is recorded in a
+ * capture only orders work within that capture; with cudaEventRecordExternal it is recorded by each
+ * launch, and streams outside wait for the latest one. */
 
 enum cudaStreamCaptureMode {
     cudaStreamCaptureModeGlobal = 0,
@@ -198,8 +198,8 @@ namespace cuda_on_cpu
 cudaError_t allow_shared(int bytes);
 }
 
-/* More than 48 KiB of dynamic shared memory must be allowed before a launch. The stand-in keeps one
- * limit for all kernels, the largest that was asked for. */
+/* More than 48 KiB of dynamic shared memory must be allowed before a launch. The emulator keeps one
+ * limit for all kernels, the largest that was requested. */
 template <typename Function>
 static inline cudaError_t cudaFuncSetAttribute(Function, cudaFuncAttribute attribute, int value)
 {

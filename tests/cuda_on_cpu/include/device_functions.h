@@ -1,5 +1,5 @@
-/* What kernels call: qualifiers, barriers, warp collectives, atomics, intrinsics. Atomics need no
- * care, since threads change only at barriers and collectives. */
+/* Functions for kernels: qualifiers, barriers, warp collectives, atomics, intrinsics. Atomics are
+ * plain code, since threads switch only at barriers and collectives. */
 #ifndef CUDA_ON_CPU_DEVICE_FUNCTIONS_H
 #define CUDA_ON_CPU_DEVICE_FUNCTIONS_H
 
@@ -294,7 +294,7 @@ static inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shi
     return (unsigned)(((uint64_t)high << 32 | low) >> (shift & 31));
 }
 
-/* min and max as nvcc has them: of two numbers of any arithmetic types, without std:: */
+/* min and max as in nvcc: for two numbers of any arithmetic types, without std:: */
 template <typename A, typename B,
           typename = std::enable_if_t<std::is_arithmetic<A>::value && std::is_arithmetic<B>::value>>
 constexpr std::common_type_t<A, B> min(A a, B b)

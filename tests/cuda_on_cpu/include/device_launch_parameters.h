@@ -1,2 +1,2 @@
-/* Stands in for CUDA's header of this name. */
+/* Replaces CUDA's header of this name. */
 #include "cuda_runtime.h"

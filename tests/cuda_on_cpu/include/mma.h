@@ -1,11 +1,11 @@
 /* nvcuda::wmma: products of 16x16 tiles by a warp, bf16 or fp16 inputs, float sums.
  *
- * Which element of a tile a lane holds is not what any GPU does, since a kernel must not rely on
+ * The assignment of elements to lanes differs from that of any GPU, since a kernel must not rely on
  * it: element i of lane l is number 32 i + l of the tile in row-major order. As on Ampere, the
  * inputs' fragments hold each element twice.
  *
- * Loads and stores work lane by lane, without waiting for the others: a kernel that forgets
- * __syncwarp() around them is found by the two orders of execution. The product waits for all.
+ * Loads and stores work lane by lane, without waiting for the other lanes, so that the two orders
+ * of execution reveal a missing __syncwarp(). The product waits for all lanes.
  */
 #ifndef CUDA_ON_CPU_MMA_H
 #define CUDA_ON_CPU_MMA_H
@@ -31,16 +31,16 @@ struct col_major {
 enum layout_t { mem_row_major, mem_col_major };
 
 template <typename Use, int M, int N, int K, typename T, typename Layout = void> struct fragment {
-    static_assert(M == 16 && N == 16 && K == 16, "the stand-in knows tiles of 16x16x16");
+    static_assert(M == 16 && N == 16 && K == 16, "the emulator supports tiles of 16x16x16");
     static_assert(std::is_same<Use, accumulator>::value
                       ? std::is_same<T, float>::value && std::is_void<Layout>::value
                       : (std::is_same<T, __nv_bfloat16>::value || std::is_same<T, __half>::value) &&
                             !std::is_void<Layout>::value,
-                  "the stand-in knows bf16 and fp16 inputs and float accumulators");
+                  "the emulator supports bf16 and fp16 inputs and float accumulators");
     typedef T element_type;
     enum { num_elements = std::is_same<Use, accumulator>::value ? 8 : 16 };
     T x[num_elements];
-    const void *loaded_from_; /* of the inputs: must be the same in all lanes */
+    const void *loaded_from_; /* for inputs: must be the same in all lanes */
 };
 
 } // namespace wmma
@@ -49,11 +49,12 @@ template <typename Use, int M, int N, int K, typename T, typename Layout = void>
 namespace cuda_on_cpu
 {
 
-/* The rules of load_matrix_sync: 32-byte aligned, and 16 bytes from a row to the next. */
+/* Checks the rules of load_matrix_sync: 32-byte alignment, and a row stride that is a multiple of
+ * 16 bytes. */
 template <typename T> void check_tile(const T *address, unsigned ld, site where)
 {
     if ((uintptr_t)address % 32 != 0)
-        report("the tile at %s:%d starts at an address that is no multiple of 32 bytes", where.file,
+        report("the tile at %s:%d starts at an address that is not a multiple of 32 bytes", where.file,
                where.line);
     if (ld % (16 / sizeof(T)) != 0 || ld < 16)
         report("the tile at %s:%d has a leading dimension of %u, not a multiple of %d from 16 on",

@@ -1,6 +1,6 @@
-/* Stands in for NCCL's header of this name: what mpi/reduce_nccl.c uses of it. The ranks are
- * processes on this machine that meet in shared memory; a sum is work on the stream that it was
- * given, and is taken in the order of the ranks; in bf16 each addition is rounded. See nccl.cpp.
+/* Replaces NCCL's header of this name, with the subset that mpi/reduce_nccl.c uses. The ranks are
+ * processes on this machine that communicate through shared memory. A sum is work on the given
+ * stream and is computed in the order of the ranks; in bf16 each addition is rounded. See nccl.cpp.
  *
  * Environment
  *   NCCL_ON_CPU_ERROR=<rank>  that rank finds an error after its first sum, and takes part in no
