@@ -1,4 +1,4 @@
-/* The arguments of the benchmark programs: names with one value each. */
+/* The command line of the benchmark programs: options with one value each. */
 #ifndef DT_BENCHMARKS_ARGUMENTS_H
 #define DT_BENCHMARKS_ARGUMENTS_H
 
@@ -9,12 +9,12 @@
 
 typedef struct {
     const char *name;  /* "--batch" */
-    const char **text; /* receives the value as it is; NULL: a number */
+    const char **text; /* receives the value as text; NULL: a number */
     int *number;       /* >= lowest */
     int lowest;
 } dt_argument;
 
-/* Reads all arguments. When one is unknown or wrong, says what there is and returns false. */
+/* Reads all arguments. If one is unknown or invalid, prints the options and returns false. */
 static inline bool dt_arguments_read(const dt_argument *known, int count, int argc, char **argv)
 {
     for (int i = 1; i < argc; i += 2) {

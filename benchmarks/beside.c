@@ -26,7 +26,7 @@ dt_status dt_beside_start(dt_beside *beside, const char *command)
     *beside = (dt_beside){0};
     if (pipe(in) != 0 || pipe(out) != 0)
         return dt_fail(DT_ERR_IO, "no pipes: %s", strerror(errno));
-    signal(SIGPIPE, SIG_IGN); /* a program that ended is told by its missing answer */
+    signal(SIGPIPE, SIG_IGN); /* a program that has ended is detected by its missing answer */
     beside->pid = fork();
     if (beside->pid == 0)
         become(command, in, out);

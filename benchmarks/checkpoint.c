@@ -3,10 +3,10 @@
  *     bench_checkpoint [--device cpu] [--folder DIR] [--repeats N] [--json FILE]
  *
  * Writes the default model, with Greengenes2's classes and labels, and its optimizer's moments to a
- * file in DIR (the current folder), and reads them back: as training saves, with sync and
- * checksums, and as resuming and prediction read. Reading finds the file in the system's cache, so
- * that it is decoding and checking that is measured. A plain copy of the file's size, written and
- * synced by the same folder, is the floor. Prints medians; removes the files.
+ * file in DIR (default: the current folder) as training does, with sync and checksums, and reads
+ * them back as resuming and prediction do. The file is in the system's cache when it is read, so
+ * that decoding and checking are measured. The lower bound is a plain file of the same size,
+ * written and synced in the same folder. Prints medians; removes the files.
  */
 #include <limits.h>
 #include <sys/stat.h>
@@ -85,7 +85,7 @@ static void unmake(bench *b)
         real_close(&b->subject);
 }
 
-/* Numbers of the copy, as many as the checkpoint has bytes, in a file that is then removed. */
+/* Writes a plain file with as many bytes as the checkpoint, then removes it. */
 static dt_status write_plainly(const bench *b)
 {
     char path[PATH_MAX + 8];

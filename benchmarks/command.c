@@ -1,10 +1,10 @@
-/* What does a command take?
+/* Measures the resources that a command uses.
  *
  *     bench_command FILE COMMAND [ARGUMENTS…]
  *
- * Runs it and writes one line to FILE: its seconds, the processors' seconds of it and all processes
- * it waited for, and the largest resident memory of any one of them in MB. Ends as the command
- * does.
+ * Runs the command and writes one line to FILE: wall-clock seconds, CPU seconds of the command and
+ * all processes that it waited for, the largest resident memory of any of them in MB, and the CPU
+ * seconds of other processes. Exits with the status of the command.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static double seconds_of(struct timeval time)
     return (double)time.tv_sec + 1e-6 * (double)time.tv_usec;
 }
 
-/* Processors' seconds that this machine has been busy since its start (proc(5)). */
+/* Returns the CPU seconds that this machine has been busy since boot (proc(5)). */
 static double busy_seconds(void)
 {
     static const int idle[] = {3, 4}; /* idle, iowait */

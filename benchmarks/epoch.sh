@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# How long is an epoch, file to file, beside the published program?
+# How long does an epoch take from start to exit, compared with the published program?
 #
 #   bash benchmarks/epoch.sh [--region full|v4] [--batch N] [--steps N] [--validate N] [--python PYTHON]
 #                            [--build DIR] [--json FILE]
 #
 # Trains the default model for one epoch of N batches on real 16S sequences (full length, or the V4
-# region) and validates on a few, with `deeptaxa train` and with the same flags in the program that
-# PYTHON has (deeptaxa_torch/program.py). Training times are what the programs themselves say of the
-# epoch; the whole includes starting, reading, validating and the checkpoint.
+# region) and validates on a few, with `deeptaxa train` and, with the same flags, with the program
+# installed for PYTHON (deeptaxa_torch/program.py). Training times are those that the programs
+# report for the epoch; the total includes startup, reading, validation and the checkpoint.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 options region=full batch=8 steps=4 validate=4 -- "$@"
@@ -18,7 +18,7 @@ share=$(compute "($validate - 0.5) / ($trained + $validate)") # int() rounds to 
 train=(train --fasta-file "$work/$region.fasta" --taxonomy-file "$work/$region.tsv"
     --epochs 1 --batch-size "$batch" --val-split "$share")
 
-# report NAME FOLDER: rows about the run of that folder; sets $seconds
+# report NAME FOLDER: adds rows about the run in that folder; sets $seconds
 report() {
     local metrics
     metrics=$(echo "$work/$2"/metrics/*epoch1.json)

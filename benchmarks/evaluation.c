@@ -3,10 +3,10 @@
  *     bench_evaluation [--device cpu] [--sequences N] [--batch N] [--tokens LOW] [--to HIGH]
  *                      [--repeats N] [--json FILE]
  *
- * Evaluates the default model, with Greengenes2's classes, on made sequences of LOW … HIGH tokens
- * (263 … 367: full-length 16S with DNABERT-2's tokenizer) and measures them, as training does after
- * an epoch; in turn with the largest product of the model's own kind, (batch · HIGH) tokens times
- * the feed-forward's weights. Prints medians.
+ * Evaluates the default model, with Greengenes2's classes, on synthetic sequences of LOW … HIGH
+ * tokens (default 263 … 367: full-length 16S with DNABERT-2's tokenizer), including the metrics, as
+ * training does after an epoch; alternately with the largest matrix product of the model, (batch ·
+ * HIGH) tokens times the feed-forward weights. Prints medians.
  */
 #include "../tests/gpu/real_model.h"
 #include "arguments.h"
@@ -58,7 +58,7 @@ static dt_status make_dataset(bench *b)
         b->work += dt_forward_work(&b->config, set->offsets[s + 1] - set->offsets[s]);
     }
     set->labels = data.labels;
-    data.labels = NULL; /* the dataset's now */
+    data.labels = NULL; /* owned by the dataset from here on */
     b->tokens = (double)tokens;
     real_data_free(&data);
     return DT_OK;
@@ -115,7 +115,7 @@ static dt_status evaluate(bench *b, double *seconds)
     return DT_OK;
 }
 
-/* Operations a second of one product of the feed-forward's kind. */
+/* Measures the floating-point operations per second of one feed-forward product. */
 static dt_status product(bench *b, double *rate)
 {
     dt_backend *backend = b->subject.backend;

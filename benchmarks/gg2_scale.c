@@ -1,14 +1,14 @@
-/* Writes a data set of the size and shape of Greengenes2 (release 2024.09) as DeepTaxa is trained
- * on it, for timing where that cannot be downloaded.
+/* Writes a synthetic data set with the size and shape of the Greengenes2 set (release 2024.09) that
+ * DeepTaxa is trained on, for benchmarks on machines that cannot download it.
  *
  *     gg2_scale --output-dir DIR [--scale S] [--seed N] [--gold FILE]
  *
  * 277,336 sequences for training and 69,335 for testing in 2, 129, 349, 997, 2,250, 7,287 and
  * 16,909 classes from domain to species, as training.fna.gz, training.tsv.gz, testing.fna.gz and
- * testing.tsv.gz (gzip's level 6, one line a sequence, records in random order). Sequences descend
- * from real ones by mutation (made_sequences.h) in a taxonomy made up by chance (made_taxonomy.h);
- * seed and scale decide every byte. --scale 0.01 writes a hundredth of records and classes. The
- * names of taxa are made up: the set says something about time, nothing about taxonomy.
+ * testing.tsv.gz (gzip level 6, one line per sequence, records in random order). Sequences descend
+ * from real ones by mutation (made_sequences.h) in a random taxonomy (made_taxonomy.h); seed and
+ * scale determine every byte. --scale 0.01 writes a hundredth of the records and classes. The names
+ * of taxa are invented: the set is meaningful for timing, not for taxonomy.
  */
 #include <limits.h>
 #include <stdbool.h>
@@ -34,7 +34,7 @@ typedef struct {
     uint32_t seed;
 } options;
 
-/* One of the two sets. */
+/* The training or the testing set. */
 typedef struct {
     const char *name;
     int32_t *species; /* (count) of each record */
@@ -52,7 +52,7 @@ typedef struct {
 
 /* ---- gzip files ---- */
 
-/* A file that is put in place when all of it was written. */
+/* A file that gets its final name when it is complete. */
 typedef struct {
     dt_new_file file;
     gzFile stream;
@@ -81,7 +81,7 @@ static void gzip_put(gzip_output *out, const dt_text *text)
                   gzwrite(out->stream, text->data, (unsigned)text->length) != (int)text->length;
 }
 
-/* Ends the file: in its place when `status` is DT_OK, else removed. */
+/* Closes the file: gives it its final name if `status` is DT_OK, else removes it. */
 static dt_status gzip_end(gzip_output *out, dt_status status)
 {
     out->failed = gzclose_w(out->stream) != Z_OK || out->failed;

@@ -1,14 +1,13 @@
-/* Where does the time of a training step on a GPU go, and how near is it to what the GPU can do?
+/* Where does the time of a training step on a GPU go, and how close is it to the peak of the GPU?
  *
  *     gpu_step [--device cuda] [--precision bf16] [--batch 64] [--tokens LOW HIGH] [--repeats 15]
  *              [--steps 5] [--beside COMMAND] [--output FILE]
  *
- * Makes updates of the default model as `deeptaxa train` does (dt_stepper_update) on made sequences
- * of LOW … HIGH tokens (default 263 … 367: full-length 16S), times `steps` of them at a time, in
- * turn with the largest matrix product that the parameters allow and with COMMAND (beside.h), and
- * prints medians, ratios of pairs, and the time of each operation of a step.
- * DEEPTAXA_TEST_SIZE=small makes everything tiny, to see that it works (--device cpu or
- * cuda_on_cpu).
+ * Makes updates of the default model as `deeptaxa train` does (dt_stepper_update) on synthetic
+ * sequences of LOW … HIGH tokens (default 263 … 367: full-length 16S). Times `steps` of them at a
+ * time, alternately with the largest matrix product that fits the parameters and with COMMAND
+ * (beside.h), and prints medians, ratios of pairs, and the time of each operation in a step.
+ * DEEPTAXA_TEST_SIZE=small makes everything tiny, for tests (--device cpu or cuda_on_cpu).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +42,7 @@ typedef struct {
     dt_objective objective;
     int64_t *items;
     int64_t micro_steps;
-    double work; /* floating-point operations that a step needs */
+    double work; /* required floating-point operations per step */
     dt_beside beside;
     dt_profile *profile;         /* of TRACED_STEPS steps */
     int64_t side;                /* of the matrix product */
@@ -58,7 +57,7 @@ typedef struct {
 /* ---- what is measured --------------------------------------------------------------------------
  */
 
-/* Made sequences as a dataset in memory. */
+/* Creates a dataset of synthetic sequences in memory. */
 static dt_status make_dataset(bench *b)
 {
     real_data data;
@@ -122,7 +121,7 @@ static dt_status make_stepper(bench *b)
                                   b->config.tax_ranks);
 }
 
-/* Random matrices; the weights are the model's first parameters. */
+/* Creates random matrices; the weights are the model's first parameters. */
 static dt_status make_product(bench *b)
 {
     dt_backend *backend = b->subject.backend;
@@ -150,7 +149,7 @@ static dt_status make(bench *b)
                                    : strcmp(b->o.precision, "fp16") == 0 ? DT_PRECISION_FP16
                                                                          : DT_PRECISION_BF16;
     b->config = real_config();
-    if (b->o.beside) /* before this process has threads and a GPU */
+    if (b->o.beside) /* before this process starts threads and uses the GPU */
         DT_TRY(dt_beside_start(&b->beside, b->o.beside));
     DT_TRY(make_dataset(b));
     DT_TRY(dt_profile_create(&b->profile, false));
@@ -188,7 +187,7 @@ static void unmake(bench *b)
 
 static dt_status step(bench *b)
 {
-    bool made; /* always: nothing asks to stop */
+    bool made; /* always: no stop is requested */
     return dt_stepper_update(&b->stepper, 0, &b->micro_steps, &made);
 }
 
@@ -228,8 +227,8 @@ static dt_status traced(bench *b)
     return DT_OK;
 }
 
-/* The operations of the device, from the first to the last; NULL at the end. */
-static const dt_profile_row *next_part(const bench *b, int32_t *at)
+/* Returns the next operation of the device; NULL at the end. */
+static const dt_profile_row *next_operation(const bench *b, int32_t *at)
 {
     int32_t count;
     const bool host = b->subject.backend->host_memory;
@@ -257,8 +256,7 @@ static dt_status measure(bench *b, figures *f)
     return traced(b);
 }
 
-/* ---- telling ------------------------------------------------------------------------------------
- */
+/* ---- report ------------------------------------------------------------------------------------ */
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -267,7 +265,7 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts the values. */
+/* Returns the median; sorts the values. */
 static double median(double *values, int32_t count)
 {
     qsort(values, (size_t)count, sizeof *values, compare_doubles);
@@ -296,11 +294,11 @@ static void print_parts(const bench *b, const summary *s)
 {
     const dt_profile_row *p;
     double sum = 0.0;
-    for (int32_t at = 0; (p = next_part(b, &at));)
+    for (int32_t at = 0; (p = next_operation(b, &at));)
         sum += p->seconds;
-    printf("\n%-44s %6s %10s %7s %12s\n", "part of a step (without recorded steps)", "calls", "ms",
-           "share", "TFLOP/s");
-    for (int32_t at = 0; (p = next_part(b, &at));) {
+    printf("\n%-44s %6s %10s %7s %12s\n", "operation in a step (without recorded steps)", "calls",
+           "ms", "share", "TFLOP/s");
+    for (int32_t at = 0; (p = next_operation(b, &at));) {
         printf("%-44s %6.0f %10.4f %6.1f%%", p->name, (double)p->calls / TRACED_STEPS,
                1e3 * p->seconds / TRACED_STEPS, 100.0 * p->seconds / sum);
         if (p->work > 0.0)
@@ -334,7 +332,7 @@ static void write_parts(dt_json *json, const bench *b)
     const dt_profile_row *p;
     dt_json_key(json, "parts");
     dt_json_array(json);
-    for (int32_t at = 0; (p = next_part(b, &at));) {
+    for (int32_t at = 0; (p = next_operation(b, &at));) {
         dt_json_object(json);
         dt_json_put_string(json, "name", p->name);
         dt_json_put_double(json, "calls", (double)p->calls / TRACED_STEPS);

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs gpu_step on this machine's GPU beside PyTorch (where python3 has it) in the same call, with
-# NVIDIA's libraries found as tests/gpu/run.sh finds them. Needs the archive, or a build folder.
+# Runs gpu_step on this machine's GPU together with PyTorch (if python3 has it), with NVIDIA's
+# libraries located as in tests/gpu/run.sh. Requires the archive, or a build folder.
 #
 #   bash gpu_step.sh [--build FOLDER] [arguments of gpu_step]
 #
-# Writes gpu-step.json to $OUT or here, or what --json names; ends with 77 where there is no GPU.
+# Writes gpu-step.json to $OUT or the current folder, or to the file of --json; exits with 77 if
+# there is no GPU.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,12 +15,12 @@ if [ "${1:-}" = --build ]; then
     programs=$build/benchmarks checks=$build/tests/gpu
     shift 2
 fi
-# PyTorch brings libraries of its own, which others of the same name must not replace.
+# PyTorch brings its own libraries, which must not be replaced by others of the same name.
 with_torch=(env "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}" python3)
 found=$(bash "$here/../tests/gpu/find-cuda.sh")
 export LD_LIBRARY_PATH=$found${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
-# value_of FLAG DEFAULT COUNT ARGUMENTS...: what the arguments give for the flag
+# value_of FLAG DEFAULT COUNT ARGUMENTS...: prints the value of the flag in the arguments
 value_of() {
     local flag=$1 value=$2 count=$3
     shift 3

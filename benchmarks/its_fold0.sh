@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# How often is the lineage of a fungal ITS sequence right, beside the published programs?
+# How often is the predicted lineage of a fungal ITS sequence correct, compared with published
+# programs?
 #
 #     bash benchmarks/its_fold0.sh --data DIR [--build DIR] [--threads N] [--output-dir DIR] [--hold-out]
 #
-# DIR holds fold 0 of the F1 set of caporaso-lab/tax-credit-data: train.fasta.gz, train.taxonomy.tsv,
-# test.fasta, test.taxonomy.tsv. Trains three models, which differ in the seed alone, on the training
-# file, and prints the share of right lineages by rank for each and for the three together, with
-# and without --lineage consistent. --hold-out does the same with 85 % of the training file for training
-# and 15 % for measuring, without a look at the test file: so the settings below were chosen.
+# DIR holds fold 0 of the F1 set of caporaso-lab/tax-credit-data: train.fasta.gz,
+# train.taxonomy.tsv, test.fasta, test.taxonomy.tsv. Trains three models, which differ only in the
+# seed, on the training file, and prints the fraction of correct lineages by rank for each and for
+# their ensemble, with and without --lineage consistent. --hold-out does the same with 85 % of the
+# training file for training and 15 % for testing, without using the test file: the settings below
+# were chosen in this way.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 build=$project/build threads=0 data='' output='' hold_out=''
@@ -23,7 +25,7 @@ while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || { data=; break; }
     shift 2
 done
-[ -n "$data" ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ -n "$data" ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ -r "$data/train.fasta.gz" ] || { echo "its_fold0.sh: $data/train.fasta.gz is missing" >&2; exit 77; }
 [ -n "$output" ] || { output=$(mktemp -d); trap 'rm -rf "$output"' EXIT; }
 mkdir -p "$output"
@@ -35,11 +37,11 @@ if [ -n "$hold_out" ]; then
     fasta=$output/data/train.fasta taxonomy=$output/data/train.tsv
 fi
 
-# One token a nucleotide
+# One token per nucleotide
 "$program" tokenizer --fasta-file "$fasta" --vocabulary-size 9 --output-file "$output/bases.json"
 
-# The last epoch's model is the one: nothing is chosen by the validation loss, for which --val-split
-# leaves one sequence.
+# The model of the last epoch is used: nothing is selected by the validation loss, for which
+# --val-split leaves only one sequence.
 checkpoints=()
 for seed in 1 2 3; do
     OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} "$program" train --fasta-file "$fasta" \

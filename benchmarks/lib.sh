@@ -1,4 +1,4 @@
-# For the benchmark programs in shell: options, data, timing, and the table with its JSON. Sourced:
+# Functions for benchmark scripts: options, data, timing, and the table with its JSON. Usage:
 #
 #   . "$(dirname "$0")/lib.sh"
 #   options sequences=64 batch=64 -- "$@"   # --sequences N, --batch N; --build, --python and --json
@@ -52,7 +52,8 @@ options() {
     unset PYTHONDONTWRITEBYTECODE # else Python reads its sources anew at each start
 }
 
-# data REGION COUNT: real sequences (sequences.awk), and the tokenizer that all programs use
+# data REGION COUNT: creates the data: real sequences (sequences.awk), and the tokenizer for all
+# programs
 data() {
     local gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
     [ -r "$gold" ] || {
@@ -77,7 +78,7 @@ data() {
 END
 }
 
-# timed COMMAND…: what it says goes to $work/log, which is shown when it fails
+# timed COMMAND…: runs it with its output in $work/log, which is printed if it fails
 timed() {
     try_timed "$@" || {
         tail -20 "$work/log" >&2
@@ -95,19 +96,19 @@ try_timed() {
         "the machine was not idle: others took $others processors' seconds of ${1##*/} ${2##*/}'s $wall s")
 }
 
-# torch train|predict …: the program to compare with, as an array for timed
+# torch train|predict …: the command line of the program to compare with, as an array for timed
 torch=()
 torch() { torch=("$python" "$here/deeptaxa_torch/program.py" "$@"); }
 
-# number FILE KEY: the first number of that name in a JSON file
+# number FILE KEY: prints the first number with that key in a JSON file
 number() { sed -n "s/.*\"$2\": *\([-0-9.eE+]*\).*/\1/p" "$1" | head -1; }
 
 compute() { awk "BEGIN { printf(\"%.6g\", ($1)) }"; }
 
-# row WHAT VALUE UNIT [">= N"]: the last is an aim
+# row WHAT VALUE UNIT [">= N"]: adds a row; the last argument is an aim
 row() { rows+=("$1"$'\t'"$2"$'\t'"${3:- }"$'\t'"${4:-}"); }
 
-# met VALUE AIM: whether the aim is met
+# met VALUE AIM: succeeds if the aim is met
 met() { [ "$(compute "$1 $2")" -eq 1 ]; }
 
 # finish NAME: prints the machine and the rows, and writes the JSON that report.h describes

@@ -1,16 +1,17 @@
-"""How often is a predicted lineage right?
+"""How often is a predicted lineage correct?
 
     python3 benchmarks/lineage_accuracy.py --truth TABLE PREDICTIONS.tsv ...
     python3 benchmarks/lineage_accuracy.py --hold-out SHARE --fasta FILE --truth TABLE --output-dir DIR
 
-The first prints, for each table that `deeptaxa predict --tabular` wrote, the share of its sequences
-whose label is right at a rank and at all ranks above. TABLE is QIIME 2's, with or without header. A
-true lineage that ends early counts as wrong at the ranks that it lacks, so that all figures of a row
-have the same number of sequences below the line; the last row says how many reach each rank.
+The first form prints, for each table written by `deeptaxa predict --tabular`, the fraction of its
+sequences whose label is correct at a rank and at all ranks above. TABLE is in QIIME 2's format, with
+or without header. A true lineage that ends early counts as wrong at the missing ranks, so that all
+numbers of a row have the same denominator; the last row gives the fraction that reaches each rank.
 
-The second cuts a training set in two, to choose settings without a look at the test set: train.fasta,
-train.tsv and heldout.fasta, heldout.tsv in DIR. Sequences are drawn by a fixed seed. The labels of
-held-out sequences do not stand in train.tsv: like a test set, they hold taxa that training lacks.
+The second form divides a training set, to choose settings without using the test set: it writes
+train.fasta, train.tsv and heldout.fasta, heldout.tsv to DIR. Sequences are drawn with a fixed seed.
+train.tsv does not contain the held-out sequences: like a test set, they may have taxa that are not in
+the training set.
 
 Needs nothing but Python.
 """
@@ -31,7 +32,7 @@ def text(path):
 
 
 def read_rows(path):
-    """Sequence id -> the lineage as it is written."""
+    """Sequence id -> the lineage as written."""
     with text(path) as lines:
         rows = [line.rstrip("\r\n").split("\t") for line in lines]
     return {row[0]: row[1] for row in rows if len(row) > 1 and row[0] != "Feature ID"}

@@ -10,8 +10,8 @@
 
 enum { DRAW_GENUS = 16, DRAW_SPECIES, DRAW_RECORD };
 
-/* Bases from one change to the next are drawn evenly from 1 to this number, so a change comes every
- * (1 + number) / 2 bases on average: 1 in 20, 1 in 40, 1 in 100. */
+/* The distance between changes, in bases, is drawn uniformly from 1 to this number, so that its
+ * mean is (1 + number) / 2: 1 change in 20, 40 and 100 bases. */
 enum { GENUS_GAP = 39, SPECIES_GAP = 79, RECORD_GAP = 199 };
 
 /* A real sequence. */
@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     founder *item;
     int32_t count;
-    int32_t archaea; /* the first so many, once sorted */
+    int32_t archaea; /* number of Archaea, which come first once sorted */
     size_t capacity;
 } founders;
 
@@ -48,7 +48,8 @@ static dt_status add_founder(founders *f, dt_fasta_record *record, const char *p
     return dt_text_add(&item->sequence, record->sequence.data, length);
 }
 
-/* By lineage; within one by sequence, so that the order is the same for every qsort(). */
+/* Orders by lineage, then by sequence, so that the result does not depend on the qsort()
+ * implementation. */
 static int compare_founders(const void *a, const void *b)
 {
     const founder *x = a;
@@ -90,7 +91,7 @@ static void free_founders(founders *f)
 
 /* ---- mutation ---- */
 
-/* A changed base: one of the three others; what is no base stays. */
+/* Returns one of the three other bases; other characters are unchanged. */
 static char substitute(char base, dt_random *random)
 {
     static const char bases[] = "ACGT";
@@ -118,7 +119,7 @@ static dt_status mutate(const dt_text *from, uint32_t gap, dt_random *random, dt
     }
 }
 
-/* The real sequence of each family: those of a domain are spread over its families. */
+/* Assigns a real sequence to each family: those of a domain are spread evenly over its families. */
 static void choose_founders(const dt_made_taxonomy *taxonomy, const founders *f,
                             const dt_text **family)
 {

@@ -5,7 +5,7 @@
 
 #include "random.h"
 
-/* What random numbers are drawn for. */
+/* Purposes of random draws. */
 enum { DRAW_PARENTS = 1, DRAW_SIZES, DRAW_SPLIT, DRAW_ORDER };
 
 static const char *const rank_name[DT_MADE_RANKS] = {"domain", "phylum", "class",  "order",
@@ -16,7 +16,8 @@ const char *dt_made_rank_name(int32_t tax_rank)
     return rank_name[tax_rank];
 }
 
-/* Gives each parent one child, then the others by the urn: the parent of any child so far. */
+/* Gives each parent one child; each further child gets the parent of a random earlier child (the
+ * urn). */
 static dt_status draw_parents(int32_t *parent, int32_t taxa, int32_t parents, uint32_t seed,
                               uint32_t tax_rank)
 {
@@ -76,13 +77,13 @@ void dt_made_taxonomy_free(dt_made_taxonomy *taxonomy)
 
 /* ---- names ---- */
 
-/* A number as three syllables; different numbers below 70^3 give different words. */
+/* Appends a number as three syllables; different numbers below 70^3 give different words. */
 static dt_status add_word(dt_text *out, uint32_t number, int capital)
 {
     static const char consonants[] = "bcdfglmnprstvz";
     static const char vowels[] = "aeiou";
     enum { SYLLABLES = 14 * 5, WORDS = SYLLABLES * SYLLABLES * SYLLABLES };
-    uint32_t left = (uint32_t)((uint64_t)number * 100003 % WORDS); /* prime to it: one to one */
+    uint32_t left = (uint32_t)((uint64_t)number * 100003 % WORDS); /* coprime, hence one-to-one */
     char word[6];
     for (size_t i = 0; i < 3; ++i) {
         word[2 * i] = consonants[left % SYLLABLES / 5];
@@ -117,8 +118,8 @@ dt_status dt_made_label(const dt_made_taxonomy *taxonomy, int32_t tax_rank, int3
 
 /* ---- records ---- */
 
-/* size[k]: records beside the obligatory one of the species that is k-th by size. Rounding down
- * leaves some over, which go to the first ones. */
+/* Computes size[k]: the records, besides the mandatory one, of the k-th largest species. The
+ * remainder from rounding down goes to the first species. */
 static void share_out(int32_t *size, int32_t species, int64_t records)
 {
     double weights = 0;
@@ -133,7 +134,7 @@ static void share_out(int32_t *size, int32_t species, int64_t records)
         size[k]++;
 }
 
-/* Splits the records that no species is obliged to have into testing and training. */
+/* Divides the records that are not mandatory into testing and training. */
 static dt_status deal(int32_t species, int32_t training_count, int32_t testing_count, uint32_t seed,
                       int32_t *training, int32_t *testing)
 {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# How much memory do the programs take?
+# How much memory do the programs use?
 #
 #   bash benchmarks/memory.sh [--sequences N] [--batch N] [--build DIR] [--json FILE]
 #
 # Peak resident memory of: training the default model for one step of N sequences of full length;
-# predicting with the default model; and predicting N and 10 N V4 sequences with a small model, which
-# shows whether memory grows with the input.
+# predicting with the default model; and predicting N and 10 N V4 sequences with a small model, to
+# show whether memory grows with the input.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 options sequences=2000 batch=64 -- "$@"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# How fast is prediction, file to file, beside the published program?
+# How fast is prediction from file to file, compared with the published program?
 #
 #   bash benchmarks/predict.sh [--region full|v4] [--sequences N] [--batch N] [--python PYTHON]
 #                              [--build DIR] [--json FILE]
 #
 # Predicts N real 16S sequences (full length, or the V4 region) with the default model and
-# Greengenes2's number of labels, with `deeptaxa predict` and with the program that PYTHON has, from
-# the same weights, and compares the labels that they give. The model has been trained for one step:
-# what it says is worthless, what it costs is not. `Predicting` is what the programs say of their
-# loop; the whole includes starting, loading the model, and writing. A processor that multiplies bf16
-# predicts in that, too.
+# Greengenes2's number of labels, with `deeptaxa predict` and with the program installed for PYTHON,
+# from the same weights, and compares the predicted labels. The model has been trained for one step:
+# its predictions are meaningless, its cost is not. `Predicting` is the time that the programs
+# report for their loop; the total includes startup, loading the model, and writing. Processors that
+# multiply bf16 also predict in bf16.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 options region=full sequences=64 batch=64 -- "$@"
@@ -33,7 +33,7 @@ report() {
     row "$1: processors busy, of $(nproc)" "$(compute "$cpu / $wall")" ''
     row "$1: largest process" "$peak" MB
 }
-# alike FOLDER FOLDER: the part of the labels that two predictions have in common
+# alike FOLDER FOLDER: prints the fraction of labels that two predictions have in common
 alike() {
     "$python" - "$work"/{"$1","$2"}/"${region}_deeptaxa_predictions.json" <<'END'
 import json, sys

@@ -3,10 +3,10 @@
  *     bench_prepare --program build/bin/deeptaxa --data DIR --tokenizer FILE --scratch DIR
  *                   [--repeats N] [--threads N] [--json FILE]
  *
- * DIR is what gg2_scale wrote. Runs the program on its training.fna.gz and training.tsv.gz, medians
- * of several runs from start to exit; and beside it, in this process and on one thread, what has to
- * be done one after the other: reading the compressed lines, cutting them into records, reading the
- * table. prepare.sh makes the data and calls this.
+ * DIR is the output of gg2_scale. Runs the program on its training.fna.gz and training.tsv.gz and
+ * reports medians of several runs from start to exit; for comparison also times the sequential
+ * work, in this process and on one thread: reading the compressed lines, splitting them into
+ * records, reading the table. prepare.sh creates the data and runs this program.
  */
 #include <limits.h>
 #include <stdbool.h>
@@ -86,7 +86,7 @@ static dt_status run_once(const bench *b, runs *r, int i)
     return DT_OK;
 }
 
-/* ---- parts of it, on one thread ---- */
+/* ---- the sequential work, on one thread ---- */
 
 static dt_status read_lines(bench *b, double *seconds)
 {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # How long does `deeptaxa prepare` take for a set of Greengenes2's size, gzip included, and how much
-# memory? Makes the set with gg2_scale where it is not there yet (a minute; 140 MB).
+# memory? Creates the set with gg2_scale if it does not exist (a minute; 140 MB).
 #
 #     bash benchmarks/prepare.sh [--build DIR] [--data DIR] [--scale S] [--tokenizer FILE]
 #                                [--repeats N] [--threads N] [--json FILE]
 #
-# The data is kept in the build folder where no DIR is named; the tokenizer is
+# The data is kept in DIR (default: in the build folder); the default tokenizer is
 # $DEEPTAXA_TOKENIZER or share/deeptaxa/tokenizer.json. The machine should be idle.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
         --scale) scale=$2 ;;
         --tokenizer) tokenizer=$2 ;;
         --repeats | --threads | --json) passed+=("$1" "$2") ;;
-        *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift 2
 done

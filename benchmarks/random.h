@@ -1,6 +1,6 @@
-/* Random numbers in a row, from a seed: the same on every machine and for any number of threads,
- * since each thing that is drawn for (`what`, `item`) has a row of its own. Philox4x32-10, in the
- * streams below 2^24, which nothing of src/ uses.
+/* Sequences of random numbers from a seed: the same on every machine and for any number of threads,
+ * since each purpose (`what`, `item`) has its own sequence. Philox4x32-10, in the streams below
+ * 2^24, which src/ does not use.
  */
 #ifndef DT_BENCHMARKS_RANDOM_H
 #define DT_BENCHMARKS_RANDOM_H
@@ -20,7 +20,7 @@ static inline dt_random dt_random_begin(uint32_t seed, uint32_t what, uint32_t i
     return (dt_random){.seed = seed, .what = what & 0xffffffu, .item = item};
 }
 
-/* 32 random bits. */
+/* Returns 32 random bits. */
 static inline uint32_t dt_random_bits(dt_random *random)
 {
     const uint32_t place = random->drawn++;
@@ -29,13 +29,13 @@ static inline uint32_t dt_random_bits(dt_random *random)
     return random->bits[place % 4];
 }
 
-/* 0 … count-1, each as likely but for 1 part in 2^32 / count. count > 0. */
+/* Returns a number in 0 … count-1, uniform up to 1 part in 2^32 / count. count > 0. */
 static inline uint32_t dt_random_below(dt_random *random, uint32_t count)
 {
     return (uint32_t)((uint64_t)dt_random_bits(random) * count >> 32);
 }
 
-/* Puts items in random order (Fisher and Yates). */
+/* Shuffles the items (Fisher and Yates). */
 static inline void dt_random_shuffle(dt_random *random, int32_t *items, int32_t count)
 {
     for (int32_t i = count - 1; i > 0; --i) {

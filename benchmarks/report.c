@@ -60,7 +60,7 @@ static void machine_name(char *out, size_t size)
         fclose(file);
 }
 
-/* Four digits that count, or whole numbers. */
+/* Returns the decimals for four significant digits; whole numbers above that. */
 static int decimals(double value)
 {
     const double size = value < 0 ? -value : value;

@@ -1,4 +1,4 @@
-/* What a benchmark found: a table with units for people, and the same as JSON. */
+/* The results of a benchmark: a table with units, and the same as JSON. */
 #ifndef DT_BENCHMARKS_REPORT_H
 #define DT_BENCHMARKS_REPORT_H
 
@@ -16,10 +16,10 @@ typedef struct {
     double value;
     const char *unit;
     dt_aim aim;
-    double bound; /* of the aim */
+    double bound; /* bound of the aim */
 } dt_figure;
 
-/* Zero-initialise, but for the name of the benchmark. */
+/* Zero-initialise all but the name of the benchmark. */
 typedef struct {
     const char *benchmark;
     int32_t count;
@@ -28,13 +28,13 @@ typedef struct {
     char note[DT_REPORT_NOTES][256];
 } dt_report;
 
-/* Adds a line; what is more than fits is left out. */
+/* Adds a line; lines that do not fit are dropped. */
 void dt_report_add(dt_report *report, const char *name, double value, const char *unit);
 
-/* The line added last has an aim. */
+/* Sets an aim for the last line added. */
 void dt_report_aim(dt_report *report, dt_aim aim, double bound);
 
-/* Adds a remark, as what was compared with. */
+/* Adds a remark, e.g. what was compared. */
 void dt_report_note(dt_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -43,7 +43,7 @@ void dt_report_note(dt_report *report, const char *format, ...)
  * there; where a line has no aim, it has neither "aim" nor "met". */
 dt_status dt_report_publish(const dt_report *report, const char *path);
 
-/* The middle one of `count` values, which are sorted. count > 0. */
+/* Returns the median of `count` values; sorts them. count > 0. */
 double dt_median(double *values, int32_t count);
 
 #endif

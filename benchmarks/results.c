@@ -2,11 +2,11 @@
  *
  *     bench_results [--sequences N] [--folder DIR] [--repeats N] [--json FILE]
  *
- * Hands made predictions of N sequences, seven ranks with Greengenes2's number of labels, to the
- * writers of `deeptaxa predict` in batches of 64: once with the JSON alone, once with the table and
- * QIIME 2's, too. Everything is in the figures: counting, the temporary file of the results, the
- * sync at the end. The files go to DIR (the current folder) and are removed. Best of the repeats,
- * since the disk's share of them is other people's, too.
+ * Passes synthetic predictions for N sequences, seven ranks with Greengenes2's number of labels, to
+ * the writers of `deeptaxa predict` in batches of 64: once with only the JSON, once also with the
+ * table and QIIME 2's. The times include everything: counting, the temporary file of the results,
+ * the final sync. The files are written to DIR (default: the current folder) and removed. Reports
+ * the best of the repeats, since others may use the disk.
  */
 #include <limits.h>
 #include <sys/stat.h>
@@ -33,7 +33,7 @@ typedef struct {
     dt_prediction *prediction; /* (SAMPLES + BATCH, tax_ranks) */
 } bench;
 
-/* Of one run of the writers. */
+/* The results of one run of the writers. */
 typedef struct {
     double adding, finishing; /* seconds */
     double json, tables;      /* bytes */
@@ -62,7 +62,7 @@ static dt_status add_ranks(dt_run *content)
     return DT_OK;
 }
 
-/* Confidences as trained models have them: most near 1, some anywhere. */
+/* Draws confidences like those of trained models: most near 1, some anywhere. */
 static void draw_prediction(dt_prediction *out, uint32_t index, int32_t classes)
 {
     uint32_t bits[4];
@@ -106,7 +106,7 @@ static dt_status add_all(bench *b, dt_results *results)
     return DT_OK;
 }
 
-/* Adds the size of the file of that suffix, and removes it. */
+/* Adds the size of the file with that suffix, and removes it. */
 static void weigh(const dt_results_options *options, const char *suffix, double *bytes)
 {
     char path[PATH_MAX];

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Runs the benchmarks that fit this machine and writes what they found to
+# Runs the benchmarks that this machine supports and writes their results to
 # benchmarks/results/<machine>-<date>.{json,md}.
 #
 #   bash benchmarks/run.sh [--short|--full] [--python PYTHON] [--build DIR] [--out DIR]
 #                          [--device cpu|cuda] [--list] [ITEM…]
 #
 # From a fresh clone: bash launch/install-deps.sh build data && cmake --preset cpu && cmake --build build.
-# --short (the default) is a first look of some minutes, --full what should be reported; both want an
-# idle machine. With ITEMs only these run, and the results of the day are put together anew from all
-# that ran on it (--out/.parts). PYTHON has a program to compare with:
-# `bash benchmarks/deeptaxa_torch/install.sh FOLDER` makes one, FOLDER/bin/python; without it the
-# comparisons are left out. A benchmark that cannot run here says why and is skipped.
 #
-# To add a benchmark: one line below. The command gets `--json FILE` and prints its table.
+# --short (the default) is a quick look of a few minutes, --full is for results to be reported; both
+# require an idle machine. With ITEMs only these run, and the results of the day are assembled from
+# all that ran on it (--out/.parts). PYTHON has a program to compare with:
+# `bash benchmarks/deeptaxa_torch/install.sh FOLDER` installs one, FOLDER/bin/python; without it the
+# comparisons are skipped. A benchmark that cannot run here prints the reason and is skipped.
+#
+# To add a benchmark, add a line below. The command is called with `--json FILE` and prints its
+# table.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/.." && pwd)
@@ -26,7 +28,7 @@ while [ $# -gt 0 ]; do
             printf -v "${1#--}" '%s' "$2"
             shift
             ;;
-        -*) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        -*) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
         *) wanted+="$1 " ;;
     esac
     shift

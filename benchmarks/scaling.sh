@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# How much is lost when the processors of this machine are divided among ranks?
+# How much performance is lost if the processors of this machine are divided among ranks?
 #
 #     bash benchmarks/scaling.sh [--build DIR] [--ranks N] [--sequences N] [--batch N] [--pairs N]
 #                                [--tokenizer FILE] [--grad-dtype TYPE] [--output FILE]
 #
-# Trains the default model for one epoch on real full-length 16S sequences, in turn with one rank on
-# all processors and with N ranks (default 2) that divide them and send each other gradients of TYPE
-# (fp32 or bf16), prints medians of the epoch's time and of its parts on rank 0, and the ratio; JSON
-# too with --output. The machine should be idle.
+# Trains the default model for one epoch on real full-length 16S sequences, alternately with one
+# rank on all processors and with N ranks (default 2) that share them and exchange gradients of TYPE
+# (fp32 or bf16). Prints medians of the epoch's time and of its components on rank 0, and the ratio;
+# with --output also as JSON. The machine should be idle.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 build=$project/build ranks=2 sequences=160 batch=64 pairs=3 tokenizer=() dtype=fp32 output=
@@ -25,7 +25,7 @@ while [ $# -ge 2 ]; do
     esac
     shift 2
 done
-[ $# -eq 0 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 0 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
 [ -r "$gold" ] || { echo "scaling.sh: $gold is missing: apt-get install microbiomeutil-data" >&2; exit 77; }
 command -v mpirun >/dev/null || { echo "scaling.sh: no mpirun: apt-get install openmpi-bin" >&2; exit 77; }
@@ -40,7 +40,7 @@ awk -v folder=data -v limit="$sequences" -f "$project/launch/split-gold.awk" "$g
 processors=$(nproc)
 [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-# run FOLDER RANKS: trains one epoch; appends its times to FOLDER.times
+# run FOLDER RANKS: trains for one epoch; appends its times to FOLDER.times
 parts=(training data compute waiting evaluation)
 run() {
     local launch=() value line=
@@ -68,7 +68,7 @@ name=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
 printf '%s, %d processors; default model, %d sequences to train on, batch %d, gradients in %s, medians of %d\n\n' \
     "$name" "$processors" "$(grep -c '>' data/train.fasta)" "$batch" "$dtype" "$pairs"
 printf '%-24s %16s %16s\n' "seconds" "1 rank x $processors" "$ranks ranks x $((processors / ranks))"
-columns=("training" "  data" "  computing" "  waiting for ranks" "validation" "checkpoint, standing")
+columns=("training" "  data" "  computing" "  waiting for ranks" "validation" "checkpoint stall")
 for c in 1 2 3 4 5 6; do
     printf '%-24s %16.3f %16.3f\n' "${columns[c - 1]}" "$(median one.times "$c")" "$(median many.times "$c")"
 done

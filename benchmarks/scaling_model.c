@@ -1,9 +1,10 @@
-/* What efficiency is to be expected of 8 to 1,024 GPUs, and what limits it?
+/* What efficiency can be expected with 8 to 1,024 GPUs, and what limits it?
  *
  *     bench_scaling_model [--batch N] [--tokens N] [--rate TFLOPS] [--bandwidth GBS]
  *                         [--latency US] [--overhead US] [--gradient-bytes 4|2]
  *
- * A model, not a measurement: give it what nccl-tests and bench_gpu_step measured on your machine.
+ * A model, not a measurement: its inputs are the results of nccl-tests and bench_gpu_step on your
+ * machine.
  *   --batch           sequences of one GPU a step (64), each of --tokens tokens (318)
  *   --rate            achieved rate of needed work on one GPU, TFLOP/s (400: the project's aim)
  *   --bandwidth       bus bandwidth of a large all-reduce over all GPUs, GB/s (100), as nccl-tests
@@ -13,10 +14,10 @@
  *   --overhead        what every step costs beside the work and the sum: starting it, and the
  *                     spread between the GPUs, microseconds (200)
  *
- * The step: forward pass, then the backward pass part by part; each part's gradients (the ranges
- * that dt_model_backward() reports, in its order) are summed as soon as they are final, one after
- * the other, beside the rest of the backward pass; the update follows the last sum. Time that the
- * sums take beyond the backward pass is what the GPUs wait.
+ * The step: the forward pass, then the backward pass range by range. The gradients of each range
+ * (as reported by dt_model_backward(), in its order) are summed as soon as they are final, one
+ * after another, concurrently with the rest of the backward pass; the update follows the last sum.
+ * The GPUs wait for the time that the sums take beyond the backward pass.
  */
 #include <math.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ typedef struct {
 typedef struct {
     int count;
     double elements[MAX_RANGES];
-    double seconds[MAX_RANGES]; /* of the backward pass, until the range is final */
+    double seconds[MAX_RANGES]; /* work of the backward pass until the range is final */
 } backward_profile;
 
 static dt_status take_range(void *context, dt_gradient_range range)
@@ -50,8 +51,8 @@ static dt_status take_range(void *context, dt_gradient_range range)
     return DT_OK;
 }
 
-/* The ranges as the model reports them: heads, CNN branch, the layers from the last to the first,
- * the embedding. The backward work of a part is twice its forward work. */
+/* Lists the ranges as the model reports them: heads, CNN branch, the layers from last to first, the
+ * embedding. The backward work of a range is twice its forward work. */
 static dt_status make_profile(backward_profile *profile, const dt_model_config *config,
                               const options *o)
 {
@@ -65,7 +66,7 @@ static dt_status make_profile(backward_profile *profile, const dt_model_config *
     if (profile->count != config->layers + 3)
         return dt_fail(DT_ERR_INTERNAL,
                        "the model reports %d ranges, not heads, CNN, %d layers "
-                       "and embedding: this program is to be brought up to date",
+                       "and embedding: this program must be updated",
                        profile->count, config->layers);
     const int64_t tokens = (int64_t)o->tokens;
     for (int i = 0; i < profile->count; ++i) {
@@ -82,11 +83,11 @@ static dt_status make_profile(backward_profile *profile, const dt_model_config *
 }
 
 typedef struct {
-    double alone;    /* seconds of a step without the others */
+    double alone;    /* seconds of a step on a single GPU */
     double backward; /* of the backward pass */
     double sums;     /* of all all-reduces */
-    double waiting;  /* of these, after the backward pass */
-    double latency;  /* of the sums, hops */
+    double waiting;  /* of the sums, after the backward pass */
+    double latency;  /* of the sums, for hops */
 } step_time;
 
 static step_time time_step(const backward_profile *profile, const dt_model_config *config,
@@ -94,7 +95,7 @@ static step_time time_step(const backward_profile *profile, const dt_model_confi
 {
     step_time t = {0};
     double backward = 0.0;
-    double free_at = 0.0; /* when the sum before is done */
+    double free_at = 0.0; /* end of the preceding sum */
     for (int i = 0; i < profile->count; ++i) {
         const double bytes = profile->elements[i] * o->gradient_bytes;
         const double hops = 2.0 * log2(ranks) * o->latency * 1e-6;
@@ -115,7 +116,7 @@ static step_time time_step(const backward_profile *profile, const dt_model_confi
 static const char *limit(const step_time *t)
 {
     if (t->waiting < 0.02 * t->alone)
-        return "nothing: the sums hide behind the backward pass";
+        return "nothing: the backward pass hides the sums";
     if (t->latency > 0.5 * t->sums)
         return "latency: fewer, larger ranges or a larger batch would help";
     if (t->sums < t->backward)

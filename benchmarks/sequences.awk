@@ -2,13 +2,13 @@
 #
 #   awk -v count=N -v region=full|v4 -v fasta=OUT.fasta -v table=OUT.tsv -f sequences.awk GOLD
 #
-# Upper case, since DeepTaxa reads lower case as unknown. `v4` keeps what lies between the primers
-# 515F and 806R. Spread evenly over the file; taken again from its start where it has too few. Each
-# sequence is called s0, s1, ….
+# Sequences are in upper case, since DeepTaxa reads lower case as unknown. `v4` keeps the region
+# between the primers 515F and 806R. The sequences are spread evenly over the file, and repeated if
+# it has too few; they are named s0, s1, ….
 #
-# The table has a row for each of them and further rows (x0, x1, …) that no sequence belongs to, so
-# that the labels are as many as Greengenes2's (2, 129, 349, 997, 2250, 7287 and 16909 by rank): the
-# heads of the model are as large as they really are, whatever the number of sequences.
+# The table has a row for each of them and further rows (x0, x1, …) without a sequence, so that
+# there are as many labels as in Greengenes2 (2, 129, 349, 997, 2250, 7287 and 16909 by rank) and
+# the model's heads have a realistic size for any number of sequences.
 function take(sequence) {
     if (region == "v4") {
         if (!match(sequence, /GTG[CT]CAGC[AC]GCCGCGGTAA/)) return

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# How long until the programs work?
+# How long do the programs take to start?
 #
 #   bash benchmarks/startup.sh [--repeats N] [--python PYTHON] [--build DIR] [--json FILE]
 #
-# Medians of: --version; predicting one sequence with the default model, file to file; a training
-# epoch of one step of one sequence on ready shards, less the epoch itself and its checkpoint, which
-# is start to first step. The files are in the system's cache. Beside: the same of the program that
-# PYTHON has, once each.
+# Medians of: --version; predicting one sequence with the default model, file to file; training for
+# one epoch of one step of one sequence on existing shards, minus the epoch itself and its
+# checkpoint, which gives the time from start to first step. The files are in the system's cache.
+# For comparison: the same for the program installed for PYTHON, once each.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 options repeats=3 -- "$@"

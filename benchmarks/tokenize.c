@@ -1,12 +1,12 @@
-/* How fast are sequences tokenised, beside Hugging Face's `tokenizers`?
+/* How fast are sequences tokenised, compared with Hugging Face's `tokenizers`?
  *
  *     bench_tokenize --tokenizer FILE [--fasta FILE] [--repeats N] [--threads N] [--beside COMMAND]
  *                    [--json FILE]
  *
  * Reads the FASTA file (default: microbiomeutil's full-length 16S) into memory, then normalises and
  * encodes all of it with one thread and with N (default: all processors), medians of several runs.
- * COMMAND is a program that times the same on request (tokenize_hf.py, which tokenize.sh installs
- * the library for); both run in turn, and the tokens must be the same.
+ * COMMAND is a program that times the same work on request (tokenize_hf.py, for which tokenize.sh
+ * installs the library); both run alternately, and the tokens must be equal.
  */
 #include <sched.h>
 #include <stdbool.h>
@@ -37,7 +37,7 @@ typedef struct {
 
 typedef struct {
     dt_encoder *encoder;
-    dt_text copy; /* of the sequence that is normalised */
+    dt_text copy; /* of the normalised sequence */
     int64_t tokens;
 } worker_state;
 
@@ -48,7 +48,7 @@ typedef struct {
     size_t *offsets; /* (count + 1) */
     size_t count, capacity;
     worker_state workers[MAX_THREADS];
-    uint32_t *check; /* a CRC-32 of all tokens, or NULL: not wanted */
+    uint32_t *check; /* receives a CRC-32 of all tokens; NULL: not computed */
 } bench;
 
 static dt_status read_sequences(bench *b)
@@ -123,7 +123,7 @@ static dt_status encode_all(bench *b, dt_pool *pool, double *seconds)
     return DT_OK;
 }
 
-/* Tokens of one run, and their CRC-32. Warms up. */
+/* Counts the tokens of a run and computes their CRC-32. Also serves as warm-up. */
 static dt_status count_tokens(bench *b, dt_pool *pool, int64_t *tokens, uint32_t *check)
 {
     double seconds;
@@ -145,13 +145,14 @@ static void add_rate(const bench *b, dt_report *report, const char *who, double 
     dt_report_add(report, name, (double)b->text.length / seconds * 1e-6, "MB/s");
 }
 
-/* What the other program answered in turn with ours. */
+/* The answers of the other program, measured alternately with ours. */
 typedef struct {
     dt_beside program;
     double seconds[MAX_REPEATS];
 } other;
 
-/* The other program says how many tokens it made and their CRC-32: "..., 1234 tokens, crc32 ab". */
+/* Compares with the number of tokens and the CRC-32 that the other program reports: "..., 1234
+ * tokens, crc32 ab". */
 static dt_status compare_tokens(const other *o, int64_t tokens, uint32_t check)
 {
     char expected[64];

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# How fast are sequences tokenised, beside Hugging Face's `tokenizers`? The library is installed into
-# a folder of its own that goes when this ends; without it only ours is measured, and that is said.
+# How fast are sequences tokenised, compared with Hugging Face's `tokenizers`? The library is
+# installed into a temporary folder; if that fails, a notice is printed and only our tokenizer is
+# measured.
 #
 #     bash benchmarks/tokenize.sh [--build DIR] [--tokenizer FILE] [arguments of bench_tokenize]
 #
-# The tokenizer is $DEEPTAXA_TOKENIZER or share/deeptaxa/tokenizer.json (launch/get-tokenizer.sh) where
-# none is named. The machine should be idle.
+# The default tokenizer is $DEEPTAXA_TOKENIZER or share/deeptaxa/tokenizer.json
+# (launch/get-tokenizer.sh). The machine should be idle.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 build=$project/build tokenizer=${DEEPTAXA_TOKENIZER:-$project/share/deeptaxa/tokenizer.json}
@@ -17,7 +18,7 @@ while [ $# -gt 0 ]; do
         --tokenizer) tokenizer=$2 ;;
         --fasta) fasta=$2 ;;
         --repeats | --threads | --json) passed+=("$1" "$2") ;;
-        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift 2
 done

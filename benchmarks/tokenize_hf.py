@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Times Hugging Face's `tokenizers` on request: the other program of bench_tokenize (beside.h).
+"""Times Hugging Face's `tokenizers` on request, for bench_tokenize (beside.h).
 
     tokenize_hf.py TOKENIZER.json FASTA
 
-Reads the sequences, says "ready ..." with the number of tokens and their CRC-32 (16-bit little-endian
-ids), then answers each line N with the seconds of one of N runs over all sequences, on one thread.
+Reads the sequences, prints "ready ..." with the number of tokens and their CRC-32 (16-bit little-endian
+ids), then answers each line N with the mean seconds of N runs over all sequences, on one thread.
 """
 import os
 import sys

@@ -1,11 +1,11 @@
-/* How fast is one training step, beside what the machine's matrix product alone reaches?
+/* How fast is a training step, compared with the machine's matrix product alone?
  *
  *     bench_train_step [--batch N] [--tokens LOW HIGH] [--micro N] [--threads N] [--repeats N]
  *                      [--json FILE]
  *
  * Runs forward, backward and update of the default model on random sequences of LOW … HIGH tokens
- * (default 263 … 367: full-length 16S with DNABERT-2's tokenizer), in turn with cblas_sgemm on
- * 2048 × 2048 matrices, and prints medians, the achieved rate of needed work, and the ratio.
+ * (default 263 … 367: full-length 16S with DNABERT-2's tokenizer), alternately with cblas_sgemm on
+ * 2048 × 2048 matrices, and prints medians, the achieved rate of required work, and the ratio.
  */
 #include <cblas.h>
 #include <stdio.h>
@@ -119,7 +119,7 @@ static dt_status step(bench *b, const options *o)
     return op->sync(b->backend);
 }
 
-/* OpenBLAS tells which kernels it took; another CBLAS need not have this. */
+/* Returns the kernels that OpenBLAS selected; other CBLAS libraries may lack this function. */
 extern char *openblas_get_corename(void) __attribute__((weak));
 
 static double sgemm_seconds(const float *a, const float *x, float *y)
@@ -134,8 +134,8 @@ static dt_status tell(const bench *b, const options *o, double step_seconds, dou
 {
     dt_report report = {.benchmark = "train_step"};
     const double step_rate = b->work / step_seconds * 1e-9;
-    dt_report_note(&report, "batch %d in pieces of %d, %d to %d tokens, %s", o->batch, o->micro,
-                   o->low, o->high, b->backend->description);
+    dt_report_note(&report, "batch %d in micro-batches of %d, %d to %d tokens, %s", o->batch,
+                   o->micro, o->low, o->high, b->backend->description);
     dt_report_note(&report, "cblas_sgemm: %s",
                    openblas_get_corename ? openblas_get_corename() : "not OpenBLAS's");
     dt_report_add(&report, "one step, median", step_seconds, "s");
@@ -178,8 +178,8 @@ static dt_status measure(bench *b, const options *o)
     return tell(b, o, step_seconds, product_rate);
 }
 
-/* Starts the program anew without the variables that make OpenBLAS take other kernels than the
- * processor's own: it read them when it was loaded. */
+/* Restarts the program without the variables that make OpenBLAS use kernels for another processor:
+ * it has read them when it was loaded. */
 static void take_own_kernels(char **argv)
 {
     if (!getenv("OPENBLAS_CORETYPE") && !getenv("OPENBLAS_L2_SIZE"))

@@ -1,7 +1,7 @@
-"""Reading for train.py and predict.py: FASTA, DeepTaxa's table, and a dataset that tokenises and pads
-each sequence when it is asked for it, as the published program does.
+"""Input for train.py and predict.py: FASTA, DeepTaxa's table, and a dataset that tokenises and pads
+each sequence on access, like the published program.
 
-Needs PyTorch and Hugging Face's tokenizers.
+Requires PyTorch and Hugging Face's tokenizers.
 """
 import csv
 import gzip
@@ -41,7 +41,7 @@ def read_table(path):
 
 class Sequences(Dataset):
     def __init__(self, sequences, classes, folder, max_length):
-        """classes: one list of class numbers a sequence, or None."""
+        """classes: one list of class numbers per sequence, or None."""
         self.sequences, self.classes, self.max_length = sequences, classes, max_length
         self.tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
         pad = self.tokenizer.token_to_id("[PAD]")

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Installs the published program, or what our version of it needs, into a folder of its own, for the
-# benchmarks alone: nothing of this project needs it.
+# Installs the published program, or the requirements of our version of it, in a separate folder.
+# Only the benchmarks use it.
 #
 #   bash benchmarks/deeptaxa_torch/install.sh FOLDER [PYTHON]
 #
-# Takes deeptaxa-rrna, with PyTorch and all, from the Python package index: 6 GB on the disk. Where
-# that fails, tokenizers alone beside the PyTorch that PYTHON (python3) has already. Then
-# `run.sh --python FOLDER/bin/python` compares with it.
+# Installs deeptaxa-rrna and its dependencies, including PyTorch, from the Python package index (6
+# GB on disk). If that fails, installs only tokenizers, next to the PyTorch of PYTHON (default
+# python3). Then `run.sh --python FOLDER/bin/python` compares with it.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 folder=$1 python=${2:-python3}
 
 "$python" -m venv "$folder"

@@ -1,9 +1,9 @@
-"""DeepTaxa's hybrid in PyTorch, as its users run it: every sequence padded to max-length, all
-positions computed. Written from the published definition; names and shapes of the parameters are
-those of the checkpoints of both programs. What the benchmarks compare with, and the loss curves of
-tests/gpu.
+"""DeepTaxa's hybrid model in PyTorch, as its users run it: every sequence is padded to max-length, and
+all positions are computed. Written from the published definition; names and shapes of the parameters
+are those in the checkpoints of both programs. The reference for the benchmarks, and for the loss
+curves of tests/gpu.
 
-Needs PyTorch alone (1.13 or later; 2.0 brings its fused attention).
+Requires only PyTorch (1.13 or later; 2.0 adds its fused attention).
 """
 from dataclasses import dataclass
 

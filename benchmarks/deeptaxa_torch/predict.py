@@ -1,7 +1,8 @@
-"""Predicts from files with our PyTorch version of DeepTaxa, as the published program predicts:
-tokenised one by one in the data loader's processes, padded, the softmax, entropy and best classes of
-each sequence and rank taken one by one, all results in memory until they are written as JSON. Takes
-the flags of `deeptaxa predict` that the benchmarks use, and a checkpoint that to_torch.py made.
+"""Predicts from files with our PyTorch version of DeepTaxa, in the same way as the published program:
+sequences are tokenised one by one in the data loader's processes and padded; softmax, entropy and best
+classes are computed for one sequence and rank at a time; all results stay in memory until they are
+written as JSON. Supports the flags of `deeptaxa predict` that the benchmarks use, and checkpoints
+written by to_torch.py.
 """
 import argparse
 import json
@@ -25,7 +26,7 @@ def parse(arguments):
 
 
 def describe(logits, ranks, labels):
-    """What is said of one sequence; logits: its row of each rank."""
+    """The result for one sequence; logits: its row at each rank."""
     said = {}
     for rank, row, names in zip(ranks, logits, labels):
         p = row.softmax(0)

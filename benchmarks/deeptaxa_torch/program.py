@@ -1,10 +1,10 @@
-"""The program that the benchmarks compare with, whichever there is: the published one where this
-Python has the package deeptaxa-rrna (install.sh), else our version of it.
+"""The program that the benchmarks compare with: the published one if this Python has the package
+deeptaxa-rrna (install.sh), else our version of it.
 
-    python3 program.py which               says which it is, with the version of PyTorch
+    python3 program.py which               prints which one it is, with the version of PyTorch
     python3 program.py train|predict …     runs it with these flags
 
-DEEPTAXA_BESIDE=own chooses our version all the same.
+DEEPTAXA_BESIDE=own selects our version in any case.
 """
 import importlib.util
 import os

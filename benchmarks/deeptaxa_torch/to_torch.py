@@ -1,9 +1,9 @@
-"""Writes a checkpoint of ours as the `.pt` that the published program and predict.py read, so that all
-predict with the same weights.
+"""Converts one of our checkpoints to the `.pt` format of the published program and predict.py, so that
+all predict with the same weights.
 
     python3 to_torch.py CHECKPOINT.h5 OUT.pt TOKENIZER_FOLDER
 
-Needs PyTorch and h5py. For the hybrid of default settings but its sizes.
+Requires PyTorch and h5py. Supports the hybrid with default settings, of any size.
 """
 import sys
 

@@ -1,7 +1,7 @@
-"""Trains our PyTorch version of DeepTaxa from files, as the published program trains: the same split
-and order of work, sequences tokenised one by one in the data loader's processes, padded to
-max-length, fp32 on a CPU, fp16 autocast on a GPU. Takes the flags of `deeptaxa train` that the
-benchmarks use, and writes the times to metrics/ and the weights to checkpoints/ like it.
+"""Trains our PyTorch version of DeepTaxa from files, in the same way as the published program: the same
+split and order of work; sequences are tokenised one by one in the data loader's processes and padded to
+max-length; fp32 on a CPU, fp16 autocast on a GPU. Supports the flags of `deeptaxa train` that the
+benchmarks use, and also writes the times to metrics/ and the weights to checkpoints/.
 """
 import argparse
 import json

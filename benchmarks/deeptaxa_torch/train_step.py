@@ -1,10 +1,10 @@
-"""Times training steps of the PyTorch model on request, beside gpu_step in the same call.
+"""Times training steps of the PyTorch model on request, alternately with gpu_step.
 
     python3 train_step.py --batch N --tokens LOW HIGH --device cuda|cpu --precision fp16|bf16|fp32
                           [--size default|small]
 
-Says "ready ..." when warm. Then, for every line "N" on standard input, runs N steps and answers with
-the seconds of one; an empty line or the end of the input ends it.
+Prints "ready ..." after warming up. Then, for every line "N" on standard input, runs N steps and answers
+with the mean seconds per step; exits at an empty line or the end of the input.
 """
 import argparse
 import random
