@@ -66,9 +66,9 @@ const char *dt_category_name(dt_category category);
 typedef struct {
     dt_category category;
     dt_category outer; /* the enclosing mark, which counts its time; DT_NO_CATEGORY: none */
-    const char *what; /* name of the operation; NULL: a mark */
-    int64_t in, out;  /* sizes of a matrix product; else 0 */
-    char name[48];    /* display name */
+    const char *what;  /* name of the operation; NULL: a mark */
+    int64_t in, out;   /* sizes of a matrix product; else 0 */
+    char name[48];     /* display name */
     int64_t calls;
     double seconds;
     double work; /* required floating-point operations (docs/performance.md); 0: not counted */
