@@ -191,7 +191,7 @@ static dt_status make(maker *m)
     return status;
 }
 
-static void say(const maker *m, double seconds)
+static void print_summary(const maker *m, double seconds)
 {
     for (int i = 0; i < 2; ++i)
         printf("%-10s %9d sequences %12lld bases\n", m->parts[i].name, (int)m->parts[i].count,
@@ -243,7 +243,7 @@ int main(int argc, char **argv)
     const double began = dt_seconds();
     const dt_status status = make(&m);
     if (status == DT_OK)
-        say(&m, dt_seconds() - began);
+        print_summary(&m, dt_seconds() - began);
     else
         fprintf(stderr, "%s: %s\n", argv[0], dt_error_message());
     unmake(&m);

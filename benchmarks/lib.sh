@@ -67,7 +67,7 @@ data() {
     local known=${DEEPTAXA_TOKENIZER:-$project/share/deeptaxa/tokenizer.json}
     if [ -f "$known" ]; then
         cp "$known" "$work/tokenizer/tokenizer.json"
-    else # not DNABERT-2's: more tokens a sequence
+    else # not DNABERT-2's: more tokens per sequence
         echo "learning a tokenizer: bash launch/get-tokenizer.sh gets DNABERT-2's" >&2
         deeptaxa tokenizer --fasta-file "$gold" --output-file "$work/tokenizer/tokenizer.json"
     fi

@@ -130,7 +130,8 @@ static double sgemm_seconds(const float *a, const float *x, float *y)
     return dt_seconds() - began;
 }
 
-static dt_status tell(const bench *b, const options *o, double step_seconds, double product_rate)
+static dt_status report_results(const bench *b, const options *o, double step_seconds,
+                                double product_rate)
 {
     dt_report report = {.benchmark = "train_step"};
     const double step_rate = b->work / step_seconds * 1e-9;
@@ -175,7 +176,7 @@ static dt_status measure(bench *b, const options *o)
     const double step_seconds = dt_median(steps, o->repeats);
     for (int m = 0; m < 3; ++m)
         free(matrix[m]);
-    return tell(b, o, step_seconds, product_rate);
+    return report_results(b, o, step_seconds, product_rate);
 }
 
 /* Restarts the program without the variables that make OpenBLAS use kernels for another processor:

@@ -44,8 +44,8 @@ typedef struct {
 
 /* A copy between download_start and download_finish. */
 typedef struct {
-    int64_t room; /* bytes reserved */
-    bool busy;    /* started, not finished */
+    int64_t capacity; /* bytes reserved */
+    bool busy;        /* started, not finished */
 } dt_cpu_transfer;
 
 typedef struct {

@@ -91,10 +91,10 @@ void dt_cpu_batch_free(dt_cpu *cpu)
  * batch. */
 static bool usable(dt_cpu *cpu, const dt_packed *packed)
 {
-    dt_packed_capacity room = {0};
+    dt_packed_capacity capacity = {0};
     if (cpu->scratch)
-        room = (dt_packed_capacity){cpu->max_sequences, cpu->max_tax_ranks, cpu->max_tokens};
-    const dt_status status = dt_packed_check(packed, &room);
+        capacity = (dt_packed_capacity){cpu->max_sequences, cpu->max_tax_ranks, cpu->max_tokens};
+    const dt_status status = dt_packed_check(packed, &capacity);
     if (status != DT_OK)
         dt_cpu_fail(cpu, status, "%s", dt_error_message());
     return status == DT_OK;

@@ -37,10 +37,10 @@ struct dt_bf16 {
     int threads;
     dt_onednn library;
     packed_weight *weight;
-    size_t weights, weights_room;
-    thread_buffers *buffers;   /* (threads) */
-    int64_t in_room, out_room; /* capacity of the buffers, in elements per row */
-    int64_t scratch_room;      /* bytes */
+    size_t weights, weights_capacity;
+    thread_buffers *buffers;           /* (threads) */
+    int64_t in_capacity, out_capacity; /* capacity of the buffers, in elements per row */
+    int64_t scratch_capacity;          /* bytes */
 };
 
 /* ---- buffers -------------------------------------------------------------------------------- */
@@ -60,16 +60,16 @@ static dt_status reserve(dt_bf16 *p, int64_t in, int64_t out, int64_t scratch)
 {
     for (int t = 0; t < p->threads; ++t) {
         thread_buffers *b = &p->buffers[t];
-        if (in > p->in_room)
+        if (in > p->in_capacity)
             DT_TRY(widen((void **)&b->in, BLOCK_ROWS * in * (int64_t)sizeof *b->in));
-        if (out > p->out_room)
+        if (out > p->out_capacity)
             DT_TRY(widen((void **)&b->out, BLOCK_ROWS * out * (int64_t)sizeof *b->out));
-        if (scratch > p->scratch_room)
+        if (scratch > p->scratch_capacity)
             DT_TRY(widen(&b->scratch, scratch));
     }
-    p->in_room = in > p->in_room ? in : p->in_room;
-    p->out_room = out > p->out_room ? out : p->out_room;
-    p->scratch_room = scratch > p->scratch_room ? scratch : p->scratch_room;
+    p->in_capacity = in > p->in_capacity ? in : p->in_capacity;
+    p->out_capacity = out > p->out_capacity ? out : p->out_capacity;
+    p->scratch_capacity = scratch > p->scratch_capacity ? scratch : p->scratch_capacity;
     return DT_OK;
 }
 
@@ -95,7 +95,7 @@ static packed_weight *find(dt_bf16 *p, const dt_bf16_product *product)
 /* Appends a weight. */
 static dt_status add(dt_bf16 *p, const dt_bf16_product *product)
 {
-    DT_TRY(DT_GROW(p->weight, p->weights_room, p->weights + 1));
+    DT_TRY(DT_GROW(p->weight, p->weights_capacity, p->weights + 1));
     packed_weight *w = &p->weight[p->weights];
     *w = (packed_weight){
         .source = product->weight, .in = product->in, .out = product->out, .stale = true};

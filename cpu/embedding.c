@@ -43,7 +43,7 @@ void dt_cpu_embedding_forward(dt_backend *backend, void *y, void *statistics,
     }
 }
 
-/* Accumulates the gradients of gamma and beta from `masked`, the gradient before dropout. */
+/* Accumulates the gradients of gamma and beta from `masked`, dy after the backward of dropout. */
 static void scale_gradients(const dt_cpu *cpu, const dt_real *masked, const dt_real *statistics,
                             const dt_cpu_batch *batch, const dt_embedding *embedding)
 {

@@ -135,8 +135,8 @@ dt_status dt_cpu_download_reserve(dt_backend *backend, int32_t slot, int64_t byt
         return dt_cpu_check(backend);
     if (cpu->copy[slot].busy)
         dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is reserved while in use", slot);
-    else if (cpu->copy[slot].room < bytes)
-        cpu->copy[slot].room = bytes;
+    else if (cpu->copy[slot].capacity < bytes)
+        cpu->copy[slot].capacity = bytes;
     return dt_cpu_check(backend);
 }
 
@@ -147,7 +147,7 @@ void dt_cpu_download_start(dt_backend *backend, void *host, const void *device, 
     if (cpu->error || !is_slot(cpu, slot))
         return;
     dt_cpu_transfer *download = &cpu->copy[slot];
-    if (download->busy || rows * bytes > download->room) {
+    if (download->busy || rows * bytes > download->capacity) {
         dt_cpu_fail(cpu, DT_ERR_INTERNAL, "download slot %d is %s", slot,
                     download->busy ? "started twice" : "too small for the copy");
         return;

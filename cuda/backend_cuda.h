@@ -105,7 +105,7 @@ typedef struct {
 /* A copy to the host through pinned memory, from download_start to download_finish. */
 typedef struct {
     char *pinned;
-    int64_t room;       /* its size in bytes */
+    int64_t capacity;   /* its size in bytes */
     cudaEvent_t copied; /* the copy to pinned memory is complete */
     bool busy;          /* started, not finished */
     void *host;         /* destination of download_finish */

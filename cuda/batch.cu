@@ -188,10 +188,10 @@ void dt_cuda_batch_free(dt_cuda *cuda)
  * batch. */
 static bool usable(dt_cuda *cuda, const dt_packed *packed)
 {
-    dt_packed_capacity room = {};
+    dt_packed_capacity capacity = {};
     if (cuda->sort_keys)
-        room = dt_packed_capacity{cuda->max_sequences, cuda->max_tax_ranks, cuda->max_tokens};
-    const dt_status status = dt_packed_check(packed, &room);
+        capacity = dt_packed_capacity{cuda->max_sequences, cuda->max_tax_ranks, cuda->max_tokens};
+    const dt_status status = dt_packed_check(packed, &capacity);
     if (status != DT_OK)
         dt_cuda_fail(cuda, status, "%s", dt_error_message());
     return status == DT_OK;

@@ -18,7 +18,7 @@ static void grow(dt_cuda *cuda, dt_cuda_transfer *download, int64_t bytes)
 {
     cudaFreeHost(download->pinned);
     download->pinned = NULL;
-    download->room = 0;
+    download->capacity = 0;
     const cudaError_t code = cudaMallocHost((void **)&download->pinned, (size_t)bytes);
     if (code != cudaSuccess) {
         cudaGetLastError();
@@ -27,7 +27,7 @@ static void grow(dt_cuda *cuda, dt_cuda_transfer *download, int64_t bytes)
                      (double)bytes / 1e6);
         return;
     }
-    download->room = bytes;
+    download->capacity = bytes;
 }
 
 dt_status dt_cuda_download_reserve(dt_backend *backend, int32_t slot, int64_t bytes)
@@ -46,7 +46,7 @@ dt_status dt_cuda_download_reserve(dt_backend *backend, int32_t slot, int64_t by
                    cudaEventCreateWithFlags(&download->copied,
                                             cudaEventDisableTiming | cudaEventBlockingSync),
                    "making an event");
-    if (download->room < bytes)
+    if (download->capacity < bytes)
         grow(cuda, download, bytes);
     return dt_cuda_check(backend);
 }
@@ -69,7 +69,7 @@ void dt_cuda_download_start(dt_backend *backend, void *host, const void *device,
     if (!is_slot(cuda, slot) || !dt_cuda_ready(cuda))
         return;
     dt_cuda_transfer *download = &cuda->copy[slot];
-    if (download->busy || rows * bytes > download->room) {
+    if (download->busy || rows * bytes > download->capacity) {
         dt_cuda_fail(cuda, DT_ERR_INTERNAL, "download slot %d is %s", slot,
                      download->busy ? "started twice" : "too small for the copy");
         return;

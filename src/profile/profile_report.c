@@ -37,12 +37,12 @@ static void add(line_text *line, const char *format, ...) __attribute__((format(
 static void add(line_text *line, const char *format, ...)
 {
     va_list arguments;
-    const size_t room = sizeof line->text - line->length;
+    const size_t space = sizeof line->text - line->length;
     va_start(arguments, format);
-    const int length = vsnprintf(line->text + line->length, room, format, arguments);
+    const int length = vsnprintf(line->text + line->length, space, format, arguments);
     va_end(arguments);
     if (length > 0)
-        line->length += (size_t)length < room ? (size_t)length : room - 1;
+        line->length += (size_t)length < space ? (size_t)length : space - 1;
 }
 
 static void show(line_text *line)

@@ -43,10 +43,10 @@ static void every_thread_of_every_block_runs_once(void **)
 
 template <int THREADS> __global__ void reverse_block(int *out, const int *in)
 {
-    __shared__ int room[THREADS];
-    room[threadIdx.x] = in[blockIdx.x * THREADS + threadIdx.x];
+    __shared__ int buffer[THREADS];
+    buffer[threadIdx.x] = in[blockIdx.x * THREADS + threadIdx.x];
     __syncthreads();
-    out[blockIdx.x * THREADS + threadIdx.x] = room[THREADS - 1 - threadIdx.x];
+    out[blockIdx.x * THREADS + threadIdx.x] = buffer[THREADS - 1 - threadIdx.x];
 }
 
 static void a_barrier_makes_shared_writes_visible(void **)

@@ -220,19 +220,19 @@ __global__ void fill(float *out, int n)
 
 __global__ void shared_one_too_far(float *out)
 {
-    __shared__ float room[31];
+    __shared__ float buffer[31];
     __shared__ float next[32];
     next[threadIdx.x] = 2.0f;
-    room[threadIdx.x] = 1.0f;
+    buffer[threadIdx.x] = 1.0f;
     __syncthreads();
-    out[threadIdx.x] = room[0] + next[0];
+    out[threadIdx.x] = buffer[0] + next[0];
 }
 
 __global__ void dynamic_one_too_far(float *out)
 {
-    extern __shared__ float room[];
-    room[threadIdx.x] = 1.0f;
-    out[threadIdx.x] = room[threadIdx.x];
+    extern __shared__ float buffer[];
+    buffer[threadIdx.x] = 1.0f;
+    out[threadIdx.x] = buffer[threadIdx.x];
 }
 
 static void accesses_out_of_bounds(void **)
@@ -318,11 +318,11 @@ static void an_unwritten_tail_is_nan(void **)
 
 __global__ void half_written(float *out)
 {
-    __shared__ float room[32];
+    __shared__ float buffer[32];
     if (threadIdx.x < 16 && blockIdx.x == 0)
-        room[threadIdx.x] = 1.0f;
+        buffer[threadIdx.x] = 1.0f;
     __syncthreads();
-    out[blockIdx.x * 32 + threadIdx.x] = room[threadIdx.x];
+    out[blockIdx.x * 32 + threadIdx.x] = buffer[threadIdx.x];
 }
 
 static void unwritten_shared_memory_is_nan_in_every_block(void **)
@@ -361,12 +361,12 @@ template <typename T> static bool orders_agree(void (*run)(T *out), size_t n)
 /* Each thread reads the number of its neighbour at distance `step`. */
 template <bool BARRIER> __global__ void neighbour(int *out, int step)
 {
-    __shared__ int room[128];
+    __shared__ int buffer[128];
     const int i = (int)threadIdx.x;
-    room[i] = 10 * i;
+    buffer[i] = 10 * i;
     if (BARRIER)
         __syncthreads();
-    out[i] = room[(i + step) % 128];
+    out[i] = buffer[(i + step) % 128];
 }
 
 static void a_missing_barrier(void **)
