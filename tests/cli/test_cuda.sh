@@ -196,7 +196,7 @@ CUDA_ON_CPU_DRIVER=0 refused 1 'no NVIDIA driver is installed on this machine: .
 CUDA_ON_CPU_DRIVER=11040 refused 1 'the NVIDIA driver is too old: it supports CUDA 11.4, but .*--device cpu$' \
     train_gpu refused
 CUDA_ON_CPU_DEVICES=0 CUDA_VISIBLE_DEVICES='' \
-    refused 1 "no GPU can be used: .* \(CUDA_VISIBLE_DEVICES is ''\); use --device cpu" train_gpu refused
+    refused 1 "no usable GPU: .* \(CUDA_VISIBLE_DEVICES is ''\); use --device cpu" train_gpu refused
 CUDA_ON_CPU_CAPABILITY=7 refused 1 'GPU 0 \(.*\) is too old: it has compute capability 7.0' \
     train_gpu refused
 rm gpu/lib/deeptaxa/libdeeptaxa_cuda.so

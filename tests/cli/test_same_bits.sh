@@ -74,5 +74,5 @@ done
 
 # A build that is not there is refused
 DEEPTAXA_CPU_BUILD=cpu_v9 expect 2 train other
-said 'DEEPTAXA_CPU_BUILD=cpu_v9: the CPU'"'"'s builds are cpu, cpu_v3 and cpu_v4'
+said 'DEEPTAXA_CPU_BUILD=cpu_v9: expected cpu, cpu_v3 or cpu_v4'
 finish
