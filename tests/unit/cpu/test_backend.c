@@ -30,11 +30,11 @@ static void precision_that_it_lacks_is_refused(void **state)
     (void)state;
     dt_backend *be;
     dt_backend_options options = {.precision = DT_PRECISION_FP16};
-    ASSERT_FAILS(DT_ERR_USAGE, "not in fp16", dt_backend_open("cpu", &options, &be));
+    ASSERT_FAILS(DT_ERR_USAGE, "not fp16", dt_backend_open("cpu", &options, &be));
     options = (dt_backend_options){.precision = DT_PRECISION_BF16, .training = true};
     ASSERT_FAILS(DT_ERR_USAGE, "trains in fp32 only", dt_backend_open("cpu", &options, &be));
     options.training = false; /* which the float build may have: test_bf16_product.c */
-    ASSERT_FAILS(DT_ERR_USAGE, "double precision", dt_backend_open("cpu64", &options, &be));
+    ASSERT_FAILS(DT_ERR_USAGE, "double-precision build", dt_backend_open("cpu64", &options, &be));
 }
 
 static void memory_is_zeroed_and_aligned(void **state)
