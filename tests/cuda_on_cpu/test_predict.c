@@ -24,7 +24,7 @@ static device open_device(const char *name, int32_t vocabulary)
     const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
     device d;
     ASSERT_OK(dt_backend_open(name, &options, &d.backend));
-    d.model = small_model(d.backend, dt_predictor_most_sequences(d.backend, MOST_BATCH),
+    d.model = small_model(d.backend, dt_predictor_max_sequences(d.backend, MOST_BATCH),
                           (int64_t)MOST_BATCH * MAX_LENGTH, vocabulary);
     return d;
 }
@@ -175,7 +175,7 @@ static void ensembles_and_lineages_equal_the_cpus(void **state)
         ASSERT_OK(dt_pool_create(&pool, 1));
         ASSERT_OK(dt_params_init(dt_model_params(second.model), second.backend, 43, pool));
         dt_pool_destroy(pool);
-        const dt_voter other[] = {{.model = second.model, .temperature = warm}};
+        const dt_ensemble_member other[] = {{.model = second.model, .temperature = warm}};
         dt_predictor predictor = small_predictor(first.model, tokenizer, &result[k], 7, 2);
         predictor.truth = &truth;
         predictor.others = 1;
