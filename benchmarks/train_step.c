@@ -44,9 +44,10 @@ typedef struct {
 
 static int32_t draw_between(uint32_t index, int32_t low, int32_t high)
 {
+    const uint32_t choices = high > low ? (uint32_t)(high - low) + 1 : 1;
     uint32_t bits[4];
     dt_philox(1, 2, index, 0, 0, 0, bits);
-    return low + (int32_t)(bits[0] % (uint32_t)(high - low + 1));
+    return low + (int32_t)(bits[0] % choices);
 }
 
 static dt_status make_batch(bench *b, const options *o, const dt_model_config *config)

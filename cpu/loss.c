@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/loss_formulas.h"
 #include "cpu/backend_cpu.h"
 #include "layers.h"
 

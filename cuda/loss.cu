@@ -1,4 +1,5 @@
 /* Softmax, loss and its gradient; classification. One block per sequence and taxonomic rank. */
+#include "core/loss_formulas.h"
 #include "cuda/device.cuh"
 
 #define THREADS 256

@@ -72,7 +72,7 @@ links || { echo "the CPU backend does not link unchanged"; cat "$copy/messages";
 
 edit src/core/loss.h 's/LOSS(FOCAL, focal)/& LOSS(EXTRA, extra)/'
 fails cpu/loss.c dt_loss_extra "a loss without formula"
-edit src/core/loss.h 's/^#define DT_LOSSES/static inline double dt_loss_extra(double ce, double gamma, double *slope)\n{ return *slope = ce + gamma; }\n&/'
+edit src/core/loss_formulas.h 's/^static inline DT_HOST_DEVICE double dt_loss_cross_entropy/static inline double dt_loss_extra(double ce, double gamma, double *slope)\n{ return *slope = ce + gamma; }\n&/'
 builds cpu/loss.c "a loss with a formula"
 fails src/eval/objective.c DT_LOSS_EXTRA "a loss of which nobody says how a batch is averaged"
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/loss_formulas.h"
 #include "core/memory.h"
 
 /* ---- class weights -------------------------------------------------------------------------- */

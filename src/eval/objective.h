@@ -23,9 +23,8 @@ typedef struct {
 /* Creates the objective of a run. labels: of the whole dataset (total, tax_ranks). Class weights
  * depend on the training sequences, run->split.training: at a tax_rank with C classes and N
  * labelled sequences, n of them of the class, `inverse` is N / (C · n) and `sqrt_inverse` its
- * square root; 0 for a class without sequences. Labels of -1 are ignored. Returns DT_ERR_USAGE for
- * a
- * --focal-weight that does not match the labels. Free with dt_objective_free(). */
+ * square root; 0 for a class without sequences. Labels of -1 are ignored. Returns DT_ERR_USAGE
+ * for a --focal-weight that does not match the labels. Free with dt_objective_free(). */
 dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_t *labels);
 void dt_objective_free(dt_objective *objective); /* leaves it empty */
 

@@ -1,4 +1,8 @@
 #include "run/checkpoint.h"
+#include "run/settings.h"
+
+/* Version of a file whose settings need no newer one, so that older programs can read it. */
+#define OLDEST_WRITTEN 2
 
 #include <limits.h>
 #include <stdio.h>
@@ -32,16 +36,10 @@ dt_status dt_checkpoint_path(const char *argument, char *out)
 
 /* ---- whole files ----------------------------------------------------------------------------- */
 
-/* Returns the oldest version that can store the run, so that older programs can read it. */
-static int32_t version_of(const dt_run *checkpoint)
-{
-    return checkpoint->config.encoding == DT_ENCODING_ONEHOT ? DT_CHECKPOINT_VERSION : 2;
-}
-
-static dt_status write_content(dt_container *file, const dt_run *checkpoint,
+static dt_status write_content(dt_container *file, int32_t version, const dt_run *checkpoint,
                                const dt_tensor_source *source)
 {
-    DT_TRY(dt_checkpoint_put_scalars(file, version_of(checkpoint), checkpoint));
+    DT_TRY(dt_checkpoint_put_scalars(file, version, checkpoint));
     DT_TRY(dt_checkpoint_put_arrays(file, checkpoint));
     return dt_checkpoint_put_tensors(file, source, checkpoint->has_optimizer);
 }
@@ -49,8 +47,10 @@ static dt_status write_content(dt_container *file, const dt_run *checkpoint,
 static dt_status write_file(const char *path, const dt_run *content, const dt_tensor_source *source)
 {
     dt_container *file;
-    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version_of(content)));
-    const dt_status status = write_content(file, content, source);
+    int32_t version = OLDEST_WRITTEN;
+    DT_TRY(dt_settings_raise_version(content, &version));
+    DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version));
+    const dt_status status = write_content(file, version, content, source);
     if (status != DT_OK) {
         dt_container_discard(file);
         return status;

@@ -178,6 +178,23 @@ dt_value dt_setting_value(const dt_setting *setting, const dt_run *run)
     return dt_value_of(&setting->option, run);
 }
 
+dt_status dt_settings_raise_version(const dt_run *run, int32_t *version)
+{
+    dt_run defaults = {0};
+    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
+        const dt_value value = dt_setting_value(setting, run);
+        const dt_value usual = dt_setting_value(setting, &defaults);
+        const char *text = setting->option.default_value;
+        if (!setting->key || setting->since <= *version)
+            continue;
+        if (text)
+            DT_TRY(dt_value_store(&setting->option, &usual, 1, &text));
+        if (!dt_value_equal(&value, &usual))
+            *version = setting->since;
+    }
+    return DT_OK;
+}
+
 dt_status dt_settings_copy(dt_run *to, const dt_run *from)
 {
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {

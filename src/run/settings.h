@@ -29,7 +29,8 @@ typedef struct {
     dt_option option;  /* offsets within dt_run; without a name, there is no such flag */
     const char *group; /* group in a checkpoint */
     const char *key;   /* attribute of the group, or for a list an array in it; NULL: not stored */
-    int32_t since;     /* first format version that has it; in older files it has its default */
+    int32_t since;     /* first format version that has it, of a new setting DT_CHECKPOINT_VERSION,
+                          raised by one; in older files it has its default */
     bool named;        /* a choice is stored by name, otherwise by number */
     dt_resume_rule resume;
     dt_run_section section; /* lists it as option.json */
@@ -43,6 +44,10 @@ extern const dt_setting dt_settings[]; /* terminated by a row without a name */
 
 /* Returns the setting's value in a run. */
 dt_value dt_setting_value(const dt_setting *setting, const dt_run *run);
+
+/* Raises *version to the oldest format version of checkpoints that has all settings of the run
+ * whose values are not the default. */
+dt_status dt_settings_raise_version(const dt_run *run, int32_t *version);
 
 /* Copies all settings. */
 dt_status dt_settings_copy(dt_run *to, const dt_run *from);

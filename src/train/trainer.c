@@ -82,7 +82,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     if (job->dry_run)
         return DT_OK;
     DT_TRY(dt_batch_max_tokens(job->dataset, t->run->config.max_length, settings->micro_batch,
-                                &tokens));
+                               &tokens));
     DT_TRY(dt_batch_memory_create(&t->stepper.memory, settings->micro_batch, tokens,
                                   t->run->config.tax_ranks));
     if (job->resume_path)

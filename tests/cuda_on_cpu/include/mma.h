@@ -54,8 +54,8 @@ namespace cuda_on_cpu
 template <typename T> void check_tile(const T *address, unsigned ld, site where)
 {
     if ((uintptr_t)address % 32 != 0)
-        report("the tile at %s:%d starts at an address that is not a multiple of 32 bytes", where.file,
-               where.line);
+        report("the tile at %s:%d starts at an address that is not a multiple of 32 bytes",
+               where.file, where.line);
     if (ld % (16 / sizeof(T)) != 0 || ld < 16)
         report("the tile at %s:%d has a leading dimension of %u, not a multiple of %d from 16 on",
                where.file, where.line, ld, (int)(16 / sizeof(T)));
