@@ -158,7 +158,7 @@ static dt_status take_file(const reader *r, json_t *root)
     if (!json_is_object(root))
         return dt_fail(DT_ERR_INPUT, "%s: not a JSON object of settings, as {\"epochs\": 6}",
                        r->path);
-    if (json_object_get(root, "training_hyperparameters"))
+    if (json_is_object(json_object_get(root, "training_hyperparameters")))
         return take_run(r, root);
     json_object_foreach(root, key, value) DT_TRY(take_option(r, key, value));
     return DT_OK;
@@ -172,7 +172,8 @@ dt_status dt_config_read(const dt_command *command, void *options)
     char *bytes;
     size_t length;
     DT_TRY(dt_read_file(parsed->config, &bytes, &length));
-    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &error);
+    const size_t mark = length >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    json_t *root = json_loadb(bytes + mark, length - mark, JSON_REJECT_DUPLICATES, &error);
     free(bytes);
     if (!root)
         return dt_fail(DT_ERR_INPUT, "%s: line %d: invalid JSON: %s", parsed->config, error.line,

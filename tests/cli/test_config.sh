@@ -82,6 +82,7 @@ bad 'bad.json: --epochs: must be a value or a list' '{"epochs": {"a": 1}}'
 bad 'bad.json: "config" can only be given on the command line' '{"config": "other.json"}'
 bad 'bad.json: line 2: invalid JSON' '{"epochs": 3,' 1
 bad 'bad.json: line 1: invalid JSON: .*duplicate' '{"epochs": 3, "epochs": 4}' 1
+bad 'bad.json: unknown setting "training_hyperparameters"' '{"training_hyperparameters": 5}'
 bad 'bad.json: not a JSON object' '[1]' 1
 refused 1 'nowhere.json: cannot open' train_small bad --config nowhere.json
 [ ! -e bad ] || fail "a refused configuration left an output folder"
