@@ -66,6 +66,11 @@ if command -v mpirun >/dev/null && compgen -G "$bin/../lib/deeptaxa/libdeeptaxa_
     same "ranks" "$(value ranks/metrics/*epoch1.json system_info world_size)" 2
 fi
 
+# A byte-order mark, as some editors write one
+printf '\xef\xbb\xbf{"epochs": 3}' >marked.json
+expect 0 deeptaxa train --config marked.json --print-config
+printed '"epochs": 3'
+
 # Errors are reported with the file name
 bad() { # MESSAGE CONTENT
     printf '%s\n' "$2" >bad.json
