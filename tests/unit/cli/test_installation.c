@@ -46,7 +46,7 @@ static void option_comes_before_name_before_environment(void **state)
     assert_int_equal(setenv("DEEPTAXA_TOKENIZER", folder, 1), 0);
     ASSERT_OK(dt_choose_tokenizer(NULL, NULL, path, sizeof path));
     assert_string_equal(path, tokenizer);
-    ASSERT_FAILS(DT_ERR_INPUT, "/proc: is a folder that holds no tokenizer.json",
+    ASSERT_FAILS(DT_ERR_INPUT, "/proc: is a directory without a tokenizer.json",
                  dt_choose_tokenizer("/proc", NULL, path, sizeof path));
     ASSERT_FAILS(DT_ERR_IO, "too long", dt_choose_tokenizer("named.json", NULL, path, 5));
 }
