@@ -58,15 +58,6 @@ expect 0 train_small file --resume "$(checkpoint file 1)" --config settings.json
 refused 2 'seed 7: the run to resume was started with 8' \
     train_small file --resume "$(checkpoint file 1)" --config settings.json
 
-# The ranks that the file requests are started once
-if command -v mpirun >/dev/null && compgen -G "$bin/../lib/deeptaxa/libdeeptaxa_mpi.so" >/dev/null; then
-    [ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-    echo '{"ranks": 2, "epochs": 1}' >ranks.json
-    export LSAN_OPTIONS=suppressions=$project/tests/cluster/lsan.supp:print_suppressions=0
-    expect 0 train_small ranks --config ranks.json
-    same "ranks" "$(value ranks/metrics/*epoch1.json system_info world_size)" 2
-fi
-
 # A byte-order mark, as some editors write one
 printf '\xef\xbb\xbf{"epochs": 3}' >marked.json
 expect 0 deeptaxa train --config marked.json --print-config

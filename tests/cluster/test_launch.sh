@@ -15,6 +15,11 @@ expect 0 mpirun -np 2 --oversubscribe "$bin/deeptaxa" train --fasta-file data/tr
     ${small_model:?} --batch-size 8 --learning-rate 1e-2 --threads 1 --val-split 0.2 --epochs 2
 same_model "$(checkpoint started 2)" "$(checkpoint direct 2)"
 
+# Ranks that a file of settings requests are started once: each of them reads it, too
+echo '{"ranks": 2, "epochs": 2}' >ranks.json
+expect 0 train_small requested --config ranks.json --threads 1
+same_model "$(checkpoint started 2)" "$(checkpoint requested 2)"
+
 # SIGTERM to the command alone: the ranks save and the status is 75; going on ends in the same bits.
 # Ctrl-C (SIGINT), which a shell lets its background ignore, and the end of the terminal are the same.
 expect 0 train_small whole --epochs 60 --eval-every 60 --ranks 2 --threads 1
