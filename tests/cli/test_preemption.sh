@@ -138,7 +138,7 @@ said 'checkpoint: .*_epoch1_step[0-9]+.h5'
 same_model "$(checkpoint whole 3)" "$(checkpoint clock 3)"
 
 # A second SIGINT ends the run at once, here during a long update
-small="--epochs 1 --batch-size 64 --hidden-size 256 --intermediate-size 1024 --max-length 512
+small="--epochs 1 --batch-size 64 --hidden-size 512 --intermediate-size 2048 --max-length 512
     --embed-dim 512 --num-filters 256 --threads 1 --learning-rate 1e-3"
 in_background twice
 sleep 0.5
@@ -151,7 +151,7 @@ in_background between
 sleep 0.5
 for signal in INT TERM INT; do
     kill -"$signal" "$pid"
-    sleep 0.1
+    sleep 0.03
 done
 wait_for_end
 same "exit status after SIGINT, SIGTERM, SIGINT" "$status" 130
