@@ -56,11 +56,11 @@ links() { # the CPU backend of the copy, with the other objects of the build
   local objects="$build/cpu/CMakeFiles/dt_module_cpu.dir" sanitizers
   sanitizers=$(grep -m 1 -F -- "-c $root/cpu/loss.c" "$build/compile_commands.json" |
     grep -oE -- '-fsanitize=[^ ]+')
-  compile cpu/backend_cpu.c -o "$copy/backend_cpu.o" &&
-    # shellcheck disable=SC2046,SC2086
-    ${CC:-cc} -shared -Wl,-z,defs $sanitizers -fopenmp -o "$copy/module.so" "$copy/backend_cpu.o" \
-      $(find "$objects" -name '*.o' ! -name 'backend_cpu.c.o') "$build"/lib/libdeeptaxa-core.so -lm \
-      >"$copy/messages" 2>&1
+  compile cpu/backend_cpu.c -o "$copy/backend_cpu.o" || return 1
+  # shellcheck disable=SC2046,SC2086 # flags and names are words
+  ${CC:-cc} -shared -Wl,-z,defs $sanitizers -fopenmp -o "$copy/module.so" "$copy/backend_cpu.o" \
+    $(find "$objects" -name '*.o' ! -name 'backend_cpu.c.o') "$build"/lib/libdeeptaxa-core.so -lm \
+    >"$copy/messages" 2>&1
 }
 
 files="cpu/loss.c src/eval/objective.c src/model/model.c src/profile/profiled_backend.c"
