@@ -10,7 +10,7 @@
 dt_status dt_program_folder(char *out, size_t size);
 
 /* Sets `path` to the tokenizer to use, or to "" if there is none and a vocabulary must be learnt. A
- * directory stands for the tokenizer.json in it. The first of:
+ * directory means the tokenizer.json in it. The first of:
  *   file   --tokenizer-file; NULL: not given
  *   name   --tokenizer-name; NULL: not given. Used if it is a local file, or a directory with a
  *          tokenizer.json; any other name is ignored with a notice

@@ -296,31 +296,11 @@ dt_status dt_value_store(const dt_option *option, const dt_value *value, int32_t
     return dt_value_finish(option, value, stored);
 }
 
-dt_status dt_add_quoted(dt_text *out, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_./:=,+@%";
-    if (*word && strspn(word, plain) == strlen(word))
-        return dt_text_add(out, word, strlen(word));
-    DT_TRY(dt_text_add(out, "'", 1));
-    for (const char *at = word; *at; ++at)
-        DT_TRY(*at == '\'' ? dt_text_add(out, "'\\''", 4) : dt_text_add(out, at, 1));
-    return dt_text_add(out, "'", 1);
-}
-
 dt_status dt_option_add_value(const dt_command *command, int i, const void *options, bool quoted,
                               dt_text *out)
 {
     const dt_value value = dt_option_value(command, i, options);
-    const int32_t count = dt_value_count(&value);
-    const bool words = value.kind == DT_VALUE_TEXT || value.kind == DT_VALUE_TEXTS;
-    for (int32_t e = 0; e < count; ++e) {
-        if (e > 0)
-            DT_TRY(dt_text_add(out, " ", 1));
-        DT_TRY(quoted && words ? dt_add_quoted(out, ((char *const *)value.at)[e])
-                               : dt_value_add(&value, e, out));
-    }
-    return DT_OK;
+    return dt_value_add_all(&value, quoted, out);
 }
 
 static dt_origin origin_of(const dt_parsed *parsed, const char *name)

@@ -145,7 +145,4 @@ bool dt_option_typed(const dt_parsed *parsed, const char *name);
 void dt_option_choice(const dt_command *command, const char *name, int choice, char *out,
                       size_t size);
 
-/* Appends a word quoted for a shell. */
-dt_status dt_add_quoted(dt_text *out, const char *word);
-
 #endif

@@ -50,6 +50,31 @@ dt_status dt_value_add(const dt_value *value, int32_t i, dt_text *out)
     return dt_fail(DT_ERR_INTERNAL, "invalid value kind");
 }
 
+dt_status dt_add_quoted(dt_text *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:=,+@%";
+    if (*word && strspn(word, plain) == strlen(word))
+        return dt_text_add(out, word, strlen(word));
+    DT_TRY(dt_text_add(out, "'", 1));
+    for (const char *at = word; *at; ++at)
+        DT_TRY(*at == '\'' ? dt_text_add(out, "'\\''", 4) : dt_text_add(out, at, 1));
+    return dt_text_add(out, "'", 1);
+}
+
+dt_status dt_value_add_all(const dt_value *value, bool quoted, dt_text *out)
+{
+    const int32_t count = dt_value_count(value);
+    const bool words = value->kind == DT_VALUE_TEXT || value->kind == DT_VALUE_TEXTS;
+    for (int32_t i = 0; i < count; ++i) {
+        if (i > 0)
+            DT_TRY(dt_text_add(out, " ", 1));
+        DT_TRY(quoted && words ? dt_add_quoted(out, ((char *const *)value->at)[i])
+                               : dt_value_add(value, i, out));
+    }
+    return DT_OK;
+}
+
 /* Returns the size of a list element, or of the member. */
 static size_t size_of(const dt_value *value)
 {

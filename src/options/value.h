@@ -47,6 +47,13 @@ int32_t dt_value_count(const dt_value *value);
 /* Appends element i (0 for a single value) as a user would type it, without quotes. */
 dt_status dt_value_add(const dt_value *value, int32_t i, dt_text *out);
 
+/* Appends all elements, separated by blanks; with `quoted`, texts are quoted for a shell. Appends
+ * nothing if there are none. */
+dt_status dt_value_add_all(const dt_value *value, bool quoted, dt_text *out);
+
+/* Appends a word quoted for a shell. */
+dt_status dt_add_quoted(dt_text *out, const char *word);
+
 /* Returns true if two values of the same kind are equal. */
 bool dt_value_equal(const dt_value *a, const dt_value *b);
 

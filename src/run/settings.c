@@ -209,13 +209,8 @@ dt_status dt_settings_copy(dt_run *to, const dt_run *from)
 
 static dt_status add_value(dt_text *out, const dt_value *value)
 {
-    const int32_t count = dt_value_count(value);
-    for (int32_t i = 0; i < count; ++i) {
-        if (i > 0)
-            DT_TRY(dt_text_add(out, " ", 1));
-        DT_TRY(dt_value_add(value, i, out));
-    }
-    return count > 0 ? DT_OK : dt_text_addf(out, "none");
+    return dt_value_count(value) > 0 ? dt_value_add_all(value, false, out)
+                                     : dt_text_addf(out, "none");
 }
 
 static dt_status refuse(const dt_setting *setting, const dt_value *given, const dt_value *stored)

@@ -173,7 +173,7 @@ embedding|21,504
 Total parameters|44,033,808
 END
 
-# Bounds: what is beyond them is refused, and they are told
+# Bounds: a value beyond them is refused with a message that names them
 while IFS='|' read -r flag beyond bounds; do
     refused 2 "^deeptaxa train: --$flag: '[^']*' is not a $bounds\$" \
         deeptaxa train $files --output-dir none --$flag $beyond
