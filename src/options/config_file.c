@@ -11,6 +11,12 @@
 
 #define CONFIG_VALUES 64 /* maximum length of a list; the option's own limit is checked too */
 
+/* The options that name and print such files are not part of one. */
+static bool is_about_files(const char *name)
+{
+    return strcmp(name, "config") == 0 || strcmp(name, "print-config") == 0;
+}
+
 /* State of reading a file. */
 typedef struct {
     const dt_command *command;
@@ -107,7 +113,7 @@ static dt_status take_option(const reader *r, const char *key, const json_t *val
     const int row = dt_command_find(r->command, name, strlen(name));
     if (row < 0)
         return unknown_key(r, key, name);
-    if (strcmp(name, "config") == 0 || strcmp(name, "print-config") == 0)
+    if (is_about_files(name))
         return dt_fail(DT_ERR_USAGE, "%s: \"%s\" can only be given on the command line", r->path,
                        key);
     return take(r, row, value);
@@ -248,8 +254,7 @@ void dt_config_write(dt_json *json, const dt_command *command, const void *optio
     dt_json_object(json);
     for (int i = 0; (option = dt_command_option(command, i)); ++i) {
         const dt_value value = dt_option_value(command, i, options);
-        if (option->ignored || dt_value_count(&value) == 0 || strcmp(option->name, "config") == 0 ||
-            strcmp(option->name, "print-config") == 0)
+        if (option->ignored || dt_value_count(&value) == 0 || is_about_files(option->name))
             continue;
         dt_json_key(json, option->name);
         dt_json_value(json, &value);
