@@ -357,7 +357,7 @@ uint64_t common_divisor(uint64_t a, uint64_t b)
 }
 
 /* Reads the order from the environment. */
-void choose_order()
+void read_order()
 {
     const char *text = getenv("CUDA_ON_CPU_ORDER");
     E.order = ASCENDING;
@@ -372,6 +372,14 @@ void choose_order()
     E.order = RANDOM;
     E.random = (text[6] ? strtoull(text + 7, nullptr, 10) : 1) * 0x9e3779b97f4a7c15u + block_serial;
     draw(2);
+}
+
+/* Chooses the order of a grid's blocks. */
+void choose_order()
+{
+    read_order();
+    if (E.order != RANDOM)
+        return;
     E.first_block = draw(E.blocks < UINT32_MAX ? (uint32_t)E.blocks : UINT32_MAX);
     do
         E.block_stride = 1 + draw(E.blocks < UINT32_MAX ? (uint32_t)E.blocks : UINT32_MAX);
@@ -437,6 +445,18 @@ void report(const char *format, ...)
 bool in_kernel()
 {
     return E.in_kernel;
+}
+
+void begin_choices()
+{
+    read_order();
+}
+
+size_t choose(size_t count)
+{
+    return E.order == ASCENDING    ? 0
+           : E.order == DESCENDING ? count - 1
+                                   : draw((uint32_t)count);
 }
 
 void run_grid(const char *kernel, const shape &how, const std::function<void()> &body)

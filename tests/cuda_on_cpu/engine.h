@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "cuda_on_cpu.h"
+#include "cuda_runtime.h"
 
 namespace cuda_on_cpu
 {
@@ -19,8 +19,13 @@ void open_device();
 void close_device();
 
 /* Enqueues `work` in a stream: it is executed now, later, or whenever a captured graph is launched.
- * It may access device memory. */
-void enqueue(cudaStream_t stream, std::function<void()> work);
+ * It may access device memory. Fails in an invalid capture. */
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
+
+/* A series of choices among what may come next, by CUDA_ON_CPU_ORDER. choose() returns an index
+ * below `count`. */
+void begin_choices();
+size_t choose(size_t count);
 
 } // namespace cuda_on_cpu
 

@@ -9,9 +9,11 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
+#include <thread>
 #include <vector>
 
 namespace cuda_on_cpu
@@ -32,32 +34,44 @@ struct work_item {
     uint64_t number; /* which recording of the event */
 };
 
+typedef std::vector<size_t> node_list; /* indices of a graph's nodes */
+
+struct graph_node {
+    work_item item;
+    node_list after; /* what it waits for: earlier nodes */
+};
+
 } // namespace
 } // namespace cuda_on_cpu
 
+using cuda_on_cpu::graph_node;
+using cuda_on_cpu::node_list;
 using cuda_on_cpu::work_item;
 
 struct CUgraph_st {
-    std::vector<work_item> items;
+    std::vector<graph_node> nodes;
     cudaStreamCaptureMode mode;
+    std::thread::id thread; /* that began the capture */
     bool invalid;
     cudaStream_t origin;
     uint64_t number; /* unique, from 1 */
 };
 struct CUgraphExec_st {
-    std::vector<work_item> items;
+    std::vector<graph_node> nodes;
 };
 struct CUstream_st {
     int device;
     std::deque<work_item> queue; /* enqueued, not executed */
     bool blocking;
     CUgraph_st *capture;
+    node_list last; /* in a capture: the nodes that the next one follows */
 };
 struct CUevent_st {
     int device;
     uint64_t recorded, done;
     cudaStream_t stream; /* of the last recording */
     uint64_t capture;    /* number of the capture that it was last recorded in; 0: none */
+    node_list captured;  /* the nodes of that capture that it follows */
     bool timed;
     double time;
 };
@@ -72,7 +86,9 @@ struct allocation {
     int device;
 };
 
-thread_local int current_device; /* per thread, as in CUDA: each thread starts with device 0 */
+/* per thread, as in CUDA: each thread starts with device 0 and the strictest mode */
+thread_local int current_device;
+thread_local cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
 
 struct runtime {
     cudaError_t last;
@@ -243,15 +259,78 @@ void put(cudaStream_t stream, work_item item)
     }
 }
 
-/* Operations that wait for the device or change its allocations invalidate a capture. */
-bool capturing()
+/* ---- captures --------------------------------------------------------------------------------
+ */
+
+cudaError_t invalidate(CUgraph_st *graph, cudaError_t error)
 {
-    for (CUgraph_st *graph : R().captures)
-        if (graph->mode != cudaStreamCaptureModeRelaxed) {
-            graph->invalid = true;
-            return true;
-        }
-    return false;
+    if (graph)
+        graph->invalid = true;
+    return fail(error);
+}
+
+/* Returns whether captures forbid this thread to wait for the device or to change its allocations,
+ * and invalidates them: those of this thread, and global ones of others unless this thread has
+ * excluded them. */
+bool forbidden()
+{
+    bool any = false;
+    for (CUgraph_st *graph : R().captures) {
+        const bool global = graph->mode == cudaStreamCaptureModeGlobal &&
+                            capture_mode == cudaStreamCaptureModeGlobal;
+        if (capture_mode == cudaStreamCaptureModeRelaxed ||
+            graph->mode == cudaStreamCaptureModeRelaxed ||
+            (graph->thread != std::this_thread::get_id() && !global))
+            continue;
+        graph->invalid = any = true;
+    }
+    return any;
+}
+
+/* Returns a capture on a blocking stream, on which work of the default stream would depend. */
+CUgraph_st *capture_of_blocking_stream()
+{
+    for (cudaStream_t s : R().streams)
+        if (s->capture && s->blocking)
+            return s->capture;
+    return nullptr;
+}
+
+/* Appends a node to the capture of a stream. */
+cudaError_t capture_item(cudaStream_t stream, work_item item)
+{
+    CUgraph_st *graph = stream->capture;
+    if (graph->invalid)
+        return fail(cudaErrorStreamCaptureInvalidated);
+    graph->nodes.push_back(graph_node{std::move(item), stream->last});
+    stream->last = {graph->nodes.size() - 1};
+    return cudaSuccess;
+}
+
+/* The next node of a capturing stream also follows these. */
+void follow(cudaStream_t stream, const node_list &nodes)
+{
+    for (size_t n : nodes)
+        if (std::find(stream->last.begin(), stream->last.end(), n) == stream->last.end())
+            stream->last.push_back(n);
+}
+
+/* Returns whether what the origin enqueues next follows all work of the capture. */
+bool joined(const CUgraph_st *graph)
+{
+    std::vector<bool> precedes(graph->nodes.size());
+    node_list rest = graph->origin->last;
+    size_t count = 0;
+    while (!rest.empty()) {
+        const size_t n = rest.back();
+        rest.pop_back();
+        if (precedes[n])
+            continue;
+        precedes[n] = true;
+        ++count;
+        rest.insert(rest.end(), graph->nodes[n].after.begin(), graph->nodes[n].after.end());
+    }
+    return count == graph->nodes.size();
 }
 
 /* Returns the capture that an event was last recorded in; NULL if it has ended. */
@@ -284,14 +363,17 @@ void close_device()
         mprotect(R().arena, pages(R().arena_used, CHUNK), PROT_NONE);
 }
 
-void enqueue(cudaStream_t stream, std::function<void()> work)
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work)
 {
     stream = stream_of(stream);
     work_item item{std::move(work), nullptr, nullptr, 0};
     if (stream->capture)
-        stream->capture->items.push_back(std::move(item));
-    else
-        put(stream, std::move(item));
+        return capture_item(stream, std::move(item));
+    if (stream == &R().default_stream)
+        if (CUgraph_st *graph = capture_of_blocking_stream())
+            return invalidate(graph, cudaErrorStreamCaptureImplicit);
+    put(stream, std::move(item));
+    return cudaSuccess;
 }
 
 cudaError_t allow_shared(int bytes)
@@ -354,10 +436,13 @@ using namespace cuda_on_cpu;
     X(cudaErrorNotSupported, "not supported")                                                      \
     X(cudaErrorStreamCaptureUnsupported, "not permitted while a stream is capturing")              \
     X(cudaErrorStreamCaptureInvalidated, "the capture failed before")                              \
+    X(cudaErrorStreamCaptureMerge, "two captures would be merged")                                 \
     X(cudaErrorStreamCaptureUnmatched, "the capture was not started on this stream")               \
+    X(cudaErrorStreamCaptureUnjoined, "a stream that was forked into the capture was not joined")  \
     X(cudaErrorStreamCaptureIsolation, "a capture would depend on work outside")                   \
     X(cudaErrorStreamCaptureImplicit, "capturing would depend on the default stream")              \
     X(cudaErrorCapturedEvent, "the event was last recorded in a capture")                          \
+    X(cudaErrorStreamCaptureWrongThread, "another thread started the capture")                     \
     X(cudaErrorUnknown, "unknown error")
 
 const char *cudaGetErrorString(cudaError_t error)
@@ -513,7 +598,9 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 
 cudaError_t cudaDeviceSynchronize()
 {
-    if (capturing())
+    for (CUgraph_st *graph : R().captures) /* whatever its mode: the device contains its streams */
+        graph->invalid = true;
+    if (!R().captures.empty())
         return fail(cudaErrorStreamCaptureUnsupported);
     drain_all();
     return cudaSuccess;
@@ -526,7 +613,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
 {
     runtime &r = R();
     *out = nullptr;
-    if (capturing())
+    if (forbidden())
         return fail(cudaErrorStreamCaptureUnsupported);
     if (bytes == 0)
         return cudaSuccess;
@@ -560,7 +647,7 @@ cudaError_t cudaFree(void *memory)
     runtime &r = R();
     if (!memory)
         return cudaSuccess;
-    if (capturing())
+    if (forbidden())
         return fail(cudaErrorStreamCaptureUnsupported);
     const auto found = r.device.find((uintptr_t)memory);
     if (found == r.device.end())
@@ -577,7 +664,7 @@ cudaError_t cudaFree(void *memory)
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
 {
     *out = nullptr;
-    if (capturing())
+    if (forbidden())
         return fail(cudaErrorStreamCaptureUnsupported);
     if (bytes == 0)
         return cudaSuccess;
@@ -597,7 +684,7 @@ cudaError_t cudaFreeHost(void *memory)
 {
     if (!memory)
         return cudaSuccess;
-    if (capturing())
+    if (forbidden())
         return fail(cudaErrorStreamCaptureUnsupported);
     if (R().pinned.erase((uintptr_t)memory) == 0)
         return fail(cudaErrorInvalidValue);
@@ -655,25 +742,24 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (!copy_fits(to, from, bytes, kind, stream))
         return fail(cudaErrorInvalidValue);
     stream = stream_of(stream);
-    if (stream->capture && (pageable(from) || pageable(to))) {
-        stream->capture->invalid = true;
-        return fail(cudaErrorStreamCaptureUnsupported);
-    }
+    if (stream->capture && (pageable(from) || pageable(to)))
+        return invalidate(stream->capture, cudaErrorStreamCaptureUnsupported);
+    cudaError_t error;
     if (pageable(from) && late()) {
         auto copy =
             std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
-        enqueue(stream, [=] { memcpy(to, copy->data(), bytes); });
+        error = enqueue(stream, [=] { memcpy(to, copy->data(), bytes); });
     } else {
-        enqueue(stream, [=] { memmove(to, from, bytes); });
+        error = enqueue(stream, [=] { memmove(to, from, bytes); });
     }
     if (pageable(to))
         drain(stream);
-    return cudaSuccess;
+    return error;
 }
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
 {
-    if (capturing())
+    if (forbidden())
         return fail(cudaErrorStreamCaptureImplicit);
     const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
     drain(&R().default_stream);
@@ -701,8 +787,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
         return cudaSuccess;
     if (!fits_device(to, bytes, stream))
         return fail(cudaErrorInvalidValue);
-    enqueue(stream, [=] { memset(to, value, bytes); });
-    return cudaSuccess;
+    return enqueue(stream, [=] { memset(to, value, bytes); });
 }
 
 cudaError_t cudaMemset(void *to, int value, size_t bytes)
@@ -748,10 +833,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     stream = stream_of(stream);
-    if (stream->capture) {
-        stream->capture->invalid = true;
+    if (stream->capture)
+        return invalidate(stream->capture, cudaErrorStreamCaptureUnsupported);
+    if (forbidden())
         return fail(cudaErrorStreamCaptureUnsupported);
-    }
     order_default(stream);
     drain(stream);
     return cudaSuccess;
@@ -770,16 +855,24 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     CUgraph_st *const from = capture_of(event);
     if (event->capture && !from)
         return fail(cudaErrorCapturedEvent);
-    if (from && !stream->capture)
-        stream->capture = from; /* the stream joins the capture */
+    if (from && !stream->capture) { /* the stream is forked into the capture */
+        if (stream == &R().default_stream)
+            return invalidate(from, cudaErrorStreamCaptureImplicit);
+        stream->capture = from;
+        stream->last.clear();
+    }
     if (stream->capture) {
         if (stream->capture->invalid)
             return fail(cudaErrorStreamCaptureInvalidated);
-        if (flags & cudaEventWaitExternal) {
-            stream->capture->items.push_back(work_item{nullptr, nullptr, event, 0});
-        } else if (from != stream->capture && event->recorded > 0) {
-            stream->capture->invalid = true;
-            return fail(cudaErrorStreamCaptureIsolation);
+        if (flags & cudaEventWaitExternal)
+            return capture_item(stream, work_item{nullptr, nullptr, event, 0});
+        if (from == stream->capture) {
+            follow(stream, event->captured);
+        } else if (from || event->recorded > 0) {
+            if (from)
+                from->invalid = true;
+            return invalidate(stream->capture, from ? cudaErrorStreamCaptureMerge
+                                                    : cudaErrorStreamCaptureIsolation);
         }
         return cudaSuccess;
     }
@@ -790,8 +883,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data)
 {
-    enqueue(stream, [=] { function(data); });
-    return cudaSuccess;
+    return enqueue(stream, [=] { function(data); });
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
@@ -825,12 +917,16 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
     stream = stream_of(stream);
     if (!stream->capture && (flags & cudaEventRecordExternal))
         return fail(cudaErrorInvalidValue);
-    if (!stream->capture)
+    if (!stream->capture) {
         put_record(stream, event);
-    else if (flags & cudaEventRecordExternal)
-        stream->capture->items.push_back(work_item{nullptr, event, nullptr, 0});
-    else
-        event->capture = stream->capture->number;
+        return cudaSuccess;
+    }
+    if (flags & cudaEventRecordExternal)
+        return capture_item(stream, work_item{nullptr, event, nullptr, 0});
+    if (stream->capture->invalid)
+        return fail(cudaErrorStreamCaptureInvalidated);
+    event->capture = stream->capture->number;
+    event->captured = stream->last;
     return cudaSuccess;
 }
 
@@ -843,11 +939,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (!event)
         return fail(cudaErrorInvalidResourceHandle);
-    if (event->capture) {
-        if (CUgraph_st *graph = capture_of(event))
-            graph->invalid = true;
-        return fail(cudaErrorCapturedEvent);
-    }
+    if (event->capture)
+        return invalidate(capture_of(event), cudaErrorCapturedEvent);
+    if (forbidden())
+        return fail(cudaErrorStreamCaptureUnsupported);
     wait_for(event, event->recorded);
     return cudaSuccess;
 }
@@ -878,6 +973,8 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
         return fail(cudaErrorInvalidValue);
     stream->capture = new CUgraph_st();
     stream->capture->mode = mode;
+    stream->capture->thread = std::this_thread::get_id();
+    stream->last.clear();
     stream->capture->origin = stream;
     stream->capture->number = ++R().captures_begun;
     R().captures.push_back(stream->capture);
@@ -890,16 +987,18 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
     if (!stream || !stream->capture || stream->capture->origin != stream)
         return fail(cudaErrorStreamCaptureUnmatched);
     CUgraph_st *graph = stream->capture;
+    if (graph->mode != cudaStreamCaptureModeRelaxed && graph->thread != std::this_thread::get_id())
+        return invalidate(graph, cudaErrorStreamCaptureWrongThread);
     for (cudaStream_t s : R().streams)
         if (s->capture == graph)
             s->capture = nullptr;
     std::vector<CUgraph_st *> &all = R().captures;
-    for (size_t i = 0; i < all.size(); ++i)
-        if (all[i] == graph)
-            all.erase(all.begin() + (ptrdiff_t)i--);
-    if (graph->invalid) {
+    all.erase(std::find(all.begin(), all.end(), graph));
+    if (graph->invalid || !joined(graph)) {
+        const cudaError_t error =
+            graph->invalid ? cudaErrorStreamCaptureInvalidated : cudaErrorStreamCaptureUnjoined;
         delete graph;
-        return fail(cudaErrorStreamCaptureInvalidated);
+        return fail(error);
     }
     *out = graph;
     return cudaSuccess;
@@ -914,21 +1013,60 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *
     return cudaSuccess;
 }
 
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode *mode)
+{
+    std::swap(*mode, capture_mode);
+    return cudaSuccess;
+}
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long)
 {
     *out = nullptr;
     if (!graph)
         return fail(cudaErrorInvalidValue);
-    *out = new CUgraphExec_st{graph->items};
+    *out = new CUgraphExec_st{graph->nodes};
     return cudaSuccess;
 }
+
+namespace
+{
+
+/* Returns the nodes in an order that satisfies their dependencies. */
+node_list order_of(const std::vector<graph_node> &nodes)
+{
+    std::vector<node_list> next(nodes.size());
+    node_list missing(nodes.size()), ready, order; /* `ready` is sorted */
+    for (size_t n = 0; n < nodes.size(); ++n) {
+        missing[n] = nodes[n].after.size();
+        for (size_t before : nodes[n].after)
+            next[before].push_back(n);
+        if (missing[n] == 0)
+            ready.push_back(n);
+    }
+    begin_choices();
+    while (!ready.empty()) {
+        const auto chosen = ready.begin() + (ptrdiff_t)choose(ready.size());
+        const size_t n = *chosen;
+        ready.erase(chosen);
+        order.push_back(n);
+        for (size_t after : next[n])
+            if (--missing[after] == 0)
+                ready.insert(std::upper_bound(ready.begin(), ready.end(), after), after);
+    }
+    return order;
+}
+
+} // namespace
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream)
 {
     if (!graph)
         return fail(cudaErrorInvalidValue);
     stream = stream_of(stream);
-    for (const work_item &item : graph->items) {
+    if (stream->capture) /* CUDA captures a node that is a graph; the emulator does not */
+        return invalidate(stream->capture, cudaErrorStreamCaptureUnsupported);
+    for (size_t n : order_of(graph->nodes)) {
+        const work_item &item = graph->nodes[n].item;
         if (item.record)
             put_record(stream, item.record);
         else if (item.wait)

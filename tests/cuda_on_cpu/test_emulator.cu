@@ -405,6 +405,11 @@ __global__ void times_ten(int *x)
     *x *= 10;
 }
 
+__global__ void sum_of_two(int *x, const int *y)
+{
+    *x += *y;
+}
+
 static void a_graph_repeats_what_was_captured(void **)
 {
     for (const char *when : {"now", "late"}) {
@@ -555,6 +560,168 @@ static void an_event_of_a_capture_is_invalid_outside(void **)
     ASSERT_CUDA(cudaStreamDestroy(one));
 }
 
+/* ---- captures of several streams ------------------------------------------------------------ */
+
+typedef struct {
+    cudaStream_t origin, other;
+    cudaEvent_t fork, join;
+} two_streams;
+
+static two_streams make_streams()
+{
+    two_streams s;
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&s.origin, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&s.other, cudaStreamNonBlocking));
+    ASSERT_CUDA(cudaEventCreateWithFlags(&s.fork, cudaEventDisableTiming));
+    ASSERT_CUDA(cudaEventCreateWithFlags(&s.join, cudaEventDisableTiming));
+    return s;
+}
+
+static void free_streams(const two_streams *s)
+{
+    ASSERT_CUDA(cudaEventDestroy(s->join));
+    ASSERT_CUDA(cudaEventDestroy(s->fork));
+    ASSERT_CUDA(cudaStreamDestroy(s->other));
+    ASSERT_CUDA(cudaStreamDestroy(s->origin));
+}
+
+static void begin(const two_streams *s, cudaStreamCaptureMode mode)
+{
+    ASSERT_CUDA(cudaStreamBeginCapture(s->origin, mode));
+}
+
+/* Captures work on *x and *y by two streams, and their sum; `joined`: after a wait for the second. */
+static cudaError_t capture_two(const two_streams *s, int *x, int *y, bool joined, cudaGraph_t *out)
+{
+    begin(s, cudaStreamCaptureModeThreadLocal);
+    add_one<<<1, 1, 0, s->origin>>>(x);
+    ASSERT_CUDA(cudaEventRecord(s->fork, s->origin));
+    ASSERT_CUDA(cudaStreamWaitEvent(s->other, s->fork));
+    add_one<<<1, 1, 0, s->other>>>(y);
+    times_ten<<<1, 1, 0, s->origin>>>(x);
+    times_ten<<<1, 1, 0, s->other>>>(y);
+    ASSERT_CUDA(cudaEventRecord(s->join, s->other));
+    if (joined)
+        ASSERT_CUDA(cudaStreamWaitEvent(s->origin, s->join));
+    sum_of_two<<<1, 1, 0, s->origin>>>(x, y);
+    return cudaStreamEndCapture(s->origin, out);
+}
+
+static void a_stream_is_forked_into_a_capture_and_joined(void **)
+{
+    for (const char *order : orders) {
+        setenv("CUDA_ON_CPU_ORDER", order, 1);
+        const two_streams s = make_streams();
+        device_array<int> x(std::vector<int>{1}), y(std::vector<int>{4});
+        cudaGraph_t graph;
+        cudaGraphExec_t exec;
+        ASSERT_CUDA(capture_two(&s, x.data, y.data, true, &graph));
+        cudaStreamCaptureStatus status;
+        ASSERT_CUDA(cudaStreamIsCapturing(s.other, &status));
+        assert_int_equal(status, cudaStreamCaptureStatusNone);
+        ASSERT_CUDA(cudaGraphInstantiate(&exec, graph, 0));
+        ASSERT_CUDA(cudaGraphDestroy(graph));
+        ASSERT_CUDA(cudaGraphLaunch(exec, s.origin));
+        assert_int_equal(x.download()[0], 20 + 50);
+        ASSERT_CUDA(cudaGraphLaunch(exec, s.origin));
+        assert_int_equal(x.download()[0], 710 + 510);
+        ASSERT_CUDA(cudaGraphExecDestroy(exec));
+        free_streams(&s);
+    }
+}
+
+static void a_capture_ends_with_an_error_unless_its_streams_are_joined(void **)
+{
+    const two_streams s = make_streams();
+    device_array<int> x(std::vector<int>{1}), y(std::vector<int>{4});
+    cudaGraph_t graph;
+    assert_int_equal(capture_two(&s, x.data, y.data, false, &graph),
+                     cudaErrorStreamCaptureUnjoined);
+    assert_null(graph);
+    /* joined, and then used again */
+    begin(&s, cudaStreamCaptureModeThreadLocal);
+    ASSERT_CUDA(cudaEventRecord(s.fork, s.origin));
+    ASSERT_CUDA(cudaStreamWaitEvent(s.other, s.fork));
+    ASSERT_CUDA(cudaEventRecord(s.join, s.other));
+    ASSERT_CUDA(cudaStreamWaitEvent(s.origin, s.join));
+    add_one<<<1, 1, 0, s.other>>>(y.data);
+    assert_int_equal(cudaStreamEndCapture(s.other, &graph), cudaErrorStreamCaptureUnmatched);
+    assert_int_equal(cudaStreamEndCapture(s.origin, &graph), cudaErrorStreamCaptureUnjoined);
+    cudaGetLastError();
+    free_streams(&s);
+}
+
+static void captures_are_not_merged(void **)
+{
+    const two_streams s = make_streams();
+    device_array<int> x(std::vector<int>{1});
+    cudaGraph_t graph;
+    begin(&s, cudaStreamCaptureModeThreadLocal);
+    ASSERT_CUDA(cudaStreamBeginCapture(s.other, cudaStreamCaptureModeThreadLocal));
+    ASSERT_CUDA(cudaEventRecord(s.fork, s.origin));
+    assert_int_equal(cudaStreamWaitEvent(s.other, s.fork), cudaErrorStreamCaptureMerge);
+    cudaGetLastError();
+    add_one<<<1, 1, 0, s.other>>>(x.data);
+    assert_int_equal(cudaGetLastError(), cudaErrorStreamCaptureInvalidated);
+    for (cudaStream_t stream : {s.origin, s.other})
+        assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
+    cudaGetLastError();
+    free_streams(&s);
+}
+
+/* Returns what an allocation by another thread, of the given mode, gives during a capture. */
+static cudaError_t allocate_elsewhere(cudaStreamCaptureMode capture, cudaStreamCaptureMode thread)
+{
+    const two_streams s = make_streams();
+    cudaError_t allocated = cudaSuccess;
+    cudaGraph_t graph;
+    begin(&s, capture);
+    std::thread([&] {
+        void *memory;
+        cudaThreadExchangeStreamCaptureMode(&thread);
+        allocated = cudaMalloc(&memory, 1);
+        cudaFree(memory);
+    }).join();
+    assert_int_equal(cudaStreamEndCapture(s.origin, &graph),
+                     allocated ? cudaErrorStreamCaptureInvalidated : cudaSuccess);
+    cudaGraphDestroy(graph);
+    cudaGetLastError();
+    free_streams(&s);
+    return allocated;
+}
+
+static void what_is_unsafe_in_a_capture_is_judged_per_thread(void **)
+{
+    const cudaStreamCaptureMode global = cudaStreamCaptureModeGlobal;
+    const cudaStreamCaptureMode local = cudaStreamCaptureModeThreadLocal;
+    const cudaStreamCaptureMode relaxed = cudaStreamCaptureModeRelaxed;
+    const cudaError_t no = cudaErrorStreamCaptureUnsupported;
+    assert_int_equal(allocate_elsewhere(global, global), no);
+    assert_int_equal(allocate_elsewhere(global, local), cudaSuccess);
+    assert_int_equal(allocate_elsewhere(global, relaxed), cudaSuccess);
+    assert_int_equal(allocate_elsewhere(local, global), cudaSuccess);
+    assert_int_equal(allocate_elsewhere(relaxed, global), cudaSuccess);
+    const two_streams s = make_streams();
+    cudaGraph_t graph;
+    void *memory;
+    ASSERT_CUDA(cudaEventRecord(s.join, s.other));
+    begin(&s, relaxed);
+    ASSERT_CUDA(cudaMalloc(&memory, 1));
+    ASSERT_CUDA(cudaEventSynchronize(s.join));
+    ASSERT_CUDA(cudaStreamEndCapture(s.origin, &graph));
+    ASSERT_CUDA(cudaGraphDestroy(graph));
+    begin(&s, local);
+    assert_int_equal(cudaEventQuery(s.join), no);
+    assert_int_equal(cudaStreamEndCapture(s.origin, &graph), cudaErrorStreamCaptureInvalidated);
+    begin(&s, local);
+    std::thread([&] { assert_int_equal(cudaStreamEndCapture(s.origin, &graph),
+                                       cudaErrorStreamCaptureWrongThread); }).join();
+    assert_int_equal(cudaStreamEndCapture(s.origin, &graph), cudaErrorStreamCaptureInvalidated);
+    cudaGetLastError();
+    ASSERT_CUDA(cudaFree(memory));
+    free_streams(&s);
+}
+
 /* *pinned is set to 5, then to 6 while its copy may be in progress. */
 static int copy_of_a_changed_buffer(bool wait)
 {
@@ -671,6 +838,10 @@ int main(void)
         cmocka_unit_test(a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory),
         cmocka_unit_test(an_external_event_is_recorded_in_each_launch),
         cmocka_unit_test(an_event_of_a_capture_is_invalid_outside),
+        cmocka_unit_test(a_stream_is_forked_into_a_capture_and_joined),
+        cmocka_unit_test(a_capture_ends_with_an_error_unless_its_streams_are_joined),
+        cmocka_unit_test(captures_are_not_merged),
+        cmocka_unit_test(what_is_unsafe_in_a_capture_is_judged_per_thread),
         cmocka_unit_test(a_device_has_its_own_streams_events_and_memory),
         cmocka_unit_test(late_streams_reveal_missing_waits),
     };

@@ -476,6 +476,61 @@ static void races_between_blocks(void **)
     assert_false(orders_agree<float>([](float *out) { float_atomics<<<40, 64>>>(out); }, 1));
 }
 
+/* ---- graphs: a dependency that the capture lacks -------------------------------------------- */
+
+__global__ void set_number(int *x, int value)
+{
+    *x = value;
+}
+
+__global__ void add_number(int *x, const int *y)
+{
+    *x += *y;
+}
+
+/* The second stream writes *y, which the first adds to *x; returns *x of a launch. */
+static int launch_of_two_streams(const char *order, bool waits)
+{
+    device_array<int> x(std::vector<int>{1}), y(std::vector<int>{10});
+    cudaStream_t stream[2];
+    cudaEvent_t event[2];
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    setenv("CUDA_ON_CPU_ORDER", order, 1);
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_CUDA(cudaStreamCreateWithFlags(&stream[i], cudaStreamNonBlocking));
+        ASSERT_CUDA(cudaEventCreateWithFlags(&event[i], cudaEventDisableTiming));
+    }
+    ASSERT_CUDA(cudaStreamBeginCapture(stream[0], cudaStreamCaptureModeThreadLocal));
+    ASSERT_CUDA(cudaEventRecord(event[0], stream[0]));
+    ASSERT_CUDA(cudaStreamWaitEvent(stream[1], event[0]));
+    set_number<<<1, 1, 0, stream[1]>>>(y.data, 20);
+    ASSERT_CUDA(cudaEventRecord(event[1], stream[1]));
+    if (waits)
+        ASSERT_CUDA(cudaStreamWaitEvent(stream[0], event[1]));
+    add_number<<<1, 1, 0, stream[0]>>>(x.data, y.data);
+    ASSERT_CUDA(cudaStreamWaitEvent(stream[0], event[1]));
+    ASSERT_CUDA(cudaStreamEndCapture(stream[0], &graph));
+    ASSERT_CUDA(cudaGraphInstantiate(&exec, graph, 0));
+    ASSERT_CUDA(cudaGraphLaunch(exec, stream[0]));
+    ASSERT_CUDA(cudaStreamSynchronize(stream[0]));
+    ASSERT_CUDA(cudaGraphExecDestroy(exec));
+    ASSERT_CUDA(cudaGraphDestroy(graph));
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_CUDA(cudaEventDestroy(event[i]));
+        ASSERT_CUDA(cudaStreamDestroy(stream[i]));
+    }
+    return x.download()[0];
+}
+
+static void a_missing_wait_in_a_graph(void **)
+{
+    for (const char *order : orders)
+        assert_int_equal(launch_of_two_streams(order, true), 21);
+    assert_int_equal(launch_of_two_streams("ascending", false), 21); /* by luck */
+    assert_int_equal(launch_of_two_streams("descending", false), 11);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_missing_warp_barrier_around_tiles),
         cmocka_unit_test(a_misaligned_tile),
         cmocka_unit_test(races_between_blocks),
+        cmocka_unit_test(a_missing_wait_in_a_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@
  *
  * Environment, read at every launch:
  *   CUDA_ON_CPU_ORDER       ascending (default), descending, or random[:SEED]: the order of blocks,
- *                           and of runnable threads
+ *                           and of runnable threads; and of independent nodes of a graph
  *   CUDA_ON_CPU_STREAMS     now (default): work is executed when it is enqueued. late: the work of
  *                           a stream is executed when something waits for it, and only as much as
  *                           is waited for; this reveals a missing synchronisation or event, and a

@@ -32,10 +32,13 @@ typedef enum cudaError {
     cudaErrorNotSupported = 801,
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorStreamCaptureMerge = 902,
     cudaErrorStreamCaptureUnmatched = 903,
+    cudaErrorStreamCaptureUnjoined = 904,
     cudaErrorStreamCaptureIsolation = 905,
     cudaErrorStreamCaptureImplicit = 906,
     cudaErrorCapturedEvent = 907,
+    cudaErrorStreamCaptureWrongThread = 908,
     cudaErrorUnknown = 999
 } cudaError_t;
 
@@ -162,10 +165,15 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEven
 /* ---- graphs: work enqueued in a stream during a capture is kept, and executed by each launch ----
  *
  * As in CUDA, a capture does not permit waiting, allocating or freeing memory, or copies from or to
- * pageable memory: such a call fails and invalidates the capture. An event that is recorded in a
- * capture only orders work within that capture; with cudaEventRecordExternal it is recorded by each
- * launch, and streams outside wait for the latest one. */
-
+ * pageable memory: such a call fails and invalidates the capture. Calls that do not concern the
+ * capturing streams are judged per thread: they are forbidden to a thread that is capturing, unless
+ * in relaxed mode, and by a global capture to all other threads. An event that is recorded in a
+ * capture only orders work within that capture; a stream that waits for it is forked into the
+ * capture, and must be joined before the end. With cudaEventRecordExternal an event is recorded by
+ * each launch, and streams outside wait for the latest one.
+ *
+ * A launch executes the nodes one after another in an order that satisfies their dependencies and
+ * is otherwise free (CUDA_ON_CPU_ORDER): a missing dependency shows as another result. */
 enum cudaStreamCaptureMode {
     cudaStreamCaptureModeGlobal = 0,
     cudaStreamCaptureModeThreadLocal = 1,
@@ -179,6 +187,7 @@ enum cudaStreamCaptureStatus {
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out);
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode *mode);
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *out);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph,
                                  unsigned long long flags = 0);
