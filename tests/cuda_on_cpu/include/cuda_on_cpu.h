@@ -148,6 +148,26 @@ int lane();
  * all addresses. */
 void warp_together(const void *value, void (*product)(const void *const *lanes), site where);
 
+/* ---- accesses, for the checked module --------------------------------------------------------
+ *
+ * Plain loads and stores of a kernel are seen without these calls. Functions that emulate one
+ * instruction of a whole warp call them in the lane that provides the address, with the number of
+ * bytes that this lane's address covers (ldmatrix: 16), before warp_together(), whose `product` is
+ * not observed; those that emulate cp.async call shared_write() when the copy is issued and again
+ * when it is waited for, because the bytes may arrive at any time between. Addresses outside shared
+ * memory are accesses of global memory. */
+#ifdef __SANITIZE_THREAD__
+void shared_read(const void *address, size_t bytes);
+void shared_write(const void *address, size_t bytes);
+#else
+static inline void shared_read(const void *, size_t)
+{
+}
+static inline void shared_write(const void *, size_t)
+{
+}
+#endif
+
 [[noreturn]] void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 } // namespace cuda_on_cpu
