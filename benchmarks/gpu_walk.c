@@ -1,0 +1,382 @@
+#include "gpu_walk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *dt_gpu_group_name(dt_gpu_group group)
+{
+    static const char *const name[DT_GPU_GROUPS] = {
+        "matrix products",
+        "attention, whole layers",
+        "attention, single query",
+        "CNN branch",
+        "GELU",
+        "add, LayerNorm",
+        "bias sums",
+        "AdamW, norm, clearing",
+        "embedding, heads, loss",
+    };
+    return name[group];
+}
+
+/* ---- lines ------------------------------------------------------------------------------------- */
+
+static const dt_gpu_kernel *find_kernel(const char *name)
+{
+    int count;
+    const dt_gpu_kernel *table = dt_gpu_kernels(&count);
+    for (int i = 0; i < count; ++i)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].cost ? &table[i] : NULL;
+    return NULL;
+}
+
+/* Returns the line, new or begun; NULL if there is no place. */
+static dt_gpu_line *find_line(dt_gpu_walk *w, dt_gpu_group group, const char *operation,
+                              const dt_gpu_kernel *kernel)
+{
+    for (int i = 0; i < w->count; ++i) {
+        dt_gpu_line *line = &w->line[i];
+        if (line->group == group && line->kernel == kernel &&
+            strcmp(line->operation, operation) == 0)
+            return line;
+    }
+    if (w->count == DT_GPU_LINES)
+        return NULL;
+    dt_gpu_line *line = &w->line[w->count++];
+    *line = (dt_gpu_line){.group = group, .kernel = kernel};
+    snprintf(line->operation, sizeof line->operation, "%s", operation);
+    return line;
+}
+
+static void launch_in(dt_gpu_walk *w, dt_gpu_group group, const char *operation, const char *name,
+                      dt_gpu_call call)
+{
+    const dt_gpu_kernel *kernel = find_kernel(name);
+    dt_gpu_line *line = kernel ? find_line(w, group, operation, kernel) : NULL;
+    if (!line) {
+        w->known = false;
+        return;
+    }
+    const char *bound;
+    const dt_gpu_cost cost = kernel->cost(w->gpu, w->shape, &call);
+    const double expected = dt_gpu_expected(w->gpu, &cost, &bound);
+    line->launches += 1.0;
+    line->bytes += cost.bytes;
+    line->matrix += cost.matrix;
+    line->floor += dt_gpu_floor(w->gpu, &cost);
+    line->expected += expected;
+    if (expected >= line->longest) {
+        line->longest = expected;
+        line->bound = bound;
+    }
+}
+
+static void launch(dt_gpu_walk *w, const char *operation, const char *kernel, dt_gpu_call call)
+{
+    launch_in(w, w->group, operation, kernel, call);
+}
+
+/* A kernel whose sizes are those of the micro-batch. */
+static void launch_one(dt_gpu_walk *w, const char *operation, const char *kernel)
+{
+    launch(w, operation, kernel, (dt_gpu_call){0});
+}
+
+/* ---- operations of the backend (cuda/ *.cu) ------------------------------------------------------ */
+
+#define ACTIVATION 2 /* bytes */
+#define FLOAT 4
+
+static void column_sums(dt_gpu_walk *w, dt_gpu_group group, const char *operation, double rows,
+                        double columns, double sums, int bytes)
+{
+    const dt_gpu_call call = {.rows = rows, .columns = columns, .inner = sums, .bytes = bytes};
+    launch_in(w, group, operation, "dt_column_sums_kernel", call);
+    launch_in(w, group, operation, "dt_add_partials_kernel", call);
+}
+
+static dt_gpu_call product(double m, double n, double k, int bytes, bool add)
+{
+    return (dt_gpu_call){.rows = m, .columns = n, .inner = k, .bytes = bytes, .add = add};
+}
+
+/* Products of the encoder are a group of their own; others count where they are used. */
+static dt_gpu_group product_group(const dt_gpu_walk *w)
+{
+    return w->group == DT_GPU_CNN || w->group == DT_GPU_ENDS ? w->group : DT_GPU_PRODUCTS;
+}
+
+static void linear(dt_gpu_walk *w, const char *what, double rows, double in, double out)
+{
+    char operation[40];
+    snprintf(operation, sizeof operation, "%s %.0f -> %.0f", what, in, out);
+    launch_in(w, product_group(w), operation, "product", product(rows, out, in, ACTIVATION, false));
+    if (strcmp(what, "linear, GELU") == 0)
+        launch_in(w, DT_GPU_GELU, operation, "gelu_kernel",
+                  (dt_gpu_call){.rows = rows, .columns = out});
+}
+
+static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, bool add)
+{
+    char operation[40];
+    snprintf(operation, sizeof operation, "linear backward %.0f -> %.0f", in, out);
+    launch_in(w, product_group(w), operation, "product", product(rows, in, out, ACTIVATION, add));
+    launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, true));
+    column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out, 1,
+                ACTIVATION);
+}
+
+static void add_norm(dt_gpu_walk *w, double rows)
+{
+    launch_in(w, DT_GPU_NORM, "add, LayerNorm", "add_norm_kernel",
+              (dt_gpu_call){.rows = rows, .columns = w->shape->config.hidden});
+}
+
+static void add_norm_backward(dt_gpu_walk *w, double rows)
+{
+    const double hidden = w->shape->config.hidden;
+    column_sums(w, DT_GPU_NORM, "add, LayerNorm backward", rows, hidden, 2, ACTIVATION);
+    launch_in(w, DT_GPU_NORM, "add, LayerNorm backward", "add_norm_backward_kernel",
+              (dt_gpu_call){.rows = rows, .columns = hidden});
+}
+
+static void zero_excess(dt_gpu_walk *w, const char *operation, int matrices)
+{
+    const dt_gpu_call call = {.columns = w->shape->config.hidden};
+    for (int i = 0; i < matrices; ++i)
+        launch(w, operation, "zero_excess_kernel", call);
+}
+
+static void attention(dt_gpu_walk *w, bool single)
+{
+    w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
+    if (!single)
+        zero_excess(w, "scores and values", 2);
+    launch_one(w, "scores and values", single ? "attention_kernel" : "fused_attention_kernel");
+    w->group = DT_GPU_PRODUCTS;
+}
+
+static void attention_backward(dt_gpu_walk *w, bool single)
+{
+    static const char operation[] = "scores and values backward";
+    const dt_gpu_shape *s = w->shape;
+    w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
+    zero_excess(w, operation, single ? 2 : 3);
+    launch(w, operation, "attention_product_kernel",
+           (dt_gpu_call){.rows = single ? s->sequences : s->rows, .columns = s->config.hidden});
+    launch_one(w, operation, single ? "query_gradient_kernel" : "fused_query_gradient_kernel");
+    launch_one(w, operation, single ? "key_gradient_kernel" : "fused_key_gradient_kernel");
+    w->group = DT_GPU_PRODUCTS;
+}
+
+static double channels(const dt_gpu_walk *w)
+{
+    return (double)w->shape->config.filters * w->shape->config.kernels;
+}
+
+static void conv_max(dt_gpu_walk *w)
+{
+    static const char operation[] = "convolutions, maximum";
+    const dt_model_config *c = &w->shape->config;
+    double taps = 0.0;
+    for (int32_t i = 0; i < c->kernels; ++i)
+        taps += (double)c->width[i] * c->filters;
+    launch_one(w, operation, "pack_weights_kernel");
+    launch_one(w, operation, "gather_ids_kernel");
+    launch(w, operation, "product",
+           product(w->shape->groups, taps, c->embed_dim, ACTIVATION, false));
+    launch_one(w, operation, "conv_max_kernel");
+}
+
+static void conv_max_backward(dt_gpu_walk *w)
+{
+    static const char operation[] = "convolutions, maximum backward";
+    launch_one(w, operation, "pack_weights_kernel");
+    launch_one(w, operation, "filter_gradient_kernel");
+    launch_one(w, operation, "embedding_gradient_kernel");
+}
+
+static double classes(const dt_gpu_walk *w)
+{
+    double sum = 0.0;
+    for (int32_t r = 0; r < w->shape->config.tax_ranks; ++r)
+        sum += w->shape->config.classes[r];
+    return sum;
+}
+
+static void heads(dt_gpu_walk *w)
+{
+    const dt_gpu_shape *s = w->shape;
+    launch(w, "heads", "product",
+           product(s->sequences, classes(w), s->config.hidden, FLOAT, false));
+}
+
+static void heads_backward(dt_gpu_walk *w)
+{
+    static const char operation[] = "heads backward";
+    const dt_gpu_shape *s = w->shape;
+    const double hidden = s->config.hidden;
+    launch_one(w, operation, "round_kernel");
+    launch(w, operation, "product", product(s->sequences, hidden, classes(w), ACTIVATION, false));
+    launch(w, operation, "product", product(classes(w), hidden, s->sequences, FLOAT, true));
+    column_sums(w, DT_GPU_ENDS, operation, s->sequences, classes(w), 1, FLOAT);
+}
+
+static void embedding_backward(dt_gpu_walk *w)
+{
+    static const char operation[] = "embedding backward";
+    const dt_gpu_shape *s = w->shape;
+    const double hidden = s->config.hidden;
+    column_sums(w, DT_GPU_ENDS, operation, s->rows, hidden, 2, ACTIVATION);
+    launch_one(w, operation, "embedding_backward_kernel");
+    launch_one(w, operation, "word_gradient_kernel");
+    launch_one(w, operation, "position_gradient_kernel");
+    column_sums(w, DT_GPU_ENDS, operation, s->rows, hidden, 1, ACTIVATION);
+}
+
+static void update(dt_gpu_walk *w)
+{
+    launch_one(w, "update", "square_sums_kernel");
+    launch_one(w, "update", "decide_kernel");
+    launch_one(w, "update", "adamw_kernel");
+}
+
+/* ---- the model (src/model) --------------------------------------------------------------------- */
+
+static void encoder_forward(dt_gpu_walk *w)
+{
+    const dt_gpu_shape *s = w->shape;
+    const double h = s->config.hidden;
+    w->group = DT_GPU_ENDS;
+    launch_one(w, "embedding", "embedding_kernel");
+    w->group = DT_GPU_PRODUCTS;
+    for (int32_t layer = 0; layer < s->config.layers; ++layer) {
+        const bool single = layer == s->config.layers - 1;
+        const double rows = single ? s->sequences : s->rows;
+        if (single) {
+            launch_in(w, DT_GPU_ENDS, "first rows", "first_rows_kernel", (dt_gpu_call){0});
+            linear(w, "linear", rows, h, h);
+            linear(w, "linear", s->rows, h, 2.0 * h);
+        } else {
+            linear(w, "linear", rows, h, 3.0 * h);
+        }
+        attention(w, single);
+        linear(w, "linear", rows, h, h);
+        add_norm(w, rows);
+        linear(w, "linear, GELU", rows, h, s->config.intermediate);
+        linear(w, "linear", rows, s->config.intermediate, h);
+        add_norm(w, rows);
+    }
+}
+
+static void encoder_backward(dt_gpu_walk *w)
+{
+    const dt_gpu_shape *s = w->shape;
+    const double h = s->config.hidden;
+    const double i = s->config.intermediate;
+    w->group = DT_GPU_PRODUCTS;
+    for (int32_t layer = s->config.layers - 1; layer >= 0; --layer) {
+        const bool single = layer == s->config.layers - 1;
+        const double rows = single ? s->sequences : s->rows;
+        add_norm_backward(w, rows);
+        linear_backward(w, rows, i, h, false);
+        launch_in(w, DT_GPU_GELU, "GELU backward", "gelu_backward_kernel",
+                  (dt_gpu_call){.rows = rows, .columns = i});
+        linear_backward(w, rows, h, i, true);
+        add_norm_backward(w, rows);
+        linear_backward(w, rows, h, h, false);
+        attention_backward(w, single);
+        if (single) {
+            linear_backward(w, s->rows, h, 2.0 * h, false);
+            linear_backward(w, rows, h, h, true);
+            launch_in(w, DT_GPU_ENDS, "first rows backward", "first_rows_kernel", (dt_gpu_call){0});
+        } else {
+            linear_backward(w, rows, h, 3.0 * h, true);
+        }
+    }
+    w->group = DT_GPU_ENDS;
+    embedding_backward(w);
+}
+
+static void forward(dt_gpu_walk *w)
+{
+    const dt_gpu_shape *s = w->shape;
+    w->group = DT_GPU_ENDS;
+    launch_one(w, "batch", "copy of the batch");
+    w->group = DT_GPU_CNN;
+    conv_max(w);
+    linear(w, "linear", s->sequences, channels(w), s->config.hidden);
+    encoder_forward(w);
+    w->group = DT_GPU_ENDS;
+    launch_one(w, "fuse", "fuse_kernel");
+    heads(w);
+}
+
+static void backward(dt_gpu_walk *w)
+{
+    const dt_gpu_shape *s = w->shape;
+    w->group = DT_GPU_ENDS;
+    launch_one(w, "loss", "loss_kernel");
+    launch_one(w, "loss", "loss_sum_kernel");
+    heads_backward(w);
+    launch_one(w, "fuse backward", "fuse_backward_kernel");
+    launch_one(w, "fuse backward", "fuse_share_kernel");
+    w->group = DT_GPU_CNN;
+    linear_backward(w, s->sequences, channels(w), s->config.hidden, false);
+    conv_max_backward(w);
+    encoder_backward(w);
+}
+
+static dt_status begin(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape)
+{
+    *walk = (dt_gpu_walk){.gpu = gpu, .shape = shape, .known = true};
+    if (shape->config.type != DT_MODEL_HYBRID || shape->config.conv_layers != 1)
+        return dt_fail(DT_ERR_INTERNAL,
+                       "only the hybrid model with one convolution layer is listed");
+    return DT_OK;
+}
+
+static dt_status end(const dt_gpu_walk *walk)
+{
+    return walk->known ? DT_OK
+                       : dt_fail(DT_ERR_INTERNAL,
+                                 "a kernel has no row with a formula, or there are "
+                                 "more than %d lines",
+                                 DT_GPU_LINES);
+}
+
+dt_status dt_gpu_walk_step(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape)
+{
+    DT_TRY(begin(walk, gpu, shape));
+    walk->group = DT_GPU_UPDATE;
+    launch_one(walk, "gradients to zero", "clearing");
+    forward(walk);
+    backward(walk);
+    walk->group = DT_GPU_UPDATE;
+    update(walk);
+    return end(walk);
+}
+
+dt_status dt_gpu_walk_prediction(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape)
+{
+    DT_TRY(begin(walk, gpu, shape));
+    forward(walk);
+    launch_one(walk, "choice of labels", "classify_kernel");
+    return end(walk);
+}
+
+dt_gpu_line dt_gpu_walk_sum(const dt_gpu_walk *walk)
+{
+    dt_gpu_line sum = {0};
+    for (int i = 0; i < walk->count; ++i) {
+        const dt_gpu_line *line = &walk->line[i];
+        sum.launches += line->launches;
+        sum.bytes += line->bytes;
+        sum.matrix += line->matrix;
+        sum.floor += line->floor;
+        sum.expected += line->expected;
+    }
+    sum.expected += sum.launches * walk->gpu->launch_us * 1e-6;
+    return sum;
+}
