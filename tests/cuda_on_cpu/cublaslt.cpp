@@ -19,7 +19,7 @@ struct cublasLtContext {
     int unused;
 };
 struct cublasLtMatmulPreference {
-    int unused;
+    uint32_t alignment[4]; /* of A, B, C, D */
 };
 struct cublasLtMatmulDescription {
     cublasOperation_t transpose[2]; /* of A, of B */
@@ -141,6 +141,39 @@ void run_batch(const product &p, int batch)
     if (e == CUBLASLT_EPILOGUE_BGRADA || e == CUBLASLT_EPILOGUE_BGRADB)
         bias_gradient(p, a, b, m, n, k, bias_type, bias_at);
 }
+
+/* ---- alignments ---------------------------------------------------------------------------- */
+
+enum { MAX_ALIGNMENT = 256, BIAS_ALIGNMENT = 16 };
+
+/* What an algorithm was chosen for, kept in cublasLtMatmulAlgo_t. */
+struct chosen_for {
+    uint32_t alignment[5]; /* of A, B, C, D, bias */
+};
+static_assert(sizeof(chosen_for) <= sizeof(cublasLtMatmulAlgo_t), "must fit");
+
+/* Returns the largest power of two up to MAX_ALIGNMENT that divides the address. */
+uint32_t alignment_of(const void *address)
+{
+    const uintptr_t bits = (uintptr_t)address | MAX_ALIGNMENT;
+    return (uint32_t)(bits & (~bits + 1));
+}
+
+/* A kernel of cuBLASLt reads or writes whole words at the alignment that it was chosen for: at a
+ * smaller one it ends with a misaligned address. */
+void judge_alignments(const cublasLtMatmulAlgo_t *algo, const void *const *operand)
+{
+    static const char *const name[] = {"A", "B", "C", "D", "the bias"};
+    chosen_for chosen;
+    memcpy(&chosen, algo, sizeof chosen);
+    for (int i = 0; i < 5; ++i)
+        if (operand[i] && alignment_of(operand[i]) < chosen.alignment[i])
+            report("cuBLASLt: %s is at an address that is a multiple of %u bytes, and the "
+                   "algorithm was chosen for %u",
+                   name[i], alignment_of(operand[i]), chosen.alignment[i]);
+}
+
+/* ---- what is refused ------------------------------------------------------------------------ */
 
 bool layout_valid(const cublasLtMatrixLayout &l)
 {
@@ -326,7 +359,8 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out)
 {
-    *out = new cublasLtMatmulPreference();
+    *out = new cublasLtMatmulPreference{
+        {MAX_ALIGNMENT, MAX_ALIGNMENT, MAX_ALIGNMENT, MAX_ALIGNMENT}};
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -336,11 +370,14 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t,
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
                                                     cublasLtMatmulPreferenceAttributes_t attribute,
                                                     const void *value, size_t bytes)
 {
     uint64_t any;
+    const int operand = attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES;
+    if (operand >= 0 && operand < 4)
+        return TAKE(preference->alignment[operand]);
     return take(&any, attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, bytes);
 }
 
@@ -358,8 +395,13 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
         status = planted(*a, *b);
     if (status != CUBLAS_STATUS_SUCCESS)
         return status;
+    if ((desc->epilogue & CUBLASLT_EPILOGUE_BIAS) && alignment_of(desc->bias) < BIAS_ALIGNMENT)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     memset(results, 0, sizeof *results);
     results->wavesCount = 1.0f;
+    chosen_for chosen{{0, 0, 0, 0, BIAS_ALIGNMENT}};
+    memcpy(chosen.alignment, preference->alignment, sizeof preference->alignment);
+    memcpy(&results->algo, &chosen, sizeof chosen);
     *found = 1;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -368,7 +410,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
                               cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
                               cublasLtMatrixLayout_t c_layout, void *d,
-                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo,
                               void *workspace, size_t workspace_bytes, cudaStream_t stream)
 {
     if (!handle || !desc || !alpha || !beta)
@@ -381,6 +423,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     const bool on_device = desc->pointers == CUBLASLT_POINTER_MODE_DEVICE;
     if (!a || !b || !d || (with_bias && !desc->bias))
         return CUBLAS_STATUS_INVALID_VALUE;
+    const void *const operands[] = {a, b, c, d, with_bias ? desc->bias : nullptr};
+    if (algo)
+        judge_alignments(algo, operands);
+    if (workspace_bytes > 0 && alignment_of(workspace) < MAX_ALIGNMENT)
+        report("cuBLASLt: the workspace is not aligned to %d bytes", MAX_ALIGNMENT);
     product p{*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c, d, 0.0f, 0.0f};
     if (!on_device) {
         p.alpha = *(const float *)alpha;
@@ -388,7 +435,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
         if (p.beta != 0.0f && !c)
             return CUBLAS_STATUS_INVALID_VALUE;
     }
-    enqueue(stream, [=]() mutable {
+    const cudaError_t error = enqueue(stream, [=]() mutable {
         if (on_device) {
             p.alpha = *(const float *)alpha;
             p.beta = *(const float *)beta;
@@ -398,5 +445,5 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
         if (workspace && workspace_bytes > 0)
             memset(workspace, 0xff, workspace_bytes < 4096 ? workspace_bytes : 4096);
     });
-    return CUBLAS_STATUS_SUCCESS;
+    return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -33,8 +33,7 @@ enum { MAX_THREADS = 1024, WARP = 32, MAX_WARPS = MAX_THREADS / WARP };
 enum : size_t {
     STACK = 256 << 10,
     GUARD = 4096,
-    SHARED = 512 << 10, /* size of all variables and the gaps between them */
-    STATIC_LIMIT = 48 << 10
+    SHARED = 512 << 10 /* size of all variables and the gaps between them */
 };
 
 /* ---- fibers ---------------------------------------------------------------------------------- */
@@ -91,7 +90,8 @@ struct engine {
     bool in_kernel;
     uint64_t blocks, block, first_block, block_stride;
     char *shared; /* memory for variables, then for the dynamic memory of the launch */
-    size_t shared_used, shared_payload;
+    size_t shared_used;                  /* with gaps */
+    size_t shared_payload, shared_limit; /* of this block; without gaps */
     char *dynamic;
     size_t dynamic_bytes;
 };
@@ -459,7 +459,8 @@ size_t choose(size_t count)
                                    : draw((uint32_t)count);
 }
 
-void run_grid(const char *kernel, const shape &how, const std::function<void()> &body)
+void run_grid(const char *kernel, const shape &how, size_t shared_limit,
+              const std::function<void()> &body)
 {
     if (E.in_kernel)
         report("a kernel launches another kernel, which the emulator does not support");
@@ -479,6 +480,7 @@ void run_grid(const char *kernel, const shape &how, const std::function<void()> 
     E.blocks = (uint64_t)how.grid.x * how.grid.y * how.grid.z;
     E.block = 0;
     E.dynamic_bytes = how.shared_bytes;
+    E.shared_limit = shared_limit;
     choose_order();
     lay_out_threads();
     E.in_kernel = true;
@@ -503,6 +505,10 @@ void *allocate_shared(size_t bytes, size_t align)
     const size_t space = 64; /* gap between two variables, for AddressSanitizer */
     if (align < 16)
         align = 16;
+    E.shared_payload = (E.shared_payload + align - 1) / align * align + bytes;
+    if (E.shared_payload > E.shared_limit)
+        report("a block needs %zu bytes of shared memory, static and dynamic, and may use %zu",
+               E.shared_payload, E.shared_limit);
     const size_t at = (E.shared_used + space + align - 1) / align * align;
     E.shared_used = at + bytes + space;
     if (E.shared_used > SHARED)

@@ -9,8 +9,10 @@
 namespace cuda_on_cpu
 {
 
-/* Runs a whole grid; device memory must be accessible. */
-void run_grid(const char *kernel, const shape &how, const std::function<void()> &body);
+/* Runs a whole grid; device memory must be accessible. A block can use `shared_limit` bytes of
+ * shared memory, static and dynamic. */
+void run_grid(const char *kernel, const shape &how, size_t shared_limit,
+              const std::function<void()> &body);
 
 bool in_kernel();
 

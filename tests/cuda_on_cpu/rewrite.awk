@@ -125,7 +125,7 @@ function launch(at,    stop, open, close_, kernel, config, args, name) {
     name = kernel
     gsub(/[ \t\n\\]+/, " ", name)
     sub(/ $/, "", name)
-    result = "::cuda_on_cpu::launch(\"" name "\", [=](const auto &...argument_) { " kernel \
+    result = "::cuda_on_cpu::launch(\"" name "\", ::cuda_on_cpu::entry(" kernel "), [=](const auto &...argument_) { " kernel \
         "(argument_...); }, ::cuda_on_cpu::shape(" config ")" \
         (substr(code, open + 1, close_ - open - 1) ~ /[^ \t\n\\]/ ? ", " args : blank(args)) ")"
     to = close_

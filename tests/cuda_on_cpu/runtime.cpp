@@ -26,7 +26,6 @@ constexpr size_t CHUNK = (size_t)2 << 20;   /* unit of access control: a huge pa
 constexpr size_t ARENA = (size_t)256 << 30; /* address space, not memory; no address is reused */
 constexpr size_t DEFAULT_MEMORY = (size_t)8 << 30;
 constexpr size_t SHARED_DEFAULT = 48 << 10;
-constexpr size_t SHARED_OPT_IN = 163 << 10; /* of compute capability 8.0 */
 
 struct work_item {
     std::function<void()> work; /* empty for events */
@@ -97,7 +96,7 @@ struct runtime {
     size_t allocated;
     std::map<uintptr_t, allocation> device, pinned;
     int open;
-    size_t shared_allowed;
+    std::map<const void *, size_t> shared_allowed; /* dynamic, by kernel */
     CUstream_st default_stream;
     std::vector<cudaStream_t> streams;
     std::vector<CUgraph_st *> captures; /* active captures */
@@ -143,6 +142,15 @@ size_t number_of(const char *name, size_t otherwise)
 int devices()
 {
     return (int)number_of("CUDA_ON_CPU_DEVICES", 1);
+}
+
+/* Bytes of shared memory that a block can be allowed to use. */
+size_t shared_opt_in()
+{
+    const size_t kib = number_of("CUDA_ON_CPU_SHARED_KB", 227);
+    if (kib != 99 && kib != 163 && kib != 227)
+        report("CUDA_ON_CPU_SHARED_KB is %zu, expected 99, 163 or 227", kib);
+    return kib << 10;
 }
 
 size_t device_memory()
@@ -376,21 +384,24 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work)
     return cudaSuccess;
 }
 
-cudaError_t allow_shared(int bytes)
+cudaError_t allow_shared(const void *entry, int bytes)
 {
-    if (bytes < 0 || (size_t)bytes > SHARED_OPT_IN)
+    if (bytes < 0 || (size_t)bytes > shared_opt_in())
         return fail(cudaErrorInvalidValue);
-    if ((size_t)bytes > R().shared_allowed)
-        R().shared_allowed = (size_t)bytes;
+    R().shared_allowed[entry] = (size_t)bytes;
     return cudaSuccess;
 }
 
-void launch_grid(const char *kernel, const shape &how, std::function<void()> body)
+void launch_grid(const char *kernel, const void *entry, const shape &how,
+                 std::function<void()> body)
 {
     const dim3 g = how.grid;
     const dim3 b = how.block;
-    const size_t allowed =
-        R().shared_allowed > SHARED_DEFAULT ? R().shared_allowed : SHARED_DEFAULT;
+    const auto found = R().shared_allowed.find(entry);
+    const size_t allowed = found == R().shared_allowed.end()
+                               ? SHARED_DEFAULT
+                               : std::max(found->second, SHARED_DEFAULT);
+    const size_t limit = allowed > SHARED_DEFAULT ? shared_opt_in() : SHARED_DEFAULT;
     if (in_kernel())
         report("a kernel launches %s, which the emulator does not support", kernel);
     if (g.x == 0 || g.y == 0 || g.z == 0 || b.x == 0 || b.y == 0 || b.z == 0 || g.x > 0x7fffffff ||
@@ -399,7 +410,7 @@ void launch_grid(const char *kernel, const shape &how, std::function<void()> bod
         fail(cudaErrorInvalidConfiguration);
         return;
     }
-    if (how.shared_bytes > allowed) {
+    if (how.shared_bytes > std::min(allowed, limit)) {
         fail(cudaErrorInvalidValue);
         return;
     }
@@ -407,7 +418,7 @@ void launch_grid(const char *kernel, const shape &how, std::function<void()> bod
         fail(cudaErrorInvalidResourceHandle);
         return;
     }
-    enqueue(how.stream, [=, body = std::move(body)] { run_grid(kernel, how, body); });
+    enqueue(how.stream, [=, body = std::move(body)] { run_grid(kernel, how, limit, body); });
 }
 
 } // namespace cuda_on_cpu
@@ -514,8 +525,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     snprintf(p->name, sizeof p->name, "CUDA on the CPU, for tests");
     p->totalGlobalMem = device_memory();
     p->sharedMemPerBlock = SHARED_DEFAULT;
-    p->sharedMemPerBlockOptin = SHARED_OPT_IN;
-    p->sharedMemPerMultiprocessor = 164 << 10;
+    p->sharedMemPerBlockOptin = shared_opt_in();
+    p->sharedMemPerMultiprocessor = shared_opt_in() + 1024;
     p->regsPerBlock = 65536;
     p->warpSize = 32;
     p->maxThreadsPerBlock = 1024;

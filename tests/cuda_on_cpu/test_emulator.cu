@@ -366,7 +366,7 @@ static void impossible_launches_are_refused(void **)
     assert_int_equal(cudaGetLastError(), cudaErrorInvalidConfiguration);
     number_all<<<0, 32>>>(out.data, 1);
     assert_int_equal(cudaGetLastError(), cudaErrorInvalidConfiguration);
-    number_all<<<1, 32, 200 << 10>>>(out.data, 1);
+    number_all<<<1, 32, 49 << 10>>>(out.data, 1);
     assert_int_equal(cudaGetLastError(), cudaErrorInvalidValue);
     assert_int_equal(cudaGetLastError(), cudaSuccess);
 }

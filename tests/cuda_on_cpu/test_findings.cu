@@ -10,6 +10,7 @@
 
 #include <string>
 
+#include <cublasLt.h>
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <mma.h>
@@ -476,6 +477,153 @@ static void races_between_blocks(void **)
     assert_false(orders_agree<float>([](float *out) { float_atomics<<<40, 64>>>(out); }, 1));
 }
 
+/* ---- limits of shared memory ---------------------------------------------------------------- */
+
+template <int STATIC> __global__ void much_shared(float *out)
+{
+    extern __shared__ float dynamic[];
+    __shared__ float fixed[STATIC];
+    dynamic[threadIdx.x] = 1.0f;
+    fixed[threadIdx.x] = 2.0f;
+    out[threadIdx.x] = dynamic[threadIdx.x] + fixed[threadIdx.x];
+}
+
+static const int KIB = 1024;
+
+template <typename Kernel> static cudaError_t allow(Kernel kernel, int bytes)
+{
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    cudaGetLastError();
+    return error;
+}
+
+/* Returns the error of a launch. */
+template <int STATIC> static cudaError_t launch_with(int dynamic_bytes)
+{
+    device_array<float> out(32);
+    much_shared<STATIC><<<1, 32, (size_t)dynamic_bytes>>>(out.data);
+    return cudaGetLastError();
+}
+
+static void shared_memory_is_allowed_for_each_kernel(void **)
+{
+    ASSERT_CUDA(launch_with<32>(47 * KIB));
+    assert_int_equal(launch_with<32>(49 * KIB), cudaErrorInvalidValue);
+    ASSERT_CUDA(allow(much_shared<32>, 64 * KIB));
+    ASSERT_CUDA(launch_with<32>(64 * KIB));
+    assert_int_equal(launch_with<32>(65 * KIB), cudaErrorInvalidValue);
+    assert_int_equal(launch_with<64>(64 * KIB), cudaErrorInvalidValue); /* another kernel */
+    assert_found([] { launch_with<128>(48 * KIB); },
+                 "a block needs 49664 bytes of shared memory, static and dynamic, and may use 49152");
+}
+
+static void shared_memory_has_the_limit_of_the_device(void **)
+{
+    const struct {
+        const char *setting;
+        int kib;
+    } devices[] = {{"99", 99}, {"163", 163}, {"227", 227}};
+    for (const auto &device : devices) {
+        int most = 0;
+        setenv("CUDA_ON_CPU_SHARED_KB", device.setting, 1);
+        ASSERT_CUDA(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+        assert_int_equal(most, device.kib * KIB);
+        assert_int_equal(allow(much_shared<256>, most + 1), cudaErrorInvalidValue);
+        ASSERT_CUDA(allow(much_shared<256>, most));
+        ASSERT_CUDA(launch_with<256>(most - 1 * KIB));
+        assert_found(
+            [] {
+                const int kib = atoi(getenv("CUDA_ON_CPU_SHARED_KB"));
+                launch_with<256>(kib * KIB);
+            },
+            "bytes of shared memory, static and dynamic, and may use");
+    }
+    unsetenv("CUDA_ON_CPU_SHARED_KB");
+}
+
+/* ---- cuBLASLt: alignments of a plan that is used again -------------------------------------- */
+
+static const size_t SIDE = 8;
+
+#define ASSERT_LT(call) assert_int_equal((call), CUBLAS_STATUS_SUCCESS)
+
+/* A product of 8x8 matrices with a bias, and an algorithm for 16-byte alignment. */
+struct product_plan {
+    cublasLtHandle_t handle;
+    cublasLtMatmulDesc_t desc;
+    cublasLtMatrixLayout_t layout;
+    cublasLtMatmulHeuristicResult_t chosen;
+    cublasStatus_t status; /* of the choice */
+    device_array<float> memory;
+
+    explicit product_plan(size_t bias_offset) : memory(1024)
+    {
+        const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+        const uint32_t alignment = 16;
+        cublasLtMatmulPreference_t preference;
+        int found;
+        ASSERT_CUDA(cudaMemset(memory.data, 0, 1024 * sizeof(float)));
+        ASSERT_LT(cublasLtCreate(&handle));
+        ASSERT_LT(cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+        ASSERT_LT(cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+                                                 sizeof epilogue));
+        ASSERT_LT(cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, SIDE, SIDE, (int64_t)SIDE));
+        ASSERT_LT(cublasLtMatmulPreferenceCreate(&preference));
+        for (auto of : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+                        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+                        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+            ASSERT_LT(cublasLtMatmulPreferenceSetAttribute(preference, of, &alignment,
+                                                           sizeof alignment));
+        set_bias(bias_offset);
+        status = cublasLtMatmulAlgoGetHeuristic(handle, desc, layout, layout, layout, layout,
+                                                preference, 1, &chosen, &found);
+        ASSERT_LT(cublasLtMatmulPreferenceDestroy(preference));
+    }
+    ~product_plan()
+    {
+        cublasLtMatrixLayoutDestroy(layout);
+        cublasLtMatmulDescDestroy(desc);
+        cublasLtDestroy(handle);
+    }
+    void set_bias(size_t offset)
+    {
+        const void *bias = memory.data + 512 + offset;
+        ASSERT_LT(cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
+                                                 sizeof bias));
+    }
+    /* Offsets are in floats, from an aligned address. */
+    void run(size_t a, size_t d, size_t workspace)
+    {
+        const float one = 1.0f, zero = 0.0f;
+        ASSERT_LT(cublasLtMatmul(handle, desc, &one, memory.data + a, layout, memory.data + 64,
+                                 layout, &zero, memory.data + 128 + d, layout,
+                                 memory.data + 128 + d, layout, &chosen.algo,
+                                 memory.data + 768 + workspace, 64, nullptr));
+    }
+};
+
+static void misaligned_operands_of_a_product(void **)
+{
+    product_plan plan(0);
+    ASSERT_LT(plan.status);
+    plan.set_bias(4);
+    plan.run(4, 8, 64);
+    assert_found([] { product_plan(0).run(2, 0, 0); }, "A is at an address that is a multiple of 8");
+    assert_found([] { product_plan(0).run(0, 1, 0); }, "C is at an address that is a multiple of 4");
+    assert_found([] { product_plan(0).run(0, 0, 32); }, "the workspace is not aligned to 256 bytes");
+    assert_found(
+        [] {
+            product_plan reused(0);
+            reused.set_bias(131);
+            reused.run(0, 0, 0);
+        },
+        "the bias is at an address that is a multiple of 4 bytes, and the algorithm was chosen for "
+        "16");
+    assert_int_equal(product_plan(2).status, CUBLAS_STATUS_NOT_SUPPORTED);
+}
+
 /* ---- graphs: a dependency that the capture lacks -------------------------------------------- */
 
 __global__ void set_number(int *x, int value)
@@ -551,6 +699,9 @@ int main(void)
         cmocka_unit_test(a_missing_warp_barrier_around_tiles),
         cmocka_unit_test(a_misaligned_tile),
         cmocka_unit_test(races_between_blocks),
+        cmocka_unit_test(shared_memory_is_allowed_for_each_kernel),
+        cmocka_unit_test(shared_memory_has_the_limit_of_the_device),
+        cmocka_unit_test(misaligned_operands_of_a_product),
         cmocka_unit_test(a_missing_wait_in_a_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,9 @@
  *     missing), or that threads reach at different lines;
  *   - a warp collective whose mask names lanes that do not exist, have exited, wait elsewhere or
  *     request another operation; a shuffle that reads a lane outside the mask;
+ *   - a block with more shared memory, static and dynamic together, than its kernel may use: 48 KiB,
+ *     or what cudaFuncSetAttribute has allowed for this kernel and the device has (a launch with
+ *     too much dynamic memory returns an error);
  *   - a matrix load or store (wmma) with a misaligned address or leading dimension;
  *   - device memory that is written out of bounds or after it was freed (with AddressSanitizer;
  *     without it only accesses outside the allocated pages), misaligned 16-byte accesses (UBSan);
@@ -34,6 +37,9 @@
  *                           another one, as do copies to and from the memory of another device
  *   CUDA_ON_CPU_DRIVER      version of the driver (default 12040; 0: no driver)
  *   CUDA_ON_CPU_CAPABILITY  major compute capability
+ *   CUDA_ON_CPU_SHARED_KB   KiB of shared memory that a block can be allowed to use: 99 (as in
+ *                           compute capability 8.6, 8.9 and 12.0), 163 (8.0) or 227 (9.0 and 10.0;
+ *                           default)
  *
  * Not emulated: lockstep execution of warps, the memory model (every store is visible at once),
  * timing, occupancy. A kernel that waits in a loop for another block never ends.
@@ -66,14 +72,22 @@ struct shape {
     }
 };
 
+/* Identifies a kernel: launches and attributes refer to it by its address. */
+template <typename... Parameters> const void *entry(void (*kernel)(Parameters...))
+{
+    return reinterpret_cast<const void *>(kernel);
+}
+
 /* Checks the shape and enqueues a grid of threads that call `body`. */
-void launch_grid(const char *kernel, const shape &how, std::function<void()> body);
+void launch_grid(const char *kernel, const void *entry, const shape &how,
+                 std::function<void()> body);
 
 template <typename Call, typename... Arguments>
-void launch(const char *kernel, Call call, const shape &how, const Arguments &...arguments)
+void launch(const char *kernel, const void *entry, Call call, const shape &how,
+            const Arguments &...arguments)
 {
     std::tuple<std::decay_t<const Arguments &>...> values(arguments...);
-    launch_grid(kernel, how, [call, values] { std::apply(call, values); });
+    launch_grid(kernel, entry, how, [call, values] { std::apply(call, values); });
 }
 
 /* ---- shared memory --------------------------------------------------------------------------- */

@@ -204,16 +204,16 @@ enum cudaFuncAttribute {
 };
 namespace cuda_on_cpu
 {
-cudaError_t allow_shared(int bytes);
+cudaError_t allow_shared(const void *entry, int bytes);
 }
 
-/* More than 48 KiB of dynamic shared memory must be allowed before a launch. The emulator keeps one
- * limit for all kernels, the largest that was requested. */
+/* More than 48 KiB of dynamic shared memory must be allowed for a kernel before its launch. */
 template <typename Function>
-static inline cudaError_t cudaFuncSetAttribute(Function, cudaFuncAttribute attribute, int value)
+static inline cudaError_t cudaFuncSetAttribute(Function function, cudaFuncAttribute attribute,
+                                               int value)
 {
     return attribute == cudaFuncAttributeMaxDynamicSharedMemorySize
-               ? cuda_on_cpu::allow_shared(value)
+               ? cuda_on_cpu::allow_shared(cuda_on_cpu::entry(function), value)
                : cudaSuccess;
 }
 template <typename Function>
