@@ -8,6 +8,8 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 # As DT_RPATH, which libraries of libraries inherit: an archive carries them (cmake/Package.cmake).
 # What a user names is searched after that (dt_add_user_rpath()).
 set(DEEPTAXA_USER_RPATH ${CMAKE_INSTALL_RPATH})
+# Modules whose libraries are written in C++ also find the C++ runtime that an archive carries.
+set(DEEPTAXA_CXX_RPATH "$ORIGIN/..;$ORIGIN/cxx")
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};$ORIGIN/..;$ORIGIN")
 include(CheckLinkerFlag)
 check_linker_flag(C -Wl,--disable-new-dtags DEEPTAXA_HAS_RPATH_FLAG)
