@@ -567,7 +567,7 @@ static const dt_gpu_kernel kernels[] = {
     {"decide_kernel", "cuda/update.cu", decide, NULL},
     {"adamw_kernel", "cuda/update.cu", adamw, NULL},
     {"refresh_kernel", "cuda/update.cu", NULL, "once, when parameters are loaded"},
-    {"convert_kernel", "cuda/gradients.cu", NULL, "several GPUs and --gradient-type bf16 only"},
+    {"convert_kernel", "cuda/gradients.cu", NULL, "several GPUs and --grad-dtype bf16 only"},
     {"plain_product_kernel", "cuda/plain_product.cu", NULL, "only where cuBLASLt has no algorithm"},
     {"pad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"unpad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
