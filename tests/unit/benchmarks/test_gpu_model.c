@@ -69,7 +69,10 @@ static void kernel_name(char *out, size_t size, const char *from)
     const char *end = strchr(from, '(');
     while (end && strncmp(end - strlen("__launch_bounds__"), "__launch_bounds__", 17) == 0)
         end = strchr(end + 1, '(');
-    assert_non_null(end);
+    if (!end) {
+        fail_msg("__global__ without a function");
+        return;
+    }
     const char *begin = end;
     while (isalnum((unsigned char)begin[-1]) || begin[-1] == '_')
         --begin;
@@ -171,13 +174,13 @@ static void every_machine_gives_a_step(void **state)
     }
 }
 
-/* A machine file whose constant `name` has another name, or no source. */
-static void damage(char *path, const char *name, const char *instead)
+/* A machine file whose first `name` is called otherwise. */
+static void damage(char *path, const char *name)
 {
     char *text = read_text("benchmarks/machines/h100.json");
     char *at = strstr(text, name);
     assert_non_null(at);
-    memcpy(at, instead, strlen(instead));
+    *at = 'X';
     const int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
@@ -191,9 +194,9 @@ static void incomplete_machines_are_refused(void **state)
     char second[] = "/tmp/dt_machine_XXXXXX";
     dt_gpu gpu;
     (void)state;
-    damage(first, "bandwidth_gbs", "Bandwidth_gbs");
+    damage(first, "bandwidth_gbs");
     ASSERT_FAILS(DT_ERR_INPUT, "bandwidth_gbs", dt_gpu_read(&gpu, first));
-    damage(second, "source", "Source");
+    damage(second, "source");
     ASSERT_FAILS(DT_ERR_INPUT, "matrix_tflops", dt_gpu_read(&gpu, second));
     unlink(first);
     unlink(second);
