@@ -146,6 +146,29 @@ static void every_formula_is_used(void **state)
     }
 }
 
+/* --measured finds an operation by the name that the profile gives it, without its sizes. */
+static void operations_have_the_names_of_the_profile(void **state)
+{
+    static dt_gpu_walk walk;
+    dt_gpu gpu;
+    dt_gpu_shape shape;
+    (void)state;
+    read_machine(&gpu, 0);
+    make_shape(&shape, 64, 256);
+    ASSERT_OK(dt_gpu_walk_step(&walk, &gpu, &shape));
+    char *text = read_text("src/profile/profiled_backend.c");
+    for (int l = 0; l < walk.count; ++l) {
+        char quoted[64];
+        const char *name = walk.line[l].operation;
+        const char *sizes = strpbrk(name, "0123456789");
+        const int length = sizes ? (int)(sizes - name) - 1 : (int)strlen(name);
+        snprintf(quoted, sizeof quoted, "\"%.*s\"", length, name);
+        if (!strstr(text, quoted))
+            fail_msg("src/profile/profiled_backend.c has no %s", quoted);
+    }
+    free(text);
+}
+
 /* ---- machine files ----------------------------------------------------------------------------- */
 
 static void every_machine_gives_a_step(void **state)
@@ -279,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_has_a_row),
         cmocka_unit_test(every_formula_is_used),
+        cmocka_unit_test(operations_have_the_names_of_the_profile),
         cmocka_unit_test(every_machine_gives_a_step),
         cmocka_unit_test(incomplete_machines_are_refused),
         cmocka_unit_test(products_are_the_needed_work),
