@@ -64,7 +64,7 @@ static void list_resources(resource (*list)[RESOURCES], const dt_gpu *g, const d
         {"fp32", c->fp32, g->fp32_per_sm_clock * clocks, g->issue_fraction},
         {"integer", c->integer, g->integer_per_sm_clock * clocks, g->issue_fraction},
         {"special", c->special, g->special_per_sm_clock * clocks, g->issue_fraction},
-        {"issue", c->fp32 + c->integer + c->special, g->issue_per_sm_clock * clocks,
+        {"issue", c->fp32 + c->integer + c->special + c->other, g->issue_per_sm_clock * clocks,
          g->issue_fraction},
     };
     for (int i = 0; i < RESOURCES; ++i)

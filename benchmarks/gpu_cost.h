@@ -81,12 +81,12 @@ typedef struct {
 
 /* Resources that one launch uses. */
 typedef struct {
-    double bytes;                  /* to and from the GPU's memory */
-    double l2;                     /* bytes to and from its L2 cache */
-    double shared;                 /* bytes to and from shared memory */
-    double link;                   /* bytes over the link to the host */
-    double matrix;                 /* floating-point operations on tensor cores */
-    double fp32, integer, special; /* instructions, counted by thread */
+    double bytes;                         /* to and from the GPU's memory */
+    double l2;                            /* bytes to and from its L2 cache */
+    double shared;                        /* bytes to and from shared memory */
+    double link;                          /* bytes over the link to the host */
+    double matrix;                        /* floating-point operations on tensor cores */
+    double fp32, integer, special, other; /* instructions, counted by thread */
     double share;        /* of the reachable rates, for occupancy, barriers, …; 0: all of them */
     double matrix_share; /* the same, of tensor cores alone */
     double chain;        /* clocks of the longest chain of dependent steps; at least a few loads */

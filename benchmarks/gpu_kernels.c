@@ -12,9 +12,10 @@
         0                                                                                          \
     }
 
-/* A Philox call: ten rounds of two 32 x 32 -> 64-bit products, which count twice, and two
- * three-input exclusive ors, then four comparisons. */
-#define PHILOX 68.0
+/* A Philox call for four values: ten rounds of two 32 x 32 -> 64-bit products, which count twice, and
+ * of two exclusive ors; then four comparisons and selections. */
+#define PHILOX_PRODUCTS 40.0
+#define PHILOX_OTHERS 28.0
 
 #define LANES 128.0 /* blocks of column sums, at most (cuda/column_sums.cuh) */
 #define UNROLL 4.0  /* loads that a loop has under way, where nvcc unrolls it */
@@ -23,9 +24,13 @@ typedef const dt_gpu gpu;
 typedef const dt_gpu_shape shape;
 typedef const dt_gpu_call call;
 
-static double draws(shape *s, double values)
+static dt_gpu_cost with_draws(dt_gpu_cost cost, shape *s, double values)
 {
-    return s->training && s->config.dropout > 0.0 ? values / 4.0 * PHILOX : 0.0;
+    if (s->training && s->config.dropout > 0.0) {
+        cost.integer += values / 4.0 * PHILOX_PRODUCTS;
+        cost.other += values / 4.0 * PHILOX_OTHERS;
+    }
+    return cost;
 }
 
 static double columns_of_table(shape *s)
@@ -125,18 +130,20 @@ static dt_gpu_cost fused(gpu *g, shape *s, double scores, double values, double 
     const double pairs = s->tiles16 * c->heads; /* queries x keys, in tiles */
     const double head = (double)c->hidden / c->heads;
     const double each = pairs / 256.0 * head / 16.0; /* 16 x 16 x 16 products */
-    return (dt_gpu_cost){
-        .bytes = A * matrices * s->tokens * c->hidden,
-        .l2 = A * 2.0 * s->tiles64 / 64.0 * c->hidden, /* tiles of two matrices, again per block */
-        .shared =
-            each * (scores * SCORE_BYTES + values * VALUE_BYTES) + pairs / 1024.0 * tile_bytes,
-        .matrix = 2.0 * (scores + values) * pairs * head,
-        .matrix_share = g->mma_sync_share,
-        .fp32 = 12.0 * pairs,
-        .special = pairs,
-        .integer = draws(s, s->squares * c->heads),
-        .share = FUSED_SHARE,
-    };
+    return with_draws(
+        (dt_gpu_cost){
+            .bytes = A * matrices * s->tokens * c->hidden,
+            .l2 = A * 2.0 * s->tiles64 / 64.0 *
+                  c->hidden, /* tiles of two matrices, again per block */
+            .shared =
+                each * (scores * SCORE_BYTES + values * VALUE_BYTES) + pairs / 1024.0 * tile_bytes,
+            .matrix = 2.0 * (scores + values) * pairs * head,
+            .matrix_share = g->mma_sync_share,
+            .fp32 = 12.0 * pairs,
+            .special = pairs,
+            .share = FUSED_SHARE,
+        },
+        s, s->squares * c->heads);
 }
 
 static dt_gpu_cost fused_forward(gpu *g, shape *s, call *c)
@@ -245,22 +252,22 @@ static dt_gpu_cost add_norm(gpu *g, shape *s, call *c)
 {
     const double values = c->rows * c->columns;
     (void)g;
-    return (dt_gpu_cost){.bytes = 4.0 * A * values,
-                         .l2 = 7.0 * A * values, /* the sum is read three times */
-                         .fp32 = 15.0 * values,
-                         .integer = draws(s, values),
-                         .share = ROW_SHARE};
+    return with_draws((dt_gpu_cost){.bytes = 4.0 * A * values,
+                                    .l2 = 7.0 * A * values, /* the sum is read three times */
+                                    .fp32 = 15.0 * values,
+                                    .share = ROW_SHARE},
+                      s, values);
 }
 
 static dt_gpu_cost add_norm_backward(gpu *g, shape *s, call *c)
 {
     const double values = c->rows * c->columns;
     (void)g;
-    return (dt_gpu_cost){.bytes = 4.0 * A * values,
-                         .l2 = 6.0 * A * values,
-                         .fp32 = 20.0 * values,
-                         .integer = draws(s, values),
-                         .share = ROW_SHARE};
+    return with_draws((dt_gpu_cost){.bytes = 4.0 * A * values,
+                                    .l2 = 6.0 * A * values,
+                                    .fp32 = 20.0 * values,
+                                    .share = ROW_SHARE},
+                      s, values);
 }
 
 static dt_gpu_cost embedding(gpu *g, shape *s, call *c)
@@ -269,11 +276,11 @@ static dt_gpu_cost embedding(gpu *g, shape *s, call *c)
     const double values = s->rows * m->hidden;
     (void)g;
     (void)c;
-    return (dt_gpu_cost){.bytes = A * (values + (s->groups + s->longest) * m->hidden),
-                         .l2 = 3.0 * A * values,
-                         .fp32 = 20.0 * values,
-                         .integer = draws(s, values),
-                         .share = ROW_SHARE};
+    return with_draws((dt_gpu_cost){.bytes = A * (values + (s->groups + s->longest) * m->hidden),
+                                    .l2 = 3.0 * A * values,
+                                    .fp32 = 20.0 * values,
+                                    .share = ROW_SHARE},
+                      s, values);
 }
 
 static dt_gpu_cost embedding_backward(gpu *g, shape *s, call *c)
@@ -282,11 +289,12 @@ static dt_gpu_cost embedding_backward(gpu *g, shape *s, call *c)
     const double values = s->rows * m->hidden;
     (void)g;
     (void)c;
-    return (dt_gpu_cost){.bytes = A * (2.0 * values + (s->groups + s->longest) * m->hidden),
-                         .l2 = 5.0 * A * values,
-                         .fp32 = 30.0 * values,
-                         .integer = draws(s, 2.0 * values), /* both passes draw */
-                         .share = ROW_SHARE};
+    return with_draws(
+        (dt_gpu_cost){.bytes = A * (2.0 * values + (s->groups + s->longest) * m->hidden),
+                      .l2 = 5.0 * A * values,
+                      .fp32 = 30.0 * values,
+                      .share = ROW_SHARE},
+        s, 2.0 * values); /* both passes draw */
 }
 
 /* ---- sums over rows ---------------------------------------------------------------------------- */
@@ -374,11 +382,12 @@ static dt_gpu_cost conv_max(gpu *g, shape *s, call *c)
     const double values = (s->tokens + past) * channels(s);
     (void)g;
     (void)c;
-    return (dt_gpu_cost){.bytes = A * s->groups * columns_of_table(s),
-                         .l2 = A * s->tokens * columns_of_table(s),
-                         .fp32 = 15.0 * s->tokens * columns_of_table(s) / 4.0 + 8.0 * values,
-                         .integer = draws(s, values),
-                         .share = 0.6};
+    return with_draws(
+        (dt_gpu_cost){.bytes = A * s->groups * columns_of_table(s),
+                      .l2 = A * s->tokens * columns_of_table(s),
+                      .fp32 = 15.0 * s->tokens * columns_of_table(s) / 4.0 + 8.0 * values,
+                      .share = 0.6},
+        s, values);
 }
 
 /* A block for each tap of each filter adds an embedding row for each sequence; the gradients of a
@@ -567,7 +576,7 @@ static const dt_gpu_kernel kernels[] = {
     {"decide_kernel", "cuda/update.cu", decide, NULL},
     {"adamw_kernel", "cuda/update.cu", adamw, NULL},
     {"refresh_kernel", "cuda/update.cu", NULL, "once, when parameters are loaded"},
-    {"convert_kernel", "cuda/gradients.cu", NULL, "several GPUs and --gradient-type bf16 only"},
+    {"convert_kernel", "cuda/gradients.cu", NULL, "several GPUs and --grad-dtype bf16 only"},
     {"plain_product_kernel", "cuda/plain_product.cu", NULL, "only where cuBLASLt has no algorithm"},
     {"pad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"unpad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},

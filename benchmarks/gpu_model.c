@@ -250,8 +250,8 @@ static dt_status write(const model *m, const prediction *p)
     dt_json_begin(&json, &out, 2, 2);
     dt_json_object(&json);
     dt_json_put_string(&json, "modelled_gpu", m->gpu.name);
-    dt_json_put_double(&json, "batch", m->shape.sequences);
-    dt_json_put_double(&json, "tokens", m->shape.tokens);
+    dt_json_put_int(&json, "batch", (int64_t)m->shape.sequences);
+    dt_json_put_int(&json, "tokens", (int64_t)m->shape.tokens);
     dt_json_put_double(&json, "step_seconds", sum.expected);
     dt_json_put_double(&json, "floor_seconds", sum.floor);
     dt_json_put_double(&json, "epoch_seconds", epoch_steps(m) * sum.expected);

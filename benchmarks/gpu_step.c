@@ -1,12 +1,13 @@
 /* Where does the time of a training step on a GPU go, and how close is it to the peak of the GPU?
  *
- *     gpu_step [--device cuda] [--precision bf16] [--batch 64] [--tokens LOW HIGH] [--repeats 15]
- *              [--steps 5] [--beside COMMAND] [--output FILE]
+ *     gpu_step [--device cuda] [--precision bf16] [--attention auto] [--batch 64]
+ *              [--tokens LOW HIGH] [--repeats 15] [--steps 5] [--beside COMMAND] [--output FILE]
  *
  * Makes updates of the default model as `deeptaxa train` does (dt_stepper_update) on synthetic
  * sequences of LOW … HIGH tokens (default 263 … 367: full-length 16S). Times `steps` of them at a
  * time, alternately with the largest matrix product that fits the parameters and with COMMAND
- * (beside.h), and prints medians, ratios of pairs, and the time of each operation in a step.
+ * (beside.h), and prints medians, ratios of pairs, and the time of each operation in a step. If
+ * COMMAND fails, measures without it, and ends with 1.
  * DEEPTAXA_TEST_SIZE=small makes everything tiny, for tests (--device cpu or cuda_on_cpu).
  */
 #include <stdio.h>
@@ -26,7 +27,7 @@
 #define TRACED_STEPS 5
 
 typedef struct {
-    const char *device, *precision, *beside, *output;
+    const char *device, *precision, *attention, *beside, *output;
     int32_t batch, low, high, repeats, steps;
 } options;
 
@@ -44,6 +45,7 @@ typedef struct {
     int64_t micro_steps;
     double work; /* required floating-point operations per step */
     dt_beside beside;
+    bool beside_failed;
     dt_profile *profile;         /* of TRACED_STEPS steps */
     int64_t side;                /* of the matrix product */
     void *product_x, *product_y; /* (side, side) */
@@ -143,18 +145,45 @@ static dt_status make_product(bench *b)
     return status;
 }
 
+static dt_status attention_of(const char *name, dt_attention_method *method)
+{
+    static const char *const names[] = {[DT_ATTENTION_AUTO] = "auto",
+                                        [DT_ATTENTION_FUSED] = "fused",
+                                        [DT_ATTENTION_CUDNN] = "cudnn",
+                                        [DT_ATTENTION_PLAIN] = "plain"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (strcmp(name, names[i]) == 0) {
+            *method = (dt_attention_method)i;
+            return DT_OK;
+        }
+    return dt_fail(DT_ERR_USAGE, "--attention %s: use auto, fused, cudnn or plain", name);
+}
+
+/* Continues without the program beside: its failure loses no measurement of ours. */
+static void leave_beside(bench *b)
+{
+    fprintf(stderr, "%s; measured without it\n", dt_error_message());
+    dt_beside_stop(&b->beside);
+    b->o.beside = NULL;
+    b->beside_failed = true;
+}
+
 static dt_status make(bench *b)
 {
     const dt_precision precision = strcmp(b->o.precision, "fp32") == 0   ? DT_PRECISION_FP32
                                    : strcmp(b->o.precision, "fp16") == 0 ? DT_PRECISION_FP16
                                                                          : DT_PRECISION_BF16;
+    dt_attention_method attention = DT_ATTENTION_AUTO;
+    DT_TRY(attention_of(b->o.attention, &attention));
     b->config = real_config();
-    if (b->o.beside) /* before this process starts threads and uses the GPU */
-        DT_TRY(dt_beside_start(&b->beside, b->o.beside));
+    /* before this process starts threads and uses the GPU */
+    if (b->o.beside && dt_beside_start(&b->beside, b->o.beside) != DT_OK)
+        leave_beside(b);
     DT_TRY(make_dataset(b));
     DT_TRY(dt_profile_create(&b->profile, false));
     dt_profile_run(b->profile, false);
-    DT_TRY(dt_backend_open(b->o.device, &(dt_backend_options){.precision = precision},
+    DT_TRY(dt_backend_open(b->o.device,
+                           &(dt_backend_options){.precision = precision, .attention = attention},
                            &b->subject.backend));
     DT_TRY(dt_profiled_backend(b->subject.backend, b->profile));
     DT_TRY(real_make(&b->subject, &b->config, b->o.batch, b->o.high));
@@ -248,10 +277,9 @@ static dt_status measure(bench *b, figures *f)
         const int32_t i = f->count;
         DT_TRY(products(b, 5, &f->product[i]));
         DT_TRY(steps(b, b->o.steps, &f->step[i]));
-        if (b->o.beside) {
-            DT_TRY(dt_beside_step(&b->beside, b->o.steps, &f->other[i]));
-            f->ratio[i] = f->other[i] / f->step[i];
-        }
+        if (b->o.beside && dt_beside_step(&b->beside, b->o.steps, &f->other[i]) != DT_OK)
+            leave_beside(b);
+        f->ratio[i] = f->other[i] / f->step[i];
     }
     return traced(b);
 }
@@ -351,6 +379,8 @@ static dt_status write(const bench *b, const figures *f, const summary *s)
     dt_json_begin(&json, &out, 2, 2);
     dt_json_object(&json);
     dt_json_put_string(&json, "device", b->subject.backend->description);
+    dt_json_put_string(&json, "precision", b->o.precision);
+    dt_json_put_string(&json, "attention", b->o.attention);
     dt_json_put_int(&json, "batch", b->o.batch);
     dt_json_put_double(&json, "tokens", s->tokens);
     dt_json_put_int(&json, "repeats", f->count);
@@ -376,7 +406,12 @@ static dt_status write(const bench *b, const figures *f, const summary *s)
 
 static bool parse(options *o, int argc, char **argv)
 {
-    *o = (options){.device = "cuda", .precision = "bf16", .batch = 64, .repeats = 15, .steps = 5};
+    *o = (options){.device = "cuda",
+                   .precision = "bf16",
+                   .attention = "auto",
+                   .batch = 64,
+                   .repeats = 15,
+                   .steps = 5};
     real_lengths(&o->low, &o->high);
     for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -384,6 +419,8 @@ static bool parse(options *o, int argc, char **argv)
             o->device = value;
         else if (strcmp(argv[i], "--precision") == 0)
             o->precision = value;
+        else if (strcmp(argv[i], "--attention") == 0)
+            o->attention = value;
         else if (strcmp(argv[i], "--beside") == 0)
             o->beside = value;
         else if (strcmp(argv[i], "--output") == 0)
@@ -411,8 +448,9 @@ int main(int argc, char **argv)
     static figures f;
     if (!parse(&b.o, argc, argv)) {
         fprintf(stderr,
-                "usage: %s [--device NAME] [--precision bf16|fp16|fp32] [--batch N] "
-                "[--tokens LOW HIGH] [--repeats N] [--steps N] [--beside COMMAND] "
+                "usage: %s [--device NAME] [--precision bf16|fp16|fp32] "
+                "[--attention auto|fused|cudnn|plain] [--batch N] [--tokens LOW HIGH] [--repeats "
+                "N] [--steps N] [--beside COMMAND] "
                 "[--output FILE]\n",
                 argv[0]);
         return 2;
@@ -429,5 +467,5 @@ int main(int argc, char **argv)
     if (status != DT_OK)
         fprintf(stderr, "%s: %s\n", argv[0], dt_error_message());
     unmake(&b);
-    return dt_exit_status(status);
+    return b.beside_failed ? 1 : dt_exit_status(status);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs gpu_step on this machine's GPU together with PyTorch (if python3 has it), with NVIDIA's
-# libraries located as in tests/gpu/run.sh. Requires the archive, or a build folder.
+# libraries located as in tests/gpu/first.sh. Requires the archive, or a build folder.
 #
 #   bash gpu_step.sh [--build FOLDER] [arguments of gpu_step]
 #

@@ -1,5 +1,5 @@
 /* The backend that the tests of the CUDA kernels use: the emulator "cuda_on_cpu", or the value of
- * DEEPTAXA_TEST_DEVICE, e.g. "cuda" on a machine with a GPU (tests/gpu/run.sh).
+ * DEEPTAXA_TEST_DEVICE, e.g. "cuda" on a machine with a GPU (tests/gpu/first.sh).
  */
 #ifndef DT_TESTS_TESTED_DEVICE_H
 #define DT_TESTS_TESTED_DEVICE_H

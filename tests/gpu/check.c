@@ -1,6 +1,7 @@
-/* What tests/gpu/run.sh does beside the tests: one program, so that the shell compares no numbers.
+/* What tests/gpu/first.sh does beside the tests: one program, so that the shell compares no numbers.
  *
- *     gpu_check probe DEVICE               names the GPU; 77 where there is none that can be used
+ *     gpu_check probe DEVICE               names the GPU; 77 if "cuda" finds no driver or no GPU,
+ *                                          1 if there is one that cannot be used
  *     gpu_check export FOLDER              see check.h for these
  *     gpu_check curve FOLDER DEVICE PRECISION STEPS
  *     gpu_check compare-curves FILE FILE STEPS BOUND
@@ -9,6 +10,7 @@
  */
 #include "check.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +19,38 @@
 
 #define NO_GPU 77
 
+/* Returns why tests of a GPU are skipped, NULL if they are not. Asks the driver itself: a module or
+ * library that cannot be loaded, or a GPU that is refused, is no reason to skip. */
+static const char *reason_to_skip(void)
+{
+    enum { no_device = 100 }; /* CUDA_ERROR_NO_DEVICE */
+    int (*init)(unsigned);
+    int (*get_count)(int *);
+    int devices = 0;
+    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!driver)
+        return strstr(dlerror(), "No such file") ? "no NVIDIA driver (libcuda.so.1)" : NULL;
+    *(void **)&init = dlsym(driver, "cuInit");
+    *(void **)&get_count = dlsym(driver, "cuDeviceGetCount");
+    if (!init || !get_count)
+        return NULL;
+    const int code = init(0);
+    if (code == no_device || (code == 0 && get_count(&devices) == 0 && devices == 0))
+        return "the NVIDIA driver finds no GPU";
+    return NULL;
+}
+
 static int probe(const char *device)
 {
     dt_backend *backend;
-    const dt_status status = dt_backend_open(device, &(dt_backend_options){0}, &backend);
-    if (status != DT_OK) {
+    const char *skip = strcmp(device, "cuda") == 0 ? reason_to_skip() : NULL;
+    if (skip) {
+        fprintf(stderr, "%s\n", skip);
+        return NO_GPU;
+    }
+    if (dt_backend_open(device, &(dt_backend_options){0}, &backend) != DT_OK) {
         fprintf(stderr, "%s\n", dt_error_message());
-        return status == DT_ERR_DEVICE ? NO_GPU : 1;
+        return 1;
     }
     puts(backend->description);
     backend->ops->destroy(backend);

@@ -1,4 +1,4 @@
-/* The parts of gpu_check, the program that tests/gpu/run.sh does its work with. */
+/* The parts of gpu_check, the program that tests/gpu/first.sh does its work with. */
 #ifndef DT_TESTS_GPU_CHECK_H
 #define DT_TESTS_GPU_CHECK_H
 
