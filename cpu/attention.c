@@ -132,8 +132,9 @@ static void softmax_row_backward(dt_real *score, dt_real *gradient, const dt_rea
 void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv, void *dy,
                                const void *y, const void *log_sum, const void *q, const void *k,
                                const void *v, const dt_device_batch *batch,
-                               const dt_attention *attention)
+                               const dt_attention *attention, void *scratch)
 {
+    (void)scratch;
     dt_cpu *cpu = dt_cpu_of(backend);
     if (cpu->error)
         return;

@@ -468,37 +468,30 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
     dt_cuda_launched(cuda, "attention");
 }
 
-/* dy · y of every query and head is stored in the memory for sums. */
+/* dy · y of every query and head */
 template <typename T>
-static bool make_products(dt_cuda *cuda, dt_attention_task<T> *task, const dt_device_batch *batch)
+static void make_products(dt_cuda *cuda, const dt_attention_task<T> &task,
+                          const dt_device_batch *batch)
 {
     const int64_t rows =
-        task->queries == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.rows;
-    if (rows * task->heads > DT_CUDA_SUMS) {
-        dt_cuda_fail(cuda, DT_ERR_INTERNAL,
-                     "a micro-batch of %lld rows is too large for attention backward",
-                     (long long)rows);
-        return false;
-    }
-    task->product = cuda->sums;
+        task.queries == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.rows;
     attention_product_kernel<T>
-        <<<(unsigned)dt_ceil_div(rows * task->heads, WARPS), THREADS, 0, cuda->stream>>>(*task,
-                                                                                         rows);
+        <<<(unsigned)dt_ceil_div(rows * task.heads, WARPS), THREADS, 0, cuda->stream>>>(task, rows);
     dt_cuda_launched(cuda, "attention backward");
-    return !cuda->error;
 }
 
 template <typename T>
 void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv, void *dy,
                                 const void *y, const void *log_sum, const void *q, const void *k,
                                 const void *v, const dt_device_batch *batch,
-                                const dt_attention *attention)
+                                const dt_attention *attention, void *scratch)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
     const int64_t hidden = (int64_t)attention->heads * attention->head_size;
     dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum);
+    task.product = (float *)scratch;
     task.y = (const T *)y;
     task.dy = (const T *)dy;
     task.dq = (T *)dq;
@@ -508,8 +501,8 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
         zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
-    if (!make_products(cuda, &task, batch) ||
-        done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
+    make_products(cuda, task, batch);
+    if (done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
                        dt_cuda_attention_cudnn_backward<T>) ||
         cuda->error)
         return;

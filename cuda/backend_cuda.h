@@ -271,7 +271,7 @@ template <> constexpr dt_number dt_number_of<__nv_bfloat16>()
     return DT_NUMBER_BF16;
 }
 
-/* C = op(A) · op(B) (+ C with `add`, + bias): op(A) (m, k), op(B) (k, n), op transposes if
+/* C = op(A) · op(B), + C with `add` or + bias: op(A) (m, k), op(B) (k, n), op transposes if
  * requested; row-major, ld* is the row stride in elements. Both inputs have one type; sums are
  * float. */
 typedef struct {
@@ -279,7 +279,7 @@ typedef struct {
     const void *a, *b;
     void *c;
     int64_t lda, ldb, ldc;
-    const void *bias; /* (n), of the type of C; NULL: none */
+    const void *bias; /* (n), of the type of C; NULL: none. Not together with `add` */
     dt_number inputs, output;
     bool transpose_a, transpose_b;
     bool add;
@@ -289,6 +289,9 @@ void dt_cuda_product(dt_cuda *cuda, const dt_product *product);
 
 /* The same without cuBLASLt (plain_product.cu): slow, but supports any shape and alignment. */
 void dt_cuda_plain_product(dt_cuda *cuda, const dt_product *product);
+
+/* Sets every row of C to the bias. */
+void dt_cuda_bias_rows(dt_cuda *cuda, const dt_product *product);
 
 dt_status dt_cuda_products_open(dt_cuda *cuda);
 void dt_cuda_products_close(dt_cuda *cuda);

@@ -1,5 +1,6 @@
-/* A matrix product without cuBLASLt, for the rare shapes for which it has no algorithm. Uses tiles
- * in shared memory and sums in float, in the order of k; no tensor cores. */
+/* What cuBLASLt leaves to us: products of the rare shapes for which it has no algorithm, by tiles in
+ * shared memory that are summed in float, in the order of k, without tensor cores; and biases that
+ * are not aligned. */
 #include "cuda/device.cuh"
 
 #define SIDE 16 /* side of a tile, and of a block's result */
@@ -67,4 +68,33 @@ void dt_cuda_plain_product(dt_cuda *cuda, const dt_product *p)
         launch_to<__nv_bfloat16>(cuda, p);
     else
         launch_to<__half>(cuda, p);
+}
+
+/* ---- biases --------------------------------------------------------------------------------- */
+
+#define BIAS_THREADS 256
+
+/* Block (row, columns). */
+template <typename T>
+__global__ void bias_rows_kernel(T *c, const T *bias, int64_t columns, int64_t ldc)
+{
+    const int64_t column = (int64_t)blockIdx.y * BIAS_THREADS + threadIdx.x;
+    if (column < columns)
+        c[blockIdx.x * ldc + column] = bias[column];
+}
+
+template <typename T> static void launch_bias_rows(dt_cuda *cuda, const dt_product *p)
+{
+    const dim3 grid((unsigned)p->m, (unsigned)dt_ceil_div(p->n, BIAS_THREADS));
+    bias_rows_kernel<T>
+        <<<grid, BIAS_THREADS, 0, cuda->stream>>>((T *)p->c, (const T *)p->bias, p->n, p->ldc);
+    dt_cuda_launched(cuda, "a bias");
+}
+
+void dt_cuda_bias_rows(dt_cuda *cuda, const dt_product *p)
+{
+    if (p->output == DT_NUMBER_FLOAT)
+        launch_bias_rows<float>(cuda, p);
+    else
+        launch_bias_rows<uint16_t>(cuda, p); /* copied, whichever type of 2 bytes it is */
 }

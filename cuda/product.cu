@@ -5,7 +5,8 @@
  * heuristics choose for a shape is cached, with its descriptors, for the next product of that
  * shape. If they find none, which can happen for unusual alignments, our own kernel
  * (plain_product.cu) computes the product and a notice is printed. Sums are always float (in fp32
- * without TF32).
+ * without TF32). A bias that is not aligned for loads of 16 bytes, such as those of single heads, is
+ * not left to cuBLASLt: it is written to C first, and the product is added.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -119,8 +120,6 @@ static product_key key_of(const dt_product *p)
     key.align_a = alignment_of(p->a);
     key.align_b = alignment_of(p->b);
     key.align_c = alignment_of(p->c);
-    if (p->bias && alignment_of(p->bias) < key.align_c)
-        key.align_c = alignment_of(p->bias);
     return key;
 }
 
@@ -285,6 +284,14 @@ void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
     const float beta = p->add ? 1.0f : 0.0f;
     if (p->m == 0 || p->n == 0 || cuda->error)
         return;
+    if (p->bias && !dt_is_aligned(p->bias)) {
+        dt_product on_bias = *p;
+        dt_cuda_bias_rows(cuda, p);
+        on_bias.bias = NULL;
+        on_bias.add = true;
+        dt_cuda_product(cuda, &on_bias);
+        return;
+    }
     product_plan *plan = plan_of(cuda, p);
     if (!plan || (p->bias && !set_bias(cuda, plan, p->bias)))
         return;

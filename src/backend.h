@@ -251,11 +251,12 @@ typedef void dt_op_attention_forward(dt_backend *backend, void *y /* (Nq, H) */,
                                      const void *q /* (Nq, H) strided */,
                                      const void *k /* (N, H) strided */, const void *v,
                                      const dt_device_batch *batch, const dt_attention *attention);
-/* sets dq, dk, dv; dy may be overwritten */
+/* sets dq, dk, dv; dy may be overwritten. The CPU backend needs no scratch: it may be NULL there. */
 typedef void dt_op_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv,
                                       void *dy /* (Nq, H) */, const void *y, const void *log_sum,
                                       const void *q, const void *k, const void *v,
-                                      const dt_device_batch *batch, const dt_attention *attention);
+                                      const dt_device_batch *batch, const dt_attention *attention,
+                                      void *scratch /* (Nq, A) statistics */);
 
 /* s = dropout(x) + residual, stored in place of x (backward needs it); y = LayerNorm(s) */
 typedef void dt_op_add_norm_forward(dt_backend *backend, void *y /* (rows, H) */,
@@ -509,6 +510,6 @@ typedef struct {
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
 } dt_backend_entry;
 
-#define DT_BACKEND_CONTRACT 8
+#define DT_BACKEND_CONTRACT 9
 
 #endif

@@ -162,6 +162,16 @@ static void reserve_layer(dt_encoder_stack *stack, int32_t layer, dt_arena *aren
     state->y2 = dt_arena_take(arena, rows * hidden, a);
 }
 
+/* Returns the bytes that a row of `du` needs for its most demanding use. */
+static int64_t du_bytes(const dt_model_config *config, const dt_backend *backend)
+{
+    const int64_t widest =
+        config->intermediate > config->hidden ? config->intermediate : config->hidden;
+    const int64_t gradients = widest * backend->activation_size;
+    const int64_t scratch = (int64_t)config->heads * backend->statistic_size;
+    return gradients > scratch ? gradients : scratch;
+}
+
 void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
                               int64_t max_rows, int32_t max_sequences, bool training)
 {
@@ -183,9 +193,7 @@ void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt
     stack->dx = dt_arena_take(arena, max_rows * hidden, a);
     stack->da = dt_arena_take(arena, max_rows * hidden, a);
     stack->dqkv = dt_arena_take(arena, max_rows * 3 * hidden, a);
-    const int64_t widest =
-        stack->config.intermediate > hidden ? stack->config.intermediate : hidden;
-    stack->du = dt_arena_take(arena, max_rows * widest, a);
+    stack->du = dt_arena_take(arena, max_rows * du_bytes(&stack->config, backend), 1);
     stack->dq = dt_arena_take(arena, max_sequences * hidden, a);
 }
 
@@ -335,7 +343,7 @@ static void full_layer_backward(dt_encoder_stack *stack, dt_backend *backend, in
 
     feed_forward_backward(stack, backend, layer, stack->dx, rows, batch);
     op->attention_backward(backend, dqkv, dqkv + part, dqkv + 2 * part, stack->da, s->context,
-                           s->log_sum, s->q, s->k, s->v, batch, &attention);
+                           s->log_sum, s->q, s->k, s->v, batch, &attention, stack->du);
     op->linear_backward(backend, stack->dx, true, dqkv, s->x, p->qkv_weight, p->qkv_bias, rows,
                         hidden, 3 * hidden);
 }
@@ -355,7 +363,7 @@ static void short_layer_backward(dt_encoder_stack *stack, dt_backend *backend, i
 
     feed_forward_backward(stack, backend, layer, dy, batch->size.sequences, batch);
     op->attention_backward(backend, stack->dq, dkv, dkv + part, stack->da, s->context, s->log_sum,
-                           s->q, s->k, s->v, batch, &attention);
+                           s->q, s->k, s->v, batch, &attention, stack->du);
     op->linear_backward(backend, stack->dx, false, dkv, s->x, p->qkv_weight + query_elements,
                         p->qkv_bias + hidden, batch->size.rows, hidden, 2 * hidden);
     op->linear_backward(backend, dy, true, stack->dq, s->x_first, p->qkv_weight, p->qkv_bias,

@@ -62,7 +62,7 @@ typedef struct {
     void *dx;   /* (N, H) with respect to a layer's input */
     void *da;   /* (N, H) */
     void *dqkv; /* (N, 3H) */
-    void *du;   /* (N, max(I, H)) */
+    void *du;   /* (N, max(I, H)); scratch of the attention, (N, A) statistics */
     void *dq;   /* (B, H) */
 } dt_encoder_stack;
 

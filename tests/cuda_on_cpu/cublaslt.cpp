@@ -421,8 +421,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     const bool with_bias = desc->epilogue & (CUBLASLT_EPILOGUE_BIAS | CUBLASLT_EPILOGUE_BGRADA |
                                              CUBLASLT_EPILOGUE_BGRADB);
     const bool on_device = desc->pointers == CUBLASLT_POINTER_MODE_DEVICE;
-    if (!a || !b || !d || (with_bias && !desc->bias))
-        return CUBLAS_STATUS_INVALID_VALUE;
+    if (!a || !b || !d || (with_bias && (!desc->bias || (uintptr_t)desc->bias % 16 != 0)))
+        return CUBLAS_STATUS_INVALID_VALUE; /* kernels may load the bias in 16-byte words */
     const void *const operands[] = {a, b, c, d, with_bias ? desc->bias : nullptr};
     if (algo)
         judge_alignments(algo, operands);

@@ -64,11 +64,13 @@ typedef struct {
     bool add;
 } linear_shape;
 
+/* After a matrix of an odd number of elements the bias is not aligned. */
 static inline void linear(test_run *r)
 {
     const linear_shape *s = r->shape;
     const dt_backend_ops *op = r->backend->ops;
-    const dt_param bias = ((int64_t)s->in * s->out + 63) / 64 * 64;
+    const int64_t matrix = (int64_t)s->in * s->out;
+    const dt_param bias = matrix % 2 ? matrix : (matrix + 63) / 64 * 64;
     parameters(r, bias + s->out, 0.5);
     void *x = input(r, s->rows, s->in);
     void *y = output(r, s->rows, s->out);
@@ -133,8 +135,9 @@ static inline void attention(test_run *r)
     char *dq = one ? output(r, queries, h) : d_together;
     char *dk = one ? d_together : d_together + h * size;
     char *dv = dk + h * size;
+    void *scratch = statistics(r, queries, s->heads);
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a);
+    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a, scratch);
     record(r, "y", y, queries, h);
     record_size(r, "log_sum", log_sum, queries, s->heads, r->backend->statistic_size);
     record(r, "gradients of q, k, v", d_together, n, width)->slack = 2.0;

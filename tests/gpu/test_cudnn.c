@@ -101,7 +101,7 @@ static int64_t row_size(const shape *s)
 
 /* Memory of one attention: q, k, v side by side, as the model holds them. */
 typedef struct {
-    char *qkv, *y, *log_sum, *dy, *d_qkv;
+    char *qkv, *y, *log_sum, *dy, *d_qkv, *scratch;
 } memory;
 
 static memory memory_for(test_run *r, const shape *s, const draw *d)
@@ -113,6 +113,7 @@ static memory memory_for(test_run *r, const shape *s, const draw *d)
     m.qkv = input(r, n, row_size(s));
     m.y = output(r, n, h);
     m.log_sum = statistics(r, n, s->heads);
+    m.scratch = statistics(r, n, s->heads);
     m.dy = gradient(r, n, h);
     m.d_qkv = s->gap ? gradient(r, n, row_size(s)) : output(r, n, row_size(s));
     return m;
@@ -146,7 +147,7 @@ static void both_ways(test_run *r, const memory *m, const shape *s, const draw *
     forward_only(r, m, s, d);
     r->backend->ops->attention_backward(r->backend, m->d_qkv, m->d_qkv + part, m->d_qkv + 2 * part,
                                         m->dy, m->y, m->log_sum, m->qkv, m->qkv + part,
-                                        m->qkv + 2 * part, r->batch, &a);
+                                        m->qkv + 2 * part, r->batch, &a, m->scratch);
     ASSERT_OK(r->backend->ops->sync(r->backend));
 }
 

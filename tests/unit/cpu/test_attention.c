@@ -42,7 +42,7 @@ static void backward(const test_run *run)
     void *dk = together(&c->attention) ? at(run, run->din[0], h) : run->din[1];
     run->backend->ops->attention_backward(run->backend, run->din[0], dk, at(run, dk, h),
                                           run->dout[0], run->out[0], run->out[1], run->in[0], k,
-                                          at(run, k, h), run->batch, &c->attention);
+                                          at(run, k, h), run->batch, &c->attention, NULL);
 }
 
 /* One query of one head: y += Σ probabilities · v. Returns log of the softmax's denominator. */
@@ -191,7 +191,7 @@ static void queries_in_several_blocks_equal_single_queries(void **state)
     const double *v = k + N * D;
     be->ops->attention_forward(be, y, log_sum, q, k, v, device, &a);
     be->ops->attention_backward(be, d, d + N * D, d + 2 * N * D, dy, y, log_sum, q, k, v, device,
-                                &a);
+                                &a, NULL);
     ASSERT_OK(be->ops->sync(be));
     /* Σ dk · k = Σ dq · q (both are Σ score · dscore), and Σ dv · v = Σ dy · y */
     double sums[4] = {0};
