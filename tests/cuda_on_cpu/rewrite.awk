@@ -108,7 +108,7 @@ function kernel_start(at,    i) {
 }
 
 # Rewrites the launch at `at`: sets `from` and `to` (its extent) and `result`.
-function launch(at,    stop, open, close_, kernel, config, args, name) {
+function launch(at,    stop, open, close_, kernel, config, args, name, part, entry) {
     from = kernel_start(at)
     stop = index(substr(code, at + 3), ">>>")
     if (!stop)
@@ -125,7 +125,10 @@ function launch(at,    stop, open, close_, kernel, config, args, name) {
     name = kernel
     gsub(/[ \t\n\\]+/, " ", name)
     sub(/ $/, "", name)
-    result = "::cuda_on_cpu::launch(\"" name "\", ::cuda_on_cpu::entry(" kernel "), [=](const auto &...argument_) { " kernel \
+    # with dynamic shared memory it matters which kernel it is, so its template arguments are written
+    entry = split_list(config, part) > 2 && part[3] !~ /^[ \t\n\\]*0[ \t\n\\]*$/
+    entry = entry ? "::cuda_on_cpu::entry(" name ")" : "nullptr"
+    result = "::cuda_on_cpu::launch(\"" name "\", " entry ", [=](const auto &...argument_) { " kernel \
         "(argument_...); }, ::cuda_on_cpu::shape(" config ")" \
         (substr(code, open + 1, close_ - open - 1) ~ /[^ \t\n\\]/ ? ", " args : blank(args)) ")"
     to = close_
