@@ -578,6 +578,8 @@ static const dt_gpu_kernel kernels[] = {
     {"refresh_kernel", "cuda/update.cu", NULL, "once, when parameters are loaded"},
     {"convert_kernel", "cuda/gradients.cu", NULL, "several GPUs and --grad-dtype bf16 only"},
     {"plain_product_kernel", "cuda/plain_product.cu", NULL, "only where cuBLASLt has no algorithm"},
+    {"bias_rows_kernel", "cuda/plain_product.cu", NULL,
+     "biases that are not aligned: single heads"},
     {"pad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"unpad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"statistics_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
