@@ -1,16 +1,4 @@
-#include "cuda/column_sums.cuh"
-
-template <typename T>
-static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns,
-                          int64_t stride)
-{
-    if (dt_is_aligned(dy) && columns % dt_vec<T>::width == 0 && stride % dt_vec<T>::width == 0)
-        dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, true>{dy, columns, stride}, rows,
-                               columns, NULL);
-    else
-        dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, false>{dy, columns, stride}, rows,
-                               columns, NULL);
-}
+#include "cuda/device.cuh"
 
 /* y (rows, out) = x · Wᵀ + b, W and b in the type of activations. */
 template <typename T>
@@ -91,7 +79,7 @@ void dt_cuda_linear_backward(dt_backend *backend, void *dx, bool add_dx, const v
     p.output = DT_NUMBER_FLOAT;
     p.add = true;
     dt_cuda_product(cuda, &p);
-    bias_gradient<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
+    dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
 }
 
 /* ---- heads: logits are float --------------------------------------------------------------- */
@@ -201,8 +189,8 @@ void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, 
                           sequences, heads);
     else
         heads_in_pieces<T>(cuda, (T *)dx, (const float *)dlogits, (const T *)x, sequences, heads);
-    bias_gradient<float>(cuda, dt_cuda_gradient(cuda, heads->bias), (const float *)dlogits,
-                         sequences, heads->classes, heads->logit_stride);
+    dt_cuda_column_sums<float>(cuda, dt_cuda_gradient(cuda, heads->bias), (const float *)dlogits,
+                               sequences, heads->classes, heads->logit_stride);
 }
 
 DT_CUDA_OPERATION(linear_forward);

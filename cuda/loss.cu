@@ -54,7 +54,7 @@ static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_st
     float sum[1] = {0.0f};
     for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
         sum[0] += expf(x[i] - largest);
-    dt_block_sum<THREADS>(sum); /* after its barriers all threads have read true_logit */
+    dt_block_sum(sum); /* after its barriers all threads have read true_logit */
     const float *weights = (const float *)loss.class_weight;
     const double weight = weights ? (double)weights[first + label] : 1.0;
     const double ce = weight * (log((double)sum[0]) - (double)(true_logit - largest));
@@ -125,7 +125,7 @@ static __global__ void classify_kernel(dt_prediction *out, const float *logits, 
         sum[2] += expf(x[i] - x[best]);
         sum[3] += label >= 0 && x[i] > x[label] ? 1.0f : 0.0f;
     }
-    dt_block_sum<THREADS>(sum);
+    dt_block_sum(sum);
     if (threadIdx.x > 0)
         return;
     dt_prediction found = {};
