@@ -108,17 +108,16 @@ void dt_cuda_heads_forward(dt_backend *backend, void *logits, const void *x, int
     dt_cuda_product(cuda, &p);
 }
 
-/* Copies rows of `columns` numbers with stride `stride` to rows with stride `step`, and fills the
- * gaps with zeros. */
+/* Block (columns, row): copies rows of `columns` numbers with stride `stride` to rows with stride
+ * `step`, and fills the gaps with zeros. */
 template <typename T>
-__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t stride, int64_t step,
-                             int64_t count)
+__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t stride, int64_t step)
 {
-    const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count)
-        return;
-    const int64_t column = i % step;
-    out[i] = dt_round<T>(column < columns ? in[i / step * stride + column] : 0.0f);
+    const int64_t row = blockIdx.y;
+    const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (column < step)
+        out[row * step + column] =
+            dt_round<T>(column < columns ? in[row * stride + column] : 0.0f);
 }
 
 /* Computes the backward products for some sequences, whose dlogits have the type of activations and
@@ -167,10 +166,10 @@ static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T 
     T *rounded = (T *)(void *)cuda->sums;
     for (int64_t first = 0; fit > 0 && first < sequences; first += fit) {
         const int64_t some = sequences - first < fit ? sequences - first : fit;
-        const int64_t count = some * step;
-        round_kernel<T><<<(unsigned)dt_ceil_div(count, 256), 256, 0, cuda->stream>>>(
+        const dim3 grid((unsigned)dt_ceil_div(step, 256), (unsigned)some);
+        round_kernel<T><<<grid, 256, 0, cuda->stream>>>(
             rounded, dlogits + first * heads->logit_stride, heads->classes, heads->logit_stride,
-            step, count);
+            step);
         dt_cuda_launched(cuda, "rounding logits");
         heads_products<T>(cuda, dx + first * heads->x_stride, rounded, step,
                           x + first * heads->x_stride, some, heads);
