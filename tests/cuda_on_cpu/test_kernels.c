@@ -27,12 +27,10 @@ static void embedding_equals_the_cpu(void **state)
 static void linear_equals_the_cpu(void **state)
 {
     (void)state;
-    const linear_shape shapes[] = {{1, 1, 1, false},
-                                   {7, 5, 3, true},
-                                   {33, 24, 40, false},
-                                   {130, 17, 31, true},
-                                   {2200, 3, 24, false}, /* more partial sums than lanes */
-                                   {300, 64, 16, false}};
+    const linear_shape shapes[] = {
+        {1, 1, 1, false},    {7, 5, 3, true},      {33, 24, 40, false},
+        {130, 17, 31, true}, {2200, 3, 24, false}, /* more partial sums than lanes */
+        {300, 64, 16, false}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         beside_cpu(linear, &shapes[i]);
 }
@@ -111,7 +109,7 @@ static void conv_max_equals_the_cpu(void **state)
         {LENGTHS, 9, 130, 1, {5}, 18, false, 0.1, 11},
         {LONG_LENGTHS, 5, 24, 1, {1}, 200, false, 0.0, 11}, /* equal maxima */
         {LONG_LENGTHS, 300, 8, 2, {3, 5}, 140, false, 0.2, 11},
-        {many, 520, 4, 1, {3}, 8, false, 0.2, 11}, /* and more columns, in fp32 */
+        {many, 520, 4, 1, {3}, 8, false, 0.2, 11},             /* and more columns, in fp32 */
         {ID_LENGTHS, 8, 13, 2, {3, 5}, 180, false, 0.2, 3000}, /* more ids than a tile */
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
