@@ -17,8 +17,7 @@
 #define PHILOX_PRODUCTS 40.0
 #define PHILOX_OTHERS 28.0
 
-#define LANES 128.0 /* blocks of column sums, at most (cuda/column_sums.cuh) */
-#define UNROLL 4.0  /* loads that a loop has under way, where nvcc unrolls it */
+#define UNROLL 4.0 /* loads that a loop has under way, where nvcc unrolls it */
 
 typedef const dt_gpu gpu;
 typedef const dt_gpu_shape shape;
@@ -225,15 +224,15 @@ static dt_gpu_cost zero_excess(gpu *g, shape *s, call *c)
 
 /* ---- one pass over a matrix (rows, columns) ---------------------------------------------------- */
 
-/* Special functions besides: erfcf takes some 30 instructions. Computing and memory take about as
- * long, so that neither is hidden completely. */
+/* Instructions counted in nvcc's output: conversions and addresses included, without special
+ * functions. */
 static dt_gpu_cost gelu(gpu *g, shape *s, call *c)
 {
     const double values = c->rows * c->columns;
     (void)g;
     (void)s;
     return (dt_gpu_cost){
-        .bytes = 2.0 * A * values, .fp32 = 35.0 * values, .special = 2.0 * values, .share = 0.85};
+        .bytes = 2.0 * A * values, .fp32 = 29.0 * values, .special = 2.0 * values, .share = 0.9};
 }
 
 static dt_gpu_cost gelu_backward(gpu *g, shape *s, call *c)
@@ -242,7 +241,7 @@ static dt_gpu_cost gelu_backward(gpu *g, shape *s, call *c)
     (void)g;
     (void)s;
     return (dt_gpu_cost){
-        .bytes = 3.0 * A * values, .fp32 = 42.0 * values, .special = 3.0 * values, .share = 0.85};
+        .bytes = 3.0 * A * values, .fp32 = 33.0 * values, .special = 2.0 * values, .share = 0.9};
 }
 
 /* A block per row, whose 112 of 128 threads wait for each other at several barriers. */
@@ -253,21 +252,30 @@ static dt_gpu_cost add_norm(gpu *g, shape *s, call *c)
     const double values = c->rows * c->columns;
     (void)g;
     return with_draws((dt_gpu_cost){.bytes = 4.0 * A * values,
-                                    .l2 = 7.0 * A * values, /* the sum is read three times */
+                                    .l2 = 4.0 * A * values, /* the row stays in registers */
                                     .fp32 = 15.0 * values,
                                     .share = ROW_SHARE},
                       s, values);
 }
 
+/* Eight blocks on an SM keep `sums` sums over the rows that they handle one after another. */
+static double norm_blocks(gpu *g, double rows)
+{
+    return fmin(ceil(rows / 4.0), 8.0 * g->sms);
+}
+
 static dt_gpu_cost add_norm_backward(gpu *g, shape *s, call *c)
 {
     const double values = c->rows * c->columns;
-    (void)g;
-    return with_draws((dt_gpu_cost){.bytes = 4.0 * A * values,
-                                    .l2 = 6.0 * A * values,
-                                    .fp32 = 20.0 * values,
-                                    .share = ROW_SHARE},
-                      s, values);
+    const double blocks = norm_blocks(g, c->rows);
+    const double partials = 2.0 * F * blocks * c->columns;
+    return with_draws(
+        (dt_gpu_cost){.bytes = 4.0 * A * values,
+                      .l2 = 4.0 * A * values + partials,
+                      .fp32 = 24.0 * values,
+                      .share = ROW_SHARE,
+                      .chain = ceil(c->rows / blocks) * (g->memory_latency_clocks + 500.0)},
+        s, values);
 }
 
 static dt_gpu_cost embedding(gpu *g, shape *s, call *c)
@@ -277,7 +285,7 @@ static dt_gpu_cost embedding(gpu *g, shape *s, call *c)
     (void)g;
     (void)c;
     return with_draws((dt_gpu_cost){.bytes = A * (values + (s->groups + s->longest) * m->hidden),
-                                    .l2 = 3.0 * A * values,
+                                    .l2 = 4.0 * A * values,
                                     .fp32 = 20.0 * values,
                                     .share = ROW_SHARE},
                       s, values);
@@ -287,69 +295,92 @@ static dt_gpu_cost embedding_backward(gpu *g, shape *s, call *c)
 {
     const dt_model_config *m = &s->config;
     const double values = s->rows * m->hidden;
-    (void)g;
+    const double blocks = norm_blocks(g, s->rows);
     (void)c;
     return with_draws(
         (dt_gpu_cost){.bytes = A * (2.0 * values + (s->groups + s->longest) * m->hidden),
-                      .l2 = 5.0 * A * values,
-                      .fp32 = 30.0 * values,
-                      .share = ROW_SHARE},
-        s, 2.0 * values); /* both passes draw */
+                      .l2 = 5.0 * A * values + 3.0 * F * blocks * m->hidden,
+                      .fp32 = 28.0 * values,
+                      .share = ROW_SHARE,
+                      .chain = ceil(s->rows / blocks) * (2.0 * g->memory_latency_clocks + 500.0)},
+        s, values);
 }
 
 /* ---- sums over rows ---------------------------------------------------------------------------- */
 
-static double partials_of(call *c, double sums)
+/* Blocks over the rows (cuda/column_sums.cu). */
+static double row_blocks(call *c)
 {
-    const double blocks = fmin(ceil(c->rows / 64.0), LANES);
-    return fmax(1.0, fmin(blocks, floor(4.0 * 1024 * 1024 / (sums * c->columns))));
+    const double blocks = fmin(ceil(c->rows / 64.0), 128.0);
+    return fmax(1.0, fmin(blocks, floor(4.0 * 1024 * 1024 / c->columns)));
 }
 
-/* inner: matrices that are read, each for one sum; bytes: of an element. */
+/* bytes: of an element. */
 static dt_gpu_cost column_sums(gpu *g, shape *s, call *c)
 {
     const double values = c->rows * c->columns;
-    const double partials = partials_of(c, c->inner) * c->inner * c->columns;
-    const double blocks = ceil(c->columns / 256.0) * partials_of(c, c->inner);
-    const double steps = ceil(c->rows / partials_of(c, c->inner) / 8.0 / UNROLL);
+    const double blocks = ceil(c->columns / 256.0) * row_blocks(c);
+    const double steps = ceil(c->rows / row_blocks(c) / 8.0 / UNROLL);
     (void)s;
-    return (dt_gpu_cost){.bytes = c->bytes * c->inner * values + F * partials,
-                         .fp32 = 3.0 * c->inner * values,
+    return (dt_gpu_cost){.bytes = c->bytes * values + F * row_blocks(c) * c->columns,
+                         .fp32 = 3.0 * values,
                          .share = 0.8,
-                         .chain = waves(g, blocks, dt_gpu_resident(g, 256, 40, 8192 * c->inner),
+                         .chain = waves(g, blocks, dt_gpu_resident(g, 256, 40, 8192),
                                         (steps + 2.0) * g->memory_latency_clocks)};
 }
 
-/* A thread adds the partial sums of a column one after another. */
+/* bytes: as of column_sums, or 0 after a LayerNorm; inner: sums. Up to 32 lanes have eight loads
+ * under way. */
 static dt_gpu_cost add_partials(gpu *g, shape *s, call *c)
 {
-    const double partials = partials_of(c, c->inner);
+    const double partials = c->bytes > 0 ? row_blocks(c) : norm_blocks(g, c->rows);
+    const double blocks = c->inner * ceil(c->columns / 32.0);
+    const double threads = 32.0 * fmin(partials, 32.0);
     (void)s;
     return (dt_gpu_cost){.l2 = F * c->inner * c->columns * partials,
                          .bytes = 2.0 * F * c->inner * c->columns,
-                         .chain =
-                             partials / UNROLL * g->l2_latency_clocks + g->memory_latency_clocks};
+                         .chain = waves(g, blocks, dt_gpu_resident(g, threads, 32, 4096),
+                                        ceil(partials / 32.0 / 8.0) * g->l2_latency_clocks +
+                                            32.0 * 30.0 + g->memory_latency_clocks)};
 }
 
-/* The rows of the most frequent id are added by one block, one after another. */
-static dt_gpu_cost word_gradient(gpu *g, shape *s, call *c)
+#define PIECE 16.0 /* tokens of a piece (cuda/group_sums.cu) */
+
+static dt_gpu_cost group_sums(gpu *g, shape *s, call *c)
+{
+    const double hidden = s->config.hidden;
+    const double pieces = ceil(s->rows / PIECE);
+    const double ids = 2.0; /* that a piece touches, each with four dependent loads */
+    (void)c;
+    return (dt_gpu_cost){.bytes = A * s->tokens * hidden + 2.0 * F * s->groups * hidden,
+                         .l2 = F * pieces * hidden,
+                         .share = 0.8,
+                         .chain = waves(g, pieces, dt_gpu_resident(g, 128, 42, 0),
+                                        ids * (4.0 * g->l2_latency_clocks) +
+                                            PIECE / UNROLL * g->memory_latency_clocks)};
+}
+
+static dt_gpu_cost add_group_partials(gpu *g, shape *s, call *c)
 {
     const double hidden = s->config.hidden;
     (void)c;
-    return (dt_gpu_cost){.bytes = A * s->tokens * hidden + 2.0 * F * s->groups * hidden,
-                         .share = 0.8,
-                         .chain = s->largest / UNROLL *
-                                  (g->l2_latency_clocks + g->memory_latency_clocks)};
+    return (dt_gpu_cost){.l2 = F * ceil(s->rows / PIECE) * hidden,
+                         .bytes = 2.0 * F * hidden,
+                         .chain = 4.0 * g->l2_latency_clocks +
+                                  ceil(s->largest / PIECE / UNROLL) * g->l2_latency_clocks +
+                                  g->memory_latency_clocks};
 }
 
 static dt_gpu_cost position_gradient(gpu *g, shape *s, call *c)
 {
     const double hidden = s->config.hidden;
+    const double blocks = s->longest * ceil(hidden / 256.0);
     (void)c;
     return (dt_gpu_cost){.bytes = A * s->tokens * hidden + 2.0 * F * s->longest * hidden,
                          .share = 0.8,
-                         .chain = s->sequences / UNROLL *
-                                  (g->l2_latency_clocks + g->memory_latency_clocks)};
+                         .chain = waves(g, blocks, dt_gpu_resident(g, 256, 32, 8192),
+                                        ceil(s->sequences / 8.0) *
+                                            (g->l2_latency_clocks + g->memory_latency_clocks))};
 }
 
 /* ---- CNN branch -------------------------------------------------------------------------------- */
@@ -390,38 +421,42 @@ static dt_gpu_cost conv_max(gpu *g, shape *s, call *c)
         s, values);
 }
 
-/* A block for each tap of each filter adds an embedding row for each sequence; the gradients of a
- * filter's taps are neighbours, so a store reaches one float of a sector of 32 bytes. */
-static dt_gpu_cost filter_gradient(gpu *g, shape *s, call *c)
+/* Blocks of 32 columns and 256 ids look up 16 sequences at a time: two dependent loads, then
+ * additions in shared memory. */
+static dt_gpu_cost table_gradient(gpu *g, shape *s, call *c)
 {
-    const double rows = columns_of_table(s) * s->sequences;
-    const double results = columns_of_table(s) * s->config.embed_dim;
+    const double tiles = ceil(s->groups / 256.0);
+    const double columns = columns_of_table(s);
+    const double lookups = tiles * columns * s->sequences;
+    const double rounds = ceil(s->sequences / 16.0);
     (void)c;
     return (dt_gpu_cost){
-        .bytes = 2.0 * F * results + A * s->groups * s->config.embed_dim,
-        .l2 = A * rows * s->config.embed_dim + 2.0 * 32.0 * results,
-        .fp32 = 2.0 * rows * s->config.embed_dim,
-        .chain = waves(g, columns_of_table(s), dt_gpu_resident(g, 128, 64, 1024),
-                       3.0 * g->memory_latency_clocks +
-                           32.0 * (g->l2_latency_clocks + 60.0) * ceil(s->sequences / 128.0))};
+        .bytes = A * s->groups * columns,
+        .l2 = 24.0 * lookups, /* two indices, two values, a group; offsets are in L1 */
+        .shared = 2.0 * F * s->groups * columns + 4.0 * (8.0 + 8.0) * lookups,
+        .other = lookups * (30.0 + 4.0 * 8.0),
+        .chain = waves(g, tiles * ceil(columns / 32.0), dt_gpu_resident(g, 128, 56, 36864),
+                       rounds * (2.0 * g->l2_latency_clocks + 16.0 * 30.0) +
+                           2.0 * g->memory_latency_clocks)};
 }
 
-/* A block walks the tokens of one id: three dependent loads to find a token, then for every 256
- * channels the position of the maximum, its gradient, three barriers, and the weights of the hits. */
-static dt_gpu_cost cnn_embedding_gradient(gpu *g, shape *s, call *c)
+/* A row of floats for each id. */
+static dt_gpu_cost add_id_rows(gpu *g, shape *s, call *c)
 {
-    const double embed = s->config.embed_dim;
-    const double rounds = ceil(channels(s) / 256.0);
-    const double hits = s->sequences * columns_of_table(s);
-    const double token =
-        3.0 * g->l2_latency_clocks + rounds * (3.0 * g->l2_latency_clocks + 3.0 * 40.0 + 60.0);
-    const double strips = ceil(embed / 256.0);
-    const double spread = strips * s->tokens * token / (g->sms * dt_gpu_resident(g, 256, 40, 3072));
     (void)c;
-    return (dt_gpu_cost){.bytes = 2.0 * F * s->groups * embed + A * columns_of_table(s) * embed,
-                         .l2 = A * hits * embed + F * strips * s->tokens * channels(s),
-                         .fp32 = 2.0 * hits * embed,
-                         .chain = fmax(s->largest * token, spread)};
+    return (dt_gpu_cost){.bytes = 3.0 * F * s->groups * s->config.embed_dim,
+                         .share = 0.8,
+                         .chain = 5.0 * g->memory_latency_clocks};
+}
+
+static dt_gpu_cost unpack_weights(gpu *g, shape *s, call *c)
+{
+    (void)c;
+    return (dt_gpu_cost){.bytes = 3.0 * F * columns_of_table(s) * s->config.embed_dim,
+                         .other = 20.0 * columns_of_table(s) * s->config.embed_dim,
+                         .share = 0.7,
+                         .chain =
+                             7.0 * s->config.embed_dim / 256.0 / UNROLL * g->memory_latency_clocks};
 }
 
 /* ---- vectors of a sequence, heads, loss -------------------------------------------------------- */
@@ -464,7 +499,7 @@ static dt_gpu_cost round_logits(gpu *g, shape *s, call *c)
 
 /* A block for each sequence and taxonomic rank; passes over the logits, of which the first reads
  * memory. */
-static dt_gpu_cost over_logits(gpu *g, shape *s, double passes, double bytes)
+static dt_gpu_cost over_logits(gpu *g, shape *s, double threads, double passes, double bytes)
 {
     double widest = 0.0;
     for (int32_t r = 0; r < s->config.tax_ranks; ++r)
@@ -475,19 +510,19 @@ static dt_gpu_cost over_logits(gpu *g, shape *s, double passes, double bytes)
                          .fp32 = 12.0 * values,
                          .special = 2.0 * values,
                          .share = 0.6,
-                         .chain = passes * widest / 256.0 / UNROLL * g->memory_latency_clocks};
+                         .chain = passes * widest / threads / UNROLL * g->memory_latency_clocks};
 }
 
 static dt_gpu_cost loss(gpu *g, shape *s, call *c)
 {
     (void)c;
-    return over_logits(g, s, 4.0, 2.0 * F);
+    return over_logits(g, s, 1024.0, 4.0, 2.0 * F);
 }
 
 static dt_gpu_cost classify(gpu *g, shape *s, call *c)
 {
     (void)c;
-    return over_logits(g, s, 2.0, F);
+    return over_logits(g, s, 256.0, 2.0, F);
 }
 
 /* ---- update ------------------------------------------------------------------------------------ */
@@ -553,17 +588,19 @@ static const dt_gpu_kernel kernels[] = {
     {"gelu_backward_kernel", "cuda/gelu.cu", gelu_backward, NULL},
     {"add_norm_kernel", "cuda/norm.cu", add_norm, NULL},
     {"add_norm_backward_kernel", "cuda/norm.cu", add_norm_backward, NULL},
-    {"dt_column_sums_kernel", "cuda/column_sums.cuh", column_sums, NULL},
-    {"dt_add_partials_kernel", "cuda/column_sums.cuh", add_partials, NULL},
+    {"column_sums_kernel", "cuda/column_sums.cu", column_sums, NULL},
+    {"add_partials_kernel", "cuda/column_sums.cu", add_partials, NULL},
+    {"group_sums_kernel", "cuda/group_sums.cu", group_sums, NULL},
+    {"add_group_partials_kernel", "cuda/group_sums.cu", add_group_partials, NULL},
     {"embedding_kernel", "cuda/embedding.cu", embedding, NULL},
     {"embedding_backward_kernel", "cuda/embedding.cu", embedding_backward, NULL},
-    {"word_gradient_kernel", "cuda/embedding.cu", word_gradient, NULL},
     {"position_gradient_kernel", "cuda/embedding.cu", position_gradient, NULL},
     {"pack_weights_kernel", "cuda/conv_max.cu", pack_weights, NULL},
     {"gather_ids_kernel", "cuda/conv_max.cu", gather_ids, NULL},
     {"conv_max_kernel", "cuda/conv_max.cu", conv_max, NULL},
-    {"filter_gradient_kernel", "cuda/conv_max.cu", filter_gradient, NULL},
-    {"embedding_gradient_kernel", "cuda/conv_max.cu", cnn_embedding_gradient, NULL},
+    {"table_gradient_kernel", "cuda/conv_max.cu", table_gradient, NULL},
+    {"add_id_rows_kernel", "cuda/conv_max.cu", add_id_rows, NULL},
+    {"unpack_weights_kernel", "cuda/conv_max.cu", unpack_weights, NULL},
     {"first_rows_kernel", "cuda/fuse.cu", first_rows, NULL},
     {"fuse_kernel", "cuda/fuse.cu", fuse, NULL},
     {"fuse_backward_kernel", "cuda/fuse.cu", fuse_backward, NULL},
@@ -591,7 +628,6 @@ static const dt_gpu_kernel kernels[] = {
     {"finish_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"start_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"lookup_kernel", "cuda/lookup.cu", NULL, OTHER_MODELS},
-    {"lookup_backward_kernel", "cuda/lookup.cu", NULL, OTHER_MODELS},
     {"mean_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"mean_backward_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"activate_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},

@@ -89,11 +89,19 @@ static void launch_one(dt_gpu_walk *w, const char *operation, const char *kernel
 #define FLOAT 4
 
 static void column_sums(dt_gpu_walk *w, dt_gpu_group group, const char *operation, double rows,
-                        double columns, double sums, int bytes)
+                        double columns, int bytes)
 {
-    const dt_gpu_call call = {.rows = rows, .columns = columns, .inner = sums, .bytes = bytes};
-    launch_in(w, group, operation, "dt_column_sums_kernel", call);
-    launch_in(w, group, operation, "dt_add_partials_kernel", call);
+    const dt_gpu_call call = {.rows = rows, .columns = columns, .inner = 1.0, .bytes = bytes};
+    launch_in(w, group, operation, "column_sums_kernel", call);
+    launch_in(w, group, operation, "add_partials_kernel", call);
+}
+
+/* The second stage of a kernel with LayerNorm, which has kept `sums` sums. */
+static void add_partials(dt_gpu_walk *w, dt_gpu_group group, const char *operation, double rows,
+                         double sums)
+{
+    launch_in(w, group, operation, "add_partials_kernel",
+              (dt_gpu_call){.rows = rows, .columns = w->shape->config.hidden, .inner = sums});
 }
 
 static dt_gpu_call product(double m, double n, double k, int bytes, bool add)
@@ -123,7 +131,7 @@ static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, 
     snprintf(operation, sizeof operation, "linear backward %.0f -> %.0f", in, out);
     launch_in(w, product_group(w), operation, "product", product(rows, in, out, ACTIVATION, add));
     launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, true));
-    column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out, 1,
+    column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out,
                 ACTIVATION);
 }
 
@@ -135,10 +143,9 @@ static void add_norm(dt_gpu_walk *w, double rows)
 
 static void add_norm_backward(dt_gpu_walk *w, double rows)
 {
-    const double hidden = w->shape->config.hidden;
-    column_sums(w, DT_GPU_NORM, "add, LayerNorm backward", rows, hidden, 2, ACTIVATION);
     launch_in(w, DT_GPU_NORM, "add, LayerNorm backward", "add_norm_backward_kernel",
-              (dt_gpu_call){.rows = rows, .columns = hidden});
+              (dt_gpu_call){.rows = rows, .columns = w->shape->config.hidden});
+    add_partials(w, DT_GPU_NORM, "add, LayerNorm backward", rows, 2.0);
 }
 
 static void zero_excess(dt_gpu_walk *w, const char *operation, int matrices)
@@ -175,26 +182,38 @@ static double channels(const dt_gpu_walk *w)
     return (double)w->shape->config.filters * w->shape->config.kernels;
 }
 
+/* Columns of the table of contributions. */
+static double taps(const dt_gpu_walk *w)
+{
+    const dt_model_config *c = &w->shape->config;
+    double sum = 0.0;
+    for (int32_t i = 0; i < c->kernels; ++i)
+        sum += (double)c->width[i] * c->filters;
+    return sum;
+}
+
 static void conv_max(dt_gpu_walk *w)
 {
     static const char operation[] = "convolutions, maximum";
-    const dt_model_config *c = &w->shape->config;
-    double taps = 0.0;
-    for (int32_t i = 0; i < c->kernels; ++i)
-        taps += (double)c->width[i] * c->filters;
+    const dt_gpu_shape *s = w->shape;
     launch_one(w, operation, "pack_weights_kernel");
     launch_one(w, operation, "gather_ids_kernel");
     launch(w, operation, "product",
-           product(w->shape->groups, taps, c->embed_dim, ACTIVATION, false));
+           product(s->groups, taps(w), s->config.embed_dim, ACTIVATION, false));
     launch_one(w, operation, "conv_max_kernel");
 }
 
 static void conv_max_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "convolutions, maximum backward";
+    const dt_gpu_shape *s = w->shape;
     launch_one(w, operation, "pack_weights_kernel");
-    launch_one(w, operation, "filter_gradient_kernel");
-    launch_one(w, operation, "embedding_gradient_kernel");
+    launch_one(w, operation, "gather_ids_kernel");
+    launch_one(w, operation, "table_gradient_kernel");
+    launch(w, operation, "product", product(s->groups, s->config.embed_dim, taps(w), FLOAT, false));
+    launch_one(w, operation, "add_id_rows_kernel");
+    launch(w, operation, "product", product(taps(w), s->config.embed_dim, s->groups, FLOAT, false));
+    launch_one(w, operation, "unpack_weights_kernel");
 }
 
 static double classes(const dt_gpu_walk *w)
@@ -220,19 +239,17 @@ static void heads_backward(dt_gpu_walk *w)
     launch_one(w, operation, "round_kernel");
     launch(w, operation, "product", product(s->sequences, hidden, classes(w), ACTIVATION, false));
     launch(w, operation, "product", product(classes(w), hidden, s->sequences, FLOAT, true));
-    column_sums(w, DT_GPU_ENDS, operation, s->sequences, classes(w), 1, FLOAT);
+    column_sums(w, DT_GPU_ENDS, operation, s->sequences, classes(w), FLOAT);
 }
 
 static void embedding_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "embedding backward";
-    const dt_gpu_shape *s = w->shape;
-    const double hidden = s->config.hidden;
-    column_sums(w, DT_GPU_ENDS, operation, s->rows, hidden, 2, ACTIVATION);
     launch_one(w, operation, "embedding_backward_kernel");
-    launch_one(w, operation, "word_gradient_kernel");
+    add_partials(w, DT_GPU_ENDS, operation, w->shape->rows, 3.0);
+    launch_one(w, operation, "group_sums_kernel");
+    launch_one(w, operation, "add_group_partials_kernel");
     launch_one(w, operation, "position_gradient_kernel");
-    column_sums(w, DT_GPU_ENDS, operation, s->rows, hidden, 1, ACTIVATION);
 }
 
 static void update(dt_gpu_walk *w)

@@ -307,6 +307,37 @@ void dt_cuda_cudnn_close(dt_cuda *cuda);
  * deterministic. The operations check again. */
 dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool training);
 
+/* ---- sums over rows (column_sums.cu) --------------------------------------------------------- */
+
+/* out (columns) += the sum of the rows of x (rows, stride), of which `columns` columns are summed.
+ * Uses cuda->sums. */
+template <typename T>
+void dt_cuda_column_sums(dt_cuda *cuda, float *out, const T *x, int64_t rows, int64_t columns,
+                         int64_t stride);
+
+/* Where up to three sums over the same rows are added, (columns) each. */
+typedef struct {
+    float *of[3];
+} dt_totals;
+
+/* The second stage, for kernels whose blocks have stored their own sums in cuda->sums (S, blocks,
+ * columns): totals.of[s] += the sum of those of s, over the blocks in a fixed order. */
+void dt_cuda_add_partials(dt_cuda *cuda, const dt_totals &totals, int sums, int64_t blocks,
+                          int64_t columns);
+
+/* Returns the number of blocks for which cuda->sums has room, but at most `most`; if it has none,
+ * 0 with a sticky error. */
+int64_t dt_cuda_partial_blocks(dt_cuda *cuda, int64_t most, int sums, int64_t columns);
+
+/* ---- sums over the rows of each token id (group_sums.cu) -------------------------------------- */
+
+/* gradient (ids, columns), row `id` += the sum of the rows of dy that belong to tokens with that id,
+ * unless it is frozen_row. dy has one row per token (length 0) or `length` rows per sequence. Uses
+ * cuda->sums. */
+template <typename T>
+void dt_cuda_group_sums(dt_cuda *cuda, float *gradient, const T *dy, const dt_cuda_batch *batch,
+                        int64_t columns, int64_t length, int32_t frozen_row);
+
 /* ---- shared between operations --------------------------------------------------------------- */
 
 void dt_cuda_vectors_free(dt_cuda *cuda);

@@ -6,7 +6,7 @@
  * weights are repacked to (F, w · channels). Backward adds to the gradient of each position the
  * gradients of the windows that contain it.
  */
-#include "cuda/column_sums.cuh"
+#include "cuda/device.cuh"
 
 extern "C" {
 #include "core/convolution.h"
@@ -282,16 +282,8 @@ static void bias_gradient(const layer_task &task, dt_param bias, const T *dy)
 {
     const int64_t rows = task.sequences * task.layer->max_length;
     const int64_t filters = task.layer->filters;
-    float *out = dt_cuda_gradient(task.cuda, bias);
-    if (dt_is_aligned(dy) && filters % dt_vec<T>::width == 0 &&
-        task.columns % dt_vec<T>::width == 0)
-        dt_cuda_column_sums<T>(task.cuda, out, NULL,
-                               dt_rows_of_matrix<T, true>{dy, filters, task.columns}, rows, filters,
-                               NULL);
-    else
-        dt_cuda_column_sums<T>(task.cuda, out, NULL,
-                               dt_rows_of_matrix<T, false>{dy, filters, task.columns}, rows, filters,
-                               NULL);
+    dt_cuda_column_sums<T>(task.cuda, dt_cuda_gradient(task.cuda, bias), dy, rows, filters,
+                           task.columns);
 }
 
 /* Accumulates the gradient of a kernel's weights, and adds the gradient of its input to dx. */

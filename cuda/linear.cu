@@ -1,16 +1,4 @@
-#include "cuda/column_sums.cuh"
-
-template <typename T>
-static void bias_gradient(dt_cuda *cuda, float *out, const T *dy, int64_t rows, int64_t columns,
-                          int64_t stride)
-{
-    if (dt_is_aligned(dy) && columns % dt_vec<T>::width == 0 && stride % dt_vec<T>::width == 0)
-        dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, true>{dy, columns, stride}, rows,
-                               columns, NULL);
-    else
-        dt_cuda_column_sums<T>(cuda, out, NULL, dt_rows_of_matrix<T, false>{dy, columns, stride}, rows,
-                               columns, NULL);
-}
+#include "cuda/device.cuh"
 
 /* y (rows, out) = x · Wᵀ + b, W and b in the type of activations. */
 template <typename T>
@@ -91,7 +79,7 @@ void dt_cuda_linear_backward(dt_backend *backend, void *dx, bool add_dx, const v
     p.output = DT_NUMBER_FLOAT;
     p.add = true;
     dt_cuda_product(cuda, &p);
-    bias_gradient<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
+    dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
 }
 
 /* ---- heads: logits are float --------------------------------------------------------------- */
@@ -120,17 +108,16 @@ void dt_cuda_heads_forward(dt_backend *backend, void *logits, const void *x, int
     dt_cuda_product(cuda, &p);
 }
 
-/* Copies rows of `columns` numbers with stride `stride` to rows with stride `step`, and fills the
- * gaps with zeros. */
+/* Block (columns, row): copies rows of `columns` numbers with stride `stride` to rows with stride
+ * `step`, and fills the gaps with zeros. */
 template <typename T>
-__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t stride, int64_t step,
-                             int64_t count)
+__global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t stride, int64_t step)
 {
-    const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count)
-        return;
-    const int64_t column = i % step;
-    out[i] = dt_round<T>(column < columns ? in[i / step * stride + column] : 0.0f);
+    const int64_t row = blockIdx.y;
+    const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (column < step)
+        out[row * step + column] =
+            dt_round<T>(column < columns ? in[row * stride + column] : 0.0f);
 }
 
 /* Computes the backward products for some sequences, whose dlogits have the type of activations and
@@ -179,10 +166,10 @@ static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T 
     T *rounded = (T *)(void *)cuda->sums;
     for (int64_t first = 0; fit > 0 && first < sequences; first += fit) {
         const int64_t some = sequences - first < fit ? sequences - first : fit;
-        const int64_t count = some * step;
-        round_kernel<T><<<(unsigned)dt_ceil_div(count, 256), 256, 0, cuda->stream>>>(
+        const dim3 grid((unsigned)dt_ceil_div(step, 256), (unsigned)some);
+        round_kernel<T><<<grid, 256, 0, cuda->stream>>>(
             rounded, dlogits + first * heads->logit_stride, heads->classes, heads->logit_stride,
-            step, count);
+            step);
         dt_cuda_launched(cuda, "rounding logits");
         heads_products<T>(cuda, dx + first * heads->x_stride, rounded, step,
                           x + first * heads->x_stride, some, heads);
@@ -201,8 +188,8 @@ void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, 
                           sequences, heads);
     else
         heads_in_pieces<T>(cuda, (T *)dx, (const float *)dlogits, (const T *)x, sequences, heads);
-    bias_gradient<float>(cuda, dt_cuda_gradient(cuda, heads->bias), (const float *)dlogits,
-                         sequences, heads->classes, heads->logit_stride);
+    dt_cuda_column_sums<float>(cuda, dt_cuda_gradient(cuda, heads->bias), (const float *)dlogits,
+                               sequences, heads->classes, heads->logit_stride);
 }
 
 DT_CUDA_OPERATION(linear_forward);

@@ -21,30 +21,6 @@ __global__ void lookup_kernel(T *y, const T *table, dt_batch_view batch, int64_t
         out[c] = !table ? (c == id ? one : zero) : inside ? table[id * dim + c] : zero;
 }
 
-/* Block (group, columns): sums the tokens of one id, in order. */
-template <typename T>
-__global__ void lookup_backward_kernel(float *gradient, const T *dy, dt_batch_view batch,
-                                       int64_t dim, int64_t length, int32_t frozen_row)
-{
-    const int32_t group = (int32_t)blockIdx.x;
-    const int64_t column = (int64_t)blockIdx.y * THREADS + threadIdx.x;
-    if (group >= batch.facts->groups || column >= dim)
-        return;
-    const int32_t end = batch.group_first[group + 1];
-    int32_t i = batch.group_first[group];
-    const int64_t id = batch.token_ids[batch.order[i]];
-    if (id == frozen_row)
-        return;
-    float sum = 0.0f;
-    for (; i < end; ++i) {
-        const int64_t token = batch.order[i];
-        const int64_t sequence = batch.sequence_of_row[token];
-        const int64_t row = sequence * length + token - batch.cu_seqlens[sequence];
-        sum += dt_value(dy[row * dim + column]);
-    }
-    gradient[id * dim + column] += sum;
-}
-
 template <typename T>
 void dt_cuda_lookup_forward(dt_backend *backend, void *y, const dt_device_batch *batch,
                             const dt_lookup *lookup)
@@ -67,14 +43,10 @@ void dt_cuda_lookup_backward(dt_backend *backend, const void *dy, const dt_devic
                              const dt_lookup *lookup)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    const dt_cuda_batch *b = dt_cuda_batch_of(batch);
-    if (!dt_cuda_ready(cuda))
-        return;
-    const dim3 grid((unsigned)b->shape.groups, (unsigned)dt_ceil_div(lookup->dim, THREADS));
-    lookup_backward_kernel<T><<<grid, THREADS, 0, cuda->stream>>>(
-        dt_cuda_gradient(cuda, lookup->table), (const T *)dy, b->view, lookup->dim,
-        lookup->max_length, lookup->frozen_row);
-    dt_cuda_launched(cuda, "lookup backward");
+    if (dt_cuda_ready(cuda))
+        dt_cuda_group_sums<T>(cuda, dt_cuda_gradient(cuda, lookup->table), (const T *)dy,
+                              dt_cuda_batch_of(batch), lookup->dim, lookup->max_length,
+                              lookup->frozen_row);
 }
 
 DT_CUDA_OPERATION(lookup_forward);

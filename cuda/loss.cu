@@ -2,7 +2,8 @@
 #include "core/loss_formulas.h"
 #include "cuda/device.cuh"
 
-#define THREADS 256
+#define THREADS 1024 /* one rank may have tens of thousands of classes */
+#define CLASSIFY_THREADS 256
 
 /* The maximum over the threads of a block; NaN if any value is NaN. */
 __device__ static inline float block_largest(float x)
@@ -32,8 +33,9 @@ __device__ static inline float row_largest(const float *x, int32_t classes)
 
 /* sums (B, R): the losses. If a loss is NaN its gradient is NaN too, so that all ranks of a run
  * notice it. */
-static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_state *state,
-                                   dt_batch_view batch, dt_loss loss)
+static __global__ void __launch_bounds__(THREADS)
+    loss_kernel(float *logits, double *sums, const dt_cuda_state *state, dt_batch_view batch,
+                dt_loss loss)
 {
     const int32_t ranks = loss.classes.tax_ranks;
     const int64_t item = blockIdx.x;
@@ -54,7 +56,7 @@ static __global__ void loss_kernel(float *logits, double *sums, const dt_cuda_st
     float sum[1] = {0.0f};
     for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
         sum[0] += expf(x[i] - largest);
-    dt_block_sum<THREADS>(sum); /* after its barriers all threads have read true_logit */
+    dt_block_sum(sum); /* after its barriers all threads have read true_logit */
     const float *weights = (const float *)loss.class_weight;
     const double weight = weights ? (double)weights[first + label] : 1.0;
     const double ce = weight * (log((double)sum[0]) - (double)(true_logit - largest));
@@ -90,15 +92,15 @@ typedef struct {
 /* The index of the block's largest logit; the lowest among equals. */
 __device__ static inline int32_t block_best(const float *x, int32_t classes)
 {
-    __shared__ int32_t part[THREADS];
+    __shared__ int32_t part[CLASSIFY_THREADS];
     int32_t best = -1;
-    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS)
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += CLASSIFY_THREADS)
         if (best < 0 || x[i] > x[best])
             best = i;
     part[threadIdx.x] = best;
     __syncthreads();
     best = part[0];
-    for (int32_t t = 1; t < THREADS && t < classes; ++t)
+    for (int32_t t = 1; t < CLASSIFY_THREADS && t < classes; ++t)
         if (x[part[t]] > x[best] || (x[part[t]] == x[best] && part[t] < best))
             best = part[t];
     __syncthreads();
@@ -117,7 +119,7 @@ static __global__ void classify_kernel(dt_prediction *out, const float *logits, 
     const int32_t best = block_best(x, classes);
     const float factor = temperature.factor[r];
     float sum[4] = {}; /* Σ e^z, Σ e^z·z, Σ e^z at temperature 1, number of larger logits */
-    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += THREADS) {
+    for (int32_t i = (int32_t)threadIdx.x; i < classes; i += CLASSIFY_THREADS) {
         const float z = (x[i] - x[best]) * factor;
         const float e = expf(z);
         sum[0] += e;
@@ -125,7 +127,7 @@ static __global__ void classify_kernel(dt_prediction *out, const float *logits, 
         sum[2] += expf(x[i] - x[best]);
         sum[3] += label >= 0 && x[i] > x[label] ? 1.0f : 0.0f;
     }
-    dt_block_sum<THREADS>(sum);
+    dt_block_sum(sum);
     if (threadIdx.x > 0)
         return;
     dt_prediction found = {};
@@ -168,7 +170,7 @@ void dt_cuda_classify(dt_backend *backend, dt_prediction *out, const void *logit
     for (int32_t r = 0; r < classes->tax_ranks; ++r)
         factors.factor[r] = temperature ? (float)(1.0 / temperature[r]) : 1.0f;
     const unsigned items = (unsigned)(batch->size.sequences * classes->tax_ranks);
-    classify_kernel<<<items, THREADS, 0, cuda->stream>>>(out, (const float *)logits, b->view,
-                                                         *classes, factors);
+    classify_kernel<<<items, CLASSIFY_THREADS, 0, cuda->stream>>>(
+        out, (const float *)logits, b->view, *classes, factors);
     dt_cuda_launched(cuda, "classification");
 }

@@ -17,33 +17,20 @@ template <typename T, bool ALIGNED>
 __global__ void mean_kernel(T *y, const T *x, dt_batch_view batch, int64_t hidden)
 {
     constexpr int W = dt_vec<T>::width;
-    __shared__ float part[LANES][W][DT_WARP];
     const int64_t column = ((int64_t)blockIdx.y * DT_WARP + threadIdx.x) * W;
     const int64_t begin = batch.cu_seqlens[blockIdx.x];
     const int64_t end = batch.cu_seqlens[blockIdx.x + 1];
     float total[W] = {};
     if (column < hidden)
-        for (int64_t row = begin + threadIdx.y; row < end; row += LANES) {
-            float vec[W];
-            dt_load<ALIGNED, W>(vec, x + row * hidden, column, hidden);
-#pragma unroll
-            for (int i = 0; i < W; ++i)
-                total[i] += vec[i];
-        }
-#pragma unroll
-    for (int i = 0; i < W; ++i)
-        part[threadIdx.y][i][threadIdx.x] = total[i];
-    __syncthreads();
-    if (threadIdx.y != 0 || column >= hidden)
+        for (int64_t row = begin + threadIdx.y; row < end; row += LANES)
+            dt_add_vec<ALIGNED, W>(total, x + row * hidden, column, hidden);
+    dt_lane_sum<LANES>(total);
+    if (threadIdx.y > 0 || column >= hidden)
         return;
     const float share = 1.0f / (float)(end - begin);
 #pragma unroll
-    for (int i = 0; i < W; ++i) {
-        float sum = 0.0f;
-        for (int lane = 0; lane < LANES; ++lane)
-            sum += part[lane][i][threadIdx.x];
-        total[i] = sum * share;
-    }
+    for (int i = 0; i < W; ++i)
+        total[i] *= share;
     dt_store<ALIGNED, W>(y + blockIdx.x * hidden, total, column, hidden);
 }
 

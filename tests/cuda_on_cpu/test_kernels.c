@@ -3,6 +3,7 @@
 
 static const int32_t LENGTHS[] = {5, 1, 17, 9, 0};
 static const int32_t LONG_LENGTHS[] = {70, 3, 130, 0};
+static const int32_t ID_LENGTHS[] = {150, 171, 0};
 
 static const row_shape row_shapes[] = {
     {LENGTHS, 24, 100, DT_ROWS_TOKENS, 0.3, 13, 21},
@@ -11,6 +12,7 @@ static const row_shape row_shapes[] = {
     {LENGTHS, 24, 0, DT_ROWS_SEQUENCES, 0.3, 13, 21},
     {LENGTHS, 6, 40, DT_ROWS_SEQUENCES, 0.0, 13, 21},
     {LONG_LENGTHS, 64, 100, DT_ROWS_TOKENS, 0.1, 13, 21},
+    {LONG_LENGTHS, 40, 0, DT_ROWS_TOKENS, 0.1, 3, 21}, /* ids in many pieces of their tokens */
 };
 #define ROW_SHAPES (sizeof row_shapes / sizeof *row_shapes)
 
@@ -25,13 +27,43 @@ static void embedding_equals_the_cpu(void **state)
 static void linear_equals_the_cpu(void **state)
 {
     (void)state;
-    const linear_shape shapes[] = {{1, 1, 1, false},
-                                   {7, 5, 3, true},
-                                   {33, 24, 40, false},
-                                   {130, 17, 31, true},
-                                   {300, 64, 16, false}};
+    const linear_shape shapes[] = {
+        {1, 1, 1, false},    {7, 5, 3, true},      {33, 24, 40, false},
+        {130, 17, 31, true}, {2200, 3, 24, false}, /* more partial sums than lanes */
+        {300, 64, 16, false}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         beside_cpu(linear, &shapes[i]);
+}
+
+/* The relative error of GELU, which is an approximation, also where it is tiny. */
+static void gelu_is_right_in_its_tails(void **state)
+{
+    (void)state;
+    enum { COUNT = 4001 };
+    static float x[COUNT], y[COUNT];
+    const float identity[] = {1.0f, 0.0f}; /* weight and bias */
+    const dt_backend_options options = {.precision = DT_PRECISION_FP32};
+    dt_backend *backend;
+    void *in, *out;
+    ASSERT_OK(dt_backend_open(tested_device(), &options, &backend));
+    const dt_backend_ops *op = backend->ops;
+    for (int i = 0; i < COUNT; ++i)
+        x[i] = (float)(i - COUNT / 2) * 0.005f; /* -10 … 10 */
+    ASSERT_OK(op->vectors_alloc(backend, 2, false));
+    ASSERT_OK(op->alloc(backend, &in, sizeof x));
+    ASSERT_OK(op->alloc(backend, &out, sizeof y));
+    op->vector_write(backend, DT_PARAMETERS, 0, 2, identity);
+    op->upload(backend, in, x, sizeof x);
+    op->linear_gelu_forward(backend, out, NULL, in, 0, 1, COUNT, 1, 1);
+    op->download(backend, y, out, sizeof y);
+    for (int i = 0; i < COUNT; ++i) {
+        const double exact = 0.5 * (double)x[i] * erfc(-sqrt(0.5) * (double)x[i]);
+        if (fabs((double)y[i] - exact) > 1e-5 * fabs(exact))
+            fail_msg("gelu(%g) is %.9g, not %.9g", (double)x[i], (double)y[i], exact);
+    }
+    op->free(backend, in);
+    op->free(backend, out);
+    op->destroy(backend);
 }
 
 static void attention_equals_the_cpu(void **state)
@@ -77,7 +109,8 @@ static void conv_max_equals_the_cpu(void **state)
         {LENGTHS, 9, 130, 1, {5}, 18, false, 0.1, 11},
         {LONG_LENGTHS, 5, 24, 1, {1}, 200, false, 0.0, 11}, /* equal maxima */
         {LONG_LENGTHS, 300, 8, 2, {3, 5}, 140, false, 0.2, 11},
-        {many, 520, 4, 1, {3}, 8, false, 0.2, 11}, /* and more columns, in fp32 */
+        {many, 520, 4, 1, {3}, 8, false, 0.2, 11},             /* and more columns, in fp32 */
+        {ID_LENGTHS, 8, 13, 2, {3, 5}, 180, false, 0.2, 3000}, /* more ids than a tile */
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         beside_cpu(conv_max, &shapes[i]);
@@ -146,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embedding_equals_the_cpu),
         cmocka_unit_test(linear_equals_the_cpu),
+        cmocka_unit_test(gelu_is_right_in_its_tails),
         cmocka_unit_test(attention_equals_the_cpu),
         cmocka_unit_test(add_norm_equals_the_cpu),
         cmocka_unit_test(sequence_operations_equal_the_cpu),
