@@ -123,6 +123,7 @@ typedef struct {
 } dt_cuda_state;
 
 typedef struct dt_product_cache dt_product_cache;
+typedef struct dt_product_choices dt_product_choices;
 typedef struct dt_step_cache dt_step_cache;
 
 #define DT_CUDA_EVENTS (DT_EVENT_SLOTS + DT_PROFILE_EVENTS)
@@ -154,6 +155,7 @@ typedef struct {
     float *sums;           /* device (DT_CUDA_SUMS): first stage of sums over rows */
     cublasLtHandle_t cublas;
     dt_product_cache *products;
+    dt_product_choices *choices;
     void *workspace; /* device, DT_CUDA_WORKSPACE bytes, of cuBLASLt */
     dt_step_cache *steps;
     bool recording;              /* the stream is being captured: no work is executed yet */
@@ -295,6 +297,10 @@ void dt_cuda_bias_rows(dt_cuda *cuda, const dt_product *product);
 
 dt_status dt_cuda_products_open(dt_cuda *cuda);
 void dt_cuda_products_close(dt_cuda *cuda);
+
+/* Returns whether a step need not be computed, because its products are only timed
+ * (choices_time) and it has no new ones (`known`) or the time is up. */
+bool dt_cuda_rehearsed(const dt_cuda *cuda, bool known);
 
 /* ---- attention by cuDNN (attention_cudnn.cu) ------------------------------------------------- */
 

@@ -1,49 +1,31 @@
 /* Matrix products with cuBLASLt.
  *
  * cuBLASLt is column-major: a row-major C = op(A)·op(B) is the column-major Cᵀ = op(B)ᵀ·op(A)ᵀ in
- * the same memory, so A and B are swapped and nothing is copied. The algorithm that cuBLASLt's
- * heuristics choose for a shape is cached, with its descriptors, for the next product of that
- * shape. If they find none, which can happen for unusual alignments, our own kernel
- * (plain_product.cu) computes the product and a notice is printed. Sums are always float (in fp32
- * without TF32). A bias that is not aligned for loads of 16 bytes, such as those of single heads, is
- * not left to cuBLASLt: it is written to C first, and the product is added.
+ * the same memory, so A and B are swapped and nothing is copied. The algorithm that is chosen for a
+ * shape (product_choice.cu) is cached, with its descriptors, for the next product of that shape. If
+ * there is none, which can happen for unusual alignments, our own kernel (plain_product.cu) computes
+ * the product and a notice is printed. Sums are always float (in fp32 without TF32). A bias that is
+ * not aligned for loads of 16 bytes, such as those of single heads, is not left to cuBLASLt: it is
+ * written to C first, and the product is added.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda/backend_cuda.h"
+#include "cuda/product_plan.h"
 
 extern "C" {
 #include "core/log.h"
 }
 
-/* The key of a plan: everything about a product except its addresses, of which only the alignment
- * matters. */
-typedef struct {
-    int64_t m, n, k, lda, ldb, ldc;
-    int32_t inputs, output;
-    int32_t flags; /* transpose_a, transpose_b, add, bias */
-    int32_t align_a, align_b, align_c;
-} product_key;
-
-typedef struct {
-    bool used;
-    bool plain; /* cuBLASLt has no algorithm */
-    product_key key;
-    cublasLtMatmulDesc_t operation;
-    cublasLtMatrixLayout_t a, b, c; /* in cuBLASLt's order: its a is our B */
-    cublasLtMatmulAlgo_t algorithm;
-} product_plan;
-
 #define PLANS 1024 /* a power of two */
 #define PROBES 8
 
 struct dt_product_cache {
-    product_plan plan[PLANS];
+    dt_product_plan plan[PLANS];
     bool told; /* a notice about a missing algorithm has been printed */
 };
 
-static bool lt_ok(dt_cuda *cuda, cublasStatus_t status, const char *doing)
+bool dt_cuda_lt_ok(dt_cuda *cuda, cublasStatus_t status, const char *doing)
 {
     if (status == CUBLAS_STATUS_SUCCESS)
         return true;
@@ -57,12 +39,13 @@ dt_status dt_cuda_products_open(dt_cuda *cuda)
     cuda->products = (dt_product_cache *)calloc(1, sizeof *cuda->products);
     if (!cuda->products)
         return dt_fail(DT_ERR_MEMORY, "no memory for the plans of matrix products");
-    if (!lt_ok(cuda, cublasLtCreate(&cuda->cublas), "its start"))
+    DT_TRY(dt_cuda_choices_open(cuda));
+    if (!dt_cuda_lt_ok(cuda, cublasLtCreate(&cuda->cublas), "its start"))
         return dt_cuda_check(&cuda->base);
     return dt_cuda_memory_new(cuda, &cuda->workspace, DT_CUDA_WORKSPACE);
 }
 
-static void plan_free(product_plan *plan)
+static void plan_free(dt_product_plan *plan)
 {
     if (plan->operation)
         cublasLtMatmulDescDestroy(plan->operation);
@@ -75,10 +58,16 @@ static void plan_free(product_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-void dt_cuda_products_close(dt_cuda *cuda)
+void dt_cuda_plans_forget(dt_cuda *cuda)
 {
     for (int i = 0; cuda->products && i < PLANS; ++i)
         plan_free(&cuda->products->plan[i]);
+}
+
+void dt_cuda_products_close(dt_cuda *cuda)
+{
+    dt_cuda_plans_forget(cuda);
+    dt_cuda_choices_close(cuda);
     free(cuda->products);
     cuda->products = NULL;
     if (cuda->cublas)
@@ -104,9 +93,9 @@ static int32_t alignment_of(const void *address)
     return (int32_t)(bits & (~bits + 1));
 }
 
-static product_key key_of(const dt_product *p)
+static dt_product_key key_of(const dt_product *p)
 {
-    product_key key;
+    dt_product_key key;
     memset(&key, 0, sizeof key); /* clear the padding too: keys are compared as bytes */
     key.m = p->m;
     key.n = p->n;
@@ -123,7 +112,7 @@ static product_key key_of(const dt_product *p)
     return key;
 }
 
-static uint64_t hash_of(const product_key *key)
+static uint64_t hash_of(const dt_product_key *key)
 {
     const unsigned char *bytes = (const unsigned char *)key;
     uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
@@ -136,13 +125,13 @@ static uint64_t hash_of(const product_key *key)
 static bool make_layout(dt_cuda *cuda, cublasLtMatrixLayout_t *out, dt_number number, int64_t rows,
                         int64_t columns, int64_t ld)
 {
-    return lt_ok(
+    return dt_cuda_lt_ok(
         cuda,
         cublasLtMatrixLayoutCreate(out, data_type(number), (uint64_t)columns, (uint64_t)rows, ld),
         "a matrix layout");
 }
 
-static bool make_operation(dt_cuda *cuda, product_plan *plan, const dt_product *p)
+static bool make_operation(dt_cuda *cuda, dt_product_plan *plan, const dt_product *p)
 {
     const cublasOperation_t first = p->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t second = p->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -150,65 +139,39 @@ static bool make_operation(dt_cuda *cuda, product_plan *plan, const dt_product *
         p->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
     const cudaDataType_t bias_type = data_type(p->output);
     bool ok =
-        lt_ok(cuda, cublasLtMatmulDescCreate(&plan->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-              "a matrix product");
-    ok = ok && lt_ok(cuda,
-                     cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA,
-                                                    &first, sizeof first),
-                     "a transposition");
-    ok = ok && lt_ok(cuda,
-                     cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSB,
-                                                    &second, sizeof second),
-                     "a transposition");
-    ok = ok && lt_ok(cuda,
-                     cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
-                                                    &epilogue, sizeof epilogue),
-                     "an epilogue");
+        dt_cuda_lt_ok(cuda,
+                      cublasLtMatmulDescCreate(&plan->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                      "a matrix product");
+    ok = ok && dt_cuda_lt_ok(cuda,
+                             cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA,
+                                                            &first, sizeof first),
+                             "a transposition");
+    ok = ok && dt_cuda_lt_ok(cuda,
+                             cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSB,
+                                                            &second, sizeof second),
+                             "a transposition");
+    ok = ok && dt_cuda_lt_ok(cuda,
+                             cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                                                            &epilogue, sizeof epilogue),
+                             "an epilogue");
     if (p->bias)
-        ok = ok && lt_ok(cuda,
-                         cublasLtMatmulDescSetAttribute(plan->operation,
-                                                        CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
-                                                        &bias_type, sizeof bias_type),
+        ok = ok && dt_cuda_lt_ok(cuda,
+                                 cublasLtMatmulDescSetAttribute(plan->operation,
+                                                                CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
+                                                                &bias_type, sizeof bias_type),
+                                 "a bias");
+    return ok;
+}
+
+static bool set_bias(dt_cuda *cuda, const dt_product_plan *plan, const void *bias)
+{
+    return dt_cuda_lt_ok(cuda,
+                         cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                        &bias, sizeof bias),
                          "a bias");
-    return ok;
 }
 
-static bool set_bias(dt_cuda *cuda, const product_plan *plan, const void *bias)
-{
-    return lt_ok(cuda,
-                 cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                                                &bias, sizeof bias),
-                 "a bias");
-}
-
-static bool set_preference(dt_cuda *cuda, cublasLtMatmulPreference_t preference,
-                           const product_key *key)
-{
-    const uint64_t workspace = DT_CUDA_WORKSPACE;
-    const struct {
-        cublasLtMatmulPreferenceAttributes_t attribute;
-        uint32_t value;
-    } alignments[] = {
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)key->align_b},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)key->align_a},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)key->align_c},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)key->align_c},
-    };
-    bool ok = lt_ok(cuda,
-                    cublasLtMatmulPreferenceSetAttribute(preference,
-                                                         CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                                         &workspace, sizeof workspace),
-                    "a workspace");
-    for (size_t i = 0; ok && i < sizeof alignments / sizeof *alignments; ++i)
-        ok = lt_ok(cuda,
-                   cublasLtMatmulPreferenceSetAttribute(preference, alignments[i].attribute,
-                                                        &alignments[i].value,
-                                                        sizeof alignments[i].value),
-                   "an alignment");
-    return ok;
-}
-
-static void tell_plain(dt_cuda *cuda, const product_plan *plan)
+static void tell_plain(dt_cuda *cuda, const dt_product_plan *plan)
 {
     if (!cuda->products->told)
         dt_notice("cuBLASLt has no algorithm for a product of %lld x %lld x %lld: a slower kernel "
@@ -217,34 +180,8 @@ static void tell_plain(dt_cuda *cuda, const product_plan *plan)
     cuda->products->told = true;
 }
 
-/* Chooses the algorithm; prints a notice if there is none. An error of cuBLASLt is a sticky
- * error. */
-static bool choose_algorithm(dt_cuda *cuda, product_plan *plan)
-{
-    cublasLtMatmulPreference_t preference = NULL;
-    cublasLtMatmulHeuristicResult_t result;
-    int found = 0;
-    if (!lt_ok(cuda, cublasLtMatmulPreferenceCreate(&preference), "a preference"))
-        return false;
-    bool ok = set_preference(cuda, preference, &plan->key);
-    if (ok) {
-        const cublasStatus_t status =
-            cublasLtMatmulAlgoGetHeuristic(cuda->cublas, plan->operation, plan->a, plan->b, plan->c,
-                                           plan->c, preference, 1, &result, &found);
-        plan->plain = status == CUBLAS_STATUS_NOT_SUPPORTED ||
-                      (status == CUBLAS_STATUS_SUCCESS && found == 0);
-        ok = plan->plain || lt_ok(cuda, status, "the choice of an algorithm");
-    }
-    cublasLtMatmulPreferenceDestroy(preference);
-    if (plan->plain)
-        tell_plain(cuda, plan);
-    else if (ok)
-        plan->algorithm = result.algo;
-    return ok;
-}
-
-static bool make_plan(dt_cuda *cuda, product_plan *plan, const dt_product *p,
-                      const product_key *key)
+static bool make_plan(dt_cuda *cuda, dt_product_plan *plan, const dt_product *p,
+                      const dt_product_key *key)
 {
     plan_free(plan);
     plan->key = *key;
@@ -254,20 +191,22 @@ static bool make_plan(dt_cuda *cuda, product_plan *plan, const dt_product *p,
                  make_layout(cuda, &plan->b, p->inputs, p->transpose_a ? p->k : p->m,
                              p->transpose_a ? p->m : p->k, p->lda) &&
                  make_layout(cuda, &plan->c, p->output, p->m, p->n, p->ldc) &&
-                 (!p->bias || set_bias(cuda, plan, p->bias)) && choose_algorithm(cuda, plan);
+                 (!p->bias || set_bias(cuda, plan, p->bias)) && dt_cuda_choose(cuda, plan, p);
     if (!plan->used)
         plan_free(plan);
+    else if (plan->plain)
+        tell_plain(cuda, plan);
     return plan->used;
 }
 
 /* Returns the plan of a product; NULL, with a sticky error, on failure. */
-static product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
+static dt_product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
 {
-    const product_key key = key_of(p);
+    const dt_product_key key = key_of(p);
     const uint64_t start = hash_of(&key);
-    product_plan *slot = NULL;
+    dt_product_plan *slot = NULL;
     for (uint64_t i = 0; i < PROBES; ++i) {
-        product_plan *plan = &cuda->products->plan[(start + i) & (PLANS - 1)];
+        dt_product_plan *plan = &cuda->products->plan[(start + i) & (PLANS - 1)];
         if (plan->used && memcmp(&plan->key, &key, sizeof key) == 0)
             return plan;
         if (!plan->used && !slot)
@@ -278,10 +217,18 @@ static product_plan *plan_of(dt_cuda *cuda, const dt_product *p)
     return make_plan(cuda, slot, p, &key) ? slot : NULL;
 }
 
-void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
+cublasStatus_t dt_cuda_product_launch(dt_cuda *cuda, const dt_product_plan *plan,
+                                      const dt_product *p)
 {
     const float alpha = 1.0f;
     const float beta = p->add ? 1.0f : 0.0f;
+    return cublasLtMatmul(cuda->cublas, plan->operation, &alpha, p->b, plan->a, p->a, plan->b,
+                          &beta, p->c, plan->c, p->c, plan->c, &plan->algorithm, cuda->workspace,
+                          (size_t)DT_CUDA_WORKSPACE, cuda->stream);
+}
+
+void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
+{
     if (p->m == 0 || p->n == 0 || cuda->error)
         return;
     if (p->bias && !dt_is_aligned(p->bias)) {
@@ -292,16 +239,13 @@ void dt_cuda_product(dt_cuda *cuda, const dt_product *p)
         dt_cuda_product(cuda, &on_bias);
         return;
     }
-    product_plan *plan = plan_of(cuda, p);
+    dt_product_plan *plan = plan_of(cuda, p);
     if (!plan || (p->bias && !set_bias(cuda, plan, p->bias)))
         return;
     if (!plan->plain) {
-        const cublasStatus_t status =
-            cublasLtMatmul(cuda->cublas, plan->operation, &alpha, p->b, plan->a, p->a, plan->b,
-                           &beta, p->c, plan->c, p->c, plan->c, &plan->algorithm, cuda->workspace,
-                           (size_t)DT_CUDA_WORKSPACE, cuda->stream);
+        const cublasStatus_t status = dt_cuda_product_launch(cuda, plan, p);
         if (status != CUBLAS_STATUS_NOT_SUPPORTED) {
-            lt_ok(cuda, status, "a matrix product");
+            dt_cuda_lt_ok(cuda, status, "a matrix product");
             return;
         }
         plan->plain = true; /* nothing was launched */

@@ -423,6 +423,28 @@ typedef int dt_op_step_begin(dt_backend *backend, const dt_device_batch *batch, 
  * notice and does not record any further steps. */
 typedef bool dt_op_step_end(dt_backend *backend);
 
+/* ---- operations: algorithms of matrix products (optional) ---------------------------------- */
+
+/* A device's library may have several algorithms for a product, which differ in speed and in
+ * rounding. Without these operations it chooses by itself, the same ones in every run on the same
+ * type of device. With them, the fastest ones are chosen by timing, and the choices can be given to
+ * other ranks and to a resumed run, which then compute the same bits. */
+
+/* choices_time(true) forgets earlier choices and begins a rehearsal: the products of the operations
+ * called from now on are timed. step_begin() returns DT_STEP_RUN for shapes that the rehearsal
+ * needs, at most for a few seconds, and otherwise DT_STEP_REPLAYED, but enqueues nothing. The
+ * operations do not compute what they say: until choices_time(false), call only batch_upload,
+ * step_begin, and operations on that batch; afterwards the gradients and the pending loss are
+ * zero. */
+typedef void dt_op_choices_time(dt_backend *backend, bool on);
+/* Returns the choices as a text whose first line says what they are valid for: the type of device,
+ * the version of its library, the number format. The text is valid until the next call of these
+ * operations; NULL after an error. */
+typedef const char *dt_op_choices_read(dt_backend *backend);
+/* Makes later operations use these choices. Returns false if they are not valid here; then there
+ * are no choices. */
+typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
+
 /* ---- the list of operations ---------------------------------------------------------------- */
 
 /* OP(name) for every operation, in groups. A backend defines a prefixed function for each:
@@ -462,7 +484,8 @@ typedef bool dt_op_step_end(dt_backend *backend);
 
 /* NULL in the table of a device that does not need them. */
 #define DT_OPTIONAL_OPERATIONS(OP)                                                                 \
-    OP(event_record) OP(event_handle) OP(event_wait) OP(event_seconds) OP(step_begin) OP(step_end)
+    OP(event_record) OP(event_handle) OP(event_wait) OP(event_seconds) OP(step_begin) OP(step_end)  \
+    OP(choices_time) OP(choices_read) OP(choices_write)
 
 #define DT_REQUIRED_OPERATIONS(OP)                                                                 \
     DT_SERVICE_OPERATIONS(OP) DT_LAYER_OPERATIONS(OP) DT_LAYER_QUERIES(OP) DT_LOSS_OPERATIONS(OP)

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/input.h"
@@ -192,10 +193,15 @@ static void set_machine(train_command *t, const dt_train_options *o)
 {
     dt_run_settings *settings = &t->run.settings;
     const bool gpu = !t->backend->host_memory;
+    const int32_t before = settings->micro_batch;
     if (o->micro_batch_size > 0)
         settings->micro_batch = (int32_t)o->micro_batch_size;
     else if (settings->gpu != gpu || settings->world_size != t->comm->world_size)
         settings->micro_batch = 0; /* choose again */
+    if (settings->micro_batch != before || settings->world_size != t->comm->world_size) {
+        free(t->run.choices); /* were made for products of other sizes */
+        t->run.choices = NULL;
+    }
     snprintf(settings->device, sizeof settings->device, "%s", t->backend->description);
     settings->world_size = t->comm->world_size;
     settings->gpu = gpu;
@@ -345,6 +351,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .export_embeddings = o->export_sequence_embeddings,
                                   .export_importance = o->export_permutation_importance,
                                   .perm_region_size = (int32_t)o->perm_region_size,
+                                  .deterministic = o->deterministic,
                                   .dry_run = o->dry_run,
                                   .verbose = o->verbose,
                                   .profile = t->profile};

@@ -130,7 +130,8 @@ static const dt_option further_options[] = {
      .name = "deterministic",
      .kind = DT_VALUE_FLAG,
      .offset = AT(deterministic),
-     .help = "make runs reproducible bit for bit; always the case on the CPU"},
+     .help = "make runs reproducible bit for bit; always the case on the CPU; on a GPU, algorithms "
+             "of matrix products are not chosen by timing"},
     DT_OPTION_DEVICE(dt_train_options),
     DT_OPTION_PRECISION(dt_train_options),
     DT_OPTION_ATTENTION(dt_train_options),

@@ -9,6 +9,10 @@
 #include "core/memory.h"
 #include "sequence/strand_array.h"
 
+/* Names of optional texts. */
+#define FOCAL_WEIGHT "settings/focal_weight"
+#define CHOICES "device/product_choices"
+
 static dt_status put_taxonomy(dt_container *file, const dt_taxonomy *taxonomy)
 {
     const char *names[DT_MAX_TAX_RANKS];
@@ -258,12 +262,19 @@ static dt_status get_loss_sums(dt_container *file, const char *path, dt_run *che
                                   sums->sum);
 }
 
+/* Reads an optional text. */
+static dt_status get_optional_text(dt_container *file, const char *name, char **text)
+{
+    bool exists;
+    DT_TRY(dt_container_has(file, name, &exists));
+    return exists ? dt_container_get_text(file, name, text) : DT_OK;
+}
+
 dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
 {
     const dt_model_config *config = &checkpoint->config;
     if (checkpoint->settings.focal_weight)
-        DT_TRY(dt_container_put_text(file, "settings/focal_weight",
-                                     checkpoint->settings.focal_weight));
+        DT_TRY(dt_container_put_text(file, FOCAL_WEIGHT, checkpoint->settings.focal_weight));
     if (config->encoding != DT_ENCODING_ONEHOT)
         DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
@@ -273,8 +284,10 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     DT_TRY(put_metrics(file, checkpoint));
     DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
-    if (checkpoint->has_optimizer) /* needed only to resume the run */
+    if (checkpoint->has_optimizer) /* these are needed only to resume the run */
         DT_TRY(put_sequences(file, &checkpoint->sequences));
+    if (checkpoint->has_optimizer && checkpoint->choices)
+        DT_TRY(dt_container_put_text(file, CHOICES, checkpoint->choices));
     const dt_split *split = &checkpoint->split;
     if (split->training_count > 0)
         DT_TRY(dt_container_put_array(file, "split/training", DT_ELEMENT_INT64, 1,
@@ -295,18 +308,11 @@ static dt_status get_part(dt_container *file, const char *name, int64_t **part, 
     return dt_container_load_vector(file, name, DT_ELEMENT_INT64, (void **)part, count);
 }
 
-static dt_status get_focal_weight(dt_container *file, dt_run_settings *settings)
-{
-    bool exists;
-    DT_TRY(dt_container_has(file, "settings/focal_weight", &exists));
-    return exists ? dt_container_get_text(file, "settings/focal_weight", &settings->focal_weight)
-                  : DT_OK;
-}
-
 dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run *checkpoint)
 {
     dt_split *split = &checkpoint->split;
-    DT_TRY(get_focal_weight(file, &checkpoint->settings));
+    DT_TRY(get_optional_text(file, FOCAL_WEIGHT, &checkpoint->settings.focal_weight));
+    DT_TRY(get_optional_text(file, CHOICES, &checkpoint->choices));
     if (checkpoint->config.encoding != DT_ENCODING_ONEHOT)
         DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));

@@ -13,6 +13,8 @@
  *     strand/…                                     sequence/strand_array.h
  *     progress/loss_sums                           float64 (world_size, R), within an epoch
  *     split/training, split/validation             int64, sequence numbers; left out if empty
+ *     device/product_choices                       text (choices_read() in backend.h), of a GPU;
+ *                                                  with the optimizer only
  */
 #ifndef DT_RUN_CHECKPOINT_ARRAYS_H
 #define DT_RUN_CHECKPOINT_ARRAYS_H

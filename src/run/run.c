@@ -20,6 +20,7 @@ void dt_run_free(dt_run *checkpoint)
     dt_split_free(&checkpoint->split);
     dt_fingerprints_free(&checkpoint->sequences);
     free(checkpoint->tokenizer_json);
+    free(checkpoint->choices);
     free(checkpoint->loss_sums.sum);
     *checkpoint = (dt_run){0};
 }

@@ -119,6 +119,8 @@ typedef struct {
     dt_split split;
     dt_fingerprints sequences; /* of all sequences of the split; empty in older checkpoints and in
                                   those without an optimizer */
+    char *choices;             /* the device's algorithms of matrix products (choices_read() in
+                                  backend.h), for resuming; NULL: none */
     int64_t parameters;        /* number of parameters */
     char version[32];          /* of the program that wrote the checkpoint */
     char timestamp[32];        /* of writing the checkpoint */

@@ -182,3 +182,9 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
     stepper->times.computing += dt_seconds() - agreed;
     return backend->ops->check(backend);
 }
+
+dt_status dt_stepper_rehearse(dt_stepper *stepper, int64_t batch)
+{
+    bool given_up = false;
+    return run_batch(stepper, batch, 0, false, &given_up);
+}

@@ -68,4 +68,8 @@ double dt_mean_update_loss(double sum, int64_t updates, int64_t sequences,
  * host runs ahead and micro-batches are short, every update is applied. Collective. */
 dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps, bool *made);
 
+/* Runs the operations of this rank's share of batch number `batch` of the current epoch, for
+ * choices_time(): no gradients are summed over the ranks, and nothing is updated. */
+dt_status dt_stepper_rehearse(dt_stepper *stepper, int64_t batch);
+
 #endif

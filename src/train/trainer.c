@@ -468,6 +468,7 @@ static dt_status run_epochs(dt_trainer *t)
     if (t->job->dry_run)
         return DT_OK;
     DT_TRY(open_output(t, copy_fits));
+    DT_TRY(dt_trainer_choose(t));
     t->skipped_seen = t->run->progress.update.skipped;
     t->began = dt_seconds();
     dt_timestamp(t->session_start, sizeof t->session_start);

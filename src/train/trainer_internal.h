@@ -1,5 +1,5 @@
-/* The state of a training, shared by trainer.c (start, evaluation, end), epoch.c (the steps) and
- * exports.c. */
+/* The state of a training, shared by trainer.c (start, evaluation, end), choices.c, epoch.c (the
+ * steps) and exports.c. */
 #ifndef DT_TRAIN_TRAINER_INTERNAL_H
 #define DT_TRAIN_TRAINER_INTERNAL_H
 
@@ -28,6 +28,11 @@ typedef struct {
     bool stopping;          /* all ranks have agreed to end */
     bool agreed;            /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
+
+/* Chooses the algorithms of the device's matrix products, or takes those of the checkpoint (with
+ * --deterministic: neither); all ranks with the same type of device have the same. Stores them in
+ * the run. Call it once, before the first step and evaluation. Collective. */
+dt_status dt_trainer_choose(dt_trainer *t);
 
 /* Returns DT_ERR_USAGE if the run has no validation sequences, which `flag` requires. */
 dt_status dt_trainer_needs_validation(const dt_trainer *t, const char *flag);

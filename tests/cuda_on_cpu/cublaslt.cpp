@@ -1,5 +1,10 @@
 /* Emulates cuBLASLt's matrix product: operands are converted to float, column-major and
- * untransposed, multiplied by CBLAS, and rounded to the type of the result. */
+ * untransposed, multiplied by CBLAS, and rounded to the type of the result.
+ *
+ * There is one algorithm, unless CUDA_ON_CPU_PROPOSALS lists several, in the order in which the
+ * heuristics propose them: "1=30,2=20,-8=5" are the whole sum, which takes 30 ms, the sum in 2 parts,
+ * and one in 8 parts that the heuristics do not propose. After the number of parts: "i": added in
+ * place, "o": stored in the type of the result, "x": cannot be launched. */
 #include "cublasLt.h"
 
 #include <cblas.h>
@@ -7,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <string>
 #include <vector>
 
 #include "cuda_bf16.h"
@@ -20,6 +26,8 @@ struct cublasLtContext {
 };
 struct cublasLtMatmulPreference {
     uint32_t alignment[4]; /* of A, B, C, D */
+    uint64_t workspace;
+    uint32_t schemes;
 };
 struct cublasLtMatmulDescription {
     cublasOperation_t transpose[2]; /* of A, of B */
@@ -95,6 +103,7 @@ struct product {
     const void *A, *B, *C;
     void *D;
     float alpha, beta;
+    size_t parts; /* in which sums are computed */
 };
 
 /* BGRADA, BGRADB: the sums of op(A) over its columns, or of op(B) over its rows. */
@@ -120,8 +129,12 @@ void run_batch(const product &p, int batch)
     const std::vector<float> a = gather(p.A, p.a, ta, batch);
     const std::vector<float> b = gather(p.B, p.b, tb, batch);
     std::vector<float> d(m * n, 0.0f);
-    cblas_sgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, p.alpha,
-                a.data(), (int)m, b.data(), (int)k, 0.0f, d.data(), (int)m);
+    for (size_t i = 0; i < p.parts; ++i) {
+        const size_t first = k * i / p.parts;
+        cblas_sgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n,
+                    (int)(k * (i + 1) / p.parts - first), p.alpha, a.data() + first * m, (int)m,
+                    b.data() + first, (int)k, i == 0 ? 0.0f : 1.0f, d.data(), (int)m);
+    }
     const cudaDataType_t bias_type = p.desc.has_bias_type ? p.desc.bias_type : p.d.type;
     const size_t bias_at = (size_t)(p.desc.bias_stride * batch);
     const int e = p.desc.epilogue;
@@ -146,9 +159,11 @@ void run_batch(const product &p, int batch)
 
 enum { MAX_ALIGNMENT = 256, BIAS_ALIGNMENT = 16 };
 
-/* What an algorithm was chosen for, kept in cublasLtMatmulAlgo_t. */
+/* An algorithm, and what it was chosen for: the content of cublasLtMatmulAlgo_t. */
 struct chosen_for {
     uint32_t alignment[5]; /* of A, B, C, D, bias */
+    uint32_t fails;
+    uint64_t parts, scheme;
 };
 static_assert(sizeof(chosen_for) <= sizeof(cublasLtMatmulAlgo_t), "must fit");
 
@@ -221,6 +236,68 @@ cublasStatus_t planted(const cublasLtMatrixLayout &a, const cublasLtMatrixLayout
     return CUBLAS_STATUS_SUCCESS;
 }
 
+/* ---- algorithms ----------------------------------------------------------------------------- */
+
+struct configuration {
+    uint64_t parts, scheme;
+    bool fails, proposed;
+    double seconds;
+};
+
+std::vector<configuration> configurations()
+{
+    const char *text = getenv("CUDA_ON_CPU_PROPOSALS");
+    std::vector<configuration> out;
+    for (const char *at = text && *text ? text : "1=0"; *at;) {
+        configuration c = {1, CUBLASLT_REDUCTION_SCHEME_NONE, false, *at != '-', 0.0};
+        char *end;
+        c.parts = strtoull(at + !c.proposed, &end, 10);
+        if (c.parts > 1)
+            c.scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+        for (; *end && *end != '='; ++end) {
+            c.fails |= *end == 'x';
+            if (*end == 'i' || *end == 'o')
+                c.scheme = *end == 'i' ? CUBLASLT_REDUCTION_SCHEME_INPLACE
+                                       : CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+        }
+        if (c.parts < 1 || *end != '=')
+            report("CUDA_ON_CPU_PROPOSALS is '%s', expected PARTS[iox]=MILLISECONDS,...", text);
+        c.seconds = 1e-3 * strtod(end + 1, &end);
+        out.push_back(c);
+        at = *end == ',' ? end + 1 : end;
+    }
+    return out;
+}
+
+cublasLtMatmulAlgo_t algorithm_of(const configuration &c,
+                                  const cublasLtMatmulPreference &preference)
+{
+    chosen_for chosen{{0, 0, 0, 0, BIAS_ALIGNMENT}, c.fails, c.parts, c.scheme};
+    cublasLtMatmulAlgo_t out{};
+    memcpy(chosen.alignment, preference.alignment, sizeof preference.alignment);
+    memcpy(&out, &chosen, sizeof chosen);
+    return out;
+}
+
+/* Sets *c to the configuration of an algorithm; returns false if there is none. */
+bool find(const cublasLtMatmulAlgo_t *algo, configuration *c)
+{
+    chosen_for chosen;
+    memcpy(&chosen, algo, sizeof chosen);
+    for (const configuration &known : configurations()) {
+        *c = known;
+        if (chosen.parts == known.parts && chosen.scheme == known.scheme &&
+            chosen.fails == known.fails)
+            return true;
+    }
+    return false;
+}
+
+size_t workspace_of(const configuration &c, const cublasLtMatrixLayout &d)
+{
+    return c.parts > 1 ? (size_t)(c.parts * d.rows * d.cols) * sizeof(float) : 0;
+}
+
 /* Copies an attribute whose size the caller states. */
 cublasStatus_t take(void *to, size_t size, const void *value, size_t bytes)
 {
@@ -234,9 +311,11 @@ cublasStatus_t take(void *to, size_t size, const void *value, size_t bytes)
 
 } // namespace
 
+/* CUDA_ON_CPU_CUBLASLT lets runs have different versions. */
 size_t cublasLtGetVersion()
 {
-    return 130000;
+    const char *text = getenv("CUDA_ON_CPU_CUBLASLT");
+    return text ? strtoul(text, nullptr, 10) : 130000;
 }
 
 const char *cublasLtGetStatusName(cublasStatus_t status)
@@ -360,7 +439,9 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out)
 {
     *out = new cublasLtMatmulPreference{
-        {MAX_ALIGNMENT, MAX_ALIGNMENT, MAX_ALIGNMENT, MAX_ALIGNMENT}};
+        {MAX_ALIGNMENT, MAX_ALIGNMENT, MAX_ALIGNMENT, MAX_ALIGNMENT},
+        0,
+        CUBLASLT_REDUCTION_SCHEME_MASK};
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -374,11 +455,14 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     cublasLtMatmulPreferenceAttributes_t attribute,
                                                     const void *value, size_t bytes)
 {
-    uint64_t any;
     const int operand = attribute - CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES;
+    uint32_t any;
     if (operand >= 0 && operand < 4)
         return TAKE(preference->alignment[operand]);
-    return take(&any, attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4, value, bytes);
+    if (attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
+        return TAKE(preference->workspace);
+    return attribute == CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK ? TAKE(preference->schemes)
+                                                                   : TAKE(any);
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
@@ -397,13 +481,63 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
         return status;
     if ((desc->epilogue & CUBLASLT_EPILOGUE_BIAS) && alignment_of(desc->bias) < BIAS_ALIGNMENT)
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    memset(results, 0, sizeof *results);
-    results->wavesCount = 1.0f;
-    chosen_for chosen{{0, 0, 0, 0, BIAS_ALIGNMENT}};
-    memcpy(chosen.alignment, preference->alignment, sizeof preference->alignment);
-    memcpy(&results->algo, &chosen, sizeof chosen);
-    *found = 1;
+    for (const configuration &its : configurations()) {
+        const bool masked = its.scheme != CUBLASLT_REDUCTION_SCHEME_NONE &&
+                            (its.scheme & preference->schemes) == 0;
+        if (*found == wanted || !its.proposed || masked ||
+            workspace_of(its, *d) > preference->workspace)
+            continue;
+        results[*found] = cublasLtMatmulHeuristicResult_t{
+            algorithm_of(its, *preference), workspace_of(its, *d), CUBLAS_STATUS_SUCCESS, 1.0f, {}};
+        ++*found;
+    }
+    return *found > 0 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t desc,
+                                       cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                       cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                       const cublasLtMatmulAlgo_t *algo,
+                                       cublasLtMatmulHeuristicResult_t *result)
+{
+    configuration configured;
+    const cublasStatus_t status = check(*desc, *a, *b, *c, *d);
+    if (status != CUBLAS_STATUS_SUCCESS)
+        return status;
+    if (!find(algo, &configured))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    result->workspaceSize = workspace_of(configured, *d);
+    result->state = CUBLAS_STATUS_SUCCESS;
+    result->wavesCount = 1.0f;
     return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigSetAttribute(cublasLtMatmulAlgo_t *algo,
+                                                    cublasLtMatmulAlgoConfigAttributes_t attribute,
+                                                    const void *value, size_t bytes)
+{
+    uint32_t number;
+    const cublasStatus_t status = TAKE(number);
+    if (status != CUBLAS_STATUS_SUCCESS || attribute == CUBLASLT_ALGO_CONFIG_ID)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    chosen_for chosen;
+    memcpy(&chosen, algo, sizeof chosen);
+    (attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM ? chosen.parts : chosen.scheme) = number;
+    memcpy(algo, &chosen, sizeof chosen);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *algo,
+                                                    cublasLtMatmulAlgoConfigAttributes_t attribute,
+                                                    void *value, size_t bytes, size_t *written)
+{
+    chosen_for chosen;
+    memcpy(&chosen, algo, sizeof chosen);
+    const uint32_t number = attribute == CUBLASLT_ALGO_CONFIG_ID           ? 0
+                            : attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM ? (uint32_t)chosen.parts
+                                                                           : (uint32_t)chosen.scheme;
+    *written = sizeof number;
+    return take(value, sizeof number, &number, bytes);
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
@@ -428,7 +562,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
         judge_alignments(algo, operands);
     if (workspace_bytes > 0 && alignment_of(workspace) < MAX_ALIGNMENT)
         report("cuBLASLt: the workspace is not aligned to %d bytes", MAX_ALIGNMENT);
-    product p{*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c, d, 0.0f, 0.0f};
+    configuration chosen = configurations()[0]; /* without an algorithm: the heuristics' first */
+    if (algo && !find(algo, &chosen))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    if (chosen.fails || workspace_of(chosen, *d_layout) > workspace_bytes)
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    product p{*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c, d, 0.0f, 0.0f,
+              chosen.parts};
     if (!on_device) {
         p.alpha = *(const float *)alpha;
         p.beta = *(const float *)beta;
@@ -442,6 +582,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
         }
         for (int batch = 0; batch < p.d.batches; ++batch)
             run_batch(p, batch);
+        pretend_to_take(chosen.seconds);
         if (workspace && workspace_bytes > 0)
             memset(workspace, 0xff, workspace_bytes < 4096 ? workspace_bytes : 4096);
     });

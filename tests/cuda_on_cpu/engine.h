@@ -29,6 +29,9 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 void begin_choices();
 size_t choose(size_t count);
 
+/* For enqueued work: lets events recorded later see this much more time, without waiting. */
+void pretend_to_take(double seconds);
+
 } // namespace cuda_on_cpu
 
 #endif

@@ -101,6 +101,68 @@ static void make_run(dt_run *run, int32_t world_size)
 /* ---- the trainer on ranks ----------------------------------------------------------------------
  */
 
+/* The CPU's backend with operations that choose algorithms (choices_time() in backend.h): a choice
+ * is the text "<kind>\nby rank <rank>", valid for devices of its kind. */
+typedef struct {
+    dt_backend_ops ops; /* must be first: backend->ops points to it */
+    const char *kind;   /* NULL: an ordinary backend */
+    int32_t world_rank;
+    bool timing;
+    int32_t rehearsed; /* batches */
+    char choices[64];
+} chooser;
+
+static chooser *chooser_of(dt_backend *backend)
+{
+    return (chooser *)backend->ops;
+}
+
+static void choices_time(dt_backend *backend, bool on)
+{
+    chooser *c = chooser_of(backend);
+    assert_true(c->timing != on);
+    c->timing = on;
+    snprintf(c->choices, sizeof c->choices, "%s\nby rank %d", c->kind, c->world_rank);
+}
+
+static const char *choices_read(dt_backend *backend)
+{
+    chooser *c = chooser_of(backend);
+    assert_false(c->timing);
+    if (!c->choices[0])
+        snprintf(c->choices, sizeof c->choices, "%s\n", c->kind);
+    return c->choices;
+}
+
+static bool choices_write(dt_backend *backend, const char *text)
+{
+    chooser *c = chooser_of(backend);
+    const bool valid =
+        strncmp(text, c->kind, strlen(c->kind)) == 0 && text[strlen(c->kind)] == '\n';
+    snprintf(c->choices, sizeof c->choices, "%s", valid ? text : "");
+    return valid;
+}
+
+static int begin_step(dt_backend *backend, const dt_device_batch *batch, uint64_t key)
+{
+    (void)batch;
+    (void)key;
+    chooser *c = chooser_of(backend);
+    c->rehearsed += c->timing;
+    return c->timing ? DT_STEP_REPLAYED : DT_STEP_RUN;
+}
+
+static void make_chooser(chooser *c, dt_backend *backend, int32_t world_rank)
+{
+    c->ops = *backend->ops;
+    c->ops.choices_time = choices_time;
+    c->ops.choices_read = choices_read;
+    c->ops.choices_write = choices_write;
+    c->ops.step_begin = begin_step;
+    c->world_rank = world_rank;
+    backend->ops = &c->ops;
+}
+
 /* What a test asks for, and what each rank came to. */
 typedef struct {
     const char *folder;
@@ -112,6 +174,8 @@ typedef struct {
     dt_class_weights class_weights;
     int32_t lost_rank; /* the one whose resume path names nothing; -1: none */
     bool mixed;        /* rank 1 computes with another backend */
+    bool deterministic;
+    chooser chooser[MOST_RANKS];
     atomic_int stop[MOST_RANKS];
     dt_status status[MOST_RANKS];
     dt_run_progress progress[MOST_RANKS];
@@ -128,6 +192,8 @@ static void train_as(dt_comm *comm, void *context)
     ASSERT_OK(dt_backend_open(s->mixed && q == 1 ? "cpu64" : "cpu",
                               &(dt_backend_options){.threads = 1}, &backend));
     ASSERT_OK(dt_pool_create(&pool, 1));
+    if (s->chooser[q].kind)
+        make_chooser(&s->chooser[q], backend, q);
     if (s->resume) {
         ASSERT_OK(dt_checkpoint_read(s->resume, &run));
         run.settings.world_size = comm->world_size;
@@ -152,7 +218,8 @@ static void train_as(dt_comm *comm, void *context)
                              .output_dir = s->folder,
                              .stop = &s->stop[q],
                              .save_every_steps = s->save_every_steps,
-                             .validate_on_rank0 = s->on_rank0};
+                             .validate_on_rank0 = s->on_rank0,
+                             .deterministic = s->deterministic};
     s->status[q] = dt_train(&job);
     snprintf(s->message[q], sizeof s->message[q], "%s", dt_error_message());
     s->progress[q] = run.progress;
@@ -475,6 +542,92 @@ static void ranks_leave_with_the_lowest_ranks_failure(void **state)
     }
 }
 
+/* ---- algorithms of matrix products ------------------------------------------------------------
+ */
+
+/* Trains on three devices of these kinds, and stores what the checkpoint says. */
+static session choose(const char *folder, const char *const kind[3], const char *resume,
+                      bool deterministic, char stored[64])
+{
+    session s = {
+        .folder = folder, .lost_rank = -1, .resume = resume, .deterministic = deterministic};
+    dt_run run;
+    for (int q = 0; q < 3; ++q)
+        s.chooser[q].kind = kind[q];
+    train(&s, 3, 0, 0);
+    assert_trained(&s, 3, &expected);
+    ASSERT_OK(dt_checkpoint_read(checkpoint_of(folder, "epoch3.h5"), &run));
+    snprintf(stored, 64, "%s", run.choices);
+    dt_run_free(&run);
+    return s;
+}
+
+static const char *const alike[3] = {"A", "A", "A"};
+static const char *const newer[3] = {"B", "B", "B"};
+static const char *const mixed[3] = {"A", "B", "A"};
+
+/* All ranks have these choices, and only rank 0 made some, or none did. */
+static void assert_agreed(const session *s, const char *choices, bool made)
+{
+    for (int q = 0; q < 3; ++q) {
+        assert_string_equal(s->chooser[q].choices, choices);
+        assert_int_equal(s->chooser[q].rehearsed > 0, made && q == 0);
+    }
+}
+
+static void all_ranks_take_the_choices_of_rank_0(void **state)
+{
+    (void)state;
+    char stored[64];
+    const session s = choose("choices", alike, NULL, false, stored);
+    assert_agreed(&s, "A\nby rank 0", true);
+    assert_string_equal(stored, "A\nby rank 0");
+    assert_int_equal(s.chooser[0].rehearsed, 4); /* its shares of an epoch's batches */
+}
+
+static void a_rank_with_another_device_chooses_by_itself(void **state)
+{
+    (void)state;
+    char stored[64];
+    const session s = choose("choices_mixed", mixed, NULL, false, stored);
+    assert_string_equal(s.chooser[0].choices, "A\nby rank 0");
+    assert_string_equal(s.chooser[1].choices, "B\nby rank 1");
+    assert_string_equal(s.chooser[2].choices, "A\nby rank 0");
+    assert_int_equal(s.chooser[2].rehearsed, 0);
+    assert_string_equal(stored, "A\nby rank 0");
+}
+
+static void a_resumed_run_keeps_its_choices(void **state)
+{
+    (void)state;
+    char stored[64];
+    const session s =
+        choose("choices_kept", alike, checkpoint_of("choices", "epoch1.h5"), false, stored);
+    assert_agreed(&s, "A\nby rank 0", false);
+    assert_string_equal(stored, "A\nby rank 0");
+    const session other =
+        choose("choices_newer", newer, checkpoint_of("choices", "epoch1.h5"), false, stored);
+    assert_agreed(&other, "B\nby rank 0", true);
+    assert_string_equal(stored, "B\nby rank 0");
+}
+
+/* A run without timing stores that, so that a resumed run does the same. */
+static void deterministic_runs_do_not_time(void **state)
+{
+    (void)state;
+    char stored[64];
+    const session s = choose("untimed", alike, NULL, true, stored);
+    assert_agreed(&s, "A\n", false);
+    assert_string_equal(stored, "A\n");
+    const session kept =
+        choose("untimed_kept", alike, checkpoint_of("untimed", "epoch1.h5"), false, stored);
+    assert_agreed(&kept, "A\n", false);
+    const session turned =
+        choose("untimed_later", alike, checkpoint_of("choices", "epoch1.h5"), true, stored);
+    assert_agreed(&turned, "A\n", false);
+    assert_string_equal(stored, "A\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +644,10 @@ int main(void)
         cmocka_unit_test(ranks_that_compute_differently_are_refused),
         cmocka_unit_test(a_rank_that_cannot_attach_aborts_the_others),
         cmocka_unit_test(a_rank_that_fails_alone_aborts_the_others),
+        cmocka_unit_test(all_ranks_take_the_choices_of_rank_0),
+        cmocka_unit_test(a_rank_with_another_device_chooses_by_itself),
+        cmocka_unit_test(a_resumed_run_keeps_its_choices),
+        cmocka_unit_test(deterministic_runs_do_not_time),
     };
     return cmocka_run_group_tests(tests, make_dataset, free_dataset);
 }

@@ -1,0 +1,442 @@
+/* The choice of algorithms of matrix products: the fastest one, of those that are deterministic and
+ * run; the same bits wherever the choices are taken along. The emulator's cublaslt.cpp says how
+ * algorithms are listed. */
+#include "recorded.h"
+
+#include <stdio.h>
+
+static void propose(const char *list)
+{
+    setenv("CUDA_ON_CPU_PROPOSALS", list, 1);
+}
+
+static int no_proposals(void **state)
+{
+    (void)state;
+    unsetenv("CUDA_ON_CPU_PROPOSALS");
+    unsetenv("CUDA_ON_CPU_CUBLASLT");
+    unsetenv("CUDA_ON_CPU_NAME");
+    return 0;
+}
+
+/* ---- one product ----------------------------------------------------------------------------- */
+
+enum { MOST_ROWS = 512, IN = 96, OUT = 40, PARAMETERS = OUT * IN + OUT };
+
+/* A device with weights (OUT, IN) and a bias, and with inputs. */
+typedef struct {
+    dt_backend *backend;
+    const dt_backend_ops *op;
+    void *x, *y;
+    float result[MOST_ROWS * OUT];
+} device;
+
+static void device_open(device *d, dt_precision precision)
+{
+    static float values[MOST_ROWS * IN];
+    const dt_backend_options options = {.threads = 1, .precision = precision, .training = true};
+    *d = (device){0};
+    ASSERT_OK(dt_backend_open(tested_device(), &options, &d->backend));
+    d->op = d->backend->ops;
+    for (int i = 0; i < MOST_ROWS * IN; ++i)
+        values[i] = (float)(random_bits(8, i) % 2001) / 1000.0f - 1.0f;
+    ASSERT_OK(d->op->vectors_alloc(d->backend, PARAMETERS, true));
+    d->op->vector_write(d->backend, DT_PARAMETERS, 0, PARAMETERS, values);
+    ASSERT_OK(d->op->alloc(d->backend, &d->x, sizeof values));
+    ASSERT_OK(d->op->alloc(d->backend, &d->y, sizeof d->result));
+    if (precision == DT_PRECISION_FP32)
+        d->op->upload(d->backend, d->x, values, sizeof values);
+}
+
+static void device_close(device *d)
+{
+    ASSERT_OK(d->op->sync(d->backend));
+    d->op->free(d->backend, d->x);
+    d->op->free(d->backend, d->y);
+    d->op->destroy(d->backend);
+}
+
+static void multiply(device *d, int64_t rows)
+{
+    d->op->linear_forward(d->backend, d->y, d->x, 0, OUT * IN, rows, IN, OUT);
+}
+
+/* Returns the product with `rows` rows; in fp32. */
+static const float *product(device *d, int64_t rows)
+{
+    multiply(d, rows);
+    d->op->download(d->backend, d->result, d->y, rows * OUT * (int64_t)sizeof(float));
+    ASSERT_OK(d->op->check(d->backend));
+    return d->result;
+}
+
+/* Times the products with these numbers of rows, up to 0. */
+static void rehearse(device *d, const int64_t *rows)
+{
+    d->op->choices_time(d->backend, true);
+    for (; *rows > 0; ++rows)
+        multiply(d, *rows);
+    d->op->choices_time(d->backend, false);
+    ASSERT_OK(d->op->check(d->backend));
+}
+
+/* The product with an algorithm, and with no other one there. */
+static void product_of(float *out, const char *algorithm, int64_t rows)
+{
+    device d;
+    propose(algorithm);
+    device_open(&d, DT_PRECISION_FP32);
+    memcpy(out, product(&d, rows), (size_t)(rows * OUT) * sizeof *out);
+    device_close(&d);
+}
+
+enum { WHOLE, TWO, FOUR, ALGORITHMS };
+
+/* Returns which algorithm the device takes for this product, by its bits. */
+static int taken(device *d, int64_t rows)
+{
+    static const char *const alone[ALGORITHMS] = {"1=0", "2=0", "4=0"};
+    static float expected[ALGORITHMS][MOST_ROWS * OUT];
+    static int64_t expected_rows;
+    char *all = strdup(getenv("CUDA_ON_CPU_PROPOSALS"));
+    const size_t bytes = (size_t)(rows * OUT) * sizeof **expected;
+    int out = -1;
+    for (int i = 0; i < ALGORITHMS && expected_rows != rows; ++i)
+        product_of(expected[i], alone[i], rows);
+    expected_rows = rows;
+    assert_memory_not_equal(expected[WHOLE], expected[TWO], bytes);
+    assert_memory_not_equal(expected[WHOLE], expected[FOUR], bytes);
+    assert_memory_not_equal(expected[TWO], expected[FOUR], bytes);
+    propose(all);
+    free(all);
+    product(d, rows);
+    for (int i = 0; i < ALGORITHMS; ++i)
+        if (memcmp(d->result, expected[i], bytes) == 0)
+            out = i;
+    return out;
+}
+
+static const int64_t some_rows[] = {64, 0};
+
+/* ---- what is chosen -------------------------------------------------------------------------- */
+
+static int chosen_of(const char *proposals)
+{
+    device d;
+    propose(proposals);
+    device_open(&d, DT_PRECISION_FP32);
+    rehearse(&d, some_rows);
+    const int out = taken(&d, 64);
+    device_close(&d);
+    return out;
+}
+
+static void the_fastest_proposal_is_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(chosen_of("1=30,2=20,4=100"), TWO);
+    assert_int_equal(chosen_of("1=30,2=200,4=10"), FOUR);
+    assert_int_equal(chosen_of("1=30,2=200,4=100"), WHOLE);
+    assert_int_equal(chosen_of("4=300,1=200,2=100"), TWO);
+}
+
+static void a_proposal_that_cannot_be_launched_is_skipped(void **state)
+{
+    (void)state;
+    assert_int_equal(chosen_of("1x=1,2=200,4=100"), FOUR);
+    assert_int_equal(chosen_of("1=300,2x=1,4=100"), FOUR);
+}
+
+/* "i" is added in place, in an order that varies on a GPU; "o" may be rounded in between. */
+static void only_sums_of_stored_floats_are_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(chosen_of("2i=1,4o=2,1=100"), WHOLE);
+    assert_int_equal(chosen_of("2i=1,1=200,4=100"), FOUR);
+}
+
+/* A sum of 96 terms is longer than 64 rows and 40 columns, but not than 128 rows. */
+static void long_sums_are_also_split(void **state)
+{
+    (void)state;
+    device d;
+    assert_int_equal(chosen_of("1=100,-2=50,-4=10"), FOUR);
+    propose("1=100,-2=50,-4=10");
+    device_open(&d, DT_PRECISION_FP32);
+    rehearse(&d, (const int64_t[]){128, 0});
+    assert_int_equal(taken(&d, 128), WHOLE);
+    device_close(&d);
+}
+
+/* 4096 parts of 64 · 40 floats are more than 32 MiB. */
+static void the_workspace_limits_the_parts(void **state)
+{
+    (void)state;
+    assert_int_equal(chosen_of("4096=1,1=100,4=50"), FOUR);
+}
+
+static void without_timing_the_first_is_taken(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {"2i=1,1=100,4=10", "1=100,4=10", "1=5"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; ++i) {
+        device d;
+        propose(lists[i]);
+        device_open(&d, DT_PRECISION_FP32);
+        assert_int_equal(taken(&d, 64), WHOLE);
+        device_close(&d);
+    }
+}
+
+/* A size that differs by a quarter at most; other products choose by themselves. */
+static void near_products_take_the_same(void **state)
+{
+    (void)state;
+    device d;
+    propose("1=100,2=50,4=60");
+    device_open(&d, DT_PRECISION_FP32);
+    rehearse(&d, (const int64_t[]){256, 0});
+    assert_int_equal(taken(&d, 256), TWO);
+    assert_int_equal(taken(&d, 320), TWO);
+    assert_int_equal(taken(&d, 192), TWO);
+    assert_int_equal(taken(&d, 512), WHOLE);
+    assert_int_equal(taken(&d, 128), WHOLE);
+    device_close(&d);
+}
+
+/* ---- choices that are taken along ------------------------------------------------------------ */
+
+static char *choices_of(device *d)
+{
+    const char *text = d->op->choices_read(d->backend);
+    ASSERT_OK(d->op->check(d->backend));
+    return strdup(text);
+}
+
+/* Returns what `taken` is on a device that is given these choices, where another algorithm is the
+ * fastest; -2 if it refuses them. */
+static int taken_with(const char *choices, dt_precision precision)
+{
+    device d;
+    int out = -2;
+    propose("1=10,2=500,4=600");
+    device_open(&d, precision);
+    const bool valid = d.op->choices_write(d.backend, choices);
+    ASSERT_OK(d.op->check(d.backend));
+    if (valid)
+        out = taken(&d, 64);
+    else if (precision == DT_PRECISION_FP32)
+        assert_int_equal(taken(&d, 64), WHOLE); /* works on without choices */
+    device_close(&d);
+    return out;
+}
+
+static char *choices_made(void)
+{
+    device d;
+    propose("1=100,2=50,4=60");
+    device_open(&d, DT_PRECISION_FP32);
+    rehearse(&d, some_rows);
+    char *out = choices_of(&d);
+    device_close(&d);
+    return out;
+}
+
+static void choices_are_taken_along(void **state)
+{
+    (void)state;
+    char *choices = choices_made();
+    char *head = strdup(choices);
+    assert_int_equal(taken_with(choices, DT_PRECISION_FP32), TWO);
+    strchr(head, '\n')[1] = '\0'; /* valid, but without a choice */
+    assert_int_equal(taken_with(head, DT_PRECISION_FP32), WHOLE);
+    free(head);
+    free(choices);
+}
+
+static void new_choices_replace_the_old(void **state)
+{
+    (void)state;
+    device d;
+    char *choices = choices_made();
+    propose("1=100,2=500,4=60");
+    device_open(&d, DT_PRECISION_FP32);
+    assert_int_equal(taken(&d, 64), WHOLE);
+    assert_true(d.op->choices_write(d.backend, choices));
+    assert_int_equal(taken(&d, 64), TWO);
+    rehearse(&d, some_rows);
+    assert_int_equal(taken(&d, 64), FOUR);
+    assert_true(d.op->choices_write(d.backend, choices));
+    char *same = choices_of(&d);
+    assert_string_equal(same, choices);
+    device_close(&d);
+    free(same);
+    free(choices);
+}
+
+static void choices_for_another_device_are_refused(void **state)
+{
+    (void)state;
+    char *choices = choices_made();
+    setenv("CUDA_ON_CPU_CUBLASLT", "130001", 1);
+    assert_int_equal(taken_with(choices, DT_PRECISION_FP32), -2);
+    unsetenv("CUDA_ON_CPU_CUBLASLT");
+    setenv("CUDA_ON_CPU_NAME", "another GPU", 1);
+    assert_int_equal(taken_with(choices, DT_PRECISION_FP32), -2);
+    unsetenv("CUDA_ON_CPU_NAME");
+    assert_int_equal(taken_with(choices, DT_PRECISION_BF16), -2);
+    assert_int_equal(taken_with("", DT_PRECISION_FP32), -2);
+    assert_int_equal(taken_with(choices, DT_PRECISION_FP32), TWO);
+    free(choices);
+}
+
+static void damaged_choices_are_refused(void **state)
+{
+    (void)state;
+    char *choices = choices_made();
+    const size_t length = strlen(choices);
+    char *text = malloc(length + 2);
+    for (size_t cut = 1; cut <= 20; cut += 6) {
+        snprintf(text, length + 2, "%.*s", (int)(length - cut), choices);
+        assert_int_equal(taken_with(text, DT_PRECISION_FP32), -2);
+    }
+    snprintf(text, length + 2, "%sx", choices);
+    assert_int_equal(taken_with(text, DT_PRECISION_FP32), -2);
+    free(text);
+    free(choices);
+}
+
+/* Sets word `word` of the algorithm in the only choice. */
+static char *changed(const char *choices, int word, int value)
+{
+    char *out = malloc(strlen(choices) + 16);
+    const char *end = choices + strlen(choices);
+    for (int words = 0; words < 8 - word; ++words)
+        while (*--end != ' ') {
+        }
+    const char *rest = end + 1 + strcspn(end + 1, " \n");
+    sprintf(out, "%.*s%x%s", (int)(end + 1 - choices), choices, (unsigned)value, rest);
+    return out;
+}
+
+/* A file may say anything: an algorithm is checked before it is used. */
+static void unknown_or_unsuitable_algorithms_are_not_used(void **state)
+{
+    (void)state;
+    char *choices = choices_made();
+    char *four = changed(choices, 1, 4);
+    char *five = changed(choices, 1, 5);
+    char *in_place = changed(choices, 2, 1);
+    assert_int_equal(taken_with(four, DT_PRECISION_FP32), FOUR);
+    assert_int_equal(taken_with(five, DT_PRECISION_FP32), WHOLE);
+    device d;
+    propose("1=10,2i=20");
+    device_open(&d, DT_PRECISION_FP32);
+    assert_true(d.op->choices_write(d.backend, in_place));
+    assert_int_equal(taken(&d, 64), WHOLE);
+    device_close(&d);
+    free(choices);
+    free(four);
+    free(five);
+    free(in_place);
+}
+
+/* ---- a training ------------------------------------------------------------------------------ */
+
+/* What a rehearsal before a training does. */
+typedef enum { NOTHING, CHOOSE, TAKE } preparation;
+
+/* Trains, and returns the parameters; the caller frees them. *choices: set by CHOOSE, read by TAKE.
+ */
+static float *train(const training_plan *plan, preparation what, char **choices, int64_t *count)
+{
+    training t;
+    int64_t micro_steps = 0;
+    bool made;
+    training_open(&t, plan, true);
+    dt_backend *backend = t.s.backend;
+    ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, 0));
+    if (what == CHOOSE) {
+        backend->ops->choices_time(backend, true);
+        for (int64_t batch = 0; batch < dt_batches_per_epoch(plan->sequences, &t.settings); ++batch)
+            ASSERT_OK(dt_stepper_rehearse(&t.stepper, batch));
+        backend->ops->choices_time(backend, false);
+        *choices = strdup(backend->ops->choices_read(backend));
+    }
+    if (what == TAKE)
+        assert_true(backend->ops->choices_write(backend, *choices));
+    for (int32_t epoch = 0; epoch < plan->epochs; ++epoch) {
+        ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, (uint32_t)epoch));
+        for (int64_t u = 0; u < dt_updates_per_epoch(plan->sequences, &t.settings); ++u) {
+            dt_update_state state;
+            ASSERT_OK(dt_stepper_update(&t.stepper, u, &micro_steps, &made));
+            backend->ops->state_read(backend, &state);
+            if (epoch == 0 && u == 0) /* the rehearsal leaves no loss */
+                assert_true(state.loss > 0.0 && state.loss < 40.0);
+        }
+    }
+    *count = trained_elements(&t);
+    float *out = vector_of(&t, DT_PARAMETERS);
+    training_close(&t);
+    return out;
+}
+
+static bool same_training(const training_plan *plan, preparation a, preparation b, char **choices,
+                          const char *proposals_of_b)
+{
+    int64_t count;
+    float *first = train(plan, a, choices, &count);
+    propose(proposals_of_b);
+    float *second = train(plan, b, choices, &count);
+    const bool out = memcmp(first, second, (size_t)count * sizeof *first) == 0;
+    free(first);
+    free(second);
+    return out;
+}
+
+static const training_plan plans[] = {{"hybrid_small", DT_PRECISION_FP32, 12, 4, 4, 1, 3},
+                                      {"hybrid_small", DT_PRECISION_BF16, 12, 4, 2, 2, 3}};
+
+static void a_rehearsal_leaves_no_trace(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; ++i) {
+        char *choices = NULL;
+        propose("1=0");
+        assert_true(same_training(&plans[i], NOTHING, CHOOSE, &choices, "1=0"));
+        free(choices);
+    }
+}
+
+/* The choices decide the bits, not what is fast later. */
+static void a_training_with_the_same_choices_has_the_same_bits(void **state)
+{
+    (void)state;
+    char *choices = NULL;
+    propose("1=100,2=50,4=60");
+    assert_true(same_training(&plans[0], CHOOSE, TAKE, &choices, "1=10,2=50,4=60"));
+    assert_false(same_training(&plans[0], TAKE, NOTHING, &choices, "1=10,2=50,4=60"));
+    assert_false(same_training(&plans[0], TAKE, CHOOSE, &choices, "1=100,4=10,2=50"));
+    free(choices);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(the_fastest_proposal_is_taken, no_proposals),
+        cmocka_unit_test_teardown(a_proposal_that_cannot_be_launched_is_skipped, no_proposals),
+        cmocka_unit_test_teardown(only_sums_of_stored_floats_are_taken, no_proposals),
+        cmocka_unit_test_teardown(long_sums_are_also_split, no_proposals),
+        cmocka_unit_test_teardown(the_workspace_limits_the_parts, no_proposals),
+        cmocka_unit_test_teardown(without_timing_the_first_is_taken, no_proposals),
+        cmocka_unit_test_teardown(near_products_take_the_same, no_proposals),
+        cmocka_unit_test_teardown(choices_are_taken_along, no_proposals),
+        cmocka_unit_test_teardown(new_choices_replace_the_old, no_proposals),
+        cmocka_unit_test_teardown(choices_for_another_device_are_refused, no_proposals),
+        cmocka_unit_test_teardown(damaged_choices_are_refused, no_proposals),
+        cmocka_unit_test_teardown(unknown_or_unsuitable_algorithms_are_not_used, no_proposals),
+        cmocka_unit_test_teardown(a_rehearsal_leaves_no_trace, no_proposals),
+        cmocka_unit_test_teardown(a_training_with_the_same_choices_has_the_same_bits, no_proposals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
