@@ -17,6 +17,7 @@ struct copy {
     void *to;
     const void *from; /* NULL: zeros */
     int group;
+    site where;
 };
 
 /* The copies of a thread that have not arrived. */
@@ -29,8 +30,7 @@ struct thread_copies {
 thread_copies &own_copies()
 {
     static thread_copies all[1024];
-    thread_copies &own =
-        all[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
+    thread_copies &own = all[threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)];
     if (own.block != block_serial) {
         own.block = block_serial;
         own.groups = 0;
@@ -47,9 +47,9 @@ void copy_start(void *to, const void *from, bool real, site where)
         report("the copy at %s:%d has an address that is not a multiple of 16 bytes", where.file,
                where.line);
     thread_copies &own = own_copies();
-    shared_write(to, 16);
+    shared_write(to, 16, where);
     memset(to, 0xff, 16);
-    own.waiting.push_back({to, real ? from : nullptr, own.groups});
+    own.waiting.push_back({to, real ? from : nullptr, own.groups, where});
 }
 
 void copy_group()
@@ -66,9 +66,9 @@ void copy_wait(int newest)
             own.waiting[left++] = c;
             continue;
         }
-        shared_write(c.to, 16);
+        shared_arrival(c.to, 16, c.where);
         if (c.from)
-            shared_read(c.from, 16);
+            shared_read(c.from, 16, c.where);
         if (c.from)
             memcpy(c.to, c.from, 16);
         else

@@ -175,12 +175,13 @@ uint32_t alignment_of(const void *address)
 }
 
 /* A kernel of cuBLASLt reads or writes whole words at the alignment that it was chosen for: at a
- * smaller one it ends with a misaligned address. */
+ * smaller one it ends with a misaligned address. Without `algo` it is chosen for these operands. */
 void judge_alignments(const cublasLtMatmulAlgo_t *algo, const void *const *operand)
 {
     static const char *const name[] = {"A", "B", "C", "D", "the bias"};
-    chosen_for chosen;
-    memcpy(&chosen, algo, sizeof chosen);
+    chosen_for chosen{{0, 0, 0, 0, BIAS_ALIGNMENT}, 0, 0, 0};
+    if (algo)
+        memcpy(&chosen, algo, sizeof chosen);
     for (int i = 0; i < 5; ++i)
         if (operand[i] && alignment_of(operand[i]) < chosen.alignment[i])
             report("cuBLASLt: %s is at an address that is a multiple of %u bytes, and the "
@@ -479,8 +480,11 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
         status = planted(*a, *b);
     if (status != CUBLAS_STATUS_SUCCESS)
         return status;
+    /* The choice depends on the pointer's value (cublasLt.h, CUBLASLT_MATMUL_DESC_BIAS_POINTER), but
+     * kernels were seen to read words of 16 bytes for any (github.com/pytorch/pytorch/pull/194497) */
     if ((desc->epilogue & CUBLASLT_EPILOGUE_BIAS) && alignment_of(desc->bias) < BIAS_ALIGNMENT)
-        return CUBLAS_STATUS_NOT_SUPPORTED;
+        report("cuBLASLt: an algorithm is asked for with a bias at a multiple of %u bytes",
+               alignment_of(desc->bias));
     for (const configuration &its : configurations()) {
         const bool masked = its.scheme != CUBLASLT_REDUCTION_SCHEME_NONE &&
                             (its.scheme & preference->schemes) == 0;
@@ -555,11 +559,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     const bool with_bias = desc->epilogue & (CUBLASLT_EPILOGUE_BIAS | CUBLASLT_EPILOGUE_BGRADA |
                                              CUBLASLT_EPILOGUE_BGRADB);
     const bool on_device = desc->pointers == CUBLASLT_POINTER_MODE_DEVICE;
-    if (!a || !b || !d || (with_bias && (!desc->bias || (uintptr_t)desc->bias % 16 != 0)))
-        return CUBLAS_STATUS_INVALID_VALUE; /* kernels may load the bias in 16-byte words */
+    if (!a || !b || !d || (with_bias && !desc->bias))
+        return CUBLAS_STATUS_INVALID_VALUE;
     const void *const operands[] = {a, b, c, d, with_bias ? desc->bias : nullptr};
-    if (algo)
-        judge_alignments(algo, operands);
+    judge_alignments(algo, operands);
     if (workspace_bytes > 0 && alignment_of(workspace) < MAX_ALIGNMENT)
         report("cuBLASLt: the workspace is not aligned to %d bytes", MAX_ALIGNMENT);
     configuration chosen = configurations()[0]; /* without an algorithm: the heuristics' first */

@@ -6,7 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <string>
 #include <vector>
 
 #include <cuda_runtime.h>
@@ -47,5 +54,53 @@ template <typename T> struct device_array {
         return out;
     }
 };
+
+/* ---- in a child ----------------------------------------------------------------------------- */
+
+/* Returns what `fault` writes to stderr; `fault` must not return. */
+static inline std::string stderr_of(void (*fault)(void))
+{
+    int end[2];
+    assert_int_equal(pipe(end), 0);
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (int s : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE})
+            signal(s, SIG_DFL);
+        dup2(end[1], 2);
+        close(end[0]);
+        fault();
+        _exit(0);
+    }
+    close(end[1]);
+    std::string words;
+    char part[512];
+    for (ssize_t n; (n = read(end[0], part, sizeof part)) > 0;)
+        words.append(part, (size_t)n);
+    close(end[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        fail_msg("the bug was not detected");
+    return words;
+}
+
+static inline void assert_says(const std::string &words, const char *part)
+{
+    if (words.find(part) == std::string::npos)
+        fail_msg("'%s' is not in:\n%s", part, words.c_str());
+}
+
+/* The bug is detected in all orders, and the message contains `part`. */
+static inline void assert_found(void (*fault)(void), const char *part)
+{
+    for (const char *order : orders) {
+        setenv("CUDA_ON_CPU_ORDER", order, 1);
+        const std::string words = stderr_of(fault);
+        if (part)
+            assert_says(words, part);
+    }
+}
 
 #endif

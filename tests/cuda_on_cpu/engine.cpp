@@ -25,6 +25,8 @@ namespace cuda_on_cpu
 {
 
 uint64_t block_serial;
+const observer *observing;
+bool observable;
 
 namespace
 {
@@ -89,8 +91,8 @@ struct engine {
     fiber main, *running, *free_;
     bool in_kernel;
     uint64_t blocks, block, first_block, block_stride;
-    char *shared; /* memory for variables, then for the dynamic memory of the launch */
-    size_t shared_used;                  /* with gaps */
+    char *shared;       /* memory for variables, then for the dynamic memory of the launch */
+    size_t shared_used; /* with gaps */
     size_t shared_payload, shared_limit; /* of this block; without gaps */
     char *dynamic;
     size_t dynamic_bytes;
@@ -344,6 +346,8 @@ void start_block(uint64_t number)
     E.shared_used = E.shared_payload = 0;
     E.dynamic = nullptr;
     ++block_serial;
+    if (observing)
+        observing->block_starts();
 }
 
 uint64_t common_divisor(uint64_t a, uint64_t b)
@@ -454,9 +458,7 @@ void begin_choices()
 
 size_t choose(size_t count)
 {
-    return E.order == ASCENDING    ? 0
-           : E.order == DESCENDING ? count - 1
-                                   : draw((uint32_t)count);
+    return E.order == ASCENDING ? 0 : E.order == DESCENDING ? count - 1 : draw((uint32_t)count);
 }
 
 void run_grid(const char *kernel, const shape &how, size_t shared_limit,
@@ -484,18 +486,64 @@ void run_grid(const char *kernel, const shape &how, size_t shared_limit,
     choose_order();
     lay_out_threads();
     E.in_kernel = true;
+    if (observing)
+        observing->grid_starts(kernel);
     start_block(0);
     set_current(choose_thread());
     fiber *first = take_fiber();
     E.thread_[E.current].on = first;
     E.running = &E.main;
+    observable = observing;
     switch_to(first);
+    observable = false;
+    if (observing)
+        observing->grid_ends();
     E.in_kernel = false;
 }
 
 int lane()
 {
     return E.current % WARP;
+}
+
+int current_thread()
+{
+    return E.current;
+}
+
+std::string name_of(int thread)
+{
+    return text_of(thread);
+}
+
+bool in_shared(const void *address, size_t *offset)
+{
+    *offset = (size_t)((const char *)address - E.shared);
+    return (const char *)address >= E.shared && *offset < SHARED;
+}
+
+void shared_read(const void *address, size_t bytes, site where)
+{
+    if (observing)
+        observing->accessed(address, bytes, access_kind::read, where);
+}
+
+void shared_write(const void *address, size_t bytes, site where)
+{
+    if (observing)
+        observing->accessed(address, bytes, access_kind::write, where);
+}
+
+void shared_atomic(const void *address, size_t bytes, site where)
+{
+    if (observing)
+        observing->accessed(address, bytes, access_kind::atomic, where);
+}
+
+void shared_arrival(const void *address, size_t bytes, site where)
+{
+    if (observing)
+        observing->accessed(address, bytes, access_kind::arrival, where);
 }
 
 void *allocate_shared(size_t bytes, size_t align)
@@ -549,6 +597,8 @@ int block_barrier(int predicate, int kind, site where)
             E.thread_[t].at_barrier = false;
         for (int w = 0; w < E.warps; ++w)
             set_runnable(E.warp_[w], E.warp_[w].exists);
+        if (observing)
+            observing->barrier_passed();
     }
     yield();
     if (kind == BARRIER_COUNT)
@@ -631,7 +681,9 @@ void complete(warp &w, const lane_request &last)
         for (int l = 0; l < WARP; ++l)
             values[l] = (const void *)(uintptr_t)w.lanes[l].value;
         auto product = (void (*)(const void *const *))(uintptr_t)last.result;
+        observable = false;
         product(values);
+        observable = observing;
         return;
     }
     uint64_t common = 0;
@@ -673,6 +725,9 @@ uint64_t collective(const lane_request &request)
     w.waiting |= 1u << l;
     if ((w.waiting & mask) == mask) {
         complete(w, request);
+        if (observing)
+            observing->warp_met((int)(&w - E.warp_), mask, mask == w.exists,
+                                request.operation == SYNC_WARP);
         w.waiting &= ~mask;
         set_runnable(w, mask);
     }

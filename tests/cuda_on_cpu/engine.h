@@ -3,6 +3,7 @@
 #define CUDA_ON_CPU_ENGINE_H
 
 #include <functional>
+#include <string>
 
 #include "cuda_runtime.h"
 
@@ -32,6 +33,29 @@ size_t choose(size_t count);
 /* For enqueued work: lets events recorded later see this much more time, without waiting. */
 void pretend_to_take(double seconds);
 
+/* What is told about the running grid. checked.cpp, where it is linked, sets `observing`. */
+enum class access_kind { read, write, atomic, arrival };
+struct observer {
+    void (*grid_starts)(const char *kernel);
+    void (*block_starts)();
+    void (*barrier_passed)();
+    /* Lanes of a warp have met; `whole`: all that exist. */
+    void (*warp_met)(int warp, uint32_t lanes, bool whole, bool orders_memory);
+    void (*grid_ends)();
+    void (*accessed)(const void *address, size_t bytes, access_kind kind, site where);
+};
+extern const observer *observing;
+extern bool observable; /* a thread of a kernel is running, outside a function of its whole warp */
+
+int current_thread();
+std::string name_of(int thread);
+bool in_shared(const void *address, size_t *offset); /* from its start, for banks */
+bool in_device_memory(const void *address);
+
 } // namespace cuda_on_cpu
+
+/* Writes what a checked module or program has counted to the file CUDA_ON_CPU_COUNTS, and forgets
+ * it. */
+extern "C" __attribute__((visibility("default"))) void cuda_on_cpu_write_counts();
 
 #endif

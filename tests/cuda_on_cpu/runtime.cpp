@@ -360,6 +360,11 @@ void put_record(cudaStream_t stream, cudaEvent_t event)
 
 } // namespace
 
+bool in_device_memory(const void *address)
+{
+    return in_arena(address);
+}
+
 void open_device()
 {
     if (R().open++ == 0 && R().arena_used > 0)
@@ -889,8 +894,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         } else if (from || event->recorded > 0) {
             if (from)
                 from->invalid = true;
-            return invalidate(stream->capture, from ? cudaErrorStreamCaptureMerge
-                                                    : cudaErrorStreamCaptureIsolation);
+            return invalidate(stream->capture,
+                              from ? cudaErrorStreamCaptureMerge : cudaErrorStreamCaptureIsolation);
         }
         return cudaSuccess;
     }

@@ -20,7 +20,8 @@
  *   - host code that accesses device memory: its pages are inaccessible unless a kernel runs;
  *   - use of uninitialised memory: device memory, and shared memory at the start of each block, are
  *     filled with 0xFF bytes, which are NaN in float, double, bf16 and fp16 and -1 in integers;
- *   - races between threads or blocks, by running in two orders whose results must be equal.
+ *   - races between threads or blocks, by running in two orders whose results must be equal;
+ *   - in a checked module, a race in shared memory whether or not it changes a result (checked.cpp).
  *
  * Environment, read at every launch:
  *   CUDA_ON_CPU_ORDER       ascending (default), descending, or random[:SEED]: the order of blocks,
@@ -40,6 +41,8 @@
  *   CUDA_ON_CPU_SHARED_KB   KiB of shared memory that a block can be allowed to use: 99 (as in
  *                           compute capability 8.6, 8.9 and 12.0), 163 (8.0) or 227 (9.0 and 10.0;
  *                           default)
+ *   CUDA_ON_CPU_COUNTS      in a checked module, the file (1: stderr) that the bank conflicts and
+ *                           sectors of each kernel are written to when the module is unloaded
  *
  * Not emulated: lockstep execution of warps, the memory model (every store is visible at once),
  * timing, occupancy. A kernel that waits in a loop for another block never ends.
@@ -162,25 +165,16 @@ int lane();
  * all addresses. */
 void warp_together(const void *value, void (*product)(const void *const *lanes), site where);
 
-/* ---- accesses, for the checked module --------------------------------------------------------
+/* ---- accesses, for checked modules ------------------------------------------------------------
  *
- * Plain loads and stores of a kernel are seen without these calls. Functions that emulate one
- * instruction of a whole warp call them in the lane that provides the address, with the number of
- * bytes that this lane's address covers (ldmatrix: 16), before warp_together(), whose `product` is
- * not observed; those that emulate cp.async call shared_write() when the copy is issued and again
- * when it is waited for, because the bytes may arrive at any time between. Addresses outside shared
- * memory are accesses of global memory. */
-#ifdef __SANITIZE_THREAD__
-void shared_read(const void *address, size_t bytes);
-void shared_write(const void *address, size_t bytes);
-#else
-static inline void shared_read(const void *, size_t)
-{
-}
-static inline void shared_write(const void *, size_t)
-{
-}
-#endif
+ * The loads and stores that the compiler sees in a kernel are observed without these calls. What
+ * other code does for a thread is told to the observer: shared_write() when an asynchronous copy
+ * starts and shared_arrival() when it arrives, because its bytes may be written at any time
+ * between. Addresses outside shared memory are accesses of global memory. */
+void shared_read(const void *address, size_t bytes, site where);
+void shared_write(const void *address, size_t bytes, site where);
+void shared_atomic(const void *address, size_t bytes, site where);
+void shared_arrival(const void *address, size_t bytes, site where);
 
 [[noreturn]] void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

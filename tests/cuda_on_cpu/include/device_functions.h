@@ -174,19 +174,25 @@ CUDA_ON_CPU_REDUCE(__reduce_or_sync, unsigned, REDUCE_OR)
 CUDA_ON_CPU_REDUCE(__reduce_xor_sync, unsigned, REDUCE_XOR)
 #undef CUDA_ON_CPU_REDUCE
 
+/* In a checked module, the compiler does not tell the accesses of such a function. */
+#define CUDA_ON_CPU_UNOBSERVED __attribute__((no_sanitize("thread")))
+
 /* ---- atomics: all return the old value ------------------------------------------------------ */
 
 #define CUDA_ON_CPU_ATOMIC(name, expression)                                                       \
-    template <typename T> static inline T name(T *address, std::enable_if_t<true, T> value)        \
+    template <typename T>                                                                          \
+    CUDA_ON_CPU_UNOBSERVED static inline T name(T *address, std::enable_if_t<true, T> value,       \
+                                                CUDA_ON_CPU_HERE)                                  \
     {                                                                                              \
+        cuda_on_cpu::shared_atomic(address, sizeof(T), {file, line});                              \
         const T old = *address;                                                                    \
         *address = (T)(expression);                                                                \
         return old;                                                                                \
     }                                                                                              \
     template <typename T>                                                                          \
-    static inline T name##_block(T *address, std::enable_if_t<true, T> value)                      \
+    static inline T name##_block(T *address, std::enable_if_t<true, T> value, CUDA_ON_CPU_HERE)    \
     {                                                                                              \
-        return name(address, value);                                                               \
+        return name(address, value, file, line);                                                   \
     }
 CUDA_ON_CPU_ATOMIC(atomicAdd, old + value)
 CUDA_ON_CPU_ATOMIC(atomicSub, old - value)
@@ -201,9 +207,10 @@ CUDA_ON_CPU_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1)
 #undef CUDA_ON_CPU_ATOMIC
 
 template <typename T>
-static inline T atomicCAS(T *address, std::enable_if_t<true, T> compare,
-                          std::enable_if_t<true, T> value)
+CUDA_ON_CPU_UNOBSERVED static inline T atomicCAS(T *address, std::enable_if_t<true, T> compare,
+                                                 std::enable_if_t<true, T> value, CUDA_ON_CPU_HERE)
 {
+    cuda_on_cpu::shared_atomic(address, sizeof(T), {file, line});
     const T old = *address;
     if (old == compare)
         *address = value;

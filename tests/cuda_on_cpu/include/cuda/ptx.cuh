@@ -49,7 +49,6 @@ static inline void start_load(uint32_t *out, dt_shared_address row,
         report("a row of the matrices at %s:%d starts at an address that is not a multiple of 16 "
                "bytes",
                where.file, where.line);
-    shared_read((const void *)row, 16);
     memcpy(request.row, (const void *)row, 16);
     request.out = out;
     warp_together(&request, load, where);
