@@ -62,8 +62,7 @@ static double waves(gpu *g, double blocks, double resident, double each)
 /* ---- matrix products --------------------------------------------------------------------------- */
 
 #define INNER_START 128.0 /* assumed: a tile's start and end take as long as so many terms */
-#define HEURISTIC 0.95    /* assumed: rate of cuBLASLt's first proposal in that of its best */
-#define MOST_SPLIT 16
+#define FIRST 0.95        /* assumed: rate of cuBLASLt's first proposal in that of its best */
 
 /* The share of the matrix rate with tiles of (rows, columns) and the inner dimension divided by
  * `split`: what tiles hang over, the last wave, the start and end of a tile. */
@@ -76,8 +75,9 @@ static double tile_share(gpu *g, call *c, double rows, double columns, double sp
     return inside * wave * inner / (inner + INNER_START);
 }
 
-/* cuBLASLt's best of a few tile sizes and divisions of the inner dimension. Partial results go
- * through the workspace of 32 MiB. Small tiles need more operands for each operation. */
+/* The best of a few tile sizes and divisions of the inner dimension. A training times cuBLASLt's
+ * proposals (cuda/product_choice.cu); a prediction takes the first. Partial results go through the
+ * workspace of 32 MiB. Small tiles need more operands for each operation. */
 static dt_gpu_cost product(gpu *g, shape *s, call *c)
 {
     static const struct {
@@ -88,14 +88,13 @@ static dt_gpu_cost product(gpu *g, shape *s, call *c)
         A * c->inner * (c->rows + c->columns) + c->bytes * results * (c->add ? 2 : 1);
     dt_gpu_cost best = EMPTY;
     double least = INFINITY;
-    (void)s;
     for (size_t t = 0; t < sizeof tile / sizeof *tile; ++t)
-        for (int split = 1; split <= MOST_SPLIT; ++split) {
+        for (int split = 1; split <= 8; split *= 2) {
             const double partial = split > 1 ? F * results * split : 0.0;
             if (partial > 32.0 * 1024 * 1024)
                 break;
-            const double share =
-                HEURISTIC * tile[t].rate * tile_share(g, c, tile[t].rows, tile[t].columns, split);
+            const double share = (s->training ? 1.0 : FIRST) * tile[t].rate *
+                                 tile_share(g, c, tile[t].rows, tile[t].columns, split);
             const dt_gpu_cost cost = {.bytes = once + 2.0 * partial,
                                       .matrix = 2.0 * results * c->inner,
                                       .matrix_share = share};
