@@ -7,10 +7,6 @@
 
 #define A 2.0 /* bytes of an activation or weight: bf16 */
 #define F 4.0 /* of a float */
-#define EMPTY                                                                                      \
-    {                                                                                              \
-        0                                                                                          \
-    }
 
 /* A Philox call for four values: ten rounds of two 32 x 32 -> 64-bit products, which count twice, and
  * of two exclusive ors; then four comparisons and selections. */
@@ -86,7 +82,7 @@ static dt_gpu_cost product(gpu *g, shape *s, call *c)
     const double results = c->rows * c->columns;
     const double once =
         A * c->inner * (c->rows + c->columns) + c->bytes * results * (c->add ? 2 : 1);
-    dt_gpu_cost best = EMPTY;
+    dt_gpu_cost best = {0};
     double least = INFINITY;
     for (size_t t = 0; t < sizeof tile / sizeof *tile; ++t)
         for (int split = 1; split <= 8; split *= 2) {
