@@ -7,10 +7,6 @@
 
 #define A 2.0 /* bytes of an activation or weight: bf16 */
 #define F 4.0 /* of a float */
-#define EMPTY                                                                                      \
-    {                                                                                              \
-        0                                                                                          \
-    }
 
 /* A Philox call for four values: ten rounds of two 32 x 32 -> 64-bit products, which count twice, and
  * of two exclusive ors; then four comparisons and selections. */
@@ -62,8 +58,7 @@ static double waves(gpu *g, double blocks, double resident, double each)
 /* ---- matrix products --------------------------------------------------------------------------- */
 
 #define INNER_START 128.0 /* assumed: a tile's start and end take as long as so many terms */
-#define HEURISTIC 0.95    /* assumed: rate of cuBLASLt's first proposal in that of its best */
-#define MOST_SPLIT 16
+#define FIRST 0.95        /* assumed: rate of cuBLASLt's first proposal in that of its best */
 
 /* The share of the matrix rate with tiles of (rows, columns) and the inner dimension divided by
  * `split`: what tiles hang over, the last wave, the start and end of a tile. */
@@ -76,8 +71,9 @@ static double tile_share(gpu *g, call *c, double rows, double columns, double sp
     return inside * wave * inner / (inner + INNER_START);
 }
 
-/* cuBLASLt's best of a few tile sizes and divisions of the inner dimension. Partial results go
- * through the workspace of 32 MiB. Small tiles need more operands for each operation. */
+/* The best of a few tile sizes and divisions of the inner dimension. A training times cuBLASLt's
+ * proposals (cuda/product_choice.cu); a prediction takes the first. Partial results go through the
+ * workspace of 32 MiB. Small tiles need more operands for each operation. */
 static dt_gpu_cost product(gpu *g, shape *s, call *c)
 {
     static const struct {
@@ -86,16 +82,15 @@ static dt_gpu_cost product(gpu *g, shape *s, call *c)
     const double results = c->rows * c->columns;
     const double once =
         A * c->inner * (c->rows + c->columns) + c->bytes * results * (c->add ? 2 : 1);
-    dt_gpu_cost best = EMPTY;
+    dt_gpu_cost best = {0};
     double least = INFINITY;
-    (void)s;
     for (size_t t = 0; t < sizeof tile / sizeof *tile; ++t)
-        for (int split = 1; split <= MOST_SPLIT; ++split) {
+        for (int split = 1; split <= 8; split *= 2) {
             const double partial = split > 1 ? F * results * split : 0.0;
             if (partial > 32.0 * 1024 * 1024)
                 break;
-            const double share =
-                HEURISTIC * tile[t].rate * tile_share(g, c, tile[t].rows, tile[t].columns, split);
+            const double share = (s->training ? 1.0 : FIRST) * tile[t].rate *
+                                 tile_share(g, c, tile[t].rows, tile[t].columns, split);
             const dt_gpu_cost cost = {.bytes = once + 2.0 * partial,
                                       .matrix = 2.0 * results * c->inner,
                                       .matrix_share = share};
