@@ -268,9 +268,22 @@ static const dt_profile_row *next_operation(const bench *b, int32_t *at)
     return *at < count ? &row[(*at)++] : NULL;
 }
 
+/* Chooses the algorithms of matrix products, as a training does before its first step. */
+static dt_status choose(bench *b)
+{
+    dt_backend *backend = b->subject.backend;
+    if (!backend->ops->choices_time)
+        return DT_OK;
+    backend->ops->choices_time(backend, true);
+    const dt_status status = dt_stepper_rehearse(&b->stepper, 0);
+    backend->ops->choices_time(backend, false);
+    return status == DT_OK ? backend->ops->check(backend) : status;
+}
+
 static dt_status measure(bench *b, figures *f)
 {
     double warm;
+    DT_TRY(choose(b));
     DT_TRY(steps(b, b->o.steps + 3, &warm));
     DT_TRY(products(b, 5, &warm));
     for (f->count = 0; f->count < b->o.repeats; ++f->count) {

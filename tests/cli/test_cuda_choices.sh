@@ -15,7 +15,7 @@ with() { CUDA_ON_CPU_PROPOSALS=$1 on_gpu train_small "${@:2}" --device cuda --pr
 # stored FILE: the choices in a checkpoint; choices FILE: how many take each algorithm, "<number of
 # products> <parts of a sum>;"
 stored() { "$bin/../tests/print_array" "$1" deeptaxa-checkpoint device/product_choices 2>/dev/null; }
-choices() { stored "$1" | awk 'NR > 1 && NF { print $(NF - 6) }' | sort | uniq -c | awk '{ printf "%d %s;", $1, $2 }'; }
+choices() { stored "$1" | awk 'NR > 1 && NF { print $(NF - 4) }' | sort | uniq -c | awk '{ printf "%d %s;", $1, $2 }'; }
 
 # Chosen once: a run resumed where other algorithms are faster has the bits of the whole run
 expect 0 with 1=100,2=50,4=60 whole --epochs 3

@@ -306,12 +306,15 @@ static void damaged_choices_are_refused(void **state)
     free(choices);
 }
 
-/* Sets word `word` of the algorithm in the only choice. */
+/* Words of an algorithm. */
+enum { PARTS = 3, SCHEME = 4, WORDS = 8 };
+
+/* Sets a word of the algorithm in the only choice. */
 static char *changed(const char *choices, int word, int value)
 {
     char *out = malloc(strlen(choices) + 16);
     const char *end = choices + strlen(choices);
-    for (int words = 0; words < 8 - word; ++words)
+    for (int words = 0; words < WORDS - word; ++words)
         while (*--end != ' ') {
         }
     const char *rest = end + 1 + strcspn(end + 1, " \n");
@@ -324,18 +327,22 @@ static void unknown_or_unsuitable_algorithms_are_not_used(void **state)
 {
     (void)state;
     char *choices = choices_made();
-    char *four = changed(choices, 1, 4);
-    char *five = changed(choices, 1, 5);
-    char *in_place = changed(choices, 2, 1);
+    char *four = changed(choices, PARTS, 4);
+    char *five = changed(choices, PARTS, 5);
+    char *in_place = changed(choices, SCHEME, 1);
     assert_int_equal(taken_with(four, DT_PRECISION_FP32), FOUR);
     assert_int_equal(taken_with(five, DT_PRECISION_FP32), WHOLE);
+    char *too_many = changed(choices, PARTS, 4096); /* for the workspace */
     device d;
-    propose("1=10,2i=20");
+    propose("1=10,2i=20,4096=30");
     device_open(&d, DT_PRECISION_FP32);
     assert_true(d.op->choices_write(d.backend, in_place));
     assert_int_equal(taken(&d, 64), WHOLE);
+    assert_true(d.op->choices_write(d.backend, too_many));
+    assert_int_equal(taken(&d, 64), WHOLE);
     device_close(&d);
     free(choices);
+    free(too_many);
     free(four);
     free(five);
     free(in_place);
@@ -362,6 +369,10 @@ static float *train(const training_plan *plan, preparation what, char **choices,
             ASSERT_OK(dt_stepper_rehearse(&t.stepper, batch));
         backend->ops->choices_time(backend, false);
         *choices = strdup(backend->ops->choices_read(backend));
+        float *gradients = vector_of(&t, DT_GRADIENTS);
+        for (int64_t i = 0; i < trained_elements(&t); ++i)
+            assert_true(gradients[i] == 0.0f);
+        free(gradients);
     }
     if (what == TAKE)
         assert_true(backend->ops->choices_write(backend, *choices));
