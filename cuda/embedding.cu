@@ -71,13 +71,15 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
     const int32_t hidden = task.hidden;
     const int32_t column = (int32_t)threadIdx.x * W;
     float total[SUMS][W] = {};
-    for (int64_t row = blockIdx.x; row < batch.facts->tokens; row += gridDim.x) {
+    const int32_t tokens = batch.facts->tokens;
+    for (int32_t row = (int32_t)blockIdx.x; row < tokens; row += (int32_t)gridDim.x) {
+        const int64_t start = (int64_t)row * hidden;
         const dt_row_statistics found = {statistics[2 * row], statistics[2 * row + 1]};
         float s[W];
         float g[W];
         float factor[W];
         dt_factors<W>(factor, dt_row_mask(batch, task.drop, DT_ROWS_TOKENS, row), column);
-        dt_norm_load<ALIGNED, W>(g, dy + row * hidden, column, hidden);
+        dt_norm_load<ALIGNED, W>(g, dy + start, column, hidden);
 #pragma unroll
         for (int i = 0; i < W; ++i)
             g[i] *= factor[i];
@@ -86,7 +88,7 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
 #pragma unroll
         for (int i = 0; i < W; ++i)
             total[2][i] += g[i];
-        dt_norm_store<ALIGNED, W>(ds + row * hidden, g, column, hidden);
+        dt_norm_store<ALIGNED, W>(ds + start, g, column, hidden);
     }
     dt_norm_store_totals<ALIGNED, W>(partial, total, column, hidden);
 }

@@ -9,7 +9,8 @@
  * Φ(-a) = exp(-a²/2) · t · P(t), t = 1 / (1 + 0.4 a/√2), a >= 0: the form of Hastings (1955;
  * Abramowitz & Stegun 7.1.26), with more terms. P of degree 8 interpolates erfcx(x) / (2 t) in the
  * Chebyshev nodes of 0 < t <= 1; its relative error is below 2.7e-7 for all a, the tails included.
- * erfcf() takes three times as many instructions, which is more time than the memory takes. */
+ * With erfcf() a kernel has twice as many instructions (nvcc 13), and they, not memory, are its
+ * limit. */
 __device__ static inline float normal_cdf(float u, float *e)
 {
     constexpr float P[] = {0.112837951f,   0.112832314f, 0.10397233f,  0.083873141f, 0.072240674f,

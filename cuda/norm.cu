@@ -54,15 +54,15 @@ template <typename T, bool ALIGNED>
 __global__ void __launch_bounds__(DT_NORM_THREADS)
     add_norm_backward_kernel(T *dx, T *dresidual, float *partial, const T *dy, const T *s_rows,
                              const float *statistics, dt_batch_view batch, norm_task task,
-                             int64_t rows)
+                             int32_t rows)
 {
     constexpr int W = dt_norm_width<T, ALIGNED>;
     const int32_t hidden = task.hidden;
     const int32_t column = (int32_t)threadIdx.x * W;
-    const int64_t real = dt_real_rows(batch, task.rows);
+    const int32_t real = (int32_t)dt_real_rows(batch, task.rows);
     float total[2][W] = {};
-    for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
-        const int64_t start = row * hidden;
+    for (int32_t row = (int32_t)blockIdx.x; row < rows; row += (int32_t)gridDim.x) {
+        const int64_t start = (int64_t)row * hidden;
         if (row >= real) {
             dt_zero_row<ALIGNED>(dx + start, hidden);
             dt_zero_row<ALIGNED>(dresidual + start, hidden);
@@ -154,11 +154,11 @@ void dt_cuda_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, c
     if (aligned)
         add_norm_backward_kernel<T, true><<<blocks, threads, 0, cuda->stream>>>(
             (T *)dx, (T *)dresidual, cuda->sums, (const T *)dy, (const T *)s,
-            (const float *)statistics, view, task, rows);
+            (const float *)statistics, view, task, (int32_t)rows);
     else
         add_norm_backward_kernel<T, false><<<blocks, threads, 0, cuda->stream>>>(
             (T *)dx, (T *)dresidual, cuda->sums, (const T *)dy, (const T *)s,
-            (const float *)statistics, view, task, rows);
+            (const float *)statistics, view, task, (int32_t)rows);
     dt_cuda_launched(cuda, "add and LayerNorm backward");
     const dt_totals totals = {
         {dt_cuda_gradient(cuda, norm->gamma), dt_cuda_gradient(cuda, norm->beta)}};
