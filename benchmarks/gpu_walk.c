@@ -183,21 +183,6 @@ static void attention_backward(dt_gpu_walk *w, bool single)
     w->group = DT_GPU_PRODUCTS;
 }
 
-static double channels(const dt_gpu_walk *w)
-{
-    return (double)w->shape->config.filters * w->shape->config.kernels;
-}
-
-/* Columns of the table of contributions. */
-static double taps(const dt_gpu_walk *w)
-{
-    const dt_model_config *c = &w->shape->config;
-    double sum = 0.0;
-    for (int32_t i = 0; i < c->kernels; ++i)
-        sum += (double)c->width[i] * c->filters;
-    return sum;
-}
-
 static void conv_max(dt_gpu_walk *w)
 {
     static const char operation[] = "convolutions, maximum";
@@ -205,7 +190,7 @@ static void conv_max(dt_gpu_walk *w)
     launch_one(w, operation, "pack_weights_kernel");
     launch_one(w, operation, "gather_ids_kernel");
     launch(w, operation, "product",
-           product(s->groups, taps(w), s->config.embed_dim, ACTIVATION, false));
+           product(s->groups, s->taps, s->config.embed_dim, ACTIVATION, false));
     launch_one(w, operation, "conv_max_kernel");
 }
 
@@ -217,25 +202,17 @@ static void conv_max_backward(dt_gpu_walk *w)
     launch_one(w, operation, "pack_weights_kernel");
     launch_one(w, operation, "gather_ids_kernel");
     launch_one(w, operation, "table_gradient_kernel");
-    launch(w, operation, "product", product(s->groups, s->config.embed_dim, taps(w), FLOAT, false));
+    launch(w, operation, "product", product(s->groups, s->config.embed_dim, s->taps, FLOAT, false));
     launch_one(w, operation, "add_id_rows_kernel");
-    launch(w, operation, "product", product(taps(w), s->config.embed_dim, s->groups, FLOAT, false));
+    launch(w, operation, "product", product(s->taps, s->config.embed_dim, s->groups, FLOAT, false));
     launch_one(w, operation, "unpack_weights_kernel");
-}
-
-static double classes(const dt_gpu_walk *w)
-{
-    double sum = 0.0;
-    for (int32_t r = 0; r < w->shape->config.tax_ranks; ++r)
-        sum += w->shape->config.classes[r];
-    return sum;
 }
 
 static void heads(dt_gpu_walk *w)
 {
     const dt_gpu_shape *s = w->shape;
     launch(w, "heads", "product",
-           product(s->sequences, classes(w), s->config.hidden, FLOAT, false));
+           product(s->sequences, s->classes, s->config.hidden, FLOAT, false));
 }
 
 static void heads_backward(dt_gpu_walk *w)
@@ -244,9 +221,9 @@ static void heads_backward(dt_gpu_walk *w)
     const dt_gpu_shape *s = w->shape;
     const double hidden = s->config.hidden;
     launch_one(w, operation, "round_kernel");
-    launch(w, operation, "product", product(s->sequences, hidden, classes(w), ACTIVATION, false));
-    launch(w, operation, "product", product(classes(w), hidden, s->sequences, FLOAT, false));
-    column_sums(w, DT_GPU_ENDS, operation, s->sequences, classes(w), FLOAT);
+    launch(w, operation, "product", product(s->sequences, hidden, s->classes, ACTIVATION, false));
+    launch(w, operation, "product", product(s->classes, hidden, s->sequences, FLOAT, false));
+    column_sums(w, DT_GPU_ENDS, operation, s->sequences, s->classes, FLOAT);
 }
 
 static void embedding_backward(dt_gpu_walk *w)
@@ -334,7 +311,7 @@ static void forward(dt_gpu_walk *w)
     launch_one(w, "batch", "copy of the batch");
     w->group = DT_GPU_CNN;
     conv_max(w);
-    linear(w, "linear", s->sequences, channels(w), s->config.hidden);
+    linear(w, "linear", s->sequences, s->channels, s->config.hidden);
     encoder_forward(w);
     w->group = DT_GPU_ENDS;
     launch_one(w, "fuse", "fuse_kernel");
@@ -351,7 +328,7 @@ static void backward(dt_gpu_walk *w)
     launch_one(w, "fuse backward", "fuse_backward_kernel");
     launch_one(w, "fuse backward", "fuse_share_kernel");
     w->group = DT_GPU_CNN;
-    linear_backward(w, s->sequences, channels(w), s->config.hidden, false);
+    linear_backward(w, s->sequences, s->channels, s->config.hidden, false);
     conv_max_backward(w);
     encoder_backward(w);
 }
