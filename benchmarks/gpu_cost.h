@@ -65,10 +65,13 @@ typedef struct {
     double squares;          /* Σ n² over the sequences */
     double tiles16, tiles64; /* Σ of n rounded up to 16, and to 64, times n rounded up to 64 */
     double longest;
-    double groups;            /* distinct token ids, rounded up */
-    double largest;           /* tokens of the most frequent id */
-    double elements, trained; /* parameters, with gaps */
-    bool training;            /* dropout is on */
+    double classes;  /* of all taxonomic ranks */
+    double channels; /* of the CNN branch: filters of all kernels */
+    double taps;     /* of all filters: columns of the convolution's table */
+    double groups;   /* distinct token ids, rounded up */
+    double largest;  /* tokens of the most frequent id */
+    double trained;  /* parameters, with gaps */
+    bool training;   /* dropout is on */
 } dt_gpu_shape;
 
 /* What one launch works on: a product has (rows, columns) results with `inner` terms each; another

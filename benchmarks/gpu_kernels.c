@@ -19,6 +19,11 @@ typedef const dt_gpu gpu;
 typedef const dt_gpu_shape shape;
 typedef const dt_gpu_call call;
 
+/* Most formulas need only some of these. */
+#define FORMULA(name)                                                                              \
+    static dt_gpu_cost name(__attribute__((unused)) gpu *g, __attribute__((unused)) shape *s,      \
+                            __attribute__((unused)) call *c)
+
 static dt_gpu_cost with_draws(dt_gpu_cost cost, shape *s, double values)
 {
     if (s->training && s->config.dropout > 0.0) {
@@ -26,27 +31,6 @@ static dt_gpu_cost with_draws(dt_gpu_cost cost, shape *s, double values)
         cost.other += values / 4.0 * PHILOX_OTHERS;
     }
     return cost;
-}
-
-static double columns_of_table(shape *s)
-{
-    double widths = 0.0;
-    for (int32_t i = 0; i < s->config.kernels; ++i)
-        widths += s->config.width[i];
-    return widths * s->config.filters;
-}
-
-static double channels(shape *s)
-{
-    return (double)s->config.filters * s->config.kernels;
-}
-
-static double classes(shape *s)
-{
-    double sum = 0.0;
-    for (int32_t r = 0; r < s->config.tax_ranks; ++r)
-        sum += s->config.classes[r];
-    return sum;
 }
 
 /* Clocks of a kernel whose blocks take `each` clocks and run in waves. */
@@ -74,7 +58,7 @@ static double tile_share(gpu *g, call *c, double rows, double columns, double sp
 /* The best of a few tile sizes and divisions of the inner dimension. A training times cuBLASLt's
  * proposals (cuda/product_choice.cu); a prediction takes the first. Partial results go through the
  * workspace of 32 MiB. Small tiles need more operands for each operation. */
-static dt_gpu_cost product(gpu *g, shape *s, call *c)
+FORMULA(product)
 {
     static const struct {
         double rows, columns, rate;
@@ -140,29 +124,24 @@ static dt_gpu_cost fused(gpu *g, shape *s, double scores, double values, double 
         s, s->squares * c->heads);
 }
 
-static dt_gpu_cost fused_forward(gpu *g, shape *s, call *c)
+FORMULA(fused_forward)
 {
-    (void)c;
     return fused(g, s, 1, 1, 38e3, 4);
 }
 
-static dt_gpu_cost fused_query(gpu *g, shape *s, call *c)
+FORMULA(fused_query)
 {
-    (void)c;
     return fused(g, s, 2, 1, 18e3, 5);
 }
 
-static dt_gpu_cost fused_key(gpu *g, shape *s, call *c)
+FORMULA(fused_key)
 {
-    (void)c;
     return fused(g, s, 2, 2, 20e3, 6);
 }
 
 /* dy · y, (rows, columns) */
-static dt_gpu_cost attention_product(gpu *g, shape *s, call *c)
+FORMULA(attention_product)
 {
-    (void)g;
-    (void)s;
     return (dt_gpu_cost){.bytes = 2.0 * A * c->rows * c->columns, .share = 0.8};
 }
 
@@ -179,31 +158,28 @@ static double plain_tiles(shape *s)
     return ceil(s->longest / PLAIN_TILE);
 }
 
-static dt_gpu_cost plain_forward(gpu *g, shape *s, call *c)
+FORMULA(plain_forward)
 {
     const double blocks = s->sequences * s->config.heads;
     const double clocks = plain_tiles(s) * (DOTS + SOFTMAX + SUMS);
-    (void)c;
     return (dt_gpu_cost){.bytes = 2.0 * A * s->tokens * s->config.hidden,
                          .fp32 = 4.0 * s->tokens * s->config.hidden,
                          .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 21e3), clocks)};
 }
 
-static dt_gpu_cost plain_query(gpu *g, shape *s, call *c)
+FORMULA(plain_query)
 {
     const double blocks = s->sequences * s->config.heads;
     const double clocks = plain_tiles(s) * (2.0 * DOTS + SOFTMAX / 2.0 + SUMS);
-    (void)c;
     return (dt_gpu_cost){.bytes = 2.0 * A * s->tokens * s->config.hidden,
                          .fp32 = 6.0 * s->tokens * s->config.hidden,
                          .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 29e3), clocks)};
 }
 
 /* A block for 16 keys of a sequence and head. */
-static dt_gpu_cost plain_key(gpu *g, shape *s, call *c)
+FORMULA(plain_key)
 {
     const double blocks = s->tokens / 16.0 * s->config.heads;
-    (void)c;
     return (dt_gpu_cost){.bytes = 4.0 * A * s->tokens * s->config.hidden,
                          .fp32 = 8.0 * s->tokens * s->config.hidden,
                          .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 37e3),
@@ -211,9 +187,8 @@ static dt_gpu_cost plain_key(gpu *g, shape *s, call *c)
 }
 
 /* At most a few rows. */
-static dt_gpu_cost zero_excess(gpu *g, shape *s, call *c)
+FORMULA(zero_excess)
 {
-    (void)g;
     return (dt_gpu_cost){.bytes = A * (s->rows - s->tokens) * c->columns};
 }
 
@@ -221,20 +196,16 @@ static dt_gpu_cost zero_excess(gpu *g, shape *s, call *c)
 
 /* Instructions counted in nvcc's output: conversions and addresses included, without special
  * functions. */
-static dt_gpu_cost gelu(gpu *g, shape *s, call *c)
+FORMULA(gelu)
 {
     const double values = c->rows * c->columns;
-    (void)g;
-    (void)s;
     return (dt_gpu_cost){
         .bytes = 2.0 * A * values, .fp32 = 29.0 * values, .special = 2.0 * values, .share = 0.9};
 }
 
-static dt_gpu_cost gelu_backward(gpu *g, shape *s, call *c)
+FORMULA(gelu_backward)
 {
     const double values = c->rows * c->columns;
-    (void)g;
-    (void)s;
     return (dt_gpu_cost){
         .bytes = 3.0 * A * values, .fp32 = 33.0 * values, .special = 2.0 * values, .share = 0.9};
 }
@@ -242,10 +213,9 @@ static dt_gpu_cost gelu_backward(gpu *g, shape *s, call *c)
 /* A block per row, whose 112 of 128 threads wait for each other at several barriers. */
 #define ROW_SHARE 0.75
 
-static dt_gpu_cost add_norm(gpu *g, shape *s, call *c)
+FORMULA(add_norm)
 {
     const double values = c->rows * c->columns;
-    (void)g;
     return with_draws((dt_gpu_cost){.bytes = 4.0 * A * values,
                                     .l2 = 4.0 * A * values, /* the row stays in registers */
                                     .fp32 = 15.0 * values,
@@ -259,7 +229,7 @@ static double norm_blocks(gpu *g, double rows)
     return fmin(ceil(rows / 4.0), 8.0 * g->sms);
 }
 
-static dt_gpu_cost add_norm_backward(gpu *g, shape *s, call *c)
+FORMULA(add_norm_backward)
 {
     const double values = c->rows * c->columns;
     const double blocks = norm_blocks(g, c->rows);
@@ -273,12 +243,10 @@ static dt_gpu_cost add_norm_backward(gpu *g, shape *s, call *c)
         s, values);
 }
 
-static dt_gpu_cost embedding(gpu *g, shape *s, call *c)
+FORMULA(embedding)
 {
     const dt_model_config *m = &s->config;
     const double values = s->rows * m->hidden;
-    (void)g;
-    (void)c;
     return with_draws((dt_gpu_cost){.bytes = A * (values + (s->groups + s->longest) * m->hidden),
                                     .l2 = 4.0 * A * values,
                                     .fp32 = 20.0 * values,
@@ -286,12 +254,11 @@ static dt_gpu_cost embedding(gpu *g, shape *s, call *c)
                       s, values);
 }
 
-static dt_gpu_cost embedding_backward(gpu *g, shape *s, call *c)
+FORMULA(embedding_backward)
 {
     const dt_model_config *m = &s->config;
     const double values = s->rows * m->hidden;
     const double blocks = norm_blocks(g, s->rows);
-    (void)c;
     return with_draws(
         (dt_gpu_cost){.bytes = A * (2.0 * values + (s->groups + s->longest) * m->hidden),
                       .l2 = 5.0 * A * values + 3.0 * F * blocks * m->hidden,
@@ -311,12 +278,11 @@ static double row_blocks(call *c)
 }
 
 /* bytes: of an element. */
-static dt_gpu_cost column_sums(gpu *g, shape *s, call *c)
+FORMULA(column_sums)
 {
     const double values = c->rows * c->columns;
     const double blocks = ceil(c->columns / 256.0) * row_blocks(c);
     const double steps = ceil(c->rows / row_blocks(c) / 8.0 / UNROLL);
-    (void)s;
     return (dt_gpu_cost){.bytes = c->bytes * values + F * row_blocks(c) * c->columns,
                          .fp32 = 3.0 * values,
                          .share = 0.8,
@@ -326,14 +292,13 @@ static dt_gpu_cost column_sums(gpu *g, shape *s, call *c)
 
 /* bytes: as of column_sums, or 0 after a LayerNorm; inner: sums. Up to 32 lanes have eight loads
  * under way. */
-static dt_gpu_cost add_partials(gpu *g, shape *s, call *c)
+FORMULA(add_partials)
 {
     const double partials = c->bytes > 0 ? row_blocks(c) : norm_blocks(g, c->rows);
     const double blocks = c->inner * ceil(c->columns / 32.0);
     const double threads = 32.0 * fmin(partials, 32.0);
-    (void)s;
     return (dt_gpu_cost){.l2 = F * c->inner * c->columns * partials,
-                         .bytes = 2.0 * F * c->inner * c->columns,
+                         .bytes = F * c->inner * c->columns,
                          .chain = waves(g, blocks, dt_gpu_resident(g, threads, 32, 4096),
                                         ceil(partials / 32.0 / 8.0) * g->l2_latency_clocks +
                                             32.0 * 30.0 + g->memory_latency_clocks)};
@@ -341,12 +306,11 @@ static dt_gpu_cost add_partials(gpu *g, shape *s, call *c)
 
 #define PIECE 16.0 /* tokens of a piece (cuda/group_sums.cu) */
 
-static dt_gpu_cost group_sums(gpu *g, shape *s, call *c)
+FORMULA(group_sums)
 {
     const double hidden = s->config.hidden;
     const double pieces = ceil(s->rows / PIECE);
     const double ids = 2.0; /* that a piece touches, each with four dependent loads */
-    (void)c;
     return (dt_gpu_cost){.bytes = A * s->tokens * hidden + 2.0 * F * s->groups * hidden,
                          .l2 = F * pieces * hidden,
                          .share = 0.8,
@@ -355,10 +319,9 @@ static dt_gpu_cost group_sums(gpu *g, shape *s, call *c)
                                             PIECE / UNROLL * g->memory_latency_clocks)};
 }
 
-static dt_gpu_cost add_group_partials(gpu *g, shape *s, call *c)
+FORMULA(add_group_partials)
 {
     const double hidden = s->config.hidden;
-    (void)c;
     return (dt_gpu_cost){.l2 = F * ceil(s->rows / PIECE) * hidden,
                          .bytes = 2.0 * F * hidden,
                          .chain = 4.0 * g->l2_latency_clocks +
@@ -366,11 +329,10 @@ static dt_gpu_cost add_group_partials(gpu *g, shape *s, call *c)
                                   g->memory_latency_clocks};
 }
 
-static dt_gpu_cost position_gradient(gpu *g, shape *s, call *c)
+FORMULA(position_gradient)
 {
     const double hidden = s->config.hidden;
     const double blocks = s->longest * ceil(hidden / 256.0);
-    (void)c;
     return (dt_gpu_cost){.bytes = A * s->tokens * hidden + 2.0 * F * s->longest * hidden,
                          .share = 0.8,
                          .chain = waves(g, blocks, dt_gpu_resident(g, 256, 32, 8192),
@@ -381,10 +343,9 @@ static dt_gpu_cost position_gradient(gpu *g, shape *s, call *c)
 /* ---- CNN branch -------------------------------------------------------------------------------- */
 
 /* Every tap reads the whole filter again, with a stride. */
-static dt_gpu_cost pack_weights(gpu *g, shape *s, call *c)
+FORMULA(pack_weights)
 {
-    const double values = columns_of_table(s) * s->config.embed_dim;
-    (void)c;
+    const double values = s->taps * s->config.embed_dim;
     return (dt_gpu_cost){.bytes = 2.0 * A * values,
                          .l2 = A * values * 6.0,
                          .share = 0.5,
@@ -392,39 +353,34 @@ static dt_gpu_cost pack_weights(gpu *g, shape *s, call *c)
                              7.0 * s->config.embed_dim / 128.0 / UNROLL * g->memory_latency_clocks};
 }
 
-static dt_gpu_cost gather_ids(gpu *g, shape *s, call *c)
+FORMULA(gather_ids)
 {
-    (void)c;
     return (dt_gpu_cost){.bytes = 2.0 * A * s->groups * s->config.embed_dim,
                          .chain = 6.0 * g->memory_latency_clocks};
 }
 
 /* A thread computes four filters at every eighth position: for each tap some 15 instructions for
  * its address, conversion and addition. */
-static dt_gpu_cost conv_max(gpu *g, shape *s, call *c)
+FORMULA(conv_max)
 {
     const dt_model_config *m = &s->config;
     const double past = m->mask_padding ? 0.0 : 3.0 * s->sequences;
-    const double values = (s->tokens + past) * channels(s);
-    (void)g;
-    (void)c;
-    return with_draws(
-        (dt_gpu_cost){.bytes = A * s->groups * columns_of_table(s),
-                      .l2 = A * s->tokens * columns_of_table(s),
-                      .fp32 = 15.0 * s->tokens * columns_of_table(s) / 4.0 + 8.0 * values,
-                      .share = 0.6},
-        s, values);
+    const double values = (s->tokens + past) * s->channels;
+    return with_draws((dt_gpu_cost){.bytes = A * s->groups * s->taps,
+                                    .l2 = A * s->tokens * s->taps,
+                                    .fp32 = 15.0 * s->tokens * s->taps / 4.0 + 8.0 * values,
+                                    .share = 0.6},
+                      s, values);
 }
 
 /* Blocks of 32 columns and 256 ids look up 16 sequences at a time: two dependent loads, then
  * additions in shared memory. */
-static dt_gpu_cost table_gradient(gpu *g, shape *s, call *c)
+FORMULA(table_gradient)
 {
     const double tiles = ceil(s->groups / 256.0);
-    const double columns = columns_of_table(s);
+    const double columns = s->taps;
     const double lookups = tiles * columns * s->sequences;
     const double rounds = ceil(s->sequences / 16.0);
-    (void)c;
     return (dt_gpu_cost){
         .bytes = A * s->groups * columns,
         .l2 = 24.0 * lookups, /* two indices, two values, a group; offsets are in L1 */
@@ -436,19 +392,17 @@ static dt_gpu_cost table_gradient(gpu *g, shape *s, call *c)
 }
 
 /* A row of floats for each id. */
-static dt_gpu_cost add_id_rows(gpu *g, shape *s, call *c)
+FORMULA(add_id_rows)
 {
-    (void)c;
     return (dt_gpu_cost){.bytes = 3.0 * F * s->groups * s->config.embed_dim,
                          .share = 0.8,
                          .chain = 5.0 * g->memory_latency_clocks};
 }
 
-static dt_gpu_cost unpack_weights(gpu *g, shape *s, call *c)
+FORMULA(unpack_weights)
 {
-    (void)c;
-    return (dt_gpu_cost){.bytes = 3.0 * F * columns_of_table(s) * s->config.embed_dim,
-                         .other = 20.0 * columns_of_table(s) * s->config.embed_dim,
+    return (dt_gpu_cost){.bytes = 2.0 * F * s->taps * s->config.embed_dim,
+                         .other = 20.0 * s->taps * s->config.embed_dim,
                          .share = 0.7,
                          .chain =
                              7.0 * s->config.embed_dim / 256.0 / UNROLL * g->memory_latency_clocks};
@@ -456,40 +410,31 @@ static dt_gpu_cost unpack_weights(gpu *g, shape *s, call *c)
 
 /* ---- vectors of a sequence, heads, loss -------------------------------------------------------- */
 
-static dt_gpu_cost first_rows(gpu *g, shape *s, call *c)
+FORMULA(first_rows)
 {
-    (void)g;
-    (void)c;
     return (dt_gpu_cost){.bytes = 3.0 * A * s->sequences * s->config.hidden};
 }
 
-static dt_gpu_cost fuse(gpu *g, shape *s, call *c)
+FORMULA(fuse)
 {
-    (void)g;
-    (void)c;
     return (dt_gpu_cost){.bytes = 3.0 * A * s->sequences * s->config.hidden};
 }
 
-static dt_gpu_cost fuse_backward(gpu *g, shape *s, call *c)
+FORMULA(fuse_backward)
 {
-    (void)g;
-    (void)c;
     return (dt_gpu_cost){.bytes = 5.0 * A * s->sequences * s->config.hidden};
 }
 
 /* One thread adds a number of each sequence. */
-static dt_gpu_cost sequence_sums(gpu *g, shape *s, call *c)
+FORMULA(sequence_sums)
 {
-    (void)c;
     return (dt_gpu_cost){.bytes = 8.0 * s->sequences,
                          .chain = s->sequences / UNROLL * g->memory_latency_clocks};
 }
 
-static dt_gpu_cost round_logits(gpu *g, shape *s, call *c)
+FORMULA(round_logits)
 {
-    (void)g;
-    (void)c;
-    return (dt_gpu_cost){.bytes = (F + A) * s->sequences * classes(s), .share = 0.8};
+    return (dt_gpu_cost){.bytes = (F + A) * s->sequences * s->classes, .share = 0.8};
 }
 
 /* A block for each sequence and taxonomic rank; passes over the logits, of which the first reads
@@ -499,7 +444,7 @@ static dt_gpu_cost over_logits(gpu *g, shape *s, double threads, double passes, 
     double widest = 0.0;
     for (int32_t r = 0; r < s->config.tax_ranks; ++r)
         widest = fmax(widest, s->config.classes[r]);
-    const double values = s->sequences * classes(s);
+    const double values = s->sequences * s->classes;
     return (dt_gpu_cost){.bytes = bytes * values,
                          .l2 = F * passes * values,
                          .fp32 = 12.0 * values,
@@ -508,56 +453,45 @@ static dt_gpu_cost over_logits(gpu *g, shape *s, double threads, double passes, 
                          .chain = passes * widest / threads / UNROLL * g->memory_latency_clocks};
 }
 
-static dt_gpu_cost loss(gpu *g, shape *s, call *c)
+FORMULA(loss)
 {
-    (void)c;
     return over_logits(g, s, 1024.0, 4.0, 2.0 * F);
 }
 
-static dt_gpu_cost classify(gpu *g, shape *s, call *c)
+FORMULA(classify)
 {
-    (void)c;
     return over_logits(g, s, 256.0, 2.0, F);
 }
 
 /* ---- update ------------------------------------------------------------------------------------ */
 
 /* One block after another for 64 Ki gradients: a short last wave. */
-static dt_gpu_cost square_sums(gpu *g, shape *s, call *c)
+FORMULA(square_sums)
 {
-    (void)g;
-    (void)c;
     return (dt_gpu_cost){.bytes = F * s->trained, .share = 0.8};
 }
 
 /* One block, then one thread with two powers in double precision. */
-static dt_gpu_cost decide(gpu *g, shape *s, call *c)
+FORMULA(decide)
 {
-    (void)c;
     return (dt_gpu_cost){.bytes = 8.0 * s->trained / 65536.0,
                          .chain = 12.0 * g->memory_latency_clocks + 4000.0};
 }
 
 /* Parameter, gradient, two moments; all but the gradient are written, and the parameter in bf16. */
-static dt_gpu_cost adamw(gpu *g, shape *s, call *c)
+FORMULA(adamw)
 {
-    (void)g;
-    (void)c;
     return (dt_gpu_cost){.bytes = (7.0 * F + A) * s->trained, .fp32 = 20.0 * s->trained};
 }
 
-static dt_gpu_cost clear_gradients(gpu *g, shape *s, call *c)
+FORMULA(clear_gradients)
 {
-    (void)g;
-    (void)c;
-    return (dt_gpu_cost){.bytes = F * s->elements};
+    return (dt_gpu_cost){.bytes = F * c->rows * c->columns};
 }
 
 /* Five arrays of a number per row; labels and offsets (cuda/batch.cu). */
-static dt_gpu_cost copy_batch(gpu *g, shape *s, call *c)
+FORMULA(copy_batch)
 {
-    (void)g;
-    (void)c;
     return (dt_gpu_cost){.link =
                              4.0 * (5.0 * s->rows + s->sequences * (s->config.tax_ranks + 1.0))};
 }

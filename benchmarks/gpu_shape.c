@@ -40,6 +40,15 @@ static void add_lengths(dt_gpu_shape *s, const real_data *data)
     s->rows = round_up(s->tokens, unit_below(s->tokens / 128.0));
 }
 
+static void add_widths(dt_gpu_shape *s, const dt_model_config *config)
+{
+    for (int32_t r = 0; r < config->tax_ranks; ++r)
+        s->classes += config->classes[r];
+    for (int32_t i = 0; i < config->kernels; ++i)
+        s->taps += (double)config->width[i] * config->filters;
+    s->channels = (double)config->kernels * config->filters;
+}
+
 static dt_status count_ids(dt_gpu_shape *s, const real_data *data)
 {
     int32_t *count;
@@ -60,9 +69,9 @@ dt_status dt_gpu_shape_make(dt_gpu_shape *shape, const dt_model_config *config,
     dt_param_table parameters;
     *shape = (dt_gpu_shape){.config = *config, .sequences = batch->sequences, .training = true};
     DT_TRY(dt_model_layout(config, &parameters));
-    shape->elements = (double)parameters.elements;
     shape->trained = (double)parameters.trained;
     dt_params_free(&parameters);
+    add_widths(shape, config);
     dt_status status =
         real_data_make(&data, config, batch->sequences, batch->sequences, batch->low, batch->high);
     if (status == DT_OK)

@@ -13,7 +13,7 @@ const char *dt_gpu_group_name(dt_gpu_group group)
         "GELU",
         "add, LayerNorm",
         "bias sums",
-        "AdamW, norm, clearing",
+        "AdamW, norm",
         "embedding, heads, loss",
     };
     return name[group];
@@ -83,6 +83,12 @@ static void launch_one(dt_gpu_walk *w, const char *operation, const char *kernel
     launch(w, operation, kernel, (dt_gpu_call){0});
 }
 
+/* The gradients of a table, of which the kernels write only some rows. */
+static void clear(dt_gpu_walk *w, const char *operation, double rows, double columns)
+{
+    launch(w, operation, "clearing", (dt_gpu_call){.rows = rows, .columns = columns});
+}
+
 /* ---- operations of the backend (cuda/ *.cu) ------------------------------------------------------ */
 
 #define ACTIVATION 2 /* bytes */
@@ -130,7 +136,7 @@ static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, 
     char operation[40];
     snprintf(operation, sizeof operation, "linear backward %.0f -> %.0f", in, out);
     launch_in(w, product_group(w), operation, "product", product(rows, in, out, ACTIVATION, add));
-    launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, true));
+    launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, false));
     column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out,
                 ACTIVATION);
 }
@@ -177,21 +183,6 @@ static void attention_backward(dt_gpu_walk *w, bool single)
     w->group = DT_GPU_PRODUCTS;
 }
 
-static double channels(const dt_gpu_walk *w)
-{
-    return (double)w->shape->config.filters * w->shape->config.kernels;
-}
-
-/* Columns of the table of contributions. */
-static double taps(const dt_gpu_walk *w)
-{
-    const dt_model_config *c = &w->shape->config;
-    double sum = 0.0;
-    for (int32_t i = 0; i < c->kernels; ++i)
-        sum += (double)c->width[i] * c->filters;
-    return sum;
-}
-
 static void conv_max(dt_gpu_walk *w)
 {
     static const char operation[] = "convolutions, maximum";
@@ -199,7 +190,7 @@ static void conv_max(dt_gpu_walk *w)
     launch_one(w, operation, "pack_weights_kernel");
     launch_one(w, operation, "gather_ids_kernel");
     launch(w, operation, "product",
-           product(s->groups, taps(w), s->config.embed_dim, ACTIVATION, false));
+           product(s->groups, s->taps, s->config.embed_dim, ACTIVATION, false));
     launch_one(w, operation, "conv_max_kernel");
 }
 
@@ -207,28 +198,21 @@ static void conv_max_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "convolutions, maximum backward";
     const dt_gpu_shape *s = w->shape;
+    clear(w, operation, s->config.vocabulary, s->config.embed_dim);
     launch_one(w, operation, "pack_weights_kernel");
     launch_one(w, operation, "gather_ids_kernel");
     launch_one(w, operation, "table_gradient_kernel");
-    launch(w, operation, "product", product(s->groups, s->config.embed_dim, taps(w), FLOAT, false));
+    launch(w, operation, "product", product(s->groups, s->config.embed_dim, s->taps, FLOAT, false));
     launch_one(w, operation, "add_id_rows_kernel");
-    launch(w, operation, "product", product(taps(w), s->config.embed_dim, s->groups, FLOAT, false));
+    launch(w, operation, "product", product(s->taps, s->config.embed_dim, s->groups, FLOAT, false));
     launch_one(w, operation, "unpack_weights_kernel");
-}
-
-static double classes(const dt_gpu_walk *w)
-{
-    double sum = 0.0;
-    for (int32_t r = 0; r < w->shape->config.tax_ranks; ++r)
-        sum += w->shape->config.classes[r];
-    return sum;
 }
 
 static void heads(dt_gpu_walk *w)
 {
     const dt_gpu_shape *s = w->shape;
     launch(w, "heads", "product",
-           product(s->sequences, classes(w), s->config.hidden, FLOAT, false));
+           product(s->sequences, s->classes, s->config.hidden, FLOAT, false));
 }
 
 static void heads_backward(dt_gpu_walk *w)
@@ -237,15 +221,19 @@ static void heads_backward(dt_gpu_walk *w)
     const dt_gpu_shape *s = w->shape;
     const double hidden = s->config.hidden;
     launch_one(w, operation, "round_kernel");
-    launch(w, operation, "product", product(s->sequences, hidden, classes(w), ACTIVATION, false));
-    launch(w, operation, "product", product(classes(w), hidden, s->sequences, FLOAT, true));
-    column_sums(w, DT_GPU_ENDS, operation, s->sequences, classes(w), FLOAT);
+    launch(w, operation, "product", product(s->sequences, hidden, s->classes, ACTIVATION, false));
+    launch(w, operation, "product", product(s->classes, hidden, s->sequences, FLOAT, false));
+    column_sums(w, DT_GPU_ENDS, operation, s->sequences, s->classes, FLOAT);
 }
 
 static void embedding_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "embedding backward";
+    const dt_model_config *c = &w->shape->config;
     launch_one(w, operation, "embedding_backward_kernel");
+    clear(w, operation, c->vocabulary, c->hidden);
+    clear(w, operation, c->max_length, c->hidden);
+    clear(w, operation, 1.0, c->hidden);
     add_partials(w, DT_GPU_ENDS, operation, w->shape->rows, 3.0);
     launch_one(w, operation, "group_sums_kernel");
     launch_one(w, operation, "add_group_partials_kernel");
@@ -323,7 +311,7 @@ static void forward(dt_gpu_walk *w)
     launch_one(w, "batch", "copy of the batch");
     w->group = DT_GPU_CNN;
     conv_max(w);
-    linear(w, "linear", s->sequences, channels(w), s->config.hidden);
+    linear(w, "linear", s->sequences, s->channels, s->config.hidden);
     encoder_forward(w);
     w->group = DT_GPU_ENDS;
     launch_one(w, "fuse", "fuse_kernel");
@@ -340,7 +328,7 @@ static void backward(dt_gpu_walk *w)
     launch_one(w, "fuse backward", "fuse_backward_kernel");
     launch_one(w, "fuse backward", "fuse_share_kernel");
     w->group = DT_GPU_CNN;
-    linear_backward(w, s->sequences, channels(w), s->config.hidden, false);
+    linear_backward(w, s->sequences, s->channels, s->config.hidden, false);
     conv_max_backward(w);
     encoder_backward(w);
 }
@@ -366,8 +354,6 @@ static dt_status end(const dt_gpu_walk *walk)
 dt_status dt_gpu_walk_step(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape)
 {
     DT_TRY(begin(walk, gpu, shape));
-    walk->group = DT_GPU_UPDATE;
-    launch_one(walk, "gradients to zero", "clearing");
     forward(walk);
     backward(walk);
     walk->group = DT_GPU_UPDATE;
@@ -385,6 +371,7 @@ dt_status dt_gpu_walk_prediction(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_
 
 dt_gpu_line dt_gpu_walk_sum(const dt_gpu_walk *walk)
 {
+    const double launch = walk->gpu->launch_us * 1e-6;
     dt_gpu_line sum = {0};
     for (int i = 0; i < walk->count; ++i) {
         const dt_gpu_line *line = &walk->line[i];
@@ -392,8 +379,8 @@ dt_gpu_line dt_gpu_walk_sum(const dt_gpu_walk *walk)
         sum.bytes += line->bytes;
         sum.matrix += line->matrix;
         sum.floor += line->floor;
-        sum.expected += line->expected;
+        sum.expected +=
+            line->group == DT_GPU_CNN ? line->floor : line->expected + launch * line->launches;
     }
-    sum.expected += sum.launches * walk->gpu->launch_us * 1e-6;
     return sum;
 }

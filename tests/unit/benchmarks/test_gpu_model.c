@@ -180,6 +180,8 @@ static void every_machine_gives_a_step(void **state)
     make_shape(&shape, 64, 320);
     for (size_t i = 0; i < MACHINES; ++i) {
         double floor_sum = 0.0;
+        double alone = 0.0;  /* one kernel after another */
+        double hidden = 0.0; /* of the CNN branch, all but its floor */
         read_machine(&gpu, i);
         ASSERT_OK(dt_gpu_walk_step(&walk, &gpu, &shape));
         for (int l = 0; l < walk.count; ++l) {
@@ -190,9 +192,13 @@ static void every_machine_gives_a_step(void **state)
             assert_true(line->floor <= line->expected);
             assert_true(line->floor > 0.0 || line->bytes == 0.0);
             floor_sum += line->floor;
+            const double seconds = line->expected + line->launches * gpu.launch_us * 1e-6;
+            alone += seconds;
+            hidden += line->group == DT_GPU_CNN ? seconds - line->floor : 0.0;
         }
         const dt_gpu_line sum = dt_gpu_walk_sum(&walk);
         assert_same(sum.floor, floor_sum);
+        assert_same(sum.expected, alone - hidden);
         assert_true(sum.expected > sum.floor && sum.expected < 20.0 * sum.floor);
     }
 }
