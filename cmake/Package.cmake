@@ -20,6 +20,7 @@ set(DEEPTAXA_NVIDIA
 # All programs and modules, but of the tests only those for a GPU, and no benchmark that stays here
 # (one of them compares with a BLAS, which nothing else needs).
 set(packaged)
+set(packaged_targets)
 get_property(folders DIRECTORY PROPERTY SUBDIRECTORIES)
 list(REMOVE_ITEM folders ${PROJECT_SOURCE_DIR}/tests)
 if(BUILD_TESTING)
@@ -32,9 +33,13 @@ foreach(folder ${folders})
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "EXECUTABLE" OR type STREQUAL "MODULE_LIBRARY")
       list(APPEND packaged $<TARGET_FILE:${target}>)
+      list(APPEND packaged_targets ${target})
     endif()
   endforeach()
 endforeach()
+
+# Builds what the archive holds and no more; the target "package" also builds all tests.
+add_custom_target(packaged DEPENDS ${packaged_targets})
 
 configure_file(${PROJECT_SOURCE_DIR}/cmake/CarryLibraries.cmake.in
                ${PROJECT_BINARY_DIR}/CarryLibraries.cmake.part @ONLY)
