@@ -1,13 +1,17 @@
-/* Plain attention: any head size and precision. Scores are computed in tiles of 32 keys (32 queries
- * for the gradients of keys and values), one per lane, and never stored. Forward keeps a running
- * maximum and sum (Milakov & Gimelshein 2018); backward recomputes the scores and obtains Σ p·dp as
- * dy · y (Dao et al., FlashAttention, 2022).
+/* Attention: the operations, and the plain kernels, for any head size and precision. They compute
+ * scores in tiles of 32 keys (32 queries for the gradients of keys and values), one per lane, and
+ * never store them. Forward keeps a running maximum and sum (Milakov & Gimelshein 2018); backward
+ * recomputes the scores and obtains Σ p·dp as dy · y (Dao et al., FlashAttention, 2022).
  *
  * A warp works on a few rows of one sequence and head, its "own" rows; the block shares the tile of
  * "other" rows. Vectors of d elements are in shared memory, tiles are loaded in strips of STRIP
  * columns.
  */
 #include "cuda/attention.cuh"
+
+extern "C" {
+#include "core/log.h"
+}
 
 #define WARPS 4
 #define THREADS (WARPS * DT_WARP)
@@ -126,7 +130,7 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
     __shared__ strip_t strip;
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
-    if (first >= pair.queries)
+    if (first >= pair.tokens)
         return;
     const int32_t d = task.d;
     const int64_t hidden = (int64_t)task.heads * d;
@@ -136,19 +140,19 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
     const T *v = task.v + pair.at_key;
     float *q = shared_rows + own_first * d;
     float *sums = shared_rows + BLOCK_ROWS * d + own_first * d;
-    load_own(shared_rows, task.q + pair.at_query, task.query_stride, first, pair.queries, d);
+    load_own(shared_rows, task.q + pair.at_query, task.query_stride, first, pair.tokens, d);
     for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS)
         shared_rows[BLOCK_ROWS * d + e] = 0.0f;
     float largest[OWN];
     float total[OWN] = {};
     for (int i = 0; i < OWN; ++i)
         largest[i] = -INFINITY;
-    for (int32_t key = 0; key < pair.keys; key += TILE) {
+    for (int32_t key = 0; key < pair.tokens; key += TILE) {
         float score[OWN];
-        tile_dots(score, q, strip, k, task.key_stride, key, pair.keys, d);
+        tile_dots(score, q, strip, k, task.key_stride, key, pair.tokens, d);
 #pragma unroll
         for (int i = 0; i < OWN; ++i) {
-            const bool inside = key + lane < pair.keys;
+            const bool inside = key + lane < pair.tokens;
             const float s = inside ? score[i] * task.scale : -INFINITY;
             const float most = fmaxf(largest[i], dt_warp_max(s));
             const float shrink = expf(largest[i] - most);
@@ -161,9 +165,9 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
                 sums[i * d + c] *= shrink;
         }
         __syncwarp();
-        tile_weighted(sums, score, strip, v, task.key_stride, key, pair.keys, d);
+        tile_weighted(sums, score, strip, v, task.key_stride, key, pair.tokens, d);
     }
-    for (int i = 0; i < OWN && first + own_first + i < pair.queries; ++i) {
+    for (int i = 0; i < OWN && first + own_first + i < pair.tokens; ++i) {
         const int32_t query = first + own_first + i;
         T *out = task.out + pair.at_output + query * hidden;
         for (int32_t c = lane; c < d; c += DT_WARP)
@@ -197,7 +201,7 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
     __shared__ strip_t strip;
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
-    if (first >= pair.queries)
+    if (first >= pair.tokens)
         return;
     const int32_t d = task.d;
     const int64_t hidden = (int64_t)task.heads * d;
@@ -208,21 +212,21 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
     float *q = shared_rows + own_first * d;
     float *dy = shared_rows + (BLOCK_ROWS + own_first) * d;
     float *dq = shared_rows + (2 * BLOCK_ROWS + own_first) * d;
-    load_own(shared_rows, task.q + pair.at_query, task.query_stride, first, pair.queries, d);
-    load_own(shared_rows + BLOCK_ROWS * d, task.dy + pair.at_output, hidden, first, pair.queries,
+    load_own(shared_rows, task.q + pair.at_query, task.query_stride, first, pair.tokens, d);
+    load_own(shared_rows + BLOCK_ROWS * d, task.dy + pair.at_output, hidden, first, pair.tokens,
              d);
     for (int e = (int)threadIdx.x; e < BLOCK_ROWS * d; e += THREADS)
         shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
-    for (int32_t key = 0; key < pair.keys; key += TILE) {
+    for (int32_t key = 0; key < pair.tokens; key += TILE) {
         float score[OWN];
         float gradient[OWN];
-        tile_dots(score, q, strip, k, task.key_stride, key, pair.keys, d);
-        tile_dots(gradient, dy, strip, v, task.key_stride, key, pair.keys, d);
+        tile_dots(score, q, strip, k, task.key_stride, key, pair.tokens, d);
+        tile_dots(gradient, dy, strip, v, task.key_stride, key, pair.tokens, d);
 #pragma unroll
         for (int i = 0; i < OWN; ++i) {
             const int32_t query = first + own_first + i;
             const int64_t item = dt_query_item(task, pair, query);
-            const bool inside = query < pair.queries && key + lane < pair.keys;
+            const bool inside = query < pair.tokens && key + lane < pair.tokens;
             float ds = 0.0f;
             if (inside) {
                 const float p = expf(score[i] * task.scale - task.log_sum[item]);
@@ -232,10 +236,10 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
             score[i] = ds * task.scale;
         }
         __syncwarp();
-        tile_weighted(dq, score, strip, k, task.key_stride, key, pair.keys, d);
+        tile_weighted(dq, score, strip, k, task.key_stride, key, pair.tokens, d);
     }
     __syncwarp();
-    for (int i = 0; i < OWN && first + own_first + i < pair.queries; ++i) {
+    for (int i = 0; i < OWN && first + own_first + i < pair.tokens; ++i) {
         T *out = task.dq + pair.at_query + (first + own_first + i) * task.query_stride;
         for (int32_t c = lane; c < d; c += DT_WARP)
             out[c] = dt_round<T>(dq[i * d + c]);
@@ -251,7 +255,7 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     __shared__ strip_t strip;
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
-    if (first >= pair.keys)
+    if (first >= pair.tokens)
         return;
     const int32_t d = task.d;
     const int64_t hidden = (int64_t)task.heads * d;
@@ -263,33 +267,33 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     float *v = shared_rows + (BLOCK_ROWS + own_first) * d;
     float *dk = shared_rows + (2 * BLOCK_ROWS + own_first) * d;
     float *dv = shared_rows + (3 * BLOCK_ROWS + own_first) * d;
-    load_own(shared_rows, task.k + pair.at_key, task.key_stride, first, pair.keys, d);
-    load_own(shared_rows + BLOCK_ROWS * d, task.v + pair.at_key, task.key_stride, first, pair.keys,
+    load_own(shared_rows, task.k + pair.at_key, task.key_stride, first, pair.tokens, d);
+    load_own(shared_rows + BLOCK_ROWS * d, task.v + pair.at_key, task.key_stride, first, pair.tokens,
              d);
     for (int e = (int)threadIdx.x; e < 2 * BLOCK_ROWS * d; e += THREADS)
         shared_rows[2 * BLOCK_ROWS * d + e] = 0.0f;
-    for (int32_t query = 0; query < pair.queries; query += TILE) {
+    for (int32_t query = 0; query < pair.tokens; query += TILE) {
         float score[OWN];    /* later the probability after dropout */
         float gradient[OWN]; /* later the gradient of the score */
         float factor[OWN];
         const int32_t mine = query + lane;
         const int64_t item = dt_query_item(task, pair, mine);
-        tile_dots(score, k, strip, q_rows, task.query_stride, query, pair.queries, d);
-        tile_dots(gradient, v, strip, dy_rows, hidden, query, pair.queries, d);
+        tile_dots(score, k, strip, q_rows, task.query_stride, query, pair.tokens, d);
+        tile_dots(gradient, v, strip, dy_rows, hidden, query, pair.tokens, d);
         dt_factors<OWN>(factor, dt_query_mask(task, batch, pair, mine), first + own_first);
 #pragma unroll
         for (int i = 0; i < OWN; ++i) {
-            const bool inside = mine < pair.queries && first + own_first + i < pair.keys;
+            const bool inside = mine < pair.tokens && first + own_first + i < pair.tokens;
             const float p = inside ? expf(score[i] * task.scale - task.log_sum[item]) : 0.0f;
             const float dp = inside ? gradient[i] * factor[i] - task.product[item] : 0.0f;
             score[i] = p * factor[i];
             gradient[i] = p * dp * task.scale;
         }
-        tile_weighted(dv, score, strip, dy_rows, hidden, query, pair.queries, d);
-        tile_weighted(dk, gradient, strip, q_rows, task.query_stride, query, pair.queries, d);
+        tile_weighted(dv, score, strip, dy_rows, hidden, query, pair.tokens, d);
+        tile_weighted(dk, gradient, strip, q_rows, task.query_stride, query, pair.tokens, d);
     }
     __syncwarp();
-    for (int i = 0; i < OWN && first + own_first + i < pair.keys; ++i) {
+    for (int i = 0; i < OWN && first + own_first + i < pair.tokens; ++i) {
         const int64_t row = pair.at_key + (first + own_first + i) * task.key_stride;
         for (int32_t c = lane; c < d; c += DT_WARP) {
             task.dk[row + c] = dt_round<T>(dk[i * d + c]);
@@ -376,15 +380,10 @@ static size_t shared_for(dt_cuda *cuda, Kernel kernel, int vectors, int32_t d)
 }
 
 /* The grid over blocks of rows of every head and sequence. */
-static dim3 grid_for(const dt_attention *attention, const dt_device_batch *batch, int32_t rows)
+static dim3 grid_for(const dt_attention *attention, const dt_device_batch *batch)
 {
-    return dim3((unsigned)dt_ceil_div(rows, BLOCK_ROWS), (unsigned)attention->heads,
-                (unsigned)batch->size.sequences);
-}
-
-static int32_t most_queries(const dt_attention *attention, const dt_device_batch *batch)
-{
-    return attention->queries == DT_ROWS_SEQUENCES ? 1 : dt_cuda_batch_of(batch)->shape.longest;
+    return dim3((unsigned)dt_ceil_div(dt_cuda_batch_of(batch)->shape.longest, BLOCK_ROWS),
+                (unsigned)attention->heads, (unsigned)batch->size.sequences);
 }
 
 /* Returns the largest head size that this GPU supports with plain kernels; the most demanding
@@ -399,37 +398,48 @@ static int32_t largest_plain_head(const dt_cuda *cuda, int vectors)
                      ((size_t)vectors * BLOCK_ROWS * sizeof(float)));
 }
 
+/* Says once in a run that `auto` means plain attention. */
+static void notice_plain(dt_cuda *cuda, int32_t head_size)
+{
+    if (!cuda->plain_noticed)
+        dt_notice("attention with heads of %d elements uses slower kernels: fused attention "
+                  "supports heads of 32, 64 and 128 elements, aligned to 16 bytes",
+                  head_size);
+    cuda->plain_noticed = true;
+}
+
 template <typename T>
 dt_status dt_cuda_attention_check(dt_backend *backend, int32_t head_size, bool training)
 {
-    const dt_cuda *cuda = dt_cuda_of(backend);
+    dt_cuda *cuda = dt_cuda_of(backend);
     const int32_t largest = largest_plain_head(cuda, training ? 4 : 2);
     if (cuda->attention == DT_ATTENTION_CUDNN)
         DT_TRY(dt_cuda_cudnn_check(cuda, head_size, training));
-    if (cuda->attention == DT_ATTENTION_FUSED && !dt_cuda_fuses<T>(cuda, head_size))
+    if (cuda->attention == DT_ATTENTION_FUSED && !dt_cuda_fuses<T>(head_size))
         return dt_fail(DT_ERR_USAGE,
-                       "--attention fused: supports heads of 64 or 128 elements in bf16 or fp16, "
-                       "but this model has heads of %d in %s: use --attention auto or plain",
+                       "--attention fused: supports heads of 32, 64 or 128 elements in bf16 or "
+                       "fp16, but this model has heads of %d in %s: use --attention auto or plain",
                        head_size, dt_precision_name(backend->precision));
-    if (head_size > largest) /* attention with a single query is always plain */
+    if (head_size > largest)
         return dt_fail(DT_ERR_USAGE,
                        "attention heads of %d elements are too large for this GPU (at most %d): "
                        "the model needs more heads (--num-attention-heads)",
                        head_size, largest);
+    if (cuda->attention == DT_ATTENTION_AUTO && sizeof(T) == 2 && !dt_cuda_fuses<T>(head_size))
+        notice_plain(cuda, head_size);
     return DT_OK;
 }
 
 template <typename T>
 using dt_attention_way = bool (*)(dt_cuda *, const dt_attention_task<T> &, const dt_device_batch *);
 
-/* Selects the implementation: returns true if fused or cuDNN attention did the work. A single query
- * per sequence is left to the plain kernels, for which it is little work. */
+/* Selects the implementation: returns true if fused or cuDNN attention did the work. */
 template <typename T>
 static bool done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch, dt_attention_way<T> fused,
                            dt_attention_way<T> cudnn)
 {
-    if (cuda->attention == DT_ATTENTION_PLAIN || task.queries == DT_ROWS_SEQUENCES)
+    if (cuda->attention == DT_ATTENTION_PLAIN)
         return false;
     if (cuda->attention == DT_ATTENTION_CUDNN)
         return cudnn(cuda, task, batch);
@@ -438,6 +448,8 @@ static bool done_otherwise(dt_cuda *cuda, const dt_attention_task<T> &task,
     if (cuda->attention != DT_ATTENTION_AUTO) /* reported earlier by dt_cuda_attention_check() */
         dt_cuda_fail(cuda, DT_ERR_USAGE,
                      "the method of --attention does not support heads of %d elements", task.d);
+    else if (sizeof(T) == 2)
+        notice_plain(cuda, task.d);
     return false;
 }
 
@@ -452,10 +464,12 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
     const int64_t hidden = (int64_t)attention->heads * attention->head_size;
     dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum);
     task.out = (T *)y;
-    if (attention->queries == DT_ROWS_TOKENS) {
-        zero_excess(cuda, task.out, hidden, hidden, batch);
-        zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
+    if (attention->queries == DT_ROWS_SEQUENCES) {
+        dt_cuda_single_forward(cuda, task, batch);
+        return;
     }
+    zero_excess(cuda, task.out, hidden, hidden, batch);
+    zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     if (done_otherwise(cuda, task, batch, dt_cuda_fused_forward<T>,
                        dt_cuda_attention_cudnn_forward<T>) ||
         cuda->error)
@@ -463,21 +477,9 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
     const size_t shared = shared_for<T>(cuda, attention_kernel<T>, 2, task.d);
     if (!shared || cuda->error)
         return;
-    attention_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
+    attention_kernel<T><<<grid_for(attention, batch), THREADS,
                           shared, cuda->stream>>>(task, dt_cuda_batch_of(batch)->view);
     dt_cuda_launched(cuda, "attention");
-}
-
-/* dy · y of every query and head */
-template <typename T>
-static void make_products(dt_cuda *cuda, const dt_attention_task<T> &task,
-                          const dt_device_batch *batch)
-{
-    const int64_t rows =
-        task.queries == DT_ROWS_SEQUENCES ? batch->size.sequences : batch->size.rows;
-    attention_product_kernel<T>
-        <<<(unsigned)dt_ceil_div(rows * task.heads, WARPS), THREADS, 0, cuda->stream>>>(task, rows);
-    dt_cuda_launched(cuda, "attention backward");
 }
 
 template <typename T>
@@ -497,11 +499,13 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     task.dq = (T *)dq;
     task.dk = (T *)dk;
     task.dv = (T *)dv;
-    if (attention->queries == DT_ROWS_TOKENS)
-        zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
     zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
-    make_products(cuda, task, batch);
+    if (attention->queries == DT_ROWS_SEQUENCES) {
+        dt_cuda_single_backward(cuda, task, batch);
+        return;
+    }
+    zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     if (done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
                        dt_cuda_attention_cudnn_backward<T>) ||
         cuda->error)
@@ -511,10 +515,14 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     if (!shared3 || !shared4 || cuda->error)
         return;
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
-    query_gradient_kernel<T><<<grid_for(attention, batch, most_queries(attention, batch)), THREADS,
+    const int64_t rows = batch->size.rows;
+    attention_product_kernel<T>
+        <<<(unsigned)dt_ceil_div(rows * task.heads, WARPS), THREADS, 0, cuda->stream>>>(task, rows);
+    dt_cuda_launched(cuda, "attention backward");
+    query_gradient_kernel<T><<<grid_for(attention, batch), THREADS,
                                shared3, cuda->stream>>>(task, view);
     dt_cuda_launched(cuda, "gradients of queries");
-    key_gradient_kernel<T><<<grid_for(attention, batch, dt_cuda_batch_of(batch)->shape.longest),
+    key_gradient_kernel<T><<<grid_for(attention, batch),
                              THREADS, shared4, cuda->stream>>>(task, view);
     dt_cuda_launched(cuda, "gradients of keys");
 }

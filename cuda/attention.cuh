@@ -1,4 +1,4 @@
-/* Shared by the plain and the fused attention kernels. */
+/* Shared by the kernels of attention. */
 #ifndef DT_CUDA_ATTENTION_CUH
 #define DT_CUDA_ATTENTION_CUH
 
@@ -19,16 +19,14 @@ template <typename T> struct dt_attention_task {
     dt_drop drop;
 };
 
-/* A sequence and a head: the numbers of keys and queries, and the offsets of their first elements
- * in each matrix. */
+/* A sequence and a head, with the offsets of its first elements in each matrix. */
 typedef struct {
     int32_t sequence, head;
-    int32_t keys;        /* n */
-    int32_t queries;     /* n or 1 */
-    int64_t first_query; /* row of the first query in log_sum and product */
-    int64_t at_query;    /* in q and dq */
-    int64_t at_key;      /* in k, v, dk and dv */
-    int64_t at_output;   /* in y, dy and out */
+    int32_t tokens;    /* n: keys, and queries */
+    int64_t first;     /* row of the first token */
+    int64_t at_query;  /* in q and dq */
+    int64_t at_key;    /* in k, v, dk and dv */
+    int64_t at_output; /* in y, dy and out */
 } dt_attention_pair;
 
 /* Returns the pair of a block in a grid (rows, head, sequence). */
@@ -36,19 +34,16 @@ template <typename T>
 __device__ inline dt_attention_pair dt_pair_of_block(const dt_attention_task<T> &task,
                                                      const dt_batch_view &batch)
 {
-    const bool one = task.queries == DT_ROWS_SEQUENCES;
     const int32_t sequence = (int32_t)blockIdx.z;
     const int64_t column = (int64_t)blockIdx.y * task.d;
-    const int64_t first_key = batch.cu_seqlens[sequence];
     dt_attention_pair pair;
     pair.sequence = sequence;
     pair.head = (int32_t)blockIdx.y;
-    pair.keys = batch.cu_seqlens[sequence + 1] - (int32_t)first_key;
-    pair.queries = one ? 1 : pair.keys;
-    pair.first_query = one ? sequence : first_key;
-    pair.at_query = pair.first_query * task.query_stride + column;
-    pair.at_key = first_key * task.key_stride + column;
-    pair.at_output = pair.first_query * task.heads * task.d + column;
+    pair.first = batch.cu_seqlens[sequence];
+    pair.tokens = batch.cu_seqlens[sequence + 1] - (int32_t)pair.first;
+    pair.at_query = pair.first * task.query_stride + column;
+    pair.at_key = pair.first * task.key_stride + column;
+    pair.at_output = pair.first * task.heads * task.d + column;
     return pair;
 }
 
@@ -57,7 +52,7 @@ template <typename T>
 __device__ inline int64_t dt_query_item(const dt_attention_task<T> &task,
                                         const dt_attention_pair &pair, int32_t query)
 {
-    return (pair.first_query + query) * task.heads + pair.head;
+    return (pair.first + query) * task.heads + pair.head;
 }
 
 /* Returns the mask of a query. */
@@ -71,17 +66,27 @@ __device__ inline dt_mask dt_query_mask(const dt_attention_task<T> &task,
     return dt_mask_of(batch.facts, drop, pair.sequence, query);
 }
 
-/* Fused attention (attention_fused.cu). dt_cuda_fuses() returns whether it is supported: heads of
- * 64 or 128 elements in bf16 or fp16, if a block can have enough shared memory. Queries must be
- * tokens. */
-template <typename T> bool dt_cuda_fuses(const dt_cuda *cuda, int32_t head_size);
-/* Return true if they did the work. */
+/* Fused attention (attention_fused.cu, attention_fused_backward.cu). dt_cuda_fuses() returns whether
+ * it is supported for a precision and head size, dt_cuda_can_fuse() also for the matrices of a task:
+ * rows aligned to 16 bytes, sequences of at most `longest` tokens. */
+template <typename T> bool dt_cuda_fuses(int32_t head_size);
+template <typename T> bool dt_cuda_can_fuse(const dt_attention_task<T> &task, int32_t longest);
+/* Return true if they did the work; backward also computes `product`. */
 template <typename T>
 bool dt_cuda_fused_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                            const dt_device_batch *batch);
 template <typename T>
 bool dt_cuda_fused_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
                             const dt_device_batch *batch);
+
+/* Attention with a single query per sequence (attention_single.cu): `queries` is DT_ROWS_SEQUENCES,
+ * any precision and head size. */
+template <typename T>
+void dt_cuda_single_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                            const dt_device_batch *batch);
+template <typename T>
+void dt_cuda_single_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                             const dt_device_batch *batch);
 
 /* Attention by cuDNN (attention_cudnn.cu), for token queries, after a successful
  * dt_cuda_cudnn_open(); T is not float. They always return true: failures set the sticky error. */

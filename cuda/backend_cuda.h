@@ -155,6 +155,7 @@ typedef struct {
     void *low;                     /* (count) parameters in T; NULL in fp32 */
     bool half;                     /* T is __half */
     dt_attention_method attention; /* requested by the user; used by attention.cu */
+    bool plain_noticed;            /* the notice that auto means plain was given */
     double *norm_sums;
     dt_cuda_state *state; /* device */
     dt_cuda_batch slot[2];

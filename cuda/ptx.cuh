@@ -68,8 +68,8 @@ __device__ inline void dt_multiply_add<__half>(float (&c)[4], const uint32_t (&a
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/* Starts copying 16 bytes to shared memory; zeros if not `real`, when `from` is not read (but must
- * be a valid address). Both are aligned to 16 bytes. */
+/* Starts copying 16 bytes to shared memory, both aligned to 16 bytes; zeros if not `real`, when
+ * `from` is not read. */
 __device__ inline void dt_copy_start(dt_shared_address to, const void *from, bool real)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
@@ -112,6 +112,24 @@ template <> __device__ inline uint32_t dt_pack<__half>(float first, float second
     uint32_t pair;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
     return pair;
+}
+
+/* The two numbers of a register. */
+template <typename T> __device__ inline float2 dt_unpack(uint32_t pair);
+template <> __device__ inline float2 dt_unpack<__nv_bfloat16>(uint32_t pair)
+{
+    return float2{__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u)};
+}
+template <> __device__ inline float2 dt_unpack<__half>(uint32_t pair)
+{
+    float2 numbers;
+    asm("{.reg .f16 first, second;\n"
+        "mov.b32 {first, second}, %2;\n"
+        "cvt.f32.f16 %0, first;\n"
+        "cvt.f32.f16 %1, second;}"
+        : "=f"(numbers.x), "=f"(numbers.y)
+        : "r"(pair));
+    return numbers;
 }
 
 #endif

@@ -124,10 +124,10 @@ typedef enum {
     DT_PRECISION_FP16
 } dt_precision;
 
-/* How a GPU computes attention. fused: one kernel, scores are never stored (bf16 and fp16, head
- * sizes 64 and 128); plain: any head size and precision; cudnn: cuDNN's attention, which draws its
- * own dropout masks. auto: fused if it supports the case, else plain. The CPU backend has a single
- * implementation and accepts only auto. */
+/* How a GPU computes attention. fused: on tensor cores, scores are never stored (bf16 and fp16, head
+ * sizes 32, 64 and 128); plain: any head size and precision; cudnn: cuDNN's attention, which draws
+ * its own dropout masks. auto: fused if it supports the case, else plain, in bf16 and fp16 with a
+ * notice. The CPU backend has a single implementation and accepts only auto. */
 typedef enum {
     DT_ATTENTION_AUTO,
     DT_ATTENTION_FUSED,

@@ -175,8 +175,8 @@ refused 2 'the CPU backend has a single implementation of attention: omit --atte
     train_small refused --device cpu --attention plain
 refused 2 'the CPU backend has a single implementation of attention' predict_with refused --attention fused
 refused 2 "--precision: .*'fp8'.*auto.*fp32.*bf16.*fp16" train_small refused --precision fp8
-refused 2 '--attention fused: supports heads of 64 or 128 elements .* heads of 32 in bf16' \
-    train_gpu refused --attention fused --num-attention-heads 2
+refused 2 '--attention fused: supports heads of 32, 64 or 128 elements .* heads of 16 in bf16' \
+    train_gpu refused --attention fused --num-attention-heads 4
 refused 2 '--attention fused: .* heads of 64 in fp32: use --attention auto or plain' \
     train_gpu refused --attention fused --precision fp32
 refused 2 '--attention fused: .* heads of 64 in fp32' \

@@ -119,12 +119,12 @@ static dt_status check_heads(dt_precision precision, dt_attention_method attenti
 static void unsupported_attention_is_refused_with_the_model(void **state)
 {
     (void)state;
-    for (int32_t heads = 1; heads <= 2; ++heads) {
+    for (int32_t heads = 1; heads <= 4; heads *= 2) {
         ASSERT_OK(check_heads(DT_PRECISION_BF16, DT_ATTENTION_FUSED, heads));
         ASSERT_OK(check_heads(DT_PRECISION_FP16, DT_ATTENTION_FUSED, heads));
     }
-    ASSERT_FAILS(DT_ERR_USAGE, "--attention fused: supports heads of 64 or 128 elements",
-                 check_heads(DT_PRECISION_BF16, DT_ATTENTION_FUSED, 4));
+    ASSERT_FAILS(DT_ERR_USAGE, "--attention fused: supports heads of 32, 64 or 128 elements",
+                 check_heads(DT_PRECISION_BF16, DT_ATTENTION_FUSED, 8));
     ASSERT_FAILS(DT_ERR_USAGE, "this model has heads of 64 in fp32",
                  check_heads(DT_PRECISION_FP32, DT_ATTENTION_FUSED, 2));
     ASSERT_OK(check_heads(DT_PRECISION_FP32, DT_ATTENTION_AUTO, 2));

@@ -165,4 +165,9 @@ template <typename T> static inline uint32_t dt_pack(float first, float second)
     return bits;
 }
 
+template <typename T> static inline float2 dt_unpack(uint32_t pair)
+{
+    return float2{(float)cuda_on_cpu::element<T>(&pair, 0), (float)cuda_on_cpu::element<T>(&pair, 1)};
+}
+
 #endif
