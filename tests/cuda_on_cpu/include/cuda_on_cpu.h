@@ -34,6 +34,8 @@
  *                           another one, as do copies to and from the memory of another device
  *   CUDA_ON_CPU_DRIVER      version of the driver (default 12040; 0: no driver)
  *   CUDA_ON_CPU_CAPABILITY  major compute capability
+ *   CUDA_ON_CPU_SKIP        a planted fault: kernels whose names begin with this are not run
+ *   CUDA_ON_CPU_HANG        another one: they never end
  *
  * Not emulated: lockstep execution of warps, the memory model (every store is visible at once),
  * timing, occupancy. A kernel that waits in a loop for another block never ends.
