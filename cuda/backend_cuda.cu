@@ -154,6 +154,37 @@ static dt_status find_device(const dt_backend_options *options, int *number,
     return DT_OK;
 }
 
+/* Reads the version of the driver, which CUDA does not tell: it has only the newest CUDA version that
+ * the driver supports. */
+static void read_driver(char *out, size_t size)
+{
+    FILE *file = fopen("/proc/driver/nvidia/version", "r");
+    if (!file || !fgets(out, (int)size, file))
+        snprintf(out, size, "unknown");
+    if (file)
+        fclose(file);
+    out[strcspn(out, "\n")] = '\0';
+}
+
+static dt_status identify(const dt_backend_options *options, char *out, size_t size)
+{
+    cudaDeviceProp properties;
+    char version[256];
+    int number = 0;
+    int driver = 0;
+    int devices = 0;
+    out[0] = '\0';
+    cudaDriverGetVersion(&driver);
+    if (driver == 0 || cudaGetDeviceCount(&devices) == cudaErrorNoDevice)
+        return DT_OK;
+    DT_TRY(find_device(options, &number, &properties));
+    read_driver(version, sizeof version);
+    snprintf(out, size, "%.120s, %.0f MB, CUDA %d for %d, cuBLASLt %d, driver: %s",
+             properties.name, (double)properties.totalGlobalMem / 1e6, CUDART_VERSION, driver,
+             (int)cublasLtGetVersion(), version);
+    return DT_OK;
+}
+
 static void set_precision(dt_cuda *cuda, dt_precision precision)
 {
     dt_backend *base = &cuda->base;
@@ -228,5 +259,5 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
 
 extern "C" {
 extern const dt_backend_entry dt_backend_module __attribute__((visibility("default")));
-const dt_backend_entry dt_backend_module = {DT_BACKEND_CONTRACT, open_backend};
+const dt_backend_entry dt_backend_module = {DT_BACKEND_CONTRACT, open_backend, identify};
 }

@@ -138,7 +138,7 @@ static dt_status add_program(word_list *list, const dt_start *start, const char 
     DT_TRY(add_override(list, start->parsed, "gpus"));
     DT_TRY(add_override(list, start->parsed, "ranks"));
     if (start->gpus > 0 && !start->device_given)
-        DT_TRY(add_word(list, "--device=cuda"));
+        DT_TRY(add_word(list, "--device=cuda")); /* of several, the last one counts */
     return DT_OK;
 }
 
@@ -313,6 +313,8 @@ dt_status dt_start_ranks(const dt_start *start)
     if (start->gpus > 1 || start->ranks > 1)
         DT_TRY(dt_start_allowed(getenv, getuid(), mpirun));
     DT_TRY_OR(end, plan(start, &machine, &cpus));
+    if (start->gpus > 0 && start->check)
+        DT_TRY_OR(end, start->check(start->options));
     DT_TRY_OR(end, set_environment(start, &cpus));
     DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
     if (cpus.ranks == 1) { /* run the program in this process */

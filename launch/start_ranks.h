@@ -28,7 +28,12 @@ typedef struct {
     const dt_parsed *parsed; /* of this command; its arguments are passed to the ranks */
     int32_t gpus;            /* --gpus: number of ranks, each with a GPU; 0: not given */
     int32_t ranks;           /* --ranks: number of ranks; 0: not given. Not both */
-    bool device_given;       /* --device is on the command line */
+    bool device_given;       /* --device names a device, not auto */
+
+    /* Called with `options` before ranks with GPUs are started, once it is known that there are as
+     * many: a failure is that of dt_start_ranks(). NULL: nothing to check. */
+    dt_status (*check)(const void *options);
+    const void *options;
 } dt_start;
 
 /* Starts the ranks and exits with their exit status; returns only on failure. DT_ERR_USAGE: inside

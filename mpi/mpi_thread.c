@@ -202,6 +202,26 @@ dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
     }
 }
 
+dt_status dt_mpi_wait_from(dt_mpi_thread *t, MPI_Request *requests, int count, const int32_t *ranks)
+{
+    char missing[128] = "";
+    int length = 0;
+    const dt_status status = dt_mpi_wait(t, requests, count);
+    if (status == DT_OK || check_deadline(t) == DT_OK) /* not a timeout, but another failure */
+        return status;
+    for (int i = 0; i < count && length < (int)sizeof missing - 16; ++i) {
+        int done = 0;
+        MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE);
+        if (!done)
+            length += snprintf(missing + length, sizeof missing - (size_t)length, "%s%d",
+                               length ? ", " : "", ranks[i]);
+    }
+    return dt_fail(DT_ERR_COMM,
+                   "waited %g seconds for the other ranks in %s: no message from rank %s "
+                   "(--collective-timeout sets the limit)",
+                   t->timeout, t->job.what, missing);
+}
+
 /* ---- initialisation and shutdown ------------------------------------------------------------- */
 
 static dt_status initialise(dt_mpi_thread *t, void *context)

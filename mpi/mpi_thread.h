@@ -62,4 +62,9 @@ MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread);
 /* Waits for all of these requests; gradient sums make progress meanwhile. */
 dt_status dt_mpi_wait(dt_mpi_thread *thread, MPI_Request *requests, int count);
 
+/* The same for a message from each of `ranks`: after a timeout the error names those that are
+ * missing. */
+dt_status dt_mpi_wait_from(dt_mpi_thread *thread, MPI_Request *requests, int count,
+                           const int32_t *ranks);
+
 #endif

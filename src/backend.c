@@ -1,10 +1,10 @@
 #include "backend.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/bf16.h"
-#include "core/log.h"
 #include "core/module.h"
 
 /* Builds of the CPU backend, best first. */
@@ -82,12 +82,18 @@ void dt_backend_floats(const dt_backend *backend, float *out, const void *activa
                                                              : from_fp16(narrow[i]);
 }
 
-static dt_status open_module(const char *name, const dt_backend_options *options, dt_backend **out)
+static dt_status load_module(const char *name, const dt_backend_entry **entry)
 {
     void *symbol;
     DT_TRY(dt_module_symbol(name, "dt_backend_module", &symbol));
-    const dt_backend_entry *entry = symbol;
-    DT_TRY(dt_module_check(name, entry->contract, DT_BACKEND_CONTRACT));
+    *entry = symbol;
+    return dt_module_check(name, (*entry)->contract, DT_BACKEND_CONTRACT);
+}
+
+static dt_status open_module(const char *name, const dt_backend_options *options, dt_backend **out)
+{
+    const dt_backend_entry *entry;
+    DT_TRY(load_module(name, &entry));
     return entry->open(options, out);
 }
 
@@ -129,8 +135,8 @@ static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
     return open_module("cpu", options, out);
 }
 
-/* Opens the CUDA backend, for --device cuda. */
-static dt_status open_cuda(const dt_backend_options *options, dt_backend **out)
+/* For --device cuda: explains why there is no CUDA backend. */
+static dt_status check_cuda(void)
 {
     void *symbol;
     if (!dt_module_present("cuda"))
@@ -139,20 +145,27 @@ static dt_status open_cuda(const dt_backend_options *options, dt_backend **out)
                        "cpu, or build on a machine with the CUDA toolkit, with -DDEEPTAXA_CUDA=ON");
     if (dt_module_symbol("cuda", "dt_backend_module", &symbol) != DT_OK)
         return dt_fail(DT_ERR_DEVICE, "%s; fix this, or use --device cpu", dt_error_message());
-    return open_module("cuda", options, out);
+    return DT_OK;
 }
 
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out)
 {
-    if (strcmp(name, "auto") == 0) {
-        /* the kernels match the CPU's in every test, but these ran without a GPU */
-        if (dt_module_present("cuda"))
-            dt_notice(
-                "the CUDA backend of this version has not been verified on a GPU yet: using the "
-                "CPU; --device cuda selects the GPU");
-        return open_cpu(options, out);
-    }
     if (strcmp(name, "cpu") == 0)
         return open_cpu(options, out);
-    return strcmp(name, "cuda") == 0 ? open_cuda(options, out) : open_module(name, options, out);
+    if (strcmp(name, "cuda") == 0)
+        DT_TRY(check_cuda());
+    return open_module(name, options, out);
+}
+
+dt_status dt_backend_identify(const char *name, const dt_backend_options *options, char *out,
+                              size_t size)
+{
+    const dt_backend_entry *entry;
+    if (strcmp(name, "cuda") == 0)
+        DT_TRY(check_cuda());
+    DT_TRY(load_module(name, &entry));
+    if (entry->identify)
+        return entry->identify(options, out, size);
+    snprintf(out, size, "%s", name);
+    return DT_OK;
 }

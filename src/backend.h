@@ -50,6 +50,7 @@
 #define DT_BACKEND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/model_limits.h"
@@ -536,16 +537,24 @@ dt_precision dt_precision_named(const char *name);
 void dt_backend_floats(const dt_backend *backend, float *out, const void *activations,
                        int64_t count);
 
-/* Opens a backend by name: "cpu", "cuda", "auto" (currently the CPU, see backend.c), or "cpu64"
- * (double precision, for tests). If the CPU backend is installed for several instruction sets, the
+/* Opens a backend by name: "cpu", "cuda", or "cpu64" (double precision, for tests). (The commands
+ * choose one for "auto": cli/device.h.) If the CPU backend is installed for several instruction sets, the
  * best one that this processor supports is used. The message of DT_ERR_DEVICE explains why a
  * backend is not available. */
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out);
+
+/* Writes the name of the device that dt_backend_open() would open, with what its results may depend
+ * on (driver, libraries), without starting it; "": there is no such device. DT_ERR_DEVICE: there is
+ * one that cannot be used, or the module cannot be loaded. A CPU has the backend's name. */
+dt_status dt_backend_identify(const char *name, const dt_backend_options *options, char *out,
+                              size_t size);
 
 /* Exported by each backend module as "dt_backend_module". */
 typedef struct {
     int32_t contract; /* DT_BACKEND_CONTRACT of its build: must be equal to the loader's */
     dt_status (*open)(const dt_backend_options *options, dt_backend **out);
+    dt_status (*identify)(const dt_backend_options *options, char *out,
+                          size_t size); /* NULL: the CPU */
 } dt_backend_entry;
 
 #define DT_BACKEND_CONTRACT 9

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/device.h"
 #include "predict/loaded_model.h"
 #include "cli/threads.h"
 #include "cli/stop_signal.h"
@@ -90,8 +91,10 @@ static dt_status open_inputs(session *s)
 static dt_status open_model(session *s)
 {
     const dt_calibrate_options *o = s->options;
-    char device[16];
-    dt_option_choice(&dt_calibrate_command, "device", o->device, device, sizeof device);
+    char device[DT_DEVICE_NAME];
+    const dt_device_wish wish = {
+        .command = &dt_calibrate_command, .choice = o->device, .threads = o->threads};
+    DT_TRY(dt_choose_device(&wish, NULL, NULL, device));
     DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = {1, 1}}, &s->threads,
                            s->thread_note));
     const dt_backend_options backend = {.threads = s->threads,

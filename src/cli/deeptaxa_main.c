@@ -24,6 +24,7 @@ static const struct {
     {"describe", "print a description of a checkpoint"},
     {"export", "copy a checkpoint, optionally without the optimizer state"},
     {"tokenizer", "learn a vocabulary from FASTA, or print the tokens of sequences"},
+    {"selftest", "compare a GPU with the CPU, and test the communication of processes"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/device.h"
 #include "cli/invocation.h"
 #include "predict/loaded_model.h"
 #include "cli/profiling.h"
@@ -155,8 +156,10 @@ static dt_status open_inputs(session *s)
 static dt_status open_models(session *s)
 {
     const dt_predict_options *o = s->options;
-    char device[16];
-    dt_option_choice(&dt_predict_command, "device", o->device, device, sizeof device);
+    char device[DT_DEVICE_NAME];
+    const dt_device_wish wish = {
+        .command = &dt_predict_command, .choice = o->device, .threads = o->threads};
+    DT_TRY(dt_choose_device(&wish, NULL, NULL, device));
     DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = {1, 1}}, &s->threads,
                            s->thread_note));
     const dt_backend_options backend = {.threads = s->threads,

@@ -43,11 +43,13 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
         .help = "auto: reverse-complement the sequences that are not on the majority strand"       \
     }
 
+#define DT_DEVICE_AUTO 0 /* the first choice */
 #define DT_OPTION_DEVICE(type)                                                                     \
     {                                                                                              \
         .name = "device", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, device),               \
         .default_value = "auto", .choices = "auto|cpu|cuda",                                       \
-        .help = "compute device; auto: the CPU in this version, so a GPU requires cuda"            \
+        .help = "compute device; auto: a GPU that has passed `deeptaxa selftest --quick`, which "  \
+                "is run once, else the CPU"                                                        \
     }
 
 /* The choices are in the order of dt_precision (backend.h). */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/device.h"
 #include "cli/input.h"
 #include "cli/invocation.h"
 #include "cli/new_run.h"
@@ -38,6 +39,7 @@ typedef struct {
     dt_profile *profile; /* may be NULL */
     dt_pool *pool;
     dt_ranks_sharing sharing;
+    char device[DT_DEVICE_NAME];
     int threads; /* of this rank */
     char thread_note[DT_THREAD_NOTE];
     dt_invocation invocation;
@@ -128,12 +130,18 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     return dt_profiled_comm(&t->comm, t->profile);
 }
 
+static dt_device_wish wish_for(const dt_train_options *o, const char *asked_by)
+{
+    return (dt_device_wish){.command = &dt_train_command,
+                            .choice = o->device,
+                            .threads = o->threads,
+                            .asked_by = asked_by};
+}
+
 /* A resumed run keeps its number format if the device supports it and --precision is not given. */
 static dt_status open_backend(train_command *t, const dt_train_options *o)
 {
-    char device[16];
     const bool keeps = t->resumes && t->run.settings.gpu;
-    dt_option_choice(&dt_train_command, "device", o->device, device, sizeof device);
     DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = t->sharing}, &t->threads,
                            t->thread_note));
     const dt_backend_options options = {
@@ -145,7 +153,7 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
         .gpu_default = keeps ? dt_precision_named(t->run.settings.precision) : DT_PRECISION_AUTO,
         .attention = (dt_attention_method)o->attention,
     };
-    DT_TRY(dt_backend_open(device, &options, &t->backend));
+    DT_TRY(dt_backend_open(t->device, &options, &t->backend));
     DT_TRY(dt_profiled_backend(t->backend, t->profile));
     if (!t->resumes) /* early, before the input is read; dt_model_create() checks again */
         DT_TRY(t->backend->ops->attention_check(
@@ -328,6 +336,8 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     DT_TRY(choose_resumed(t, o));
     DT_TRY(dt_agree(t->comm, note_invocation(t, o), &t->agreed));
     DT_TRY(dt_ranks_share(t->comm, &t->sharing));
+    const dt_device_wish wish = wish_for(o, NULL);
+    DT_TRY(dt_choose_device(&wish, t->comm, &t->agreed, t->device));
     DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->agreed));
     DT_TRY(read_dataset(t, o));
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->agreed));
@@ -383,6 +393,14 @@ static dt_status train(const dt_train_options *options)
     return status;
 }
 
+/* Tests a GPU before --gpus starts ranks, which then take theirs without a test. */
+static dt_status check_gpus(const void *options)
+{
+    char device[DT_DEVICE_NAME];
+    const dt_device_wish wish = wish_for(options, "--gpus");
+    return dt_choose_device(&wish, NULL, NULL, device);
+}
+
 /* With --gpus or --ranks, this process only starts the ranks. */
 static dt_status run(const void *options)
 {
@@ -390,7 +408,9 @@ static dt_status run(const void *options)
     const dt_start start = {.parsed = &o->parsed,
                             .gpus = (int32_t)o->gpus,
                             .ranks = (int32_t)o->ranks,
-                            .device_given = dt_option_given(&o->parsed, "device")};
+                            .device_given = o->device != DT_DEVICE_AUTO,
+                            .check = check_gpus,
+                            .options = o};
     dt_outlive_log_reader();
     if (start.gpus > 0 || start.ranks > 0)
         return dt_start_ranks(&start);

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Writes the folder of the library that contains this code, with a final '/'. */
@@ -37,6 +38,17 @@ bool dt_module_present(const char *module)
     char path[MODULE_PATH];
     module_path(module, path);
     return access(path, F_OK) == 0;
+}
+
+void dt_module_build(const char *module, char *out, size_t size)
+{
+    char path[MODULE_PATH];
+    struct stat file;
+    module_path(module, path);
+    out[0] = '\0';
+    if (stat(path, &file) == 0)
+        snprintf(out, size, "%lld bytes of %lld.%09ld", (long long)file.st_size,
+                 (long long)file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
 }
 
 /* Reports why dlopen() failed, with advice for a missing library. The message of dlopen() begins

@@ -8,12 +8,17 @@
 #define DT_CORE_MODULE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/status.h"
 
 /* Returns true if the module is installed. */
 bool dt_module_present(const char *module);
+
+/* Writes what tells one build of a module from another: the size of its file and the time when it
+ * was written. "": it is not installed. */
+void dt_module_build(const char *module, char *out, size_t size);
 
 /* Loads the module (once) and sets *symbol to the address of `symbol_name`. Modules are never
  * unloaded. DT_ERR_DEVICE if the module, or a library that it needs, is missing; the message names

@@ -11,6 +11,8 @@ failures=0
 [ -x "$bin/deeptaxa" ] || { echo "FAILED: no programs in $bin" >&2; exit 1; }
 work=$(mktemp -d)
 unset DEEPTAXA_TOKENIZER
+export CUDA_VISIBLE_DEVICES= # no GPU of this machine; make_gpu adds an emulated one
+export XDG_CACHE_HOME=$work/cache
 
 cleanup() {
     chmod -R u+rwX "$work" 2>/dev/null
@@ -161,6 +163,7 @@ make_gpu() {
     [ -r "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" ] ||
         skip "$lib/deeptaxa has no libdeeptaxa_cuda_on_cpu.so: it needs a C++ compiler"
     machine gpu
+    unset CUDA_VISIBLE_DEVICES
     ln -s "$lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so" gpu/lib/deeptaxa/libdeeptaxa_cuda.so
 }
 

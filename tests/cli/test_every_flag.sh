@@ -30,5 +30,5 @@ for command in $(deeptaxa --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\)  .*/\
     [ -s flags ] || fail "deeptaxa $command --help lists no flag"
     same "flags of $command that no test gives" "$(given "$command" | comm -23 flags - | tr '\n' ' ')" ""
 done
-[ "$count" -ge 7 ] || fail "deeptaxa --help lists $count commands"
+[ "$count" -ge 8 ] || fail "deeptaxa --help lists $count commands"
 finish

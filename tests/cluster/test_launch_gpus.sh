@@ -61,7 +61,24 @@ one_failure() {
 NCCL_ON_CPU_ERROR=1 expect 1 on_two_gpus train_fp32 fails --gpus 2
 one_failure '^rank 1 on [^ ]+: NCCL failed in the sum of gradients: remote error'
 CUDA_ON_CPU_CAPABILITY=7 expect 1 on_two_gpus train_fp32 none --gpus 2
-one_failure '^deeptaxa train: GPU 0 \(CUDA on the CPU, for tests\) is too old'
+one_failure '^deeptaxa train: --gpus asks for GPUs, but .* GPU 0 \(CUDA on the CPU, for tests\) is too old'
+
+
+# A GPU that fails its self-test is an error; --device cuda does not test
+rm -rf "$XDG_CACHE_HOME"
+CUDA_ON_CPU_SKIP=classify_kernel expect 0 on_two_gpus train_fp32 untested --gpus 2 --device cuda
+CUDA_ON_CPU_SKIP=adamw_kernel expect 1 on_two_gpus train_fp32 none --gpus 2
+one_failure '^deeptaxa train: --gpus asks for GPUs, but the GPU has not passed the self-test: .* update of'
+CUDA_ON_CPU_SKIP=adamw_kernel expect 1 on_two_gpus train_fp32 none --gpus 2 --device auto
+one_failure '^deeptaxa train: --gpus asks for GPUs, but the GPU has not passed the self-test: .* update of'
+
+# deeptaxa selftest: who has which GPU; the sums of NCCL
+expect 0 on_two_gpus deeptaxa selftest --gpus 2 --threads 1
+printed '^Communication: .*, 2 ranks on 1 host; gradients are summed by NCCL 1.2.3: each rank has its own GPU$'
+printed "^   0  $(hostname) +0000:01:00.0  CUDA on the CPU, for tests, .*; "
+printed "^   1  $(hostname) +0000:02:00.0  CUDA on the CPU, for tests, .*; "
+printed '^   [01]  passed, 38 checks$'
+same "sums" "$(grep -cE '^ +(1|8|64) MiB +[0-9.]+ ms +[0-9.]+ GB/s  exact$' out)" 3
 
 # Fewer GPUs than asked for
 refused 2 '--gpus 3: there are 2 NVIDIA GPUs in this machine' on_two_gpus train_fp32 none --gpus 3

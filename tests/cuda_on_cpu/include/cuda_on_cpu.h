@@ -43,6 +43,8 @@
  *                           default)
  *   CUDA_ON_CPU_COUNTS      in a checked module, the file (1: stderr) that the bank conflicts and
  *                           sectors of each kernel are written to when the module is unloaded
+ *   CUDA_ON_CPU_SKIP        a planted fault: kernels whose names begin with this are not run
+ *   CUDA_ON_CPU_HANG        another one: they never end
  *
  * Not emulated: lockstep execution of warps, the memory model (every store is visible at once),
  * timing, occupancy. A kernel that waits in a loop for another block never ends.
