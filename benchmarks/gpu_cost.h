@@ -61,9 +61,10 @@ dt_status dt_gpu_read(dt_gpu *gpu, const char *path);
 typedef struct {
     dt_model_config config;
     double sequences, tokens;
-    double rows;             /* tokens, rounded up */
-    double squares;          /* Σ n² over the sequences */
-    double tiles16, tiles64; /* Σ of n rounded up to 16, and to 64, times n rounded up to 64 */
+    double rows;        /* tokens, rounded up */
+    double squares;     /* Σ n² over the sequences */
+    double tiles;       /* Σ of n rounded up to 16 times n rounded up to 32: of a warp */
+    double block_tiles; /* the same with 64 and 32: of a block */
     double longest;
     double classes;  /* of all taxonomic ranks */
     double channels; /* of the CNN branch: filters of all kernels */

@@ -89,101 +89,72 @@ FORMULA(product)
 
 /* ---- attention --------------------------------------------------------------------------------- */
 
-/* The fused kernels go through shared memory for every operand: a warp reads 1,024 bytes for each
- * 16 x 16 x 16 product of scores, 576 for each product with values. */
-#define SCORE_BYTES 1024.0
-#define VALUE_BYTES 576.0
-
-/* Two blocks of four warps on an SM (one in the backward kernels) and generic loads instead of
- * ldmatrix: assumed to reach half of the rate that is reached otherwise. */
-#define FUSED_SHARE 0.55
-
-/* scores, values: products of a tile (16 own rows, 64 others) of each kind; tile_bytes: of the
- * scores, probabilities and, in the forward kernel, outputs that a tile stores and reads; matrices:
- * (tokens, hidden) read or written. */
-static dt_gpu_cost fused(gpu *g, shape *s, double scores, double values, double tile_bytes,
-                         double matrices)
+/* A warp has 16 rows of its own in registers and reads 32 others from shared memory, once for each
+ * product: `products` of them. An instruction multiplies 16 by 8 by 16 elements; one load brings the
+ * operands of two. instructions: for each pair of rows besides, without draws; matrices: (tokens,
+ * hidden) read or written; share: few warps on a multiprocessor, which wait for the next tile. */
+static dt_gpu_cost fused(gpu *g, shape *s, double products, double instructions, double matrices,
+                         double share)
 {
     const dt_model_config *c = &s->config;
-    const double pairs = s->tiles16 * c->heads; /* queries x keys, in tiles */
+    const double pairs = s->tiles * c->heads;
     const double head = (double)c->hidden / c->heads;
-    const double each = pairs / 256.0 * head / 16.0; /* 16 x 16 x 16 products */
-    return with_draws(
-        (dt_gpu_cost){
-            .bytes = A * matrices * s->tokens * c->hidden,
-            .l2 = A * 2.0 * s->tiles64 / 64.0 *
-                  c->hidden, /* tiles of two matrices, again per block */
-            .shared =
-                each * (scores * SCORE_BYTES + values * VALUE_BYTES) + pairs / 1024.0 * tile_bytes,
-            .matrix = 2.0 * (scores + values) * pairs * head,
-            .matrix_share = g->mma_sync_share,
-            .fp32 = 12.0 * pairs,
-            .special = pairs,
-            .share = FUSED_SHARE,
-        },
-        s, s->squares * c->heads);
+    const double steps = products * head / 16.0; /* of 16 elements of a head */
+    return with_draws((dt_gpu_cost){.bytes = A * matrices * s->tokens * c->hidden,
+                                    .l2 = A * 2.0 * s->block_tiles / 64.0 * c->hidden,
+                                    .shared = pairs * steps * A +
+                                              s->block_tiles * c->heads / 64.0 * head * 2.0 * A,
+                                    .matrix = 2.0 * products * pairs * head,
+                                    .matrix_share = g->mma_sync_share,
+                                    .fp32 = instructions * pairs,
+                                    .special = pairs,
+                                    .other = pairs * steps * 32.0 * 1.5 / 128.0,
+                                    .share = share},
+                      s, pairs);
 }
 
 FORMULA(fused_forward)
 {
-    return fused(g, s, 1, 1, 38e3, 4);
+    return fused(g, s, 2, 6, 4, 0.75); /* three blocks */
 }
 
 FORMULA(fused_query)
 {
-    return fused(g, s, 2, 1, 18e3, 5);
+    return fused(g, s, 3, 5, 6, 0.65); /* two blocks */
 }
 
 FORMULA(fused_key)
 {
-    return fused(g, s, 2, 2, 20e3, 6);
+    return fused(g, s, 4, 9, 6, 0.65);
 }
 
-/* dy · y, (rows, columns) */
-FORMULA(attention_product)
+/* The last layer's single query: a block for each sequence and head, whose eight groups of lanes
+ * read the keys and values once (keys twice backward), four rows at a time. reads, writes: matrices
+ * (tokens, hidden). */
+static dt_gpu_cost single(gpu *g, shape *s, double reads, double again, double writes)
 {
-    return (dt_gpu_cost){.bytes = 2.0 * A * c->rows * c->columns, .share = 0.8};
-}
-
-/* The plain kernels compute the single query of the last layer in tiles of 32 keys, each in strips
- * that are loaded and used in turn: clocks of a tile's scores, of its softmax with draws for four
- * rows, of its sums. One query leaves three of a warp's four rows and three of four warps idle. */
-#define DOTS 3400.0
-#define SOFTMAX 2400.0
-#define SUMS 4400.0
-#define PLAIN_TILE 32.0
-
-static double plain_tiles(shape *s)
-{
-    return ceil(s->longest / PLAIN_TILE);
-}
-
-FORMULA(plain_forward)
-{
+    const double values = s->tokens * s->config.hidden;
+    const double rounds = ceil(s->longest / 8.0 / UNROLL);
     const double blocks = s->sequences * s->config.heads;
-    const double clocks = plain_tiles(s) * (DOTS + SOFTMAX + SUMS);
-    return (dt_gpu_cost){.bytes = 2.0 * A * s->tokens * s->config.hidden,
-                         .fp32 = 4.0 * s->tokens * s->config.hidden,
-                         .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 21e3), clocks)};
+    return with_draws((dt_gpu_cost){.bytes = A * (reads + writes) * values,
+                                    .l2 = A * again * values,
+                                    .fp32 = 4.0 * (reads + again + writes) * values,
+                                    .share = 0.6,
+                                    .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 8192),
+                                                   (reads + again + writes) * rounds *
+                                                           (g->memory_latency_clocks + 100.0) +
+                                                       3000.0)},
+                      s, s->tokens * s->config.heads);
 }
 
-FORMULA(plain_query)
+FORMULA(single_forward)
 {
-    const double blocks = s->sequences * s->config.heads;
-    const double clocks = plain_tiles(s) * (2.0 * DOTS + SOFTMAX / 2.0 + SUMS);
-    return (dt_gpu_cost){.bytes = 2.0 * A * s->tokens * s->config.hidden,
-                         .fp32 = 6.0 * s->tokens * s->config.hidden,
-                         .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 29e3), clocks)};
+    return single(g, s, 2, 0, 0);
 }
 
-/* A block for 16 keys of a sequence and head. */
-FORMULA(plain_key)
+FORMULA(single_backward)
 {
-    const double blocks = s->tokens / 16.0 * s->config.heads;
-    return (dt_gpu_cost){.bytes = 4.0 * A * s->tokens * s->config.hidden,
-                         .fp32 = 8.0 * s->tokens * s->config.hidden,
-                         .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 37e3),
-                                        2.0 * (DOTS + SUMS) + SOFTMAX)};
+    return single(g, s, 2, 1, 2);
 }
 
 /* At most a few rows. */
@@ -499,6 +470,7 @@ FORMULA(copy_batch)
 /* ---- the table --------------------------------------------------------------------------------- */
 
 #define OTHER_MODELS "models of other types or with several convolution layers only"
+#define PLAIN_ATTENTION "fp32, heads of other sizes, --attention plain only"
 #define OTHER_ATTENTION "--attention cudnn only"
 
 static const dt_gpu_kernel kernels[] = {
@@ -506,12 +478,10 @@ static const dt_gpu_kernel kernels[] = {
     {"clearing", NULL, clear_gradients, NULL},
     {"copy of the batch", NULL, copy_batch, NULL},
     {"fused_attention_kernel", "cuda/attention_fused.cu", fused_forward, NULL},
-    {"fused_query_gradient_kernel", "cuda/attention_fused.cu", fused_query, NULL},
-    {"fused_key_gradient_kernel", "cuda/attention_fused.cu", fused_key, NULL},
-    {"attention_product_kernel", "cuda/attention.cu", attention_product, NULL},
-    {"attention_kernel", "cuda/attention.cu", plain_forward, NULL},
-    {"query_gradient_kernel", "cuda/attention.cu", plain_query, NULL},
-    {"key_gradient_kernel", "cuda/attention.cu", plain_key, NULL},
+    {"fused_query_gradient_kernel", "cuda/attention_fused_backward.cu", fused_query, NULL},
+    {"fused_key_gradient_kernel", "cuda/attention_fused_backward.cu", fused_key, NULL},
+    {"single_attention_kernel", "cuda/attention_single.cu", single_forward, NULL},
+    {"single_gradient_kernel", "cuda/attention_single.cu", single_backward, NULL},
     {"zero_excess_kernel", "cuda/attention.cu", zero_excess, NULL},
     {"gelu_kernel", "cuda/gelu.cu", gelu, NULL},
     {"gelu_backward_kernel", "cuda/gelu.cu", gelu_backward, NULL},
@@ -546,6 +516,10 @@ static const dt_gpu_kernel kernels[] = {
     {"plain_product_kernel", "cuda/plain_product.cu", NULL, "only where cuBLASLt has no algorithm"},
     {"bias_rows_kernel", "cuda/plain_product.cu", NULL,
      "biases that are not aligned: single heads"},
+    {"attention_kernel", "cuda/attention.cu", NULL, PLAIN_ATTENTION},
+    {"attention_product_kernel", "cuda/attention.cu", NULL, PLAIN_ATTENTION},
+    {"query_gradient_kernel", "cuda/attention.cu", NULL, PLAIN_ATTENTION},
+    {"key_gradient_kernel", "cuda/attention.cu", NULL, PLAIN_ATTENTION},
     {"pad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"unpad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"statistics_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},

@@ -32,8 +32,8 @@ static void add_lengths(dt_gpu_shape *s, const real_data *data)
     for (int32_t i = 0; i < data->sequences; ++i) {
         const double n = data->cu_seqlens[i + 1] - data->cu_seqlens[i];
         s->squares += n * n;
-        s->tiles16 += round_up(n, 16.0) * round_up(n, 64.0);
-        s->tiles64 += round_up(n, 64.0) * round_up(n, 64.0);
+        s->tiles += round_up(n, 16.0) * round_up(n, 32.0);
+        s->block_tiles += round_up(n, 64.0) * round_up(n, 32.0);
         s->longest = fmax(s->longest, n);
     }
     s->tokens = data->cu_seqlens[data->sequences];

@@ -166,20 +166,22 @@ static void attention(dt_gpu_walk *w, bool single)
     w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
     if (!single)
         zero_excess(w, "scores and values", 2);
-    launch_one(w, "scores and values", single ? "attention_kernel" : "fused_attention_kernel");
+    launch_one(w, "scores and values",
+               single ? "single_attention_kernel" : "fused_attention_kernel");
     w->group = DT_GPU_PRODUCTS;
 }
 
 static void attention_backward(dt_gpu_walk *w, bool single)
 {
     static const char operation[] = "scores and values backward";
-    const dt_gpu_shape *s = w->shape;
     w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
     zero_excess(w, operation, single ? 2 : 3);
-    launch(w, operation, "attention_product_kernel",
-           (dt_gpu_call){.rows = single ? s->sequences : s->rows, .columns = s->config.hidden});
-    launch_one(w, operation, single ? "query_gradient_kernel" : "fused_query_gradient_kernel");
-    launch_one(w, operation, single ? "key_gradient_kernel" : "fused_key_gradient_kernel");
+    if (single) {
+        launch_one(w, operation, "single_gradient_kernel");
+    } else {
+        launch_one(w, operation, "fused_query_gradient_kernel");
+        launch_one(w, operation, "fused_key_gradient_kernel");
+    }
     w->group = DT_GPU_PRODUCTS;
 }
 

@@ -266,7 +266,7 @@ static void products_are_the_needed_work(void **state)
     assert_same(executed, 3.0 * needed);
 }
 
-/* Tiles of 16 by 64 fit 256 tokens: forward, attention computes what is needed, and backward the
+/* Tiles of 16 by 32 fit 256 tokens: forward, attention computes what is needed, and backward the
  * scores once more and the products of dy and v twice. */
 static void attention_is_the_needed_work(void **state)
 {
