@@ -11,7 +11,8 @@
  *     missing), or that threads reach at different lines;
  *   - a warp collective whose mask names lanes that do not exist, have exited, wait elsewhere or
  *     request another operation; a shuffle that reads a lane outside the mask;
- *   - a matrix load or store (wmma) with a misaligned address or leading dimension;
+ *   - a matrix load or an asynchronous copy with a misaligned address, and a copy that is used before
+ *     it was waited for;
  *   - device memory that is written out of bounds or after it was freed (with AddressSanitizer;
  *     without it only accesses outside the allocated pages), misaligned 16-byte accesses (UBSan);
  *   - host code that accesses device memory: its pages are inaccessible unless a kernel runs;
