@@ -143,7 +143,7 @@ __device__ static inline float block_max(float x)
 __device__ static inline float block_sum(float x)
 {
     float sum[1] = {x};
-    dt_block_sum<THREADS>(sum);
+    dt_block_sum(sum);
     return sum[0];
 }
 
