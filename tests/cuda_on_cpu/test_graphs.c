@@ -5,48 +5,10 @@
 
 /* ---- whole trainings ------------------------------------------------------------------------- */
 
-/* The loss of every update and the final parameters. */
-typedef struct {
-    int64_t updates;
-    double *loss;
-    float *parameters;
-    int64_t count;
-} training_result;
-
-static void make_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps)
-{
-    bool made = false;
-    ASSERT_OK(dt_stepper_update(stepper, update, micro_steps, &made));
-    assert_true(made);
-}
-
-static training_result train(const training_plan *plan, bool recorded)
-{
-    training t;
-    training_open(&t, plan, recorded);
-    dt_backend *backend = t.s.backend;
-    const int64_t each = dt_updates_per_epoch(plan->sequences, &t.settings);
-    training_result out = {.updates = each * plan->epochs, .count = trained_elements(&t)};
-    int64_t micro_steps = 0;
-    out.loss = calloc((size_t)out.updates, sizeof *out.loss);
-    for (int64_t update = 0; update < out.updates; ++update) {
-        dt_update_state state;
-        if (update % each == 0)
-            ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, (uint32_t)(update / each)));
-        make_update(&t.stepper, update % each, &micro_steps);
-        backend->ops->state_read(backend, &state);
-        assert_int_equal(state.steps, update + 1);
-        out.loss[update] = state.loss;
-    }
-    out.parameters = vector_of(&t, DT_PARAMETERS);
-    training_close(&t);
-    return out;
-}
-
 static void compare_trainings(const training_plan *plan)
 {
-    training_result plain = train(plan, false);
-    training_result ours = train(plan, true);
+    training_result plain = run_training(plan, false, CHOICES_NONE, NULL);
+    training_result ours = run_training(plan, true, CHOICES_NONE, NULL);
     const int micro_batches =
         answers[DT_STEP_RUN] + answers[DT_STEP_RECORD] + answers[DT_STEP_REPLAYED];
     if (answers[DT_STEP_REPLAYED] * 2 < micro_batches)
@@ -56,11 +18,9 @@ static void compare_trainings(const training_plan *plan)
         if (ours.loss[i] != plain.loss[i])
             fail_msg("%s: update %lld has the loss %.17g, unrecorded %.17g", plan->fixture,
                      (long long)i, ours.loss[i], plain.loss[i]);
-    assert_memory_equal(ours.parameters, plain.parameters, (size_t)plain.count * sizeof(float));
-    free(ours.loss);
-    free(ours.parameters);
-    free(plain.loss);
-    free(plain.parameters);
+    assert_true(same_training(&plain, &ours));
+    training_result_free(&plain);
+    training_result_free(&ours);
 }
 
 static void recorded_training_equals_the_unrecorded(void **state)
@@ -79,6 +39,23 @@ static void recorded_training_equals_the_unrecorded(void **state)
         compare_trainings(&plans[i]);
     }
     unsetenv("CUDA_ON_CPU_STREAMS");
+}
+
+/* Whatever is fast: the second training is only given the choices of the first. */
+static void trainings_with_the_same_algorithms_have_the_same_bits(void **state)
+{
+    (void)state;
+    const training_plan plan = {"hybrid_small", DT_PRECISION_BF16, 12, 4, 4, 1, 4};
+    char *choices = NULL;
+    setenv("CUDA_ON_CPU_PROPOSALS", "1=100,2=50,4=60", 1);
+    training_result first = run_training(&plan, true, CHOICES_MADE, &choices);
+    setenv("CUDA_ON_CPU_PROPOSALS", "4=10,1=20,2=30", 1);
+    training_result second = run_training(&plan, true, CHOICES_TAKEN, &choices);
+    unsetenv("CUDA_ON_CPU_PROPOSALS");
+    assert_true(same_training(&first, &second));
+    training_result_free(&first);
+    training_result_free(&second);
+    free(choices);
 }
 
 /* ---- one batch, changed -----------------------------------------------------------------------
@@ -485,6 +462,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_training_equals_the_unrecorded),
+        cmocka_unit_test(trainings_with_the_same_algorithms_have_the_same_bits),
         cmocka_unit_test(changes_take_effect_in_a_replay),
         cmocka_unit_test(wrong_batches_are_refused_in_a_replay),
         cmocka_unit_test(ranges_are_final_when_their_events_happen),
