@@ -145,4 +145,115 @@ static inline float *vector_of(training *t, dt_vector which)
     return out;
 }
 
+/* ---- whole trainings ------------------------------------------------------------------------- */
+
+/* The loss of every update and the final parameters. */
+typedef struct {
+    int64_t updates;
+    double *loss;
+    float *parameters;
+    int64_t count;
+} training_result;
+
+static inline void training_result_free(training_result *result)
+{
+    free(result->loss);
+    free(result->parameters);
+}
+
+static inline void make_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps)
+{
+    bool made = false;
+    ASSERT_OK(dt_stepper_update(stepper, update, micro_steps, &made));
+    assert_true(made);
+}
+
+/* What decides the algorithms of matrix products (choices_time() in backend.h). */
+typedef enum { CHOICES_NONE, CHOICES_MADE, CHOICES_TAKEN } choices_from;
+
+/* Chooses them by a rehearsal of an epoch, which computes each shape once in both buffers of batches,
+ * and leaves no gradients. */
+static inline void rehearse_training(training *t)
+{
+    dt_backend *backend = t->s.backend;
+    int computed = 0;
+    backend->ops->choices_time(backend, true);
+    ASSERT_OK(dt_sampler_begin_epoch(&t->sampler, 0));
+    for (int time = 0; time < 3; ++time) {
+        computed = answers[DT_STEP_RUN];
+        for (int64_t i = 0; i < dt_batches_per_epoch(t->sampler.count, &t->settings); ++i)
+            ASSERT_OK(dt_stepper_rehearse(&t->stepper, i));
+    }
+    assert_true(computed > 0);
+    assert_int_equal(answers[DT_STEP_RUN], computed);
+    assert_int_equal(answers[DT_STEP_RECORD], 0);
+    backend->ops->choices_time(backend, false);
+    float *gradients = vector_of(t, DT_GRADIENTS);
+    for (int64_t i = 0; i < trained_elements(t); ++i)
+        assert_true(gradients[i] == 0.0f);
+    free(gradients);
+}
+
+/* How steps are computed. The simplest way has no branches either, and gradients start at zero. */
+typedef enum { STEPS_SIMPLE, STEPS_UNRECORDED, STEPS_RECORDED } training_steps;
+
+/* Sets the gradients of all tensors to NaN, so that those that an update does not write are
+ * noticed. */
+static inline void poison_gradients(training *t)
+{
+    const dt_param_table *table = dt_model_params(t->s.model);
+    float *nan = calloc((size_t)table->elements, sizeof *nan);
+    memset(nan, 0xff, (size_t)table->elements * sizeof *nan);
+    for (int32_t i = 0; i < table->count; ++i)
+        t->ops.vector_write(t->s.backend, DT_GRADIENTS, table->spec[i].offset, table->spec[i].count,
+                            nan);
+    free(nan);
+}
+
+/* Trains. *choices: set if they are made, read if they are taken. */
+static inline training_result run_training(const training_plan *plan, training_steps steps,
+                                           choices_from from, char **choices)
+{
+    training t;
+    training_open(&t, plan, steps == STEPS_RECORDED);
+    dt_backend *backend = t.s.backend;
+    assert_non_null(t.ops.branch);
+    assert_non_null(t.ops.gradients_replace);
+    if (steps == STEPS_SIMPLE) {
+        t.ops.branch = NULL;
+        t.ops.gradients_replace = NULL;
+    }
+    const int64_t each = dt_updates_per_epoch(plan->sequences, &t.settings);
+    training_result out = {.updates = each * plan->epochs, .count = trained_elements(&t)};
+    int64_t micro_steps = 0;
+    out.loss = calloc((size_t)out.updates, sizeof *out.loss);
+    if (from == CHOICES_MADE) {
+        rehearse_training(&t);
+        *choices = strdup(backend->ops->choices_read(backend));
+    }
+    if (from == CHOICES_TAKEN)
+        assert_true(backend->ops->choices_write(backend, *choices));
+    for (int64_t update = 0; update < out.updates; ++update) {
+        dt_update_state state;
+        if (update % each == 0)
+            ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, (uint32_t)(update / each)));
+        poison_gradients(&t);
+        make_update(&t.stepper, update % each, &micro_steps);
+        backend->ops->state_read(backend, &state);
+        assert_int_equal(state.steps, update + 1);
+        out.loss[update] = state.loss;
+    }
+    out.parameters = vector_of(&t, DT_PARAMETERS);
+    training_close(&t);
+    return out;
+}
+
+/* Returns whether all losses and parameters have the same bits. */
+static inline bool same_training(const training_result *a, const training_result *b)
+{
+    return a->updates == b->updates && a->count == b->count &&
+           memcmp(a->loss, b->loss, (size_t)a->updates * sizeof *a->loss) == 0 &&
+           memcmp(a->parameters, b->parameters, (size_t)a->count * sizeof *a->parameters) == 0;
+}
+
 #endif

@@ -350,85 +350,44 @@ static void unknown_or_unsuitable_algorithms_are_not_used(void **state)
 
 /* ---- a training ------------------------------------------------------------------------------ */
 
-/* What a rehearsal before a training does. */
-typedef enum { NOTHING, CHOOSE, TAKE } preparation;
-
-/* Trains, and returns the parameters; the caller frees them. *choices: set by CHOOSE, read by TAKE.
- */
-static float *train(const training_plan *plan, preparation what, char **choices, int64_t *count)
-{
-    training t;
-    int64_t micro_steps = 0;
-    bool made;
-    training_open(&t, plan, true);
-    dt_backend *backend = t.s.backend;
-    ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, 0));
-    if (what == CHOOSE) {
-        backend->ops->choices_time(backend, true);
-        for (int64_t batch = 0; batch < dt_batches_per_epoch(plan->sequences, &t.settings); ++batch)
-            ASSERT_OK(dt_stepper_rehearse(&t.stepper, batch));
-        backend->ops->choices_time(backend, false);
-        *choices = strdup(backend->ops->choices_read(backend));
-        float *gradients = vector_of(&t, DT_GRADIENTS);
-        for (int64_t i = 0; i < trained_elements(&t); ++i)
-            assert_true(gradients[i] == 0.0f);
-        free(gradients);
-    }
-    if (what == TAKE)
-        assert_true(backend->ops->choices_write(backend, *choices));
-    for (int32_t epoch = 0; epoch < plan->epochs; ++epoch) {
-        ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, (uint32_t)epoch));
-        for (int64_t u = 0; u < dt_updates_per_epoch(plan->sequences, &t.settings); ++u) {
-            dt_update_state state;
-            ASSERT_OK(dt_stepper_update(&t.stepper, u, &micro_steps, &made));
-            backend->ops->state_read(backend, &state);
-            if (epoch == 0 && u == 0) /* the rehearsal leaves no loss */
-                assert_true(state.loss > 0.0 && state.loss < 40.0);
-        }
-    }
-    *count = trained_elements(&t);
-    float *out = vector_of(&t, DT_PARAMETERS);
-    training_close(&t);
-    return out;
-}
-
-static bool same_training(const training_plan *plan, preparation a, preparation b, char **choices,
-                          const char *proposals_of_b)
-{
-    int64_t count;
-    float *first = train(plan, a, choices, &count);
-    propose(proposals_of_b);
-    float *second = train(plan, b, choices, &count);
-    const bool out = memcmp(first, second, (size_t)count * sizeof *first) == 0;
-    free(first);
-    free(second);
-    return out;
-}
-
 static const training_plan plans[] = {{"hybrid_small", DT_PRECISION_FP32, 12, 4, 4, 1, 3},
                                       {"hybrid_small", DT_PRECISION_BF16, 12, 4, 2, 2, 3}};
 
+static bool alike(training_result a, training_result b)
+{
+    const bool out = same_training(&a, &b);
+    training_result_free(&a);
+    training_result_free(&b);
+    return out;
+}
+
+/* With a single algorithm. */
 static void a_rehearsal_leaves_no_trace(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof plans / sizeof *plans; ++i) {
         char *choices = NULL;
         propose("1=0");
-        assert_true(same_training(&plans[i], NOTHING, CHOOSE, &choices, "1=0"));
+        assert_true(alike(run_training(&plans[i], STEPS_RECORDED, CHOICES_NONE, NULL),
+                          run_training(&plans[i], STEPS_RECORDED, CHOICES_MADE, &choices)));
         free(choices);
     }
 }
 
-/* The choices decide the bits, not what is fast later. */
-static void a_training_with_the_same_choices_has_the_same_bits(void **state)
+/* (That the same choices give the same bits: test_graphs.c.) */
+static void other_choices_have_other_bits(void **state)
 {
     (void)state;
     char *choices = NULL;
+    char *others = NULL;
     propose("1=100,2=50,4=60");
-    assert_true(same_training(&plans[0], CHOOSE, TAKE, &choices, "1=10,2=50,4=60"));
-    assert_false(same_training(&plans[0], TAKE, NOTHING, &choices, "1=10,2=50,4=60"));
-    assert_false(same_training(&plans[0], TAKE, CHOOSE, &choices, "1=100,4=10,2=50"));
+    training_result first = run_training(&plans[0], STEPS_RECORDED, CHOICES_MADE, &choices);
+    assert_false(alike(run_training(&plans[0], STEPS_RECORDED, CHOICES_TAKEN, &choices),
+                       run_training(&plans[0], STEPS_RECORDED, CHOICES_NONE, NULL)));
+    propose("1=100,4=10,2=50");
+    assert_false(alike(first, run_training(&plans[0], STEPS_RECORDED, CHOICES_MADE, &others)));
     free(choices);
+    free(others);
 }
 
 int main(void)
@@ -447,7 +406,7 @@ int main(void)
         cmocka_unit_test_teardown(damaged_choices_are_refused, no_proposals),
         cmocka_unit_test_teardown(unknown_or_unsuitable_algorithms_are_not_used, no_proposals),
         cmocka_unit_test_teardown(a_rehearsal_leaves_no_trace, no_proposals),
-        cmocka_unit_test_teardown(a_training_with_the_same_choices_has_the_same_bits, no_proposals),
+        cmocka_unit_test_teardown(other_choices_have_other_bits, no_proposals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

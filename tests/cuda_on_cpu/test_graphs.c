@@ -5,71 +5,6 @@
 
 /* ---- whole trainings ------------------------------------------------------------------------- */
 
-/* The loss of every update and the final parameters. */
-typedef struct {
-    int64_t updates;
-    double *loss;
-    float *parameters;
-    int64_t count;
-} training_result;
-
-static void make_update(dt_stepper *stepper, int64_t update, int64_t *micro_steps)
-{
-    bool made = false;
-    ASSERT_OK(dt_stepper_update(stepper, update, micro_steps, &made));
-    assert_true(made);
-}
-
-/* Sets the gradients of all tensors to NaN, so that those that an update does not write are
- * noticed. */
-static void poison_gradients(training *t)
-{
-    const dt_param_table *table = dt_model_params(t->s.model);
-    float *nan = calloc((size_t)table->elements, sizeof *nan);
-    memset(nan, 0xff, (size_t)table->elements * sizeof *nan);
-    for (int32_t i = 0; i < table->count; ++i)
-        t->ops.vector_write(t->s.backend, DT_GRADIENTS, table->spec[i].offset, table->spec[i].count,
-                            nan);
-    free(nan);
-}
-
-/* `simple`: without branches, and gradients start at zero. */
-static training_result train(const training_plan *plan, bool recorded, bool simple)
-{
-    training t;
-    training_open(&t, plan, recorded);
-    dt_backend *backend = t.s.backend;
-    assert_non_null(t.ops.branch);
-    assert_non_null(t.ops.gradients_replace);
-    if (simple) {
-        t.ops.branch = NULL;
-        t.ops.gradients_replace = NULL;
-    }
-    const int64_t each = dt_updates_per_epoch(plan->sequences, &t.settings);
-    training_result out = {.updates = each * plan->epochs, .count = trained_elements(&t)};
-    int64_t micro_steps = 0;
-    out.loss = calloc((size_t)out.updates, sizeof *out.loss);
-    for (int64_t update = 0; update < out.updates; ++update) {
-        dt_update_state state;
-        if (update % each == 0)
-            ASSERT_OK(dt_sampler_begin_epoch(&t.sampler, (uint32_t)(update / each)));
-        poison_gradients(&t);
-        make_update(&t.stepper, update % each, &micro_steps);
-        backend->ops->state_read(backend, &state);
-        assert_int_equal(state.steps, update + 1);
-        out.loss[update] = state.loss;
-    }
-    out.parameters = vector_of(&t, DT_PARAMETERS);
-    training_close(&t);
-    return out;
-}
-
-static void free_result(training_result *result)
-{
-    free(result->loss);
-    free(result->parameters);
-}
-
 static void assert_same_result(const char *fixture, const training_result *ours,
                                const training_result *simple)
 {
@@ -77,23 +12,22 @@ static void assert_same_result(const char *fixture, const training_result *ours,
         if (ours->loss[i] != simple->loss[i])
             fail_msg("%s: update %lld has the loss %.17g, in the simplest way %.17g", fixture,
                      (long long)i, ours->loss[i], simple->loss[i]);
-    assert_memory_equal(ours->parameters, simple->parameters,
-                        (size_t)simple->count * sizeof(float));
+    assert_true(same_training(ours, simple));
 }
 
 /* Compares training with that in the simplest way. */
-static void compare_trainings(const training_plan *plan, bool recorded)
+static void compare_trainings(const training_plan *plan, training_steps steps)
 {
-    training_result simple = train(plan, false, true);
-    training_result ours = train(plan, recorded, false);
+    training_result simple = run_training(plan, STEPS_SIMPLE, CHOICES_NONE, NULL);
+    training_result ours = run_training(plan, steps, CHOICES_NONE, NULL);
     const int micro_batches =
         answers[DT_STEP_RUN] + answers[DT_STEP_RECORD] + answers[DT_STEP_REPLAYED];
-    if (recorded && answers[DT_STEP_REPLAYED] * 2 < micro_batches)
+    if (steps == STEPS_RECORDED && answers[DT_STEP_REPLAYED] * 2 < micro_batches)
         fail_msg("only %d of %d micro-batches were replayed: too few for this test",
                  answers[DT_STEP_REPLAYED], micro_batches);
     assert_same_result(plan->fixture, &ours, &simple);
-    free_result(&ours);
-    free_result(&simple);
+    training_result_free(&ours);
+    training_result_free(&simple);
 }
 
 /* Streams that execute only what is waited for show a missing wait. */
@@ -105,7 +39,7 @@ static void branches_and_replaced_gradients_change_no_bit(void **state)
     setenv("CUDA_ON_CPU_STREAMS", "late", 1);
     for (size_t i = 0; i < sizeof fixtures / sizeof *fixtures; ++i) {
         const training_plan plan = {fixtures[i], DT_PRECISION_BF16, 5, 5, 2, 1, 2};
-        compare_trainings(&plan, false);
+        compare_trainings(&plan, STEPS_UNRECORDED);
     }
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
@@ -126,10 +60,27 @@ static void recorded_training_equals_the_unrecorded(void **state)
     for (size_t i = 0; i < sizeof plans / sizeof *plans; ++i) {
         setenv("CUDA_ON_CPU_STREAMS", i % 2 == 0 ? "now" : "late", 1);
         setenv("CUDA_ON_CPU_ORDER", orders[i], 1);
-        compare_trainings(&plans[i], true);
+        compare_trainings(&plans[i], STEPS_RECORDED);
     }
     unsetenv("CUDA_ON_CPU_ORDER");
     unsetenv("CUDA_ON_CPU_STREAMS");
+}
+
+/* Whatever is fast: the second training is only given the choices of the first. */
+static void trainings_with_the_same_algorithms_have_the_same_bits(void **state)
+{
+    (void)state;
+    const training_plan plan = {"hybrid_small", DT_PRECISION_BF16, 12, 4, 4, 1, 4};
+    char *choices = NULL;
+    setenv("CUDA_ON_CPU_PROPOSALS", "1=100,2=50,4=60", 1);
+    training_result first = run_training(&plan, STEPS_RECORDED, CHOICES_MADE, &choices);
+    setenv("CUDA_ON_CPU_PROPOSALS", "4=10,1=20,2=30", 1);
+    training_result second = run_training(&plan, STEPS_RECORDED, CHOICES_TAKEN, &choices);
+    unsetenv("CUDA_ON_CPU_PROPOSALS");
+    assert_true(same_training(&first, &second));
+    training_result_free(&first);
+    training_result_free(&second);
+    free(choices);
 }
 
 /* ---- one batch, changed -----------------------------------------------------------------------
@@ -541,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(branches_and_replaced_gradients_change_no_bit),
         cmocka_unit_test(recorded_training_equals_the_unrecorded),
+        cmocka_unit_test(trainings_with_the_same_algorithms_have_the_same_bits),
         cmocka_unit_test(changes_take_effect_in_a_replay),
         cmocka_unit_test(wrong_batches_are_refused_in_a_replay),
         cmocka_unit_test(ranges_are_final_when_their_events_happen),
