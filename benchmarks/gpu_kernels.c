@@ -549,8 +549,8 @@ static dt_gpu_cost adamw(gpu *g, shape *s, call *c)
 static dt_gpu_cost clear_gradients(gpu *g, shape *s, call *c)
 {
     (void)g;
-    (void)c;
-    return (dt_gpu_cost){.bytes = F * s->elements};
+    (void)s;
+    return (dt_gpu_cost){.bytes = F * c->rows * c->columns};
 }
 
 /* Five arrays of a number per row; labels and offsets (cuda/batch.cu). */

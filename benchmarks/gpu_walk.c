@@ -13,7 +13,7 @@ const char *dt_gpu_group_name(dt_gpu_group group)
         "GELU",
         "add, LayerNorm",
         "bias sums",
-        "AdamW, norm, clearing",
+        "AdamW, norm",
         "embedding, heads, loss",
     };
     return name[group];
@@ -83,6 +83,12 @@ static void launch_one(dt_gpu_walk *w, const char *operation, const char *kernel
     launch(w, operation, kernel, (dt_gpu_call){0});
 }
 
+/* The gradients of a table, of which the kernels write only some rows. */
+static void clear(dt_gpu_walk *w, const char *operation, double rows, double columns)
+{
+    launch(w, operation, "clearing", (dt_gpu_call){.rows = rows, .columns = columns});
+}
+
 /* ---- operations of the backend (cuda/ *.cu) ------------------------------------------------------ */
 
 #define ACTIVATION 2 /* bytes */
@@ -130,7 +136,7 @@ static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, 
     char operation[40];
     snprintf(operation, sizeof operation, "linear backward %.0f -> %.0f", in, out);
     launch_in(w, product_group(w), operation, "product", product(rows, in, out, ACTIVATION, add));
-    launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, true));
+    launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, false));
     column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out,
                 ACTIVATION);
 }
@@ -207,6 +213,7 @@ static void conv_max_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "convolutions, maximum backward";
     const dt_gpu_shape *s = w->shape;
+    clear(w, operation, s->config.vocabulary, s->config.embed_dim);
     launch_one(w, operation, "pack_weights_kernel");
     launch_one(w, operation, "gather_ids_kernel");
     launch_one(w, operation, "table_gradient_kernel");
@@ -238,14 +245,18 @@ static void heads_backward(dt_gpu_walk *w)
     const double hidden = s->config.hidden;
     launch_one(w, operation, "round_kernel");
     launch(w, operation, "product", product(s->sequences, hidden, classes(w), ACTIVATION, false));
-    launch(w, operation, "product", product(classes(w), hidden, s->sequences, FLOAT, true));
+    launch(w, operation, "product", product(classes(w), hidden, s->sequences, FLOAT, false));
     column_sums(w, DT_GPU_ENDS, operation, s->sequences, classes(w), FLOAT);
 }
 
 static void embedding_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "embedding backward";
+    const dt_model_config *c = &w->shape->config;
     launch_one(w, operation, "embedding_backward_kernel");
+    clear(w, operation, c->vocabulary, c->hidden);
+    clear(w, operation, c->max_length, c->hidden);
+    clear(w, operation, 1.0, c->hidden);
     add_partials(w, DT_GPU_ENDS, operation, w->shape->rows, 3.0);
     launch_one(w, operation, "group_sums_kernel");
     launch_one(w, operation, "add_group_partials_kernel");
@@ -366,8 +377,6 @@ static dt_status end(const dt_gpu_walk *walk)
 dt_status dt_gpu_walk_step(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape)
 {
     DT_TRY(begin(walk, gpu, shape));
-    walk->group = DT_GPU_UPDATE;
-    launch_one(walk, "gradients to zero", "clearing");
     forward(walk);
     backward(walk);
     walk->group = DT_GPU_UPDATE;

@@ -159,6 +159,7 @@ typedef struct {
     void *workspace; /* device, DT_CUDA_WORKSPACE bytes, of cuBLASLt */
     dt_step_cache *steps;
     bool recording;              /* the stream is being captured: no work is executed yet */
+    bool replace;                /* gradients are replaced, not added to (gradients_replace) */
     dt_batch_limits limits;      /* required by the operations since recording began */
     struct dt_cuda_cudnn *cudnn; /* NULL: cuDNN is not used */
 } dt_cuda;
@@ -200,10 +201,15 @@ static inline float *dt_cuda_param(const dt_cuda *cuda, dt_param offset)
     return cuda->vector[DT_PARAMETERS] + offset;
 }
 
+/* Kernels and products that write every element of a gradient once add to it, or with
+ * cuda->replace set it. The others add; dt_cuda_gradients_start() precedes them. */
 static inline float *dt_cuda_gradient(const dt_cuda *cuda, dt_param offset)
 {
     return cuda->vector[DT_GRADIENTS] + offset;
 }
+
+/* With cuda->replace, clears `count` gradients. */
+void dt_cuda_gradients_start(dt_cuda *cuda, dt_param offset, int64_t count);
 
 /* Parameters in the type of activations. */
 template <typename T> static inline const T *dt_cuda_weight(const dt_cuda *cuda, dt_param offset)

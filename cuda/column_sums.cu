@@ -28,7 +28,7 @@ __global__ void column_sums_kernel(float *partial, const T *x, int64_t rows, int
 /* Block (columns, s) of (DT_WARP, lanes) threads: lane l sums the blocks l, l + lanes, …; then the
  * lanes are summed in order. */
 static __global__ void add_partials_kernel(dt_totals totals, const float *partial, int64_t blocks,
-                                           int64_t columns)
+                                           int64_t columns, bool replace)
 {
     const int64_t column = (int64_t)blockIdx.x * DT_WARP + threadIdx.x;
     const float *from = partial + blockIdx.y * blocks * columns + column;
@@ -38,8 +38,9 @@ static __global__ void add_partials_kernel(dt_totals totals, const float *partia
         for (int64_t block = threadIdx.y; block < blocks; block += blockDim.y)
             sum[0] += from[block * columns];
     dt_lane_sum<DT_MAX_WARPS>(sum);
+    float *total = totals.of[blockIdx.y] + column;
     if (threadIdx.y == 0 && column < columns)
-        totals.of[blockIdx.y][column] += sum[0];
+        *total = replace ? sum[0] : *total + sum[0];
 }
 
 void dt_cuda_add_partials(dt_cuda *cuda, const dt_totals &totals, int sums, int64_t blocks,
@@ -47,7 +48,8 @@ void dt_cuda_add_partials(dt_cuda *cuda, const dt_totals &totals, int sums, int6
 {
     const dim3 grid((unsigned)dt_ceil_div(columns, DT_WARP), (unsigned)sums);
     const dim3 block(DT_WARP, (unsigned)(blocks < DT_MAX_WARPS ? blocks : DT_MAX_WARPS));
-    add_partials_kernel<<<grid, block, 0, cuda->stream>>>(totals, cuda->sums, blocks, columns);
+    add_partials_kernel<<<grid, block, 0, cuda->stream>>>(totals, cuda->sums, blocks, columns,
+                                                          cuda->replace);
     dt_cuda_launched(cuda, "sums of partial sums");
 }
 

@@ -77,13 +77,15 @@ __global__ void pack_layer_kernel(T *to, const T *from, int64_t channels, int64_
         to[start + i] = from[start + i % channels * width + i / channels];
 }
 
-/* Block f: adds the packed gradient to the parameter's. */
+/* Block f: adds the packed gradient to the parameter's, or replaces it. */
 static __global__ void unpack_gradient_kernel(float *to, const float *from, int64_t channels,
-                                              int64_t width)
+                                              int64_t width, bool replace)
 {
     const int64_t start = blockIdx.x * channels * width;
-    for (int64_t i = threadIdx.x; i < channels * width; i += THREADS)
-        to[start + i] += from[start + i % width * channels + i / width];
+    for (int64_t i = threadIdx.x; i < channels * width; i += THREADS) {
+        const float sum = from[start + i % width * channels + i / width];
+        to[start + i] = replace ? sum : to[start + i] + sum;
+    }
 }
 
 /* Block (position, tap): the row of x that the tap sees. */
@@ -331,7 +333,7 @@ static void convolve_backward(const layer_task &task, T *dx, const T *dz, const 
     }
     unpack_gradient_kernel<<<(unsigned)layer->filters, THREADS, 0, task.cuda->stream>>>(
         dt_cuda_gradient(task.cuda, layer->weight[kernel]), task.plan.gradient, layer->channels,
-        layer->width[kernel]);
+        layer->width[kernel], task.cuda->replace);
     dt_cuda_launched(task.cuda, "unpacking gradients");
     bias_gradient<T>(task, layer->bias[kernel], dz);
 }
@@ -363,6 +365,7 @@ static void project_backward(const layer_task &task, T *dx, const T *dy, const T
     p.b = x;
     p.c = dt_cuda_gradient(task.cuda, layer->projection[kernel]);
     p.output = DT_NUMBER_FLOAT;
+    p.add = !task.cuda->replace;
     dt_cuda_product(task.cuda, &p);
     bias_gradient<T>(task, layer->projection_bias[kernel], dy);
 }

@@ -31,6 +31,7 @@ typedef struct {
     int64_t columns; /* Σ width · F */
     int64_t rows;    /* of the table: distinct ids, rounded up */
     int32_t widest;
+    bool replace; /* the gradients of weights and biases */
     dt_drop drop;
     void *weights; /* (columns, E) */
     void *inputs;  /* (rows, E) */
@@ -64,6 +65,7 @@ static conv_plan plan_of(const dt_cuda *cuda, const dt_conv_max *conv, void *scr
     }
     plan.embedding = dt_cuda_weight<T>(cuda, conv->embedding);
     plan.rows = batch->shape.groups;
+    plan.replace = cuda->replace;
     plan.drop = dt_drop_of(&conv->dropout);
     plan.weights = scratch;
     plan.inputs = (char *)scratch + part_bytes<T>(plan.columns * conv->embed_dim);
@@ -343,6 +345,11 @@ __device__ static inline tap_hit look_up(const conv_plan &plan, const dt_batch_v
     return tap_hit{y > 0.0f ? gradient : 0.0f, seen ? group : -1};
 }
 
+__device__ static inline void add_gradient(float *to, float gradient, bool replace)
+{
+    *to = replace ? gradient : *to + gradient;
+}
+
 /* Block (columns, groups) of (DT_WARP, TILE_WARPS) threads: a tile of the table's gradient, with
  * the sequences in order. The first block of a column also adds the gradient of its bias. */
 template <typename T>
@@ -388,7 +395,7 @@ __global__ void table_gradient_kernel(dt_batch_view batch, conv_plan plan, conv_
             ((T *)plan.table)[(int64_t)(first_group + g) * columns + column] =
                 dt_round<T>(tile[g][threadIdx.x]);
     if (real && tap.first && blockIdx.y == 0 && threadIdx.y == 0)
-        gradients[plan.conv.bias[tap.kernel] + tap.filter] += bias;
+        add_gradient(&gradients[plan.conv.bias[tap.kernel] + tap.filter], bias, plan.replace);
 }
 
 /* One block per distinct id: adds its row of `sums` to the gradient of the embedding. */
@@ -415,7 +422,7 @@ static __global__ void unpack_weights_kernel(float *gradients, conv_plan plan)
     float *to = gradients + plan.conv.weight[kernel] + f * embed * width;
     for (int32_t i = (int32_t)threadIdx.x; i < embed * width; i += (int32_t)blockDim.x) {
         const int64_t from = plan.column[kernel] + i % width * (int64_t)plan.conv.filters + f;
-        to[i] += plan.sums[from * embed + i / width];
+        add_gradient(&to[i], plan.sums[from * embed + i / width], plan.replace);
     }
 }
 
@@ -515,6 +522,7 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
         return;
     const conv_plan plan = plan_of<T>(cuda, conv, scratch, b);
     const conv_gradient<T> in = {(const T *)dy, (const T *)y, position, plan.drop.kept};
+    dt_cuda_gradients_start(cuda, conv->embedding, (int64_t)conv->vocabulary * conv->embed_dim);
     make_operands<T>(cuda, plan, b->view);
     const dim3 tiles((unsigned)dt_ceil_div(plan.columns, DT_WARP),
                      (unsigned)dt_ceil_div(plan.rows, TILE_GROUPS));

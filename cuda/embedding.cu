@@ -182,6 +182,9 @@ static void backward(dt_cuda *cuda, const T *dy, const float *statistics,
     const dt_totals totals = {{dt_cuda_gradient(cuda, embedding->gamma),
                                dt_cuda_gradient(cuda, embedding->beta),
                                dt_cuda_gradient(cuda, embedding->type)}};
+    dt_cuda_gradients_start(cuda, embedding->word, (int64_t)embedding->vocabulary * hidden);
+    dt_cuda_gradients_start(cuda, embedding->position, (int64_t)embedding->max_length * hidden);
+    dt_cuda_gradients_start(cuda, embedding->type + hidden, hidden); /* of the type not in use */
     dt_cuda_add_partials(cuda, totals, SUMS, blocks, hidden);
     dt_cuda_group_sums<T>(cuda, dt_cuda_gradient(cuda, embedding->word), ds, b, hidden, 0,
                           task.frozen_row);

@@ -119,13 +119,13 @@ __global__ void fuse_backward_kernel(T *dcnn, T *dbert, double *sums, const T *d
 
 /* Thread 0 sums for w_cnn, thread 1 for w_bert, in the order of the sequences. */
 static __global__ void fuse_share_kernel(float *dw_cnn, float *dw_bert, const double *sums,
-                                         dt_batch_view batch)
+                                         dt_batch_view batch, bool replace)
 {
     double total = 0.0;
     for (int32_t b = 0; b < batch.facts->sequences; ++b)
         total += sums[2 * b + (int)threadIdx.x];
     float *out = threadIdx.x == 0 ? dw_cnn : dw_bert;
-    *out += (float)total;
+    *out = replace ? (float)total : *out + (float)total;
 }
 
 static fuse_task task_of(const dt_cuda *cuda, dt_param w_cnn, dt_param w_bert, int32_t hidden,
@@ -178,7 +178,8 @@ void dt_cuda_fuse_backward(dt_backend *backend, void *dcnn, void *dbert, const v
             (const T *)bert, view, task);
     dt_cuda_launched(cuda, "fusion backward");
     fuse_share_kernel<<<1, 2, 0, cuda->stream>>>(
-        dt_cuda_gradient(cuda, w_cnn), dt_cuda_gradient(cuda, w_bert), cuda->sequence_sums, view);
+        dt_cuda_gradient(cuda, w_cnn), dt_cuda_gradient(cuda, w_bert), cuda->sequence_sums, view,
+        cuda->replace);
     dt_cuda_launched(cuda, "fusion backward");
 }
 

@@ -77,7 +77,7 @@ void dt_cuda_linear_backward(dt_backend *backend, void *dx, bool add_dx, const v
     p.c = dt_cuda_gradient(cuda, weight);
     p.ldc = in;
     p.output = DT_NUMBER_FLOAT;
-    p.add = true;
+    p.add = !cuda->replace;
     dt_cuda_product(cuda, &p);
     dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
 }
@@ -121,10 +121,10 @@ __global__ void round_kernel(T *out, const float *in, int64_t columns, int64_t s
 }
 
 /* Computes the backward products for some sequences, whose dlogits have the type of activations and
- * the row stride `step`. */
+ * the row stride `step`. `add`: to the gradient of the weights. */
 template <typename T>
 static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step, const T *x,
-                           int64_t sequences, const dt_heads *heads)
+                           int64_t sequences, bool add, const dt_heads *heads)
 {
     dt_product p = {};
     p.inputs = p.output = dt_number_of<T>();
@@ -146,7 +146,7 @@ static void heads_products(dt_cuda *cuda, T *dx, const T *dlogits, int64_t step,
     p.c = dt_cuda_gradient(cuda, heads->weight);
     p.ldc = heads->hidden;
     p.output = DT_NUMBER_FLOAT;
-    p.add = true;
+    p.add = add;
     dt_cuda_product(cuda, &p);
 }
 
@@ -172,7 +172,7 @@ static void heads_in_pieces(dt_cuda *cuda, T *dx, const float *dlogits, const T 
             step);
         dt_cuda_launched(cuda, "rounding logits");
         heads_products<T>(cuda, dx + first * heads->x_stride, rounded, step,
-                          x + first * heads->x_stride, some, heads);
+                          x + first * heads->x_stride, some, !cuda->replace || first > 0, heads);
     }
 }
 
@@ -185,7 +185,7 @@ void dt_cuda_heads_backward(dt_backend *backend, void *dx, const void *dlogits, 
         return;
     if constexpr (sizeof(T) == sizeof(float))
         heads_products<T>(cuda, (T *)dx, (const T *)dlogits, heads->logit_stride, (const T *)x,
-                          sequences, heads);
+                          sequences, !cuda->replace, heads);
     else
         heads_in_pieces<T>(cuda, (T *)dx, (const float *)dlogits, (const T *)x, sequences, heads);
     dt_cuda_column_sums<float>(cuda, dt_cuda_gradient(cuda, heads->bias), (const float *)dlogits,

@@ -43,10 +43,12 @@ void dt_cuda_lookup_backward(dt_backend *backend, const void *dy, const dt_devic
                              const dt_lookup *lookup)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    if (dt_cuda_ready(cuda))
-        dt_cuda_group_sums<T>(cuda, dt_cuda_gradient(cuda, lookup->table), (const T *)dy,
-                              dt_cuda_batch_of(batch), lookup->dim, lookup->max_length,
-                              lookup->frozen_row);
+    if (!dt_cuda_ready(cuda))
+        return;
+    dt_cuda_gradients_start(cuda, lookup->table, (int64_t)lookup->vocabulary * lookup->dim);
+    dt_cuda_group_sums<T>(cuda, dt_cuda_gradient(cuda, lookup->table), (const T *)dy,
+                          dt_cuda_batch_of(batch), lookup->dim, lookup->max_length,
+                          lookup->frozen_row);
 }
 
 DT_CUDA_OPERATION(lookup_forward);

@@ -189,12 +189,28 @@ void *dt_cuda_vector_data(dt_backend *backend, dt_vector which)
     return dt_cuda_of(backend)->vector[which];
 }
 
+static void clear_gradients(dt_cuda *cuda, dt_param offset, int64_t count)
+{
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda,
+                   cudaMemsetAsync(dt_cuda_gradient(cuda, offset), 0, (size_t)count * sizeof(float),
+                                   cuda->stream),
+                   "clearing gradients");
+}
+
 void dt_cuda_gradients_zero(dt_backend *backend)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    if (dt_cuda_ready(cuda))
-        dt_cuda_ok(cuda,
-                   cudaMemsetAsync(cuda->vector[DT_GRADIENTS], 0,
-                                   (size_t)cuda->count * sizeof(float), cuda->stream),
-                   "clearing gradients");
+    clear_gradients(cuda, 0, cuda->count);
+}
+
+void dt_cuda_gradients_replace(dt_backend *backend, bool replace)
+{
+    dt_cuda_of(backend)->replace = replace;
+}
+
+void dt_cuda_gradients_start(dt_cuda *cuda, dt_param offset, int64_t count)
+{
+    if (cuda->replace)
+        clear_gradients(cuda, offset, count);
 }

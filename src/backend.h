@@ -8,11 +8,11 @@
  *
  * Rules for every operation
  *   - Asynchronous: an operation may return before its work is done; the operations of a backend
- *     take effect in call order. Only sync, download, vector_read and state_read wait for all of
- *     it. batch_upload waits at most for the work on the batch before the last one; download_finish
- *     waits for one copy and the operations called before it was started. Arguments passed by value
- *     or through a host pointer may be reused once the operation has returned. On the CPU backend
- *     every operation is complete when it returns.
+ *     take effect in call order. Only sync, download, vector_read
+ *     and state_read wait for all of it. batch_upload waits at most for the work on the batch before
+ *     the last one; download_finish waits for one copy and the operations called before it was
+ *     started. Arguments passed by value or through a host pointer may be reused once the operation
+ *     has returned. On the CPU backend every operation is complete when it returns.
  *   - No status: an operation that fails sets the backend's sticky error, later operations do
  *     nothing, and check() reports the error. Layer code therefore reads like the formulas.
  *   - No allocation and no waiting inside an operation, apart from the exceptions above. (In bf16,
@@ -20,7 +20,8 @@
  *   - Arguments: outputs first, then inputs, parameters and sizes. Shapes are given in comments,
  *     row-major. N: rows of a token matrix, B: sequences in the batch, H: hidden size, R: taxonomic
  *     ranks, C: classes of all ranks together.
- *   - "accumulates": the result is added to the current content of the gradient vector.
+ *   - "accumulates": the result is added to the current content of the gradient vector
+ *     (gradients_replace() changes that).
  *   - Activations are `void *` into the backend's memory, with elements of activation_size bytes;
  *     statistics (values that need range: means, log-sums, logits) have statistic_size bytes;
  *     indices are int32_t. Only the backend dereferences these pointers; dt_backend_floats()
@@ -375,6 +376,11 @@ typedef void dt_op_classify(dt_backend *backend, dt_prediction *out /* (B, R) de
                             const dt_class_layout *classes, const double *temperature);
 
 typedef void dt_op_gradients_zero(dt_backend *backend);
+/* While `replace` is set, an operation that accumulates gradients replaces them instead: those of
+ * all its parameters, as if they had been zero. The first micro-batch of an update then needs no
+ * gradients_zero() and its operations do not read the gradients. Each parameter must be one of a
+ * single operation. NULL: not supported. */
+typedef void dt_op_gradients_replace(dt_backend *backend, bool replace);
 /* For communicators that sum gradients in bf16: round `count` gradients from `offset` on to the
  * nearest bf16 value (core/bf16.h), and convert them back. `native_stream`: the communicator's
  * stream (cudaStream_t) on which to run, independent of the backend's other work; NULL: in call
@@ -412,7 +418,8 @@ typedef double dt_op_event_seconds(dt_backend *backend, int32_t from, int32_t to
  * backend's rounding. Contents, labels and all other fields of dt_batch may differ; they are
  * checked as the operations would check them. The sequence of calls may therefore depend only on
  * size.sequences and size.rows of the batch and on `key`, and the memory passed to the operations
- * must still be allocated (batch_reserve discards all recordings).
+ * must still be allocated (batch_reserve discards all recordings). A call of gradients_replace()
+ * among the operations is one of these calls.
  *
  * Events recorded among the operations are recorded again by each replay: wait for one only after
  * step_begin() or step_end() has returned. */
@@ -485,7 +492,8 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
 /* NULL in the table of a device that does not need them. */
 #define DT_OPTIONAL_OPERATIONS(OP)                                                                 \
     OP(event_record) OP(event_handle) OP(event_wait) OP(event_seconds) OP(step_begin) OP(step_end)  \
-    OP(choices_time) OP(choices_read) OP(choices_write)
+    OP(choices_time) OP(choices_read) OP(choices_write)                                            \
+    OP(gradients_replace)
 
 #define DT_REQUIRED_OPERATIONS(OP)                                                                 \
     DT_SERVICE_OPERATIONS(OP) DT_LAYER_OPERATIONS(OP) DT_LAYER_QUERIES(OP) DT_LOSS_OPERATIONS(OP)

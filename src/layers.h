@@ -22,12 +22,13 @@ typedef enum { DT_ROWS_TOKENS, DT_ROWS_SEQUENCES } dt_row_kind;
 
 struct dt_embedding {   /* LayerNorm(word[id] + position[t] + type[0]), then dropout */
     dt_param word;      /* (V, H); row `frozen_row` gets no gradient */
-    dt_param position;  /* (L, H) */
+    dt_param position;  /* (L, H), L = max_length */
     dt_param type;      /* (2, H); only row 0 is used */
     dt_param gamma;     /* (H) */
     dt_param beta;      /* (H) */
     int32_t frozen_row; /* -1: none */
     int32_t vocabulary;
+    int32_t max_length;
     int32_t hidden;
     double eps;
     dt_dropout dropout;

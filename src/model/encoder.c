@@ -76,8 +76,11 @@ static dt_status add_embedding(dt_encoder_stack *stack, dt_param_table *table)
     const dt_model_config *c = &stack->config;
     dt_embedding *e = &stack->embedding;
     /* BERT's padding index is 0, independently of the tokenizer's [PAD] */
-    *e = (dt_embedding){
-        .frozen_row = 0, .vocabulary = c->vocabulary, .hidden = c->hidden, .eps = LAYER_NORM_EPS};
+    *e = (dt_embedding){.frozen_row = 0,
+                        .vocabulary = c->vocabulary,
+                        .max_length = c->max_length,
+                        .hidden = c->hidden,
+                        .eps = LAYER_NORM_EPS};
     stack->embedding_begin = table->elements;
     DT_TRY(dt_params_add(table, &e->gamma, false, DT_INIT_CONSTANT, 1.0, (int64_t[3]){c->hidden},
                          "bert.embeddings.LayerNorm.weight"));

@@ -58,19 +58,28 @@ static dt_status reduce_later(void *context, dt_gradient_range range)
 
 static dt_status compute(dt_stepper *stepper, const dt_device_batch *batch, dt_gradient_ready ready)
 {
+    dt_backend *backend = dt_model_backend(stepper->model);
+    const bool replace = stepper->first && backend->ops->gradients_replace;
     dt_model_forward(stepper->model, batch, true);
-    return dt_model_backward(stepper->model, batch, &stepper->loss, ready, stepper);
+    if (replace)
+        backend->ops->gradients_replace(backend, true);
+    const dt_status status =
+        dt_model_backward(stepper->model, batch, &stepper->loss, ready, stepper);
+    if (replace)
+        backend->ops->gradients_replace(backend, false);
+    return status;
 }
 
-/* The same, recorded or replayed if the backend supports it. Micro-batches differ only in the batch
- * and in whether gradient ranges are reported: these are the key. */
+/* The same, recorded or replayed if the backend supports it. Micro-batches differ only in the
+ * batch, in whether they are the first of an update and in whether gradient ranges are reported:
+ * these are the key. */
 static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *batch,
                                    dt_gradient_ready ready)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
-    const int mode = backend->ops->step_begin
-                         ? backend->ops->step_begin(backend, batch, ready ? 1 : 0)
-                         : DT_STEP_RUN;
+    const uint64_t key = (ready ? 1 : 0) | (stepper->first ? 2 : 0);
+    const int mode =
+        backend->ops->step_begin ? backend->ops->step_begin(backend, batch, key) : DT_STEP_RUN;
     if (mode == DT_STEP_RUN)
         return compute(stepper, batch, ready);
     if (mode == DT_STEP_RECORD) {
@@ -104,9 +113,19 @@ static dt_status run_micro_batch(dt_stepper *stepper, int64_t at, int32_t count,
     const double packed = dt_seconds();
     const dt_device_batch *on_device = backend->ops->batch_upload(backend, &batch);
     const dt_status status = compute_or_replay(stepper, on_device, ready);
+    stepper->first = false;
     stepper->times.data += packed - began;
     stepper->times.computing += dt_seconds() - packed;
     return status;
+}
+
+/* Reports the gradients of an update whose last batch leaves nothing to compute. */
+static dt_status report_without_batch(dt_stepper *stepper)
+{
+    dt_backend *backend = dt_model_backend(stepper->model);
+    if (stepper->first)
+        backend->ops->gradients_zero(backend);
+    return dt_model_report_ranges(stepper->model, start_reduction, stepper);
 }
 
 /* Computes this rank's share of one global batch. In the last batch of an update, the reductions of
@@ -125,7 +144,7 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
                    dt_model_config_of(stepper->model)->max_length, comm->world_size,
                    comm->world_rank, &first, &share);
     if (share == 0)
-        return last ? dt_model_report_ranges(stepper->model, start_reduction, stepper) : DT_OK;
+        return last ? report_without_batch(stepper) : DT_OK;
     double scale[DT_MAX_TAX_RANKS];
     dt_objective_scale(scale, stepper->objective, stepper->dataset->labels,
                        stepper->sampler->order + begin, total, settings->accum_steps);
@@ -166,7 +185,9 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
     const int64_t end =
         begin + settings->accum_steps < batches ? begin + settings->accum_steps : batches;
     bool given_up = false;
-    backend->ops->gradients_zero(backend);
+    stepper->first = true;
+    if (!backend->ops->gradients_replace)
+        backend->ops->gradients_zero(backend);
     for (int64_t batch = begin; batch < end; ++batch)
         DT_TRY(
             run_batch(stepper, batch, *micro_steps + batch - begin, batch == end - 1, &given_up));
@@ -186,5 +207,6 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
 dt_status dt_stepper_rehearse(dt_stepper *stepper, int64_t batch)
 {
     bool given_up = false;
+    stepper->first = batch % stepper->settings->accum_steps == 0;
     return run_batch(stepper, batch, 0, false, &given_up);
 }

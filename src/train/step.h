@@ -43,6 +43,7 @@ typedef struct {
     const atomic_int *stop; /* not 0: abandon the current update; NULL: never stop */
     dt_step_times times;    /* accumulated over updates; the caller may clear it */
     dt_profile *profile;    /* may be NULL */
+    bool first;             /* no micro-batch of the current update has been computed */
 } dt_stepper;
 
 /* Return the sequences of an update, the global batches of an epoch, the updates of an epoch. */

@@ -38,6 +38,7 @@ static inline void embedding(test_run *r)
                             .word = 4 * gap + 512 * h,
                             .frozen_row = 2,
                             .vocabulary = s->vocabulary,
+                            .max_length = 512,
                             .hidden = s->hidden,
                             .eps = 1e-12,
                             .dropout = dropout_of(s->dropout)};
