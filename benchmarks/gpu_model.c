@@ -130,14 +130,18 @@ static void print_sum(const char *name, const dt_gpu_line *l)
 static void print_groups(const model *m)
 {
     const dt_gpu_line sum = dt_gpu_walk_sum(&m->step);
+    double parts = 0.0;
     printf("\n%-34s %5s %9s %8s %9s %9s\n", "part of a step (modelled)", "runs", "MB", "GFLOP",
            "floor ms", "ms");
     for (dt_gpu_group g = 0; g < DT_GPU_GROUPS; ++g) {
         const dt_gpu_line group = group_sum(&m->step, g);
         print_sum(dt_gpu_group_name(g), &group);
+        parts += group.expected;
     }
-    print_sum("launches", &(dt_gpu_line){.launches = sum.launches,
-                                         .expected = sum.launches * m->gpu.launch_us * 1e-6});
+    const double launches = sum.launches * m->gpu.launch_us * 1e-6;
+    print_sum("launches", &(dt_gpu_line){.launches = sum.launches, .expected = launches});
+    print_sum("hidden: CNN beside the encoder",
+              &(dt_gpu_line){.expected = sum.expected - parts - launches});
     print_sum("sum", &sum);
     printf("an epoch of %.0f steps: %.1f s; its floor: %.1f s\n", epoch_steps(m),
            epoch_steps(m) * sum.expected, epoch_steps(m) * sum.floor);

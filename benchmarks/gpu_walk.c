@@ -394,6 +394,7 @@ dt_status dt_gpu_walk_prediction(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_
 
 dt_gpu_line dt_gpu_walk_sum(const dt_gpu_walk *walk)
 {
+    const double launch = walk->gpu->launch_us * 1e-6;
     dt_gpu_line sum = {0};
     for (int i = 0; i < walk->count; ++i) {
         const dt_gpu_line *line = &walk->line[i];
@@ -401,8 +402,8 @@ dt_gpu_line dt_gpu_walk_sum(const dt_gpu_walk *walk)
         sum.bytes += line->bytes;
         sum.matrix += line->matrix;
         sum.floor += line->floor;
-        sum.expected += line->expected;
+        sum.expected +=
+            line->group == DT_GPU_CNN ? line->floor : line->expected + launch * line->launches;
     }
-    sum.expected += sum.launches * walk->gpu->launch_us * 1e-6;
     return sum;
 }

@@ -49,7 +49,9 @@ typedef struct {
 dt_status dt_gpu_walk_step(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape);
 dt_status dt_gpu_walk_prediction(dt_gpu_walk *walk, const dt_gpu *gpu, const dt_gpu_shape *shape);
 
-/* Returns the sums of all lines; launches take launch_us each, in `expected` only. */
+/* Returns the sums of all lines. In `expected`, launches take launch_us each; the CNN branch, which
+ * runs beside the encoder, counts with its floor: it takes so much of the GPU from the encoder, and
+ * what its kernels wait for is hidden. */
 dt_gpu_line dt_gpu_walk_sum(const dt_gpu_walk *walk);
 
 #endif

@@ -60,9 +60,11 @@ void dt_cuda_destroy(dt_backend *backend)
     if (!cuda)
         return;
     if (cudaSetDevice(cuda->device) == cudaSuccess) {
-        if (cuda->stream)
-            cudaStreamSynchronize(cuda->stream);
+        for (cudaStream_t stream : {cuda->stream, cuda->other.stream})
+            if (stream)
+                cudaStreamSynchronize(stream);
         dt_cuda_steps_close(cuda);
+        dt_cuda_branch_close(cuda);
         dt_cuda_batch_free(cuda);
         dt_cuda_downloads_free(cuda);
         dt_cuda_cudnn_close(cuda);
@@ -184,6 +186,7 @@ static dt_status prepare(dt_cuda *cuda, dt_attention_method attention, const dt_
     DT_TRY(dt_cuda_check(&cuda->base));
     DT_TRY(dt_cuda_steps_open(cuda));
     DT_TRY(dt_cuda_products_open(cuda));
+    DT_TRY(dt_cuda_branch_open(cuda));
     if (attention == DT_ATTENTION_CUDNN)
         DT_TRY(dt_cuda_cudnn_open(cuda));
     DT_TRY(dt_cuda_memory_new(cuda, (void **)&cuda->sums, DT_CUDA_SUMS * (int64_t)sizeof(float)));

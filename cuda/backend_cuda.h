@@ -8,8 +8,13 @@
  * offsets, for matrix products and embedding rows; kernels that read few parameters use the float
  * ones.
  *
- * Order. All work goes to one stream, so that effects follow the order of calls. Sums over rows are
- * computed in two stages of fixed shape, never with atomics.
+ * Order. All work goes to one stream, so that effects follow the order of calls, except that of a
+ * branch (branch.cu), which goes to a second one. Sums over rows are computed in two stages of fixed
+ * shape, never with atomics.
+ *
+ * Scratch memory of the backend, which operations share one after the other: `sums` and `workspace`
+ * exist for each stream; `sequence_sums` is used by fuse_backward and loss, `norm_sums` and `state`
+ * by loss and update, and cuDNN's handle by attention, none of which may be in a branch.
  *
  * Rows. A token matrix has batch->size.rows rows, the number of tokens rounded up, so that few
  * shapes occur. Kernels write zeros to the extra rows, so gradients are zero there too.
@@ -126,6 +131,13 @@ typedef struct dt_product_cache dt_product_cache;
 typedef struct dt_product_choices dt_product_choices;
 typedef struct dt_step_cache dt_step_cache;
 
+/* A stream and the scratch memory of the operations on it. */
+typedef struct {
+    cudaStream_t stream;
+    float *sums;     /* device (DT_CUDA_SUMS): first stage of sums over rows */
+    void *workspace; /* device, DT_CUDA_WORKSPACE bytes, of cuBLASLt */
+} dt_cuda_lane;
+
 #define DT_CUDA_EVENTS (DT_EVENT_SLOTS + DT_PROFILE_EVENTS)
 
 typedef struct {
@@ -134,7 +146,9 @@ typedef struct {
     int multiprocessors;
     dt_status error; /* sticky */
     char message[512];
-    cudaStream_t stream;
+    cudaStream_t stream; /* the current one; `sums` and `workspace` belong to it */
+    dt_cuda_lane other;  /* the one that is not current */
+    cudaEvent_t branch_begun, branch_ended;
     cudaEvent_t event[DT_CUDA_EVENTS]; /* created on first use */
     int64_t count;                     /* elements of each vector */
     float *vector[DT_VECTORS];
@@ -304,6 +318,9 @@ void dt_cuda_bias_rows(dt_cuda *cuda, const dt_product *product);
 dt_status dt_cuda_products_open(dt_cuda *cuda);
 void dt_cuda_products_close(dt_cuda *cuda);
 
+/* Returns whether products are only timed (choices_time). */
+bool dt_cuda_rehearses(const dt_cuda *cuda);
+
 /* Returns whether a step need not be computed, because its products are only timed
  * (choices_time) and it has no new ones (`known`) or the time is up. */
 bool dt_cuda_rehearsed(const dt_cuda *cuda, bool known);
@@ -372,6 +389,11 @@ void dt_cuda_steps_close(dt_cuda *cuda);
 
 /* Discards all recordings, since they contain addresses that are about to be freed. */
 void dt_cuda_steps_forget(dt_cuda *cuda);
+
+/* ---- branches (branch.cu) -------------------------------------------------------------------- */
+
+dt_status dt_cuda_branch_open(dt_cuda *cuda);
+void dt_cuda_branch_close(dt_cuda *cuda);
 
 /* ---- the operations ------------------------------------------------------------------------- */
 

@@ -303,6 +303,11 @@ static bool time_is_up(const dt_product_choices *choices)
     return dt_seconds() - choices->began > MOST_SECONDS;
 }
 
+bool dt_cuda_rehearses(const dt_cuda *cuda)
+{
+    return cuda->choices->timing;
+}
+
 bool dt_cuda_rehearsed(const dt_cuda *cuda, bool known)
 {
     return cuda->choices->timing && (known || time_is_up(cuda->choices));

@@ -6,7 +6,8 @@
  * costs nothing. When recording starts, the first run has already loaded every kernel and chosen
  * the algorithm of every product, neither of which may happen during a capture.
  *
- * What: kernels, products and gradient events of the operations, and nothing else. The upload of
+ * What: kernels, products and gradient events of the operations, and nothing else; a branch of
+ * operations is a branch of the graph. The upload of
  * the batch precedes them in the same stream and is not recorded; neither are gradients_zero and
  * update, which run once per update and consist of the same few launches for every batch.
  *

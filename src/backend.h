@@ -8,7 +8,7 @@
  *
  * Rules for every operation
  *   - Asynchronous: an operation may return before its work is done; the operations of a backend
- *     take effect in call order. Only sync, download, vector_read
+ *     take effect in call order (see branch() for an exception). Only sync, download, vector_read
  *     and state_read wait for all of it. batch_upload waits at most for the work on the batch before
  *     the last one; download_finish waits for one copy and the operations called before it was
  *     started. Arguments passed by value or through a host pointer may be reused once the operation
@@ -407,6 +407,13 @@ typedef void *dt_op_event_handle(dt_backend *backend, int32_t slot);
 typedef void dt_op_event_wait(dt_backend *backend, void *native_event);
 /* Returns the seconds on the device from event `from` to event `to`; waits for both. */
 typedef double dt_op_event_seconds(dt_backend *backend, int32_t from, int32_t to);
+/* A branch: the operations between BEGIN and END may run beside those that follow END. They start
+ * after all operations called before BEGIN, and the operations after JOIN start after them. Neither
+ * may write memory that the other one uses. A branch may have convolutions, lookups, maxima over
+ * positions, linear layers and events; the three points follow each other. NULL: all operations run
+ * in call order. */
+typedef enum { DT_BRANCH_BEGIN, DT_BRANCH_END, DT_BRANCH_JOIN } dt_branch_point;
+typedef void dt_op_branch(dt_backend *backend, dt_branch_point point);
 /* The operations on a batch that follow its upload can be recorded once and replayed on other
  * batches. step_begin() returns how to handle the operations that would be called next:
  *   - DT_STEP_RUN: call them as usual; do not call step_end().
@@ -493,7 +500,7 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
 #define DT_OPTIONAL_OPERATIONS(OP)                                                                 \
     OP(event_record) OP(event_handle) OP(event_wait) OP(event_seconds) OP(step_begin) OP(step_end)  \
     OP(choices_time) OP(choices_read) OP(choices_write)                                            \
-    OP(gradients_replace)
+    OP(gradients_replace) OP(branch)
 
 #define DT_REQUIRED_OPERATIONS(OP)                                                                 \
     DT_SERVICE_OPERATIONS(OP) DT_LAYER_OPERATIONS(OP) DT_LAYER_QUERIES(OP) DT_LOSS_OPERATIONS(OP)

@@ -270,17 +270,27 @@ static dt_activation fused_activation(const dt_model *model, bool training)
                            .dropout = fused_dropout(model, training)};
 }
 
+/* The convolutions are a branch: their kernels are small and leave room for those of the encoder. */
+static void branch(dt_backend *backend, dt_branch_point point)
+{
+    if (backend->ops->branch)
+        backend->ops->branch(backend, point);
+}
+
 static void hybrid_forward(dt_model *model, const dt_device_batch *batch, bool training)
 {
     dt_backend *backend = model->backend;
     const int32_t hidden = model->config.hidden;
     const int32_t channels = model->config.filters * model->config.kernels;
     const dt_dropout dropout = fused_dropout(model, training);
+    branch(backend, DT_BRANCH_BEGIN);
     dt_cnn_stack_forward(&model->convolutions, backend, batch, training);
     backend->ops->linear_forward(backend, model->cnn, model->convolutions.pooled,
                                  model->projection_weight, model->projection_bias,
                                  batch->size.sequences, channels, hidden);
+    branch(backend, DT_BRANCH_END);
     model->bert = dt_encoder_stack_forward(&model->encoder, backend, batch, training);
+    branch(backend, DT_BRANCH_JOIN);
     backend->ops->fuse_forward(backend, model->fused, model->cnn, model->bert, model->w_cnn,
                                model->w_bert, batch, hidden, &dropout);
 }
@@ -383,13 +393,16 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
     dt_head_stack_backward(&model->heads, backend, batch, model->dfused, model->features);
     fused_backward(model, batch);
     report_range(&reporter, 0, model->heads_end);
+    branch(backend, DT_BRANCH_BEGIN);
     if (dt_model_has_cnn(&model->config)) {
         cnn_backward(model, batch);
-        report_range(&reporter, model->heads_end, model->cnn_end);
+        report_range(&reporter, model->heads_end, model->cnn_end); /* an event of the branch */
     }
+    branch(backend, DT_BRANCH_END);
     if (dt_model_has_encoder(&model->config))
         dt_encoder_stack_backward(&model->encoder, backend, batch, model->dbert, report_range,
                                   &reporter);
+    branch(backend, DT_BRANCH_JOIN);
     return reporter.status;
 }
 

@@ -437,6 +437,14 @@ static int measured_step_begin(dt_backend *b, const dt_device_batch *batch, uint
     return dt_profile_runs(s->profile) ? DT_STEP_RUN : s->own->step_begin(b, batch, key);
 }
 
+/* Operations are measured one after the other. */
+static void measured_branch(dt_backend *b, dt_branch_point point)
+{
+    wrapper *s = of(b);
+    if (!dt_profile_runs(s->profile))
+        s->own->branch(b, point);
+}
+
 /* The operations that compute, and those of the others that copy, wait or need special
  * treatment. */
 #define ENTRY(name) .name = measured_##name,
@@ -446,7 +454,7 @@ static const dt_backend_ops measured = {
     DT_LOSS_OPERATIONS(ENTRY)
     ENTRY(sync) ENTRY(upload) ENTRY(download) ENTRY(download_start) ENTRY(download_finish)
     ENTRY(vector_write) ENTRY(vector_read) ENTRY(batch_upload) ENTRY(state_read)
-    ENTRY(event_wait) ENTRY(step_begin) ENTRY(destroy)
+    ENTRY(event_wait) ENTRY(step_begin) ENTRY(branch) ENTRY(destroy)
 };
 /* clang-format on */
 

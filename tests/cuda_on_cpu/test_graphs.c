@@ -1,6 +1,6 @@
-/* Recorded steps: a replay gives the same bits as calling the operations, for every batch of the
- * shape; it rejects the same batches; and communicators that wait for gradient ranges see their
- * final values. */
+/* Recorded steps: a replay gives the same bits as calling the operations one after the other, for
+ * every batch of the shape; it rejects the same batches; and communicators that wait for gradient
+ * ranges see their final values. */
 #include "recorded.h"
 
 /* ---- whole trainings ------------------------------------------------------------------------- */
@@ -33,15 +33,18 @@ static void poison_gradients(training *t)
     free(nan);
 }
 
-/* `simple`: gradients start at zero. */
+/* `simple`: without branches, and gradients start at zero. */
 static training_result train(const training_plan *plan, bool recorded, bool simple)
 {
     training t;
     training_open(&t, plan, recorded);
     dt_backend *backend = t.s.backend;
+    assert_non_null(t.ops.branch);
     assert_non_null(t.ops.gradients_replace);
-    if (simple)
+    if (simple) {
+        t.ops.branch = NULL;
         t.ops.gradients_replace = NULL;
+    }
     const int64_t each = dt_updates_per_epoch(plan->sequences, &t.settings);
     training_result out = {.updates = each * plan->epochs, .count = trained_elements(&t)};
     int64_t micro_steps = 0;
@@ -93,7 +96,8 @@ static void compare_trainings(const training_plan *plan, bool recorded)
     free_result(&simple);
 }
 
-static void replaced_gradients_change_no_bit(void **state)
+/* Streams that execute only what is waited for show a missing wait. */
+static void branches_and_replaced_gradients_change_no_bit(void **state)
 {
     (void)state;
     static const char *const fixtures[] = {"hybrid_small", "hybrid_two_convolutions", "bert_small",
@@ -117,10 +121,14 @@ static void recorded_training_equals_the_unrecorded(void **state)
         {"hybrid_masked", DT_PRECISION_FP16, 12, 4, 4, 1, 4},
         {"hybrid_wide", DT_PRECISION_BF16, 8, 4, 2, 1, 4}, /* fused attention */
     };
+    /* of the kernels of a graph's branches too */
+    static const char *const orders[] = {"ascending", "descending", "random:1", "random:2"};
     for (size_t i = 0; i < sizeof plans / sizeof *plans; ++i) {
         setenv("CUDA_ON_CPU_STREAMS", i % 2 == 0 ? "now" : "late", 1);
+        setenv("CUDA_ON_CPU_ORDER", orders[i], 1);
         compare_trainings(&plans[i], true);
     }
+    unsetenv("CUDA_ON_CPU_ORDER");
     unsetenv("CUDA_ON_CPU_STREAMS");
 }
 
@@ -531,7 +539,7 @@ static void uploads_while_a_step_is_recorded_are_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replaced_gradients_change_no_bit),
+        cmocka_unit_test(branches_and_replaced_gradients_change_no_bit),
         cmocka_unit_test(recorded_training_equals_the_unrecorded),
         cmocka_unit_test(changes_take_effect_in_a_replay),
         cmocka_unit_test(wrong_batches_are_refused_in_a_replay),
