@@ -6,14 +6,19 @@
  * the other half of shared memory; before, that half holds the block's queries, which go to
  * registers.
  *
- * With dropout, drawing is the largest part of the work on an H100: a Philox call for 4 scores
- * takes 20 wide multiplications and 20 logical operations, the tensor cores' work for them as
- * long as some 10 (docs/gpu.md). 1/(1-p) is applied once, to the output.
+ * With dropout, a Philox call draws for four neighbouring keys of a query; the three kernels of
+ * forward and backward each draw again, since that is hidden behind the tensor cores and shared
+ * memory (docs/gpu.md). 1/(1-p) is applied once, to the output.
  */
 #include "cuda/attention_tiles.cuh"
 
-/* Blocks that share a multiprocessor: 168 registers a thread and 32 KB of shared memory at most. */
+/* Blocks that share a multiprocessor: 32 KB of shared memory at most, and for heads of 128 elements
+ * 168 registers a thread, with which nvcc 13.0 would spill from compute capability 10 on. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+template <int D> constexpr int blocks = D == 128 ? 2 : 4;
+#else
 template <int D> constexpr int blocks = D == 128 ? 3 : 4;
+#endif
 
 /* A lane's state of its two queries: rows g and g + 8 of its warp. */
 template <int D> struct outputs {
@@ -103,7 +108,7 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     const int32_t stride = (int32_t)task.key_stride;
     const dt_mask mask = dt_query_mask(task, batch, pair, first + lane / 4);
     const float scale = task.scale * DT_LOG2E;
-    uint32_t own[D / 16][4];
+    dt_tile_own<D / 16> own;
     outputs<D> out = {{-INFINITY, -INFINITY}, {}, {}};
 
     dt_tile_load<DT_TILE_OWN, D, DT_TILE_IN_ORDER>(
@@ -115,7 +120,7 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     dt_copy_group();
     dt_copy_wait<1>();
     __syncthreads();
-    dt_tile_own<D>(own, memory + 2 * tile_bytes, warp * 16);
+    dt_tile_load_own<D>(own, memory + 2 * tile_bytes, warp * 16);
 
     int32_t key = 0; /* first of the tile */
     for (; key < pair.tokens; key += DT_TILE_ROWS) {

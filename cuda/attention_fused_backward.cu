@@ -6,8 +6,9 @@
  * without atomics. Both compute scores and dp: 7 products instead of the 5 of a single kernel, which
  * would have to add dq in memory, tile by tile: more traffic than the two products take (docs/gpu.md).
  *
- * In both kernels a warp has its 16 rows of two matrices (q and dy, or k and v) in registers, and
- * the tile of other rows is copied to the other half of shared memory while one is computed.
+ * In both kernels a warp has its 16 rows of two matrices (q and dy, or k and v) in registers, except
+ * a part of v, and the tile of other rows is copied to the other half of shared memory while one is
+ * computed.
  * `scale` and 1/(1-p) are applied to the sums.
  */
 #include "cuda/attention_tiles.cuh"
@@ -15,8 +16,8 @@
 /* Blocks that share a multiprocessor: 255 registers a thread and 48 KB of shared memory at most. */
 template <int D> constexpr int blocks = D == 128 ? 2 : 3;
 
-/* A block's shared memory: two halves, each a tile of two matrices, and the space to load the
- * block's own rows of the second matrix; those of the first go through the second half. */
+/* A block's shared memory: two halves, each a tile of two matrices, and the block's own rows of its
+ * second matrix; those of the first go to registers through the second half. */
 template <int D> struct places {
     static constexpr int tile = dt_tile_bytes<D>(DT_TILE_ROWS);
     static constexpr int half = 2 * tile;
@@ -83,12 +84,12 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     dt_copy_group();
     dt_copy_wait<1>();
     __syncthreads();
-    uint32_t q[D / 16][4], dy[D / 16][4];
-    dt_tile_own<D>(q, memory + at::own, warp * 16);
-    dt_tile_own<D>(dy, memory + at::own_second, warp * 16);
+    dt_tile_own<D / 16> q, dy;
+    dt_tile_load_own<D>(q, memory + at::own, warp * 16);
+    dt_tile_load_own<D>(dy, memory + at::own_second, warp * 16);
     float product[2];
     float log_sum[2];
-    row_products<T, D>(product, dy, task.y + pair.at_output, hidden, query, pair.tokens);
+    row_products<T, D>(product, dy.part, task.y + pair.at_output, hidden, query, pair.tokens);
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
         const bool real = query + 8 * r < pair.tokens;
@@ -202,9 +203,10 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     dt_copy_group();
     dt_copy_wait<1>();
     __syncthreads();
-    uint32_t k[D / 16][4], v[D / 16][4];
-    dt_tile_own<D>(k, memory + at::own, warp * 16);
-    dt_tile_own<D>(v, memory + at::own_second, warp * 16);
+    dt_tile_own<D / 16> k;
+    dt_tile_own<D == 128 ? 4 : D / 16> v; /* all of it would not fit */
+    dt_tile_load_own<D>(k, memory + at::own, warp * 16);
+    dt_tile_load_own<D>(v, memory + at::own_second, warp * 16);
 
     float dk[D / 8][4] = {};
     float dv[D / 8][4] = {};

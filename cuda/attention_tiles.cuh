@@ -95,31 +95,44 @@ __device__ inline dt_shared_address dt_tile_move(dt_shared_address lane, int pos
            dt_tile_bytes<D>(position);
 }
 
-/* Loads the 16 rows at `position` as the left factor of products. */
-template <int D>
-__device__ inline void dt_tile_own(uint32_t (&own)[D / 16][4], dt_shared_address tile, int position)
+/* A warp's own 16 rows as the left factor of products: K of their D / 16 parts in registers, the
+ * others in shared memory, which they must not leave. */
+template <int K> struct dt_tile_own {
+    uint32_t part[K][4];
+    dt_shared_address lane;
+};
+
+/* Loads the 16 rows at `position` of a tile. */
+template <int D, int K>
+__device__ inline void dt_tile_load_own(dt_tile_own<K> &own, dt_shared_address tile, int position)
 {
-    const dt_shared_address lane = dt_tile_lane<D>(tile + dt_tile_bytes<D>(position), 1);
+    own.lane = dt_tile_lane<D>(tile + dt_tile_bytes<D>(position), 1);
 #pragma unroll
-    for (int k = 0; k < D / 16; ++k)
-        dt_load_matrices(own[k], dt_tile_move<D>(lane, 0, 2 * k));
+    for (int k = 0; k < K; ++k)
+        dt_load_matrices(own.part[k], dt_tile_move<D>(own.lane, 0, 2 * k));
 }
 
 /* sum (16, 8N) += own (16, D) · rᵀ, where r (8N, D) are the rows at `position` … of a tile. */
-template <typename T, int D, int N>
-__device__ inline void dt_tile_scores(float (&sum)[N][4], const uint32_t (&own)[D / 16][4],
+template <typename T, int D, int K, int N>
+__device__ inline void dt_tile_scores(float (&sum)[N][4], const dt_tile_own<K> &own,
                                       dt_shared_address tile, int position)
 {
     const dt_shared_address lane = dt_tile_lane<D>(tile, 2);
 #pragma unroll
-    for (int k = 0; k < D / 16; ++k)
+    for (int k = 0; k < D / 16; ++k) {
+        uint32_t a[4];
+        if (k >= K)
+            dt_load_matrices(a, dt_tile_move<D>(own.lane, 0, 2 * k));
+        else
+            memcpy(a, own.part[k % K], sizeof a);
 #pragma unroll
         for (int j = 0; j < N; j += 2) {
             uint32_t b[4];
             dt_load_matrices(b, dt_tile_move<D>(lane, position + j * 8, 2 * k));
-            dt_multiply_add<T>(sum[j], own[k], b[0], b[1]);
-            dt_multiply_add<T>(sum[j + 1], own[k], b[2], b[3]);
+            dt_multiply_add<T>(sum[j], a, b[0], b[1]);
+            dt_multiply_add<T>(sum[j + 1], a, b[2], b[3]);
         }
+    }
 }
 
 /* sum (16, D) += weights (16, 16) · the 16 rows at `position` … of a tile. */

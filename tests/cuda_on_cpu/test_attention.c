@@ -55,12 +55,108 @@ static void a_single_query_equals_the_cpu(void **state)
         by(DT_ATTENTION_AUTO, &shapes[i], "single query");
 }
 
+/* ---- masks ---------------------------------------------------------------------------------- */
+
+#define MASKED 130 /* keys, of which the values show HEAD at a time */
+#define HEAD 64
+
+/* Equal keys, so that every probability is 1/n, and values that are 1 for one key each: outputs are
+ * the mask of the keys from `first` on. */
+static void masks(test_run *r)
+{
+    const attention_shape *s = r->shape;
+    const bool one = s->queries == DT_ROWS_SEQUENCES;
+    const int32_t first = (int32_t)s->spare;
+    static float values[MASKED * HEAD];
+    static float zeros[MASKED * HEAD];
+    memset(values, 0, sizeof values);
+    for (int32_t i = 0; i < HEAD && first + i < MASKED; ++i)
+        values[(first + i) * HEAD + i] = 1.0f;
+    start_batch(r, s->lengths, 10, 0, NULL, 0);
+    const int64_t queries = one ? 1 : MASKED;
+    const dt_attention a = {
+        .heads = 1,
+        .head_size = HEAD,
+        .queries = s->queries,
+        .query_stride = HEAD,
+        .key_stride = HEAD,
+        .dropout = {.p = s->dropout, .stream = dt_stream(DT_DRAW_ATTENTION, 1, 0)}};
+    const int32_t size = r->backend->activation_size;
+    void *k = output(r, MASKED, HEAD);
+    void *v = output(r, MASKED, HEAD);
+    write_numbers(r, k, zeros, MASKED * HEAD, size);
+    write_numbers(r, v, values, MASKED * HEAD, size);
+    void *q = input(r, queries, HEAD);
+    void *y = output(r, queries, HEAD);
+    void *log_sum = statistics(r, queries, 1);
+    r->backend->ops->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
+    test_record *mask = record(r, "mask", y, queries, HEAD);
+    for (int64_t i = 0; i < mask->count; ++i)
+        mask->value[i] = mask->value[i] != 0.0;
+}
+
+/* dv with dy = 1 for one query each shows the mask of the queries from `first` on. */
+static void masks_of_gradients(test_run *r)
+{
+    const attention_shape *s = r->shape;
+    const int32_t first = (int32_t)s->spare;
+    static float values[MASKED * HEAD];
+    static float zeros[MASKED * HEAD];
+    memset(values, 0, sizeof values);
+    for (int32_t i = 0; i < HEAD && first + i < MASKED; ++i)
+        values[(first + i) * HEAD + i] = 1.0f;
+    start_batch(r, s->lengths, 10, 0, NULL, 0);
+    const dt_attention a = {
+        .heads = 1,
+        .head_size = HEAD,
+        .queries = DT_ROWS_TOKENS,
+        .query_stride = HEAD,
+        .key_stride = HEAD,
+        .dropout = {.p = s->dropout, .stream = dt_stream(DT_DRAW_ATTENTION, 1, 0)}};
+    const int32_t size = r->backend->activation_size;
+    void *k = output(r, MASKED, HEAD);
+    void *dy = output(r, MASKED, HEAD);
+    write_numbers(r, k, zeros, MASKED * HEAD, size);
+    write_numbers(r, dy, values, MASKED * HEAD, size);
+    void *q = input(r, MASKED, HEAD);
+    void *v = input(r, MASKED, HEAD);
+    void *y = output(r, MASKED, HEAD);
+    void *log_sum = statistics(r, MASKED, 1);
+    void *dq = output(r, MASKED, HEAD);
+    void *dk = output(r, MASKED, HEAD);
+    void *dv = output(r, MASKED, HEAD);
+    const dt_backend_ops *op = r->backend->ops;
+    op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
+    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a);
+    test_record *mask = record(r, "mask", dv, MASKED, HEAD);
+    for (int64_t i = 0; i < mask->count; ++i)
+        mask->value[i] = mask->value[i] != 0.0;
+}
+
+static void masks_are_those_of_the_cpu(void **state)
+{
+    (void)state;
+    static const int32_t lengths[] = {MASKED, 0};
+    const dt_attention_method methods[] = {DT_ATTENTION_FUSED, DT_ATTENTION_PLAIN};
+    for (int32_t first = 0; first < MASKED; first += HEAD)
+        for (size_t m = 0; m < 2; ++m) {
+            const attention_shape tokens = {lengths, 1, HEAD, DT_ROWS_TOKENS, 0.4, first};
+            const attention_shape single = {lengths, 1, HEAD, DT_ROWS_SEQUENCES, 0.4, first};
+            const test_setup setup = {
+                .threads = 1, .attention = methods[m], .low_precision_only = true};
+            beside_cpu_as(masks, &tokens, &setup);
+            beside_cpu_as(masks_of_gradients, &tokens, &setup);
+            beside_cpu_as(masks, &single, &setup);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fused_attention_equals_the_cpu),
         cmocka_unit_test(plain_attention_equals_the_cpu),
         cmocka_unit_test(a_single_query_equals_the_cpu),
+        cmocka_unit_test(masks_are_those_of_the_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,6 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
-#include <mma.h>
 
 #include "tests/cuda_on_cpu/emulator_test.h"
 
@@ -298,62 +297,6 @@ static void low_precision_rounds_to_the_nearest_even(void **)
         if (fabsf(got_a[i] - bf16[i]) > 1e-12f || got_b[i] != fp16[i])
             fail_msg("%.9g: bf16 %.9g, not %.9g; fp16 %.9g, not %.9g", in[i], got_a[i], bf16[i],
                      got_b[i], fp16[i]);
-    }
-}
-
-/* ---- tensor cores --------------------------------------------------------------------------- */
-
-using namespace nvcuda;
-
-/* c (16, 16) = a (16, 32) · b (32, 16), twice; b row major or, as bt (16, 32), column major */
-template <typename T, typename LayoutB>
-__global__ void multiply(float *c, const T *a, const T *b, unsigned ldb, unsigned step)
-{
-    wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum;
-    wmma::fill_fragment(sum, 0.0f);
-    for (unsigned k = 0; k < 32; k += 16) {
-        wmma::fragment<wmma::matrix_a, 16, 16, 16, T, wmma::row_major> x;
-        wmma::fragment<wmma::matrix_b, 16, 16, 16, T, LayoutB> y;
-        wmma::load_matrix_sync(x, a + k, 32);
-        wmma::load_matrix_sync(y, b + k * step, ldb);
-        wmma::mma_sync(sum, x, y, sum);
-    }
-    for (int i = 0; i < sum.num_elements; ++i)
-        sum.x[i] *= 2.0f;
-    wmma::store_matrix_sync(c, sum, 16, wmma::mem_row_major);
-}
-
-template <typename T> static void check_multiply()
-{
-    std::vector<T> a(16 * 32), b(32 * 16), bt(16 * 32);
-    for (size_t i = 0; i < a.size(); ++i)
-        a[i] = T((float)((i * 37) % 17) - 8.0f);
-    for (size_t k = 0; k < 32; ++k)
-        for (size_t j = 0; j < 16; ++j)
-            b[k * 16 + j] = bt[j * 32 + k] = T((float)((k * 16 + j) * 29 % 13) - 6.0f);
-    device_array<T> da(a), db(b), dbt(bt);
-    device_array<float> c(256), ct(256);
-    multiply<T, wmma::row_major><<<1, 32>>>(c.data, da.data, db.data, 16, 16);
-    multiply<T, wmma::col_major><<<1, 32>>>(ct.data, da.data, dbt.data, 32, 1);
-    ASSERT_CUDA(cudaGetLastError());
-    const std::vector<float> got = c.download();
-    const std::vector<float> got_t = ct.download();
-    for (size_t i = 0; i < 16; ++i)
-        for (size_t j = 0; j < 16; ++j) {
-            float sum = 0.0f;
-            for (size_t k = 0; k < 32; ++k)
-                sum += (float)a[i * 32 + k] * (float)b[k * 16 + j];
-            assert_true(got[i * 16 + j] == 2.0f * sum);
-            assert_true(got_t[i * 16 + j] == 2.0f * sum);
-        }
-}
-
-static void tile_products_equal_naive_ones(void **)
-{
-    for (const char *order : orders) {
-        setenv("CUDA_ON_CPU_ORDER", order, 1);
-        check_multiply<__nv_bfloat16>();
-        check_multiply<__half>();
     }
 }
 
@@ -831,7 +774,6 @@ int main(void)
         cmocka_unit_test(atomics_accumulate_over_blocks),
         cmocka_unit_test(intrinsics_compute_what_cuda_specifies),
         cmocka_unit_test(low_precision_rounds_to_the_nearest_even),
-        cmocka_unit_test(tile_products_equal_naive_ones),
         cmocka_unit_test(impossible_launches_are_refused),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(a_graph_repeats_what_was_captured),

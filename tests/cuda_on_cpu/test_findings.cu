@@ -8,8 +8,8 @@
 #include <cublasLt.h>
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
-#include <mma.h>
 
+#include "cuda/ptx.cuh"
 #include "tests/cuda_on_cpu/emulator_test.h"
 
 #define FULL 0xffffffffu
@@ -354,58 +354,69 @@ static void a_missing_second_barrier(void **)
 /* Lanes prepare tiles that the whole warp reads. */
 template <bool SYNC> __global__ void tiles_through_shared(float *out)
 {
-    using namespace nvcuda;
-    __shared__ __align__(32) __nv_bfloat16 tile[256];
-    __shared__ __align__(32) float result[256];
-    for (int i = (int)threadIdx.x; i < 256; i += 32)
+    __shared__ __align__(16) __nv_bfloat16 tile[256];
+    const int lane = (int)threadIdx.x;
+    for (int i = lane; i < 256; i += 32)
         tile[i] = __float2bfloat16((float)(i % 19));
     if (SYNC)
         __syncwarp();
-    wmma::fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> a;
-    wmma::fragment<wmma::matrix_b, 16, 16, 16, __nv_bfloat16, wmma::col_major> b;
-    wmma::fragment<wmma::accumulator, 16, 16, 16, float> c;
-    wmma::fill_fragment(c, 0.0f);
-    wmma::load_matrix_sync(a, tile, 16);
-    wmma::load_matrix_sync(b, tile, 16);
-    wmma::mma_sync(c, a, b, c);
-    wmma::store_matrix_sync(result, c, 16, wmma::mem_row_major);
-    if (SYNC)
-        __syncwarp();
-    for (int i = (int)threadIdx.x; i < 256; i += 32)
-        out[i] = result[i / 16 + i % 16 * 16];
+    uint32_t a[4];
+    float c[4] = {};
+    dt_load_matrices(a, dt_shared_address_of(tile + lane % 16 * 16 + lane / 16 * 8));
+    dt_multiply_add<__nv_bfloat16>(c, a, a[0], a[2]);
+    for (int i = 0; i < 4; ++i)
+        out[lane * 4 + i] = c[i];
 }
 
 static void a_missing_warp_barrier_around_tiles(void **)
 {
     const auto bad = in_order<float>(
-        "ascending", [](float *out) { tiles_through_shared<false><<<1, 32>>>(out); }, 256);
+        "ascending", [](float *out) { tiles_through_shared<false><<<1, 32>>>(out); }, 128);
     bool unwritten = false;
     for (float x : bad)
         unwritten |= x != x;
     assert_true(
         unwritten ||
-        !orders_agree<float>([](float *out) { tiles_through_shared<false><<<1, 32>>>(out); }, 256));
+        !orders_agree<float>([](float *out) { tiles_through_shared<false><<<1, 32>>>(out); }, 128));
     assert_true(
-        orders_agree<float>([](float *out) { tiles_through_shared<true><<<1, 32>>>(out); }, 256));
+        orders_agree<float>([](float *out) { tiles_through_shared<true><<<1, 32>>>(out); }, 128));
 }
 
-__global__ void misaligned_tile(float *out, const __nv_bfloat16 *in)
+__global__ void misaligned_tile(uint32_t *out)
 {
-    using namespace nvcuda;
-    wmma::fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> a;
-    wmma::load_matrix_sync(a, in + 8, 16);
-    out[threadIdx.x] = __bfloat162float(a.x[0]);
+    __shared__ __align__(16) __nv_bfloat16 tile[512];
+    uint32_t a[4];
+    dt_load_matrices(a, dt_shared_address_of(tile + 4 + threadIdx.x * 8));
+    out[threadIdx.x] = a[0];
 }
 
 static void a_misaligned_tile(void **)
 {
     assert_found(
         [] {
-            device_array<__nv_bfloat16> in(512);
-            device_array<float> out(32);
-            misaligned_tile<<<1, 32>>>(out.data, in.data);
+            device_array<uint32_t> out(32);
+            misaligned_tile<<<1, 32>>>(out.data);
         },
-        "not a multiple of 32 bytes");
+        "not a multiple of 16 bytes");
+}
+
+__global__ void misaligned_copy(uint32_t *out, const uint32_t *in)
+{
+    __shared__ __align__(16) uint32_t tile[256];
+    dt_copy_start(dt_shared_address_of(tile + threadIdx.x * 4), in + 1 + threadIdx.x * 4, true);
+    dt_copy_group();
+    dt_copy_wait<0>();
+    out[threadIdx.x] = tile[threadIdx.x * 4];
+}
+
+static void a_misaligned_copy(void **)
+{
+    assert_found(
+        [] {
+            device_array<uint32_t> in(256), out(32);
+            misaligned_copy<<<1, 32>>>(out.data, in.data);
+        },
+        "not a multiple of 16 bytes");
 }
 
 __global__ void last_block_wins(int *out)
@@ -643,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_missing_second_barrier),
         cmocka_unit_test(a_missing_warp_barrier_around_tiles),
         cmocka_unit_test(a_misaligned_tile),
+        cmocka_unit_test(a_misaligned_copy),
         cmocka_unit_test(races_between_blocks),
         cmocka_unit_test(shared_memory_is_allowed_for_each_kernel),
         cmocka_unit_test(shared_memory_has_the_limit_of_the_device),

@@ -14,7 +14,8 @@
  *   - a block with more shared memory, static and dynamic together, than its kernel may use: 48 KiB,
  *     or what cudaFuncSetAttribute has allowed for this kernel and the device has (a launch with
  *     too much dynamic memory returns an error);
- *   - a matrix load or store (wmma) with a misaligned address or leading dimension;
+ *   - a matrix load or an asynchronous copy with a misaligned address, and a copy that is used before
+ *     it was waited for;
  *   - device memory that is written out of bounds or after it was freed (with AddressSanitizer;
  *     without it only accesses outside the allocated pages), misaligned 16-byte accesses (UBSan);
  *   - host code that accesses device memory: its pages are inaccessible unless a kernel runs;
