@@ -127,7 +127,8 @@ static void masks_of_gradients(test_run *r)
     void *dv = output(r, MASKED, HEAD);
     const dt_backend_ops *op = r->backend->ops;
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a);
+    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a,
+                           statistics(r, MASKED, 1));
     test_record *mask = record(r, "mask", dv, MASKED, HEAD);
     for (int64_t i = 0; i < mask->count; ++i)
         mask->value[i] = mask->value[i] != 0.0;
