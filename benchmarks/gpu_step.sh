@@ -13,6 +13,7 @@ programs=$here checks=$here/../tests/gpu
 if [ "${1:-}" = --build ]; then
     build=$(cd "$2" && pwd)
     programs=$build/benchmarks checks=$build/tests/gpu
+    export MODULES=$build/lib/deeptaxa
     shift 2
 fi
 # PyTorch brings its own libraries, which must not be replaced by others of the same name.

@@ -110,6 +110,34 @@ static const dt_backend_ops table_fp16 = make_table<__half>();
 #define DT_CUDA_COMM_MODULE "nccl"
 #endif
 
+/* The oldest driver for this toolkit and all others of its major version. */
+#define OLDEST_DRIVER (CUDART_VERSION >= 13000 ? "580" : "525.60")
+
+/* Writes " (CUDA_VISIBLE_DEVICES is '...')" if it is set, else "". */
+static const char *visible_devices(char *text, size_t size)
+{
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    text[0] = '\0';
+    if (visible)
+        snprintf(text, size, " (CUDA_VISIBLE_DEVICES is '%s')", visible);
+    return text;
+}
+
+/* Selects the GPU, which another process may have taken. */
+static dt_status take_device(int number, const char *name)
+{
+    const cudaError_t code = cudaSetDevice(number);
+    if (code == cudaErrorDevicesUnavailable)
+        return dt_fail(DT_ERR_DEVICE,
+                       "GPU %d (%s) is used by another process, and its compute mode allows only "
+                       "one (nvidia-smi -q -d COMPUTE): wait for that process, choose another GPU "
+                       "with CUDA_VISIBLE_DEVICES, or use --device cpu",
+                       number, name);
+    return code == cudaSuccess ? DT_OK
+                               : dt_fail(DT_ERR_DEVICE, "GPU %d (%s) cannot be used: %s", number,
+                                         name, cudaGetErrorString(code));
+}
+
 /* Finds the requested GPU; fails if it, or a suitable driver, is missing. */
 static dt_status find_device(const dt_backend_options *options, int *number,
                              cudaDeviceProp *properties)
@@ -117,6 +145,7 @@ static dt_status find_device(const dt_backend_options *options, int *number,
     int wanted = options->device;
     int driver = 0;
     int devices = 0;
+    char visible[512];
     cudaDriverGetVersion(&driver);
     if (driver == 0)
         return dt_fail(DT_ERR_DEVICE, "no NVIDIA driver is installed on this machine: install one, "
@@ -124,23 +153,19 @@ static dt_status find_device(const dt_backend_options *options, int *number,
     const cudaError_t code = cudaGetDeviceCount(&devices);
     if (code == cudaErrorInsufficientDriver)
         return dt_fail(DT_ERR_DEVICE,
-                       "the NVIDIA driver is too old: it supports CUDA %d.%d, but CUDA %d.%d is "
-                       "needed; update the driver, or use --device cpu",
-                       driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
-                       CUDART_VERSION % 1000 / 10);
-    if (code != cudaSuccess || devices == 0) {
-        const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+                       "the NVIDIA driver is too old: it supports CUDA %d.%d, but CUDA %d is "
+                       "needed; update the driver to %s or later, or use --device cpu",
+                       driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, OLDEST_DRIVER);
+    if (code != cudaSuccess || devices == 0)
         return dt_fail(DT_ERR_DEVICE,
-                       "no usable GPU: %s%s%s%s; use --device cpu, or check nvidia-smi",
+                       "no usable GPU: %s%s; use --device cpu, or check nvidia-smi",
                        code == cudaSuccess ? "the driver finds none" : cudaGetErrorString(code),
-                       visible ? " (CUDA_VISIBLE_DEVICES is '" : "", visible ? visible : "",
-                       visible ? "')" : "");
-    }
+                       visible_devices(visible, sizeof visible));
     if (options->round_robin && wanted >= 0)
         wanted %= devices;
     if (wanted < 0 || wanted >= devices)
-        return dt_fail(DT_ERR_DEVICE, "there is no GPU %d: this machine has %d, numbered from 0",
-                       wanted, devices);
+        return dt_fail(DT_ERR_DEVICE, "there is no GPU %d: this process sees %d, numbered from 0%s",
+                       wanted, devices, visible_devices(visible, sizeof visible));
     if (cudaGetDeviceProperties(properties, wanted) != cudaSuccess)
         return dt_fail(DT_ERR_DEVICE, "GPU %d does not respond: %s", wanted,
                        cudaGetErrorString(cudaGetLastError()));
@@ -151,7 +176,7 @@ static dt_status find_device(const dt_backend_options *options, int *number,
                        wanted, properties->name, properties->major, properties->minor,
                        OLDEST_MAJOR);
     *number = wanted;
-    return DT_OK;
+    return take_device(wanted, properties->name);
 }
 
 /* Reads the version of the driver, which CUDA does not tell: it has only the newest CUDA version that

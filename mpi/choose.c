@@ -61,8 +61,9 @@ static decision decide(const rank_info *info, int32_t ranks)
             if (strcmp(info[p].host, info[q].host) == 0 &&
                 strcmp(info[p].device, info[q].device) == 0) {
                 d.on_device = 0;
-                snprintf(d.why, sizeof d.why, "ranks %d and %d share GPU %s on %s", p, q,
-                         info[q].device, info[q].host);
+                snprintf(d.why, sizeof d.why,
+                         "ranks %d and %d share GPU %s on %s, and NCCL requires one for each rank",
+                         p, q, info[q].device, info[q].host);
             }
     }
     return d;

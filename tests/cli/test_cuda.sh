@@ -193,11 +193,13 @@ refused 1 'this installation has no CUDA backend \(libdeeptaxa_cuda.so\): use --
 refused 1 'this installation has no CUDA backend' without_gpu predict_with refused --device cuda
 CUDA_ON_CPU_DRIVER=0 refused 1 'no NVIDIA driver is installed on this machine: .*--device cpu$' \
     train_gpu refused
-CUDA_ON_CPU_DRIVER=11040 refused 1 'the NVIDIA driver is too old: it supports CUDA 11.4, but .*--device cpu$' \
+CUDA_ON_CPU_DRIVER=11040 refused 1 'the NVIDIA driver is too old: it supports CUDA 11.4, but CUDA 13 is needed; update the driver to 580 or later.*--device cpu$' \
     train_gpu refused
 CUDA_ON_CPU_DEVICES=0 CUDA_VISIBLE_DEVICES='' \
     refused 1 "no usable GPU: .* \(CUDA_VISIBLE_DEVICES is ''\); use --device cpu" train_gpu refused
 CUDA_ON_CPU_CAPABILITY=7 refused 1 'GPU 0 \(.*\) is too old: it has compute capability 7.0' \
+    train_gpu refused
+CUDA_ON_CPU_TAKEN=1 refused 1 'GPU 0 \(.*\) is used by another process, and its compute mode allows only one .*: wait' \
     train_gpu refused
 rm gpu/lib/deeptaxa/libdeeptaxa_cuda.so
 echo "no library" >gpu/lib/deeptaxa/libdeeptaxa_cuda.so

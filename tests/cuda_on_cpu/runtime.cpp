@@ -448,6 +448,7 @@ using namespace cuda_on_cpu;
     X(cudaErrorInvalidDevicePointer, "invalid device pointer")                                     \
     X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                        \
     X(cudaErrorInsufficientDriver, "the driver is older than the runtime")                         \
+    X(cudaErrorDevicesUnavailable, "another process has the device")                               \
     X(cudaErrorInvalidDeviceFunction, "invalid device function")                                   \
     X(cudaErrorNoDevice, "no CUDA-capable device")                                                 \
     X(cudaErrorInvalidDevice, "invalid device ordinal")                                            \
@@ -518,6 +519,8 @@ cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= devices())
         return fail(cudaErrorInvalidDevice);
+    if (number_of("CUDA_ON_CPU_TAKEN", 0))
+        return fail(cudaErrorDevicesUnavailable);
     current_device = device;
     return cudaSuccess;
 }

@@ -19,9 +19,10 @@ in_path() {
 # Folders in which such libraries stand, best first.
 candidates() {
     local cuda python
-    for cuda in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda /usr/local/cuda-13 /usr/local/cuda-13.*; do
+    for cuda in "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda /usr/local/cuda-1[23] /usr/local/cuda-1[23].*; do
         if [ -n "$cuda" ]; then printf '%s\n' "$cuda/lib64" "$cuda/targets/x86_64-linux/lib"; fi
     done
+    printf '%s\n' /usr/local/nvidia/lib64 /usr/local/nvidia/lib # the driver's, in some containers
     python=$(command -v python3 || true)
     if [ -n "$python" ]; then
         "$python" - <<'END' 2>/dev/null || true
@@ -34,9 +35,16 @@ END
     fi
 }
 
+# The toolkit's version that the module was built with. MODULES: its folder, if not the archive's
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+module=${MODULES:-$here/../../../../lib/deeptaxa}/libdeeptaxa_cuda.so
+version=$(grep -aoE -m 1 'libcublasLt\.so\.[0-9]+' "$module" 2>/dev/null | head -n 1) || true
+version=${version##*.}
+version=${version:-13}
+
 folders=()
 mapfile -t places < <(candidates)
-for library in libcublasLt.so.13 libcudnn.so.9 libnvrtc.so.13 libnccl.so.2; do
+for library in libcuda.so.1 "libcublasLt.so.$version" libcudnn.so.9 "libnvrtc.so.$version" libnccl.so.2; do
     if in_path "$library"; then continue; fi
     for place in "${places[@]}"; do
         if [ -e "$place/$library" ]; then

@@ -39,6 +39,7 @@ while [ $# -gt 0 ]; do
         --build)
             build=$(cd "$2" && pwd)
             programs=$build/tests/gpu bin=$build/bin benchmark+=(--build "$build")
+            export MODULES=$build/lib/deeptaxa
             ;;
         --only) only+=("$2") ;;
         --minutes) [[ $2 =~ ^[0-9]+$ ]] || usage "--minutes needs a whole number"; minutes=$2 ;;

@@ -39,6 +39,7 @@
  *                           another one, as do copies to and from the memory of another device
  *   CUDA_ON_CPU_DRIVER      version of the driver (default 12040; 0: no driver)
  *   CUDA_ON_CPU_CAPABILITY  major compute capability
+ *   CUDA_ON_CPU_TAKEN       1: another process uses the devices, which are in an exclusive mode
  *   CUDA_ON_CPU_SHARED_KB   KiB of shared memory that a block can be allowed to use: 99 (as in
  *                           compute capability 8.6, 8.9 and 12.0), 163 (8.0) or 227 (9.0 and 10.0;
  *                           default)
