@@ -55,17 +55,22 @@ std::string text_of(place where)
     if (!dladdr(address, &module) || !module.dli_fname)
         return "unknown code";
     char command[4096], line[512] = "";
-    snprintf(command, sizeof command, "addr2line -e '%s' %#zx 2>&1", module.dli_fname,
+    snprintf(command, sizeof command, "addr2line -e '%s' %#zx 2>/dev/null", module.dli_fname,
              (size_t)(address - (const char *)module.dli_fbase));
     if (FILE *out = popen(command, "r")) {
         if (!fgets(line, sizeof line, out))
             line[0] = '\0';
         pclose(out);
     }
-    line[strcspn(line, "\n")] = '\0';
-    const char *project = strstr(line, "cuda/"); /* paths from the project's root, as elsewhere */
-    const char *tests = strstr(line, "tests/cuda_on_cpu/");
-    return tests ? tests : project ? project : line[0] ? line : module.dli_fname;
+    line[strcspn(line, " \n")] = '\0'; /* also before "(discriminator 3)" */
+    if (!line[0] || line[0] == '?')
+        return module.dli_fname;
+    for (const char *from : {"rewritten/", "tests/cuda_on_cpu/", "cuda/"}) { /* as #line names it */
+        const char *path = strstr(line, from);
+        if (path)
+            return path + (from[0] == 'r' ? strlen(from) : 0);
+    }
+    return line;
 }
 
 /* ---- races ---------------------------------------------------------------------------------- */

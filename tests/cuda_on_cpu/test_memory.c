@@ -134,12 +134,14 @@ static void unsupported_attention_is_refused_with_the_model(void **state)
 static void heads_that_no_kernel_supports_are_refused(void **state)
 {
     (void)state;
+    setenv("CUDA_ON_CPU_SHARED_KB", "163", 1); /* as an A100 */
     dt_backend *backend = open_gpu(DT_PRECISION_BF16, DT_ATTENTION_AUTO);
     ASSERT_OK(backend->ops->attention_check(backend, 600, true));
     ASSERT_FAILS(DT_ERR_USAGE, "attention heads of 700 elements are too large for this GPU",
                  backend->ops->attention_check(backend, 700, true));
     ASSERT_OK(backend->ops->attention_check(backend, 700, false));
     backend->ops->destroy(backend);
+    unsetenv("CUDA_ON_CPU_SHARED_KB");
 }
 
 int main(void)
