@@ -10,6 +10,7 @@
 #define WARPS 4
 #define THREADS (WARPS * DT_WARP)
 #define PIECE 512 /* keys; a multiple of 4 */
+#define BLOCKS 8  /* that share a multiprocessor at least: 64 registers a thread */
 
 /* The lanes that share a row; each reads W columns at a time. */
 typedef struct {
@@ -173,7 +174,7 @@ template <typename T> struct single_pair {
 
 /* Dynamic shared memory: output (d), parts (WARPS, d). */
 template <bool ALIGNED, typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, BLOCKS)
     single_attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
 {
     extern __shared__ float output[];
@@ -219,7 +220,7 @@ __global__ void __launch_bounds__(THREADS)
 
 /* Dynamic shared memory: dq (d), parts (WARPS, d). */
 template <bool ALIGNED, typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, BLOCKS)
     single_gradient_kernel(dt_attention_task<T> task, dt_batch_view batch)
 {
     extern __shared__ float dq[];
