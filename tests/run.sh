@@ -24,16 +24,22 @@ build() {
     cmake --build "$2" -j "$jobs"
 }
 
-# The CUDA backend by NVIDIA's compiler, for one architecture: tests/cuda_on_cpu/ runs its sources.
+# The CUDA backend by NVIDIA's compiler, for one architecture, and the archive with it, whose size is
+# bounded (KiB): tests/cuda_on_cpu/ runs its sources.
 build_cuda() {
     say "Build: cuda"
     if ! command -v nvcc >/dev/null; then
         echo "SKIPPED: nvcc is not installed; the same sources are compiled for the CPU"
         return
     fi
-    cmake --preset cuda -DBUILD_TESTING=OFF -DCMAKE_CUDA_ARCHITECTURES=90a-real \
-        -DDEEPTAXA_WERROR=ON >"$results/configure" || { cat "$results/configure"; exit 1; }
-    cmake --build build-cuda -j "$jobs"
+    local generator=()
+    if [ ! -f build-cuda/CMakeCache.txt ] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
+    cmake --preset cuda "${generator[@]}" -DBUILD_TESTING=ON -DCMAKE_CUDA_ARCHITECTURES=90a-real \
+        -DDEEPTAXA_ARCHIVE=OFF -DDEEPTAXA_WERROR=ON >"$results/configure" ||
+        { cat "$results/configure"; exit 1; }
+    cmake --build build-cuda -j "$jobs" --target packaged
+    bash tests/package.sh build-cuda 46080 >"$results/package" 2>&1 || failed+=("archive of build-cuda")
+    grep -E 'KiB|glibc|FAILED|require' "$results/package"
 }
 
 check_format() {
