@@ -78,7 +78,9 @@ printed "^   0  $(hostname) +0000:01:00.0  CUDA on the CPU, for tests, .*; "
 printed "^   1  $(hostname) +0000:02:00.0  CUDA on the CPU, for tests, .*; "
 printed '^   [01]  passed, 38 checks$'
 same "sums" "$(grep -cE '^ +(1|8|64) MiB +[0-9.]+ ms +[0-9.]+ GB/s  exact$' out)" 3
-NCCL_ON_CPU_WRONG=1 expect 1 on_two_gpus deeptaxa selftest --gpus 2 --threads 1
+NCCL_ON_CPU_WRONG=1 expect 1 on_two_gpus deeptaxa selftest --gpus 2 --threads 1 --device-number 1
+printed "^   0  $(hostname) +0000:02:00.0  CUDA"
+printed "^   1  $(hostname) +0000:01:00.0  CUDA"
 one_failure '^rank [01] on [^ ]+: a sum of 262144 numbers over 2 ranks is wrong: number 0 is '
 
 # Fewer GPUs than asked for
