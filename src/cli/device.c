@@ -187,7 +187,8 @@ static int32_t first_with(const rank_gpu *all, int32_t ranks, dt_gpu_verdict ver
     return -1;
 }
 
-/* Says why rank q keeps the run from using GPUs: "the self-test of rank 1's GPU on node7 failed: …" */
+/* Says why rank q keeps the run from using GPUs: "rank 1's (node7) GPU has not passed the
+ * self-test: …" */
 static void explain(const rank_gpu *all, int32_t ranks, int32_t q, char *out, size_t size)
 {
     char of[96] = "the";

@@ -32,7 +32,7 @@ for command in train prepare predict calibrate describe export tokenizer selftes
     printed '^DeepTaxa-MPI '
     refused 2 "^deeptaxa $command: unknown option --hlep: did you mean --help\?$" \
         deeptaxa "$command" --hlep
-    refused 2 "^deeptaxa $command: unexpected 'word': .* usage: deeptaxa $command --" deeptaxa "$command" word
+    refused 2 "^deeptaxa $command: unexpected 'word': .* usage: deeptaxa $command (--|\\[opt)" deeptaxa "$command" word
     [ "$command" = selftest ] || # which needs no flag
         refused 2 "^deeptaxa $command: (missing --|nothing to do)" deeptaxa "$command"
 done

@@ -53,7 +53,7 @@ one_failure() {
     same "lines of '$1'" "$(grep -cE '^(rank [0-9]|deeptaxa)' err)" 1
     said "$1"
     for _ in {1..50}; do
-        pgrep -f "$work/gpu/bin/deeptaxa-train" >/dev/null || return 0
+        pgrep -f "$work/gpu/bin/deeptaxa-" >/dev/null || return 0
         sleep 0.1
     done
     fail "after '$1' a rank is left"
@@ -63,10 +63,9 @@ one_failure '^rank 1 on [^ ]+: NCCL failed in the sum of gradients: remote error
 CUDA_ON_CPU_CAPABILITY=7 expect 1 on_two_gpus train_fp32 none --gpus 2
 one_failure '^deeptaxa train: --gpus asks for GPUs, but .* GPU 0 \(CUDA on the CPU, for tests\) is too old'
 
-
 # A GPU that fails its self-test is an error; --device cuda does not test
 rm -rf "$XDG_CACHE_HOME"
-CUDA_ON_CPU_SKIP=classify_kernel expect 0 on_two_gpus train_fp32 untested --gpus 2 --device cuda
+CUDA_ON_CPU_SKIP=adamw_kernel expect 0 on_two_gpus train_fp32 untested --gpus 2 --device cuda
 CUDA_ON_CPU_SKIP=adamw_kernel expect 1 on_two_gpus train_fp32 none --gpus 2
 one_failure '^deeptaxa train: --gpus asks for GPUs, but the GPU has not passed the self-test: .* update of'
 CUDA_ON_CPU_SKIP=adamw_kernel expect 1 on_two_gpus train_fp32 none --gpus 2 --device auto
@@ -79,6 +78,10 @@ printed "^   0  $(hostname) +0000:01:00.0  CUDA on the CPU, for tests, .*; "
 printed "^   1  $(hostname) +0000:02:00.0  CUDA on the CPU, for tests, .*; "
 printed '^   [01]  passed, 38 checks$'
 same "sums" "$(grep -cE '^ +(1|8|64) MiB +[0-9.]+ ms +[0-9.]+ GB/s  exact$' out)" 3
+NCCL_ON_CPU_WRONG=1 expect 1 on_two_gpus deeptaxa selftest --gpus 2 --threads 1 --device-number 1
+printed "^   0  $(hostname) +0000:02:00.0  CUDA"
+printed "^   1  $(hostname) +0000:01:00.0  CUDA"
+one_failure '^rank [01] on [^ ]+: a sum of 262144 numbers over 2 ranks is wrong: number 0 is '
 
 # Fewer GPUs than asked for
 refused 2 '--gpus 3: there are 2 NVIDIA GPUs in this machine' on_two_gpus train_fp32 none --gpus 3
