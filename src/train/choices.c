@@ -18,7 +18,8 @@ static dt_status keep_choices(dt_trainer *t)
     const char *choices = backend->ops->choices_read(backend);
     free(t->run->choices);
     t->run->choices = NULL;
-    return choices ? dt_copy_text(&t->run->choices, choices) : backend->ops->check(backend);
+    DT_TRY(backend->ops->check(backend));
+    return dt_copy_text(&t->run->choices, choices);
 }
 
 static dt_status compute_batches(dt_trainer *t)
