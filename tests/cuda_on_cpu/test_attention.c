@@ -21,9 +21,9 @@ static void fused_attention_equals_the_cpu(void **state)
 {
     (void)state;
     const attention_shape shapes[] = {
-        {EDGES, 2, 32, DT_ROWS_TOKENS, 0.2, 0},     {EDGES, 2, 64, DT_ROWS_TOKENS, 0.0, 9},
-        {EDGES, 2, 64, DT_ROWS_TOKENS, 0.3, 70},    {EDGES, 1, 128, DT_ROWS_TOKENS, 0.1, 0},
-        {TWO_BLOCKS, 1, 128, DT_ROWS_TOKENS, 0.0, 0}, {TWO_BLOCKS, 3, 64, DT_ROWS_TOKENS, 0.1, 60},
+        {EDGES, 2, 32, DT_ROWS_TOKENS, 0.2, 0},        {EDGES, 2, 64, DT_ROWS_TOKENS, 0.0, 9},
+        {EDGES, 2, 64, DT_ROWS_TOKENS, 0.3, 70},       {EDGES, 1, 128, DT_ROWS_TOKENS, 0.1, 0},
+        {TWO_BLOCKS, 1, 128, DT_ROWS_TOKENS, 0.0, 0},  {TWO_BLOCKS, 3, 64, DT_ROWS_TOKENS, 0.1, 60},
         {FULL_LENGTH, 1, 128, DT_ROWS_TOKENS, 0.1, 0},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
@@ -48,7 +48,8 @@ static void a_single_query_equals_the_cpu(void **state)
         {EDGES, 2, 64, DT_ROWS_SEQUENCES, 0.2, 9},
         {EDGES, 3, 33, DT_ROWS_SEQUENCES, 0.1, 0}, /* rows that are not aligned */
         {FULL_LENGTH, 2, 128, DT_ROWS_SEQUENCES, 0.1, 0},
-        {TWO_BLOCKS, 1, 300, DT_ROWS_SEQUENCES, 0.1, 0}, /* more columns than a warp reads at once */
+        {TWO_BLOCKS, 1, 300, DT_ROWS_SEQUENCES, 0.1,
+         0}, /* more columns than a warp reads at once */
         {LONGER_THAN_A_PIECE, 1, 16, DT_ROWS_SEQUENCES, 0.3, 0},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
