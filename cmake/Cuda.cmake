@@ -17,6 +17,7 @@ if(DEEPTAXA_CUDA)
   find_package(CUDAToolkit QUIET)
   if(CMAKE_CUDA_COMPILER AND TARGET CUDA::cublasLt)
     enable_language(CUDA)
+    enable_language(CXX) # of cuda/cudnn_plan.cpp
     if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4)
       message(FATAL_ERROR "CUDA ${CMAKE_CUDA_COMPILER_VERSION} was found, but 12.4 or later is "
         "required: set CMAKE_CUDA_COMPILER, or DEEPTAXA_CUDA=OFF")

@@ -1,24 +1,31 @@
 /* Attention by cuDNN (cudnn_plan.h describes what it computes).
  *
- * Packed rows are copied to padded matrices (B, S, A, d), with zeros past each sequence; a cuDNN
- * plan works on these, and its results are copied back. B is rounded up to a multiple of SEQUENCES
- * and S to one of DT_CUDNN_POSITIONS, so that plans can be reused; added sequences have one token
- * of zeros, since libraries often mishandle a length of zero.
+ * Where cuDNN can, a plan works on the packed matrices of the batch themselves. Deterministic
+ * gradients on compute capability 8 and 12 need padded ones; there, rows are copied to matrices
+ * (B, S, A, d), with zeros past each sequence, and results are copied back. (With dropout, forward
+ * then uses padded matrices too, since only plans of the same shape are known to draw the same
+ * mask.) S is rounded up to a multiple of DT_CUDNN_POSITIONS and, in padded plans, B to one of
+ * SEQUENCES, so that plans can be reused; added sequences have one token of zeros, since libraries
+ * often mishandle a length of zero.
  *
  * Plans and their memory are created when a shape is first used and kept until the backend is
  * closed, since recorded steps may use them. All plans share the memory, because they run one after
  * the other on the stream: a plan uses the last block if it is large enough, else a new one is
  * allocated.
  *
- * Memory, with H = A · d: 4 padded matrices of B · S · H elements forward, 8 backward, and cuDNN's
- * workspace, which has B · A · S² elements backward: 0.7 GB for 64 sequences of 512 tokens in the
- * default model.
+ * Memory, with H = A · d: cuDNN's workspace, which has B · A · S² elements backward (0.25 GB for 64
+ * sequences of 512 tokens in the default model); padded plans also have 4 matrices of B · S · H
+ * elements forward, 8 backward.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cuda/attention.cuh"
 #include "cuda/cudnn_plan.h"
+
+extern "C" {
+#include "core/module.h"
+}
 
 #define SEQUENCES 8 /* B is a multiple of this */
 #define THREADS 128
@@ -29,10 +36,15 @@
 typedef struct {
     dt_cudnn_shape shape;
     dt_cudnn_plan *plan;
-    void *address[DT_CUDNN_TENSORS];
+    void *address[DT_CUDNN_TENSORS]; /* in the memory of plans; NULL: the batch's own */
+    void *workspace;
 } attention_plan;
 
+/* In the emulator's module the functions are linked in. */
+extern "C" const dt_cudnn_functions dt_cudnn_module __attribute__((weak));
+
 struct dt_cuda_cudnn {
+    const dt_cudnn_functions *call;
     dt_cudnn *library;
     int32_t compute_major; /* compute capability of the GPU */
     attention_plan *plan;
@@ -130,23 +142,38 @@ __global__ void statistics_kernel(float *packed, float *padded, int32_t position
         *mine = *at;
 }
 
-/* Writes the lengths and the seed for cuDNN. The seed is a Philox draw for the operation's stream,
- * the global position of the batch's first sequence and the step: the same for forward and
- * backward, different for each layer, step, micro-batch and rank. */
-__global__ void facts_kernel(int32_t *lengths, int64_t *seed, int64_t *offset, int32_t sequences,
-                             uint32_t stream, dt_batch_view batch)
+/* Where facts_kernel() writes; NULL: not in the plan. */
+typedef struct {
+    int32_t *lengths; /* (B) */
+    int32_t *at_query, *at_key, *at_output, *at_statistics; /* (B + 1) */
+    int64_t *seed, *offset;
+    int64_t query_stride, key_stride, output_stride, statistics_stride;
+} plan_facts;
+
+/* Writes the lengths, the offsets of packed sequences and the seed for cuDNN. The seed is a Philox
+ * draw for the operation's stream, the global position of the batch's first sequence and the step:
+ * the same for forward and backward, different for each layer, step, micro-batch and rank. */
+__global__ void facts_kernel(plan_facts facts, int32_t sequences, uint32_t stream,
+                             dt_batch_view batch)
 {
     for (int32_t b = (int32_t)threadIdx.x; b < sequences; b += THREADS) {
         const int32_t length = length_of(batch, b);
-        lengths[b] = length > 0 ? length : 1;
+        facts.lengths[b] = length > 0 ? length : 1;
+    }
+    for (int32_t b = (int32_t)threadIdx.x; b <= sequences && facts.at_query; b += THREADS) {
+        const int64_t row = batch.cu_seqlens[b];
+        facts.at_query[b] = (int32_t)(row * facts.query_stride);
+        facts.at_key[b] = (int32_t)(row * facts.key_stride);
+        facts.at_output[b] = (int32_t)(row * facts.output_stride);
+        facts.at_statistics[b] = (int32_t)(row * facts.statistics_stride);
     }
     if (threadIdx.x > 0)
         return;
     uint32_t draw[4];
     dt_philox(batch.facts->seed, stream, 0, 0, (uint32_t)batch.facts->first_sequence,
               batch.facts->step, draw);
-    *seed = (int64_t)((uint64_t)(draw[0] & 0x7fffffffu) << 32 | draw[1]);
-    *offset = 0;
+    *facts.seed = (int64_t)((uint64_t)(draw[0] & 0x7fffffffu) << 32 | draw[1]);
+    *facts.offset = 0;
 }
 
 /* ---- memory and plans ----------------------------------------------------------------------- */
@@ -157,39 +184,42 @@ static void sticky(dt_cuda *cuda, dt_status status)
         dt_cuda_fail(cuda, status, "%s", dt_error_message());
 }
 
+/* Bytes of a tensor in the memory of its plan; 0: it is the batch's own or not in the plan. */
 static int64_t tensor_bytes(const dt_cudnn_shape *shape, int tensor)
 {
     const int64_t b = shape->sequences;
     const int64_t rows = b * shape->heads * shape->positions;
     switch (tensor) {
-    case DT_CUDNN_QUERIES:
-    case DT_CUDNN_KEYS:
+    case DT_CUDNN_LENGTHS:
         return b * (int64_t)sizeof(int32_t);
+    case DT_CUDNN_AT_QUERY:
+    case DT_CUDNN_AT_KEY:
+    case DT_CUDNN_AT_OUTPUT:
+    case DT_CUDNN_AT_STATISTICS:
+        return shape->packed ? (b + 1) * (int64_t)sizeof(int32_t) : 0;
     case DT_CUDNN_SEED:
     case DT_CUDNN_OFFSET:
         return sizeof(int64_t);
     case DT_CUDNN_STATISTICS:
-    case DT_CUDNN_PRODUCT:
-        return rows * (int64_t)sizeof(float);
+        return shape->packed ? 0 : rows * (int64_t)sizeof(float);
     default:
-        return rows * shape->head_size * (int64_t)sizeof(uint16_t);
+        return shape->packed || (tensor >= DT_CUDNN_DY && !shape->backward)
+                   ? 0
+                   : rows * shape->head_size * (int64_t)sizeof(uint16_t);
     }
 }
 
 /* Assigns the addresses of a plan's arrays, starting at `base`; returns their total size. The
- * workspace is last. Queries and keys share the array of lengths. */
-static int64_t lay_out(char *base, attention_plan *plan, int64_t workspace, void **work)
+ * workspace is last. */
+static int64_t lay_out(char *base, attention_plan *plan, int64_t workspace)
 {
     int64_t used = 0;
-    const int tensors = plan->shape.backward ? DT_CUDNN_TENSORS : DT_CUDNN_DY;
-    for (int i = 0; i < tensors; ++i) {
-        if (i == DT_CUDNN_KEYS)
-            continue;
-        plan->address[i] = base + used;
-        used += dt_ceil_div(tensor_bytes(&plan->shape, i), ALIGN) * ALIGN;
+    for (int i = 0; i < DT_CUDNN_TENSORS; ++i) {
+        const int64_t bytes = tensor_bytes(&plan->shape, i);
+        plan->address[i] = bytes > 0 ? base + used : NULL;
+        used += dt_ceil_div(bytes, ALIGN) * ALIGN;
     }
-    plan->address[DT_CUDNN_KEYS] = plan->address[DT_CUDNN_QUERIES];
-    *work = base + used;
+    plan->workspace = base + used;
     return used + workspace;
 }
 
@@ -224,19 +254,16 @@ static dt_status make_plan(dt_cuda *cuda, attention_plan *plan)
 {
     struct dt_cuda_cudnn *state = cuda->cudnn;
     void *memory = NULL;
-    void *work = NULL;
-    DT_TRY(dt_cudnn_plan_make(state->library, &plan->shape, &plan->plan));
-    const int64_t workspace = dt_cudnn_plan_workspace(plan->plan);
-    const int64_t bytes = lay_out(NULL, plan, workspace, &work);
+    DT_TRY(state->call->plan_make(state->library, &plan->shape, &plan->plan));
+    const int64_t workspace = state->call->plan_workspace(plan->plan);
+    const int64_t bytes = lay_out(NULL, plan, workspace);
     const int64_t most =
         dt_ceil_div(bytes, plan->shape.sequences) * round_up(cuda->max_sequences, SEQUENCES);
-    dt_status status = find_memory(cuda, bytes, most, &memory);
-    if (status == DT_OK) {
-        lay_out((char *)memory, plan, workspace, &work);
-        status = dt_cudnn_plan_bind(state->library, plan->plan, plan->address, work);
-    }
-    if (status != DT_OK)
-        dt_cudnn_plan_free(state->library, plan->plan);
+    const dt_status status = find_memory(cuda, bytes, most, &memory);
+    if (status == DT_OK)
+        lay_out((char *)memory, plan, workspace);
+    else
+        state->call->plan_free(plan->plan);
     return status;
 }
 
@@ -244,7 +271,8 @@ static bool same_shape(const dt_cudnn_shape *a, const dt_cudnn_shape *b)
 {
     return a->sequences == b->sequences && a->positions == b->positions && a->heads == b->heads &&
            a->head_size == b->head_size && a->half == b->half && a->backward == b->backward &&
-           a->dropout == b->dropout;
+           a->packed == b->packed && a->query_stride == b->query_stride &&
+           a->key_stride == b->key_stride && a->dropout == b->dropout;
 }
 
 /* Returns the plan for a shape, creating it if necessary; NULL, with a sticky error, on failure. */
@@ -273,9 +301,23 @@ static const attention_plan *find_plan(dt_cuda *cuda, const dt_cudnn_shape *shap
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
+static dt_status load(const dt_cudnn_functions **out)
+{
+    void *module = (void *)&dt_cudnn_module;
+    if (!module && !dt_module_present("cudnn"))
+        return dt_fail(DT_ERR_DEVICE,
+                       "attention method cudnn: DeepTaxa-MPI was built without cuDNN; build it where "
+                       "the headers cudnn.h and cudnn_frontend.h are found, or use --attention auto");
+    if (!module)
+        DT_TRY(dt_module_symbol("cudnn", "dt_cudnn_module", &module));
+    *out = (const dt_cudnn_functions *)module;
+    return DT_OK;
+}
+
 dt_status dt_cuda_cudnn_open(dt_cuda *cuda)
 {
     int major = 0;
+    int minor = 0;
     if (cuda->base.activation_size != (int32_t)sizeof(uint16_t))
         return dt_fail(DT_ERR_USAGE, "--attention cudnn: supports bf16 and fp16 only: use "
                                      "--precision bf16, or --attention auto");
@@ -286,9 +328,15 @@ dt_status dt_cuda_cudnn_open(dt_cuda *cuda)
         dt_cuda_ok(cuda,
                    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, cuda->device),
                    "querying its compute capability");
+    if (dt_cuda_ready(cuda))
+        dt_cuda_ok(cuda,
+                   cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, cuda->device),
+                   "querying its compute capability");
     DT_TRY(dt_cuda_check(&cuda->base));
     cuda->cudnn->compute_major = major;
-    return dt_cudnn_open(&cuda->cudnn->library, cuda->stream, NULL);
+    const dt_cudnn_device device = {10 * major + minor, cuda->multiprocessors, NULL};
+    DT_TRY(load(&cuda->cudnn->call));
+    return cuda->cudnn->call->open(&cuda->cudnn->library, cuda->stream, &device);
 }
 
 void dt_cuda_cudnn_close(dt_cuda *cuda)
@@ -297,8 +345,9 @@ void dt_cuda_cudnn_close(dt_cuda *cuda)
     if (!state)
         return;
     for (int32_t i = 0; i < state->plans; ++i)
-        dt_cudnn_plan_free(state->library, state->plan[i].plan);
-    dt_cudnn_close(state->library);
+        state->call->plan_free(state->plan[i].plan);
+    if (state->call)
+        state->call->close(state->library);
     for (int32_t i = 0; i < state->blocks; ++i)
         cudaFree(state->block[i]);
     free(state->plan);
@@ -318,7 +367,7 @@ dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool train
                        "--attention cudnn: supports heads of a multiple of %d elements up to %d, "
                        "but this model has heads of %d: use --attention auto",
                        HEAD_UNIT, LARGEST_HEAD, head_size);
-    if (training && cuda->cudnn->compute_major > 9)
+    if (training && (cuda->cudnn->compute_major == 10 || cuda->cudnn->compute_major == 11))
         return dt_fail(DT_ERR_DEVICE,
                        "--attention cudnn: cuDNN's gradients with dropout are not deterministic on "
                        "GPUs of compute capability %d: use --attention auto",
@@ -328,15 +377,41 @@ dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool train
 
 /* ---- forward and backward ------------------------------------------------------------------- */
 
+template <typename T> static bool aligned_rows(const dt_attention_task<T> &task)
+{
+    return task.query_stride % WIDE == 0 && task.key_stride % WIDE == 0 && dt_is_aligned(task.q) &&
+           dt_is_aligned(task.k) && dt_is_aligned(task.v) && dt_is_aligned(task.y) &&
+           dt_is_aligned(task.dy) && dt_is_aligned(task.out) && dt_is_aligned(task.dq) &&
+           dt_is_aligned(task.dk) && dt_is_aligned(task.dv) && dt_is_aligned(task.log_sum);
+}
+
+/* Returns whether a plan can work on the batch's own matrices. */
+template <typename T>
+static bool can_be_packed(const dt_cuda *cuda, const dt_attention_task<T> &task,
+                          const dt_device_batch *batch, bool backward)
+{
+    const int32_t major = cuda->cudnn->compute_major;
+    const bool draws = backward || task.p > 0.0;
+    const int64_t stride =
+        task.query_stride > task.key_stride ? task.query_stride : task.key_stride;
+    return !(draws && (major == 8 || major == 12)) && aligned_rows(task) &&
+           batch->size.rows * stride <= INT32_MAX;
+}
+
 template <typename T>
 static dt_cudnn_shape shape_of(const dt_cuda *cuda, const dt_attention_task<T> &task,
                                const dt_device_batch *batch, bool backward)
 {
+    const int64_t hidden = (int64_t)task.heads * task.d;
     dt_cudnn_shape shape = {};
-    shape.sequences = round_up(batch->size.sequences, SEQUENCES);
+    shape.packed = can_be_packed(cuda, task, batch, backward);
+    shape.sequences =
+        shape.packed ? batch->size.sequences : round_up(batch->size.sequences, SEQUENCES);
     shape.positions = round_up(batch->size.longest, DT_CUDNN_POSITIONS);
     shape.heads = task.heads;
     shape.head_size = task.d;
+    shape.query_stride = shape.packed ? task.query_stride : hidden;
+    shape.key_stride = shape.packed ? task.key_stride : hidden;
     shape.half = cuda->half;
     shape.backward = backward;
     shape.dropout = task.p;
@@ -402,16 +477,34 @@ static void move_statistics(dt_cuda *cuda, const attention_plan *plan, float *pa
     dt_cuda_launched(cuda, "moving statistics of attention");
 }
 
-/* Writes lengths and seed, then runs the plan. */
-static void run(dt_cuda *cuda, const attention_plan *plan, uint32_t stream,
+/* Writes lengths, offsets and seed, then runs the plan on the arrays of its own memory and, if it
+ * is packed, on the matrices of the task. */
+template <typename T>
+static void run(dt_cuda *cuda, const attention_plan *plan, const dt_attention_task<T> &task,
                 const dt_batch_view &view)
 {
-    facts_kernel<<<1, THREADS, 0, cuda->stream>>>(
-        (int32_t *)plan->address[DT_CUDNN_QUERIES], (int64_t *)plan->address[DT_CUDNN_SEED],
-        (int64_t *)plan->address[DT_CUDNN_OFFSET], plan->shape.sequences, stream, view);
+    void *const own[DT_CUDNN_TENSORS] = {
+        /* in the order of dt_cudnn_tensor */
+        (void *)task.q, (void *)task.k, (void *)task.v,
+        plan->shape.backward ? (void *)task.y : (void *)task.out, task.log_sum,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, /* of the plan */
+        (void *)task.dy, task.dq, task.dk, task.dv};
+    void *address[DT_CUDNN_TENSORS];
+    for (int i = 0; i < DT_CUDNN_TENSORS; ++i)
+        address[i] = plan->address[i] || !plan->shape.packed ? plan->address[i] : own[i];
+    const plan_facts facts = {
+        (int32_t *)address[DT_CUDNN_LENGTHS], (int32_t *)address[DT_CUDNN_AT_QUERY],
+        (int32_t *)address[DT_CUDNN_AT_KEY], (int32_t *)address[DT_CUDNN_AT_OUTPUT],
+        (int32_t *)address[DT_CUDNN_AT_STATISTICS], (int64_t *)address[DT_CUDNN_SEED],
+        (int64_t *)address[DT_CUDNN_OFFSET], plan->shape.query_stride, plan->shape.key_stride,
+        (int64_t)task.heads * task.d, task.heads};
+    facts_kernel<<<1, THREADS, 0, cuda->stream>>>(facts, plan->shape.sequences, task.drop.stream,
+                                                  view);
     dt_cuda_launched(cuda, "lengths for attention");
     if (!cuda->error)
-        sticky(cuda, dt_cudnn_plan_run(cuda->cudnn->library, plan->plan));
+        sticky(cuda,
+               cuda->cudnn->call->plan_run(cuda->cudnn->library, plan->plan, address,
+                                           plan->workspace));
 }
 
 template <typename T>
@@ -422,13 +515,17 @@ bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &
     const attention_plan *plan = plan_for(cuda, task, batch, false);
     if (!plan)
         return true;
+    if (plan->shape.packed) {
+        run(cuda, plan, task, view);
+        return true;
+    }
     int32_t count = 0;
     matrix_list in = no_matrices(plan);
     add_matrix(&in, &count, plan, DT_CUDNN_Q, task.q, task.query_stride);
     add_matrix(&in, &count, plan, DT_CUDNN_K, task.k, task.key_stride);
     add_matrix(&in, &count, plan, DT_CUDNN_V, task.v, task.key_stride);
     pad(cuda, plan, in, count, view);
-    run(cuda, plan, task.drop.stream, view);
+    run(cuda, plan, task, view);
     count = 0;
     matrix_list out = no_matrices(plan);
     add_matrix(&out, &count, plan, DT_CUDNN_Y, task.out, out.hidden);
@@ -445,6 +542,10 @@ bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> 
     const attention_plan *plan = plan_for(cuda, task, batch, true);
     if (!plan)
         return true;
+    if (plan->shape.packed) {
+        run(cuda, plan, task, view);
+        return true;
+    }
     int32_t count = 0;
     matrix_list in = no_matrices(plan);
     add_matrix(&in, &count, plan, DT_CUDNN_Q, task.q, task.query_stride);
@@ -454,7 +555,7 @@ bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> 
     add_matrix(&in, &count, plan, DT_CUDNN_DY, task.dy, in.hidden);
     pad(cuda, plan, in, count, view);
     move_statistics(cuda, plan, task.log_sum, true, view);
-    run(cuda, plan, task.drop.stream, view);
+    run(cuda, plan, task, view);
     count = 0;
     matrix_list out = no_matrices(plan);
     add_matrix(&out, &count, plan, DT_CUDNN_DQ, task.dq, task.query_stride);

@@ -11,12 +11,12 @@
 #   bash tests/gpu_code.sh [MODULE.so]
 #
 # Needs cuobjdump, which comes with CUDA toolkits and as the PyPI package nvidia-cuda-cuobjdump:
-# found in PATH, or named by CUOBJDUMP. Exit status 77 where it or nvcc is missing.
+# found in PATH or where tests/gpu/get-tools.sh puts it. Exit status 77 where it or nvcc is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 module=${1:-}
-cuobjdump=${CUOBJDUMP:-$(command -v cuobjdump || true)}
-for tool in "${cuobjdump:-cuobjdump}" nvcc c++filt; do
+PATH=$PATH:$(echo "$PWD"/build-tools/nvidia/*/bin)
+for tool in cuobjdump nvcc c++filt; do
     command -v "$tool" >/dev/null || { echo "SKIPPED: $tool is not installed"; exit 77; }
 done
 work=$(mktemp -d)
@@ -28,7 +28,7 @@ local='^(classify_kernel|pad_kernel|unpad_kernel)'
 # code_of FILE: one line per kernel: name, registers, static shared memory, stack, then CLASS=COUNT
 # of each class of instructions, all separated by tabs
 code_of() {
-    { "$cuobjdump" -res-usage "$1" 2>/dev/null; "$cuobjdump" -sass "$1"; } | awk '
+    { cuobjdump -res-usage "$1" 2>/dev/null; cuobjdump -sass "$1"; } | awk '
         / Function _?[A-Za-z0-9_]+:$/ { f = $2; sub(/:$/, "", f) }
         /REG:[0-9]/ { gsub(/[A-Z]+:/, ""); use[f] = $1 "\t" $3 "\t" $2 }
         /Function : / { f = $3 }

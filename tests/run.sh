@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests everything: optimised, and with AddressSanitizer and UndefinedBehaviorSanitizer;
-# checks form and source with clang-format, clang-tidy and shellcheck. Ends with ctest's closing
-# lines.
+# checks form and source with clang-format, clang-tidy and shellcheck, and the compiled form of the
+# CUDA kernels. Ends with ctest's closing lines.
 #
 #   bash tests/run.sh [ctest options, as -R cli]
 set -euo pipefail
@@ -40,6 +40,16 @@ build_cuda() {
     cmake --build build-cuda -j "$jobs" --target packaged
     bash tests/package.sh build-cuda 46080 >"$results/package" 2>&1 || failed+=("archive of build-cuda")
     grep -E 'KiB|glibc|FAILED|require' "$results/package"
+}
+
+check_gpu_code() {
+    say "Compiled kernels: cuobjdump"
+    local status=0
+    bash tests/gpu_code.sh build-cuda/lib/deeptaxa/libdeeptaxa_cuda.so || status=$?
+    case $status in
+        0 | 77) ;; # it has said so
+        *) failed+=("compiled kernels") ;;
+    esac
 }
 
 check_format() {
@@ -90,9 +100,11 @@ run_tests() {
 }
 
 failed=()
+bash tests/gpu/get-tools.sh
 build cpu build
 build debug build-debug
 build_cuda
+check_gpu_code
 check_format
 check_source
 check_scripts

@@ -41,6 +41,7 @@ struct descriptor {
     bool final;
     std::map<int, attribute> set;
     bool chance; /* of configurations and engines: not deterministic */
+    int users = 1; /* its creator, and the descriptors that have it as an attribute */
 };
 
 struct handle {
@@ -89,6 +90,7 @@ const rule rules[] = {
     RULE(TENSOR, TENSOR_BYTE_ALIGNMENT, INT64, true),
     RULE(TENSOR, TENSOR_IS_VIRTUAL, BOOLEAN, false),
     RULE(TENSOR, TENSOR_IS_BY_VALUE, BOOLEAN, false),
+    RULE(TENSOR, TENSOR_RAGGED_OFFSET_DESC, BACKEND_DESCRIPTOR, false),
     RULE(POINTWISE, POINTWISE_MODE, POINTWISE_MODE, true),
     RULE(POINTWISE, POINTWISE_MATH_PREC, DATA_TYPE, true),
     RULE(POINTWISE, POINTWISE_AXIS, INT64, false),
@@ -97,8 +99,11 @@ const rule rules[] = {
     RULE(OPERATION_POINTWISE, OPERATION_POINTWISE_BDESC, BACKEND_DESCRIPTOR, false),
     RULE(OPERATION_POINTWISE, OPERATION_POINTWISE_TDESC, BACKEND_DESCRIPTOR, false),
     RULE(OPERATION_POINTWISE, OPERATION_POINTWISE_YDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_POINTWISE, OPERATION_POINTWISE_ALPHA1, FLOAT, false),
+    RULE(OPERATION_POINTWISE, OPERATION_POINTWISE_ALPHA2, FLOAT, false),
     RULE(REDUCTION, REDUCTION_COMP_TYPE, DATA_TYPE, true),
     RULE(REDUCTION, REDUCTION_OPERATOR, REDUCTION_OPERATOR_TYPE, true),
+    RULE(REDUCTION, REDUCTION_IS_DETERMINISTIC, BOOLEAN, false),
     RULE(OPERATION_REDUCTION, OPERATION_REDUCTION_DESC, BACKEND_DESCRIPTOR, true),
     RULE(OPERATION_REDUCTION, OPERATION_REDUCTION_XDESC, BACKEND_DESCRIPTOR, true),
     RULE(OPERATION_REDUCTION, OPERATION_REDUCTION_YDESC, BACKEND_DESCRIPTOR, true),
@@ -118,10 +123,19 @@ const rule rules[] = {
     RULE(OPERATION_RNG, OPERATION_RNG_SEED, BACKEND_DESCRIPTOR, true),
     RULE(OPERATION_RNG, OPERATION_RNG_OFFSET_DESC, BACKEND_DESCRIPTOR, true),
     RULE(OPERATION_RNG, OPERATION_RNG_YDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_QDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_KDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_VDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_ODESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_STATSDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_SCALEDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_SEQ_LEN_QDESC, BACKEND_DESCRIPTOR, true),
+    RULE(OPERATION_SDPA_FWD, OPERATION_SDPA_FWD_SEQ_LEN_KVDESC, BACKEND_DESCRIPTOR, true),
     RULE(OPERATIONGRAPH, OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, true),
     RULE(OPERATIONGRAPH, OPERATIONGRAPH_HANDLE, HANDLE, true),
     RULE(ENGINEHEUR, ENGINEHEUR_OPERATION_GRAPH, BACKEND_DESCRIPTOR, true),
     RULE(ENGINEHEUR, ENGINEHEUR_MODE, HEUR_MODE, true),
+    RULE(ENGINEHEUR, ENGINEHEUR_SM_COUNT_TARGET, INT32, false),
     RULE(EXECUTION_PLAN, EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR, true),
     RULE(VARIANT_PACK, VARIANT_PACK_UNIQUE_IDS, INT64, true),
     RULE(VARIANT_PACK, VARIANT_PACK_DATA_POINTERS, VOID_PTR, true),
@@ -152,6 +166,28 @@ const descriptor *link_of(const descriptor *d, cudnnBackendAttributeName_t name)
     return one_of<const descriptor *>(d, name);
 }
 
+/* Calls body(link) for each descriptor that is an attribute of d. */
+template <typename Body> void each_link(const descriptor *d, Body body)
+{
+    for (const auto &[name, value] : d->set)
+        if (value.type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+            for (descriptor *link : all_of<descriptor *>(d, (cudnnBackendAttributeName_t)name))
+                body(link);
+}
+
+void keep_links(const descriptor *d)
+{
+    each_link(d, [](descriptor *link) { ++link->users; });
+}
+
+void release(descriptor *d)
+{
+    if (!d || --d->users > 0)
+        return;
+    each_link(d, release);
+    delete d;
+}
+
 /* ---- tensors -------------------------------------------------------------------------------- */
 
 typedef std::vector<float> values;
@@ -160,9 +196,16 @@ struct tensor {
     int64_t id, size[4], stride[4];
     cudnnDataType_t type;
     bool between, by_value;
+    const descriptor *ragged; /* offsets of sequences, in elements; else NULL */
     int64_t count() const
     {
         return size[0] * size[1] * size[2] * size[3];
+    }
+    /* Elements from the first to the last in memory. */
+    int64_t extent() const
+    {
+        const int64_t last[] = {size[0] - 1, size[1] - 1, size[2] - 1, size[3] - 1};
+        return place(last) + 1;
     }
     /* Offset of an index in memory, and in an array without gaps. */
     int64_t place(const int64_t (&at)[4]) const
@@ -192,17 +235,18 @@ tensor tensor_of(const descriptor *d)
     tensor out = {};
     const auto sizes = all_of<int64_t>(d, CUDNN_ATTR_TENSOR_DIMENSIONS);
     const auto strides = all_of<int64_t>(d, CUDNN_ATTR_TENSOR_STRIDES);
-    if (sizes.size() != 4 || strides.size() != 4)
+    if ((sizes.size() != 4 && sizes.size() != 1) || strides.size() != sizes.size())
         cuda_on_cpu::report("cudnn: a tensor of %zu sizes and %zu strides", sizes.size(),
                             strides.size());
-    for (int i = 0; i < 4; ++i) {
-        out.size[i] = sizes[i];
-        out.stride[i] = strides[i];
+    for (size_t i = 0; i < 4; ++i) {
+        out.size[i] = i < sizes.size() ? sizes[i] : 1;
+        out.stride[i] = i < sizes.size() ? strides[i] : 1;
     }
     out.id = one_of<int64_t>(d, CUDNN_ATTR_TENSOR_UNIQUE_ID);
     out.type = one_of<cudnnDataType_t>(d, CUDNN_ATTR_TENSOR_DATA_TYPE);
     out.between = one_of<char>(d, CUDNN_ATTR_TENSOR_IS_VIRTUAL) != 0;
     out.by_value = one_of<char>(d, CUDNN_ATTR_TENSOR_IS_BY_VALUE) != 0;
+    out.ragged = link_of(d, CUDNN_ATTR_TENSOR_RAGGED_OFFSET_DESC);
     return out;
 }
 
@@ -260,12 +304,29 @@ struct running {
             return found->second;
         if (t.between)
             cuda_on_cpu::report("cudnn: tensor %lld is read before it is made", (long long)t.id);
-        values out((size_t)t.count());
+        values out((size_t)t.count(), 0.0f); /* zeros past the end of packed sequences */
         const void *base = where(t);
         t.each([&](const int64_t(&at)[4]) {
-            out[(size_t)t.number(at)] = load(t.type, base, t.place(at));
+            const int64_t place = place_of(t, at);
+            if (place >= 0)
+                out[(size_t)t.number(at)] = load(t.type, base, place);
         });
         return out;
+    }
+
+    /* Offset of an index in memory; -1 past the end of a packed sequence. */
+    int64_t place_of(const tensor &t, const int64_t (&at)[4])
+    {
+        if (!t.ragged)
+            return t.place(at);
+        const tensor offsets = tensor_of(t.ragged);
+        if (offsets.type != CUDNN_DATA_INT32 || offsets.count() != t.size[0] + 1)
+            cuda_on_cpu::report("cudnn: offsets of another type or number");
+        const int32_t *first = (const int32_t *)where(offsets) + at[0];
+        const int token = t.stride[2] >= t.stride[3] ? 2 : 3; /* 3: transposed */
+        if (at[token] >= (first[1] - first[0]) / t.stride[token])
+            return -1;
+        return first[0] + at[1] * t.stride[1] + at[2] * t.stride[2] + at[3] * t.stride[3];
     }
 
     void *where(const tensor &t)
@@ -290,7 +351,9 @@ struct running {
         if (!t.between) {
             void *base = where(t);
             t.each([&](const int64_t(&at)[4]) {
-                store(t.type, base, t.place(at), out[(size_t)t.number(at)]);
+                const int64_t place = place_of(t, at);
+                if (place >= 0)
+                    store(t.type, base, place, out[(size_t)t.number(at)]);
             });
         }
         made[t.id] = std::move(out);
@@ -301,6 +364,7 @@ struct running {
     void matmul(const descriptor *op);
     void reshape(const descriptor *op);
     void rng(const descriptor *op);
+    void sdpa(const descriptor *op);
     void operation(const descriptor *op);
 };
 
@@ -346,6 +410,10 @@ void running::pointwise(const descriptor *op)
     const values vb = b ? read(b) : values();
     const values vt = t ? read(t) : values();
     const int64_t axis = one_of<int64_t>(kind, CUDNN_ATTR_POINTWISE_AXIS);
+    for (const auto alpha :
+         {CUDNN_ATTR_OPERATION_POINTWISE_ALPHA1, CUDNN_ATTR_OPERATION_POINTWISE_ALPHA2})
+        if (op->set.count(alpha) && one_of<float>(op, alpha) != 1.0f)
+            cuda_on_cpu::report("cudnn: factors of pointwise operations are not emulated");
     values out((size_t)to.count());
     to.each([&](const int64_t(&at)[4]) {
         out[(size_t)to.number(at)] =
@@ -425,7 +493,7 @@ void running::reshape(const descriptor *op)
     const tensor from = tensor_of(x);
     const tensor to = tensor_of(y);
     const values in = read(x);
-    values memory((size_t)from.count(), NAN);
+    values memory((size_t)from.extent(), NAN);
     values out((size_t)to.count());
     from.each([&](const int64_t(&at)[4]) {
         memory.at((size_t)from.place(at)) = in[(size_t)from.number(at)];
@@ -460,6 +528,52 @@ void running::rng(const descriptor *op)
     write(y, out);
 }
 
+/* Attention as one operation: y and max P + log Σ exp(P − max P). */
+void running::sdpa(const descriptor *op)
+{
+    const descriptor *out = link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC);
+    const descriptor *statistics = link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC);
+    const tensor t = tensor_of(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC));
+    const values q = read(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC));
+    const values k = read(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC));
+    const values v = read(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC));
+    const values keys = read(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_KVDESC));
+    const values queries = read(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_QDESC));
+    const float scale = read(link_of(op, CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC))[0];
+    const int64_t positions = t.size[2];
+    const int64_t d = t.size[3];
+    values y(q.size(), NAN);
+    values sums((size_t)(t.size[0] * t.size[1] * positions), NAN);
+    for (int64_t row = 0; row < (int64_t)sums.size(); ++row) {
+        const int64_t head = row / positions; /* of all sequences */
+        const size_t sequence = (size_t)(head / t.size[1]);
+        if (row % positions >= (int64_t)queries[sequence])
+            continue;
+        const int64_t count = (int64_t)keys[sequence];
+        values p((size_t)count);
+        float most = -INFINITY;
+        float sum = 0.0f;
+        for (int64_t i = 0; i < count; ++i) {
+            float score = 0.0f;
+            for (int64_t c = 0; c < d; ++c)
+                score += q[(size_t)(row * d + c)] * k[(size_t)((head * positions + i) * d + c)];
+            p[(size_t)i] = score * scale;
+            most = fmaxf(most, p[(size_t)i]);
+        }
+        for (float &x : p)
+            sum += x = expf(x - most);
+        for (int64_t c = 0; c < d; ++c) {
+            float total = 0.0f;
+            for (int64_t i = 0; i < count; ++i)
+                total += p[(size_t)i] * v[(size_t)((head * positions + i) * d + c)];
+            y[(size_t)(row * d + c)] = total / sum;
+        }
+        sums[(size_t)row] = most + logf(sum);
+    }
+    write(out, y);
+    write(statistics, sums);
+}
+
 void running::operation(const descriptor *op)
 {
     switch (op->type) {
@@ -473,6 +587,8 @@ void running::operation(const descriptor *op)
         return reshape(op);
     case CUDNN_BACKEND_OPERATION_RNG_DESCRIPTOR:
         return rng(op);
+    case CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR:
+        return sdpa(op);
     default:
         cuda_on_cpu::report("cudnn: operation %d is not emulated", (int)op->type);
     }
@@ -530,15 +646,21 @@ cudnnStatus_t set_stream(cudnnHandle_t which, cudaStream_t stream)
     return CUDNN_STATUS_SUCCESS;
 }
 
+cudnnStatus_t get_stream(cudnnHandle_t which, cudaStream_t *stream)
+{
+    *stream = ((handle *)which)->stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t create_descriptor(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *out)
 {
-    *out = new descriptor{type, false, {}, false};
+    *out = new descriptor{type, false, {}, false, 1};
     return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t destroy_descriptor(cudnnBackendDescriptor_t which)
 {
-    delete (descriptor *)which;
+    release((descriptor *)which);
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -553,14 +675,19 @@ cudnnStatus_t set_attribute(cudnnBackendDescriptor_t which, cudnnBackendAttribut
             if (r.type != type)
                 return CUDNN_STATUS_BAD_PARAM;
             const char *bytes = (const char *)value;
-            d->set[name] = {type, {bytes, bytes + (size_t)count * size_of(type)}};
-            if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
-                for (const descriptor *link : all_of<const descriptor *>(d, name))
-                    if (!link || !link->final)
+            if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR) {
+                for (int64_t i = 0; i < count; ++i)
+                    if (!((descriptor *const *)value)[i] || !((descriptor *const *)value)[i]->final)
                         return CUDNN_STATUS_BAD_PARAM;
+                for (int64_t i = 0; i < count; ++i)
+                    ++((descriptor *const *)value)[i]->users;
+                for (descriptor *link : all_of<descriptor *>(d, name))
+                    release(link);
+            }
+            d->set[name] = {type, {bytes, bytes + (size_t)count * size_of(type)}};
             return CUDNN_STATUS_SUCCESS;
         }
-    return CUDNN_STATUS_BAD_PARAM;
+    return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t finalize(cudnnBackendDescriptor_t which)
@@ -575,17 +702,23 @@ cudnnStatus_t finalize(cudnnBackendDescriptor_t which)
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* The first of two proposals is not deterministic. */
-cudnnStatus_t heuristics(const descriptor *d, int64_t wanted, int64_t *count,
-                         descriptor *const *configuration)
+/* Makes an engine, a configuration or a plan's copy of one from another descriptor. */
+void make_from(descriptor *out, const descriptor *d, bool chance)
 {
-    *count = told("engineless") ? 0 : wanted < 2 ? wanted : 2;
-    for (int64_t i = 0; i < *count; ++i) {
-        configuration[i]->set = d->set;
-        configuration[i]->final = true;
-        configuration[i]->chance = i == 0;
-    }
-    return CUDNN_STATUS_SUCCESS;
+    keep_links(d);
+    each_link(out, release);
+    out->set = d->set;
+    out->final = true;
+    out->chance = chance;
+}
+
+/* The first of two proposals is not deterministic. Returns the number of proposals. */
+int64_t heuristics(const descriptor *d, int64_t wanted, descriptor *const *configuration)
+{
+    const int64_t count = told("engineless") ? 0 : 2;
+    for (int64_t i = 0; i < count && i < wanted; ++i)
+        make_from(configuration[i], d, i == 0);
+    return wanted > 0 && wanted < count ? wanted : count;
 }
 
 const descriptor *graph_of(const descriptor *plan)
@@ -594,27 +727,52 @@ const descriptor *graph_of(const descriptor *plan)
                    CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
 }
 
+/* `out` may be NULL where only the number of values is asked for; `count` where it is known. */
 cudnnStatus_t get_attribute(cudnnBackendDescriptor_t const which, cudnnBackendAttributeName_t name,
                             cudnnBackendAttributeType_t, int64_t wanted, int64_t *count, void *out)
 {
     const descriptor *d = (const descriptor *)which;
+    int64_t found = 1;
     if (!d || !d->final)
         return CUDNN_STATUS_BAD_PARAM;
-    *count = 1;
-    if (name == CUDNN_ATTR_ENGINEHEUR_RESULTS)
-        return heuristics(d, wanted, count, (descriptor *const *)out);
-    if (name == CUDNN_ATTR_ENGINECFG_ENGINE) {
-        descriptor *engine = *(descriptor **)out;
-        engine->chance = d->chance;
-        engine->final = true;
-    } else if (name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE) {
-        *(cudnnBackendNumericalNote_t *)out =
-            d->chance ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    } else if (name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE) {
+    switch (name) {
+    case CUDNN_ATTR_ENGINEHEUR_RESULTS:
+        found = heuristics(d, wanted, (descriptor *const *)out);
+        break;
+    case CUDNN_ATTR_ENGINECFG_ENGINE:
+        make_from(*(descriptor **)out, d, d->chance);
+        break;
+    case CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG: {
+        const descriptor *config = link_of(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
+        make_from(*(descriptor **)out, config, config->chance);
+        break;
+    }
+    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
+        if (out)
+            *(cudnnBackendNumericalNote_t *)out = d->chance ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC
+                                                            : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+        break;
+    case CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE:
+    case CUDNN_ATTR_ENGINECFG_KNOB_CHOICES:
+        found = 0;
+        break;
+    case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
+        *(int64_t *)out = d->chance ? 1 : 2;
+        break;
+    case CUDNN_ATTR_ENGINECFG_SHARED_MEMORY_USED:
+        *(int32_t *)out = 0;
+        break;
+    case CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE:
+        *(int64_t *)out = workspace_of(link_of(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH));
+        break;
+    case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
         *(int64_t *)out = workspace_of(graph_of(d));
-    } else {
+        break;
+    default:
         return CUDNN_STATUS_BAD_PARAM;
     }
+    if (count)
+        *count = found;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -657,6 +815,7 @@ const struct {
     {"cudnnCreate", (void *)create},
     {"cudnnDestroy", (void *)destroy},
     {"cudnnSetStream", (void *)set_stream},
+    {"cudnnGetStream", (void *)get_stream},
     {"cudnnBackendCreateDescriptor", (void *)create_descriptor},
     {"cudnnBackendDestroyDescriptor", (void *)destroy_descriptor},
     {"cudnnBackendSetAttribute", (void *)set_attribute},

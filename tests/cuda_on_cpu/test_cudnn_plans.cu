@@ -23,48 +23,59 @@
     "\"memClockRateKHz\":2619000,\"l2CacheSize\":" #cache ",\"deviceName\":\"" name "\"}"
 
 static const struct {
-    const char *name, *json;
+    const char *name;
+    dt_cudnn_device device;
 } devices[] = {
-    {"A100", DEVICE("NVIDIA A100-SXM4-80GB", 800, 108, 166912, 41943040)},
-    {"H100", DEVICE("NVIDIA H100 80GB HBM3", 900, 132, 232448, 52428800)},
+    {"A100", {80, 108, DEVICE("NVIDIA A100-SXM4-80GB", 800, 108, 166912, 41943040)}},
+    {"H100", {90, 132, DEVICE("NVIDIA H100 80GB HBM3", 900, 132, 232448, 52428800)}},
 };
 
-/* Direction and dropout are filled in. */
-static const dt_cudnn_shape shapes[] = {
-    {64, 320, 7, 128, false, false, 0.0},
-    {64, 512, 12, 64, true, false, 0.0},
-};
+static dt_cudnn_shape shape_of(int32_t positions, int32_t heads, int32_t head_size, bool half)
+{
+    dt_cudnn_shape shape = {};
+    shape.sequences = 64;
+    shape.positions = positions;
+    shape.heads = heads;
+    shape.head_size = head_size;
+    shape.half = half;
+    shape.query_stride = shape.key_stride = 3 * (int64_t)heads * head_size;
+    return shape;
+}
 
 static void a_plan(dt_cudnn *cudnn, const char *device, const dt_cudnn_shape *shape)
 {
+    char what[200];
     dt_cudnn_plan *plan;
+    snprintf(what, sizeof what, "%s, %s, %s, %d sequences of %d, %d heads of %d, p %g", device,
+             shape->backward ? "backward" : "forward", shape->packed ? "packed" : "padded",
+             shape->sequences, shape->positions, shape->heads, shape->head_size, shape->dropout);
     if (dt_cudnn_plan_make(cudnn, shape, &plan) != DT_OK)
-        fail_msg("%s, %s, %d sequences of %d, %d heads of %d, p %g: %s", device,
-                 shape->backward ? "backward" : "forward", shape->sequences, shape->positions,
-                 shape->heads, shape->head_size, shape->dropout, dt_error_message());
+        fail_msg("%s: %s", what, dt_error_message());
     const int64_t scores = (int64_t)shape->sequences * shape->heads * shape->positions *
                            shape->positions * (int64_t)sizeof(uint16_t);
     const int64_t bytes = dt_cudnn_plan_workspace(plan);
-    printf("%s, %s, %d sequences of %d, %d heads of %d, p %g: workspace %.1f MB\n", device,
-           shape->backward ? "backward" : "forward", shape->sequences, shape->positions,
-           shape->heads, shape->head_size, shape->dropout, (double)bytes / 1e6);
+    printf("%s: workspace %.1f MB\n", what, (double)bytes / 1e6);
     /* gradients go through memory, not float atomics: the workspace holds G (whole tiles) */
     assert_true(shape->backward ? bytes >= scores : bytes >= 0);
-    dt_cudnn_plan_free(cudnn, plan);
+    dt_cudnn_plan_free(plan);
 }
 
+/* Padded and packed where attention_cudnn.cu uses them; queries, keys and values in one matrix. */
 static void plans_are_created_for_each_gpu(void **state)
 {
     (void)state;
+    const dt_cudnn_shape shapes[] = {shape_of(320, 7, 128, false), shape_of(512, 12, 64, true)};
     for (const auto &device : devices) {
+        const bool ampere = device.device.compute_capability == 80;
         dt_cudnn *cudnn;
-        if (dt_cudnn_open(&cudnn, NULL, device.json) != DT_OK)
+        if (dt_cudnn_open(&cudnn, NULL, &device.device) != DT_OK)
             fail_msg("%s", dt_error_message());
         for (const dt_cudnn_shape &shape : shapes)
             for (int variant = 0; variant < 4; ++variant) {
                 dt_cudnn_shape wanted = shape;
                 wanted.backward = variant % 2;
                 wanted.dropout = variant / 2 ? 0.1 : 0.0;
+                wanted.packed = !ampere || variant == 0;
                 a_plan(cudnn, device.name, &wanted);
             }
         dt_cudnn_close(cudnn);
@@ -76,8 +87,8 @@ static void what_has_no_engine_is_refused_in_one_line(void **state)
     (void)state;
     dt_cudnn *cudnn;
     dt_cudnn_plan *plan;
-    const dt_cudnn_shape odd = {8, 64, 2, 12, false, false, 0.0};
-    assert_int_equal(dt_cudnn_open(&cudnn, NULL, devices[1].json), DT_OK);
+    const dt_cudnn_shape odd = shape_of(64, 2, 12, false);
+    assert_int_equal(dt_cudnn_open(&cudnn, NULL, &devices[1].device), DT_OK);
     assert_int_equal(dt_cudnn_plan_make(cudnn, &odd, &plan), DT_ERR_DEVICE);
     assert_non_null(strstr(dt_error_message(), "attention method cudnn: "));
     assert_null(strchr(dt_error_message(), '\n'));
@@ -91,7 +102,8 @@ static void a_missing_gpu_is_reported_in_one_line(void **state)
 {
     (void)state;
     dt_cudnn *cudnn;
-    assert_int_equal(dt_cudnn_open(&cudnn, NULL, NULL), DT_ERR_DEVICE);
+    const dt_cudnn_device present = {90, 132, NULL};
+    assert_int_equal(dt_cudnn_open(&cudnn, NULL, &present), DT_ERR_DEVICE);
     assert_non_null(strstr(dt_error_message(), "attention method cudnn: "));
     assert_null(strchr(dt_error_message(), '\n'));
     printf("%s\n", dt_error_message());
@@ -105,7 +117,7 @@ int main()
         cmocka_unit_test(a_missing_gpu_is_reported_in_one_line),
     };
     dt_cudnn *cudnn;
-    if (dt_cudnn_open(&cudnn, NULL, devices[0].json) != DT_OK) {
+    if (dt_cudnn_open(&cudnn, NULL, &devices[0].device) != DT_OK) {
         fprintf(stderr, "SKIPPED: cuDNN plans cannot be created here: %s\n", dt_error_message());
         return 77;
     }

@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Brings cuobjdump (with nvdisasm), which tests/gpu_code.sh needs, from PyPI into FOLDER where no
-# CUDA toolkit has it, and prints the path of the program; nothing is printed where it cannot be had.
-#
-#   CUOBJDUMP=$(bash tests/gpu/get-tools.sh FOLDER) bash tests/gpu_code.sh
+# Brings from PyPI into build-tools/ what a CUDA toolkit may lack: cuobjdump with nvdisasm, for
+# tests/gpu_code.sh, and the headers of cuDNN's frontend, for cuda/cudnn_plan.cpp. Nothing is done
+# without nvcc; what cannot be had is reported by whoever needs it.
 set -euo pipefail
-folder=${1:?FOLDER}
+cd "$(dirname "$0")/../.."
+tools=build-tools
 
-found() { command -v cuobjdump || find "$folder" -path '*/bin/cuobjdump' 2>/dev/null | grep -m 1 .; }
+# bring FILE PACKAGE...: installs the packages unless FILE is there
+bring() {
+    if compgen -G "$tools/$1" >/dev/null; then return; fi
+    PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 \
+        python3 -m pip install --quiet --no-deps --upgrade --target "$tools" "${@:2}" || true
+}
 
-found && exit
-if command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1; then
-    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$folder" nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm >&2 || true
-fi
-found || true
+command -v nvcc >/dev/null || exit 0
+python3 -m pip --version >/dev/null 2>&1 || { echo "no pip: build-tools/ stays as it is"; exit 0; }
+command -v cuobjdump >/dev/null || bring 'nvidia/*/bin/cuobjdump' nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm
+bring include/cudnn_frontend.h nvidia-cudnn-frontend
