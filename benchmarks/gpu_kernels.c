@@ -271,8 +271,8 @@ FORMULA(column_sums)
                          .chain = row_chain(g, c, 40, 1.0, UNROLL)};
 }
 
-/* bytes: not 0 after kernels with row_blocks(), 0 after a LayerNorm; inner: sums. Up to 32 lanes have eight loads
- * under way. */
+/* bytes: not 0 after kernels with row_blocks(), 0 after a LayerNorm; inner: sums. Up to 32 lanes have
+ * eight loads under way. */
 FORMULA(add_partials)
 {
     const double partials = c->bytes > 0 ? row_blocks(c) : norm_blocks(g, c->rows);
