@@ -29,7 +29,8 @@ static __global__ void add_partials_kernel(dt_totals totals, const float *partia
         for (int64_t block = threadIdx.y; block < blocks; block += blockDim.y)
             sum[0] += from[block * columns];
     dt_lane_sum<DT_MAX_WARPS>(sum);
-    float *total = totals.of[blockIdx.y] + column;
+    const unsigned s = blockIdx.y; /* as an index, it would put `totals` into local memory */
+    float *total = (s == 0 ? totals.of[0] : s == 1 ? totals.of[1] : totals.of[2]) + column;
     if (threadIdx.y == 0 && column < columns)
         *total = replace ? sum[0] : *total + sum[0];
 }
