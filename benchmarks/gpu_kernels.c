@@ -174,11 +174,31 @@ FORMULA(gelu)
         .bytes = 2.0 * A * values, .fp32 = 29.0 * values, .special = 2.0 * values, .share = 0.9};
 }
 
+/* Blocks over the rows of a kernel that sums them (cuda/column_sums.cu). */
+static double row_blocks(call *c)
+{
+    const double blocks = fmin(ceil(c->rows / 16.0), 256.0);
+    return fmax(1.0, fmin(blocks, floor(4.0 * 1024 * 1024 / c->columns)));
+}
+
+/* The clocks of such blocks, which wait `loads` times for each row, or piece of rows, of a lane. */
+static double row_chain(gpu *g, call *c, double registers, double loads, double unroll)
+{
+    const double blocks = ceil(c->columns / 256.0) * row_blocks(c);
+    const double steps = ceil(c->rows / row_blocks(c) / 8.0 / unroll);
+    return waves(g, blocks, dt_gpu_resident(g, 256, registers, 8192),
+                 (loads * steps + 2.0) * g->memory_latency_clocks);
+}
+
+/* Sums the rows that it writes. nvcc moves the two loads of a row apart. */
 FORMULA(gelu_backward)
 {
     const double values = c->rows * c->columns;
-    return (dt_gpu_cost){
-        .bytes = 3.0 * A * values, .fp32 = 33.0 * values, .special = 2.0 * values, .share = 0.9};
+    return (dt_gpu_cost){.bytes = 3.0 * A * values + F * row_blocks(c) * c->columns,
+                         .fp32 = 33.0 * values,
+                         .special = 2.0 * values,
+                         .share = 0.8,
+                         .chain = row_chain(g, c, 40, 2.0, 1.0)};
 }
 
 /* A block per row, whose 112 of 128 threads wait for each other at several barriers. */
@@ -204,11 +224,11 @@ FORMULA(add_norm_backward)
 {
     const double values = c->rows * c->columns;
     const double blocks = norm_blocks(g, c->rows);
-    const double partials = 2.0 * F * blocks * c->columns;
+    const double partials = 3.0 * F * blocks * c->columns;
     return with_draws(
         (dt_gpu_cost){.bytes = 4.0 * A * values,
                       .l2 = 4.0 * A * values + partials,
-                      .fp32 = 24.0 * values,
+                      .fp32 = 25.0 * values,
                       .share = ROW_SHARE,
                       .chain = ceil(c->rows / blocks) * (g->memory_latency_clocks + 500.0)},
         s, values);
@@ -241,28 +261,18 @@ FORMULA(embedding_backward)
 
 /* ---- sums over rows ---------------------------------------------------------------------------- */
 
-/* Blocks over the rows (cuda/column_sums.cu). */
-static double row_blocks(call *c)
-{
-    const double blocks = fmin(ceil(c->rows / 64.0), 128.0);
-    return fmax(1.0, fmin(blocks, floor(4.0 * 1024 * 1024 / c->columns)));
-}
-
 /* bytes: of an element. */
 FORMULA(column_sums)
 {
     const double values = c->rows * c->columns;
-    const double blocks = ceil(c->columns / 256.0) * row_blocks(c);
-    const double steps = ceil(c->rows / row_blocks(c) / 8.0 / UNROLL);
     return (dt_gpu_cost){.bytes = c->bytes * values + F * row_blocks(c) * c->columns,
                          .fp32 = 3.0 * values,
                          .share = 0.8,
-                         .chain = waves(g, blocks, dt_gpu_resident(g, 256, 40, 8192),
-                                        (steps + 2.0) * g->memory_latency_clocks)};
+                         .chain = row_chain(g, c, 40, 1.0, UNROLL)};
 }
 
-/* bytes: as of column_sums, or 0 after a LayerNorm; inner: sums. Up to 32 lanes have eight loads
- * under way. */
+/* bytes: not 0 after kernels with row_blocks(), 0 after a LayerNorm; inner: sums. Up to 32 lanes have
+ * eight loads under way. */
 FORMULA(add_partials)
 {
     const double partials = c->bytes > 0 ? row_blocks(c) : norm_blocks(g, c->rows);

@@ -131,14 +131,25 @@ static void linear(dt_gpu_walk *w, const char *what, double rows, double in, dou
                   (dt_gpu_call){.rows = rows, .columns = out});
 }
 
-static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, bool add)
+/* bias: its gradient is not summed by the operation that writes dy. */
+static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, bool add, bool bias)
 {
     char operation[40];
     snprintf(operation, sizeof operation, "linear backward %.0f -> %.0f", in, out);
     launch_in(w, product_group(w), operation, "product", product(rows, in, out, ACTIVATION, add));
     launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, false));
-    column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out,
-                ACTIVATION);
+    if (bias)
+        column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out,
+                    ACTIVATION);
+}
+
+static void gelu_backward(dt_gpu_walk *w, double rows)
+{
+    static const char operation[] = "GELU backward";
+    const dt_gpu_call call = {
+        .rows = rows, .columns = w->shape->config.intermediate, .inner = 1.0, .bytes = ACTIVATION};
+    launch_in(w, DT_GPU_GELU, operation, "gelu_backward_kernel", call);
+    launch_in(w, DT_GPU_GELU, operation, "add_partials_kernel", call);
 }
 
 static void add_norm(dt_gpu_walk *w, double rows)
@@ -151,7 +162,7 @@ static void add_norm_backward(dt_gpu_walk *w, double rows)
 {
     launch_in(w, DT_GPU_NORM, "add, LayerNorm backward", "add_norm_backward_kernel",
               (dt_gpu_call){.rows = rows, .columns = w->shape->config.hidden});
-    add_partials(w, DT_GPU_NORM, "add, LayerNorm backward", rows, 2.0);
+    add_partials(w, DT_GPU_NORM, "add, LayerNorm backward", rows, 3.0);
 }
 
 static void zero_excess(dt_gpu_walk *w, const char *operation, int matrices)
@@ -287,19 +298,18 @@ static void encoder_backward(dt_gpu_walk *w)
         const bool single = layer == s->config.layers - 1;
         const double rows = single ? s->sequences : s->rows;
         add_norm_backward(w, rows);
-        linear_backward(w, rows, i, h, false);
-        launch_in(w, DT_GPU_GELU, "GELU backward", "gelu_backward_kernel",
-                  (dt_gpu_call){.rows = rows, .columns = i});
-        linear_backward(w, rows, h, i, true);
+        linear_backward(w, rows, i, h, false, false);
+        gelu_backward(w, rows);
+        linear_backward(w, rows, h, i, true, false);
         add_norm_backward(w, rows);
-        linear_backward(w, rows, h, h, false);
+        linear_backward(w, rows, h, h, false, false);
         attention_backward(w, single);
         if (single) {
-            linear_backward(w, s->rows, h, 2.0 * h, false);
-            linear_backward(w, rows, h, h, true);
+            linear_backward(w, s->rows, h, 2.0 * h, false, true);
+            linear_backward(w, rows, h, h, true, true);
             launch_in(w, DT_GPU_ENDS, "first rows backward", "first_rows_kernel", (dt_gpu_call){0});
         } else {
-            linear_backward(w, rows, h, 3.0 * h, true);
+            linear_backward(w, rows, h, 3.0 * h, true, true);
         }
     }
     w->group = DT_GPU_ENDS;
@@ -330,7 +340,7 @@ static void backward(dt_gpu_walk *w)
     launch_one(w, "fuse backward", "fuse_backward_kernel");
     launch_one(w, "fuse backward", "fuse_share_kernel");
     w->group = DT_GPU_CNN;
-    linear_backward(w, s->sequences, s->channels, s->config.hidden, false);
+    linear_backward(w, s->sequences, s->channels, s->config.hidden, false, true);
     conv_max_backward(w);
     encoder_backward(w);
 }

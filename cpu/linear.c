@@ -107,10 +107,12 @@ void dt_cpu_linear_backward(dt_backend *backend, void *dx, bool add_dx, const vo
                             .ldc = in,
                             .add = true,
                         });
-    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), dy, rows, out, out);
+    if (bias != DT_NO_PARAM)
+        dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), dy, rows, out, out);
 }
 
-void dt_cpu_gelu_backward(dt_backend *backend, void *du_dy, const void *u, int64_t count)
+void dt_cpu_gelu_backward(dt_backend *backend, void *du_dy, const void *u, dt_param bias,
+                          int64_t rows, int32_t columns)
 {
     dt_cpu *cpu = dt_cpu_of(backend);
     if (cpu->error)
@@ -118,6 +120,7 @@ void dt_cpu_gelu_backward(dt_backend *backend, void *du_dy, const void *u, int64
     dt_real *gradient = du_dy;
     const dt_real *input = u;
 #pragma omp parallel for simd num_threads(cpu->threads) schedule(static)
-    for (int64_t i = 0; i < count; ++i)
+    for (int64_t i = 0; i < rows * columns; ++i)
         gradient[i] *= dt_gelu_slope(input[i]);
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, bias), gradient, rows, columns, columns);
 }

@@ -130,4 +130,5 @@ void dt_cpu_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, co
         for (int64_t i = 0; i < hidden; ++i)
             dx_row[i] = ds[i] * factor[i];
     }
+    dt_cpu_column_sums(cpu, dt_cpu_gradient(cpu, norm->bias), dx, rows, hidden, hidden);
 }

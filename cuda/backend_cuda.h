@@ -345,6 +345,16 @@ template <typename T>
 void dt_cuda_column_sums(dt_cuda *cuda, float *out, const T *x, int64_t rows, int64_t columns,
                          int64_t stride);
 
+/* The blocks of a kernel that sums rows while it handles them (dt_sum_rows() in device.cuh). */
+typedef struct {
+    int64_t blocks;    /* over the rows; 0, with a sticky error: there is no room for their sums */
+    int64_t rows_each; /* rows of one of them */
+    dim3 grid, threads;
+} dt_row_sums;
+
+/* width: neighbouring columns of a thread. */
+dt_row_sums dt_cuda_row_sums(dt_cuda *cuda, int64_t rows, int64_t columns, int width);
+
 /* Where up to three sums over the same rows are added, (columns) each. */
 typedef struct {
     float *of[3];

@@ -2,27 +2,18 @@
  * blocks of rows, then over the blocks. The result is therefore deterministic. */
 #include "cuda/device.cuh"
 
-#define LANES 8        /* rows that a block of the first stage sums at a time */
-#define BLOCK_ROWS 64  /* rows of a block, at least */
-#define MAX_BLOCKS 128 /* blocks over the rows, at most */
+#define BLOCK_ROWS 16  /* rows of a block, at least */
+#define MAX_BLOCKS 256 /* blocks over the rows, at most */
 
-/* partial (gridDim.y, columns) */
 template <typename T, bool ALIGNED>
 __global__ void column_sums_kernel(float *partial, const T *x, int64_t rows, int64_t columns,
                                    int64_t stride, int64_t rows_each)
 {
     constexpr int W = dt_vec<T>::width;
-    const int64_t column = ((int64_t)blockIdx.x * DT_WARP + threadIdx.x) * W;
-    const int64_t begin = (int64_t)blockIdx.y * rows_each;
-    const int64_t end = begin + rows_each < rows ? begin + rows_each : rows;
-    float total[W] = {};
-    if (column < columns)
-#pragma unroll 4
-        for (int64_t row = begin + threadIdx.y; row < end; row += LANES)
-            dt_add_vec<ALIGNED, W>(total, x + row * stride, column, columns);
-    dt_lane_sum<LANES>(total);
-    if (threadIdx.y == 0 && column < columns)
-        dt_store<ALIGNED, W>(partial + blockIdx.y * columns, total, column, columns);
+    dt_sum_rows<ALIGNED, 4, W>(partial, rows, columns, rows_each,
+                               [&](float (&values)[W], int64_t row, int64_t column) {
+                                   dt_load<ALIGNED, W>(values, x + row * stride, column, columns);
+                               });
 }
 
 /* Block (columns, s) of (DT_WARP, lanes) threads: lane l sums the blocks l, l + lanes, …; then the
@@ -38,7 +29,8 @@ static __global__ void add_partials_kernel(dt_totals totals, const float *partia
         for (int64_t block = threadIdx.y; block < blocks; block += blockDim.y)
             sum[0] += from[block * columns];
     dt_lane_sum<DT_MAX_WARPS>(sum);
-    float *total = totals.of[blockIdx.y] + column;
+    const unsigned s = blockIdx.y; /* as an index, it would put `totals` into local memory */
+    float *total = (s == 0 ? totals.of[0] : s == 1 ? totals.of[1] : totals.of[2]) + column;
     if (threadIdx.y == 0 && column < columns)
         *total = replace ? sum[0] : *total + sum[0];
 }
@@ -62,27 +54,32 @@ int64_t dt_cuda_partial_blocks(dt_cuda *cuda, int64_t most, int sums, int64_t co
     return most < fit ? most : fit;
 }
 
+dt_row_sums dt_cuda_row_sums(dt_cuda *cuda, int64_t rows, int64_t columns, int width)
+{
+    const int64_t wanted = dt_ceil_div(rows, BLOCK_ROWS);
+    const int64_t blocks =
+        dt_cuda_partial_blocks(cuda, wanted < MAX_BLOCKS ? wanted : MAX_BLOCKS, 1, columns);
+    return dt_row_sums{blocks, blocks ? dt_ceil_div(rows, blocks) : 0,
+                       dim3((unsigned)dt_ceil_div(columns, DT_WARP * width), (unsigned)blocks),
+                       dim3(DT_WARP, DT_SUM_LANES)};
+}
+
 template <typename T>
 void dt_cuda_column_sums(dt_cuda *cuda, float *out, const T *x, int64_t rows, int64_t columns,
                          int64_t stride)
 {
     constexpr int W = dt_vec<T>::width;
-    const int64_t wanted = dt_ceil_div(rows, BLOCK_ROWS);
-    const int64_t blocks =
-        dt_cuda_partial_blocks(cuda, wanted < MAX_BLOCKS ? wanted : MAX_BLOCKS, 1, columns);
-    if (blocks < 1)
+    const dt_row_sums sums = dt_cuda_row_sums(cuda, rows, columns, W);
+    if (sums.blocks == 0)
         return;
-    const int64_t rows_each = dt_ceil_div(rows, blocks);
-    const dim3 grid((unsigned)dt_ceil_div(columns, DT_WARP * W), (unsigned)blocks);
-    const dim3 block(DT_WARP, LANES);
     if (dt_is_aligned(x) && columns % W == 0 && stride % W == 0)
-        column_sums_kernel<T, true><<<grid, block, 0, cuda->stream>>>(cuda->sums, x, rows, columns,
-                                                                      stride, rows_each);
+        column_sums_kernel<T, true><<<sums.grid, sums.threads, 0, cuda->stream>>>(
+            cuda->sums, x, rows, columns, stride, sums.rows_each);
     else
-        column_sums_kernel<T, false><<<grid, block, 0, cuda->stream>>>(cuda->sums, x, rows, columns,
-                                                                       stride, rows_each);
+        column_sums_kernel<T, false><<<sums.grid, sums.threads, 0, cuda->stream>>>(
+            cuda->sums, x, rows, columns, stride, sums.rows_each);
     dt_cuda_launched(cuda, "column sums");
-    dt_cuda_add_partials(cuda, dt_totals{{out}}, 1, blocks, columns);
+    dt_cuda_add_partials(cuda, dt_totals{{out}}, 1, sums.blocks, columns);
 }
 
 #define INSTANTIATE(T)                                                                             \

@@ -187,6 +187,34 @@ template <int LANES, int W> __device__ inline void dt_lane_sum(float (&total)[W]
             total[i] += part[lane][i][threadIdx.x];
 }
 
+#define DT_SUM_LANES 8 /* rows that a block of dt_sum_rows() handles at a time */
+
+/* The first stage of sums over the rows of a matrix, with the blocks of dt_cuda_row_sums(): block
+ * (c, b) sums `rows_each` rows from row b · rows_each on and stores the sum in row b of `partial`
+ * (gridDim.y, columns). load(values, row, column) provides W neighbouring elements, 0 beyond
+ * `columns`; it is called once for each of them. */
+template <bool ALIGNED, int UNROLL, int W, typename LOAD>
+__device__ inline void dt_sum_rows(float *partial, int64_t rows, int64_t columns, int64_t rows_each,
+                                   LOAD load)
+{
+    const int64_t column = ((int64_t)blockIdx.x * DT_WARP + threadIdx.x) * W;
+    const int64_t begin = (int64_t)blockIdx.y * rows_each;
+    const int64_t end = begin + rows_each < rows ? begin + rows_each : rows;
+    float total[W] = {};
+    if (column < columns)
+#pragma unroll UNROLL
+        for (int64_t row = begin + threadIdx.y; row < end; row += DT_SUM_LANES) {
+            float values[W];
+            load(values, row, column);
+#pragma unroll
+            for (int i = 0; i < W; ++i)
+                total[i] += values[i];
+        }
+    dt_lane_sum<DT_SUM_LANES>(total);
+    if (threadIdx.y == 0 && column < columns)
+        dt_store<ALIGNED, W>(partial + blockIdx.y * columns, total, column, columns);
+}
+
 /* ---- dropout -------------------------------------------------------------------------------- */
 
 /* Dropout of one row: the Philox counter of its draws (core/philox.h) and the factor of the kept

@@ -41,25 +41,27 @@ template <typename T, bool ALIGNED> __global__ void gelu_kernel(T *y, const T *u
     dt_store<ALIGNED, W>(y, vec, first, count);
 }
 
-/* du = dy · (Φ(u) + u·φ(u)) */
+/* du = dy · (Φ(u) + u·φ(u)), and the sums of its rows */
 template <typename T, bool ALIGNED>
-__global__ void gelu_backward_kernel(T *du_dy, const T *u, int64_t count)
+__global__ void __launch_bounds__(DT_WARP *DT_SUM_LANES)
+    gelu_backward_kernel(T *du_dy, float *partial, const T *u, int64_t rows, int64_t columns,
+                         int64_t rows_each)
 {
     constexpr int W = dt_vec<T>::width;
-    const int64_t first = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * W;
-    if (first >= count)
-        return;
-    float gradient[W];
-    float input[W];
-    dt_load<ALIGNED, W>(gradient, du_dy, first, count);
-    dt_load<ALIGNED, W>(input, u, first, count);
+    dt_sum_rows<ALIGNED, 1, W>(
+        partial, rows, columns, rows_each,
+        [&](float (&gradient)[W], int64_t row, int64_t column) {
+            float input[W];
+            dt_load<ALIGNED, W>(gradient, du_dy + row * columns, column, columns);
+            dt_load<ALIGNED, W>(input, u + row * columns, column, columns);
 #pragma unroll
-    for (int i = 0; i < W; ++i) {
-        float e;
-        const float cdf = normal_cdf(input[i], &e);
-        gradient[i] *= cdf + input[i] * (0.39894228f * e);
-    }
-    dt_store<ALIGNED, W>(du_dy, gradient, first, count);
+            for (int i = 0; i < W; ++i) {
+                float e;
+                const float cdf = normal_cdf(input[i], &e);
+                gradient[i] *= cdf + input[i] * (0.39894228f * e);
+            }
+            dt_store<ALIGNED, W>(du_dy + row * columns, gradient, column, columns);
+        });
 }
 
 template <typename T> static unsigned blocks_for(int64_t count)
@@ -87,18 +89,23 @@ void dt_cuda_gelu_forward(dt_cuda *cuda, void *y, const void *u, int64_t count)
 }
 
 template <typename T>
-void dt_cuda_gelu_backward(dt_backend *backend, void *du_dy, const void *u, int64_t count)
+void dt_cuda_gelu_backward(dt_backend *backend, void *du_dy, const void *u, dt_param bias,
+                           int64_t rows, int32_t columns)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    if (count == 0 || !dt_cuda_ready(cuda))
+    if (!dt_cuda_ready(cuda))
         return;
-    if (whole_pieces<T>(du_dy, u, count))
-        gelu_backward_kernel<T, true>
-            <<<blocks_for<T>(count), THREADS, 0, cuda->stream>>>((T *)du_dy, (const T *)u, count);
+    const dt_row_sums sums = dt_cuda_row_sums(cuda, rows, columns, dt_vec<T>::width);
+    if (sums.blocks == 0)
+        return;
+    if (whole_pieces<T>(du_dy, u, columns))
+        gelu_backward_kernel<T, true><<<sums.grid, sums.threads, 0, cuda->stream>>>(
+            (T *)du_dy, cuda->sums, (const T *)u, rows, columns, sums.rows_each);
     else
-        gelu_backward_kernel<T, false>
-            <<<blocks_for<T>(count), THREADS, 0, cuda->stream>>>((T *)du_dy, (const T *)u, count);
+        gelu_backward_kernel<T, false><<<sums.grid, sums.threads, 0, cuda->stream>>>(
+            (T *)du_dy, cuda->sums, (const T *)u, rows, columns, sums.rows_each);
     dt_cuda_launched(cuda, "gelu backward");
+    dt_cuda_add_partials(cuda, dt_totals{{dt_cuda_gradient(cuda, bias)}}, 1, sums.blocks, columns);
 }
 
 #define INSTANTIATE(T)                                                                             \

@@ -79,7 +79,8 @@ void dt_cuda_linear_backward(dt_backend *backend, void *dx, bool add_dx, const v
     p.output = DT_NUMBER_FLOAT;
     p.add = !cuda->replace;
     dt_cuda_product(cuda, &p);
-    dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
+    if (bias != DT_NO_PARAM)
+        dt_cuda_column_sums<T>(cuda, dt_cuda_gradient(cuda, bias), (const T *)dy, rows, out, out);
 }
 
 /* ---- heads: logits are float --------------------------------------------------------------- */

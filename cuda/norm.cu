@@ -48,8 +48,8 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
     }
 }
 
-/* Block i handles the rows i, i + blocks, … and stores its sums for the gradients of gamma and beta
- * in `partial`. dresidual may be dy: each thread reads an element before it writes it. */
+/* Block i handles the rows i, i + blocks, … and stores its sums for the gradients of gamma, beta
+ * and bias in `partial`. dresidual may be dy: each thread reads an element before it writes it. */
 template <typename T, bool ALIGNED>
 __global__ void __launch_bounds__(DT_NORM_THREADS)
     add_norm_backward_kernel(T *dx, T *dresidual, float *partial, const T *dy, const T *s_rows,
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
     const int32_t hidden = task.hidden;
     const int32_t column = (int32_t)threadIdx.x * W;
     const int32_t real = (int32_t)dt_real_rows(batch, task.rows);
-    float total[2][W] = {};
+    float total[3][W] = {};
     for (int32_t row = (int32_t)blockIdx.x; row < rows; row += (int32_t)gridDim.x) {
         const int64_t start = (int64_t)row * hidden;
         if (row >= real) {
@@ -78,8 +78,10 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
         float factor[W];
         dt_factors<W>(factor, dt_row_mask(batch, task.drop, task.rows, row), column);
 #pragma unroll
-        for (int i = 0; i < W; ++i)
+        for (int i = 0; i < W; ++i) {
             g[i] *= factor[i];
+            total[2][i] += g[i];
+        }
         dt_norm_store<ALIGNED, W>(dx + start, g, column, hidden);
     }
     dt_norm_store_totals<ALIGNED, W>(partial, total, column, hidden);
@@ -147,7 +149,7 @@ void dt_cuda_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, c
     const bool aligned = aligned_task<T>(&task) && dt_is_aligned(dx) && dt_is_aligned(dresidual) &&
                          dt_is_aligned(dy) && dt_is_aligned(s);
     const unsigned threads = dt_norm_threads<T>(cuda, task.hidden, aligned);
-    const unsigned blocks = dt_norm_blocks(cuda, rows, 2, task.hidden);
+    const unsigned blocks = dt_norm_blocks(cuda, rows, 3, task.hidden);
     const dt_batch_view view = dt_cuda_batch_of(batch)->view;
     if (threads == 0 || blocks == 0)
         return;
@@ -160,9 +162,10 @@ void dt_cuda_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, c
             (T *)dx, (T *)dresidual, cuda->sums, (const T *)dy, (const T *)s,
             (const float *)statistics, view, task, (int32_t)rows);
     dt_cuda_launched(cuda, "add and LayerNorm backward");
-    const dt_totals totals = {
-        {dt_cuda_gradient(cuda, norm->gamma), dt_cuda_gradient(cuda, norm->beta)}};
-    dt_cuda_add_partials(cuda, totals, 2, blocks, task.hidden);
+    const dt_totals totals = {{dt_cuda_gradient(cuda, norm->gamma),
+                               dt_cuda_gradient(cuda, norm->beta),
+                               dt_cuda_gradient(cuda, norm->bias)}};
+    dt_cuda_add_partials(cuda, totals, 3, blocks, task.hidden);
 }
 
 DT_CUDA_OPERATION(add_norm_forward);

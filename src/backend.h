@@ -232,7 +232,7 @@ typedef void dt_op_linear_forward(dt_backend *backend, void *y /* (rows, out) */
                                   const void *x /* (rows, in) */, dt_param weight /* (out, in) */,
                                   dt_param bias /* (out) */, int64_t rows, int32_t in, int32_t out);
 /* dx = dy · W, or dx += dy · W with add_dx; dx NULL: not computed. Accumulates dW = dyᵀ · x and db
- * = Σ rows dy. */
+ * = Σ rows dy; bias DT_NO_PARAM: no db, as the operation that writes dy accumulates it. */
 typedef void dt_op_linear_backward(dt_backend *backend, void *dx /* (rows, in) */, bool add_dx,
                                    const void *dy /* (rows, out) */, const void *x, dt_param weight,
                                    dt_param bias, int64_t rows, int32_t in, int32_t out);
@@ -242,9 +242,11 @@ typedef void dt_op_linear_backward(dt_backend *backend, void *dx /* (rows, in) *
 typedef void dt_op_linear_gelu_forward(dt_backend *backend, void *y /* (rows, out) */,
                                        void *u /* (rows, out) */, const void *x, dt_param weight,
                                        dt_param bias, int64_t rows, int32_t in, int32_t out);
-/* du = dy · gelu'(u), in place: du_dy holds dy before and du after */
-typedef void dt_op_gelu_backward(dt_backend *backend, void *du_dy /* (count) */, const void *u,
-                                 int64_t count);
+/* du = dy · gelu'(u), in place: du_dy holds dy before and du after. Accumulates db = Σ rows du for
+ * the bias of the linear layer that computes u. */
+typedef void dt_op_gelu_backward(dt_backend *backend, void *du_dy /* (rows, columns) */,
+                                 const void *u, dt_param bias /* (columns) */, int64_t rows,
+                                 int32_t columns);
 
 /* For every head and query: y = dropout(softmax(q kᵀ / √d)) v over the query's own sequence. Scores
  * are not stored; `log_sum` is the log of each softmax denominator. Nq is N or B. */
@@ -265,8 +267,8 @@ typedef void dt_op_add_norm_forward(dt_backend *backend, void *y /* (rows, H) */
                                     void *x_s /* (rows, H) */, void *statistics /* (rows, 2) */,
                                     const void *residual /* (rows, H) */,
                                     const dt_device_batch *batch, const dt_add_norm *norm);
-/* dresidual = ds and dx = dropout'(ds); accumulates the gradients of gamma and beta. dresidual
- * may be dy. */
+/* dresidual = ds and dx = dropout'(ds); accumulates the gradients of gamma, beta and bias.
+ * dresidual may be dy. */
 typedef void dt_op_add_norm_backward(dt_backend *backend, void *dx, void *dresidual, const void *dy,
                                      const void *s, const void *statistics,
                                      const dt_device_batch *batch, const dt_add_norm *norm);

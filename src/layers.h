@@ -37,6 +37,7 @@ struct dt_embedding {   /* LayerNorm(word[id] + position[t] + type[0]), then dro
 struct dt_add_norm { /* dropout(x) + residual, then LayerNorm */
     dt_param gamma;  /* (H) */
     dt_param beta;   /* (H) */
+    dt_param bias;   /* (H) of the linear layer that computes x: its gradient is Σ rows dx */
     int32_t hidden;
     double eps;
     dt_row_kind rows;

@@ -228,6 +228,7 @@ static dt_add_norm add_norm_of(const dt_encoder_stack *stack, int32_t layer, boo
     const dt_draw purpose = feed_forward ? DT_DRAW_FEED_FORWARD : DT_DRAW_ATTENTION_OUT;
     return (dt_add_norm){.gamma = feed_forward ? p->down_gamma : p->output_gamma,
                          .beta = feed_forward ? p->down_beta : p->output_beta,
+                         .bias = feed_forward ? p->down_bias : p->output_bias,
                          .hidden = stack->config.hidden,
                          .eps = LAYER_NORM_EPS,
                          .rows = is_short(stack, layer) ? DT_ROWS_SEQUENCES : DT_ROWS_TOKENS,
@@ -322,14 +323,14 @@ static void feed_forward_backward(dt_encoder_stack *stack, dt_backend *backend, 
     const dt_add_norm norm2 = add_norm_of(stack, layer, true, true);
 
     op->add_norm_backward(backend, stack->da, dx, dx, s->sum2, s->statistics2, batch, &norm2);
-    op->linear_backward(backend, stack->du, false, stack->da, s->g, p->down_weight, p->down_bias,
+    op->linear_backward(backend, stack->du, false, stack->da, s->g, p->down_weight, DT_NO_PARAM,
                         rows, intermediate, hidden);
-    op->gelu_backward(backend, stack->du, s->u, rows * intermediate);
-    op->linear_backward(backend, dx, true, stack->du, s->y1, p->up_weight, p->up_bias, rows, hidden,
-                        intermediate);
+    op->gelu_backward(backend, stack->du, s->u, p->up_bias, rows, intermediate);
+    op->linear_backward(backend, dx, true, stack->du, s->y1, p->up_weight, DT_NO_PARAM, rows,
+                        hidden, intermediate);
     op->add_norm_backward(backend, stack->du, dx, dx, s->sum1, s->statistics1, batch, &norm1);
     op->linear_backward(backend, stack->da, false, stack->du, s->context, p->output_weight,
-                        p->output_bias, rows, hidden, hidden);
+                        DT_NO_PARAM, rows, hidden, hidden);
 }
 
 static void full_layer_backward(dt_encoder_stack *stack, dt_backend *backend, int32_t layer,

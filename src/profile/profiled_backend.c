@@ -306,7 +306,8 @@ MEASURED(embedding_backward, DT_CATEGORY_EMBEDDING, "embedding backward", 0.0,
           const dt_embedding *o, void *scratch),
          (b, dy, t, d, o, scratch))
 MEASURED(gelu_backward, DT_CATEGORY_FEED_FORWARD, "GELU backward", 0.0,
-         (dt_backend * b, void *du, const void *u, int64_t count), (b, du, u, count))
+         (dt_backend * b, void *du, const void *u, dt_param bias, int64_t rows, int32_t columns),
+         (b, du, u, bias, rows, columns))
 MEASURED(attention_forward, DT_CATEGORY_ATTENTION, "scores and values", attention_work(s, o, 1),
          (dt_backend * b, void *y, void *l, const void *q, const void *k, const void *v,
           const dt_device_batch *d, const dt_attention *o),

@@ -86,9 +86,9 @@ static inline void linear(test_run *r)
     op->linear_forward(r->backend, y, x, 0, bias, s->rows, s->in, s->out);
     op->linear_gelu_forward(r->backend, g, u, x, 0, bias, s->rows, s->in, s->out);
     op->linear_gelu_forward(r->backend, alone, NULL, x, 0, bias, s->rows, s->in, s->out);
-    op->gelu_backward(r->backend, dg, given, s->rows * s->out);
+    op->gelu_backward(r->backend, dg, given, bias, s->rows, s->out);
     op->linear_backward(r->backend, dx, s->add, dy, x, 0, bias, s->rows, s->in, s->out);
-    op->linear_backward(r->backend, NULL, false, dg, x, 0, bias, s->rows, s->in, s->out);
+    op->linear_backward(r->backend, NULL, false, dg, x, 0, DT_NO_PARAM, s->rows, s->in, s->out);
     record(r, "y", y, s->rows, s->out);
     record(r, "u", u, s->rows, s->out);
     record(r, "gelu", g, s->rows, s->out);
@@ -156,11 +156,12 @@ static inline void add_norm(test_run *r)
     const int64_t h = s->hidden;
     const dt_add_norm norm = {.gamma = 0,
                               .beta = (h + 63) / 64 * 64,
+                              .bias = (h + 63) / 64 * 128,
                               .hidden = s->hidden,
                               .eps = 1e-12,
                               .rows = s->rows,
                               .dropout = dropout_of(s->dropout)};
-    parameters(r, norm.beta + h, 1.0);
+    parameters(r, norm.bias + h, 1.0);
     start_batch(r, s->lengths, 10, 0, NULL, s->spare);
     const int64_t n = s->rows == DT_ROWS_TOKENS ? r->batch->size.tokens : r->batch->size.sequences;
     void *x = input(r, n, h);
@@ -176,7 +177,7 @@ static inline void add_norm(test_run *r)
     record_size(r, "statistics", st, n, 2, r->backend->statistic_size)->slack = 2.0;
     record(r, "dx", dx, n, h)->slack = 2.0;
     record(r, "dresidual", dy, n, h)->slack = 2.0;
-    record_vector(r, "gradients", DT_GRADIENTS, norm.beta + h)->slack = 2.0;
+    record_vector(r, "gradients", DT_GRADIENTS, norm.bias + h)->slack = 2.0;
 }
 
 /* ---- operations on one row per sequence ------------------------------------------------------ */

@@ -3,15 +3,21 @@
 static const int32_t lengths[] = {5, 1, 17, 2};
 static test_batch storage;
 
-/* Parameters: gamma, beta. Inputs: x, residual. Outputs: y, s, statistics. */
+/* Parameters: gamma, beta, bias. Inputs: x without the bias, residual. Outputs: y, s, statistics. */
 
 static void forward(const test_run *run)
 {
     dt_backend *be = run->backend;
     const dt_add_norm *norm = run->what->op;
-    double *x = numbers(run->what->in_count[0]);
-    download(be, x, run->in[0], run->what->in_count[0]);
-    upload(be, run->out[1], x, run->what->in_count[0]);
+    const int64_t count = run->what->in_count[0];
+    double *x = numbers(count);
+    double *params = numbers(run->what->params);
+    download(be, x, run->in[0], count);
+    read_vector(be, DT_PARAMETERS, params, run->what->params);
+    for (int64_t i = 0; i < count; ++i)
+        x[i] += params[norm->bias + i % norm->hidden];
+    upload(be, run->out[1], x, count);
+    free(params);
     free(x);
     be->ops->add_norm_forward(be, run->out[0], run->out[1], run->out[2], run->in[1], run->batch,
                               norm);
@@ -46,8 +52,8 @@ static void reference(const test_case *c, double *const in[], const double *para
         double variance = 0.0;
         double *s = out[1] + row * h;
         for (int64_t i = 0; i < h; ++i) {
-            s[i] = in[0][row * h + i] * kept_row(c->batch, &norm->dropout, norm->rows, i, row) +
-                   in[1][row * h + i];
+            const double x = in[0][row * h + i] + params[norm->bias + i];
+            s[i] = x * kept_row(c->batch, &norm->dropout, norm->rows, i, row) + in[1][row * h + i];
             mean += s[i] / (double)h;
         }
         for (int64_t i = 0; i < h; ++i)
@@ -63,6 +69,7 @@ static void check(int32_t hidden, double p, dt_row_kind rows, bool in_place)
 {
     const dt_add_norm norm = {.gamma = 0,
                               .beta = hidden,
+                              .bias = 2 * (dt_param)hidden,
                               .hidden = hidden,
                               .eps = 1e-3,
                               .rows = rows,
@@ -75,7 +82,7 @@ static void check(int32_t hidden, double p, dt_row_kind rows, bool in_place)
         .in_count = {n * hidden, n * hidden},
         .out_count = {n * hidden, n * hidden, n * 2},
         .side_output = {false, true, true},
-        .params = 2 * hidden,
+        .params = 3 * (int64_t)hidden,
         .tolerance = hidden == 1 ? 1e-2 : 1e-4, /* one column: exactly 0, less rounding */
         .batch = batch,
         .op = &norm,
