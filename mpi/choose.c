@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "core/module.h"
 
-#define WHY 160
+#define WHY 192
 
 /* Sent by every rank to rank 0. */
 typedef struct {
