@@ -43,7 +43,7 @@ glibc_of() { readelf -VW "$1" | sed -n 's/.*Name: GLIBC_\([0-9.]*\).*/\1/p' | so
 glibc='^(linux-vdso|ld-linux[-_a-z0-9]*|lib(c|m|dl|rt|pthread|resolv|util|anl|mvec))\.so'
 nvidia='^lib(cuda|cublas|cudnn|nccl|nvrtc|nvJitLink)'
 runtime='^lib(stdc\+\+|gcc_s)\.so'
-on_demand='libdeeptaxa_(archive|mpi|onednn)\.so$'
+on_demand='libdeeptaxa_(archive|cudnn|mpi|onednn)\.so$'
 carried=$(find "$tree/lib" -name '*.so*' -not -name 'libdeeptaxa*' -type f | while read -r file; do glibc_of "$file"; done)
 # shellcheck disable=SC2086
 highest=$(newest $oldest $carried)
