@@ -94,24 +94,33 @@ static inline void *memory_of(test_run *r, int64_t bytes)
     return out;
 }
 
+/* Elements of `size` bytes: 2, float, or double (cpu64). */
 static inline void write_numbers(const test_run *r, void *device, const float *values,
                                  int64_t count, int32_t size)
 {
     uint16_t *narrow = calloc((size_t)count + 1, sizeof *narrow);
-    for (int64_t i = 0; i < count && size == 2; ++i)
+    double *wide = calloc((size_t)count + 1, sizeof *wide);
+    for (int64_t i = 0; i < count; ++i) {
         narrow[i] = r->precision == DT_PRECISION_BF16 ? dt_bf16_of(values[i]) : to_fp16(values[i]);
-    r->backend->ops->upload(r->backend, device, size == 2 ? (const void *)narrow : values,
+        wide[i] = (double)values[i];
+    }
+    r->backend->ops->upload(r->backend, device,
+                            size == 2   ? (const void *)narrow
+                            : size == 4 ? (const void *)values
+                                        : wide,
                             count * size);
+    free(wide);
     free(narrow);
 }
 
 static inline void read_numbers(const test_run *r, double *values, const void *device,
                                 int64_t count, int32_t size)
 {
-    void *raw = calloc((size_t)count + 1, 4);
+    void *raw = calloc((size_t)count + 1, sizeof(double));
     r->backend->ops->download(r->backend, raw, device, count * size);
     for (int64_t i = 0; i < count; ++i)
-        values[i] = size == 4 ? (double)((float *)raw)[i]
+        values[i] = size == 8   ? ((double *)raw)[i]
+                    : size == 4 ? (double)((float *)raw)[i]
                     : r->precision == DT_PRECISION_BF16
                         ? (double)dt_bf16_value(((uint16_t *)raw)[i])
                         : (double)from_fp16(((uint16_t *)raw)[i]);
