@@ -316,6 +316,7 @@ if [ "$device" = cuda ]; then cli_device=cuda; else benchmark+=(--batch 2 --step
 export here programs bin work device cli_device steps many libraries_before
 export -f step_by predict_labels predict_speed nccl_one_rank torch_curve sanitized
 
+check selftest 20 "$bin/deeptaxa" selftest --device "$device"
 check whole_step 40 "$programs/test_whole_step"
 part step_fused 40 step_by fused "$out/step.json" "${benchmark[@]}"
 part step_cudnn 40 step_by cudnn "$out/step_cudnn.json" "${benchmark[@]}"
