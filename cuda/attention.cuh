@@ -66,6 +66,16 @@ __device__ inline dt_mask dt_query_mask(const dt_attention_task<T> &task,
     return dt_mask_of(batch.facts, drop, pair.sequence, query);
 }
 
+/* Returns whether all matrices of the task are aligned for 16-byte accesses. */
+template <typename T> inline bool dt_is_aligned_task(const dt_attention_task<T> &task)
+{
+    constexpr int W = dt_vec<T>::width;
+    return task.query_stride % W == 0 && task.key_stride % W == 0 && dt_is_aligned(task.q) &&
+           dt_is_aligned(task.k) && dt_is_aligned(task.v) && dt_is_aligned(task.y) &&
+           dt_is_aligned(task.dy) && dt_is_aligned(task.out) && dt_is_aligned(task.dq) &&
+           dt_is_aligned(task.dk) && dt_is_aligned(task.dv);
+}
+
 /* Fused attention (attention_fused.cu, attention_fused_backward.cu). dt_cuda_fuses() returns whether
  * it is supported for a precision and head size, dt_cuda_can_fuse() also for the matrices of a task:
  * rows aligned to 16 bytes, sequences of at most `longest` tokens. */

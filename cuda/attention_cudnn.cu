@@ -377,14 +377,6 @@ dt_status dt_cuda_cudnn_check(const dt_cuda *cuda, int32_t head_size, bool train
 
 /* ---- forward and backward ------------------------------------------------------------------- */
 
-template <typename T> static bool aligned_rows(const dt_attention_task<T> &task)
-{
-    return task.query_stride % WIDE == 0 && task.key_stride % WIDE == 0 && dt_is_aligned(task.q) &&
-           dt_is_aligned(task.k) && dt_is_aligned(task.v) && dt_is_aligned(task.y) &&
-           dt_is_aligned(task.dy) && dt_is_aligned(task.out) && dt_is_aligned(task.dq) &&
-           dt_is_aligned(task.dk) && dt_is_aligned(task.dv) && dt_is_aligned(task.log_sum);
-}
-
 /* Returns whether a plan can work on the batch's own matrices. */
 template <typename T>
 static bool can_be_packed(const dt_cuda *cuda, const dt_attention_task<T> &task,
@@ -394,7 +386,8 @@ static bool can_be_packed(const dt_cuda *cuda, const dt_attention_task<T> &task,
     const bool draws = backward || task.p > 0.0;
     const int64_t stride =
         task.query_stride > task.key_stride ? task.query_stride : task.key_stride;
-    return !(draws && (major == 8 || major == 12)) && aligned_rows(task) &&
+    return !(draws && (major == 8 || major == 12)) && dt_is_aligned_task(task) &&
+           dt_is_aligned(task.log_sum) &&
            batch->size.rows * stride <= INT32_MAX;
 }
 

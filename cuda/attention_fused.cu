@@ -170,14 +170,10 @@ template <typename T> bool dt_cuda_fuses(int32_t head_size)
 
 template <typename T> bool dt_cuda_can_fuse(const dt_attention_task<T> &task, int32_t longest)
 {
-    constexpr int W = dt_vec<T>::width;
     const int64_t stride =
         task.query_stride > task.key_stride ? task.query_stride : task.key_stride;
     return dt_cuda_fuses<T>(task.d) && (longest + DT_TILE_OWN) * stride <= INT32_MAX &&
-           task.query_stride % W == 0 && task.key_stride % W == 0 && dt_is_aligned(task.q) &&
-           dt_is_aligned(task.k) && dt_is_aligned(task.v) && dt_is_aligned(task.y) &&
-           dt_is_aligned(task.dy) && dt_is_aligned(task.out) && dt_is_aligned(task.dq) &&
-           dt_is_aligned(task.dk) && dt_is_aligned(task.dv);
+           dt_is_aligned_task(task);
 }
 
 template <typename T, int D>

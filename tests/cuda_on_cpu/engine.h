@@ -33,7 +33,7 @@ size_t choose(size_t count);
 /* For enqueued work: lets events recorded later see this much more time, without waiting. */
 void pretend_to_take(double seconds);
 
-/* What is told about the running grid. checked.cpp, where it is linked, sets `observing`. */
+/* Callbacks for events of the running grid. checked.cpp, where it is linked, sets `observing`. */
 enum class access_kind { read, write, atomic, arrival };
 struct observer {
     void (*grid_starts)(const char *kernel);

@@ -172,7 +172,7 @@ void warp_together(const void *value, void (*product)(const void *const *lanes),
 /* ---- accesses, for checked modules ------------------------------------------------------------
  *
  * The loads and stores that the compiler sees in a kernel are observed without these calls. What
- * other code does for a thread is told to the observer: shared_write() when an asynchronous copy
+ * other code does for a thread is reported to the observer: shared_write() when an asynchronous copy
  * starts and shared_arrival() when it arrives, because its bytes may be written at any time
  * between. Addresses outside shared memory are accesses of global memory. */
 void shared_read(const void *address, size_t bytes, site where);
