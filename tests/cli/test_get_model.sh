@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# launch/get-model.sh takes a model by an address, checks what came, and loses nothing.
+source "$(dirname "$0")/lib.sh"
+get="bash $project/launch/get-model.sh"
+export PATH=$bin:$PATH
+
+# A zip archive of one stored entry: local header, data, central directory, end. The sums are not
+# those of the data: get-model.sh looks at the structure.
+entry='\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4\0\0\0\4\0\0\0\12\0\0\0'
+{
+    printf "PK\3\4\24\0${entry}m/data.pkldata"
+    printf "PK\1\2\24\0\24\0${entry}\0\0\0\0\0\0\0\0\0\0\0\0\0\0m/data.pkl"
+    printf 'PK\5\6\0\0\0\0\1\0\1\0\70\0\0\0\54\0\0\0\0\0'
+} >model.pt
+sum=$(sha256sum <model.pt | cut -d ' ' -f 1)
+
+# it is there, whole, and nothing else is
+$get toy-v1 models --url "file://$work/model.pt" >out || fail "a good file is refused"
+cmp model.pt models/toy-v1.pt || fail "the file differs from that at the address"
+same "files" "$(ls -A models)" toy-v1.pt
+same "mode" "$(stat -c %a models/toy-v1.pt)" 644
+expect 0 $get toy-v1.pt models --url "file://$work/none.pt" # kept, not fetched again
+printed '^The model is models/toy-v1.pt already'
+expect 0 $get other models --url "file://$work/model.pt" --sha256 "${sum^^}"
+
+# wrong REGEX FILE FLAG...: refused in one line, without leaving a file
+wrong() {
+    local pattern=$1 from=$2
+    shift 2
+    refused 1 "$pattern" $get new models --url "file://$work/$from" "$@"
+    same "files after '$pattern'" "$(ls -A models | tr '\n' ' ')" "other.pt toy-v1.pt "
+}
+printf '<!DOCTYPE html>\n<html><body>Sign in</body></html>\n' >page.pt
+wrong 'page.pt is a web page' page.pt
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 305533221\n' "$sum" >pointer.pt
+wrong 'pointer.pt is a Git LFS pointer' pointer.pt
+head -c 100 model.pt >cut.pt
+wrong 'cut.pt is incomplete: its end is missing after 100 bytes' cut.pt
+: >empty.pt
+wrong 'empty.pt is not a PyTorch model' empty.pt
+wrong 'cannot download file:.*none.pt' none.pt
+wrong "has the SHA-256 sum $sum instead of 0{64}" model.pt --sha256 "$(printf '0%.0s' {1..64})"
+
+# a file that was there is not replaced, whatever it is
+cp page.pt models/new.pt
+refused 1 'models/new.pt exists and is a web page.*remove it' $get new models --url "file://$work/model.pt"
+cmp page.pt models/new.pt || fail "the file that was there has changed"
+
+refused 2 'give the name of one model' $get
+refused 2 "'../x' is not the name of a model" $get ../x
+refused 2 'not 64 hexadecimal digits' $get new --sha256 abc
+refused 2 'unknown option --sha' $get new --sha abc
+finish
