@@ -49,28 +49,28 @@ static void put_number(dt_pickle_writer *pickle, int first, int64_t number, int 
     put(pickle, text, (size_t)bytes + 1);
 }
 
-void dt_pickle_start(dt_pickle_writer *pickle)
+void dt_pickle_writer_start(dt_pickle_writer *pickle)
 {
     put_number(pickle, PROTO, 2, 1);
 }
 
-dt_status dt_pickle_finish(dt_pickle_writer *pickle)
+dt_status dt_pickle_writer_finish(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, STOP);
     return pickle->status;
 }
 
-void dt_pickle_none(dt_pickle_writer *pickle)
+void dt_pickle_put_none(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, NONE);
 }
 
-void dt_pickle_bool(dt_pickle_writer *pickle, bool value)
+void dt_pickle_put_bool(dt_pickle_writer *pickle, bool value)
 {
     put_opcode(pickle, value ? NEWTRUE : NEWFALSE);
 }
 
-void dt_pickle_int(dt_pickle_writer *pickle, int64_t value)
+void dt_pickle_put_int(dt_pickle_writer *pickle, int64_t value)
 {
     if (value >= 0 && value <= UINT8_MAX)
         put_number(pickle, BININT1, value, 1);
@@ -84,7 +84,7 @@ void dt_pickle_int(dt_pickle_writer *pickle, int64_t value)
     }
 }
 
-void dt_pickle_double(dt_pickle_writer *pickle, double value)
+void dt_pickle_put_double(dt_pickle_writer *pickle, double value)
 {
     uint64_t bits;
     char text[9] = {BINFLOAT};
@@ -94,50 +94,50 @@ void dt_pickle_double(dt_pickle_writer *pickle, double value)
     put(pickle, text, sizeof text);
 }
 
-void dt_pickle_text(dt_pickle_writer *pickle, const char *text)
+void dt_pickle_put_text(dt_pickle_writer *pickle, const char *text)
 {
     const size_t length = strlen(text);
     put_number(pickle, BINUNICODE, (int64_t)length, 4);
     put(pickle, text, length);
 }
 
-void dt_pickle_dict(dt_pickle_writer *pickle)
+void dt_pickle_begin_dict(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, EMPTY_DICT);
-    dt_pickle_items(pickle);
+    dt_pickle_begin_items(pickle);
 }
 
-void dt_pickle_items(dt_pickle_writer *pickle)
+void dt_pickle_begin_items(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, MARK);
 }
 
-void dt_pickle_dict_end(dt_pickle_writer *pickle)
+void dt_pickle_end_dict(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, SETITEMS);
 }
 
-void dt_pickle_list(dt_pickle_writer *pickle)
+void dt_pickle_begin_list(dt_pickle_writer *pickle)
 {
     put(pickle, (const char[2]){EMPTY_LIST, MARK}, 2);
 }
 
-void dt_pickle_list_end(dt_pickle_writer *pickle)
+void dt_pickle_end_list(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, APPENDS);
 }
 
-void dt_pickle_tuple(dt_pickle_writer *pickle)
+void dt_pickle_begin_tuple(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, MARK);
 }
 
-void dt_pickle_tuple_end(dt_pickle_writer *pickle)
+void dt_pickle_end_tuple(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, TUPLE);
 }
 
-void dt_pickle_global(dt_pickle_writer *pickle, const char *module, const char *name)
+void dt_pickle_put_global(dt_pickle_writer *pickle, const char *module, const char *name)
 {
     put_opcode(pickle, GLOBAL);
     put(pickle, module, strlen(module));
@@ -146,17 +146,17 @@ void dt_pickle_global(dt_pickle_writer *pickle, const char *module, const char *
     put_opcode(pickle, '\n');
 }
 
-void dt_pickle_call(dt_pickle_writer *pickle)
+void dt_pickle_put_call(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, REDUCE);
 }
 
-void dt_pickle_set_state(dt_pickle_writer *pickle)
+void dt_pickle_put_state(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, BUILD);
 }
 
-void dt_pickle_persistent(dt_pickle_writer *pickle)
+void dt_pickle_put_persistent(dt_pickle_writer *pickle)
 {
     put_opcode(pickle, BINPERSID);
 }

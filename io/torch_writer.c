@@ -7,17 +7,17 @@
 
 #define FOLDER "archive/"
 
-void dt_torch_start(dt_torch_writer *file)
+void dt_torch_writer_start(dt_torch_writer *file)
 {
-    dt_pickle_start(&file->pickle);
+    dt_pickle_writer_start(&file->pickle);
 }
 
-void dt_torch_ordered_dict(dt_torch_writer *file)
+void dt_torch_put_ordered_dict(dt_torch_writer *file)
 {
-    dt_pickle_global(&file->pickle, "collections", "OrderedDict");
-    dt_pickle_tuple(&file->pickle);
-    dt_pickle_tuple_end(&file->pickle);
-    dt_pickle_call(&file->pickle);
+    dt_pickle_put_global(&file->pickle, "collections", "OrderedDict");
+    dt_pickle_begin_tuple(&file->pickle);
+    dt_pickle_end_tuple(&file->pickle);
+    dt_pickle_put_call(&file->pickle);
 }
 
 /* The storage of tensor `number`: all its elements. */
@@ -26,26 +26,27 @@ static void put_storage(dt_pickle_writer *pickle, dt_torch_element element, size
 {
     char key[24];
     snprintf(key, sizeof key, "%zu", number);
-    dt_pickle_tuple(pickle);
-    dt_pickle_text(pickle, "storage");
-    dt_pickle_global(pickle, "torch", element == DT_TORCH_UINT8 ? "ByteStorage" : "FloatStorage");
-    dt_pickle_text(pickle, key);
-    dt_pickle_text(pickle, "cpu");
-    dt_pickle_int(pickle, elements);
-    dt_pickle_tuple_end(pickle);
-    dt_pickle_persistent(pickle);
+    dt_pickle_begin_tuple(pickle);
+    dt_pickle_put_text(pickle, "storage");
+    dt_pickle_put_global(pickle, "torch",
+                         element == DT_TORCH_UINT8 ? "ByteStorage" : "FloatStorage");
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_put_text(pickle, "cpu");
+    dt_pickle_put_int(pickle, elements);
+    dt_pickle_end_tuple(pickle);
+    dt_pickle_put_persistent(pickle);
 }
 
 static void put_numbers(dt_pickle_writer *pickle, int32_t count, const int64_t *numbers)
 {
-    dt_pickle_tuple(pickle);
+    dt_pickle_begin_tuple(pickle);
     for (int32_t i = 0; i < count; ++i)
-        dt_pickle_int(pickle, numbers[i]);
-    dt_pickle_tuple_end(pickle);
+        dt_pickle_put_int(pickle, numbers[i]);
+    dt_pickle_end_tuple(pickle);
 }
 
-void dt_torch_tensor(dt_torch_writer *file, dt_torch_element element, int32_t dims,
-                     const int64_t *shape)
+void dt_torch_put_tensor(dt_torch_writer *file, dt_torch_element element, int32_t dims,
+                         const int64_t *shape)
 {
     dt_pickle_writer *pickle = &file->pickle;
     int64_t stride[8];
@@ -58,16 +59,16 @@ void dt_torch_tensor(dt_torch_writer *file, dt_torch_element element, int32_t di
         pickle->status = DT_GROW(file->bytes, file->capacity, file->count + 1);
     if (pickle->status != DT_OK)
         return;
-    dt_pickle_global(pickle, "torch._utils", "_rebuild_tensor_v2");
-    dt_pickle_tuple(pickle);
+    dt_pickle_put_global(pickle, "torch._utils", "_rebuild_tensor_v2");
+    dt_pickle_begin_tuple(pickle);
     put_storage(pickle, element, file->count, elements);
-    dt_pickle_int(pickle, 0); /* offset in the storage */
+    dt_pickle_put_int(pickle, 0); /* offset in the storage */
     put_numbers(pickle, dims, shape);
     put_numbers(pickle, dims, stride);
-    dt_pickle_bool(pickle, false); /* requires_grad */
-    dt_torch_ordered_dict(file);   /* hooks of the backward pass */
-    dt_pickle_tuple_end(pickle);
-    dt_pickle_call(pickle);
+    dt_pickle_put_bool(pickle, false); /* requires_grad */
+    dt_torch_put_ordered_dict(file);   /* hooks of the backward pass */
+    dt_pickle_end_tuple(pickle);
+    dt_pickle_put_call(pickle);
     file->bytes[file->count++] =
         elements * (element == DT_TORCH_UINT8 ? 1 : (int64_t)sizeof(float));
 }
@@ -96,10 +97,11 @@ static dt_status write_entries(dt_torch_writer *file, dt_zip_writer *zip, dt_tor
     return DT_OK;
 }
 
-dt_status dt_torch_save(dt_torch_writer *file, const char *path, dt_torch_fill fill, void *context)
+dt_status dt_torch_writer_save(dt_torch_writer *file, const char *path, dt_torch_fill fill,
+                               void *context)
 {
     dt_zip_writer *zip;
-    DT_TRY(dt_pickle_finish(&file->pickle));
+    DT_TRY(dt_pickle_writer_finish(&file->pickle));
     DT_TRY(dt_zip_writer_create(&zip, path));
     const dt_status status = write_entries(file, zip, fill, context);
     if (status != DT_OK) {

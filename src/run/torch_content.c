@@ -7,59 +7,59 @@
 
 static void put_none(dt_pickle_writer *pickle, const char *key)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_none(pickle);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_put_none(pickle);
 }
 
 static void put_bool(dt_pickle_writer *pickle, const char *key, bool value)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_bool(pickle, value);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_put_bool(pickle, value);
 }
 
 static void put_int(dt_pickle_writer *pickle, const char *key, int64_t value)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_int(pickle, value);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_put_int(pickle, value);
 }
 
 /* A value that is not known yet, NaN, is 0, as in DeepTaxa's files. */
 static void put_double(dt_pickle_writer *pickle, const char *key, double value)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_double(pickle, isnan(value) ? 0.0 : value);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_put_double(pickle, isnan(value) ? 0.0 : value);
 }
 
 static void put_text(dt_pickle_writer *pickle, const char *key, const char *text)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_text(pickle, text ? text : "");
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_put_text(pickle, text ? text : "");
 }
 
 static void put_doubles(dt_pickle_writer *pickle, const char *key, int32_t count,
                         const double *values)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_list(pickle);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_begin_list(pickle);
     for (int32_t i = 0; i < count; ++i)
-        dt_pickle_double(pickle, values[i]);
-    dt_pickle_list_end(pickle);
+        dt_pickle_put_double(pickle, values[i]);
+    dt_pickle_end_list(pickle);
 }
 
 static void put_int64s(dt_pickle_writer *pickle, const char *key, int64_t count,
                        const int64_t *values)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_list(pickle);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_begin_list(pickle);
     for (int64_t i = 0; i < count; ++i)
-        dt_pickle_int(pickle, values[i]);
-    dt_pickle_list_end(pickle);
+        dt_pickle_put_int(pickle, values[i]);
+    dt_pickle_end_list(pickle);
 }
 
 static void begin_dict(dt_pickle_writer *pickle, const char *key)
 {
-    dt_pickle_text(pickle, key);
-    dt_pickle_dict(pickle);
+    dt_pickle_put_text(pickle, key);
+    dt_pickle_begin_dict(pickle);
 }
 
 /* ---- the model ------------------------------------------------------------------------------- */
@@ -68,11 +68,11 @@ static void put_cnn_sizes(dt_pickle_writer *pickle, const dt_model_config *confi
 {
     put_int(pickle, "embed_dim", config->embed_dim);
     put_int(pickle, "num_filters", config->filters);
-    dt_pickle_text(pickle, "kernel_sizes");
-    dt_pickle_list(pickle);
+    dt_pickle_put_text(pickle, "kernel_sizes");
+    dt_pickle_begin_list(pickle);
     for (int32_t k = 0; k < config->kernels; ++k)
-        dt_pickle_int(pickle, config->width[k]);
-    dt_pickle_list_end(pickle);
+        dt_pickle_put_int(pickle, config->width[k]);
+    dt_pickle_end_list(pickle);
     put_int(pickle, "num_conv_layers", config->conv_layers);
 }
 
@@ -111,10 +111,10 @@ static void put_hybrid_config(dt_pickle_writer *pickle, const dt_model_config *c
     put_cnn_sizes(pickle, config);
     put_double(pickle, "dropout_prob", config->dropout);
     put_bool(pickle, "mask_padding", config->mask_padding);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
     begin_dict(pickle, "bert");
     put_bert_config(pickle, config);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 static void put_model(dt_pickle_writer *pickle, const dt_run *run)
@@ -135,7 +135,7 @@ static void put_model(dt_pickle_writer *pickle, const dt_run *run)
         put_cnn_config(pickle, config);
         break;
     }
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
     put_int(pickle, "max_length", config->max_length);
     put_int(pickle, "total_parameters", run->parameters);
 }
@@ -143,26 +143,26 @@ static void put_model(dt_pickle_writer *pickle, const dt_run *run)
 static void put_taxonomy(dt_pickle_writer *pickle, const dt_taxonomy *taxonomy)
 {
     char level[16];
-    dt_pickle_text(pickle, "taxonomic_ranks");
-    dt_pickle_list(pickle);
+    dt_pickle_put_text(pickle, "taxonomic_ranks");
+    dt_pickle_begin_list(pickle);
     for (int32_t r = 0; r < taxonomy->tax_ranks; ++r)
-        dt_pickle_text(pickle, taxonomy->rank[r].name);
-    dt_pickle_list_end(pickle);
+        dt_pickle_put_text(pickle, taxonomy->rank[r].name);
+    dt_pickle_end_list(pickle);
     begin_dict(pickle, "num_labels_per_level");
     for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
         snprintf(level, sizeof level, "%d", r);
         put_int(pickle, level, taxonomy->rank[r].classes);
     }
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
     begin_dict(pickle, "level_label2id");
     for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
-        dt_pickle_int(pickle, r);
-        dt_pickle_dict(pickle);
+        dt_pickle_put_int(pickle, r);
+        dt_pickle_begin_dict(pickle);
         for (int32_t c = 0; c < taxonomy->rank[r].classes; ++c)
             put_int(pickle, taxonomy->rank[r].label[c], c);
-        dt_pickle_dict_end(pickle);
+        dt_pickle_end_dict(pickle);
     }
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -174,11 +174,11 @@ static void put_optimizer_settings(dt_pickle_writer *pickle, const dt_update_rul
     put_doubles(pickle, "betas", 2, (const double[]){rule->beta1, rule->beta2});
     put_double(pickle, "eps", rule->eps);
     put_double(pickle, "weight_decay", rule->weight_decay);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
     begin_dict(pickle, "scheduler");
     put_int(pickle, "num_warmup_steps", rule->warmup_steps);
     put_int(pickle, "num_training_steps", rule->total_steps);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 /* Class weights are left out, so that DeepTaxa takes those of its command line. */
@@ -206,7 +206,7 @@ static void put_settings(dt_pickle_writer *pickle, const dt_run *run)
     begin_dict(pickle, "dataset_split");
     put_int64s(pickle, "train_idx", run->split.training_count, run->split.training);
     put_int64s(pickle, "val_idx", run->split.validation_count, run->split.validation);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 static void put_progress(dt_pickle_writer *pickle, const dt_run *run)
@@ -223,15 +223,15 @@ static void put_progress(dt_pickle_writer *pickle, const dt_run *run)
     begin_dict(pickle, "metrics");
     for (int32_t r = 0; r < measured; ++r) {
         const dt_metrics *metrics = &progress->metrics[r];
-        dt_pickle_int(pickle, r);
-        dt_pickle_dict(pickle);
+        dt_pickle_put_int(pickle, r);
+        dt_pickle_begin_dict(pickle);
         put_double(pickle, "accuracy", metrics->accuracy);
         put_double(pickle, "precision", metrics->precision);
         put_double(pickle, "recall", metrics->recall);
         put_double(pickle, "f1_score", metrics->f1);
-        dt_pickle_dict_end(pickle);
+        dt_pickle_end_dict(pickle);
     }
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 void dt_torch_put_content(dt_pickle_writer *pickle, const dt_run *run, const char *tokenizer_name)
@@ -276,7 +276,7 @@ static void put_scaler(dt_pickle_writer *pickle, const dt_run *run)
     put_double(pickle, "backoff_factor", DT_LOSS_SCALE_BACKOFF);
     put_int(pickle, "growth_interval", DT_LOSS_SCALE_INTERVAL);
     put_int(pickle, "_growth_tracker", state->scale_good_steps);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 void dt_torch_put_schedule(dt_pickle_writer *pickle, const dt_run *run)
@@ -289,26 +289,26 @@ void dt_torch_put_schedule(dt_pickle_writer *pickle, const dt_run *run)
     put_bool(pickle, "_is_initial", false);
     put_bool(pickle, "_get_lr_called_within_step", false);
     put_doubles(pickle, "_last_lr", 1, &rate);
-    dt_pickle_text(pickle, "lr_lambdas");
-    dt_pickle_list(pickle);
-    dt_pickle_dict(pickle);
-    dt_pickle_dict_end(pickle);
-    dt_pickle_list_end(pickle);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_put_text(pickle, "lr_lambdas");
+    dt_pickle_begin_list(pickle);
+    dt_pickle_begin_dict(pickle);
+    dt_pickle_end_dict(pickle);
+    dt_pickle_end_list(pickle);
+    dt_pickle_end_dict(pickle);
     put_scaler(pickle, run);
 }
 
 void dt_torch_put_param_groups(dt_pickle_writer *pickle, const dt_run *run, int32_t parameters)
 {
     const dt_update_rule *rule = &run->settings.rule;
-    dt_pickle_list(pickle);
-    dt_pickle_dict(pickle);
+    dt_pickle_begin_list(pickle);
+    dt_pickle_begin_dict(pickle);
     put_double(pickle, "lr", next_rate(run));
-    dt_pickle_text(pickle, "betas");
-    dt_pickle_tuple(pickle);
-    dt_pickle_double(pickle, rule->beta1);
-    dt_pickle_double(pickle, rule->beta2);
-    dt_pickle_tuple_end(pickle);
+    dt_pickle_put_text(pickle, "betas");
+    dt_pickle_begin_tuple(pickle);
+    dt_pickle_put_double(pickle, rule->beta1);
+    dt_pickle_put_double(pickle, rule->beta2);
+    dt_pickle_end_tuple(pickle);
     put_double(pickle, "eps", rule->eps);
     put_double(pickle, "weight_decay", rule->weight_decay);
     put_bool(pickle, "amsgrad", false);
@@ -319,11 +319,11 @@ void dt_torch_put_param_groups(dt_pickle_writer *pickle, const dt_run *run, int3
     put_none(pickle, "fused");
     put_bool(pickle, "decoupled_weight_decay", true);
     put_double(pickle, "initial_lr", rule->learning_rate);
-    dt_pickle_text(pickle, "params");
-    dt_pickle_list(pickle);
+    dt_pickle_put_text(pickle, "params");
+    dt_pickle_begin_list(pickle);
     for (int32_t i = 0; i < parameters; ++i)
-        dt_pickle_int(pickle, i);
-    dt_pickle_list_end(pickle);
-    dt_pickle_dict_end(pickle);
-    dt_pickle_list_end(pickle);
+        dt_pickle_put_int(pickle, i);
+    dt_pickle_end_list(pickle);
+    dt_pickle_end_dict(pickle);
+    dt_pickle_end_list(pickle);
 }

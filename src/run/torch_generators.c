@@ -43,38 +43,38 @@ void dt_torch_generator_state(const dt_run *run, unsigned char out[DT_TORCH_GENE
 static void put_numpy(dt_torch_writer *file, const dt_mt19937 *generator)
 {
     dt_pickle_writer *pickle = &file->pickle;
-    dt_pickle_tuple(pickle);
-    dt_pickle_text(pickle, "MT19937");
-    dt_torch_ordered_dict(file);
-    dt_pickle_items(pickle);
+    dt_pickle_begin_tuple(pickle);
+    dt_pickle_put_text(pickle, "MT19937");
+    dt_torch_put_ordered_dict(file);
+    dt_pickle_begin_items(pickle);
     for (int i = 0; i < WORDS; ++i) {
-        dt_pickle_int(pickle, i);
-        dt_pickle_int(pickle, generator->state[i]);
+        dt_pickle_put_int(pickle, i);
+        dt_pickle_put_int(pickle, generator->state[i]);
     }
-    dt_pickle_dict_end(pickle);
-    dt_pickle_dict(pickle);
-    dt_pickle_text(pickle, "tobytes");
-    dt_pickle_global(pickle, "builtins", "bytearray");
-    dt_pickle_dict_end(pickle);
-    dt_pickle_set_state(pickle);
-    dt_pickle_int(pickle, WORDS);
-    dt_pickle_int(pickle, 0);
-    dt_pickle_double(pickle, 0.0);
-    dt_pickle_tuple_end(pickle);
+    dt_pickle_end_dict(pickle);
+    dt_pickle_begin_dict(pickle);
+    dt_pickle_put_text(pickle, "tobytes");
+    dt_pickle_put_global(pickle, "builtins", "bytearray");
+    dt_pickle_end_dict(pickle);
+    dt_pickle_put_state(pickle);
+    dt_pickle_put_int(pickle, WORDS);
+    dt_pickle_put_int(pickle, 0);
+    dt_pickle_put_double(pickle, 0.0);
+    dt_pickle_end_tuple(pickle);
 }
 
 /* Python's: (version, words and next word, a normal number). */
 static void put_python(dt_pickle_writer *pickle, const dt_mt19937 *generator)
 {
-    dt_pickle_tuple(pickle);
-    dt_pickle_int(pickle, 3);
-    dt_pickle_tuple(pickle);
+    dt_pickle_begin_tuple(pickle);
+    dt_pickle_put_int(pickle, 3);
+    dt_pickle_begin_tuple(pickle);
     for (int i = 0; i < WORDS; ++i)
-        dt_pickle_int(pickle, generator->state[i]);
-    dt_pickle_int(pickle, WORDS);
-    dt_pickle_tuple_end(pickle);
-    dt_pickle_none(pickle);
-    dt_pickle_tuple_end(pickle);
+        dt_pickle_put_int(pickle, generator->state[i]);
+    dt_pickle_put_int(pickle, WORDS);
+    dt_pickle_end_tuple(pickle);
+    dt_pickle_put_none(pickle);
+    dt_pickle_end_tuple(pickle);
 }
 
 void dt_torch_put_generators(dt_torch_writer *file, const dt_run *run)
@@ -83,14 +83,14 @@ void dt_torch_put_generators(dt_torch_writer *file, const dt_run *run)
     dt_pickle_writer *pickle = &file->pickle;
     dt_mt19937 generator;
     seed(&generator, run);
-    dt_pickle_dict(pickle);
-    dt_pickle_text(pickle, "torch");
-    dt_torch_tensor(file, DT_TORCH_UINT8, 1, shape);
-    dt_pickle_text(pickle, "numpy");
+    dt_pickle_begin_dict(pickle);
+    dt_pickle_put_text(pickle, "torch");
+    dt_torch_put_tensor(file, DT_TORCH_UINT8, 1, shape);
+    dt_pickle_put_text(pickle, "numpy");
     put_numpy(file, &generator);
-    dt_pickle_text(pickle, "cuda");
-    dt_pickle_none(pickle);
-    dt_pickle_text(pickle, "python");
+    dt_pickle_put_text(pickle, "cuda");
+    dt_pickle_put_none(pickle);
+    dt_pickle_put_text(pickle, "python");
     put_python(pickle, &generator);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }

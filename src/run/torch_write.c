@@ -41,20 +41,20 @@ bool dt_is_torch_name(const char *path)
 static void put_tensor(writer *w, const dt_param_spec *spec, int group)
 {
     w->contents[w->count++] = (content){FROM_SOURCE, group, spec};
-    dt_torch_tensor(&w->file, DT_TORCH_FLOAT32, spec->dims, spec->shape);
+    dt_torch_put_tensor(&w->file, DT_TORCH_FLOAT32, spec->dims, spec->shape);
 }
 
 static void put_state_dict(writer *w)
 {
     dt_pickle_writer *pickle = &w->file.pickle;
-    dt_pickle_text(pickle, "state_dict");
-    dt_torch_ordered_dict(&w->file);
-    dt_pickle_items(pickle);
+    dt_pickle_put_text(pickle, "state_dict");
+    dt_torch_put_ordered_dict(&w->file);
+    dt_pickle_begin_items(pickle);
     for (int32_t i = 0; i < w->source->table->count; ++i) {
-        dt_pickle_text(pickle, w->order[i]->name);
+        dt_pickle_put_text(pickle, w->order[i]->name);
         put_tensor(w, w->order[i], 0);
     }
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 /* The optimizer's state of parameter i; PyTorch has none of a parameter without gradients, nor
@@ -62,33 +62,33 @@ static void put_state_dict(writer *w)
 static void put_moments(writer *w, int32_t i)
 {
     dt_pickle_writer *pickle = &w->file.pickle;
-    dt_pickle_int(pickle, i);
-    dt_pickle_dict(pickle);
-    dt_pickle_text(pickle, "step");
+    dt_pickle_put_int(pickle, i);
+    dt_pickle_begin_dict(pickle);
+    dt_pickle_put_text(pickle, "step");
     w->contents[w->count++] = (content){.kind = UPDATE_COUNT};
-    dt_torch_tensor(&w->file, DT_TORCH_FLOAT32, 0, NULL);
-    dt_pickle_text(pickle, "exp_avg");
+    dt_torch_put_tensor(&w->file, DT_TORCH_FLOAT32, 0, NULL);
+    dt_pickle_put_text(pickle, "exp_avg");
     put_tensor(w, w->order[i], 1);
-    dt_pickle_text(pickle, "exp_avg_sq");
+    dt_pickle_put_text(pickle, "exp_avg_sq");
     put_tensor(w, w->order[i], 2);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 static void put_optimizer(writer *w)
 {
     const dt_param_table *table = w->source->table;
     dt_pickle_writer *pickle = &w->file.pickle;
-    dt_pickle_text(pickle, "optimizer_state_dict");
-    dt_pickle_dict(pickle);
-    dt_pickle_text(pickle, "state");
-    dt_pickle_dict(pickle);
+    dt_pickle_put_text(pickle, "optimizer_state_dict");
+    dt_pickle_begin_dict(pickle);
+    dt_pickle_put_text(pickle, "state");
+    dt_pickle_begin_dict(pickle);
     for (int32_t i = 0; i < table->count && w->run->progress.update.steps > 0; ++i)
         if (dt_tensor_exists(table, w->order[i], 1))
             put_moments(w, i);
-    dt_pickle_dict_end(pickle);
-    dt_pickle_text(pickle, "param_groups");
+    dt_pickle_end_dict(pickle);
+    dt_pickle_put_text(pickle, "param_groups");
     dt_torch_put_param_groups(pickle, w->run, table->count);
-    dt_pickle_dict_end(pickle);
+    dt_pickle_end_dict(pickle);
 }
 
 static void put_training(writer *w)
@@ -96,20 +96,20 @@ static void put_training(writer *w)
     dt_pickle_writer *pickle = &w->file.pickle;
     put_optimizer(w);
     dt_torch_put_schedule(pickle, w->run);
-    dt_pickle_text(pickle, "rng_state");
+    dt_pickle_put_text(pickle, "rng_state");
     w->contents[w->count++] = (content){.kind = GENERATOR};
     dt_torch_put_generators(&w->file, w->run);
 }
 
 static void put_all(writer *w, const char *tokenizer_name)
 {
-    dt_torch_start(&w->file);
-    dt_pickle_dict(&w->file.pickle);
+    dt_torch_writer_start(&w->file);
+    dt_pickle_begin_dict(&w->file.pickle);
     put_state_dict(w);
     if (w->run->has_optimizer)
         put_training(w);
     dt_torch_put_content(&w->file.pickle, w->run, tokenizer_name);
-    dt_pickle_dict_end(&w->file.pickle);
+    dt_pickle_end_dict(&w->file.pickle);
 }
 
 /* ---- the elements of tensors ----------------------------------------------------------------- */
@@ -203,7 +203,7 @@ static dt_status save(writer *w, const char *path, dt_torch_tokenizer *tokenizer
     DT_TRY(dt_torch_tokenizer_choose(tokenizer, w->run, path));
     put_all(w, tokenizer->name);
     DT_TRY(dt_torch_tokenizer_write(tokenizer, w->run));
-    const dt_status status = dt_torch_save(&w->file, path, fill, w);
+    const dt_status status = dt_torch_writer_save(&w->file, path, fill, w);
     if (status != DT_OK)
         dt_torch_tokenizer_undo(tokenizer);
     return status;
