@@ -255,6 +255,7 @@ static const dt_pickle_global allowed[] = {
     {.name = "numpy._core.multiarray scalar", .call = make_scalar},
     {.name = "numpy.core.multiarray scalar", .call = make_scalar},
     {.name = "_codecs encode", .call = make_first},
+    {.name = "builtins bytearray"}, /* an attribute of the state of a generator */
     {.name = "transformers.models.bert.configuration_bert BertConfig",
      .call = dt_pickle_make_dict,
      .takes_state = true},

@@ -23,6 +23,7 @@ static const struct {
     {"calibrate", "calibrate a model's confidences on held-out sequences"},
     {"describe", "print a description of a checkpoint"},
     {"export", "copy a checkpoint, optionally without the optimizer state"},
+    {"convert", "convert a checkpoint from or to DeepTaxa's format, .pt"},
     {"tokenizer", "learn a vocabulary from FASTA, or print the tokens of sequences"},
     {"selftest", "compare a GPU with the CPU, and test the communication of processes"},
 };

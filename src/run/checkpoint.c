@@ -19,6 +19,7 @@
 #include "run/checkpoint_arrays.h"
 #include "run/checkpoint_scalars.h"
 #include "run/checkpoint_tensors.h"
+#include "run/torch_write.h"
 
 dt_status dt_checkpoint_path(const char *argument, char *out)
 {
@@ -48,6 +49,8 @@ static dt_status write_file(const char *path, const dt_run *content, const dt_te
 {
     dt_container *file;
     int32_t version = OLDEST_WRITTEN;
+    if (dt_is_torch_name(path))
+        return dt_torch_write(path, content, source);
     DT_TRY(dt_settings_raise_version(content, &version));
     DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version));
     const dt_status status = write_content(file, version, content, source);

@@ -15,14 +15,16 @@ static const struct {
 };
 #define TENSOR_GROUPS ((int)(sizeof tensor_groups / sizeof *tensor_groups))
 
-#define BLOCK_ELEMENTS ((int64_t)1 << 18) /* copied at a time from another file */
+#define BLOCK_ELEMENTS ((int64_t)1 << 18) /* written at a time */
+
+#define TENSOR_NAME 160 /* bytes of a name with its group */
 
 static int64_t row_elements(const dt_param_spec *spec)
 {
     return spec->count / spec->shape[0];
 }
 
-/* Returns the number of rows of a tensor that are copied at a time. */
+/* Returns the number of rows of a tensor that are written at a time. */
 static int64_t block_rows(const dt_param_spec *spec)
 {
     const int64_t rows = BLOCK_ELEMENTS / row_elements(spec);
@@ -31,34 +33,17 @@ static int64_t block_rows(const dt_param_spec *spec)
     return rows < spec->shape[0] ? rows : spec->shape[0];
 }
 
-/* Returns the largest number of elements that are in memory at a time. */
-static int64_t buffer_elements(const dt_tensor_source *source)
+bool dt_tensor_exists(const dt_param_table *table, const dt_param_spec *spec, int group)
 {
-    int64_t largest = 0;
-    for (int32_t i = 0; i < source->table->count; ++i) {
-        const dt_param_spec *spec = &source->table->spec[i];
-        const int64_t count = source->file ? block_rows(spec) * row_elements(spec) : spec->count;
-        if (count > largest)
-            largest = count;
-    }
-    return largest;
+    return group == 0 || spec->offset < table->trained;
 }
 
-/* Moments exist for trained tensors only. */
-static bool has_tensor(const dt_param_table *table, const dt_param_spec *spec, dt_vector vector)
+static void tensor_name(char *name, size_t size, int group, const dt_param_spec *spec)
 {
-    return vector == DT_PARAMETERS || spec->offset < table->trained;
+    snprintf(name, size, "%s/%s", tensor_groups[group].folder, spec->name);
 }
 
-/* The source of tensors, or with a backend also their destination, and a buffer. */
-typedef struct {
-    dt_tensor_source at;
-    float *values; /* (buffer_elements) */
-} tensor_side;
-
-/* Reads or writes one tensor. */
-typedef dt_status (*tensor_work)(dt_container *file, const char *name, const dt_param_spec *spec,
-                                 int group, const tensor_side *side);
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static dt_status check_shape(const dt_tensor_source *from, const char *name,
                              const dt_param_spec *spec)
@@ -74,83 +59,107 @@ static dt_status check_shape(const dt_tensor_source *from, const char *name,
     return DT_OK;
 }
 
-static dt_status copy_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
-                             const tensor_side *side)
+/* Sets *values to `count` rows of a tensor, in `buffer` unless the source is a copy in memory. */
+static dt_status get_rows(const dt_tensor_source *from, int group, const dt_param_spec *spec,
+                          int64_t first, int64_t count, float *buffer, const float **values)
 {
+    char name[TENSOR_NAME];
+    const int64_t row = row_elements(spec);
+    const int64_t offset = spec->offset + first * row;
+    *values = buffer;
+    if (from->copy) {
+        *values = from->copy + group * from->table->elements + offset;
+        return DT_OK;
+    }
+    if (from->backend)
+        return dt_params_read(from->backend, tensor_groups[group].vector, offset, count * row,
+                              buffer);
+    tensor_name(name, sizeof name, group, spec);
+    return dt_container_get_rows(from->file, name, DT_ELEMENT_FLOAT32, row, first, count, buffer);
+}
+
+dt_status dt_tensor_blocks(const dt_tensor_source *from, int group, const dt_param_spec *spec,
+                           dt_tensor_sink sink, void *context)
+{
+    char name[TENSOR_NAME];
+    float *buffer;
     const int64_t rows = block_rows(spec);
-    DT_TRY(check_shape(&side->at, name, spec));
-    DT_TRY(dt_container_begin_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape));
-    for (int64_t first = 0; first < spec->shape[0]; first += rows) {
+    tensor_name(name, sizeof name, group, spec);
+    if (from->file)
+        DT_TRY(check_shape(from, name, spec));
+    DT_TRY(DT_NEW(buffer, (size_t)(rows * row_elements(spec))));
+    dt_status status = DT_OK;
+    for (int64_t first = 0; first < spec->shape[0] && status == DT_OK; first += rows) {
+        const float *values;
         const int64_t left = spec->shape[0] - first;
         const int64_t count = left < rows ? left : rows;
-        DT_TRY(dt_container_get_rows(side->at.file, name, DT_ELEMENT_FLOAT32, row_elements(spec),
-                                     first, count, side->values));
-        DT_TRY(dt_container_add_rows(file, count, side->values));
+        status = get_rows(from, group, spec, first, count, buffer, &values);
+        if (status == DT_OK)
+            status = sink(context, values, count, row_elements(spec));
     }
-    return DT_OK;
-}
-
-static dt_status put_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
-                            int group, const tensor_side *side)
-{
-    const float *values = side->values;
-    if (side->at.file)
-        return copy_tensor(file, name, spec, side);
-    if (side->at.backend)
-        DT_TRY(dt_params_read(side->at.backend, tensor_groups[group].vector, spec->offset,
-                              spec->count, side->values));
-    else
-        values = side->at.copy + group * side->at.table->elements + spec->offset;
-    return dt_container_put_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values);
-}
-
-static dt_status get_tensor(dt_container *file, const char *name, const dt_param_spec *spec,
-                            int group, const tensor_side *side)
-{
-    DT_TRY(dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape,
-                                  side->values));
-    return dt_params_write(side->at.backend, tensor_groups[group].vector, spec->offset, spec->count,
-                           side->values);
-}
-
-/* Calls `work` for every parameter tensor and, with moments, every moment tensor. */
-static dt_status for_each_tensor(dt_container *file, const dt_tensor_source *at, bool moments,
-                                 tensor_work work)
-{
-    const dt_param_table *table = at->table;
-    const int groups = moments ? TENSOR_GROUPS : 1;
-    char name[160];
-    tensor_side side = {.at = *at};
-    DT_TRY(DT_NEW(side.values, (size_t)buffer_elements(at)));
-    dt_status status = DT_OK;
-    for (int g = 0; g < groups && status == DT_OK; ++g) {
-        for (int32_t i = 0; i < table->count && status == DT_OK; ++i) {
-            const dt_param_spec *spec = &table->spec[i];
-            if (!has_tensor(table, spec, tensor_groups[g].vector))
-                continue;
-            snprintf(name, sizeof name, "%s/%s", tensor_groups[g].folder, spec->name);
-            status = work(file, name, spec, g, &side);
-        }
-    }
-    free(side.values);
+    free(buffer);
     return status;
 }
 
-dt_tensor_source dt_tensors_of_model(const dt_model *model)
+static dt_status add_rows(void *context, const float *values, int64_t rows, int64_t elements)
 {
-    return (dt_tensor_source){.table = dt_model_params(model), .backend = dt_model_backend(model)};
+    (void)elements;
+    return dt_container_add_rows(context, rows, values);
+}
+
+static dt_status put_tensor(dt_container *file, const dt_tensor_source *source, int group,
+                            const dt_param_spec *spec)
+{
+    char name[TENSOR_NAME];
+    tensor_name(name, sizeof name, group, spec);
+    DT_TRY(dt_container_begin_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape));
+    return dt_tensor_blocks(source, group, spec, add_rows, file);
 }
 
 dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *source,
                                     bool moments)
 {
-    return for_each_tensor(file, source, moments, put_tensor);
+    const dt_param_table *table = source->table;
+    for (int g = 0; g < (moments ? TENSOR_GROUPS : 1); ++g)
+        for (int32_t i = 0; i < table->count; ++i)
+            if (dt_tensor_exists(table, &table->spec[i], g))
+                DT_TRY(put_tensor(file, source, g, &table->spec[i]));
+    return DT_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static dt_status get_tensor(dt_container *file, dt_model *model, int group,
+                            const dt_param_spec *spec)
+{
+    char name[TENSOR_NAME];
+    float *values;
+    tensor_name(name, sizeof name, group, spec);
+    DT_TRY(DT_NEW(values, (size_t)spec->count));
+    dt_status status =
+        dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values);
+    if (status == DT_OK)
+        status = dt_params_write(dt_model_backend(model), tensor_groups[group].vector, spec->offset,
+                                 spec->count, values);
+    free(values);
+    return status;
 }
 
 dt_status dt_checkpoint_get_tensors(dt_container *file, dt_model *model, bool moments)
 {
-    const dt_tensor_source target = dt_tensors_of_model(model);
-    return for_each_tensor(file, &target, moments, get_tensor);
+    const dt_param_table *table = dt_model_params(model);
+    for (int g = 0; g < (moments ? TENSOR_GROUPS : 1); ++g)
+        for (int32_t i = 0; i < table->count; ++i)
+            if (dt_tensor_exists(table, &table->spec[i], g))
+                DT_TRY(get_tensor(file, model, g, &table->spec[i]));
+    return DT_OK;
+}
+
+/* ---- sources --------------------------------------------------------------------------------- */
+
+dt_tensor_source dt_tensors_of_model(const dt_model *model)
+{
+    return (dt_tensor_source){.table = dt_model_params(model), .backend = dt_model_backend(model)};
 }
 
 int64_t dt_checkpoint_copy_elements(const dt_param_table *table)

@@ -16,11 +16,22 @@ typedef struct {
     const dt_param_table *table;
     dt_backend *backend; /* the flat vectors of a device, read tensor by tensor */
     const float *copy;   /* filled by dt_checkpoint_copy() */
-    dt_container *file;  /* another checkpoint, read in blocks of about 1 MB */
+    dt_container *file;  /* another checkpoint */
     const char *path;    /* its name, for error messages */
 } dt_tensor_source;
 
 dt_tensor_source dt_tensors_of_model(const dt_model *model);
+
+/* A group of tensors: 0 the parameters, 1 and 2 their first and second moments. Returns whether a
+ * parameter has a tensor in it: moments exist for trained parameters only. */
+bool dt_tensor_exists(const dt_param_table *table, const dt_param_spec *spec, int group);
+
+/* Passes a tensor to `sink` in blocks of rows, `rows` of `elements` each. Returns DT_ERR_INPUT if
+ * the tensor of a source file is missing, damaged or of the wrong shape. */
+typedef dt_status (*dt_tensor_sink)(void *context, const float *values, int64_t rows,
+                                    int64_t elements);
+dt_status dt_tensor_blocks(const dt_tensor_source *source, int group, const dt_param_spec *spec,
+                           dt_tensor_sink sink, void *context);
 
 /* Writes the parameters and, with `moments`, the moments. Returns DT_ERR_INPUT if a tensor of a
  * source file is missing, damaged or of the wrong shape. */

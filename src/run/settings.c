@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "options/config_file.h"
 
@@ -178,21 +179,46 @@ dt_value dt_setting_value(const dt_setting *setting, const dt_run *run)
     return dt_value_of(&setting->option, run);
 }
 
-dt_status dt_settings_raise_version(const dt_run *run, int32_t *version)
+/* Sets *is to whether the setting has its default in a run. */
+static dt_status has_default(const dt_setting *setting, const dt_run *run, bool *is)
 {
     dt_run defaults = {0};
+    const dt_value value = dt_setting_value(setting, run);
+    const dt_value usual = dt_setting_value(setting, &defaults);
+    const char *text = setting->option.default_value;
+    if (text)
+        DT_TRY(dt_value_store(&setting->option, &usual, 1, &text));
+    *is = dt_value_equal(&value, &usual);
+    return DT_OK;
+}
+
+dt_status dt_settings_raise_version(const dt_run *run, int32_t *version)
+{
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
-        const dt_value value = dt_setting_value(setting, run);
-        const dt_value usual = dt_setting_value(setting, &defaults);
-        const char *text = setting->option.default_value;
+        bool is_default;
         if (!setting->key || setting->since <= *version)
             continue;
-        if (text)
-            DT_TRY(dt_value_store(&setting->option, &usual, 1, &text));
-        if (!dt_value_equal(&value, &usual))
+        DT_TRY(has_default(setting, run, &is_default));
+        if (!is_default)
             *version = setting->since;
     }
     return DT_OK;
+}
+
+dt_status dt_settings_add_flag(dt_text *list, const dt_run *run, const char *name)
+{
+    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
+        const dt_value value = dt_setting_value(setting, run);
+        bool is_default;
+        if (strcmp(setting->option.name, name) != 0)
+            continue;
+        DT_TRY(has_default(setting, run, &is_default));
+        if (is_default)
+            return DT_OK;
+        DT_TRY(dt_text_addf(list, "%s--%s ", list->length ? " " : "", name));
+        return dt_value_add_all(&value, false, list);
+    }
+    return dt_fail(DT_ERR_INTERNAL, "no setting --%s", name);
 }
 
 dt_status dt_settings_copy(dt_run *to, const dt_run *from)

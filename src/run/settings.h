@@ -49,6 +49,9 @@ dt_value dt_setting_value(const dt_setting *setting, const dt_run *run);
  * whose values are not the default. */
 dt_status dt_settings_raise_version(const dt_run *run, int32_t *version);
 
+/* Appends "--name value" of a setting, after a blank, unless it has its default. */
+dt_status dt_settings_add_flag(dt_text *list, const dt_run *run, const char *name);
+
 /* Copies all settings. */
 dt_status dt_settings_copy(dt_run *to, const dt_run *from);
 

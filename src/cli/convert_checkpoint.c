@@ -1,0 +1,56 @@
+#include "cli/convert_checkpoint.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "cli/convert_options.h"
+#include "cli/stop_signal.h"
+#include "cli/training_set.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "run/checkpoint.h"
+
+static double megabytes(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? 1e-6 * (double)info.st_size : 0.0;
+}
+
+/* Omits or adds what the command line says. */
+static dt_status change(dt_run *content, const char *path, const dt_convert_options *options)
+{
+    if (!content->has_optimizer && !options->weights_only)
+        dt_notice("%s: contains weights only, and so will the copy", path);
+    content->has_optimizer = content->has_optimizer && !options->weights_only;
+    if (options->fasta_file)
+        DT_TRY(dt_add_training_set(content, options->fasta_file, options->taxonomy_file));
+    return DT_OK;
+}
+
+static dt_status copy(dt_run *content, const char *path, const dt_convert_options *options)
+{
+    const char *output = options->output_file;
+    DT_TRY(change(content, path, options));
+    DT_TRY(dt_checkpoint_export(output, content, path));
+    dt_info("Checkpoint: %s, %s: %.1f MB (original: %.1f MB)", output,
+            content->has_optimizer ? "with optimizer state" : "weights only", megabytes(output),
+            megabytes(path));
+    return DT_OK;
+}
+
+dt_status dt_convert_checkpoint(const void *parsed)
+{
+    const dt_convert_options *options = parsed;
+    char path[PATH_MAX];
+    dt_run content = {0};
+    dt_outlive_log_reader();
+    DT_TRY(dt_checkpoint_path(options->checkpoint, path));
+    if (dt_same_file(path, options->output_file))
+        return dt_fail(DT_ERR_USAGE,
+                       "--output-file %s: is the checkpoint itself: name another file",
+                       options->output_file);
+    DT_TRY(dt_checkpoint_read(path, &content));
+    const dt_status status = copy(&content, path, options);
+    dt_run_free(&content);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* The checked command lines of `deeptaxa convert` and `deeptaxa export`, which copy a checkpoint. */
+#ifndef DT_CLI_CONVERT_OPTIONS_H
+#define DT_CLI_CONVERT_OPTIONS_H
+
+#include "options/options.h"
+
+/* Its choices are those of export's --format. */
+typedef enum { DT_FORMAT_BY_NAME, DT_FORMAT_H5, DT_FORMAT_PT } dt_checkpoint_format;
+
+typedef struct {
+    dt_parsed parsed; /* first: which options were given */
+
+    const char *checkpoint;  /* never NULL */
+    const char *output_file; /* never NULL */
+    bool weights_only;
+    int format; /* dt_checkpoint_format; export only */
+
+    /* convert only; NULL: not given */
+    const char *tokenizer_file;
+    const char *fasta_file;
+    const char *taxonomy_file;
+} dt_convert_options;
+
+extern const dt_command dt_convert_command;
+extern const dt_command dt_export_command;
+
+#endif
