@@ -17,7 +17,7 @@ typedef struct block {
 
 struct dt_pickle {
     dt_pickle_options options;
-    const unsigned char *bytes = NULL;
+    const unsigned char *bytes;
     size_t length, at;
     dt_pickle_value *stack; /* (depth) */
     size_t depth, stack_capacity;
@@ -38,6 +38,13 @@ dt_status dt_pickle_damaged(const dt_pickle *p, const char *what)
                    p->options.path, p->at, what);
 }
 
+/* The same with a status that compilers know, so that they see what is set after a success. */
+static dt_status damaged(const dt_pickle *p, const char *what)
+{
+    (void)dt_pickle_damaged(p, what);
+    return DT_ERR_INPUT;
+}
+
 void *dt_pickle_context(const dt_pickle *p)
 {
     return p->options.context;
@@ -46,7 +53,7 @@ void *dt_pickle_context(const dt_pickle *p)
 static dt_status count_memory(dt_pickle *p, size_t bytes)
 {
     if (bytes > (size_t)(p->options.memory - p->taken))
-        return dt_pickle_damaged(p, "it would take more memory than a file of this size can need");
+        return damaged(p, "it would take more memory than a file of this size can need");
     p->taken += (int64_t)bytes;
     return DT_OK;
 }
@@ -55,7 +62,7 @@ static dt_status count_memory(dt_pickle *p, size_t bytes)
 static dt_status grow(dt_pickle *p, void **items, size_t *capacity, size_t needed, size_t size)
 {
     const size_t before = *capacity;
-    if (needed <= before)
+    if (needed <= before && *items)
         return DT_OK;
     DT_TRY(count_memory(p, (needed - before) * size));
     DT_TRY(dt_grow(items, capacity, needed, size, "a pickle"));
@@ -97,7 +104,7 @@ static dt_status add_items(dt_pickle *p, dt_pickle_items *to, const dt_pickle_va
     const size_t needed = (size_t)to->count + count;
     DT_TRY(grow(p, (void **)&to->value, &capacity, needed, sizeof *to->value));
     to->capacity = (int64_t)capacity;
-    if (count)
+    if (values && count)
         memcpy(to->value + to->count, values, count * sizeof *values);
     to->count = (int64_t)needed;
     return DT_OK;
@@ -108,7 +115,7 @@ static dt_status add_items(dt_pickle *p, dt_pickle_items *to, const dt_pickle_va
 static dt_status next_bytes(dt_pickle *p, size_t count, const unsigned char **out)
 {
     if (count > p->length - p->at)
-        return dt_pickle_damaged(p, "it ends too early");
+        return damaged(p, "it ends too early");
     *out = p->bytes + p->at;
     p->at += count;
     return DT_OK;
@@ -117,7 +124,7 @@ static dt_status next_bytes(dt_pickle *p, size_t count, const unsigned char **ou
 /* An unsigned little-endian number of up to 4 bytes. */
 static dt_status next_number(dt_pickle *p, size_t count, uint32_t *out)
 {
-    const unsigned char *bytes = NULL;
+    const unsigned char *bytes;
     DT_TRY(next_bytes(p, count, &bytes));
     *out = 0;
     for (size_t i = count; i-- > 0;)
@@ -130,7 +137,7 @@ static dt_status next_line(dt_pickle *p, const unsigned char **line, size_t *len
 {
     const unsigned char *end = memchr(p->bytes + p->at, '\n', p->length - p->at);
     if (!end)
-        return dt_pickle_damaged(p, "it ends within a name");
+        return damaged(p, "it ends within a name");
     *length = (size_t)(end - (p->bytes + p->at));
     return next_bytes(p, *length + 1, line);
 }
@@ -154,7 +161,7 @@ static size_t bottom(const dt_pickle *p)
 static dt_status pop(dt_pickle *p, size_t count, dt_pickle_value **out)
 {
     if (p->depth - bottom(p) < count)
-        return dt_pickle_damaged(p, "a value is missing");
+        return damaged(p, "a value is missing");
     p->depth -= count;
     *out = p->stack + p->depth;
     return DT_OK;
@@ -164,7 +171,7 @@ static dt_status pop(dt_pickle *p, size_t count, dt_pickle_value **out)
 static dt_status pop_mark(dt_pickle *p, dt_pickle_value **out, size_t *count)
 {
     if (p->marks == 0)
-        return dt_pickle_damaged(p, "a mark is missing");
+        return damaged(p, "a mark is missing");
     *count = p->depth - bottom(p);
     DT_TRY(pop(p, *count, out));
     p->marks--;
@@ -191,7 +198,7 @@ static dt_status push_bool(dt_pickle *p, int truth)
 
 static dt_status read_int(dt_pickle *p, int bytes)
 {
-    uint32_t number = 0;
+    uint32_t number;
     DT_TRY(next_number(p, (size_t)bytes, &number));
     return push_int(p, DT_PICKLE_INT, bytes == 4 ? (int32_t)number : (int64_t)number);
 }
@@ -200,12 +207,12 @@ static dt_status read_int(dt_pickle *p, int bytes)
 static dt_status read_long(dt_pickle *p, int argument)
 {
     (void)argument;
-    uint32_t length = 0;
-    const unsigned char *bytes = NULL;
+    uint32_t length;
+    const unsigned char *bytes;
     DT_TRY(next_number(p, 1, &length));
     DT_TRY(next_bytes(p, length, &bytes));
     if (length > 8)
-        return dt_pickle_damaged(p, "an integer has more than 64 bits");
+        return damaged(p, "an integer has more than 64 bits");
     uint64_t value = length && bytes[length - 1] & 0x80 ? UINT64_MAX : 0;
     for (size_t i = length; i-- > 0;)
         value = value << 8 | bytes[i];
@@ -215,7 +222,7 @@ static dt_status read_long(dt_pickle *p, int argument)
 static dt_status read_float(dt_pickle *p, int argument)
 {
     (void)argument;
-    const unsigned char *bytes = NULL;
+    const unsigned char *bytes;
     uint64_t bits = 0;
     dt_pickle_value value = {.kind = DT_PICKLE_FLOAT};
     DT_TRY(next_bytes(p, 8, &bytes));
@@ -228,13 +235,13 @@ static dt_status read_float(dt_pickle *p, int argument)
 static dt_status read_text(dt_pickle *p, int argument)
 {
     (void)argument;
-    uint32_t length = 0;
-    const unsigned char *bytes = NULL;
+    uint32_t length;
+    const unsigned char *bytes;
     void *text;
     DT_TRY(next_number(p, 4, &length));
     DT_TRY(next_bytes(p, length, &bytes));
     if (dt_utf8_valid((const char *)bytes, length) != length)
-        return dt_pickle_damaged(p, "a text is not UTF-8");
+        return damaged(p, "a text is not UTF-8");
     DT_TRY(dt_pickle_take(p, (size_t)length + 1, &text));
     memcpy(text, bytes, length);
     return push(p, (dt_pickle_value){.kind = DT_PICKLE_TEXT, .length = length, .text = text});
@@ -256,7 +263,7 @@ static dt_status push_tuple(dt_pickle *p, const dt_pickle_value *values, size_t 
     void *copy;
     DT_TRY(make_items(p, DT_PICKLE_TUPLE, &tuple));
     DT_TRY(dt_pickle_take(p, count * sizeof *values, &copy));
-    if (count)
+    if (values && count)
         memcpy(copy, values, count * sizeof *values);
     tuple.items->value = copy;
     tuple.items->count = (int64_t)count;
@@ -265,7 +272,7 @@ static dt_status push_tuple(dt_pickle *p, const dt_pickle_value *values, size_t 
 
 static dt_status make_tuple(dt_pickle *p, int count)
 {
-    dt_pickle_value *values = NULL;
+    dt_pickle_value *values;
     DT_TRY(pop(p, (size_t)count, &values));
     return push_tuple(p, values, (size_t)count);
 }
@@ -273,8 +280,8 @@ static dt_status make_tuple(dt_pickle *p, int count)
 static dt_status make_marked_tuple(dt_pickle *p, int argument)
 {
     (void)argument;
-    dt_pickle_value *values = NULL;
-    size_t count = 0;
+    dt_pickle_value *values;
+    size_t count;
     DT_TRY(pop_mark(p, &values, &count));
     return push_tuple(p, values, count);
 }
@@ -283,9 +290,9 @@ static dt_status make_marked_tuple(dt_pickle *p, int argument)
 static dt_status fill(dt_pickle *p, int kind, const dt_pickle_value *values, size_t count)
 {
     if (p->depth == bottom(p) || (int)p->stack[p->depth - 1].kind != kind)
-        return dt_pickle_damaged(p, "elements of something that is no list or dict");
+        return damaged(p, "elements of something that is no list or dict");
     if (kind == DT_PICKLE_DICT && count % 2)
-        return dt_pickle_damaged(p, "a key has no value");
+        return damaged(p, "a key has no value");
     return add_items(p, p->stack[p->depth - 1].items, values, count);
 }
 
@@ -293,15 +300,15 @@ static dt_status fill(dt_pickle *p, int kind, const dt_pickle_value *values, siz
 static dt_status add_one(dt_pickle *p, int kind)
 {
     const size_t count = kind == DT_PICKLE_DICT ? 2 : 1;
-    dt_pickle_value *values = NULL;
+    dt_pickle_value *values;
     DT_TRY(pop(p, count, &values));
     return fill(p, kind, values, count);
 }
 
 static dt_status add_marked(dt_pickle *p, int kind)
 {
-    dt_pickle_value *values = NULL;
-    size_t count = 0;
+    dt_pickle_value *values;
+    size_t count;
     DT_TRY(pop_mark(p, &values, &count));
     return fill(p, kind, values, count);
 }
@@ -318,12 +325,12 @@ static dt_status push_mark(dt_pickle *p, int argument)
 
 static dt_status put(dt_pickle *p, int bytes)
 {
-    uint32_t index = 0;
+    uint32_t index;
     DT_TRY(next_number(p, (size_t)bytes, &index));
     if (index >= p->length)
-        return dt_pickle_damaged(p, "a memo has an impossible number");
+        return damaged(p, "a memo has an impossible number");
     if (p->depth == bottom(p))
-        return dt_pickle_damaged(p, "a value is missing");
+        return damaged(p, "a value is missing");
     const size_t needed = (size_t)index + 1;
     DT_TRY(grow(p, (void **)&p->memo, &p->memo_capacity, needed, sizeof *p->memo));
     while (p->memo_count < needed)
@@ -334,10 +341,10 @@ static dt_status put(dt_pickle *p, int bytes)
 
 static dt_status get(dt_pickle *p, int bytes)
 {
-    uint32_t index = 0;
+    uint32_t index;
     DT_TRY(next_number(p, (size_t)bytes, &index));
     if (index >= p->memo_count || p->memo[index].kind == DT_PICKLE_ABSENT)
-        return dt_pickle_damaged(p, "an unknown memo is used");
+        return damaged(p, "an unknown memo is used");
     return push(p, p->memo[index]);
 }
 
@@ -353,10 +360,10 @@ static bool has_name(const dt_pickle_global *global, const unsigned char *module
 static dt_status read_global(dt_pickle *p, int argument)
 {
     (void)argument;
-    const unsigned char *module = NULL;
-    const unsigned char *name = NULL;
-    size_t m = 0;
-    size_t n = 0;
+    const unsigned char *module;
+    const unsigned char *name;
+    size_t m;
+    size_t n;
     char excerpt[2][DT_EXCERPT_SIZE];
     DT_TRY(next_line(p, &module, &m));
     DT_TRY(next_line(p, &name, &n));
@@ -374,12 +381,12 @@ static dt_status read_global(dt_pickle *p, int argument)
 static dt_status call(dt_pickle *p, int argument)
 {
     (void)argument;
-    dt_pickle_value *values = NULL;
+    dt_pickle_value *values;
     dt_pickle_value made = {0};
     DT_TRY(pop(p, 2, &values));
     if (values[0].kind != DT_PICKLE_GLOBAL || values[1].kind != DT_PICKLE_TUPLE ||
         !values[0].global->call)
-        return dt_pickle_damaged(p, "a call of something that cannot be called");
+        return damaged(p, "a call of something that cannot be called");
     DT_TRY(values[0].global->call(p, values[0].global, values[1].items, &made));
     return push(p, made);
 }
@@ -388,13 +395,13 @@ static dt_status call(dt_pickle *p, int argument)
 static dt_status build(dt_pickle *p, int argument)
 {
     (void)argument;
-    dt_pickle_value *values = NULL;
+    dt_pickle_value *values;
     DT_TRY(pop(p, 2, &values));
     const dt_pickle_value object = values[0];
     const dt_pickle_value state = values[1];
     if (object.kind == DT_PICKLE_DICT && object.items->maker && object.items->maker->takes_state) {
         if (state.kind != DT_PICKLE_DICT || state.items == object.items)
-            return dt_pickle_damaged(p, "a value is of the wrong kind");
+            return damaged(p, "a value is of the wrong kind");
         DT_TRY(add_items(p, object.items, state.items->value, (size_t)state.items->count));
     }
     return push(p, object);
@@ -403,7 +410,7 @@ static dt_status build(dt_pickle *p, int argument)
 static dt_status read_persistent(dt_pickle *p, int argument)
 {
     (void)argument;
-    dt_pickle_value *id = NULL;
+    dt_pickle_value *id;
     dt_pickle_value made = {0};
     DT_TRY(pop(p, 1, &id));
     DT_TRY(p->options.persistent(p, id, &made));
@@ -434,9 +441,9 @@ dt_status dt_pickle_make_opaque(dt_pickle *p, const dt_pickle_global *global,
 static dt_status read_protocol(dt_pickle *p, int argument)
 {
     (void)argument;
-    uint32_t version = 0;
+    uint32_t version;
     DT_TRY(next_number(p, 1, &version));
-    return version == 2 ? DT_OK : dt_pickle_damaged(p, "it is not of protocol 2");
+    return version == 2 ? DT_OK : damaged(p, "it is not of protocol 2");
 }
 
 /* The opcodes that are read, with their names in pickletools.py. */
@@ -480,16 +487,16 @@ static const struct {
 static dt_status run(dt_pickle *p, dt_pickle_value *root)
 {
     for (;;) {
-        const unsigned char *opcode = NULL;
+        const unsigned char *opcode;
         DT_TRY(next_bytes(p, 1, &opcode));
         if (*opcode == '.') /* STOP */
             break;
         if (!opcodes[*opcode].step)
-            return dt_pickle_damaged(p, "an opcode that torch.save does not write");
+            return damaged(p, "an opcode that torch.save does not write");
         DT_TRY(opcodes[*opcode].step(p, opcodes[*opcode].argument));
     }
     if (p->marks || p->depth != 1 || p->at != p->length)
-        return dt_pickle_damaged(p, "it does not end with one object");
+        return damaged(p, "it does not end with one object");
     *root = p->stack[0];
     return DT_OK;
 }
@@ -508,9 +515,9 @@ static dt_status check_nesting(const dt_pickle *p, const dt_pickle_value *value,
     if (!is_container(value) || value->items->state == CLOSED)
         return DT_OK;
     if (value->items->state == OPEN)
-        return dt_pickle_damaged(p, "an object contains itself");
+        return damaged(p, "an object contains itself");
     if (depth >= DT_PICKLE_DEPTH)
-        return dt_pickle_damaged(p, "its objects are nested too deeply");
+        return damaged(p, "its objects are nested too deeply");
     value->items->state = OPEN;
     for (int64_t i = 0; i < value->items->count; ++i)
         DT_TRY(check_nesting(p, &value->items->value[i], depth + 1));
