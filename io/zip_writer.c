@@ -89,8 +89,9 @@ static void end_entry(dt_zip_writer *zip)
     const entry *last = &zip->entries[zip->count - 1];
     const int width = needs_zip64(last->size) ? 8 : 4;
     if (zip->missing != 0 && zip->status == DT_OK)
-        zip->status = dt_fail(DT_ERR_INTERNAL, "%s: %s got %lld bytes less than announced",
-                              zip->out.name, last->name, (long long)zip->missing);
+        zip->status =
+            dt_fail(DT_ERR_INTERNAL, "%s: %s got %lld bytes instead of %lld", zip->out.name,
+                    last->name, (long long)(last->size - zip->missing), (long long)last->size);
     put(zip, DESCRIPTOR, 4);
     put(zip, last->checksum, 4);
     put(zip, (uint64_t)last->size, width);

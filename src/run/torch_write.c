@@ -158,7 +158,7 @@ static dt_status add_item(dt_text *list, bool there, const char *item)
     return there ? dt_text_addf(list, "%s%s", list->length ? ", " : "", item) : DT_OK;
 }
 
-/* Lists the flags of settings that DeepTaxa's --resume takes from its command line. */
+/* Lists the flags of settings that DeepTaxa's --resume takes from its command line alone. */
 static dt_status list_flags(dt_text *list, const dt_run *run)
 {
     static const char *const flags[] = {"accum-steps",
@@ -170,6 +170,8 @@ static dt_status list_flags(dt_text *list, const dt_run *run)
                                         "early-stopping-min-delta"};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
         DT_TRY(dt_settings_add_flag(list, run, flags[i]));
+    if (run->config.type == DT_MODEL_CNN) /* of the other types it is in the file */
+        return dt_settings_add_flag(list, run, "hidden-dropout-prob");
     return DT_OK;
 }
 
