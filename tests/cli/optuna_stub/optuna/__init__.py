@@ -63,7 +63,7 @@ class Trial:
     def should_prune(self):
         first, mine = self.study.trials()[0].reports, self.study.trials()[self.number].reports
         new = self.number > 0 and "continues" not in self.user_attrs
-        return new and max(mine) > 1 and mine[max(mine)] >= first[max(mine)]
+        return new and max(mine) > 1 and mine[max(mine)] >= first.get(max(mine), 0)
 
 
 class Study:
