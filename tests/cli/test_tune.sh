@@ -25,7 +25,7 @@ states() {
     PYTHONPATH=$stub python3 -c 'import optuna, sys
 for t in optuna.Study(sys.argv[1]).trials():
     print(t.number, t.state.name, *(f"({t.user_attrs[k]})" for k in ("continues",) if k in t.user_attrs), end="; ")' \
-        "$1/deeptaxa_optuna_cnn.log"
+        "$(ls "$1"/deeptaxa_optuna_*.log)"
 }
 
 # ---- refused before anything is trained ------------------------------------------------------------
@@ -85,13 +85,31 @@ expect 0 tune two --n-trials 3 --epochs 2
 wait $! || fail "a worker ended with $?: $(cat two.log)"
 same "trials of two workers" "$(find two -name 'trial_*' -type d | wc -l)" 3
 
-# ---- a training that fails is recorded with its reason ----------------------------------------------
-printf '#!/bin/sh\ncase "$*" in *print-config*) exit 0 ;; esac\necho out of luck >&2\nexit 1\n' >unlucky
+# ---- what is searched -------------------------------------------------------------------------------
+expect 0 env PYTHONPATH="$stub" "$bin/deeptaxa" tune --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --model-type cnn --encoding onehot --loss-type focal --num-filters 8 --num-conv-layers 1 --max-length 64 \
+    --output-dir onehot --n-trials 1 --epochs 1 --threads 1
+grep -q '"focal_gamma": 3.0' onehot/deeptaxa_best_params_cnn.json || fail "the focal loss was not searched"
+
+# ---- a training that fails is recorded with its reason; the flags that it got ------------------------
+cat >unlucky <<'END'
+#!/bin/sh
+echo "$*" >>flags
+case "$*" in *print-config*) exit 0 ;; esac
+echo out of luck >&2
+exit 1
+END
 chmod +x unlucky
-expect 1 env DEEPTAXA="$work/unlucky" PYTHONPATH="$stub" "$bin/deeptaxa" tune $small --output-dir f --n-trials 2
+expect 1 env DEEPTAXA="$work/unlucky" PYTHONPATH="$stub" "$bin/deeptaxa" tune --data shards --model-type hybridcnnbert \
+    --seed 9 --num-filters=64 --output-dir f --n-trials 2
 same "failed trials" "$(states f)" "0 FAIL; 1 FAIL; "
 said '^trial 1 failed: out of luck$'
 said 'no trial was completed'
+same "flags of a trial" "$(tail -n 1 flags)" "train --data=shards --model-type=hybridcnnbert --epochs=10 --seed=9 \
+--encoding=dnabert --loss-type=cross_entropy --keep-checkpoints=1 --num-filters=64 \
+--learning-rate=0.00022360679774997898 --batch-size=32 --hidden-dropout-prob=0.3 --optimizer-weight-decay=0.05 \
+--max-length=384 --num-conv-layers=2 --embed-dim=640 --kernel-sizes=5,7 --hidden-size=960 --num-attention-heads=4 \
+--intermediate-size=3840 --num-hidden-layers=7 --output-dir f/trial_1 --resume auto"
 
 # ---- Optuna itself ------------------------------------------------------------------------------------
 if python3 -c 'import optuna' 2>/dev/null; then
