@@ -87,7 +87,8 @@ fi
 find "$tree" -name 'lib*' -regextype posix-extended \
     -regex '.*/(ld-linux.*|lib(c|m|dl|rt|pthread|cuda|cudart|cublas.*|cudnn.*|nccl)\.so.*)' >"$work/foreign"
 [ ! -s "$work/foreign" ] || fail "what belongs to the system is in the archive: $(cat "$work/foreign")"
-for wanted in share/doc/DeepTaxa-MPI/gpu.md share/doc/DeepTaxa-MPI/docs/tutorial.md share/doc/DeepTaxa-MPI/libraries/README \
+for wanted in bin/deeptaxa-tune share/deeptaxa/get-model.sh share/deeptaxa/slurm/tune.sbatch share/doc/DeepTaxa-MPI/docs/make_checkpoint.py \
+    share/doc/DeepTaxa-MPI/gpu.md share/doc/DeepTaxa-MPI/docs/tutorial.md share/doc/DeepTaxa-MPI/libraries/README \
     libexec/deeptaxa/tests/gpu/first.sh libexec/deeptaxa/tests/parity/fixtures/hybrid_small.h5 \
     libexec/deeptaxa/benchmarks/gpu_step libexec/deeptaxa/benchmarks/deeptaxa_torch/model.py; do
     [ -e "$tree/$wanted" ] || fail "the archive lacks $wanted"

@@ -20,6 +20,7 @@ static const struct {
     {"train", "train a classifier on sequences with known taxonomy"},
     {"prepare", "tokenise training data once for many runs"},
     {"predict", "predict the taxonomy of sequences with a trained model"},
+    {"tune", "search hyperparameters with Optuna"},
     {"calibrate", "calibrate a model's confidences on held-out sequences"},
     {"describe", "print a description of a checkpoint"},
     {"export", "copy a checkpoint, optionally without the optimizer state"},

@@ -27,6 +27,7 @@ done >"$work/commands"
 while read -r document _ command rest; do
     [ -s "$work/help_$command" ] || deeptaxa "$command" --help >"$work/help_$command" 2>/dev/null ||
         fail "$document: there is no command '$command'"
+    [ "$command" != tune ] || deeptaxa train --help >>"$work/help_tune" # which gets the other flags
     for flag in $(grep -oE -- ' --[a-z][a-z-]*' <<<" $rest"); do
         grep -qE -- "^  $flag( |\$)" "$work/help_$command" || fail "$document: deeptaxa $command has no $flag"
     done

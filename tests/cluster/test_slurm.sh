@@ -125,4 +125,22 @@ job=$(TABLE=settings.tsv OUTPUT=sweep sbatch --parsable --array=3 --cpus-per-tas
     "$project/slurm/sweep.sbatch" $flags --epochs 1)
 same "a row that is not there" "$(job_ends "$job" 60)" FAILED
 grep -q 'settings.tsv: no valid row 3' "deeptaxa-sweep-${job}_3.log" || fail "no message about row 3"
+
+# ---- tune.sbatch ---------------------------------------------------------------------------------
+# Two workers; one is near its time limit: its trial is continued, and nothing is left undone. With the
+# stand-in for Optuna of cli/tune.
+expect 0 deeptaxa prepare $input --tokenizer-file tokenizer.json --output-dir shards
+job=$(PYTHONPATH=$project/tests/cli/optuna_stub DATA=shards MODEL_TYPE=cnn OUTPUT=tuning sbatch --parsable \
+    --array=1-2 --cpus-per-task=1 "$project/slurm/tune.sbatch" --n-trials 3 --epochs 30 --batch-size 8 \
+    --num-filters 8 --embed-dim 16 --num-conv-layers 1 --max-length 64)
+until_there 'tuning/trial_0/metrics/*_epoch2.json'
+for task in 1 2; do
+    grep -q '^trial 0 ' "deeptaxa-tune-${job}_$task.log" && scancel --batch --signal=USR1 "${job}_$task"
+done
+same "tune" "$(job_ends "$job" 90)" COMPLETED || cat deeptaxa-tune-"$job"_*.log >&2
+cat deeptaxa-tune-"$job"_*.log >tune.log
+grep -q 'stopped and requeued' tune.log || fail "a stopped worker was not requeued: $(cat tune.log)"
+grep -q '^trial [1-4] in tuning/trial_0 continues trial 0$' tune.log || fail "a stopped trial was not continued"
+grep '^trials: ' tune.log | tail -n 1 | grep -qE 'running|waiting|failed' && fail "trials were left: $(cat tune.log)"
+expect 0 deeptaxa train --config tuning/deeptaxa_best_params_cnn.json --data shards --output-dir tuned --dry-run
 finish
