@@ -11,6 +11,10 @@ static const dt_option options[] = {
      .offset = AT(export_metrics),
      .value = "FILE",
      .help = "also write the description to FILE as JSON"},
+    {.name = "verbose",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(verbose),
+     .help = "also print the name and shape of every tensor"},
     {0},
 };
 
