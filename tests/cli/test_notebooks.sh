@@ -9,7 +9,7 @@ make_gold 100
 sed -i 's/^>/>s/' data/*.fasta # DeepTaxa finds no row of an id that is a number
 sed -i '2,$s/^/s/' data/*.tsv
 make_tokenizer
-mkdir console described
+mkdir console described converted
 keep_console() { cat err out >>"console/$1"; }
 expect 0 train_small run --epochs 4 --eval-every 2 --export-sequence-embeddings \
     --export-permutation-importance || finish
@@ -22,6 +22,7 @@ for epoch in 1 2 3 4; do
         --export-metrics "described/epoch$epoch.json"
     keep_console describe
 done
+expect 0 deeptaxa convert --checkpoint "$model" --output-file converted/epoch4.pt
 for command in train predict describe; do
     expect 0 deeptaxa $command --help
     keep_console ${command}_help
@@ -45,7 +46,7 @@ keep_console predict
 # shellcheck disable=SC2086
 expect 0 $predict $heldout --checkpoint "$model" "$calibrated" --output-dir vote
 
-python3 "$project/tests/notebook/compare_files.py" . "$bin/../tests/list_hdf5" "$@" ||
+python3 "$project/tests/notebook/compare_files.py" . "$bin/../tests" "$@" ||
     fail "tests/notebook/compare_files.py"
 python3 "$project/tests/notebook/read_output.py" . || fail "tests/notebook/read_output.py"
 finish

@@ -1,8 +1,8 @@
 """Compares what our files contain with what DeepTaxa's do, and writes the result as a table.
 
-    python3 compare_files.py FOLDER LIST_HDF5 [--write]
+    python3 compare_files.py FOLDER TOOLS [--write]
 
-FOLDER holds what tests/cli/test_notebooks.sh made (file_contents.py); LIST_HDF5 is the program of that name. DeepTaxa's
+FOLDER holds what tests/cli/test_notebooks.sh made (file_contents.py); TOOLS is the folder of list_hdf5 and print_pt. DeepTaxa's
 side is ../fixtures/deeptaxa_files.json. Every difference must be declared, with its reason, in declared_differences.txt,
 and every declaration must apply. The table is in docs/differences.md, between two comments, and must be up to date;
 --write writes it. Exit status 0 when all is right.
@@ -80,7 +80,7 @@ def shorten(keys):
     """dataset_info.{fasta_file, taxonomy_file}, where keys have the same beginning."""
     groups = collections.OrderedDict()
     for key in keys:
-        begin = re.match(r"(tensor |setting |column |[A-Za-z ]+: |.*\.)?", key).group()
+        begin = re.match(r"(setting |column |[A-Za-z ]+: |.*\.)?", key).group()
         groups.setdefault(begin, []).append(key[len(begin):])
     parts = []
     for begin, ends in groups.items():
@@ -95,7 +95,7 @@ def table(rows):
     lines = ["| file | | keys | reason |", "| --- | --- | --- | --- |"]
     last = ""
     order = list(WORDS)
-    commands = ["train", "predict --taxonomy-file", "predict", "describe --export-metrics", "describe"]
+    commands = ["train", "predict --taxonomy-file", "predict", "describe --export-metrics", "describe", "convert"]
     files = sorted(dict.fromkeys(file for file, _, _ in rows), key=lambda file: commands.index(file.split(": ")[0]))
     for file, kind, reason in sorted(rows, key=lambda row: (files.index(row[0]), order.index(row[1]))):
         command, _, name = file.partition(": ")
@@ -107,10 +107,10 @@ def table(rows):
 
 
 def main():
-    folder, list_hdf5 = sys.argv[1:3]
+    folder, tools = sys.argv[1:3]
     with open(os.path.join(HERE, "../fixtures/deeptaxa_files.json"), encoding="utf-8") as file:
         there = json.load(file)["files"]
-    here = file_contents.read(folder, list_hdf5)
+    here = file_contents.read(folder, tools)
     rows, complaints = explain(outcomes(there, here), load_declared())
     with open(DOCUMENT, encoding="utf-8") as file:
         document = file.read()

@@ -3,7 +3,7 @@ random numbers or on the machine. Of our program and of DeepTaxa, so that the tw
 ../fixtures/make_deeptaxa_files.py).
 
 The folder holds a training (run/), predictions with and without known taxonomy (p/, plain/), descriptions of its
-checkpoints (described/epoch<N>.json), and what the commands wrote to the console (console/train, predict, describe,
+checkpoints (described/epoch<N>.json), the last one as a .pt file (converted/epoch4.pt), and what the commands wrote to the console (console/train, predict, describe,
 and their help: console/train_help …).
 """
 
@@ -16,7 +16,8 @@ import subprocess
 RANKS = ["domain", "phylum", "class", "order", "family", "genus", "species"]
 UUID = "[0-9a-f]{8}(?:_[0-9a-f]{4}){3}_[0-9a-f]{12}"
 RUN = r"\d{4}_\d\d_\d\dT\d\d_\d\d_\d\d_" + UUID
-FOLDERS = {"run": "train", "p": "predict --taxonomy-file", "plain": "predict", "described": "describe --export-metrics"}
+FOLDERS = {"run": "train", "p": "predict --taxonomy-file", "plain": "predict", "described": "describe --export-metrics",
+           "converted": "convert"}
 
 # Keys whose values are compared, too: of versions and times the form
 VERSION, TIME = re.compile("version$"), re.compile("(.*[.])?(timestamp|[a-z]+_(start|end)_time)$")
@@ -25,6 +26,9 @@ COMPARED = re.compile(
     r"summary\.performance_stats\.<rank>\.total$|sequence_ids\[\]$|true_labels\[\]|predictions\[\]\.sequence_length$|"
     r"model_details\.(?!run_uuid|tokenizer|current_epoch)|training_hyperparameters\.|<n>\.<label>$|"
     r"sequence_id$|sequence_length$|<rank>_true$|(Level|Region|Start|End)$")
+# Of a .pt file all values are compared, except for these keys
+OF_A_RUN = re.compile(
+    r"(state_dict|rng_state|metrics)\.|optimizer_state_dict\.state\.|tokenizer_name$|run_uuid$|.*(_time|loss)$")
 
 
 class Contents:
@@ -40,8 +44,11 @@ class Contents:
         elif TIME.match(key) and value:
             self.of_file[key] = re.sub("[0-9]", "9", value)
         elif COMPARED.match(key):
-            found = f"{place}={value}" if place else str(value)
-            self.of_file[key] = self.of_file.get(key, "") + found + " "
+            self.compare(key, value, place)
+
+    def compare(self, key, value, place):
+        found = f"{place}={value}" if place else str(value)
+        self.of_file[key] = self.of_file.get(key, "") + found + " "
 
     def end_file(self):
         self.files += 1
@@ -92,19 +99,29 @@ def add_table(contents, path):
                 contents.add(name, kind if value else "empty", value, rank if rank in RANKS else "")
 
 
-def add_hdf5(contents, path, list_hdf5, ids):
-    """Tensors of a checkpoint by name, of its other content the groups."""
-    checkpoint = "/checkpoints/" in path
-    out = subprocess.run([list_hdf5, path], check=True, capture_output=True, text=True).stdout
-    for line in out.splitlines():
-        what, name, *kind = line.split(" ")
-        if name.startswith("model/"):
-            contents.add("tensor " + re.sub(r"\.\d+(?=\.)", ".<n>", name[6:]), " ".join(kind))
-        elif checkpoint:
-            contents.add(re.split("[@/]", name.lstrip("@"))[0], "group" if name[0] != "@" else kind[0])
-        else:
-            folder, _, last = name.rpartition("/")
-            contents.add(f"{folder}/<id>" if last in ids else re.sub(r"\.\d+(?=\.)", ".<n>", name), " ".join(kind))
+def lines_of(tool, path):
+    return subprocess.run([tool, path], check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def add_hdf5(contents, path, tools, ids):
+    for line in lines_of(f"{tools}/list_hdf5", path):
+        _, name, *kind = line.split(" ")
+        folder, _, last = name.rpartition("/")
+        contents.add(f"{folder}/<id>" if last in ids else name, " ".join(kind))
+
+
+def add_pt(contents, path, tools):
+    for line in lines_of(f"{tools}/print_pt", path):
+        place, _, value = line.partition("\t")
+        parts = ["<n>" if part.isdigit() else re.sub(r"\.\d+(?=\.)", ".<n>", part) for part in place.split("/")[1:]]
+        if parts[:1] == ["level_label2id"] and len(parts) > 2:
+            parts[2:] = ["<label>"]
+        if parts and not (parts[0] == "rng_state" and len(parts) > 3):
+            kind, _, rest = value.partition(" ")
+            dimensions = f" {rest.split(' ')[0].count('x') + 1}" if kind == "tensor" else ""
+            contents.add(".".join(parts), kind + dimensions)
+            if not OF_A_RUN.match(".".join(parts)):
+                contents.compare(".".join(parts), rest, place.rpartition("/")[2] if "<" in parts[-1] else "")
 
 
 def add_console(contents, path):
@@ -143,18 +160,17 @@ def name_of(path):
     if folder == "console":
         return f"{rest[:-5]}: flags" if rest.endswith("_help") else f"{rest}: console"
     rest = re.sub("epoch[0-9]+", "epoch<N>", re.sub(RUN, "<run>", rest))
-    rest = re.sub(r"(checkpoints/.*)\.(pt|h5)$", r"\1", rest.replace("heldout_deeptaxa", "<name>_deeptaxa"))
-    return f"{FOLDERS[folder]}: {rest}"
+    return f"{FOLDERS[folder]}: {rest.replace('heldout_deeptaxa', '<name>_deeptaxa')}"
 
 
-def read(folder, list_hdf5, add_pickle=None):
-    """{name of a kind of file: its Contents}. add_pickle(contents, path) adds a .pt file."""
+def read(folder, tools):
+    """{name of a kind of file: its Contents}. tools: folder of the programs list_hdf5 and print_pt."""
     with open(os.path.join(folder, "data/train.fasta"), encoding="utf-8") as file:
         ids = {line[1:].split()[0] for line in file if line.startswith(">")}
     found = {}
     for top in [*FOLDERS, "console"]:
         for base, folders, files in os.walk(os.path.join(folder, top)):
-            folders.sort()
+            folders[:] = sorted(set(folders) - {"epoch4_tokenizer"})
             for file in sorted(files):
                 if file.startswith("."):
                     continue
@@ -166,10 +182,10 @@ def read(folder, list_hdf5, add_pickle=None):
                         add_json(contents, json.load(stream), labels="label2id" in file)
                 elif file.endswith(".tsv"):
                     add_table(contents, path)
-                elif file.endswith(".h5"):
-                    add_hdf5(contents, path, list_hdf5, ids)
-                elif file.endswith(".pt"):
-                    add_pickle(contents, path)
+                elif file.endswith(".h5") and "checkpoints" not in base:
+                    add_hdf5(contents, path, tools, ids)
+                elif top == "converted":
+                    add_pt(contents, path, tools)
                 elif file.endswith("_uuid.txt"):
                     with open(path, encoding="utf-8") as stream:
                         text = re.sub(UUID, "<uuid>", re.sub(RUN, "<time>_<uuid>", stream.read()))
