@@ -10,10 +10,12 @@
 #include "run/checkpoint.h"
 #include "run/describe.h"
 
-static dt_status print_description(const dt_run *checkpoint, const char *path)
+static dt_status print_description(const dt_run *checkpoint, const char *path, bool tensors)
 {
     dt_text text = {0};
     dt_status status = dt_describe_text(&text, checkpoint, path, dt_version());
+    if (status == DT_OK && tensors)
+        status = dt_describe_tensors(&text, checkpoint);
     if (status == DT_OK)
         status = dt_print(text.data);
     dt_text_free(&text);
@@ -43,7 +45,7 @@ static dt_status run(const void *parsed)
     if (options->export_metrics)
         status = export_description(&checkpoint, path, options->export_metrics);
     if (status == DT_OK)
-        status = print_description(&checkpoint, path);
+        status = print_description(&checkpoint, path, options->verbose);
     dt_run_free(&checkpoint);
     return status;
 }

@@ -11,6 +11,10 @@ static const dt_option options[] = {
      .offset = AT(export_metrics),
      .value = "FILE",
      .help = "also write the description to FILE as JSON"},
+    {.name = "verbose",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(verbose),
+     .help = "also print the name and shape of every tensor"},
     {0},
 };
 
@@ -20,6 +24,7 @@ const dt_command dt_describe_command = {
     .usage = "--checkpoint CKPT [options]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_describe_options),
+    .deeptaxa_names = "checkpoint export-metrics verbose",
     .examples = {"deeptaxa describe --checkpoint outputs/training/checkpoints/model.h5",
                  "deeptaxa describe --checkpoint model.h5 --export-metrics model.json"},
 };

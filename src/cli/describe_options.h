@@ -9,6 +9,7 @@ typedef struct {
 
     const char *checkpoint;     /* never NULL */
     const char *export_metrics; /* JSON file to write; NULL: none */
+    bool verbose;
 } dt_describe_options;
 
 extern const dt_command dt_describe_command;

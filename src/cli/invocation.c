@@ -44,6 +44,23 @@ dt_status dt_invocation_of(const void *options, bool given_only, const char *hos
     return DT_OK;
 }
 
+dt_status dt_options_text(const void *options, dt_text *out)
+{
+    const dt_command *command = ((const dt_parsed *)options)->command;
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i) {
+        if (option->group)
+            DT_TRY(dt_text_addf(out, "%s:\n", option->group));
+        if (option->ignored)
+            continue;
+        DT_TRY(dt_text_addf(out, "  %s: ", option->name));
+        const size_t before = out->length;
+        DT_TRY(dt_option_add_value(command, i, options, false, out));
+        DT_TRY(dt_text_addf(out, "%s\n", out->length > before ? "" : "none"));
+    }
+    return DT_OK;
+}
+
 void dt_invocation_free(dt_invocation *invocation)
 {
     for (int32_t i = 0; i < invocation->options; ++i)

@@ -13,6 +13,9 @@ dt_status dt_invocation_of(const void *options, bool given_only, const char *hos
                            dt_invocation *out);
 void dt_invocation_free(dt_invocation *invocation); /* leaves it empty */
 
+/* Appends all options with their values, one per line, in the groups of --help. */
+dt_status dt_options_text(const void *options, dt_text *out);
+
 /* Writes command line, host, program and options to the log file only, one line each. */
 dt_status dt_invocation_log(const dt_invocation *invocation);
 

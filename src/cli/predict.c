@@ -250,28 +250,46 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
     return DT_OK;
 }
 
-static void show_metrics(const session *s)
+/* Columns of the table of metrics after the name of the rank; NaN: unknown. */
+enum { COLUMNS = 9 };
+
+static void fill_row(const session *s, int32_t r, double row[COLUMNS])
 {
     const dt_tally *tally = &s->results.tally;
-    dt_info("%-12s %10s %10s %9s %9s %9s %9s %9s %9s", "Rank", "Mean score", "Std score",
-            "Accuracy", "Top-k", "F1", "Precision", "Recall", "ECE");
+    const dt_rank_tally *rank = &tally->rank[r];
+    row[0] = rank->mean;
+    row[1] = dt_tally_deviation(tally, r);
+    for (int c = 2; c < COLUMNS; ++c)
+        row[c] = (double)NAN;
+    if (!dt_tally_has_truth(tally, r))
+        return;
+    const dt_metrics m = dt_metric_counts_result(&rank->counts);
+    row[2] = m.accuracy;
+    row[3] = (double)rank->among_top / (double)rank->counts.count;
+    row[4] = m.f1;
+    row[5] = m.precision;
+    row[6] = m.recall;
+    row[7] = s->results.auc[r];
+    row[8] = dt_calibration_error(&rank->calibration);
+}
+
+static void show_metrics(const session *s)
+{
+    char top[32];
+    snprintf(top, sizeof top, "Top-%lld Acc", (long long)s->options->top_k);
+    dt_info("%-12s %10s %10s %10s %10s %10s %10s %10s %10s %10s", "Rank", "Mean Score", "Std Score",
+            "Accuracy", top, "F1", "Precision", "Recall", "AUC", "ECE");
     for (int32_t r = 0; r < s->model[0].checkpoint.taxonomy.tax_ranks; ++r) {
-        const dt_rank_tally *rank = &tally->rank[r];
-        const char *name = s->model[0].checkpoint.taxonomy.rank[r].name;
-        const double deviation = dt_tally_deviation(tally, r);
-        if (!dt_tally_has_truth(tally, r)) {
-            dt_info("%-12s %10.4f %10.4f %9s %9s %9s %9s %9s %9s", name, rank->mean, deviation, "-",
-                    "-", "-", "-", "-", "-");
-            continue;
-        }
-        const dt_metrics m = dt_metric_counts_result(&rank->counts);
-        const double error = dt_calibration_error(&rank->calibration);
-        char ece[16] = "-"; /* where the model knows no true label */
-        if (!isnan(error))
-            snprintf(ece, sizeof ece, "%.4f", error);
-        dt_info("%-12s %10.4f %10.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9s", name, rank->mean,
-                deviation, m.accuracy, (double)rank->among_top / (double)rank->counts.count, m.f1,
-                m.precision, m.recall, ece);
+        double row[COLUMNS];
+        char line[160];
+        fill_row(s, r, row);
+        int used =
+            snprintf(line, sizeof line, "%-12s", s->model[0].checkpoint.taxonomy.rank[r].name);
+        for (int c = 0; c < COLUMNS && used < (int)sizeof line; ++c)
+            used += isnan(row[c])
+                        ? snprintf(line + used, sizeof line - (size_t)used, " %10s", "N/A")
+                        : snprintf(line + used, sizeof line - (size_t)used, " %10.4f", row[c]);
+        dt_info("%s", line);
     }
 }
 

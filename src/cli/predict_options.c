@@ -166,6 +166,10 @@ const dt_command dt_predict_command = {
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_predict_options),
     .check = check,
+    .deeptaxa_names =
+        "fasta-file checkpoint taxonomy-file output-dir tabular tabular-fields batch-size "
+        "num-workers seed top-k confidence-threshold level-temperatures use-raw-labels-for-true "
+        "verbose " DT_DEEPTAXA_MODEL_NAMES,
     .examples = {"deeptaxa predict --fasta-file reads.fna.gz --checkpoint model.h5 --tabular "
                  "--output-dir predictions",
                  "deeptaxa predict --fasta-file test.fna.gz --taxonomy-file test.tsv.gz "

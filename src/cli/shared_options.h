@@ -125,6 +125,12 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
         .help = "print more information"                                                           \
     }
 
+/* DeepTaxa's options for the model, which its `train` and `predict` have (dt_command). */
+#define DT_DEEPTAXA_MODEL_NAMES                                                                    \
+    "tokenizer-name tokenizer-revision max-length embed-dim num-filters kernel-sizes "             \
+    "num-conv-layers hidden-size num-hidden-layers num-attention-heads intermediate-size "         \
+    "hidden-dropout-prob output-attentions"
+
 /* A flag of DeepTaxa that is accepted and ignored. */
 #define DT_OPTION_OUTPUT_ATTENTIONS                                                                \
     {                                                                                              \

@@ -43,6 +43,7 @@ typedef struct {
     int threads; /* of this rank */
     char thread_note[DT_THREAD_NOTE];
     dt_invocation invocation;
+    dt_text settings; /* all of them, to print */
     const atomic_int *stop;
     bool resumes;
     char resume_path[PATH_MAX];
@@ -329,6 +330,18 @@ static dt_status note_invocation(train_command *t, const dt_train_options *o)
     return dt_invocation_log(&t->invocation);
 }
 
+/* Makes the text of all settings in effect: a resumed run and prepared shards have their own. */
+static dt_status settings_text(train_command *t, const dt_train_options *o)
+{
+    dt_train_options in_effect = *o;
+    in_effect.asked = t->run;
+    in_effect.stream_data = t->run.settings.shards_at_a_time > 0;
+    in_effect.no_normalize = !t->run.settings.normalize;
+    in_effect.orientation = t->run.strand.sorted ? DT_ORIENTATION_AUTO : DT_ORIENTATION_FORWARD;
+    DT_TRY(dt_text_addf(&t->settings, "Training Parameters:\n"));
+    return dt_options_text(&in_effect, &t->settings);
+}
+
 /* Collective. */
 static dt_status run_training(train_command *t, const dt_train_options *o)
 {
@@ -341,6 +354,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->agreed));
     DT_TRY(read_dataset(t, o));
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->agreed));
+    DT_TRY(dt_agree(t->comm, settings_text(t, o), &t->agreed));
     const dt_training training = {.run = &t->run,
                                   .resume_path = t->resumes ? t->resume_path : NULL,
                                   .init_path = t->init_path[0] ? t->init_path : NULL,
@@ -349,6 +363,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .comm = t->comm,
                                   .pool = t->pool,
                                   .invocation = &t->invocation,
+                                  .settings = t->settings.data,
                                   .thread_note = t->thread_note[0] ? t->thread_note : NULL,
                                   .output_dir = o->output_dir,
                                   .fixed_micro_batch = o->micro_batch_size > 0,
@@ -390,6 +405,7 @@ static dt_status train(const dt_train_options *options)
     dt_run_free(&t.run);
     dt_run_free(&t.init);
     dt_invocation_free(&t.invocation);
+    dt_text_free(&t.settings);
     return status;
 }
 

@@ -392,6 +392,14 @@ const dt_command dt_train_command = {
                DT_OPTION_TABLE(further_options)},
     .options_size = sizeof(dt_train_options),
     .check = check,
+    .deeptaxa_names =
+        "fasta-file taxonomy-file model-type batch-size epochs learning-rate val-split seed "
+        "output-dir reset-lr-on-resume resume init-weights eval-every accum-steps focal-gamma "
+        "level-weights num-workers optimizer-betas optimizer-eps optimizer-weight-decay "
+        "scheduler-warmup-ratio export-sequence-embeddings export-permutation-importance "
+        "perm-region-size focal-weight focal-reduction encoding loss-type no-level-weights "
+        "save-best-only mask-padding early-stopping-patience early-stopping-min-delta "
+        "class-weights verbose " DT_DEEPTAXA_MODEL_NAMES,
     .examples = {"deeptaxa train --fasta-file train.fna.gz --taxonomy-file train.tsv.gz "
                  "--output-dir outputs/training",
                  "deeptaxa train --data shards --output-dir outputs/small --hidden-size 128 "

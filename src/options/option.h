@@ -105,6 +105,10 @@ struct dt_command {
     size_t options_size;                      /* sizeof the options struct */
     /* Checks that concern several rows (such as mutually exclusive options); may be NULL. */
     dt_status (*check)(const void *options);
+    /* The names of DeepTaxa's options of this command, separated by blanks: they may be abbreviated
+     * to a prefix that no other name of this list has. Options of ours may not, so that a new one
+     * breaks no script. NULL: none. */
+    const char *deeptaxa_names;
     const char *examples[2];
 };
 

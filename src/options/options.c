@@ -65,6 +65,43 @@ static dt_status read_values(const dt_option *option, const char *attached, argu
     return dt_value_finish(option, value, count);
 }
 
+/* Appends the names in the command's list that begin with the `length` bytes at `prefix`; sets *row
+ * to that of the last one, and *count to their number. */
+static dt_status list_abbreviated(const dt_command *command, const char *prefix, size_t length,
+                                  dt_text *names, int *row, int *count)
+{
+    size_t end;
+    *count = 0;
+    for (const char *name = command->deeptaxa_names; name && *name; name += end) {
+        end = strcspn(name, " ");
+        if (length > 0 && length <= end && memcmp(name, prefix, length) == 0) {
+            *row = dt_command_find(command, name, end);
+            DT_TRY(dt_text_addf(names, "%s--%.*s", (*count)++ ? ", " : "", (int)end, name));
+        }
+        end += strspn(name + end, " ");
+    }
+    return DT_OK;
+}
+
+/* Finds the row of an option that is not written in full. */
+static dt_status find_abbreviated(const dt_command *command, const char *argument, int *row)
+{
+    dt_text names = {0};
+    int count;
+    const int length = (int)strcspn(argument, "=");
+    dt_status status =
+        list_abbreviated(command, argument + 2, (size_t)length - 2, &names, row, &count);
+    if (status == DT_OK && count == 0)
+        status = unknown_option(command, argument);
+    else if (status == DT_OK && count > 1)
+        status = dt_fail(DT_ERR_USAGE, "%.*s is ambiguous, it may be %s: write more of the name",
+                         length, argument, names.data);
+    else if (status == DT_OK)
+        dt_notice("%.*s is read as %s", length, argument, names.data);
+    dt_text_free(&names);
+    return status;
+}
+
 static dt_status read_option(const dt_command *command, arguments *args, void *options)
 {
     const char *argument = args->argv[args->next++];
@@ -75,9 +112,9 @@ static dt_status read_option(const dt_command *command, arguments *args, void *o
     if (!is_option(argument))
         return unknown_option(command, argument);
     const size_t length = strcspn(argument + 2, "=");
-    const int row = dt_command_find(command, argument + 2, length);
+    int row = dt_command_find(command, argument + 2, length);
     if (row < 0)
-        return unknown_option(command, argument);
+        DT_TRY(find_abbreviated(command, argument, &row));
     const dt_option *option = dt_command_option(command, row);
     const char *attached = argument[2 + length] ? argument + 2 + length + 1 : NULL;
     any_value unused = {0};
@@ -110,10 +147,17 @@ static void say_ignored(const dt_command *command, const dt_parsed *parsed)
             dt_notice("--%s has no effect: %s", option->name, option->ignored);
 }
 
+static bool is_help(const char *argument)
+{
+    const size_t length = strlen(argument);
+    return strcmp(argument, "-h") == 0 ||
+           (length >= strlen("--he") && strncmp(argument, "--help", length) == 0);
+}
+
 static dt_request find_request(int argc, char **argv)
 {
     for (int i = 1; i < argc; ++i) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (is_help(argv[i]))
             return DT_REQUEST_HELP;
         if (strcmp(argv[i], "--version") == 0)
             return DT_REQUEST_VERSION;

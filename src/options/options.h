@@ -3,7 +3,8 @@
  *
  * Syntax: `--name value` or `--name=value`. Lists are separated by blanks (`--kernel-sizes 3 5 7`)
  * or commas (`--kernel-sizes 3,5,7`). If an option is repeated, the last one counts. A value that
- * begins with "--" needs the form with '='.
+ * begins with "--" needs the form with '='. DeepTaxa's options may be abbreviated
+ * (dt_command.deeptaxa_names), with a notice.
  *
  * All errors are DT_ERR_USAGE (exit status 2) with one line that says what is allowed. They are
  * found before any file except that of --config is opened.

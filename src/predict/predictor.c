@@ -29,7 +29,7 @@ typedef struct {
     int32_t *tokens;              /* of all sequences, packed */
     size_t token_capacity;        /* of `tokens` */
     int32_t *truth;               /* (most, tax_ranks) */
-    int32_t *labels;              /* true classes, -1 where the model does not know the label */
+    int32_t *labels;              /* true classes (dt_truth_class()) */
     bool *has_row;                /* (most) */
     dt_prediction *prediction;    /* (most, tax_ranks) */
     int32_t *independent;         /* (most, tax_ranks) with consistent lineages */
@@ -123,7 +123,7 @@ static void find_truth(const pipeline *p, job *j)
         int32_t *labels = j->labels + (ptrdiff_t)i * p->tax_ranks;
         j->has_row[i] = dt_truth_find(truth, id->data, id->length, numbers);
         for (int32_t r = 0; r < p->tax_ranks; ++r)
-            labels[r] = numbers[r] < truth->model->rank[r].classes ? numbers[r] : -1;
+            labels[r] = dt_truth_class(truth, r, numbers[r]);
     }
 }
 

@@ -97,7 +97,7 @@ dt_status dt_results_begin(dt_results *results, const dt_results_options *option
     results->options = *options;
     results->taxonomy = &options->checkpoint->taxonomy;
     results->started = dt_seconds();
-    dt_status status = dt_run_id(results->run_id);
+    dt_status status = dt_uuid(results->run_id);
     if (status == DT_OK)
         status = dt_tally_create(&results->tally, results->taxonomy, options->truth,
                                  options->threshold, options->top_k);

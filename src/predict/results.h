@@ -70,7 +70,7 @@ typedef struct {
 typedef struct {
     dt_results_options options;
     const dt_taxonomy *taxonomy; /* of the checkpoint */
-    char run_id[DT_RUN_ID_SIZE];
+    char run_id[DT_UUID_SIZE];
     double started;               /* dt_seconds() */
     double prediction_time;       /* seconds until the last sequence was predicted */
     double auc[DT_MAX_TAX_RANKS]; /* (tax_ranks) set at the end; NaN: unknown */

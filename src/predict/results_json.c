@@ -78,8 +78,11 @@ static void write_prediction(const dt_results *results, dt_json *json, const dt_
                          (double)cell->confidence >= results->options.threshold);
         dt_json_key(json, "entropy");
         dt_json_float(json, cell->entropy);
-        dt_json_key(json, "score");
-        dt_json_float(json, cell->confidence / results->tally.rank[r].max_score);
+        const float relative = cell->confidence / results->tally.rank[r].max_score;
+        dt_json_key(json, "batch_relative_score");
+        dt_json_float(json, relative);
+        dt_json_key(json, "score"); /* its former name */
+        dt_json_float(json, relative);
         write_comparison(results, json, r, cell);
         dt_json_end(json);
     }
@@ -250,13 +253,21 @@ dt_status dt_results_write_json(dt_results *results)
 /* ---- metrics ----------------------------------------------------------------------------------
  */
 
+static void write_dataset(const dt_results *results, dt_json *json)
+{
+    dt_json_key(json, "dataset_info");
+    dt_json_object(json);
+    dt_json_put_int(json, "total_sequences", results->tally.sequences);
+    dt_json_put_string(json, "fasta_file", results->options.fasta_file);
+    dt_json_put_string(json, "taxonomy_file", results->options.taxonomy_file);
+    dt_json_end(json);
+}
+
 static void write_parameters(const dt_results *results, dt_json *json)
 {
     const dt_results_options *options = &results->options;
     dt_json_key(json, "prediction_parameters");
     dt_json_object(json);
-    dt_json_put_string(json, "fasta_file", options->fasta_file);
-    dt_json_put_string(json, "taxonomy_file", options->taxonomy_file);
     dt_json_put_int(json, "batch_size", options->batch_size);
     dt_json_put_int(json, "top_k", options->top_k);
     dt_json_put_double(json, "confidence_threshold", options->threshold);
@@ -323,7 +334,8 @@ dt_status dt_results_write_metrics(const dt_results *results, dt_output *out)
     dt_json_put_string(&json, "training_run_uuid", results->options.checkpoint->settings.run_uuid);
     dt_json_put_string(&json, "checkpoint_path", results->options.checkpoint_path);
     dt_json_put_string(&json, "timestamp", timestamp);
-    dt_run_json(&json, results->options.checkpoint, DT_RUN_JSON_METRICS);
+    dt_run_json(&json, results->options.checkpoint, DT_RUN_JSON_PREDICTION);
+    write_dataset(results, &json);
     write_parameters(results, &json);
     write_metrics(results, &json);
     write_system(results, &json);

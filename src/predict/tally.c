@@ -49,10 +49,13 @@ static void add_truth(dt_tally *tally, int32_t r, int32_t truth, const dt_predic
 {
     dt_rank_tally *rank = &tally->rank[r];
     const char *label = tally->taxonomy->rank[r].label[prediction->label];
+    const bool agrees = dt_labels_agree(dt_truth_label(tally->truth, r, truth), label,
+                                        dt_is_species(tally->taxonomy, r));
+    /* another class than the true one agrees: `better` is not of the best class that does */
+    const bool other = agrees && prediction->label != dt_truth_class(tally->truth, r, truth);
     dt_metric_counts_add(&rank->counts, truth, prediction->label);
-    rank->agree += dt_labels_agree(dt_truth_label(tally->truth, r, truth), label,
-                                   dt_is_species(tally->taxonomy, r));
-    rank->among_top += prediction->better >= 0 && prediction->better < tally->top_k;
+    rank->agree += agrees;
+    rank->among_top += other || (prediction->better >= 0 && prediction->better < tally->top_k);
     if (truth < tally->taxonomy->rank[r].classes)
         dt_calibration_add(&rank->calibration, (double)prediction->confidence,
                            truth == prediction->label);

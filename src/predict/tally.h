@@ -21,7 +21,7 @@ typedef struct {
                         only with consistent lineages */
     int64_t right_independently; /* independent predictions that are right */
     int64_t agree;               /* predictions that agree with the truth (predict/truth.h) */
-    int64_t among_top;           /* true labels among the top_k most probable */
+    int64_t among_top;           /* a class that agrees is among the top_k most probable */
     dt_metric_counts counts;     /* of the sequences whose truth is known */
     dt_calibration calibration;  /* of those whose true label the model knows */
     int64_t known;               /* their number, at a tax_rank with few classes */

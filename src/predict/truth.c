@@ -213,6 +213,28 @@ const char *dt_truth_label(const dt_truth *truth, int32_t tax_rank, int32_t numb
                                                   : DT_UNCLASSIFIED;
 }
 
+/* Returns true if a label's part from `at` on can agree with a prediction. */
+static bool begins_name(const char *label, const char *at)
+{
+    return at > label && (at[-1] == ' ' || (at >= label + 2 && at[-1] == '_' && at[-2] == '_'));
+}
+
+int32_t dt_truth_class(const dt_truth *truth, int32_t tax_rank, int32_t number)
+{
+    if (number < truth->model->rank[tax_rank].classes)
+        return number;
+    if (!dt_is_species(truth->model, tax_rank))
+        return -1;
+    const char *label = dt_truth_label(truth, tax_rank, number);
+    for (const char *at = label; *at; ++at) {
+        const int32_t class =
+            begins_name(label, at) ? dt_taxonomy_class(truth->model, tax_rank, at) : -1;
+        if (class >= 0)
+            return class;
+    }
+    return -1;
+}
+
 bool dt_labels_agree(const char *true_label, const char *predicted, bool species)
 {
     if (strcmp(true_label, predicted) == 0)
@@ -221,8 +243,7 @@ bool dt_labels_agree(const char *true_label, const char *predicted, bool species
     const size_t tail = strlen(predicted);
     if (!species || !tail || length <= tail || strcmp(true_label + length - tail, predicted) != 0)
         return false;
-    const char *before = true_label + length - tail;
-    return before[-1] == ' ' || (length >= tail + 2 && before[-1] == '_' && before[-2] == '_');
+    return begins_name(true_label, true_label + length - tail);
 }
 
 bool dt_is_species(const dt_taxonomy *taxonomy, int32_t tax_rank)

@@ -50,6 +50,10 @@ bool dt_truth_find(const dt_truth *truth, const char *id, size_t length, int32_t
 /* Returns the label with this number, NULL for DT_NO_TRUTH; owned by the truth or the model. */
 const char *dt_truth_label(const dt_truth *truth, int32_t tax_rank, int32_t number);
 
+/* Returns the model's class of a true label; where the model lacks a species, the class with the
+ * longest label that agrees with it (dt_labels_agree()). -1: none. */
+int32_t dt_truth_class(const dt_truth *truth, int32_t tax_rank, int32_t number);
+
 /* Returns true if the prediction agrees with the true label: they are equal or, at the species
  * rank, the true label ends in " " or "__" followed by the prediction. */
 bool dt_labels_agree(const char *true_label, const char *predicted, bool species);

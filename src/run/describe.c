@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "io/json_writer.h"
+#include "model/model.h"
 #include "run/run_json.h"
 #include "run/settings.h"
 
@@ -216,6 +217,23 @@ dt_status dt_describe_text(dt_text *out, const dt_run *checkpoint, const char *p
     item_seconds(&p, "evaluation-time", checkpoint->progress.evaluation_time);
     performance_metrics(&p, checkpoint);
     system_info(&p, &checkpoint->settings);
+    return p.status;
+}
+
+dt_status dt_describe_tensors(dt_text *out, const dt_run *checkpoint)
+{
+    page p = {.out = out, .status = DT_OK};
+    dt_param_table table = {0};
+    DT_TRY(dt_model_layout(&checkpoint->config, &table));
+    block(&p, "Tensors");
+    for (int32_t i = 0; i < table.count && p.status == DT_OK; ++i) {
+        const dt_param_spec *tensor = &table.spec[i];
+        p.status = dt_text_addf(out, "  %s: [", tensor->name);
+        for (int32_t d = 0; d < tensor->dims && p.status == DT_OK; ++d)
+            p.status = dt_text_addf(out, "%s%lld", d ? ", " : "", (long long)tensor->shape[d]);
+        add(&p, "]\n");
+    }
+    dt_params_free(&table);
     return p.status;
 }
 

@@ -13,6 +13,9 @@
 dt_status dt_describe_text(dt_text *out, const dt_run *checkpoint, const char *path,
                            const char *version);
 
+/* Adds a block with the name and the shape of each tensor. */
+dt_status dt_describe_tensors(dt_text *out, const dt_run *checkpoint);
+
 /* Writes the same as a JSON object with the keys of the training metrics, plus those of DeepTaxa's
  * export: `run_uuid`, `tokenizer`, `epoch`, `hidden_dropout_prob` and `output_attentions` in
  * `model_details`, `optimizer` in `training_hyperparameters`, `training_time` and `evaluation_time`

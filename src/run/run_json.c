@@ -119,7 +119,8 @@ void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind)
 {
     model_details(json, run, kind);
     training_hyperparameters(json, run, kind);
-    dataset_info(json, run);
+    if (kind != DT_RUN_JSON_PREDICTION)
+        dataset_info(json, run);
     taxonomic_levels(json, &run->taxonomy);
 }
 

@@ -8,8 +8,13 @@
 #include "io/json_writer.h"
 #include "run/run.h"
 
-/* A description repeats some values under the keys of DeepTaxa's describe. */
-typedef enum { DT_RUN_JSON_METRICS, DT_RUN_JSON_DESCRIPTION } dt_run_json_kind;
+/* A description repeats some values under the keys of DeepTaxa's describe; a prediction has another
+ * dataset, which its caller writes. */
+typedef enum {
+    DT_RUN_JSON_METRICS,
+    DT_RUN_JSON_DESCRIPTION,
+    DT_RUN_JSON_PREDICTION
+} dt_run_json_kind;
 
 /* An option on the command line. */
 typedef struct {
@@ -26,8 +31,8 @@ typedef struct {
     int32_t options;
 } dt_invocation;
 
-/* Adds the members `model_details`, `training_hyperparameters`, `dataset_info` and
- * `taxonomic_levels` to the open object. Sizes of branches that the model type lacks are null. */
+/* Adds the members `model_details`, `training_hyperparameters`, `dataset_info` (not for a
+ * prediction) and `taxonomic_levels` to the open object. Sizes of branches that the model type lacks are null. */
 void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind);
 
 /* Adds the member `validation_metrics` to the open object: `accuracy`, `precision`, `recall` and

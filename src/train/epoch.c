@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "train/progress.h"
+#include "train/schedule.h"
 #include "train/trainer_internal.h"
 
 #define MOST_BAD_IN_ROW 50 /* the run fails after this many skipped updates in a row */
@@ -152,6 +153,12 @@ static dt_status profiled_update(dt_trainer *t, epoch_run *e, int64_t update)
     return status;
 }
 
+static void show_rate(const dt_trainer *t, int32_t epoch, const char *when)
+{
+    dt_info("Learning rate at the %s of epoch %d: %.8f", when, epoch,
+            dt_training_next_rate(t->run));
+}
+
 dt_status dt_trainer_epoch(dt_trainer *t)
 {
     dt_run_progress *progress = &t->run->progress;
@@ -166,6 +173,8 @@ dt_status dt_trainer_epoch(dt_trainer *t)
     if (progress->evaluated_epoch > 0)
         e.line.between = progress->evaluation_time / settings->eval_every;
     t->stepper.times = (dt_step_times){0};
+    if (update == 0)
+        show_rate(t, progress->epoch + 1, "start");
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
     DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count,
                             update * dt_update_sequences(settings)));
@@ -180,5 +189,6 @@ dt_status dt_trainer_epoch(dt_trainer *t)
     progress->epoch++;
     progress->training_time = progress->epoch_time;
     progress->epoch_time = 0.0;
+    show_rate(t, progress->epoch, "end");
     return epoch_loss(t, &progress->update, &progress->training_loss);
 }

@@ -66,6 +66,7 @@ dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const c
 static dt_status write_labels(const dt_run_output *output, const dt_taxonomy *taxonomy)
 {
     char path[PATH_MAX];
+    char level[16];
     dt_output file;
     dt_json json;
     DT_TRY(run_path(output, "metadata", "label2id.json", path));
@@ -73,7 +74,8 @@ static dt_status write_labels(const dt_run_output *output, const dt_taxonomy *ta
     dt_json_begin(&json, &file, 2, 2);
     dt_json_object(&json);
     for (int32_t r = 0; r < taxonomy->tax_ranks; ++r) {
-        dt_json_key(&json, taxonomy->rank[r].name);
+        snprintf(level, sizeof level, "%d", r);
+        dt_json_key(&json, level);
         dt_json_object(&json);
         for (int32_t c = 0; c < taxonomy->rank[r].classes; ++c)
             dt_json_put_int(&json, taxonomy->rank[r].label[c], c);

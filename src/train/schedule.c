@@ -22,8 +22,7 @@ dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset)
     return DT_OK;
 }
 
-/* Returns the learning rate of the next update. */
-static double next_rate(const dt_run *run)
+double dt_training_next_rate(const dt_run *run)
 {
     const dt_update_rule *rule = &run->settings.rule;
     return dt_scheduled_rate(rule->learning_rate, run->progress.update.steps - rule->schedule_start,
@@ -33,14 +32,14 @@ static double next_rate(const dt_run *run)
 void dt_training_extend(dt_run *run, int32_t epochs)
 {
     dt_run_settings *settings = &run->settings;
-    const double before = next_rate(run);
+    const double before = dt_training_next_rate(run);
     const int32_t more = epochs - settings->epochs;
     settings->epochs = epochs;
     set_steps(settings, settings->rule.total_steps +
                             more * dt_updates_per_epoch(settings->training_sequences, settings));
     dt_notice("--epochs: the run is extended to %d epochs, and so is its learning-rate schedule: "
               "the next learning rate is %g instead of %g",
-              epochs, next_rate(run), before);
+              epochs, dt_training_next_rate(run), before);
 }
 
 dt_status dt_training_restart(dt_run *run)

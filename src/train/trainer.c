@@ -149,6 +149,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
 {
     const dt_comm *comm = t->job->comm;
     dt_text text = {0};
+    if (!t->job->dry_run && t->job->settings)
+        dt_info_lines(t->job->settings);
     dt_status status = dt_plan_parameters(&text, dt_model_params(t->model));
     if (status == DT_OK)
         status = dt_plan_run(&text, t->run, t->model, t->job->dataset, copy_fits);
@@ -253,11 +255,12 @@ static void show_evaluation(const dt_trainer *t)
     const dt_run_progress *progress = &t->run->progress;
     dt_info("epoch %d/%d: training loss %.4f, validation loss %.4f", progress->epoch,
             t->run->settings.epochs, progress->training_loss, progress->validation_loss);
-    dt_info("  %-12s %8s %9s %8s %8s", "rank", "accuracy", "precision", "recall", "F1");
+    dt_info("%-6s  %-12s %10s %10s %10s %10s", "Level", "Rank", "Accuracy", "Precision", "Recall",
+            "F1-Score");
     for (int32_t r = 0; r < t->run->config.tax_ranks; ++r) {
         const dt_metrics *m = &progress->metrics[r];
-        dt_info("  %-12s %8.4f %9.4f %8.4f %8.4f", t->run->taxonomy.rank[r].name, m->accuracy,
-                m->precision, m->recall, m->f1);
+        dt_info("%-6d  %-12s %10.4f %10.4f %10.4f %10.4f", r, t->run->taxonomy.rank[r].name,
+                m->accuracy, m->precision, m->recall, m->f1);
     }
 }
 

@@ -26,7 +26,7 @@ grep -q '^options: .*hidden-size=16, .*learning-rate=0.01, .*accum-steps=1' said
     fail "no options in train.log"
 said 'epoch 2/3, checkpoint: .*_epoch2.h5'
 said 'epoch 3/3: training loss [0-9.]+, validation loss [0-9.]+'
-said '^ *species +[01]\.'
+said '^6 +species +[01]\.'
 same "leftovers" "$(find run -name '*.part*')" ""
 
 # The metrics hold DeepTaxa's keys

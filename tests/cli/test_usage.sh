@@ -39,7 +39,10 @@ done
 
 # Refused before anything is read or written: the input does not exist, the output folder stays away
 train=(deeptaxa train --fasta-file none.fna --taxonomy-file none.tsv --output-dir made)
-refused 2 'unknown option --epoch: did you mean --epochs\?' "${train[@]}" --epoch 3
+refused 2 'unknown option --epochss: did you mean --epochs\?' "${train[@]}" --epochss 3
+refused 2 '^deeptaxa train: --opt is ambiguous, it may be --optimizer-betas, ' "${train[@]}" --opt 3
+expect 1 "${train[@]}" --epoch 3
+said '^notice: --epoch is read as --epochs$'
 refused 2 "^deeptaxa train: --epochs: '0' is not a whole number from 1 to" \
     "${train[@]}" --epochs 0
 refused 2 "'many' is not a whole number" "${train[@]}" --batch-size many

@@ -153,7 +153,7 @@ def check_training():
     labels = load(f"run/metadata/deeptaxa_{uuid}_label2id.json")
     same("ranks", [metrics[4]["taxonomic_levels"][str(level)]["rank"] for level in range(7)], RANKS)
     for level, rank in enumerate(RANKS):
-        same(f"labels of {rank}", sorted(labels[rank].values()),
+        same(f"labels of {rank}", sorted(labels[str(level)].values()),
              list(range(metrics[4]["taxonomic_levels"][str(level)]["labels"])))
     with open(f"run/metrics/deeptaxa_{uuid}_steps.jsonl", encoding="utf-8") as file:
         steps = [json.loads(line) for line in file]
@@ -164,8 +164,9 @@ def check_training():
 
 def check_described(metrics):
     """A checkpoint tells the measures of the last evaluation before it, to the last digit."""
-    for name, evaluated in (("epoch1", None), ("epoch2", 2), ("epoch3", 2), ("epoch4", 4), ("calibrated", 4)):
-        data = load(f"described/{name}.json")
+    for name, evaluated in (("described/epoch1", None), ("described/epoch2", 2), ("described/epoch3", 2),
+                            ("described/epoch4", 4), ("calibrated", 4)):
+        data = load(f"{name}.json")
         check_keys(name, data, DESCRIBED)
         found = data["performance_metrics"]
         same(f"{name}: evaluated_epoch", found["evaluated_epoch"], evaluated)
@@ -232,7 +233,8 @@ def check_predictions(folder, with_truth):
 def check_measures(rows, summary):
     data = load("p/metrics.json")
     check_keys("p/metrics.json", data, PREDICTED)
-    same("sequences", data["dataset_info"]["validation_sequences"], 16)
+    same("dataset_info", data["dataset_info"], {"total_sequences": len(rows), "fasta_file": "data/heldout.fasta",
+                                                "taxonomy_file": "data/heldout.tsv"})
     for level, rank in enumerate(RANKS):
         truth = [row[f"{rank}_true"] for row in rows]
         predicted = [row[f"{rank}_predicted"] for row in rows]
@@ -250,7 +252,7 @@ def check_measures(rows, summary):
 def check_vote():
     """Each model's temperatures are told, in the order of the checkpoints."""
     parameters = load("vote/metrics.json")["prediction_parameters"]
-    fitted = load("described/calibrated.json")["model_details"]["temperatures"]
+    fitted = load("calibrated.json")["model_details"]["temperatures"]
     check(f"a fitted temperature: {fitted}", any(temperature != 1.0 for temperature in fitted))
     same("temperatures of the vote", parameters["level_temperatures"], [[1.0] * 7, fitted])
     check("checkpoints of the vote", parameters["checkpoints"][1].endswith("_calibrated.h5"))

@@ -1,6 +1,8 @@
 /* The option parser, on a small table of its own and on the commands' tables. */
 #include "test.h"
 
+#include <jansson.h>
+
 #include "backend.h"
 #include "cli/describe_options.h"
 #include "cli/predict_options.h"
@@ -470,7 +472,7 @@ static void train_refuses_what_cannot_be_trained(void **state)
          "--gpus 4 cannot be combined with --device cpu: use --ranks"},
         {TRAIN("--gpus 2 --ranks 2"), "--gpus cannot be combined with --ranks"},
         {TRAIN("--grad-dtype fp16"), "--grad-dtype: 'fp16' is not one of fp32, bf16"},
-        {TRAIN("--epoch 3"), "did you mean --epochs?"},
+        {TRAIN("--epochss 3"), "did you mean --epochs?"},
         {TRAIN("--batch_size 3"), "did you mean --batch-size?"},
         {TRAIN("--lr 3"), "unknown option --lr"},
     };
@@ -489,6 +491,71 @@ static void train_refuses_what_cannot_be_trained(void **state)
     assert_int_equal(o.asked.settings.focal_sum, 1);
     assert_int_equal(o.asked.settings.class_weights, DT_CLASS_WEIGHTS_SQRT_INVERSE);
     assert_true(o.asked.settings.focal_gamma == 2.0);
+}
+
+/* As argparse does. Options of ours neither have abbreviations nor make others ambiguous: --sa is
+ * --save-best-only beside our --save-every-steps. */
+static void options_of_deeptaxa_may_be_abbreviated(void **state)
+{
+    (void)state;
+    dt_train_options train;
+    dt_predict_options predict;
+    dt_describe_options describe;
+    ASSERT_OK(parse(&dt_train_command, &train,
+                    "--fasta f --tax t --output-d=o --lea 0.25 --batch-s=3 --k 3 5 --sa --eval 2"));
+    assert_string_equal(train.output_dir, "o");
+    assert_true(train.asked.settings.rule.learning_rate == 0.25);
+    assert_int_equal(train.asked.settings.batch_size, 3);
+    assert_int_equal(train.asked.config.kernels, 2);
+    assert_true(train.save_best_only);
+    assert_true(dt_option_typed(&train.parsed, "eval-every"));
+    ASSERT_OK(parse(&dt_predict_command, &predict, "--fa f --check c --hidden-s 8 --conf 0.5"));
+    assert_true(predict.confidence_threshold == 0.5);
+    ASSERT_OK(parse(&dt_describe_command, &describe, "--ch c --v --e m.json"));
+    assert_true(describe.verbose);
+    assert_string_equal(describe.export_metrics, "m.json");
+    ASSERT_OK(parse(&dt_train_command, &train, "--he"));
+    assert_int_equal(train.parsed.request, DT_REQUEST_HELP);
+
+    ASSERT_FAILS(DT_ERR_USAGE,
+                 "--focal is ambiguous, it may be --focal-gamma, --focal-weight, "
+                 "--focal-reduction: write more of the name",
+                 parse(&dt_train_command, &train, TRAIN("--focal=2")));
+    ASSERT_FAILS(DT_ERR_USAGE, "unknown option --", parse(&dt_train_command, &train, TRAIN("--")));
+    ASSERT_FAILS(DT_ERR_USAGE, "unknown option --save-ev: did you mean --save-every-steps?",
+                 parse(&dt_train_command, &train, TRAIN("--save-ev 3")));
+    ASSERT_FAILS(DT_ERR_USAGE, "unknown option --line",
+                 parse(&dt_predict_command, &predict, "--fasta-file f --checkpoint c --line x"));
+}
+
+/* The lists name what DeepTaxa's own --help names, and all of it exists here. */
+static void names_of_deeptaxa_are_those_of_its_help(void **state)
+{
+    (void)state;
+    static const dt_command *const commands[] = {&dt_train_command, &dt_predict_command,
+                                                 &dt_describe_command};
+    json_t *root = json_load_file("tests/fixtures/deeptaxa_files.json", 0, NULL);
+    assert_non_null(root);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
+        char file[64];
+        const char *flag;
+        const json_t *kind;
+        size_t names = 1; /* --help */
+        snprintf(file, sizeof file, "%s: flags", commands[i]->name);
+        json_t *flags =
+            json_object_get(json_object_get(json_object_get(root, "files"), file), "types");
+        char list[2048];
+        snprintf(list, sizeof list, "%s", commands[i]->deeptaxa_names);
+        for (char *name = strtok(list, " "); name; name = strtok(NULL, " "), ++names) {
+            char whole[64];
+            snprintf(whole, sizeof whole, "--%s", name);
+            assert_non_null(json_object_get(flags, whole));
+            assert_true(dt_command_find(commands[i], name, strlen(name)) >= 0);
+        }
+        json_object_foreach(flags, flag, kind) names -= strncmp(flag, "--", 2) == 0;
+        assert_int_equal(names, 0);
+    }
+    json_decref(root);
 }
 
 static void tokenizer_learns_or_encodes(void **state)
@@ -538,6 +605,8 @@ int main(void)
         cmocka_unit_test(published_predict_and_describe_commands_parse),
         cmocka_unit_test(formats_and_attention_mean_what_a_backend_takes_them_for),
         cmocka_unit_test(train_refuses_what_cannot_be_trained),
+        cmocka_unit_test(options_of_deeptaxa_may_be_abbreviated),
+        cmocka_unit_test(names_of_deeptaxa_are_those_of_its_help),
         cmocka_unit_test(tokenizer_learns_or_encodes),
         cmocka_unit_test(edit_distance_counts_swaps_as_one),
     };

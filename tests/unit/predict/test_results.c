@@ -142,6 +142,7 @@ static void predictions_have_the_models_output(void **state)
     check_text(genus, "label", "Listeria");
     check_number(genus, "raw_score", 0.75);
     check_number(genus, "entropy", 0.5);
+    check_number(genus, "batch_relative_score", 0.75 / 0.95);
     check_number(genus, "score", 0.75 / 0.95); /* divided by the largest of the run at this rank */
     assert_true(json_is_false(json_object_get(genus, "confidence_threshold_flag")));
     assert_true(json_is_false(json_object_get(genus, "agreement")));
@@ -240,7 +241,7 @@ static void metrics_equal_those_of_the_labels(void **state)
     assert_non_null(json_object_get(root, "prediction_parameters"));
 
     char *uuid = read_text("out/deeptaxa_uuid.txt");
-    uuid[strcspn(uuid, "\n")] = '\0';
+    assert_int_equal(strlen(uuid), 36); /* as DeepTaxa's: no time, no newline */
     check_text(root, "run_uuid", uuid);
     free(uuid);
     json_decref(root);
@@ -325,8 +326,11 @@ static void parameters_have_different_keys(void **state)
     check_number(parameters, "left_out_sequences", 5);
     check_text(parameters, "orientation", "auto");
     check_text(parameters, "lineage", "independent");
-    check_text(parameters, "fasta_file", "some/folder/reads.v4.fna.gz");
-    check_text(parameters, "taxonomy_file", "truth.tsv");
+    const json_t *dataset = json_object_get(root, "dataset_info");
+    check_number(dataset, "total_sequences", 3);
+    check_text(dataset, "fasta_file", "some/folder/reads.v4.fna.gz");
+    check_text(dataset, "taxonomy_file", "truth.tsv");
+    assert_int_equal(json_object_size(dataset), 3); /* nothing of the training */
     json_decref(root);
 }
 

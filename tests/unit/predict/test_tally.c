@@ -120,6 +120,28 @@ static void the_top_k_are_those_with_fewer_than_k_better(void **state)
     end_genus(&g);
 }
 
+/* DeepTaxa's rule: any of the top k labels agrees. `better` is of one class that does. */
+static void a_predicted_species_that_agrees_is_among_the_top_k(void **state)
+{
+    (void)state;
+    static const char *const species[] = {"Vibrio cholerae", "cholerae"};
+    dt_taxonomy taxonomy = {0};
+    dt_truth truth;
+    genus_tally g = {0};
+    ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "species", 2, species));
+    write_text("species.tsv", "sequence_id\tspecies\na\tVibrio cholerae\n");
+    ASSERT_OK(dt_truth_read(&truth, &taxonomy, "species.tsv"));
+    ASSERT_OK(dt_tally_create(&g.tally, &taxonomy, &truth, 0.5, 1));
+    for (int32_t label = 0; label < 2; ++label)
+        ASSERT_OK(
+            add_genus(&g, (dt_prediction){.label = label, .better = 1, .confidence = 0.5f}, 0));
+    assert_int_equal(g.tally.rank[0].agree, 2);
+    assert_int_equal(g.tally.rank[0].among_top, 1); /* of label 0, `better` decides */
+    dt_tally_free(&g.tally);
+    dt_truth_free(&truth);
+    dt_taxonomy_free(&taxonomy);
+}
+
 /* A true label unknown to the model has a number of 3 (its number of classes) or more. */
 static void the_calibration_is_over_true_labels_that_the_model_knows(void **state)
 {
@@ -214,6 +236,7 @@ int main(void)
         cmocka_unit_test(auc_is_over_the_sequences_whose_true_label_is_known),
         cmocka_unit_test(a_confidence_at_the_threshold_is_not_below_it),
         cmocka_unit_test(the_top_k_are_those_with_fewer_than_k_better),
+        cmocka_unit_test(a_predicted_species_that_agrees_is_among_the_top_k),
         cmocka_unit_test(the_calibration_is_over_true_labels_that_the_model_knows),
         cmocka_unit_test(scores_have_a_mean_a_deviation_and_a_largest),
         cmocka_unit_test(invalid_labels_and_confidences_are_refused),

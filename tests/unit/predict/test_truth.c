@@ -253,6 +253,38 @@ static void agreement_equals_the_reference(void **state)
     json_decref(root);
 }
 
+static void a_species_that_the_model_lacks_has_the_longest_class_that_agrees(void **state)
+{
+    (void)state;
+    static const char *const species[] = {"Bacillus subtilis", "innocua", "subtilis"};
+    static const struct {
+        const char *id;
+        int32_t classes[2];
+    } wanted[] = {{"a", {0, 0}},  {"b", {2, -1}},  {"c", {2, -1}},
+                  {"d", {1, -1}}, {"e", {-1, -1}}, {"f", {-1, 1}}};
+    dt_taxonomy model = {0};
+    dt_truth truth;
+    int32_t number[2];
+    ASSERT_OK(dt_taxonomy_add_rank(&model, "species", 3, species));
+    ASSERT_OK(dt_taxonomy_add_rank(&model, "genus", 2, (const char *[]){"Bacillus", "Listeria"}));
+    write_text("t.tsv", "sequence_id\tspecies\tgenus\n"
+                        "a\tBacillus subtilis\tBacillus\n"
+                        "b\tsubtilis\tx Bacillus\n" /* a genus is the same label or none */
+                        "c\tx subtilis\tx__Bacillus\n"
+                        "d\ts__innocua\t\n"
+                        "e\tnosubtilis\t\n"
+                        "f\ts_innocua\tListeria\n");
+    ASSERT_OK(dt_truth_read(&truth, &model, "t.tsv"));
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; ++i) {
+        assert_true(dt_truth_find(&truth, wanted[i].id, 1, number));
+        for (int32_t r = 0; r < 2; ++r)
+            assert_int_equal(dt_truth_class(&truth, r, number[r]), wanted[i].classes[r]);
+    }
+    assert_int_equal(dt_truth_class(&truth, 0, DT_NO_TRUTH), -1);
+    dt_truth_free(&truth);
+    dt_taxonomy_free(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +295,7 @@ int main(void)
         cmocka_unit_test(labels_of_the_input_count_and_one_in_ten_known_is_enough),
         cmocka_unit_test(a_warning_about_the_table_is_not_repeated),
         cmocka_unit_test(ids_that_match_without_annotations_are_counted),
+        cmocka_unit_test(a_species_that_the_model_lacks_has_the_longest_class_that_agrees),
         cmocka_unit_test(agreement_equals_the_reference),
     };
     return cmocka_run_group_tests_name("truth", tests, enter_folder, leave_folder);
