@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/convert_options.h"
+#include "cli/model_tokenizer.h"
 #include "cli/stop_signal.h"
 #include "cli/training_set.h"
 #include "core/file.h"
@@ -22,6 +23,7 @@ static dt_status change(dt_run *content, const char *path, const dt_convert_opti
     if (!content->has_optimizer && !options->weights_only)
         dt_notice("%s: contains weights only, and so will the copy", path);
     content->has_optimizer = content->has_optimizer && !options->weights_only;
+    DT_TRY(dt_take_tokenizer(content, path, options->tokenizer_file, NULL));
     if (options->fasta_file)
         DT_TRY(dt_add_training_set(content, options->fasta_file, options->taxonomy_file));
     return DT_OK;
