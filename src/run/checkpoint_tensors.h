@@ -15,8 +15,8 @@
 /* The source of tensors to write: backend, copy or stored; the other two are NULL. */
 typedef struct {
     const dt_param_table *table;
-    dt_backend *backend; /* the flat vectors of a device, read tensor by tensor */
-    const float *copy;   /* filled by dt_checkpoint_copy() */
+    dt_backend *backend;       /* the flat vectors of a device, read tensor by tensor */
+    const float *copy;         /* filled by dt_checkpoint_copy() */
     dt_stored_tensors *stored; /* another checkpoint */
 } dt_tensor_source;
 
