@@ -72,7 +72,7 @@ static const dt_option convert_options[] = {
     OPTION_OUTPUT_FILE,
     OPTION_WEIGHTS_ONLY,
     DT_OPTION_MODEL_TOKENIZER(dt_convert_options),
-    {.group = "What a .pt file lacks",
+    {.group = "Training set of a .pt file",
      .name = "fasta-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
