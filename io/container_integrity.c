@@ -193,8 +193,9 @@ static dt_status foreign(const char *path, const unsigned char *head, size_t got
     const bool pickle = got >= 2 && head[0] == 0x80 && head[1] <= 5;
     if (zip || pickle)
         return dt_fail(DT_ERR_INPUT,
-                       "%s: a PyTorch file (%s); DeepTaxa-MPI reads its own HDF5 files", path,
-                       zip ? "zip" : "pickle");
+                       "%s: a PyTorch file (%s), not an HDF5 file written by DeepTaxa-MPI%s", path,
+                       zip ? "zip" : "pickle",
+                       pickle ? ": save a model again with PyTorch 1.6 or later" : "");
     return dt_fail(DT_ERR_INPUT, "%s: not an HDF5 file written by DeepTaxa-MPI", path);
 }
 

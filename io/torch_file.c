@@ -367,6 +367,13 @@ bool dt_torch_file_probable(const char *path)
     return probable;
 }
 
+dt_status dt_torch_verify(dt_torch_file *file)
+{
+    for (int64_t i = 0; i < file->zip.count; ++i)
+        DT_TRY(dt_zip_verify(&file->zip, &file->zip.entry[i]));
+    return DT_OK;
+}
+
 const char *dt_torch_path(const dt_torch_file *file)
 {
     return file->path;

@@ -46,6 +46,9 @@ const char *dt_torch_path(const dt_torch_file *file);
 /* The object that was saved; valid until the file is closed, as all its values. */
 const dt_pickle_value *dt_torch_root(const dt_torch_file *file);
 
+/* Reads the whole file and checks its checksums. */
+dt_status dt_torch_verify(dt_torch_file *file);
+
 /* Returns the tensor of a value; NULL if it is none (or NULL). */
 const dt_torch_tensor *dt_torch_tensor_of(const dt_pickle_value *value);
 

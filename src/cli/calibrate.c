@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/device.h"
+#include "cli/model_tokenizer.h"
 #include "predict/loaded_model.h"
 #include "cli/threads.h"
 #include "cli/stop_signal.h"
@@ -51,7 +52,7 @@ static dt_status choose_output(session *s)
     const char *asked = s->options->output_file;
     size_t stem = strlen(path);
     struct stat info;
-    if (stem > 3 && strcmp(path + stem - 3, ".h5") == 0)
+    if (stem > 3 && (strcmp(path + stem - 3, ".h5") == 0 || strcmp(path + stem - 3, ".pt") == 0))
         stem -= 3;
     DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
                  : dt_path(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path));
@@ -72,6 +73,7 @@ static dt_status open_inputs(session *s)
     char folder[PATH_MAX];
     DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint));
     DT_TRY(choose_output(s));
+    DT_TRY(dt_take_tokenizer(&s->model.checkpoint, s->model.path, o->tokenizer_file, NULL));
     dt_folder_of(s->output, folder, sizeof folder);
     if (access(folder, W_OK | X_OK) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot write to this directory: %s%s", folder,

@@ -19,6 +19,7 @@ static const dt_option options[] = {
      .value = "FILE",
      .required = true,
      .help = "their true taxonomy"},
+    DT_OPTION_MODEL_TOKENIZER(dt_calibrate_options),
     {.name = "output-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),

@@ -4,11 +4,13 @@
 #include <sys/stat.h>
 
 #include "cli/convert_options.h"
+#include "cli/model_tokenizer.h"
 #include "cli/stop_signal.h"
 #include "cli/training_set.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "run/checkpoint.h"
+#include "run/torch_write.h"
 
 static double megabytes(const char *path)
 {
@@ -16,12 +18,29 @@ static double megabytes(const char *path)
     return stat(path, &info) == 0 ? 1e-6 * (double)info.st_size : 0.0;
 }
 
+/* Takes the tokenizer of a model whose file has none, and sets `chosen` to its file; a .pt file needs
+ * no more than the name. */
+static dt_status take_tokenizer(dt_run *content, const char *path,
+                                const dt_convert_options *options, char *chosen)
+{
+    const char *file = options->tokenizer_file;
+    if (file && content->config.encoding == DT_ENCODING_ONEHOT)
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file: %s reads nucleotides: omit the flag", path);
+    if (file && content->tokenizer_json)
+        return dt_fail(DT_ERR_USAGE, "--tokenizer-file: %s has its tokenizer: omit the flag", path);
+    if (!file && dt_is_torch_name(options->output_file))
+        return DT_OK;
+    return dt_take_tokenizer(content, path, file, chosen);
+}
+
 /* Omits or adds what the command line says. */
-static dt_status change(dt_run *content, const char *path, const dt_convert_options *options)
+static dt_status change(dt_run *content, const char *path, const dt_convert_options *options,
+                        char *chosen)
 {
     if (!content->has_optimizer && !options->weights_only)
         dt_notice("%s: contains weights only, and so will the copy", path);
     content->has_optimizer = content->has_optimizer && !options->weights_only;
+    DT_TRY(take_tokenizer(content, path, options, chosen));
     if (options->fasta_file)
         DT_TRY(dt_add_training_set(content, options->fasta_file, options->taxonomy_file));
     return DT_OK;
@@ -30,8 +49,11 @@ static dt_status change(dt_run *content, const char *path, const dt_convert_opti
 static dt_status copy(dt_run *content, const char *path, const dt_convert_options *options)
 {
     const char *output = options->output_file;
-    DT_TRY(change(content, path, options));
+    char chosen[PATH_MAX] = "";
+    DT_TRY(change(content, path, options, chosen));
     DT_TRY(dt_checkpoint_export(output, content, path));
+    if (chosen[0])
+        dt_info("Tokenizer: %s", chosen);
     dt_info("Checkpoint: %s, %s: %.1f MB (original: %.1f MB)", output,
             content->has_optimizer ? "with optimizer state" : "weights only", megabytes(output),
             megabytes(path));

@@ -35,6 +35,7 @@ static const dt_option export_options[] = {
      .help = "h5: this program's format; pt: that of DeepTaxa 1.3.0; auto: by the name of the "
              "output file"},
     OPTION_WEIGHTS_ONLY,
+    DT_OPTION_MODEL_TOKENIZER(dt_convert_options),
     {0},
 };
 
@@ -70,14 +71,9 @@ static const dt_option convert_options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_convert_options),
     OPTION_OUTPUT_FILE,
     OPTION_WEIGHTS_ONLY,
-    {.group = "What a .pt file lacks",
-     .name = "tokenizer-file",
-     .kind = DT_VALUE_TEXT,
-     .offset = AT(tokenizer_file),
-     .value = "FILE",
-     .help = "tokenizer.json of the model (default: the file in DEEPTAXA_TOKENIZER, else the "
-             "installed one)"},
-    {.name = "fasta-file",
+    DT_OPTION_MODEL_TOKENIZER(dt_convert_options),
+    {.group = "Training set of a .pt file",
+     .name = "fasta-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",

@@ -13,10 +13,11 @@ typedef struct {
     const char *checkpoint;  /* never NULL */
     const char *output_file; /* never NULL */
     bool weights_only;
-    int format; /* dt_checkpoint_format; export only */
+    const char *tokenizer_file; /* NULL: not given */
 
-    /* convert only; NULL: not given */
-    const char *tokenizer_file;
+    int format; /* of export: dt_checkpoint_format */
+
+    /* of convert; NULL: not given */
     const char *fasta_file;
     const char *taxonomy_file;
 } dt_convert_options;

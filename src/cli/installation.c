@@ -43,33 +43,21 @@ static dt_status set_file(char *path, size_t size, const char *name)
                    name);
 }
 
-/* Sets `path` if `name` is a file or a directory with a tokenizer.json, otherwise to "". */
-static dt_status choose_by_name(const char *name, char *path, size_t size)
+dt_status dt_local_tokenizer(const char *name, char *path, size_t size)
 {
     DT_TRY(dt_path(path, size, "%s", name));
     if (is_file(path))
         return DT_OK;
     DT_TRY(dt_path(path, size, "%s/tokenizer.json", name));
-    if (is_file(path))
-        return DT_OK;
-    dt_notice("--tokenizer-name %s is ignored: not a local file or directory, and nothing is "
-              "downloaded (launch/get-tokenizer.sh fetches the published tokenizer)",
-              name);
-    path[0] = '\0';
+    if (!is_file(path))
+        path[0] = '\0';
     return DT_OK;
 }
 
-dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, size_t size)
+dt_status dt_installed_tokenizer(char *path, size_t size)
 {
     static const char *const places[] = {"/../share/deeptaxa/tokenizer.json",
                                          "/../../share/deeptaxa/tokenizer.json"};
-    if (file)
-        return set_file(path, size, file);
-    if (name) {
-        DT_TRY(choose_by_name(name, path, size));
-        if (path[0])
-            return DT_OK;
-    }
     const char *from_environment = getenv("DEEPTAXA_TOKENIZER");
     if (from_environment && *from_environment)
         return set_file(path, size, from_environment);
@@ -84,4 +72,28 @@ dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, si
     }
     path[0] = '\0';
     return DT_OK;
+}
+
+dt_status dt_choose_tokenizer(const char *file, const char *name, char *path, size_t size)
+{
+    const bool published = name && strcmp(name, DT_PUBLISHED_TOKENIZER) == 0;
+    if (file)
+        return set_file(path, size, file);
+    if (name) {
+        DT_TRY(dt_local_tokenizer(name, path, size));
+        if (path[0])
+            return DT_OK;
+        if (!published)
+            dt_notice("--tokenizer-name %s is ignored: not a local file or directory, and nothing "
+                      "is downloaded (launch/get-tokenizer.sh fetches the published tokenizer)",
+                      name);
+    }
+    DT_TRY(dt_installed_tokenizer(path, size));
+    return path[0] || !published
+               ? DT_OK
+               : dt_fail(DT_ERR_INPUT,
+                         "--tokenizer-name %s: is not here, and nothing is downloaded: fetch it "
+                         "with launch/get-tokenizer.sh, name its tokenizer.json with "
+                         "--tokenizer-file, or omit the flag to learn a vocabulary",
+                         name);
 }

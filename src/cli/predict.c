@@ -11,6 +11,7 @@
 
 #include "cli/device.h"
 #include "cli/invocation.h"
+#include "cli/model_tokenizer.h"
 #include "predict/loaded_model.h"
 #include "cli/profiling.h"
 #include "cli/shared_options.h"
@@ -42,6 +43,7 @@ typedef struct {
     const char *other_path[DT_MAX_MEMBERS];   /* (models - 1) */
     dt_ensemble_member other[DT_MAX_MEMBERS]; /* likewise */
     dt_tokenizer *tokenizer;
+    char tokenizer_path[PATH_MAX]; /* "": in the checkpoint, or none */
     dt_fasta *input;
     dt_unique_ids *ids; /* of the input, where it can be read only once; NULL: they may repeat, or
                            have been checked */
@@ -80,6 +82,28 @@ static const double *temperatures(const session *s, int32_t m)
     return checkpoint->temperatures ? checkpoint->temperature : NULL;
 }
 
+/* Why a checkpoint lacks something of its training set, and the way out. */
+static const char *without_training(const dt_run *checkpoint)
+{
+    return checkpoint->of_deeptaxa
+               ? "DeepTaxa: add them with deeptaxa convert --fasta-file and --taxonomy-file of the "
+                 "training set"
+               : "an older version: resume its training for one epoch";
+}
+
+/* Models of DeepTaxa have no tokenizer of their own. */
+static dt_status take_tokenizers(session *s)
+{
+    const char *file = s->options->tokenizer_file;
+    char path[PATH_MAX];
+    for (int32_t m = 0; m < s->models; ++m) {
+        DT_TRY(dt_take_tokenizer(&s->model[m].checkpoint, s->model[m].path, file, path));
+        if (path[0])
+            snprintf(s->tokenizer_path, sizeof s->tokenizer_path, "%s", path);
+    }
+    return DT_OK;
+}
+
 /* All models must read and name alike. */
 static dt_status read_checkpoints(session *s)
 {
@@ -91,9 +115,9 @@ static dt_status read_checkpoints(session *s)
     if (lineages && s->model[0].checkpoint.lineages.tax_ranks == 0)
         return dt_fail(
             DT_ERR_INPUT,
-            "%s: has no lineages, because it was written by an older version: resume its "
-            "training for one epoch, or omit --lineage consistent",
-            s->model[0].path);
+            "%s: has no lineages, because it was written by %s, or omit --lineage consistent",
+            s->model[0].path, without_training(&s->model[0].checkpoint));
+    DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
                                  s->model[m].path, lineages));
@@ -109,12 +133,10 @@ static dt_status choose_strand(session *s)
                            ? o->orientation == DT_ORIENTATION_AUTO
                            : trained->sorted;
     if (turns && !trained->profile)
-        return dt_fail(
-            DT_ERR_INPUT,
-            "%s: the strand of its training sequences is unknown, because it was written "
-            "by an older version: resume its training for one epoch, or omit "
-            "--orientation auto",
-            s->model[0].path);
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the strand of its training sequences is unknown, because it was "
+                       "written by %s, or omit --orientation auto",
+                       s->model[0].path, without_training(&s->model[0].checkpoint));
     s->strand = turns ? trained->profile : NULL;
     return DT_OK;
 }
@@ -323,6 +345,19 @@ static void show_model(const session *s, int32_t m)
             model->backend->description);
 }
 
+/* What a model of DeepTaxa lacks. */
+static void tell_of_deeptaxa(const session *s)
+{
+    if (s->tokenizer_path[0])
+        dt_info("Tokenizer: %s", s->tokenizer_path);
+    else if (s->options->tokenizer_file)
+        dt_notice("--tokenizer-file has no effect: the checkpoint decides");
+    if (s->model[0].checkpoint.of_deeptaxa)
+        dt_notice("%s: was written by DeepTaxa, without lineages and strand: ranks are predicted "
+                  "independently and sequences as they are (deeptaxa convert can add both)",
+                  s->model[0].path);
+}
+
 static dt_status finish_results(session *s)
 {
     dt_profile_begin(s->profile, DT_TRACK_MAIN, DT_CATEGORY_WRITING);
@@ -394,6 +429,7 @@ static dt_status predict(session *s)
     };
     for (int32_t m = 0; m < s->models; ++m)
         show_model(s, m);
+    tell_of_deeptaxa(s);
     if (s->thread_note[0])
         dt_notice("%s", s->thread_note);
     if (o->verbose)

@@ -19,8 +19,10 @@ static const dt_option options[] = {
      DT_OPTION_LIST(dt_predict_options, checkpoint, dt_texts),
      .value = "CKPT",
      .required = true,
-     .help = "trained model (.h5); the probabilities of several models with the same labels and "
+     .help = "trained model (.h5, or .pt of DeepTaxa); the probabilities of several models with "
+             "the same labels and "
              "tokenizer are averaged (ensemble)"},
+    DT_OPTION_MODEL_TOKENIZER(dt_predict_options),
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
@@ -116,7 +118,6 @@ static const dt_option options[] = {
      .ignored = "prediction uses no random numbers"},
     IN_CHECKPOINT("tokenizer-name", DT_VALUE_TEXT),
     IN_CHECKPOINT("tokenizer-revision", DT_VALUE_TEXT),
-    IN_CHECKPOINT("tokenizer-file", DT_VALUE_TEXT),
     IN_CHECKPOINT("model-type", DT_VALUE_TEXT),
     IN_CHECKPOINT("encoding", DT_VALUE_TEXT),
     IN_CHECKPOINT("max-length", DT_VALUE_INT),

@@ -13,12 +13,13 @@ typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
-    const char *fasta_file;    /* never NULL; "-": standard input */
-    dt_texts checkpoint;       /* one, or several for an ensemble */
-    const char *taxonomy_file; /* true labels; NULL: none */
-    const char *output_dir;    /* never NULL */
-    bool tabular;              /* also write a TSV */
-    int format;                /* dt_predict_format */
+    const char *fasta_file;     /* never NULL; "-": standard input */
+    dt_texts checkpoint;        /* one, or several for an ensemble */
+    const char *taxonomy_file;  /* true labels; NULL: none */
+    const char *tokenizer_file; /* of a model that has none; NULL: where the programs look */
+    const char *output_dir;     /* never NULL */
+    bool tabular;               /* also write a TSV */
+    int format;                 /* dt_predict_format */
     bool export_sequence_embeddings;
     dt_ints tabular_fields;        /* dt_column, in this order */
     int lineage;                   /* dt_lineage_choice */

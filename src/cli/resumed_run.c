@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "cli/model_tokenizer.h"
 #include "cli/new_run.h"
 #include "cli/shared_options.h"
 #include "core/log.h"
@@ -9,6 +10,7 @@
 #include "core/strmap.h"
 #include "run/checkpoint.h"
 #include "run/settings.h"
+#include "run/torch_progress.h"
 #include "train/schedule.h"
 
 static dt_status check_given_name(const dt_train_options *o, const char *flag, const char *asked,
@@ -244,16 +246,17 @@ static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, co
                        "%s: the run was trained on %lld sequences, but the input has %lld: resume "
                        "with the same files",
                        path, (long long)run->settings.total_sequences, (long long)dataset->count);
-    dt_notice(
-        "%s: written by an older version, so it cannot be checked that the input has the same "
-        "sequences in the same order",
-        path);
+    dt_notice("%s: written by %s, so it cannot be checked that the input has the same sequences in "
+              "the same order",
+              path, run->of_deeptaxa ? "DeepTaxa" : "an older version");
     return dt_fingerprints_of(&run->sequences, dataset);
 }
 
 dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t sequences_per_shard,
                                 const char *path)
 {
+    if (!run->tokenizer_json && dataset->tokenizer_json)
+        DT_TRY(dt_adopt_tokenizer(run, path, dataset->tokenizer_json, dataset->tokenizer_name));
     DT_TRY(check_resumed_making(run, dataset, path));
     if (run->settings.sequences_per_shard != sequences_per_shard)
         return dt_fail(
@@ -277,6 +280,10 @@ dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *pa
             "%s: contains weights only, without the optimizer state: resume from another "
             "checkpoint of the run, or start a new run with --init-weights %s",
             path, path);
+    if (run->of_deeptaxa) {
+        DT_TRY(dt_torch_complete_settings(run, &o->asked));
+        run->settings.normalize = !o->no_normalize;
+    }
     DT_TRY(apply_flags(run, o));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
         dt_notice("%s: the run is already complete (epochs: %d)", path, run->settings.epochs);

@@ -16,7 +16,7 @@
     {                                                                                              \
         .group = "Input and output", .name = "checkpoint", .kind = DT_VALUE_TEXT,                  \
         .offset = offsetof(type, checkpoint), .value = "CKPT", .required = true,                   \
-        .help = "trained model (.h5)"                                                              \
+        .help = "trained model (.h5, or .pt of DeepTaxa)"                                          \
     }
 
 #define DT_OPTION_TOKENIZER_FILE(type)                                                             \
@@ -25,6 +25,15 @@
         .value = "FILE",                                                                           \
         .help = "BPE tokenizer.json (default: the file in DEEPTAXA_TOKENIZER, else the installed " \
                 "one, else a vocabulary learnt from the sequences)"                                \
+    }
+
+/* Of commands that take a trained model (cli/model_tokenizer.h). */
+#define DT_OPTION_MODEL_TOKENIZER(type)                                                            \
+    {                                                                                              \
+        .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \
+        .value = "FILE",                                                                           \
+        .help = "tokenizer.json of a model in DeepTaxa's format (.pt), which contains none "       \
+                "(default: the file in DEEPTAXA_TOKENIZER, else the installed one)"                \
     }
 
 #define DT_OPTION_NO_NORMALIZE(type)                                                               \

@@ -9,6 +9,7 @@
 #include "cli/device.h"
 #include "cli/input.h"
 #include "cli/invocation.h"
+#include "cli/model_tokenizer.h"
 #include "cli/new_run.h"
 #include "cli/profiling.h"
 #include "cli/resumed_run.h"
@@ -244,7 +245,10 @@ static dt_status read_init(train_command *t, const dt_train_options *o)
         return DT_OK;
     DT_TRY(dt_checkpoint_path(o->init_weights, t->init_path));
     DT_TRY(dt_checkpoint_read(t->init_path, &t->init));
-    return o->data ? DT_OK : check_init(t, o->asked.config.encoding);
+    if (o->data) /* which has its tokenizer */
+        return DT_OK;
+    DT_TRY(check_init(t, o->asked.config.encoding));
+    return dt_take_tokenizer(&t->init, t->init_path, o->tokenizer_file, NULL);
 }
 
 /* Checks everything that can be checked before the input is read. */
@@ -252,6 +256,8 @@ static dt_status prepare_machine(train_command *t, const dt_train_options *o)
 {
     if (t->resumes)
         DT_TRY(dt_read_resumed(&t->run, o, t->resume_path));
+    if (t->resumes && !o->data)
+        DT_TRY(dt_take_tokenizer(&t->run, t->resume_path, o->tokenizer_file, NULL));
     DT_TRY(read_init(t, o));
     DT_TRY(check_world(t, o));
     return open_backend(t, o);

@@ -55,8 +55,9 @@ static const dt_option data_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(resume),
      .value = "CKPT",
-     .help = "resume from this checkpoint; auto: the newest complete one in --output-dir, or a new "
-             "run"},
+     .help =
+         "resume from this checkpoint (.h5, or .pt of DeepTaxa); auto: the newest complete one in "
+         "--output-dir, or a new run"},
     {.name = "reset-lr-on-resume",
      .kind = DT_VALUE_FLAG,
      .offset = AT(reset_lr_on_resume),
@@ -66,9 +67,11 @@ static const dt_option data_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(init_weights),
      .value = "CKPT",
-     .help = "initialise a new run with this checkpoint's parameters and (without "
-             "--tokenizer-file) its tokenizer; heads with a different number of labels are "
-             "initialised randomly"},
+     .help =
+         "initialise a new run with the parameters of this checkpoint (.h5, or .pt of DeepTaxa) "
+         "and (without --tokenizer-file) its tokenizer; heads with a different number of labels "
+         "are "
+         "initialised randomly"},
     {.name = "keep-checkpoints",
      .kind = DT_VALUE_INT,
      .offset = AT(keep_checkpoints),
@@ -194,8 +197,8 @@ static const dt_option further_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(tokenizer_name),
      .value = "NAME",
-     .help = "used if it is a local tokenizer.json or a directory that contains one; otherwise "
-             "ignored with a notice"},
+     .help = "used if it is a local tokenizer.json or a directory that contains one; "
+             "zhihan1996/DNABERT-2-117M: the installed one; otherwise ignored with a notice"},
     {.name = "tokenizer-revision",
      .kind = DT_VALUE_TEXT,
      .value = "TEXT",

@@ -19,6 +19,7 @@
 #include "run/checkpoint_arrays.h"
 #include "run/checkpoint_scalars.h"
 #include "run/checkpoint_tensors.h"
+#include "run/torch_read.h"
 #include "run/torch_write.h"
 
 dt_status dt_checkpoint_path(const char *argument, char *out)
@@ -89,14 +90,13 @@ dt_status dt_checkpoint_write_copied(const char *path, const dt_run *checkpoint,
 dt_status dt_checkpoint_export(const char *path, const dt_run *checkpoint, const char *from)
 {
     dt_param_table table = {0};
-    dt_tensor_source source = {.table = &table, .path = from};
+    dt_tensor_source source = {.table = &table};
     dt_status status;
     DT_TRY_OR(done, dt_model_layout(&checkpoint->config, &table));
-    DT_TRY_OR(done, dt_container_open(&source.file, from, DT_CHECKPOINT_FORMAT,
-                                      DT_CHECKPOINT_VERSION, NULL));
+    DT_TRY_OR(done, dt_stored_tensors_open(&source.stored, from));
     status = write_file(path, checkpoint, &source);
 done:
-    dt_container_close(source.file);
+    dt_stored_tensors_close(source.stored);
     dt_params_free(&table);
     return status;
 }
@@ -111,14 +111,30 @@ static dt_status read_content(dt_container *file, const char *path, int32_t vers
     return DT_OK;
 }
 
-dt_status dt_checkpoint_read(const char *path, dt_run *out)
+static dt_status read_container(const char *path, dt_run *out)
 {
     dt_container *file;
     int32_t version;
-    *out = (dt_run){0};
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, &version));
-    dt_status status = read_content(file, path, version, out);
+    const dt_status status = read_content(file, path, version, out);
     dt_container_close(file);
+    return status;
+}
+
+static dt_status read_torch(const char *path, dt_run *out)
+{
+    dt_torch_file *file;
+    DT_TRY(dt_torch_open(&file, path));
+    const dt_status status = dt_torch_read_run(file, out);
+    dt_torch_close(file);
+    return status;
+}
+
+dt_status dt_checkpoint_read(const char *path, dt_run *out)
+{
+    *out = (dt_run){0};
+    const dt_status status =
+        dt_torch_file_probable(path) ? read_torch(path, out) : read_container(path, out);
     if (status != DT_OK)
         dt_run_free(out);
     return status;
@@ -126,12 +142,14 @@ dt_status dt_checkpoint_read(const char *path, dt_run *out)
 
 dt_status dt_checkpoint_read_tensors(const char *path, dt_model *model, bool moments)
 {
-    dt_container *file;
-    DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
-    const dt_status status = dt_checkpoint_get_tensors(file, model, moments);
-    dt_container_close(file);
+    dt_stored_tensors *stored;
+    DT_TRY(dt_stored_tensors_open(&stored, path));
+    const dt_status status = dt_checkpoint_get_tensors(stored, model, moments);
+    dt_stored_tensors_close(stored);
     return status;
 }
+
+/* ---- verifying ------------------------------------------------------------------------------- */
 
 /* Reads a whole array of numbers; texts have been read by dt_checkpoint_read(). */
 static dt_status verify_array(dt_container *file, const dt_array_info *info)
@@ -146,14 +164,11 @@ static dt_status verify_array(dt_container *file, const dt_array_info *info)
     return status;
 }
 
-dt_status dt_checkpoint_verify(const char *path)
+static dt_status verify_container(const char *path)
 {
     dt_container *file;
-    dt_run content;
     dt_array_info *infos;
     int64_t count;
-    DT_TRY(dt_checkpoint_read(path, &content));
-    dt_run_free(&content);
     DT_TRY(dt_container_open(&file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
     dt_status status = dt_container_list(file, "", &infos, &count);
     if (status == DT_OK) {
@@ -163,4 +178,21 @@ dt_status dt_checkpoint_verify(const char *path)
     }
     dt_container_close(file);
     return status;
+}
+
+static dt_status verify_torch(const char *path)
+{
+    dt_torch_file *file;
+    DT_TRY(dt_torch_open(&file, path));
+    const dt_status status = dt_torch_verify(file);
+    dt_torch_close(file);
+    return status;
+}
+
+dt_status dt_checkpoint_verify(const char *path)
+{
+    dt_run content;
+    DT_TRY(dt_checkpoint_read(path, &content));
+    dt_run_free(&content);
+    return dt_torch_file_probable(path) ? verify_torch(path) : verify_container(path);
 }

@@ -1,19 +1,15 @@
 /* A checkpoint: everything needed to resume, predict with, or describe a run, in one HDF5 file
- * (docs/files.md "Checkpoints") written with io/container.h.
+ * (docs/files.md "Checkpoints") written with io/container.h. The functions that read take a model
+ * file of DeepTaxa (.pt) as well (run/torch_read.h); its runs are marked of_deeptaxa.
  */
 #ifndef DT_RUN_CHECKPOINT_H
 #define DT_RUN_CHECKPOINT_H
 
 #include <stdint.h>
 
+#include "run/checkpoint_format.h"
 #include "run/checkpoint_tensors.h"
 #include "run/run.h"
-
-#define DT_CHECKPOINT_FORMAT "deeptaxa-checkpoint"
-/* Optional arrays do not change the version: older programs ignore them. 2: checkpoints within an
- * epoch or before its evaluation. 3: one-hot encoding, without a tokenizer; checkpoints with a
- * tokenizer are still written as version 2. All versions can be read. */
-#define DT_CHECKPOINT_VERSION 3
 
 /* Resolves a checkpoint argument into `out` (PATH_MAX bytes): the path itself or, if it ends in
  * `.pt` and does not exist, the same path with `.h5` if that exists (with a notice). */

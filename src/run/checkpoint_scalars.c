@@ -223,14 +223,6 @@ static dt_status get_field(dt_container *file, const char *path, const dt_settin
     return dt_fail(DT_ERR_INTERNAL, "checkpoint field %s: unsupported kind", field->key);
 }
 
-/* Sets a field that the file is too old to have to its default. */
-static dt_status set_default(const dt_setting *field, dt_run *run)
-{
-    const dt_value value = dt_setting_value(field, run);
-    const char *text = field->option.default_value;
-    return text ? dt_value_store(&field->option, &value, 1, &text) : DT_OK;
-}
-
 /* ---- all fields ------------------------------------------------------------------------------ */
 
 dt_status dt_checkpoint_put_scalars(dt_container *file, int32_t version, const dt_run *run)
@@ -252,6 +244,6 @@ dt_status dt_checkpoint_get_scalars(dt_container *file, const char *path, int32_
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting)
         if (setting->key)
             DT_TRY(setting->since <= version ? get_field(file, path, setting, run)
-                                             : set_default(setting, run));
+                                             : dt_setting_set_default(setting, run));
     return DT_OK;
 }

@@ -15,22 +15,11 @@ static const struct {
 };
 #define TENSOR_GROUPS ((int)(sizeof tensor_groups / sizeof *tensor_groups))
 
-#define BLOCK_ELEMENTS ((int64_t)1 << 18) /* written at a time */
-
 #define TENSOR_NAME 160 /* bytes of a name with its group */
 
 static int64_t row_elements(const dt_param_spec *spec)
 {
     return spec->count / spec->shape[0];
-}
-
-/* Returns the number of rows of a tensor that are written at a time. */
-static int64_t block_rows(const dt_param_spec *spec)
-{
-    const int64_t rows = BLOCK_ELEMENTS / row_elements(spec);
-    if (rows < 1)
-        return 1;
-    return rows < spec->shape[0] ? rows : spec->shape[0];
 }
 
 bool dt_tensor_exists(const dt_param_table *table, const dt_param_spec *spec, int group)
@@ -45,25 +34,11 @@ static void tensor_name(char *name, size_t size, int group, const dt_param_spec 
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static dt_status check_shape(const dt_tensor_source *from, const char *name,
-                             const dt_param_spec *spec)
-{
-    dt_array_info info;
-    DT_TRY(dt_container_info(from->file, name, &info));
-    bool same = info.dimensions == spec->dims;
-    for (int32_t d = 0; same && d < spec->dims; ++d)
-        same = info.shape[d] == spec->shape[d];
-    if (!same)
-        return dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
-                       from->path, name);
-    return DT_OK;
-}
-
 /* Sets *values to `count` rows of a tensor, in `buffer` unless the source is a copy in memory. */
 static dt_status get_rows(const dt_tensor_source *from, int group, const dt_param_spec *spec,
                           int64_t first, int64_t count, float *buffer, const float **values)
 {
-    char name[TENSOR_NAME];
+    const dt_vector vector = tensor_groups[group].vector;
     const int64_t row = row_elements(spec);
     const int64_t offset = spec->offset + first * row;
     *values = buffer;
@@ -72,21 +47,15 @@ static dt_status get_rows(const dt_tensor_source *from, int group, const dt_para
         return DT_OK;
     }
     if (from->backend)
-        return dt_params_read(from->backend, tensor_groups[group].vector, offset, count * row,
-                              buffer);
-    tensor_name(name, sizeof name, group, spec);
-    return dt_container_get_rows(from->file, name, DT_ELEMENT_FLOAT32, row, first, count, buffer);
+        return dt_params_read(from->backend, vector, offset, count * row, buffer);
+    return dt_stored_tensors_read(from->stored, vector, spec, first, count, buffer);
 }
 
 dt_status dt_tensor_blocks(const dt_tensor_source *from, int group, const dt_param_spec *spec,
                            dt_tensor_sink sink, void *context)
 {
-    char name[TENSOR_NAME];
     float *buffer;
-    const int64_t rows = block_rows(spec);
-    tensor_name(name, sizeof name, group, spec);
-    if (from->file)
-        DT_TRY(check_shape(from, name, spec));
+    const int64_t rows = dt_stored_block_rows(spec);
     DT_TRY(DT_NEW(buffer, (size_t)(rows * row_elements(spec))));
     dt_status status = DT_OK;
     for (int64_t first = 0; first < spec->shape[0] && status == DT_OK; first += rows) {
@@ -129,29 +98,32 @@ dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static dt_status get_tensor(dt_container *file, dt_model *model, int group,
-                            const dt_param_spec *spec)
+/* Where the blocks of a tensor go. */
+typedef struct {
+    dt_backend *backend;
+    dt_vector vector;
+    int64_t offset; /* of the next element */
+} target;
+
+static dt_status write_rows(void *context, const float *values, int64_t rows, int64_t elements)
 {
-    char name[TENSOR_NAME];
-    float *values;
-    tensor_name(name, sizeof name, group, spec);
-    DT_TRY(DT_NEW(values, (size_t)spec->count));
-    dt_status status =
-        dt_container_get_array(file, name, DT_ELEMENT_FLOAT32, spec->dims, spec->shape, values);
-    if (status == DT_OK)
-        status = dt_params_write(dt_model_backend(model), tensor_groups[group].vector, spec->offset,
-                                 spec->count, values);
-    free(values);
-    return status;
+    target *to = context;
+    const int64_t count = rows * elements;
+    DT_TRY(dt_params_write(to->backend, to->vector, to->offset, count, values));
+    to->offset += count;
+    return DT_OK;
 }
 
-dt_status dt_checkpoint_get_tensors(dt_container *file, dt_model *model, bool moments)
+dt_status dt_checkpoint_get_tensors(dt_stored_tensors *stored, dt_model *model, bool moments)
 {
-    const dt_param_table *table = dt_model_params(model);
+    const dt_tensor_source from = {.table = dt_model_params(model), .stored = stored};
     for (int g = 0; g < (moments ? TENSOR_GROUPS : 1); ++g)
-        for (int32_t i = 0; i < table->count; ++i)
-            if (dt_tensor_exists(table, &table->spec[i], g))
-                DT_TRY(get_tensor(file, model, g, &table->spec[i]));
+        for (int32_t i = 0; i < from.table->count; ++i) {
+            const dt_param_spec *spec = &from.table->spec[i];
+            target to = {dt_model_backend(model), tensor_groups[g].vector, spec->offset};
+            if (dt_tensor_exists(from.table, spec, g))
+                DT_TRY(dt_tensor_blocks(&from, g, spec, write_rows, &to));
+        }
     return DT_OK;
 }
 

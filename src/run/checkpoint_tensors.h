@@ -10,14 +10,14 @@
 
 #include "io/container.h"
 #include "model/model.h"
+#include "run/stored_tensors.h"
 
-/* The source of tensors to write: backend, copy or file; the other two are NULL. */
+/* The source of tensors to write: backend, copy or stored; the other two are NULL. */
 typedef struct {
     const dt_param_table *table;
-    dt_backend *backend; /* the flat vectors of a device, read tensor by tensor */
-    const float *copy;   /* filled by dt_checkpoint_copy() */
-    dt_container *file;  /* another checkpoint */
-    const char *path;    /* its name, for error messages */
+    dt_backend *backend;       /* the flat vectors of a device, read tensor by tensor */
+    const float *copy;         /* filled by dt_checkpoint_copy() */
+    dt_stored_tensors *stored; /* another checkpoint */
 } dt_tensor_source;
 
 dt_tensor_source dt_tensors_of_model(const dt_model *model);
@@ -43,8 +43,8 @@ dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *
 int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
 dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
 
-/* Reads the same tensors into a model, one at a time. Returns DT_ERR_INPUT if one is missing,
- * damaged or of the wrong shape. */
-dt_status dt_checkpoint_get_tensors(dt_container *file, dt_model *model, bool moments);
+/* Reads the same tensors into a model, in blocks. Returns DT_ERR_INPUT if one is missing, damaged or
+ * of the wrong shape. */
+dt_status dt_checkpoint_get_tensors(dt_stored_tensors *stored, dt_model *model, bool moments);
 
 #endif

@@ -6,53 +6,13 @@
 
 #include "core/log.h"
 #include "core/memory.h"
-#include "io/container.h"
-#include "run/checkpoint.h"
+#include "run/stored_tensors.h"
 
-/* The tensors of a checkpoint. */
-typedef struct {
-    dt_container *file;
-    dt_array_info *info;
-    int64_t count;
-} source;
-
-static const char group[] = "model/";
-
-static dt_status source_open(source *s, const char *path)
+static bool same_shape(const dt_stored_tensor *tensor, const dt_param_spec *spec)
 {
-    *s = (source){0};
-    DT_TRY(dt_container_open(&s->file, path, DT_CHECKPOINT_FORMAT, DT_CHECKPOINT_VERSION, NULL));
-    const dt_status status = dt_container_list(s->file, "model", &s->info, &s->count);
-    if (status != DT_OK)
-        dt_container_close(s->file);
-    return status;
-}
-
-static void source_close(source *s)
-{
-    dt_array_infos_free(s->info, s->count);
-    dt_container_close(s->file);
-}
-
-/* Returns the name of a tensor without its group, as in the model. */
-static const char *tensor_name(const dt_array_info *info)
-{
-    return info->name + sizeof group - 1;
-}
-
-static const dt_array_info *find(const source *s, const char *name)
-{
-    for (int64_t i = 0; i < s->count; ++i)
-        if (strcmp(tensor_name(&s->info[i]), name) == 0)
-            return &s->info[i];
-    return NULL;
-}
-
-static bool same_shape(const dt_array_info *info, const dt_param_spec *spec)
-{
-    bool same = info && info->element == DT_ELEMENT_FLOAT32 && info->dimensions == spec->dims;
+    bool same = tensor && tensor->dimensions == spec->dims;
     for (int32_t d = 0; same && d < spec->dims; ++d)
-        same = info->shape[d] == spec->shape[d];
+        same = tensor->shape[d] == spec->shape[d];
     return same;
 }
 
@@ -67,17 +27,18 @@ static size_t head_length(const char *name)
 }
 
 /* Returns whether the checkpoint has all tensors of this tensor's head, with the same shapes. */
-static bool head_fits(const source *s, const dt_param_table *table, const char *name)
+static bool head_fits(const dt_stored_tensors *s, const dt_param_table *table, const char *name)
 {
     const size_t length = head_length(name);
     for (int32_t i = 0; i < table->count; ++i)
         if (strncmp(table->spec[i].name, name, length) == 0 &&
-            !same_shape(find(s, table->spec[i].name), &table->spec[i]))
+            !same_shape(dt_stored_tensors_find(s, table->spec[i].name), &table->spec[i]))
             return false;
     return true;
 }
 
-static bool is_taken(const source *s, const dt_param_table *table, const dt_param_spec *spec)
+static bool is_taken(const dt_stored_tensors *s, const dt_param_table *table,
+                     const dt_param_spec *spec)
 {
     return head_length(spec->name) == 0 || head_fits(s, table, spec->name);
 }
@@ -94,26 +55,27 @@ static void shape_text(char *out, size_t size, const int64_t *shape, int32_t dim
 }
 
 /* Warns of each parameter outside the heads that does not match, and returns their number. */
-static int64_t warn_of_mismatches(const source *s, const dt_param_table *table, const char *path)
+static int64_t warn_of_mismatches(const dt_stored_tensors *s, const dt_param_table *table,
+                                  const char *path)
 {
     int64_t count = 0;
     char here[128];
     char there[128];
     for (int32_t i = 0; i < table->count; ++i) {
         const dt_param_spec *spec = &table->spec[i];
-        const dt_array_info *info = find(s, spec->name);
-        if (head_length(spec->name) > 0 || same_shape(info, spec))
+        const dt_stored_tensor *tensor = dt_stored_tensors_find(s, spec->name);
+        if (head_length(spec->name) > 0 || same_shape(tensor, spec))
             continue;
         shape_text(here, sizeof here, spec->shape, spec->dims);
-        if (info)
-            shape_text(there, sizeof there, info->shape, info->dimensions);
+        if (tensor)
+            shape_text(there, sizeof there, tensor->shape, tensor->dimensions);
         else
             snprintf(there, sizeof there, "missing");
         dt_warn("%s: %s is %s, but this model needs %s", path, spec->name, there, here);
         count++;
     }
-    for (int64_t i = 0; i < s->count; ++i) {
-        const char *name = tensor_name(&s->info[i]);
+    for (int64_t i = 0; i < dt_stored_tensors_count(s); ++i) {
+        const char *name = dt_stored_tensors_at(s, i)->name;
         if (head_length(name) > 0 || dt_params_find(table, name))
             continue;
         dt_warn("%s: %s does not exist in this model", path, name);
@@ -132,7 +94,8 @@ static bool first_of_head(const dt_param_table *table, int32_t i)
     return true;
 }
 
-static dt_status notice_fresh_heads(const source *s, const dt_param_table *table, const char *path)
+static dt_status notice_fresh_heads(const dt_stored_tensors *s, const dt_param_table *table,
+                                    const char *path)
 {
     dt_text names = {0};
     dt_status status = DT_OK;
@@ -152,9 +115,9 @@ static dt_status notice_fresh_heads(const source *s, const dt_param_table *table
 
 dt_status dt_init_weights_check(const char *path, const dt_param_table *table)
 {
-    source s;
-    DT_TRY(source_open(&s, path));
-    const int64_t mismatches = warn_of_mismatches(&s, table, path);
+    dt_stored_tensors *s;
+    DT_TRY(dt_stored_tensors_open(&s, path));
+    const int64_t mismatches = warn_of_mismatches(s, table, path);
     dt_status status = DT_OK;
     if (mismatches > 0)
         status = dt_fail(DT_ERR_INPUT,
@@ -163,24 +126,22 @@ dt_status dt_init_weights_check(const char *path, const dt_param_table *table)
                          "trained with (see deeptaxa describe)",
                          path, (long long)mismatches);
     else
-        status = notice_fresh_heads(&s, table, path);
-    source_close(&s);
+        status = notice_fresh_heads(s, table, path);
+    dt_stored_tensors_close(s);
     return status;
 }
 
-static dt_status load(const source *s, dt_model *model)
+static dt_status load(dt_stored_tensors *s, dt_model *model)
 {
     const dt_param_table *table = dt_model_params(model);
     for (int32_t i = 0; i < table->count; ++i) {
         const dt_param_spec *spec = &table->spec[i];
-        char name[160];
         float *values;
         if (!is_taken(s, table, spec))
             continue;
-        snprintf(name, sizeof name, "%s%s", group, spec->name);
         DT_TRY(DT_NEW(values, (size_t)spec->count));
-        dt_status status = dt_container_get_array(s->file, name, DT_ELEMENT_FLOAT32, spec->dims,
-                                                  spec->shape, values);
+        dt_status status =
+            dt_stored_tensors_read(s, DT_PARAMETERS, spec, 0, spec->shape[0], values);
         if (status == DT_OK)
             status = dt_params_write(dt_model_backend(model), DT_PARAMETERS, spec->offset,
                                      spec->count, values);
@@ -192,9 +153,9 @@ static dt_status load(const source *s, dt_model *model)
 
 dt_status dt_init_weights_load(const char *path, dt_model *model)
 {
-    source s;
-    DT_TRY(source_open(&s, path));
-    const dt_status status = load(&s, model);
-    source_close(&s);
+    dt_stored_tensors *s;
+    DT_TRY(dt_stored_tensors_open(&s, path));
+    const dt_status status = load(s, model);
+    dt_stored_tensors_close(s);
     return status;
 }

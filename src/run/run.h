@@ -125,6 +125,7 @@ typedef struct {
     char version[32];          /* of the program that wrote the checkpoint */
     char timestamp[32];        /* of writing the checkpoint */
     bool has_optimizer;        /* the run can be resumed */
+    bool of_deeptaxa; /* read from a DeepTaxa file (.pt); run/torch_read.h: what it lacks */
 } dt_run;
 
 void dt_run_free(dt_run *checkpoint); /* leaves it empty */

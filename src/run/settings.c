@@ -179,15 +179,27 @@ dt_value dt_setting_value(const dt_setting *setting, const dt_run *run)
     return dt_value_of(&setting->option, run);
 }
 
+dt_status dt_setting_set_default(const dt_setting *setting, dt_run *run)
+{
+    const dt_value value = dt_setting_value(setting, run);
+    const char *text = setting->option.default_value;
+    return text ? dt_value_store(&setting->option, &value, 1, &text) : DT_OK;
+}
+
+dt_status dt_settings_set_defaults(dt_run *run)
+{
+    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting)
+        DT_TRY(dt_setting_set_default(setting, run));
+    return DT_OK;
+}
+
 /* Sets *is to whether the setting has its default in a run. */
 static dt_status has_default(const dt_setting *setting, const dt_run *run, bool *is)
 {
     dt_run defaults = {0};
     const dt_value value = dt_setting_value(setting, run);
     const dt_value usual = dt_setting_value(setting, &defaults);
-    const char *text = setting->option.default_value;
-    if (text)
-        DT_TRY(dt_value_store(&setting->option, &usual, 1, &text));
+    DT_TRY(dt_setting_set_default(setting, &defaults));
     *is = dt_value_equal(&value, &usual);
     return DT_OK;
 }

@@ -45,6 +45,10 @@ extern const dt_setting dt_settings[]; /* terminated by a row without a name */
 /* Returns the setting's value in a run. */
 dt_value dt_setting_value(const dt_setting *setting, const dt_run *run);
 
+/* Set one setting, or all, to the default, if it has one. */
+dt_status dt_setting_set_default(const dt_setting *setting, dt_run *run);
+dt_status dt_settings_set_defaults(dt_run *run);
+
 /* Raises *version to the oldest format version of checkpoints that has all settings of the run
  * whose values are not the default. */
 dt_status dt_settings_raise_version(const dt_run *run, int32_t *version);

@@ -203,6 +203,9 @@ static void put_settings(dt_pickle_writer *pickle, const dt_run *run)
     put_int(pickle, "dataset_size", settings->total_sequences);
     put_int(pickle, "train_size", settings->training_sequences);
     put_int(pickle, "val_size", settings->validation_sequences);
+    put_double(pickle, "scaler_init_scale", DT_LOSS_SCALE_START);
+    if (run->split.training_count == 0) /* published by DeepTaxa */
+        return;
     begin_dict(pickle, "dataset_split");
     put_int64s(pickle, "train_idx", run->split.training_count, run->split.training);
     put_int64s(pickle, "val_idx", run->split.validation_count, run->split.validation);
@@ -265,7 +268,6 @@ static double next_rate(const dt_run *run)
 static void put_scaler(dt_pickle_writer *pickle, const dt_run *run)
 {
     const dt_update_state *state = &run->progress.update;
-    put_double(pickle, "scaler_init_scale", DT_LOSS_SCALE_START);
     if (!run->settings.rule.dynamic_scale) {
         put_none(pickle, "scaler_state_dict");
         return;

@@ -9,9 +9,9 @@ make_tokenizer
 
 mkdir tree
 cp -r "$project"/{CMakeLists.txt,cmake,src,io,cpu,launch,benchmarks,README.md,LICENSE,CHANGELOG.md} tree/
-version=$(($(sed -n 's/^#define DT_CHECKPOINT_VERSION //p' "$project/src/run/checkpoint.h") + 1))
+version=$(($(sed -n 's/^#define DT_CHECKPOINT_VERSION //p' "$project/src/run/checkpoint_format.h") + 1))
 sed -i "s/^#define DT_CHECKPOINT_VERSION .*/#define DT_CHECKPOINT_VERSION $version/" \
-    tree/src/run/checkpoint.h
+    tree/src/run/checkpoint_format.h
 sed -i 's/^    double val_split;/&\n    int32_t dummy_count;/' tree/src/run/run.h
 sed -i 's/^const dt_setting dt_settings\[\] = {$/&\n    {.option = {.name = "dummy-count", INT32(settings.dummy_count), .value = "N",\n      .default_value = "3", .range = "[1, 9]", .json = "dummy_count", .help = "a dummy"},\n     SETTING("dummy_count", '"$version"'), .section = DT_SECTION_TRAINING},/' tree/src/run/settings.c
 changed=$(diff -r "$project/src" tree/src | grep -c '^> ')

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Models that DeepTaxa trained (.pt; tests/fixtures/make_pt_fixtures.py) are read by all commands, and
+# give what DeepTaxa made of them.
+source "$(dirname "$0")/lib.sh"
+command -v python3 >/dev/null || skip "needs python3 to look into JSON"
+theirs=$project/tests/fixtures/deeptaxa
+cp "$theirs"/* .
+files=(--fasta-file sequences.fasta --taxonomy-file taxonomy.tsv)
+tokenizer=(--tokenizer-file tokenizer.json)
+
+# ---- predictions: labels, flags and agreement equal, probabilities to 1e-6 ----
+cat >compare.py <<'END'
+import json, sys
+ours = json.load(open(sys.argv[1]))
+lines = [line.rstrip("\n").split("\t") for line in open(sys.argv[2])]
+cells = {(sequence, rank): cell for sequence, ranks in zip(ours["sequence_ids"], ours["predictions"])
+         for rank, cell in ranks.items() if rank != "sequence_length"}
+assert len(lines) == len(cells) == 280, (len(lines), len(cells))
+for sequence, rank, label, probability, flag, agrees in lines:
+    cell = cells[sequence, rank]
+    got = [cell["label"], int(cell["confidence_threshold_flag"]), int(cell["agreement"])]
+    assert got == [label, int(flag), int(agrees)], (sequence, rank, got, label, flag, agrees)
+    assert abs(cell["raw_score"] - float(probability)) <= 1e-6, (sequence, rank, cell, probability)
+END
+for model in hybrid bert cnn onehot; do
+    expect 0 deeptaxa predict --checkpoint $model.pt "${files[@]}" "${tokenizer[@]}" --output-dir p_$model
+    said "^notice: $model.pt: was written by DeepTaxa, without lineages and strand"
+    python3 compare.py p_$model/sequences_deeptaxa_predictions.json $model.predictions ||
+        fail "$model.pt: other predictions than DeepTaxa's"
+done
+
+# same_cells WHAT FOLDER: its labels and probabilities are those of hybrid.pt
+same_cells() {
+    for key in label raw_score; do
+        same "$1: $key" "$(grep -o "\"$key\": [^,]*" "$2"/*predictions.json | cksum)" \
+            "$(grep -o "\"$key\": [^,]*" p_hybrid/*predictions.json | cksum)"
+    done
+}
+
+# ---- the tokenizer ----
+mkdir elsewhere
+cp hybrid.pt elsewhere/
+predict() { deeptaxa predict --checkpoint "$1" "${files[@]}" --output-dir p "${@:2}"; }
+if [ ! -e "$project/share/deeptaxa/tokenizer.json" ]; then
+    refused 1 "elsewhere/hybrid.pt: .*'zhihan1996/DNABERT-2-117M'.*launch/get-tokenizer.sh" \
+        predict elsewhere/hybrid.pt
+    refused 1 '^deeptaxa train: --tokenizer-name zhihan1996/DNABERT-2-117M: is not here.*get-tokenizer.sh' \
+        deeptaxa train "${files[@]}" --output-dir none --tokenizer-name zhihan1996/DNABERT-2-117M
+    [ ! -e none/checkpoints ] || fail "a training without its tokenizer began"
+fi
+mkdir elsewhere/DNABERT-2-117M
+cp tokenizer.json elsewhere/DNABERT-2-117M/
+expect 0 predict elsewhere/hybrid.pt
+said '^Tokenizer: elsewhere/DNABERT-2-117M/tokenizer.json$'
+DEEPTAXA_TOKENIZER=tokenizer.json expect 0 predict hybrid.pt
+said '^Tokenizer: tokenizer.json$'
+same_cells "tokenizer in another place" p
+expect 0 deeptaxa tokenizer --fasta-file sequences.fasta --output-file other.json --vocabulary-size 90
+refused 1 '^deeptaxa predict: other.json: is not the tokenizer of hybrid.pt: it has 90 tokens, the model 80' \
+    predict hybrid.pt --tokenizer-file other.json
+
+# ---- what such a file does not contain ----
+refused 1 'hybrid.pt: has no lineages, because it was written by DeepTaxa: .*deeptaxa convert' \
+    predict hybrid.pt "${tokenizer[@]}" --lineage consistent
+refused 1 'hybrid.pt: the strand .* was written by DeepTaxa: .*deeptaxa convert' \
+    predict hybrid.pt "${tokenizer[@]}" --orientation auto
+expect 0 predict hybrid.pt "${tokenizer[@]}" --lineage independent --orientation forward
+
+# ---- describe, calibrate, export, ensembles ----
+expect 0 deeptaxa describe --checkpoint cnn.pt --export-metrics described.json
+printed '^  kernel-sizes: \[3, 7\]$'
+printed '^  mask-padding: yes$'
+printed '^  num-conv-layers: 2$'
+printed '^  total-sequences: 32$'
+printed '^  Level 6 - species: 3[0-9] labels$'
+python3 -m json.tool described.json >/dev/null || fail "describe --export-metrics of a .pt"
+expect 0 deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" "${tokenizer[@]}"
+expect 0 deeptaxa export --checkpoint hybrid.pt --output-file hybrid_copy.h5 "${tokenizer[@]}"
+expect 0 predict hybrid_copy.h5
+same_cells "copy in HDF5" p
+expect 0 predict hybrid_calibrated.h5
+said ', calibrated, in '
+deeptaxa export --checkpoint resume.pt --output-file resumable.h5 "${tokenizer[@]}" 2>/dev/null
+same "tensors of the copy" "$("$bin/../tests/print_tensors" resumable.h5 | wc -l)" 110
+expect 0 deeptaxa predict --checkpoint hybrid.pt hybrid_calibrated.h5 "${files[@]}" "${tokenizer[@]}" \
+    --output-dir both
+refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
+    "${tokenizer[@]}" --output-file hybrid.pt
+mv hybrid_copy.h5 gone.h5
+expect 0 predict gone.pt # as before: the .h5 beside a .pt that does not exist
+said '^notice: gone.pt does not exist; using gone.h5$'
+
+# ---- training goes on as DeepTaxa's does: one update an epoch, so that the order does not matter ----
+awk '/^>/ { n++ } n <= 32' sequences.fasta >trained.fasta
+resume() {
+    deeptaxa train --fasta-file trained.fasta --taxonomy-file resume.tsv "${tokenizer[@]}" \
+        --resume resume.pt --threads 2 "$@"
+}
+expect 0 resume --output-dir resumed
+said '^notice: resume.pt: written by DeepTaxa, so it cannot be checked'
+while IFS=$'\t' read -r epoch training validation; do
+    near "training loss of epoch $epoch" "$(metric resumed "$epoch" training_loss)" "$training" 1e-5
+    near "validation loss of epoch $epoch" "$(metric resumed "$epoch" validation_loss)" "$validation" 1e-5
+done <resume.losses
+same "run id" "$(cat resumed/deeptaxa_uuid.txt)" "$(sed 's/-/_/g' resumed/deeptaxa_uuid.txt)"
+same "epochs" "$(find resumed/checkpoints -name '*_epoch[456].h5' | wc -l)" 3
+expect 0 resume --output-dir focal --loss-type focal --max-grad-norm 1 --seed 7
+[ "$(metric focal 4 training_loss)" != "$(metric resumed 4 training_loss)" ] ||
+    fail "--loss-type of a resumed DeepTaxa run, which does not store it, has no effect"
+refused 2 '--batch-size 8: the run to resume was started with 24' resume --output-dir x --batch-size 8
+refused 1 'hybrid.pt: contains weights only.*--init-weights hybrid.pt' \
+    deeptaxa train "${files[@]}" "${tokenizer[@]}" --output-dir x --resume hybrid.pt
+model=(--embed-dim 6 --num-filters 4 --kernel-sizes 3 5 --hidden-size 8 --num-hidden-layers 1
+    --num-attention-heads 2 --intermediate-size 12 --max-length 96)
+expect 0 deeptaxa train "${files[@]}" "${tokenizer[@]}" "${model[@]}" --output-dir fresh --epochs 1 \
+    --init-weights hybrid.pt
+expect 1 deeptaxa train "${files[@]}" "${tokenizer[@]}" "${model[@]}" --output-dir x --epochs 1 \
+    --hidden-size 16 --init-weights hybrid.pt
+said 'bert.pooler.dense.weight is \[8, 8\], but this model needs \[16, 16\]'
+
+finish
