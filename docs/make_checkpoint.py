@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes a checkpoint (.h5) of DeepTaxa-MPI from arrays: files.md, "Checkpoints", in Python.
 
-    python3 make_checkpoint.py probes.h5       an example: a model that finds four published probes
-    python3 make_checkpoint.py --seal FILE     after FILE was changed with h5py: makes it valid again
+    python3 make_checkpoint.py probes.h5     an example: a model that finds four published probes
+    python3 make_checkpoint.py --seal FILE   makes FILE valid again, after a change with h5py
 
 Needs h5py and NumPy, and nothing of DeepTaxa-MPI. In another program: write_checkpoint(), seal().
 """
@@ -63,7 +63,7 @@ def seal(path):
     """Writes the integrity header: everything after it is covered by one checksum, no extents."""
     with h5py.File(path) as file:
         if file.userblock_size != HEADER_BYTES:
-            sys.exit(f"{path}: has no user block of {HEADER_BYTES} bytes: not written for DeepTaxa-MPI")
+            sys.exit(f"{path}: has no user block of {HEADER_BYTES} bytes: no file of DeepTaxa-MPI")
     size = os.path.getsize(path)
     with open(path, "r+b") as file:
         rest = crc(file, HEADER_BYTES, size)
@@ -136,7 +136,8 @@ TOKENS = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "A", "C", "G", "T"]
 
 def example_tokenizer():
     """One token for each nucleotide."""
-    special = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+    special = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+               {"Sequence": {"id": "A", "type_id": 0}},
                {"SpecialToken": {"id": "[SEP]", "type_id": 0}}]
     return json.dumps({
         "version": "1.0",
@@ -151,8 +152,9 @@ def example_tokenizer():
 
 
 def example_tensors():
-    """A CNN of one layer. Filter f is 1 at a window that contains site f, 0 elsewhere. A site that was
-    found adds ln 9 to the logit of its label: of n labels that one has the probability 9 / (n + 8)."""
+    """A CNN of one layer. Filter f is 1 at a window that contains site f, 0 elsewhere. A site that
+    was found adds ln 9 to the logit of its label, which of n labels has then the probability
+    9 / (n + 8)."""
     filters = len(SITES)
     embedding = np.eye(len(TOKENS))
     embedding[TOKENS.index("[PAD]")] = 0

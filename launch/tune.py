@@ -7,12 +7,12 @@ command -v python3 >/dev/null || {
 }
 exec python3 "$0" "$@"
 """
-# Searches hyperparameters: Optuna (Akiba et al., KDD 2019) proposes settings, `deeptaxa train` trains with
-# them. Any number of workers may share a study: they meet in its storage alone.
+# Searches hyperparameters: Optuna (Akiba et al., KDD 2019) proposes settings, `deeptaxa train`
+# trains with them. Any number of workers may share a study: they meet in its storage alone.
 #
-# Each trial trains in a folder of its own, and reports the mean F1 over the taxonomic ranks after each
-# epoch. A trial that is interrupted, or whose worker disappears, is recorded as failed, and a new trial
-# with the same settings continues in its folder (user attributes `continues` and `folder`).
+# Each trial trains in a folder of its own, and reports the mean F1 over the taxonomic ranks after
+# each epoch. A trial that is interrupted, or whose worker disappears, is recorded as failed, and a
+# new trial with the same settings continues in its folder (user attributes `continues`, `folder`).
 import argparse
 import ctypes
 import glob
@@ -26,7 +26,7 @@ import sys
 import time
 import warnings
 
-BEATS = 24  # signs of life of a worker within --lost-after: it touches the file `alive` of its trial
+BEATS = 24  # signs of life within --lost-after: a worker touches the file `alive` of its trial
 MOST_LOSSES = 3  # a trial whose worker disappeared as often is not tried again
 STOPPED = 75  # exit status of a program that was stopped and can be resumed
 
@@ -46,43 +46,56 @@ def fail(text, status=1):
     sys.exit(status)
 
 
-def parse(words):
+# ---- the command line ----------------------------------------------------------------------------
+
+
+def make_parser():
     parser = argparse.ArgumentParser(
-        prog="deeptaxa tune", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="deeptaxa tune", allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Searches hyperparameters with Optuna (pip install optuna).\n\n"
-        "All other options are passed to `deeptaxa train`; a setting that is given there is not searched.",
-        epilog="Examples\n  deeptaxa tune --data shards --model-type cnn --output-dir tuning --n-trials 20\n"
+        "All other options are those of `deeptaxa train`; a setting that is given is not searched.",
+        epilog="Examples\n"
+        "  deeptaxa tune --data shards --model-type cnn --output-dir tuning --n-trials 20\n"
         "  deeptaxa tune --data shards --model-type hybridcnnbert --max-length 512 --gpus 4")
-    parser.add_argument("--data", metavar="DIR", help="directory written by `deeptaxa prepare`")
-    parser.add_argument("--fasta-file", metavar="FILE", help="or: sequences, tokenised in every trial")
-    parser.add_argument("--taxonomy-file", metavar="FILE", help="and their taxonomy")
-    parser.add_argument("--model-type", choices=["cnn", "bert", "hybridcnnbert"], required=True)
-    parser.add_argument("--output-dir", metavar="DIR", default="tune_results",
-                        help="directory for the trials and the best settings (default: tune_results)")
-    parser.add_argument("--n-trials", metavar="N", type=int, default=30,
-                        help="trials of the study, over all workers and restarts (default: 30)")
-    parser.add_argument("--epochs", metavar="N", type=int, default=10, help="of each trial (default: 10)")
-    parser.add_argument("--seed", metavar="N", type=int, default=42, help="of each trial (default: 42)")
-    parser.add_argument("--encoding", choices=["dnabert", "onehot"], default="dnabert")
-    parser.add_argument("--loss-type", choices=["cross_entropy", "focal"], default="cross_entropy")
-    parser.add_argument("--storage", metavar="WHERE",
-                        help="where the study is kept: a file (Optuna's journal), or a URL such as "
-                        "sqlite:///study.db (default: a journal in --output-dir)")
-    parser.add_argument("--lost-after", metavar="S", type=float, default=120,
-                        help="seconds without a sign of life after which another worker counts as lost and "
-                        "its trial is continued (default: 120)")
-    options, rest = parser.parse_known_args(words)
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="directory written by `deeptaxa prepare`")
+    add("--fasta-file", metavar="FILE", help="or: sequences, tokenised in every trial")
+    add("--taxonomy-file", metavar="FILE", help="and their taxonomy")
+    add("--model-type", choices=["cnn", "bert", "hybridcnnbert"], required=True)
+    add("--output-dir", metavar="DIR", default="tune_results",
+        help="directory for the trials and the best settings (default: tune_results)")
+    add("--n-trials", metavar="N", type=int, default=30,
+        help="trials of the study, over all workers and restarts (default: 30)")
+    add("--epochs", metavar="N", type=int, default=10, help="of each trial (default: 10)")
+    add("--seed", metavar="N", type=int, default=42, help="of each trial (default: 42)")
+    add("--encoding", choices=["dnabert", "onehot"], default="dnabert")
+    add("--loss-type", choices=["cross_entropy", "focal"], default="cross_entropy")
+    add("--storage", metavar="WHERE",
+        help="where the study is kept: a file (Optuna's journal), or a URL such as "
+        "sqlite:///study.db (default: a journal in --output-dir)")
+    add("--lost-after", metavar="S", type=float, default=120,
+        help="seconds without a sign of life after which another worker counts as lost and its "
+        "trial is continued (default: 120)")
+    return parser
+
+
+def parse(words):
+    """The options, with `flags`: those of every training; `pinned`: names of settings that are not
+    searched; `program`: the words that start deeptaxa."""
+    options, rest = make_parser().parse_known_args(words)
     if options.n_trials < 1:
         fail(f"--n-trials {options.n_trials}: must be at least 1", 2)
     if not options.lost_after > 0:
         fail(f"--lost-after {options.lost_after:g}: must be greater than 0", 2)
     options.pinned = {word.split("=")[0] for word in rest if word.startswith("--")}
-    flags = [f"--{name.replace('_', '-')}={getattr(options, name)}"
-             for name in ("data", "fasta_file", "taxonomy_file", "model_type", "epochs", "seed", "encoding",
-                          "loss_type") if getattr(options, name) is not None]
+    passed_on = ["data", "fasta_file", "taxonomy_file", "model_type", "epochs", "seed", "encoding",
+                 "loss_type"]
+    options.flags = [f"--{name.replace('_', '-')}={getattr(options, name)}"
+                     for name in passed_on if getattr(options, name) is not None]
     if "--keep-checkpoints" not in options.pinned:
-        flags.append("--keep-checkpoints=1")
-    options.flags = flags + rest
+        options.flags.append("--keep-checkpoints=1")
+    options.flags += rest
     beside = os.path.join(os.path.dirname(os.path.realpath(__file__)), "deeptaxa")
     options.program = shlex.split(os.environ.get("DEEPTAXA", "")) or [
         beside if os.access(beside, os.X_OK) else "deeptaxa"]
@@ -92,46 +105,21 @@ def parse(words):
 def check_flags(options):
     """Wrong options of `deeptaxa train` end the search before it begins."""
     try:
-        subprocess.run([*options.program, "train", *options.flags, "--output-dir", options.output_dir,
-                        "--print-config"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([*options.program, "train", *options.flags,
+                        "--output-dir", options.output_dir, "--print-config"],
+                       stdout=subprocess.DEVNULL, check=True)
     except OSError as error:
         fail(f"{options.program[0]}: cannot start: {error.strerror}; set DEEPTAXA to the program")
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
 
 
-def open_study(options):
-    try:
-        import optuna
-        from optuna.storages.journal import JournalFileBackend
-    except ImportError as error:
-        fail(f"{error}; it needs Optuna 4.0 or later: pip install optuna")
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    where = options.storage or os.path.join(options.output_dir, f"deeptaxa_optuna_{options.model_type}.log")
-    for attempt in range(10):  # workers that start together may both create a database
-        try:
-            if "://" not in where:
-                storage = optuna.storages.JournalStorage(JournalFileBackend(where))
-            elif where.startswith("sqlite"):
-                storage = optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": {"timeout": 60}})
-            else:
-                storage = optuna.storages.RDBStorage(where)
-            return optuna, optuna.create_study(
-                storage=storage, study_name=f"deeptaxa_{options.model_type}_tuning", direction="minimize",
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2), load_if_exists=True)
-        except Exception as error:
-            if attempt == 9:
-                fail(f"{where}: cannot open the study: {str(error).splitlines()[0]}")
-            time.sleep(0.5)
-
-
-# ---- a trial -------------------------------------------------------------------------------------
+# ---- settings and results of a trial -------------------------------------------------------------
 
 
 def search_space(options):
-    """(flags, function that asks a trial for their values) of every setting that can be searched; ranges
-    and names are those of DeepTaxa's own search."""
+    """(flags, function that asks a trial for their values) of every setting that can be searched;
+    ranges and names are those of DeepTaxa's own search."""
     yield "--learning-rate", lambda t: t.suggest_float("learning_rate", 1e-5, 5e-3, log=True)
     yield "--batch-size", lambda t: t.suggest_categorical("batch_size", [8, 16, 32, 64])
     yield "--hidden-dropout-prob", lambda t: t.suggest_float("hidden_dropout_prob", 0.1, 0.5)
@@ -144,10 +132,12 @@ def search_space(options):
         yield "--num-conv-layers", lambda t: t.suggest_int("num_conv_layers", 1, 4)
         if options.encoding != "onehot":
             yield "--embed-dim", lambda t: t.suggest_int("embed_dim", 256, 1024, step=128)
-        yield "--kernel-sizes", lambda t: t.suggest_categorical("kernel_sizes", KERNELS).replace("_", ",")
+        yield ("--kernel-sizes",
+               lambda t: t.suggest_categorical("kernel_sizes", KERNELS).replace("_", ","))
     if options.model_type != "cnn":
         # one parameter for both, so that the width is a multiple of the number of heads
-        yield "--hidden-size --num-attention-heads", lambda t: t.suggest_categorical("bert_config", ENCODERS)
+        yield ("--hidden-size --num-attention-heads",
+               lambda t: t.suggest_categorical("bert_config", ENCODERS))
         yield "--num-hidden-layers", lambda t: t.suggest_int("num_hidden_layers", 2, 12)
 
 
@@ -164,10 +154,6 @@ def suggest(trial, options):
     return flags
 
 
-def folder_of(trial, options):
-    return os.path.join(options.output_dir, trial.user_attrs.get("folder", f"trial_{trial.number}"))
-
-
 def evaluations(folder):
     """[(epoch, its metrics)] of the evaluated epochs of a trial, in order."""
     found = []
@@ -182,187 +168,249 @@ def mean_f1(metrics):
     return sum(rank["f1_score"] for rank in by_rank) / len(by_rank)
 
 
-def start_training(trial, folder, options):
-    """Starts `deeptaxa train`, which ends when this worker does, even if that is killed."""
-    command = [*options.program, "train", *options.flags, *suggest(trial, options), "--output-dir", folder,
-               "--resume", "auto"]
-    libc = ctypes.CDLL(None)
-    with open(os.path.join(folder, "output.txt"), "ab") as output:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                start_new_session=True,  # Ctrl-C is this worker's to pass on, once
-                                preexec_fn=lambda: libc.prctl(1, signal.SIGTERM))  # PR_SET_PDEATHSIG
-
-
-def follow_training(child, trial, folder, options):
-    """Reports every epoch until the training ends. Returns whether it was pruned, and the last F1."""
-    done, f1, pruned, told, next_beat = set(), None, False, False, 0
-    while True:
-        ended = child.poll() is not None  # asked first, so that no epoch is overlooked
-        if time.monotonic() >= next_beat:
-            with open(os.path.join(folder, "alive"), "w"):
-                next_beat = time.monotonic() + options.lost_after / BEATS
-        for epoch, metrics in evaluations(folder):
-            if epoch in done:
-                continue
-            done.add(epoch)
-            f1 = mean_f1(metrics)
-            say(f"trial {trial.number}, epoch {epoch}: F1 {f1:.4f}")
-            trial.report(-f1, epoch)
-            pruned = pruned or (not ended and trial.should_prune())
-        if ended:
-            return pruned, f1
-        if (pruned or stop_signal) and not told:
-            child.terminate()
-            told = True
-        time.sleep(0.2)
-
-
-def last_line(folder):
-    with open(os.path.join(folder, "output.txt"), encoding="utf-8", errors="replace") as file:
+def last_line(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
         lines = file.read().split("\n")
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
-def run_trial(optuna, study, trial, options):
-    """Trains and records the result. Returns the exit status of `deeptaxa train`."""
-    State = optuna.trial.TrialState
-    folder = folder_of(trial, options)
-    os.makedirs(folder, exist_ok=True)
-    say(f"trial {trial.number} in {folder}" +
-        (f" continues trial {trial.user_attrs['continues']}" if "continues" in trial.user_attrs else ""))
-    child = start_training(trial, folder, options)
-    try:
-        pruned, f1 = follow_training(child, trial, folder, options)
-        status = child.returncode
+def best_of(params, metrics, options):
+    """The file of the best settings: DeepTaxa's keys, and the two that `train --config` reads."""
+    performance, model = metrics["performance_metrics"], metrics["model_details"]
+    found = dict(params)
+    if "bert_config" in found:
+        width, heads = found.pop("bert_config").split("_")
+        found.update(hidden_size=int(width), num_attention_heads=int(heads),
+                     intermediate_size=model["intermediate_size"])
+    if "kernel_sizes" in found:
+        found["kernel_sizes"] = model["kernel_sizes"]
+    found.update(encoding=options.encoding, loss_type=options.loss_type)
+    return {
+        "model_type": options.model_type, "run_uuid": metrics["run_uuid"],
+        "f1_score": mean_f1(metrics), "hyperparameters": found,
+        "performance_metrics": {"validation_loss": performance["validation_loss"],
+                                "validation_metrics": performance["validation_metrics"],
+                                "average_f1_score": mean_f1(metrics)},
+        "model_details": model, "training_hyperparameters": metrics["training_hyperparameters"]}
+
+
+# ---- a worker ------------------------------------------------------------------------------------
+
+
+class Worker:
+    def __init__(self, options):
+        try:
+            import optuna
+            from optuna.storages.journal import JournalFileBackend
+        except ImportError as error:
+            fail(f"{error}; it needs Optuna 4.0 or later: pip install optuna")
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.optuna, self.options = optuna, options
+        self.State = optuna.trial.TrialState
+        self.Finished = optuna.exceptions.UpdateFinishedTrialError
+        where = options.storage or os.path.join(
+            options.output_dir, f"deeptaxa_optuna_{options.model_type}.log")
+        for attempt in range(10):  # workers that start together may both create a database
+            try:
+                if "://" not in where:
+                    storage = optuna.storages.JournalStorage(JournalFileBackend(where))
+                else:
+                    patience = {"timeout": 60} if where.startswith("sqlite") else {}
+                    storage = optuna.storages.RDBStorage(
+                        where, engine_kwargs={"connect_args": patience})
+                self.study = optuna.create_study(
+                    storage=storage, study_name=f"deeptaxa_{options.model_type}_tuning",
+                    direction="minimize", load_if_exists=True,
+                    pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2))
+                return
+            except Exception as error:
+                if attempt == 9:
+                    fail(f"{where}: cannot open the study: {str(error).splitlines()[0]}")
+                time.sleep(0.5)
+
+    def trials(self, *states):
+        return self.study.get_trials(deepcopy=False, states=states or None)
+
+    def folder(self, trial):
+        return os.path.join(self.options.output_dir,
+                            trial.user_attrs.get("folder", f"trial_{trial.number}"))
+
+    def start_training(self, trial, folder):
+        """Starts `deeptaxa train`, which ends when this worker does, even if that is killed."""
+        command = [*self.options.program, "train", *self.options.flags,
+                   *suggest(trial, self.options), "--output-dir", folder, "--resume", "auto"]
+        libc = ctypes.CDLL(None)
+        with open(os.path.join(folder, "output.txt"), "ab") as output:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,  # Ctrl-C is this worker's to pass on, once
+                preexec_fn=lambda: libc.prctl(1, signal.SIGTERM))  # PR_SET_PDEATHSIG
+
+    def follow_training(self, child, trial, folder):
+        """Reports every epoch until the training ends. Returns whether it was pruned, and the last
+        F1, None without an evaluation."""
+        done, f1, pruned, told, next_beat = set(), None, False, False, 0
+        while True:
+            ended = child.poll() is not None  # asked first, so that no epoch is overlooked
+            if time.monotonic() >= next_beat:
+                with open(os.path.join(folder, "alive"), "w"):
+                    next_beat = time.monotonic() + self.options.lost_after / BEATS
+            for epoch, metrics in evaluations(folder):
+                if epoch in done:
+                    continue
+                done.add(epoch)
+                f1 = mean_f1(metrics)
+                say(f"trial {trial.number}, epoch {epoch}: F1 {f1:.4f}")
+                trial.report(-f1, epoch)
+                pruned = pruned or (not ended and trial.should_prune())
+            if ended:
+                return pruned, f1
+            if (pruned or stop_signal) and not told:
+                child.terminate()
+                told = True
+            time.sleep(0.2)
+
+    def record(self, trial, folder, status, pruned, f1):
+        """Records how a training ended; `status` is its exit status."""
         if status == 0 and f1 is not None:
-            study.tell(trial, -f1)
+            self.study.tell(trial, -f1)
         elif pruned:
             say(f"trial {trial.number} is pruned")
-            study.tell(trial, state=State.PRUNED)
-        elif status == STOPPED or stop_signal:
-            continue_later(study, trial, options, State, lost=False)
+            self.study.tell(trial, state=self.State.PRUNED)
+        elif status == STOPPED or (stop_signal and status != 2):
+            self.continue_later(trial, lost=False)
         else:
-            error = last_line(folder) if status >= 0 else f"ended by signal {-status}"
-            if status == 0:
-                error = "no validation metrics: --val-split must not be 0"
+            error = "no validation metrics: --val-split must not be 0"
+            if status:
+                error = f"ended by signal {-status}" if status < 0 else last_line(
+                    os.path.join(folder, "output.txt"))
             trial.set_user_attr("error", error)
-            study.tell(trial, state=State.FAIL)
+            self.study.tell(trial, state=self.State.FAIL)
             say(f"trial {trial.number} failed: {error}")
-        return status
-    except optuna.exceptions.UpdateFinishedTrialError:
-        say(f"trial {trial.number} is no longer this worker's: it gave no sign of life for too long")
-        return STOPPED
-    finally:
-        if child.poll() is None:
-            child.terminate()
-            child.wait()
 
+    def run_trial(self, trial):
+        """Trains and records the result. Returns the exit status of `deeptaxa train`."""
+        folder, origin = self.folder(trial), trial.user_attrs.get("continues")
+        os.makedirs(folder, exist_ok=True)
+        say(f"trial {trial.number} in {folder}" +
+            (f" continues trial {origin}" if origin is not None else ""))
+        child = self.start_training(trial, folder)
+        try:
+            pruned, f1 = self.follow_training(child, trial, folder)
+            self.record(trial, folder, child.returncode, pruned, f1)
+            return child.returncode
+        except self.Finished:
+            say(f"trial {trial.number} was taken over: this worker gave no sign of life")
+            return STOPPED
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
 
-# ---- all trials ----------------------------------------------------------------------------------
+    def continue_later(self, trial, lost):
+        """Records the trial as failed and queues its settings again, to continue in its folder. Of
+        several workers one succeeds: a finished trial cannot be finished again."""
+        losses = trial.user_attrs.get("losses", 0) + lost
+        self.study.tell(trial.number, state=self.State.FAIL)
+        if losses >= MOST_LOSSES:
+            say(f"trial {trial.number} failed: its worker disappeared {losses} times")
+            return
+        self.study.enqueue_trial(trial.params, user_attrs={
+            "continues": trial.number, "losses": losses,
+            "folder": trial.user_attrs.get("folder", f"trial_{trial.number}")})
+        say(f"trial {trial.number} {'has lost its worker' if lost else 'was stopped'} "
+            "and is queued again")
 
+    def last_beat(self, trial):
+        started = trial.datetime_start.timestamp()
+        try:
+            return max(started, os.stat(os.path.join(self.folder(trial), "alive")).st_mtime)
+        except OSError:
+            return started
 
-def continue_later(study, trial, options, State, lost):
-    """Records the trial as failed and queues its settings again, to continue in its folder. Only one of
-    several workers can do this: a finished trial cannot be finished again."""
-    losses = trial.user_attrs.get("losses", 0) + lost
-    study.tell(trial.number, state=State.FAIL)
-    if losses >= MOST_LOSSES:
-        say(f"trial {trial.number} failed: its worker disappeared {losses} times")
-        return
-    study.enqueue_trial(trial.params, user_attrs={
-        "continues": trial.number, "losses": losses,
-        "folder": trial.user_attrs.get("folder", f"trial_{trial.number}")})
-    say(f"trial {trial.number} {'has lost its worker and' if lost else 'was stopped and'} is queued again")
+    def take_over(self, beats):
+        """Queues the trials of lost workers again. Returns whether another one has given no sign of
+        life since the first call; `beats` remembers the signs between calls."""
+        silent = False
+        for trial in self.trials(self.State.RUNNING):
+            beat = self.last_beat(trial)
+            if time.time() - beat > self.options.lost_after:
+                try:
+                    self.continue_later(trial, lost=True)
+                except (ValueError, self.Finished):
+                    pass  # another worker did
+            elif beats.setdefault(trial.number, beat) == beat:
+                silent = True
+        return silent
 
+    def next_trial(self):
+        """A queued trial, or a new one while there are fewer than --n-trials; None if neither."""
+        def new_trials():
+            return [trial.number for trial in self.trials()
+                    if "continues" not in trial.user_attrs and "surplus" not in trial.user_attrs]
 
-def last_beat(trial, options):
-    started = trial.datetime_start.timestamp()
-    try:
-        return max(started, os.stat(os.path.join(folder_of(trial, options), "alive")).st_mtime)
-    except OSError:
-        return started
-
-
-def take_over(optuna, study, options, beats):
-    """Queues the trials of lost workers again. Returns whether one may be lost that has not shown yet
-    whether it is; `beats` remembers the signs of life of the last call."""
-    State, undecided = optuna.trial.TrialState, False
-    for trial in study.get_trials(deepcopy=False, states=(State.RUNNING,)):
-        beat = last_beat(trial, options)
-        if time.time() - beat > options.lost_after:
-            try:
-                continue_later(study, trial, options, State, lost=True)
-            except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
-                pass  # another worker did
-        else:
-            undecided = undecided or beats.get(trial.number, beat) == beat
-        beats.setdefault(trial.number, beat)
-    return undecided
-
-
-def next_trial(optuna, study, options):
-    """A queued trial, or a new one while there are fewer than --n-trials; None if neither."""
-    State = optuna.trial.TrialState
-
-    def new_ones():
-        return [t.number for t in study.get_trials(deepcopy=False)
-                if "continues" not in t.user_attrs and "surplus" not in t.user_attrs]
-
-    if not study.get_trials(deepcopy=False, states=(State.WAITING,)) and len(new_ones()) >= options.n_trials:
-        return None
-    trial = study.ask()
-    if "continues" not in trial.user_attrs and sum(n < trial.number for n in new_ones()) >= options.n_trials:
+        if not self.trials(self.State.WAITING) and len(new_trials()) >= self.options.n_trials:
+            return None
+        trial = self.study.ask()
+        earlier = sum(number < trial.number for number in new_trials())
+        if "continues" in trial.user_attrs or earlier < self.options.n_trials:
+            return trial
         trial.set_user_attr("surplus", True)  # another worker began the last one at the same time
-        study.tell(trial, state=State.FAIL)
+        self.study.tell(trial, state=self.State.FAIL)
         return None
-    return trial
 
+    def write_best(self):
+        """Writes the settings of the best trial so far. Returns it and the file's name, or None."""
+        if not self.trials(self.State.COMPLETE):
+            return None
+        best = self.study.best_trial
+        found = evaluations(self.folder(best))
+        if not found:
+            fail(f"{self.folder(best)}: the metrics of the best trial are missing")
+        path = os.path.join(self.options.output_dir,
+                            f"deeptaxa_best_params_{self.options.model_type}.json")
+        part = f"{path}.{os.uname().nodename}.{os.getpid()}"
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump({"trial_number": best.number,
+                       **best_of(best.params, found[-1][1], self.options)}, file, indent=4)
+        os.replace(part, path)
+        return best, path
 
-def write_best(optuna, study, options):
-    """Writes the best trial so far, with DeepTaxa's keys and, for `train --config`, its settings."""
-    if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
-        return None
-    best = study.best_trial
-    metrics = evaluations(folder_of(best, options))[-1][1]
-    performance = metrics["performance_metrics"]
-    found = dict(best.params)
-    if "bert_config" in found:
-        found["hidden_size"], found["num_attention_heads"] = map(int, found.pop("bert_config").split("_"))
-        found["intermediate_size"] = metrics["model_details"]["intermediate_size"]
-    if "kernel_sizes" in found:
-        found["kernel_sizes"] = metrics["model_details"]["kernel_sizes"]
-    found.update(encoding=options.encoding, loss_type=options.loss_type)
-    path = os.path.join(options.output_dir, f"deeptaxa_best_params_{options.model_type}.json")
-    part = f"{path}.{os.uname().nodename}.{os.getpid()}"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump({
-            "model_type": options.model_type, "run_uuid": metrics["run_uuid"], "trial_number": best.number,
-            "f1_score": -best.value, "hyperparameters": found,
-            "performance_metrics": {"validation_loss": performance["validation_loss"],
-                                    "validation_metrics": performance["validation_metrics"],
-                                    "average_f1_score": mean_f1(metrics)},
-            "model_details": metrics["model_details"],  # these two are what train --config reads
-            "training_hyperparameters": metrics["training_hyperparameters"]}, file, indent=4)
-    os.replace(part, path)
-    return best, path
-
-
-def work(optuna, study, options):
-    """Runs trials until there are enough, a signal comes or the command line is wrong."""
-    beats = {}
-    while not stop_signal:
-        undecided = take_over(optuna, study, options, beats)
-        trial = next_trial(optuna, study, options)
-        if trial is None:
-            if not undecided:
-                return 0
-            time.sleep(0.5)
-            continue
-        if run_trial(optuna, study, trial, options) == 2:
-            return 2
-        write_best(optuna, study, options)
+    def work(self):
+        """Runs trials until there are enough, a signal comes or the command line is wrong. Returns
+        the exit status."""
         beats = {}
-    return STOPPED
+        while not stop_signal:
+            silent = self.take_over(beats)
+            trial = self.next_trial()
+            if trial is not None:
+                if self.run_trial(trial) == 2:
+                    return 2
+                self.write_best()
+                beats = {}
+            elif silent:
+                time.sleep(0.5)
+            else:
+                return 0
+        return STOPPED
+
+    def report(self):
+        trials = self.trials()
+        continued = {trial.user_attrs.get("continues") for trial in trials}
+        states = [trial.state.name for trial in trials
+                  if trial.number not in continued and "surplus" not in trial.user_attrs]
+        words = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed",
+                 "RUNNING": "running in other workers", "WAITING": "waiting"}
+        say("trials: " + ", ".join(f"{states.count(name)} {word}" for name, word in words.items()
+                                   if name in states))
+        best = self.write_best()
+        if best is None and "RUNNING" in states:
+            return
+        if best is None:
+            fail("no trial was completed; the folders of the trials say why in output.txt")
+        say(f"best: trial {best[0].number}, F1 {-best[0].value:.4f}: "
+            f"deeptaxa train --config {best[1]}")
 
 
 def note_signal(number, _):
@@ -377,23 +425,13 @@ def main(words):
             signal.signal(number, note_signal)
     check_flags(options)
     os.makedirs(options.output_dir, exist_ok=True)
-    optuna, study = open_study(options)
-    status = work(optuna, study, options)
+    worker = Worker(options)
+    status = worker.work()
     if stop_signal:
         fail(f"stopped by {signal.Signals(stop_signal).name}: the same command continues", STOPPED)
     if status:
         sys.exit(status)
-    trials = study.get_trials(deepcopy=False)
-    continued = {trial.user_attrs.get("continues") for trial in trials}
-    states = [trial.state.name for trial in trials
-              if trial.number not in continued and "surplus" not in trial.user_attrs]
-    say("trials: " + ", ".join(f"{states.count(name)} {word}" for name, word in (
-        ("COMPLETE", "completed"), ("PRUNED", "pruned"), ("FAIL", "failed"),
-        ("RUNNING", "running in other workers"), ("WAITING", "waiting")) if name in states))
-    best = write_best(optuna, study, options)
-    if best is None:
-        fail("no trial was completed: user attribute `error` of each trial, and output.txt in its folder, say why")
-    say(f"best: trial {best[0].number}, F1 {-best[0].value:.4f}: deeptaxa train --config {best[1]}")
+    worker.report()
 
 
 if __name__ == "__main__":

@@ -4,14 +4,7 @@ source "$(dirname "$0")/lib.sh"
 get="bash $project/launch/get-model.sh"
 export PATH=$bin:$PATH
 
-# A zip archive of one stored entry: local header, data, central directory, end. The sums are not
-# those of the data: get-model.sh looks at the structure.
-entry='\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4\0\0\0\4\0\0\0\12\0\0\0'
-{
-    printf "PK\3\4\24\0${entry}m/data.pkldata"
-    printf "PK\1\2\24\0\24\0${entry}\0\0\0\0\0\0\0\0\0\0\0\0\0\0m/data.pkl"
-    printf 'PK\5\6\0\0\0\0\1\0\1\0\70\0\0\0\54\0\0\0\0\0'
-} >model.pt
+cp "$project/tests/fixtures/deeptaxa/onehot.pt" model.pt # which DeepTaxa wrote
 sum=$(sha256sum <model.pt | cut -d ' ' -f 1)
 
 # it is there, whole, and nothing else is
@@ -34,8 +27,8 @@ printf '<!DOCTYPE html>\n<html><body>Sign in</body></html>\n' >page.pt
 wrong 'page.pt is a web page' page.pt
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 305533221\n' "$sum" >pointer.pt
 wrong 'pointer.pt is a Git LFS pointer' pointer.pt
-head -c 100 model.pt >cut.pt
-wrong 'cut.pt is incomplete: its end is missing after 100 bytes' cut.pt
+head -c 19000 model.pt >cut.pt
+wrong 'cut.pt is incomplete: its end is missing after 19000 bytes' cut.pt
 : >empty.pt
 wrong 'empty.pt is not a PyTorch model' empty.pt
 wrong 'cannot download file:.*none.pt' none.pt

@@ -8,6 +8,7 @@ import fcntl
 import os
 import pickle
 import sys
+import time
 import types
 
 
@@ -106,6 +107,7 @@ class Study:
             trials.append(FrozenTrial(len(trials), dict(params), dict(user_attrs)))
 
     def ask(self):
+        time.sleep(float(os.environ.get("OPTUNA_STUB_DELAY", 0)))
         with self.locked() as trials:
             waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
             if not waiting:
