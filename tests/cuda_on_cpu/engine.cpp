@@ -161,6 +161,7 @@ void switch_to(fiber *to)
 
 fiber *make_fiber()
 {
+    static size_t made;
     fiber *f = new fiber();
     char *memory = (char *)mmap(nullptr, STACK + GUARD, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -169,7 +170,8 @@ fiber *make_fiber()
     f->stack = memory + GUARD;
     f->stack_size = STACK;
 #if defined(__x86_64__)
-    void **top = (void **)(f->stack + f->stack_size);
+    /* the stacks begin in different lines of the cache, in which all else would evict each other */
+    void **top = (void **)(f->stack + f->stack_size - made++ % 16 * 256);
     *--top = nullptr; /* where the entry function would return to */
     *--top = (void *)cuda_on_cpu_fiber_main;
     top -= 6; /* initial registers, unused */
@@ -247,6 +249,11 @@ void set_current(int t)
     clear_runnable(t);
     E.current = t;
     threadIdx = E.thread_[t].index;
+}
+
+bool same_place(const site &a, const site &b)
+{
+    return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0);
 }
 
 const char *text_of(int t)
@@ -594,7 +601,7 @@ int block_barrier(int predicate, int kind, site where)
     for (int t = 0; E.arrived > 0 && t < E.threads; ++t)
         if (E.thread_[t].at_barrier) {
             const site other = E.thread_[t].where;
-            if (other.line != where.line || strcmp(other.file, where.file) != 0)
+            if (!same_place(other, where))
                 report("%s waits at the barrier at %s:%d, %s at the one at %s:%d", text_of(t),
                        other.file, other.line, text_of(E.current), where.file, where.line);
             break;
@@ -681,8 +688,7 @@ void complete(warp &w, const lane_request &last)
     for (uint32_t left = mask; left; left &= left - 1) {
         const int l = __builtin_ctz(left);
         const lane_request &r = w.lanes[l];
-        if (r.mask != mask || r.operation != last.operation || r.where.line != last.where.line ||
-            strcmp(r.where.file, last.where.file) != 0)
+        if (r.mask != mask || r.operation != last.operation || !same_place(r.where, last.where))
             report("lanes of one warp meet in different collectives: %s at %s:%d (mask 0x%08x), %s "
                    "at %s:%d (mask 0x%08x)",
                    text_of(first + l), r.where.file, r.where.line, r.mask, text_of(E.current),

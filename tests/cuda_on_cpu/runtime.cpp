@@ -358,6 +358,15 @@ void put_record(cudaStream_t stream, cudaEvent_t event)
     put(stream, work_item{nullptr, event, nullptr, ++event->recorded});
 }
 
+/* From the first allocation that lives: what was freed before it stays inaccessible. */
+void protect_live_memory(int access)
+{
+    if (R().device.empty())
+        return;
+    const size_t first = (size_t)((char *)R().device.begin()->first - R().arena) / CHUNK * CHUNK;
+    mprotect(R().arena + first, pages(R().arena_used, CHUNK) - first, access);
+}
+
 } // namespace
 
 bool in_device_memory(const void *address)
@@ -367,14 +376,14 @@ bool in_device_memory(const void *address)
 
 void open_device()
 {
-    if (R().open++ == 0 && R().arena_used > 0)
-        mprotect(R().arena, pages(R().arena_used, CHUNK), PROT_READ | PROT_WRITE);
+    if (R().open++ == 0)
+        protect_live_memory(PROT_READ | PROT_WRITE);
 }
 
 void close_device()
 {
-    if (--R().open == 0 && R().arena_used > 0)
-        mprotect(R().arena, pages(R().arena_used, CHUNK), PROT_NONE);
+    if (--R().open == 0)
+        protect_live_memory(PROT_NONE);
 }
 
 void pretend_to_take(double seconds)
