@@ -91,8 +91,9 @@ FORMULA(product)
 
 /* A warp has 16 rows of its own in registers and reads 32 others from shared memory, once for each
  * product: `products` of them. An instruction multiplies 16 by 8 by 16 elements; one load brings the
- * operands of two. instructions: for each pair of rows besides, without draws; matrices: (tokens,
- * hidden) read or written; share: few warps on a multiprocessor, which wait for the next tile. */
+ * operands of two. instructions: for each pair of rows besides, without draws; matrices: (rows,
+ * hidden) read or written, extra rows are cleared; share: few warps on a multiprocessor, which wait
+ * for the next tile. */
 static dt_gpu_cost fused(gpu *g, shape *s, double products, double instructions, double matrices,
                          double share)
 {
@@ -100,7 +101,7 @@ static dt_gpu_cost fused(gpu *g, shape *s, double products, double instructions,
     const double pairs = s->tiles * c->heads;
     const double head = (double)c->hidden / c->heads;
     const double steps = products * head / 16.0; /* of 16 elements of a head */
-    return with_draws((dt_gpu_cost){.bytes = A * matrices * s->tokens * c->hidden,
+    return with_draws((dt_gpu_cost){.bytes = A * matrices * s->rows * c->hidden,
                                     .l2 = A * 2.0 * s->block_tiles / 64.0 * c->hidden,
                                     .shared = pairs * steps * A +
                                               s->block_tiles * c->heads / 64.0 * head * 2.0 * A,
@@ -130,10 +131,10 @@ FORMULA(fused_key)
 
 /* The last layer's single query: a block for each sequence and head, whose eight groups of lanes
  * read the keys and values once (keys twice backward), four rows at a time. reads, writes: matrices
- * (tokens, hidden). */
+ * (rows, hidden). */
 static dt_gpu_cost single(gpu *g, shape *s, double reads, double again, double writes)
 {
-    const double values = s->tokens * s->config.hidden;
+    const double values = s->rows * s->config.hidden;
     const double rounds = ceil(s->longest / 8.0 / UNROLL);
     const double blocks = s->sequences * s->config.heads;
     return with_draws((dt_gpu_cost){.bytes = A * (reads + writes) * values,
@@ -155,12 +156,6 @@ FORMULA(single_forward)
 FORMULA(single_backward)
 {
     return single(g, s, 2, 1, 2);
-}
-
-/* At most a few rows. */
-FORMULA(zero_excess)
-{
-    return (dt_gpu_cost){.bytes = A * (s->rows - s->tokens) * c->columns};
 }
 
 /* ---- one pass over a matrix (rows, columns) ---------------------------------------------------- */
@@ -492,7 +487,6 @@ static const dt_gpu_kernel kernels[] = {
     {"fused_key_gradient_kernel", "cuda/attention_fused_backward.cu", fused_key, NULL},
     {"single_attention_kernel", "cuda/attention_single.cu", single_forward, NULL},
     {"single_gradient_kernel", "cuda/attention_single.cu", single_backward, NULL},
-    {"zero_excess_kernel", "cuda/attention.cu", zero_excess, NULL},
     {"gelu_kernel", "cuda/gelu.cu", gelu, NULL},
     {"gelu_backward_kernel", "cuda/gelu.cu", gelu_backward, NULL},
     {"add_norm_kernel", "cuda/norm.cu", add_norm, NULL},
@@ -541,6 +535,7 @@ static const dt_gpu_kernel kernels[] = {
     {"finish_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"start_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"lookup_kernel", "cuda/lookup.cu", NULL, OTHER_MODELS},
+    {"clear_excess_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"mean_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"mean_backward_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"activate_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},

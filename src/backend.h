@@ -32,7 +32,8 @@
  *     batch->size.rows rows: the number of tokens rounded up to a multiple of the backend's
  *     row_multiple, not necessarily the next one, but at most the reserved tokens rounded up in the
  *     same way. The extra rows belong to no sequence; their activations are finite and their
- *     gradients zero, so that they do not contribute to any result, including sums over all rows.
+ *     gradients zero, so that they do not contribute to any result, including sums over all rows;
+ *     their statistics are never read.
  *   - Padded: stacked convolution layers work on matrices of P = B · L rows, L = max_length. Row b
  *     · L + t is position t of sequence b: one of its tokens if t is less than its length, else
  *     padding, which is computed like the tokens.
