@@ -202,8 +202,6 @@ static void conv_max_backward(dt_gpu_walk *w)
     static const char operation[] = "convolutions, maximum backward";
     const dt_gpu_shape *s = w->shape;
     clear(w, operation, s->config.vocabulary, s->config.embed_dim);
-    launch_one(w, operation, "pack_weights_kernel");
-    launch_one(w, operation, "gather_ids_kernel");
     launch_one(w, operation, "table_gradient_kernel");
     launch(w, operation, "product", product(s->groups, s->config.embed_dim, s->taps, FLOAT, false));
     launch_one(w, operation, "add_id_rows_kernel");

@@ -302,7 +302,8 @@ typedef void dt_op_activate_backward(dt_backend *backend, void *dx, const void *
 typedef void dt_op_conv_max_forward(dt_backend *backend, void *y /* (B, F·kernels) */,
                                     int32_t *position /* (B, F·kernels) */, void *scratch,
                                     const dt_device_batch *batch, const dt_conv_max *conv);
-/* accumulates the gradients of the embedding, the weights and the biases */
+/* Accumulates the gradients of the embedding, the weights and the biases. `scratch` is what forward
+ * left there. */
 typedef void dt_op_conv_max_backward(dt_backend *backend, const void *dy /* (B, F·kernels) */,
                                      const void *y, const int32_t *position, void *scratch,
                                      const dt_device_batch *batch, const dt_conv_max *conv);
