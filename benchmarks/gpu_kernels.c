@@ -446,7 +446,9 @@ FORMULA(classify)
 
 /* ---- update ------------------------------------------------------------------------------------ */
 
-/* One block after another for 64 Ki gradients: a short last wave. */
+#define NORM_BLOCK 16384.0 /* gradients (cuda/update.cu) */
+
+/* A thread has several loads under way; at the end of a block's 16 pieces, a sum over its threads. */
 FORMULA(square_sums)
 {
     return (dt_gpu_cost){.bytes = F * s->trained, .other = 3.0 * s->trained, .share = 0.95};
@@ -455,8 +457,8 @@ FORMULA(square_sums)
 /* One block, then one thread with two powers in double precision. */
 FORMULA(decide)
 {
-    return (dt_gpu_cost){.bytes = 8.0 * s->trained / 65536.0,
-                         .chain = 12.0 * g->memory_latency_clocks + 4000.0};
+    return (dt_gpu_cost){.bytes = 8.0 * s->trained / NORM_BLOCK,
+                         .chain = 14.0 * g->memory_latency_clocks + 4000.0};
 }
 
 /* Parameter, gradient, two moments; all but the gradient are written, and the parameter in bf16. */
@@ -533,6 +535,7 @@ static const dt_gpu_kernel kernels[] = {
     {"unpad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"statistics_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"facts_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
+    {"clear_excess_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"pack_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"unpack_gradient_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"windows_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
@@ -540,7 +543,6 @@ static const dt_gpu_kernel kernels[] = {
     {"finish_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"start_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"lookup_kernel", "cuda/lookup.cu", NULL, OTHER_MODELS},
-    {"clear_excess_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"mean_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"mean_backward_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"activate_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
