@@ -91,8 +91,9 @@ FORMULA(product)
 
 /* A warp has 16 rows of its own in registers and reads 32 others from shared memory, once for each
  * product: `products` of them. An instruction multiplies 16 by 8 by 16 elements; one load brings the
- * operands of two. instructions: for each pair of rows besides, without draws; matrices: (tokens,
- * hidden) read or written; share: few warps on a multiprocessor, which wait for the next tile. */
+ * operands of two. instructions: for each pair of rows besides, without draws; matrices: (rows,
+ * hidden) read or written, extra rows are cleared; share: few warps on a multiprocessor, which wait
+ * for the next tile. */
 static dt_gpu_cost fused(gpu *g, shape *s, double products, double instructions, double matrices,
                          double share)
 {
@@ -100,7 +101,7 @@ static dt_gpu_cost fused(gpu *g, shape *s, double products, double instructions,
     const double pairs = s->tiles * c->heads;
     const double head = (double)c->hidden / c->heads;
     const double steps = products * head / 16.0; /* of 16 elements of a head */
-    return with_draws((dt_gpu_cost){.bytes = A * matrices * s->tokens * c->hidden,
+    return with_draws((dt_gpu_cost){.bytes = A * matrices * s->rows * c->hidden,
                                     .l2 = A * 2.0 * s->block_tiles / 64.0 * c->hidden,
                                     .shared = pairs * steps * A +
                                               s->block_tiles * c->heads / 64.0 * head * 2.0 * A,
@@ -130,10 +131,10 @@ FORMULA(fused_key)
 
 /* The last layer's single query: a block for each sequence and head, whose eight groups of lanes
  * read the keys and values once (keys twice backward), four rows at a time. reads, writes: matrices
- * (tokens, hidden). */
+ * (rows, hidden). */
 static dt_gpu_cost single(gpu *g, shape *s, double reads, double again, double writes)
 {
-    const double values = s->tokens * s->config.hidden;
+    const double values = s->rows * s->config.hidden;
     const double rounds = ceil(s->longest / 8.0 / UNROLL);
     const double blocks = s->sequences * s->config.heads;
     return with_draws((dt_gpu_cost){.bytes = A * (reads + writes) * values,
@@ -155,12 +156,6 @@ FORMULA(single_forward)
 FORMULA(single_backward)
 {
     return single(g, s, 2, 1, 2);
-}
-
-/* At most a few rows. */
-FORMULA(zero_excess)
-{
-    return (dt_gpu_cost){.bytes = A * (s->rows - s->tokens) * c->columns};
 }
 
 /* ---- one pass over a matrix (rows, columns) ---------------------------------------------------- */
@@ -190,19 +185,23 @@ static double row_chain(gpu *g, call *c, double registers, double loads, double 
                  (loads * steps + 2.0) * g->memory_latency_clocks);
 }
 
-/* Sums the rows that it writes. nvcc moves the two loads of a row apart. */
+/* Sums the rows that it writes. A row's two loads, which nvcc moves apart, find it in the L2 cache. */
 FORMULA(gelu_backward)
 {
     const double values = c->rows * c->columns;
+    const double in_l2 = 2.0 * g->l2_latency_clocks / g->memory_latency_clocks;
     return (dt_gpu_cost){.bytes = 3.0 * A * values + F * row_blocks(c) * c->columns,
                          .fp32 = 33.0 * values,
+                         .other = 4.0 / 8.0 * values, /* of the next row */
                          .special = 2.0 * values,
-                         .share = 0.8,
-                         .chain = row_chain(g, c, 40, 2.0, 1.0)};
+                         .share = 0.9,
+                         .chain = row_chain(g, c, 40, in_l2, 1.0)};
 }
 
 /* A block per row, whose 112 of 128 threads wait for each other at several barriers. */
 #define ROW_SHARE 0.75
+/* Where the next row is on its way meanwhile (cuda/norm.cu). */
+#define NEXT_ROW_SHARE 0.85
 
 FORMULA(add_norm)
 {
@@ -229,7 +228,7 @@ FORMULA(add_norm_backward)
         (dt_gpu_cost){.bytes = 4.0 * A * values,
                       .l2 = 4.0 * A * values + partials,
                       .fp32 = 25.0 * values,
-                      .share = ROW_SHARE,
+                      .share = NEXT_ROW_SHARE,
                       .chain = ceil(c->rows / blocks) * (g->memory_latency_clocks + 500.0)},
         s, values);
 }
@@ -406,11 +405,12 @@ FORMULA(fuse_backward)
     return (dt_gpu_cost){.bytes = 5.0 * A * s->sequences * s->config.hidden};
 }
 
-/* One thread adds a number of each sequence. */
+/* One thread adds a number of each sequence, in double precision, with 16 loads under way. */
 FORMULA(sequence_sums)
 {
     return (dt_gpu_cost){.bytes = 8.0 * s->sequences,
-                         .chain = s->sequences / UNROLL * g->memory_latency_clocks};
+                         .chain = ceil(s->sequences / 16.0) * g->memory_latency_clocks +
+                                  16.0 * s->sequences};
 }
 
 FORMULA(round_logits)
@@ -446,17 +446,19 @@ FORMULA(classify)
 
 /* ---- update ------------------------------------------------------------------------------------ */
 
-/* One block after another for 64 Ki gradients: a short last wave. */
+#define NORM_BLOCK 16384.0 /* gradients (cuda/update.cu) */
+
+/* A thread has several loads under way; at the end of a block's 16 pieces, a sum over its threads. */
 FORMULA(square_sums)
 {
-    return (dt_gpu_cost){.bytes = F * s->trained, .share = 0.8};
+    return (dt_gpu_cost){.bytes = F * s->trained, .other = 3.0 * s->trained, .share = 0.95};
 }
 
 /* One block, then one thread with two powers in double precision. */
 FORMULA(decide)
 {
-    return (dt_gpu_cost){.bytes = 8.0 * s->trained / 65536.0,
-                         .chain = 12.0 * g->memory_latency_clocks + 4000.0};
+    return (dt_gpu_cost){.bytes = 8.0 * s->trained / NORM_BLOCK,
+                         .chain = 14.0 * g->memory_latency_clocks + 4000.0};
 }
 
 /* Parameter, gradient, two moments; all but the gradient are written, and the parameter in bf16. */
@@ -492,7 +494,6 @@ static const dt_gpu_kernel kernels[] = {
     {"fused_key_gradient_kernel", "cuda/attention_fused_backward.cu", fused_key, NULL},
     {"single_attention_kernel", "cuda/attention_single.cu", single_forward, NULL},
     {"single_gradient_kernel", "cuda/attention_single.cu", single_backward, NULL},
-    {"zero_excess_kernel", "cuda/attention.cu", zero_excess, NULL},
     {"gelu_kernel", "cuda/gelu.cu", gelu, NULL},
     {"gelu_backward_kernel", "cuda/gelu.cu", gelu_backward, NULL},
     {"add_norm_kernel", "cuda/norm.cu", add_norm, NULL},
@@ -534,6 +535,7 @@ static const dt_gpu_kernel kernels[] = {
     {"unpad_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"statistics_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"facts_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
+    {"clear_excess_kernel", "cuda/attention_cudnn.cu", NULL, OTHER_ATTENTION},
     {"pack_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"unpack_gradient_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"windows_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},

@@ -165,18 +165,9 @@ static void add_norm_backward(dt_gpu_walk *w, double rows)
     add_partials(w, DT_GPU_NORM, "add, LayerNorm backward", rows, 3.0);
 }
 
-static void zero_excess(dt_gpu_walk *w, const char *operation, int matrices)
-{
-    const dt_gpu_call call = {.columns = w->shape->config.hidden};
-    for (int i = 0; i < matrices; ++i)
-        launch(w, operation, "zero_excess_kernel", call);
-}
-
 static void attention(dt_gpu_walk *w, bool single)
 {
     w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
-    if (!single)
-        zero_excess(w, "scores and values", 2);
     launch_one(w, "scores and values",
                single ? "single_attention_kernel" : "fused_attention_kernel");
     w->group = DT_GPU_PRODUCTS;
@@ -186,7 +177,6 @@ static void attention_backward(dt_gpu_walk *w, bool single)
 {
     static const char operation[] = "scores and values backward";
     w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
-    zero_excess(w, operation, single ? 2 : 3);
     if (single) {
         launch_one(w, operation, "single_gradient_kernel");
     } else {
@@ -212,8 +202,6 @@ static void conv_max_backward(dt_gpu_walk *w)
     static const char operation[] = "convolutions, maximum backward";
     const dt_gpu_shape *s = w->shape;
     clear(w, operation, s->config.vocabulary, s->config.embed_dim);
-    launch_one(w, operation, "pack_weights_kernel");
-    launch_one(w, operation, "gather_ids_kernel");
     launch_one(w, operation, "table_gradient_kernel");
     launch(w, operation, "product", product(s->groups, s->config.embed_dim, s->taps, FLOAT, false));
     launch_one(w, operation, "add_id_rows_kernel");

@@ -130,6 +130,7 @@ __global__ void attention_kernel(dt_attention_task<T> task, dt_batch_view batch)
     __shared__ strip_t strip;
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
+    dt_clear_excess(task, batch, task.out, (int64_t)task.heads * task.d);
     if (first >= pair.tokens)
         return;
     const int32_t d = task.d;
@@ -201,6 +202,7 @@ __global__ void query_gradient_kernel(dt_attention_task<T> task, dt_batch_view b
     __shared__ strip_t strip;
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
+    dt_clear_excess(task, batch, task.dq, task.query_stride);
     if (first >= pair.tokens)
         return;
     const int32_t d = task.d;
@@ -255,6 +257,8 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     __shared__ strip_t strip;
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t first = (int32_t)blockIdx.x * BLOCK_ROWS;
+    dt_clear_excess(task, batch, task.dk, task.key_stride);
+    dt_clear_excess(task, batch, task.dv, task.key_stride);
     if (first >= pair.tokens)
         return;
     const int32_t d = task.d;
@@ -302,39 +306,15 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
     }
 }
 
-/* Clears the extra rows: one block per row past the tokens; the grid may have more blocks than
- * rows. */
-template <typename T>
-__global__ void zero_excess_kernel(T *matrix, int64_t stride, int64_t hidden, dt_batch_view batch,
-                                   int64_t rows)
-{
-    const int64_t number = batch.facts->tokens + (int64_t)blockIdx.x;
-    if (number >= rows)
-        return;
-    T *row = matrix + number * stride;
-    for (int64_t c = threadIdx.x; c < hidden; c += blockDim.x)
-        row[c] = dt_round<T>(0.0f);
-}
-
 /* ---- host ----------------------------------------------------------------------------------- */
 
 template <typename T>
-static void zero_excess(dt_cuda *cuda, T *matrix, int64_t stride, int64_t hidden,
-                        const dt_device_batch *batch)
-{
-    const int64_t rows = batch->size.rows;
-    const unsigned blocks = (unsigned)dt_cuda_row_unit(rows); /* at least the extra rows of any
-                                                                 batch */
-    zero_excess_kernel<T><<<blocks, 128, 0, cuda->stream>>>(matrix, stride, hidden,
-                                                            dt_cuda_batch_of(batch)->view, rows);
-    dt_cuda_launched(cuda, "clearing extra rows");
-}
-
-template <typename T>
 static dt_attention_task<T> task_of(const dt_attention *attention, const void *q, const void *k,
-                                    const void *v, const void *log_sum)
+                                    const void *v, const void *log_sum,
+                                    const dt_device_batch *batch)
 {
     dt_attention_task<T> task = {};
+    task.rows = batch->size.rows;
     task.q = (const T *)q;
     task.k = (const T *)k;
     task.v = (const T *)v;
@@ -461,15 +441,12 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
-    const int64_t hidden = (int64_t)attention->heads * attention->head_size;
-    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum);
+    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum, batch);
     task.out = (T *)y;
     if (attention->queries == DT_ROWS_SEQUENCES) {
         dt_cuda_single_forward(cuda, task, batch);
         return;
     }
-    zero_excess(cuda, task.out, hidden, hidden, batch);
-    zero_excess(cuda, task.log_sum, attention->heads, attention->heads, batch);
     if (done_otherwise(cuda, task, batch, dt_cuda_fused_forward<T>,
                        dt_cuda_attention_cudnn_forward<T>) ||
         cuda->error)
@@ -491,21 +468,17 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
-    const int64_t hidden = (int64_t)attention->heads * attention->head_size;
-    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum);
+    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum, batch);
     task.product = (float *)scratch;
     task.y = (const T *)y;
     task.dy = (const T *)dy;
     task.dq = (T *)dq;
     task.dk = (T *)dk;
     task.dv = (T *)dv;
-    zero_excess(cuda, task.dk, task.key_stride, hidden, batch);
-    zero_excess(cuda, task.dv, task.key_stride, hidden, batch);
     if (attention->queries == DT_ROWS_SEQUENCES) {
         dt_cuda_single_backward(cuda, task, batch);
         return;
     }
-    zero_excess(cuda, task.dq, task.query_stride, hidden, batch);
     if (done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
                        dt_cuda_attention_cudnn_backward<T>) ||
         cuda->error)

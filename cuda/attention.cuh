@@ -12,6 +12,7 @@ template <typename T> struct dt_attention_task {
     float *log_sum; /* (Nq, A) */
     float *product; /* (Nq, A) backward: dy · y of each query and head */
     int64_t query_stride, key_stride;
+    int64_t rows; /* N */
     int32_t heads, d;
     dt_row_kind queries;
     float scale; /* 1 / √d */
@@ -45,6 +46,19 @@ __device__ inline dt_attention_pair dt_pair_of_block(const dt_attention_task<T> 
     pair.at_key = pair.first * task.key_stride + column;
     pair.at_output = pair.first * task.heads * task.d + column;
     return pair;
+}
+
+/* Clears the rows past the batch's tokens, which products over all rows read; those of log_sum and
+ * product are never read. Called by every block of a grid (any, heads, any), before it may return. */
+template <typename T>
+__device__ inline void dt_clear_excess(const dt_attention_task<T> &task, const dt_batch_view &batch,
+                                       T *matrix, int64_t stride)
+{
+    const int64_t block = (int64_t)blockIdx.z * gridDim.x + blockIdx.x;
+    const int64_t blocks = (int64_t)gridDim.z * gridDim.x;
+    for (int64_t row = batch.facts->tokens + block; row < task.rows; row += blocks)
+        for (int32_t c = (int32_t)threadIdx.x; c < task.d; c += (int32_t)blockDim.x)
+            matrix[row * stride + (int64_t)blockIdx.y * task.d + c] = dt_round<T>(0.0f);
 }
 
 /* Returns the index of a query in log_sum and product. */

@@ -500,6 +500,27 @@ static void run(dt_cuda *cuda, const attention_plan *plan, const dt_attention_ta
                                            plan->workspace));
 }
 
+/* Block (row, head): clears the extra rows of what an operation returns. */
+template <typename T>
+__global__ void clear_excess_kernel(dt_attention_task<T> task, dt_batch_view batch)
+{
+    if (task.out)
+        dt_clear_excess(task, batch, task.out, (int64_t)task.heads * task.d);
+    if (!task.dq)
+        return;
+    dt_clear_excess(task, batch, task.dq, task.query_stride);
+    dt_clear_excess(task, batch, task.dk, task.key_stride);
+    dt_clear_excess(task, batch, task.dv, task.key_stride);
+}
+
+template <typename T>
+static void clear_excess(dt_cuda *cuda, const dt_attention_task<T> &task, const dt_batch_view &view)
+{
+    const dim3 grid((unsigned)dt_cuda_row_unit(task.rows), (unsigned)task.heads);
+    clear_excess_kernel<T><<<grid, THREADS, 0, cuda->stream>>>(task, view);
+    dt_cuda_launched(cuda, "clearing extra rows");
+}
+
 template <typename T>
 bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                                      const dt_device_batch *batch)
@@ -508,6 +529,7 @@ bool dt_cuda_attention_cudnn_forward(dt_cuda *cuda, const dt_attention_task<T> &
     const attention_plan *plan = plan_for(cuda, task, batch, false);
     if (!plan)
         return true;
+    clear_excess(cuda, task, view);
     if (plan->shape.packed) {
         run(cuda, plan, task, view);
         return true;
@@ -535,6 +557,7 @@ bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> 
     const attention_plan *plan = plan_for(cuda, task, batch, true);
     if (!plan)
         return true;
+    clear_excess(cuda, task, view);
     if (plan->shape.packed) {
         run(cuda, plan, task, view);
         return true;

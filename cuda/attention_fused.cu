@@ -96,6 +96,7 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     extern __shared__ __align__(128) unsigned char fused_memory[]; /* 2 × (keys, values) */
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t block_first = (int32_t)blockIdx.x * DT_TILE_OWN;
+    dt_clear_excess(task, batch, task.out, (int64_t)task.heads * D);
     if (block_first >= pair.tokens)
         return;
     const dt_shared_address memory = dt_shared_address_of(fused_memory);

@@ -148,7 +148,7 @@ __device__ static inline float block_sum(float x)
     return sum[0];
 }
 
-/* The block's sequence and head: the grid is (heads, sequences). */
+/* The block's sequence and head: the grid is (1, heads, sequences). */
 template <typename T> struct single_pair {
     int32_t keys;
     int64_t row;       /* of query, output and log-sum: sequence · heads + head */
@@ -158,8 +158,8 @@ template <typename T> struct single_pair {
     dt_mask mask;
     __device__ single_pair(const dt_attention_task<T> &task, const dt_batch_view &batch)
     {
-        const int32_t head = (int32_t)blockIdx.x;
-        const int32_t sequence = (int32_t)blockIdx.y;
+        const int32_t head = (int32_t)blockIdx.y;
+        const int32_t sequence = (int32_t)blockIdx.z;
         const int32_t first = batch.cu_seqlens[sequence];
         dt_drop drop = task.drop;
         drop.stream += (uint32_t)head;
@@ -232,6 +232,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
     const T *dy = task.dy + pair.at_output;
     const float log_sum = task.log_sum[pair.row];
     float product = 0.0f; /* dy · y = Σ p·dp */
+    dt_clear_excess(task, batch, task.dk, task.key_stride);
+    dt_clear_excess(task, batch, task.dv, task.key_stride);
     for (int32_t c = (int32_t)threadIdx.x; c < d; c += THREADS) {
         product += dt_value(dy[c]) * dt_value(task.y[pair.at_output + c]);
         dq[c] = 0.0f;
@@ -279,7 +281,7 @@ static void launch(dt_cuda *cuda, Kernel aligned, Kernel any, const dt_attention
                    const dt_device_batch *batch)
 {
     const Kernel kernel = aligned_task(task) ? aligned : any;
-    const dim3 grid((unsigned)task.heads, (unsigned)batch->size.sequences);
+    const dim3 grid(1, (unsigned)task.heads, (unsigned)batch->size.sequences);
     const size_t bytes = (size_t)(WARPS + 1) * (size_t)task.d * sizeof(float);
     kernel<<<grid, THREADS, bytes, cuda->stream>>>(task, dt_cuda_batch_of(batch)->view);
     dt_cuda_launched(cuda, "attention of a single query");

@@ -20,7 +20,7 @@ extern "C" {
 /* ---- plan ----------------------------------------------------------------------------------- */
 
 /* The scratch memory: weights repacked so that each tap of a filter is contiguous, then the input
- * of the table, the table and sums. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and the
+ * of the table, both left by forward for backward, the table and sums. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and the
  * column of that number in the table. */
 typedef struct {
     dt_conv_max conv;
@@ -523,7 +523,6 @@ void dt_cuda_conv_max_backward(dt_backend *backend, const void *dy, const void *
     const conv_plan plan = plan_of<T>(cuda, conv, scratch, b);
     const conv_gradient<T> in = {(const T *)dy, (const T *)y, position, plan.drop.kept};
     dt_cuda_gradients_start(cuda, conv->embedding, (int64_t)conv->vocabulary * conv->embed_dim);
-    make_operands<T>(cuda, plan, b->view);
     const dim3 tiles((unsigned)dt_ceil_div(plan.columns, DT_WARP),
                      (unsigned)dt_ceil_div(plan.rows, TILE_GROUPS));
     table_gradient_kernel<T><<<tiles, dim3(DT_WARP, TILE_WARPS), 0, cuda->stream>>>(

@@ -122,6 +122,7 @@ static __global__ void fuse_share_kernel(float *dw_cnn, float *dw_bert, const do
                                          dt_batch_view batch, bool replace)
 {
     double total = 0.0;
+#pragma unroll 16 /* loads under way at a time */
     for (int32_t b = 0; b < batch.facts->sequences; ++b)
         total += sums[2 * b + (int)threadIdx.x];
     float *out = threadIdx.x == 0 ? dw_cnn : dw_bert;

@@ -80,6 +80,7 @@ static __global__ void loss_sum_kernel(dt_cuda_state *state, const double *sums,
     if (r >= ranks)
         return;
     double total = state->pending[r];
+#pragma unroll 16 /* loads under way at a time */
     for (int32_t b = 0; b < batch.facts->sequences; ++b)
         total += sums[(int64_t)b * ranks + r];
     state->pending[r] = total;

@@ -1,5 +1,6 @@
 /* s = dropout(x) + residual, y = LayerNorm(s). */
 #include "cuda/norm.cuh"
+#include "cuda/ptx.cuh"
 
 /* The fields of a dt_add_norm that the kernels use. */
 typedef struct {
@@ -49,7 +50,8 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
 }
 
 /* Block i handles the rows i, i + blocks, … and stores its sums for the gradients of gamma, beta
- * and bias in `partial`. dresidual may be dy: each thread reads an element before it writes it. */
+ * and bias in `partial`. While it computes one row, the next is brought to the L2 cache. dresidual
+ * may be dy: each thread reads an element before it writes it. */
 template <typename T, bool ALIGNED>
 __global__ void __launch_bounds__(DT_NORM_THREADS)
     add_norm_backward_kernel(T *dx, T *dresidual, float *partial, const T *dy, const T *s_rows,
@@ -73,6 +75,10 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
         float g[W];
         dt_norm_load<ALIGNED, W>(s, s_rows + start, column, hidden);
         dt_norm_load<ALIGNED, W>(g, dy + start, column, hidden);
+        if (const int32_t next = row + (int32_t)gridDim.x; next < real && column < hidden) {
+            dt_prefetch(s_rows + (int64_t)next * hidden + column);
+            dt_prefetch(dy + (int64_t)next * hidden + column);
+        }
         dt_norm_gradient<ALIGNED, W>(g, s, total, found, task.gamma, column, hidden);
         dt_norm_store<ALIGNED, W>(dresidual + start, g, column, hidden);
         float factor[W];

@@ -91,6 +91,12 @@ template <int N> __device__ inline void dt_copy_wait(void)
     asm volatile("cp.async.wait_group %0;" : : "n"(N) : "memory");
 }
 
+/* Starts bringing the cache line of an address to the L2 cache. */
+__device__ inline void dt_prefetch(const void *address)
+{
+    asm volatile("prefetch.global.L2 [%0];" : : "l"(__cvta_generic_to_global(address)));
+}
+
 /* 2^x to 2 ulp, denormal numbers are 0. */
 __device__ inline float dt_exp2(float x)
 {

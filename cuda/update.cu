@@ -4,8 +4,9 @@
 #include "cuda/device.cuh"
 
 #define THREADS 256
-#define NORM_BLOCK ((int64_t)64 * 1024) /* gradients whose squares one block sums */
-#define VEC 4                         /* elements per thread at a time: 16 bytes */
+#define VEC 4         /* elements per thread at a time: 16 bytes */
+#define NORM_PIECES 16 /* of THREADS · VEC gradients, whose squares one block sums */
+#define NORM_BLOCK ((int64_t)NORM_PIECES * THREADS * VEC)
 
 int64_t dt_cuda_update_bytes(int64_t count)
 {
@@ -26,24 +27,34 @@ __device__ static inline double block_sum(double x)
     return part[0];
 }
 
-static __global__ void square_sums_kernel(double *sums, const float *gradient, int64_t count)
+/* Returns the sum of the squares of a thread's part of a block of gradients. With WHOLE the loop has
+ * a fixed length, so that several loads are under way at a time. */
+template <bool WHOLE>
+__device__ static inline double thread_squares(const float *gradient, int64_t count)
 {
-    const int64_t begin = blockIdx.x * NORM_BLOCK;
-    const int64_t end = begin + NORM_BLOCK < count ? begin + NORM_BLOCK : count;
     double sum = 0.0;
-    for (int64_t i = begin + threadIdx.x * VEC; i < end; i += THREADS * VEC) {
+#pragma unroll(WHOLE ? 8 : 1)
+    for (int piece = 0; piece < NORM_PIECES; ++piece) {
         float g[VEC];
-        if (i + VEC <= end)
-            dt_load<true, VEC>(g, gradient, i, end);
-        else
-            dt_load<false, VEC>(g, gradient, i, end);
+        dt_load<WHOLE, VEC>(g, gradient, (piece * THREADS + (int)threadIdx.x) * VEC, count);
 #pragma unroll
         for (int j = 0; j < VEC; ++j)
             sum += (double)g[j] * (double)g[j];
     }
-    sum = block_sum(sum);
+    return sum;
+}
+
+/* Block b: sums[b] = Σ of the squares of NORM_BLOCK gradients from b · NORM_BLOCK on. */
+static __global__ void __launch_bounds__(THREADS)
+    square_sums_kernel(double *sums, const float *gradient, int64_t count)
+{
+    const int64_t begin = blockIdx.x * NORM_BLOCK;
+    const bool whole = begin + NORM_BLOCK <= count;
+    const double sum = whole ? thread_squares<true>(gradient + begin, NORM_BLOCK)
+                             : thread_squares<false>(gradient + begin, count - begin);
+    const double all = block_sum(sum);
     if (threadIdx.x == 0)
-        sums[blockIdx.x] = sum;
+        sums[blockIdx.x] = all;
 }
 
 __device__ static inline void skip_update(dt_update_state *state, const dt_update_rule &rule)
@@ -90,6 +101,7 @@ static __global__ void decide_kernel(dt_cuda_state *device, const double *sums, 
                                      dt_update_rule rule)
 {
     double sum = 0.0;
+#pragma unroll 8
     for (int64_t i = threadIdx.x; i < blocks; i += THREADS)
         sum += sums[i];
     sum = block_sum(sum);

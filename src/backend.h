@@ -32,7 +32,8 @@
  *     batch->size.rows rows: the number of tokens rounded up to a multiple of the backend's
  *     row_multiple, not necessarily the next one, but at most the reserved tokens rounded up in the
  *     same way. The extra rows belong to no sequence; their activations are finite and their
- *     gradients zero, so that they do not contribute to any result, including sums over all rows.
+ *     gradients zero, so that they do not contribute to any result, including sums over all rows;
+ *     their statistics are never read.
  *   - Padded: stacked convolution layers work on matrices of P = B · L rows, L = max_length. Row b
  *     · L + t is position t of sequence b: one of its tokens if t is less than its length, else
  *     padding, which is computed like the tokens.
@@ -301,7 +302,8 @@ typedef void dt_op_activate_backward(dt_backend *backend, void *dx, const void *
 typedef void dt_op_conv_max_forward(dt_backend *backend, void *y /* (B, F·kernels) */,
                                     int32_t *position /* (B, F·kernels) */, void *scratch,
                                     const dt_device_batch *batch, const dt_conv_max *conv);
-/* accumulates the gradients of the embedding, the weights and the biases */
+/* Accumulates the gradients of the embedding, the weights and the biases. `scratch` is what forward
+ * left there. */
 typedef void dt_op_conv_max_backward(dt_backend *backend, const void *dy /* (B, F·kernels) */,
                                      const void *y, const int32_t *position, void *scratch,
                                      const dt_device_batch *batch, const dt_conv_max *conv);

@@ -194,23 +194,24 @@ static inline test_record *add_record(test_run *r, const char *name, int64_t cou
 static inline test_record *record_size(test_run *r, const char *name, const void *device,
                                        int64_t rows, int64_t columns, int32_t size)
 {
-    const int64_t excess = excess_of(r, rows) * columns;
     test_record *record = add_record(r, name, rows * columns);
     read_numbers(r, record->value, device, rows * columns, size);
+    return record;
+}
+
+/* Activations (rows, columns), which are finite in extra rows too. */
+static inline test_record *record(test_run *r, const char *name, const void *device, int64_t rows,
+                                  int64_t columns)
+{
+    const int32_t size = r->backend->activation_size;
+    const int64_t excess = excess_of(r, rows) * columns;
     double *rest = calloc((size_t)excess + 1, sizeof *rest);
     read_numbers(r, rest, (const char *)device + rows * columns * size, excess, size);
     for (int64_t i = 0; i < excess; ++i)
         if (!isfinite(rest[i]))
             fail_msg("%s: an extra row contains %g", name, rest[i]);
     free(rest);
-    return record;
-}
-
-/* Activations (rows, columns). */
-static inline test_record *record(test_run *r, const char *name, const void *device, int64_t rows,
-                                  int64_t columns)
-{
-    return record_size(r, name, device, rows, columns, r->backend->activation_size);
+    return record_size(r, name, device, rows, columns, size);
 }
 
 static inline test_record *record_statistics(test_run *r, const char *name, const void *device,

@@ -152,6 +152,11 @@ template <int N> static inline void dt_copy_wait()
     cuda_on_cpu::copy_wait(N);
 }
 
+static inline void dt_prefetch(const void *address)
+{
+    (void)address;
+}
+
 static inline float dt_exp2(float x)
 {
     return exp2f(x);
