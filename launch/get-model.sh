@@ -44,6 +44,13 @@ name=${words[0]%.pt} folder=${words[1]:-.}
 url=${url:-https://huggingface.co/systems-genomics-lab/deeptaxa/resolve/main/$name.pt}
 file=$folder/$name.pt
 
+# The program, if it is built or installed here: it reads everything but the tensors.
+here=$(cd "$(dirname "$0")" && pwd)
+program=''
+for place in "$here/../build/bin/deeptaxa" "$here/../../bin/deeptaxa"; do
+    if [ -x "$place" ]; then program=$place; fi
+done
+
 # fault FILE: prints what is wrong with it, nothing if it can be a model: a zip archive as torch.save()
 # writes them, which begins with data.pkl and ends with the record of its end
 fault() {
@@ -58,6 +65,10 @@ fault() {
     esac
     [ "$(tail -c 22 "$1" | head -c 4 | tr -d '\0')" = PK$'\5\6' ] ||
         { echo "is incomplete: its end is missing after $bytes bytes"; return; }
+    if [ -n "$program" ] && ! found=$("$program" describe --checkpoint "$1" 2>&1 >/dev/null); then
+        echo "cannot be read: ${found#deeptaxa describe: "$1": }"
+        return
+    fi
     [ -n "$sum" ] || return 0
     if command -v sha256sum >/dev/null; then found=$(sha256sum <"$1"); else found=$(shasum -a 256 <"$1"); fi
     [ "${found%% *}" = "$sum" ] || echo "has the SHA-256 sum ${found%% *} instead of $sum"

@@ -208,7 +208,8 @@ class Worker:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna, self.options = optuna, options
         self.State = optuna.trial.TrialState
-        self.Finished = optuna.exceptions.UpdateFinishedTrialError
+        # of a change to a trial that has ended; older versions raise the bare RuntimeError
+        self.Finished = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
         where = options.storage or os.path.join(
             options.output_dir, f"deeptaxa_optuna_{options.model_type}.log")
         for attempt in range(10):  # workers that start together may both create a database

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # launch/get-model.sh takes a model by an address, checks what came, and loses nothing.
 source "$(dirname "$0")/lib.sh"
-get="bash $project/launch/get-model.sh"
-export PATH=$bin:$PATH
-
+mkdir -p tree/launch tree/build/bin alone
+cp "$project/launch/get-model.sh" tree/launch
+cp "$project/launch/get-model.sh" alone
+ln -s "$bin/deeptaxa" tree/build/bin
+get="bash tree/launch/get-model.sh"
 cp "$project/tests/fixtures/deeptaxa/onehot.pt" model.pt # which DeepTaxa wrote
 sum=$(sha256sum <model.pt | cut -d ' ' -f 1)
 
@@ -29,6 +31,11 @@ printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 30553322
 wrong 'pointer.pt is a Git LFS pointer' pointer.pt
 head -c 19000 model.pt >cut.pt
 wrong 'cut.pt is incomplete: its end is missing after 19000 bytes' cut.pt
+# the structure of a model, but not the contents: found where the program is beside the script
+head -c 9000 model.pt >torn.pt
+tail -c 9000 model.pt >>torn.pt
+wrong 'torn.pt cannot be read: the file is' torn.pt
+expect 0 bash "$work/alone/get-model.sh" torn alone --url "file://$work/torn.pt"
 : >empty.pt
 wrong 'empty.pt is not a PyTorch model' empty.pt
 wrong 'cannot download file:.*none.pt' none.pt
