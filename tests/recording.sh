@@ -22,7 +22,7 @@ gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gol
 
 # steady: standard input without ids of runs, times, rates, hosts and places
 steady() {
-    sed -E -e 's/[0-9]{4}_[0-9]{2}_[0-9]{2}T[0-9]{2}_[0-9]{2}_[0-9]{2}_[0-9a-f_]{36}/RUN/g' \
+    sed -E -e 's/([0-9]{4}_[0-9]{2}_[0-9]{2}T[0-9]{2}_[0-9]{2}_[0-9]{2}_)?[0-9a-f]{8}(_[0-9a-f]{4}){3}_[0-9a-f]{12}/RUN/g' \
         -e "s|$folder|FOLDER|g; s|$bin|BIN|g" \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z|[+-][0-9:]+)?/TIME/g' \
         -e 's/("[a-z_]*(seconds|_time|per_second|host|hostname|pid|time|timestamp|commit)": )("[^"]*"|[0-9.e+-]+)/\1X/g' \

@@ -164,6 +164,11 @@ same "accuracies with --top-k of all labels" \
 [ "$(measures p top_k_accuracy)" != "$(measures top1 top_k_accuracy)" ] ||
     fail "--top-k 3 of the default is --top-k 1"
 
+# A true species with a prefix that the model's label lacks counts as in agreement
+awk -F'\t' -v OFS='\t' 'NR > 1 { $8 = "s__" $8 } 1' data/train.tsv >prefixed.tsv
+predict prefixed --top-k 1000 --fasta-file data/train.fasta --taxonomy-file prefixed.tsv
+same "top-k with prefixed species" "$(measures prefixed top_k_accuracy)" "1.0 1.0 1.0 1.0 1.0 1.0 1.0 "
+
 # The flag of a prediction is set if the confidence is at least the threshold
 predict sure --confidence-threshold 0.2
 flagged() { # FOLDER THRESHOLD

@@ -11,6 +11,7 @@ uuid=$(cat whole/deeptaxa_uuid.txt)
 for epoch in 1 2 3; do
     expect 0 train_small "from$epoch" --resume "$(checkpoint whole $epoch)"
     same "run id" "$(cat "from$epoch/deeptaxa_uuid.txt")" "$uuid"
+    same "settings in effect, of the checkpoint" "$(grep -cE '^  (epochs: 4|eval-every: 2)$' err)" 2
     for later in $(seq $((epoch + 1)) 4); do
         same_model "$(checkpoint whole "$later")" "$(checkpoint "from$epoch" "$later")"
     done

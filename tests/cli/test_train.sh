@@ -27,6 +27,11 @@ grep -q '^options: .*hidden-size=16, .*learning-rate=0.01, .*accum-steps=1' said
 said 'epoch 2/3, checkpoint: .*_epoch2.h5'
 said 'epoch 3/3: training loss [0-9.]+, validation loss [0-9.]+'
 said '^6 +species +[01]\.'
+said '^Training Parameters:$'
+said '^  focal-weight: none$'
+same "learning rates: none at first, that of an epoch's end is that of the next start, none at last" \
+    "$(sed -n 's/^Learning rate at the [a-z]* of epoch [123]: //p' err | uniq -c | awk '{ printf "%s %d ", $1, ($2 > 0) }')" \
+    "1 0 2 1 2 1 1 0 "
 same "leftovers" "$(find run -name '*.part*')" ""
 
 # The metrics hold DeepTaxa's keys

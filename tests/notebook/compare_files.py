@@ -2,7 +2,7 @@
 
     python3 compare_files.py FOLDER TOOLS [--write]
 
-FOLDER holds what tests/cli/test_notebooks.sh made (file_contents.py); TOOLS is the folder of list_hdf5 and print_pt. DeepTaxa's
+FOLDER holds what tests/cli/test_notebooks.sh made (file_contents.py); TOOLS is the folder of print_hdf5 and print_pt. DeepTaxa's
 side is ../fixtures/deeptaxa_files.json. Every difference must be declared, with its reason, in declared_differences.txt,
 and every declaration must apply. The table is in docs/differences.md, between two comments, and must be up to date;
 --write writes it. Exit status 0 when all is right.

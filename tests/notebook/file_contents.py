@@ -3,8 +3,8 @@ random numbers or on the machine. Of our program and of DeepTaxa, so that the tw
 ../fixtures/make_deeptaxa_files.py).
 
 The folder holds a training (run/), predictions with and without known taxonomy (p/, plain/), descriptions of its
-checkpoints (described/epoch<N>.json), the last one as a .pt file (converted/epoch4.pt), and what the commands wrote to the console (console/train, predict, describe,
-and their help: console/train_help …).
+checkpoints (described/epoch<N>.json), the last one as a .pt file (converted/epoch4.pt), what the commands wrote to the
+console (console/train, predict, describe) and their help (console/train_help …).
 """
 
 import csv
@@ -104,7 +104,7 @@ def lines_of(tool, path):
 
 
 def add_hdf5(contents, path, tools, ids):
-    for line in lines_of(f"{tools}/list_hdf5", path):
+    for line in lines_of(f"{tools}/print_hdf5", path):
         _, name, *kind = line.split(" ")
         folder, _, last = name.rpartition("/")
         contents.add(f"{folder}/<id>" if last in ids else name, " ".join(kind))
@@ -164,7 +164,7 @@ def name_of(path):
 
 
 def read(folder, tools):
-    """{name of a kind of file: its Contents}. tools: folder of the programs list_hdf5 and print_pt."""
+    """{name of a kind of file: its Contents}. tools: folder of the programs print_hdf5 and print_pt."""
     with open(os.path.join(folder, "data/train.fasta"), encoding="utf-8") as file:
         ids = {line[1:].split()[0] for line in file if line.startswith(">")}
     found = {}

@@ -1,4 +1,4 @@
-/* list_hdf5 FILE: what an HDF5 file holds, a line for each: `dataset NAME TYPE DIMENSIONS` and
+/* print_hdf5 FILE: what an HDF5 file holds, a line for each: `dataset NAME TYPE DIMENSIONS` and
  * `attribute OBJECT@KEY TYPE`, TYPE being float32, int64, uint16, …, or text. */
 #define H5_USE_110_API
 #include <hdf5.h>
