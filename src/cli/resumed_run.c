@@ -120,9 +120,8 @@ static dt_status check_resumed_labels(const dt_run *run, const dt_dataset *datas
                    path);
 }
 
-/* Checks that the sequences were encoded in the same way. */
-static dt_status check_resumed_making(const dt_run *run, const dt_dataset *dataset,
-                                      const char *path)
+/* Checks that the sequences were encoded in the same way; a run without tokenizer takes theirs. */
+static dt_status check_resumed_making(dt_run *run, const dt_dataset *dataset, const char *path)
 {
     if (run->config.encoding != dataset->encoding)
         return dt_fail(DT_ERR_INPUT,
@@ -130,6 +129,8 @@ static dt_status check_resumed_making(const dt_run *run, const dt_dataset *datas
                        "prepared with %s: resume with the same --data",
                        path, dt_encoding_name(run->config.encoding),
                        dt_encoding_name(dataset->encoding));
+    if (!run->tokenizer_json && dataset->tokenizer_json) /* of shards, for a run of DeepTaxa */
+        DT_TRY(dt_adopt_tokenizer(run, path, dataset->tokenizer_json, dataset->tokenizer_name));
     if (run->tokenizer_json && strcmp(run->tokenizer_json, dataset->tokenizer_json) != 0)
         return dt_fail(DT_ERR_INPUT,
                        "%s: the run was trained with a different tokenizer: omit --tokenizer-file, "
@@ -255,8 +256,6 @@ static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, co
 dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t sequences_per_shard,
                                 const char *path)
 {
-    if (!run->tokenizer_json && dataset->tokenizer_json)
-        DT_TRY(dt_adopt_tokenizer(run, path, dataset->tokenizer_json, dataset->tokenizer_name));
     DT_TRY(check_resumed_making(run, dataset, path));
     if (run->settings.sequences_per_shard != sequences_per_shard)
         return dt_fail(

@@ -132,15 +132,15 @@ int64_t dt_stored_block_rows(const dt_param_spec *spec)
     return rows < spec->shape[0] ? rows : spec->shape[0];
 }
 
-static dt_status check_shape(const dt_stored_tensors *stored, const dt_param_spec *spec,
-                             int32_t dimensions, const int64_t *shape)
+static dt_status check_shape(const dt_stored_tensors *stored, const char *name,
+                             const dt_param_spec *spec, int32_t dimensions, const int64_t *shape)
 {
     bool same = dimensions == spec->dims;
     for (int32_t d = 0; same && d < spec->dims; ++d)
         same = shape[d] == spec->shape[d];
     return same ? DT_OK
                 : dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
-                          stored->path, spec->name);
+                          stored->path, name);
 }
 
 static dt_status read_container(dt_stored_tensors *stored, dt_vector which,
@@ -151,7 +151,7 @@ static dt_status read_container(dt_stored_tensors *stored, dt_vector which,
     snprintf(name, sizeof name, "%s/%s", folder(which), spec->name);
     if (first == 0) {
         DT_TRY(dt_container_info(stored->container, name, &info));
-        DT_TRY(check_shape(stored, spec, info.dimensions, info.shape));
+        DT_TRY(check_shape(stored, name, spec, info.dimensions, info.shape));
     }
     return dt_container_get_rows(stored->container, name, DT_ELEMENT_FLOAT32, row_elements(spec),
                                  first, rows, out);
@@ -163,7 +163,7 @@ static dt_status read_torch(dt_stored_tensors *stored, dt_vector which, const dt
     const dt_torch_tensor *tensor = dt_torch_parameter(stored->torch, which, spec->name);
     if (!tensor)
         return dt_fail(DT_ERR_INPUT, "%s: damaged: '%s' is missing", stored->path, spec->name);
-    DT_TRY(check_shape(stored, spec, tensor->dimensions, tensor->shape));
+    DT_TRY(check_shape(stored, spec->name, spec, tensor->dimensions, tensor->shape));
     return dt_torch_read(stored->torch, tensor, first * row_elements(spec),
                          rows * row_elements(spec), out);
 }

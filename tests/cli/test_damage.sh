@@ -52,7 +52,7 @@ refuse 'text.h5: ' text.h5
 cp data/train.fasta other.h5
 refuse 'other.h5: ' other.h5
 printf 'PK\003\004 and so on' >model.pt
-refuse 'model.pt: .*PyTorch' model.pt
+refuse 'model.pt: the file is damaged or truncated: the zip archive has no directory' model.pt
 refuse 'nowhere.h5: .*No such file' nowhere.h5
 
 # A full disk (here: a limit on the size of a file): the older checkpoint is kept, no partial file is left

@@ -138,8 +138,14 @@ for name in hub/bpe small.json; do
 done
 # shellcheck disable=SC2086
 expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv $small_model \
-    --output-dir dry --dry-run --tokenizer-name zhihan1996/DNABERT-2-117M
-said 'notice: --tokenizer-name zhihan1996/DNABERT-2-117M is ignored: not a local file or directory'
+    --output-dir dry --dry-run --tokenizer-name someone/else
+said 'notice: --tokenizer-name someone/else is ignored: not a local file or directory'
+# The published one is the installed one
+# shellcheck disable=SC2086
+DEEPTAXA_TOKENIZER=small.json expect 0 deeptaxa train --fasta-file data/train.fasta \
+    --taxonomy-file data/train.tsv $small_model --output-dir dry --dry-run \
+    --tokenizer-name zhihan1996/DNABERT-2-117M
+said '^tokenizer: small.json$'
 
 # ---- predict ----
 model=$(checkpoint base 1)

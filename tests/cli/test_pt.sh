@@ -75,7 +75,8 @@ printed '^  total-sequences: 32$'
 printed '^  Level 6 - species: 3[0-9] labels$'
 python3 -m json.tool described.json >/dev/null || fail "describe --export-metrics of a .pt"
 expect 0 deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" "${tokenizer[@]}"
-expect 0 deeptaxa export --checkpoint hybrid.pt --output-file hybrid_copy.h5 "${tokenizer[@]}"
+expect 0 deeptaxa export --checkpoint hybrid.pt --output-file hybrid_copy.h5 --format h5 \
+    "${tokenizer[@]}"
 expect 0 predict hybrid_copy.h5
 same_cells "copy in HDF5" p
 expect 0 predict hybrid_calibrated.h5

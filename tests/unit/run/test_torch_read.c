@@ -1,4 +1,6 @@
 /* DeepTaxa files as runs: what is read, and dictionaries with something wrong in them. */
+#include <unistd.h>
+
 #include "io/torch_file.h"
 #include "pt_test.h"
 #include "run/checkpoint.h"
@@ -232,6 +234,45 @@ static void wrong_training_state(void **state)
     }
 }
 
+/* Every byte of what describes a file, one after the other, with some bits flipped: no crash, no
+ * leak, no other error. A third and more are refused; most others are texts of labels. */
+static void flipped_bytes(void **state)
+{
+    (void)state;
+    pt_bytes *file = pt_fixture("onehot.pt", ".");
+    const size_t directory = pt_place(file, 0, "PK\1\2", 4);
+    const size_t pickle = 64; /* the local header of data.pkl is shorter */
+    const size_t pickle_end = pt_place(file, pickle, "PK\3\4", 4);
+    const unsigned char flips[] = {0x01, 0x80, 0xff};
+    char path[] = "/tmp/deeptaxa-flipped-XXXXXX";
+    dt_run run;
+    size_t refused = 0;
+    size_t tried = 0;
+    const int fd = mkstemp(path);
+    assert_int_equal(write(fd, file->bytes, file->length), file->length);
+    for (size_t at = pickle; at < file->length; ++at, ++tried) {
+        at = at == pickle_end ? directory : at;
+        file->bytes[at] ^= flips[at % 3];
+        if (at < directory)
+            pt_correct(file); /* so that the pickle is interpreted */
+        assert_int_equal(pwrite(fd, file->bytes + directory, 64, (off_t)directory), 64);
+        assert_int_equal(pwrite(fd, file->bytes + at, 1, (off_t)at), 1);
+        const dt_status status =
+            at < directory ? dt_checkpoint_read(path, &run) : dt_checkpoint_verify(path);
+        if (at < directory)
+            dt_run_free(&run);
+        assert_true(status == DT_OK || status == DT_ERR_INPUT);
+        refused += status == DT_ERR_INPUT;
+        file->bytes[at] ^= flips[at % 3];
+        assert_int_equal(pwrite(fd, file->bytes + at, 1, (off_t)at), 1);
+    }
+    close(fd);
+    unlink(path);
+    pt_correct(file);
+    assert_true(tried > 5000 && refused > tried / 3);
+    free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +284,7 @@ int main(void)
         cmocka_unit_test(wrong_tensors),
         cmocka_unit_test(wrong_numbers),
         cmocka_unit_test(wrong_training_state),
+        cmocka_unit_test(flipped_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
