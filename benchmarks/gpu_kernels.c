@@ -203,17 +203,21 @@ FORMULA(gelu_backward)
 /* Where the next row is on its way meanwhile (cuda/norm.cu). */
 #define NEXT_ROW_SHARE 0.85
 
+/* Eight blocks on an SM handle the rows one after another; the row stays in registers. */
 FORMULA(add_norm)
 {
     const double values = c->rows * c->columns;
-    return with_draws((dt_gpu_cost){.bytes = 4.0 * A * values,
-                                    .l2 = 4.0 * A * values, /* the row stays in registers */
-                                    .fp32 = 15.0 * values,
-                                    .share = ROW_SHARE},
-                      s, values);
+    const double blocks = fmin(c->rows, 8.0 * g->sms);
+    return with_draws(
+        (dt_gpu_cost){.bytes = 4.0 * A * values,
+                      .l2 = 4.0 * A * values,
+                      .fp32 = 16.0 * values,
+                      .share = NEXT_ROW_SHARE,
+                      .chain = ceil(c->rows / blocks) * (g->memory_latency_clocks + 500.0)},
+        s, values);
 }
 
-/* Eight blocks on an SM keep `sums` sums over the rows that they handle one after another. */
+/* The blocks also keep sums over their rows. */
 static double norm_blocks(gpu *g, double rows)
 {
     return fmin(ceil(rows / 4.0), 8.0 * g->sms);
