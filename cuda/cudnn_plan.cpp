@@ -10,6 +10,7 @@
 #include <vector>
 
 #define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING /* the frontend takes cuDNN from cudnn_dlhandle */
+#define CUDNN_FRONTEND_SKIP_JSON_LIB /* no plan is written to a file; half the time to compile */
 #include <cudnn_frontend.h>
 
 #include "cuda/cudnn_plan.h"

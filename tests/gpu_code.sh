@@ -86,11 +86,14 @@ check_table() {
     architectures=$(awk -F '\t' '$1 == "architectures" { gsub(/[^0-9a ]/, " ", $2); print $2 }' "$work/table")
     sources=$(awk -F '\t' '$1 != "architectures" { print $2 }' "$work/table" | sort -u)
     [ -n "$sources" ] || { echo "FAILED: docs/gpu.md has no table of compiled kernels"; failures=$((failures + 1)); return; }
+    # shellcheck disable=SC2016 # of the inner bash
     for arch in $architectures; do
-        for source in $sources; do
-            nvcc -std=c++17 -O3 -arch="sm_$arch" -cubin -Wno-deprecated-gpu-targets -I. -Isrc "$source" -o "$work/$arch.cubin"
-            code_of "$work/$arch.cubin" | sed "s/^/$arch\t/" >>"$work/code"
-        done
+        for source in $sources; do echo "$arch $source"; done
+    done | xargs -P "$(nproc)" -L 1 bash -c 'nvcc -std=c++17 -O3 -arch="sm_$1" -cubin -I. -Isrc \
+        -Wno-deprecated-gpu-targets "$2" -o "$0/$(basename "$2").$1.cubin"' "$work"
+    for source in "$work"/*.cubin; do
+        arch=${source%.cubin}
+        code_of "$source" | sed "s/^/${arch##*.}\t/" >>"$work/code"
     done
     awk -F '\t' -v architectures="$architectures" '
         function min(a, b) { return a < b ? a : b }

@@ -68,7 +68,7 @@ check_scripts() {
     if ! command -v shellcheck >/dev/null; then
         echo "SKIPPED: shellcheck is not installed"
     elif find . -path './build*' -prune -o \( -name '*.sh' -o -name '*.sbatch' -o -path ./.ci/run \) -print0 |
-        xargs -0 shellcheck -x -S warning; then
+        xargs -0 -P "$jobs" -n 10 shellcheck -x -S warning; then
         echo "nothing found"
     else
         failed+=(shellcheck)
