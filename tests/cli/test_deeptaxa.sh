@@ -29,8 +29,12 @@ make bert "${tokens[@]}" "${bert[@]}" --model-type bert
 make cnn "${tokens[@]}" "${cnn[@]}" --model-type cnn --num-conv-layers 2
 said "repeat with DeepTaxa's --resume .*: --hidden-dropout-prob 0$"
 make onehot --encoding onehot --max-length 200 --num-filters 4 --model-type cnn
+expect 0 deeptaxa calibrate --checkpoint "$(checkpoint bert 3)" "${files[@]}" --output-file calibrated.pt
+expect 0 deeptaxa calibrate --checkpoint "$(checkpoint bert 3)" "${files[@]}" --output-file calibrated.h5
+expect 0 deeptaxa predict --checkpoint calibrated.h5 "${files[@]}" --lineage independent \
+    --output-dir predicted_calibrated
 expect 0 "$python" "$project/tests/torch/run_deeptaxa.py" "$data/sequences.fasta" "$data/taxonomy.tsv" \
-    hybrid bert cnn onehot
+    hybrid bert cnn onehot calibrated
 sed 's/^/    /' out
 grep -q '^FAILED' out && sed 's/^/    /' err
 finish
