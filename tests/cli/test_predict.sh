@@ -121,8 +121,9 @@ refused 1 'older.h5: has no lineages' predict_to other --fasta-file data/heldout
 expect 0 predict_to other --fasta-file data/heldout.fasta --checkpoint older.h5 --tabular
 same "labels of the older checkpoint" "$(labels other)" "$(labels p)"
 rm -rf other
-expect 0 deeptaxa describe --checkpoint older.h5
+expect 0 deeptaxa describe --checkpoint older.h5 --verbose
 grep -q 'lineages:' out && fail "lineages that are not there"
+printed '^  bert.embeddings.position_embeddings.weight: \[64, 16\]$'
 "$bin/../tests/drop_lineages" "$(checkpoint run 3)" older.h5 || fail "drop_lineages"
 cp -r run resumed
 expect 0 train_small resumed --epochs 4 --resume older.h5

@@ -2,10 +2,10 @@
 
     python3 compare_files.py FOLDER TOOLS [--write]
 
-FOLDER holds what tests/cli/test_notebooks.sh made (file_contents.py); TOOLS is the folder of print_hdf5 and print_pt. DeepTaxa's
-side is ../fixtures/deeptaxa_files.json. Every difference must be declared, with its reason, in declared_differences.txt,
-and every declaration must apply. The table is in docs/differences.md, between two comments, and must be up to date;
---write writes it. Exit status 0 when all is right.
+FOLDER holds what tests/cli/test_notebooks.sh made (file_contents.py); TOOLS is the folder of print_hdf5 and print_pt.
+DeepTaxa's side is ../fixtures/deeptaxa_files.json. Every difference must be declared, with its reason, in
+declared_differences.txt, and every declaration must apply. The table is in docs/differences.md, between two comments,
+and must be up to date; --write writes it. Exit status 0 when all is right.
 """
 
 import collections
@@ -37,12 +37,12 @@ def load_declared():
 
 def outcomes(there, here):
     """Yields (file, key, kind, detail) for every key of every file; a file that only one has is one key."""
-    for file in dict.fromkeys([*there, *here]):
+    for file in sorted({*there, *here}):
         if file not in there or file not in here:
             yield file, "the file", "there" if file in there else "here", ""
             continue
         theirs, ours = there[file], here[file]
-        for key in dict.fromkeys([*theirs["types"], *ours["types"]]):
+        for key in sorted({*theirs["types"], *ours["types"]}):
             types = [side["types"].get(key) for side in (theirs, ours)]
             values = [side["values"].get(key) for side in (theirs, ours)]
             if None in types:

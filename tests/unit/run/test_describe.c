@@ -240,9 +240,29 @@ static void the_system_has_a_gpu_or_none(void **state)
     }
 }
 
+static void the_tensors_have_all_parameters(void **state)
+{
+    (void)state;
+    dt_run checkpoint = published();
+    dt_text text = {0};
+    int64_t parameters = 0;
+    ASSERT_OK(dt_describe_tensors(&text, &checkpoint));
+    assert_non_null(strstr(text.data, "\n  embedding.weight: [4096, 896]\n"));
+    assert_non_null(strstr(text.data, "\n  conv_stacks.0.0.0.weight: [256, 896, 3]\n"));
+    for (const char *at = text.data; (at = strchr(at, '[')); ++at) {
+        int64_t count = 1;
+        for (char *end = (char *)at; *end != ']';)
+            count *= strtoll(end + 1, &end, 10);
+        parameters += count;
+    }
+    assert_int_equal(parameters, 76365205);
+    dt_text_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tensors_have_all_parameters),
         cmocka_unit_test(every_line_of_the_published_description_is_there),
         cmocka_unit_test(the_export_says_the_same),
         cmocka_unit_test(both_names_of_a_value_are_exported),
