@@ -49,7 +49,7 @@ __device__ inline dt_attention_pair dt_pair_of_block(const dt_attention_task<T> 
 }
 
 /* Clears the rows past the batch's tokens, which products over all rows read; those of log_sum and
- * product are never read. Called by every block of a grid (any, heads, any), before it may return. */
+ * product are never read. Called by every block of a grid (any, heads, any). */
 template <typename T>
 __device__ inline void dt_clear_excess(const dt_attention_task<T> &task, const dt_batch_view &batch,
                                        T *matrix, int64_t stride)

@@ -19,9 +19,9 @@ extern "C" {
 
 /* ---- plan ----------------------------------------------------------------------------------- */
 
-/* The scratch memory: weights repacked so that each tap of a filter is contiguous, then the input
- * of the table, both left by forward for backward, the table and sums. Tap j of filter f of kernel i is row column[i] + j · F + f of the weights and the
- * column of that number in the table. */
+/* The scratch memory: weights repacked so that each tap of a filter is contiguous and the input of
+ * the table, which backward finds there, then the table and sums. Tap j of filter f of kernel i is
+ * row column[i] + j · F + f of the weights and the column of that number in the table. */
 typedef struct {
     dt_conv_max conv;
     const float *bias[DT_MAX_KERNELS];

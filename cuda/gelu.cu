@@ -42,8 +42,8 @@ template <typename T, bool ALIGNED> __global__ void gelu_kernel(T *y, const T *u
     dt_store<ALIGNED, W>(y, vec, first, count);
 }
 
-/* du = dy · (Φ(u) + u·φ(u)), and the sums of its rows. The lane's next row is brought to the L2 cache
- * meanwhile: nvcc moves loads to registers back to where their values are used. */
+/* du = dy · (Φ(u) + u·φ(u)), and the sums of its rows. The lane's next row is brought to the L2
+ * cache meanwhile: nvcc moves loads to registers back to where their values are used. */
 template <typename T, bool ALIGNED>
 __global__ void __launch_bounds__(DT_WARP *DT_SUM_LANES)
     gelu_backward_kernel(T *du_dy, float *partial, const T *u, int64_t rows, int64_t columns,

@@ -63,8 +63,8 @@ __global__ void __launch_bounds__(DT_NORM_THREADS)
 }
 
 /* Block i handles the rows i, i + blocks, … and stores its sums for the gradients of gamma, beta
- * and bias in `partial`; it prefetches too. dresidual may be dy: each thread reads an element before
- * it writes it. */
+ * and bias in `partial`; it prefetches too. dresidual may be dy: each thread reads an element
+ * before it writes it. */
 template <typename T, bool ALIGNED>
 __global__ void __launch_bounds__(DT_NORM_THREADS)
     add_norm_backward_kernel(T *dx, T *dresidual, float *partial, const T *dy, const T *s_rows,

@@ -4,7 +4,7 @@
 #include "cuda/device.cuh"
 
 #define THREADS 256
-#define VEC 4         /* elements per thread at a time: 16 bytes */
+#define VEC 4          /* elements per thread at a time: 16 bytes */
 #define NORM_PIECES 16 /* of THREADS · VEC gradients, whose squares one block sums */
 #define NORM_BLOCK ((int64_t)NORM_PIECES * THREADS * VEC)
 
@@ -27,8 +27,8 @@ __device__ static inline double block_sum(double x)
     return part[0];
 }
 
-/* Returns the sum of the squares of a thread's part of a block of gradients. With WHOLE the loop has
- * a fixed length, so that several loads are under way at a time. */
+/* Returns the sum of the squares of a thread's part of a block of gradients. A WHOLE block is
+ * loaded without conditions, so that several loads are under way at a time. */
 template <bool WHOLE>
 __device__ static inline double thread_squares(const float *gradient, int64_t count)
 {
