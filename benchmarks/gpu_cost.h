@@ -79,8 +79,10 @@ typedef struct {
  * kernel's formula says what the sizes are. */
 typedef struct {
     double rows, columns, inner;
-    int bytes; /* of a result's element */
-    bool add;  /* the result is added to what is there */
+    double
+        blocks; /* that have left sums for this kernel; 0: as many as such a kernel has for `rows` */
+    int bytes;  /* of a result's element */
+    bool add;   /* the result is added to what is there */
 } dt_gpu_call;
 
 /* Resources that one launch uses. */

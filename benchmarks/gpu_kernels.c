@@ -89,73 +89,85 @@ FORMULA(product)
 
 /* ---- attention --------------------------------------------------------------------------------- */
 
+/* Blocks of 64 rows of each head. */
+static double attention_blocks(shape *s)
+{
+    return s->sequences * ceil(s->longest / 64.0);
+}
+
 /* A warp has 16 rows of its own in registers and reads 32 others from shared memory, once for each
  * product: `products` of them. An instruction multiplies 16 by 8 by 16 elements; one load brings the
  * operands of two. instructions: for each pair of rows besides, without draws; matrices: (rows,
  * hidden) read or written, extra rows are cleared; share: few warps on a multiprocessor, which wait
- * for the next tile. */
+ * for the next tile; sums: matrices whose columns a block sums at its end, with 4 instructions on
+ * tensor cores and 2 loads of a warp for 64 rows and 8 columns: 350 clocks of some 40,000. */
 static dt_gpu_cost fused(gpu *g, shape *s, double products, double instructions, double matrices,
-                         double share)
+                         double share, double sums)
 {
     const dt_model_config *c = &s->config;
     const double pairs = s->tiles * c->heads;
     const double head = (double)c->hidden / c->heads;
     const double steps = products * head / 16.0; /* of 16 elements of a head */
-    return with_draws((dt_gpu_cost){.bytes = A * matrices * s->rows * c->hidden,
-                                    .l2 = A * 2.0 * s->block_tiles / 64.0 * c->hidden,
-                                    .shared = pairs * steps * A +
-                                              s->block_tiles * c->heads / 64.0 * head * 2.0 * A,
-                                    .matrix = 2.0 * products * pairs * head,
-                                    .matrix_share = g->mma_sync_share,
-                                    .fp32 = instructions * pairs,
-                                    .special = pairs,
-                                    .other = pairs * steps * 32.0 * 1.5 / 128.0,
-                                    .share = share},
-                      s, pairs);
+    const double summed = sums * s->tokens * c->hidden;
+    return with_draws(
+        (dt_gpu_cost){.bytes = A * matrices * s->rows * c->hidden,
+                      .l2 = A * 2.0 * s->block_tiles / 64.0 * c->hidden +
+                            F * sums * attention_blocks(s) * c->hidden,
+                      .shared = pairs * steps * A +
+                                s->block_tiles * c->heads / 64.0 * head * 2.0 * A + A * summed,
+                      .matrix = 2.0 * products * pairs * head,
+                      .matrix_share = g->mma_sync_share,
+                      .fp32 = instructions * pairs,
+                      .special = pairs,
+                      .other =
+                          pairs * steps * 32.0 * 1.5 / 128.0 + summed * 32.0 * 6.0 / (64.0 * 8.0),
+                      .share = share - 0.005 * sums},
+        s, pairs);
 }
 
 FORMULA(fused_forward)
 {
-    return fused(g, s, 2, 6, 4, 0.75); /* three blocks */
+    return fused(g, s, 2, 6, 4, 0.75, 0); /* three blocks */
 }
 
 FORMULA(fused_query)
 {
-    return fused(g, s, 3, 5, 6, 0.65); /* two blocks */
+    return fused(g, s, 3, 5, 6, 0.65, 1); /* two blocks */
 }
 
 FORMULA(fused_key)
 {
-    return fused(g, s, 4, 9, 6, 0.65);
+    return fused(g, s, 4, 9, 6, 0.65, 2);
 }
 
 /* The last layer's single query: a block for each sequence and head, whose eight groups of lanes
  * read the keys and values once (keys twice backward), four rows at a time. reads, writes: matrices
- * (rows, hidden). */
-static dt_gpu_cost single(gpu *g, shape *s, double reads, double again, double writes)
+ * (rows, hidden); sums: of a block, (hidden) each. */
+static dt_gpu_cost single(gpu *g, shape *s, double reads, double again, double writes, double sums)
 {
     const double values = s->rows * s->config.hidden;
     const double rounds = ceil(s->longest / 8.0 / UNROLL);
     const double blocks = s->sequences * s->config.heads;
-    return with_draws((dt_gpu_cost){.bytes = A * (reads + writes) * values,
-                                    .l2 = A * again * values,
-                                    .fp32 = 4.0 * (reads + again + writes) * values,
-                                    .share = 0.6,
-                                    .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 8192),
-                                                   (reads + again + writes) * rounds *
-                                                           (g->memory_latency_clocks + 100.0) +
-                                                       3000.0)},
-                      s, s->tokens * s->config.heads);
+    return with_draws(
+        (dt_gpu_cost){
+            .bytes = A * (reads + writes) * values,
+            .l2 = A * again * values + F * sums * s->sequences * s->config.hidden,
+            .fp32 = 4.0 * (reads + again + writes) * values,
+            .share = 0.6,
+            .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 8192),
+                           (reads + again + writes) * rounds * (g->memory_latency_clocks + 100.0) +
+                               3000.0)},
+        s, s->tokens * s->config.heads);
 }
 
 FORMULA(single_forward)
 {
-    return single(g, s, 2, 0, 0);
+    return single(g, s, 2, 0, 0, 0);
 }
 
 FORMULA(single_backward)
 {
-    return single(g, s, 2, 1, 2);
+    return single(g, s, 2, 1, 2, 3);
 }
 
 /* ---- one pass over a matrix (rows, columns) ---------------------------------------------------- */
@@ -274,11 +286,13 @@ FORMULA(column_sums)
                          .chain = row_chain(g, c, 40, 1.0, UNROLL)};
 }
 
-/* bytes: not 0 after kernels with row_blocks(), 0 after a LayerNorm; inner: sums. Up to 32 lanes have
- * eight loads under way. */
+/* After kernels with `blocks` blocks, or, where these are 0, with row_blocks() if bytes are not 0, or
+ * after a LayerNorm; inner: sums. Up to 32 lanes have eight loads under way. */
 FORMULA(add_partials)
 {
-    const double partials = c->bytes > 0 ? row_blocks(c) : norm_blocks(g, c->rows);
+    const double partials = c->blocks > 0.0 ? c->blocks
+                            : c->bytes > 0  ? row_blocks(c)
+                                            : norm_blocks(g, c->rows);
     const double blocks = c->inner * ceil(c->columns / 32.0);
     const double threads = 32.0 * fmin(partials, 32.0);
     return (dt_gpu_cost){.l2 = F * c->inner * c->columns * partials,

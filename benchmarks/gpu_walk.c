@@ -1,5 +1,6 @@
 #include "gpu_walk.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,7 +132,7 @@ static void linear(dt_gpu_walk *w, const char *what, double rows, double in, dou
                   (dt_gpu_call){.rows = rows, .columns = out});
 }
 
-/* bias: its gradient is not summed by the operation that writes dy. */
+/* bias: its gradient is not summed by the operation that writes dy, as it is in the encoder. */
 static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, bool add, bool bias)
 {
     char operation[40];
@@ -139,8 +140,7 @@ static void linear_backward(dt_gpu_walk *w, double rows, double in, double out, 
     launch_in(w, product_group(w), operation, "product", product(rows, in, out, ACTIVATION, add));
     launch_in(w, product_group(w), operation, "product", product(out, in, rows, FLOAT, false));
     if (bias)
-        column_sums(w, w->group == DT_GPU_CNN ? DT_GPU_CNN : DT_GPU_BIAS, operation, rows, out,
-                    ACTIVATION);
+        column_sums(w, w->group, operation, rows, out, ACTIVATION);
 }
 
 static void gelu_backward(dt_gpu_walk *w, double rows)
@@ -176,6 +176,7 @@ static void attention(dt_gpu_walk *w, bool single)
 static void attention_backward(dt_gpu_walk *w, bool single)
 {
     static const char operation[] = "scores and values backward";
+    const dt_gpu_shape *s = w->shape;
     w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
     if (single) {
         launch_one(w, operation, "single_gradient_kernel");
@@ -184,6 +185,10 @@ static void attention_backward(dt_gpu_walk *w, bool single)
         launch_one(w, operation, "fused_key_gradient_kernel");
     }
     w->group = DT_GPU_PRODUCTS;
+    launch_in(w, DT_GPU_BIAS, operation, "add_partials_kernel",
+              (dt_gpu_call){.columns = s->config.hidden,
+                            .inner = 3.0,
+                            .blocks = s->sequences * (single ? 1.0 : ceil(s->longest / 64.0))});
 }
 
 static void conv_max(dt_gpu_walk *w)
@@ -293,11 +298,11 @@ static void encoder_backward(dt_gpu_walk *w)
         linear_backward(w, rows, h, h, false, false);
         attention_backward(w, single);
         if (single) {
-            linear_backward(w, s->rows, h, 2.0 * h, false, true);
-            linear_backward(w, rows, h, h, true, true);
+            linear_backward(w, s->rows, h, 2.0 * h, false, false);
+            linear_backward(w, rows, h, h, true, false);
             launch_in(w, DT_GPU_ENDS, "first rows backward", "first_rows_kernel", (dt_gpu_call){0});
         } else {
-            linear_backward(w, rows, h, 3.0 * h, true, true);
+            linear_backward(w, rows, h, 3.0 * h, true, false);
         }
     }
     w->group = DT_GPU_ENDS;

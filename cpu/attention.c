@@ -129,9 +129,21 @@ static void softmax_row_backward(dt_real *score, dt_real *gradient, const dt_rea
     }
 }
 
+/* db += (Σ rows dq, Σ rows dk, Σ rows dv) */
+static void add_bias_gradients(const dt_cpu *cpu, dt_real *db, const dt_real *dq, const dt_real *dk,
+                               const dt_real *dv, const dt_batch_size *size,
+                               const dt_attention *attention)
+{
+    const int64_t hidden = (int64_t)attention->heads * attention->head_size;
+    const int64_t queries = attention->queries == DT_ROWS_SEQUENCES ? size->sequences : size->rows;
+    dt_cpu_column_sums(cpu, db, dq, queries, hidden, attention->query_stride);
+    dt_cpu_column_sums(cpu, db + hidden, dk, size->rows, hidden, attention->key_stride);
+    dt_cpu_column_sums(cpu, db + 2 * hidden, dv, size->rows, hidden, attention->key_stride);
+}
+
 void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv, void *dy,
                                const void *y, const void *log_sum, const void *q, const void *k,
-                               const void *v, const dt_device_batch *batch,
+                               const void *v, dt_param bias, const dt_device_batch *batch,
                                const dt_attention *attention, void *scratch)
 {
     (void)scratch;
@@ -182,6 +194,8 @@ void dt_cpu_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv
                          (dt_real *)dk + key_start, ks);
         }
     }
+    if (bias != DT_NO_PARAM)
+        add_bias_gradients(cpu, dt_cpu_gradient(cpu, bias), dq, dk, dv, &batch->size, attention);
 }
 
 /* The only implementation supports every head size; other methods are refused when the backend is

@@ -460,29 +460,27 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
 }
 
 template <typename T>
-void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv, void *dy,
-                                const void *y, const void *log_sum, const void *q, const void *k,
-                                const void *v, const dt_device_batch *batch,
-                                const dt_attention *attention, void *scratch)
+void dt_cuda_attention_bias(dt_cuda *cuda, const dt_attention_task<T> &task,
+                            const dt_device_batch *batch, int64_t blocks)
 {
-    dt_cuda *cuda = dt_cuda_of(backend);
-    if (!dt_cuda_ready(cuda))
-        return;
-    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum, batch);
-    task.product = (float *)scratch;
-    task.y = (const T *)y;
-    task.dy = (const T *)dy;
-    task.dq = (T *)dq;
-    task.dk = (T *)dk;
-    task.dv = (T *)dv;
-    if (attention->queries == DT_ROWS_SEQUENCES) {
-        dt_cuda_single_backward(cuda, task, batch);
-        return;
+    const int64_t hidden = (int64_t)task.heads * task.d;
+    const int64_t rows = batch->size.rows;
+    const int64_t queries = task.queries == DT_ROWS_TOKENS ? rows : batch->size.sequences;
+    float *const bias = task.bias;
+    if (task.sums) {
+        dt_cuda_add_partials(cuda, dt_totals{{bias, bias + hidden, bias + 2 * hidden}}, 3, blocks,
+                             hidden);
+    } else if (bias) {
+        dt_cuda_column_sums(cuda, bias, task.dq, queries, hidden, task.query_stride);
+        dt_cuda_column_sums(cuda, bias + hidden, task.dk, rows, hidden, task.key_stride);
+        dt_cuda_column_sums(cuda, bias + 2 * hidden, task.dv, rows, hidden, task.key_stride);
     }
-    if (done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
-                       dt_cuda_attention_cudnn_backward<T>) ||
-        cuda->error)
-        return;
+}
+
+template <typename T>
+static void plain_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
+                           const dt_attention *attention, const dt_device_batch *batch)
+{
     const size_t shared3 = shared_for<T>(cuda, query_gradient_kernel<T>, 3, task.d);
     const size_t shared4 = shared_for<T>(cuda, key_gradient_kernel<T>, 4, task.d);
     if (!shared3 || !shared4 || cuda->error)
@@ -500,6 +498,39 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     dt_cuda_launched(cuda, "gradients of keys");
 }
 
+template <typename T>
+void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv, void *dy,
+                                const void *y, const void *log_sum, const void *q, const void *k,
+                                const void *v, dt_param bias, const dt_device_batch *batch,
+                                const dt_attention *attention, void *scratch)
+{
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (!dt_cuda_ready(cuda))
+        return;
+    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum, batch);
+    task.product = (float *)scratch;
+    task.y = (const T *)y;
+    task.dy = (const T *)dy;
+    task.dq = (T *)dq;
+    task.dk = (T *)dk;
+    task.dv = (T *)dv;
+    task.bias = bias == DT_NO_PARAM ? NULL : dt_cuda_gradient(cuda, bias);
+    if (attention->queries == DT_ROWS_SEQUENCES) {
+        dt_cuda_single_backward(cuda, task, batch);
+        return;
+    }
+    if (done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
+                       dt_cuda_attention_cudnn_backward<T>) ||
+        cuda->error)
+        return;
+    plain_backward(cuda, task, attention, batch);
+    dt_cuda_attention_bias(cuda, task, batch, 0);
+}
+
+#define INSTANTIATE(T)                                                                             \
+    template void dt_cuda_attention_bias<T>(dt_cuda *, const dt_attention_task<T> &,               \
+                                            const dt_device_batch *, int64_t);
+DT_FOR_ACTIVATION_TYPES(INSTANTIATE)
 DT_CUDA_OPERATION(attention_check);
 DT_CUDA_OPERATION(attention_forward);
 DT_CUDA_OPERATION(attention_backward);

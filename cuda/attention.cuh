@@ -11,6 +11,9 @@ template <typename T> struct dt_attention_task {
     T *out, *dq, *dk, *dv;
     float *log_sum; /* (Nq, A) */
     float *product; /* (Nq, A) backward: dy · y of each query and head */
+    float *bias;    /* (3, H) backward: gradients of the biases of q, k, v; NULL: not wanted */
+    float *sums;    /* (3, blocks, H) backward: of the rows of dq, dk, dv that a block writes; NULL:
+                       not wanted */
     int64_t query_stride, key_stride;
     int64_t rows; /* N */
     int32_t heads, d;
@@ -69,6 +72,15 @@ __device__ inline int64_t dt_query_item(const dt_attention_task<T> &task,
     return (pair.first + query) * task.heads + pair.head;
 }
 
+/* Returns where a block's sums of dq (`matrix` 0), dk (1) or dv (2) are stored, (d). Blocks are
+ * numbered 0 … blocks - 1 for each head. */
+template <typename T>
+__device__ inline float *dt_block_sums(const dt_attention_task<T> &task, int matrix, int64_t block,
+                                       int64_t blocks, int32_t head)
+{
+    return task.sums + ((matrix * blocks + block) * task.heads + head) * task.d;
+}
+
 /* Returns the mask of a query. */
 template <typename T>
 __device__ inline dt_mask dt_query_mask(const dt_attention_task<T> &task,
@@ -89,6 +101,20 @@ template <typename T> inline bool dt_is_aligned_task(const dt_attention_task<T> 
            dt_is_aligned(task.dy) && dt_is_aligned(task.out) && dt_is_aligned(task.dq) &&
            dt_is_aligned(task.dk) && dt_is_aligned(task.dv);
 }
+
+/* The gradients of the biases of q, k and v are the sums of the rows of dq, dk and dv. Kernels that
+ * write these in `blocks` blocks for each head sum their own rows: dt_cuda_attention_sums() returns
+ * where to, for task.sums; NULL if the sums are not wanted or too many. dt_cuda_attention_bias() adds
+ * them to task.bias, or, where task.sums is NULL, sums the matrices. */
+template <typename T>
+inline float *dt_cuda_attention_sums(const dt_cuda *cuda, const dt_attention_task<T> &task,
+                                     int64_t blocks)
+{
+    return task.bias && 3 * blocks * task.heads * task.d <= DT_CUDA_SUMS ? cuda->sums : NULL;
+}
+template <typename T>
+void dt_cuda_attention_bias(dt_cuda *cuda, const dt_attention_task<T> &task,
+                            const dt_device_batch *batch, int64_t blocks);
 
 /* Fused attention (attention_fused.cu, attention_fused_backward.cu). dt_cuda_fuses() returns whether
  * it is supported for a precision and head size, dt_cuda_can_fuse() also for the matrices of a task:

@@ -560,6 +560,7 @@ bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> 
     clear_excess(cuda, task, view);
     if (plan->shape.packed) {
         run(cuda, plan, task, view);
+        dt_cuda_attention_bias(cuda, task, batch, 0);
         return true;
     }
     int32_t count = 0;
@@ -578,6 +579,7 @@ bool dt_cuda_attention_cudnn_backward(dt_cuda *cuda, const dt_attention_task<T> 
     add_matrix(&out, &count, plan, DT_CUDNN_DK, task.dk, task.key_stride);
     add_matrix(&out, &count, plan, DT_CUDNN_DV, task.dv, task.key_stride);
     unpad(cuda, plan, out, count, view);
+    dt_cuda_attention_bias(cuda, task, batch, 0);
     return true;
 }
 

@@ -82,7 +82,7 @@ __device__ static inline void store_outputs(const dt_attention_task<T> &task,
             task.log_sum[dt_query_item(task, pair, query)] =
                 (out.largest[r] + log2f(out.total[r])) * DT_LN2;
     }
-    dt_tile_store<DT_TILE_IN_ORDER, T, D>(task.out + pair.at_output, (int64_t)task.heads * D, first,
+    dt_tile_store<DT_TILE_IN_ORDER, false, T, D>(task.out + pair.at_output, (int64_t)task.heads * D, first,
                                           pair.tokens, memory + warp * dt_tile_bytes<D>(16),
                                           out.sum, factor);
 }

@@ -48,6 +48,23 @@ __device__ static inline void row_products(float (&product)[2], const uint32_t (
     }
 }
 
+/* Where this block's sums of a matrix are stored. */
+template <typename T>
+__device__ static inline float *own_sums(const dt_attention_task<T> &task, int matrix)
+{
+    return dt_block_sums(task, matrix, (int64_t)blockIdx.z * gridDim.x + blockIdx.x,
+                         (int64_t)gridDim.z * gridDim.x, (int32_t)blockIdx.y);
+}
+
+/* The sums of a block that has no rows. */
+template <typename T>
+__device__ static inline void store_no_sums(const dt_attention_task<T> &task)
+{
+    if (task.sums && (int)threadIdx.x < task.d)
+        for (int matrix = 0; matrix < 3; ++matrix)
+            own_sums(task, matrix)[threadIdx.x] = 0.0f;
+}
+
 /* Block (queries, head, sequence): dq, and `product` for the other kernel. */
 template <typename T, int D>
 __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
@@ -57,9 +74,14 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     extern __shared__ __align__(128) unsigned char fused_memory[];
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t block_first = (int32_t)blockIdx.x * DT_TILE_OWN;
+    /* for the other kernel too, which would need more registers */
     dt_clear_excess(task, batch, task.dq, task.query_stride);
-    if (block_first >= pair.tokens)
+    dt_clear_excess(task, batch, task.dk, task.key_stride);
+    dt_clear_excess(task, batch, task.dv, task.key_stride);
+    if (block_first >= pair.tokens) {
+        store_no_sums(task);
         return;
+    }
     const dt_shared_address memory = dt_shared_address_of(fused_memory);
     const int warp = (int)threadIdx.x / DT_WARP;
     const int lane = (int)threadIdx.x % DT_WARP;
@@ -140,29 +162,39 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
             dt_tile_add<T, D>(dq, weights, keys, 16 * i);
         }
     }
-    if (idle)
-        return;
+    const int free_half = key / DT_TILE_ROWS % 2 * at::half;
     const float factor[2] = {task.scale, task.scale};
-    dt_tile_store<DT_TILE_IN_ORDER, T, D>(
+    dt_tile_store<DT_TILE_IN_ORDER, true, T, D>(
         task.dq + pair.at_query, task.query_stride, first, pair.tokens,
-        fused_memory + key / DT_TILE_ROWS % 2 * at::half + warp * dt_tile_bytes<D>(16), dq, factor);
+        fused_memory + free_half + warp * dt_tile_bytes<D>(16), dq, factor);
+    if (task.sums) {
+        __syncthreads();
+        dt_tile_column_sums<T, D>(own_sums(task, 0), memory + free_half);
+    }
 }
 
-/* Stores a warp's dk and dv; `memory` has room for one of them of the block. */
+/* Stores dk and dv, and the block's sums of them; each of `memory` and `second` has room for the
+ * block's rows, of which a warp may overwrite its own. */
 template <typename T, int D>
 __device__ static inline void
 store_key_gradients(const dt_attention_task<T> &task, const dt_attention_pair &pair,
-                    unsigned char *memory, const float (&dk)[D / 8][4], const float (&dv)[D / 8][4])
+                    unsigned char *memory, unsigned char *second, const float (&dk)[D / 8][4],
+                    const float (&dv)[D / 8][4])
 {
     const int warp = (int)threadIdx.x / DT_WARP;
     const int32_t first = (int32_t)blockIdx.x * DT_TILE_OWN + warp * 16;
-    unsigned char *own = memory + warp * dt_tile_bytes<D>(16);
+    const int own = warp * dt_tile_bytes<D>(16);
     const float dk_factor[2] = {task.scale, task.scale};
     const float dv_factor[2] = {task.drop.kept, task.drop.kept};
-    dt_tile_store<DT_TILE_KEYS, T, D>(task.dk + pair.at_key, task.key_stride, first, pair.tokens,
-                                      own, dk, dk_factor);
-    dt_tile_store<DT_TILE_KEYS, T, D>(task.dv + pair.at_key, task.key_stride, first, pair.tokens,
-                                      own, dv, dv_factor);
+    dt_tile_store<DT_TILE_KEYS, true, T, D>(task.dk + pair.at_key, task.key_stride, first, pair.tokens,
+                                      memory + own, dk, dk_factor);
+    dt_tile_store<DT_TILE_KEYS, true, T, D>(task.dv + pair.at_key, task.key_stride, first, pair.tokens,
+                                      second + own, dv, dv_factor);
+    if (!task.sums)
+        return;
+    __syncthreads();
+    dt_tile_column_sums<T, D>(own_sums(task, 1), dt_shared_address_of(memory));
+    dt_tile_column_sums<T, D>(own_sums(task, 2), dt_shared_address_of(second));
 }
 
 /* Block (keys, head, sequence): dk and dv. Scores have a row for each of the warp's keys, in the
@@ -175,8 +207,6 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
     extern __shared__ __align__(128) unsigned char fused_memory[];
     const dt_attention_pair pair = dt_pair_of_block(task, batch);
     const int32_t block_first = (int32_t)blockIdx.x * DT_TILE_OWN;
-    dt_clear_excess(task, batch, task.dk, task.key_stride);
-    dt_clear_excess(task, batch, task.dv, task.key_stride);
     if (block_first >= pair.tokens)
         return;
     const dt_shared_address memory = dt_shared_address_of(fused_memory);
@@ -229,9 +259,10 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
         __syncthreads(); /* this tile has arrived, and nobody reads the other half */
         if (query + DT_TILE_ROWS < pair.tokens) {
             const dt_shared_address next = memory + (half ^ 1) * at::half;
-            dt_tile_load<DT_TILE_ROWS, D, DT_TILE_IN_ORDER>(next, q, query_stride,
+            /* addresses are computed again, since there are no registers to keep them */
+            dt_tile_load<DT_TILE_ROWS, D, DT_TILE_IN_ORDER>(next, q, dt_unknown(query_stride),
                                                             query + DT_TILE_ROWS, pair.tokens);
-            dt_tile_load<DT_TILE_ROWS, D, DT_TILE_IN_ORDER>(next + at::tile, dy, hidden,
+            dt_tile_load<DT_TILE_ROWS, D, DT_TILE_IN_ORDER>(next + at::tile, dy, dt_unknown(hidden),
                                                             query + DT_TILE_ROWS, pair.tokens);
             dt_copy_group();
         }
@@ -264,26 +295,28 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
             dt_tile_add<T, D>(dk, weights, queries, part);
         }
     }
-    if (idle)
-        return;
     store_key_gradients<T, D>(task, dt_pair_of_block(task, batch) /* again, to need no registers above */,
-                              fused_memory + query / DT_TILE_ROWS % 2 * at::half, dk, dv);
+                              fused_memory + query / DT_TILE_ROWS % 2 * at::half,
+                              fused_memory + at::own_second, dk, dv);
 }
 
 /* ---- host ----------------------------------------------------------------------------------- */
 
 template <typename T, int D>
-static void backward(dt_cuda *cuda, const dt_attention_task<T> &task, const dt_device_batch *batch)
+static void backward(dt_cuda *cuda, dt_attention_task<T> task, const dt_device_batch *batch)
 {
     const dt_cuda_batch *b = dt_cuda_batch_of(batch);
     const dim3 grid((unsigned)dt_ceil_div(b->shape.longest, DT_TILE_OWN), (unsigned)task.heads,
                     (unsigned)batch->size.sequences);
+    const int64_t blocks = (int64_t)grid.x * grid.z;
+    task.sums = dt_cuda_attention_sums(cuda, task, blocks);
     fused_query_gradient_kernel<T, D>
         <<<grid, DT_TILE_THREADS, places<D>::all, cuda->stream>>>(task, b->view);
     dt_cuda_launched(cuda, "gradients of queries");
     fused_key_gradient_kernel<T, D>
         <<<grid, DT_TILE_THREADS, places<D>::all, cuda->stream>>>(task, b->view);
     dt_cuda_launched(cuda, "gradients of keys");
+    dt_cuda_attention_bias(cuda, task, batch, blocks);
 }
 
 template <typename T>

@@ -218,6 +218,24 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
         task.log_sum[pair.row] = largest + logf(total);
 }
 
+/* Stores the block's sums of dq, dk and dv (before rounding: the rows of dk are multiples of q, those
+ * of dv of dy). `factors`: this thread's sums of these multiples. */
+template <typename T>
+__device__ static inline void store_sums(const dt_attention_task<T> &task, float (&factors)[2],
+                                         const float *dq, const T *q, const T *dy)
+{
+    const int32_t head = (int32_t)blockIdx.x;
+    float *dq_sum = dt_block_sums(task, 0, blockIdx.y, gridDim.y, head);
+    float *dk_sum = dt_block_sums(task, 1, blockIdx.y, gridDim.y, head);
+    float *dv_sum = dt_block_sums(task, 2, blockIdx.y, gridDim.y, head);
+    dt_block_sum(factors);
+    for (int32_t c = (int32_t)threadIdx.x; c < task.d; c += THREADS) {
+        dq_sum[c] = dq[c];
+        dk_sum[c] = factors[0] * dt_value(q[c]);
+        dv_sum[c] = factors[1] * dt_value(dy[c]);
+    }
+}
+
 /* Dynamic shared memory: dq (d), parts (WARPS, d). */
 template <bool ALIGNED, typename T>
 __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -239,6 +257,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
         dq[c] = 0.0f;
     }
     product = block_sum(product);
+    float factors[2] = {}; /* Σ ds and Σ p of this thread's keys */
     for (int32_t first = 0; first < pair.keys; first += PIECE) {
         const int32_t count = min(pair.keys - first, PIECE);
         const int64_t at = pair.at_key + first * task.key_stride;
@@ -254,6 +273,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
                     const float e = expf(p[j + i] * task.scale - log_sum);
                     ds[j + i] = e * (ds[j + i] * factor[i] - product) * task.scale;
                     p[j + i] = e * factor[i];
+                    factors[0] += ds[j + i];
+                    factors[1] += p[j + i];
                 }
         }
         __syncthreads();
@@ -263,6 +284,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
     }
     for (int32_t c = (int32_t)threadIdx.x; c < d; c += THREADS)
         task.dq[pair.at_query + c] = dt_round<T>(dq[c]);
+    if (task.sums)
+        store_sums(task, factors, dq, q, dy);
 }
 
 /* ---- host ----------------------------------------------------------------------------------- */
@@ -298,7 +321,10 @@ template <typename T>
 void dt_cuda_single_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
                              const dt_device_batch *batch)
 {
-    launch(cuda, single_gradient_kernel<true, T>, single_gradient_kernel<false, T>, task, batch);
+    dt_attention_task<T> summed = task;
+    summed.sums = dt_cuda_attention_sums(cuda, task, batch->size.sequences);
+    launch(cuda, single_gradient_kernel<true, T>, single_gradient_kernel<false, T>, summed, batch);
+    dt_cuda_attention_bias(cuda, summed, batch, batch->size.sequences);
 }
 
 #define INSTANTIATE(T)                                                                             \

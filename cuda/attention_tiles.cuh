@@ -237,21 +237,24 @@ template <int N> __device__ inline void dt_tile_drop(float (&score)[N][4], uint3
 
 /* ---- output --------------------------------------------------------------------------------- */
 
-/* Stores a warp's sums, row r times factor[r / 8], to the rows from `first` on of a matrix; `memory`
- * is the warp's own (16 rows). Rows from `rows` on are left out. */
-template <dt_tile_order ORDER, typename T, int D>
+/* Stores a warp's sums, row r times factor[r / 8], to the rows from `first` on of a matrix, and as a
+ * tile in `memory`, the warp's own (16 rows). Rows from `rows` on are left out; in `memory` they are
+ * zeros if CLEAR. */
+template <dt_tile_order ORDER, bool CLEAR, typename T, int D>
 __device__ inline void dt_tile_store(T *matrix, int64_t stride, int32_t first, int32_t rows,
                                      unsigned char *memory, const float (&sum)[D / 8][4],
                                      const float (&factor)[2])
 {
     const int lane = (int)threadIdx.x % DT_WARP;
 #pragma unroll
-    for (int j = 0; j < D / 8; ++j)
+    for (int r = 0; r < 2; ++r) {
+        const bool clear = CLEAR && first + dt_tile_row<ORDER>(lane / 4 + 8 * r) >= rows;
 #pragma unroll
-        for (int r = 0; r < 2; ++r)
+        for (int j = 0; j < D / 8; ++j)
             *reinterpret_cast<uint32_t *>(memory + dt_tile_at<D>(lane / 4 + 8 * r, j) +
                                           lane % 4 * 4) =
-                dt_pack<T>(sum[j][2 * r] * factor[r], sum[j][2 * r + 1] * factor[r]);
+                clear ? 0 : dt_pack<T>(sum[j][2 * r] * factor[r], sum[j][2 * r + 1] * factor[r]);
+    }
     __syncwarp();
 #pragma unroll
     for (int i = 0; i < D / 16; ++i) {
@@ -264,6 +267,33 @@ __device__ inline void dt_tile_store(T *matrix, int64_t stride, int32_t first, i
                 *reinterpret_cast<const uint4 *>(memory + dt_tile_at<D>(position, chunk));
     }
     __syncwarp();
+}
+
+/* columns (D) = the sums over the rows of a tile of DT_TILE_OWN rows, which all warps have written
+ * before a block barrier: a product with ones on tensor cores. Each warp sums some of the columns. */
+template <typename T, int D>
+__device__ inline void dt_tile_column_sums(float *columns, dt_shared_address tile)
+{
+    const int lane = (int)threadIdx.x % DT_WARP;
+    const uint32_t one = dt_pack<T>(1.0f, 1.0f);
+    const uint32_t ones[4] = {one, one, one, one};
+    const dt_shared_address rows = dt_tile_lane<D>(tile, 1);
+#pragma unroll 1 /* to need no more registers than the loops before */
+    for (int c = (int)threadIdx.x / DT_WARP; c < D / 16; c += DT_TILE_WARPS) {
+        float sum[2][4] = {}; /* whose rows are all the same */
+#pragma unroll
+        for (int position = 0; position < DT_TILE_OWN; position += 16) {
+            uint32_t b[4];
+            dt_load_transposed(b, dt_tile_move<D>(rows, position, 2 * c));
+            dt_multiply_add<T>(sum[0], ones, b[0], b[1]);
+            dt_multiply_add<T>(sum[1], ones, b[2], b[3]);
+        }
+        if (lane < 4)
+#pragma unroll
+            for (int j = 0; j < 2; ++j)
+                *reinterpret_cast<float2 *>(columns + c * 16 + j * 8 + lane * 2) =
+                    float2{sum[j][0], sum[j][1]};
+    }
 }
 
 #endif

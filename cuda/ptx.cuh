@@ -105,6 +105,14 @@ __device__ inline float dt_exp2(float x)
     return y;
 }
 
+/* Returns x in a way that the compiler cannot see through: in a loop, what depends on it is computed
+ * each time, not kept in registers. */
+__device__ inline int32_t dt_unknown(int32_t x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 /* Two numbers rounded to T, the first in the lower half. */
 template <typename T> __device__ inline uint32_t dt_pack(float first, float second);
 template <> __device__ inline uint32_t dt_pack<__nv_bfloat16>(float first, float second)

@@ -256,11 +256,14 @@ typedef void dt_op_attention_forward(dt_backend *backend, void *y /* (Nq, H) */,
                                      const void *q /* (Nq, H) strided */,
                                      const void *k /* (N, H) strided */, const void *v,
                                      const dt_device_batch *batch, const dt_attention *attention);
-/* sets dq, dk, dv; dy may be overwritten. The CPU backend needs no scratch: it may be NULL there. */
+/* sets dq, dk, dv; dy may be overwritten. Accumulates db = (Σ rows dq, Σ rows dk, Σ rows dv) for the
+ * biases of the linear layers that compute q, k, v; bias DT_NO_PARAM: no db. The CPU backend needs
+ * no scratch: it may be NULL there. */
 typedef void dt_op_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv,
                                       void *dy /* (Nq, H) */, const void *y, const void *log_sum,
                                       const void *q, const void *k, const void *v,
-                                      const dt_device_batch *batch, const dt_attention *attention,
+                                      dt_param bias /* (3, H) */, const dt_device_batch *batch,
+                                      const dt_attention *attention,
                                       void *scratch /* (Nq, A) statistics */);
 
 /* s = dropout(x) + residual, stored in place of x (backward needs it); y = LayerNorm(s) */
@@ -561,6 +564,6 @@ typedef struct {
                           size_t size); /* NULL: the CPU */
 } dt_backend_entry;
 
-#define DT_BACKEND_CONTRACT 9
+#define DT_BACKEND_CONTRACT 10
 
 #endif

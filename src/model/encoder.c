@@ -347,8 +347,8 @@ static void full_layer_backward(dt_encoder_stack *stack, dt_backend *backend, in
 
     feed_forward_backward(stack, backend, layer, stack->dx, rows, batch);
     op->attention_backward(backend, dqkv, dqkv + part, dqkv + 2 * part, stack->da, s->context,
-                           s->log_sum, s->q, s->k, s->v, batch, &attention, stack->du);
-    op->linear_backward(backend, stack->dx, true, dqkv, s->x, p->qkv_weight, p->qkv_bias, rows,
+                           s->log_sum, s->q, s->k, s->v, p->qkv_bias, batch, &attention, stack->du);
+    op->linear_backward(backend, stack->dx, true, dqkv, s->x, p->qkv_weight, DT_NO_PARAM, rows,
                         hidden, 3 * hidden);
 }
 
@@ -367,10 +367,10 @@ static void short_layer_backward(dt_encoder_stack *stack, dt_backend *backend, i
 
     feed_forward_backward(stack, backend, layer, dy, batch->size.sequences, batch);
     op->attention_backward(backend, stack->dq, dkv, dkv + part, stack->da, s->context, s->log_sum,
-                           s->q, s->k, s->v, batch, &attention, stack->du);
+                           s->q, s->k, s->v, p->qkv_bias, batch, &attention, stack->du);
     op->linear_backward(backend, stack->dx, false, dkv, s->x, p->qkv_weight + query_elements,
-                        p->qkv_bias + hidden, batch->size.rows, hidden, 2 * hidden);
-    op->linear_backward(backend, dy, true, stack->dq, s->x_first, p->qkv_weight, p->qkv_bias,
+                        DT_NO_PARAM, batch->size.rows, hidden, 2 * hidden);
+    op->linear_backward(backend, dy, true, stack->dq, s->x_first, p->qkv_weight, DT_NO_PARAM,
                         batch->size.sequences, hidden, hidden);
     op->gather_first_backward(backend, stack->dx, dy, batch, hidden);
 }

@@ -315,9 +315,9 @@ MEASURED(attention_forward, DT_CATEGORY_ATTENTION, "scores and values", attentio
 MEASURED(attention_backward, DT_CATEGORY_ATTENTION, "scores and values backward",
          attention_work(s, o, 2),
          (dt_backend * b, void *dq, void *dk, void *dv, void *dy, const void *y, const void *l,
-          const void *q, const void *k, const void *v, const dt_device_batch *d,
+          const void *q, const void *k, const void *v, dt_param bias, const dt_device_batch *d,
           const dt_attention *o, void *scratch),
-         (b, dq, dk, dv, dy, y, l, q, k, v, d, o, scratch))
+         (b, dq, dk, dv, dy, y, l, q, k, v, bias, d, o, scratch))
 MEASURED(add_norm_forward, category_of(s, o->gamma), "add, LayerNorm", 0.0,
          (dt_backend * b, void *y, void *x, void *t, const void *r, const dt_device_batch *d,
           const dt_add_norm *o),

@@ -116,6 +116,7 @@ static inline void attention(test_run *r)
     const bool one = s->queries == DT_ROWS_SEQUENCES;
     const int64_t width = one ? 2 * h : 3 * h; /* k, v or q, k, v side by side */
     const int64_t size = r->backend->activation_size;
+    parameters(r, 6 * h, 0.0);
     start_batch(r, s->lengths, 10, 0, NULL, s->spare);
     const int64_t n = r->batch->size.tokens;
     const int64_t queries = one ? r->batch->size.sequences : n;
@@ -138,13 +139,20 @@ static inline void attention(test_run *r)
     char *dk = one ? d_together : d_together + h * size;
     char *dv = dk + h * size;
     void *scratch = statistics(r, queries, s->heads);
+    /* leaves its own sums where those of the biases will be */
+    const int64_t fit = (1 << 20) / (3 * h);
+    const int64_t some = n < fit ? n : fit;
+    void *u = input(r, some, 3 * h);
+    op->gelu_backward(r->backend, input(r, some, 3 * h), u, 3 * h, some, (int32_t)(3 * h));
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a, scratch);
+    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, 0, r->batch, &a,
+                           scratch);
     record(r, "y", y, queries, h);
     record_size(r, "log_sum", log_sum, queries, s->heads, r->backend->statistic_size);
     record(r, "gradients of q, k, v", d_together, n, width)->slack = 2.0;
     if (one)
         record(r, "dq", dq, queries, h)->slack = 2.0;
+    record_vector(r, "gradients of biases", DT_GRADIENTS, 3 * h)->slack = 2.0;
 }
 
 /* ---- LayerNorm ------------------------------------------------------------------------------ */

@@ -44,6 +44,9 @@ static void plain_attention_equals_the_cpu(void **state)
 static void a_single_query_equals_the_cpu(void **state)
 {
     (void)state;
+    int32_t many[MAX_LENGTHS + 1] = {0};
+    for (int i = 0; i < MAX_LENGTHS; ++i)
+        many[i] = 1;
     const attention_shape shapes[] = {
         {EDGES, 2, 64, DT_ROWS_SEQUENCES, 0.2, 9},
         {EDGES, 3, 33, DT_ROWS_SEQUENCES, 0.1, 0}, /* rows that are not aligned */
@@ -51,6 +54,7 @@ static void a_single_query_equals_the_cpu(void **state)
         {TWO_BLOCKS, 1, 300, DT_ROWS_SEQUENCES, 0.1,
          0}, /* more columns than a warp reads at once */
         {LONGER_THAN_A_PIECE, 1, 16, DT_ROWS_SEQUENCES, 0.3, 0},
+        {many, 5, 2064, DT_ROWS_SEQUENCES, 0.0, 0}, /* more sums of blocks than there is room for */
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
         by(DT_ATTENTION_AUTO, &shapes[i], "single query");
@@ -128,8 +132,8 @@ static void masks_of_gradients(test_run *r)
     void *dv = output(r, MASKED, HEAD);
     const dt_backend_ops *op = r->backend->ops;
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, &a,
-                           statistics(r, MASKED, 1));
+    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, DT_NO_PARAM, r->batch,
+                           &a, statistics(r, MASKED, 1));
     test_record *mask = record(r, "mask", dv, MASKED, HEAD);
     for (int64_t i = 0; i < mask->count; ++i)
         mask->value[i] = mask->value[i] != 0.0;

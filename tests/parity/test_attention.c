@@ -186,8 +186,8 @@ static void run_case(test_run *r, const test_case *c, const subject *s)
     char *dk = single ? d_together : d_together + h * size;
     char *dv = dk + h * size;
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, r->batch, a,
-                           statistics(r, queries, a->heads));
+    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, DT_NO_PARAM, r->batch,
+                           a, statistics(r, queries, a->heads));
     ASSERT_OK(r->backend->ops->sync(r->backend));
     const test_record *gradients = record(r, "gradients", d_together, n, width);
     const result results[] = {

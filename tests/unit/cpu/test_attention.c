@@ -8,7 +8,8 @@ typedef struct {
 } attention_case;
 
 /* Input 0: q rows of query_stride; input 1: k and v in one matrix, v behind k. With a stride of
- * 3·H, q, k and v stand in input 0 together. Outputs: y, log_sum. */
+ * 3·H, q, k and v stand in input 0 together. Biases, the parameters (3, H), are added to them here,
+ * since backward computes their gradients. Outputs: y, log_sum. */
 
 static int64_t hidden_of(const dt_attention *a)
 {
@@ -25,10 +26,28 @@ static bool together(const dt_attention *a)
     return a->query_stride == 3 * hidden_of(a);
 }
 
+static void add_biases(double *x, const test_case *what, int input, const double *biases)
+{
+    const dt_attention *a = &((const attention_case *)what->op)->attention;
+    const int64_t columns = input == 0 ? a->query_stride : a->key_stride;
+    for (int64_t i = 0; i < what->in_count[input]; ++i)
+        x[i] += biases[(input == 0 ? 0 : hidden_of(a)) + i % columns];
+}
+
 static void forward(const test_run *run)
 {
     const attention_case *c = run->what->op;
     const int64_t h = hidden_of(&c->attention);
+    double *biases = numbers(3 * h);
+    read_vector(run->backend, DT_PARAMETERS, biases, 3 * h);
+    for (int i = 0; i < run->what->ins; ++i) {
+        double *x = numbers(run->what->in_count[i]);
+        download(run->backend, x, run->in[i], run->what->in_count[i]);
+        add_biases(x, run->what, i, biases);
+        upload(run->backend, run->in[i], x, run->what->in_count[i]);
+        free(x);
+    }
+    free(biases);
     void *k = together(&c->attention) ? at(run, run->in[0], h) : run->in[1];
     run->backend->ops->attention_forward(run->backend, run->out[0], run->out[1], run->in[0], k,
                                          at(run, k, h), run->batch, &c->attention);
@@ -42,7 +61,7 @@ static void backward(const test_run *run)
     void *dk = together(&c->attention) ? at(run, run->din[0], h) : run->din[1];
     run->backend->ops->attention_backward(run->backend, run->din[0], dk, at(run, dk, h),
                                           run->dout[0], run->out[0], run->out[1], run->in[0], k,
-                                          at(run, k, h), run->batch, &c->attention, NULL);
+                                          at(run, k, h), 0, run->batch, &c->attention, NULL);
 }
 
 /* One query of one head: y += Σ probabilities · v. Returns log of the softmax's denominator. */
@@ -73,11 +92,12 @@ static double attend(double *y, const double *q, const double *k, const double *
 static void reference(const test_case *what, double *const in[], const double *params,
                       double *out[])
 {
-    (void)params;
     const attention_case *c = what->op;
     const dt_attention *a = &c->attention;
     const dt_batch *batch = what->batch;
     const int64_t h = hidden_of(a);
+    for (int i = 0; i < what->ins; ++i)
+        add_biases(in[i], what, i, params);
     for (int64_t row = 0; row < c->query_rows; ++row)
         for (int32_t head = 0; head < a->heads; ++head) {
             const int32_t b =
@@ -114,6 +134,7 @@ static void check(const int32_t *lengths, int32_t sequences, int32_t heads, int3
                             .in_count = {c.query_rows * c.attention.query_stride, n * 2 * h},
                             .out_count = {c.query_rows * h, c.query_rows * heads},
                             .side_output = {false, true},
+                            .params = 3 * h,
                             .batch = batch,
                             .op = &c,
                             .forward = forward,
@@ -190,8 +211,8 @@ static void queries_in_several_blocks_equal_single_queries(void **state)
     const double *k = x + N * D;
     const double *v = k + N * D;
     be->ops->attention_forward(be, y, log_sum, q, k, v, device, &a);
-    be->ops->attention_backward(be, d, d + N * D, d + 2 * N * D, dy, y, log_sum, q, k, v, device,
-                                &a, NULL);
+    be->ops->attention_backward(be, d, d + N * D, d + 2 * N * D, dy, y, log_sum, q, k, v,
+                                DT_NO_PARAM, device, &a, NULL);
     ASSERT_OK(be->ops->sync(be));
     /* Σ dk · k = Σ dq · q (both are Σ score · dscore), and Σ dv · v = Σ dy · y */
     double sums[4] = {0};

@@ -163,6 +163,11 @@ static inline float dt_exp2(float x)
     return exp2f(x);
 }
 
+static inline int32_t dt_unknown(int32_t x)
+{
+    return x;
+}
+
 template <typename T> static inline uint32_t dt_pack(float first, float second)
 {
     const T pair[2] = {T(first), T(second)};
