@@ -74,6 +74,8 @@ static dt_status read_sizes(const dt_torch_file *file, dt_run_settings *settings
 {
     int64_t epochs = settings->epochs;
     int64_t batch = settings->batch_size;
+    int64_t seed = settings->seed;
+    DT_TRY(optional_int(file, "seed", &seed)); /* not in all versions */
     DT_TRY(optional_int(file, "epochs", &epochs));
     DT_TRY(optional_int(file, "batch_size", &batch));
     DT_TRY(optional_int(file, "dataset_size", &settings->total_sequences));
@@ -81,6 +83,7 @@ static dt_status read_sizes(const dt_torch_file *file, dt_run_settings *settings
     DT_TRY(optional_int(file, "val_size", &settings->validation_sequences));
     if (epochs > INT32_MAX || batch < 1 || batch > INT32_MAX)
         return dt_torch_wrong(file, "epochs or batch_size", "a usual number");
+    settings->seed = (uint32_t)seed;
     settings->epochs = (int32_t)epochs;
     settings->batch_size = (int32_t)batch;
     if (settings->total_sequences > 0)

@@ -86,6 +86,45 @@ static void values_of_all_kinds(void **state)
     dt_torch_close(file);
 }
 
+static void objects_of_transformers_and_numpy(void **state)
+{
+    (void)state;
+    static const char pickle[] = PROTO
+        "}(" TEXT("\1", "b") "ctransformers.models.bert.configuration_bert\nBertConfig\n)"
+                             "\x81}" TEXT(
+                                 "\1", "h") "K\7sb" TEXT("\1",
+                                                         "s") "cnumpy._core."
+                                                              "multiarray\nscalar\ncnumpy\ndtype"
+                                                              "\n" TEXT("\2",
+                                                                        "f8") "\x89\x88\x87R("
+                                                                              "K\3" TEXT("\1",
+                                                                                         "<") "NNNJ"
+                                                                                              "\xff"
+                                                                                              "\xff"
+                                                                                              "\xff"
+                                                                                              "\xff"
+                                                                                              "K\0t"
+                                                                                              "b"
+                                                                                              "c_"
+                                                                                              "code"
+                                                                                              "cs\n"
+                                                                                              "enco"
+                                                                                              "de"
+                                                                                              "\n" TEXT(
+                                                                                                  "\11",
+                                                                                                  "\0\0\0\0\0\0\xc3\xb8?")
+                                                                                                  TEXT(
+                                                                                                      "\6",
+                                                                                                      "latin1") "\x86R\x86Ru.";
+    dt_torch_file *file;
+    ASSERT_OK(OPEN(pickle, 6, &file));
+    const dt_pickle_value *root = dt_torch_root(file);
+    assert_int_equal(dt_pickle_get(dt_pickle_get(root, "b"), "h")->integer, 7);
+    assert_int_equal(dt_pickle_get(root, "s")->kind, DT_PICKLE_FLOAT);
+    assert_true(dt_pickle_get(root, "s")->number == 1.5);
+    dt_torch_close(file);
+}
+
 static void tensors_are_read_in_blocks(void **state)
 {
     (void)state;
@@ -381,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_kinds),
+        cmocka_unit_test(objects_of_transformers_and_numpy),
         cmocka_unit_test(tensors_are_read_in_blocks),
         cmocka_unit_test(other_element_types),
         cmocka_unit_test(pickles_that_are_refused),

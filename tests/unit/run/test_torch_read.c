@@ -34,7 +34,7 @@ static dt_pickle_value *at(const dt_pickle_value *value, const char *path)
             value = dt_pickle_get_int(value, number);
         assert_non_null(value);
     }
-    return (dt_pickle_value *)(uintptr_t)value;
+    return (dt_pickle_value *)value;
 }
 
 /* Opens a fixture, changes the value at `path` by the statement at the end, which may use `v`, and reads it: it must
@@ -56,7 +56,7 @@ static dt_pickle_value *at(const dt_pickle_value *value, const char *path)
     {                                                                                              \
         .kind = DT_PICKLE_NONE                                                                     \
     }
-#define SHAPE(d) ((dt_torch_tensor *)(uintptr_t)v->object)->shape[d]
+#define SHAPE(d) ((dt_torch_tensor *)v->object)->shape[d]
 
 static void run_of_deeptaxa(void **state)
 {
