@@ -21,11 +21,19 @@ predictions() {
     expect 0 deeptaxa predict --checkpoint "$1" "${files[@]}" --lineage independent --tabular \
         --orientation forward --output-dir "$2" && cat "$2"/*.tsv
 }
+declare -A flags=([hybridcnnbert]='' [bert]='--loss-type focal --early-stopping-patience 5'
+    [cnn]='--orientation auto')
 for type in hybridcnnbert bert cnn; do
-    expect 0 train "$type" --model-type "$type" "${tokenizer[@]}" --level-weights 1 1 1 1 1 1 2
+    # shellcheck disable=SC2086
+    expect 0 train "$type" --model-type "$type" "${tokenizer[@]}" --level-weights 1 1 1 1 1 1 2 ${flags[$type]}
     first=$(checkpoint "$type" 1)
     expect 0 convert "$first" "$type.pt"
-    said "^notice: $type.pt: a .pt file has no place for: lineages, strand profile, lengths"
+    said "^notice: $type.pt: a .pt file has no place for: lineages, strand profile, (--orientation auto .*, )?lengths"
+    case $type in
+        bert) said "repeat with DeepTaxa's --resume what a .pt file does not keep: ${flags[bert]}\$" ;;
+        cnn) said 'strand profile, --orientation auto \(give DeepTaxa reads of the training.s strand\), lengths' ;;
+        *) grep -q 'repeat with' err && fail "flags to repeat where none were given" ;;
+    esac
     said "^notice: $type.pt: not DNABERT-2's tokenizer: DeepTaxa finds it in .*/${type}_tokenizer, which must"
     said "^Checkpoint: $type.pt, with optimizer state: "
     cmp "${type}_tokenizer/tokenizer.json" "$data/tokenizer.json" || fail "another tokenizer"
