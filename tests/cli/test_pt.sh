@@ -105,6 +105,16 @@ while IFS=$'\t' read -r epoch training validation; do
 done <resume.losses
 same "run id" "$(cat resumed/deeptaxa_uuid.txt)" "$(sed 's/-/_/g' resumed/deeptaxa_uuid.txt)"
 same "epochs" "$(find resumed/checkpoints -name '*_epoch[456].h5' | wc -l)" 3
+expect 0 deeptaxa prepare --fasta-file trained.fasta --taxonomy-file resume.tsv "${tokenizer[@]}" \
+    --output-dir shards
+expect 0 deeptaxa train --data shards --resume resume.pt --output-dir by_shards --threads 2
+same "loss with shards" "$(metric by_shards 5 training_loss)" "$(metric resumed 5 training_loss)"
+other_vocabulary() {
+    deeptaxa prepare --fasta-file trained.fasta --taxonomy-file resume.tsv --tokenizer-file other.json \
+        --output-dir other_shards && deeptaxa train --data other_shards --resume resume.pt --output-dir x
+}
+expect 1 other_vocabulary
+said 'is not the tokenizer of resume.pt: it has 90 tokens, the model 80'
 expect 0 resume --output-dir focal --loss-type focal --max-grad-norm 1 --seed 7
 [ "$(metric focal 4 training_loss)" != "$(metric resumed 4 training_loss)" ] ||
     fail "--loss-type of a resumed DeepTaxa run, which does not store it, has no effect"

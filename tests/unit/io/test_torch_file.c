@@ -89,33 +89,29 @@ static void values_of_all_kinds(void **state)
 static void objects_of_transformers_and_numpy(void **state)
 {
     (void)state;
-    static const char pickle[] = PROTO
-        "}(" TEXT("\1", "b") "ctransformers.models.bert.configuration_bert\nBertConfig\n)"
-                             "\x81}" TEXT(
-                                 "\1", "h") "K\7sb" TEXT("\1",
-                                                         "s") "cnumpy._core."
-                                                              "multiarray\nscalar\ncnumpy\ndtype"
-                                                              "\n" TEXT("\2",
-                                                                        "f8") "\x89\x88\x87R("
-                                                                              "K\3" TEXT("\1",
-                                                                                         "<") "NNNJ"
-                                                                                              "\xff"
-                                                                                              "\xff"
-                                                                                              "\xff"
-                                                                                              "\xff"
-                                                                                              "K\0t"
-                                                                                              "b"
-                                                                                              "c_"
-                                                                                              "code"
-                                                                                              "cs\n"
-                                                                                              "enco"
-                                                                                              "de"
-                                                                                              "\n" TEXT(
-                                                                                                  "\11",
-                                                                                                  "\0\0\0\0\0\0\xc3\xb8?")
-                                                                                                  TEXT(
-                                                                                                      "\6",
-                                                                                                      "latin1") "\x86R\x86Ru.";
+    static const char pickle[] = PROTO "}(" TEXT(
+        "\1", "b") "ctransformers.models.bert.configuration_bert\nBertConfig\n)"
+                   "\x81}" TEXT("\1", "h") "K\7sb" TEXT(
+                       "\1", "s") "cnumpy._core."
+                                  "multiarray\nscalar\ncnumpy\ndtype"
+                                  "\n" TEXT("\2",
+                                            "f8") "\x89\x88\x87R("
+                                                  "K\3" TEXT(
+                                                      "\1",
+                                                      "<") "NNNJ"
+                                                           "\xff"
+                                                           "\xff"
+                                                           "\xff"
+                                                           "\xff"
+                                                           "K\0t"
+                                                           "b"
+                                                           "c_"
+                                                           "code"
+                                                           "cs\n"
+                                                           "enco"
+                                                           "de"
+                                                           "\n" TEXT("\11", "\0\0\0\0\0\0\xc3\xb8?")
+                                                               TEXT("\6", "latin1") "\x86R\x86Ru.";
     dt_torch_file *file;
     ASSERT_OK(OPEN(pickle, 6, &file));
     const dt_pickle_value *root = dt_torch_root(file);
