@@ -72,13 +72,14 @@ __device__ inline int64_t dt_query_item(const dt_attention_task<T> &task,
     return (pair.first + query) * task.heads + pair.head;
 }
 
-/* Returns where a block's sums of dq (`matrix` 0), dk (1) or dv (2) are stored, (d). Blocks are
- * numbered 0 … blocks - 1 for each head. */
+/* Returns where this block's sums of dq (`matrix` 0), dk (1) or dv (2) are stored, (d), in a grid (any,
+ * heads, any). */
 template <typename T>
-__device__ inline float *dt_block_sums(const dt_attention_task<T> &task, int matrix, int64_t block,
-                                       int64_t blocks, int32_t head)
+__device__ inline float *dt_block_sums(const dt_attention_task<T> &task, int matrix)
 {
-    return task.sums + ((matrix * blocks + block) * task.heads + head) * task.d;
+    const int64_t block = (int64_t)blockIdx.z * gridDim.x + blockIdx.x;
+    const int64_t blocks = (int64_t)gridDim.z * gridDim.x;
+    return task.sums + ((matrix * blocks + block) * task.heads + blockIdx.y) * task.d;
 }
 
 /* Returns the mask of a query. */

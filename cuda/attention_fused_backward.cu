@@ -48,21 +48,13 @@ __device__ static inline void row_products(float (&product)[2], const uint32_t (
     }
 }
 
-/* Where this block's sums of a matrix are stored. */
-template <typename T>
-__device__ static inline float *own_sums(const dt_attention_task<T> &task, int matrix)
-{
-    return dt_block_sums(task, matrix, (int64_t)blockIdx.z * gridDim.x + blockIdx.x,
-                         (int64_t)gridDim.z * gridDim.x, (int32_t)blockIdx.y);
-}
-
 /* The sums of a block that has no rows. */
 template <typename T>
 __device__ static inline void store_no_sums(const dt_attention_task<T> &task)
 {
     if (task.sums && (int)threadIdx.x < task.d)
         for (int matrix = 0; matrix < 3; ++matrix)
-            own_sums(task, matrix)[threadIdx.x] = 0.0f;
+            dt_block_sums(task, matrix)[threadIdx.x] = 0.0f;
 }
 
 /* Block (queries, head, sequence): dq, and `product` for the other kernel. */
@@ -169,7 +161,7 @@ __global__ void __launch_bounds__(DT_TILE_THREADS, blocks<D>)
         fused_memory + free_half + warp * dt_tile_bytes<D>(16), dq, factor);
     if (task.sums) {
         __syncthreads();
-        dt_tile_column_sums<T, D>(own_sums(task, 0), memory + free_half);
+        dt_tile_column_sums<T, D>(dt_block_sums(task, 0), memory + free_half);
     }
 }
 
@@ -193,8 +185,8 @@ store_key_gradients(const dt_attention_task<T> &task, const dt_attention_pair &p
     if (!task.sums)
         return;
     __syncthreads();
-    dt_tile_column_sums<T, D>(own_sums(task, 1), dt_shared_address_of(memory));
-    dt_tile_column_sums<T, D>(own_sums(task, 2), dt_shared_address_of(second));
+    dt_tile_column_sums<T, D>(dt_block_sums(task, 1), dt_shared_address_of(memory));
+    dt_tile_column_sums<T, D>(dt_block_sums(task, 2), dt_shared_address_of(second));
 }
 
 /* Block (keys, head, sequence): dk and dv. Scores have a row for each of the warp's keys, in the
