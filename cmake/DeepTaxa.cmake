@@ -36,9 +36,10 @@ target_compile_options(dt_flags INTERFACE
 if(DEEPTAXA_WERROR)
   target_compile_options(dt_flags INTERFACE -Werror)
 endif()
-if(DEEPTAXA_SANITIZE)
+if(DEEPTAXA_SANITIZE) # but for targets with the property DT_UNCHECKED
   target_compile_options(dt_flags INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    "$<$<NOT:$<BOOL:$<TARGET_PROPERTY:DT_UNCHECKED>>>:-fsanitize=address,undefined;-fno-sanitize-recover=undefined>"
+    -fno-omit-frame-pointer)
   target_link_options(dt_flags INTERFACE -fsanitize=address,undefined)
 endif()
 

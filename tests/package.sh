@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The relocatable archive runs on a machine that has nothing but glibc: it is made, unpacked
 # somewhere else, every library of every program and module is looked up, with the glibc that it
-# requires; first.sh runs all tests for a GPU there, on the emulator; and, as root, the programs
+# requires; first.sh runs every check for a GPU there, on the emulator; and, as root, the programs
 # train and predict in a chroot that holds glibc and the archive alone.
 #
 #   bash tests/package.sh BUILD-FOLDER [MOST-KIB]
@@ -102,7 +102,7 @@ checks=$tree/libexec/deeptaxa/tests/gpu/first.sh
 # first OUT ARGUMENTS...: runs first.sh without the caller's environment; prints its exit status
 first() {
     local status=0
-    env -i "PATH=$PATH" ${LD_LIBRARY_PATH:+"LD_LIBRARY_PATH=$LD_LIBRARY_PATH"} \
+    env -i "PATH=$PATH" DEEPTAXA_TEST_FIRST=1 ${LD_LIBRARY_PATH:+"LD_LIBRARY_PATH=$LD_LIBRARY_PATH"} \
         bash "$checks" "$@" >"$work/first" 2>&1 || status=$?
     echo $status
 }
@@ -125,7 +125,7 @@ if [ ! -e "$tree/lib/deeptaxa/libdeeptaxa_cuda.so" ] && cc -shared -fPIC -o "$wo
         fail "a GPU without a module: $gpu, $(cat "$work/first")"
 fi
 
-# Every test of the archive, on the emulator
+# Every program of the archive, on the emulator; ctest runs all their tests
 emulator=$build/lib/deeptaxa/libdeeptaxa_cuda_on_cpu.so
 if [ -e "$emulator" ] && [ -e "$tree/lib/deeptaxa/libdeeptaxa_cpu.so" ]; then
     cp "$emulator" "$tree/lib/deeptaxa"

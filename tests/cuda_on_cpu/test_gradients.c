@@ -22,5 +22,5 @@ static void gradients_are_rounded_as_on_the_cpu(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_are_rounded_as_on_the_cpu)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

@@ -501,5 +501,5 @@ int main(void)
         cmocka_unit_test(a_step_that_cannot_be_recorded_runs_as_it_is_called),
         cmocka_unit_test(uploads_while_a_step_is_recorded_are_errors),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

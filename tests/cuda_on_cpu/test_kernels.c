@@ -191,5 +191,5 @@ int main(void)
         cmocka_unit_test(errors_are_sticky_and_say_what),
     };
     cmocka_set_test_filter(getenv("DEEPTAXA_TEST_FILTER")); /* NULL: all */
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

@@ -159,5 +159,5 @@ int main(void)
         cmocka_unit_test(step_equals_the_cpu),
         cmocka_unit_test(low_precision_step_is_near_the_cpu),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

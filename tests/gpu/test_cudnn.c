@@ -553,5 +553,5 @@ int main(void)
         cmocka_unit_test(shapes_come_and_go),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
-    return opens() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
+    return opens() ? RUN_TESTS(tests) : 1;
 }

@@ -131,5 +131,5 @@ int main(void)
     };
     setenv("CUDA_ON_CPU_STREAMS", "late", 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

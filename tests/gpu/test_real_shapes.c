@@ -146,5 +146,5 @@ int main(void)
         cmocka_unit_test(update_at_real_sizes),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

@@ -227,5 +227,5 @@ int main(void)
         cmocka_unit_test(step_of_the_default_model_equals_the_cpu),
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }
