@@ -224,10 +224,10 @@ template <typename T>
 __device__ static inline void store_sums(const dt_attention_task<T> &task, float (&factors)[2],
                                          const float *dq, const T *q, const T *dy)
 {
-    const int32_t head = (int32_t)blockIdx.x;
-    float *dq_sum = dt_block_sums(task, 0, blockIdx.y, gridDim.y, head);
-    float *dk_sum = dt_block_sums(task, 1, blockIdx.y, gridDim.y, head);
-    float *dv_sum = dt_block_sums(task, 2, blockIdx.y, gridDim.y, head);
+    const int32_t head = (int32_t)blockIdx.y;
+    float *dq_sum = dt_block_sums(task, 0, blockIdx.z, gridDim.z, head);
+    float *dk_sum = dt_block_sums(task, 1, blockIdx.z, gridDim.z, head);
+    float *dv_sum = dt_block_sums(task, 2, blockIdx.z, gridDim.z, head);
     dt_block_sum(factors);
     for (int32_t c = (int32_t)threadIdx.x; c < task.d; c += THREADS) {
         dq_sum[c] = dq[c];
