@@ -27,7 +27,7 @@
 #include "../tests/gpu/real_model.h"
 #include "backend.h"
 #include "model/model.h"
-#include "work.h"
+#include "model/work.h"
 
 #define MAX_RANGES 64
 #define MOST_RANKS 1024

@@ -10,7 +10,7 @@
 #include "gpu/real_model.h"
 #include "gpu_shape.h"
 #include "gpu_walk.h"
-#include "work.h"
+#include "model/work.h"
 
 static const char *const machines[] = {"a40", "a100", "h100", "h200"};
 #define MACHINES (sizeof machines / sizeof *machines)
@@ -243,7 +243,7 @@ static double matrix_of(const dt_gpu_walk *walk, const char *kernel)
     return sum;
 }
 
-/* The products are three times the work of a forward pass (work.h) without scores and values, and
+/* The products are three times the work of a forward pass (model/work.h) without scores and values, and
  * with products for the distinct ids instead of the convolutions. */
 static void products_are_the_needed_work(void **state)
 {

@@ -12,7 +12,7 @@ static dt_run run_of(int32_t epochs, double warmup_ratio)
                                .accum_steps = 3,
                                .val_split = 0.2,
                                .warmup_ratio = warmup_ratio,
-                               .rule = {.learning_rate = 1e-3}}};
+                               .learning_rate = 1e-3}};
     const dt_dataset dataset = {.count = 100};
     ASSERT_OK(dt_training_schedule(&run, &dataset));
     return run;
