@@ -41,8 +41,8 @@ typedef struct {
     int32_t epochs;     /* in total; the schedule depends on it */
     int32_t batch_size; /* sequences of a batch over all ranks; an update has accum_steps batches */
     int32_t accum_steps;
-    double learning_rate;  /* as given; rule.learning_rate is the one in effect */
-    int32_t rate_scaling;  /* dt_rate_scaling */
+    double learning_rate; /* as given; rule.learning_rate is the one in effect */
+    int32_t rate_scaling; /* dt_rate_scaling */
     double warmup_ratio;
     double val_split;
     dt_update_rule rule;

@@ -22,9 +22,8 @@ dt_step_cost dt_step_cost_of(const dt_model_config *config, int64_t parameters, 
     const double p = (double)parameters;
     const int32_t layers = dt_model_has_encoder(config) ? config->layers : 0;
     if (threads == 0)
-        return (dt_step_cost){
-            .fixed = GPU_KERNELS + layers * GPU_LAYER_KERNELS + p * GPU_PARAMETER,
-            .sequence = work / GPU_RATE};
+        return (dt_step_cost){.fixed = GPU_KERNELS + layers * GPU_LAYER_KERNELS + p * GPU_PARAMETER,
+                              .sequence = work / GPU_RATE};
     return (dt_step_cost){.fixed = p * (CPU_UPDATE / threads + CPU_SUM),
                           .sequence = work / (CPU_RATE * threads)};
 }

@@ -189,8 +189,8 @@ dt_status dt_plan_efficiency(dt_text *out, const dt_run *run, const dt_dataset *
     if (settings->world_size == 1)
         return DT_OK;
     const dt_step_cost cost =
-        dt_step_cost_of(&run->config, run->parameters,
-                        mean_tokens(dataset, run->config.max_length), settings->gpu ? 0 : threads);
+        dt_step_cost_of(&run->config, run->parameters, mean_tokens(dataset, run->config.max_length),
+                        settings->gpu ? 0 : threads);
     const double efficiency = dt_efficiency(&cost, settings->batch_size, settings->world_size);
     if (efficiency < DT_STARVING)
         notice_starving(settings, &cost, resumed);
@@ -203,7 +203,8 @@ static dt_status add_rate(dt_text *out, const dt_run_settings *s)
 {
     if (s->rate_scaling == DT_RATE_AS_GIVEN)
         return DT_OK;
-    return dt_text_addf(out, "Learning rate: %.6g, %.6g scaled %s to %lld instead of %d sequences\n",
+    return dt_text_addf(out,
+                        "Learning rate: %.6g, %.6g scaled %s to %lld instead of %d sequences\n",
                         s->rule.learning_rate, s->learning_rate,
                         s->rate_scaling == DT_RATE_SQRT ? "by the square root" : "linearly",
                         (long long)dt_update_sequences(s), DT_RATE_SEQUENCES);
