@@ -30,7 +30,7 @@ dt_step_cost dt_step_cost_of(const dt_model_config *config, int64_t parameters, 
 
 double dt_efficiency(const dt_step_cost *cost, int32_t batch_size, int32_t ranks)
 {
-    const double largest = (batch_size + ranks - 1) / ranks;
+    const int32_t largest = (batch_size + ranks - 1) / ranks;
     const double mean = (double)batch_size / ranks;
     return mean * cost->sequence / (cost->fixed + largest * cost->sequence);
 }

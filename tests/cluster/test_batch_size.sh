@@ -42,9 +42,8 @@ grep -q '^Efficiency' "$work/out" && fail "an efficiency of one rank"
 grep -q 'too few' "$work/err" && fail "a single rank is told that it has too few sequences"
 
 # A resumed run keeps its batch, on whatever number of ranks
-expect 0 ranks 2 each --batch-size-per-rank 6 --resume "$(checkpoint each 1)"
-grep -q 'batch-size-per-rank' <(grep -v '^  ' "$work/err") && fail "a notice of the same batch"
-same_model "$(checkpoint whole 2)" "$(checkpoint each 2)"
+expect 0 alone none --batch-size-per-rank 12 --resume "$(checkpoint each 1)" --dry-run
+grep -q 'notice: --batch' "$work/err" && fail "a notice of the same batch"
 expect 0 ranks 3 three --batch-size-per-rank 6 --resume "$(checkpoint each 1)"
 said '^notice: --batch-size-per-rank 6 has no effect: the resumed run keeps its batches of 12 sequences, 4 per rank$'
 same "batch" "$(value "$(metrics three 2)" $hyper batch_size)" 12
@@ -67,13 +66,13 @@ expect 2 ranks 2 none --batch-size-per-rank 1000000 --dry-run
 said 'batch-size-per-rank 1000000: a batch of 2000000 sequences on 2 ranks is more than 1048576'
 
 # The learning rate is scaled to the update's sequences, and the warm-up covers the same sequences
-expect 0 ranks 2 scaled --batch-size-per-rank 8 --scale-learning-rate sqrt
+expect 0 alone scaled --batch-size-per-rank 16 --scale-learning-rate sqrt
 said 'Learning rate: 0.005, 0.01 scaled by the square root to 16 instead of 64 sequences$'
 same "given" "$(value "$(metrics scaled 2)" $hyper learning_rate)" 0.01
 same "in effect" "$(value "$(metrics scaled 2)" $hyper optimizer_summary lr)" 0.005
-expect 0 ranks 2 by_hand --batch-size 16 --learning-rate 0.005
+expect 0 alone by_hand --batch-size 16 --learning-rate 0.005
 same_model "$(checkpoint by_hand 2)" "$(checkpoint scaled 2)"
-expect 0 ranks 2 scaled --batch-size-per-rank 8 --scale-learning-rate sqrt \
+expect 0 alone scaled --batch-size-per-rank 16 --scale-learning-rate sqrt \
     --resume "$(checkpoint scaled 1)"
 same_model "$(checkpoint by_hand 2)" "$(checkpoint scaled 2)"
 expect 0 deeptaxa convert --checkpoint "$(checkpoint scaled 2)" --output-file scaled.pt
