@@ -40,6 +40,11 @@ forecast h200 h200 infiniband
 forecast a40 a40 infiniband
 holds "PCIe limits 64 in all" '$1 == 1 && $2 == 8' '$8 == "sums_inside_a_node"' a40
 
+# beyond a node only hops are added to sums that its bus limits
+forecast short a40 infiniband --tokens 3 3
+awk '$1 == 2 { ms[$2] = $5 } END { d = ms[16] - ms[8]; exit !(ms[8] > 25 && d > 0 && d < 0.2) }' short ||
+    fail "two nodes instead of one: $(grep '^2 \(8\|16\) ' short)"
+
 sed '/"node_gbs"/,/}/s/"source"/"from"/' "$folder/networks/ethernet.json" >bad.json
 refused 1 'bad.json: node_gbs needs a positive value and a source' \
     "$bin/../benchmarks/bench_scaling_model" --machine "$folder/machines/h100.json" --network bad.json
