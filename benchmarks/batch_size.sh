@@ -2,16 +2,18 @@
 # What does a larger batch cost in accuracy, and what does scaling the learning rate give back?
 #
 #   bash benchmarks/batch_size.sh [--batches "64 256 1024 2048"] [--scalings "none sqrt linear"]
-#       [--seeds "1 2 3"] [--epochs 8] [--rate 3e-3] [--every 5] [--sequences 0] [--threads 0]
-#       [--model hybrid|cnn]
-#       [--length 512] [--results FILE] [--build FOLDER] [--work FOLDER]
+#       [--seeds "1 2 3"] [--epochs 8] [--rate 3e-3] [--model hybrid|cnn] [--length 512]
+#       [--every 5] [--sequences 0] [--threads 0] [--results FILE] [--build FOLDER] [--work FOLDER]
 #
-# Trains the quick start's small hybrid model, or a CNN of half its width, on microbiomeutil's 16S type strains, of which every
-# fifth (--every) is held out, for equally many epochs with each batch, scaling and seed, and prints
-# the accuracy on the held-out sequences at genus and species: the mean over the seeds, and their
-# standard deviation. `none` with a larger batch shows what the batch alone costs. --sequences: only
-# so many of the training sequences (0: all); --length: the first tokens of each. With --results, runs that are in that table already
-# are not repeated, so that it can be filled in several goes.
+# Trains the quick start's small hybrid model, or a CNN of half its width, on microbiomeutil's 16S
+# type strains, of which every fifth (--every) is held out, for equally many epochs with each batch,
+# scaling and seed, and prints the accuracy on the held-out sequences at genus and species: the mean
+# over the seeds, and their standard deviation. `none` with a larger batch shows what the batch alone
+# costs. Most species occur once, so that genus is the deepest rank to learn.
+#
+# --sequences: only so many of the training sequences (0: all); --length: the first tokens of each.
+# With --results, runs that are in that table already are not repeated, so that it can be filled in
+# several goes. All runs together take hours.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 options batches="64 128 256 512 1024 2048" scalings="none sqrt linear" seeds="1 2 3" epochs=8 \
