@@ -14,7 +14,7 @@
 #include "core/clock.h"
 #include "eval/evaluate.h"
 #include "report.h"
-#include "work.h"
+#include "model/work.h"
 
 #define MAX_REPEATS 101
 

@@ -17,26 +17,46 @@ static dt_status read_constant(double *out, json_t *constants, const char *name,
     return dt_fail(DT_ERR_INPUT, "%s: %s needs a positive value and a source", path, name);
 }
 
-static dt_status read_root(dt_gpu *gpu, json_t *root, const char *path)
+static dt_status read_name(char name[64], json_t *root, const char *path)
 {
-    json_t *constants = json_object_get(root, "constants");
-    const char *name = json_string_value(json_object_get(root, "name"));
-    if (!name)
+    const char *text = json_string_value(json_object_get(root, "name"));
+    if (!text)
         return dt_fail(DT_ERR_INPUT, "%s: no name", path);
-    snprintf(gpu->name, sizeof gpu->name, "%s", name);
-#define READ(constant) DT_TRY(read_constant(&gpu->constant, constants, #constant, path));
-    DT_GPU_CONSTANTS(READ)
-#undef READ
+    snprintf(name, 64, "%s", text);
     return DT_OK;
 }
 
-dt_status dt_gpu_read(dt_gpu *gpu, const char *path)
+static dt_status load(json_t **root, const char *path)
 {
     json_error_t error;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!root)
-        return dt_fail(DT_ERR_INPUT, "%s: %s", path, error.text);
-    const dt_status status = read_root(gpu, root, path);
+    *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    return *root ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: %s", path, error.text);
+}
+
+#define READ(constant) DT_TRY_OR(done, read_constant(&out->constant, constants, #constant, path));
+
+dt_status dt_gpu_read(dt_gpu *out, const char *path)
+{
+    json_t *root;
+    dt_status status;
+    DT_TRY(load(&root, path));
+    json_t *constants = json_object_get(root, "constants");
+    DT_TRY_OR(done, read_name(out->name, root, path));
+    DT_GPU_CONSTANTS(READ)
+done:
+    json_decref(root);
+    return status;
+}
+
+dt_status dt_network_read(dt_network *out, const char *path)
+{
+    json_t *root;
+    dt_status status;
+    DT_TRY(load(&root, path));
+    json_t *constants = json_object_get(root, "constants");
+    DT_TRY_OR(done, read_name(out->name, root, path));
+    DT_NETWORK_CONSTANTS(READ)
+done:
     json_decref(root);
     return status;
 }

@@ -44,18 +44,35 @@
     X(blocks_per_sm)                                                                               \
     X(registers_per_sm)                                                                            \
     X(shared_kb_per_sm)                                                                            \
-    X(shared_kb_per_block)
+    X(shared_kb_per_block)                                                                         \
+    X(node_gpus)    /* of a server */                                                              \
+    X(node_bus_gbs) /* of a large all-reduce in it, as nccl-tests counts */                        \
+    X(node_hop_us)  /* of a small message between two of its GPUs */
 
 typedef struct {
     char name[64];
 #define DT_GPU_FIELD(constant) double constant;
     DT_GPU_CONSTANTS(DT_GPU_FIELD)
-#undef DT_GPU_FIELD
 } dt_gpu;
 
 /* Reads a machine file: {"name", "constants": {CONSTANT: {"value", "source"}}}. Fails if a constant
  * or a source is missing, or a constant is not positive. */
 dt_status dt_gpu_read(dt_gpu *gpu, const char *path);
+
+/* The constants of a network between nodes (networks/NAME.json). */
+#define DT_NETWORK_CONSTANTS(X)                                                                    \
+    X(node_gbs) /* from a node to the others, all its ports together */                            \
+    X(node_fraction)                                                                               \
+    X(hop_us) /* of a small message between two nodes */
+
+typedef struct {
+    char name[64];
+    DT_NETWORK_CONSTANTS(DT_GPU_FIELD)
+} dt_network;
+#undef DT_GPU_FIELD
+
+/* Reads a network file, as dt_gpu_read(). */
+dt_status dt_network_read(dt_network *network, const char *path);
 
 /* The sizes of a micro-batch on the device (cuda/batch.cu). */
 typedef struct {

@@ -21,7 +21,7 @@
 #include "io/json_writer.h"
 #include "profile/profiled_backend.h"
 #include "train/step.h"
-#include "work.h"
+#include "model/work.h"
 
 #define MAX_REPEATS 101
 #define TRACED_STEPS 5

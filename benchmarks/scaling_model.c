@@ -1,23 +1,22 @@
-/* What efficiency can be expected with 8 to 1,024 GPUs, and what limits it?
+/* How should the batch be chosen on 1 to 1,024 GPUs, and what limits each choice?
  *
- *     bench_scaling_model [--batch N] [--tokens N] [--rate TFLOPS] [--bandwidth GBS]
- *                         [--latency US] [--overhead US] [--gradient-bytes 4|2]
+ *     bench_scaling_model --machine FILE --network FILE [--tokens LOW HIGH] [--gradient-bytes 4|2]
  *
- * A model, not a measurement: its inputs are the results of nccl-tests and bench_gpu_step on your
- * machine.
- *   --batch           sequences of one GPU a step (64), each of --tokens tokens (318)
- *   --rate            achieved rate of needed work on one GPU, TFLOP/s (400: the project's aim)
- *   --bandwidth       bus bandwidth of a large all-reduce over all GPUs, GB/s (100), as nccl-tests
- *                     counts it: an all-reduce of S bytes on N GPUs takes 2 (N-1)/N S / bandwidth
- *   --latency         time of one hop of a small message, microseconds (8); an all-reduce takes
- *                     2 log2(N) hops
- *   --overhead        what every step costs beside the work and the sum: starting it, and the
- *                     spread between the GPUs, microseconds (200)
+ * A model, not a measurement. For three batches, 64 sequences in all, 64 on each GPU, and the most
+ * that fit in the GPU's memory, it prints a table with the time of an epoch of Greengenes2's 221,868
+ * training sequences, the efficiency (the time on one GPU, with one GPU's batch, divided by the
+ * number of GPUs and the time on them) and what limits it if that is below 0.9.
+ *   --machine         constants of the GPU and its node (machines/)
+ *   --network         constants of the network between nodes (networks/)
+ *   --tokens          lengths of the sequences (263 … 367: full-length 16S)
+ *   --gradient-bytes  4, or 2 with --grad-dtype bf16
  *
- * The step: the forward pass, then the backward pass range by range. The gradients of each range
- * (as reported by dt_model_backward(), in its order) are summed as soon as they are final, one
- * after another, concurrently with the rest of the backward pass; the update follows the last sum.
- * The GPUs wait for the time that the sums take beyond the backward pass.
+ * The step: the kernels of a GPU's share, from the model of each (gpu_walk.h), as one micro-batch.
+ * Meanwhile the gradients of each range, as reported by dt_model_backward() in its order, are summed
+ * as soon as they are final, one after another; the update follows the last sum, for which the GPUs
+ * wait. A sum of S bytes over n nodes of g GPUs takes the longer of 2 (g-1)/g · S / node_bus_gbs
+ * inside the nodes and 2 (n-1)/n · S / (node_gbs · node_fraction) between them, plus 2 log2(g) and
+ * 2 log2(n) hops. The spread between GPUs, the input and evaluation are not counted.
  */
 #include <math.h>
 #include <stdio.h>
@@ -26,172 +25,249 @@
 
 #include "../tests/gpu/real_model.h"
 #include "backend.h"
+#include "gpu_shape.h"
+#include "gpu_walk.h"
 #include "model/model.h"
-#include "work.h"
+#include "model/work.h"
 
 #define MAX_RANGES 64
-#define MOST_RANKS 1024
+#define MOST_GPUS 1024
+#define EPOCH_SEQUENCES 221868.0
+#define TUTORIAL_BATCH 64
+#define SHARE_OF_MEMORY 0.9 /* as model/fit.c */
+#define GOOD 0.9            /* from here on, nothing limits */
 
 typedef struct {
-    double batch, tokens, rate, bandwidth, latency, overhead, gradient_bytes;
+    const char *machine, *network;
+    int low, high; /* tokens */
+    double gradient_bytes;
 } options;
 
 typedef struct {
-    int count;
-    double elements[MAX_RANGES];
-    double seconds[MAX_RANGES]; /* work of the backward pass until the range is final */
-} backward_profile;
+    options o;
+    dt_model_config config;
+    dt_gpu gpu;
+    dt_network network;
+    int ranges;
+    double bytes[MAX_RANGES]; /* gradients of each range */
+    double share[MAX_RANGES]; /* of the backward pass, until the range is final */
+    int most;                 /* sequences that fit in the memory */
+} model;
+
+/* ---- the model's ranges and memory ------------------------------------------------------------- */
 
 static dt_status take_range(void *context, dt_gradient_range range)
 {
-    backward_profile *profile = context;
-    if (profile->count == MAX_RANGES)
+    model *m = context;
+    if (m->ranges == MAX_RANGES)
         return dt_fail(DT_ERR_INTERNAL, "more than %d ranges", MAX_RANGES);
-    profile->elements[profile->count++] = (double)range.count;
+    m->bytes[m->ranges++] = (double)range.count * m->o.gradient_bytes;
     return DT_OK;
 }
 
-/* Lists the ranges as the model reports them: heads, CNN branch, the layers from last to first, the
- * embedding. The backward work of a range is twice its forward work. */
-static dt_status make_profile(backward_profile *profile, const dt_model_config *config,
-                              const options *o)
+/* The ranges are heads, CNN branch, the layers from last to first, the embedding; each has its part
+ * of the work. */
+static dt_status share_backward(model *m)
+{
+    const int64_t tokens = (m->o.low + m->o.high) / 2;
+    const double all = dt_forward_work(&m->config, tokens);
+    if (m->ranges != m->config.layers + 3)
+        return dt_fail(DT_ERR_INTERNAL,
+                       "the model reports %d ranges, not heads, CNN, %d layers and embedding: this "
+                       "program must be updated",
+                       m->ranges, m->config.layers);
+    m->share[0] = dt_heads_work(&m->config) / all;
+    m->share[1] = dt_cnn_work(&m->config, tokens) / all;
+    for (int i = 2; i < m->ranges - 1; ++i)
+        m->share[i] = dt_layer_work(&m->config, tokens, i == 2) / all;
+    return DT_OK;
+}
+
+/* Vectors as on the CPU and a copy of the parameters in bf16; buffers of activations in bf16, half
+ * of those on the CPU. */
+static void fit(model *m, const dt_model *on_cpu)
+{
+    const double vectors =
+        (double)dt_model_vector_bytes(on_cpu) + 2.0 * (double)dt_model_params(on_cpu)->parameters;
+    const double room = SHARE_OF_MEMORY * m->gpu.memory_gb * 1e9 - vectors;
+    while (0.5 * (double)dt_model_buffer_bytes(on_cpu, m->most + TUTORIAL_BATCH,
+                                               (int64_t)(m->most + TUTORIAL_BATCH) * m->o.high) <
+           room)
+        m->most += TUTORIAL_BATCH;
+}
+
+static dt_status read_model(model *m)
 {
     dt_backend *backend;
-    dt_model *model;
+    dt_model *on_cpu;
     DT_TRY(dt_backend_open("cpu", &(dt_backend_options){.threads = 1}, &backend));
-    DT_TRY(dt_model_create(&model, config, backend, true));
-    DT_TRY(dt_model_report_ranges(model, take_range, profile));
-    dt_model_destroy(model);
+    DT_TRY(dt_model_create(&on_cpu, &m->config, backend, true));
+    DT_TRY(dt_model_report_ranges(on_cpu, take_range, m));
+    fit(m, on_cpu);
+    dt_model_destroy(on_cpu);
     backend->ops->destroy(backend);
-    if (profile->count != config->layers + 3)
-        return dt_fail(DT_ERR_INTERNAL,
-                       "the model reports %d ranges, not heads, CNN, %d layers "
-                       "and embedding: this program must be updated",
-                       profile->count, config->layers);
-    const int64_t tokens = (int64_t)o->tokens;
-    for (int i = 0; i < profile->count; ++i) {
-        double work = 0.0;
-        if (i == 0)
-            work = dt_heads_work(config);
-        else if (i == 1)
-            work = dt_cnn_work(config, tokens);
-        else if (i < profile->count - 1)
-            work = dt_layer_work(config, tokens, i == 2);
-        profile->seconds[i] = 2.0 * work * o->batch / (o->rate * 1e12);
+    return share_backward(m);
+}
+
+/* ---- a step ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    double computing;                /* seconds of the kernels */
+    double waiting;                  /* for the sums, after the backward pass */
+    double inside, between, latency; /* of the sums: in the nodes, between them, for hops */
+} step_time;
+
+static double add_sum(step_time *t, const model *m, double bytes, int gpus)
+{
+    const double local = fmin(gpus, m->gpu.node_gpus);
+    const double nodes = ceil(gpus / m->gpu.node_gpus);
+    const double rate = m->network.node_gbs * m->network.node_fraction;
+    const double inside = 2.0 * (local - 1.0) / local * bytes / (m->gpu.node_bus_gbs * 1e9);
+    const double between = 2.0 * (nodes - 1.0) / nodes * bytes / (rate * 1e9);
+    const double latency =
+        2e-6 * (log2(local) * m->gpu.node_hop_us + log2(nodes) * m->network.hop_us);
+    t->inside += inside;
+    t->between += between;
+    t->latency += latency;
+    return fmax(inside, between) + latency;
+}
+
+static dt_status time_step(step_time *t, const model *m, int sequences, int gpus)
+{
+    static dt_gpu_walk walk;
+    dt_gpu_shape shape;
+    double update = 0.0;
+    const dt_gpu_batch batch = {.sequences = sequences, .low = m->o.low, .high = m->o.high};
+    DT_TRY(dt_gpu_shape_make(&shape, &m->config, &batch));
+    DT_TRY(dt_gpu_walk_step(&walk, &m->gpu, &shape));
+    *t = (step_time){.computing = dt_gpu_walk_sum(&walk).expected};
+    for (int i = 0; i < walk.count; ++i)
+        update += walk.line[i].group == DT_GPU_UPDATE ? walk.line[i].expected : 0.0;
+    const double backward = 2.0 / 3.0 * (t->computing - update);
+    double now = 0.0;     /* of the backward pass */
+    double free_at = 0.0; /* end of the preceding sum */
+    for (int i = 0; i < m->ranges && gpus > 1; ++i) {
+        now += m->share[i] * backward;
+        free_at = fmax(free_at, now) + add_sum(t, m, m->bytes[i], gpus);
     }
+    t->waiting = fmax(0.0, free_at - backward);
     return DT_OK;
 }
 
-typedef struct {
-    double alone;    /* seconds of a step on a single GPU */
-    double backward; /* of the backward pass */
-    double sums;     /* of all all-reduces */
-    double waiting;  /* of the sums, after the backward pass */
-    double latency;  /* of the sums, for hops */
-} step_time;
+/* ---- the tables -------------------------------------------------------------------------------- */
 
-static step_time time_step(const backward_profile *profile, const dt_model_config *config,
-                           const options *o, int ranks)
+typedef enum { IN_ALL, ON_EACH, LARGEST, CHOICES } choice;
+
+/* Sequences of a GPU; 0: fewer sequences than GPUs. No batch exceeds the epoch. */
+static int share_of(const model *m, choice c, int gpus)
 {
-    step_time t = {0};
-    double backward = 0.0;
-    double free_at = 0.0; /* end of the preceding sum */
-    for (int i = 0; i < profile->count; ++i) {
-        const double bytes = profile->elements[i] * o->gradient_bytes;
-        const double hops = 2.0 * log2(ranks) * o->latency * 1e-6;
-        const double sum = hops + 2.0 * (ranks - 1) / ranks * bytes / (o->bandwidth * 1e9);
-        backward += profile->seconds[i];
-        free_at = (free_at > backward ? free_at : backward) + sum;
-        t.sums += sum;
-        t.latency += hops;
+    const int epoch = (int)ceil(EPOCH_SEQUENCES / gpus);
+    if (c == IN_ALL)
+        return TUTORIAL_BATCH / gpus;
+    const int share = c == ON_EACH ? TUTORIAL_BATCH : m->most;
+    return share < epoch ? share : epoch;
+}
+
+/* one: seconds of a sequence on one GPU. */
+static const char *limit(const step_time *t, int share, double one, double efficiency)
+{
+    const double starving = t->computing - share * one;
+    if (efficiency >= GOOD)
+        return "computing";
+    if (starving > t->waiting)
+        return "kernels and the update: too few sequences";
+    if (t->latency > fmax(t->inside, t->between))
+        return "latency of the sums";
+    return t->between > t->inside ? "sums between nodes" : "sums inside a node";
+}
+
+static dt_status print_row(const model *m, choice c, int gpus, double *one)
+{
+    step_time t;
+    const int share = share_of(m, c, gpus);
+    if (share == 0) {
+        printf("| %d | fewer sequences than GPUs | | | | | |\n", gpus);
+        return DT_OK;
     }
-    const double forward =
-        dt_forward_work(config, (int64_t)o->tokens) * o->batch / (o->rate * 1e12);
-    t.backward = backward;
-    t.alone = forward + backward + o->overhead * 1e-6;
-    t.waiting = free_at > backward ? free_at - backward : 0.0;
-    return t;
+    DT_TRY(time_step(&t, m, share, gpus));
+    const double step = t.computing + t.waiting;
+    const double batch = (double)share * gpus;
+    if (gpus == 1)
+        *one = step / share;
+    const double efficiency = *one * share / step;
+    printf("| %d | %d | %.0f | %.2f | %.2f | %.2f | %s |\n", gpus, share,
+           ceil(EPOCH_SEQUENCES / batch), step * 1e3, EPOCH_SEQUENCES / batch * step, efficiency,
+           limit(&t, share, *one, efficiency));
+    return DT_OK;
 }
 
-static const char *limit(const step_time *t)
+static dt_status print_table(const model *m, choice c)
 {
-    if (t->waiting < 0.02 * t->alone)
-        return "nothing: the backward pass hides the sums";
-    if (t->latency > 0.5 * t->sums)
-        return "latency: fewer, larger ranges or a larger batch would help";
-    if (t->sums < t->backward)
-        return "the last ranges: little work is left to hide them";
-    return "bandwidth: the sums take longer than the backward pass";
+    static const char *const title[CHOICES] = {
+        "%d sequences in all", "%d sequences on each GPU",
+        "the most that fit on each GPU: %d sequences, at most the epoch"};
+    double one = 0.0;
+    printf("\nModelled: ");
+    printf(title[c], c == LARGEST ? m->most : TUTORIAL_BATCH);
+    printf("\n\n| GPUs | sequences a GPU | steps | step, ms | epoch, s | efficiency | limit |\n"
+           "| --- | --- | --- | --- | --- | --- | --- |\n");
+    for (int gpus = 1; gpus <= MOST_GPUS; gpus *= 2)
+        DT_TRY(print_row(m, c, gpus, &one));
+    return DT_OK;
 }
 
-static void print_table(const backward_profile *profile, const dt_model_config *config,
-                        const options *o)
+static dt_status run(model *m)
 {
-    double elements = 0.0;
-    for (int i = 0; i < profile->count; ++i)
-        elements += profile->elements[i];
-    printf("A model: %.0f sequences of %.0f tokens on each GPU, %.0f TFLOP/s, %.0f GB/s, %.0f us a "
-           "hop, %.0f us overhead, gradients %.0f MB\n\n",
-           o->batch, o->tokens, o->rate, o->bandwidth, o->latency, o->overhead,
-           elements * o->gradient_bytes * 1e-6);
-    printf("%6s %10s %10s %10s %10s %12s  %s\n", "GPUs", "alone ms", "sums ms", "waiting ms",
-           "efficiency", "sequences/s", "what limits");
-    for (int ranks = 8; ranks <= MOST_RANKS; ranks *= 2) {
-        const step_time t = time_step(profile, config, o, ranks);
-        printf("%6d %10.2f %10.2f %10.2f %10.3f %12.0f  %s\n", ranks, t.alone * 1e3, t.sums * 1e3,
-               t.waiting * 1e3, t.alone / (t.alone + t.waiting),
-               ranks * o->batch / (t.alone + t.waiting), limit(&t));
-    }
+    double gradients = 0.0;
+    DT_TRY(dt_gpu_read(&m->gpu, m->o.machine));
+    DT_TRY(dt_network_read(&m->network, m->o.network));
+    DT_TRY(read_model(m));
+    for (int i = 0; i < m->ranges; ++i)
+        gradients += m->bytes[i];
+    printf(
+        "Modelled, not measured: %s, %.0f a node, %s; default model, %d to %d tokens, %.0f MB of "
+        "gradients\n",
+        m->gpu.name, m->gpu.node_gpus, m->network.name, m->o.low, m->o.high, gradients * 1e-6);
+    for (choice c = 0; c < CHOICES; ++c)
+        DT_TRY(print_table(m, c));
+    return DT_OK;
 }
 
-static int parse(options *o, int argc, char **argv)
+static bool parse(options *o, int argc, char **argv)
 {
-    *o = (options){.batch = 64,
-                   .tokens = 318,
-                   .rate = 400,
-                   .bandwidth = 100,
-                   .latency = 8,
-                   .overhead = 200,
-                   .gradient_bytes = 4};
-    const struct {
-        const char *name;
-        double *value;
-    } known[] = {{"--batch", &o->batch},
-                 {"--tokens", &o->tokens},
-                 {"--rate", &o->rate},
-                 {"--bandwidth", &o->bandwidth},
-                 {"--latency", &o->latency},
-                 {"--overhead", &o->overhead},
-                 {"--gradient-bytes", &o->gradient_bytes}};
-    const size_t count = sizeof known / sizeof *known;
+    *o = (options){.low = 263, .high = 367, .gradient_bytes = 4};
     for (int i = 1; i < argc; i += 2) {
-        size_t k = 0;
-        while (k < count && strcmp(argv[i], known[k].name) != 0)
-            k++;
-        if (k == count || i + 1 == argc)
-            return 0;
-        *known[k].value = atof(argv[i + 1]);
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--machine") == 0) {
+            o->machine = value;
+        } else if (strcmp(argv[i], "--network") == 0) {
+            o->network = value;
+        } else if (strcmp(argv[i], "--gradient-bytes") == 0) {
+            o->gradient_bytes = atof(value);
+        } else if (strcmp(argv[i], "--tokens") == 0 && i + 2 < argc) {
+            o->low = atoi(value);
+            o->high = atoi(argv[++i + 1]);
+        } else {
+            return false;
+        }
     }
-    return o->batch >= 1 && o->tokens >= 1 && o->rate > 0 && o->bandwidth > 0 && o->latency >= 0 &&
-           o->overhead >= 0 && (o->gradient_bytes == 4 || o->gradient_bytes == 2);
+    return o->machine && o->network && o->low > 2 && o->low <= o->high && o->high <= 512 &&
+           (o->gradient_bytes == 4 || o->gradient_bytes == 2);
 }
 
 int main(int argc, char **argv)
 {
-    options o;
-    backward_profile profile = {0};
-    const dt_model_config config = published_config();
-    if (!parse(&o, argc, argv)) {
+    static model m;
+    m.config = published_config();
+    if (!parse(&m.o, argc, argv)) {
         fprintf(stderr,
-                "usage: %s [--batch N] [--tokens N] [--rate TFLOPS] [--bandwidth GBS] "
-                "[--latency US] [--overhead US] [--gradient-bytes 4|2]\n",
+                "usage: %s --machine FILE --network FILE [--tokens LOW HIGH] "
+                "[--gradient-bytes 4|2]\n",
                 argv[0]);
         return 2;
     }
-    const dt_status status = make_profile(&profile, &config, &o);
-    if (status == DT_OK)
-        print_table(&profile, &config, &o);
-    else
+    const dt_status status = run(&m);
+    if (status != DT_OK)
         fprintf(stderr, "%s: %s\n", argv[0], dt_error_message());
     return dt_exit_status(status);
 }

@@ -23,7 +23,7 @@
 #include "layers.h"
 #include "model/model.h"
 #include "report.h"
-#include "work.h"
+#include "model/work.h"
 
 #define SGEMM_SIZE 2048
 #define MAX_REPEATS 101

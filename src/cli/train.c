@@ -251,6 +251,16 @@ static dt_status read_init(train_command *t, const dt_train_options *o)
     return dt_take_tokenizer(&t->init, t->init_path, o->tokenizer_file, NULL);
 }
 
+/* A resumed run, perhaps on another number of ranks, keeps its batch. */
+static void notice_kept_batch(const train_command *t, const dt_train_options *o)
+{
+    const int32_t batch = t->run.settings.batch_size;
+    if (t->resumes && o->batch_size_per_rank > 0 && batch != o->asked.settings.batch_size)
+        dt_notice("--batch-size-per-rank %lld has no effect: the resumed run keeps its batches of "
+                  "%d sequences, %.4g per rank",
+                  (long long)o->batch_size_per_rank, batch, (double)batch / t->comm->world_size);
+}
+
 /* Checks everything that can be checked before the input is read. */
 static dt_status prepare_machine(train_command *t, const dt_train_options *o)
 {
@@ -258,6 +268,7 @@ static dt_status prepare_machine(train_command *t, const dt_train_options *o)
         DT_TRY(dt_read_resumed(&t->run, o, t->resume_path));
     if (t->resumes && !o->data)
         DT_TRY(dt_take_tokenizer(&t->run, t->resume_path, o->tokenizer_file, NULL));
+    notice_kept_batch(t, o);
     DT_TRY(read_init(t, o));
     DT_TRY(check_world(t, o));
     return open_backend(t, o);
@@ -393,10 +404,13 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
 static dt_status train(const dt_train_options *options)
 {
     train_command t = {.stop = &dt_stop_signal};
+    dt_train_options o = *options;
     dt_stop_signal_watch();
-    dt_status status = open_comm(&t, options);
+    dt_status status = open_comm(&t, &o);
     if (status == DT_OK)
-        status = run_training(&t, options);
+        status = dt_agree(t.comm, dt_train_batch_size(&o, t.comm->world_size), &t.agreed);
+    if (status == DT_OK)
+        status = run_training(&t, &o);
     if (status != DT_OK && t.comm && !t.agreed)
         t.comm->ops->abort(t.comm, status, dt_error_message());
     if (status != DT_OK && t.comm && t.comm->world_size > 1)

@@ -6,6 +6,7 @@
 #include "cli/shared_options.h"
 #include "run/settings.h"
 
+#define LARGEST_BATCH 1048576 /* that of --batch-size */
 #define AT(member) offsetof(dt_train_options, member)
 
 static const dt_option data_options[] = {
@@ -104,6 +105,14 @@ static const dt_option data_options[] = {
 
 /* The options after those of run/settings.h. */
 static const dt_option further_options[] = {
+    {.name = "batch-size-per-rank",
+     .kind = DT_VALUE_INT,
+     .offset = AT(batch_size_per_rank),
+     .value = "N",
+     .default_value = "0",
+     .range = "[0, 1048576]",
+     .help = "instead of --batch-size: batches of N sequences for each rank of a new run; 0: "
+             "--batch-size counts"},
     {.name = "no-level-weights",
      .kind = DT_VALUE_FLAG,
      .offset = AT(no_level_weights),
@@ -232,6 +241,40 @@ static dt_status check_input(const dt_train_options *train)
     return DT_OK;
 }
 
+/* A file of --print-config has both. */
+static dt_status check_batch_size(const dt_train_options *train)
+{
+    const dt_parsed *parsed = &train->parsed;
+    const bool same_origin =
+        dt_option_typed(parsed, "batch-size") == dt_option_typed(parsed, "batch-size-per-rank");
+    if (train->batch_size_per_rank > 0 && same_origin && dt_option_given(parsed, "batch-size") &&
+        (dt_option_typed(parsed, "batch-size") ||
+         train->asked.settings.batch_size != DT_RATE_SEQUENCES))
+        return dt_fail(DT_ERR_USAGE,
+                       "--batch-size-per-rank cannot be combined with --batch-size: the batch of "
+                       "the run is that of all ranks together");
+    return DT_OK;
+}
+
+dt_status dt_train_batch_size(dt_train_options *options, int32_t ranks)
+{
+    const int row = dt_command_find(&dt_train_command, "batch-size", strlen("batch-size"));
+    const int64_t batch = options->batch_size_per_rank * ranks;
+    if (dt_option_typed(&options->parsed, "batch-size"))
+        options->batch_size_per_rank = 0;
+    if (options->batch_size_per_rank == 0)
+        return DT_OK;
+    if (batch > LARGEST_BATCH)
+        return dt_fail(DT_ERR_USAGE,
+                       "--batch-size-per-rank %lld: a batch of %lld sequences on %d ranks is more "
+                       "than %d",
+                       (long long)options->batch_size_per_rank, (long long)batch, ranks,
+                       LARGEST_BATCH);
+    options->asked.settings.batch_size = (int32_t)batch;
+    options->parsed.origin[row] = DT_FROM_DEFAULT; /* not that of a file */
+    return DT_OK;
+}
+
 static dt_status check_ranks(const dt_train_options *train)
 {
     char device[16];
@@ -282,8 +325,7 @@ static dt_status check_start(const dt_train_options *train)
 
 static dt_status check_exports(const dt_train_options *train)
 {
-    if (dt_option_given(&train->parsed, "perm-region-size") &&
-        !train->export_permutation_importance)
+    if (train->perm_region_size > 0 && !train->export_permutation_importance)
         return dt_fail(DT_ERR_USAGE, "--perm-region-size requires --export-permutation-importance");
     return DT_OK;
 }
@@ -371,6 +413,7 @@ static dt_status check(const void *parsed)
     const dt_model_config *config = &train->asked.config;
     DT_TRY(check_input(train));
     DT_TRY(check_encoding(train));
+    DT_TRY(check_batch_size(train));
     DT_TRY(check_ranks(train));
     if (dt_model_has_encoder(config) && knows_sizes(train) && config->hidden % config->heads)
         return dt_fail(DT_ERR_USAGE,

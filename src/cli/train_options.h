@@ -23,6 +23,7 @@ typedef struct {
 
     /* model and training: config and settings; its texts are borrowed */
     dt_run asked;
+    int64_t batch_size_per_rank; /* 0: asked has the batch size */
     bool stream_data;
     bool no_level_weights; /* overrides level_weights */
     bool save_best_only;
@@ -60,5 +61,10 @@ typedef struct {
 } dt_train_options;
 
 extern const dt_command dt_train_command;
+
+/* Sets asked.settings.batch_size from batch_size_per_rank, or the latter to 0 if --batch-size
+ * overrides it (on the command line, over a file). Returns DT_ERR_USAGE if the batch is too large.
+ */
+dt_status dt_train_batch_size(dt_train_options *options, int32_t ranks);
 
 #endif

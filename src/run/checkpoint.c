@@ -108,6 +108,7 @@ static dt_status read_content(dt_container *file, const char *path, int32_t vers
     if (dt_model_config_check(&out->config) != DT_OK)
         return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid model configuration: %s", path,
                        dt_error_message());
+    dt_set_rate(&out->settings);
     return DT_OK;
 }
 

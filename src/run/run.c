@@ -1,5 +1,6 @@
 #include "run/run.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 void dt_run_settings_free(dt_run_settings *settings)
@@ -9,6 +10,27 @@ void dt_run_settings_free(dt_run_settings *settings)
     free(settings->tokenizer_name);
     free(settings->focal_weight);
     *settings = (dt_run_settings){0};
+}
+
+double dt_scaled_rate(double rate, dt_rate_scaling scaling, int64_t sequences)
+{
+    const double factor = (double)sequences / DT_RATE_SEQUENCES;
+    switch (scaling) {
+    case DT_RATE_SQRT:
+        return rate * sqrt(factor);
+    case DT_RATE_LINEAR:
+        return rate * factor;
+    case DT_RATE_AS_GIVEN:
+        break;
+    }
+    return rate;
+}
+
+void dt_set_rate(dt_run_settings *settings)
+{
+    settings->rule.learning_rate =
+        dt_scaled_rate(settings->learning_rate, (dt_rate_scaling)settings->rate_scaling,
+                       (int64_t)settings->batch_size * settings->accum_steps);
 }
 
 void dt_run_free(dt_run *checkpoint)

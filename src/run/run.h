@@ -26,6 +26,13 @@ typedef enum {
     DT_CLASS_WEIGHTS_SQRT_INVERSE,
 } dt_class_weights;
 
+/* How the learning rate depends on the sequences of an update; indices into the choices of
+ * --scale-learning-rate. */
+typedef enum { DT_RATE_AS_GIVEN, DT_RATE_SQRT, DT_RATE_LINEAR } dt_rate_scaling;
+
+/* The sequences of an update for which a scaled learning rate is the one that was given. */
+#define DT_RATE_SEQUENCES 64
+
 /* How a model is trained: the settings, which a resumed run must keep, and information that metrics
  * and `deeptaxa describe` report. */
 typedef struct {
@@ -34,6 +41,8 @@ typedef struct {
     int32_t epochs;     /* in total; the schedule depends on it */
     int32_t batch_size; /* sequences of a batch over all ranks; an update has accum_steps batches */
     int32_t accum_steps;
+    double learning_rate; /* as given; rule.learning_rate is the one in effect */
+    int32_t rate_scaling; /* dt_rate_scaling */
     double warmup_ratio;
     double val_split;
     dt_update_rule rule;
@@ -84,6 +93,13 @@ typedef struct {
 } dt_run_progress;
 
 void dt_run_settings_free(dt_run_settings *settings); /* leaves it empty */
+
+/* Returns a learning rate scaled to an update of `sequences` sequences: times sequences / 64, or the
+ * square root of that. */
+double dt_scaled_rate(double rate, dt_rate_scaling scaling, int64_t sequences);
+
+/* Sets rule.learning_rate from learning_rate, rate_scaling, batch_size and accum_steps. */
+void dt_set_rate(dt_run_settings *settings);
 
 /* Returns whether the run has validation sequences. */
 static inline bool dt_run_validates(const dt_run_settings *settings)

@@ -12,8 +12,9 @@
 /* ---- settings -------------------------------------------------------------------------------- */
 
 /* The optimizer's own numbers, which its resumed runs keep, else those of its configuration. */
-static dt_status read_rule(const dt_torch_file *file, dt_update_rule *rule)
+static dt_status read_rule(const dt_torch_file *file, dt_run_settings *settings)
 {
+    dt_update_rule *rule = &settings->rule;
     const dt_pickle_value *root = dt_torch_root(file);
     const dt_pickle_value *from = dt_pickle_get(root, "optimizer_config");
     const dt_pickle_value *groups =
@@ -25,7 +26,7 @@ static dt_status read_rule(const dt_torch_file *file, dt_update_rule *rule)
         if (dt_pickle_get(from, "initial_lr")) /* "lr" is that of the next update */
             rate = "initial_lr";
     }
-    DT_TRY(dt_torch_double(file, from, rate, false, &rule->learning_rate));
+    DT_TRY(dt_torch_double(file, from, rate, false, &settings->learning_rate));
     DT_TRY(dt_torch_double(file, from, "eps", false, &rule->eps));
     DT_TRY(dt_torch_double(file, from, "weight_decay", false, &rule->weight_decay));
     if (dt_torch_given(dt_pickle_get(from, "betas")))
@@ -104,7 +105,8 @@ dt_status dt_torch_read_settings(const dt_torch_file *file, dt_run *run)
     DT_TRY(dt_torch_text(root, "fasta_file", &settings->fasta_file));
     DT_TRY(dt_torch_text(root, "taxonomy_file", &settings->taxonomy_file));
     DT_TRY(read_sizes(file, settings));
-    DT_TRY(read_rule(file, &settings->rule));
+    DT_TRY(read_rule(file, settings));
+    dt_set_rate(settings);
     DT_TRY(read_schedule(file, settings));
     settings->normalize = true;
     settings->world_size = 1;

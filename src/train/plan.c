@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/log.h"
 #include "data/batch.h"
 #include "io/output.h"
 #include "model/fit.h"
 #include "run/checkpoint.h"
+#include "train/efficiency.h"
 #include "train/step.h"
 
 /* The matrices of a micro-batch should be just large enough for full speed: beyond this many
@@ -51,16 +53,20 @@ static dt_fit fit_of(dt_model *model, const token_count *count, bool fixed)
     };
 }
 
+/* Returns the mean length of a sequence in tokens, at least 1. */
+static int64_t mean_tokens(const dt_dataset *dataset, int64_t max_length)
+{
+    const int64_t mean = dataset->offsets[dataset->count] / dataset->count;
+    return mean < 1 ? 1 : mean < max_length ? mean : max_length;
+}
+
 /* Returns the smallest micro-batch that reaches full speed, at most `share`. */
 static int32_t default_micro_batch(const dt_model *model, const dt_dataset *dataset, int32_t share)
 {
     const int64_t max_length = dt_model_config_of(model)->max_length;
     const int64_t tokens =
         dt_model_backend(model)->host_memory ? HOST_MICRO_BATCH_TOKENS : GPU_MICRO_BATCH_TOKENS;
-    int64_t mean = dataset->offsets[dataset->count] / dataset->count;
-    if (mean > max_length)
-        mean = max_length;
-    const int64_t sequences = tokens / (mean > 0 ? mean : 1);
+    const int64_t sequences = tokens / mean_tokens(dataset, max_length);
     return sequences < 1 ? 1 : sequences < share ? (int32_t)sequences : share;
 }
 
@@ -146,6 +152,64 @@ dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table)
                         dt_with_commas(table->parameters, number));
 }
 
+static int64_t batches_of_update(const dt_run_settings *settings)
+{
+    return dt_update_sequences(settings) / settings->batch_size;
+}
+
+/* Prints what to do if ranks have too few sequences; a resumed run keeps its batch. */
+static void notice_starving(const dt_run_settings *s, const dt_step_cost *cost, bool resumed)
+{
+    const int32_t ranks = s->world_size;
+    const int32_t even = (s->batch_size + ranks - 1) / ranks;
+    const int32_t sufficient = dt_sufficient_share(cost);
+    const int32_t share = sufficient > even ? sufficient : even;
+    const int32_t fewer = s->batch_size / sufficient > 1 ? s->batch_size / sufficient : 1;
+    const int32_t scaling = s->rate_scaling == DT_RATE_AS_GIVEN ? DT_RATE_SQRT : s->rate_scaling;
+    const int64_t batch = (int64_t)share * ranks;
+    char larger[256] = "";
+    if (!resumed)
+        snprintf(larger, sizeof larger,
+                 "set --batch-size-per-rank %d (a batch of %lld; --scale-learning-rate %s then "
+                 "makes the learning rate %.3g instead of %.3g), or ",
+                 share, (long long)batch, scaling == DT_RATE_SQRT ? "sqrt" : "linear",
+                 dt_scaled_rate(s->learning_rate, (dt_rate_scaling)scaling,
+                                batch * batches_of_update(s)),
+                 s->rule.learning_rate);
+    dt_notice("each rank has too few sequences: about %.0f %% of a step is spent on its %.3g "
+              "(estimated): %sstart at most %d rank%s",
+              100.0 * dt_efficiency(cost, s->batch_size, ranks), (double)s->batch_size / ranks,
+              larger, fewer, fewer == 1 ? "" : "s");
+}
+
+dt_status dt_plan_efficiency(dt_text *out, const dt_run *run, const dt_dataset *dataset,
+                             int32_t threads, bool resumed)
+{
+    const dt_run_settings *settings = &run->settings;
+    if (settings->world_size == 1)
+        return DT_OK;
+    const dt_step_cost cost =
+        dt_step_cost_of(&run->config, run->parameters, mean_tokens(dataset, run->config.max_length),
+                        settings->gpu ? 0 : threads);
+    const double efficiency = dt_efficiency(&cost, settings->batch_size, settings->world_size);
+    if (efficiency < DT_STARVING)
+        notice_starving(settings, &cost, resumed);
+    return dt_text_addf(out, "Efficiency: about %.2f (estimated, without the network)\n",
+                        efficiency);
+}
+
+/* Adds the learning rate in effect and how it came about, if it is scaled. */
+static dt_status add_rate(dt_text *out, const dt_run_settings *s)
+{
+    if (s->rate_scaling == DT_RATE_AS_GIVEN)
+        return DT_OK;
+    return dt_text_addf(out,
+                        "Learning rate: %.6g, %.6g scaled %s to %lld instead of %d sequences\n",
+                        s->rule.learning_rate, s->learning_rate,
+                        s->rate_scaling == DT_RATE_SQRT ? "by the square root" : "linearly",
+                        (long long)dt_update_sequences(s), DT_RATE_SEQUENCES);
+}
+
 dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt_dataset *dataset,
                       bool copy_fits)
 {
@@ -166,10 +230,12 @@ dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt
                         dt_with_commas(updates, a), dt_with_commas(settings->rule.total_steps, b),
                         settings->epochs, settings->epochs == 1 ? "" : "s",
                         dt_with_commas(settings->rule.warmup_steps, c)));
+    DT_TRY(add_rate(out, settings));
     DT_TRY(dt_text_addf(out, "Batch: %s sequences per step",
                         dt_with_commas(dt_update_sequences(settings), a)));
-    if (settings->accum_steps > 1)
-        DT_TRY(dt_text_addf(out, ", accumulated over %d batches", settings->accum_steps));
+    if (batches_of_update(settings) > 1)
+        DT_TRY(dt_text_addf(out, ", accumulated over %lld batches",
+                            (long long)batches_of_update(settings)));
     DT_TRY(dt_text_addf(out, ", in micro-batches of at most %d", settings->micro_batch));
     if (settings->world_size > 1)
         DT_TRY(dt_text_addf(out, " on each of %d ranks", settings->world_size));

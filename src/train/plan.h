@@ -33,6 +33,11 @@ dt_status dt_plan_copy_fits(bool *fits, const dt_run_settings *settings,
 /* Adds the table of parameters by layer, with the total. */
 dt_status dt_plan_parameters(dt_text *out, const dt_param_table *table);
 
+/* Adds the share of a step that the ranks spend on their sequences (train/efficiency.h), and prints a
+ * notice that says what to set if it is low. threads: of a rank. Nothing with a single rank. */
+dt_status dt_plan_efficiency(dt_text *out, const dt_run *run, const dt_dataset *dataset,
+                             int32_t threads, bool resumed);
+
 /* Adds the rest of what --dry-run prints: the labels of each taxonomic rank with an example,
  * sequences, steps and memory (including the copy for checkpoints if it fits). */
 dt_status dt_plan_run(dt_text *out, const dt_run *run, dt_model *model, const dt_dataset *dataset,

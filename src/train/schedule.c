@@ -14,6 +14,7 @@ dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset)
 {
     dt_run_settings *settings = &run->settings;
     DT_TRY(dt_split_create(&run->split, dataset->count, settings->val_split, settings->seed));
+    dt_set_rate(settings);
     settings->total_sequences = dataset->count;
     settings->training_sequences = run->split.training_count;
     settings->validation_sequences = run->split.validation_count;
@@ -55,6 +56,7 @@ dt_status dt_training_restart(dt_run *run)
                        "raise --epochs",
                        run->progress.epoch, settings->epochs);
     settings->rule.schedule_start = run->progress.update.steps;
+    dt_set_rate(settings);
     set_steps(settings, left);
     run->progress.evaluations_without_gain = 0;
     run->progress.patience_loss = run->progress.best_loss;

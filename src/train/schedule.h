@@ -7,8 +7,10 @@
 #include "data/dataset.h"
 #include "run/run.h"
 
-/* Sets the split and the schedule of a new run: run->split and the settings that depend on the data
- * (numbers of sequences, warm-up and total steps). */
+/* Sets the split and the schedule of a new run: run->split, the learning rate in effect, and the
+ * settings that depend on the data (numbers of sequences, warm-up and total steps). The warm-up is
+ * a fraction of the updates and so, to a batch, of the sequences: with another batch size it covers
+ * the same sequences. */
 dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset);
 
 /* Returns the learning rate of the run's next update. */

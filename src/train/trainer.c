@@ -157,6 +157,9 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
     if (status == DT_OK && comm->world_size > 1)
         status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
     if (status == DT_OK)
+        status = dt_plan_efficiency(&text, t->run, t->job->dataset, dt_pool_threads(t->job->pool),
+                                    t->job->resume_path != NULL);
+    if (status == DT_OK)
         status = dt_exports_plan(&text, t);
     if (status == DT_OK && t->job->dry_run)
         status = dt_print(text.data);

@@ -33,7 +33,7 @@ kept() {
     local resume reset=--reset-lr-on-resume
     resume="train $files --output-dir none --resume $(checkpoint "$1" "$2")"
     refused 2 "^deeptaxa train: --$3[ :].*the run to resume " deeptaxa $resume --$3 $4
-    case $3 in epochs | learning-rate | scheduler-warmup-ratio | early-stopping-*) return ;; esac
+    case $3 in epochs | *learning-rate | scheduler-warmup-ratio | early-stopping-*) return ;; esac
     refused 2 "^deeptaxa train: --$3[ :].*the run to resume " deeptaxa $resume --$3 $4 $reset
 }
 
@@ -57,9 +57,10 @@ batch-size|5|6|batch_size|5|batch-size: 5
 accum-steps|2|3|accum_steps|2|accum-steps: 2
 micro-batch-size|3||micro_batch_size|3|-
 learning-rate|0.002|0.003|learning_rate|0.002|learning-rate: 0.002
+scale-learning-rate|linear|none/sqrt|scale_learning_rate|"linear"|scale-learning-rate: linear
 optimizer-betas|0.8 0.99|0.7 0.99/0.8 0.98|betas|[0.8,0.99]|-
 optimizer-eps|1e-7|1e-6|eps|1e-07|-
-optimizer-weight-decay|0.02|0.03|weight_decay|0.02|optimizer: {'lr': 0.002, 'betas': [0.8, 0.99], 'eps': 1e-07, 'weight_decay': 0.02}
+optimizer-weight-decay|0.02|0.03|weight_decay|0.02|optimizer: {'lr': 0.0003125, 'betas': [0.8, 0.99], 'eps': 1e-07, 'weight_decay': 0.02}
 scheduler-warmup-ratio|0.3|0.4|scheduler_warmup_ratio|0.3|scheduler-steps: 8
 max-grad-norm|0.7|0.8|max_grad_norm|0.7|-
 seed|7|8|seed|7|seed: 7
@@ -91,6 +92,7 @@ epochs||9|target_epochs|10|target-epochs: 10
 batch-size||32|batch_size|64|batch-size: 64
 accum-steps||2|accum_steps|1|accum-steps: 1
 learning-rate||1e-3|learning_rate|0.0005|learning-rate: 0.0005
+scale-learning-rate||sqrt|scale_learning_rate|"none"|scale-learning-rate: none
 optimizer-betas||0.9 0.99|betas|[0.9,0.999]|-
 optimizer-eps||1e-7|eps|1e-08|-
 optimizer-weight-decay||0|weight_decay|0.01|optimizer: {'lr': 0.0005, 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.01}
@@ -113,7 +115,7 @@ END
 expect 0 deeptaxa train --help
 sed -n '/^Model$/,/^Exports$/s/^  --\([a-z-]*\).*/\1/p' out | sort >offered
 cut -d '|' -f 1 hybrid onehot | sort -u >rows
-same "settings without a row here" "$(comm -23 offered rows)" no-level-weights
+same "settings without a row here" "$(comm -23 offered rows | tr '\n' ' ')" "batch-size-per-rank no-level-weights "
 
 # flags TABLE: those that it gives a value, and the ones that take none
 flags() { sed -nE 's/^(mask-padding|no-normalize)\|.*/--\1/p; s/^([^|]+)\|([^|]+)\|.*/--\1 \2/p' "$1"; }
@@ -190,6 +192,7 @@ intermediate-size|0|whole number from 1 to 1048576
 hidden-dropout-prob|1|number of at least 0 and below 1
 epochs|0|whole number from 1 to 1000000
 batch-size|0|whole number from 1 to 1048576
+batch-size-per-rank|-1|whole number from 0 to 1048576
 accum-steps|0|whole number from 1 to 65536
 micro-batch-size|-1|whole number from 0 to 1048576
 learning-rate|0|number above 0
@@ -217,6 +220,7 @@ refused 2 '^deeptaxa train: --stream-data .*the run to resume ' deeptaxa train -
 # --reset-lr-on-resume takes the schedule's settings from the command line, and nothing else
 expect 0 deeptaxa train $files $words --output-dir reset --resume "$(checkpoint run 2)" \
     --reset-lr-on-resume --epochs 6 --learning-rate 0.004 --scheduler-warmup-ratio 0.5 \
+    --scale-learning-rate sqrt \
     --early-stopping-patience 7 --early-stopping-min-delta 0.125
 describe reset 6
 while IFS='|' read -r flag key wanted line; do
@@ -224,6 +228,8 @@ while IFS='|' read -r flag key wanted line; do
 done <<'END'
 epochs|target_epochs|6|target-epochs: 6
 learning-rate|learning_rate|0.004|learning-rate: 0.004
+scale-learning-rate|scale_learning_rate|"sqrt"|scale-learning-rate: sqrt
+learning-rate|lr|0.0015811388300841897|optimizer: {'lr': 0.0015811388300841897, 'betas': [0.8, 0.99], 'eps': 1e-07, 'weight_decay': 0.02}
 scheduler-warmup-ratio|scheduler_warmup_ratio|0.5|scheduler-steps: 8
 early-stopping-patience|early_stopping_patience|7|early-stopping-patience: 7
 early-stopping-min-delta|early_stopping_min_delta|0.125|early-stopping-min-delta: 0.125

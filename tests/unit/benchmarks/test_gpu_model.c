@@ -10,7 +10,8 @@
 #include "gpu/real_model.h"
 #include "gpu_shape.h"
 #include "gpu_walk.h"
-#include "work.h"
+#include "train/efficiency.h"
+#include "model/work.h"
 
 static const char *const machines[] = {"a40", "a100", "h100", "h200"};
 #define MACHINES (sizeof machines / sizeof *machines)
@@ -243,7 +244,7 @@ static double matrix_of(const dt_gpu_walk *walk, const char *kernel)
     return sum;
 }
 
-/* The products are three times the work of a forward pass (work.h) without scores and values, and
+/* The products are three times the work of a forward pass (model/work.h) without scores and values, and
  * with products for the distinct ids instead of the convolutions. */
 static void products_are_the_needed_work(void **state)
 {
@@ -303,6 +304,46 @@ static void dropout_costs_draws(void **state)
     assert_true(dt_gpu_walk_sum(&without).floor < dt_gpu_walk_sum(&with).floor);
 }
 
+/* A step's time follows fixed + s · sequence, so that the plan's estimate of efficiency
+ * (train/efficiency.h) is that of the kernels. */
+static double step_seconds(const dt_gpu *gpu, dt_gpu_shape *shape, int sequences)
+{
+    static dt_gpu_walk walk;
+    make_shape(shape, sequences, 316);
+    ASSERT_OK(dt_gpu_walk_step(&walk, gpu, shape));
+    return dt_gpu_walk_sum(&walk).expected;
+}
+
+static void the_plan_estimates_the_efficiency_of_the_kernels(void **state)
+{
+    static const int shares[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+    const dt_model_config config = published_config();
+    dt_gpu gpu;
+    dt_gpu_shape shape;
+    (void)state;
+    read_machine(&gpu, 2);
+    const double large = step_seconds(&gpu, &shape, 1024);
+    const double sequence = (large - step_seconds(&gpu, &shape, 512)) / 512.0;
+    const dt_step_cost cost = dt_step_cost_of(&config, (int64_t)shape.trained, 316, 0);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; ++i) {
+        const double kernels = shares[i] * sequence / step_seconds(&gpu, &shape, shares[i]);
+        const double estimate = dt_efficiency(&cost, 8 * shares[i], 8);
+        if (!(fabs(kernels - estimate) < 0.06))
+            fail_msg("%d sequences: %.3f, kernels %.3f", shares[i], estimate, kernels);
+    }
+    assert_int_equal(dt_sufficient_share(&cost), 32);
+}
+
+/* All ranks wait for the one with the most sequences. */
+static void the_largest_share_counts(void **state)
+{
+    const dt_step_cost cost = {.fixed = 2.0, .sequence = 1.0};
+    (void)state;
+    assert_same(dt_efficiency(&cost, 64, 8), 8.0 / 10.0);
+    assert_same(dt_efficiency(&cost, 64, 48), 64.0 / 48.0 / 4.0);
+    assert_int_equal(dt_sufficient_share(&cost), 8); /* 4: 0.67 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +355,8 @@ int main(void)
         cmocka_unit_test(products_are_the_needed_work),
         cmocka_unit_test(attention_is_the_needed_work),
         cmocka_unit_test(dropout_costs_draws),
+        cmocka_unit_test(the_plan_estimates_the_efficiency_of_the_kernels),
+        cmocka_unit_test(the_largest_share_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -350,7 +350,7 @@ static void published_train_command_gives_the_published_model(void **state)
     assert_int_equal(settings->epochs, 10);
     assert_int_equal(settings->batch_size, 64);
     assert_int_equal(settings->accum_steps, 1);
-    assert_true(settings->rule.learning_rate == 5e-4);
+    assert_true(settings->learning_rate == 5e-4);
     assert_true(settings->rule.beta1 == 0.9 && settings->rule.beta2 == 0.999);
     assert_true(settings->rule.eps == 1e-8);
     assert_true(settings->rule.weight_decay == 0.01);
@@ -504,7 +504,7 @@ static void options_of_deeptaxa_may_be_abbreviated(void **state)
     ASSERT_OK(parse(&dt_train_command, &train,
                     "--fasta f --tax t --output-d=o --lea 0.25 --batch-s=3 --k 3 5 --sa --eval 2"));
     assert_string_equal(train.output_dir, "o");
-    assert_true(train.asked.settings.rule.learning_rate == 0.25);
+    assert_true(train.asked.settings.learning_rate == 0.25);
     assert_int_equal(train.asked.settings.batch_size, 3);
     assert_int_equal(train.asked.config.kernels, 2);
     assert_true(train.save_best_only);

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <unistd.h>
 
-#include "benchmarks/work.c" /* the formula that the counts must meet */
+#include "model/work.h" /* the formula that the counts must meet */
 #include "core/clock.h"
 #include "profile/profile_report.h"
 #include "profile/profiled_backend.h"

@@ -26,6 +26,7 @@ static dt_run published(void)
         .epochs = 10,
         .batch_size = 64,
         .accum_steps = 1,
+        .learning_rate = 5e-4,
         .rule = {.learning_rate = 5e-4,
                  .beta1 = 0.9,
                  .beta2 = 0.999,

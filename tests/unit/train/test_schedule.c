@@ -12,7 +12,7 @@ static dt_run run_of(int32_t epochs, double warmup_ratio)
                                .accum_steps = 3,
                                .val_split = 0.2,
                                .warmup_ratio = warmup_ratio,
-                               .rule = {.learning_rate = 1e-3}}};
+                               .learning_rate = 1e-3}};
     const dt_dataset dataset = {.count = 100};
     ASSERT_OK(dt_training_schedule(&run, &dataset));
     return run;
@@ -38,6 +38,26 @@ static void a_new_run_has_a_step_for_each_update(void **state)
     run = run_of(5, 0.24); /* 4.8 steps: whole ones */
     check_steps(&run, 0, 4, 20);
     dt_split_free(&run.split);
+}
+
+/* The rate is that of the sequences of an update, 8 × 3, in 64; the warm-up is a share of the updates
+ * and so, whatever their size, of the sequences. */
+static void a_scaled_rate_is_that_of_the_batch(void **state)
+{
+    (void)state;
+    dt_run run = run_of(5, 0.25);
+    assert_true(run.settings.rule.learning_rate == 1e-3);
+    dt_split_free(&run.split);
+    run.settings.rate_scaling = DT_RATE_LINEAR;
+    run.progress.update.steps = 0;
+    ASSERT_OK(dt_training_restart(&run));
+    assert_true(run.settings.rule.learning_rate == 1e-3 * (24.0 / 64.0));
+    run.settings.rate_scaling = DT_RATE_SQRT;
+    ASSERT_OK(dt_training_restart(&run));
+    assert_true(run.settings.rule.learning_rate == 1e-3 * sqrt(24.0 / 64.0));
+    assert_true(run.settings.learning_rate == 1e-3);
+    assert_true(dt_scaled_rate(1e-3, DT_RATE_LINEAR, 64) == 1e-3);
+    assert_true(dt_scaled_rate(1e-3, DT_RATE_SQRT, 256) == 2e-3);
 }
 
 static void more_epochs_have_the_schedule_of_so_many(void **state)
@@ -95,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_run_has_a_step_for_each_update),
+        cmocka_unit_test(a_scaled_rate_is_that_of_the_batch),
         cmocka_unit_test(more_epochs_have_the_schedule_of_so_many),
         cmocka_unit_test(a_restart_has_the_updates_that_are_left),
         cmocka_unit_test(a_restart_needs_an_update_to_make),

@@ -1,4 +1,4 @@
-#include "work.h"
+#include "model/work.h"
 
 double dt_heads_work(const dt_model_config *config)
 {
@@ -13,7 +13,8 @@ double dt_cnn_work(const dt_model_config *config, int64_t tokens)
     double widths = 0.0;
     for (int32_t k = 0; k < config->kernels; ++k)
         widths += config->width[k];
-    const double convolutions = 2.0 * config->embed_dim * config->filters * widths * (double)tokens;
+    const double channels = config->embed_dim + (config->conv_layers - 1.0) * config->filters;
+    const double convolutions = 2.0 * channels * config->filters * widths * (double)tokens;
     return convolutions + 2.0 * config->filters * config->kernels * config->hidden;
 }
 
@@ -29,7 +30,11 @@ double dt_layer_work(const dt_model_config *config, int64_t tokens, bool last)
 
 double dt_forward_work(const dt_model_config *config, int64_t tokens)
 {
-    return (config->layers - 1) * dt_layer_work(config, tokens, false) +
-           dt_layer_work(config, tokens, true) + dt_cnn_work(config, tokens) +
-           dt_heads_work(config);
+    double work = dt_heads_work(config);
+    if (dt_model_has_encoder(config))
+        work += (config->layers - 1) * dt_layer_work(config, tokens, false) +
+                dt_layer_work(config, tokens, true);
+    if (dt_model_has_cnn(config))
+        work += dt_cnn_work(config, tokens);
+    return work;
 }
