@@ -93,11 +93,11 @@ check_source() {
     fi
 }
 
-# run_tests PRESET: ctest's whole output is shown and kept. Twice as many as processors: some tests
+# run_tests PRESET: ctest's whole output is shown and kept. One more than processors: some tests
 # wait most of the time (for timeouts, for MPI and Slurm to start).
 run_tests() {
     say "Tests: $1"
-    ctest --preset "$1" -j $((2 * jobs)) "${@:2}" 2>&1 | tee "$results/$1" || failed+=("tests of $1")
+    ctest --preset "$1" -j $((jobs + 1)) "${@:2}" 2>&1 | tee "$results/$1" || failed+=("tests of $1")
 }
 
 failed=()
