@@ -317,8 +317,8 @@ class Worker:
 
     def refuse_others(self, folders):
         if folders:
-            fail(f"{self.options.output_dir}: {min(folders)} belongs to another study: give another "
-                 "--output-dir")
+            fail(f"{self.options.output_dir}: {min(folders)} belongs to another study: give "
+                 "another --output-dir")
 
     def note_differences(self):
         """The study keeps the flags that it began with."""
