@@ -305,6 +305,8 @@ static void archives_that_are_refused(void **state)
     bad = good;
     bad.moved = 1;
     refuse_zip("not where", (pt_entry[]){bad, end}, false);
+    bad.moved = INT64_MAX;
+    refuse_zip("not where", (pt_entry[]){bad, end}, true);
     bad.moved = INT64_MIN;
     refuse_zip("not where", (pt_entry[]){bad, end}, true);
     refuse_zip("same name", (pt_entry[]){good, good, end}, false);
