@@ -102,10 +102,31 @@ static dt_status write_files(const dt_torch_tokenizer *tokenizer, const char *js
     return status;
 }
 
+/* A tokenizer that is there may belong to another model, and must stay if the .pt file cannot be
+ * written: it is not replaced. */
+static dt_status check_existing(const dt_torch_tokenizer *tokenizer, const char *json)
+{
+    char path[PATH_MAX];
+    char *bytes;
+    size_t length;
+    DT_TRY(dt_path(path, sizeof path, "%s/tokenizer.json", tokenizer->name));
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &bytes, &length));
+    const bool same = length == strlen(json) && memcmp(bytes, json, length) == 0;
+    free(bytes);
+    return same ? DT_OK
+                : dt_fail(DT_ERR_INPUT,
+                          "%s: is the tokenizer of another model: name another output file, or "
+                          "remove the folder",
+                          path);
+}
+
 dt_status dt_torch_tokenizer_write(dt_torch_tokenizer *tokenizer, const dt_run *run)
 {
     if (!tokenizer->is_folder)
         return DT_OK;
+    DT_TRY(check_existing(tokenizer, run->tokenizer_json));
     tokenizer->created = access(tokenizer->name, F_OK) != 0;
     DT_TRY(dt_make_folder(tokenizer->name));
     const dt_status status = write_files(tokenizer, run->tokenizer_json);
