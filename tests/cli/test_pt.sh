@@ -87,6 +87,8 @@ expect 0 deeptaxa predict --checkpoint hybrid.pt hybrid_calibrated.h5 "${files[@
     --output-dir both
 refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
     "${tokenizer[@]}" --output-file hybrid.pt
+printf 'version https://git-lfs.github.com/spec/v1\n' >pointer.pt
+refused 1 'pointer.pt: a Git LFS pointer, not an HDF5 file' deeptaxa describe --checkpoint pointer.pt
 mv hybrid_copy.h5 gone.h5
 expect 0 predict gone.pt # as before: the .h5 beside a .pt that does not exist
 said '^notice: gone.pt does not exist; using gone.h5$'
