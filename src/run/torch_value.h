@@ -31,6 +31,10 @@ dt_status dt_torch_int64(const dt_torch_file *file, const dt_pickle_value *dict,
 dt_status dt_torch_double(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
                           bool required, double *out);
 
+/* A measured number, which may be NaN or infinite; *out is unchanged if there is none. */
+dt_status dt_torch_measure(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
+                           double *out);
+
 /* A bool, false if there is none. */
 dt_status dt_torch_flag(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
                         bool *out);

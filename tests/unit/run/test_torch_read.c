@@ -188,6 +188,7 @@ static void wrong_numbers(void **state)
 {
     (void)state;
     REFUSED("model_type is 'lstm'", "hybrid.pt", "model_type", v->text = "lstm");
+    REFUSED("model_type is '?[31m??x'", "hybrid.pt", "model_type", v->text = "\033[31m\n\177x");
     REFUSED("encoding", "hybrid.pt", "encoding", v->text = "kmer");
     REFUSED("num_attention_heads", "hybrid.pt", "model_config/bert/num_attention_heads", GONE);
     REFUSED("not divisible", "hybrid.pt", "model_config/bert/num_attention_heads", v->integer = 3);
@@ -205,6 +206,21 @@ static void wrong_numbers(void **state)
     REFUSED("accuracy", "cnn.pt", "metrics/2/accuracy", GONE);
 }
 
+/* A training in fp16 goes on after a batch whose loss overflows, but its mean loss is infinite. */
+static void measures_that_overflowed(void **state)
+{
+    (void)state;
+    dt_torch_file *file = open_fixture("resume.pt");
+    dt_run run = {0};
+    at(dt_torch_root(file), "current_train_loss")->number = (double)INFINITY;
+    at(dt_torch_root(file), "val_loss")->number = (double)NAN;
+    ASSERT_OK(dt_torch_read_run(file, &run));
+    assert_true(isinf(run.progress.training_loss) && isnan(run.progress.validation_loss));
+    dt_run_free(&run);
+    dt_torch_close(file);
+    REFUSED("val_loss", "resume.pt", "val_loss", v->kind = DT_PICKLE_TUPLE);
+}
+
 static void wrong_training_state(void **state)
 {
     (void)state;
@@ -219,7 +235,16 @@ static void wrong_training_state(void **state)
     REFUSED("each sequence once", "resume.pt", "dataset_split/val_idx/3", v->integer = INT64_MAX);
     REFUSED("train_idx", "resume.pt", "dataset_split/train_idx", GONE);
     REFUSED("last_epoch", "resume.pt", "scheduler_state_dict/last_epoch", GONE);
+    REFUSED("last_epoch", "resume.pt", "scheduler_state_dict/last_epoch", v->integer = INT64_MAX);
     REFUSED("num_warmup_steps", "resume.pt", "scheduler/num_warmup_steps", v->integer = 7);
+    static const char *const rule[] = {"initial_lr", "eps", "weight_decay", "betas/0", "betas/1"};
+    for (int i = 0; i < 5; ++i) {
+        char path[64];
+        snprintf(path, sizeof path, "optimizer_state_dict/param_groups/0/%s", rule[i]);
+        REFUSED("the optimizer's settings", "resume.pt", path, v->number = -1.0);
+    }
+    REFUSED("the optimizer's settings", "resume.pt", "optimizer_state_dict/param_groups/0/betas/1",
+            v->number = 1.0);
     /* without one of them, the model can be used but not resumed */
     static const char *const needed[] = {"optimizer_state_dict", "scheduler_state_dict",
                                          "dataset_split"};
@@ -283,6 +308,7 @@ int main(void)
         cmocka_unit_test(wrong_labels),
         cmocka_unit_test(wrong_tensors),
         cmocka_unit_test(wrong_numbers),
+        cmocka_unit_test(measures_that_overflowed),
         cmocka_unit_test(wrong_training_state),
         cmocka_unit_test(flipped_bytes),
     };
