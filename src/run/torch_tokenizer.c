@@ -61,8 +61,14 @@ dt_status dt_torch_tokenizer_choose(dt_torch_tokenizer *tokenizer, const dt_run 
     *tokenizer = (dt_torch_tokenizer){0};
     if (run->config.encoding == DT_ENCODING_ONEHOT || (json && is_dnabert2(json)))
         return dt_path(tokenizer->name, sizeof tokenizer->name, "%s", DT_DNABERT2_NAME);
+    const char *name = run->settings.tokenizer_name;
+    if (!json && (!name || !*name))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the model does not name its tokenizer, as DeepTaxa requires: give its "
+                       "tokenizer.json with --tokenizer-file",
+                       path);
     if (!json)
-        return dt_path(tokenizer->name, sizeof tokenizer->name, "%s", run->settings.tokenizer_name);
+        return dt_path(tokenizer->name, sizeof tokenizer->name, "%s", name);
     DT_TRY(dt_tokenizer_from_json(json, strlen(json), "the model's tokenizer", &known));
     const dt_status status = check(known, path);
     dt_tokenizer_destroy(known);

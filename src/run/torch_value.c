@@ -7,7 +7,8 @@
 
 bool dt_torch_is_name(const dt_pickle_value *value)
 {
-    return value && value->kind == DT_PICKLE_TEXT && strlen(value->text) == value->length;
+    return value && value->kind == DT_PICKLE_TEXT &&
+           strcspn(value->text, "\t\n") == value->length; /* its end is a '\0' */
 }
 
 dt_status dt_torch_wrong(const dt_torch_file *file, const char *key, const char *expected)

@@ -6,6 +6,7 @@
 #include "run/checkpoint.h"
 #include "run/torch_progress.h"
 #include "run/torch_read.h"
+#include "run/torch_tokenizer.h"
 
 static dt_torch_file *open_fixture(const char *name)
 {
@@ -56,6 +57,7 @@ static dt_pickle_value *at(const dt_pickle_value *value, const char *path)
     {                                                                                              \
         .kind = DT_PICKLE_NONE                                                                     \
     }
+#define EMPTY_TEXT (&(dt_pickle_value){.kind = DT_PICKLE_TEXT, .text = ""})
 #define SHAPE(d) ((dt_torch_tensor *)v->object)->shape[d]
 
 static void run_of_deeptaxa(void **state)
@@ -159,6 +161,8 @@ static void wrong_labels(void **state)
     REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1", v->items->value[1].integer = 1 << 20);
     REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1", v->items->value[1].integer = -1);
     REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1", v->items->value[0].length -= 1);
+    REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1",
+            v->items->value[0].text = "Fusi\tbacteri");
     REFUSED("different labels", "hybrid.pt", "level_label2id/1",
             v->items->value[2] = v->items->value[0]);
     REFUSED("classifiers.1.weight has a shape", "hybrid.pt", "level_label2id/1",
@@ -166,6 +170,10 @@ static void wrong_labels(void **state)
     REFUSED("level_label2id", "hybrid.pt", "level_label2id/3", GONE);
     REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks", GONE);
     REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks", v->items->count = 0);
+    REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks",
+            v->items->value[4] = v->items->value[1]);
+    REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks/4", v->text = "fam\nly");
+    REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks/4", *v = *EMPTY_TEXT);
     REFUSED("classifiers.6", "hybrid.pt", "taxonomic_ranks", v->items->count = 6);
 }
 
@@ -219,6 +227,21 @@ static void measures_that_overflowed(void **state)
     dt_run_free(&run);
     dt_torch_close(file);
     REFUSED("val_loss", "resume.pt", "val_loss", v->kind = DT_PICKLE_TUPLE);
+}
+
+/* A .pt file for DeepTaxa must name the tokenizer. */
+static void tokenizer_without_a_name(void **state)
+{
+    (void)state;
+    dt_torch_file *file = open_fixture("hybrid.pt");
+    dt_run run = {0};
+    dt_torch_tokenizer tokenizer;
+    at(dt_torch_root(file), "tokenizer_name")->kind = DT_PICKLE_NONE;
+    ASSERT_OK(dt_torch_read_run(file, &run));
+    ASSERT_FAILS(DT_ERR_INPUT, "x.pt: the model does not name its tokenizer",
+                 dt_torch_tokenizer_choose(&tokenizer, &run, "x.pt"));
+    dt_run_free(&run);
+    dt_torch_close(file);
 }
 
 static void wrong_training_state(void **state)
@@ -309,6 +332,7 @@ int main(void)
         cmocka_unit_test(wrong_tensors),
         cmocka_unit_test(wrong_numbers),
         cmocka_unit_test(measures_that_overflowed),
+        cmocka_unit_test(tokenizer_without_a_name),
         cmocka_unit_test(wrong_training_state),
         cmocka_unit_test(flipped_bytes),
     };
