@@ -266,6 +266,13 @@ static void memory_is_limited(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "more memory",
                  dt_pickle_read(&read, pickle, length, &options, &root));
     assert_true(mallinfo2().uordblks + mallinfo2().hblkhd <= before + (1 << 12));
+    /* a list whose elements fit, but not the memory that it takes for more */
+    memset(pickle, 'N', length);
+    memcpy(pickle, PROTO "](", 4);
+    memcpy(pickle + 4 + 1025, "e.", 2);
+    ASSERT_FAILS(DT_ERR_INPUT, "more memory",
+                 dt_pickle_read(&read, pickle, 4 + 1025 + 2, &options, &root));
+    assert_true(mallinfo2().uordblks + mallinfo2().hblkhd <= before + (1 << 12));
     free(pickle);
 }
 
