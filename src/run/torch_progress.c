@@ -1,5 +1,6 @@
 #include "run/torch_progress.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,6 +226,8 @@ static dt_status read_scale(const dt_torch_file *file, dt_update_state *update)
     if (!dt_torch_given(scaler))
         return DT_OK;
     DT_TRY(dt_torch_double(file, scaler, "scale", true, &update->loss_scale));
+    if (!(update->loss_scale > 0.0 && update->loss_scale <= (double)FLT_MAX))
+        return dt_torch_wrong(file, "scale", "a positive number of 32 bits");
     return dt_torch_int32(file, scaler, "_growth_tracker", &update->scale_good_steps);
 }
 

@@ -260,6 +260,15 @@ static void wrong_training_state(void **state)
     REFUSED("last_epoch", "resume.pt", "scheduler_state_dict/last_epoch", GONE);
     REFUSED("last_epoch", "resume.pt", "scheduler_state_dict/last_epoch", v->integer = INT64_MAX);
     REFUSED("num_warmup_steps", "resume.pt", "scheduler/num_warmup_steps", v->integer = 7);
+    static const double scales[] = {0.0, -1.0, 1e300};
+    for (int i = 0; i < 3; ++i)
+        REFUSED("scale is missing or not a positive", "resume.pt", "", {
+            dt_pickle_value *scaler = at(v, "scaler_state_dict");
+            *scaler = *at(v, "optimizer_config");
+            scaler->items->value[0].text = "scale";
+            scaler->items->value[0].length = 5;
+            scaler->items->value[1].number = scales[i];
+        });
     static const char *const rule[] = {"initial_lr", "eps", "weight_decay", "betas/0", "betas/1"};
     for (int i = 0; i < 5; ++i) {
         char path[64];
