@@ -61,8 +61,14 @@ dt_status dt_torch_tokenizer_choose(dt_torch_tokenizer *tokenizer, const dt_run 
     *tokenizer = (dt_torch_tokenizer){0};
     if (run->config.encoding == DT_ENCODING_ONEHOT || (json && is_dnabert2(json)))
         return dt_path(tokenizer->name, sizeof tokenizer->name, "%s", DT_DNABERT2_NAME);
+    const char *name = run->settings.tokenizer_name;
+    if (!json && (!name || !*name))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the model does not name its tokenizer, as DeepTaxa requires: give its "
+                       "tokenizer.json with --tokenizer-file",
+                       path);
     if (!json)
-        return dt_path(tokenizer->name, sizeof tokenizer->name, "%s", run->settings.tokenizer_name);
+        return dt_path(tokenizer->name, sizeof tokenizer->name, "%s", name);
     DT_TRY(dt_tokenizer_from_json(json, strlen(json), "the model's tokenizer", &known));
     const dt_status status = check(known, path);
     dt_tokenizer_destroy(known);
@@ -102,10 +108,31 @@ static dt_status write_files(const dt_torch_tokenizer *tokenizer, const char *js
     return status;
 }
 
+/* A tokenizer that is there may belong to another model, and must stay if the .pt file cannot be
+ * written: it is not replaced. */
+static dt_status check_existing(const dt_torch_tokenizer *tokenizer, const char *json)
+{
+    char path[PATH_MAX];
+    char *bytes;
+    size_t length;
+    DT_TRY(dt_path(path, sizeof path, "%s/tokenizer.json", tokenizer->name));
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &bytes, &length));
+    const bool same = length == strlen(json) && memcmp(bytes, json, length) == 0;
+    free(bytes);
+    return same ? DT_OK
+                : dt_fail(DT_ERR_INPUT,
+                          "%s: is the tokenizer of another model: name another output file, or "
+                          "remove the folder",
+                          path);
+}
+
 dt_status dt_torch_tokenizer_write(dt_torch_tokenizer *tokenizer, const dt_run *run)
 {
     if (!tokenizer->is_folder)
         return DT_OK;
+    DT_TRY(check_existing(tokenizer, run->tokenizer_json));
     tokenizer->created = access(tokenizer->name, F_OK) != 0;
     DT_TRY(dt_make_folder(tokenizer->name));
     const dt_status status = write_files(tokenizer, run->tokenizer_json);

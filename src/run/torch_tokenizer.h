@@ -28,7 +28,8 @@ typedef struct {
 dt_status dt_torch_tokenizer_choose(dt_torch_tokenizer *tokenizer, const dt_run *run,
                                     const char *path);
 
-/* Writes the folder, if there is to be one: tokenizer.json and tokenizer_config.json. */
+/* Writes the folder, if there is to be one: tokenizer.json and tokenizer_config.json. Fails with
+ * DT_ERR_INPUT if it has another tokenizer.json. */
 dt_status dt_torch_tokenizer_write(dt_torch_tokenizer *tokenizer, const dt_run *run);
 
 /* Removes the folder again if dt_torch_tokenizer_write() has created it. Preserves the calling

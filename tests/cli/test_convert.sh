@@ -103,6 +103,11 @@ refused 1 'damaged.h5: .*damaged' convert damaged.h5 x.pt
 limited() { (ulimit -f 8 && convert "$first" x.pt); }
 refused 1 'x.pt: cannot write' limited
 same "leftovers" "$(find . -name 'x*' -o -name '*.part*')" ""
+mkdir other_tokenizer
+echo '{}' >other_tokenizer/tokenizer.json
+refused 1 'other_tokenizer/tokenizer.json: is the tokenizer of another model' convert "$first" other.pt
+same "other tokenizer and model" "$(cat other_tokenizer/tokenizer.json; ls -d other.pt* 2>/dev/null)" '{}'
+expect 0 convert "$first" hybridcnnbert.pt # the same tokenizer
 
 # Files of DeepTaxa, read and written again: the same but for times that we do not keep, the rest of
 # BertConfig, and new states of the generators.

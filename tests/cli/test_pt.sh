@@ -87,6 +87,17 @@ expect 0 deeptaxa predict --checkpoint hybrid.pt hybrid_calibrated.h5 "${files[@
     --output-dir both
 refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
     "${tokenizer[@]}" --output-file hybrid.pt
+printf 'version https://git-lfs.github.com/spec/v1\n' >pointer.pt
+refused 1 'pointer.pt: a Git LFS pointer, not an HDF5 file' deeptaxa describe --checkpoint pointer.pt
+# The numbers of a small model's training sequences may be most of its file.
+python3 - <<'END'
+import struct, zipfile
+parts = (b"".join(b"J" + struct.pack("<i", i + j) for j in range(1000)) for i in range(0, 1200000, 1000))
+with zipfile.ZipFile("long.pt", "w") as file:
+    file.writestr("m/data.pkl", b"\x80\x02](" + b"e(".join(parts) + b"e.")
+    file.writestr("m/version", "3\n")
+END
+refused 1 'long.pt: a PyTorch file, but not a model saved by DeepTaxa' deeptaxa describe --checkpoint long.pt
 mv hybrid_copy.h5 gone.h5
 expect 0 predict gone.pt # as before: the .h5 beside a .pt that does not exist
 said '^notice: gone.pt does not exist; using gone.h5$'
