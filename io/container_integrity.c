@@ -196,7 +196,10 @@ static dt_status foreign(const char *path, const unsigned char *head, size_t got
                        "%s: a PyTorch file (%s), not an HDF5 file written by DeepTaxa-MPI%s", path,
                        zip ? "zip" : "pickle",
                        pickle ? ": save a model again with PyTorch 1.6 or later" : "");
-    return dt_fail(DT_ERR_INPUT, "%s: not an HDF5 file written by DeepTaxa-MPI", path);
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: neither a file written by DeepTaxa-MPI (.h5) nor a checkpoint of DeepTaxa "
+                   "(.pt)",
+                   path);
 }
 
 static dt_status damaged(const char *path, const char *what)

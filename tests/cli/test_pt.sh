@@ -42,14 +42,18 @@ mkdir elsewhere
 cp hybrid.pt elsewhere/
 predict() { deeptaxa predict --checkpoint "$1" "${files[@]}" --output-dir p "${@:2}"; }
 if [ ! -e "$project/share/deeptaxa/tokenizer.json" ]; then
-    refused 1 "elsewhere/hybrid.pt: .*'zhihan1996/DNABERT-2-117M'.*launch/get-tokenizer.sh" \
+    refused 1 "elsewhere/hybrid.pt: .*'zhihan1996/DNABERT-2-117M'.*launch/get-tokenizer.sh.*folder DNABERT-2-117M beside" \
         predict elsewhere/hybrid.pt
     refused 1 '^deeptaxa train: --tokenizer-name zhihan1996/DNABERT-2-117M: is not here.*get-tokenizer.sh' \
         deeptaxa train "${files[@]}" --output-dir none --tokenizer-name zhihan1996/DNABERT-2-117M
     [ ! -e none/checkpoints ] || fail "a training without its tokenizer began"
 fi
-mkdir elsewhere/DNABERT-2-117M
+mkdir -p elsewhere/DNABERT-2-117M whole/zhihan1996/DNABERT-2-117M
 cp tokenizer.json elsewhere/DNABERT-2-117M/
+cp tokenizer.json whole/zhihan1996/DNABERT-2-117M/
+cp hybrid.pt whole/
+expect 0 predict whole/hybrid.pt
+said '^Tokenizer: whole/zhihan1996/DNABERT-2-117M/tokenizer.json$'
 expect 0 predict elsewhere/hybrid.pt
 said '^Tokenizer: elsewhere/DNABERT-2-117M/tokenizer.json$'
 DEEPTAXA_TOKENIZER=tokenizer.json expect 0 predict hybrid.pt
@@ -85,6 +89,10 @@ deeptaxa export --checkpoint resume.pt --output-file resumable.h5 "${tokenizer[@
 same "tensors of the copy" "$("$bin/../tests/print_tensors" resumable.h5 | wc -l)" 110
 expect 0 deeptaxa predict --checkpoint hybrid.pt hybrid_calibrated.h5 "${files[@]}" "${tokenizer[@]}" \
     --output-dir both
+expect 0 predict onehot.pt "${tokenizer[@]}"
+said '^notice: --tokenizer-file has no effect: the model reads nucleotides$'
+refused 1 '^deeptaxa describe: taxonomy.tsv: neither a file .*\(.h5\) nor .*\(.pt\)$' \
+    deeptaxa describe --checkpoint taxonomy.tsv
 refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
     "${tokenizer[@]}" --output-file hybrid.pt
 mv hybrid_copy.h5 gone.h5
