@@ -135,6 +135,16 @@ expect 0 deeptaxa train "${files[@]}" "${tokenizer[@]}" "${model[@]}" --output-d
     --init-weights hybrid.pt
 expect 1 deeptaxa train "${files[@]}" "${tokenizer[@]}" "${model[@]}" --output-dir x --epochs 1 \
     --hidden-size 16 --init-weights hybrid.pt
-said 'bert.pooler.dense.weight is \[8, 8\], but this model needs \[16, 16\]'
+said '^deeptaxa train: --init-weights hybrid.pt: has other sizes: hidden-size 8 \(this model: 16\): use'
+# the way out that it names, also with other taxonomic ranks
+expect 0 deeptaxa describe --checkpoint hybrid.pt --export-metrics d.json
+cut -f 1,3-5 taxonomy.tsv >three_ranks.tsv
+for table in taxonomy.tsv three_ranks.tsv; do
+    expect 0 deeptaxa train --fasta-file sequences.fasta --taxonomy-file "$table" "${tokenizer[@]}" \
+        --config d.json --init-weights hybrid.pt --epochs 1 --output-dir "by_config_$table"
+done
+expect 2 deeptaxa train --fasta-file sequences.fasta --taxonomy-file three_ranks.tsv "${tokenizer[@]}" \
+    --output-dir x --level-weights 1 2
+said '--level-weights: 2 weights for 3 taxonomic ranks: give one per rank, or --no-level-weights$'
 
 finish
