@@ -88,6 +88,12 @@ same "temperatures, back" "$(array back.h5 calibration/temperatures)" \
 first=$(checkpoint hybridcnnbert 1)
 known() { for name in lineages/parent lineages/label strand/weights training_lengths/bases; do array "$1" $name; done; }
 expect 0 convert hybridcnnbert.pt full.h5 "${tokenizer[@]}" "${files[@]}"
+said "^Added from .*/sequences.fasta: [0-9]+ lineages, strand profile, lengths \([0-9]+ to [0-9]+ bases\)\$"
+grep -q 'only one class\|^tokenizer: ' err && fail "what concerns a training: $(cat err)"
+for pair in 'hybridcnnbert.pt none' 'full.h5 yes'; do
+    expect 0 deeptaxa describe --checkpoint "${pair% *}"
+    printed "^  strand-profile: ${pair#* }\$"
+done
 same "lineages, strand and lengths" "$(known full.h5 | cksum)" "$(known "$first" | cksum)"
 expect 0 deeptaxa predict --checkpoint full.h5 "${files[@]}" --lineage consistent --orientation auto \
     --output-dir consistent
