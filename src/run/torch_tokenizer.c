@@ -101,6 +101,8 @@ static dt_status write_files(const dt_torch_tokenizer *tokenizer, const char *js
     DT_TRY(dt_path(path, sizeof path, "%s/" TOKENIZER, tokenizer->name));
     DT_TRY(dt_write_file(path, json, strlen(json)));
     DT_TRY(dt_path(path, sizeof path, "%s/" CONFIG, tokenizer->name));
+    if (access(path, F_OK) == 0) /* beside the same tokenizer: may have been edited */
+        return DT_OK;
     DT_TRY(dt_tokenizer_from_json(json, strlen(json), "the model's tokenizer", &known));
     const dt_status status = write_config(path, known);
     dt_tokenizer_destroy(known);
@@ -144,8 +146,9 @@ static dt_status check_folder(dt_torch_tokenizer *tokenizer, const char *json)
     bool empty = true;
     const bool exists = access(folder, F_OK) == 0;
     const bool ours = exists && holds_only_ours(folder, &empty);
-    tokenizer->created = !exists || (ours && empty);
-    if (tokenizer->created || (ours && holds_text(folder, json)))
+    tokenizer->created = !exists;
+    tokenizer->filled = !exists || (ours && empty);
+    if (tokenizer->filled || (ours && holds_text(folder, json)))
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
                    "%s: exists with other content than this model's tokenizer, which is to be "
@@ -168,11 +171,12 @@ dt_status dt_torch_tokenizer_write(dt_torch_tokenizer *tokenizer, const dt_run *
 void dt_torch_tokenizer_undo(const dt_torch_tokenizer *tokenizer)
 {
     char path[PATH_MAX + 32];
-    if (!tokenizer->created)
+    if (!tokenizer->filled)
         return;
     snprintf(path, sizeof path, "%s/" TOKENIZER, tokenizer->name);
     unlink(path);
     snprintf(path, sizeof path, "%s/" CONFIG, tokenizer->name);
     unlink(path);
-    rmdir(tokenizer->name);
+    if (tokenizer->created)
+        rmdir(tokenizer->name);
 }
