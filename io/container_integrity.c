@@ -198,8 +198,10 @@ static dt_status foreign(const char *path, const unsigned char *head, size_t got
                        zip ? "zip" : "pickle",
                        pickle ? ": save a model again with PyTorch 1.6 or later" : "");
     const char *kind = dt_file_kind_of(head, got).what;
-    return dt_fail(DT_ERR_INPUT, "%s: %s%snot an HDF5 file written by DeepTaxa-MPI", path,
-                   kind ? kind : "", kind ? ", " : "");
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: %s%sneither a file written by DeepTaxa-MPI (.h5) nor a checkpoint of "
+                   "DeepTaxa (.pt)",
+                   path, kind ? kind : "", kind ? ", " : "");
 }
 
 static dt_status damaged(const char *path, const char *what)

@@ -112,11 +112,12 @@ static dt_status read_checkpoints(session *s)
     DT_TRY(DT_NEW(s->model, (size_t)arguments->count));
     for (; s->models < arguments->count; ++s->models)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
-    if (lineages && s->model[0].checkpoint.lineages.tax_ranks == 0)
-        return dt_fail(
-            DT_ERR_INPUT,
-            "%s: has no lineages, because it was written by %s, or omit --lineage consistent",
-            s->model[0].path, without_training(&s->model[0].checkpoint));
+    for (int32_t m = 0; lineages && m < s->models; ++m)
+        if (s->model[m].checkpoint.lineages.tax_ranks == 0)
+            return dt_fail(
+                DT_ERR_INPUT,
+                "%s: has no lineages, because it was written by %s, or omit --lineage consistent",
+                s->model[m].path, without_training(&s->model[m].checkpoint));
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
@@ -351,7 +352,10 @@ static void tell_of_deeptaxa(const session *s)
     if (s->tokenizer_path[0])
         dt_info("Tokenizer: %s", s->tokenizer_path);
     else if (s->options->tokenizer_file)
-        dt_notice("--tokenizer-file has no effect: the checkpoint decides");
+        dt_notice("--tokenizer-file has no effect: %s",
+                  s->model[0].checkpoint.config.encoding == DT_ENCODING_ONEHOT
+                      ? "the model reads nucleotides"
+                      : "the checkpoint decides");
     if (s->model[0].checkpoint.of_deeptaxa)
         dt_notice("%s: was written by DeepTaxa, without lineages and strand: ranks are predicted "
                   "independently and sequences as they are (deeptaxa convert can add both)",
