@@ -243,11 +243,14 @@ dt_status dt_settings_add_flag(dt_text *list, const dt_run *run, const char *nam
     return dt_fail(DT_ERR_INTERNAL, "no setting --%s", name);
 }
 
+/* A setting of the model is always known. */
 static bool is_unknown(const dt_setting *setting, const dt_run *run)
 {
     const char *name = setting->option.name;
     const size_t length = strlen(name);
     size_t word;
+    if (setting->section != DT_SECTION_TRAINING)
+        return false;
     for (const char *at = run->unknown; at && *at; at += word + strspn(at + word, " ")) {
         word = strcspn(at, " ");
         if (word == length && strncmp(at, name, length) == 0)

@@ -84,7 +84,7 @@ import json
 file = json.load(open("described.json"))
 training, system = file["training_hyperparameters"], file["system_info"]
 for key in ("accum_steps", "loss_type", "class_weights", "early_stopping_patience",
-            "early_stopping_min_delta", "max_grad_norm", "eval_every", "seed"):
+            "early_stopping_min_delta", "max_grad_norm", "eval_every", "seed", "micro_batch_size"):
     assert training[key] is None, (key, training[key])
 assert training["batch_size"] > 0 and training["focal_gamma"] == 2
 assert set(system.values()) == {None}, system
