@@ -52,6 +52,10 @@ static dt_status copy(dt_run *content, const char *path, const dt_convert_option
     char chosen[PATH_MAX] = "";
     DT_TRY(change(content, path, options, chosen));
     DT_TRY(dt_checkpoint_export(output, content, path));
+    if (content->unknown && content->has_optimizer && !dt_is_torch_name(output))
+        dt_notice("%s: does not contain these settings of its training; give them to train "
+                  "--resume, or the defaults apply: %s",
+                  path, content->unknown);
     if (chosen[0])
         dt_info("Tokenizer: %s", chosen);
     dt_info("Checkpoint: %s, %s: %.1f MB (original: %.1f MB)", output,

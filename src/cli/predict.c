@@ -82,13 +82,15 @@ static const double *temperatures(const session *s, int32_t m)
     return checkpoint->temperatures ? checkpoint->temperature : NULL;
 }
 
-/* Why a checkpoint lacks something of its training set, and the way out. */
-static const char *without_training(const dt_run *checkpoint)
+/* Fails: model m has not `what` of its training set, which `flag` needs. */
+static dt_status lacks_training(const session *s, int32_t m, const char *what, const char *flag)
 {
-    return checkpoint->of_deeptaxa
-               ? "DeepTaxa: add them with deeptaxa convert --fasta-file and --taxonomy-file of the "
-                 "training set"
-               : "an older version: resume its training for one epoch";
+    const char *path = s->model[m].path;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: has no %s, which %s needs: write a file that has it, from the files of the "
+                   "training set, with deeptaxa convert --checkpoint %s --output-file NEW.h5 "
+                   "--fasta-file FASTA --taxonomy-file TABLE, or omit the flag",
+                   path, what, flag, path);
 }
 
 /* Models of DeepTaxa have no tokenizer of their own. */
@@ -114,10 +116,7 @@ static dt_status read_checkpoints(session *s)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
     for (int32_t m = 0; lineages && m < s->models; ++m)
         if (s->model[m].checkpoint.lineages.tax_ranks == 0)
-            return dt_fail(
-                DT_ERR_INPUT,
-                "%s: has no lineages, because it was written by %s, or omit --lineage consistent",
-                s->model[m].path, without_training(&s->model[m].checkpoint));
+            return lacks_training(s, m, "vocabulary of lineages", "--lineage consistent");
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
@@ -134,10 +133,7 @@ static dt_status choose_strand(session *s)
                            ? o->orientation == DT_ORIENTATION_AUTO
                            : trained->sorted;
     if (turns && !trained->profile)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: the strand of its training sequences is unknown, because it was "
-                       "written by %s, or omit --orientation auto",
-                       s->model[0].path, without_training(&s->model[0].checkpoint));
+        return lacks_training(s, 0, "strand profile", "--orientation auto");
     s->strand = turns ? trained->profile : NULL;
     return DT_OK;
 }
@@ -357,8 +353,9 @@ static void tell_of_deeptaxa(const session *s)
                       ? "the model reads nucleotides"
                       : "the checkpoint decides");
     if (s->model[0].checkpoint.of_deeptaxa)
-        dt_notice("%s: was written by DeepTaxa, without lineages and strand: ranks are predicted "
-                  "independently and sequences as they are (deeptaxa convert can add both)",
+        dt_notice("%s: is in DeepTaxa's format (.pt), which has no place for lineages and strand: "
+                  "ranks are predicted independently and sequences as they are (deeptaxa convert "
+                  "can write a .h5 file with both)",
                   s->model[0].path);
 }
 

@@ -10,7 +10,6 @@
 #include "core/strmap.h"
 #include "run/checkpoint.h"
 #include "run/settings.h"
-#include "run/torch_progress.h"
 #include "train/schedule.h"
 
 static dt_status check_given_name(const dt_train_options *o, const char *flag, const char *asked,
@@ -239,7 +238,7 @@ static dt_status check_resumed_sequences(dt_run *run, const dt_dataset *dataset,
     return status;
 }
 
-/* Compares the number of sequences only, for a checkpoint of an older version. */
+/* Compares the number of sequences only, for a checkpoint without their hashes. */
 static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, const char *path)
 {
     if (dataset->count != run->settings.total_sequences)
@@ -247,9 +246,9 @@ static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, co
                        "%s: the run was trained on %lld sequences, but the input has %lld: resume "
                        "with the same files",
                        path, (long long)run->settings.total_sequences, (long long)dataset->count);
-    dt_notice("%s: written by %s, so it cannot be checked that the input has the same sequences in "
-              "the same order",
-              path, run->of_deeptaxa ? "DeepTaxa" : "an older version");
+    dt_notice("%s: has no hashes of its sequences, so it cannot be checked that the input has the "
+              "same sequences in the same order",
+              path);
     return dt_fingerprints_of(&run->sequences, dataset);
 }
 
@@ -270,6 +269,25 @@ dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t 
     return check_resumed_labels(run, dataset, path);
 }
 
+/* Sets the settings that the checkpoint does not know by the flags, with a notice, and checks those
+ * that it knows. */
+static dt_status settle_settings(dt_run *run, const dt_train_options *o, const char *path)
+{
+    dt_text taken = {0};
+    dt_status status;
+    if (run->of_deeptaxa)
+        run->settings.normalize = !o->no_normalize;
+    DT_TRY_OR(done, dt_settings_complete(run, &o->asked, &taken));
+    DT_TRY_OR(done, apply_flags(run, o));
+    if (taken.length > 0)
+        dt_notice("%s: does not contain these settings of its training, which the command line or "
+                  "the defaults decide: %s",
+                  path, taken.data);
+done:
+    dt_text_free(&taken);
+    return status;
+}
+
 dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *path)
 {
     DT_TRY(dt_checkpoint_read(path, run));
@@ -279,11 +297,7 @@ dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *pa
             "%s: contains weights only, without the optimizer state: resume from another "
             "checkpoint of the run, or start a new run with --init-weights %s",
             path, path);
-    if (run->of_deeptaxa) {
-        DT_TRY(dt_torch_complete_settings(run, &o->asked));
-        run->settings.normalize = !o->no_normalize;
-    }
-    DT_TRY(apply_flags(run, o));
+    DT_TRY(settle_settings(run, o, path));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
         dt_notice("%s: the run is already complete (epochs: %d)", path, run->settings.epochs);
     return DT_OK;

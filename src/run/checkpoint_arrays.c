@@ -12,6 +12,7 @@
 /* Names of optional texts. */
 #define FOCAL_WEIGHT "settings/focal_weight"
 #define CHOICES "device/product_choices"
+#define UNKNOWN "settings/unknown"
 
 static dt_status put_taxonomy(dt_container *file, const dt_taxonomy *taxonomy)
 {
@@ -273,6 +274,8 @@ static dt_status get_optional_text(dt_container *file, const char *name, char **
 dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
 {
     const dt_model_config *config = &checkpoint->config;
+    if (checkpoint->unknown)
+        DT_TRY(dt_container_put_text(file, UNKNOWN, checkpoint->unknown));
     if (checkpoint->settings.focal_weight)
         DT_TRY(dt_container_put_text(file, FOCAL_WEIGHT, checkpoint->settings.focal_weight));
     if (config->encoding != DT_ENCODING_ONEHOT)
@@ -312,6 +315,7 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run 
 {
     dt_split *split = &checkpoint->split;
     DT_TRY(get_optional_text(file, FOCAL_WEIGHT, &checkpoint->settings.focal_weight));
+    DT_TRY(get_optional_text(file, UNKNOWN, &checkpoint->unknown));
     DT_TRY(get_optional_text(file, CHOICES, &checkpoint->choices));
     if (checkpoint->config.encoding != DT_ENCODING_ONEHOT)
         DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));

@@ -4,6 +4,7 @@
  *     config/kernel_sizes                          int32 (kernels)
  *     settings/level_weights                       float64 (R), if given
  *     settings/focal_weight                        text, if given
+ *     settings/unknown                             text: settings that a .pt file did not have
  *     tokenizer/json                               text; not with one-hot
  *     taxonomy/ranks, taxonomy/labels/<tax_rank>   texts, in the order of their numbers
  *     calibration/temperatures                     float64 (R), if the model is calibrated

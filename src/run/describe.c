@@ -184,14 +184,24 @@ static void performance_metrics(page *p, const dt_run *checkpoint)
     }
 }
 
+/* Returns whether the machine of the training is known, which a .pt file does not say. */
+static bool knows_machine(const dt_run_settings *settings)
+{
+    return settings->device[0] != '\0';
+}
+
 static void system_info(page *p, const dt_run_settings *settings)
 {
+    const bool known = knows_machine(settings);
     block(p, "System Info");
-    item_text(p, "cuda", settings->gpu ? "Available" : "Not Available");
-    item_text(p, "gpu", settings->gpu ? settings->device : "None");
+    item_text(p, "cuda", !known ? NULL : settings->gpu ? "Available" : "Not Available");
+    item_text(p, "gpu", !known || settings->gpu ? settings->device : "None");
     item_text(p, "device", settings->device);
-    item_text(p, "precision", settings->precision);
-    item_int(p, "world-size", settings->world_size);
+    item_text(p, "precision", known ? settings->precision : NULL);
+    if (known)
+        item_int(p, "world-size", settings->world_size);
+    else
+        item_text(p, "world-size", NULL);
 }
 
 dt_status dt_describe_text(dt_text *out, const dt_run *checkpoint, const char *path,
@@ -206,7 +216,10 @@ dt_status dt_describe_text(dt_text *out, const dt_run *checkpoint, const char *p
     add(&p, "\n");
     item_text(&p, "Checkpoint", path);
     item_text(&p, "Timestamp", checkpoint->timestamp);
-    item_text(&p, "Written by", checkpoint->version);
+    if (checkpoint->of_deeptaxa)
+        item_text(&p, "Format", "DeepTaxa's (.pt)");
+    else
+        item_text(&p, "Written by", checkpoint->version);
     add(&p, thick);
     add(&p, "\n");
     model_details(&p, checkpoint);
@@ -262,6 +275,16 @@ static void json_timing(dt_json *json, const dt_run *checkpoint)
 
 static void json_system(dt_json *json, const dt_run_settings *settings)
 {
+    static const char *const keys[] = {"cuda_available", "gpu",        "device",
+                                       "precision",      "world_size", "cuda"};
+    if (!knows_machine(settings)) {
+        dt_json_key(json, "system_info");
+        dt_json_object(json);
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i)
+            dt_json_put_null(json, keys[i]);
+        dt_json_end(json);
+        return;
+    }
     dt_run_json_system(json, settings->gpu, settings->device, settings->precision);
     dt_json_put_int(json, "world_size", settings->world_size);
     dt_json_put_string(json, "cuda", settings->gpu ? "Available" : "Not Available");

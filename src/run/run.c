@@ -43,6 +43,7 @@ void dt_run_free(dt_run *checkpoint)
     dt_fingerprints_free(&checkpoint->sequences);
     free(checkpoint->tokenizer_json);
     free(checkpoint->choices);
+    free(checkpoint->unknown);
     free(checkpoint->loss_sums.sum);
     *checkpoint = (dt_run){0};
 }

@@ -142,6 +142,8 @@ typedef struct {
     char timestamp[32];        /* of writing the checkpoint */
     bool has_optimizer;        /* the run can be resumed */
     bool of_deeptaxa; /* read from a DeepTaxa file (.pt); run/torch_read.h: what it lacks */
+    char *unknown;    /* names of settings that are not those of the training but defaults,
+                         separated by blanks; NULL: none. A resumed run may set them */
 } dt_run;
 
 void dt_run_free(dt_run *checkpoint); /* leaves it empty */

@@ -61,7 +61,10 @@ static void training_hyperparameters(dt_json *json, const dt_run *run, dt_run_js
     if (kind == DT_RUN_JSON_DESCRIPTION)
         optimizer_summary(json, "optimizer", &s->rule);
     dt_json_put_int(json, "scheduler_steps", s->rule.total_steps);
-    dt_json_put_int(json, "micro_batch_size", s->micro_batch);
+    if (s->micro_batch > 0)
+        dt_json_put_int(json, "micro_batch_size", s->micro_batch);
+    else /* of a .pt file */
+        dt_json_put_null(json, "micro_batch_size");
     dt_json_put_bool(json, "normalize", s->normalize);
     dt_json_end(json);
 }

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "options/config_file.h"
@@ -223,6 +224,12 @@ dt_status dt_settings_raise_version(const dt_run *run, int32_t *version)
     return DT_OK;
 }
 
+static dt_status add_flag(dt_text *list, const dt_setting *setting, const dt_value *value)
+{
+    DT_TRY(dt_text_addf(list, "%s--%s ", list->length ? " " : "", setting->option.name));
+    return dt_value_add_all(value, false, list);
+}
+
 dt_status dt_settings_add_flag(dt_text *list, const dt_run *run, const char *name)
 {
     for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
@@ -231,12 +238,41 @@ dt_status dt_settings_add_flag(dt_text *list, const dt_run *run, const char *nam
         if (strcmp(setting->option.name, name) != 0)
             continue;
         DT_TRY(has_default(setting, run, &is_default));
-        if (is_default)
-            return DT_OK;
-        DT_TRY(dt_text_addf(list, "%s--%s ", list->length ? " " : "", name));
-        return dt_value_add_all(&value, false, list);
+        return is_default ? DT_OK : add_flag(list, setting, &value);
     }
     return dt_fail(DT_ERR_INTERNAL, "no setting --%s", name);
+}
+
+/* A setting of the model is always known. */
+static bool is_unknown(const dt_setting *setting, const dt_run *run)
+{
+    const char *name = setting->option.name;
+    const size_t length = strlen(name);
+    size_t word;
+    if (setting->section != DT_SECTION_TRAINING)
+        return false;
+    for (const char *at = run->unknown; at && *at; at += word + strspn(at + word, " ")) {
+        word = strcspn(at, " ");
+        if (word == length && strncmp(at, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+dt_status dt_settings_complete(dt_run *run, const dt_run *given, dt_text *list)
+{
+    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
+        const dt_value to = dt_setting_value(setting, run);
+        const dt_value from = dt_setting_value(setting, given);
+        if (!is_unknown(setting, run))
+            continue;
+        DT_TRY(dt_value_copy(&to, &from));
+        if (dt_value_count(&to) > 0)
+            DT_TRY(add_flag(list, setting, &to));
+    }
+    free(run->unknown);
+    run->unknown = NULL;
+    return DT_OK;
 }
 
 dt_status dt_settings_copy(dt_run *to, const dt_run *from)
@@ -354,7 +390,7 @@ void dt_settings_json(dt_json *json, const dt_run *run, dt_run_section section)
         if (setting->section != section)
             continue;
         dt_json_key(json, setting->option.json);
-        if (applies(setting, &run->config))
+        if (applies(setting, &run->config) && !is_unknown(setting, run))
             dt_json_value(json, &value);
         else
             dt_json_null(json);
@@ -414,7 +450,11 @@ dt_status dt_settings_text(dt_text *out, const dt_run *run, dt_run_section secti
         if (setting->section != section || elsewhere || !applies(setting, &run->config))
             continue;
         DT_TRY(add_name(out, setting));
-        DT_TRY(dt_value_is_list(value.kind) ? add_list(out, &value) : add_formatted(out, &value));
+        if (is_unknown(setting, run))
+            DT_TRY(dt_text_addf(out, "unknown"));
+        else
+            DT_TRY(dt_value_is_list(value.kind) ? add_list(out, &value)
+                                                : add_formatted(out, &value));
         DT_TRY(dt_text_addf(out, "\n"));
     }
     return DT_OK;

@@ -56,6 +56,10 @@ dt_status dt_settings_raise_version(const dt_run *run, int32_t *version);
 /* Appends "--name value" of a setting, after a blank, unless it has its default. */
 dt_status dt_settings_add_flag(dt_text *list, const dt_run *run, const char *name);
 
+/* Sets the settings that the run does not know to those of the command line that resumes it, in
+ * `given`, and appends them as flags with their values. Then none is unknown. */
+dt_status dt_settings_complete(dt_run *run, const dt_run *given, dt_text *list);
+
 /* Copies all settings. */
 dt_status dt_settings_copy(dt_run *to, const dt_run *from);
 
@@ -68,7 +72,8 @@ dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run 
 /* Appends the sizes of the models that differ: "hidden-size 8 (this model: 896), …". */
 dt_status dt_settings_list_sizes(dt_text *out, const dt_run *theirs, const dt_run *ours);
 
-/* Add the settings of a section as members of the open object, or as lines of describe's text. */
+/* Add the settings of a section as members of the open object, or as lines of describe's text. One
+ * that the run does not know is null, or "unknown". */
 void dt_settings_json(dt_json *json, const dt_run *run, dt_run_section section);
 dt_status dt_settings_text(dt_text *out, const dt_run *run, dt_run_section section);
 

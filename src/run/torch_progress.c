@@ -98,17 +98,24 @@ static dt_status read_sizes(const dt_torch_file *file, dt_run_settings *settings
     return DT_OK;
 }
 
+/* Settings that no file has: DeepTaxa takes them from the command line of the resumed run. */
+#define UNKNOWN                                                                                    \
+    "accum-steps loss-type focal-weight class-weights early-stopping-patience "                    \
+    "early-stopping-min-delta max-grad-norm eval-every"
+
 dt_status dt_torch_read_settings(const dt_torch_file *file, dt_run *run)
 {
     const dt_pickle_value *root = dt_torch_root(file);
     const dt_pickle_value *scaler = dt_pickle_get(root, "scaler_state_dict");
     dt_run_settings *settings = &run->settings;
+    const bool has_seed = dt_torch_given(dt_pickle_get(root, "seed")); /* of ours */
     char *text = NULL;
     DT_TRY(dt_torch_text(root, "run_uuid", &text));
     snprintf(settings->run_uuid, sizeof settings->run_uuid, "%s", text ? text : "unknown");
     free(text);
     DT_TRY(dt_torch_text(root, "fasta_file", &settings->fasta_file));
     DT_TRY(dt_torch_text(root, "taxonomy_file", &settings->taxonomy_file));
+    DT_TRY(dt_copy_text(&run->unknown, has_seed ? UNKNOWN : UNKNOWN " seed"));
     DT_TRY(read_sizes(file, settings));
     DT_TRY(read_rule(file, settings));
     dt_set_rate(settings);
@@ -119,22 +126,6 @@ dt_status dt_torch_read_settings(const dt_torch_file *file, dt_run *run)
     settings->rule.dynamic_scale = settings->gpu;
     snprintf(settings->precision, sizeof settings->precision, settings->gpu ? "fp16" : "fp32");
     return read_losses(file, run);
-}
-
-dt_status dt_torch_complete_settings(dt_run *run, const dt_run *given)
-{
-    static const char *const lacking[] = {
-        "loss-type",     "focal-weight", "class-weights",           "accum-steps",
-        "max-grad-norm", "eval-every",   "early-stopping-patience", "early-stopping-min-delta",
-        "seed"};
-    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting)
-        for (size_t i = 0; i < sizeof lacking / sizeof *lacking; ++i) {
-            const dt_value to = dt_setting_value(setting, run);
-            const dt_value from = dt_setting_value(setting, given);
-            if (strcmp(setting->option.name, lacking[i]) == 0)
-                DT_TRY(dt_value_copy(&to, &from));
-        }
-    return DT_OK;
 }
 
 /* ---- progress -------------------------------------------------------------------------------- */
@@ -272,6 +263,5 @@ dt_status dt_torch_read_progress(dt_torch_file *file, dt_run *run)
     DT_TRY(dt_torch_text(root, "checkpoint_end_time", &time));
     snprintf(run->timestamp, sizeof run->timestamp, "%s", time ? time : "unknown");
     free(time);
-    snprintf(run->version, sizeof run->version, "DeepTaxa");
     return read_optimizer(file, run);
 }

@@ -5,16 +5,12 @@
 #include "io/torch_file.h"
 #include "run/run.h"
 
-/* The run has its defaults, config and taxonomy. What the file lacks keeps its default. */
+/* The run has its defaults, config and taxonomy. What the file lacks keeps its default, and `unknown`
+ * lists it. */
 dt_status dt_torch_read_settings(const dt_torch_file *file, dt_run *run);
 
 /* After the settings. Sets has_optimizer if the file has all that a resumed run needs: state of the
  * optimizer and of the scheduler, and the split. */
 dt_status dt_torch_read_progress(dt_torch_file *file, dt_run *run);
-
-/* Sets the settings that a DeepTaxa file lacks to those of the command line that resumes its run, as
- * DeepTaxa does: loss type, class weights, batches of an update, gradient norm, evaluations, early
- * stopping, seed. */
-dt_status dt_torch_complete_settings(dt_run *run, const dt_run *given);
 
 #endif

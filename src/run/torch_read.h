@@ -13,8 +13,8 @@
  *                                                     has no optimizer
  *
  * Not in such a file: the tokenizer (cli/model_tokenizer.h), lineages, the strand profile, lengths
- * and fingerprints of the training sequences, the seed, and the settings that
- * dt_torch_complete_settings() sets (run/torch_progress.h).
+ * and fingerprints of the training sequences, the program that wrote it and its machine, and some
+ * settings, which the run's `unknown` lists.
  */
 #ifndef DT_RUN_TORCH_READ_H
 #define DT_RUN_TORCH_READ_H

@@ -175,6 +175,18 @@ static dt_status list_flags(dt_text *list, const dt_run *run)
     return DT_OK;
 }
 
+/* DeepTaxa has no flag for it. */
+static dt_status add_norm(dt_text *list, const dt_run *run)
+{
+    dt_text flag = {0};
+    dt_status status = dt_settings_add_flag(&flag, run, "max-grad-norm");
+    if (status == DT_OK && flag.length > 0)
+        status = dt_text_addf(list, "%s%s (DeepTaxa always clips at 0.5)", list->length ? ", " : "",
+                              flag.data);
+    dt_text_free(&flag);
+    return status;
+}
+
 static dt_status report_losses(const char *path, const dt_run *run)
 {
     dt_text lost = {0};
@@ -185,8 +197,10 @@ static dt_status report_losses(const char *path, const dt_run *run)
     DT_TRY_OR(done, add_item(&lost, run->strand.sorted,
                              "--orientation auto (give DeepTaxa reads of the training's strand)"));
     DT_TRY_OR(done, add_item(&lost, run->lengths.known, "lengths of the training sequences"));
-    if (run->has_optimizer)
+    if (run->has_optimizer) {
+        DT_TRY_OR(done, add_norm(&lost, run));
         DT_TRY_OR(done, list_flags(&flags, run));
+    }
     if (lost.length > 0)
         dt_notice("%s: a .pt file has no place for: %s", path, lost.data);
     if (flags.length > 0)

@@ -21,7 +21,7 @@ predictions() {
     expect 0 deeptaxa predict --checkpoint "$1" "${files[@]}" --lineage independent --tabular \
         --orientation forward --output-dir "$2" && cat "$2"/*.tsv
 }
-declare -A flags=([hybridcnnbert]='' [bert]='--loss-type focal --early-stopping-patience 5'
+declare -A flags=([hybridcnnbert]='--max-grad-norm 2' [bert]='--loss-type focal --early-stopping-patience 5'
     [cnn]='--orientation auto')
 for type in hybridcnnbert bert cnn; do
     # shellcheck disable=SC2086
@@ -32,7 +32,10 @@ for type in hybridcnnbert bert cnn; do
     case $type in
         bert) said "repeat with DeepTaxa's --resume what a .pt file does not keep: ${flags[bert]}\$" ;;
         cnn) said 'strand profile, --orientation auto \(give DeepTaxa reads of the training.s strand\), lengths' ;;
-        *) grep -q 'repeat with' err && fail "flags to repeat where none were given" ;;
+        *)
+            said "has no place for: .*lengths of the training sequences, --max-grad-norm 2 \(DeepTaxa always clips at 0.5\)\$"
+            grep -q 'repeat with' err && fail "flags to repeat where none were given"
+            ;;
     esac
     said "^notice: $type.pt: its tokenizer was written to .*/${type}_tokenizer; DeepTaxa looks for it at this"
     said "^Checkpoint: $type.pt, with optimizer state: "
@@ -41,6 +44,8 @@ for type in hybridcnnbert bert cnn; do
     # DeepTaxa keeps no state of early stopping, and of the loss scale nothing where there is none
     same "differences of $type" "$("$bin/../tests/compare_checkpoints" "$type.h5" "$first" 2>&1)" \
         "$(printf 'loss scale differs\nstate of early stopping differs')"
+    expect 0 deeptaxa describe --checkpoint "$type.h5"
+    printed '^  seed: 42$' # our .pt files contain it
     same "predictions of $type" "$(predictions "$type.h5" "p_$type")" "$(predictions "$first" "q_$type")"
     expect 0 convert "$type.h5" "twice_$type.pt"
     same "$type" "$(diff <(content "$type.pt" | grep -v '^/tokenizer_name') \
@@ -129,7 +134,7 @@ refused 1 'x.pt: cannot write' limited
 same "leftovers" "$(find . -name 'x*' -o -name '*.part*')" ""
 mkdir other_tokenizer
 echo '{}' >other_tokenizer/tokenizer.json
-refused 1 'other_tokenizer/tokenizer.json: is the tokenizer of another model' convert "$first" other.pt
+refused 1 'other_tokenizer: exists with other content' convert "$first" other.pt
 same "other tokenizer and model" "$(cat other_tokenizer/tokenizer.json; ls -d other.pt* 2>/dev/null)" '{}'
 expect 0 convert "$first" hybridcnnbert.pt # the same tokenizer
 

@@ -57,12 +57,12 @@ words="--tokenizer-file tokenizer.json"
 # shellcheck disable=SC2086
 {
     resumed v1 40 $files $words
-    said 'written by an older version, so it cannot be checked'
+    said 'has no hashes of its sequences, so it cannot be checked'
     resumed v2 40 $files $words
     resumed v2_step 2 --data shards_v1
     losses run_v2_step 1 v2_step_epoch1
     resumed v2_arrays 40 $files $words
-    grep -q 'older version' err && fail "v2_arrays knows its sequences"
+    grep -q 'no hashes' err && fail "v2_arrays knows its sequences"
     resumed v3 40 $files
 }
 

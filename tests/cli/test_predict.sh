@@ -116,7 +116,7 @@ rm -rf other
 # A checkpoint of an older version has no lineages: it predicts, but not consistently; resumed training
 # adds them
 "$bin/../tests/drop_lineages" "$model" older.h5 || fail "drop_lineages"
-refused 1 'older.h5: has no lineages' predict_to other --fasta-file data/heldout.fasta \
+refused 1 'older.h5: has no vocabulary of lineages, .*deeptaxa convert' predict_to other --fasta-file data/heldout.fasta \
     --checkpoint older.h5 --lineage consistent
 expect 0 predict_to other --fasta-file data/heldout.fasta --checkpoint older.h5 --tabular
 same "labels of the older checkpoint" "$(labels other)" "$(labels p)"

@@ -24,7 +24,7 @@ for sequence, rank, label, probability, flag, agrees in lines:
 END
 for model in hybrid bert cnn onehot; do
     expect 0 deeptaxa predict --checkpoint $model.pt "${files[@]}" "${tokenizer[@]}" --output-dir p_$model
-    said "^notice: $model.pt: was written by DeepTaxa, without lineages and strand"
+    said "^notice: $model.pt: is in DeepTaxa.s format \(.pt\), which has no place for lineages and strand"
     python3 compare.py p_$model/sequences_deeptaxa_predictions.json $model.predictions ||
         fail "$model.pt: other predictions than DeepTaxa's"
 done
@@ -64,10 +64,15 @@ refused 1 '^deeptaxa predict: other.json: is not the tokenizer of hybrid.pt: it 
     predict hybrid.pt --tokenizer-file other.json
 
 # ---- what such a file does not contain ----
-refused 1 'hybrid.pt: has no lineages, because it was written by DeepTaxa: .*deeptaxa convert' \
-    predict hybrid.pt "${tokenizer[@]}" --lineage consistent
-refused 1 'hybrid.pt: the strand .* was written by DeepTaxa: .*deeptaxa convert' \
-    predict hybrid.pt "${tokenizer[@]}" --orientation auto
+expect 0 deeptaxa convert --checkpoint hybrid.pt --output-file bare.h5 "${tokenizer[@]}"
+lacks() { # FILE FLAGS...: nor has the file that it was converted to
+    refused 1 "$1: has no vocabulary of lineages, .*: write .* with deeptaxa convert --checkpoint $1 " \
+        predict "$@" --lineage consistent
+    refused 1 "$1: has no strand profile, .*: write .* with deeptaxa convert --checkpoint $1 " \
+        predict "$@" --orientation auto
+}
+lacks hybrid.pt "${tokenizer[@]}"
+lacks bare.h5
 expect 0 predict hybrid.pt "${tokenizer[@]}" --lineage independent --orientation forward
 
 # ---- describe, calibrate, export, ensembles ----
@@ -77,7 +82,24 @@ printed '^  mask-padding: yes$'
 printed '^  num-conv-layers: 2$'
 printed '^  total-sequences: 32$'
 printed '^  Level 6 - species: 3[0-9] labels$'
-python3 -m json.tool described.json >/dev/null || fail "describe --export-metrics of a .pt"
+printed "^  Format: DeepTaxa's \(.pt\)\$"
+cat >unknown.py <<'END'
+import json
+file = json.load(open("described.json"))
+training, system = file["training_hyperparameters"], file["system_info"]
+for key in ("accum_steps", "loss_type", "class_weights", "early_stopping_patience",
+            "early_stopping_min_delta", "max_grad_norm", "eval_every", "seed", "micro_batch_size"):
+    assert training[key] is None, (key, training[key])
+assert training["batch_size"] > 0 and training["focal_gamma"] == 2
+assert set(system.values()) == {None}, system
+END
+unknown="accum-steps class-weights cuda device early-stopping-min-delta early-stopping-patience eval-every"
+unknown+=" focal-weight gpu loss-type max-grad-norm precision seed world-size "
+for file in cnn.pt bare.h5; do
+    expect 0 deeptaxa describe --checkpoint $file --export-metrics described.json
+    same "unknown in $file" "$(sed -n 's/^  \([a-z-]*\): unknown$/\1/p' out | sort | tr '\n' ' ')" "$unknown"
+    python3 unknown.py || fail "describe --export-metrics of $file"
+done
 expect 0 deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" "${tokenizer[@]}"
 expect 0 deeptaxa export --checkpoint hybrid.pt --output-file hybrid_copy.h5 --format h5 \
     "${tokenizer[@]}"
@@ -117,7 +139,8 @@ resume() {
         --resume resume.pt --threads 2 "$@"
 }
 expect 0 resume --output-dir resumed
-said '^notice: resume.pt: written by DeepTaxa, so it cannot be checked'
+said '^notice: resume.pt: has no hashes of its sequences, so it cannot be checked'
+said '^notice: resume.pt: does not contain these settings .*: --accum-steps 1 --loss-type cross_entropy --class-weights none .*--seed 42 --max-grad-norm 0.5 --eval-every 1$'
 while IFS=$'\t' read -r epoch training validation; do
     near "training loss of epoch $epoch" "$(metric resumed "$epoch" training_loss)" "$training" 1e-5
     near "validation loss of epoch $epoch" "$(metric resumed "$epoch" validation_loss)" "$validation" 1e-5
@@ -137,6 +160,16 @@ said 'is not the tokenizer of resume.pt: it has 90 tokens, the model 80'
 expect 0 resume --output-dir focal --loss-type focal --max-grad-norm 1 --seed 7
 [ "$(metric focal 4 training_loss)" != "$(metric resumed 4 training_loss)" ] ||
     fail "--loss-type of a resumed DeepTaxa run, which does not store it, has no effect"
+said '^notice: resume.pt: does not contain .* --loss-type focal .*--seed 7 --max-grad-norm 1 '
+# converted, it is as open as before; what the resumed run writes is not
+expect 0 deeptaxa convert --checkpoint resume.pt --output-file open.h5 "${tokenizer[@]}"
+said '^notice: resume.pt: does not contain these settings .*accum-steps loss-type .* seed$'
+reopened=(--fasta-file trained.fasta --taxonomy-file resume.tsv --threads 2 --output-dir reopened)
+expect 0 deeptaxa train "${reopened[@]}" --resume open.h5 --loss-type focal --max-grad-norm 1 --seed 7
+said '^notice: open.h5: does not contain .* --loss-type focal .*--seed 7 --max-grad-norm 1 '
+same "loss of the converted run" "$(metric reopened 4 training_loss)" "$(metric focal 4 training_loss)"
+refused 2 '--loss-type cross_entropy: the run to resume was started with focal' \
+    deeptaxa train "${reopened[@]}" --resume "$(checkpoint reopened 4)" --loss-type cross_entropy
 refused 2 '--batch-size 8: the run to resume was started with 24' resume --output-dir x --batch-size 8
 refused 1 'hybrid.pt: contains weights only.*--init-weights hybrid.pt' \
     deeptaxa train "${files[@]}" "${tokenizer[@]}" --output-dir x --resume hybrid.pt

@@ -126,7 +126,7 @@ refused 1 "1 has the same id but another sequence \('$a'\)" \
 # shellcheck disable=SC2046
 {
     expect 0 resume older older.h5 $(with $fasta $table)
-    said '^notice: older.h5: written by an older version, so it cannot be checked'
+    said '^notice: older.h5: has no hashes of its sequences, so it cannot be checked'
     same_model "$(checkpoint whole 3)" "$(checkpoint older 3)"
     expect 1 resume none "$(checkpoint older 2)" $(with base.fasta $table)
     said '1 has the same id but another sequence'

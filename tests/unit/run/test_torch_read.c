@@ -4,7 +4,7 @@
 #include "io/torch_file.h"
 #include "pt_test.h"
 #include "run/checkpoint.h"
-#include "run/torch_progress.h"
+#include "run/settings.h"
 #include "run/torch_read.h"
 #include "run/torch_tokenizer.h"
 
@@ -97,12 +97,17 @@ static void settings_it_lacks(void **state)
 {
     (void)state;
     dt_run given = {.settings = {.seed = 7, .batch_size = 1, .eval_every = 3, .accum_steps = 2}};
-    dt_run run = {.settings = {.seed = 42, .batch_size = 24}};
-    ASSERT_OK(dt_torch_complete_settings(&run, &given));
+    dt_run run;
+    dt_text list = {0};
+    ASSERT_OK(dt_checkpoint_read("tests/fixtures/deeptaxa/resume.pt", &run));
+    ASSERT_OK(dt_settings_complete(&run, &given, &list));
     assert_int_equal(run.settings.seed, 7);
     assert_int_equal(run.settings.eval_every, 3);
     assert_int_equal(run.settings.accum_steps, 2);
     assert_int_equal(run.settings.batch_size, 24);
+    assert_null(run.unknown);
+    assert_non_null(strstr(list.data, "--accum-steps 2 --loss-type cross_entropy --class-weights"));
+    dt_text_free(&list);
     dt_run_free(&run);
 }
 
