@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "core/memory.h"
+#include "io/file_kind.h"
 
 #define BUFFER_BYTES ((size_t)1 << 18)
 
@@ -196,7 +197,11 @@ static dt_status foreign(const char *path, const unsigned char *head, size_t got
                        "%s: a PyTorch file (%s), not an HDF5 file written by DeepTaxa-MPI%s", path,
                        zip ? "zip" : "pickle",
                        pickle ? ": save a model again with PyTorch 1.6 or later" : "");
-    return dt_fail(DT_ERR_INPUT, "%s: not an HDF5 file written by DeepTaxa-MPI", path);
+    const char *kind = dt_file_kind_of(head, got).what;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: %s%sneither a file written by DeepTaxa-MPI (.h5) nor a checkpoint of "
+                   "DeepTaxa (.pt)",
+                   path, kind ? kind : "", kind ? ", " : "");
 }
 
 static dt_status damaged(const char *path, const char *what)

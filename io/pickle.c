@@ -102,8 +102,9 @@ static dt_status add_items(dt_pickle *p, dt_pickle_items *to, const dt_pickle_va
 {
     size_t capacity = (size_t)to->capacity;
     const size_t needed = (size_t)to->count + count;
-    DT_TRY(grow(p, (void **)&to->value, &capacity, needed, sizeof *to->value));
-    to->capacity = (int64_t)capacity;
+    const dt_status status = grow(p, (void **)&to->value, &capacity, needed, sizeof *to->value);
+    to->capacity = (int64_t)capacity; /* also after a failure, which may have come later */
+    DT_TRY(status);
     if (values && count)
         memcpy(to->value + to->count, values, count * sizeof *values);
     to->count = (int64_t)needed;

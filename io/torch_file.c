@@ -38,10 +38,11 @@ struct dt_torch_file {
     dt_pickle_value object;
 };
 
-/* The tree takes a multiple of the pickle's bytes, but most of a model's file are tensors. */
-static int64_t most_memory(int64_t file_bytes)
+/* The largest multiple in practice is that of a list of integers: it takes 5 bytes of the pickle for
+ * each, and 16 of memory, up to twice. */
+static int64_t most_memory(int64_t pickle_bytes)
 {
-    return ((int64_t)16 << 20) + 2 * file_bytes;
+    return ((int64_t)16 << 20) + 8 * pickle_bytes;
 }
 
 /* ---- element types --------------------------------------------------------------------------- */
@@ -319,7 +320,7 @@ static dt_status read_tree(dt_torch_file *file)
                                        .allowed = allowed,
                                        .persistent = make_storage,
                                        .context = file,
-                                       .memory = most_memory(file->zip.bytes)};
+                                       .memory = most_memory(entry->size)};
     const dt_status status =
         dt_pickle_read(&file->pickle, bytes, (size_t)entry->size, &options, &file->object);
     free(bytes); /* the tree has copies */

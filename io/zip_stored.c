@@ -172,21 +172,27 @@ static dt_status read_entry(const dt_zip *zip, const unsigned char *bytes, int64
     return stored == entry->size ? DT_OK : damaged(zip, "a zip entry has two sizes");
 }
 
+static dt_status misplaced(const dt_zip *zip, const dt_zip_entry *entry)
+{
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: the file is damaged or truncated: the zip entry %.80s is not where the "
+                   "directory says",
+                   zip->path, entry->name);
+}
+
 /* Finds the bytes of an entry, behind its local header. end: of the entries, where the directory
  * begins. */
 static dt_status find_data(const dt_zip *zip, int64_t end, dt_zip_entry *entry)
 {
-    unsigned char header[LOCAL_HEADER] = {0};
-    if (within(entry->header, LOCAL_HEADER, end))
-        DT_TRY(read_at(zip, entry->header, LOCAL_HEADER, header));
+    unsigned char header[LOCAL_HEADER];
+    if (!within(entry->header, LOCAL_HEADER, end))
+        return misplaced(zip, entry);
+    DT_TRY(read_at(zip, entry->header, LOCAL_HEADER, header));
     const int64_t name = size_at(header + 26, 2);
     entry->data = entry->header + LOCAL_HEADER + name + size_at(header + 28, 2);
     if (memcmp(header, "PK\3\4", 4) != 0 || name != (int64_t)strlen(entry->name) ||
         !within(entry->data, entry->size, end))
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: the file is damaged or truncated: the zip entry %.80s is not where the "
-                       "directory says",
-                       zip->path, entry->name);
+        return misplaced(zip, entry);
     return DT_OK;
 }
 

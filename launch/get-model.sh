@@ -7,7 +7,7 @@
 #             deeptaxa-REGION-v2-seedN       one of five, to be used together: 42, 123, 456, 789, 1011
 #             deeptaxa-REGION-v1             the earlier one
 #             REGION: full-length, v3v4 (341F/805R), v4 (515F/806R). These names are those of the
-#             model card; another name is looked for as well.
+#             model card; any other name is tried at the same address.
 #   FOLDER    where to put MODEL.pt; the current folder otherwise
 #   --sha256  the SHA-256 sum that the file must have
 #   --url     another address of the file (https:// or file://)
@@ -37,10 +37,15 @@ while [ $# -gt 0 ]; do
         *) words+=("$1"); shift ;;
     esac
 done
-[ ${#words[@]} -ge 1 ] && [ ${#words[@]} -le 2 ] || wrong_usage "give the name of one model"
+[ ${#words[@]} -ge 1 ] && [ ${#words[@]} -le 2 ] ||
+    wrong_usage "give the name of one model (--help lists them)"
 name=${words[0]%.pt} folder=${words[1]:-.}
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || wrong_usage "'$name' is not the name of a model"
 [ -z "$sum" ] || [[ $sum =~ ^[0-9a-f]{64}$ ]] || wrong_usage "--sha256 $sum: not 64 hexadecimal digits"
+case $url in
+    '' | *://*) ;;
+    *) wrong_usage "--url $url: not an address; of a local file it is file://$(realpath -m "$url" 2>/dev/null || echo "$url")" ;;
+esac
 url=${url:-https://huggingface.co/systems-genomics-lab/deeptaxa/resolve/main/$name.pt}
 file=$folder/$name.pt
 

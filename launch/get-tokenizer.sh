@@ -8,6 +8,15 @@
 # DEEPTAXA_TOKENIZER_URL overrides the address.
 set -euo pipefail
 
+case ${1:-} in
+    -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -*) echo "get-tokenizer.sh: unknown option $1; --help explains the usage" >&2; exit 2 ;;
+esac
+if [ $# -gt 1 ]; then
+    echo "get-tokenizer.sh: more than one folder; --help explains the usage" >&2
+    exit 2
+fi
+
 here=$(cd "$(dirname "$0")" && pwd)
 if [ -f "$here/../CMakeLists.txt" ]; then
     default=$(cd "$here/.." && pwd)/share/deeptaxa

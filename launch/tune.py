@@ -23,6 +23,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import warnings
 
@@ -49,16 +50,23 @@ def fail(text, status=1):
 # ---- the command line ----------------------------------------------------------------------------
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        fail(message.removeprefix("argument "), 2)
+
+
 def make_parser():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="deeptaxa tune", allow_abbrev=False,
+        usage="deeptaxa tune --data DIR --model-type MODEL [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Searches hyperparameters with Optuna (pip install optuna).\n\n"
         "All other options are those of `deeptaxa train`; a setting that is given is not searched.",
-        epilog="Examples\n"
+        epilog="Searched settings\n" + describe_search() + "\n\nExamples\n"
         "  deeptaxa tune --data shards --model-type cnn --output-dir tuning --n-trials 20\n"
         "  deeptaxa tune --data shards --model-type hybridcnnbert --max-length 512 --gpus 4")
     add = parser.add_argument
+    add("--version", action="store_true", help="print the version and exit")
     add("--data", metavar="DIR", help="directory written by `deeptaxa prepare`")
     add("--fasta-file", metavar="FILE", help="or: sequences, tokenised in every trial")
     add("--taxonomy-file", metavar="FILE", help="and their taxonomy")
@@ -83,6 +91,9 @@ def make_parser():
 def parse(words):
     """The options, with `flags`: those of every training; `pinned`: names of settings that are not
     searched; `program`: the words that start deeptaxa."""
+    program = find_program()
+    if "--version" in words:
+        sys.exit(start([*program, "train", "--version"]).returncode)
     options, rest = make_parser().parse_known_args(words)
     if options.n_trials < 1:
         fail(f"--n-trials {options.n_trials}: must be at least 1", 2)
@@ -96,22 +107,54 @@ def parse(words):
     if "--keep-checkpoints" not in options.pinned:
         options.flags.append("--keep-checkpoints=1")
     options.flags += rest
-    beside = os.path.join(os.path.dirname(os.path.realpath(__file__)), "deeptaxa")
-    options.program = shlex.split(os.environ.get("DEEPTAXA", "")) or [
-        beside if os.access(beside, os.X_OK) else "deeptaxa"]
+    options.program = program
     return options
 
 
-def check_flags(options):
-    """Wrong options of `deeptaxa train` end the search before it begins."""
+def find_program():
+    beside = os.path.join(os.path.dirname(os.path.realpath(__file__)), "deeptaxa")
+    return shlex.split(os.environ.get("DEEPTAXA", "")) or [
+        beside if os.access(beside, os.X_OK) else "deeptaxa"]
+
+
+def start(command, **how):
     try:
-        subprocess.run([*options.program, "train", *options.flags,
-                        "--output-dir", options.output_dir, "--print-config"],
-                       stdout=subprocess.DEVNULL, check=True)
+        return subprocess.run(command, **how)
     except OSError as error:
-        fail(f"{options.program[0]}: cannot start: {error.strerror}; set DEEPTAXA to the program")
-    except subprocess.CalledProcessError as error:
-        sys.exit(error.returncode)
+        fail(f"{command[0]}: cannot start: {error.strerror}; set DEEPTAXA to the program")
+
+
+def check_flags(options):
+    """Options or input with which no trial could train end the search before it begins."""
+    plan = start([*options.program, "train", *options.flags, *suggest(Smallest(), options),
+                  "--output-dir", options.output_dir, "--dry-run"],
+                 stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace")
+    if plan.returncode:
+        sys.stderr.write(plan.stderr)
+        sys.exit(plan.returncode)
+    if re.search(r"^Sequences: .* 0 for validation$", plan.stdout, re.MULTILINE):
+        fail("no sequences for validation: a search needs --val-split greater than 0", 2)
+
+
+def by_name(flags):
+    """{"--flag": [value]} of a list of --flag=value, --flag value and --flag."""
+    found = {}
+    for word in flags:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            found[name] = [value] if equals else []
+        else:
+            found[name].append(word)
+    return found
+
+
+def differences(before, now):
+    """What differs between two results of by_name, in words."""
+    def value(flags, name):
+        return (" ".join(flags[name]) or "given") if name in flags else "not given"
+
+    return [f"{name} {value(before, name)}, now {value(now, name)}"
+            for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
 
 
 # ---- settings and results of a trial -------------------------------------------------------------
@@ -139,6 +182,44 @@ def search_space(options):
         yield ("--hidden-size --num-attention-heads",
                lambda t: t.suggest_categorical("bert_config", ENCODERS))
         yield "--num-hidden-layers", lambda t: t.suggest_int("num_hidden_layers", 2, 12)
+
+
+class Smallest:
+    """In place of a trial: the lowest value or first choice of every setting."""
+    def suggest_float(self, name, low, high, log=False):
+        return low
+
+    def suggest_int(self, name, low, high, step=1):
+        return low
+
+    def suggest_categorical(self, name, choices):
+        return choices[0]
+
+
+class Range:
+    """In place of a trial: what is searched, in words."""
+    def suggest_float(self, name, low, high, log=False):
+        return f"{low:g} to {high:g}" + (" on a logarithmic scale" if log else "")
+
+    def suggest_int(self, name, low, high, step=1):
+        return f"{low} to {high}" + (f" in steps of {step}" if step > 1 else "")
+
+    def suggest_categorical(self, name, choices):
+        return ", ".join(str(choice).replace("_", "-") for choice in choices)
+
+
+def describe_search():
+    lines, kinds = {}, {"cnn": "cnn, hybridcnnbert", "bert": "bert, hybridcnnbert"}
+    for kind, models in kinds.items():
+        options = argparse.Namespace(model_type=kind, encoding="dnabert", loss_type="focal")
+        for names, ask in search_space(options):
+            lines.setdefault((names, ask(Range())), []).append(models)
+    notes = {"--focal-gamma": "; --loss-type focal", "--embed-dim": "; --encoding dnabert"}
+    return "\n".join(
+        textwrap.fill(f"{names.replace(' ', ', ')}: {values}" + notes.get(names, "") +
+                      (f"; {models[0]}" if len(models) < len(kinds) else ""),
+                      100, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
+        for (names, values), models in lines.items())
 
 
 def suggest(trial, options):
@@ -194,6 +275,18 @@ def best_of(params, metrics, options):
         "model_details": model, "training_hyperparameters": metrics["training_hyperparameters"]}
 
 
+def retrain(path, options):
+    """The command that trains with the best settings in the file `path`."""
+    with open(path, encoding="utf-8") as file:
+        best = json.load(file)
+    there = {*best["model_details"], *best["training_hyperparameters"], "epochs", "config",
+             "keep_checkpoints"} - {"tokenizer_name"}
+    flags = [word for name, values in by_name(options.flags).items()
+             if name[2:].replace("-", "_") not in there for word in (name, *values)]
+    return ["deeptaxa", "train", "--config", path, *flags,
+            "--output-dir", os.path.join(options.output_dir, "best")]
+
+
 # ---- a worker ------------------------------------------------------------------------------------
 
 
@@ -201,9 +294,10 @@ class Worker:
     def __init__(self, options):
         try:
             import optuna
-            from optuna.storages.journal import JournalFileBackend
+            import optuna.storages.journal
         except ImportError as error:
-            fail(f"{error}; it needs Optuna 4.0 or later: pip install optuna")
+            fail(f"{sys.executable}: {error}: install Optuna 4.0 or later for this Python (pip "
+                 "install optuna), or activate a virtual environment that has it")
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna, self.options = optuna, options
@@ -212,19 +306,45 @@ class Worker:
         self.Finished = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
         where = options.storage or os.path.join(
             options.output_dir, f"deeptaxa_optuna_{options.model_type}.log")
+        folders = {name for name in os.listdir(options.output_dir)
+                   if re.fullmatch(r"trial_\d+", name)}
+        if "://" not in where and not os.path.exists(where):
+            self.refuse_others(folders)  # before a journal is created
+        self.study = self.open_study(where)
+        # listed before the trials, so that no folder is one that another worker has just begun
+        self.refuse_others(folders - {os.path.basename(self.folder(t)) for t in self.trials()})
+        self.note_differences()
+
+    def refuse_others(self, folders):
+        if folders:
+            fail(f"{self.options.output_dir}: {min(folders)} belongs to another study: give "
+                 "another --output-dir")
+
+    def note_differences(self):
+        """The study keeps the flags that it began with."""
+        flags = by_name(self.options.flags)
+        before = self.study.user_attrs.get("flags")
+        if before is None:
+            self.study.set_user_attr("flags", flags)
+        elif before != flags:
+            say("notice: this study began with other flags: " +
+                "; ".join(differences(before, flags)))
+
+    def open_study(self, where):
+        optuna, options = self.optuna, self.options
         for attempt in range(10):  # workers that start together may both create a database
             try:
                 if "://" not in where:
-                    storage = optuna.storages.JournalStorage(JournalFileBackend(where))
+                    storage = optuna.storages.JournalStorage(
+                        optuna.storages.journal.JournalFileBackend(where))
                 else:
                     patience = {"timeout": 60} if where.startswith("sqlite") else {}
                     storage = optuna.storages.RDBStorage(
                         where, engine_kwargs={"connect_args": patience})
-                self.study = optuna.create_study(
+                return optuna.create_study(
                     storage=storage, study_name=f"deeptaxa_{options.model_type}_tuning",
                     direction="minimize", load_if_exists=True,
                     pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=2))
-                return
             except Exception as error:
                 if attempt == 9:
                     fail(f"{where}: cannot open the study: {str(error).splitlines()[0]}")
@@ -367,8 +487,9 @@ class Worker:
             return None
         best = self.study.best_trial
         found = evaluations(self.folder(best))
-        if not found:
-            fail(f"{self.folder(best)}: the metrics of the best trial are missing")
+        if not found or abs(mean_f1(found[-1][1]) + best.value) > 1e-9:
+            fail(f"{self.folder(best)}: the metrics of the best trial are missing, or of another "
+                 "study")
         path = os.path.join(self.options.output_dir,
                             f"deeptaxa_best_params_{self.options.model_type}.json")
         part = f"{path}.{os.uname().nodename}.{os.getpid()}"
@@ -409,9 +530,10 @@ class Worker:
         if best is None and "RUNNING" in states:
             return
         if best is None:
-            fail("no trial was completed; the folders of the trials say why in output.txt")
-        say(f"best: trial {best[0].number}, F1 {-best[0].value:.4f}: "
-            f"deeptaxa train --config {best[1]}")
+            fail("no trial was completed: output.txt in the folders of the trials says why; failed "
+                 "trials count, so try again with a larger --n-trials or another --output-dir")
+        say(f"best: trial {best[0].number}, F1 {-best[0].value:.4f}: " +
+            shlex.join(retrain(best[1], self.options)))
 
 
 def note_signal(number, _):

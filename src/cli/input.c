@@ -148,6 +148,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
         status = dt_dataset_build(dataset,
                                   &(dt_dataset_build_options){.fasta_file = input->fasta_file,
                                                               .taxonomy_file = input->taxonomy_file,
+                                                              .trained = input->trained,
                                                               .normalize = input->normalize,
                                                               .strand = strand,
                                                               .threads = input->threads,
@@ -157,7 +158,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
                                                               .comm = input->comm,
                                                               .everywhere = input->everywhere,
                                                               .agreed = input->agreed});
-    if (status == DT_OK)
+    if (status == DT_OK && !input->trained)
         say_tokenizer(input, &loaded);
     free_tokenizer(&loaded);
     dt_strand_info_free(&learnt);

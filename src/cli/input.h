@@ -20,6 +20,7 @@ typedef struct {
      * what to call it. Both NULL: chosen by the two above. */
     const char *tokenizer_json;
     const char *tokenizer_json_name;
+    bool trained;   /* the sequences of a trained model, whose tokenizer is not told */
     bool normalize; /* sequence/normalize.h */
     bool orient;    /* --orientation auto: sequences of the other strand are turned */
     const dt_strand_profile *strand; /* by this profile; NULL: by one learnt of the sequences */

@@ -9,28 +9,59 @@
 #include "core/memory.h"
 #include "sequence/tokenizer_json.h"
 
+/* Sets `out` to the tokenizer in the file or folder `name`, seen from `folder`; "" if there is none. */
+static dt_status find_beside(const char *folder, const char *name, char *out)
+{
+    char path[PATH_MAX];
+    DT_TRY(dt_path(path, sizeof path, "%s/%s", folder, name));
+    return dt_local_tokenizer(path, out, PATH_MAX);
+}
+
+static const char *last_part(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+/* Looks for the tokenizer of this name, and sets `out` to its file or "". A tokenizer.json beside the
+ * checkpoint says nothing about the model it belongs to, hence it is not taken. */
+static dt_status find_named(const char *name, const char *path, char *out)
+{
+    char folder[PATH_MAX];
+    out[0] = '\0';
+    if (!last_part(name)[0])
+        return DT_OK;
+    dt_folder_of(path, folder, sizeof folder);
+    DT_TRY(dt_local_tokenizer(name, out, PATH_MAX));
+    if (!out[0])
+        DT_TRY(find_beside(folder, name, out));
+    if (!out[0])
+        DT_TRY(find_beside(folder, last_part(name), out));
+    if (!out[0] && strcmp(name, DT_PUBLISHED_TOKENIZER) == 0)
+        DT_TRY(dt_installed_tokenizer(out, PATH_MAX));
+    return DT_OK;
+}
+
 /* Chooses the tokenizer that a run names. */
 static dt_status choose_named(const char *name, const char *path, char *out)
 {
-    char folder[PATH_MAX];
-    char beside[PATH_MAX];
-    const char *slash = strrchr(name, '/');
-    dt_folder_of(path, folder, sizeof folder);
-    DT_TRY(dt_path(beside, sizeof beside, "%s/%s", folder, slash ? slash + 1 : name));
-    DT_TRY(dt_local_tokenizer(name, out, PATH_MAX));
-    if (!out[0])
-        DT_TRY(dt_local_tokenizer(beside, out, PATH_MAX));
-    if (!out[0] && strcmp(name, DT_PUBLISHED_TOKENIZER) == 0)
-        DT_TRY(dt_installed_tokenizer(out, PATH_MAX));
+    DT_TRY(find_named(name, path, out));
     if (out[0])
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: was trained with the tokenizer '%.80s', which is not here: %sname its "
-                   "tokenizer.json with --tokenizer-file",
-                   path, name,
-                   strcmp(name, DT_PUBLISHED_TOKENIZER) == 0
-                       ? "fetch it with launch/get-tokenizer.sh, or "
-                       : "");
+    if (!last_part(name)[0])
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: does not name its tokenizer: name the tokenizer.json with "
+                       "--tokenizer-file",
+                       path);
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: was trained with the tokenizer '%.80s', which is not here: %sname its "
+        "tokenizer.json with --tokenizer-file, or put it into the folder %.80s beside the "
+        "checkpoint",
+        path, name,
+        strcmp(name, DT_PUBLISHED_TOKENIZER) == 0 ? "fetch it with launch/get-tokenizer.sh, or "
+                                                  : "",
+        last_part(name));
 }
 
 dt_status dt_adopt_tokenizer(dt_run *run, const char *path, const char *json, const char *name)

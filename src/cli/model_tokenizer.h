@@ -7,7 +7,9 @@
 /* Takes the tokenizer of a run read from the checkpoint `path`, if that has none and reads tokens:
  * the first of
  *   file   --tokenizer-file; NULL: not given
- *   the local file or directory of the name in the checkpoint, or beside the checkpoint
+ *   the local file or directory of the name in the checkpoint, seen from the working directory, then
+ *   from the checkpoint's; then that of the name's last part beside the checkpoint. A directory
+ *   contains tokenizer.json
  *   where the programs look (dt_choose_tokenizer()), if the name is that of the published tokenizer
  * and sets `chosen` (PATH_MAX bytes; NULL is allowed) to its file, or "" if none was needed. Returns
  * DT_ERR_INPUT, with what to do, if there is none or its size is not the model's. */

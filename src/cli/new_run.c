@@ -57,9 +57,24 @@ static dt_status copy_text(char **to, const char *from)
 dt_status dt_check_level_weights(const dt_run_settings *asked, int32_t tax_ranks)
 {
     if (asked->level_weight_count > 0 && asked->level_weight_count != tax_ranks)
-        return dt_fail(DT_ERR_USAGE, "--level-weights: %d weights for %d taxonomic ranks",
+        return dt_fail(DT_ERR_USAGE,
+                       "--level-weights: %d weights for %d taxonomic ranks: give one per rank, or "
+                       "--no-level-weights",
                        asked->level_weight_count, tax_ranks);
     return DT_OK;
+}
+
+/* Whether the weights come from the --config file of a run with other ranks, and are all 1: the
+ * default, which metrics and descriptions write for each rank. */
+static bool default_of_other_ranks(const dt_train_options *o, int32_t tax_ranks)
+{
+    const dt_run_settings *asked = &o->asked.settings;
+    if (dt_option_typed(&o->parsed, "level-weights") || asked->level_weight_count == tax_ranks)
+        return false;
+    for (int32_t r = 0; r < asked->level_weight_count; ++r)
+        if (asked->level_weight[r] != 1.0)
+            return false;
+    return true;
 }
 
 static void notice_unused(const dt_train_options *o)
@@ -92,7 +107,7 @@ dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *d
 {
     DT_TRY(check_encoding(o, dataset));
     DT_TRY(dt_settings_copy(run, &o->asked));
-    if (o->no_level_weights)
+    if (o->no_level_weights || default_of_other_ranks(o, dataset->taxonomy.tax_ranks))
         run->settings.level_weight_count = 0;
     DT_TRY(dt_check_level_weights(&run->settings, dataset->taxonomy.tax_ranks));
     DT_TRY(complete_config(&run->config, o, dataset));

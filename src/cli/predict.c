@@ -82,10 +82,9 @@ static const double *temperatures(const session *s, int32_t m)
     return checkpoint->temperatures ? checkpoint->temperature : NULL;
 }
 
-/* Fails: the first model has not `what` of its training set, which `flag` needs. */
-static dt_status lacks_training(const session *s, const char *what, const char *flag)
+/* Fails: a model has not `what` of its training set, which `flag` needs. */
+static dt_status lacks_training(const char *path, const char *what, const char *flag)
 {
-    const char *path = s->model[0].path;
     return dt_fail(DT_ERR_INPUT,
                    "%s: has no %s, which %s needs: write a file that has it, from the files of the "
                    "training set, with deeptaxa convert --checkpoint %s --output-file NEW.h5 "
@@ -114,8 +113,10 @@ static dt_status read_checkpoints(session *s)
     DT_TRY(DT_NEW(s->model, (size_t)arguments->count));
     for (; s->models < arguments->count; ++s->models)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
-    if (lineages && s->model[0].checkpoint.lineages.tax_ranks == 0)
-        return lacks_training(s, "vocabulary of lineages", "--lineage consistent");
+    for (int32_t m = 0; lineages && m < s->models; ++m)
+        if (s->model[m].checkpoint.lineages.tax_ranks == 0)
+            return lacks_training(s->model[m].path, "vocabulary of lineages",
+                                  "--lineage consistent");
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
@@ -132,7 +133,7 @@ static dt_status choose_strand(session *s)
                            ? o->orientation == DT_ORIENTATION_AUTO
                            : trained->sorted;
     if (turns && !trained->profile)
-        return lacks_training(s, "strand profile", "--orientation auto");
+        return lacks_training(s->model[0].path, "strand profile", "--orientation auto");
     s->strand = turns ? trained->profile : NULL;
     return DT_OK;
 }
@@ -347,7 +348,10 @@ static void tell_of_deeptaxa(const session *s)
     if (s->tokenizer_path[0])
         dt_info("Tokenizer: %s", s->tokenizer_path);
     else if (s->options->tokenizer_file)
-        dt_notice("--tokenizer-file has no effect: the checkpoint decides");
+        dt_notice("--tokenizer-file has no effect: %s",
+                  s->model[0].checkpoint.config.encoding == DT_ENCODING_ONEHOT
+                      ? "the model reads nucleotides"
+                      : "the checkpoint decides");
     if (s->model[0].checkpoint.of_deeptaxa)
         dt_notice("%s: is in DeepTaxa's format (.pt), which has no place for lineages and strand: "
                   "ranks are predicted independently and sequences as they are (deeptaxa convert "

@@ -33,7 +33,8 @@
         .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \
         .value = "FILE",                                                                           \
         .help = "tokenizer.json of a model in DeepTaxa's format (.pt), which contains none "       \
-                "(default: the file in DEEPTAXA_TOKENIZER, else the installed one)"                \
+                "(default: the local file or folder of the name in the model, also beside it; of " \
+                "DNABERT-2 else the file in DEEPTAXA_TOKENIZER, else the installed one)"           \
     }
 
 #define DT_OPTION_NO_NORMALIZE(type)                                                               \

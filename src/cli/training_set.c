@@ -69,8 +69,28 @@ static dt_status add_lengths(dt_run *run, const dt_dataset *dataset)
     return status;
 }
 
+static dt_status say(const dt_run *run, const dt_run *before, const char *fasta_file)
+{
+    dt_text added = {0};
+    dt_status status = DT_OK;
+    if (before->lineages.tax_ranks == 0)
+        status =
+            dt_text_addf(&added, "%d lineages, ", (int)dt_lineage_tree_lineages(&run->lineages));
+    if (status == DT_OK && !before->strand.profile)
+        status = dt_text_addf(&added, "strand profile, ");
+    if (status == DT_OK && !before->lengths.known)
+        status =
+            dt_text_addf(&added, "lengths (%lld to %lld bases), ", (long long)run->lengths.bases[0],
+                         (long long)run->lengths.bases[DT_LENGTH_QUANTILES - 1]);
+    if (status == DT_OK)
+        dt_info("Added from %s: %.*s", fasta_file, (int)added.length - 2, added.data);
+    dt_text_free(&added);
+    return status;
+}
+
 static dt_status add(dt_run *run, dt_dataset *dataset)
 {
+    const dt_run before = *run; /* not owned: what was there */
     const int64_t trained = run->settings.total_sequences;
     if (trained > 0 && trained != dataset->count)
         return dt_fail(DT_ERR_INPUT,
@@ -78,12 +98,14 @@ static dt_status add(dt_run *run, dt_dataset *dataset)
                        "give the files of the training",
                        dataset->fasta_file, (long long)dataset->count, (long long)trained);
     DT_TRY(renumber(&run->taxonomy, dataset));
-    if (run->lineages.tax_ranks == 0)
+    if (before.lineages.tax_ranks == 0)
         DT_TRY(dt_lineage_tree_build(&run->lineages, dataset->labels, dataset->count,
                                      run->taxonomy.tax_ranks));
-    if (!run->strand.profile)
+    if (!before.strand.profile)
         DT_TRY(dt_strand_info_copy(&run->strand, &dataset->strand));
-    return run->lengths.known ? DT_OK : add_lengths(run, dataset);
+    if (!before.lengths.known)
+        DT_TRY(add_lengths(run, dataset));
+    return say(run, &before, dataset->fasta_file);
 }
 
 dt_status dt_add_training_set(dt_run *run, const char *fasta_file, const char *taxonomy_file)
@@ -95,6 +117,7 @@ dt_status dt_add_training_set(dt_run *run, const char *fasta_file, const char *t
                       .encoding = run->config.encoding,
                       .tokenizer_json = run->tokenizer_json,
                       .tokenizer_json_name = run->settings.tokenizer_name,
+                      .trained = true,
                       .normalize = run->settings.normalize};
     if (run->lineages.tax_ranks > 0 && run->strand.profile && run->lengths.known)
         return dt_fail(DT_ERR_USAGE, "--fasta-file: the checkpoint has the lineages, strand and "

@@ -14,6 +14,9 @@ dt_status dt_fail(dt_status code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    for (char *c = text; *c; ++c) /* of names and labels of a file */
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
     snprintf(message, sizeof message, "%s", text);
     return code;
 }

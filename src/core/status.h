@@ -22,7 +22,7 @@ typedef enum {
 
 /* Stores the message of an error for the calling thread, replacing the previous one, and returns
  * `code`, so that a function can end with `return dt_fail(DT_ERR_INPUT, "%s: line %ld: ...", path,
- * line);`. */
+ * line);`. Control characters, which names in a file may have, become '?'. */
 dt_status dt_fail(dt_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Returns the message of the calling thread's last dt_fail(), or "". Valid until the thread's next

@@ -281,7 +281,7 @@ static dt_status report(const builder *b)
                   (long long)b->table.rows);
     dt_judgement_report(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
                         "remove them");
-    return report_single_classes(&dataset->taxonomy);
+    return b->options->trained ? DT_OK : report_single_classes(&dataset->taxonomy);
 }
 
 /* Frees the unused capacity of an array. */

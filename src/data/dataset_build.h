@@ -29,6 +29,8 @@ typedef struct {
     const dt_tokenizer *tokenizer;
     const char *tokenizer_json; /* text of the file, copied; NULL with one-hot */
     const char *tokenizer_name; /* copied */
+    bool
+        trained; /* the sequences of a trained model: nothing is said about ranks of a single class */
     dt_comm
         *comm; /* processes that share the tokenising (data/token_shares.h); NULL: one process */
     bool everywhere; /* all processes need the tokens, not only world_rank 0 */

@@ -65,6 +65,16 @@ static dt_status read_values(const dt_option *option, const char *attached, argu
     return dt_value_finish(option, value, count);
 }
 
+/* Returns whether the name is one of DeepTaxa's. */
+static bool is_listed(const dt_command *command, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = command->deeptaxa_names; (at = strstr(at, name)); at += length)
+        if ((at == command->deeptaxa_names || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
+}
+
 /* Appends the names in the command's list that begin with the `length` bytes at `prefix`; sets *row
  * to that of the last one, and *count to their number. */
 static dt_status list_abbreviated(const dt_command *command, const char *prefix, size_t length,
@@ -83,6 +93,33 @@ static dt_status list_abbreviated(const dt_command *command, const char *prefix,
     return DT_OK;
 }
 
+/* Appends the command's other names with this prefix: those that cannot be abbreviated. */
+static dt_status list_ours(const dt_command *command, const char *prefix, size_t length,
+                           dt_text *names)
+{
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+        if (strncmp(option->name, prefix, length) == 0 && !is_listed(command, option->name))
+            DT_TRY(dt_text_addf(names, "%s--%s", names->length ? ", " : "", option->name));
+    return DT_OK;
+}
+
+static dt_status ambiguous(const dt_command *command, const char *argument, const dt_text *names)
+{
+    dt_text ours = {0};
+    const int length = (int)strcspn(argument, "=");
+    dt_status status = list_ours(command, argument + 2, (size_t)length - 2, &ours);
+    if (status == DT_OK && ours.length)
+        status = dt_fail(DT_ERR_USAGE,
+                         "%.*s is ambiguous, it may be %s, or in full %s: write more of the name",
+                         length, argument, names->data, ours.data);
+    else if (status == DT_OK)
+        status = dt_fail(DT_ERR_USAGE, "%.*s is ambiguous, it may be %s: write more of the name",
+                         length, argument, names->data);
+    dt_text_free(&ours);
+    return status;
+}
+
 /* Finds the row of an option that is not written in full. */
 static dt_status find_abbreviated(const dt_command *command, const char *argument, int *row)
 {
@@ -94,8 +131,7 @@ static dt_status find_abbreviated(const dt_command *command, const char *argumen
     if (status == DT_OK && count == 0)
         status = unknown_option(command, argument);
     else if (status == DT_OK && count > 1)
-        status = dt_fail(DT_ERR_USAGE, "%.*s is ambiguous, it may be %s: write more of the name",
-                         length, argument, names.data);
+        status = ambiguous(command, argument, &names);
     else if (status == DT_OK)
         dt_notice("%.*s is read as %s", length, argument, names.data);
     dt_text_free(&names);

@@ -143,6 +143,7 @@ static void dataset_info(page *p, const dt_run *checkpoint)
     item_text(p, "fasta-file", settings->fasta_file);
     item_text(p, "taxonomy-file", settings->taxonomy_file);
     training_lengths(p, &checkpoint->lengths);
+    item_text(p, "strand-profile", checkpoint->strand.profile ? "yes" : "none");
     if (checkpoint->strand.sorted) {
         item_text(p, "orientation", "auto");
         item_int(p, "turned-sequences", checkpoint->strand.reoriented);

@@ -6,6 +6,8 @@
 
 #include "core/log.h"
 #include "core/memory.h"
+#include "run/checkpoint.h"
+#include "run/settings.h"
 #include "run/stored_tensors.h"
 
 static bool same_shape(const dt_stored_tensor *tensor, const dt_param_spec *spec)
@@ -54,13 +56,12 @@ static void shape_text(char *out, size_t size, const int64_t *shape, int32_t dim
         snprintf(out + used, size - (size_t)used, "]");
 }
 
-/* Warns of each parameter outside the heads that does not match, and returns their number. */
-static int64_t warn_of_mismatches(const dt_stored_tensors *s, const dt_param_table *table,
-                                  const char *path)
+/* Describes the first parameter outside the heads that does not match; returns false if all do. */
+static bool find_mismatch(const dt_stored_tensors *s, const dt_param_table *table, char *out,
+                          size_t size)
 {
-    int64_t count = 0;
     char here[128];
-    char there[128];
+    char there[128] = "missing";
     for (int32_t i = 0; i < table->count; ++i) {
         const dt_param_spec *spec = &table->spec[i];
         const dt_stored_tensor *tensor = dt_stored_tensors_find(s, spec->name);
@@ -69,19 +70,40 @@ static int64_t warn_of_mismatches(const dt_stored_tensors *s, const dt_param_tab
         shape_text(here, sizeof here, spec->shape, spec->dims);
         if (tensor)
             shape_text(there, sizeof there, tensor->shape, tensor->dimensions);
-        else
-            snprintf(there, sizeof there, "missing");
-        dt_warn("%s: %s is %s, but this model needs %s", path, spec->name, there, here);
-        count++;
+        snprintf(out, size, "%s is %s, but this model needs %s", spec->name, there, here);
+        return true;
     }
     for (int64_t i = 0; i < dt_stored_tensors_count(s); ++i) {
         const char *name = dt_stored_tensors_at(s, i)->name;
         if (head_length(name) > 0 || dt_params_find(table, name))
             continue;
-        dt_warn("%s: %s does not exist in this model", path, name);
-        count++;
+        snprintf(out, size, "%.128s does not exist in this model", name);
+        return true;
     }
-    return count;
+    return false;
+}
+
+/* Says which sizes of the models differ; `mismatch`: what to say if none does. */
+static dt_status refuse(const char *path, const dt_run *theirs, const dt_run *ours,
+                        const char *mismatch)
+{
+    dt_text sizes = {0};
+    dt_status status = dt_settings_list_sizes(&sizes, theirs, ours);
+    if (status == DT_OK && sizes.length)
+        status = dt_fail(DT_ERR_INPUT,
+                         "--init-weights %s: has other sizes: %s: use its own: deeptaxa describe "
+                         "--checkpoint %s --export-metrics d.json, then train --config d.json "
+                         "--init-weights %s",
+                         path, sizes.data, path, path);
+    else if (status == DT_OK && theirs->config.vocabulary != ours->config.vocabulary)
+        status = dt_fail(DT_ERR_INPUT,
+                         "--init-weights %s: its tokenizer has %d tokens, that of this run %d: use "
+                         "the tokenizer that the checkpoint was trained with",
+                         path, theirs->config.vocabulary, ours->config.vocabulary);
+    else if (status == DT_OK)
+        status = dt_fail(DT_ERR_INPUT, "--init-weights %s: %s", path, mismatch);
+    dt_text_free(&sizes);
+    return status;
 }
 
 /* Returns whether tensor i is the first one of its head. */
@@ -113,20 +135,24 @@ static dt_status notice_fresh_heads(const dt_stored_tensors *s, const dt_param_t
     return status;
 }
 
-dt_status dt_init_weights_check(const char *path, const dt_param_table *table)
+static dt_status check(const dt_stored_tensors *s, const char *path, const dt_run *run,
+                       const dt_param_table *table)
+{
+    char mismatch[512];
+    dt_run stored;
+    if (!find_mismatch(s, table, mismatch, sizeof mismatch))
+        return notice_fresh_heads(s, table, path);
+    DT_TRY(dt_checkpoint_read(path, &stored));
+    const dt_status status = refuse(path, &stored, run, mismatch);
+    dt_run_free(&stored);
+    return status;
+}
+
+dt_status dt_init_weights_check(const char *path, const dt_run *run, const dt_param_table *table)
 {
     dt_stored_tensors *s;
     DT_TRY(dt_stored_tensors_open(&s, path));
-    const int64_t mismatches = warn_of_mismatches(s, table, path);
-    dt_status status = DT_OK;
-    if (mismatches > 0)
-        status = dt_fail(DT_ERR_INPUT,
-                         "--init-weights %s: the %lld parameters listed above do not match this "
-                         "model: use the model flags and the tokenizer that the checkpoint was "
-                         "trained with (see deeptaxa describe)",
-                         path, (long long)mismatches);
-    else
-        status = notice_fresh_heads(s, table, path);
+    const dt_status status = check(s, path, run, table);
     dt_stored_tensors_close(s);
     return status;
 }

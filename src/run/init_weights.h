@@ -6,13 +6,14 @@
 #include "core/status.h"
 #include "model/model.h"
 #include "model/params.h"
+#include "run/run.h"
 
-/* Compares the tensors of a checkpoint with those of the model to initialise. Every parameter
- * outside the heads must exist in both with the same shape; otherwise each mismatch is warned of,
- * and DT_ERR_INPUT is returned. A head (all `classifiers.<r>.` of a taxonomic rank) that is missing
+/* Compares the tensors of a checkpoint with those of the run's model, described by `table`. Every
+ * parameter outside the heads must exist in both with the same shape; otherwise DT_ERR_INPUT is
+ * returned, with the sizes of the models that differ. A head (all `classifiers.<r>.` of a taxonomic rank) that is missing
  * in the checkpoint or has a tensor of another shape keeps its random initial values: one notice
  * lists these heads. */
-dt_status dt_init_weights_check(const char *path, const dt_param_table *table);
+dt_status dt_init_weights_check(const char *path, const dt_run *run, const dt_param_table *table);
 
 /* Copies the checkpoint's parameters into a model that has random initial values, except the heads
  * that do not match. Requires a successful dt_init_weights_check(). */

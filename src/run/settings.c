@@ -326,7 +326,7 @@ dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run 
     return DT_OK;
 }
 
-/* ---- metrics and descriptions ---------------------------------------------------------------- */
+/* ---- a model to start from -------------------------------------------------------------------- */
 
 static bool applies(const dt_setting *setting, const dt_model_config *config)
 {
@@ -340,6 +340,32 @@ static bool applies(const dt_setting *setting, const dt_model_config *config)
     }
     return true;
 }
+
+/* Whether the setting is a size, or another choice that changes the parameters. */
+static bool is_size(const dt_setting *setting)
+{
+    const dt_value_kind kind = setting->option.kind;
+    return setting->section == DT_SECTION_MODEL && kind != DT_VALUE_DOUBLE && kind != DT_VALUE_FLAG;
+}
+
+dt_status dt_settings_list_sizes(dt_text *out, const dt_run *theirs, const dt_run *ours)
+{
+    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting) {
+        const dt_value there = dt_setting_value(setting, theirs);
+        const dt_value here = dt_setting_value(setting, ours);
+        if (!is_size(setting) || !applies(setting, &theirs->config) ||
+            !applies(setting, &ours->config) || dt_value_equal(&there, &here))
+            continue;
+        DT_TRY(dt_text_addf(out, "%s%s ", out->length ? ", " : "", setting->option.name));
+        DT_TRY(add_value(out, &there));
+        DT_TRY(dt_text_addf(out, " (this model: "));
+        DT_TRY(add_value(out, &here));
+        DT_TRY(dt_text_addf(out, ")"));
+    }
+    return DT_OK;
+}
+
+/* ---- metrics and descriptions ---------------------------------------------------------------- */
 
 /* Returns the value as written to files: for an empty list per taxonomic rank, all 1 (`ones`). */
 static dt_value output_value(const dt_setting *setting, const dt_run *run,

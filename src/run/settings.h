@@ -69,6 +69,9 @@ dt_status dt_settings_copy(dt_run *to, const dt_run *from);
 dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run *given,
                              bool restarts);
 
+/* Appends the sizes of the models that differ: "hidden-size 8 (this model: 896), …". */
+dt_status dt_settings_list_sizes(dt_text *out, const dt_run *theirs, const dt_run *ours);
+
 /* Add the settings of a section as members of the open object, or as lines of describe's text. One
  * that the run does not know is null, or "unknown". */
 void dt_settings_json(dt_json *json, const dt_run *run, dt_run_section section);

@@ -1,5 +1,6 @@
 #include "run/torch_progress.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,10 @@ static dt_status read_rule(const dt_torch_file *file, dt_run_settings *settings)
         DT_TRY(dt_torch_doubles(file, dt_pickle_get(from, "betas"), "betas", 2, betas));
     rule->beta1 = betas[0];
     rule->beta2 = betas[1];
+    if (settings->learning_rate < 0.0 || rule->eps < 0.0 || rule->weight_decay < 0.0 ||
+        rule->beta1 < 0.0 || rule->beta1 >= 1.0 || rule->beta2 < 0.0 || rule->beta2 >= 1.0)
+        return dt_torch_wrong(file, "the optimizer's settings: a rate, eps, decay or beta",
+                              "in its range");
     return DT_OK;
 }
 
@@ -143,7 +148,7 @@ static dt_status read_evaluation(const dt_torch_file *file, dt_run *run)
     }
     progress->evaluated_epoch = progress->epoch;
     DT_TRY(dt_torch_double(file, root, "current_eval_time", false, &progress->evaluation_time));
-    return dt_torch_double(file, root, "val_loss", false, &progress->validation_loss);
+    return dt_torch_measure(file, root, "val_loss", &progress->validation_loss);
 }
 
 /* Copies sequence numbers of a list; seen: (total) those that occurred before. */
@@ -212,6 +217,8 @@ static dt_status read_scale(const dt_torch_file *file, dt_update_state *update)
     if (!dt_torch_given(scaler))
         return DT_OK;
     DT_TRY(dt_torch_double(file, scaler, "scale", true, &update->loss_scale));
+    if (!(update->loss_scale > 0.0 && update->loss_scale <= (double)FLT_MAX))
+        return dt_torch_wrong(file, "scale", "a positive number of 32 bits");
     return dt_torch_int32(file, scaler, "_growth_tracker", &update->scale_good_steps);
 }
 
@@ -223,14 +230,14 @@ static dt_status read_optimizer(dt_torch_file *file, dt_run *run)
     const dt_pickle_value *state = dt_pickle_get(optimizer, "state");
     const dt_pickle_value *scheduler = dt_pickle_get(root, "scheduler_state_dict");
     const dt_pickle_value *split = dt_pickle_get(root, "dataset_split");
-    int64_t scheduled = 0;
+    int32_t scheduled = 0;
     if (!state || state->kind != DT_PICKLE_DICT || state->items->count == 0 ||
         !dt_torch_given(scheduler) || !dt_torch_given(split))
         return DT_OK;
     dt_run_settings *settings = &run->settings;
     DT_TRY(read_split(file, split, run));
     DT_TRY(read_steps(file, state, &run->progress.update.steps));
-    DT_TRY(dt_torch_int64(file, scheduler, "last_epoch", &scheduled));
+    DT_TRY(dt_torch_int32(file, scheduler, "last_epoch", &scheduled));
     DT_TRY(read_scale(file, &run->progress.update));
     /* it counts updates that the optimizer skipped, because of the loss scale */
     settings->rule.schedule_start = run->progress.update.steps - scheduled;
@@ -251,7 +258,7 @@ dt_status dt_torch_read_progress(dt_torch_file *file, dt_run *run)
     progress->validation_loss = (double)NAN;
     DT_TRY(dt_torch_int32(file, root, "epoch", &progress->epoch));
     DT_TRY(dt_torch_double(file, root, "current_train_time", false, &progress->training_time));
-    DT_TRY(dt_torch_double(file, root, "current_train_loss", false, &progress->training_loss));
+    DT_TRY(dt_torch_measure(file, root, "current_train_loss", &progress->training_loss));
     DT_TRY(read_evaluation(file, run));
     DT_TRY(dt_torch_text(root, "checkpoint_end_time", &time));
     snprintf(run->timestamp, sizeof run->timestamp, "%s", time ? time : "unknown");

@@ -229,8 +229,11 @@ static dt_status read_taxonomy(const dt_torch_file *file, dt_run *run)
         const dt_pickle_value *name = &ranks->items->value[r];
         const dt_pickle_value *ids = dt_pickle_get_int(levels, r);
         snprintf(key, sizeof key, "%d", r);
-        if (!dt_torch_is_name(name))
-            return dt_torch_wrong(file, "taxonomic_ranks", "a list of up to 32 names");
+        bool valid = dt_torch_is_name(name) && name->length > 0;
+        for (int32_t i = 0; i < r && valid; ++i)
+            valid = strcmp(run->taxonomy.rank[i].name, name->text) != 0;
+        if (!valid)
+            return dt_torch_wrong(file, "taxonomic_ranks", "a list of up to 32 different names");
         DT_TRY(read_rank(file, name->text, ids ? ids : dt_pickle_get(levels, key), run));
     }
     return DT_OK;

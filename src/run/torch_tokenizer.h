@@ -17,6 +17,7 @@ typedef struct {
     char name[PATH_MAX]; /* for the file */
     bool is_folder;      /* `name` is a folder to be written */
     bool created;        /* which did not exist before */
+    bool filled;         /* which did not exist before, or was empty */
 } dt_torch_tokenizer;
 
 /* Chooses the name for the file `path`:
@@ -28,11 +29,12 @@ typedef struct {
 dt_status dt_torch_tokenizer_choose(dt_torch_tokenizer *tokenizer, const dt_run *run,
                                     const char *path);
 
-/* Writes the folder, if there is to be one: tokenizer.json and tokenizer_config.json. */
+/* Writes the folder, if there is to be one: tokenizer.json and tokenizer_config.json. Returns
+ * DT_ERR_INPUT if it exists and holds other files, or another tokenizer.json. */
 dt_status dt_torch_tokenizer_write(dt_torch_tokenizer *tokenizer, const dt_run *run);
 
-/* Removes the folder again if dt_torch_tokenizer_write() has created it. Preserves the calling
- * thread's error message. */
+/* Removes again what dt_torch_tokenizer_write() has created: the folder, or the files in a folder
+ * that was empty. Preserves the calling thread's error message. */
 void dt_torch_tokenizer_undo(const dt_torch_tokenizer *tokenizer);
 
 #endif

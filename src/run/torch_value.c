@@ -7,7 +7,8 @@
 
 bool dt_torch_is_name(const dt_pickle_value *value)
 {
-    return value && value->kind == DT_PICKLE_TEXT && strlen(value->text) == value->length;
+    return value && value->kind == DT_PICKLE_TEXT &&
+           strcspn(value->text, "\t\n") == value->length; /* its end is a '\0' */
 }
 
 dt_status dt_torch_wrong(const dt_torch_file *file, const char *key, const char *expected)
@@ -45,7 +46,7 @@ static bool is_number(const dt_pickle_value *value, double *out)
         *out = (double)value->integer;
     else
         return false;
-    return isfinite(*out);
+    return true;
 }
 
 dt_status dt_torch_double(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
@@ -55,10 +56,18 @@ dt_status dt_torch_double(const dt_torch_file *file, const dt_pickle_value *dict
     if (!dt_torch_given(value) && !required)
         return DT_OK;
     double number = 0.0;
-    if (!value || !is_number(value, &number))
+    if (!value || !is_number(value, &number) || !isfinite(number))
         return dt_torch_wrong(file, key, "a number");
     *out = number;
     return DT_OK;
+}
+
+dt_status dt_torch_measure(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
+                           double *out)
+{
+    const dt_pickle_value *value = dt_pickle_get(dict, key);
+    return !dt_torch_given(value) || is_number(value, out) ? DT_OK
+                                                           : dt_torch_wrong(file, key, "a number");
 }
 
 dt_status dt_torch_flag(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
@@ -78,7 +87,7 @@ dt_status dt_torch_doubles(const dt_torch_file *file, const dt_pickle_value *lis
     if (!listed || list->items->count < count)
         return dt_torch_wrong(file, key, "a list of a number for each taxonomic rank");
     for (int32_t i = 0; i < count; ++i)
-        if (!is_number(&list->items->value[i], &out[i]))
+        if (!is_number(&list->items->value[i], &out[i]) || !isfinite(out[i]))
             return dt_torch_wrong(file, key, "a list of numbers");
     return DT_OK;
 }

@@ -15,7 +15,7 @@ static inline bool dt_torch_given(const dt_pickle_value *value)
     return value && value->kind != DT_PICKLE_NONE;
 }
 
-/* Returns whether it is a text without '\0'. */
+/* Returns whether it is a text that a table can contain: without '\0', tab and newline. */
 bool dt_torch_is_name(const dt_pickle_value *value);
 
 /* Fails: `key` is not what it should be. */
@@ -31,6 +31,10 @@ dt_status dt_torch_int64(const dt_torch_file *file, const dt_pickle_value *dict,
 dt_status dt_torch_double(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
                           bool required, double *out);
 
+/* A measured number, which may be NaN or infinite; *out is unchanged if there is none. */
+dt_status dt_torch_measure(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
+                           double *out);
+
 /* A bool, false if there is none. */
 dt_status dt_torch_flag(const dt_torch_file *file, const dt_pickle_value *dict, const char *key,
                         bool *out);
@@ -39,7 +43,7 @@ dt_status dt_torch_flag(const dt_torch_file *file, const dt_pickle_value *dict, 
 dt_status dt_torch_doubles(const dt_torch_file *file, const dt_pickle_value *list, const char *key,
                            int32_t count, double *out);
 
-/* *out: a copy of the text, the caller's to free(); NULL if there is none. */
+/* *out: a copy of the text, the caller's to free(); NULL if there is none that is a name. */
 dt_status dt_torch_text(const dt_pickle_value *dict, const char *key, char **out);
 
 #endif

@@ -237,8 +237,10 @@ dt_status dt_torch_write(const char *path, const dt_run *run, const dt_tensor_so
     dt_state_dict_order(source->table, w.order);
     DT_TRY_OR(done, save(&w, path, &tokenizer));
     if (tokenizer.is_folder)
-        dt_notice("%s: not DNABERT-2's tokenizer: DeepTaxa finds it in %s, which must stay there",
-                  path, tokenizer.name);
+        dt_notice(
+            "%s: its tokenizer was written to %s; DeepTaxa looks for it at this path, so do not "
+            "move the folder; after a move, convert again",
+            path, tokenizer.name);
     status = report_losses(path, run);
 done:
     dt_torch_writer_free(&w.file);

@@ -22,9 +22,9 @@
  * computed in two micro-batches. */
 static int32_t largest_share(int32_t batch_size, int32_t ranks)
 {
-    const int32_t even = (batch_size + ranks - 1) / ranks;
-    const int32_t larger = even + even / 4;
-    return ranks == 1 || larger > batch_size ? batch_size : larger;
+    const int64_t even = ((int64_t)batch_size + ranks - 1) / ranks;
+    const int64_t larger = even + even / 4;
+    return ranks == 1 || larger > batch_size ? batch_size : (int32_t)larger;
 }
 
 /* Context of batch_bound(), which assumes that the longest sequences are in one batch. */

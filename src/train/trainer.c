@@ -70,7 +70,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
                                              .training_loss = (double)NAN,
                                              .validation_loss = (double)NAN};
     if (!job->resume_path && job->init_path)
-        DT_TRY(dt_init_weights_check(job->init_path, dt_model_params(t->model)));
+        DT_TRY(dt_init_weights_check(job->init_path, t->run, dt_model_params(t->model)));
     dt_training_precision(t->run, job->backend->precision, job->resume_path != NULL);
     const dt_micro_batch_plan plan = {.model = t->model,
                                       .dataset = job->dataset,

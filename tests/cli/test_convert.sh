@@ -37,7 +37,7 @@ for type in hybridcnnbert bert cnn; do
             grep -q 'repeat with' err && fail "flags to repeat where none were given"
             ;;
     esac
-    said "^notice: $type.pt: not DNABERT-2's tokenizer: DeepTaxa finds it in .*/${type}_tokenizer, which must"
+    said "^notice: $type.pt: its tokenizer was written to .*/${type}_tokenizer; DeepTaxa looks for it at this"
     said "^Checkpoint: $type.pt, with optimizer state: "
     cmp "${type}_tokenizer/tokenizer.json" "$data/tokenizer.json" || fail "another tokenizer"
     expect 0 convert "$type.pt" "$type.h5" "${tokenizer[@]}"
@@ -67,6 +67,19 @@ refused 2 'with --format pt, its name must end in .pt' \
 refused 2 'with --format h5, its name must not end in .pt' \
     deeptaxa export --checkpoint "$first" --output-file x.pt --format h5
 
+# The folder of the tokenizer: the same content is fine, anything else is not replaced
+expect 0 convert "$first" light.pt --weights-only
+cp light.pt light_before.pt
+echo '{}' >light_tokenizer/tokenizer.json
+refused 1 '/light_tokenizer: exists with other content .*: choose another name' convert "$first" light.pt
+same "tokenizer of another model" "$(cat light_tokenizer/tokenizer.json)" '{}'
+cp "$data/tokenizer.json" light_tokenizer
+touch light_tokenizer/notes
+refused 1 '/light_tokenizer: exists with other content' convert "$first" light.pt
+cmp light.pt light_before.pt || fail "a refused conversion changed the file"
+mkdir empty_tokenizer
+expect 0 convert "$first" empty.pt --weights-only
+
 # Temperatures
 expect 0 deeptaxa calibrate --checkpoint "$first" "${files[@]}" --output-file calibrated.h5
 expect 0 convert calibrated.h5 calibrated.pt
@@ -80,9 +93,20 @@ same "temperatures, back" "$(array back.h5 calibration/temperatures)" \
 first=$(checkpoint hybridcnnbert 1)
 known() { for name in lineages/parent lineages/label strand/weights training_lengths/bases; do array "$1" $name; done; }
 expect 0 convert hybridcnnbert.pt full.h5 "${tokenizer[@]}" "${files[@]}"
+said "^Added from .*/sequences.fasta: [0-9]+ lineages, strand profile, lengths \([0-9]+ to [0-9]+ bases\)\$"
+grep -q 'only one class\|^tokenizer: ' err && fail "what concerns a training: $(cat err)"
+for pair in 'hybridcnnbert.pt none' 'full.h5 yes'; do
+    expect 0 deeptaxa describe --checkpoint "${pair% *}"
+    printed "^  strand-profile: ${pair#* }\$"
+done
 same "lineages, strand and lengths" "$(known full.h5 | cksum)" "$(known "$first" | cksum)"
 expect 0 deeptaxa predict --checkpoint full.h5 "${files[@]}" --lineage consistent --orientation auto \
     --output-dir consistent
+for pair in 'full.h5 hybridcnnbert.pt' 'hybridcnnbert.pt full.h5'; do
+    # shellcheck disable=SC2086
+    refused 1 '^deeptaxa predict: hybridcnnbert.pt: has no vocabulary of lineages, ' deeptaxa predict "${files[@]}" \
+        "${tokenizer[@]}" --checkpoint $pair --lineage consistent --output-dir both
+done
 refused 2 'the checkpoint has the lineages, strand and lengths' convert full.h5 x.h5 "${files[@]}"
 refused 2 '--fasta-file and --taxonomy-file require each other' convert bert.pt x.h5 --fasta-file none
 refused 2 '--fasta-file: a .pt file has no place' convert "$first" x.pt "${files[@]}"
@@ -108,6 +132,11 @@ refused 1 'damaged.h5: .*damaged' convert damaged.h5 x.pt
 limited() { (ulimit -f 8 && convert "$first" x.pt); }
 refused 1 'x.pt: cannot write' limited
 same "leftovers" "$(find . -name 'x*' -o -name '*.part*')" ""
+mkdir other_tokenizer
+echo '{}' >other_tokenizer/tokenizer.json
+refused 1 'other_tokenizer/tokenizer.json: is the tokenizer of another model' convert "$first" other.pt
+same "other tokenizer and model" "$(cat other_tokenizer/tokenizer.json; ls -d other.pt* 2>/dev/null)" '{}'
+expect 0 convert "$first" hybridcnnbert.pt # the same tokenizer
 
 # Files of DeepTaxa, read and written again: the same but for times that we do not keep, the rest of
 # BertConfig, and new states of the generators.

@@ -46,7 +46,15 @@ cp page.pt models/new.pt
 refused 1 'models/new.pt exists and is a web page.*remove it' $get new models --url "file://$work/model.pt"
 cmp page.pt models/new.pt || fail "the file that was there has changed"
 
-refused 2 'give the name of one model' $get
+refused 2 'give the name of one model \(--help lists them\)' $get
+refused 2 "--url $work/model.pt: not an address; of a local file it is file://$work/model.pt" \
+    $get other models --url "$work/model.pt"
+expect 0 $get --help
+printed '^  bash launch/get-model.sh MODEL '
+cp "$project/launch/get-tokenizer.sh" tree/launch
+expect 0 bash tree/launch/get-tokenizer.sh --help
+printed '^  bash launch/get-tokenizer.sh \[FOLDER\]'
+refused 2 'unknown option --x' bash tree/launch/get-tokenizer.sh --x
 refused 2 "'../x' is not the name of a model" $get ../x
 refused 2 'not 64 hexadecimal digits' $get new --sha256 abc
 refused 2 'unknown option --sha' $get new --sha abc

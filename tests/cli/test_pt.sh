@@ -42,14 +42,18 @@ mkdir elsewhere
 cp hybrid.pt elsewhere/
 predict() { deeptaxa predict --checkpoint "$1" "${files[@]}" --output-dir p "${@:2}"; }
 if [ ! -e "$project/share/deeptaxa/tokenizer.json" ]; then
-    refused 1 "elsewhere/hybrid.pt: .*'zhihan1996/DNABERT-2-117M'.*launch/get-tokenizer.sh" \
+    refused 1 "elsewhere/hybrid.pt: .*'zhihan1996/DNABERT-2-117M'.*launch/get-tokenizer.sh.*folder DNABERT-2-117M beside" \
         predict elsewhere/hybrid.pt
     refused 1 '^deeptaxa train: --tokenizer-name zhihan1996/DNABERT-2-117M: is not here.*get-tokenizer.sh' \
         deeptaxa train "${files[@]}" --output-dir none --tokenizer-name zhihan1996/DNABERT-2-117M
     [ ! -e none/checkpoints ] || fail "a training without its tokenizer began"
 fi
-mkdir elsewhere/DNABERT-2-117M
+mkdir -p elsewhere/DNABERT-2-117M whole/zhihan1996/DNABERT-2-117M
 cp tokenizer.json elsewhere/DNABERT-2-117M/
+cp tokenizer.json whole/zhihan1996/DNABERT-2-117M/
+cp hybrid.pt whole/
+expect 0 predict whole/hybrid.pt
+said '^Tokenizer: whole/zhihan1996/DNABERT-2-117M/tokenizer.json$'
 expect 0 predict elsewhere/hybrid.pt
 said '^Tokenizer: elsewhere/DNABERT-2-117M/tokenizer.json$'
 DEEPTAXA_TOKENIZER=tokenizer.json expect 0 predict hybrid.pt
@@ -107,8 +111,23 @@ deeptaxa export --checkpoint resume.pt --output-file resumable.h5 "${tokenizer[@
 same "tensors of the copy" "$("$bin/../tests/print_tensors" resumable.h5 | wc -l)" 110
 expect 0 deeptaxa predict --checkpoint hybrid.pt hybrid_calibrated.h5 "${files[@]}" "${tokenizer[@]}" \
     --output-dir both
+expect 0 predict onehot.pt "${tokenizer[@]}"
+said '^notice: --tokenizer-file has no effect: the model reads nucleotides$'
+refused 1 '^deeptaxa describe: taxonomy.tsv: neither a file .*\(.h5\) nor .*\(.pt\)$' \
+    deeptaxa describe --checkpoint taxonomy.tsv
 refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
     "${tokenizer[@]}" --output-file hybrid.pt
+printf 'version https://git-lfs.github.com/spec/v1\n' >pointer.pt
+refused 1 'pointer.pt: a Git LFS pointer, not an HDF5 file' deeptaxa describe --checkpoint pointer.pt
+# The numbers of a small model's training sequences may be most of its file.
+python3 - <<'END'
+import struct, zipfile
+parts = (b"".join(b"J" + struct.pack("<i", i + j) for j in range(1000)) for i in range(0, 1200000, 1000))
+with zipfile.ZipFile("long.pt", "w") as file:
+    file.writestr("m/data.pkl", b"\x80\x02](" + b"e(".join(parts) + b"e.")
+    file.writestr("m/version", "3\n")
+END
+refused 1 'long.pt: a PyTorch file, but not a model saved by DeepTaxa' deeptaxa describe --checkpoint long.pt
 mv hybrid_copy.h5 gone.h5
 expect 0 predict gone.pt # as before: the .h5 beside a .pt that does not exist
 said '^notice: gone.pt does not exist; using gone.h5$'
@@ -160,6 +179,16 @@ expect 0 deeptaxa train "${files[@]}" "${tokenizer[@]}" "${model[@]}" --output-d
     --init-weights hybrid.pt
 expect 1 deeptaxa train "${files[@]}" "${tokenizer[@]}" "${model[@]}" --output-dir x --epochs 1 \
     --hidden-size 16 --init-weights hybrid.pt
-said 'bert.pooler.dense.weight is \[8, 8\], but this model needs \[16, 16\]'
+said '^deeptaxa train: --init-weights hybrid.pt: has other sizes: hidden-size 8 \(this model: 16\): use'
+# the way out that it names, also with other taxonomic ranks
+expect 0 deeptaxa describe --checkpoint hybrid.pt --export-metrics d.json
+cut -f 1,3-5 taxonomy.tsv >three_ranks.tsv
+for table in taxonomy.tsv three_ranks.tsv; do
+    expect 0 deeptaxa train --fasta-file sequences.fasta --taxonomy-file "$table" "${tokenizer[@]}" \
+        --config d.json --init-weights hybrid.pt --epochs 1 --output-dir "by_config_$table"
+done
+expect 2 deeptaxa train --fasta-file sequences.fasta --taxonomy-file three_ranks.tsv "${tokenizer[@]}" \
+    --output-dir x --level-weights 1 2
+said '--level-weights: 2 weights for 3 taxonomic ranks: give one per rank, or --no-level-weights$'
 
 finish

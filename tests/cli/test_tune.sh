@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deeptaxa tune: trials are trained, reported, pruned, recorded when they fail, and continued when they or
 # their worker end early; the best settings can be trained with. With a stand-in for Optuna
-# (tests/cli/optuna_stub), and three trials with Optuna itself where Python has it.
+# (tests/cli/optuna_stub), and two trials with Optuna itself where Python has it.
 source "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "python3 is missing: bash launch/install-deps.sh tests"
 make_gold 60
@@ -32,12 +32,21 @@ for t in optuna.Study(sys.argv[1]).trials():
 refused 1 'needs Python 3 with Optuna' env PATH="$work/none" "$bin/deeptaxa-tune" --model-type cnn
 mkdir without && echo 'raise ImportError("No module named optuna")' >without/optuna.py
 # shellcheck disable=SC2086
-refused 1 'No module named optuna; it needs Optuna 4.0 or later: pip install optuna' \
+refused 1 '/python[^:]*: No module named optuna: install Optuna 4.0 or later for this Python' \
     env PYTHONPATH="$work/without" "$bin/deeptaxa" tune $small --output-dir none
 refused 2 'num-filtres.*num-filters' tune none --num-filtres 8
 refused 2 '--n-trials 0: must be at least 1' tune none --n-trials 0
 refused 2 '--lost-after 0: must be greater' tune none --lost-after 0
-[ -e none/trial_0 ] && fail "a refused search has begun a trial"
+refused 2 "^deeptaxa tune: --model-type: invalid choice: 'cnx'" tune none --model-type cnx
+refused 1 'nowhere: cannot open' tune none --data nowhere
+refused 2 'prepared with --encoding dnabert' deeptaxa tune --data shards --encoding onehot --model-type cnn \
+    --output-dir none
+refused 2 'a search needs --val-split greater than 0' tune none --val-split 0
+compgen -G 'none/*' && fail "a refused search has begun"
+expect 0 deeptaxa tune --version
+printed '^DeepTaxa-MPI [0-9]'
+expect 0 deeptaxa tune --help
+printed '^  --num-hidden-layers: 2 to 12; bert, hybridcnnbert$'
 
 # ---- trials: the first completes, one that is no better is pruned; the best settings ---------------
 expect 0 tune t --n-trials 2 --epochs 12 --seed 7
@@ -51,8 +60,17 @@ grep -q '"num_filters": 8,' t/deeptaxa_best_params_cnn.json || fail "a setting t
 # there are enough; more on request
 expect 0 tune t --n-trials 2 --epochs 12 --seed 7
 same "trials of the same command" "$(states t)" "0 COMPLETE; 1 PRUNED; "
-expect 0 tune t --n-trials 3 --epochs 12 --seed 7 --storage t/deeptaxa_optuna_cnn.log
+grep notice err && fail "a notice about the same flags"
+expect 0 tune t --n-trials 3 --epochs 13 --seed 7 --eval-every 1 --storage t/deeptaxa_optuna_cnn.log
 same "one more trial" "$(states t)" "0 COMPLETE; 1 PRUNED; 2 PRUNED; "
+said '^notice: this study began with other flags: --epochs 12, now 13; --eval-every not given, now 1$'
+# another study in the same folder; weights of other sizes
+refused 1 '^deeptaxa tune: t: trial_0 belongs to another study: give another --output-dir$' tune t --model-type bert
+refused 1 't: trial_0 belongs to another study' tune t --storage other.log
+compgen -G 't/*bert*' && fail "a refused study was created"
+expect 1 tune none --num-filters 16 --init-weights "$(checkpoint t/trial_0 12)"
+said 'do not match this model'
+compgen -G 'none/*' && fail "a search with weights of other sizes has begun"
 
 # ---- a worker is stopped, then one is killed: continued, with the same bits -------------------------
 # interrupt SIGNAL PATTERN: signals a worker of k once there is such a file; returns its exit status
@@ -76,9 +94,12 @@ expect 0 tune k --n-trials 1 --epochs 30 --seed 7
 same "continued" "$(states k)" "0 FAIL; 1 FAIL (0); 2 COMPLETE (1); "
 said '^trial 1 has lost its worker and is queued again$'
 said '^trials: 1 completed$'
-# the best settings, without interruption
-expect 0 deeptaxa train --config k/deeptaxa_best_params_cnn.json --data shards --output-dir again --threads 1
-same_model "$(checkpoint again 30)" "$(checkpoint k/trial_0 30)"
+# the command of the last line trains with the best settings, without interruption
+best=$(sed -n 's/^best: trial 2, F1 [0-9.]*: //p' err)
+same "the best settings" "$best" \
+    "deeptaxa train --config k/deeptaxa_best_params_cnn.json --data shards --threads 1 --output-dir k/best"
+expect 0 eval "$best"
+same_model "$(checkpoint k/best 30)" "$(checkpoint k/trial_0 30)"
 
 # ---- two workers: both count the trials before either has begun one; it is trained once ---------------
 export OPTUNA_STUB_DELAY=1
@@ -88,6 +109,8 @@ wait $! || fail "a worker ended with $?: $(cat two.log)"
 unset OPTUNA_STUB_DELAY
 same "trials of two workers" "$(states two)" "0 COMPLETE; 1 FAIL; "
 [ -e two/trial_1 ] && fail "two workers trained more than was asked for"
+# a study with trials, in the folder of another one that has more
+refused 1 't: trial_2 belongs to another study' tune t --storage two/deeptaxa_optuna_cnn.log
 
 # ---- what is searched -------------------------------------------------------------------------------
 expect 0 env PYTHONPATH="$stub" "$bin/deeptaxa" tune --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
@@ -99,7 +122,7 @@ grep -q '"focal_gamma": 3.0' onehot/deeptaxa_best_params_cnn.json || fail "the f
 cat >unlucky <<'END'
 #!/bin/sh
 echo "$*" >>flags
-case "$*" in *print-config*) exit 0 ;; esac
+case "$*" in *dry-run*) exit 0 ;; esac
 echo out of luck >&2
 exit 1
 END
@@ -108,7 +131,7 @@ expect 1 env DEEPTAXA="$work/unlucky" PYTHONPATH="$stub" "$bin/deeptaxa" tune --
     --seed 9 --num-filters=64 --output-dir f --n-trials 2
 same "failed trials" "$(states f)" "0 FAIL; 1 FAIL; "
 said '^trial 1 failed: out of luck$'
-said 'no trial was completed'
+said 'no trial was completed.*a larger --n-trials or another --output-dir'
 same "flags of a trial" "$(tail -n 1 flags)" "train --data=shards --model-type=hybridcnnbert --epochs=10 --seed=9 \
 --encoding=dnabert --loss-type=cross_entropy --keep-checkpoints=1 --num-filters=64 \
 --learning-rate=0.00022360679774997898 --batch-size=32 --hidden-dropout-prob=0.3 --optimizer-weight-decay=0.05 \
@@ -116,12 +139,12 @@ same "flags of a trial" "$(tail -n 1 flags)" "train --data=shards --model-type=h
 --intermediate-size=3840 --num-hidden-layers=7 --output-dir f/trial_1 --resume auto"
 
 # ---- Optuna itself ------------------------------------------------------------------------------------
-if python3 -c 'import optuna' 2>/dev/null; then
+if python3 -c 'import importlib.util as u; raise SystemExit(u.find_spec("optuna") is None)'; then
     # shellcheck disable=SC2086
-    expect 0 deeptaxa tune $small --output-dir real --n-trials 3 --epochs 2 --storage "sqlite:///$work/study.db"
-    said '^trials: 3 completed$'
-    expect 0 deeptaxa train --config real/deeptaxa_best_params_cnn.json --data shards --output-dir best --threads 1
+    expect 0 deeptaxa tune $small --output-dir real --n-trials 2 --epochs 2 --storage "sqlite:///$work/study.db"
+    said '^trials: 2 completed$'
+    expect 0 eval "$(sed -n 's/^best: [^:]*: //p' err) --dry-run"
 else
-    echo "left out: three trials with Optuna, which Python lacks" >&2
+    echo "left out: two trials with Optuna, which Python lacks" >&2
 fi
 finish

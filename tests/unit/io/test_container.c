@@ -428,7 +428,7 @@ static void other_files_are_told_for_what_they_are(void **state)
     assert_refused("\x89HDF\r\n\x1a\n....", 12, DT_ERR_INPUT, "but not written by DeepTaxa-MPI");
     assert_refused("PK\3\4........", 12, DT_ERR_INPUT, "PyTorch file (zip)");
     assert_refused("\x80\2}q\0.......", 12, DT_ERR_INPUT, "PyTorch file (pickle)");
-    assert_refused(">seq1\nACGT\n", 11, DT_ERR_INPUT, "not an HDF5 file");
+    assert_refused(">seq1\nACGT\n", 11, DT_ERR_INPUT, "neither a file written by DeepTaxa-MPI");
     ASSERT_OK(write_file(in_folder("whole.h5"), 10, 2));
     ASSERT_FAILS(DT_ERR_INPUT, "is a deeptaxa-checkpoint, not a deeptaxa-shard",
                  dt_container_open(&file, in_folder("whole.h5"), "deeptaxa-shard", 3, NULL));

@@ -266,6 +266,13 @@ static void memory_is_limited(void **state)
     ASSERT_FAILS(DT_ERR_INPUT, "more memory",
                  dt_pickle_read(&read, pickle, length, &options, &root));
     assert_true(mallinfo2().uordblks + mallinfo2().hblkhd <= before + (1 << 12));
+    /* a list whose elements fit, but not the memory that it takes for more */
+    memset(pickle, 'N', length);
+    memcpy(pickle, PROTO "](", 4);
+    memcpy(pickle + 4 + 1025, "e.", 2);
+    ASSERT_FAILS(DT_ERR_INPUT, "more memory",
+                 dt_pickle_read(&read, pickle, 4 + 1025 + 2, &options, &root));
+    assert_true(mallinfo2().uordblks + mallinfo2().hblkhd <= before + (1 << 12));
     free(pickle);
 }
 
@@ -305,6 +312,8 @@ static void archives_that_are_refused(void **state)
     bad = good;
     bad.moved = 1;
     refuse_zip("not where", (pt_entry[]){bad, end}, false);
+    bad.moved = INT64_MAX;
+    refuse_zip("not where", (pt_entry[]){bad, end}, true);
     bad.moved = INT64_MIN;
     refuse_zip("not where", (pt_entry[]){bad, end}, true);
     refuse_zip("same name", (pt_entry[]){good, good, end}, false);

@@ -521,6 +521,11 @@ static void options_of_deeptaxa_may_be_abbreviated(void **state)
                  "--focal is ambiguous, it may be --focal-gamma, --focal-weight, "
                  "--focal-reduction: write more of the name",
                  parse(&dt_train_command, &train, TRAIN("--focal=2")));
+    ASSERT_FAILS(
+        DT_ERR_USAGE,
+        "--tokenizer is ambiguous, it may be --tokenizer-name, --tokenizer-revision, or in "
+        "full --tokenizer-file: write more of the name",
+        parse(&dt_predict_command, &predict, "--fasta-file f --checkpoint c --tokenizer x"));
     ASSERT_FAILS(DT_ERR_USAGE, "unknown option --", parse(&dt_train_command, &train, TRAIN("--")));
     ASSERT_FAILS(DT_ERR_USAGE, "unknown option --save-ev: did you mean --save-every-steps?",
                  parse(&dt_train_command, &train, TRAIN("--save-ev 3")));

@@ -6,6 +6,7 @@
 #include "run/checkpoint.h"
 #include "run/settings.h"
 #include "run/torch_read.h"
+#include "run/torch_tokenizer.h"
 
 static dt_torch_file *open_fixture(const char *name)
 {
@@ -56,6 +57,7 @@ static dt_pickle_value *at(const dt_pickle_value *value, const char *path)
     {                                                                                              \
         .kind = DT_PICKLE_NONE                                                                     \
     }
+#define EMPTY_TEXT (&(dt_pickle_value){.kind = DT_PICKLE_TEXT, .text = ""})
 #define SHAPE(d) ((dt_torch_tensor *)v->object)->shape[d]
 
 static void run_of_deeptaxa(void **state)
@@ -164,6 +166,8 @@ static void wrong_labels(void **state)
     REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1", v->items->value[1].integer = 1 << 20);
     REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1", v->items->value[1].integer = -1);
     REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1", v->items->value[0].length -= 1);
+    REFUSED("are not 0 to", "hybrid.pt", "level_label2id/1",
+            v->items->value[0].text = "Fusi\tbacteri");
     REFUSED("different labels", "hybrid.pt", "level_label2id/1",
             v->items->value[2] = v->items->value[0]);
     REFUSED("classifiers.1.weight has a shape", "hybrid.pt", "level_label2id/1",
@@ -171,6 +175,10 @@ static void wrong_labels(void **state)
     REFUSED("level_label2id", "hybrid.pt", "level_label2id/3", GONE);
     REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks", GONE);
     REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks", v->items->count = 0);
+    REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks",
+            v->items->value[4] = v->items->value[1]);
+    REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks/4", v->text = "fam\nly");
+    REFUSED("taxonomic_ranks", "hybrid.pt", "taxonomic_ranks/4", *v = *EMPTY_TEXT);
     REFUSED("classifiers.6", "hybrid.pt", "taxonomic_ranks", v->items->count = 6);
 }
 
@@ -193,6 +201,7 @@ static void wrong_numbers(void **state)
 {
     (void)state;
     REFUSED("model_type is 'lstm'", "hybrid.pt", "model_type", v->text = "lstm");
+    REFUSED("model_type is '?[31m??x'", "hybrid.pt", "model_type", v->text = "\033[31m\n\177x");
     REFUSED("encoding", "hybrid.pt", "encoding", v->text = "kmer");
     REFUSED("num_attention_heads", "hybrid.pt", "model_config/bert/num_attention_heads", GONE);
     REFUSED("not divisible", "hybrid.pt", "model_config/bert/num_attention_heads", v->integer = 3);
@@ -210,6 +219,36 @@ static void wrong_numbers(void **state)
     REFUSED("accuracy", "cnn.pt", "metrics/2/accuracy", GONE);
 }
 
+/* A training in fp16 goes on after a batch whose loss overflows, but its mean loss is infinite. */
+static void measures_that_overflowed(void **state)
+{
+    (void)state;
+    dt_torch_file *file = open_fixture("resume.pt");
+    dt_run run = {0};
+    at(dt_torch_root(file), "current_train_loss")->number = (double)INFINITY;
+    at(dt_torch_root(file), "val_loss")->number = (double)NAN;
+    ASSERT_OK(dt_torch_read_run(file, &run));
+    assert_true(isinf(run.progress.training_loss) && isnan(run.progress.validation_loss));
+    dt_run_free(&run);
+    dt_torch_close(file);
+    REFUSED("val_loss", "resume.pt", "val_loss", v->kind = DT_PICKLE_TUPLE);
+}
+
+/* A .pt file for DeepTaxa must name the tokenizer. */
+static void tokenizer_without_a_name(void **state)
+{
+    (void)state;
+    dt_torch_file *file = open_fixture("hybrid.pt");
+    dt_run run = {0};
+    dt_torch_tokenizer tokenizer;
+    at(dt_torch_root(file), "tokenizer_name")->kind = DT_PICKLE_NONE;
+    ASSERT_OK(dt_torch_read_run(file, &run));
+    ASSERT_FAILS(DT_ERR_INPUT, "x.pt: the model does not name its tokenizer",
+                 dt_torch_tokenizer_choose(&tokenizer, &run, "x.pt"));
+    dt_run_free(&run);
+    dt_torch_close(file);
+}
+
 static void wrong_training_state(void **state)
 {
     (void)state;
@@ -224,7 +263,25 @@ static void wrong_training_state(void **state)
     REFUSED("each sequence once", "resume.pt", "dataset_split/val_idx/3", v->integer = INT64_MAX);
     REFUSED("train_idx", "resume.pt", "dataset_split/train_idx", GONE);
     REFUSED("last_epoch", "resume.pt", "scheduler_state_dict/last_epoch", GONE);
+    REFUSED("last_epoch", "resume.pt", "scheduler_state_dict/last_epoch", v->integer = INT64_MAX);
     REFUSED("num_warmup_steps", "resume.pt", "scheduler/num_warmup_steps", v->integer = 7);
+    static const double scales[] = {0.0, -1.0, 1e300};
+    for (int i = 0; i < 3; ++i)
+        REFUSED("scale is missing or not a positive", "resume.pt", "", {
+            dt_pickle_value *scaler = at(v, "scaler_state_dict");
+            *scaler = *at(v, "optimizer_config");
+            scaler->items->value[0].text = "scale";
+            scaler->items->value[0].length = 5;
+            scaler->items->value[1].number = scales[i];
+        });
+    static const char *const rule[] = {"initial_lr", "eps", "weight_decay", "betas/0", "betas/1"};
+    for (int i = 0; i < 5; ++i) {
+        char path[64];
+        snprintf(path, sizeof path, "optimizer_state_dict/param_groups/0/%s", rule[i]);
+        REFUSED("the optimizer's settings", "resume.pt", path, v->number = -1.0);
+    }
+    REFUSED("the optimizer's settings", "resume.pt", "optimizer_state_dict/param_groups/0/betas/1",
+            v->number = 1.0);
     /* without one of them, the model can be used but not resumed */
     static const char *const needed[] = {"optimizer_state_dict", "scheduler_state_dict",
                                          "dataset_split"};
@@ -288,6 +345,8 @@ int main(void)
         cmocka_unit_test(wrong_labels),
         cmocka_unit_test(wrong_tensors),
         cmocka_unit_test(wrong_numbers),
+        cmocka_unit_test(measures_that_overflowed),
+        cmocka_unit_test(tokenizer_without_a_name),
         cmocka_unit_test(wrong_training_state),
         cmocka_unit_test(flipped_bytes),
     };

@@ -192,6 +192,7 @@ static void a_failure_leaves_no_folder(void **state)
     assert_int_equal(mkdir("c_tokenizer", 0777), 0);
     ASSERT_FAILS(DT_ERR_IO, "c.pt", write_run("c.pt"));
     assert_int_equal(access("c_tokenizer", F_OK), 0);
+    assert_int_not_equal(access("c_tokenizer/tokenizer.json", F_OK), 0);
     ASSERT_FAILS(DT_ERR_IO, "none: no such directory", write_run("none/a.pt"));
 }
 

@@ -88,6 +88,18 @@ class Study:
         with open(self.path, "rb") as file:
             return pickle.load(file)
 
+    @property
+    def user_attrs(self):
+        if not os.path.exists(self.path + ".attrs"):
+            return {}
+        with open(self.path + ".attrs", "rb") as file:
+            return pickle.load(file)
+
+    def set_user_attr(self, name, value):
+        with open(self.path + ".attrs.part", "wb") as file:
+            pickle.dump({**self.user_attrs, name: value}, file)
+        os.replace(self.path + ".attrs.part", self.path + ".attrs")
+
     @contextlib.contextmanager
     def changing(self, number):
         with self.locked() as trials:
