@@ -134,7 +134,7 @@ refused 1 'x.pt: cannot write' limited
 same "leftovers" "$(find . -name 'x*' -o -name '*.part*')" ""
 mkdir other_tokenizer
 echo '{}' >other_tokenizer/tokenizer.json
-refused 1 'other_tokenizer/tokenizer.json: is the tokenizer of another model' convert "$first" other.pt
+refused 1 'other_tokenizer: exists with other content' convert "$first" other.pt
 same "other tokenizer and model" "$(cat other_tokenizer/tokenizer.json; ls -d other.pt* 2>/dev/null)" '{}'
 expect 0 convert "$first" hybridcnnbert.pt # the same tokenizer
 
