@@ -82,10 +82,9 @@ static const double *temperatures(const session *s, int32_t m)
     return checkpoint->temperatures ? checkpoint->temperature : NULL;
 }
 
-/* Fails: model m has not `what` of its training set, which `flag` needs. */
-static dt_status lacks_training(const session *s, int32_t m, const char *what, const char *flag)
+/* Fails: a model has not `what` of its training set, which `flag` needs. */
+static dt_status lacks_training(const char *path, const char *what, const char *flag)
 {
-    const char *path = s->model[m].path;
     return dt_fail(DT_ERR_INPUT,
                    "%s: has no %s, which %s needs: write a file that has it, from the files of the "
                    "training set, with deeptaxa convert --checkpoint %s --output-file NEW.h5 "
@@ -116,7 +115,8 @@ static dt_status read_checkpoints(session *s)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
     for (int32_t m = 0; lineages && m < s->models; ++m)
         if (s->model[m].checkpoint.lineages.tax_ranks == 0)
-            return lacks_training(s, m, "vocabulary of lineages", "--lineage consistent");
+            return lacks_training(s->model[m].path, "vocabulary of lineages",
+                                  "--lineage consistent");
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
@@ -133,7 +133,7 @@ static dt_status choose_strand(session *s)
                            ? o->orientation == DT_ORIENTATION_AUTO
                            : trained->sorted;
     if (turns && !trained->profile)
-        return lacks_training(s, 0, "strand profile", "--orientation auto");
+        return lacks_training(s->model[0].path, "strand profile", "--orientation auto");
     s->strand = turns ? trained->profile : NULL;
     return DT_OK;
 }

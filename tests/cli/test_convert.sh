@@ -104,7 +104,7 @@ expect 0 deeptaxa predict --checkpoint full.h5 "${files[@]}" --lineage consisten
     --output-dir consistent
 for pair in 'full.h5 hybridcnnbert.pt' 'hybridcnnbert.pt full.h5'; do
     # shellcheck disable=SC2086
-    refused 1 '^deeptaxa predict: hybridcnnbert.pt: has no lineages, because' deeptaxa predict "${files[@]}" \
+    refused 1 '^deeptaxa predict: hybridcnnbert.pt: has no vocabulary of lineages, ' deeptaxa predict "${files[@]}" \
         "${tokenizer[@]}" --checkpoint $pair --lineage consistent --output-dir both
 done
 refused 2 'the checkpoint has the lineages, strand and lengths' convert full.h5 x.h5 "${files[@]}"

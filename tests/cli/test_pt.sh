@@ -118,7 +118,7 @@ refused 1 '^deeptaxa describe: taxonomy.tsv: neither a file .*\(.h5\) nor .*\(.p
 refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
     "${tokenizer[@]}" --output-file hybrid.pt
 printf 'version https://git-lfs.github.com/spec/v1\n' >pointer.pt
-refused 1 'pointer.pt: a Git LFS pointer, not an HDF5 file' deeptaxa describe --checkpoint pointer.pt
+refused 1 'pointer.pt: a Git LFS pointer, neither a file' deeptaxa describe --checkpoint pointer.pt
 # The numbers of a small model's training sequences may be most of its file.
 python3 - <<'END'
 import struct, zipfile
