@@ -216,7 +216,7 @@ def describe_search():
             lines.setdefault((names, ask(Range())), []).append(models)
     notes = {"--focal-gamma": "; --loss-type focal", "--embed-dim": "; --encoding dnabert"}
     return "\n".join(
-        textwrap.fill(f"{names.replace(' ', ', ')}: {values}" + notes.get(names, "") +
+        textwrap.fill(f"{names.replace('--', '').replace(' ', ', ')}: {values}" + notes.get(names, "") +
                       (f"; {models[0]}" if len(models) < len(kinds) else ""),
                       100, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
         for (names, values), models in lines.items())

@@ -113,7 +113,7 @@ refused 1 'opposite/.*: cannot be combined with right/.*: it was trained on the 
 
 # Without a strand profile the flag is refused
 "$bin/../tests/drop_lineages" "$(checkpoint right 2)" older.h5 || fail "drop_lineages"
-refused 1 'older.h5: the strand of its training sequences is unknown' \
+refused 1 'older.h5: has no strand profile, which --orientation auto needs' \
     predict_to none older.h5 --fasta-file data/heldout.fasta --orientation auto
 expect 1 train_small none --fasta-file - --orientation auto
 said '--orientation auto: standard input can be read only once'

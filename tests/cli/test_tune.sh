@@ -46,7 +46,7 @@ compgen -G 'none/*' && fail "a refused search has begun"
 expect 0 deeptaxa tune --version
 printed '^DeepTaxa-MPI [0-9]'
 expect 0 deeptaxa tune --help
-printed '^  --num-hidden-layers: 2 to 12; bert, hybridcnnbert$'
+printed '^  num-hidden-layers: 2 to 12; bert, hybridcnnbert$'
 
 # ---- trials: the first completes, one that is no better is pruned; the best settings ---------------
 expect 0 tune t --n-trials 2 --epochs 12 --seed 7
@@ -69,7 +69,7 @@ refused 1 '^deeptaxa tune: t: trial_0 belongs to another study: give another --o
 refused 1 't: trial_0 belongs to another study' tune t --storage other.log
 compgen -G 't/*bert*' && fail "a refused study was created"
 expect 1 tune none --num-filters 16 --init-weights "$(checkpoint t/trial_0 12)"
-said 'do not match this model'
+said 'has other sizes: num-filters'
 compgen -G 'none/*' && fail "a search with weights of other sizes has begun"
 
 # ---- a worker is stopped, then one is killed: continued, with the same bits -------------------------
