@@ -8,6 +8,7 @@
 
 #include "core/memory.h"
 #include "core/utf8.h"
+#include "io/zip_records.h"
 
 enum { UUID = 36, SHOWN = 4 };
 
@@ -108,20 +109,10 @@ dt_status dt_zip_member_choose(const char *name, const char *names, size_t size,
 
 /* ---- data outside the archive ---------------------------------------------------------------- */
 
-enum { END_RECORD = 22, LONGEST_COMMENT = 65535, LOCATOR_64 = 20 };
-
-static int64_t number_at(const unsigned char *bytes, int count)
-{
-    int64_t value = 0;
-    for (int i = count - 1; i >= 0; --i)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
 /* Returns the position of the last end record in the last bytes of a file; -1: none. */
 static int64_t find_end(const unsigned char *tail, int64_t length)
 {
-    for (int64_t at = length - END_RECORD; at >= 0; --at)
+    for (int64_t at = length - DT_ZIP_END; at >= 0; --at)
         if (memcmp(tail + at, "PK\5\6", 4) == 0)
             return at;
     return -1;
@@ -134,9 +125,9 @@ static dt_status check_end(const char *name, const unsigned char *tail, int64_t 
     if (at < 0)
         return DT_OK;
     const unsigned char *end = tail + at;
-    const int64_t after = length - at - END_RECORD - number_at(end + 20, 2);
-    const int64_t before = size - length + at - number_at(end + 12, 4) - number_at(end + 16, 4);
-    const bool zip64 = at >= LOCATOR_64 && memcmp(end - LOCATOR_64, "PK\6\7", 4) == 0;
+    const int64_t after = length - at - DT_ZIP_END - dt_zip_size(end + 20, 2);
+    const int64_t before = size - length + at - dt_zip_size(end + 12, 4) - dt_zip_size(end + 16, 4);
+    const bool zip64 = at >= DT_ZIP_LOCATOR_64 && memcmp(end - DT_ZIP_LOCATOR_64, "PK\6\7", 4) == 0;
     if (after > 0)
         return dt_fail(DT_ERR_INPUT,
                        "%s: its zip archive is followed by %lld bytes that would be lost: extract "
@@ -152,7 +143,7 @@ static dt_status check_end(const char *name, const unsigned char *tail, int64_t 
 
 dt_status dt_zip_check_whole(const char *name, int fd, int64_t size)
 {
-    const int64_t most = END_RECORD + LONGEST_COMMENT;
+    const int64_t most = DT_ZIP_END + DT_ZIP_LONGEST_COMMENT;
     const int64_t length = size < most ? size : most;
     unsigned char *tail = NULL;
     DT_TRY(DT_NEW(tail, (size_t)length + 1));

@@ -10,12 +10,10 @@
 #include <zlib.h>
 
 #include "core/memory.h"
+#include "io/zip_records.h"
 
 enum {
-    END_RECORD = 22,
     END_RECORD_64 = 56,
-    LOCATOR_64 = 20,
-    LONGEST_COMMENT = 65535,
     DIRECTORY_ENTRY = 46,
     LOCAL_HEADER = 30,
     EXTRA_64 = 1, /* id of the extra field with 64-bit sizes */
@@ -24,20 +22,6 @@ enum {
 #define IN_EXTRA_64 INT64_C(0xFFFFFFFF) /* a 32-bit number that stands in that field */
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
-
-static uint64_t number_at(const unsigned char *bytes, int count)
-{
-    uint64_t value = 0;
-    for (int i = count - 1; i >= 0; --i)
-        value = value << 8 | bytes[i];
-    return value;
-}
-
-/* A number above INT64_MAX, which no file has, becomes negative. */
-static int64_t size_at(const unsigned char *bytes, int count)
-{
-    return (int64_t)number_at(bytes, count);
-}
 
 static dt_status damaged(const dt_zip *zip, const char *what)
 {
@@ -78,16 +62,16 @@ typedef struct {
 static dt_status find_directory_64(const dt_zip *zip, int64_t locator, directory *d)
 {
     unsigned char bytes[END_RECORD_64];
-    DT_TRY(read_at(zip, locator, LOCATOR_64, bytes));
-    d->end = size_at(bytes + 8, 8);
+    DT_TRY(read_at(zip, locator, DT_ZIP_LOCATOR_64, bytes));
+    d->end = dt_zip_size(bytes + 8, 8);
     if (!within(d->end, END_RECORD_64, locator))
         return damaged(zip, "its zip64 record is missing");
     DT_TRY(read_at(zip, d->end, END_RECORD_64, bytes));
     if (memcmp(bytes, "PK\6\6", 4) != 0)
         return damaged(zip, "its zip64 record is missing");
-    d->entries = size_at(bytes + 32, 8);
-    d->size = size_at(bytes + 40, 8);
-    d->at = size_at(bytes + 48, 8);
+    d->entries = dt_zip_size(bytes + 32, 8);
+    d->size = dt_zip_size(bytes + 40, 8);
+    d->at = dt_zip_size(bytes + 48, 8);
     return DT_OK;
 }
 
@@ -95,19 +79,19 @@ static dt_status find_directory_64(const dt_zip *zip, int64_t locator, directory
 static dt_status read_end(const dt_zip *zip, const unsigned char *tail, int64_t length,
                           directory *d)
 {
-    int64_t at = length - END_RECORD;
+    int64_t at = length - DT_ZIP_END;
     while (at >= 0 && (memcmp(tail + at, "PK\5\6", 4) != 0 ||
-                       at + END_RECORD + size_at(tail + at + 20, 2) != length))
+                       at + DT_ZIP_END + dt_zip_size(tail + at + 20, 2) != length))
         --at;
     if (at < 0)
         return damaged(zip, "the zip archive has no directory at its end");
     const unsigned char *end = tail + at;
     d->end = zip->bytes - length + at;
-    d->entries = size_at(end + 10, 2);
-    d->size = size_at(end + 12, 4);
-    d->at = size_at(end + 16, 4);
-    if (at >= LOCATOR_64 && memcmp(end - LOCATOR_64, "PK\6\7", 4) == 0)
-        DT_TRY(find_directory_64(zip, d->end - LOCATOR_64, d));
+    d->entries = dt_zip_size(end + 10, 2);
+    d->size = dt_zip_size(end + 12, 4);
+    d->at = dt_zip_size(end + 16, 4);
+    if (at >= DT_ZIP_LOCATOR_64 && memcmp(end - DT_ZIP_LOCATOR_64, "PK\6\7", 4) == 0)
+        DT_TRY(find_directory_64(zip, d->end - DT_ZIP_LOCATOR_64, d));
     if (!within(d->at, d->size, d->end) || d->entries < 0 || d->entries > d->size / DIRECTORY_ENTRY)
         return damaged(zip, "the zip archive's directory is not where its end says");
     return DT_OK;
@@ -115,7 +99,7 @@ static dt_status read_end(const dt_zip *zip, const unsigned char *tail, int64_t 
 
 static dt_status find_directory(const dt_zip *zip, directory *d)
 {
-    const int64_t most = LOCATOR_64 + END_RECORD + LONGEST_COMMENT;
+    const int64_t most = DT_ZIP_LOCATOR_64 + DT_ZIP_END + DT_ZIP_LONGEST_COMMENT;
     const int64_t length = zip->bytes < most ? zip->bytes : most;
     unsigned char *tail;
     DT_TRY(DT_NEW(tail, (size_t)length));
@@ -130,13 +114,13 @@ static dt_status find_directory(const dt_zip *zip, directory *d)
 static void read_extra(const unsigned char *extra, int64_t length, int64_t *number[3])
 {
     while (length >= 4) {
-        const int64_t size = size_at(extra + 2, 2);
+        const int64_t size = dt_zip_size(extra + 2, 2);
         const unsigned char *at = extra + 4;
         const unsigned char *end = at + (size < length - 4 ? size : length - 4);
-        for (int i = 0; i < 3 && number_at(extra, 2) == EXTRA_64; ++i) {
+        for (int i = 0; i < 3 && dt_zip_number(extra, 2) == EXTRA_64; ++i) {
             if (*number[i] != IN_EXTRA_64 || end - at < 8)
                 continue;
-            *number[i] = size_at(at, 8);
+            *number[i] = dt_zip_size(at, 8);
             at += 8;
         }
         length -= 4 + size;
@@ -150,21 +134,21 @@ static dt_status read_entry(const dt_zip *zip, const unsigned char *bytes, int64
 {
     if (left < DIRECTORY_ENTRY || memcmp(bytes, "PK\1\2", 4) != 0)
         return damaged(zip, "an entry of the zip archive's directory is missing");
-    const int64_t name = size_at(bytes + 28, 2);
-    const int64_t extra = size_at(bytes + 30, 2);
-    int64_t stored = size_at(bytes + 20, 4);
-    *used = DIRECTORY_ENTRY + name + extra + size_at(bytes + 32, 2);
+    const int64_t name = dt_zip_size(bytes + 28, 2);
+    const int64_t extra = dt_zip_size(bytes + 30, 2);
+    int64_t stored = dt_zip_size(bytes + 20, 4);
+    *used = DIRECTORY_ENTRY + name + extra + dt_zip_size(bytes + 32, 2);
     if (*used > left || name == 0 || memchr(bytes + DIRECTORY_ENTRY, '\0', (size_t)name))
         return damaged(zip, "an entry of the zip archive's directory has no valid name");
-    entry->crc = (uint32_t)number_at(bytes + 16, 4);
-    entry->size = size_at(bytes + 24, 4);
-    entry->header = size_at(bytes + 42, 4);
+    entry->crc = (uint32_t)dt_zip_number(bytes + 16, 4);
+    entry->size = dt_zip_size(bytes + 24, 4);
+    entry->header = dt_zip_size(bytes + 42, 4);
     entry->name = *names;
     memcpy(*names, bytes + DIRECTORY_ENTRY, (size_t)name);
     *names += name + 1;
     read_extra(bytes + DIRECTORY_ENTRY + name, extra,
                (int64_t *[3]){&entry->size, &stored, &entry->header});
-    if ((number_at(bytes + 8, 2) & 1) || number_at(bytes + 10, 2) != 0)
+    if ((dt_zip_number(bytes + 8, 2) & 1) || dt_zip_number(bytes + 10, 2) != 0)
         return dt_fail(DT_ERR_INPUT,
                        "%s: the zip entry %.80s is compressed or encrypted, but those of a PyTorch "
                        "file are stored: save the model again with torch.save",
@@ -188,8 +172,8 @@ static dt_status find_data(const dt_zip *zip, int64_t end, dt_zip_entry *entry)
     if (!within(entry->header, LOCAL_HEADER, end))
         return misplaced(zip, entry);
     DT_TRY(read_at(zip, entry->header, LOCAL_HEADER, header));
-    const int64_t name = size_at(header + 26, 2);
-    entry->data = entry->header + LOCAL_HEADER + name + size_at(header + 28, 2);
+    const int64_t name = dt_zip_size(header + 26, 2);
+    entry->data = entry->header + LOCAL_HEADER + name + dt_zip_size(header + 28, 2);
     if (memcmp(header, "PK\3\4", 4) != 0 || name != (int64_t)strlen(entry->name) ||
         !within(entry->data, entry->size, end))
         return misplaced(zip, entry);
