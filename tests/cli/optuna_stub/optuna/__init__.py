@@ -96,9 +96,10 @@ class Study:
             return pickle.load(file)
 
     def set_user_attr(self, name, value):
-        with open(self.path + ".attrs.part", "wb") as file:
-            pickle.dump({**self.user_attrs, name: value}, file)
-        os.replace(self.path + ".attrs.part", self.path + ".attrs")
+        with self.locked():
+            with open(self.path + ".attrs.part", "wb") as file:
+                pickle.dump({**self.user_attrs, name: value}, file)
+            os.replace(self.path + ".attrs.part", self.path + ".attrs")
 
     @contextlib.contextmanager
     def changing(self, number):
