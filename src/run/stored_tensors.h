@@ -33,7 +33,8 @@ const dt_stored_tensor *dt_stored_tensors_find(const dt_stored_tensors *stored, 
 int64_t dt_stored_block_rows(const dt_param_spec *spec);
 
 /* Reads rows first … first + rows - 1 of the parameter `spec` or one of its moments. Read a tensor
- * from its first row to its last: its shape is checked at the first, its checksum at the last. */
+ * from its first row to its last: its shape is checked at the first, its checksum at the last, and
+ * that all values are finite, and second moments not negative, at each. */
 dt_status dt_stored_tensors_read(dt_stored_tensors *stored, dt_vector which,
                                  const dt_param_spec *spec, int64_t first, int64_t rows,
                                  float *out);

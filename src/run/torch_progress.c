@@ -66,6 +66,9 @@ static dt_status read_losses(const dt_torch_file *file, dt_run *run)
         DT_TRY(dt_torch_doubles(file, weights, "level_weights", run->config.tax_ranks,
                                 settings->level_weight));
     }
+    for (int32_t r = 0; r < settings->level_weight_count; ++r)
+        if (settings->level_weight[r] < 0.0)
+            return dt_torch_wrong(file, "level_weights", "at least 0");
     settings->focal_sum = dt_pickle_is_text(dt_pickle_get(root, "focal_reduction"), "sum");
     return dt_torch_double(file, root, "focal_gamma", false, &settings->focal_gamma);
 }
@@ -222,6 +225,21 @@ static dt_status read_scale(const dt_torch_file *file, dt_update_state *update)
     return dt_torch_int32(file, scaler, "_growth_tracker", &update->scale_good_steps);
 }
 
+/* AdamW with the same numbers for all parameters is what the update computes. */
+static dt_status check_variant(const dt_torch_file *file, const dt_pickle_value *groups)
+{
+    static const char *const variants[] = {"amsgrad", "maximize"};
+    if (!groups || groups->kind != DT_PICKLE_LIST || groups->items->count != 1)
+        return dt_torch_wrong(file, "param_groups", "a list of one group");
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; ++i) {
+        bool used = false;
+        DT_TRY(dt_torch_flag(file, &groups->items->value[0], variants[i], &used));
+        if (used)
+            return dt_torch_wrong(file, variants[i], "False");
+    }
+    return DT_OK;
+}
+
 /* DeepTaxa saves between two epochs. */
 static dt_status read_optimizer(dt_torch_file *file, dt_run *run)
 {
@@ -235,6 +253,7 @@ static dt_status read_optimizer(dt_torch_file *file, dt_run *run)
         !dt_torch_given(scheduler) || !dt_torch_given(split))
         return DT_OK;
     dt_run_settings *settings = &run->settings;
+    DT_TRY(check_variant(file, dt_pickle_get(optimizer, "param_groups")));
     DT_TRY(read_split(file, split, run));
     DT_TRY(read_steps(file, state, &run->progress.update.steps));
     DT_TRY(dt_torch_int32(file, scheduler, "last_epoch", &scheduled));

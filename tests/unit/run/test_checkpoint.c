@@ -1,18 +1,34 @@
 /* An exported checkpoint has the tensors of the file that it was made from, or is not made. */
 #include "unit/io/io_test.h"
 
+#include <math.h>
+
 #include "io/container.h"
 #include "run/checkpoint.h"
 #include "published_sizes.h"
 
 static dt_run run;
 
-/* original.h5: number i of the flat vectors is i. */
+/* A checkpoint of `run`: number i of the flat vectors is i, except number `at` of vector `group`. */
+static void write_changed(const char *path, int group, int64_t at, float value)
+{
+    dt_param_table table = {0};
+    float *copy;
+    ASSERT_OK(dt_model_layout(&run.config, &table));
+    const int64_t count = dt_checkpoint_copy_elements(&table);
+    copy = malloc((size_t)count * sizeof *copy);
+    assert_non_null(copy);
+    for (int64_t i = 0; i < count; ++i)
+        copy[i] = (float)i;
+    copy[group * table.elements + at] = value;
+    ASSERT_OK(dt_checkpoint_write_copied(path, &run, &table, copy));
+    free(copy);
+    dt_params_free(&table);
+}
+
 static int write_original(void **state)
 {
     static const char *const names[] = {"a", "b"};
-    dt_param_table table = {0};
-    float *copy;
     if (enter_folder(state) != 0)
         return -1;
     run.config = published_sizes();
@@ -26,15 +42,7 @@ static int write_original(void **state)
     run.config.classes[0] = 2;
     run.tokenizer_json = strdup("{}");
     ASSERT_OK(dt_taxonomy_add_rank(&run.taxonomy, "genus", 2, names));
-    ASSERT_OK(dt_model_layout(&run.config, &table));
-    const int64_t count = dt_checkpoint_copy_elements(&table);
-    copy = malloc((size_t)count * sizeof *copy);
-    assert_non_null(copy);
-    for (int64_t i = 0; i < count; ++i)
-        copy[i] = (float)i;
-    ASSERT_OK(dt_checkpoint_write_copied("original.h5", &run, &table, copy));
-    free(copy);
-    dt_params_free(&table);
+    write_changed("original.h5", 0, 0, 0.0f);
     return 0;
 }
 
@@ -129,12 +137,39 @@ static void what_is_not_in_the_source_is_refused(void **state)
     dt_run_free(&content);
 }
 
+/* They would make every output of the model NaN, or every update. */
+static void values_that_no_training_writes_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int group;
+        float value;
+        const char *message;
+    } wrong[] = {{0, NAN, "a.h5: damaged, or its training diverged: 'model/"},
+                 {0, -INFINITY, "is not finite"},
+                 {1, INFINITY, "'optimizer/exp_avg/"},
+                 {2, NAN, "'optimizer/exp_avg_sq/"},
+                 {2, -1e-9f, "is negative or not finite"}};
+    dt_run content;
+    ASSERT_OK(dt_checkpoint_read("original.h5", &content));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
+        write_changed("a.h5", wrong[i].group, 300, wrong[i].value);
+        ASSERT_FAILS(DT_ERR_INPUT, wrong[i].message,
+                     dt_checkpoint_export("no.h5", &content, "a.h5"));
+        assert_int_not_equal(access("no.h5", F_OK), 0);
+    }
+    write_changed("a.h5", 1, 300, -1.0f);
+    ASSERT_OK(dt_checkpoint_export("yes.h5", &content, "a.h5"));
+    dt_run_free(&content);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_of_many_pieces_are_copied_whole),
         cmocka_unit_test(time_and_program_version_are_kept),
         cmocka_unit_test(what_is_not_in_the_source_is_refused),
+        cmocka_unit_test(values_that_no_training_writes_are_refused),
     };
     return cmocka_run_group_tests(tests, write_original, free_run);
 }

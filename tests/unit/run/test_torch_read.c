@@ -216,6 +216,7 @@ static void wrong_numbers(void **state)
     REFUSED("epoch", "cnn.pt", "epoch", v->integer = INT64_MAX);
     REFUSED("batch_size", "cnn.pt", "batch_size", v->integer = 0);
     REFUSED("level_weights", "cnn.pt", "level_weights", v->items->count = 2);
+    REFUSED("level_weights", "cnn.pt", "level_weights/1", v->number = -0.5);
     REFUSED("accuracy", "cnn.pt", "metrics/2/accuracy", GONE);
 }
 
@@ -282,6 +283,13 @@ static void wrong_training_state(void **state)
     }
     REFUSED("the optimizer's settings", "resume.pt", "optimizer_state_dict/param_groups/0/betas/1",
             v->number = 1.0);
+    REFUSED("param_groups", "resume.pt", "optimizer_state_dict/param_groups", v->items->count = 0);
+    static const char *const variants[] = {"amsgrad", "maximize"};
+    for (int i = 0; i < 2; ++i) {
+        char path[64];
+        snprintf(path, sizeof path, "optimizer_state_dict/param_groups/0/%s", variants[i]);
+        REFUSED(variants[i], "resume.pt", path, v->integer = 1);
+    }
     /* without one of them, the model can be used but not resumed */
     static const char *const needed[] = {"optimizer_state_dict", "scheduler_state_dict",
                                          "dataset_split"};
