@@ -1,5 +1,6 @@
 #include "run/stored_tensors.h"
 
+#include <float.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,21 +169,17 @@ static dt_status read_torch(dt_stored_tensors *stored, dt_vector which, const dt
                          rows * row_elements(spec), out);
 }
 
-/* A second moment is a mean of squares. Bits are tested, because compilers do not vectorise
- * comparisons that may be of NaN: adding 1 to the exponent of infinity or NaN carries into the sign. */
+/* A second moment is a mean of squares. Both comparisons are always made, so that compilers can
+ * vectorise them. */
 static dt_status check_values(const dt_stored_tensors *stored, dt_vector which,
                               const dt_param_spec *spec, int64_t count, const float *value)
 {
     const bool squares = which == DT_EXP_AVG_SQ;
-    uint32_t infinite = 0;
-    uint32_t negative = 0;
-    for (int64_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &value[i], sizeof bits);
-        infinite |= (bits & 0x7fffffffU) + 0x00800000U;
-        negative |= bits;
-    }
-    if (((infinite | (squares ? negative : 0)) >> 31) == 0)
+    const float least = squares ? 0.0f : -FLT_MAX;
+    int wrong = 0;
+    for (int64_t i = 0; i < count; ++i)
+        wrong |= !(value[i] >= least) | !(value[i] <= FLT_MAX);
+    if (!wrong)
         return DT_OK;
     return dt_fail(
         DT_ERR_INPUT, "%s: damaged, or its training diverged: '%s/%s' has a value that is %s",
