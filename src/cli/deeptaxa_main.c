@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"train", "train a classifier on sequences with known taxonomy"},
     {"prepare", "tokenise training data once for many runs"},
+    {"extract", "cut the amplicons of a primer pair out of reference sequences"},
     {"predict", "predict the taxonomy of sequences with a trained model"},
     {"tune", "search hyperparameters with Optuna"},
     {"calibrate", "calibrate a model's confidences on held-out sequences"},

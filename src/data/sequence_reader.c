@@ -39,6 +39,7 @@ static dt_status create_block(dt_sequence_block *block, int32_t block_size)
     const size_t size = (size_t)block_size;
     DT_TRY(DT_NEW(block->record, size));
     DT_TRY(DT_NEW(block->reversed, size));
+    DT_TRY(DT_NEW(block->amplicon, size));
     DT_TRY(DT_NEW(block->judged, size));
     DT_TRY(DT_NEW(block->token_count, size));
     return DT_NEW(block->token_begin, size);
@@ -50,6 +51,7 @@ void dt_sequence_block_free(dt_sequence_block *block, int32_t block_size)
         dt_fasta_record_free(&block->record[i]);
     free(block->record);
     free(block->reversed);
+    free(block->amplicon);
     free(block->judged);
     free(block->token_count);
     free(block->token_begin);
@@ -139,13 +141,17 @@ static dt_status encode(const reader *r, worker_state *worker, dt_sequence_block
 static dt_status work_on(const reader *r, worker_state *worker, dt_sequence_block *block, int32_t i)
 {
     const dt_reading *options = r->options;
-    const dt_text *sequence = &block->record[i].sequence;
+    dt_text *sequence = &block->record[i].sequence;
     block->token_count[i] = 0;
     block->reversed[i] = false;
     if (!dt_owns_tokens(options->comm, block->first + i))
         return DT_OK;
     if (options->normalize)
         DT_TRY(normalize(r, worker, &block->record[i]));
+    if (options->cut) {
+        block->amplicon[i] = dt_cut_amplicon(options->cut, sequence->data, &sequence->length);
+        sequence->data[sequence->length] = '\0';
+    }
     if (options->strand)
         block->reversed[i] = dt_strand_reorient(options->strand, sequence->data, sequence->length);
     worker->counts.reversed += block->reversed[i];

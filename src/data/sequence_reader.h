@@ -14,6 +14,7 @@
 #include "core/status.h"
 #include "io/fasta.h"
 #include "sequence/judge.h"
+#include "sequence/primer.h"
 #include "sequence/strand.h"
 #include "sequence/tokenizer.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     int64_t first;           /* index of the first one, not counting those left out */
     dt_fasta_record *record; /* (count) normalised and reoriented */
     bool *reversed;          /* (count) was reverse-complemented */
+    dt_amplicon *amplicon;   /* (count) only with dt_reading.cut */
     dt_judged *judged;       /* (count) see sequence/judge.h; only for encoded sequences */
     int32_t *token_count;    /* (count) */
     int64_t *token_begin;    /* (count) index of its first token in `tokens` */
@@ -35,8 +37,9 @@ typedef struct {
 
 /* How to process the sequences. */
 typedef struct {
-    bool normalize;                  /* sequence/normalize.h */
-    int64_t min_length;              /* letters after normalisation; shorter ones are left out */
+    bool normalize;     /* sequence/normalize.h */
+    int64_t min_length; /* letters after normalisation; shorter ones are left out */
+    const dt_cut *cut;  /* replace sequences by their amplicon, if it is found; NULL: no */
     const dt_strand_profile *strand; /* reverse-complement sequences of the other strand;
                                         NULL: no */
     const dt_tokenizer *tokenizer;   /* NULL: sequences are not encoded, token_count is 0 */
