@@ -39,6 +39,7 @@ dt_status dt_gpu_read(dt_gpu *out, const char *path)
 {
     json_t *root;
     dt_status status;
+    *out = (dt_gpu){0};
     DT_TRY(load(&root, path));
     json_t *constants = json_object_get(root, "constants");
     DT_TRY_OR(done, read_name(out->name, root, path));

@@ -53,9 +53,10 @@ typedef struct {
     char name[64];
 #define DT_GPU_FIELD(constant) double constant;
     DT_GPU_CONSTANTS(DT_GPU_FIELD)
+    bool high_shares; /* take the higher of two estimates of a share (gpu_kernels.c) */
 } dt_gpu;
 
-/* Reads a machine file: {"name", "constants": {CONSTANT: {"value", "source"}}}. Fails if a constant
+/* Sets the constants and clears the rest. Reads a machine file: {"name", "constants": {CONSTANT: {"value", "source"}}}. Fails if a constant
  * or a source is missing, or a constant is not positive. */
 dt_status dt_gpu_read(dt_gpu *gpu, const char *path);
 

@@ -24,6 +24,14 @@ typedef const dt_gpu_call call;
     static dt_gpu_cost name(__attribute__((unused)) gpu *g, __attribute__((unused)) shape *s,      \
                             __attribute__((unused)) call *c)
 
+/* The share of the memory's rate that a kernel reaches which loads ahead: the lower estimate is that
+ * of such a kernel without loading ahead, the higher one assumes that this hides most of what such a
+ * kernel waits for. */
+static double share_of(gpu *g, double low, double high)
+{
+    return g->high_shares ? high : low;
+}
+
 static dt_gpu_cost with_draws(dt_gpu_cost cost, shape *s, double values)
 {
     if (s->training && s->config.dropout > 0.0) {
@@ -141,33 +149,67 @@ FORMULA(fused_key)
 }
 
 /* The last layer's single query: a block for each sequence and head, whose eight groups of lanes
- * read the keys and values once (keys twice backward), four rows at a time. reads, writes: matrices
- * (rows, hidden); sums: of a block, (hidden) each. */
-static dt_gpu_cost single(gpu *g, shape *s, double reads, double again, double writes, double sums)
+ * read the keys and values once (keys twice backward), four rows at a time. `again`: of the two
+ * matrices (rows, hidden), read a second time; bytes: of what it writes. */
+static dt_gpu_cost single(gpu *g, shape *s, double again, double bytes)
 {
     const double values = s->rows * s->config.hidden;
+    const double reads = 2.0;
     const double rounds = ceil(s->longest / 8.0 / UNROLL);
     const double blocks = s->sequences * s->config.heads;
     return with_draws(
         (dt_gpu_cost){
-            .bytes = A * (reads + writes) * values,
-            .l2 = A * again * values + F * sums * s->sequences * s->config.hidden,
-            .fp32 = 4.0 * (reads + again + writes) * values,
+            .bytes = A * reads * values + bytes,
+            .l2 = A * again * values,
+            .fp32 = 4.0 * (reads + again) * values,
             .share = 0.6,
             .chain = waves(g, blocks, dt_gpu_resident(g, 128, 64, 8192),
-                           (reads + again + writes) * rounds * (g->memory_latency_clocks + 100.0) +
-                               3000.0)},
+                           (reads + again) * rounds * (g->memory_latency_clocks + 100.0) + 3000.0)},
         s, s->tokens * s->config.heads);
 }
 
 FORMULA(single_forward)
 {
-    return single(g, s, 2, 0, 0, 0);
+    return single(g, s, 0, 0);
 }
 
+/* The elements of a matrix with a row for each sequence and head. */
+static double wide_values(shape *s)
+{
+    return s->sequences * s->config.heads * s->config.hidden;
+}
+
+/* Two factors for each key and head, the wide rows of q and dy, and three sums. */
 FORMULA(single_backward)
 {
-    return single(g, s, 2, 1, 2, 3);
+    const double factors = 2.0 * s->tokens * s->config.heads;
+    return single(g, s, 1,
+                  F * factors + A * 2.0 * wide_values(s) +
+                      F * 3.0 * s->sequences * s->config.hidden);
+}
+
+#define INPUT_HEADS 8.0    /* of a launch (cuda/attention_single_input.cu) */
+#define INPUT_COLUMNS 64.0 /* of a block */
+
+/* Reads x and writes dx. A thread handles two columns of a key at a time: a load, a store, their
+ * conversions and addresses, four loads of 16 bytes from shared memory, each one address for the
+ * warp, and 64 multiply-adds with the vectors of eight heads in its registers. 128 registers: two
+ * blocks on a multiprocessor, which share the work in whole waves. */
+FORMULA(single_input)
+{
+    const double hidden = s->config.hidden;
+    const double columns = ceil(hidden / INPUT_COLUMNS);
+    const double values = s->tokens * hidden;
+    const double slots = g->sms * dt_gpu_resident(g, 256, 128, 36864);
+    const double blocks = columns * s->sequences;
+    return (dt_gpu_cost){.bytes = A * 2.0 * values + A * 4.0 * wide_values(s),
+                         .l2 = F * 2.0 * s->tokens * s->config.heads * columns,
+                         .shared = s->tokens * columns * 4.0 * 128.0,
+                         .fp32 = 4.0 * INPUT_HEADS * values,
+                         .other = 9.0 * values,
+                         .share = 0.75 * blocks / (ceil(blocks / slots) * slots),
+                         .chain = waves(g, blocks, slots / g->sms,
+                                        ceil(s->longest / 8.0 / 2.0) * g->memory_latency_clocks)};
 }
 
 /* ---- one pass over a matrix (rows, columns) ---------------------------------------------------- */
@@ -177,8 +219,10 @@ FORMULA(single_backward)
 FORMULA(gelu)
 {
     const double values = c->rows * c->columns;
-    return (dt_gpu_cost){
-        .bytes = 2.0 * A * values, .fp32 = 29.0 * values, .special = 2.0 * values, .share = 0.9};
+    return (dt_gpu_cost){.bytes = 2.0 * A * values,
+                         .fp32 = 29.0 * values,
+                         .special = 2.0 * values,
+                         .share = share_of(g, 0.8, 0.9)};
 }
 
 /* Blocks over the rows of a kernel that sums them (cuda/column_sums.cu). */
@@ -206,14 +250,17 @@ FORMULA(gelu_backward)
                          .fp32 = 33.0 * values,
                          .other = 4.0 / 8.0 * values, /* of the next row */
                          .special = 2.0 * values,
-                         .share = 0.9,
+                         .share = share_of(g, 0.8, 0.9),
                          .chain = row_chain(g, c, 40, in_l2, 1.0)};
 }
 
 /* A block per row, whose 112 of 128 threads wait for each other at several barriers. */
 #define ROW_SHARE 0.75
-/* Where the next row is on its way meanwhile (cuda/norm.cu). */
-#define NEXT_ROW_SHARE 0.85
+/* Where a block brings its next row to the L2 cache meanwhile (cuda/norm.cu). */
+static double next_row_share(gpu *g)
+{
+    return share_of(g, ROW_SHARE, 0.85);
+}
 
 /* Eight blocks on an SM handle the rows one after another; the row stays in registers. */
 FORMULA(add_norm)
@@ -224,7 +271,7 @@ FORMULA(add_norm)
         (dt_gpu_cost){.bytes = 4.0 * A * values,
                       .l2 = 4.0 * A * values,
                       .fp32 = 16.0 * values,
-                      .share = NEXT_ROW_SHARE,
+                      .share = next_row_share(g),
                       .chain = ceil(c->rows / blocks) * (g->memory_latency_clocks + 500.0)},
         s, values);
 }
@@ -244,7 +291,7 @@ FORMULA(add_norm_backward)
         (dt_gpu_cost){.bytes = 4.0 * A * values,
                       .l2 = 4.0 * A * values + partials,
                       .fp32 = 25.0 * values,
-                      .share = NEXT_ROW_SHARE,
+                      .share = next_row_share(g),
                       .chain = ceil(c->rows / blocks) * (g->memory_latency_clocks + 500.0)},
         s, values);
 }
@@ -469,7 +516,8 @@ FORMULA(classify)
 /* A thread has several loads under way; at the end of a block's 16 pieces, a sum over its threads. */
 FORMULA(square_sums)
 {
-    return (dt_gpu_cost){.bytes = F * s->trained, .other = 3.0 * s->trained, .share = 0.95};
+    return (dt_gpu_cost){
+        .bytes = F * s->trained, .other = 3.0 * s->trained, .share = share_of(g, 0.8, 0.95)};
 }
 
 /* One block, then one thread with two powers in double precision. */
@@ -512,6 +560,7 @@ static const dt_gpu_kernel kernels[] = {
     {"fused_key_gradient_kernel", "cuda/attention_fused_backward.cu", fused_key, NULL},
     {"single_attention_kernel", "cuda/attention_single.cu", single_forward, NULL},
     {"single_gradient_kernel", "cuda/attention_single.cu", single_backward, NULL},
+    {"single_input_kernel", "cuda/attention_single_input.cu", single_input, NULL},
     {"gelu_kernel", "cuda/gelu.cu", gelu, NULL},
     {"gelu_backward_kernel", "cuda/gelu.cu", gelu_backward, NULL},
     {"add_norm_kernel", "cuda/norm.cu", add_norm, NULL},

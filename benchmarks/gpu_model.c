@@ -1,7 +1,7 @@
 /* What should a training step and a prediction cost on a GPU, kernel by kernel?
  *
  *     gpu_model --machine FILE [--batch 64] [--tokens LOW HIGH] [--classes N] [--dropout P]
- *               [--ids real|made] [--measured FILE] [--output FILE]
+ *               [--ids real|made] [--shares low|high] [--measured FILE] [--output FILE]
  *
  * A model, not a measurement: computes for each kernel of a step of the default model in bf16 the
  * bytes, the operations on tensor cores, the floor and the expected time (gpu_cost.h) on the GPU of
@@ -11,6 +11,7 @@
  *   --classes   of all taxonomic ranks together (27,923)
  *   --ids       how often tokens recur: as in real sequences, or as gpu_step makes them (with
  *               --measured: made)
+ *   --shares    which estimates of what loading ahead gains (gpu_kernels.c): low
  *   --measured  the JSON of gpu_step: its times beside the model's, by operation
  */
 #include <jansson.h>
@@ -28,7 +29,7 @@
 #define PREDICTED 69335.0 /* sequences */
 
 typedef struct {
-    const char *machine, *measured, *output;
+    const char *machine, *measured, *output, *shares;
     int classes;
     double dropout;
     dt_gpu_batch batch;
@@ -271,7 +272,8 @@ static dt_status write(const model *m, const prediction *p)
 static bool parse(options *o, int argc, char **argv)
 {
     const char *ids = NULL;
-    *o = (options){.dropout = -1.0, .batch = {.sequences = 64, .low = 263, .high = 367}};
+    *o = (options){
+        .shares = "low", .dropout = -1.0, .batch = {.sequences = 64, .low = 263, .high = 367}};
     for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--machine") == 0)
@@ -286,6 +288,8 @@ static bool parse(options *o, int argc, char **argv)
             o->classes = atoi(value);
         else if (strcmp(argv[i], "--dropout") == 0)
             o->dropout = atof(value);
+        else if (strcmp(argv[i], "--shares") == 0)
+            o->shares = value;
         else if (strcmp(argv[i], "--ids") == 0)
             ids = value;
         else if (strcmp(argv[i], "--tokens") == 0 && i + 2 < argc) {
@@ -297,6 +301,7 @@ static bool parse(options *o, int argc, char **argv)
     }
     o->batch.made_ids = ids ? strcmp(ids, "made") == 0 : o->measured != NULL;
     return o->machine && (!ids || o->batch.made_ids || strcmp(ids, "real") == 0) &&
+           (strcmp(o->shares, "low") == 0 || strcmp(o->shares, "high") == 0) &&
            o->batch.sequences > 0 && o->batch.sequences <= 4096 && o->batch.low > 2 &&
            o->batch.low <= o->batch.high && o->batch.high <= 512 && o->dropout < 1.0 &&
            o->classes >= 0;
@@ -321,6 +326,7 @@ static dt_status run(model *m)
     prediction p;
     const dt_model_config config = config_of(&m->o);
     DT_TRY(dt_gpu_read(&m->gpu, m->o.machine));
+    m->gpu.high_shares = strcmp(m->o.shares, "high") == 0;
     DT_TRY(dt_gpu_shape_make(&m->shape, &config, &m->o.batch));
     DT_TRY(dt_gpu_walk_step(&m->step, &m->gpu, &m->shape));
     DT_TRY(predict(&p, m));
@@ -344,7 +350,8 @@ int main(int argc, char **argv)
     if (!parse(&m.o, argc, argv)) {
         fprintf(stderr,
                 "usage: %s --machine FILE [--batch N] [--tokens LOW HIGH] [--classes N] "
-                "[--dropout P] [--ids real|made] [--measured FILE] [--output FILE]\n",
+                "[--dropout P] [--ids real|made] [--shares low|high] [--measured FILE] "
+                "[--output FILE]\n",
                 argv[0]);
         return 2;
     }

@@ -173,22 +173,36 @@ static void attention(dt_gpu_walk *w, bool single)
     w->group = DT_GPU_PRODUCTS;
 }
 
-static void attention_backward(dt_gpu_walk *w, bool single)
+static void attention_backward(dt_gpu_walk *w)
 {
     static const char operation[] = "scores and values backward";
     const dt_gpu_shape *s = w->shape;
-    w->group = single ? DT_GPU_SINGLE_QUERY : DT_GPU_ATTENTION;
-    if (single) {
-        launch_one(w, operation, "single_gradient_kernel");
-    } else {
-        launch_one(w, operation, "fused_query_gradient_kernel");
-        launch_one(w, operation, "fused_key_gradient_kernel");
-    }
+    w->group = DT_GPU_ATTENTION;
+    launch_one(w, operation, "fused_query_gradient_kernel");
+    launch_one(w, operation, "fused_key_gradient_kernel");
     w->group = DT_GPU_PRODUCTS;
     launch_in(w, DT_GPU_BIAS, operation, "add_partials_kernel",
               (dt_gpu_call){.columns = s->config.hidden,
                             .inner = 3.0,
-                            .blocks = s->sequences * (single ? 1.0 : ceil(s->longest / 64.0))});
+                            .blocks = s->sequences * ceil(s->longest / 64.0)});
+}
+
+static void single_attention_backward(dt_gpu_walk *w)
+{
+    static const char operation[] = "single query backward";
+    const dt_gpu_shape *s = w->shape;
+    const double h = s->config.hidden;
+    const double rows = s->sequences * s->config.heads;
+    w->group = DT_GPU_SINGLE_QUERY;
+    launch_one(w, operation, "single_gradient_kernel");
+    for (int part = 0; part < 2; ++part)
+        launch(w, operation, "product", product(rows, h, h, ACTIVATION, false));
+    for (int32_t first = 0; first < s->config.heads; first += 8)
+        launch_one(w, operation, "single_input_kernel");
+    for (int part = 0; part < 2; ++part)
+        launch(w, operation, "product", product(h, h, rows, FLOAT, false));
+    column_sums(w, DT_GPU_BIAS, operation, s->sequences, 3.0 * h, FLOAT);
+    w->group = DT_GPU_PRODUCTS;
 }
 
 static void conv_max(dt_gpu_walk *w)
@@ -296,12 +310,12 @@ static void encoder_backward(dt_gpu_walk *w)
         linear_backward(w, rows, h, i, true, false);
         add_norm_backward(w, rows);
         linear_backward(w, rows, h, h, false, false);
-        attention_backward(w, single);
         if (single) {
-            linear_backward(w, s->rows, h, 2.0 * h, false, false);
+            single_attention_backward(w);
             linear_backward(w, rows, h, h, true, false);
             launch_in(w, DT_GPU_ENDS, "first rows backward", "first_rows_kernel", (dt_gpu_call){0});
         } else {
+            attention_backward(w);
             linear_backward(w, rows, h, 3.0 * h, true, false);
         }
     }

@@ -207,3 +207,25 @@ dt_status dt_cpu_attention_check(dt_backend *backend, int32_t head_size, bool tr
     (void)training;
     return DT_OK;
 }
+
+int64_t dt_cpu_single_attention_scratch(dt_backend *backend, const dt_attention *attention,
+                                        int32_t max_sequences, int64_t max_rows)
+{
+    (void)backend;
+    (void)max_sequences;
+    return max_rows * 2 * attention->heads * attention->head_size * (int64_t)sizeof(dt_real);
+}
+
+void dt_cpu_single_attention_backward(dt_backend *backend, void *dq, void *dx, void *dy,
+                                      const void *y, const void *log_sum, const void *q,
+                                      const void *k, const void *v, const void *x, dt_param weight,
+                                      dt_param bias, const dt_device_batch *batch,
+                                      const dt_attention *attention, void *scratch)
+{
+    const int32_t hidden = attention->heads * attention->head_size;
+    dt_real *dk = scratch; /* beside dv, as k beside v */
+    dt_cpu_attention_backward(backend, dq, dk, dk + hidden, dy, y, log_sum, q, k, v, bias, batch,
+                              attention, NULL);
+    dt_cpu_linear_backward(backend, dx, false, dk, x, weight, DT_NO_PARAM, batch->size.rows, hidden,
+                           2 * hidden);
+}

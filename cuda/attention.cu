@@ -308,28 +308,6 @@ __global__ void key_gradient_kernel(dt_attention_task<T> task, dt_batch_view bat
 
 /* ---- host ----------------------------------------------------------------------------------- */
 
-template <typename T>
-static dt_attention_task<T> task_of(const dt_attention *attention, const void *q, const void *k,
-                                    const void *v, const void *log_sum,
-                                    const dt_device_batch *batch)
-{
-    dt_attention_task<T> task = {};
-    task.rows = batch->size.rows;
-    task.q = (const T *)q;
-    task.k = (const T *)k;
-    task.v = (const T *)v;
-    task.log_sum = (float *)const_cast<void *>(log_sum);
-    task.query_stride = attention->query_stride;
-    task.key_stride = attention->key_stride;
-    task.heads = attention->heads;
-    task.d = attention->head_size;
-    task.queries = attention->queries;
-    task.scale = (float)(1.0 / sqrt((double)attention->head_size));
-    task.p = attention->dropout.p;
-    task.drop = dt_drop_of(&attention->dropout);
-    return task;
-}
-
 /* Returns the bytes of shared memory for `vectors` vectors per row of a block; 0, with a sticky
  * error, if they exceed the limit per block. */
 template <typename T, typename Kernel>
@@ -441,7 +419,7 @@ void dt_cuda_attention_forward(dt_backend *backend, void *y, void *log_sum, cons
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
-    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum, batch);
+    dt_attention_task<T> task = dt_attention_task_of<T>(attention, q, k, v, log_sum, batch);
     task.out = (T *)y;
     if (attention->queries == DT_ROWS_SEQUENCES) {
         dt_cuda_single_forward(cuda, task, batch);
@@ -507,7 +485,7 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     dt_cuda *cuda = dt_cuda_of(backend);
     if (!dt_cuda_ready(cuda))
         return;
-    dt_attention_task<T> task = task_of<T>(attention, q, k, v, log_sum, batch);
+    dt_attention_task<T> task = dt_attention_task_of<T>(attention, q, k, v, log_sum, batch);
     task.product = (float *)scratch;
     task.y = (const T *)y;
     task.dy = (const T *)dy;
@@ -515,10 +493,6 @@ void dt_cuda_attention_backward(dt_backend *backend, void *dq, void *dk, void *d
     task.dk = (T *)dk;
     task.dv = (T *)dv;
     task.bias = bias == DT_NO_PARAM ? NULL : dt_cuda_gradient(cuda, bias);
-    if (attention->queries == DT_ROWS_SEQUENCES) {
-        dt_cuda_single_backward(cuda, task, batch);
-        return;
-    }
     if (done_otherwise(cuda, task, batch, dt_cuda_fused_backward<T>,
                        dt_cuda_attention_cudnn_backward<T>) ||
         cuda->error)

@@ -13,7 +13,10 @@ template <typename T> struct dt_attention_task {
     float *product; /* (Nq, A) backward: dy · y of each query and head */
     float *bias;    /* (3, H) backward: gradients of the biases of q, k, v; NULL: not wanted */
     float *sums;    /* (3, blocks, H) backward: of the rows of dq, dk, dv that a block writes; NULL:
-                       not wanted */
+                       not wanted. Single queries: (B, 3, H) */
+    /* backward of single queries, which stores neither dk nor dv */
+    T *wide;        /* (2, B · heads, H): q and dy of a head, zeros in the columns of others */
+    float *factors; /* (N, 2, heads): of q in dk, of dy in dv */
     int64_t query_stride, key_stride;
     int64_t rows; /* N */
     int32_t heads, d;
@@ -22,6 +25,29 @@ template <typename T> struct dt_attention_task {
     double p;    /* of dropout */
     dt_drop drop;
 };
+
+/* Returns a task with the inputs of the forward pass. */
+template <typename T>
+inline dt_attention_task<T> dt_attention_task_of(const dt_attention *attention, const void *q,
+                                                 const void *k, const void *v, const void *log_sum,
+                                                 const dt_device_batch *batch)
+{
+    dt_attention_task<T> task = {};
+    task.rows = batch->size.rows;
+    task.q = (const T *)q;
+    task.k = (const T *)k;
+    task.v = (const T *)v;
+    task.log_sum = (float *)const_cast<void *>(log_sum);
+    task.query_stride = attention->query_stride;
+    task.key_stride = attention->key_stride;
+    task.heads = attention->heads;
+    task.d = attention->head_size;
+    task.queries = attention->queries;
+    task.scale = (float)(1.0 / sqrt((double)attention->head_size));
+    task.p = attention->dropout.p;
+    task.drop = dt_drop_of(&attention->dropout);
+    return task;
+}
 
 /* A sequence and a head, with the offsets of its first elements in each matrix. */
 typedef struct {
@@ -131,13 +157,13 @@ bool dt_cuda_fused_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
                             const dt_device_batch *batch);
 
 /* Attention with a single query per sequence (attention_single.cu): `queries` is DT_ROWS_SEQUENCES,
- * any precision and head size. */
+ * any precision and head size. Backward sets dq, `wide`, `factors` and `sums`. */
 template <typename T>
 void dt_cuda_single_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
                             const dt_device_batch *batch);
 template <typename T>
-void dt_cuda_single_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
-                             const dt_device_batch *batch);
+void dt_cuda_single_gradients(dt_cuda *cuda, const dt_attention_task<T> &task,
+                              const dt_device_batch *batch);
 
 /* Attention by cuDNN (attention_cudnn.cu), for token queries, after a successful
  * dt_cuda_cudnn_open(); T is not float. They always return true: failures set the sticky error. */

@@ -108,24 +108,17 @@ __device__ static inline void add_rows(float *sum, float shrink, float *parts, c
     __syncthreads();
 }
 
-/* Row j of a matrix = weight[j] · vector, for `count` rows. */
-template <bool ALIGNED, typename T>
-__device__ static inline void store_rows(T *rows, int64_t stride, const float *weight,
-                                         int32_t count, const T *vector, int32_t d)
+/* The row of `wide` of a sequence and head: the head's vector, zeros in the columns of others. */
+template <typename T>
+__device__ static inline void store_wide(const dt_attention_task<T> &task, int part, int64_t row,
+                                         const T *vector)
 {
-    constexpr int W = dt_vec<T>::width;
-    const lane_group group = group_of_thread(d, W);
-    for (int32_t column = group.lane * W; column < d; column += group.size * W) {
-        float own[W];
-        dt_load<ALIGNED, W>(own, vector, column, d);
-        for (int32_t j = group.number; j < count; j += group.count) {
-            float x[W];
-#pragma unroll
-            for (int i = 0; i < W; ++i)
-                x[i] = weight[j] * own[i];
-            dt_store<ALIGNED, W>(rows + j * stride, x, column, d);
-        }
-    }
+    const int64_t hidden = (int64_t)task.heads * task.d;
+    const int64_t rows = (int64_t)gridDim.z * task.heads;
+    const int64_t first = row % task.heads * task.d;
+    T *to = task.wide + (part * rows + row) * hidden;
+    for (int64_t c = threadIdx.x; c < hidden; c += THREADS)
+        to[c] = c >= first && c < first + task.d ? vector[c - first] : dt_round<T>(0.0f);
 }
 
 __device__ static inline float block_max(float x)
@@ -151,19 +144,20 @@ __device__ static inline float block_sum(float x)
 /* The block's sequence and head: the grid is (1, heads, sequences). */
 template <typename T> struct single_pair {
     int32_t keys;
+    int64_t first;     /* row of the first key */
     int64_t row;       /* of query, output and log-sum: sequence · heads + head */
     int64_t at_query;  /* in q and dq */
-    int64_t at_key;    /* in k, v, dk and dv */
+    int64_t at_key;    /* in k and v */
     int64_t at_output; /* in y, dy and out */
     dt_mask mask;
     __device__ single_pair(const dt_attention_task<T> &task, const dt_batch_view &batch)
     {
         const int32_t head = (int32_t)blockIdx.y;
         const int32_t sequence = (int32_t)blockIdx.z;
-        const int32_t first = batch.cu_seqlens[sequence];
+        first = batch.cu_seqlens[sequence];
         dt_drop drop = task.drop;
         drop.stream += (uint32_t)head;
-        keys = batch.cu_seqlens[sequence + 1] - first;
+        keys = batch.cu_seqlens[sequence + 1] - (int32_t)first;
         row = (int64_t)sequence * task.heads + head;
         at_query = sequence * task.query_stride + (int64_t)head * task.d;
         at_key = first * task.key_stride + (int64_t)head * task.d;
@@ -218,20 +212,19 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
         task.log_sum[pair.row] = largest + logf(total);
 }
 
-/* Stores the block's sums of dq, dk and dv (before rounding: the rows of dk are multiples of q, those
- * of dv of dy). `factors`: this thread's sums of these multiples. */
+/* Stores the sequence's sums of dq, dk and dv (before rounding: the rows of dk are multiples of q,
+ * those of dv of dy). `factors`: this thread's sums of these multiples. */
 template <typename T>
 __device__ static inline void store_sums(const dt_attention_task<T> &task, float (&factors)[2],
                                          const float *dq, const T *q, const T *dy)
 {
-    float *dq_sum = dt_block_sums(task, 0);
-    float *dk_sum = dt_block_sums(task, 1);
-    float *dv_sum = dt_block_sums(task, 2);
+    const int64_t hidden = (int64_t)task.heads * task.d;
+    float *sums = task.sums + blockIdx.z * 3 * hidden + blockIdx.y * task.d;
     dt_block_sum(factors);
     for (int32_t c = (int32_t)threadIdx.x; c < task.d; c += THREADS) {
-        dq_sum[c] = dq[c];
-        dk_sum[c] = factors[0] * dt_value(q[c]);
-        dv_sum[c] = factors[1] * dt_value(dy[c]);
+        sums[c] = dq[c];
+        sums[hidden + c] = factors[0] * dt_value(q[c]);
+        sums[2 * hidden + c] = factors[1] * dt_value(dy[c]);
     }
 }
 
@@ -249,8 +242,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
     const T *dy = task.dy + pair.at_output;
     const float log_sum = task.log_sum[pair.row];
     float product = 0.0f; /* dy · y = Σ p·dp */
-    dt_clear_excess(task, batch, task.dk, task.key_stride);
-    dt_clear_excess(task, batch, task.dv, task.key_stride);
+    store_wide(task, 0, pair.row, q);
+    store_wide(task, 1, pair.row, dy);
     for (int32_t c = (int32_t)threadIdx.x; c < d; c += THREADS) {
         product += dt_value(dy[c]) * dt_value(task.y[pair.at_output + c]);
         dq[c] = 0.0f;
@@ -260,6 +253,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
     for (int32_t first = 0; first < pair.keys; first += PIECE) {
         const int32_t count = min(pair.keys - first, PIECE);
         const int64_t at = pair.at_key + first * task.key_stride;
+        float *out = task.factors + 2 * (pair.first + first) * task.heads + blockIdx.y;
         dot_rows<ALIGNED>(p, task.k + at, task.key_stride, count, q, d);
         dot_rows<ALIGNED>(ds, task.v + at, task.key_stride, count, dy, d);
         __syncthreads();
@@ -272,19 +266,18 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
                     const float e = expf(p[j + i] * task.scale - log_sum);
                     ds[j + i] = e * (ds[j + i] * factor[i] - product) * task.scale;
                     p[j + i] = e * factor[i];
+                    out[2 * (j + i) * task.heads] = ds[j + i];
+                    out[(2 * (j + i) + 1) * task.heads] = p[j + i];
                     factors[0] += ds[j + i];
                     factors[1] += p[j + i];
                 }
         }
         __syncthreads();
-        store_rows<ALIGNED>(task.dk + at, task.key_stride, ds, count, q, d);
-        store_rows<ALIGNED>(task.dv + at, task.key_stride, p, count, dy, d);
         add_rows<ALIGNED>(dq, 1.0f, dq + d, ds, task.k + at, task.key_stride, count, d);
     }
     for (int32_t c = (int32_t)threadIdx.x; c < d; c += THREADS)
         task.dq[pair.at_query + c] = dt_round<T>(dq[c]);
-    if (task.sums)
-        store_sums(task, factors, dq, q, dy);
+    store_sums(task, factors, dq, q, dy);
 }
 
 /* ---- host ----------------------------------------------------------------------------------- */
@@ -295,7 +288,7 @@ template <typename T> static bool aligned_task(const dt_attention_task<T> &task)
     constexpr int W = dt_vec<T>::width;
     return task.d % W == 0 && task.query_stride % W == 0 && task.key_stride % W == 0 &&
            dt_is_aligned(task.q) && dt_is_aligned(task.k) && dt_is_aligned(task.v) &&
-           dt_is_aligned(task.dy) && dt_is_aligned(task.dk) && dt_is_aligned(task.dv);
+           dt_is_aligned(task.dy);
 }
 
 template <typename T, typename Kernel>
@@ -317,19 +310,16 @@ void dt_cuda_single_forward(dt_cuda *cuda, const dt_attention_task<T> &task,
 }
 
 template <typename T>
-void dt_cuda_single_backward(dt_cuda *cuda, const dt_attention_task<T> &task,
-                             const dt_device_batch *batch)
+void dt_cuda_single_gradients(dt_cuda *cuda, const dt_attention_task<T> &task,
+                              const dt_device_batch *batch)
 {
-    dt_attention_task<T> summed = task;
-    summed.sums = dt_cuda_attention_sums(cuda, task, batch->size.sequences);
-    launch(cuda, single_gradient_kernel<true, T>, single_gradient_kernel<false, T>, summed, batch);
-    dt_cuda_attention_bias(cuda, summed, batch, batch->size.sequences);
+    launch(cuda, single_gradient_kernel<true, T>, single_gradient_kernel<false, T>, task, batch);
 }
 
 #define INSTANTIATE(T)                                                                             \
     template void dt_cuda_single_forward<T>(dt_cuda *, const dt_attention_task<T> &,               \
                                             const dt_device_batch *);                              \
-    template void dt_cuda_single_backward<T>(dt_cuda *, const dt_attention_task<T> &,              \
+    template void dt_cuda_single_gradients<T>(dt_cuda *, const dt_attention_task<T> &,             \
                                              const dt_device_batch *);
 INSTANTIATE(float)
 INSTANTIATE(__nv_bfloat16)

@@ -62,8 +62,10 @@ template <int W, typename T> __device__ inline void dt_copy_vec(T *to, const T *
 {
     if constexpr (W * sizeof(T) % sizeof(uint4) == 0)
         dt_copy_words<uint4, W>(to, from);
-    else
+    else if constexpr (W * sizeof(T) % sizeof(uint2) == 0)
         dt_copy_words<uint2, W>(to, from);
+    else
+        dt_copy_words<uint32_t, W>(to, from);
 }
 
 /* out[i] = row[column + i]; beyond `columns` 0. */

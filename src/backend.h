@@ -256,7 +256,8 @@ typedef void dt_op_attention_forward(dt_backend *backend, void *y /* (Nq, H) */,
                                      const void *q /* (Nq, H) strided */,
                                      const void *k /* (N, H) strided */, const void *v,
                                      const dt_device_batch *batch, const dt_attention *attention);
-/* sets dq, dk, dv; dy may be overwritten. Accumulates db = (Σ rows dq, Σ rows dk, Σ rows dv) for the
+/* For queries of all tokens (on the CPU backend also for single ones): sets dq, dk, dv; dy may be
+ * overwritten. Accumulates db = (Σ rows dq, Σ rows dk, Σ rows dv) for the
  * biases of the linear layers that compute q, k, v; bias DT_NO_PARAM: no db. The CPU backend needs
  * no scratch: it may be NULL there. */
 typedef void dt_op_attention_backward(dt_backend *backend, void *dq, void *dk, void *dv,
@@ -265,6 +266,16 @@ typedef void dt_op_attention_backward(dt_backend *backend, void *dq, void *dk, v
                                       dt_param bias /* (3, H) */, const dt_device_batch *batch,
                                       const dt_attention *attention,
                                       void *scratch /* (Nq, A) statistics */);
+/* The same for a single query per sequence, together with the linear layer (k, v) = x · Wᵀ + b: sets
+ * dq and dx = (dk, dv) · W, and accumulates dW = (dk, dv)ᵀ · x and the gradients of the three biases.
+ * dk and dv of a head are multiples of one vector each, so that a backend need not store them.
+ * `scratch` has the bytes of single_attention_scratch(). */
+typedef void dt_op_single_attention_backward(
+    dt_backend *backend, void *dq /* (B, H) */, void *dx /* (N, H) */, void *dy /* (B, H) */,
+    const void *y, const void *log_sum, const void *q, const void *k, const void *v,
+    const void *x /* (N, H) */, dt_param weight /* (2, H, H): of k, v */,
+    dt_param bias /* (3, H): of q, k, v */, const dt_device_batch *batch,
+    const dt_attention *attention, void *scratch);
 
 /* s = dropout(x) + residual, stored in place of x (backward needs it); y = LayerNorm(s) */
 typedef void dt_op_add_norm_forward(dt_backend *backend, void *y /* (rows, H) */,
@@ -364,6 +375,10 @@ typedef void dt_op_heads_backward(dt_backend *backend, void *dx /* (B, hidden) s
 /* Returns DT_ERR_USAGE, with a message that names the flag to use, if the attention method in the
  * backend's options does not support this head size. */
 typedef dt_status dt_op_attention_check(dt_backend *backend, int32_t head_size, bool training);
+/* Returns the bytes of `scratch` that single_attention_backward needs for batches of up to this
+ * size. */
+typedef int64_t dt_op_single_attention_scratch(dt_backend *backend, const dt_attention *attention,
+                                               int32_t max_sequences, int64_t max_rows);
 /* Returns the bytes of `scratch` that conv_max needs for batches of up to this size; may be 0. */
 typedef int64_t dt_op_conv_max_scratch(dt_backend *backend, const dt_conv_max *conv,
                                        int32_t max_sequences, int64_t max_tokens, bool training);
@@ -486,7 +501,7 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
 #define DT_LAYER_OPERATIONS(OP)                                                                    \
     OP(embedding_forward) OP(embedding_backward)                                                   \
     OP(linear_forward) OP(linear_backward) OP(linear_gelu_forward) OP(gelu_backward)               \
-    OP(attention_forward) OP(attention_backward)                                                   \
+    OP(attention_forward) OP(attention_backward) OP(single_attention_backward)                     \
     OP(add_norm_forward) OP(add_norm_backward)                                                     \
     OP(gather_first_forward) OP(gather_first_backward) OP(mean_forward) OP(mean_backward)          \
     OP(activate_forward) OP(activate_backward)                                                     \
@@ -497,7 +512,7 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
 
 /* Queries about a layer, for the same precision. */
 #define DT_LAYER_QUERIES(OP)                                                                       \
-    OP(attention_check) OP(conv_max_scratch) OP(conv_layer_scratch)
+    OP(attention_check) OP(single_attention_scratch) OP(conv_max_scratch) OP(conv_layer_scratch)
 
 /* Operations on logits and flat vectors, whose format does not depend on the precision. */
 #define DT_LOSS_OPERATIONS(OP)                                                                     \
@@ -564,6 +579,6 @@ typedef struct {
                           size_t size); /* NULL: the CPU */
 } dt_backend_entry;
 
-#define DT_BACKEND_CONTRACT 10
+#define DT_BACKEND_CONTRACT 11
 
 #endif

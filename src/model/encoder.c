@@ -175,7 +175,19 @@ static int64_t du_bytes(const dt_model_config *config, const dt_backend *backend
     return gradients > scratch ? gradients : scratch;
 }
 
-void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
+/* Returns the bytes of `dqkv`: gradients of q, k and v, or scratch of the last layer. */
+static int64_t dqkv_bytes(const dt_encoder_stack *stack, dt_backend *backend, int64_t max_rows,
+                          int32_t max_sequences)
+{
+    const dt_model_config *c = &stack->config;
+    const dt_attention attention = {.heads = c->heads, .head_size = c->hidden / c->heads};
+    const int64_t gradients = max_rows * 3 * c->hidden * backend->activation_size;
+    const int64_t scratch =
+        backend->ops->single_attention_scratch(backend, &attention, max_sequences, max_rows);
+    return stack->first_only && scratch > gradients ? scratch : gradients;
+}
+
+void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, dt_backend *backend,
                               int64_t max_rows, int32_t max_sequences, bool training)
 {
     const int64_t hidden = stack->config.hidden;
@@ -195,7 +207,7 @@ void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt
         return;
     stack->dx = dt_arena_take(arena, max_rows * hidden, a);
     stack->da = dt_arena_take(arena, max_rows * hidden, a);
-    stack->dqkv = dt_arena_take(arena, max_rows * 3 * hidden, a);
+    stack->dqkv = dt_arena_take(arena, dqkv_bytes(stack, backend, max_rows, max_sequences), 1);
     stack->du = dt_arena_take(arena, max_rows * du_bytes(&stack->config, backend), 1);
     stack->dq = dt_arena_take(arena, max_sequences * hidden, a);
 }
@@ -361,15 +373,12 @@ static void short_layer_backward(dt_encoder_stack *stack, dt_backend *backend, i
     const dt_layer_state *s = &stack->state[layer];
     const int32_t hidden = stack->config.hidden;
     const int64_t query_elements = (int64_t)hidden * hidden;
-    const int64_t part = (int64_t)hidden * backend->activation_size;
     const dt_attention attention = attention_of(stack, layer, true);
-    char *dkv = stack->dqkv;
 
     feed_forward_backward(stack, backend, layer, dy, batch->size.sequences, batch);
-    op->attention_backward(backend, stack->dq, dkv, dkv + part, stack->da, s->context, s->log_sum,
-                           s->q, s->k, s->v, p->qkv_bias, batch, &attention, stack->du);
-    op->linear_backward(backend, stack->dx, false, dkv, s->x, p->qkv_weight + query_elements,
-                        DT_NO_PARAM, batch->size.rows, hidden, 2 * hidden);
+    op->single_attention_backward(backend, stack->dq, stack->dx, stack->da, s->context, s->log_sum,
+                                  s->q, s->k, s->v, s->x, p->qkv_weight + query_elements,
+                                  p->qkv_bias, batch, &attention, stack->dqkv);
     op->linear_backward(backend, dy, true, stack->dq, s->x_first, p->qkv_weight, DT_NO_PARAM,
                         batch->size.sequences, hidden, hidden);
     op->gather_first_backward(backend, stack->dx, dy, batch, hidden);

@@ -61,7 +61,7 @@ typedef struct {
     /* gradients, training only */
     void *dx;   /* (N, H) with respect to a layer's input */
     void *da;   /* (N, H) */
-    void *dqkv; /* (N, 3H) */
+    void *dqkv; /* (N, 3H); scratch of the attention with single queries */
     void *du;   /* (N, max(I, H)); scratch of the attention, (N, A) statistics */
     void *dq;   /* (B, H) */
 } dt_encoder_stack;
@@ -73,7 +73,7 @@ void dt_encoder_stack_free(dt_encoder_stack *stack);
 
 /* Takes the buffers for batches of up to this size from the arena; max_rows is a multiple of the
  * backend's row granularity. */
-void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, const dt_backend *backend,
+void dt_encoder_stack_reserve(dt_encoder_stack *stack, dt_arena *arena, dt_backend *backend,
                               int64_t max_rows, int32_t max_sequences, bool training);
 
 /* Returns the encoder's output: (N, H) of all tokens, or with first_only (B, H) of position 0.

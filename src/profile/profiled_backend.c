@@ -115,12 +115,17 @@ static double product_work(const wrapper *s, int64_t rows, int64_t in, int64_t o
     return 2.0 * products * needed_rows(s, rows) * (double)in * (double)out;
 }
 
+static int64_t width_of(const dt_attention *a)
+{
+    return (int64_t)a->heads * a->head_size;
+}
+
 /* Scores and their products with the values, for the queries of all tokens or of one per
  * sequence. */
 static double attention_work(const wrapper *s, const dt_attention *a, int passes)
 {
     const bool one = a->queries == DT_ROWS_SEQUENCES;
-    return 4.0 * passes * (one ? (double)s->size.tokens : s->squares) * a->heads * a->head_size;
+    return 4.0 * passes * (one ? (double)s->size.tokens : s->squares) * (double)width_of(a);
 }
 
 static double widths(const int32_t *width, int32_t kernels)
@@ -318,6 +323,12 @@ MEASURED(attention_backward, DT_CATEGORY_ATTENTION, "scores and values backward"
           const void *q, const void *k, const void *v, dt_param bias, const dt_device_batch *d,
           const dt_attention *o, void *scratch),
          (b, dq, dk, dv, dy, y, l, q, k, v, bias, d, o, scratch))
+MEASURED(single_attention_backward, DT_CATEGORY_ATTENTION, "single query backward",
+         attention_work(s, o, 2) + product_work(s, s->size.rows, width_of(o), 2 * width_of(o), 2),
+         (dt_backend * b, void *dq, void *dx, void *dy, const void *y, const void *l, const void *q,
+          const void *k, const void *v, const void *x, dt_param weight, dt_param bias,
+          const dt_device_batch *d, const dt_attention *o, void *scratch),
+         (b, dq, dx, dy, y, l, q, k, v, x, weight, bias, d, o, scratch))
 MEASURED(add_norm_forward, category_of(s, o->gamma), "add, LayerNorm", 0.0,
          (dt_backend * b, void *y, void *x, void *t, const void *r, const dt_device_batch *d,
           const dt_add_norm *o),

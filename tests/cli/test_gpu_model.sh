@@ -21,6 +21,11 @@ for pair in h200:h100 h100:a100 a100:a40; do
         fail "the ${pair%:*} is not faster than the ${pair#*:}"
 done
 
+# Loading ahead: a shorter step if it gains more
+expect 0 "$gpu_model" --machine "$machines/h100.json" --shares high --output high.json
+less "$(value step_seconds high.json)" "$(value step_seconds h100.json)" || fail "--shares high is not faster"
+expect 2 "$gpu_model" --machine "$machines/h100.json" --shares middle
+
 # The times of gpu_step beside the model's; a file of another batch is refused
 expect 0 "$gpu_model" --machine "$machines/h100.json" --batch 8 --tokens 100 100 --output small.json
 tokens=$(value tokens small.json)

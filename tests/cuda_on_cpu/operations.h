@@ -108,6 +108,21 @@ typedef struct {
     int64_t spare;
 } attention_shape;
 
+/* Returns the largest size of an element in the extra rows of a token matrix. */
+static inline double largest_extra(const test_run *r, const char *matrix, int64_t rows,
+                                   int64_t columns)
+{
+    const int32_t size = r->backend->activation_size;
+    const int64_t count = excess_of(r, rows) * columns;
+    double *values = calloc((size_t)count + 1, sizeof *values);
+    double largest = 0.0;
+    read_numbers(r, values, matrix + rows * columns * size, count, size);
+    for (int64_t i = 0; i < count; ++i)
+        largest = isnan(values[i]) ? NAN : fmax(largest, fabs(values[i]));
+    free(values);
+    return largest;
+}
+
 static inline void attention(test_run *r)
 {
     const attention_shape *s = r->shape;
@@ -116,7 +131,8 @@ static inline void attention(test_run *r)
     const bool one = s->queries == DT_ROWS_SEQUENCES;
     const int64_t width = one ? 2 * h : 3 * h; /* k, v or q, k, v side by side */
     const int64_t size = r->backend->activation_size;
-    parameters(r, 6 * h, 0.0);
+    const dt_param weight = (3 * h + 63) / 64 * 64; /* after the biases */
+    parameters(r, one ? weight + 2 * h * h : 6 * h, one ? 1.0 : 0.0);
     start_batch(r, s->lengths, 10, 0, NULL, s->spare);
     const int64_t n = r->batch->size.tokens;
     const int64_t queries = one ? r->batch->size.sequences : n;
@@ -134,25 +150,33 @@ static inline void attention(test_run *r)
     void *y = output(r, queries, h);
     void *log_sum = statistics(r, queries, s->heads);
     void *dy = gradient(r, queries, h);
-    char *d_together = output(r, n, width);
-    char *dq = one ? output(r, queries, h) : d_together;
-    char *dk = one ? d_together : d_together + h * size;
-    char *dv = dk + h * size;
-    void *scratch = statistics(r, queries, s->heads);
     /* leaves its own sums where those of the biases will be */
     const int64_t fit = (1 << 20) / (3 * h);
     const int64_t some = n < fit ? n : fit;
     void *u = input(r, some, 3 * h);
     op->gelu_backward(r->backend, input(r, some, 3 * h), u, 3 * h, some, (int32_t)(3 * h));
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, &a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, 0, r->batch, &a,
-                           scratch);
+    if (one) {
+        void *dq = output(r, queries, h);
+        void *dx = output(r, n, h);
+        void *scratch =
+            poisoned(r, op->single_attention_scratch(r->backend, &a, r->batch->size.sequences,
+                                                     r->batch->size.rows));
+        op->single_attention_backward(r->backend, dq, dx, dy, y, log_sum, q, k, v, input(r, n, h),
+                                      weight, 0, r->batch, &a, scratch);
+        record(r, "dq", dq, queries, h)->slack = 2.0;
+        record(r, "dx", dx, n, h)->slack = 2.0;
+        record_number(r, "largest dx of extra rows", largest_extra(r, dx, n, h));
+        record_vector(r, "gradients", DT_GRADIENTS, weight + 2 * h * h)->slack = 2.0;
+    } else {
+        char *dq = output(r, n, width);
+        op->attention_backward(r->backend, dq, dq + h * size, dq + 2 * h * size, dy, y, log_sum, q,
+                               k, v, 0, r->batch, &a, statistics(r, queries, s->heads));
+        record(r, "gradients of q, k, v", dq, n, width)->slack = 2.0;
+        record_vector(r, "gradients of biases", DT_GRADIENTS, 3 * h)->slack = 2.0;
+    }
     record(r, "y", y, queries, h);
     record_size(r, "log_sum", log_sum, queries, s->heads, r->backend->statistic_size);
-    record(r, "gradients of q, k, v", d_together, n, width)->slack = 2.0;
-    if (one)
-        record(r, "dq", dq, queries, h)->slack = 2.0;
-    record_vector(r, "gradients of biases", DT_GRADIENTS, 3 * h)->slack = 2.0;
 }
 
 /* ---- LayerNorm ------------------------------------------------------------------------------ */

@@ -677,6 +677,22 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
     return cudaSuccess;
 }
 
+/* Reports if what follows an allocation is no longer what cudaMalloc() wrote there. AddressSanitizer
+ * reports the access itself. */
+static void check_tail(const char *memory, size_t bytes)
+{
+#ifndef WITH_ASAN
+    open_device();
+    for (const char *p = memory + bytes; p < memory + pages(bytes) + PAGE; ++p)
+        if ((unsigned char)*p != 0xff)
+            report("a kernel wrote past the end of an allocation of %zu bytes", bytes);
+    close_device();
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 cudaError_t cudaFree(void *memory)
 {
     runtime &r = R();
@@ -689,6 +705,7 @@ cudaError_t cudaFree(void *memory)
         return fail(cudaErrorInvalidValue);
     drain_all();
     const size_t bytes = found->second.bytes;
+    check_tail((const char *)memory, bytes);
     madvise(memory, pages(bytes), MADV_DONTNEED);
     ASAN_POISON_MEMORY_REGION(memory, bytes);
     r.allocated -= bytes;

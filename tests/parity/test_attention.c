@@ -162,6 +162,23 @@ static double compare(const test_case *c, const result *r, const subject *s, dou
     return largest;
 }
 
+/* Parameters: 3h biases, then the weights (2, h, h) of keys and values, of which `part` is the
+ * identity and the other one 0. */
+static void write_identity(const test_run *r, int64_t h, int part)
+{
+    const int64_t count = 2 * h * h;
+    float *values = calloc((size_t)count, sizeof *values);
+    double *wide = calloc((size_t)count, sizeof *wide);
+    for (int64_t i = 0; i < h; ++i)
+        values[part * h * h + i * h + i] = 1.0f;
+    for (int64_t i = 0; i < count; ++i)
+        wide[i] = (double)values[i];
+    r->backend->ops->vector_write(r->backend, DT_PARAMETERS, 3 * h, count,
+                                  r->backend->master_size == 8 ? (const void *)wide : values);
+    free(wide);
+    free(values);
+}
+
 /* Runs attention forward and backward, and compares. */
 static void run_case(test_run *r, const test_case *c, const subject *s)
 {
@@ -171,9 +188,10 @@ static void run_case(test_run *r, const test_case *c, const subject *s)
     const bool single = a->queries == DT_ROWS_SEQUENCES;
     const int64_t size = r->backend->activation_size;
     start_batch(r, c->lengths, 10, 0, NULL, 0);
+    if (single)
+        ASSERT_OK(op->vectors_alloc(r->backend, 3 * h + 2 * h * h, true));
     const int64_t n = c->tokens;
     const int64_t queries = single ? c->sequences : n;
-    const int64_t width = a->key_stride;
     char *together = given(r, n, h, single ? 2 : 1, 3);
     char *q = single ? given(r, queries, h, 1, 1) : together;
     char *k = single ? together : together + h * size;
@@ -181,23 +199,34 @@ static void run_case(test_run *r, const test_case *c, const subject *s)
     void *dy = given(r, queries, h, 4, 4);
     void *y = output(r, queries, h);
     void *log_sum = statistics(r, queries, a->heads);
-    char *d_together = output(r, n, width);
-    char *dq = single ? output(r, queries, h) : d_together;
-    char *dk = single ? d_together : d_together + h * size;
-    char *dv = dk + h * size;
+    char *dq = output(r, queries, single ? h : 3 * h);
+    char *dk = single ? output(r, n, h) : dq + h * size;
+    char *dv = single ? output(r, n, h) : dk + h * size;
     op->attention_forward(r->backend, y, log_sum, q, k, v, r->batch, a);
-    op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, DT_NO_PARAM, r->batch,
-                           a, statistics(r, queries, a->heads));
+    if (single) {
+        void *scratch = memory_of(
+            r, op->single_attention_scratch(r->backend, a, c->sequences, r->batch->size.rows));
+        for (int part = 0; part < 2; ++part) { /* dx = (dk, dv) · W is dk, then dv */
+            write_identity(r, h, part);
+            op->single_attention_backward(r->backend, dq, part == 0 ? dk : dv, dy, y, log_sum, q, k,
+                                          v, given(r, n, h, 5, 5), 3 * h, 0, r->batch, a, scratch);
+        }
+    } else {
+        op->attention_backward(r->backend, dq, dk, dv, dy, y, log_sum, q, k, v, DT_NO_PARAM,
+                               r->batch, a, statistics(r, queries, a->heads));
+    }
     ASSERT_OK(r->backend->ops->sync(r->backend));
-    const test_record *gradients = record(r, "gradients", d_together, n, width);
+    const test_record *gradients = single ? NULL : record(r, "gradients", dq, n, 3 * h);
     const result results[] = {
         {"log_sum", record_statistics(r, "log_sum", log_sum, queries, a->heads), a->heads, 0,
          a->heads, !single},
         {"y", record(r, "y", y, queries, h), h, 0, h, !single},
         {"dq", single ? record(r, "dq", dq, queries, h) : gradients, a->query_stride, 0, h,
          !single},
-        {"dk", gradients, width, single ? 0 : h, h, true},
-        {"dv", gradients, width, single ? h : 2 * h, h, true},
+        {"dk", single ? record(r, "dk", dk, n, h) : gradients, single ? h : 3 * h, single ? 0 : h,
+         h, true},
+        {"dv", single ? record(r, "dv", dv, n, h) : gradients, single ? h : 3 * h,
+         single ? 0 : 2 * h, h, true},
     };
     double largest = 0.0;
     for (size_t i = 0; i < sizeof results / sizeof *results; ++i)
