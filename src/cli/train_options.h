@@ -48,6 +48,7 @@ typedef struct {
     int64_t num_workers;       /* tokenisation threads; 0: same as `threads` */
     int comm;                  /* dt_comm_kind */
     int grad_dtype;            /* dt_grad_dtype */
+    bool shard_optimizer;
     double collective_timeout; /* seconds; 0: no limit */
     int64_t micro_batch_size;  /* 0: chosen automatically */
     int64_t keep_checkpoints;  /* number of newest epoch checkpoints to keep; 0: all */
