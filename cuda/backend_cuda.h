@@ -153,8 +153,8 @@ typedef struct {
     int64_t count;                     /* elements of each vector */
     float *vector[DT_VECTORS];
     dt_range share; /* elements whose moments are here; they are the first of their vectors */
-    void *low;                     /* (count) parameters in T; NULL in fp32 */
-    bool half;                     /* T is __half */
+    void *low;      /* (count) parameters in T; NULL in fp32 */
+    bool half;      /* T is __half */
     dt_attention_method attention; /* requested by the user; used by attention.cu */
     bool plain_noticed;            /* the notice that auto means plain was given */
     double *norm_sums;

@@ -38,7 +38,7 @@ typedef struct {
     staged_bucket
         *staged; /* the first staged_count are of this step; the rest keep their buffers */
     size_t staged_count, staged_capacity;
-    void *bf16; /* device (buckets.size): transfer buffer */
+    void *bf16;            /* device (buckets.size): transfer buffer */
     MPI_Request *requests; /* (local_size) of all_gather() */
     char *pieces;          /* (local_size, PIECE) copies of parameters; NULL: in host memory */
 } mpi_reducer;

@@ -255,9 +255,9 @@ static dt_status gather_shares(nccl_reducer *r, float *parameters, int64_t count
     float *own = parameters + r->comm->local_rank * each;
     float *end = parameters + ranks * each;
     DT_TRY(nccl_check(r, ncclGroupStart(), "ncclGroupStart"));
-    DT_TRY(nccl_check(
-        r, ncclAllGather(own, parameters, (size_t)each, ncclFloat, r->local, r->stream),
-        "ncclAllGather"));
+    DT_TRY(nccl_check(r,
+                      ncclAllGather(own, parameters, (size_t)each, ncclFloat, r->local, r->stream),
+                      "ncclAllGather"));
     if (rest > 0)
         DT_TRY(nccl_check(
             r, ncclBroadcast(end, end, (size_t)rest, ncclFloat, ranks - 1, r->local, r->stream),
@@ -320,10 +320,10 @@ static dt_status connect_local(nccl_reducer *r)
     DT_TRY(DT_NEW(all, (size_t)comm->world_size));
     dt_status status = dt_gather_all(comm, &mine, sizeof mine, all);
     if (status == DT_OK && comm->local_size > 1)
-        status = nccl_check(r,
-                            ncclCommInitRank(&r->local, comm->local_size, all[comm->local_first],
-                                             comm->local_rank),
-                            "ncclCommInitRank");
+        status = nccl_check(
+            r,
+            ncclCommInitRank(&r->local, comm->local_size, all[comm->local_first], comm->local_rank),
+            "ncclCommInitRank");
     free(all);
     return status;
 }

@@ -51,7 +51,7 @@ struct dt_comm {
     int32_t world_size;
     int32_t local_rank; /* among the ranks of this host; determines the GPU */
     int32_t local_size;
-    int32_t local_first; /* world_rank of local rank 0 of this host */
+    int32_t local_first;      /* world_rank of local rank 0 of this host */
     dt_grad_dtype grad_dtype; /* always fp32 for a single rank */
     bool shares;              /* all_gather() may be called; never for a single rank */
     char host[64];            /* name of this rank's host */

@@ -59,8 +59,8 @@ static dt_status send_part(dt_moments *m, const request *asked, float *out)
     const int32_t own = m->comm->world_rank;
     const dt_range part = dt_range_common(asked->range, m->share[own]);
     for (int32_t q = 0; q < m->comm->world_size; ++q)
-        m->bytes[q] = dt_range_count(dt_range_common(asked->range, m->share[q])) *
-                      (int64_t)sizeof *m->piece;
+        m->bytes[q] =
+            dt_range_count(dt_range_common(asked->range, m->share[q])) * (int64_t)sizeof *m->piece;
     if (m->bytes[own] > 0 && m->failed == DT_OK)
         m->failed = dt_params_read(m->backend, (dt_vector)asked->vector, part.begin,
                                    dt_range_count(part), m->piece);

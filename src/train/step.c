@@ -167,9 +167,8 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
 static dt_status gather_parameters(dt_stepper *stepper)
 {
     const double began = dt_seconds();
-    const dt_status status =
-        stepper->comm->ops->all_gather(stepper->comm, dt_model_backend(stepper->model),
-                                       dt_model_params(stepper->model)->trained);
+    const dt_status status = stepper->comm->ops->all_gather(
+        stepper->comm, dt_model_backend(stepper->model), dt_model_params(stepper->model)->trained);
     stepper->times.waiting += dt_seconds() - began;
     return status;
 }

@@ -53,11 +53,12 @@ if [ "${HAS_CUDA_ON_CPU:-0}" = 1 ]; then
     make_gpu
     ln -s "$(cd "$bin/../lib" && pwd)"/deeptaxa/libdeeptaxa_{mpi,cuda_on_cpu}.so gpu/lib/deeptaxa/
     gpu=on_gpu
-    flags="$flags --device cuda --batch-size 30"
+    flags="$flags --device cuda --batch-size 20"
     export CUDA_ON_CPU_DEVICES=2 CUDA_ON_CPU_STREAMS=late NCCL_ON_CPU_EARLY=1
-    pair 2 fp16 --precision fp16 --grad-dtype bf16 --level-weights 99 99 99 99 99 99 99
+    pair 2 fp16 --precision fp16 --grad-dtype bf16 --level-weights 4 4 4 4 4 4 4
     said 'gradients are summed in bf16 by NCCL'
     grep -q 'update skipped' err || fail "no update was skipped on GPUs: nothing is shown"
+    other_model "later updates" "$(checkpoint fp16 1)" "$(checkpoint fp16 2)"
     CUDA_ON_CPU_DEVICES=1 pair 2 one-gpu --accum-steps 2
     said 'gradients are summed by MPI: ranks 0 and 1 share GPU'
 fi
