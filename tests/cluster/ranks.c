@@ -315,8 +315,8 @@ static int64_t hash_of(int32_t rank, int64_t i, int64_t count)
     return (i * 7919 + rank * 104729 + count) % 1000003;
 }
 
-/* Each rank has its numbers in all elements; then each share has those of its rank. The elements
- * after `count` stay. */
+/* Each rank has its numbers in all elements; then each share has those of its rank, which are in
+ * order on a host. The elements after `count` stay. */
 static void test_all_gather(dt_comm *comm, dt_backend *backend, void *host, int64_t count)
 {
     doing = "all-gather";
@@ -334,7 +334,7 @@ static void test_all_gather(dt_comm *comm, dt_backend *backend, void *host, int6
     int64_t i = 0;
     for (int32_t q = 0; q < comm->local_size; ++q)
         for (; i < dt_local_share(count, comm->local_size, q).end; ++i)
-            CHECK(element(backend, host, i) == (double)hash_of(q, i, count),
+            CHECK(element(backend, host, i) == (double)hash_of(comm->local_first + q, i, count),
                   "element %lld of %lld: %.17g, not that of rank %d", (long long)i,
                   (long long)count, element(backend, host, i), q);
     CHECK(i == count, "shares of %lld elements", (long long)i);
