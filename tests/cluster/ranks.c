@@ -312,7 +312,7 @@ static void one_reduction(dt_comm *comm, dt_backend *backend, void *host, int ro
 
 static int64_t hash_of(int32_t rank, int64_t i, int64_t count)
 {
-    return (i * 7919 + rank * 104729 + count) % 1000003;
+    return (i * 7919 + (int64_t)rank * 104729 + count) % 1000003;
 }
 
 /* Each rank has its numbers in all elements; then each share has those of its rank, which are in

@@ -113,7 +113,7 @@ static dt_backend *update_three_times(const dt_range *share)
     if (share)
         be->ops->moments_share(be, share->begin, dt_range_count(*share));
     assert_int_equal(be->ops->vectors_bytes(be, COUNT, true),
-                     (2 * COUNT + 2 * (share ? dt_range_count(*share) : COUNT)) * 4 + 32);
+                     (COUNT + (share ? dt_range_count(*share) : (int64_t)COUNT)) * 8 + 32);
     ASSERT_OK(be->ops->vectors_alloc(be, COUNT, true));
     fill(values, COUNT, 1);
     write_vector(be, DT_PARAMETERS, values, COUNT);
