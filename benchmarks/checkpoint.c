@@ -105,14 +105,15 @@ static dt_status write_plainly(const bench *b)
 static dt_status work(bench *b, kind what)
 {
     dt_run read = {0};
+    dt_tensor_source source = dt_tensors_of_model(b->subject.model);
     switch (what) {
     case PLAIN:
         return write_plainly(b);
     case COPY:
-        return dt_checkpoint_copy(b->copy, b->subject.model);
+        return dt_checkpoint_copy(b->copy, &source);
     case WRITE:
-        return dt_checkpoint_write_copied(b->path, &b->content, dt_model_params(b->subject.model),
-                                          b->copy);
+        source = (dt_tensor_source){.table = source.table, .copy = b->copy};
+        return dt_checkpoint_write_from(b->path, &b->content, &source);
     case READ:
         DT_TRY(dt_checkpoint_read(b->path, &read));
         dt_run_free(&read);

@@ -101,6 +101,7 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
         return dt_fail(DT_ERR_MEMORY, "out of memory for the CPU backend");
     cpu->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
     cpu->state.loss_scale = 1.0;
+    cpu->share.end = INT64_MAX;
     cpu->gemm.threads = cpu->threads;
     const bool narrow = options->precision == DT_PRECISION_BF16;
     dt_status status = narrow ? open_bf16(cpu) : DT_OK;

@@ -55,6 +55,7 @@ typedef struct {
     char message[512];
     int64_t count; /* elements of each vector */
     dt_real *vector[DT_VECTORS];
+    dt_range share;    /* elements whose moments are here; they are the first of their vectors */
     double *norm_sums; /* sums of squared gradients, one per block of the vector */
     dt_cpu_batch slot[2];
     int next_slot;

@@ -32,9 +32,9 @@ static double gradient_norm(const dt_cpu *cpu, int64_t count)
     return sqrt(sum);
 }
 
-/* AdamW with PyTorch's order of operations, update number t + 1, at this learning rate; each
- * gradient is first multiplied by `factor`. */
-static void adamw(const dt_cpu *cpu, int64_t count, const dt_update_rule *rule, double rate,
+/* AdamW with PyTorch's order of operations, update number t + 1, at this learning rate, of this
+ * backend's share of the elements; each gradient is first multiplied by `factor`. */
+static void adamw(const dt_cpu *cpu, int64_t elements, const dt_update_rule *rule, double rate,
                   double factor)
 {
     const int64_t t = cpu->state.steps + 1;
@@ -46,8 +46,10 @@ static void adamw(const dt_cpu *cpu, int64_t count, const dt_update_rule *rule, 
     const dt_real share2 = (dt_real)(1.0 - rule->beta2);
     const dt_real eps = (dt_real)rule->eps;
     const dt_real gradient_factor = (dt_real)factor;
-    const dt_real *gradient = cpu->vector[DT_GRADIENTS];
-    dt_real *param = cpu->vector[DT_PARAMETERS];
+    const dt_range share = dt_range_common((dt_range){0, elements}, cpu->share);
+    const int64_t count = dt_range_count(share);
+    const dt_real *gradient = dt_cpu_gradient(cpu, share.begin);
+    dt_real *param = dt_cpu_param(cpu, share.begin);
     dt_real *exp_avg = cpu->vector[DT_EXP_AVG];
     dt_real *exp_avg_sq = cpu->vector[DT_EXP_AVG_SQ];
 #pragma omp parallel for simd num_threads(cpu->threads) schedule(static)

@@ -260,6 +260,7 @@ static dt_status open_backend(const dt_backend_options *options, dt_backend **ou
     if (!cuda)
         return dt_fail(DT_ERR_MEMORY, "no memory for the CUDA backend");
     cuda->device = number;
+    cuda->share.end = INT64_MAX;
     cuda->base.comm_module = DT_CUDA_COMM_MODULE;
     if (cudaDeviceGetPCIBusId(cuda->base.device_id, sizeof cuda->base.device_id, number) !=
         cudaSuccess)

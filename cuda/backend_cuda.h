@@ -152,8 +152,9 @@ typedef struct {
     cudaEvent_t event[DT_CUDA_EVENTS]; /* created on first use */
     int64_t count;                     /* elements of each vector */
     float *vector[DT_VECTORS];
-    void *low;                     /* (count) parameters in T; NULL in fp32 */
-    bool half;                     /* T is __half */
+    dt_range share; /* elements whose moments are here; they are the first of their vectors */
+    void *low;      /* (count) parameters in T; NULL in fp32 */
+    bool half;      /* T is __half */
     dt_attention_method attention; /* requested by the user; used by attention.cu */
     bool plain_noticed;            /* the notice that auto means plain was given */
     double *norm_sums;
@@ -389,9 +390,6 @@ template <typename T>
 void dt_cuda_gelu_forward(dt_cuda *cuda, void *y, const void *u, int64_t count);
 
 int64_t dt_cuda_update_bytes(int64_t count); /* of norm_sums */
-
-/* Refreshes `count` low-precision parameters from `offset` on. */
-void dt_cuda_refresh_low(dt_cuda *cuda, int64_t offset, int64_t count);
 
 /* ---- recorded steps (step.cu) ---------------------------------------------------------------- */
 

@@ -131,11 +131,29 @@ static int64_t low_bytes(const dt_backend *backend, int64_t count)
     return backend->precision == DT_PRECISION_FP32 ? 0 : count * backend->activation_size;
 }
 
+void dt_cuda_moments_share(dt_backend *backend, int64_t offset, int64_t count)
+{
+    dt_cuda_of(backend)->share = {offset, offset + count};
+}
+
+/* Returns the bytes of a vector that are stored, of `count` elements. */
+static int64_t stored_bytes(const dt_cuda *cuda, int which, int64_t count)
+{
+    const dt_range here = dt_vector_stored(cuda->share, (dt_vector)which, 0, count);
+    return dt_range_count(here) * (int64_t)sizeof(float);
+}
+
+static float *place(const dt_cuda *cuda, dt_vector which, int64_t element)
+{
+    return cuda->vector[which] + dt_vector_place(cuda->share, which, element);
+}
+
 int64_t dt_cuda_vectors_bytes(dt_backend *backend, int64_t count, bool training)
 {
-    const int64_t vectors = training ? DT_VECTORS : 1;
-    return vectors * count * (int64_t)sizeof(float) + low_bytes(backend, count) +
-           (training ? dt_cuda_update_bytes(count) : 0);
+    int64_t bytes = low_bytes(backend, count) + (training ? dt_cuda_update_bytes(count) : 0);
+    for (int i = 0; i < (training ? DT_VECTORS : 1); ++i)
+        bytes += stored_bytes(dt_cuda_of(backend), i, count);
+    return bytes;
 }
 
 void dt_cuda_vectors_free(dt_cuda *cuda)
@@ -158,7 +176,7 @@ dt_status dt_cuda_vectors_alloc(dt_backend *backend, int64_t count, bool trainin
     cuda->count = count;
     for (int i = 0; status == DT_OK && i < (training ? DT_VECTORS : 1); ++i)
         status =
-            dt_cuda_memory_new(cuda, (void **)&cuda->vector[i], count * (int64_t)sizeof(float));
+            dt_cuda_memory_new(cuda, (void **)&cuda->vector[i], stored_bytes(cuda, i, count));
     if (status == DT_OK && low > 0)
         status = dt_cuda_memory_new(cuda, &cuda->low, low);
     if (status == DT_OK && training)
@@ -172,16 +190,22 @@ void dt_cuda_vector_write(dt_backend *backend, dt_vector which, int64_t offset, 
                           const void *host)
 {
     dt_cuda *cuda = dt_cuda_of(backend);
-    dt_cuda_upload(backend, cuda->vector[which] + offset, host, count * (int64_t)sizeof(float));
+    const dt_range here = dt_vector_stored(cuda->share, which, offset, count);
+    if (dt_range_count(here) > 0)
+        dt_cuda_upload(backend, place(cuda, which, here.begin),
+                       (const float *)host + (here.begin - offset),
+                       dt_range_count(here) * (int64_t)sizeof(float));
     if (which == DT_PARAMETERS)
-        dt_cuda_refresh_low(cuda, offset, count);
+        dt_cuda_parameters_refresh(backend, offset, count);
 }
 
 void dt_cuda_vector_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                          void *host)
 {
-    dt_cuda_download(backend, host, dt_cuda_of(backend)->vector[which] + offset,
-                     count * (int64_t)sizeof(float));
+    dt_cuda *cuda = dt_cuda_of(backend);
+    if (dt_range_count(dt_vector_stored(cuda->share, which, offset, count)) != count)
+        dt_cuda_fail(cuda, DT_ERR_INTERNAL, "moments outside of this rank's share are read");
+    dt_cuda_download(backend, host, place(cuda, which, offset), count * (int64_t)sizeof(float));
 }
 
 void *dt_cuda_vector_data(dt_backend *backend, dt_vector which)

@@ -172,10 +172,13 @@ __global__ void adamw_kernel(adamw_task task, const dt_cuda_state *device, T *lo
         adamw_piece<T, false>(task, device, low, i, count);
 }
 
-template <typename T> static void launch_adamw(dt_cuda *cuda, const adamw_task &task, int64_t count)
+template <typename T>
+static void launch_adamw(dt_cuda *cuda, const adamw_task &task, dt_range share)
 {
+    const int64_t count = dt_range_count(share);
+    T *low = cuda->low ? (T *)cuda->low + share.begin : NULL;
     adamw_kernel<T><<<(unsigned)dt_ceil_div(count, THREADS * VEC), THREADS, 0, cuda->stream>>>(
-        task, cuda->state, (T *)cuda->low, count);
+        task, cuda->state, low, count);
     dt_cuda_launched(cuda, "AdamW");
 }
 
@@ -185,8 +188,9 @@ void dt_cuda_update(dt_backend *backend, int64_t count, const dt_update_rule *ru
     if (!dt_cuda_ready(cuda))
         return;
     const int64_t blocks = dt_ceil_div(count, NORM_BLOCK);
-    const adamw_task task = {cuda->vector[DT_PARAMETERS], cuda->vector[DT_EXP_AVG],
-                             cuda->vector[DT_EXP_AVG_SQ], cuda->vector[DT_GRADIENTS],
+    const dt_range share = dt_range_common({0, count}, cuda->share);
+    const adamw_task task = {dt_cuda_param(cuda, share.begin), cuda->vector[DT_EXP_AVG],
+                             cuda->vector[DT_EXP_AVG_SQ], dt_cuda_gradient(cuda, share.begin),
                              (float)(1.0 - rule->beta1),  (float)rule->beta2,
                              (float)(1.0 - rule->beta2),  (float)rule->eps};
     if (count > 0) {
@@ -196,14 +200,14 @@ void dt_cuda_update(dt_backend *backend, int64_t count, const dt_update_rule *ru
     }
     decide_kernel<<<1, THREADS, 0, cuda->stream>>>(cuda->state, cuda->norm_sums, blocks, *rule);
     dt_cuda_launched(cuda, "update");
-    if (count == 0)
+    if (dt_range_count(share) == 0)
         return;
     if (!cuda->low)
-        launch_adamw<float>(cuda, task, count);
+        launch_adamw<float>(cuda, task, share);
     else if (cuda->half)
-        launch_adamw<__half>(cuda, task, count);
+        launch_adamw<__half>(cuda, task, share);
     else
-        launch_adamw<__nv_bfloat16>(cuda, task, count);
+        launch_adamw<__nv_bfloat16>(cuda, task, share);
 }
 
 /* ---- low-precision copy, state --------------------------------------------------------------- */
@@ -222,8 +226,9 @@ template <typename T> static void refresh(dt_cuda *cuda, int64_t offset, int64_t
     dt_cuda_launched(cuda, "rounding parameters");
 }
 
-void dt_cuda_refresh_low(dt_cuda *cuda, int64_t offset, int64_t count)
+void dt_cuda_parameters_refresh(dt_backend *backend, int64_t offset, int64_t count)
 {
+    dt_cuda *cuda = dt_cuda_of(backend);
     if (!cuda->low || count == 0 || !dt_cuda_ready(cuda))
         return;
     if (cuda->half)

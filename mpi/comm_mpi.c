@@ -76,7 +76,7 @@ static dt_status attach(dt_comm *comm, dt_backend *backend)
     if (module)
         DT_TRY(module->open(comm, backend, &options, &c->reducer));
     else
-        DT_TRY(dt_reduce_mpi_open(c->thread, backend, &options, &c->reducer));
+        DT_TRY(dt_reduce_mpi_open(c->thread, &c->base, backend, &options, &c->reducer));
     comm->name = c->reducer->name;
     describe(c, why);
     return DT_OK;
@@ -95,6 +95,13 @@ static dt_status all_reduce_finish(dt_comm *comm, dt_backend *backend)
     (void)backend;
     dt_reducer *reducer = of(comm)->reducer;
     return reducer->ops->finish(reducer);
+}
+
+static dt_status all_gather(dt_comm *comm, dt_backend *backend, int64_t count)
+{
+    (void)backend;
+    dt_reducer *reducer = of(comm)->reducer;
+    return comm->local_size == 1 ? DT_OK : reducer->ops->all_gather(reducer, count);
 }
 
 /* ---- host memory ---------------------------------------------------------------------------- */
@@ -152,6 +159,7 @@ static const dt_comm_ops table = {
     .attach = attach,
     .all_reduce_start = all_reduce_start,
     .all_reduce_finish = all_reduce_finish,
+    .all_gather = all_gather,
     .sum = sum,
     .broadcast = broadcast,
     .gather = gather,
@@ -185,9 +193,11 @@ static void copy_info(mpi_comm *c)
     base->world_size = f->world_size;
     base->local_rank = f->local_rank;
     base->local_size = f->local_size;
+    base->local_first = f->local_first;
     if (f->world_size == 1) /* nothing is transferred */
         c->options.grad_dtype = DT_GRAD_FP32;
     base->grad_dtype = c->options.grad_dtype;
+    base->shares = c->options.shares && f->world_size > 1;
     describe(c, NULL);
 }
 

@@ -83,6 +83,11 @@ MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread)
     return thread->world.host_comm;
 }
 
+MPI_Comm dt_mpi_local_comm(const dt_mpi_thread *thread)
+{
+    return thread->world.local_comm;
+}
+
 /* After a failure every later operation fails with the same message. */
 static dt_status record_failure(dt_mpi_thread *t, dt_status status)
 {

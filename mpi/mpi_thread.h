@@ -56,8 +56,9 @@ void dt_mpi_thread_abort(dt_mpi_thread *thread, int status);
 
 /* ---- for dt_mpi_work ------------------------------------------------------------------------- */
 
-/* Returns the communicator for host operations (not gradients). */
+/* Returns the communicator for host operations (not gradients), and that of this host's ranks. */
 MPI_Comm dt_mpi_comm(const dt_mpi_thread *thread);
+MPI_Comm dt_mpi_local_comm(const dt_mpi_thread *thread);
 
 /* Waits for all of these requests; gradient sums make progress meanwhile. */
 dt_status dt_mpi_wait(dt_mpi_thread *thread, MPI_Request *requests, int count);

@@ -66,22 +66,25 @@ dt_status dt_mpi_world_begin(dt_mpi_world *world, int32_t expected)
 dt_status dt_mpi_world_find_hosts(dt_mpi_world *world)
 {
     dt_mpi_info *f = &world->info;
-    MPI_Comm local;
     DT_TRY(dt_mpi_check(MPI_Comm_split_type(world->host_comm, MPI_COMM_TYPE_SHARED, f->world_rank,
-                                            MPI_INFO_NULL, &local),
+                                            MPI_INFO_NULL, &world->local_comm),
                         "MPI_Comm_split_type"));
-    MPI_Comm_rank(local, &f->local_rank);
-    MPI_Comm_size(local, &f->local_size);
+    MPI_Comm_rank(world->local_comm, &f->local_rank);
+    MPI_Comm_size(world->local_comm, &f->local_size);
+    f->local_first = f->world_rank;
+    DT_TRY(dt_mpi_check(MPI_Bcast(&f->local_first, 1, MPI_INT32_T, 0, world->local_comm),
+                        "MPI_Bcast"));
     const int first = f->local_rank == 0;
     int hosts;
     DT_TRY(dt_mpi_check(MPI_Allreduce(&first, &hosts, 1, MPI_INT, MPI_SUM, world->host_comm),
                         "MPI_Allreduce"));
     f->hosts = hosts;
-    return dt_mpi_check(MPI_Comm_free(&local), "MPI_Comm_free");
+    return DT_OK;
 }
 
 dt_status dt_mpi_world_end(dt_mpi_world *world)
 {
+    MPI_Comm_free(&world->local_comm);
     MPI_Comm_free(&world->gradient_comm);
     MPI_Comm_free(&world->host_comm);
     return dt_mpi_check(MPI_Finalize(), "MPI_Finalize");

@@ -12,6 +12,7 @@
 typedef struct {
     int32_t world_rank, world_size;
     int32_t local_rank, local_size; /* among the ranks of this host */
+    int32_t local_first;            /* world_rank of local rank 0 */
     int32_t hosts;
     char host[64];
     char library[128]; /* name and version: first line of MPI_Get_library_version() */
@@ -21,6 +22,7 @@ typedef struct {
     dt_mpi_info info;
     MPI_Comm host_comm;     /* for host operations */
     MPI_Comm gradient_comm; /* for gradients; separate, so that messages cannot be mixed up */
+    MPI_Comm local_comm;    /* the ranks of this host */
 } dt_mpi_world;
 
 /* Initialises MPI and fills `world` (zero-initialised), except the fields of
@@ -28,7 +30,7 @@ typedef struct {
  * fewer. */
 dt_status dt_mpi_world_begin(dt_mpi_world *world, int32_t expected);
 
-/* Determines local_rank, local_size and hosts. Collective. */
+/* Determines local_rank, local_size, local_first and hosts, and makes local_comm. Collective. */
 dt_status dt_mpi_world_find_hosts(dt_mpi_world *world);
 
 /* Finalises MPI. */

@@ -1,6 +1,6 @@
-/* Reducers: sum the gradients of one backend over the ranks, with MPI (reduce_mpi.c) or on the
- * device with its vendor's library (reduce_nccl.c, a separate module, because it needs that
- * library).
+/* Reducers: sum the gradients of one backend over the ranks, and exchange its parameters on a host,
+ * with MPI (reduce_mpi.c) or on the device with its vendor's library (reduce_nccl.c, a separate
+ * module, because it needs that library).
  *
  * The functions correspond to those of dt_comm_ops; see src/comm.h.
  */
@@ -15,6 +15,7 @@ typedef struct {
     void (*destroy)(dt_reducer *reducer);
     dt_status (*start)(dt_reducer *reducer, int64_t offset, int64_t count, int32_t slot);
     dt_status (*finish)(dt_reducer *reducer);
+    dt_status (*all_gather)(dt_reducer *reducer, int64_t count); /* several ranks on this host */
 } dt_reducer_ops;
 
 struct dt_reducer {

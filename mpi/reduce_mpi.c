@@ -1,4 +1,4 @@
-/* Sums gradients with MPI: in place if they are in host memory and are transferred unchanged, else
+/* Sums gradients and exchanges parameters with MPI. Gradients: in place if they are in host memory and are transferred unchanged, else
  * through a copy.
  *
  * On a host, a bucket is posted to the MPI thread as soon as it is complete, and is summed while
@@ -17,6 +17,7 @@
 #include "core/memory.h"
 
 #define DEFAULT_BUCKET_BYTES ((int64_t)4 << 20)
+#define PIECE ((int64_t)1 << 18) /* elements of each share that are exchanged at a time */
 
 /* A bucket that is summed in a copy. */
 typedef struct {
@@ -29,6 +30,7 @@ typedef struct {
 typedef struct {
     dt_reducer base; /* first */
     dt_mpi_thread *thread;
+    const dt_comm *comm;
     dt_backend *backend;
     dt_buckets buckets;
     dt_mpi_number number; /* type of the transferred numbers */
@@ -36,7 +38,9 @@ typedef struct {
     staged_bucket
         *staged; /* the first staged_count are of this step; the rest keep their buffers */
     size_t staged_count, staged_capacity;
-    void *bf16; /* device (buckets.size): transfer buffer */
+    void *bf16;            /* device (buckets.size): transfer buffer */
+    MPI_Request *requests; /* (local_size) of all_gather() */
+    char *pieces;          /* (local_size, PIECE) copies of parameters; NULL: in host memory */
 } mpi_reducer;
 
 static bool is_bf16(const mpi_reducer *r)
@@ -143,20 +147,119 @@ static dt_status finish(dt_reducer *reducer)
     return r->backend->ops->check(r->backend);
 }
 
+/* ---- the exchange of parameters -------------------------------------------------------------- */
+
+/* Pieces begin … end-1 of each share of `count` parameters. */
+typedef struct {
+    const mpi_reducer *r;
+    int64_t count, begin, end;
+} exchange;
+
+/* Returns piece number `i` of a local rank's share; may be empty. */
+static dt_range piece_of(const exchange *e, int32_t part, int64_t i)
+{
+    dt_range piece = dt_local_share(e->count, e->r->comm->local_size, part);
+    const int64_t end = piece.end;
+    piece.begin = piece.begin + i * PIECE < end ? piece.begin + i * PIECE : end;
+    piece.end = piece.begin + PIECE < end ? piece.begin + PIECE : end;
+    return piece;
+}
+
+static char *piece_memory(const exchange *e, int32_t part, dt_range piece)
+{
+    dt_backend *backend = e->r->backend;
+    if (e->r->pieces)
+        return e->r->pieces + part * PIECE * backend->master_size;
+    return (char *)backend->ops->vector_data(backend, DT_PARAMETERS) +
+           piece.begin * backend->master_size;
+}
+
+static dt_status broadcast_pieces(dt_mpi_thread *thread, const exchange *e, int64_t i)
+{
+    int requests = 0;
+    for (int32_t p = 0; p < e->r->comm->local_size; ++p) {
+        const dt_range piece = piece_of(e, p, i);
+        const int bytes = (int)(dt_range_count(piece) * e->r->backend->master_size);
+        if (bytes > 0)
+            DT_TRY(dt_mpi_check(MPI_Ibcast(piece_memory(e, p, piece), bytes, MPI_BYTE, p,
+                                           dt_mpi_local_comm(thread), &e->r->requests[requests++]),
+                                "MPI_Ibcast"));
+    }
+    return dt_mpi_wait(thread, e->r->requests, requests);
+}
+
+static dt_status exchange_work(dt_mpi_thread *thread, void *context)
+{
+    const exchange *e = context;
+    for (int64_t i = e->begin; i < e->end; ++i)
+        DT_TRY(broadcast_pieces(thread, e, i));
+    return DT_OK;
+}
+
+/* Copies this rank's piece from the device, or those of the others to it. */
+static dt_status copy_pieces(const exchange *e, bool own)
+{
+    dt_backend *backend = e->r->backend;
+    const dt_comm *comm = e->r->comm;
+    for (int32_t p = 0; p < comm->local_size; ++p) {
+        const dt_range piece = piece_of(e, p, e->begin);
+        void *memory = piece_memory(e, p, piece);
+        if (own && p == comm->local_rank)
+            backend->ops->vector_read(backend, DT_PARAMETERS, piece.begin, dt_range_count(piece),
+                                      memory);
+        if (!own && p != comm->local_rank)
+            backend->ops->vector_write(backend, DT_PARAMETERS, piece.begin, dt_range_count(piece),
+                                       memory);
+    }
+    return backend->ops->check(backend);
+}
+
+static dt_status all_gather(dt_reducer *reducer, int64_t count)
+{
+    static const char what[] = "the exchange of parameters";
+    mpi_reducer *r = (mpi_reducer *)reducer;
+    const int32_t last = r->comm->local_size - 1; /* its share is the largest */
+    const int64_t most = dt_range_count(dt_local_share(count, last + 1, last));
+    exchange e = {.r = r, .count = count, .end = (most + PIECE - 1) / PIECE};
+    if (!r->pieces)
+        return dt_mpi_run(r->thread, what, exchange_work, &e);
+    for (const int64_t end = e.end; e.begin < end; ++e.begin) {
+        e.end = e.begin + 1;
+        DT_TRY(copy_pieces(&e, true));
+        DT_TRY(dt_mpi_run(r->thread, what, exchange_work, &e));
+        DT_TRY(copy_pieces(&e, false));
+    }
+    return DT_OK;
+}
+
+static dt_status reserve_exchange(mpi_reducer *r)
+{
+    const size_t ranks = (size_t)r->comm->local_size;
+    DT_TRY(DT_NEW(r->requests, ranks));
+    return r->backend->host_memory
+               ? DT_OK
+               : DT_NEW(r->pieces, ranks * (size_t)(PIECE * r->backend->master_size));
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
 static void destroy(dt_reducer *reducer)
 {
     mpi_reducer *r = (mpi_reducer *)reducer;
     for (size_t i = 0; i < r->staged_capacity; ++i)
         free(r->staged[i].copy);
     free(r->staged);
+    free(r->requests);
+    free(r->pieces);
     r->backend->ops->free(r->backend, r->bf16);
     free(r);
 }
 
-dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend,
+dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, const dt_comm *comm, dt_backend *backend,
                              const dt_comm_options *options, dt_reducer **out)
 {
-    static const dt_reducer_ops ops = {.destroy = destroy, .start = start, .finish = finish};
+    static const dt_reducer_ops ops = {
+        .destroy = destroy, .start = start, .finish = finish, .all_gather = all_gather};
     mpi_reducer *r;
     DT_TRY(DT_NEW(r, 1));
     const bool narrow = options->grad_dtype == DT_GRAD_BF16;
@@ -165,6 +268,7 @@ dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend,
     const int64_t size = bytes / element;
     *r = (mpi_reducer){.base = {.ops = &ops, .name = "mpi"},
                        .thread = thread,
+                       .comm = comm,
                        .backend = backend,
                        .number = narrow                      ? DT_MPI_NUMBER_BF16
                                  : backend->master_size == 8 ? DT_MPI_NUMBER_DOUBLE
@@ -174,7 +278,7 @@ dt_status dt_reduce_mpi_open(dt_mpi_thread *thread, dt_backend *backend,
                                        : size > INT32_MAX ? INT32_MAX
                                                           : size};
     *out = &r->base; /* also on failure: the caller destroys it */
-    return narrow && !backend->host_memory
-               ? backend->ops->alloc(backend, &r->bf16, r->buckets.size * element)
-               : DT_OK;
+    if (narrow && !backend->host_memory)
+        DT_TRY(backend->ops->alloc(backend, &r->bf16, r->buckets.size * element));
+    return options->shares ? reserve_exchange(r) : DT_OK;
 }

@@ -1,4 +1,4 @@
-/* Sums gradients with NCCL on the GPUs: a separate module, which the communicator loads if the
+/* Sums gradients and exchanges parameters with NCCL on the GPUs: a separate module, which the communicator loads if the
  * backend names it (dt_backend.comm_module).
  *
  * Each range is summed on a stream of this module, after the backend's event for it; the backend's
@@ -40,6 +40,7 @@ typedef struct {
     dt_backend *backend;
     int device;
     ncclComm_t nccl;
+    ncclComm_t local; /* the ranks of this host, for all_gather(); may be `nccl` */
     cudaStream_t stream;
     cudaEvent_t done;
     dt_buckets buckets;
@@ -87,9 +88,9 @@ static void begin(nccl_reducer *r, const char *doing)
 }
 
 /* The timeout counts from the last call: the host may be several steps ahead of the device. */
-static void begin_sum(nccl_reducer *r, bool last)
+static void begin_in_step(nccl_reducer *r, const char *doing, bool last)
 {
-    begin(r, "the sum of gradients");
+    begin(r, doing);
     pthread_mutex_lock(&r->mutex);
     if (!r->in_step)
         ++r->steps_started;
@@ -111,13 +112,21 @@ static void CUDART_CB step_is_summed(void *context)
     end_step((nccl_reducer *)context);
 }
 
+static dt_status check_comm(const nccl_reducer *r, ncclComm_t comm, const char *doing)
+{
+    ncclResult_t error = ncclSuccess;
+    const bool failed = ncclCommGetAsyncError(comm, &error) == ncclSuccess &&
+                        error != ncclSuccess && error != ncclInProgress;
+    return failed ? nccl_check(r, error, doing) : DT_OK;
+}
+
 /* Returns the error of NCCL, or of a timeout. Call with the mutex held. */
 static dt_status check_health(nccl_reducer *r)
 {
-    ncclResult_t error = ncclSuccess;
-    if (r->connected && ncclCommGetAsyncError(r->nccl, &error) == ncclSuccess &&
-        error != ncclSuccess && error != ncclInProgress)
-        return nccl_check(r, error, "the sum of gradients");
+    if (r->connected)
+        DT_TRY(check_comm(r, r->nccl, "the sum of gradients"));
+    if (r->connected && r->local && r->local != r->nccl)
+        DT_TRY(check_comm(r, r->local, "the exchange of parameters"));
     if (r->doing && r->timeout > 0 && dt_seconds() - r->since > r->timeout)
         return dt_fail(DT_ERR_COMM,
                        "waited %g seconds for the other ranks in %s: one of them hangs or is "
@@ -205,7 +214,7 @@ static dt_status sum_buckets(nccl_reducer *r, bool flush)
 static dt_status start(dt_reducer *reducer, int64_t offset, int64_t count, int32_t slot)
 {
     nccl_reducer *r = (nccl_reducer *)reducer;
-    begin_sum(r, false);
+    begin_in_step(r, "the sum of gradients", false);
     DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
     cudaEvent_t ready = (cudaEvent_t)r->backend->ops->event_handle(r->backend, slot);
     DT_TRY(r->backend->ops->check(r->backend));
@@ -217,16 +226,59 @@ static dt_status start(dt_reducer *reducer, int64_t offset, int64_t count, int32
     return sum_buckets(r, false);
 }
 
-static dt_status finish(dt_reducer *reducer)
+/* Makes the backend wait for all that is on the stream. */
+static dt_status end_on_stream(nccl_reducer *r)
 {
-    nccl_reducer *r = (nccl_reducer *)reducer;
-    begin_sum(r, true);
-    DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
-    DT_TRY(sum_buckets(r, true));
     DT_TRY(cuda_check(cudaEventRecord(r->done, r->stream), "cudaEventRecord"));
     DT_TRY(cuda_check(cudaLaunchHostFunc(r->stream, step_is_summed, r), "cudaLaunchHostFunc"));
     r->backend->ops->event_wait(r->backend, r->done);
     return r->backend->ops->check(r->backend);
+}
+
+static dt_status finish(dt_reducer *reducer)
+{
+    nccl_reducer *r = (nccl_reducer *)reducer;
+    begin_in_step(r, "the sum of gradients", true);
+    DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
+    DT_TRY(sum_buckets(r, true));
+    return end_on_stream(r);
+}
+
+/* ---- the exchange of parameters -------------------------------------------------------------- */
+
+/* ncclAllGather() takes equal shares: the rest of the last one is sent beside it. */
+static dt_status gather_shares(nccl_reducer *r, float *parameters, int64_t count)
+{
+    const int32_t ranks = r->comm->local_size;
+    const int64_t each = dt_local_share(count, ranks, 0).end;
+    const int64_t rest = count - ranks * each;
+    float *own = parameters + r->comm->local_rank * each;
+    float *end = parameters + ranks * each;
+    DT_TRY(nccl_check(r, ncclGroupStart(), "ncclGroupStart"));
+    DT_TRY(nccl_check(r,
+                      ncclAllGather(own, parameters, (size_t)each, ncclFloat, r->local, r->stream),
+                      "ncclAllGather"));
+    if (rest > 0)
+        DT_TRY(nccl_check(
+            r, ncclBroadcast(end, end, (size_t)rest, ncclFloat, ranks - 1, r->local, r->stream),
+            "ncclBroadcast"));
+    return nccl_check(r, ncclGroupEnd(), "ncclGroupEnd");
+}
+
+static dt_status all_gather(dt_reducer *reducer, int64_t count)
+{
+    nccl_reducer *r = (nccl_reducer *)reducer;
+    const dt_backend_ops *ops = r->backend->ops;
+    begin_in_step(r, "the exchange of parameters", true);
+    DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
+    ops->event_record(r->backend, DT_UPDATE_SLOT);
+    cudaEvent_t updated = (cudaEvent_t)ops->event_handle(r->backend, DT_UPDATE_SLOT);
+    DT_TRY(ops->check(r->backend));
+    DT_TRY(cuda_check(cudaStreamWaitEvent(r->stream, updated, 0), "cudaStreamWaitEvent"));
+    DT_TRY(gather_shares(r, (float *)ops->vector_data(r->backend, DT_PARAMETERS), count));
+    DT_TRY(end_on_stream(r));
+    ops->parameters_refresh(r->backend, 0, count);
+    return ops->check(r->backend);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -238,6 +290,8 @@ static void destroy(dt_reducer *reducer)
         if (r->stream)
             cudaStreamSynchronize(r->stream);
         stop_watching(r);
+        if (r->local && r->local != r->nccl)
+            ncclCommDestroy(r->local);
         if (r->nccl)
             ncclCommDestroy(r->nccl);
         if (r->done)
@@ -251,8 +305,31 @@ static void destroy(dt_reducer *reducer)
     free(r);
 }
 
+/* The first rank of each host creates the id with which those of the host connect. */
+static dt_status connect_local(nccl_reducer *r)
+{
+    dt_comm *comm = r->comm;
+    ncclUniqueId mine = {{0}};
+    ncclUniqueId *all = NULL;
+    if (comm->local_size == comm->world_size) {
+        r->local = r->nccl;
+        return DT_OK;
+    }
+    if (comm->local_rank == 0)
+        DT_TRY(nccl_check(r, ncclGetUniqueId(&mine), "ncclGetUniqueId"));
+    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
+    dt_status status = dt_gather_all(comm, &mine, sizeof mine, all);
+    if (status == DT_OK && comm->local_size > 1)
+        status = nccl_check(
+            r,
+            ncclCommInitRank(&r->local, comm->local_size, all[comm->local_first], comm->local_rank),
+            "ncclCommInitRank");
+    free(all);
+    return status;
+}
+
 /* Rank 0 creates the id with which the ranks connect. */
-static dt_status connect(nccl_reducer *r)
+static dt_status connect(nccl_reducer *r, bool shares)
 {
     ncclUniqueId id;
     const dt_comm *comm = r->comm;
@@ -262,6 +339,8 @@ static dt_status connect(nccl_reducer *r)
     begin(r, "the start of NCCL");
     DT_TRY(nccl_check(r, ncclCommInitRank(&r->nccl, comm->world_size, id, comm->world_rank),
                       "ncclCommInitRank"));
+    if (shares)
+        DT_TRY(connect_local(r));
     pthread_mutex_lock(&r->mutex);
     r->doing = NULL;
     r->connected = true;
@@ -271,7 +350,7 @@ static dt_status connect(nccl_reducer *r)
 
 /* The stream has a higher priority than the backend's: a delayed sum delays the step, a delayed
  * kernel does not. */
-static dt_status prepare(nccl_reducer *r)
+static dt_status prepare(nccl_reducer *r, bool shares)
 {
     DT_TRY(start_watching(r));
     DT_TRY(cuda_check(cudaDeviceGetByPCIBusId(&r->device, r->backend->device_id),
@@ -284,10 +363,10 @@ static dt_status prepare(nccl_reducer *r)
     if (r->narrow)
         DT_TRY(r->backend->ops->alloc(r->backend, &r->bf16,
                                       r->buckets.size * (int64_t)sizeof(uint16_t)));
-    return connect(r);
+    return connect(r, shares);
 }
 
-static const dt_reducer_ops operations = {destroy, start, finish};
+static const dt_reducer_ops operations = {destroy, start, finish, all_gather};
 
 static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_options *options,
                               dt_reducer **out)
@@ -308,7 +387,7 @@ static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_
     r->timeout = options->collective_timeout;
     r->buckets.size = bytes < size ? 1 : bytes / size;
     *out = &r->base; /* also on failure: the caller destroys it */
-    return prepare(r);
+    return prepare(r, options->shares);
 }
 
 extern const dt_reducer_module dt_reducer_module_symbol __asm__("dt_reducer_module")

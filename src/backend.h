@@ -55,9 +55,11 @@
 #include <stdint.h>
 
 #include "core/model_limits.h"
+#include "core/range.h"
 #include "core/status.h"
 
-#define DT_EVENT_SLOTS 256     /* the caller's events: ranges of gradients */
+#define DT_EVENT_SLOTS 256     /* the caller's events: ranges of gradients, and the next one */
+#define DT_UPDATE_SLOT 255     /* for communicators: the end of an update */
 #define DT_PROFILE_EVENTS 4096 /* the slots after those, for src/profile */
 #define DT_DOWNLOAD_SLOTS 6    /* concurrent copies to the host */
 
@@ -195,13 +197,18 @@ typedef dt_status dt_op_vectors_alloc(dt_backend *backend, int64_t count, bool t
 /* Returns the bytes of device memory that vectors_alloc() takes, including the low-precision
  * copy. */
 typedef int64_t dt_op_vectors_bytes(dt_backend *backend, int64_t count, bool training);
+/* Limits the moments to elements offset … offset+count-1, the share of this rank: call it before
+ * vectors_bytes() and vectors_alloc(). update() then changes these parameters only; vector_write()
+ * leaves out moments of other elements, and vector_read() must not ask for them. */
+typedef void dt_op_moments_share(dt_backend *backend, int64_t offset, int64_t count);
 /* Copies `count` elements from `offset` on; host elements have master_size bytes. Writing
  * parameters refreshes the low-precision copy. vector_read waits. */
 typedef void dt_op_vector_write(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                                 const void *host);
 typedef void dt_op_vector_read(dt_backend *backend, dt_vector which, int64_t offset, int64_t count,
                                void *host);
-/* Returns the device address of a vector's element 0, for a communicator. */
+/* Returns the device address of a vector's element 0, for a communicator; of a share of moments, that
+ * of its first element. */
 typedef void *dt_op_vector_data(dt_backend *backend, dt_vector which);
 
 /* Reserves memory for batches, before the first upload; replaces an earlier reservation. */
@@ -416,8 +423,11 @@ typedef void dt_op_gradients_from_bf16(dt_backend *backend, const void *in /* (c
 /* Makes one AdamW update of the elements 0 … count-1 from their gradients, which are divided by the
  * loss scale, then clipped by their global L2 norm; the learning rate follows the linear schedule
  * (core/update_rule.h). If the norm or the loss is not finite, the update is skipped and counted as
- * skipped. */
+ * skipped. After moments_share() only the share is updated; the norm is that of all elements. */
 typedef void dt_op_update(dt_backend *backend, int64_t count, const dt_update_rule *rule);
+/* Refreshes the low-precision copy of `count` parameters from `offset` on, which a communicator has
+ * written. NULL: there is none. */
+typedef void dt_op_parameters_refresh(dt_backend *backend, int64_t offset, int64_t count);
 
 /* ---- operations: events and recorded steps (optional) -------------------------------------- */
 
@@ -493,7 +503,8 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
     OP(destroy) OP(check) OP(sync)                                                                 \
     OP(alloc) OP(free) OP(memory)                                                                  \
     OP(upload) OP(download) OP(download_reserve) OP(download_start) OP(download_finish)            \
-    OP(vectors_alloc) OP(vectors_bytes) OP(vector_write) OP(vector_read) OP(vector_data)           \
+    OP(moments_share) OP(vectors_alloc) OP(vectors_bytes)                                          \
+    OP(vector_write) OP(vector_read) OP(vector_data)                                               \
     OP(batch_reserve) OP(batch_bytes) OP(batch_upload)                                             \
     OP(state_write) OP(state_read)
 
@@ -523,7 +534,7 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
 #define DT_OPTIONAL_OPERATIONS(OP)                                                                 \
     OP(event_record) OP(event_handle) OP(event_wait) OP(event_seconds) OP(step_begin) OP(step_end)  \
     OP(choices_time) OP(choices_read) OP(choices_write)                                            \
-    OP(gradients_replace) OP(branch)
+    OP(gradients_replace) OP(branch) OP(parameters_refresh)
 
 #define DT_REQUIRED_OPERATIONS(OP)                                                                 \
     DT_SERVICE_OPERATIONS(OP) DT_LAYER_OPERATIONS(OP) DT_LAYER_QUERIES(OP) DT_LOSS_OPERATIONS(OP)
@@ -537,6 +548,22 @@ struct dt_backend_ops {
     DT_BACKEND_OPERATIONS(DT_OPERATION)
 #undef DT_OPERATION
 };
+
+/* ---- for backends: a share of the moments (moments_share) ---------------------------------- */
+
+/* Returns those of the elements offset … offset+count-1 of a vector that are stored. */
+static inline dt_range dt_vector_stored(dt_range share, dt_vector which, int64_t offset,
+                                        int64_t count)
+{
+    const dt_range all = {offset, offset + count};
+    return which < DT_EXP_AVG ? all : dt_range_common(all, share);
+}
+
+/* Returns the place of a stored element in the memory of its vector. */
+static inline int64_t dt_vector_place(dt_range share, dt_vector which, int64_t element)
+{
+    return which < DT_EXP_AVG ? element : element - share.begin;
+}
 
 /* ---- opening a backend --------------------------------------------------------------------- */
 

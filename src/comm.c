@@ -34,6 +34,12 @@ static dt_status single_all_reduce_finish(dt_comm *comm, dt_backend *backend)
     return DT_OK;
 }
 
+static dt_status single_all_gather(dt_comm *comm, dt_backend *backend, int64_t count)
+{
+    (void)comm, (void)backend, (void)count;
+    return DT_OK;
+}
+
 static dt_status single_sum(dt_comm *comm, double *values, int64_t count)
 {
     (void)comm, (void)values, (void)count;
@@ -70,6 +76,7 @@ static const dt_comm_ops single_ops = {
     .attach = single_attach,
     .all_reduce_start = single_all_reduce_start,
     .all_reduce_finish = single_all_reduce_finish,
+    .all_gather = single_all_gather,
     .sum = single_sum,
     .broadcast = single_broadcast,
     .gather = single_gather,

@@ -19,6 +19,11 @@
  * calls all_reduce_finish() before the update. On a device that works asynchronously the range is
  * final when the backend's event `slot` has completed; the reduction waits for the event on its own
  * stream, and the host does not wait.
+ *
+ * If the ranks of a host share the moments (dt_comm.shares), each updates its share of the
+ * parameters after the sums, and all_gather() gives it to the others. The sums are complete on every
+ * rank: a reduce-scatter would send less, but libraries add in another order in it, and the norm of
+ * all gradients would be a sum over ranks.
  */
 #ifndef DT_COMM_H
 #define DT_COMM_H
@@ -27,6 +32,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "core/range.h"
 #include "core/status.h"
 
 typedef struct dt_comm dt_comm;
@@ -45,7 +51,9 @@ struct dt_comm {
     int32_t world_size;
     int32_t local_rank; /* among the ranks of this host; determines the GPU */
     int32_t local_size;
+    int32_t local_first;      /* world_rank of local rank 0 of this host */
     dt_grad_dtype grad_dtype; /* always fp32 for a single rank */
+    bool shares;              /* all_gather() may be called; never for a single rank */
     char host[64];            /* name of this rank's host */
     char description[256];    /* for the user: libraries, how gradients are summed and why */
 };
@@ -69,6 +77,11 @@ struct dt_comm_ops {
     /* Operations enqueued on the backend after this call see all sums. */
     dt_status (*all_reduce_finish)(dt_comm *comm, dt_backend *backend);
 
+    /* Replaces elements 0 … count-1 of the backend's parameter vector by those of the ranks of this
+     * host whose share they are (dt_local_share()). Operations enqueued on the backend after this
+     * call see them, and its low-precision copy has them too. Only with dt_comm.shares. */
+    dt_status (*all_gather)(dt_comm *comm, dt_backend *backend, int64_t count);
+
     /* These work on host memory and wait. Values are added in rank order, so that all ranks get the
      * same sum. */
     dt_status (*sum)(dt_comm *comm, double *values, int64_t count);
@@ -85,7 +98,18 @@ struct dt_comm_ops {
     void (*abort)(dt_comm *comm, dt_status status, const char *message);
 };
 
-/* ---- helpers built on these operations ------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
+
+#define DT_SHARE_UNIT 64 /* elements; shares begin at aligned addresses */
+
+/* Returns the share of local rank `part` of `parts` in elements 0 … count-1: equal ones, of which the
+ * last one also has the rest. */
+static inline dt_range dt_local_share(int64_t count, int32_t parts, int32_t part)
+{
+    const int64_t each = count / parts / DT_SHARE_UNIT * DT_SHARE_UNIT;
+    const dt_range share = {part * each, part + 1 < parts ? (part + 1) * each : count};
+    return share;
+}
 
 /* Gathers `size` bytes from every rank on every rank: all (world_size, size). Collective. */
 dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all);
@@ -110,6 +134,7 @@ typedef struct {
                                   dead; 0: 30 */
     int64_t bucket_bytes;      /* size of the buckets in which gradients are summed, in bytes as
                                   transferred; 0: the size that measured best */
+    bool shares;               /* the ranks of a host share the moments: all_gather() */
 } dt_comm_options;
 
 /* Opens the communicator of this process; the caller destroys it. A process that was started
@@ -128,6 +153,6 @@ typedef struct {
     dt_status (*open)(const dt_comm_options *options, dt_comm **out);
 } dt_comm_module;
 
-#define DT_COMM_CONTRACT 2
+#define DT_COMM_CONTRACT 3
 
 #endif

@@ -119,12 +119,15 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
     const dt_comm_options options = {.kind = (dt_comm_kind)o->comm,
                                      .grad_dtype = (dt_grad_dtype)o->grad_dtype,
-                                     .collective_timeout = o->collective_timeout};
+                                     .collective_timeout = o->collective_timeout,
+                                     .shares = o->shard_optimizer};
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
     if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
         dt_notice("--grad-dtype bf16 has no effect: a run with one process communicates no "
                   "gradients");
+    if (o->shard_optimizer && t->comm->local_size == 1)
+        dt_notice("--shard-optimizer has no effect: no other process of the run is on this host");
     if (o->dry_run)
         return DT_OK; /* no profile */
     DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),

@@ -178,6 +178,11 @@ static const dt_option further_options[] = {
      .choices = "fp32|bf16",
      .help = "number format for the communication of gradients; bf16 halves the traffic and rounds "
              "sums to 8 bits"},
+    {.name = "shard-optimizer",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(shard_optimizer),
+     .help = "divide the optimizer's state among the processes of a host, which needs less memory "
+             "on each; the results are the same"},
     DT_OPTION_COLLECTIVE_TIMEOUT(dt_train_options),
     {.name = "micro-batch-size",
      .kind = DT_VALUE_INT,

@@ -44,10 +44,11 @@ typedef struct {
     int64_t gpus;  /* ranks to start on this host, each with a GPU; 0: start none */
     int64_t ranks; /* ranks to start on this host without GPUs; 0: start none; not both */
 
-    int64_t threads;           /* 0: all available */
-    int64_t num_workers;       /* tokenisation threads; 0: same as `threads` */
-    int comm;                  /* dt_comm_kind */
-    int grad_dtype;            /* dt_grad_dtype */
+    int64_t threads;     /* 0: all available */
+    int64_t num_workers; /* tokenisation threads; 0: same as `threads` */
+    int comm;            /* dt_comm_kind */
+    int grad_dtype;      /* dt_grad_dtype */
+    bool shard_optimizer;
     double collective_timeout; /* seconds; 0: no limit */
     int64_t micro_batch_size;  /* 0: chosen automatically */
     int64_t keep_checkpoints;  /* number of newest epoch checkpoints to keep; 0: all */

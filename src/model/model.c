@@ -329,7 +329,7 @@ typedef struct {
     dt_status status;
 } range_reporter;
 
-_Static_assert(DT_MAX_ENCODER_LAYERS + 3 <= DT_EVENT_SLOTS,
+_Static_assert(DT_MAX_ENCODER_LAYERS + 3 <= DT_UPDATE_SLOT,
                "heads, CNN, encoder layers and embeddings report a range each");
 
 static void report_range(void *context, int64_t begin, int64_t end)

@@ -55,6 +55,8 @@ MEASURED(all_reduce_start, DT_CATEGORY_SUMS,
          (dt_comm * c, dt_backend *backend, int64_t offset, int64_t count, int32_t slot),
          (s->own, backend, offset, count, slot))
 MEASURED(all_reduce_finish, DT_CATEGORY_SUMS, (dt_comm * c, dt_backend *backend), (s->own, backend))
+MEASURED(all_gather, DT_CATEGORY_RANKS, (dt_comm * c, dt_backend *backend, int64_t count),
+         (s->own, backend, count))
 MEASURED(sum, DT_CATEGORY_RANKS, (dt_comm * c, double *values, int64_t count),
          (s->own, values, count))
 MEASURED(broadcast, DT_CATEGORY_RANKS, (dt_comm * c, void *bytes, int64_t count, int32_t root),
@@ -69,6 +71,7 @@ static const dt_comm_ops table = {
     .attach = attach,
     .all_reduce_start = all_reduce_start,
     .all_reduce_finish = all_reduce_finish,
+    .all_gather = all_gather,
     .sum = sum,
     .broadcast = broadcast,
     .gather = gather,

@@ -80,11 +80,10 @@ dt_status dt_checkpoint_write(const char *path, const dt_run *checkpoint, const 
     return write_checkpoint(path, checkpoint, &source, weights_only);
 }
 
-dt_status dt_checkpoint_write_copied(const char *path, const dt_run *checkpoint,
-                                     const dt_param_table *table, const float *copy)
+dt_status dt_checkpoint_write_from(const char *path, const dt_run *checkpoint,
+                                   const dt_tensor_source *source)
 {
-    const dt_tensor_source source = {.table = table, .copy = copy};
-    return write_checkpoint(path, checkpoint, &source, false);
+    return write_checkpoint(path, checkpoint, source, false);
 }
 
 dt_status dt_checkpoint_export(const char *path, const dt_run *checkpoint, const char *from)

@@ -20,10 +20,10 @@ dt_status dt_checkpoint_path(const char *argument, char *out);
 dt_status dt_checkpoint_write(const char *path, const dt_run *checkpoint, const dt_model *model,
                               bool weights_only);
 
-/* The same from a copy of the tensors in host memory (dt_checkpoint_copy()), so that training can
- * continue. */
-dt_status dt_checkpoint_write_copied(const char *path, const dt_run *checkpoint,
-                                     const dt_param_table *table, const float *copy);
+/* The same, with moments, from a source: ranks that share the moments, or a copy in host memory
+ * (dt_checkpoint_copy()), so that training can continue. */
+dt_status dt_checkpoint_write_from(const char *path, const dt_run *checkpoint,
+                                   const dt_tensor_source *source);
 
 /* Writes `checkpoint` unchanged, including its timestamp and program version, with the tensors of
  * the checkpoint file `from`, which must have the same config: the parameters and, if `checkpoint`

@@ -34,6 +34,16 @@ static void tensor_name(char *name, size_t size, int group, const dt_param_spec 
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* Reads elements of a flat vector from a backend. */
+static dt_status read_vector(const dt_tensor_source *from, dt_vector vector, int64_t offset,
+                             int64_t count, float *out)
+{
+    const dt_moment_reader *moments = &from->moments;
+    return vector != DT_PARAMETERS && moments->read
+               ? moments->read(moments->context, vector, offset, count, out)
+               : dt_params_read(from->backend, vector, offset, count, out);
+}
+
 /* Sets *values to `count` rows of a tensor, in `buffer` unless the source is a copy in memory. */
 static dt_status get_rows(const dt_tensor_source *from, int group, const dt_param_spec *spec,
                           int64_t first, int64_t count, float *buffer, const float **values)
@@ -47,7 +57,7 @@ static dt_status get_rows(const dt_tensor_source *from, int group, const dt_para
         return DT_OK;
     }
     if (from->backend)
-        return dt_params_read(from->backend, vector, offset, count * row, buffer);
+        return read_vector(from, vector, offset, count * row, buffer);
     return dt_stored_tensors_read(from->stored, vector, spec, first, count, buffer);
 }
 
@@ -139,11 +149,11 @@ int64_t dt_checkpoint_copy_elements(const dt_param_table *table)
     return TENSOR_GROUPS * table->elements;
 }
 
-dt_status dt_checkpoint_copy(float *copy, const dt_model *model)
+dt_status dt_checkpoint_copy(float *copy, const dt_tensor_source *from)
 {
-    const int64_t elements = dt_model_params(model)->elements;
+    const dt_param_table *table = from->table;
     for (int g = 0; g < TENSOR_GROUPS; ++g)
-        DT_TRY(dt_params_read(dt_model_backend(model), tensor_groups[g].vector, 0, elements,
-                              copy + g * elements));
+        DT_TRY(read_vector(from, tensor_groups[g].vector, 0,
+                           g == 0 ? table->elements : table->trained, copy + g * table->elements));
     return DT_OK;
 }

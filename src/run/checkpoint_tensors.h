@@ -12,10 +12,17 @@
 #include "model/model.h"
 #include "run/stored_tensors.h"
 
+/* Reads moments in place of the device, which has only a share of them. */
+typedef struct {
+    dt_status (*read)(void *context, dt_vector which, int64_t offset, int64_t count, float *out);
+    void *context;
+} dt_moment_reader;
+
 /* The source of tensors to write: backend, copy or stored; the other two are NULL. */
 typedef struct {
     const dt_param_table *table;
     dt_backend *backend;       /* the flat vectors of a device, read tensor by tensor */
+    dt_moment_reader moments;  /* read NULL: the device has all moments */
     const float *copy;         /* filled by dt_checkpoint_copy() */
     dt_stored_tensors *stored; /* another checkpoint */
 } dt_tensor_source;
@@ -39,9 +46,9 @@ dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *
                                     bool moments);
 
 /* A copy of the tensors in host memory: `copy` has dt_checkpoint_copy_elements() elements and is
- * filled by dt_checkpoint_copy(), which waits for the device. */
+ * filled by dt_checkpoint_copy() from a backend, for which it waits. */
 int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
-dt_status dt_checkpoint_copy(float *copy, const dt_model *model);
+dt_status dt_checkpoint_copy(float *copy, const dt_tensor_source *source);
 
 /* Reads the same tensors into a model, in blocks. Returns DT_ERR_INPUT if one is missing, damaged or
  * of the wrong shape. */

@@ -13,7 +13,7 @@
 #include "core/memory.h"
 
 struct dt_checkpoint_writer {
-    const dt_model *model;
+    dt_tensor_source source;
     dt_profile *profile; /* NULL: none */
     float *copy;         /* NULL: writes before start() returns */
     char path[PATH_MAX];
@@ -29,16 +29,16 @@ struct dt_checkpoint_writer {
     double seconds;
 };
 
-dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_model *model,
+dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_tensor_source *source,
                                       bool background, dt_profile *profile)
 {
     dt_checkpoint_writer *writer;
     DT_TRY(DT_NEW(writer, 1));
-    writer->model = model;
+    writer->source = *source;
     writer->profile = profile;
     if (background) {
-        const dt_status status = DT_NEW(
-            writer->copy, (size_t)dt_checkpoint_copy_elements(dt_model_params(writer->model)));
+        const dt_status status =
+            DT_NEW(writer->copy, (size_t)dt_checkpoint_copy_elements(source->table));
         if (status != DT_OK) {
             free(writer);
             return status;
@@ -82,8 +82,8 @@ static void *write_copy(void *argument)
     dt_checkpoint_writer *writer = argument;
     const double began = dt_seconds();
     dt_profile_begin(writer->profile, DT_TRACK_WRITER, DT_CATEGORY_CHECKPOINT);
-    const dt_status status = dt_checkpoint_write_copied(
-        writer->path, &writer->content, dt_model_params(writer->model), writer->copy);
+    const dt_tensor_source copied = {.table = writer->source.table, .copy = writer->copy};
+    const dt_status status = dt_checkpoint_write_from(writer->path, &writer->content, &copied);
     dt_profile_end(writer->profile, DT_TRACK_WRITER);
     end_write(writer, status, dt_seconds() - began);
     return NULL;
@@ -114,14 +114,14 @@ dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *p
     writer->over = false;
     writer->joined = true;
     if (writer->copy) {
-        DT_TRY(dt_checkpoint_copy(writer->copy, writer->model));
+        DT_TRY(dt_checkpoint_copy(writer->copy, &writer->source));
         DT_TRY(start_thread(writer));
         writer->started = true;
         return DT_OK;
     }
     const double began = dt_seconds();
     const dt_status status =
-        dt_checkpoint_write(writer->path, &writer->content, writer->model, false);
+        dt_checkpoint_write_from(writer->path, &writer->content, &writer->source);
     writer->started = true;
     end_write(writer, status, dt_seconds() - began);
     return DT_OK;

@@ -12,17 +12,17 @@
 
 typedef struct dt_checkpoint_writer dt_checkpoint_writer;
 
-/* Creates a writer for the tensors of `model`, which it does not own. background: allocates host
+/* Creates a writer for the tensors of a backend, which it does not own. background: allocates host
  * memory for a copy of the parameters and moments (dt_checkpoint_copy_elements()) and writes in a
  * thread; otherwise dt_checkpoint_writer_start() writes before it returns. profile: records the
  * thread's writes; may be NULL. */
-dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_model *model,
+dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_tensor_source *source,
                                       bool background, dt_profile *profile);
 
 /* Waits for the current write and frees the writer. NULL is allowed. */
 void dt_checkpoint_writer_destroy(dt_checkpoint_writer *writer);
 
-/* Starts writing `checkpoint` and the model's current tensors to `path`. The struct is copied; what
+/* Starts writing `checkpoint` and the current tensors to `path`. The struct is copied; what
  * it points to must not change until the write is collected. The previous write must have been
  * collected. Waits for the device, but not for the disk. */
 dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *path,

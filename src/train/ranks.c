@@ -39,9 +39,10 @@ static dt_rank_info own_info(const dt_comm *comm, const dt_backend *backend)
     snprintf(info.version, sizeof info.version, "%s", dt_version());
     if (backend) {
         snprintf(info.device, sizeof info.device, "%s", backend->description);
-        snprintf(info.kind, sizeof info.kind, "%s in %s%s", backend->name,
+        snprintf(info.kind, sizeof info.kind, "%s in %s%s%s", backend->name,
                  dt_precision_name(backend->precision),
-                 comm->grad_dtype == DT_GRAD_BF16 ? ", gradients in bf16" : "");
+                 comm->grad_dtype == DT_GRAD_BF16 ? ", gradients in bf16" : "",
+                 comm->shares ? ", shared moments" : "");
     }
     read_processors(&info);
     memcpy(info.quota, quota.by, sizeof info.quota);

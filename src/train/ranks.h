@@ -15,7 +15,8 @@ typedef struct {
     char host[64];
     char device[256];          /* the backend's description */
     char kind[64];             /* backend and number format, "cuda in bf16"; plus ", gradients in
-                                bf16" if gradients are communicated in bf16 */
+                                bf16" if gradients are communicated in bf16, and ", shared
+                                moments" */
     char version[32];          /* of the program */
     int32_t processors;        /* number of processors that the process may run on */
     int32_t first_processor;   /* the lowest of them */

@@ -53,7 +53,9 @@ dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool background)
     DT_TRY(DT_NEW(saver->sums, (size_t)(saver->comm->world_size * saver->run->config.tax_ranks)));
     if (resumed) /* the last process may have been killed before it removed older checkpoints */
         drop_old_epochs(saver, saver->run->progress.epoch);
-    return dt_checkpoint_writer_create(&saver->writer, saver->model, background, saver->profile);
+    dt_tensor_source source = dt_tensors_of_model(saver->model);
+    source.moments = dt_moments_reader(saver->moments);
+    return dt_checkpoint_writer_create(&saver->writer, &source, background, saver->profile);
 }
 
 /* Sets aside checkpoints of later epochs, so that the newest one has the most progress. */
@@ -183,6 +185,18 @@ static dt_status start(dt_saver *saver, bool within_epoch, int64_t step,
     return dt_checkpoint_writer_start(saver->writer, next->path, &next->content);
 }
 
+/* Starts writing on rank 0, which the other ranks give their shares of the moments. */
+static dt_status start_together(dt_saver *saver, bool within_epoch, int64_t step,
+                                const dt_epoch_report *report)
+{
+    const bool writes = saver->comm->world_rank == 0;
+    const dt_status started = writes ? start(saver, within_epoch, step, report) : DT_OK;
+    const dt_status status = saver->moments->elements == 0 ? DT_OK
+                             : writes                      ? dt_moments_end(saver->moments)
+                                                           : dt_moments_answer(saver->moments);
+    return started == DT_OK ? status : started;
+}
+
 static dt_status save(dt_saver *saver, bool within_epoch, int64_t step,
                       const dt_epoch_report *report, bool *agreed)
 {
@@ -190,10 +204,7 @@ static dt_status save(dt_saver *saver, bool within_epoch, int64_t step,
     DT_TRY(wait_for_write(saver, agreed));
     if (within_epoch)
         DT_TRY(gather_sums(saver));
-    dt_status status = DT_OK;
-    if (saver->comm->world_rank == 0)
-        status = start(saver, within_epoch, step, report);
-    DT_TRY(dt_agree(saver->comm, status, agreed));
+    DT_TRY(dt_agree(saver->comm, start_together(saver, within_epoch, step, report), agreed));
     saver->saved_micro_steps = saver->run->progress.micro_steps;
     saver->blocked += dt_seconds() - began;
     return DT_OK;

@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "profile/profile.h"
 #include "train/checkpoint_writer.h"
+#include "train/moments.h"
 #include "train/run_output.h"
 
 /* A checkpoint that is being written. */
@@ -32,6 +33,7 @@ typedef struct {
 typedef struct {
     dt_comm *comm;
     const dt_model *model;
+    dt_moments *moments; /* of the model, if the ranks share them (dt_moments_open()) */
     dt_run *run;
     dt_run_output *output;
     int32_t keep;                 /* number of newest epoch checkpoints to keep; 0: all */
@@ -46,7 +48,7 @@ typedef struct {
     double blocked;               /* seconds that training was blocked by saving */
 } dt_saver;
 
-/* Initialises a saver; the caller has set comm, model, run, output, keep, best_only and profile.
+/* Initialises a saver; the caller has set the members before `writer`.
  * resumed: the checkpoint that the run was resumed from; NULL for a new run. background: memory
  * allows a copy of the model's state. */
 dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool background);

@@ -164,6 +164,15 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     return DT_OK;
 }
 
+static dt_status gather_parameters(dt_stepper *stepper)
+{
+    const double began = dt_seconds();
+    const dt_status status = stepper->comm->ops->all_gather(
+        stepper->comm, dt_model_backend(stepper->model), dt_model_params(stepper->model)->trained);
+    stepper->times.waiting += dt_seconds() - began;
+    return status;
+}
+
 /* Sets *made to whether all ranks have computed all micro-batches of this update. */
 static dt_status agree_to_update(dt_stepper *stepper, bool given_up, bool *made)
 {
@@ -201,6 +210,8 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
     *micro_steps += end - begin;
     backend->ops->update(backend, dt_model_params(stepper->model)->trained, &settings->rule);
     stepper->times.computing += dt_seconds() - agreed;
+    if (stepper->shares)
+        DT_TRY(gather_parameters(stepper));
     return backend->ops->check(backend);
 }
 

@@ -1,5 +1,6 @@
 /* One update of the parameters: forward and backward passes of its global batches, gradients summed
- * over the ranks during the backward pass, then clipping and AdamW on the device.
+ * over the ranks during the backward pass, then clipping and AdamW on the device; if the ranks of a
+ * host share the moments, each updates its share of the parameters and then gets those of the others.
  *
  * The result depends on the global batch only: each rank takes a contiguous share of it (equal in
  * tokens, dt_batch_share()), divides that into micro-batches of at most `micro_batch` sequences,
@@ -27,7 +28,7 @@
 typedef struct {
     double data;      /* packing tokens and labels */
     double computing; /* forward, backward, update */
-    double waiting;   /* for the sums over the ranks, after the backward pass */
+    double waiting;   /* for the sums over the ranks, after the backward pass, and for parameters */
 } dt_step_times;
 
 /* The state shared by all updates. Pointers are borrowed. */
@@ -43,6 +44,7 @@ typedef struct {
     const atomic_int *stop; /* not 0: abandon the current update; NULL: never stop */
     dt_step_times times;    /* accumulated over updates; the caller may clear it */
     dt_profile *profile;    /* may be NULL */
+    bool shares;            /* each rank of a host updates its share (comm's all_gather()) */
     bool first;             /* no micro-batch of the current update has been computed */
 } dt_stepper;
 

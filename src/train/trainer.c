@@ -65,6 +65,8 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     DT_TRY(dt_model_create(&t->model, &t->run->config, job->backend, true));
     dt_profiled_backend_parameters(job->backend, job->profile, dt_model_params(t->model));
     t->run->parameters = dt_model_params(t->model)->parameters;
+    if (job->comm->shares)
+        dt_moments_share(&t->moments, job->comm, job->backend, dt_model_params(t->model)->trained);
     if (!job->resume_path)
         t->run->progress = (dt_run_progress){.evaluation_time = (double)NAN,
                                              .training_loss = (double)NAN,
@@ -142,6 +144,7 @@ static dt_status prepare(dt_trainer *t, bool *copy_fits)
     t->stepper.settings = &run->settings;
     t->stepper.stop = job->stop;
     t->stepper.profile = job->profile;
+    t->stepper.shares = t->moments.elements > 0;
     return prepare_loss(t);
 }
 
@@ -154,6 +157,8 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
     dt_status status = dt_plan_parameters(&text, dt_model_params(t->model));
     if (status == DT_OK)
         status = dt_plan_run(&text, t->run, t->model, t->job->dataset, copy_fits);
+    if (status == DT_OK)
+        status = dt_moments_plan(&text, &t->moments);
     if (status == DT_OK && comm->world_size > 1)
         status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
     if (status == DT_OK)
@@ -199,11 +204,14 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
                   "is written");
     t->saver.comm = job->comm;
     t->saver.model = t->model;
+    t->saver.moments = &t->moments;
     t->saver.run = t->run;
     t->saver.output = &t->output;
     t->saver.keep = job->keep_checkpoints;
     t->saver.best_only = job->save_best_only;
     t->saver.profile = job->profile;
+    if (t->moments.elements > 0)
+        DT_TRY(dt_moments_open(&t->moments));
     if (status == DT_OK)
         status = dt_saver_create(&t->saver, job->resume_path, copy_fits);
     return dt_agree(job->comm, status, &t->agreed);
@@ -496,6 +504,7 @@ static dt_status run_epochs(dt_trainer *t)
 static void finish(dt_trainer *t)
 {
     dt_saver_free(&t->saver);
+    dt_moments_free(&t->moments);
     dt_run_output_close(&t->output);
     dt_batch_memory_free(&t->stepper.memory);
     dt_sampler_free(&t->sampler);

@@ -4,6 +4,7 @@
 #define DT_TRAIN_TRAINER_INTERNAL_H
 
 #include "data/sampler.h"
+#include "train/moments.h"
 #include "train/ranks.h"
 #include "train/run_output.h"
 #include "train/saver.h"
@@ -14,6 +15,7 @@ typedef struct {
     const dt_training *job;
     dt_run *run;
     dt_model *model;
+    dt_moments moments;
     dt_rank_info *ranks; /* (world_size) */
     dt_sampler sampler;
     dt_stepper stepper;

@@ -45,6 +45,19 @@ forecast short a40 infiniband --tokens 3 3
 awk '$1 == 2 { ms[$2] = $5 } END { d = ms[16] - ms[8]; exit !(ms[8] > 25 && d > 0 && d < 0.2) }' short ||
     fail "two nodes instead of one: $(grep '^2 \(8\|16\) ' short)"
 
+# What else could be sent: rows of the embeddings that a batch touches, and shares of the moments
+traffic() {
+    expect 0 "$bin/../benchmarks/bench_scaling_model" --machine "$folder/machines/h100.json" \
+        --network "$folder/networks/$1.json" --table traffic "${@:2}"
+    sed -n 's/^| \([0-9]\)/\1/p' "$work/out" | tr -d '|%' >traffic
+}
+traffic infiniband
+holds "rows save little over InfiniBand" '1' '$5 <= 0 && $5 > -2 && $6 <= $5' traffic
+holds "a share of the moments costs less than a step in 50" '1' '$7 > 0 && $7 < 2' traffic
+traffic ethernet --node-gpus 1
+holds "rows save more the fewer there are" '$1 == 2' '$5 < -4 && $4 > 0.48 && $4 < 0.50' traffic
+holds "parameters over a slow network" '1' '$7 == 0 && $8 > 40' traffic
+
 sed '/"node_gbs"/,/}/s/"source"/"from"/' "$folder/networks/ethernet.json" >bad.json
 refused 1 'bad.json: node_gbs needs a positive value and a source' \
     "$bin/../benchmarks/bench_scaling_model" --machine "$folder/machines/h100.json" --network bad.json

@@ -308,6 +308,41 @@ static void one_reduction(dt_comm *comm, dt_backend *backend, void *host, int ro
     check_equal_bits(comm, backend, host);
 }
 
+/* ---- shares of the parameters ---------------------------------------------------------------- */
+
+static int64_t hash_of(int32_t rank, int64_t i, int64_t count)
+{
+    return (i * 7919 + (int64_t)rank * 104729 + count) % 1000003;
+}
+
+/* Each rank has its numbers in all elements; then each share has those of its rank, which are in
+ * order on a host. The elements after `count` stay. */
+static void test_all_gather(dt_comm *comm, dt_backend *backend, void *host, int64_t count)
+{
+    doing = "all-gather";
+    for (int64_t i = 0; i < ELEMENTS; ++i) {
+        const double value = (double)hash_of(comm->world_rank, i, count);
+        if (backend->master_size == 8)
+            ((double *)host)[i] = value;
+        else
+            ((float *)host)[i] = (float)value;
+    }
+    backend->ops->vector_write(backend, DT_PARAMETERS, 0, ELEMENTS, host);
+    CHECK_OK(comm->ops->all_gather(comm, backend, count));
+    backend->ops->vector_read(backend, DT_PARAMETERS, 0, ELEMENTS, host);
+    CHECK_OK(backend->ops->sync(backend));
+    int64_t i = 0;
+    for (int32_t q = 0; q < comm->local_size; ++q)
+        for (; i < dt_local_share(count, comm->local_size, q).end; ++i)
+            CHECK(element(backend, host, i) == (double)hash_of(comm->local_first + q, i, count),
+                  "element %lld of %lld: %.17g, not that of rank %d", (long long)i,
+                  (long long)count, element(backend, host, i), q);
+    CHECK(i == count, "shares of %lld elements", (long long)i);
+    for (; i < ELEMENTS; ++i)
+        CHECK(element(backend, host, i) == (double)hash_of(comm->world_rank, i, count),
+              "element %lld behind the %lld", (long long)i, (long long)count);
+}
+
 /* A communicator that cannot be had ends the run, as a program would. */
 static void attach(dt_comm *comm, dt_backend *backend)
 {
@@ -340,6 +375,9 @@ static dt_backend *test_gradients(dt_comm *comm, const char *name)
         one_reduction(comm, backend, host, round, 0);
     /* an update without any range: a rank alone with nothing to train */
     CHECK_OK(comm->ops->all_reduce_finish(comm, backend));
+    const int64_t counts[] = {0, 100, 64 * 12, ELEMENTS - 1, ELEMENTS};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; ++i)
+        test_all_gather(comm, backend, host, counts[i]);
     free(first);
     free(host);
     return backend;
@@ -454,7 +492,8 @@ int main(int argc, char **argv)
         .grad_dtype = dtype && strcmp(dtype, "bf16") == 0 ? DT_GRAD_BF16 : DT_GRAD_FP32,
         .collective_timeout = timeout ? atof(timeout) : 60.0,
         .heartbeat_timeout = silence ? atof(silence) : 0,
-        .bucket_bytes = bucket ? atoll(bucket) : 0};
+        .bucket_bytes = bucket ? atoll(bucket) : 0,
+        .shares = true};
     dt_comm *comm = NULL;
     if (dt_comm_open(&options, &comm) != DT_OK) {
         fprintf(stderr, "%s\n", dt_error_message());

@@ -21,6 +21,15 @@ expect 0 on_host 1 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     --oversubscribe --bind-to none "$bin/deeptaxa" train $flags --output-dir one --epochs 2
 same_model "$(checkpoint both 2)" "$(checkpoint one 2)"
 
+# Ranks share the moments with those of their host only, through MPI and (in the emulator) NCCL
+expect 0 hosts_mpirun 4 "$bin/deeptaxa" train $flags --output-dir four --epochs 2
+expect 0 hosts_mpirun 4 "$bin/deeptaxa" train $flags --output-dir shared --epochs 2 --shard-optimizer
+said '^Optimizer: the moments are shared by the 2 ranks of a host'
+same_model "$(checkpoint four 2)" "$(checkpoint shared 2)"
+if [ "${HAS_CUDA_ON_CPU:-0}" = 1 ]; then
+    expect 0 hosts_mpirun 4 env SUMMED_BY=nccl "$bin/../tests/ranks" gradients cuda_on_cpu
+fi
+
 # trainings HOST: those of its processes that train, not Open MPI's
 trainings() {
     local pid

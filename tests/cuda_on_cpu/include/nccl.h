@@ -1,6 +1,7 @@
 /* Replaces NCCL's header of this name, with the subset that mpi/reduce_nccl.c uses. The ranks are
  * processes on this machine that communicate through shared memory. A sum is work on the given
- * stream and is computed in the order of the ranks; in bf16 each addition is rounded. See nccl.cpp.
+ * stream and is computed in the order of the ranks; in bf16 each addition is rounded. Floats are
+ * gathered and broadcast likewise. See nccl.cpp.
  *
  * Environment
  *   NCCL_ON_CPU_ERROR=<rank>  that rank finds an error after its first sum, and takes part in no
@@ -40,5 +41,11 @@ const char *ncclGetErrorString(ncclResult_t result);
 const char *ncclGetLastError(ncclComm_t comm);
 ncclResult_t ncclAllReduce(const void *send, void *receive, size_t count, ncclDataType_t type,
                            ncclRedOp_t operation, ncclComm_t comm, cudaStream_t stream);
+ncclResult_t ncclAllGather(const void *send, void *receive, size_t count, ncclDataType_t type,
+                           ncclComm_t comm, cudaStream_t stream);
+ncclResult_t ncclBroadcast(const void *send, void *receive, size_t count, ncclDataType_t type,
+                           int root, ncclComm_t comm, cudaStream_t stream);
+ncclResult_t ncclGroupStart(void); /* no effect: operations run one after another */
+ncclResult_t ncclGroupEnd(void);
 
 #endif

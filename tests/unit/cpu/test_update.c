@@ -105,6 +105,71 @@ static void gradients_are_divided_by_the_loss_scale(void **state)
     check_steps("cpu", 1024.0, 1e-5);
 }
 
+/* Three updates from the same moments; a share: only that of the elements. */
+static dt_backend *update_three_times(const dt_range *share)
+{
+    double *values = numbers(COUNT);
+    dt_backend *be = open_backend("cpu", 2);
+    if (share)
+        be->ops->moments_share(be, share->begin, dt_range_count(*share));
+    assert_int_equal(be->ops->vectors_bytes(be, COUNT, true),
+                     (COUNT + (share ? dt_range_count(*share) : (int64_t)COUNT)) * 8 + 32);
+    ASSERT_OK(be->ops->vectors_alloc(be, COUNT, true));
+    fill(values, COUNT, 1);
+    write_vector(be, DT_PARAMETERS, values, COUNT);
+    write_vector(be, DT_EXP_AVG, values, COUNT); /* a share takes what it holds */
+    for (int i = 0; i < COUNT; ++i)
+        values[i] *= values[i];
+    write_vector(be, DT_EXP_AVG_SQ, values, COUNT);
+    for (int t = 0; t < 3; ++t) {
+        gradients(values, t);
+        write_vector(be, DT_GRADIENTS, values, COUNT);
+        be->ops->update(be, COUNT - 1, &rule);
+    }
+    ASSERT_OK(be->ops->check(be));
+    free(values);
+    return be;
+}
+
+static void assert_same_share(dt_backend *be, dt_backend *whole, dt_vector which, dt_range share)
+{
+    static float got[COUNT];
+    static float expected[COUNT];
+    const int64_t count = dt_range_count(share);
+    be->ops->vector_read(be, which, share.begin, count, got);
+    whole->ops->vector_read(whole, which, share.begin, count, expected);
+    assert_memory_equal(got, expected, (size_t)count * sizeof *got);
+}
+
+static void a_share_gets_the_bits_of_a_whole_update(void **state)
+{
+    (void)state;
+    static const dt_range shares[] = {{0, 64}, {64, 100032}, {100032, COUNT}, {COUNT, COUNT}};
+    dt_backend *whole = update_three_times(NULL);
+    float parameter;
+    dt_update_state expected;
+    whole->ops->state_read(whole, &expected);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; ++i) {
+        dt_update_state got;
+        dt_backend *be = update_three_times(&shares[i]);
+        for (dt_vector v = DT_PARAMETERS; v < DT_VECTORS; ++v)
+            assert_same_share(be, whole, v, shares[i]);
+        be->ops->state_read(be, &got);
+        assert_true(got.grad_norm == expected.grad_norm && got.steps == expected.steps);
+        const int64_t other = shares[i].begin > 0 ? 0 : shares[i].end;
+        double *first = numbers(COUNT);
+        fill(first, COUNT, 1);
+        const float untouched = (float)first[other];
+        free(first);
+        be->ops->vector_read(be, DT_PARAMETERS, other, 1, &parameter);
+        assert_true(parameter == untouched);
+        be->ops->vector_read(be, DT_EXP_AVG, other, 1, &parameter);
+        ASSERT_FAILS(DT_ERR_INTERNAL, "outside of this rank's share", be->ops->check(be));
+        be->ops->destroy(be);
+    }
+    whole->ops->destroy(whole);
+}
+
 static void bad_gradient_is_skipped_and_counted(void **state)
 {
     (void)state;
@@ -234,6 +299,7 @@ int main(void)
         cmocka_unit_test(schedule_may_start_later),
         cmocka_unit_test(update_equals_adamw_with_clipping_and_schedule),
         cmocka_unit_test(gradients_are_divided_by_the_loss_scale),
+        cmocka_unit_test(a_share_gets_the_bits_of_a_whole_update),
         cmocka_unit_test(bad_gradient_is_skipped_and_counted),
         cmocka_unit_test(dynamic_scale_halves_when_bad_and_doubles_when_long_good),
         cmocka_unit_test(update_does_not_depend_on_the_number_of_threads),

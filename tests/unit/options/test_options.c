@@ -416,6 +416,9 @@ static void formats_and_attention_mean_what_a_backend_takes_them_for(void **stat
     assert_int_equal(train.grad_dtype, DT_GRAD_FP32);
     ASSERT_OK(parse(&dt_train_command, &train, TRAIN("--grad-dtype bf16")));
     assert_int_equal(train.grad_dtype, DT_GRAD_BF16);
+    assert_false(train.shard_optimizer);
+    ASSERT_OK(parse(&dt_train_command, &train, TRAIN("--shard-optimizer")));
+    assert_true(train.shard_optimizer);
 }
 
 static void train_refuses_what_cannot_be_trained(void **state)

@@ -21,7 +21,8 @@ static void write_changed(const char *path, int group, int64_t at, float value)
     for (int64_t i = 0; i < count; ++i)
         copy[i] = (float)i;
     copy[group * table.elements + at] = value;
-    ASSERT_OK(dt_checkpoint_write_copied(path, &run, &table, copy));
+    ASSERT_OK(
+        dt_checkpoint_write_from(path, &run, &(dt_tensor_source){.table = &table, .copy = copy}));
     free(copy);
     dt_params_free(&table);
 }

@@ -56,7 +56,7 @@ static int free_run(void **state)
 
 static dt_status write_run(const char *path)
 {
-    return dt_checkpoint_write_copied(path, &run, &table, copy);
+    return dt_checkpoint_write_from(path, &run, &(dt_tensor_source){.table = &table, .copy = copy});
 }
 
 static dt_torch_file *written(void)

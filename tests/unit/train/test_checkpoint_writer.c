@@ -67,7 +67,8 @@ static void the_file_holds_the_moment_of_the_call(void **state)
     for (int beside = 0; beside <= 1; ++beside) {
         dt_checkpoint_writer *writer;
         bool written;
-        ASSERT_OK(dt_checkpoint_writer_create(&writer, model, beside, NULL));
+        const dt_tensor_source source = dt_tensors_of_model(model);
+        ASSERT_OK(dt_checkpoint_writer_create(&writer, &source, beside, NULL));
         set_parameters(0.25F);
         run.progress.epoch = 3;
         ASSERT_OK(dt_checkpoint_writer_start(writer, "moment.h5", &run));
@@ -97,7 +98,8 @@ static void a_write_that_fails_is_told_when_it_is_collected(void **state)
     for (int beside = 0; beside <= 1; ++beside) {
         dt_checkpoint_writer *writer;
         bool written;
-        ASSERT_OK(dt_checkpoint_writer_create(&writer, model, beside, NULL));
+        const dt_tensor_source source = dt_tensors_of_model(model);
+        ASSERT_OK(dt_checkpoint_writer_create(&writer, &source, beside, NULL));
         ASSERT_OK(dt_checkpoint_writer_start(writer, "nowhere/x.h5", &run));
         assert_true(dt_checkpoint_writer_wait(writer, 60.0));
         ASSERT_FAILS(DT_ERR_IO, "nowhere/x.h5", dt_checkpoint_writer_collect(writer, &written));

@@ -353,7 +353,8 @@ static float *tensors(const char *path, int64_t *count)
     ASSERT_OK(dt_checkpoint_read_tensors(path, model, true));
     *count = dt_checkpoint_copy_elements(dt_model_params(model));
     ASSERT_OK(DT_NEW(copy, (size_t)*count));
-    ASSERT_OK(dt_checkpoint_copy(copy, model));
+    ASSERT_OK(dt_checkpoint_copy(
+        copy, &(dt_tensor_source){.table = dt_model_params(model), .backend = backend}));
     dt_model_destroy(model);
     backend->ops->destroy(backend);
     dt_run_free(&content);
