@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,29 +144,20 @@ static dt_status add_program(word_list *list, const dt_start *start, const char 
 }
 
 static dt_status add_command(word_list *list, const dt_start *start, const char *program,
-                             const dt_rank_cpus *cpus)
+                             int32_t ranks)
 {
-    if (cpus->ranks == 1)
-        return add_program(list, start, program);
-    for (const char *const *word = (const char *const[]){"mpirun", "--bind-to", "none", NULL};
-         *word; ++word)
-        DT_TRY(add_word(list, *word));
-    for (int32_t r = 0; r < cpus->ranks; ++r) {
-        if (r > 0)
-            DT_TRY(add_word(list, ":"));
-        const char *const one[] = {"-np", "1", "taskset", "-c", cpus->list[r]};
-        for (size_t i = 0; i < sizeof one / sizeof *one; ++i)
-            DT_TRY(add_word(list, one[i]));
-        DT_TRY(add_program(list, start, program));
-    }
-    return DT_OK;
+    char count[16];
+    snprintf(count, sizeof count, "%d", ranks);
+    const char *const words[] = {"mpirun", "--bind-to", "none", "-np", count};
+    for (size_t i = 0; ranks > 1 && i < sizeof words / sizeof *words; ++i)
+        DT_TRY(add_word(list, words[i]));
+    return add_program(list, start, program);
 }
 
-dt_status dt_start_command(const dt_start *start, const char *program, const dt_rank_cpus *cpus,
-                           char ***out)
+dt_status dt_start_command(const dt_start *start, const char *program, int32_t ranks, char ***out)
 {
     word_list list = {0};
-    const dt_status status = add_command(&list, start, program, cpus);
+    const dt_status status = add_command(&list, start, program, ranks);
     if (status != DT_OK)
         dt_words_free(list.word);
     *out = status == DT_OK ? list.word : NULL;
@@ -177,6 +169,71 @@ void dt_words_free(char **words)
     for (char **word = words; word && *word; ++word)
         free(*word);
     free(words);
+}
+
+/* ---- binding -------------------------------------------------------------------------------- */
+
+/* The CPUs of each rank, as "0-3,16-19 4-7,20-23", for dt_start_bind(). */
+#define RANK_CPUS "DEEPTAXA_RANK_CPUS"
+
+static dt_status set_rank_cpus(const dt_rank_cpus *cpus)
+{
+    dt_text text = {0};
+    dt_status status = DT_OK;
+    for (int32_t r = 0; status == DT_OK && r < cpus->ranks; ++r)
+        status = dt_text_addf(&text, "%s%s", r > 0 ? " " : "", cpus->list[r]);
+    if (status == DT_OK && setenv(RANK_CPUS, text.data, 1) != 0)
+        status = dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
+    dt_text_free(&text);
+    return status;
+}
+
+/* Reads a list of CPUs that ends at a blank. */
+static bool read_cpu_list(const char *at, size_t size, cpu_set_t *set)
+{
+    char *end = NULL;
+    for (; *at && *at != ' '; at = end + (*end == ',')) {
+        const long first = strtol(at, &end, 10);
+        const bool number = end > at;
+        const long last = number && *end == '-' ? strtol(end + 1, &end, 10) : first;
+        if (!number || first < 0 || last < first || last >= DT_MACHINE_CPUS)
+            return false;
+        for (long cpu = first; cpu <= last; ++cpu)
+            CPU_SET_S((size_t)cpu, size, set);
+    }
+    return end != NULL;
+}
+
+bool dt_start_rank_cpus(const char *lists, int32_t rank, size_t size, cpu_set_t *set)
+{
+    CPU_ZERO_S(size, set);
+    for (int32_t r = 0; lists && r < rank; ++r)
+        lists = strchr(lists, ' ') ? strchr(lists, ' ') + 1 : NULL;
+    return lists && read_cpu_list(lists, size, set);
+}
+
+dt_status dt_start_bind(void)
+{
+    const char *lists = getenv(RANK_CPUS);
+    const dt_launch launch = dt_launch_of(getenv);
+    const size_t size = CPU_ALLOC_SIZE(DT_MACHINE_CPUS);
+    if (!lists)
+        return DT_OK;
+    if (!launch.launcher)
+        return dt_fail(DT_ERR_COMM, "mpirun gave its processes no number that deeptaxa knows: put "
+                                    "the mpirun of the MPI library that deeptaxa was built with "
+                                    "first on the PATH");
+    cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
+    if (!set)
+        return dt_fail(DT_ERR_MEMORY, "out of memory for a set of CPUs");
+    errno = EINVAL;
+    dt_status status = DT_OK;
+    if (!dt_start_rank_cpus(lists, launch.rank, size, set) || sched_setaffinity(0, size, set) != 0)
+        status = dt_fail(DT_ERR_COMM, "cannot bind rank %d to its cores (%s=%s): %s", launch.rank,
+                         RANK_CPUS, lists, strerror(errno));
+    CPU_FREE(set);
+    unsetenv(RANK_CPUS);
+    return status;
 }
 
 /* ---- running the command -------------------------------------------------------------------- */
@@ -274,10 +331,11 @@ static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus
         quota.processors > 0.0 && dt_quota_threads(quota.processors / cpus->ranks) < cpus->cores;
     snprintf(threads, sizeof threads, "%d", cpus->cores);
     if ((!limited && setenv("OMP_NUM_THREADS", threads, 0) != 0) ||
-        setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 ||
+        setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 || /* Open MPI 4, then 5 */
+        setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0) != 0 ||
         (start->gpus > 0 && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
         return dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
-    return DT_OK;
+    return cpus->ranks > 1 ? set_rank_cpus(cpus) : DT_OK;
 }
 
 static dt_status plan(const dt_start *start, dt_machine *machine, dt_rank_cpus *cpus)
@@ -316,7 +374,7 @@ dt_status dt_start_ranks(const dt_start *start)
     if (start->gpus > 0 && start->check)
         DT_TRY_OR(end, start->check(start->options));
     DT_TRY_OR(end, set_environment(start, &cpus));
-    DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
+    DT_TRY_OR(end, dt_start_command(start, program, cpus.ranks, &command));
     if (cpus.ranks == 1) { /* run the program in this process */
         execvp(command[0], command);
         DT_TRY_OR(end, dt_fail(DT_ERR_IO, "%s: cannot start: %s", command[0], strerror(errno)));
