@@ -8,13 +8,20 @@
 
 #include "core/status.h"
 
+/* How Slurm starts ranks that this library connects. */
+#ifdef OPEN_MPI
+#define DT_MPI_SRUN "srun --mpi=pmix"
+#else /* MPICH, Intel MPI; Cray MPICH */
+#define DT_MPI_SRUN "srun --mpi=pmi2 (on a Cray: --mpi=cray_shasta)"
+#endif
+
 /* Information about this rank, valid after initialisation. */
 typedef struct {
     int32_t world_rank, world_size;
     int32_t local_rank, local_size; /* among the ranks of this host */
     int32_t hosts;
     char host[64];
-    char library[128]; /* name and version: first line of MPI_Get_library_version() */
+    char library[128]; /* name and version, from MPI_Get_library_version() */
 } dt_mpi_info;
 
 typedef struct {
