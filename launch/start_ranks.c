@@ -18,10 +18,10 @@
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-/* Gets "mpirun (Open MPI) 4.1.4", "HYDRA build details: …"; "" if there is no mpirun. */
-static void ask_mpirun(char *out, size_t size)
+/* Gets "mpiexec (Open MPI) 4.1.4", "HYDRA build details: …"; "" if there is no mpiexec. */
+static void ask_mpiexec(char *out, size_t size)
 {
-    FILE *answer = popen("mpirun --version 2>/dev/null", "r");
+    FILE *answer = popen("mpiexec --version 2>/dev/null", "r");
     size_t length = 0;
     if (answer) {
         length = fread(out, 1, size - 1, answer);
@@ -30,33 +30,33 @@ static void ask_mpirun(char *out, size_t size)
     out[length] = '\0';
 }
 
-static bool is_open_mpi(const char *mpirun)
+static bool is_open_mpi(const char *mpiexec)
 {
     static const char *const names[] = {"Open MPI", "OpenRTE", "PRTE", "prte"};
     for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
-        if (strstr(mpirun, names[i]))
+        if (strstr(mpiexec, names[i]))
             return true;
     return false;
 }
 
-dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpirun)
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpiexec)
 {
     const dt_launch launch = dt_launch_of(lookup);
     if (lookup("SLURM_JOB_ID"))
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpirun, but this is a Slurm job: omit "
+                       "--gpus and --ranks start mpiexec, but this is a Slurm job: omit "
                        "the flag and start the ranks with srun --mpi=pmix "
                        "(slurm/train.sbatch shows how)");
     if (launch.launcher)
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpirun, but this process was itself "
+                       "--gpus and --ranks start mpiexec, but this process was itself "
                        "started by %s: omit the flag",
                        launch.launcher);
-    if (uid == 0 && is_open_mpi(mpirun) &&
+    if (uid == 0 && is_open_mpi(mpiexec) &&
         !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
         return dt_fail(
             DT_ERR_USAGE,
-            "--gpus and --ranks: Open MPI's mpirun does not run as root unless allowed to: in a "
+            "--gpus and --ranks: Open MPI's mpiexec does not run as root unless allowed to: in a "
             "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; otherwise run as a normal user");
     return DT_OK;
@@ -148,7 +148,7 @@ static dt_status add_command(word_list *list, const dt_start *start, const char 
 {
     char count[16];
     snprintf(count, sizeof count, "%d", ranks);
-    const char *const words[] = {"mpirun", "--bind-to", "none", "-np", count};
+    const char *const words[] = {"mpiexec", "--bind-to", "none", "-np", count};
     for (size_t i = 0; ranks > 1 && i < sizeof words / sizeof *words; ++i)
         DT_TRY(add_word(list, words[i]));
     return add_program(list, start, program);
@@ -220,8 +220,8 @@ dt_status dt_start_bind(void)
     if (!lists)
         return DT_OK;
     if (!launch.launcher)
-        return dt_fail(DT_ERR_COMM, "mpirun gave its processes no number that deeptaxa knows: put "
-                                    "the mpirun of the MPI library that deeptaxa was built with "
+        return dt_fail(DT_ERR_COMM, "mpiexec gave its processes no number that deeptaxa knows: put "
+                                    "the mpiexec of the MPI library that deeptaxa was built with "
                                     "first on the PATH");
     cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
     if (!set)
@@ -258,11 +258,11 @@ enum { RELAYS = 2 };
 /* Setup shared by parent and child. */
 typedef struct {
     sigset_t old_mask;
-    dt_relay relay[RELAYS]; /* for mpirun's standard output and error */
+    dt_relay relay[RELAYS]; /* for mpiexec's standard output and error */
 } child_setup;
 
 /* In the child: runs the command, which ends with the parent. It gets its own process group so that
- * it does not receive the terminal's Ctrl-C: mpirun would kill the ranks before they have saved. */
+ * it does not receive the terminal's Ctrl-C: mpiexec would kill the ranks before they have saved. */
 static void become(char **command, const child_setup *setup, pid_t parent)
 {
     for (int i = 0; i < RELAYS; ++i)
@@ -292,7 +292,7 @@ static int wait_for(pid_t child, const sigset_t *watched)
             ++interrupts;
         if (interrupts > 1)
             kill(child, SIGTERM);
-        else if (number > 0 && number != SIGCHLD) /* mpirun forwards only SIGUSR1 */
+        else if (number > 0 && number != SIGCHLD) /* mpiexec forwards only SIGUSR1 */
             kill(child, SIGUSR1);
     }
 }
@@ -308,7 +308,7 @@ static dt_status run_command(char **command, int *exit_status)
     sigprocmask(SIG_BLOCK, &watched, &setup.old_mask);
     const pid_t child = fork();
     if (child < 0)
-        return dt_fail(DT_ERR_IO, "cannot start mpirun: %s", strerror(errno));
+        return dt_fail(DT_ERR_IO, "cannot start mpiexec: %s", strerror(errno));
     if (child == 0)
         become(command, &setup, self);
     for (int i = 0; i < RELAYS; ++i)
@@ -320,7 +320,7 @@ static dt_status run_command(char **command, int *exit_status)
 }
 
 /* Sets the threads per rank (unless a CPU quota allows fewer, which the ranks divide themselves:
- * cli/threads.h) and the order in which CUDA numbers GPUs, that of sysfs; allows mpirun to start
+ * cli/threads.h) and the order in which CUDA numbers GPUs, that of sysfs; allows mpiexec to start
  * more ranks than it has slots, because cores were counted here. Variables set by the user are
  * kept. */
 static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus)
@@ -365,11 +365,11 @@ dt_status dt_start_ranks(const dt_start *start)
     if (length <= 0)
         return dt_fail(DT_ERR_IO, "cannot find this program: /proc/self/exe: %s", strerror(errno));
     program[length] = '\0';
-    char mpirun[1024] = "";
+    char mpiexec[1024] = "";
     if (getuid() == 0)
-        ask_mpirun(mpirun, sizeof mpirun);
+        ask_mpiexec(mpiexec, sizeof mpiexec);
     if (start->gpus > 1 || start->ranks > 1)
-        DT_TRY(dt_start_allowed(getenv, getuid(), mpirun));
+        DT_TRY(dt_start_allowed(getenv, getuid(), mpiexec));
     DT_TRY_OR(end, plan(start, &machine, &cpus));
     if (start->gpus > 0 && start->check)
         DT_TRY_OR(end, start->check(start->options));

@@ -43,8 +43,8 @@ launchers() {
         command -v "$name.$suffix" >/dev/null || continue
         row "$library" "trains stops ends" "$name.$suffix" "$@" -n 3
         mkdir -p "path.$suffix"
-        printf '#!/bin/sh\nexec %s "$@"\n' "$name.$suffix" >"path.$suffix/mpirun"
-        chmod +x "path.$suffix/mpirun"
+        printf '#!/bin/sh\nexec %s "$@"\n' "mpiexec.$suffix" >"path.$suffix/mpiexec"
+        chmod +x "path.$suffix/mpiexec"
     done
     started() { env PATH="$work/path.$suffix:$PATH" "$bin/deeptaxa-train" "${@:2}" --ranks 2; }
     # shellcheck disable=SC2086

@@ -21,10 +21,10 @@ said '^Communication: MPICH [0-9.]+, 3 ranks on 1 host; gradients are summed by 
 launcher_stops "$MPIEXEC" -n 3
 launcher_ends "$MPIEXEC" -n 3
 
-# Ranks that the command starts, with MPICH's mpirun
+# Ranks that the command starts, with MPICH's mpiexec
 mkdir path
-printf '#!/bin/sh\nexec %s "$@"\n' "$MPIEXEC" >path/mpirun
-chmod +x path/mpirun
+printf '#!/bin/sh\nexec %s "$@"\n' "$MPIEXEC" >path/mpiexec
+chmod +x path/mpiexec
 if [ "$(env -u OMP_NUM_THREADS nproc)" -ge 2 ]; then
     PATH=$work/path:$PATH expect 0 train_small started --ranks 2 --threads 1 --epochs 1
     same "ranks" "$(metric started 1 world_size)" 2

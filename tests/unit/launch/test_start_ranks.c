@@ -191,12 +191,12 @@ static void command_keeps_the_words_but_its_own(void **state)
     const dt_parsed parsed = {.command = &dt_train_command, .argc = 6, .argv = words};
     const dt_parsed parsed_equals = {.command = &dt_train_command, .argc = 4, .argv = with_equals};
     assert_command(&(dt_start){.parsed = &parsed, .gpus = 2}, 2,
-                   "mpirun --bind-to none -np 2 /bin/deeptaxa-train --data d --epochs=3 "
+                   "mpiexec --bind-to none -np 2 /bin/deeptaxa-train --data d --epochs=3 "
                    "--device=cuda");
     assert_command(&(dt_start){.parsed = &parsed, .gpus = 1, .device_given = true}, 1,
                    "/bin/deeptaxa-train --data d --epochs=3");
     assert_command(&(dt_start){.parsed = &parsed_equals, .ranks = 2}, 2,
-                   "mpirun --bind-to none -np 2 /bin/deeptaxa-train --data d");
+                   "mpiexec --bind-to none -np 2 /bin/deeptaxa-train --data d");
 }
 
 /* ---- a rank's cores ---------------------------------------------------------------------------*/
