@@ -19,6 +19,7 @@ row() {
     for check in $checks; do
         before=$failures
         rm -f err
+        : >"$work/log"
         "launcher_$check" "$@" >>"$work/log" 2>&1
         if [ "$failures" -eq "$before" ]; then
             result="${result:+$result, }$check"
@@ -28,7 +29,7 @@ row() {
             break
         else
             result="${result:+$result, }**$check: no**"
-            { echo "--- $library, $*: $check"; tail -n 20 "$work/log"; } >&2
+            { echo "--- $library, $*: $check"; grep -a FAILED "$work/log"; } >&2
             [ "$check" != trains ] || break
         fi
     done
@@ -76,7 +77,7 @@ here() {
     if [ "$(id -u)" -eq 0 ] && command -v slurmctld >/dev/null; then slurm_start; fi
     echo "| library | launcher | result |"
     echo "| --- | --- | --- |"
-    launchers "$(mpirun.openmpi --version | sed -n 's/^mpirun (\(.*\)) /\1 /p')" openmpi --bind-to none
+    launchers "$(mpirun.openmpi --version | sed -n 's/^[^(]*([^)]*) /Open MPI /p')" openmpi --bind-to none
     if [ -e "$build/tests/cluster/mpich/libdeeptaxa_mpi.so" ]; then
         machine mpich
         ln -s "$build/tests/cluster/mpich/libdeeptaxa_mpi.so" mpich/lib/deeptaxa/
