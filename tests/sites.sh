@@ -27,6 +27,10 @@ row() {
             failures=$before
             result="refused: $(grep -aoE 'srun --mpi=[a-z0-9]+' err | head -n 1)"
             break
+        elif [ "$check" = trains ] && grep -aq 'direct launched using "srun"' err; then
+            failures=$before
+            result="refused by Open MPI"
+            break
         else
             result="${result:+$result, }**$check: no**"
             { echo "--- $library, $*: $check"; grep -a FAILED "$work/log"; } >&2
