@@ -26,7 +26,7 @@ refused() {
 env SLURM_JOB_ID=7 SLURM_NTASKS=4 SLURM_PROCID=0 "$RANKS_PROGRAM" single 2>"$work/err" ||
     fail "a command in an sbatch script is not alone"
 
-if "$MPIEXEC" --version 2>/dev/null | grep -q 'Open MPI'; then
+if "$MPIEXEC" --version 2>/dev/null | grep -qE 'Open MPI|OpenRTE|PRTE'; then # mpiexec says OpenRTE
     refused 4 'srun started 4 processes without a way to connect: use srun --mpi=pmix' \
         env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=1 "$RANKS_PROGRAM" host
     # mpirun of another MPI: its processes are one by one for this one
