@@ -17,8 +17,8 @@ build=(gcc libc6-dev cmake make ninja-build pkg-config libhdf5-dev zlib1g-dev li
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
 # g++, awk and a CBLAS for the CUDA kernels compiled for the CPU; python3 for reading our files as
-# notebooks do
-tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3)
+# notebooks do; a second MPI library
+tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3 libmpich-dev mpich)
 # Slurm, and network namespaces as hosts, for the tests with several ranks; not needed to use DeepTaxa
 cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
 # clang-tidy needs the omp.h of LLVM's OpenMP

@@ -35,7 +35,7 @@ void dt_machine_free(dt_machine *machine);
 
 /* The CPUs of each rank: whole cores. */
 typedef struct {
-    char **list; /* one text per rank, "0-3,16-19", for taskset -c */
+    char **list; /* one text per rank, "0-3,16-19" */
     int32_t ranks;
     int32_t cores; /* cores of the rank that has fewest */
 } dt_rank_cpus;

@@ -1,5 +1,5 @@
 /* Forwards the output of a child process to a descriptor of this process. If its reader goes away,
- * the rest is discarded while the child continues to write (otherwise mpirun, and with it the
+ * the rest is discarded while the child continues to write (otherwise mpiexec, and with it the
  * ranks, would die of SIGPIPE). */
 #ifndef DT_LAUNCH_RELAY_H
 #define DT_LAUNCH_RELAY_H

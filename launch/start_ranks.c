@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +18,10 @@
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-/* Gets "mpirun (Open MPI) 4.1.4", "HYDRA build details: …"; "" if there is no mpirun. */
-static void ask_mpirun(char *out, size_t size)
+/* Gets "mpiexec (Open MPI) 4.1.4", "HYDRA build details: …"; "" if there is no mpiexec. */
+static void ask_mpiexec(char *out, size_t size)
 {
-    FILE *answer = popen("mpirun --version 2>/dev/null", "r");
+    FILE *answer = popen("mpiexec --version 2>/dev/null", "r");
     size_t length = 0;
     if (answer) {
         length = fread(out, 1, size - 1, answer);
@@ -29,33 +30,33 @@ static void ask_mpirun(char *out, size_t size)
     out[length] = '\0';
 }
 
-static bool is_open_mpi(const char *mpirun)
+static bool is_open_mpi(const char *mpiexec)
 {
     static const char *const names[] = {"Open MPI", "OpenRTE", "PRTE", "prte"};
     for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
-        if (strstr(mpirun, names[i]))
+        if (strstr(mpiexec, names[i]))
             return true;
     return false;
 }
 
-dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpirun)
+dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpiexec)
 {
     const dt_launch launch = dt_launch_of(lookup);
     if (lookup("SLURM_JOB_ID"))
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpirun, but this is a Slurm job: omit "
+                       "--gpus and --ranks start mpiexec, but this is a Slurm job: omit "
                        "the flag and start the ranks with srun --mpi=pmix "
                        "(slurm/train.sbatch shows how)");
     if (launch.launcher)
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpirun, but this process was itself "
+                       "--gpus and --ranks start mpiexec, but this process was itself "
                        "started by %s: omit the flag",
                        launch.launcher);
-    if (uid == 0 && is_open_mpi(mpirun) &&
+    if (uid == 0 && is_open_mpi(mpiexec) &&
         !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
         return dt_fail(
             DT_ERR_USAGE,
-            "--gpus and --ranks: Open MPI's mpirun does not run as root unless allowed to: in a "
+            "--gpus and --ranks: Open MPI's mpiexec does not run as root unless allowed to: in a "
             "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; otherwise run as a normal user");
     return DT_OK;
@@ -143,29 +144,20 @@ static dt_status add_program(word_list *list, const dt_start *start, const char 
 }
 
 static dt_status add_command(word_list *list, const dt_start *start, const char *program,
-                             const dt_rank_cpus *cpus)
+                             int32_t ranks)
 {
-    if (cpus->ranks == 1)
-        return add_program(list, start, program);
-    for (const char *const *word = (const char *const[]){"mpirun", "--bind-to", "none", NULL};
-         *word; ++word)
-        DT_TRY(add_word(list, *word));
-    for (int32_t r = 0; r < cpus->ranks; ++r) {
-        if (r > 0)
-            DT_TRY(add_word(list, ":"));
-        const char *const one[] = {"-np", "1", "taskset", "-c", cpus->list[r]};
-        for (size_t i = 0; i < sizeof one / sizeof *one; ++i)
-            DT_TRY(add_word(list, one[i]));
-        DT_TRY(add_program(list, start, program));
-    }
-    return DT_OK;
+    char count[16];
+    snprintf(count, sizeof count, "%d", ranks);
+    const char *const words[] = {"mpiexec", "--bind-to", "none", "-np", count};
+    for (size_t i = 0; ranks > 1 && i < sizeof words / sizeof *words; ++i)
+        DT_TRY(add_word(list, words[i]));
+    return add_program(list, start, program);
 }
 
-dt_status dt_start_command(const dt_start *start, const char *program, const dt_rank_cpus *cpus,
-                           char ***out)
+dt_status dt_start_command(const dt_start *start, const char *program, int32_t ranks, char ***out)
 {
     word_list list = {0};
-    const dt_status status = add_command(&list, start, program, cpus);
+    const dt_status status = add_command(&list, start, program, ranks);
     if (status != DT_OK)
         dt_words_free(list.word);
     *out = status == DT_OK ? list.word : NULL;
@@ -177,6 +169,71 @@ void dt_words_free(char **words)
     for (char **word = words; word && *word; ++word)
         free(*word);
     free(words);
+}
+
+/* ---- binding -------------------------------------------------------------------------------- */
+
+/* The CPUs of each rank, as "0-3,16-19 4-7,20-23", for dt_start_bind(). */
+#define RANK_CPUS "DEEPTAXA_RANK_CPUS"
+
+static dt_status set_rank_cpus(const dt_rank_cpus *cpus)
+{
+    dt_text text = {0};
+    dt_status status = DT_OK;
+    for (int32_t r = 0; status == DT_OK && r < cpus->ranks; ++r)
+        status = dt_text_addf(&text, "%s%s", r > 0 ? " " : "", cpus->list[r]);
+    if (status == DT_OK && setenv(RANK_CPUS, text.data, 1) != 0)
+        status = dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
+    dt_text_free(&text);
+    return status;
+}
+
+/* Reads a list of CPUs that ends at a blank. */
+static bool read_cpu_list(const char *at, size_t size, cpu_set_t *set)
+{
+    char *end = NULL;
+    for (; *at && *at != ' '; at = end + (*end == ',')) {
+        const long first = strtol(at, &end, 10);
+        const bool number = end > at;
+        const long last = number && *end == '-' ? strtol(end + 1, &end, 10) : first;
+        if (!number || first < 0 || last < first || last >= DT_MACHINE_CPUS)
+            return false;
+        for (long cpu = first; cpu <= last; ++cpu)
+            CPU_SET_S((size_t)cpu, size, set);
+    }
+    return end != NULL;
+}
+
+bool dt_start_rank_cpus(const char *lists, int32_t rank, size_t size, cpu_set_t *set)
+{
+    CPU_ZERO_S(size, set);
+    for (int32_t r = 0; lists && r < rank; ++r)
+        lists = strchr(lists, ' ') ? strchr(lists, ' ') + 1 : NULL;
+    return lists && read_cpu_list(lists, size, set);
+}
+
+dt_status dt_start_bind(void)
+{
+    const char *lists = getenv(RANK_CPUS);
+    const dt_launch launch = dt_launch_of(getenv);
+    const size_t size = CPU_ALLOC_SIZE(DT_MACHINE_CPUS);
+    if (!lists)
+        return DT_OK;
+    if (!launch.launcher)
+        return dt_fail(DT_ERR_COMM, "mpiexec gave its processes no number that deeptaxa knows: put "
+                                    "the mpiexec of the MPI library that deeptaxa was built with "
+                                    "first on the PATH");
+    cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
+    if (!set)
+        return dt_fail(DT_ERR_MEMORY, "out of memory for a set of CPUs");
+    errno = EINVAL;
+    dt_status status = DT_OK;
+    if (!dt_start_rank_cpus(lists, launch.rank, size, set) || sched_setaffinity(0, size, set) != 0)
+        status = dt_fail(DT_ERR_COMM, "cannot bind rank %d to its cores (%s=%s): %s", launch.rank,
+                         RANK_CPUS, lists, strerror(errno));
+    CPU_FREE(set);
+    unsetenv(RANK_CPUS);
+    return status;
 }
 
 /* ---- running the command -------------------------------------------------------------------- */
@@ -201,11 +258,11 @@ enum { RELAYS = 2 };
 /* Setup shared by parent and child. */
 typedef struct {
     sigset_t old_mask;
-    dt_relay relay[RELAYS]; /* for mpirun's standard output and error */
+    dt_relay relay[RELAYS]; /* for mpiexec's standard output and error */
 } child_setup;
 
 /* In the child: runs the command, which ends with the parent. It gets its own process group so that
- * it does not receive the terminal's Ctrl-C: mpirun would kill the ranks before they have saved. */
+ * it does not receive the terminal's Ctrl-C: mpiexec would kill the ranks before they have saved. */
 static void become(char **command, const child_setup *setup, pid_t parent)
 {
     for (int i = 0; i < RELAYS; ++i)
@@ -235,7 +292,7 @@ static int wait_for(pid_t child, const sigset_t *watched)
             ++interrupts;
         if (interrupts > 1)
             kill(child, SIGTERM);
-        else if (number > 0 && number != SIGCHLD) /* mpirun forwards only SIGUSR1 */
+        else if (number > 0 && number != SIGCHLD) /* mpiexec forwards only SIGUSR1 */
             kill(child, SIGUSR1);
     }
 }
@@ -251,7 +308,7 @@ static dt_status run_command(char **command, int *exit_status)
     sigprocmask(SIG_BLOCK, &watched, &setup.old_mask);
     const pid_t child = fork();
     if (child < 0)
-        return dt_fail(DT_ERR_IO, "cannot start mpirun: %s", strerror(errno));
+        return dt_fail(DT_ERR_IO, "cannot start mpiexec: %s", strerror(errno));
     if (child == 0)
         become(command, &setup, self);
     for (int i = 0; i < RELAYS; ++i)
@@ -263,7 +320,7 @@ static dt_status run_command(char **command, int *exit_status)
 }
 
 /* Sets the threads per rank (unless a CPU quota allows fewer, which the ranks divide themselves:
- * cli/threads.h) and the order in which CUDA numbers GPUs, that of sysfs; allows mpirun to start
+ * cli/threads.h) and the order in which CUDA numbers GPUs, that of sysfs; allows mpiexec to start
  * more ranks than it has slots, because cores were counted here. Variables set by the user are
  * kept. */
 static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus)
@@ -274,10 +331,11 @@ static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus
         quota.processors > 0.0 && dt_quota_threads(quota.processors / cpus->ranks) < cpus->cores;
     snprintf(threads, sizeof threads, "%d", cpus->cores);
     if ((!limited && setenv("OMP_NUM_THREADS", threads, 0) != 0) ||
-        setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 ||
+        setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 || /* Open MPI 4, then 5 */
+        setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0) != 0 ||
         (start->gpus > 0 && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
         return dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
-    return DT_OK;
+    return cpus->ranks > 1 ? set_rank_cpus(cpus) : DT_OK;
 }
 
 static dt_status plan(const dt_start *start, dt_machine *machine, dt_rank_cpus *cpus)
@@ -307,16 +365,16 @@ dt_status dt_start_ranks(const dt_start *start)
     if (length <= 0)
         return dt_fail(DT_ERR_IO, "cannot find this program: /proc/self/exe: %s", strerror(errno));
     program[length] = '\0';
-    char mpirun[1024] = "";
+    char mpiexec[1024] = "";
     if (getuid() == 0)
-        ask_mpirun(mpirun, sizeof mpirun);
+        ask_mpiexec(mpiexec, sizeof mpiexec);
     if (start->gpus > 1 || start->ranks > 1)
-        DT_TRY(dt_start_allowed(getenv, getuid(), mpirun));
+        DT_TRY(dt_start_allowed(getenv, getuid(), mpiexec));
     DT_TRY_OR(end, plan(start, &machine, &cpus));
     if (start->gpus > 0 && start->check)
         DT_TRY_OR(end, start->check(start->options));
     DT_TRY_OR(end, set_environment(start, &cpus));
-    DT_TRY_OR(end, dt_start_command(start, program, &cpus, &command));
+    DT_TRY_OR(end, dt_start_command(start, program, cpus.ranks, &command));
     if (cpus.ranks == 1) { /* run the program in this process */
         execvp(command[0], command);
         DT_TRY_OR(end, dt_fail(DT_ERR_IO, "%s: cannot start: %s", command[0], strerror(errno)));

@@ -173,12 +173,10 @@ static dt_status check_launch(const dt_launch *launch)
 {
 #ifdef OPEN_MPI
     if (launch->launcher && !launch->connected)
-        return dt_fail(
-            DT_ERR_COMM,
-            "%s started %d processes without a way to connect: use srun "
-            "--mpi=pmix (srun --mpi=list shows the types of this Slurm), or mpirun inside "
-            "sbatch",
-            launch->launcher, launch->size);
+        return dt_fail(DT_ERR_COMM,
+                       "%s started %d processes without a way to connect: use " DT_MPI_SRUN
+                       " (srun --mpi=list shows the types of this Slurm), or mpirun inside sbatch",
+                       launch->launcher, launch->size);
 #endif
     (void)launch;
     return DT_OK;

@@ -27,6 +27,19 @@ static void make_library_global(void)
         dlopen(info.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
 }
 
+/* MPICH's begins "MPICH Version:      4.2.1", the others' with one line of prose. */
+static void name_library(char *out, size_t size)
+{
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    char version[64];
+    int length;
+    MPI_Get_library_version(text, &length);
+    if (sscanf(text, "MPICH Version: %63s", version) == 1)
+        snprintf(out, size, "MPICH %s", version);
+    else
+        snprintf(out, size, "%.*s", (int)strcspn(text, ",\n"), text);
+}
+
 static dt_status check_world(const dt_mpi_info *info, int32_t expected)
 {
     if (info->world_size >= expected)
@@ -35,7 +48,7 @@ static dt_status check_world(const dt_mpi_info *info, int32_t expected)
         DT_ERR_COMM,
         "%d processes were started together, but MPI connects only %d: they would overwrite each "
         "other's files. Start them with the launcher of the MPI library that deeptaxa was built "
-        "with (%s); under Slurm: srun --mpi=pmix, or mpirun inside sbatch",
+        "with (%s); under Slurm: " DT_MPI_SRUN ", or mpirun inside sbatch",
         expected, info->world_size, info->library);
 }
 
@@ -43,16 +56,13 @@ dt_status dt_mpi_world_begin(dt_mpi_world *world, int32_t expected)
 {
     dt_mpi_info *info = &world->info;
     int level;
-    int length;
-    char library[MPI_MAX_LIBRARY_VERSION_STRING];
     make_library_global();
     DT_TRY(dt_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level), "MPI_Init"));
     if (level < MPI_THREAD_FUNNELED)
         return dt_fail(DT_ERR_COMM, "this build of the MPI library does not support threads "
                                     "(MPI_THREAD_FUNNELED is required): use another one");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Get_library_version(library, &length);
-    snprintf(info->library, sizeof info->library, "%.*s", (int)strcspn(library, ",\n"), library);
+    name_library(info->library, sizeof info->library);
     MPI_Comm_rank(MPI_COMM_WORLD, &info->world_rank);
     MPI_Comm_size(MPI_COMM_WORLD, &info->world_size);
     DT_TRY(check_world(info, expected));

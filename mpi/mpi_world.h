@@ -8,6 +8,13 @@
 
 #include "core/status.h"
 
+/* How Slurm starts ranks that this library connects. */
+#ifdef OPEN_MPI
+#define DT_MPI_SRUN "srun --mpi=pmix"
+#else /* MPICH, Intel MPI; Cray MPICH */
+#define DT_MPI_SRUN "srun --mpi=pmi2 (on a Cray: --mpi=cray_shasta)"
+#endif
+
 /* Information about this rank, valid after initialisation. */
 typedef struct {
     int32_t world_rank, world_size;
@@ -15,7 +22,7 @@ typedef struct {
     int32_t local_first;            /* world_rank of local rank 0 */
     int32_t hosts;
     char host[64];
-    char library[128]; /* name and version: first line of MPI_Get_library_version() */
+    char library[128]; /* name and version, from MPI_Get_library_version() */
 } dt_mpi_info;
 
 typedef struct {

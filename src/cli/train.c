@@ -453,6 +453,7 @@ static dt_status run(const void *options)
     dt_outlive_log_reader();
     if (start.gpus > 0 || start.ranks > 0)
         return dt_start_ranks(&start);
+    DT_TRY(dt_start_bind());
     return train(o);
 }
 

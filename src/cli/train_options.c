@@ -153,7 +153,7 @@ static const dt_option further_options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 64]",
-     .help = "train on N GPUs of this machine: start N processes with mpirun, each bound to cores "
+     .help = "train on N GPUs of this machine: start N processes with mpiexec, each bound to cores "
              "near its GPU"},
     {.name = "ranks",
      .kind = DT_VALUE_INT,
@@ -161,7 +161,7 @@ static const dt_option further_options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 4096]",
-     .help = "start N processes with mpirun, which share this machine's cores"},
+     .help = "start N processes with mpiexec, which share this machine's cores"},
     DT_OPTION_THREADS(dt_train_options),
     DT_OPTION_NUM_WORKERS(dt_train_options),
     {.name = "comm",

@@ -34,12 +34,12 @@ dt_launch dt_launch_of(dt_environment lookup)
                            .size = ompi,
                            .connected = true};
     const int32_t tasks = number(lookup, "SLURM_STEP_NUM_TASKS", 0);
-    if (tasks > 0 && lookup("SLURM_STEP_ID"))
+    const int32_t pmi = number(lookup, "PMI_SIZE", 0);
+    if (tasks > 0 && lookup("SLURM_STEP_ID") && pmi <= tasks)
         return (dt_launch){.launcher = "srun",
                            .rank = number(lookup, "SLURM_PROCID", 0),
                            .size = tasks,
                            .connected = any_set(lookup, ways)};
-    const int32_t pmi = number(lookup, "PMI_SIZE", 0);
     if (pmi > 0)
         return (dt_launch){.launcher = "mpiexec",
                            .rank = number(lookup, "PMI_RANK", 0),

@@ -5,7 +5,9 @@
  *   OMPI_COMM_WORLD_SIZE, _RANK          Open MPI's mpirun, also inside a Slurm job or step, whose
  *                                        variables remain set
  *   SLURM_STEP_ID, SLURM_STEP_NUM_TASKS  srun: the process belongs to a job step
- *   PMI_SIZE, PMI_RANK                   mpiexec of MPICH and Intel MPI (also srun --mpi=pmi2)
+ *   PMI_SIZE, PMI_RANK                   mpiexec of MPICH and Intel MPI (also srun --mpi=pmi2). In a
+ *                                        Slurm job mpiexec starts a step of one task for each host,
+ *                                        and that task the ranks: then PMI_SIZE is more than the step's
  *   PMIX_RANK                            another launcher with PMIx; it does not report the number
  *
  * An sbatch script and the shell of salloc have SLURM_JOB_ID, SLURM_NTASKS (if requested),

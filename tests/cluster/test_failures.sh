@@ -59,7 +59,7 @@ times() {
     [ "$count" -eq "$1" ] || fail "$count lines match $2 instead of $1"
 }
 
-ends "a rank exits" nonzero 15 'exited|non-zero status' 3 -- exit
+ends "a rank exits" nonzero 15 'exited|non-zero status|EXIT CODE: 3' 3 -- exit
 ends "a rank hangs" 1 20 'rank [012] on [^ ]+: waited 3 seconds for the other ranks in the sum of gradients' \
     4 TIMEOUT=3 -- hang
 ends "a rank aborts" 1 15 '^rank 2 on [^ ]+: record 7 is wrong$' 3 -- abort

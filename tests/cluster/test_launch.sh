@@ -7,10 +7,19 @@ make_tokenizer
 [ "$(env -u OMP_NUM_THREADS nproc)" -ge 2 ] || skip "one core: there is nothing to share"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
+# below PID: the processes that it started, and theirs (MPICH's ranks are its proxy's)
+below() {
+    local pid
+    for pid in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+        echo "$pid"
+        below "$pid"
+    done
+}
+
 # Ranks started by the command and by mpirun are the same training
 expect 0 train_small started --epochs 2 --ranks 2 --threads 1
 grep -q '"world_size": *2' started/metrics/*_epoch2.json || fail "not two ranks"
-expect 0 mpirun -np 2 --oversubscribe "$bin/deeptaxa" train --fasta-file data/train.fasta \
+expect 0 mpirun -np 2 "$bin/deeptaxa" train --fasta-file data/train.fasta \
     --taxonomy-file data/train.tsv --output-dir direct --tokenizer-file tokenizer.json \
     ${small_model:?} --batch-size 8 --learning-rate 1e-2 --threads 1 --val-split 0.2 --epochs 2
 same_model "$(checkpoint started 2)" "$(checkpoint direct 2)"
@@ -60,15 +69,20 @@ same_model "$(checkpoint whole 60)" "$(checkpoint ignoring 60)"
     --epochs 2000 --eval-every 2000 --ranks 2 --threads 1 >out 2>err &
 started=$!
 until_there "killed/checkpoints/*_epoch1.h5"
-mpirun=$(cat "/proc/$started/task/$started/children")
-mapfile -t ranks < <(tr ' ' '\n' <"/proc/${mpirun% }/task/${mpirun% }/children" | grep .)
+mapfile -t left < <(below "$started")
+mapfile -t ranks < <(for pid in "${left[@]}"; do
+    [ "$(readlink "/proc/$pid/exe")" = "$(readlink -f "$bin/deeptaxa-train")" ] && echo "$pid"
+done)
 same "ranks" "${#ranks[@]}" 2
+# ... each has cores of its own
+mapfile -t bound < <(for pid in "${ranks[@]}"; do sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$pid/status"; done)
+[ "${bound[0]:-}" != "${bound[1]:-}" ] || fail "both ranks are bound to the CPUs ${bound[*]}"
 kill -9 "$started"
 for _ in $(seq 100); do
-    kill -0 "${ranks[@]}" "${mpirun% }" 2>/dev/null || break
+    kill -0 "${left[@]}" 2>/dev/null || break
     sleep 0.1
 done
-for pid in $mpirun "${ranks[@]}"; do
+for pid in "${left[@]}"; do
     kill -0 "$pid" 2>/dev/null && fail "process $pid is left"
 done
 
@@ -83,7 +97,7 @@ train=(deeptaxa train --data none --output-dir no --ranks 2)
 refused 2 'this is a Slurm job: omit the flag' env SLURM_JOB_ID=7 "$bin/${train[0]}" "${train[@]:1}"
 refused 2 'itself started by mpirun' env OMPI_COMM_WORLD_SIZE=2 "$bin/${train[0]}" "${train[@]:1}"
 refused 2 '4000 ranks: each needs a processor core' "${train[@]}" --ranks 4000
-if [ "$(id -u)" -eq 0 ]; then
+if [ "$(id -u)" -eq 0 ] && mpirun --version | grep -q 'Open MPI'; then
     unset OMPI_ALLOW_RUN_AS_ROOT
     refused 2 'as root .*OMPI_ALLOW_RUN_AS_ROOT=1' "${train[@]}"
 fi

@@ -26,12 +26,17 @@ refused() {
 env SLURM_JOB_ID=7 SLURM_NTASKS=4 SLURM_PROCID=0 "$RANKS_PROGRAM" single 2>"$work/err" ||
     fail "a command in an sbatch script is not alone"
 
-if "$MPIEXEC" --version 2>/dev/null | grep -q 'Open MPI'; then
+if "$MPIEXEC" --version 2>/dev/null | grep -qE 'Open MPI|OpenRTE|PRTE'; then # mpiexec says OpenRTE
     refused 4 'srun started 4 processes without a way to connect: use srun --mpi=pmix' \
         env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=1 "$RANKS_PROGRAM" host
     # mpirun of another MPI: its processes are one by one for this one
     refused 4 '4 processes were started together, but MPI connects only 1: they would overwrite' \
         env PMI_RANK=1 PMI_SIZE=4 "$RANKS_PROGRAM" host
+else # MPICH
+    refused 4 '4 processes were started together, but MPI connects only 1: .* under Slurm: srun --mpi=pmi2' \
+        env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=1 "$RANKS_PROGRAM" host
+    refused 4 'MPI connects only 1: .*\(MPICH [0-9.]+[^ ]*\)' \
+        env OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=4 "$RANKS_PROGRAM" host
 fi
 
 for program in deeptaxa deeptaxa-train deeptaxa-predict deeptaxa-describe; do

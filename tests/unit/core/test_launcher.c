@@ -96,6 +96,19 @@ static void mpirun_counts_before_the_step_it_runs_in(void **state)
           "mpirun", 5, 8, true);
 }
 
+/* mpiexec of MPICH starts a proxy as a step of one task for each host, and it the processes. */
+static void mpiexec_counts_before_the_step_it_runs_in(void **state)
+{
+    (void)state;
+    check(in(ENV(SLURM_JOB, {"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"},
+                 {"SLURM_PROCID", "0"}, {"PMI_RANK", "2"}, {"PMI_SIZE", "3"}, {"PMI_FD", "7"})),
+          "mpiexec", 2, 3, true);
+    /* a step that a shell of srun --mpi=pmi2 started */
+    check(in(ENV(SLURM_JOB, {"SLURM_STEP_ID", "1"}, {"SLURM_STEP_NUM_TASKS", "4"},
+                 {"SLURM_PROCID", "3"}, {"PMI_RANK", "0"}, {"PMI_SIZE", "1"}, {"PMIX_RANK", "3"})),
+          "srun", 3, 4, true);
+}
+
 static void other_launchers(void **state)
 {
     (void)state;
@@ -120,6 +133,7 @@ int main(void)
         cmocka_unit_test(a_step_counts_its_own_tasks),
         cmocka_unit_test(a_step_without_pmi_is_not_connected),
         cmocka_unit_test(mpirun_counts_before_the_step_it_runs_in),
+        cmocka_unit_test(mpiexec_counts_before_the_step_it_runs_in),
         cmocka_unit_test(other_launchers),
         cmocka_unit_test(what_is_no_number_is_not_there),
     };

@@ -173,11 +173,9 @@ static void visible_gpus_are_taken_in_their_order(void **state)
 
 static void assert_command(const dt_start *start, int32_t ranks, const char *expected)
 {
-    char *lists[] = {"0-3", "4-7"};
-    const dt_rank_cpus cpus = {.list = lists, .ranks = ranks, .cores = 4};
     char **words;
     char text[512] = "";
-    ASSERT_OK(dt_start_command(start, "/bin/deeptaxa-train", &cpus, &words));
+    ASSERT_OK(dt_start_command(start, "/bin/deeptaxa-train", ranks, &words));
     for (char **word = words; *word; ++word)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", word == words ? "" : " ",
                  *word);
@@ -193,15 +191,40 @@ static void command_keeps_the_words_but_its_own(void **state)
     const dt_parsed parsed = {.command = &dt_train_command, .argc = 6, .argv = words};
     const dt_parsed parsed_equals = {.command = &dt_train_command, .argc = 4, .argv = with_equals};
     assert_command(&(dt_start){.parsed = &parsed, .gpus = 2}, 2,
-                   "mpirun --bind-to none -np 1 taskset -c 0-3 /bin/deeptaxa-train --data d "
-                   "--epochs=3 --device=cuda : -np 1 taskset -c 4-7 /bin/deeptaxa-train --data d "
-                   "--epochs=3 --device=cuda");
+                   "mpiexec --bind-to none -np 2 /bin/deeptaxa-train --data d --epochs=3 "
+                   "--device=cuda");
     assert_command(&(dt_start){.parsed = &parsed, .gpus = 1, .device_given = true}, 1,
                    "/bin/deeptaxa-train --data d --epochs=3");
-    assert_command(
-        &(dt_start){.parsed = &parsed_equals, .ranks = 2}, 2,
-        "mpirun --bind-to none -np 1 taskset -c 0-3 /bin/deeptaxa-train --data d : -np 1 "
-        "taskset -c 4-7 /bin/deeptaxa-train --data d");
+    assert_command(&(dt_start){.parsed = &parsed_equals, .ranks = 2}, 2,
+                   "mpiexec --bind-to none -np 2 /bin/deeptaxa-train --data d");
+}
+
+/* ---- a rank's cores ---------------------------------------------------------------------------*/
+
+static void assert_rank_cpus(const char *lists, int32_t rank, const char *expected)
+{
+    const size_t size = CPU_ALLOC_SIZE(DT_MACHINE_CPUS);
+    cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
+    char text[128] = "";
+    assert_true(dt_start_rank_cpus(lists, rank, size, set) == (expected != NULL));
+    for (size_t cpu = 0; expected && cpu < DT_MACHINE_CPUS; ++cpu)
+        if (CPU_ISSET_S(cpu, size, set))
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%zu ", cpu);
+    assert_string_equal(text, expected ? expected : "");
+    CPU_FREE(set);
+}
+
+static void each_rank_takes_its_cores_from_the_list(void **state)
+{
+    (void)state;
+    const char *lists = "0-3,16-17 4,6,2000 9";
+    assert_rank_cpus(lists, 0, "0 1 2 3 16 17 ");
+    assert_rank_cpus(lists, 1, "4 6 2000 ");
+    assert_rank_cpus(lists, 2, "9 ");
+    assert_rank_cpus(lists, 3, NULL);
+    const char *const wrong[] = {"", " 1", "a", "1x", "3-1", "1-", "-1", "4096", "0-9999999999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i)
+        assert_rank_cpus(wrong[i], 0, NULL);
 }
 
 /* ---- where ranks may be started ---------------------------------------------------------------*/
@@ -255,6 +278,7 @@ int main(void)
         cmocka_unit_test(ranks_share_all_cores_where_a_node_has_too_few),
         cmocka_unit_test(visible_gpus_are_taken_in_their_order),
         cmocka_unit_test(command_keeps_the_words_but_its_own),
+        cmocka_unit_test(each_rank_takes_its_cores_from_the_list),
         cmocka_unit_test(refused_inside_a_launch_and_as_root),
     };
     return cmocka_run_group_tests(tests, make_machine, remove_machine);
