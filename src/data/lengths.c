@@ -13,6 +13,13 @@ static int by_length(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Returns how many sequences, at least 1, the q-th quantile covers. */
+static int64_t covered(int64_t count, int q)
+{
+    const int64_t reached = (count * dt_length_percent[q] + 99) / 100;
+    return reached > 0 ? reached : 1;
+}
+
 dt_status dt_length_quantiles_of(dt_length_quantiles *out, const dt_dataset *dataset,
                                  const int64_t *items, int64_t count)
 {
@@ -24,11 +31,26 @@ dt_status dt_length_quantiles_of(dt_length_quantiles *out, const dt_dataset *dat
     for (int64_t i = 0; i < count; ++i)
         bases[i] = dt_dataset_bases(dataset, items[i]);
     qsort(bases, (size_t)count, sizeof *bases, by_length);
-    for (int q = 0; q < DT_LENGTH_QUANTILES; ++q) {
-        const int64_t reached = (count * dt_length_percent[q] + 99) / 100; /* sequences */
-        out->bases[q] = bases[reached > 0 ? reached - 1 : 0];
-    }
+    for (int q = 0; q < DT_LENGTH_QUANTILES; ++q)
+        out->bases[q] = bases[covered(count, q) - 1];
     out->known = true;
     free(bases);
     return DT_OK;
+}
+
+void dt_length_quantiles_of_counts(dt_length_quantiles *out, const int64_t *with_length,
+                                   int64_t lengths)
+{
+    int64_t count = 0;
+    *out = (dt_length_quantiles){0};
+    for (int64_t l = 0; l < lengths; ++l)
+        count += with_length[l];
+    out->known = count > 0;
+    int q = 0;
+    int64_t shorter = 0; /* or equal */
+    for (int64_t l = 0; l < lengths && count > 0; ++l) {
+        shorter += with_length[l];
+        for (; q < DT_LENGTH_QUANTILES && shorter >= covered(count, q); ++q)
+            out->bases[q] = l;
+    }
 }

@@ -25,4 +25,9 @@ typedef struct {
 dt_status dt_length_quantiles_of(dt_length_quantiles *out, const dt_dataset *dataset,
                                  const int64_t *items, int64_t count);
 
+/* The same from with_length[l], the number of sequences of l letters, l < lengths; `known` is false
+ * if there are none. */
+void dt_length_quantiles_of_counts(dt_length_quantiles *out, const int64_t *with_length,
+                                   int64_t lengths);
+
 #endif

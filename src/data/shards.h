@@ -35,8 +35,12 @@ dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
  * of a newer version or of another set. Offsets, labels and ids are checked to be in range. */
 dt_status dt_shards_read(const char *folder, dt_dataset *dataset);
 
-/* Like dt_shards_read(), but the tokens stay on the disk: dataset->stream reads them as needed,
- * with `max_shards` shards in memory. *sequences_per_shard is for dt_sampler_by_shards(). The
+/* Reads everything but the tokens, and instead their hashes, for comparisons with a checkpoint that
+ * has hashes of each sequence (data/fingerprints.h). */
+dt_status dt_shards_read_index(const char *folder, dt_dataset *dataset);
+
+/* Like dt_shards_read(), but the sequences stay on the disk: dataset->stream reads them as needed,
+ * with `max_shards` shards in memory. *sequences_per_shard is for dt_sampler_create_streamed(). The
  * stream's thread reads containers: see io/container.h on threads. */
 dt_status dt_shards_stream(const char *folder, int64_t max_shards, dt_dataset *dataset,
                            int64_t *sequences_per_shard);
