@@ -41,69 +41,100 @@ static dt_status put_offsets(dt_container *file, const int64_t *offsets, int64_t
     return status;
 }
 
-static dt_status put_token_hashes(dt_container *file, const dt_dataset *dataset, int64_t first,
-                                  int64_t count)
+static dt_status put_token_hashes(dt_container *file, const dt_dataset *part)
 {
-    const int64_t *offsets = dataset->offsets + first;
+    const int64_t *offsets = part->offsets;
     uint32_t *hashes;
-    DT_TRY(DT_NEW(hashes, (size_t)count));
-    for (int64_t i = 0; i < count; ++i)
-        hashes[i] = dt_token_hash(dataset->tokens + offsets[i], offsets[i + 1] - offsets[i]);
+    DT_TRY(DT_NEW(hashes, (size_t)part->count));
+    for (int64_t i = 0; i < part->count; ++i)
+        hashes[i] = dt_token_hash(part->tokens + offsets[i], offsets[i + 1] - offsets[i]);
     const dt_status status =
-        dt_container_put_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &count, hashes);
+        dt_container_put_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &part->count, hashes);
     free(hashes);
     return status;
 }
 
-/* Writes the shard of sequences first … first + count - 1. */
-static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, int64_t first,
-                               int64_t count)
+static dt_status put_sequences(dt_container *file, const dt_dataset *part)
 {
-    const int64_t *offsets = dataset->offsets + first;
-    const int64_t *id_offsets = dataset->id_offsets + first;
-    const int64_t tokens = offsets[count] - offsets[0];
-    const int64_t id_bytes = id_offsets[count] - id_offsets[0];
-    const int64_t labels[2] = {count, dataset->taxonomy.tax_ranks};
-    DT_TRY(dt_shard_put_tokens(file, dataset->encoding, tokens, dataset->tokens + offsets[0]));
-    DT_TRY(put_token_hashes(file, dataset, first, count));
-    DT_TRY(put_offsets(file, offsets, count));
-    DT_TRY(dt_container_put_array(file, "labels", DT_ELEMENT_INT32, 2, labels,
-                                  dataset->labels + first * labels[1]));
-    if (dataset->bases)
-        DT_TRY(dt_container_put_array(file, "lengths", DT_ELEMENT_INT32, 1, &count,
-                                      dataset->bases + first));
+    const int64_t count = part->count;
+    const int64_t tokens = part->offsets[count] - part->offsets[0];
+    const int64_t id_bytes = part->id_offsets[count] - part->id_offsets[0];
+    const int64_t labels[2] = {count, part->taxonomy.tax_ranks};
+    DT_TRY(dt_shard_put_tokens(file, part->encoding, tokens, part->tokens + part->offsets[0]));
+    DT_TRY(put_token_hashes(file, part));
+    DT_TRY(put_offsets(file, part->offsets, count));
+    DT_TRY(dt_container_put_array(file, "labels", DT_ELEMENT_INT32, 2, labels, part->labels));
+    if (part->bases)
+        DT_TRY(dt_container_put_array(file, "lengths", DT_ELEMENT_INT32, 1, &count, part->bases));
     return dt_container_put_array(file, "ids", DT_ELEMENT_UINT8, 1, &id_bytes,
-                                  dataset->ids + id_offsets[0]);
+                                  part->ids + part->id_offsets[0]);
 }
 
-static dt_status write_shard(const char *folder, const dt_dataset *dataset,
+static dt_status write_shard(const char *folder, const dt_dataset *part,
                              const dt_dataset_summary *summary, int64_t shard)
 {
     char path[PATH_MAX];
     dt_container *file;
     const int64_t first = shard * summary->sequences_per_shard;
-    const int64_t left = dataset->count - first;
-    const int64_t count = left < summary->sequences_per_shard ? left : summary->sequences_per_shard;
     DT_TRY(dt_shard_path(path, folder, shard, NEW));
-    DT_TRY(dt_container_create(&file, path, DT_SHARD_FORMAT, dt_shards_version(dataset->encoding)));
-    dt_status status = put_attributes(file, summary, shard, first, count);
+    DT_TRY(dt_container_create(&file, path, DT_SHARD_FORMAT, dt_shards_version(part->encoding)));
+    dt_status status = put_attributes(file, summary, shard, first, part->count);
     if (status == DT_OK)
-        status = put_sequences(file, dataset, first, count);
+        status = put_sequences(file, part);
     if (status == DT_OK && shard == 0)
-        status = dt_strand_put(file, &dataset->strand);
+        status = dt_strand_put(file, &part->strand);
     if (status == DT_OK)
         return dt_container_commit(file);
     dt_container_discard(file);
     return status;
 }
 
+/* A part of a set that is in memory. */
+static dt_status part_of(void *context, int64_t first, int64_t count, dt_dataset *part)
+{
+    const dt_dataset *whole = context;
+    *part = *whole;
+    part->count = count;
+    part->offsets = whole->offsets + first;
+    part->id_offsets = whole->id_offsets + first;
+    part->labels = whole->labels + first * whole->taxonomy.tax_ranks;
+    part->bases = whole->bases ? whole->bases + first : NULL;
+    return DT_OK;
+}
+
+/* Makes the part of a shard. */
+static dt_status make_part(const dt_shard_parts *parts, int64_t sequences_per_shard, int64_t shard,
+                           dt_dataset *part)
+{
+    const int64_t first = shard * sequences_per_shard;
+    const int64_t left = parts->count - first;
+    return parts->make(parts->context, first,
+                       left < sequences_per_shard ? left : sequences_per_shard, part);
+}
+
+static dt_status summarise(const dt_dataset *dataset, const dt_shard_parts *parts,
+                           int64_t sequences_per_shard, dt_dataset_summary *summary)
+{
+    dt_dataset_sums sums = {0};
+    for (int64_t shard = 0; shard * sequences_per_shard < parts->count; ++shard) {
+        dt_dataset part;
+        DT_TRY(make_part(parts, sequences_per_shard, shard, &part));
+        dt_dataset_sums_add(&sums, &part);
+    }
+    dt_dataset_summarise(dataset, &sums, sequences_per_shard, summary);
+    return DT_OK;
+}
+
 /* Writes all files under temporary names. */
 static dt_status write_all(const char *folder, const dt_dataset *dataset,
-                           const dt_dataset_summary *summary)
+                           const dt_shard_parts *parts, const dt_dataset_summary *summary)
 {
     char path[PATH_MAX];
-    for (int64_t shard = 0; shard < summary->shards; ++shard)
-        DT_TRY(write_shard(folder, dataset, summary, shard));
+    for (int64_t shard = 0; shard < summary->shards; ++shard) {
+        dt_dataset part;
+        DT_TRY(make_part(parts, summary->sequences_per_shard, shard, &part));
+        DT_TRY(write_shard(folder, &part, summary, shard));
+    }
     DT_TRY(dt_path(path, sizeof path, "%s/tokenizer.json" NEW, folder));
     if (dataset->tokenizer_json)
         DT_TRY(dt_write_file(path, dataset->tokenizer_json, strlen(dataset->tokenizer_json)));
@@ -175,15 +206,15 @@ static void remove_left_over(const char *folder, int64_t shards)
     closedir(dir);
 }
 
-dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
-                          int64_t sequences_per_shard)
+dt_status dt_shards_write_parts(const char *folder, const dt_dataset *dataset,
+                                int64_t sequences_per_shard, const dt_shard_parts *parts)
 {
     dt_dataset_summary summary;
     if (sequences_per_shard < 1)
         return dt_fail(DT_ERR_INTERNAL, "a shard must have at least one sequence");
     DT_TRY(dt_make_folder(folder));
-    dt_dataset_summarise(dataset, sequences_per_shard, &summary);
-    const dt_status status = write_all(folder, dataset, &summary);
+    DT_TRY(summarise(dataset, parts, sequences_per_shard, &summary));
+    const dt_status status = write_all(folder, dataset, parts, &summary);
     if (status != DT_OK) {
         remove_left_over(folder, INT64_MAX);
         return status;
@@ -191,4 +222,12 @@ dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
     DT_TRY(exchange(folder, dataset, &summary));
     remove_left_over(folder, summary.shards);
     return DT_OK;
+}
+
+dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
+                          int64_t sequences_per_shard)
+{
+    dt_dataset whole = *dataset; /* owns nothing */
+    const dt_shard_parts parts = {.count = dataset->count, .make = part_of, .context = &whole};
+    return dt_shards_write_parts(folder, dataset, sequences_per_shard, &parts);
 }
