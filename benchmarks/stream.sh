@@ -123,7 +123,7 @@ notes+=("${made:-the set was there}; $(du -sm "$work/set" | cut -f 1) MB on disk
 rm -rf "$work/run"
 part "started" --stream-data
 part "resumed" --resume auto
-row "processes killed for lack of memory" "$(killed)" '' "= 0"
+row "processes killed for lack of memory" "$(killed)" '' "<= 0"
 
 # ---- (b) ----------------------------------------------------------------------------------------
 if [ "$pairs" -gt 0 ]; then

@@ -9,6 +9,8 @@ void dt_dataset_free(dt_dataset *dataset)
 {
     dt_stream_destroy(dataset->stream);
     dt_survey_free(dataset->survey);
+    if (dataset->token_file)
+        fclose(dataset->token_file);
     free(dataset->tokens);
     free(dataset->token_hashes);
     free(dataset->offsets);

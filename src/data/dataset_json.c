@@ -69,8 +69,8 @@ void dt_dataset_sums_add(dt_dataset_sums *sums, const dt_dataset *part)
         const int64_t end = sums->tokens_count + part->offsets[i] - part->offsets[0];
         sums->offsets = add_crc(sums->offsets, &end, 1, sizeof end);
     }
-    sums->tokens = add_crc(sums->tokens, part->tokens + part->offsets[0], tokens,
-                           sizeof *part->tokens);
+    sums->tokens =
+        add_crc(sums->tokens, part->tokens + part->offsets[0], tokens, sizeof *part->tokens);
     sums->labels = add_crc(sums->labels, part->labels, count * (size_t)part->taxonomy.tax_ranks,
                            sizeof *part->labels);
     sums->ids = add_crc(sums->ids, part->ids + part->id_offsets[0],

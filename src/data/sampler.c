@@ -50,8 +50,8 @@ static void shard_range(const dt_sampler *sampler, int64_t s, int64_t *first, in
 static dt_status count_shards(dt_sampler *sampler)
 {
     const int64_t per_part = sampler->shards_at_a_time;
-    sampler->shards = (sampler->sequences + sampler->sequences_per_shard - 1) /
-                      sampler->sequences_per_shard;
+    sampler->shards =
+        (sampler->sequences + sampler->sequences_per_shard - 1) / sampler->sequences_per_shard;
     sampler->parts = (sampler->shards + per_part - 1) / per_part;
     DT_TRY(DT_NEW(sampler->shard_items, (size_t)sampler->shards));
     DT_TRY(DT_NEW(sampler->shuffled, (size_t)sampler->shards));
@@ -176,8 +176,8 @@ dt_status dt_sampler_announce(const dt_sampler *sampler, const dt_dataset *datas
         const int64_t shard = sampler->shuffled[place];
         const int64_t part = place / sampler->shards_at_a_time;
         if (sampler->shard_items[shard] > 0)
-            use[used++] = (dt_shard_use){
-                shard, part > 0 ? sampler->end[part - 1] : 0, sampler->end[part] - 1};
+            use[used++] = (dt_shard_use){shard, part > 0 ? sampler->end[part - 1] : 0,
+                                         sampler->end[part] - 1};
     }
     const dt_status status =
         dt_stream_begin_shards(dataset->stream, use, used, sampler->count, first);

@@ -23,12 +23,12 @@ typedef struct {
     int64_t shards;
 
     /* With marks: the order of an epoch is computed part by part. */
-    const uint8_t *marks;    /* (sequences) bits, 0: for training; not owned */
-    int64_t sequences;       /* of the set */
-    int64_t *shard_items;    /* (shards) training sequences of each */
-    int64_t *shuffled;       /* (shards) in the order of the epoch */
-    int64_t parts, *end;     /* (parts) position at which each part ends */
-    int64_t next_part;       /* the first one that is not in `order` yet */
+    const uint8_t *marks; /* (sequences) bits, 0: for training; not owned */
+    int64_t sequences;    /* of the set */
+    int64_t *shard_items; /* (shards) training sequences of each */
+    int64_t *shuffled;    /* (shards) in the order of the epoch */
+    int64_t parts, *end;  /* (parts) position at which each part ends */
+    int64_t next_part;    /* the first one that is not in `order` yet */
 } dt_sampler;
 
 /* Creates a sampler. The order is that of `items` until dt_sampler_begin_epoch(). DT_ERR_INPUT if
@@ -64,8 +64,7 @@ dt_status dt_sampler_announce(const dt_sampler *sampler, const dt_dataset *datas
 /* Sets *order to the sequences at positions first … first + count - 1 of the epoch, valid until the
  * next call. Positions before the `first` of an earlier call in the epoch may be gone
  * (DT_ERR_INTERNAL). DT_ERR_MEMORY. */
-dt_status dt_sampler_take(dt_sampler *sampler, int64_t first, int64_t count,
-                          const int64_t **order);
+dt_status dt_sampler_take(dt_sampler *sampler, int64_t first, int64_t count, const int64_t **order);
 
 /* Shuffles in place (Fisher-Yates): exchanges item i = count-1 … 1 with one of 0 … i, drawn with
  * dt_draw_below() from the stream of `purpose` at counters (i, attempt, part, epoch). For the order

@@ -258,8 +258,7 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     DT_TRY(read_lengths(file, path, count, at->sequences, dataset));
     char *ids = dataset->ids + at->id_bytes;
     DT_TRY(dt_container_get_array(file, "ids", DT_ELEMENT_UINT8, 1, &id_bytes, ids));
-    DT_TRY(find_ids(path, count, id_bytes, at->id_bytes, ids,
-                    dataset->id_offsets + at->sequences));
+    DT_TRY(find_ids(path, count, id_bytes, at->id_bytes, ids, dataset->id_offsets + at->sequences));
     at->sequences += count;
     at->tokens += tokens;
     at->id_bytes += id_bytes;
@@ -389,9 +388,8 @@ static dt_status load_ids(void *context, int64_t shard, char **ids)
     dt_container_close(file);
     DT_TRY(status);
     const int64_t left = from->summary.sequences - shard * from->summary.sequences_per_shard;
-    const int64_t count = left < from->summary.sequences_per_shard
-                              ? left
-                              : from->summary.sequences_per_shard;
+    const int64_t count =
+        left < from->summary.sequences_per_shard ? left : from->summary.sequences_per_shard;
     int64_t *offsets = NULL;
     status = DT_NEW(offsets, (size_t)count + 1);
     if (status == DT_OK)

@@ -89,17 +89,46 @@ static dt_status write_shard(const char *folder, const dt_dataset *part,
     return status;
 }
 
-/* A part of a set that is in memory. */
+/* A set in memory, perhaps without its tokens, and memory for the tokens of a part. */
+typedef struct {
+    const dt_dataset *whole;
+    uint16_t *tokens;
+    int64_t *offsets; /* of the part, from 0 */
+    size_t token_capacity, offset_capacity;
+} kept_set;
+
+/* Reads the tokens of a part from the set's file. */
+static dt_status read_tokens(kept_set *set, int64_t first, dt_dataset *part)
+{
+    FILE *file = part->token_file;
+    const int64_t begin = part->offsets[0];
+    const size_t tokens = (size_t)(part->offsets[part->count] - begin);
+    DT_TRY(DT_GROW(set->tokens, set->token_capacity, tokens));
+    DT_TRY(DT_GROW(set->offsets, set->offset_capacity, (size_t)part->count + 1));
+    for (int64_t i = 0; i <= part->count; ++i)
+        set->offsets[i] = part->offsets[i] - begin;
+    part->tokens = set->tokens;
+    part->offsets = set->offsets;
+    if (fseeko(file, begin * (off_t)sizeof *set->tokens, SEEK_SET) != 0 ||
+        fread(set->tokens, sizeof *set->tokens, tokens, file) != tokens)
+        return dt_fail(DT_ERR_IO,
+                       "cannot read the tokens from sequence %lld on from a temporary "
+                       "file: %s",
+                       (long long)first, strerror(errno));
+    return DT_OK;
+}
+
 static dt_status part_of(void *context, int64_t first, int64_t count, dt_dataset *part)
 {
-    const dt_dataset *whole = context;
+    kept_set *set = context;
+    const dt_dataset *whole = set->whole;
     *part = *whole;
     part->count = count;
     part->offsets = whole->offsets + first;
     part->id_offsets = whole->id_offsets + first;
     part->labels = whole->labels + first * whole->taxonomy.tax_ranks;
     part->bases = whole->bases ? whole->bases + first : NULL;
-    return DT_OK;
+    return whole->token_file ? read_tokens(set, first, part) : DT_OK;
 }
 
 /* Makes the part of a shard. */
@@ -227,7 +256,10 @@ dt_status dt_shards_write_parts(const char *folder, const dt_dataset *dataset,
 dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
                           int64_t sequences_per_shard)
 {
-    dt_dataset whole = *dataset; /* owns nothing */
-    const dt_shard_parts parts = {.count = dataset->count, .make = part_of, .context = &whole};
-    return dt_shards_write_parts(folder, dataset, sequences_per_shard, &parts);
+    kept_set set = {.whole = dataset};
+    const dt_shard_parts parts = {.count = dataset->count, .make = part_of, .context = &set};
+    const dt_status status = dt_shards_write_parts(folder, dataset, sequences_per_shard, &parts);
+    free(set.tokens);
+    free(set.offsets);
+    return status;
 }

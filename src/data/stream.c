@@ -18,14 +18,14 @@ typedef struct {
 struct dt_shard_stream {
     dt_shard_source source;
     int64_t shards;
-    int64_t max_shards;    /* number of slots; grows if a hold needs more */
-    int64_t most_tokens;   /* capacity of each slot, in tokens and sequences */
+    int64_t max_shards;  /* number of slots; grows if a hold needs more */
+    int64_t most_tokens; /* capacity of each slot, in tokens and sequences */
     int64_t most_sequences;
-    slot *slot;            /* (max_shards) */
-    int64_t *slot_of;      /* (shards) slot of a loaded shard; NOWHERE: not loaded */
-    dt_shard_use *wanted;  /* (shards) in the order of their first use */
-    int64_t *first_use;    /* (shards) position in the order; -1: none */
-    int64_t *last_use;     /* (shards) */
+    slot *slot;           /* (max_shards) */
+    int64_t *slot_of;     /* (shards) slot of a loaded shard; NOWHERE: not loaded */
+    dt_shard_use *wanted; /* (shards) in the order of their first use */
+    int64_t *first_use;   /* (shards) position in the order; -1: none */
+    int64_t *last_use;    /* (shards) */
     int64_t uses;
     int64_t wanted_count;
 
@@ -300,8 +300,8 @@ static int64_t count_shards(const dt_shard_stream *s, int64_t first, int64_t cou
 {
     int64_t shards = 0;
     for (int64_t w = 0; w < s->wanted_count && s->wanted[w].first < first + count; ++w)
-        shards += s->wanted[w].last >= first &&
-                  (!there || s->slot_of[s->wanted[w].shard] != NOWHERE);
+        shards +=
+            s->wanted[w].last >= first && (!there || s->slot_of[s->wanted[w].shard] != NOWHERE);
     return shards;
 }
 
@@ -382,8 +382,8 @@ int64_t dt_stream_tokens(const dt_shard_stream *stream)
 
 int64_t dt_stream_bytes(const dt_shard_stream *stream)
 {
-    const int64_t sequence = (int64_t)sizeof(int64_t) +
-                             stream->source.tax_ranks * (int64_t)sizeof(int32_t);
-    return stream->max_shards * (stream->most_tokens * (int64_t)sizeof(uint16_t) +
-                                 stream->most_sequences * sequence);
+    const int64_t sequence =
+        (int64_t)sizeof(int64_t) + stream->source.tax_ranks * (int64_t)sizeof(int32_t);
+    return stream->max_shards *
+           (stream->most_tokens * (int64_t)sizeof(uint16_t) + stream->most_sequences * sequence);
 }

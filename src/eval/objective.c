@@ -183,8 +183,8 @@ void dt_objective_scale(double *scale, const dt_objective *objective, const dt_d
         double weights = 0.0;
         for (int64_t i = 0; i < count && objective->class_weight; ++i)
             weights += weight_of(objective, r, dt_dataset_labels(dataset, sequences[i])[r]);
-        scale[r] = objective->level_weight[r] * mean_factor(objective, count, weights) /
-                   (double)batches;
+        scale[r] =
+            objective->level_weight[r] * mean_factor(objective, count, weights) / (double)batches;
     }
 }
 

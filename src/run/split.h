@@ -10,9 +10,9 @@
 typedef struct {
     int64_t training_count;
     int64_t validation_count;
-    int64_t *training;   /* (training_count) sequence numbers, in shuffled order; NULL: marks only */
+    int64_t *training; /* (training_count) sequence numbers, in shuffled order; NULL: marks only */
     int64_t *validation; /* (validation_count) */
-    uint8_t *marks;      /* (training_count + validation_count) bits (core/bits.h): 1 for validation;
+    uint8_t *marks; /* (training_count + validation_count) bits (core/bits.h): 1 for validation;
                             NULL: numbers only */
 } dt_split;
 

@@ -155,8 +155,8 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     int64_t first;
     int64_t share;
     DT_TRY(hold_batch(stepper, begin, total, &items));
-    dt_batch_share(stepper->dataset, items, total, dt_model_config_of(stepper->model)->max_length, comm->world_size,
-                   comm->world_rank, &first, &share);
+    dt_batch_share(stepper->dataset, items, total, dt_model_config_of(stepper->model)->max_length,
+                   comm->world_size, comm->world_rank, &first, &share);
     if (share == 0)
         return last ? report_without_batch(stepper) : DT_OK;
     double scale[DT_MAX_TAX_RANKS];

@@ -231,8 +231,7 @@ static epoch_work whole_epoch(const dt_trainer *t)
     if (dataset->survey)
         work.tokens = dataset->survey->training_tokens;
     for (int64_t i = 0; i < t->sampler.count && !dataset->survey; ++i)
-        work.tokens +=
-            dt_dataset_length(dataset, t->sampler.items[i], t->run->config.max_length);
+        work.tokens += dt_dataset_length(dataset, t->sampler.items[i], t->run->config.max_length);
     return work;
 }
 

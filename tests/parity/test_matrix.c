@@ -182,8 +182,7 @@ static const void *pass(cell *c, const sequence_set *set, int32_t first, int32_t
                       .token_ids = set->tokens + set->cu_seqlens[first],
                       .cu_seqlens = cu_seqlens,
                       .labels = set->labels + (ptrdiff_t)first * c->s.config.tax_ranks};
-    const dt_dataset dataset = {.labels = set->labels,
-                                .taxonomy.tax_ranks = c->s.config.tax_ranks};
+    const dt_dataset dataset = {.labels = set->labels, .taxonomy.tax_ranks = c->s.config.tax_ranks};
     dt_objective_scale(batch.loss_scale, &c->objective, &dataset, numbers, count, accum_steps);
     const dt_loss loss = {.classes = c->objective.classes,
                           .type = c->objective.type,

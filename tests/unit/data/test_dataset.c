@@ -62,7 +62,7 @@ static void marks_are_the_same_split(void **state)
     const struct {
         int64_t count;
         double share;
-    } cases[] = {{1, 0.0},     {10, 0.2},        {97, 0.5},    {1000, 0.0},
+    } cases[] = {{1, 0.0},      {10, 0.2},     {97, 0.5},     {1000, 0.0},
                  {1001, 0.999}, {327685, 0.2}, {300000, 0.7}, {200001, 0.4}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; ++k)
         for (uint32_t seed = 0; seed < 3; ++seed) {

@@ -8,8 +8,7 @@ enum { TAX_RANKS = 2, SEQUENCES = 8 };
 
 /* Genus: classes 0 0 0 1 0 1 | 2 2, species: 0 1 1 1 2 3 | 0 1; the last two validate. Class 4 of
  * species is nobody's. */
-static int32_t labels[SEQUENCES * TAX_RANKS] = {0, 0, 0, 1, 0, 1, 1, 1,
-                                                      0, 2, 1, 3, 2, 0, 2, 1};
+static int32_t labels[SEQUENCES * TAX_RANKS] = {0, 0, 0, 1, 0, 1, 1, 1, 0, 2, 1, 3, 2, 0, 2, 1};
 static const dt_dataset dataset = {.labels = labels, .taxonomy.tax_ranks = TAX_RANKS};
 static int64_t training[] = {5, 0, 3, 2, 1, 4};
 static int64_t validation[] = {6, 7};
@@ -134,8 +133,7 @@ static void a_set_is_measured_like_one_batch(void **state)
     dt_objective objective;
     dt_run run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
     ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
-    near(loss_of(&objective, 1, validation, 2, ce),
-         3.0 * (1.2 * 2.0 + 0.4 * 0.5) / 1.6);
+    near(loss_of(&objective, 1, validation, 2, ce), 3.0 * (1.2 * 2.0 + 0.4 * 0.5) / 1.6);
     near(loss_of(&objective, 0, validation, 2, ce), 0.0);
     dt_objective_free(&objective);
     run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
