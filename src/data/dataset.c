@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/survey.h"
-
 void dt_dataset_free(dt_dataset *dataset)
 {
     dt_stream_destroy(dataset->stream);

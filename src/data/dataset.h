@@ -11,29 +11,28 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "data/stream.h"
+#include "data/survey.h"
 #include "sequence/onehot.h"
 #include "sequence/strand.h"
 #include "taxonomy/taxonomy.h"
 
-struct dt_survey; /* data/survey.h */
-
 typedef struct {
-    int64_t count;            /* sequences */
-    dt_shard_stream *stream;  /* NULL: all sequences are in memory */
-    struct dt_survey *survey; /* of a streamed set, once it is known; otherwise NULL */
-    FILE *token_file;         /* has the tokens instead of `tokens`, for dt_shards_write() alone
+    int64_t count;           /* sequences */
+    dt_shard_stream *stream; /* NULL: all sequences are in memory */
+    dt_survey *survey;       /* of a streamed set, once it is known; otherwise NULL */
+    FILE *token_file;        /* has the tokens instead of `tokens`, for dt_shards_write() alone
                                 (data/dataset_build.h); NULL: none */
-    uint16_t *tokens;         /* of all sequences, with special tokens, not truncated; NULL also for
+    uint16_t *tokens;        /* of all sequences, with special tokens, not truncated; NULL also for
                                 an index (data/shards.h) */
-    uint32_t *token_hashes; /* (count) dt_token_hash() of each sequence (data/fingerprints.h); only
+    uint32_t *token_hashes;  /* (count) dt_token_hash() of each sequence (data/fingerprints.h); only
                                 of an index; NULL: unknown */
-    int64_t *offsets;       /* (count + 1) where each sequence starts in `tokens` */
-    int32_t *bases;         /* (count) letters of each sequence before tokenising; NULL: unknown
+    int64_t *offsets;        /* (count + 1) where each sequence starts in `tokens` */
+    int32_t *bases;          /* (count) letters of each sequence before tokenising; NULL: unknown
                                 (dt_dataset_bases) */
-    int32_t *labels;        /* (count, tax_ranks) classes */
-    char *ids;              /* of all sequences, each followed by '\0' */
-    int64_t *id_offsets;    /* (count + 1) where each id starts in `ids` */
-    char checksum[32];      /* of a streamed set: data_checksum of dataset.json */
+    int32_t *labels;         /* (count, tax_ranks) classes */
+    char *ids;               /* of all sequences, each followed by '\0' */
+    int64_t *id_offsets;     /* (count + 1) where each id starts in `ids` */
+    char checksum[32];       /* of a streamed set: data_checksum of dataset.json */
     dt_taxonomy taxonomy;
     dt_encoding encoding;  /* kind of the tokens: a tokenizer's, or bases (sequence/onehot.h) */
     char *tokenizer_json;  /* text of tokenizer.json; NULL with one-hot */

@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 #include "core/status.h"
-#include "data/lengths.h"
+#include "data/length_quantiles.h"
 #include "data/stream.h"
 #include "taxonomy/lineage_tree.h"
 #include "taxonomy/taxonomy.h"
 
-typedef struct dt_survey {
+typedef struct {
     int64_t *label_counts; /* (C) training sequences of each class, all tax_ranks concatenated */
     int32_t example[DT_MAX_TAX_RANKS]; /* class of the first sequence that is not `Unclassified`;
                                           -1: none */
