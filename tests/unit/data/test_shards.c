@@ -11,6 +11,7 @@
 #include "io/container.h"
 #include "core/bits.h"
 #include "data/batch.h"
+#include "data/lengths.h"
 #include "data/shards.h"
 #include "data/survey.h"
 #include "test.h"
