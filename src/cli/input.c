@@ -156,6 +156,7 @@ dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
                                                               .tokenizer_json = loaded.json,
                                                               .tokenizer_name = loaded.name,
                                                               .comm = input->comm,
+                                                              .token_folder = input->token_folder,
                                                               .everywhere = input->everywhere,
                                                               .agreed = input->agreed});
     if (status == DT_OK && !input->trained)

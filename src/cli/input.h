@@ -26,6 +26,7 @@ typedef struct {
     const dt_strand_profile *strand; /* by this profile; NULL: by one learnt of the sequences */
     int threads;                     /* that tokenise, at least 1 (cli/threads.h) */
     dt_comm *comm;                   /* processes that tokenise together; NULL: alone */
+    const char *token_folder;        /* as in data/dataset_build.h */
     bool everywhere;                 /* all of them want the tokens, not world_rank 0 alone */
     bool *agreed;                    /* with comm: set when all have the same failure (dt_agree) */
 } dt_input;

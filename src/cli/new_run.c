@@ -116,6 +116,8 @@ dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *d
     DT_TRY(copy_taxonomy(&run->taxonomy, &dataset->taxonomy));
     if (dataset->tokenizer_json)
         DT_TRY(copy_text(&run->tokenizer_json, dataset->tokenizer_json));
-    DT_TRY(dt_fingerprints_of(&run->sequences, dataset));
+    memcpy(run->settings.data_checksum, dataset->checksum, sizeof run->settings.data_checksum);
+    if (!dataset->stream)
+        DT_TRY(dt_fingerprints_of(&run->sequences, dataset));
     return dt_training_schedule(run, dataset);
 }

@@ -1,6 +1,8 @@
 /* deeptaxa prepare: FASTA and taxonomy to shards. */
 #include "cli/prepare_options.h"
 
+#include <limits.h>
+
 #include "cli/input.h"
 #include "cli/shared_options.h"
 #include "cli/threads.h"
@@ -40,9 +42,11 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
     const double start = dt_seconds();
     dt_thread_wish wish = {.asked = options->threads};
     char note[DT_THREAD_NOTE];
+    char folder[PATH_MAX]; /* for a temporary file: --output-dir does not exist yet */
     int threads;
     dt_status status = DT_OK;
     DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), agreed));
+    DT_TRY(dt_agree(comm, dt_existing_folder(options->output_dir, folder), agreed));
     DT_TRY(dt_ranks_share(comm, &wish.ranks));
     DT_TRY(dt_agree(comm, dt_plan_threads(&wish, &threads, note), agreed));
     DT_TRY(dt_read_input(&(dt_input){.fasta_file = options->fasta_file,
@@ -53,6 +57,7 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
                                      .orient = options->orientation == DT_ORIENTATION_AUTO,
                                      .threads = threads,
                                      .comm = comm,
+                                     .token_folder = folder,
                                      .agreed = agreed},
                          dataset));
     if (note[0])

@@ -238,6 +238,33 @@ static dt_status check_resumed_sequences(dt_run *run, const dt_dataset *dataset,
     return status;
 }
 
+/* Compares the shards of a streamed run, and splits them again. */
+static dt_status check_resumed_stream(dt_run *run, const dt_dataset *dataset, const char *path)
+{
+    const dt_run_settings *s = &run->settings;
+    if (dataset->count != s->total_sequences || strcmp(dataset->checksum, s->data_checksum) != 0)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the shards of --data have other sequences than those of the run (%lld, "
+                       "the run was trained on %lld), or the same in a different order, on which a "
+                       "run with --stream-data depends: resume with the same --data",
+                       path, (long long)dataset->count, (long long)s->total_sequences);
+    DT_TRY(dt_split_create_marks(&run->split, dataset->count, s->val_split, s->seed));
+    if (run->split.training_count != s->training_sequences)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid number of training sequences", path);
+    return DT_OK;
+}
+
+/* The same for a run of an older version, which has hashes and numbers. */
+static dt_status mark_older_stream(dt_run *run, const char *path)
+{
+    if (run->settings.shards_at_a_time == 0)
+        return DT_OK;
+    if (run->split.training_count + run->split.validation_count != run->settings.total_sequences ||
+        dt_split_add_marks(&run->split) != DT_OK)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid sequence numbers in the split", path);
+    return DT_OK;
+}
+
 /* Compares the number of sequences only, for a checkpoint without their hashes. */
 static dt_status check_resumed_number(dt_run *run, const dt_dataset *dataset, const char *path)
 {
@@ -262,10 +289,15 @@ dt_status dt_match_resumed_data(dt_run *run, const dt_dataset *dataset, int64_t 
             "%s: the run depends on streamed shards of %lld sequences, but the shards of "
             "the input differ: resume with the same --data",
             path, (long long)run->settings.sequences_per_shard);
+    if (run->settings.data_checksum[0] != '\0') {
+        DT_TRY(check_resumed_stream(run, dataset, path));
+        return check_resumed_labels(run, dataset, path);
+    }
     if (run->sequences.count > 0)
         DT_TRY(check_resumed_sequences(run, dataset, path));
     else
         DT_TRY(check_resumed_number(run, dataset, path));
+    DT_TRY(mark_older_stream(run, path));
     return check_resumed_labels(run, dataset, path);
 }
 

@@ -23,6 +23,7 @@
 #include "core/stop.h"
 #include "data/dataset_build.h"
 #include "data/shards.h"
+#include "data/survey.h"
 #include "run/checkpoint.h"
 #include "profile/profiled_backend.h"
 #include "profile/profiled_comm.h"
@@ -35,6 +36,7 @@
 typedef struct {
     dt_run run;
     dt_dataset dataset;
+    dt_dataset index; /* of the shards, for a streamed run of an older version; otherwise empty */
     dt_backend *backend;
     dt_comm *comm;
     dt_profile *profile; /* may be NULL */
@@ -69,6 +71,8 @@ static dt_status stream_shards(train_command *t, const dt_train_options *o)
                        "--stream-data: a batch of %lld sequences is larger than a shard of %lld: "
                        "prepare larger shards (--sequences-per-shard)",
                        (long long)batch, (long long)t->sequences_per_shard);
+    if (t->resumes && t->run.settings.data_checksum[0] == '\0')
+        return dt_shards_read_index(o->data, &t->index);
     return DT_OK;
 }
 
@@ -301,10 +305,27 @@ static void warn_of_init(const train_command *t)
     }
 }
 
+/* Reads the shards once, and takes from them what the run lacks. */
+static dt_status survey(train_command *t)
+{
+    dt_survey *found;
+    DT_TRY(dt_survey_create(&found, t->dataset.stream, &t->dataset.taxonomy, t->run.split.marks,
+                            t->run.config.max_length));
+    t->dataset.survey = found;
+    if (t->run.lineages.tax_ranks == 0) {
+        t->run.lineages = found->lineages;
+        found->lineages = (dt_lineage_tree){0};
+    }
+    if (!t->run.lengths.known)
+        t->run.lengths = found->lengths;
+    return DT_OK;
+}
+
 static dt_status prepare_run(train_command *t, const dt_train_options *o)
 {
     if (t->resumes)
-        DT_TRY(dt_match_resumed_data(&t->run, &t->dataset, t->sequences_per_shard, t->resume_path));
+        DT_TRY(dt_match_resumed_data(&t->run, t->index.count > 0 ? &t->index : &t->dataset,
+                                     t->sequences_per_shard, t->resume_path));
     else
         DT_TRY(dt_new_run(&t->run, o, &t->dataset));
     if (t->init_path[0]) {
@@ -315,10 +336,13 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
         t->run.settings.shards_at_a_time = SHARDS_AT_A_TIME;
         t->run.settings.sequences_per_shard = t->sequences_per_shard;
     }
+    dt_dataset_free(&t->index);
+    if (t->dataset.stream)
+        DT_TRY(survey(t));
     if (t->run.lineages.tax_ranks == 0) /* a new run, or an older checkpoint without lineages */
         DT_TRY(dt_lineage_tree_build(&t->run.lineages, t->dataset.labels, t->dataset.count,
                                      t->dataset.taxonomy.tax_ranks));
-    if (!t->run.lengths.known)
+    if (!t->run.lengths.known && !t->dataset.stream)
         DT_TRY(dt_length_quantiles_of(&t->run.lengths, &t->dataset, t->run.split.training,
                                       t->run.split.training_count));
     if (!t->run.strand.profile)
@@ -425,6 +449,7 @@ static dt_status train(const dt_train_options *options)
         t.backend->ops->destroy(t.backend);
     dt_profile_destroy(t.profile);
     dt_dataset_free(&t.dataset);
+    dt_dataset_free(&t.index);
     dt_run_free(&t.run);
     dt_run_free(&t.init);
     dt_invocation_free(&t.invocation);

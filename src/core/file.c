@@ -160,23 +160,29 @@ dt_status dt_make_folder(const char *path)
     return DT_OK;
 }
 
-dt_status dt_check_folder(const char *path)
+dt_status dt_existing_folder(const char *path, char *folder)
 {
-    char part[PATH_MAX];
     struct stat info;
-    if (!path[0] || strlen(path) >= sizeof part)
+    if (!path[0] || strlen(path) >= PATH_MAX)
         return dt_fail(DT_ERR_IO, "'%s': not a valid folder name", path);
-    /* the nearest existing ancestor decides */
-    snprintf(part, sizeof part, "%s", path);
-    while (stat(part, &info) != 0) {
+    snprintf(folder, PATH_MAX, "%s", path);
+    while (stat(folder, &info) != 0) {
         char above[PATH_MAX];
         if (errno != ENOENT && errno != ENOTDIR)
             return io_error(path, "cannot create the folder");
-        dt_folder_of(part, above, sizeof above);
-        snprintf(part, sizeof part, "%s", above);
+        dt_folder_of(folder, above, sizeof above);
+        snprintf(folder, PATH_MAX, "%s", above);
     }
     if (!S_ISDIR(info.st_mode))
-        return dt_fail(DT_ERR_IO, "%s: is a file; a folder cannot be created there", part);
+        return dt_fail(DT_ERR_IO, "%s: is a file; a folder cannot be created there", folder);
+    return DT_OK;
+}
+
+/* The nearest existing ancestor decides. */
+dt_status dt_check_folder(const char *path)
+{
+    char part[PATH_MAX];
+    DT_TRY(dt_existing_folder(path, part));
     if (access(part, W_OK | X_OK) != 0)
         return io_error(part, "cannot write to this folder");
     return DT_OK;

@@ -41,6 +41,9 @@ int dt_open_unnamed(const char *folder);
 /* Creates the folder and its parents, unless they exist. */
 dt_status dt_make_folder(const char *path);
 
+/* Sets `folder` to the path, or to the nearest folder above it that exists. */
+dt_status dt_existing_folder(const char *path, char *folder /* PATH_MAX */);
+
 /* Checks, without creating anything, that dt_make_folder(path) and writing there can succeed: to
  * report an error before long work. */
 dt_status dt_check_folder(const char *path);

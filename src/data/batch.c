@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "data/sampler.h"
+#include "data/survey.h"
 
 dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences, int64_t max_tokens,
                                  int32_t tax_ranks)
@@ -37,7 +38,7 @@ dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const
     for (int32_t b = 0; b < count; ++b) {
         memory->cu_seqlens[b] = used;
         used += dt_dataset_tokens(dataset, indices[b], max_length, memory->token_ids + used);
-        memcpy(memory->labels + (int64_t)b * tax_ranks, dataset->labels + indices[b] * tax_ranks,
+        memcpy(memory->labels + (int64_t)b * tax_ranks, dt_dataset_labels(dataset, indices[b]),
                (size_t)tax_ranks * sizeof *memory->labels);
     }
     memory->cu_seqlens[count] = used;
@@ -77,20 +78,30 @@ void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t t
     *count = end - *begin;
 }
 
+/* Returns the tokens of the `count` longest sequences. */
+static int64_t longest(const int64_t *with_length, int32_t max_length, int64_t count)
+{
+    int64_t tokens = 0;
+    for (int32_t length = max_length; length > 0 && count > 0; --length) {
+        const int64_t taken = with_length[length] < count ? with_length[length] : count;
+        tokens += taken * length;
+        count -= taken;
+    }
+    return tokens;
+}
+
 dt_status dt_batch_max_tokens(const dt_dataset *dataset, int32_t max_length, int32_t micro_batch,
                               int64_t *tokens)
 {
     int64_t *with_length; /* (max_length + 1) sequences of each length */
+    if (dataset->survey) {
+        *tokens = longest(dataset->survey->with_length, max_length, micro_batch);
+        return DT_OK;
+    }
     DT_TRY(DT_NEW(with_length, (size_t)max_length + 1));
     for (int64_t i = 0; i < dataset->count; ++i)
         with_length[dt_dataset_length(dataset, i, max_length)]++;
-    int64_t left = micro_batch;
-    *tokens = 0;
-    for (int32_t length = max_length; length > 0 && left > 0; --length) {
-        const int64_t taken = with_length[length] < left ? with_length[length] : left;
-        *tokens += taken * length;
-        left -= taken;
-    }
+    *tokens = longest(with_length, max_length, micro_batch);
     free(with_length);
     return DT_OK;
 }

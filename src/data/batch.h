@@ -35,7 +35,8 @@ void dt_batch_share(const dt_dataset *dataset, const int64_t *indices, int64_t t
                     int64_t *count);
 
 /* Sets *tokens to the largest number of tokens that a micro-batch can have: those of the
- * `micro_batch` longest sequences of the dataset, each truncated to max_length. */
+ * `micro_batch` longest sequences of the dataset, each truncated to max_length. A streamed dataset
+ * needs its survey, with the same max_length. */
 dt_status dt_batch_max_tokens(const dt_dataset *dataset, int32_t max_length, int32_t micro_batch,
                               int64_t *tokens);
 

@@ -1,31 +1,38 @@
-/* A set of labelled, tokenised sequences: 2 bytes per token or base, no padding. The tokens are in
- * memory or streamed shard by shard; everything else is always in memory. */
+/* A set of labelled, tokenised sequences: 2 bytes per token or base, no padding. It is in memory, or
+ * streamed: then only the sequences that are held (dt_dataset_hold) are, and all arrays of this
+ * struct are NULL. */
 #ifndef DT_DATA_DATASET_H
 #define DT_DATA_DATASET_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/memory.h"
 #include "core/status.h"
 #include "data/stream.h"
+#include "data/survey.h"
 #include "sequence/onehot.h"
 #include "sequence/strand.h"
 #include "taxonomy/taxonomy.h"
 
 typedef struct {
     int64_t count;           /* sequences */
-    uint16_t *tokens;        /* of all sequences, with special tokens, not truncated; NULL with a
-                         stream */
-    dt_token_stream *stream; /* NULL: all are in `tokens` */
+    dt_shard_stream *stream; /* NULL: all sequences are in memory */
+    dt_survey *survey;       /* of a streamed set, once it is known; otherwise NULL */
+    FILE *token_file;        /* has the tokens instead of `tokens`, for dt_shards_write() alone
+                                (data/dataset_build.h); NULL: none */
+    uint16_t *tokens;        /* of all sequences, with special tokens, not truncated; NULL also for
+                                an index (data/shards.h) */
     uint32_t *token_hashes;  /* (count) dt_token_hash() of each sequence (data/fingerprints.h); only
-                                with a stream; NULL: unknown */
+                                of an index; NULL: unknown */
     int64_t *offsets;        /* (count + 1) where each sequence starts in `tokens` */
     int32_t *bases;          /* (count) letters of each sequence before tokenising; NULL: unknown
                                 (dt_dataset_bases) */
     int32_t *labels;         /* (count, tax_ranks) classes */
     char *ids;               /* of all sequences, each followed by '\0' */
     int64_t *id_offsets;     /* (count + 1) where each id starts in `ids` */
+    char checksum[32];       /* of a streamed set: data_checksum of dataset.json */
     dt_taxonomy taxonomy;
     dt_encoding encoding;  /* kind of the tokens: a tokenizer's, or bases (sequence/onehot.h) */
     char *tokenizer_json;  /* text of tokenizer.json; NULL with one-hot */
@@ -51,21 +58,34 @@ dt_status dt_dataset_hold(const dt_dataset *dataset, int64_t first, int64_t coun
  * (max_length). Returns their number. With a stream, the sequence must be held. */
 int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_length, int32_t *out);
 
-/* Returns the number that dt_dataset_tokens() would return. */
+/* Returns the number that dt_dataset_tokens() would return. With a stream, the sequence must be
+ * held. */
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length);
+
+/* Returns the classes (tax_ranks) of sequence i. With a stream, the sequence must be held. */
+const int32_t *dt_dataset_labels(const dt_dataset *dataset, int64_t i);
+
+/* Returns the tokens of all sequences, not truncated. */
+int64_t dt_dataset_token_count(const dt_dataset *dataset);
 
 /* Returns the number of letters of sequence i after normalisation; -1 if unknown (shards of an
  * older version). */
 int64_t dt_dataset_bases(const dt_dataset *dataset, int64_t i);
 
-/* Returns the bytes of memory for tokens: all of them, or those that a stream holds at a time. */
+/* Returns the bytes of memory for tokens: all of them, or the shards that a stream holds at a
+ * time. */
 int64_t dt_dataset_token_bytes(const dt_dataset *dataset);
 
 /* Appends one line per taxonomic rank: its name, its number of labels and, as an example, the label
  * of the first sequence that has one, so that the user sees what was read as which rank. */
 dt_status dt_dataset_show_ranks(dt_text *out, const dt_dataset *dataset);
 
-/* Returns the id of sequence i. */
+/* Sets *ids to the ids of the sequences items[0 … count-1], which are in ascending order: `count`
+ * pointers and the texts they point to, in one allocation that the caller frees. */
+dt_status dt_dataset_ids(const dt_dataset *dataset, const int64_t *items, int64_t count,
+                         const char ***ids);
+
+/* Returns the id of sequence i. Not with a stream. */
 static inline const char *dt_dataset_id(const dt_dataset *dataset, int64_t i)
 {
     return dataset->ids + dataset->id_offsets[i];

@@ -1,7 +1,10 @@
 #include "data/dataset_build.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/log.h"
@@ -86,6 +89,21 @@ static dt_status append_labels(builder *b, const dt_fasta_record *record)
     return DT_OK;
 }
 
+static dt_status keep_tokens(builder *b, const uint16_t *tokens, size_t begin, size_t end)
+{
+    dt_dataset *dataset = b->dataset;
+    if (dataset->token_file) {
+        if (fwrite(tokens, sizeof *tokens, end - begin, dataset->token_file) == end - begin)
+            return DT_OK;
+        return dt_fail(DT_ERR_IO, "%s: cannot write a temporary file: %s", b->options->token_folder,
+                       strerror(errno));
+    }
+    DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
+    if (end > begin) /* otherwise another process has them, and `tokens` may be NULL */
+        memcpy(dataset->tokens + begin, tokens, (end - begin) * sizeof *tokens);
+    return DT_OK;
+}
+
 static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count, int32_t bases)
 {
     dt_dataset *dataset = b->dataset;
@@ -93,9 +111,7 @@ static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count
     const size_t end = begin + (size_t)count;
     DT_TRY(DT_GROW(dataset->offsets, b->offsets_capacity, (size_t)dataset->count + 2));
     DT_TRY(DT_GROW(dataset->bases, b->bases_capacity, (size_t)dataset->count + 1));
-    DT_TRY(DT_GROW(dataset->tokens, b->tokens_capacity, end));
-    if (count > 0) /* otherwise another process has them, and `tokens` may be NULL */
-        memcpy(dataset->tokens + begin, tokens, (size_t)count * sizeof *tokens);
+    DT_TRY(keep_tokens(b, tokens, begin, end));
     dataset->offsets[dataset->count + 1] = (int64_t)end;
     dataset->bases[dataset->count] = bases;
     return DT_OK;
@@ -297,7 +313,8 @@ static void shrink_dataset(dt_dataset *dataset)
 {
     const size_t count = (size_t)dataset->count;
     const size_t labels = count * (size_t)dataset->taxonomy.tax_ranks;
-    shrink(&dataset->tokens, (size_t)dataset->offsets[count], sizeof *dataset->tokens);
+    if (!dataset->token_file)
+        shrink(&dataset->tokens, (size_t)dataset->offsets[count], sizeof *dataset->tokens);
     shrink(&dataset->offsets, count + 1, sizeof *dataset->offsets);
     shrink(&dataset->bases, count, sizeof *dataset->bases);
     shrink(&dataset->labels, labels, sizeof *dataset->labels);
@@ -332,6 +349,22 @@ dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_f
     return check_shared("taxonomy-file", taxonomy_file, comm);
 }
 
+static dt_status open_token_file(builder *b)
+{
+    const char *folder = b->options->token_folder;
+    if (!folder || (b->options->comm && b->options->comm->world_size > 1))
+        return DT_OK;
+    const int fd = dt_open_unnamed(folder);
+    b->dataset->token_file = fd < 0 ? NULL : fdopen(fd, "w+b");
+    if (b->dataset->token_file)
+        return DT_OK;
+    const dt_status status =
+        dt_fail(DT_ERR_IO, "%s: cannot create a temporary file: %s", folder, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 static dt_status prepare(builder *b)
 {
     const dt_dataset_build_options *options = b->options;
@@ -356,6 +389,7 @@ static dt_status prepare(builder *b)
 static dt_status build_alone(builder *b)
 {
     DT_TRY(prepare(b));
+    DT_TRY(open_token_file(b));
     DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
     DT_TRY(dt_taxonomy_table_read(&b->table, b->options->taxonomy_file));
     DT_TRY(DT_NEW(b->row_used, (size_t)b->table.rows));

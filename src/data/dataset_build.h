@@ -33,8 +33,11 @@ typedef struct {
         trained; /* the sequences of a trained model: nothing is said about ranks of a single class */
     dt_comm
         *comm; /* processes that share the tokenising (data/token_shares.h); NULL: one process */
-    bool everywhere; /* all processes need the tokens, not only world_rank 0 */
-    bool *agreed;    /* with comm: set if all processes have the same failure (dt_agree) */
+    const char *token_folder; /* the tokens, most of the memory, go to an unnamed temporary file in
+                                 this folder (dataset->token_file), unless several processes share
+                                 them; NULL: they stay in memory */
+    bool everywhere;          /* all processes need the tokens, not only world_rank 0 */
+    bool *agreed;             /* with comm: set if all processes have the same failure (dt_agree) */
 } dt_dataset_build_options;
 
 /* Returns DT_ERR_USAGE if FASTA and taxonomy are both standard input ("-") or the same pipe, or if

@@ -54,23 +54,45 @@ static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary
     snprintf(out, 32, "%016" PRIx64, hash);
 }
 
-void dt_dataset_summarise(const dt_dataset *dataset, int64_t sequences_per_shard,
-                          dt_dataset_summary *summary)
+static unsigned long add_crc(unsigned long crc, const void *bytes, size_t count, size_t size)
 {
-    const size_t count = (size_t)dataset->count;
-    const size_t tokens = (size_t)dataset->offsets[count];
+    return crc32_z(crc, bytes, count * size);
+}
+
+void dt_dataset_sums_add(dt_dataset_sums *sums, const dt_dataset *part)
+{
+    const size_t count = (size_t)part->count;
+    const size_t tokens = (size_t)(part->offsets[count] - part->offsets[0]);
+    if (sums->sequences == 0) /* the first of count + 1 offsets */
+        sums->offsets = add_crc(0, &sums->tokens_count, 1, sizeof sums->tokens_count);
+    for (size_t i = 1; i <= count; ++i) {
+        const int64_t end = sums->tokens_count + part->offsets[i] - part->offsets[0];
+        sums->offsets = add_crc(sums->offsets, &end, 1, sizeof end);
+    }
+    sums->tokens =
+        add_crc(sums->tokens, part->tokens + part->offsets[0], tokens, sizeof *part->tokens);
+    sums->labels = add_crc(sums->labels, part->labels, count * (size_t)part->taxonomy.tax_ranks,
+                           sizeof *part->labels);
+    sums->ids = add_crc(sums->ids, part->ids + part->id_offsets[0],
+                        (size_t)(part->id_offsets[count] - part->id_offsets[0]), 1);
+    sums->id_bytes += part->id_offsets[count] - part->id_offsets[0];
+    sums->sequences += part->count;
+    sums->tokens_count += (int64_t)tokens;
+}
+
+void dt_dataset_summarise(const dt_dataset *dataset, const dt_dataset_sums *sums,
+                          int64_t sequences_per_shard, dt_dataset_summary *summary)
+{
+    const int64_t offsets = (sums->sequences + 1) * (int64_t)sizeof(int64_t);
     *summary = (dt_dataset_summary){
-        .sequences = dataset->count,
-        .tokens = (int64_t)tokens,
+        .sequences = sums->sequences,
+        .tokens = sums->tokens_count,
         .sequences_per_shard = sequences_per_shard,
-        .shards = (dataset->count + sequences_per_shard - 1) / sequences_per_shard,
+        .shards = (sums->sequences + sequences_per_shard - 1) / sequences_per_shard,
     };
-    uLong crc = crc32_z(0, (const Bytef *)dataset->tokens, tokens * sizeof *dataset->tokens);
-    crc = crc32_z(crc, (const Bytef *)dataset->offsets, (count + 1) * sizeof *dataset->offsets);
-    uLong other = crc32_z(0, (const Bytef *)dataset->labels,
-                          count * (size_t)dataset->taxonomy.tax_ranks * sizeof *dataset->labels);
-    other = crc32_z(other, (const Bytef *)dataset->ids, (size_t)dataset->id_offsets[count]);
-    snprintf(summary->data_checksum, sizeof summary->data_checksum, "crc32:%08lx%08lx", crc, other);
+    snprintf(summary->data_checksum, sizeof summary->data_checksum, "crc32:%08lx%08lx",
+             crc32_combine(sums->tokens, sums->offsets, offsets),
+             crc32_combine(sums->labels, sums->ids, sums->id_bytes));
     if (dataset->tokenizer_json)
         dt_text_hash(dataset->tokenizer_json, summary->tokenizer_hash);
     else

@@ -26,9 +26,19 @@ typedef struct {
     char id[32];             /* hash of the two above and all fields of dataset.json */
 } dt_dataset_summary;
 
-/* Computes the summary of a dataset. */
-void dt_dataset_summarise(const dt_dataset *dataset, int64_t sequences_per_shard,
-                          dt_dataset_summary *summary);
+/* Numbers and CRC-32s of the sequences so far; zero-initialise. */
+typedef struct {
+    int64_t sequences;
+    int64_t tokens_count, id_bytes;
+    unsigned long tokens, offsets, labels, ids;
+} dt_dataset_sums;
+
+/* Adds the sequences part->count of a set; its parts are added in order. */
+void dt_dataset_sums_add(dt_dataset_sums *sums, const dt_dataset *part);
+
+/* Computes the summary of a set with these sequences. *dataset has what is not in the shards. */
+void dt_dataset_summarise(const dt_dataset *dataset, const dt_dataset_sums *sums,
+                          int64_t sequences_per_shard, dt_dataset_summary *summary);
 
 /* Computes the hash of a text in the format of `tokenizer_hash`. */
 void dt_text_hash(const char *text, char out[32]);

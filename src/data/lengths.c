@@ -4,8 +4,6 @@
 
 #include "core/memory.h"
 
-const int32_t dt_length_percent[DT_LENGTH_QUANTILES] = {0, 1, 5, 25, 50, 75, 95, 99, 100};
-
 static int by_length(const void *a, const void *b)
 {
     const int64_t x = *(const int64_t *)a;
@@ -24,10 +22,8 @@ dt_status dt_length_quantiles_of(dt_length_quantiles *out, const dt_dataset *dat
     for (int64_t i = 0; i < count; ++i)
         bases[i] = dt_dataset_bases(dataset, items[i]);
     qsort(bases, (size_t)count, sizeof *bases, by_length);
-    for (int q = 0; q < DT_LENGTH_QUANTILES; ++q) {
-        const int64_t reached = (count * dt_length_percent[q] + 99) / 100; /* sequences */
-        out->bases[q] = bases[reached > 0 ? reached - 1 : 0];
-    }
+    for (int q = 0; q < DT_LENGTH_QUANTILES; ++q)
+        out->bases[q] = bases[dt_length_covered(count, q) - 1];
     out->known = true;
     free(bases);
     return DT_OK;

@@ -11,198 +11,11 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/utf8.h"
-#include "data/fingerprints.h"
 #include "io/container.h"
 #include "data/dataset_json.h"
+#include "data/shard_file.h"
 #include "data/shard_tokens.h"
 #include "sequence/strand_array.h"
-
-#define FORMAT "deeptaxa-shard"
-#define NEW ".new" /* suffix of a complete file that is not in place yet */
-
-static dt_status shard_path(char out[PATH_MAX], const char *folder, int64_t shard, const char *end)
-{
-    return dt_path(out, PATH_MAX, "%s/shard_%05" PRId64 ".h5%s", folder, shard, end);
-}
-
-/* ---- Writing -------------------------------------------------------------------------------- */
-
-static dt_status put_attributes(dt_container *file, const dt_dataset_summary *summary,
-                                int64_t shard, int64_t first, int64_t count)
-{
-    DT_TRY(dt_container_put_attribute_text(file, "", "dataset_id", summary->id));
-    DT_TRY(dt_container_put_attribute_text(file, "", "tokenizer_hash", summary->tokenizer_hash));
-    DT_TRY(dt_container_put_attribute_int(file, "", "shard", shard));
-    DT_TRY(dt_container_put_attribute_int(file, "", "first_sequence", first));
-    return dt_container_put_attribute_int(file, "", "sequences", count);
-}
-
-static dt_status put_offsets(dt_container *file, const int64_t *offsets, int64_t count)
-{
-    const int64_t entries = count + 1;
-    int64_t *own;
-    DT_TRY(DT_NEW(own, (size_t)entries));
-    for (int64_t i = 0; i < entries; ++i)
-        own[i] = offsets[i] - offsets[0];
-    const dt_status status =
-        dt_container_put_array(file, "offsets", DT_ELEMENT_INT64, 1, &entries, own);
-    free(own);
-    return status;
-}
-
-static dt_status put_token_hashes(dt_container *file, const dt_dataset *dataset, int64_t first,
-                                  int64_t count)
-{
-    const int64_t *offsets = dataset->offsets + first;
-    uint32_t *hashes;
-    DT_TRY(DT_NEW(hashes, (size_t)count));
-    for (int64_t i = 0; i < count; ++i)
-        hashes[i] = dt_token_hash(dataset->tokens + offsets[i], offsets[i + 1] - offsets[i]);
-    const dt_status status =
-        dt_container_put_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &count, hashes);
-    free(hashes);
-    return status;
-}
-
-/* Writes the shard of sequences first … first + count - 1. */
-static dt_status put_sequences(dt_container *file, const dt_dataset *dataset, int64_t first,
-                               int64_t count)
-{
-    const int64_t *offsets = dataset->offsets + first;
-    const int64_t *id_offsets = dataset->id_offsets + first;
-    const int64_t tokens = offsets[count] - offsets[0];
-    const int64_t id_bytes = id_offsets[count] - id_offsets[0];
-    const int64_t labels[2] = {count, dataset->taxonomy.tax_ranks};
-    DT_TRY(dt_shard_put_tokens(file, dataset->encoding, tokens, dataset->tokens + offsets[0]));
-    DT_TRY(put_token_hashes(file, dataset, first, count));
-    DT_TRY(put_offsets(file, offsets, count));
-    DT_TRY(dt_container_put_array(file, "labels", DT_ELEMENT_INT32, 2, labels,
-                                  dataset->labels + first * labels[1]));
-    if (dataset->bases)
-        DT_TRY(dt_container_put_array(file, "lengths", DT_ELEMENT_INT32, 1, &count,
-                                      dataset->bases + first));
-    return dt_container_put_array(file, "ids", DT_ELEMENT_UINT8, 1, &id_bytes,
-                                  dataset->ids + id_offsets[0]);
-}
-
-static dt_status write_shard(const char *folder, const dt_dataset *dataset,
-                             const dt_dataset_summary *summary, int64_t shard)
-{
-    char path[PATH_MAX];
-    dt_container *file;
-    const int64_t first = shard * summary->sequences_per_shard;
-    const int64_t left = dataset->count - first;
-    const int64_t count = left < summary->sequences_per_shard ? left : summary->sequences_per_shard;
-    DT_TRY(shard_path(path, folder, shard, NEW));
-    DT_TRY(dt_container_create(&file, path, FORMAT, dt_shards_version(dataset->encoding)));
-    dt_status status = put_attributes(file, summary, shard, first, count);
-    if (status == DT_OK)
-        status = put_sequences(file, dataset, first, count);
-    if (status == DT_OK && shard == 0)
-        status = dt_strand_put(file, &dataset->strand);
-    if (status == DT_OK)
-        return dt_container_commit(file);
-    dt_container_discard(file);
-    return status;
-}
-
-/* Writes all files under temporary names. */
-static dt_status write_all(const char *folder, const dt_dataset *dataset,
-                           const dt_dataset_summary *summary)
-{
-    char path[PATH_MAX];
-    for (int64_t shard = 0; shard < summary->shards; ++shard)
-        DT_TRY(write_shard(folder, dataset, summary, shard));
-    DT_TRY(dt_path(path, sizeof path, "%s/tokenizer.json" NEW, folder));
-    if (dataset->tokenizer_json)
-        DT_TRY(dt_write_file(path, dataset->tokenizer_json, strlen(dataset->tokenizer_json)));
-    DT_TRY(dt_path(path, sizeof path, "%s/dataset.json" NEW, folder));
-    return dt_dataset_json_write(path, dataset, summary);
-}
-
-/* Renames a complete file to its final name, durably. */
-static dt_status put_in_place(const char *folder, const char *name)
-{
-    dt_new_file file;
-    char temporary[PATH_MAX];
-    DT_TRY(dt_path(file.path, sizeof file.path, "%s/%s", folder, name));
-    DT_TRY(dt_path(temporary, sizeof temporary, "%s/%s" NEW, folder, name));
-    memcpy(file.temporary, temporary, sizeof temporary);
-    return dt_new_file_commit(&file);
-}
-
-static dt_status remove_file(const char *folder, const char *name)
-{
-    char path[PATH_MAX];
-    DT_TRY(dt_path(path, sizeof path, "%s/%s", folder, name));
-    if (unlink(path) != 0 && errno != ENOENT)
-        return dt_fail(DT_ERR_IO, "%s: cannot replace: %s", path, strerror(errno));
-    return DT_OK;
-}
-
-/* Removes dataset.json first, so that the folder is incomplete until the new one is there. */
-static dt_status exchange(const char *folder, const dt_dataset *dataset,
-                          const dt_dataset_summary *summary)
-{
-    char name[40];
-    DT_TRY(remove_file(folder, "dataset.json"));
-    for (int64_t shard = 0; shard < summary->shards; ++shard) {
-        snprintf(name, sizeof name, "shard_%05" PRId64 ".h5", shard);
-        DT_TRY(put_in_place(folder, name));
-    }
-    DT_TRY((dataset->tokenizer_json ? put_in_place : remove_file)(folder, "tokenizer.json"));
-    return put_in_place(folder, "dataset.json");
-}
-
-/* Returns true for a leftover file of a killed call or of an earlier one with more shards. */
-static bool is_left_over(const char *name, int64_t shards)
-{
-    long long number = -1;
-    int end = 0;
-    if (sscanf(name, "shard_%lld.h5%n", &number, &end) == 1 && end > 0) {
-        if (name[end] == '\0')
-            return number >= shards;
-    } else if (strncmp(name, "tokenizer.json", 14) == 0) {
-        end = 14;
-    } else if (strncmp(name, "dataset.json", 12) == 0) {
-        end = 12;
-    }
-    return end > 0 && strncmp(name + end, NEW, strlen(NEW)) == 0;
-}
-
-/* Removes leftover files; failures do no harm. */
-static void remove_left_over(const char *folder, int64_t shards)
-{
-    char path[PATH_MAX];
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return;
-    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
-        if (is_left_over(entry->d_name, shards) &&
-            dt_path(path, sizeof path, "%s/%s", folder, entry->d_name) == DT_OK)
-            unlink(path);
-    closedir(dir);
-}
-
-dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
-                          int64_t sequences_per_shard)
-{
-    dt_dataset_summary summary;
-    if (sequences_per_shard < 1)
-        return dt_fail(DT_ERR_INTERNAL, "a shard must have at least one sequence");
-    DT_TRY(dt_make_folder(folder));
-    dt_dataset_summarise(dataset, sequences_per_shard, &summary);
-    const dt_status status = write_all(folder, dataset, &summary);
-    if (status != DT_OK) {
-        remove_left_over(folder, INT64_MAX);
-        return status;
-    }
-    DT_TRY(exchange(folder, dataset, &summary));
-    remove_left_over(folder, summary.shards);
-    return DT_OK;
-}
-
-/* ---- Reading -------------------------------------------------------------------------------- */
 
 /* Position of the next shard's data, in sequences, tokens and bytes of ids. */
 typedef struct {
@@ -286,8 +99,8 @@ static dt_status open_shard(const char *folder, const dt_dataset_summary *summar
     const int64_t n = summary->sequences_per_shard;
     const int64_t left = summary->sequences - shard * n;
     dt_status status;
-    DT_TRY(shard_path(path, folder, shard, ""));
-    DT_TRY(dt_container_open(&file, path, FORMAT, DT_SHARDS_VERSION, NULL));
+    DT_TRY(dt_shard_path(path, folder, shard, ""));
+    DT_TRY(dt_container_open(&file, path, DT_SHARD_FORMAT, DT_SHARDS_VERSION, NULL));
     DT_TRY_OR(fail, check_text(file, path, "tokenizer_hash", summary->tokenizer_hash,
                                "made with a different tokenizer than dataset.json says"));
     DT_TRY_OR(fail, check_text(file, path, "dataset_id", summary->id,
@@ -310,9 +123,10 @@ static dt_status array_length(dt_container *file, const char *name, int64_t *len
     return DT_OK;
 }
 
-/* Determines the total size of the shards, before memory is allocated for them. */
+/* Determines the total size of the shards, before memory is allocated for them, and, unless NULL,
+ * the tokens of each. */
 static dt_status measure(const char *folder, const dt_dataset_summary *summary,
-                         dt_encoding encoding, position *sum)
+                         dt_encoding encoding, position *sum, int64_t *shard_tokens)
 {
     *sum = (position){0};
     for (int64_t shard = 0; shard < summary->shards; ++shard) {
@@ -329,6 +143,8 @@ static dt_status measure(const char *folder, const dt_dataset_summary *summary,
         dt_container_close(file);
         DT_TRY(status);
         sum->tokens += tokens;
+        if (shard_tokens)
+            shard_tokens[shard] = tokens;
         sum->sequences += entries - 1;
         sum->id_bytes += id_bytes;
     }
@@ -366,6 +182,15 @@ static dt_status read_labels(dt_container *file, const char *path, int64_t count
     return DT_OK;
 }
 
+static dt_status get_lengths(dt_container *file, const char *path, int64_t count, int32_t *bases)
+{
+    DT_TRY(dt_container_get_array(file, "lengths", DT_ELEMENT_INT32, 1, &count, bases));
+    for (int64_t i = 0; i < count; ++i)
+        if (bases[i] < 0)
+            return refuse(path, "a sequence has a negative length");
+    return DT_OK;
+}
+
 /* Shards of older versions have no lengths; a set has them in all shards or in none. */
 static dt_status read_lengths(dt_container *file, const char *path, int64_t count, int64_t first,
                               dt_dataset *dataset)
@@ -376,17 +201,10 @@ static dt_status read_lengths(dt_container *file, const char *path, int64_t coun
         DT_TRY(DT_NEW(dataset->bases, (size_t)dataset->count));
     if (there != (dataset->bases != NULL))
         return refuse(path, "made by a different version than the first shard");
-    if (!there)
-        return DT_OK;
-    int32_t *bases = dataset->bases + first;
-    DT_TRY(dt_container_get_array(file, "lengths", DT_ELEMENT_INT32, 1, &count, bases));
-    for (int64_t i = 0; i < count; ++i)
-        if (bases[i] < 0)
-            return refuse(path, "a sequence has a negative length");
-    return DT_OK;
+    return there ? get_lengths(file, path, count, dataset->bases + first) : DT_OK;
 }
 
-/* Needed by streams, which do not have all tokens in memory. Shards of older versions have none. */
+/* Needed by an index, which has no tokens. Shards of older versions have none. */
 static dt_status read_token_hashes(dt_container *file, const char *path, int64_t count,
                                    int64_t first, dt_dataset *dataset)
 {
@@ -401,11 +219,10 @@ static dt_status read_token_hashes(dt_container *file, const char *path, int64_t
                  : DT_OK;
 }
 
-/* Reads the ids and finds their beginnings; each id is followed by '\0'. */
-static dt_status read_ids(dt_container *file, const char *path, int64_t count, int64_t bytes,
-                          int64_t at, char *ids, int64_t *id_offsets)
+/* Finds the beginnings of the ids, and adds `at`; each id is followed by '\0'. */
+static dt_status find_ids(const char *path, int64_t count, int64_t bytes, int64_t at,
+                          const char *ids, int64_t *id_offsets)
 {
-    DT_TRY(dt_container_get_array(file, "ids", DT_ELEMENT_UINT8, 1, &bytes, ids));
     if (dt_utf8_valid(ids, (size_t)bytes) < (size_t)bytes)
         return refuse(path, "an id is not UTF-8: convert the FASTA file");
     const char *next = ids;
@@ -439,26 +256,36 @@ static dt_status read_shard(dt_container *file, const char *path, dt_dataset *da
     DT_TRY(read_labels(file, path, count, &dataset->taxonomy,
                        dataset->labels + at->sequences * dataset->taxonomy.tax_ranks));
     DT_TRY(read_lengths(file, path, count, at->sequences, dataset));
-    DT_TRY(read_ids(file, path, count, id_bytes, at->id_bytes, dataset->ids + at->id_bytes,
-                    dataset->id_offsets + at->sequences));
+    char *ids = dataset->ids + at->id_bytes;
+    DT_TRY(dt_container_get_array(file, "ids", DT_ELEMENT_UINT8, 1, &id_bytes, ids));
+    DT_TRY(find_ids(path, count, id_bytes, at->id_bytes, ids, dataset->id_offsets + at->sequences));
     at->sequences += count;
     at->tokens += tokens;
     at->id_bytes += id_bytes;
     return DT_OK;
 }
 
+/* Reads what is not in the shards. */
+static dt_status read_description(const char *folder, dt_dataset *dataset,
+                                  dt_dataset_summary *summary)
+{
+    char path[PATH_MAX];
+    DT_TRY(check_finished(folder));
+    DT_TRY(dt_path(path, sizeof path, "%s/dataset.json", folder));
+    DT_TRY(dt_dataset_json_read(path, dataset, summary));
+    return read_tokenizer(folder, summary, dataset);
+}
+
 /* Reads the set, with or without tokens. */
-static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *dataset,
-                          dt_dataset_summary *summary)
+static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *dataset)
 {
     char path[PATH_MAX];
     position sum;
     position at = {0};
-    DT_TRY(check_finished(folder));
-    DT_TRY(dt_path(path, sizeof path, "%s/dataset.json", folder));
-    DT_TRY(dt_dataset_json_read(path, dataset, summary));
-    DT_TRY(read_tokenizer(folder, summary, dataset));
-    DT_TRY(measure(folder, summary, dataset->encoding, &sum));
+    dt_dataset_summary read;
+    const dt_dataset_summary *summary = &read;
+    DT_TRY(read_description(folder, dataset, &read));
+    DT_TRY(measure(folder, summary, dataset->encoding, &sum, NULL));
     const size_t count = (size_t)sum.sequences;
     if (with_tokens)
         DT_TRY(DT_NEW(dataset->tokens, (size_t)sum.tokens));
@@ -469,7 +296,7 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
     dataset->count = sum.sequences;
     for (int64_t shard = 0; shard < summary->shards; ++shard) {
         dt_container *file;
-        DT_TRY(shard_path(path, folder, shard, ""));
+        DT_TRY(dt_shard_path(path, folder, shard, ""));
         DT_TRY(open_shard(folder, summary, shard, &file));
         dt_status status = read_shard(file, path, dataset, &at);
         if (status == DT_OK && shard == 0)
@@ -480,14 +307,23 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
     return DT_OK;
 }
 
-dt_status dt_shards_read(const char *folder, dt_dataset *dataset)
+static dt_status read_or_free(const char *folder, bool with_tokens, dt_dataset *dataset)
 {
-    dt_dataset_summary summary;
     *dataset = (dt_dataset){0};
-    const dt_status status = read_all(folder, true, dataset, &summary);
+    const dt_status status = read_all(folder, with_tokens, dataset);
     if (status != DT_OK)
         dt_dataset_free(dataset);
     return status;
+}
+
+dt_status dt_shards_read(const char *folder, dt_dataset *dataset)
+{
+    return read_or_free(folder, true, dataset);
+}
+
+dt_status dt_shards_read_index(const char *folder, dt_dataset *dataset)
+{
+    return read_or_free(folder, false, dataset);
 }
 
 /* ---- Streaming ------------------------------------------------------------------------------ */
@@ -497,34 +333,127 @@ typedef struct {
     char folder[PATH_MAX];
     dt_dataset_summary summary;
     dt_encoding encoding;
+    dt_taxonomy taxonomy; /* the dataset's: only numbers are used */
 } shard_folder;
 
-static dt_status load_tokens(void *context, int64_t shard, uint16_t *tokens, int64_t count)
+/* Sets the letters of each sequence; bases are their own. */
+static dt_status load_bases(dt_container *file, const char *path, const shard_folder *from,
+                            dt_shard *to)
+{
+    bool there;
+    DT_TRY(dt_container_has(file, "lengths", &there));
+    if (there)
+        return get_lengths(file, path, to->count, to->bases);
+    for (int64_t i = 0; i < to->count; ++i)
+        to->bases[i] = from->encoding == DT_ENCODING_ONEHOT
+                           ? (int32_t)(to->offsets[i + 1] - to->offsets[i])
+                           : -1;
+    return DT_OK;
+}
+
+static dt_status load_arrays(dt_container *file, const char *path, const shard_folder *from,
+                             dt_shard *to)
+{
+    if (to->tokens)
+        DT_TRY(dt_shard_get_tokens(file, path, from->encoding, to->token_count, to->tokens));
+    if (to->offsets)
+        DT_TRY(read_offsets(file, path, to->count, to->token_count, 0, to->offsets));
+    if (to->labels)
+        DT_TRY(read_labels(file, path, to->count, &from->taxonomy, to->labels));
+    return to->bases ? load_bases(file, path, from, to) : DT_OK;
+}
+
+static dt_status load_shard(void *context, int64_t shard, dt_shard *to)
 {
     const shard_folder *from = context;
     dt_container *file;
     char path[PATH_MAX];
-    DT_TRY(shard_path(path, from->folder, shard, ""));
+    DT_TRY(dt_shard_path(path, from->folder, shard, ""));
     DT_TRY(open_shard(from->folder, &from->summary, shard, &file));
-    const dt_status status = dt_shard_get_tokens(file, path, from->encoding, count, tokens);
+    const dt_status status = load_arrays(file, path, from, to);
     dt_container_close(file);
     return status;
 }
 
+static dt_status load_ids(void *context, int64_t shard, char **ids)
+{
+    const shard_folder *from = context;
+    dt_container *file;
+    char path[PATH_MAX];
+    int64_t bytes;
+    DT_TRY(dt_shard_path(path, from->folder, shard, ""));
+    DT_TRY(open_shard(from->folder, &from->summary, shard, &file));
+    dt_status status =
+        dt_container_load_vector(file, "ids", DT_ELEMENT_UINT8, (void **)ids, &bytes);
+    dt_container_close(file);
+    DT_TRY(status);
+    const int64_t left = from->summary.sequences - shard * from->summary.sequences_per_shard;
+    const int64_t count =
+        left < from->summary.sequences_per_shard ? left : from->summary.sequences_per_shard;
+    int64_t *offsets = NULL;
+    status = DT_NEW(offsets, (size_t)count + 1);
+    if (status == DT_OK)
+        status = find_ids(path, count, bytes, 0, *ids, offsets);
+    free(offsets);
+    if (status != DT_OK)
+        free(*ids);
+    return status;
+}
+
+/* Takes `tokens`, also on failure. */
 static dt_status open_stream(const char *folder, const dt_dataset_summary *summary,
-                             int64_t max_shards, dt_dataset *dataset)
+                             int64_t max_shards, dt_dataset *dataset, int64_t *tokens)
 {
     shard_folder *from;
-    DT_TRY(DT_NEW(from, 1));
+    const dt_status status = DT_NEW(from, 1);
+    if (status != DT_OK) {
+        free(tokens);
+        return status;
+    }
     snprintf(from->folder, sizeof from->folder, "%s", folder);
     from->summary = *summary;
     from->encoding = dataset->encoding;
-    const dt_shard_source source = {.sequences_per_shard = summary->sequences_per_shard,
-                                    .load = load_tokens,
+    from->taxonomy = dataset->taxonomy;
+    const dt_shard_source source = {.sequences = summary->sequences,
+                                    .sequences_per_shard = summary->sequences_per_shard,
+                                    .tax_ranks = dataset->taxonomy.tax_ranks,
+                                    .tokens = tokens,
+                                    .load = load_shard,
+                                    .load_ids = load_ids,
                                     .release = free,
                                     .context = from};
-    return dt_stream_create(&dataset->stream, &source, dataset->offsets, dataset->count,
-                            max_shards);
+    return dt_stream_create(&dataset->stream, &source, max_shards);
+}
+
+static dt_status read_strand(const char *folder, const dt_dataset_summary *summary,
+                             dt_dataset *dataset)
+{
+    char path[PATH_MAX];
+    dt_container *file;
+    DT_TRY(dt_shard_path(path, folder, 0, ""));
+    DT_TRY(open_shard(folder, summary, 0, &file));
+    const dt_status status = dt_strand_get(file, path, &dataset->strand);
+    dt_container_close(file);
+    return status;
+}
+
+static dt_status stream(const char *folder, int64_t max_shards, dt_dataset *dataset,
+                        dt_dataset_summary *summary)
+{
+    position sum;
+    int64_t *tokens;
+    DT_TRY(read_description(folder, dataset, summary));
+    DT_TRY(DT_NEW(tokens, (size_t)summary->shards));
+    dt_status status = measure(folder, summary, dataset->encoding, &sum, tokens);
+    if (status == DT_OK)
+        status = read_strand(folder, summary, dataset);
+    if (status != DT_OK) {
+        free(tokens);
+        return status;
+    }
+    dataset->count = sum.sequences;
+    memcpy(dataset->checksum, summary->data_checksum, sizeof dataset->checksum);
+    return open_stream(folder, summary, max_shards, dataset, tokens);
 }
 
 dt_status dt_shards_stream(const char *folder, int64_t max_shards, dt_dataset *dataset,
@@ -532,9 +461,7 @@ dt_status dt_shards_stream(const char *folder, int64_t max_shards, dt_dataset *d
 {
     dt_dataset_summary summary;
     *dataset = (dt_dataset){0};
-    dt_status status = read_all(folder, false, dataset, &summary);
-    if (status == DT_OK)
-        status = open_stream(folder, &summary, max_shards, dataset);
+    const dt_status status = stream(folder, max_shards, dataset, &summary);
     if (status != DT_OK)
         dt_dataset_free(dataset);
     else

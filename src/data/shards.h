@@ -30,13 +30,31 @@
 dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
                           int64_t sequences_per_shard);
 
+/* A set that is not in memory as a whole. make() sets *part to a dataset of the sequences
+ * first … first + count - 1, with the taxonomy and the strand of the set; it stays the maker's. It is
+ * called twice for each shard, in order, since every shard contains a hash of the whole set. */
+typedef struct {
+    int64_t count; /* sequences of the set */
+    dt_status (*make)(void *context, int64_t first, int64_t count, dt_dataset *part);
+    void *context;
+} dt_shard_parts;
+
+/* The same for such a set; *dataset has what is not in the shards: taxonomy, encoding, tokenizer,
+ * names. */
+dt_status dt_shards_write_parts(const char *folder, const dt_dataset *dataset,
+                                int64_t sequences_per_shard, const dt_shard_parts *parts);
+
 /* Reads all shards of `folder` into memory; free *dataset with dt_dataset_free(). Returns
  * DT_ERR_INPUT or DT_ERR_IO, with an empty *dataset, if a shard is missing, incomplete, damaged,
  * of a newer version or of another set. Offsets, labels and ids are checked to be in range. */
 dt_status dt_shards_read(const char *folder, dt_dataset *dataset);
 
-/* Like dt_shards_read(), but the tokens stay on the disk: dataset->stream reads them as needed,
- * with `max_shards` shards in memory. *sequences_per_shard is for dt_sampler_by_shards(). The
+/* Reads everything but the tokens, and instead their hashes, for comparisons with a checkpoint that
+ * has hashes of each sequence (data/fingerprints.h). */
+dt_status dt_shards_read_index(const char *folder, dt_dataset *dataset);
+
+/* Like dt_shards_read(), but the sequences stay on the disk: dataset->stream reads them as needed,
+ * with `max_shards` shards in memory. *sequences_per_shard is for dt_sampler_create_streamed(). The
  * stream's thread reads containers: see io/container.h on threads. */
 dt_status dt_shards_stream(const char *folder, int64_t max_shards, dt_dataset *dataset,
                            int64_t *sequences_per_shard);

@@ -11,26 +11,21 @@
 
 /* Memory for one shard. */
 typedef struct {
-    uint16_t *tokens;
+    dt_shard content;
     int64_t shard; /* shard that is or is being loaded here; NOWHERE: none */
 } slot;
 
-struct dt_token_stream {
+struct dt_shard_stream {
     dt_shard_source source;
-    const int64_t *offsets;
-    int64_t count;
     int64_t shards;
     int64_t max_shards;  /* number of slots; grows if a hold needs more */
-    int64_t slot_tokens; /* capacity of each slot */
-    slot *slot;          /* (max_shards) */
-    int64_t *slot_of;    /* (shards) slot of a loaded shard; NOWHERE: not loaded */
-    int64_t *wanted;     /* (shards) in the order of their first use */
-    int64_t *first_use;  /* (shards) position in the order; -1: none */
-    int64_t *last_use;   /* (shards) */
-    int64_t *held_at;    /* (shards) number of the last hold that needed it */
-    int64_t holds;
-    int64_t *use_shard; /* (uses) the shard of each use */
-    size_t use_capacity;
+    int64_t most_tokens; /* capacity of each slot, in tokens and sequences */
+    int64_t most_sequences;
+    slot *slot;           /* (max_shards) */
+    int64_t *slot_of;     /* (shards) slot of a loaded shard; NOWHERE: not loaded */
+    dt_shard_use *wanted; /* (shards) in the order of their first use */
+    int64_t *first_use;   /* (shards) position in the order; -1: none */
+    int64_t *last_use;    /* (shards) */
     int64_t uses;
     int64_t wanted_count;
 
@@ -46,15 +41,10 @@ struct dt_token_stream {
     char message[1024];
 };
 
-static int64_t first_sequence(const dt_token_stream *s, int64_t shard)
+static int64_t shard_sequences(const dt_shard_stream *s, int64_t shard)
 {
-    const int64_t first = shard * s->source.sequences_per_shard;
-    return first < s->count ? first : s->count;
-}
-
-static int64_t shard_tokens(const dt_token_stream *s, int64_t shard)
-{
-    return s->offsets[first_sequence(s, shard + 1)] - s->offsets[first_sequence(s, shard)];
+    const int64_t left = s->source.sequences - shard * s->source.sequences_per_shard;
+    return left < s->source.sequences_per_shard ? left : s->source.sequences_per_shard;
 }
 
 /* ---- the thread that reads ahead ---------------------------------------------------------------
@@ -62,7 +52,7 @@ static int64_t shard_tokens(const dt_token_stream *s, int64_t shard)
 
 /* Returns a slot for a shard: a free one, one whose shard is no longer needed, or that of the shard
  * needed last, if later than this one (kept from an earlier order). NULL: none is available yet. */
-static slot *slot_for(dt_token_stream *s, int64_t shard)
+static slot *slot_for(dt_shard_stream *s, int64_t shard)
 {
     slot *latest = NULL;
     for (int64_t i = 0; i < s->max_shards; ++i) {
@@ -83,10 +73,10 @@ static slot *slot_for(dt_token_stream *s, int64_t shard)
 }
 
 /* Returns the next shard that is needed and not loaded; NOWHERE: none. */
-static int64_t next_shard(dt_token_stream *s)
+static int64_t next_shard(dt_shard_stream *s)
 {
     for (; s->next < s->wanted_count; ++s->next) {
-        const int64_t shard = s->wanted[s->next];
+        const int64_t shard = s->wanted[s->next].shard;
         if (s->slot_of[shard] == NOWHERE && s->last_use[shard] >= s->position)
             return shard;
     }
@@ -94,13 +84,14 @@ static int64_t next_shard(dt_token_stream *s)
 }
 
 /* Loads a shard into a slot. Called with the mutex locked; unlocks it while loading. */
-static void load(dt_token_stream *s, int64_t shard, slot *to)
+static void load(dt_shard_stream *s, int64_t shard, slot *to)
 {
     to->shard = shard;
+    to->content.count = shard_sequences(s, shard);
+    to->content.token_count = s->source.tokens[shard];
     s->loading = true;
     pthread_mutex_unlock(&s->mutex);
-    const dt_status status =
-        s->source.load(s->source.context, shard, to->tokens, shard_tokens(s, shard));
+    const dt_status status = s->source.load(s->source.context, shard, &to->content);
     pthread_mutex_lock(&s->mutex);
     s->loading = false;
     if (status == DT_OK) {
@@ -115,7 +106,7 @@ static void load(dt_token_stream *s, int64_t shard, slot *to)
 
 static void *read_ahead(void *argument)
 {
-    dt_token_stream *s = argument;
+    dt_shard_stream *s = argument;
     pthread_mutex_lock(&s->mutex);
     while (!s->ending && s->status == DT_OK) {
         const int64_t shard = next_shard(s);
@@ -132,43 +123,57 @@ static void *read_ahead(void *argument)
 /* ---- lifetime ----------------------------------------------------------------------------------
  */
 
-static dt_status take_memory(dt_token_stream *s)
+static dt_status take_slot(const dt_shard_stream *s, slot *out)
 {
-    int64_t most = 0;
-    for (int64_t shard = 0; shard < s->shards; ++shard) {
-        const int64_t tokens = shard_tokens(s, shard);
-        most = tokens > most ? tokens : most;
-    }
-    s->slot_tokens = most;
+    const size_t sequences = (size_t)s->most_sequences;
+    *out = (slot){.shard = NOWHERE};
+    DT_TRY(DT_NEW(out->content.tokens, (size_t)s->most_tokens));
+    DT_TRY(DT_NEW(out->content.offsets, sequences + 1));
+    return DT_NEW(out->content.labels, sequences * (size_t)s->source.tax_ranks);
+}
+
+static void free_slot(slot *taken)
+{
+    free(taken->content.tokens);
+    free(taken->content.offsets);
+    free(taken->content.labels);
+}
+
+static dt_status take_memory(dt_shard_stream *s)
+{
+    for (int64_t shard = 0; shard < s->shards; ++shard)
+        if (s->source.tokens[shard] > s->most_tokens)
+            s->most_tokens = s->source.tokens[shard];
+    s->most_sequences = shard_sequences(s, 0);
     DT_TRY(DT_NEW(s->slot, (size_t)s->max_shards));
-    for (int64_t i = 0; i < s->max_shards; ++i) {
-        s->slot[i].shard = NOWHERE;
-        DT_TRY(DT_NEW(s->slot[i].tokens, (size_t)most));
-    }
+    for (int64_t i = 0; i < s->max_shards; ++i)
+        DT_TRY(take_slot(s, &s->slot[i]));
     DT_TRY(DT_NEW(s->slot_of, (size_t)s->shards));
     DT_TRY(DT_NEW(s->wanted, (size_t)s->shards));
     DT_TRY(DT_NEW(s->first_use, (size_t)s->shards));
     DT_TRY(DT_NEW(s->last_use, (size_t)s->shards));
-    DT_TRY(DT_NEW(s->held_at, (size_t)s->shards));
     for (int64_t shard = 0; shard < s->shards; ++shard)
         s->slot_of[shard] = s->first_use[shard] = s->last_use[shard] = NOWHERE;
     return DT_OK;
 }
 
-dt_status dt_stream_create(dt_token_stream **out, const dt_shard_source *source,
-                           const int64_t *offsets, int64_t count, int64_t max_shards)
+static void release_source(const dt_shard_source *source)
 {
-    dt_token_stream *s;
+    if (source->release)
+        source->release(source->context);
+    free(source->tokens);
+}
+
+dt_status dt_stream_create(dt_shard_stream **out, const dt_shard_source *source, int64_t max_shards)
+{
+    dt_shard_stream *s;
     dt_status status = DT_NEW(s, 1);
     if (status != DT_OK) {
-        if (source->release)
-            source->release(source->context);
+        release_source(source);
         return status;
     }
     s->source = *source;
-    s->offsets = offsets;
-    s->count = count;
-    s->shards = (count + source->sequences_per_shard - 1) / source->sequences_per_shard;
+    s->shards = (source->sequences + source->sequences_per_shard - 1) / source->sequences_per_shard;
     s->max_shards = max_shards < s->shards ? max_shards : s->shards;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
@@ -184,7 +189,7 @@ dt_status dt_stream_create(dt_token_stream **out, const dt_shard_source *source,
     return DT_OK;
 }
 
-void dt_stream_destroy(dt_token_stream *stream)
+void dt_stream_destroy(dt_shard_stream *stream)
 {
     if (!stream)
         return;
@@ -194,17 +199,14 @@ void dt_stream_destroy(dt_token_stream *stream)
     pthread_mutex_unlock(&stream->mutex);
     if (stream->running)
         pthread_join(stream->thread, NULL);
-    if (stream->source.release)
-        stream->source.release(stream->source.context);
+    release_source(&stream->source);
     for (int64_t i = 0; stream->slot && i < stream->max_shards; ++i)
-        free(stream->slot[i].tokens);
+        free_slot(&stream->slot[i]);
     free(stream->slot);
     free(stream->slot_of);
     free(stream->wanted);
     free(stream->first_use);
     free(stream->last_use);
-    free(stream->held_at);
-    free(stream->use_shard);
     pthread_cond_destroy(&stream->changed);
     pthread_mutex_destroy(&stream->mutex);
     free(stream);
@@ -213,104 +215,127 @@ void dt_stream_destroy(dt_token_stream *stream)
 /* ---- uses --------------------------------------------------------------------------------------
  */
 
-/* Returns the largest number of shards between their first and last use at the same time. */
-static int64_t most_at_once(const dt_token_stream *s)
+/* Returns whether there is a use at which more than max_shards are needed. */
+static dt_status check_room(const dt_shard_stream *s)
 {
-    int64_t now = 0;
-    int64_t most = 0;
-    for (int64_t use = 0; use < s->uses; ++use) {
-        const int64_t shard = s->use_shard[use];
-        now += s->first_use[shard] == use;
-        most = now > most ? now : most;
-        now -= s->last_use[shard] == use;
+    for (int64_t w = 0; w < s->wanted_count; ++w) {
+        int64_t most = 1; /* at the first use of this one: it, and those before it */
+        for (int64_t v = 0; v < w; ++v)
+            most += s->wanted[v].last >= s->wanted[w].first;
+        if (most > s->max_shards)
+            return dt_fail(DT_ERR_INTERNAL,
+                           "the order needs %lld shards in memory at once, the stream has %lld",
+                           (long long)most, (long long)s->max_shards);
     }
-    return most;
-}
-
-static dt_status note_uses(dt_token_stream *s, const int64_t *order, int64_t count)
-{
-    DT_TRY(DT_GROW(s->use_shard, s->use_capacity, (size_t)count));
-    s->uses = count;
-    s->wanted_count = 0;
-    for (int64_t shard = 0; shard < s->shards; ++shard)
-        s->first_use[shard] = s->last_use[shard] = NOWHERE;
-    for (int64_t use = 0; use < count; ++use) {
-        const int64_t shard = order[use] / s->source.sequences_per_shard;
-        s->use_shard[use] = shard;
-        s->last_use[shard] = use;
-        if (s->first_use[shard] != NOWHERE)
-            continue;
-        s->first_use[shard] = use;
-        s->wanted[s->wanted_count++] = shard;
-    }
-    const int64_t most = most_at_once(s);
-    if (most > s->max_shards)
-        return dt_fail(DT_ERR_INTERNAL,
-                       "the order needs %lld shards in memory at once, the stream has %lld",
-                       (long long)most, (long long)s->max_shards);
     return DT_OK;
 }
 
-dt_status dt_stream_begin(dt_token_stream *stream, const int64_t *order, int64_t count,
-                          int64_t first)
+static void clear_uses(dt_shard_stream *s)
 {
-    pthread_mutex_lock(&stream->mutex);
-    while (stream->loading) /* a shard of the previous order */
-        pthread_cond_wait(&stream->changed, &stream->mutex);
-    const dt_status status = note_uses(stream, order, count);
-    stream->next = 0;
-    stream->position = first;
-    pthread_cond_broadcast(&stream->changed);
-    pthread_mutex_unlock(&stream->mutex);
+    s->wanted_count = 0;
+    for (int64_t shard = 0; shard < s->shards; ++shard)
+        s->first_use[shard] = s->last_use[shard] = NOWHERE;
+}
+
+static void add_use(dt_shard_stream *s, const dt_shard_use *use)
+{
+    s->first_use[use->shard] = use->first;
+    s->last_use[use->shard] = use->last;
+    s->wanted[s->wanted_count++] = *use;
+}
+
+static void note_order(dt_shard_stream *s, const int64_t *order, int64_t count)
+{
+    clear_uses(s);
+    for (int64_t use = 0; use < count; ++use) {
+        const int64_t shard = order[use] / s->source.sequences_per_shard;
+        if (s->first_use[shard] == NOWHERE)
+            add_use(s, &(dt_shard_use){shard, use, use});
+        s->last_use[shard] = use;
+    }
+    for (int64_t w = 0; w < s->wanted_count; ++w)
+        s->wanted[w].last = s->last_use[s->wanted[w].shard];
+}
+
+/* The thread pauses between these: the mutex is locked, and no shard of the previous order is being
+ * loaded. */
+static void begin_change(dt_shard_stream *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    while (s->loading)
+        pthread_cond_wait(&s->changed, &s->mutex);
+}
+
+static dt_status end_change(dt_shard_stream *s, int64_t count, int64_t first)
+{
+    const dt_status status = check_room(s);
+    s->uses = count;
+    s->next = 0;
+    s->position = first;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mutex);
     return status;
 }
 
-static bool all_there(const dt_token_stream *s, int64_t first, int64_t count)
+dt_status dt_stream_begin(dt_shard_stream *stream, const int64_t *order, int64_t count,
+                          int64_t first)
 {
-    for (int64_t use = first; use < first + count; ++use)
-        if (s->slot_of[s->use_shard[use]] == NOWHERE)
-            return false;
-    return true;
+    begin_change(stream);
+    note_order(stream, order, count);
+    return end_change(stream, count, first);
+}
+
+dt_status dt_stream_begin_shards(dt_shard_stream *stream, const dt_shard_use *use, int64_t shards,
+                                 int64_t count, int64_t first)
+{
+    begin_change(stream);
+    clear_uses(stream);
+    for (int64_t s = 0; s < shards; ++s)
+        add_use(stream, &use[s]);
+    return end_change(stream, count, first);
+}
+
+/* Counts the shards of these uses; `there`: only those in memory. */
+static int64_t count_shards(const dt_shard_stream *s, int64_t first, int64_t count, bool there)
+{
+    int64_t shards = 0;
+    for (int64_t w = 0; w < s->wanted_count && s->wanted[w].first < first + count; ++w)
+        shards +=
+            s->wanted[w].last >= first && (!there || s->slot_of[s->wanted[w].shard] != NOWHERE);
+    return shards;
 }
 
 /* Grows the memory to `shards` shards. Called with the mutex locked; waits for a load to end, since
  * the thread uses the address of its slot. */
-static dt_status add_slots(dt_token_stream *s, int64_t shards)
+static dt_status add_slots(dt_shard_stream *s, int64_t shards)
 {
     size_t capacity = (size_t)s->max_shards;
     while (s->loading)
         pthread_cond_wait(&s->changed, &s->mutex);
     DT_TRY(DT_GROW(s->slot, capacity, (size_t)shards));
     for (; s->max_shards < shards; ++s->max_shards) {
-        slot *added = &s->slot[s->max_shards];
-        *added = (slot){.shard = NOWHERE};
-        DT_TRY(DT_NEW(added->tokens, (size_t)s->slot_tokens));
+        slot added;
+        const dt_status status = take_slot(s, &added);
+        if (status != DT_OK) {
+            free_slot(&added);
+            return status;
+        }
+        s->slot[s->max_shards] = added;
     }
     return DT_OK;
 }
 
-/* Counts the different shards of these uses. */
-static int64_t count_shards(dt_token_stream *s, int64_t first, int64_t count)
-{
-    int64_t shards = 0;
-    s->holds++;
-    for (int64_t use = first; use < first + count; ++use) {
-        shards += s->held_at[s->use_shard[use]] != s->holds;
-        s->held_at[s->use_shard[use]] = s->holds;
-    }
-    return shards;
-}
-
-dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count)
+dt_status dt_stream_hold(dt_shard_stream *stream, int64_t first, int64_t count)
 {
     if (first < 0 || count < 0 || first + count > stream->uses)
         return dt_fail(DT_ERR_INTERNAL, "uses of a stream that were not announced");
-    const int64_t shards = count_shards(stream, first, count);
+    const int64_t shards = count_shards(stream, first, count, false);
     pthread_mutex_lock(&stream->mutex);
     dt_status status = shards > stream->max_shards ? add_slots(stream, shards) : DT_OK;
     stream->position = first;
     pthread_cond_broadcast(&stream->changed);
-    while (status == DT_OK && stream->status == DT_OK && !all_there(stream, first, count))
+    while (status == DT_OK && stream->status == DT_OK &&
+           count_shards(stream, first, count, true) < shards)
         pthread_cond_wait(&stream->changed, &stream->mutex);
     if (status == DT_OK && stream->status != DT_OK)
         status = dt_fail(stream->status, "%s", stream->message);
@@ -318,14 +343,47 @@ dt_status dt_stream_hold(dt_token_stream *stream, int64_t first, int64_t count)
     return status;
 }
 
-const uint16_t *dt_stream_tokens(const dt_token_stream *stream, int64_t i)
+const dt_shard *dt_stream_shard(const dt_shard_stream *stream, int64_t i, int64_t *place)
 {
     const int64_t shard = i / stream->source.sequences_per_shard;
-    const slot *held = &stream->slot[stream->slot_of[shard]];
-    return held->tokens + (stream->offsets[i] - stream->offsets[first_sequence(stream, shard)]);
+    *place = i % stream->source.sequences_per_shard;
+    return &stream->slot[stream->slot_of[shard]].content;
 }
 
-int64_t dt_stream_bytes(const dt_token_stream *stream)
+dt_status dt_stream_describe(dt_shard_stream *stream, int64_t shard, dt_shard *to)
 {
-    return stream->max_shards * stream->slot_tokens * (int64_t)sizeof *stream->slot->tokens;
+    to->count = shard_sequences(stream, shard);
+    to->token_count = stream->source.tokens[shard];
+    return stream->source.load(stream->source.context, shard, to);
+}
+
+dt_status dt_stream_ids(dt_shard_stream *stream, int64_t shard, char **ids)
+{
+    return stream->source.load_ids(stream->source.context, shard, ids);
+}
+
+int64_t dt_stream_shards(const dt_shard_stream *stream)
+{
+    return stream->shards;
+}
+
+int64_t dt_stream_sequences_per_shard(const dt_shard_stream *stream)
+{
+    return stream->source.sequences_per_shard;
+}
+
+int64_t dt_stream_tokens(const dt_shard_stream *stream)
+{
+    int64_t tokens = 0;
+    for (int64_t shard = 0; shard < stream->shards; ++shard)
+        tokens += stream->source.tokens[shard];
+    return tokens;
+}
+
+int64_t dt_stream_bytes(const dt_shard_stream *stream)
+{
+    const int64_t sequence =
+        (int64_t)sizeof(int64_t) + stream->source.tax_ranks * (int64_t)sizeof(int32_t);
+    return stream->max_shards *
+           (stream->most_tokens * (int64_t)sizeof(uint16_t) + stream->most_sequences * sequence);
 }

@@ -13,6 +13,7 @@
 #include "eval/objective.h"
 #include "model/model.h"
 #include "profile/profile.h"
+#include "run/split.h"
 
 typedef struct {
     double loss; /* of the objective over all sequences (dt_objective_of_set()); NaN, with a
@@ -25,7 +26,9 @@ typedef struct {
     dt_model *model;
     dt_comm *comm;
     const dt_dataset *dataset;
-    const int64_t *indices; /* (count) sequences of the dataset */
+    const int64_t *indices; /* (count) sequences of the dataset; NULL: `split` */
+    const dt_split *split;  /* with marks: its validation sequences, in ascending order, for
+                               dt_evaluate() of a streamed set; NULL: `indices` */
     int64_t count;          /* >= 1 */
     const dt_objective *objective;
     dt_batch_memory *memory; /* of a micro-batch, for which the model has reserved its buffers */
@@ -35,7 +38,8 @@ typedef struct {
 } dt_evaluation_job;
 
 /* Predicts the sequences and computes the loss and the metrics against their labels. The result is
- * the same on all ranks. Returns DT_STOPPED on all ranks if any of them (with rank0_only: rank 0)
+ * the same on all ranks; memory does not depend on the number of sequences with a split, which
+ * is evaluated part by part. Returns DT_STOPPED on all ranks if any of them (with rank0_only: rank 0)
  * was stopped. Collective. */
 dt_status dt_evaluate(dt_evaluation *out, const dt_evaluation_job *job);
 

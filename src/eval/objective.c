@@ -6,6 +6,7 @@
 
 #include "core/loss_formulas.h"
 #include "core/memory.h"
+#include "data/survey.h"
 
 /* ---- class weights -------------------------------------------------------------------------- */
 
@@ -67,34 +68,43 @@ dt_status dt_focal_weight_parse(double *weight, const char *text, const dt_taxon
     return DT_OK;
 }
 
+/* Sets count[c] to the training sequences of class c at tax_rank r. */
+static void count_labels(double *count, const dt_run *run, const dt_dataset *dataset, int32_t r)
+{
+    for (int64_t i = 0; i < run->split.training_count; ++i) {
+        const int32_t label = dt_dataset_labels(dataset, run->split.training[i])[r];
+        if (label >= 0)
+            count[label] += 1.0;
+    }
+}
+
 /* Sets the weight of each class to N / (C · n) or its square root. */
 static void weigh_by_frequency(const dt_objective *objective, const dt_run *run,
-                               const int32_t *labels)
+                               const dt_dataset *dataset)
 {
     const dt_class_layout *layout = &objective->classes;
-    const int32_t tax_ranks = layout->tax_ranks;
-    for (int32_t r = 0; r < tax_ranks; ++r) {
+    for (int32_t r = 0; r < layout->tax_ranks; ++r) {
         double *weight = objective->class_weight + layout->first[r];
         const int32_t classes = layout->first[r + 1] - layout->first[r];
-        int64_t known = 0;
-        for (int64_t i = 0; i < run->split.training_count; ++i) {
-            const int32_t label = labels[run->split.training[i] * tax_ranks + r];
-            if (label < 0)
-                continue;
-            weight[label] += 1.0;
-            known++;
+        double known = 0.0;
+        if (!dataset->survey)
+            count_labels(weight, run, dataset, r);
+        for (int32_t c = 0; c < classes; ++c) {
+            if (dataset->survey)
+                weight[c] = (double)dataset->survey->label_counts[layout->first[r] + c];
+            known += weight[c];
         }
         for (int32_t c = 0; c < classes; ++c) {
             if (weight[c] == 0.0)
                 continue;
-            weight[c] = (double)known / ((double)classes * weight[c]);
+            weight[c] = known / ((double)classes * weight[c]);
             if (run->settings.class_weights == DT_CLASS_WEIGHTS_SQRT_INVERSE)
                 weight[c] = sqrt(weight[c]);
         }
     }
 }
 
-dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_t *labels)
+dt_status dt_objective_create(dt_objective *out, const dt_run *run, const dt_dataset *dataset)
 {
     const dt_run_settings *settings = &run->settings;
     const char *given = settings->focal_weight;
@@ -111,7 +121,7 @@ dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_
         return DT_OK;
     DT_TRY(DT_NEW(out->class_weight, (size_t)out->classes.first[run->config.tax_ranks]));
     if (!given) {
-        weigh_by_frequency(out, run, labels);
+        weigh_by_frequency(out, run, dataset);
         return DT_OK;
     }
     const dt_status status = dt_focal_weight_parse(out->class_weight, given, &run->taxonomy);
@@ -151,30 +161,54 @@ static reduction reduction_of(const dt_objective *objective)
     return MEAN;
 }
 
-/* Returns the factor that turns the sum of these sequences' losses into the defined reduction. */
-static double mean_factor(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
-                          const int64_t *sequences, int64_t count)
+/* Returns the factor that turns the sum of the losses of `count` sequences with these class weights
+ * in all into the defined reduction. */
+static double mean_factor(const dt_objective *objective, int64_t count, double weights)
 {
-    const reduction how = reduction_of(objective);
-    if (how != WEIGHTED_MEAN)
-        return how == SUM ? 1.0 : 1.0 / (double)count;
-    double sum = 0.0;
-    for (int64_t i = 0; i < count; ++i)
-        sum += weight_of(objective, tax_rank,
-                         labels[sequences[i] * objective->classes.tax_ranks + tax_rank]);
-    return sum > 0.0 ? 1.0 / sum : 0.0;
+    switch (reduction_of(objective)) {
+    case SUM:
+        return 1.0;
+    case MEAN:
+        return 1.0 / (double)count;
+    case WEIGHTED_MEAN:
+        break;
+    }
+    return weights > 0.0 ? 1.0 / weights : 0.0;
 }
 
-void dt_objective_scale(double *scale, const dt_objective *objective, const int32_t *labels,
+void dt_objective_scale(double *scale, const dt_objective *objective, const dt_dataset *dataset,
                         const int64_t *sequences, int64_t count, int32_t batches)
 {
-    for (int32_t r = 0; r < objective->classes.tax_ranks; ++r)
-        scale[r] = objective->level_weight[r] *
-                   mean_factor(objective, r, labels, sequences, count) / (double)batches;
+    for (int32_t r = 0; r < objective->classes.tax_ranks; ++r) {
+        double weights = 0.0;
+        for (int64_t i = 0; i < count && objective->class_weight; ++i)
+            weights += weight_of(objective, r, dt_dataset_labels(dataset, sequences[i])[r]);
+        scale[r] =
+            objective->level_weight[r] * mean_factor(objective, count, weights) / (double)batches;
+    }
 }
 
-bool dt_objective_weighs(const dt_objective *objective, const int32_t *labels,
-                         const int64_t *sequences, int64_t count)
+void dt_set_loss_add(dt_set_loss *set, const dt_objective *objective, int32_t tax_rank,
+                     int32_t label, float cross_entropy)
+{
+    double slope;
+    const double weight = weight_of(objective, tax_rank, label);
+    set->count++;
+    set->weights += weight;
+    if (label >= 0)
+        set->loss += dt_loss_value(objective->type, weight * (double)cross_entropy,
+                                   objective->gamma, &slope);
+}
+
+double dt_set_loss_result(const dt_set_loss *set, const dt_objective *objective, int32_t tax_rank)
+{
+    const double factor = reduction_of(objective) == SUM
+                              ? (double)objective->batch_size / (double)set->count
+                              : mean_factor(objective, set->count, set->weights);
+    return objective->level_weight[tax_rank] * factor * set->loss;
+}
+
+bool dt_set_loss_weighs(const dt_set_loss *set, const dt_objective *objective)
 {
     const dt_class_layout *layout = &objective->classes;
     bool learns = false;
@@ -182,30 +216,8 @@ bool dt_objective_weighs(const dt_objective *objective, const int32_t *labels,
         if (layout->first[r + 1] - layout->first[r] < 2 || objective->level_weight[r] == 0.0)
             continue;
         learns = true;
-        for (int64_t i = 0; i < count; ++i)
-            if (weight_of(objective, r, labels[sequences[i] * layout->tax_ranks + r]) > 0.0)
-                return true;
+        if (set[r].weights > 0.0)
+            return true;
     }
     return !learns;
-}
-
-double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
-                           const int64_t *sequences, int64_t count, const float *cross_entropy,
-                           size_t stride)
-{
-    double sum = 0.0;
-    for (int64_t i = 0; i < count; ++i) {
-        const int32_t label = labels[sequences[i] * objective->classes.tax_ranks + tax_rank];
-        float ce;
-        double slope;
-        memcpy(&ce, (const char *)cross_entropy + (size_t)i * stride, sizeof ce);
-        if (label >= 0)
-            sum +=
-                dt_loss_value(objective->type, weight_of(objective, tax_rank, label) * (double)ce,
-                              objective->gamma, &slope);
-    }
-    const double factor = reduction_of(objective) == SUM
-                              ? (double)objective->batch_size / (double)count
-                              : mean_factor(objective, tax_rank, labels, sequences, count);
-    return objective->level_weight[tax_rank] * factor * sum;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "data/dataset.h"
 #include "layers.h"
 #include "run/run.h"
 
@@ -20,12 +21,12 @@ typedef struct {
     double *class_weight; /* (C) of all tax_ranks, concatenated; NULL: all 1 */
 } dt_objective;
 
-/* Creates the objective of a run. labels: of the whole dataset (total, tax_ranks). Class weights
- * depend on the training sequences, run->split.training: at a tax_rank with C classes and N
- * labelled sequences, n of them of the class, `inverse` is N / (C · n) and `sqrt_inverse` its
- * square root; 0 for a class without sequences. Labels of -1 are ignored. Returns DT_ERR_USAGE
- * for a --focal-weight that does not match the labels. Free with dt_objective_free(). */
-dt_status dt_objective_create(dt_objective *out, const dt_run *run, const int32_t *labels);
+/* Creates the objective of a run. Class weights depend on the training sequences of the dataset: at
+ * a tax_rank with C classes and N labelled sequences, n of them of the class, `inverse` is
+ * N / (C · n) and `sqrt_inverse` its square root; 0 for a class without sequences. Labels of -1 are
+ * ignored. A streamed dataset needs its survey. Returns DT_ERR_USAGE for a --focal-weight that does
+ * not match the labels. Free with dt_objective_free(). */
+dt_status dt_objective_create(dt_objective *out, const dt_run *run, const dt_dataset *dataset);
 void dt_objective_free(dt_objective *objective); /* leaves it empty */
 
 /* Computes dt_batch.loss_scale from the GLOBAL batch, sequences[0 … count-1] of the dataset, so
@@ -37,21 +38,27 @@ void dt_objective_free(dt_objective *objective); /* leaves it empty */
  *     focal, sum                         level weight
  * Each is divided by `batches`, the number of batches of an update. */
 void dt_objective_scale(double *scale /* (tax_ranks) */, const dt_objective *objective,
-                        const int32_t *labels, const int64_t *sequences, int64_t count,
+                        const dt_dataset *dataset, const int64_t *sequences, int64_t count,
                         int32_t batches);
 
-/* Returns the level-weighted loss of a set of sequences at one tax_rank as if it were one batch,
- * from the cross entropy of each (at byte offset i · stride, of sequences[i]). A summed focal loss
- * is scaled to an average batch, sum · batch size / count, so that it is comparable with the
- * training loss. */
-double dt_objective_of_set(const dt_objective *objective, int32_t tax_rank, const int32_t *labels,
-                           const int64_t *sequences, int64_t count, const float *cross_entropy,
-                           size_t stride /* bytes */);
+/* The loss of a set of sequences at one tax_rank as if it were one batch. Zero-initialise. */
+typedef struct {
+    int64_t count;
+    double loss;    /* sum over the sequences */
+    double weights; /* sum of their class weights */
+} dt_set_loss;
 
-/* Returns whether the loss of such a set is meaningful: false if all its labels have class weight 0
- * at every tax_rank that is trained (more than one class, level weight not 0). */
-bool dt_objective_weighs(const dt_objective *objective, const int32_t *labels,
-                         const int64_t *sequences, int64_t count);
+/* Adds a sequence by its label and its cross entropy. */
+void dt_set_loss_add(dt_set_loss *set, const dt_objective *objective, int32_t tax_rank,
+                     int32_t label, float cross_entropy);
+
+/* Returns the level-weighted loss of the set. A summed focal loss is scaled to an average batch, sum
+ * · batch size / count, so that it is comparable with the training loss. */
+double dt_set_loss_result(const dt_set_loss *set, const dt_objective *objective, int32_t tax_rank);
+
+/* Returns whether the loss of a set is meaningful: false if all its labels have class weight 0 at
+ * every tax_rank that is trained (more than one class, level weight not 0). */
+bool dt_set_loss_weighs(const dt_set_loss *set /* (tax_ranks) */, const dt_objective *objective);
 
 /* Parses --focal-weight into weight (C): one comma-separated list of class weights per tax_rank,
  * separated by ';'. A single list is used for all tax_ranks if they have equally many classes.

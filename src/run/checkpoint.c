@@ -46,13 +46,29 @@ static dt_status write_content(dt_container *file, int32_t version, const dt_run
     return dt_checkpoint_put_tensors(file, source, checkpoint->has_optimizer);
 }
 
+/* DeepTaxa's format has the numbers of the split, also of a streamed run. */
+static dt_status write_torch(const char *path, const dt_run *content,
+                             const dt_tensor_source *source)
+{
+    const dt_run_settings *s = &content->settings;
+    dt_run numbered = *content; /* owns only its split */
+    if (s->data_checksum[0] == '\0' || !content->has_optimizer)
+        return dt_torch_write(path, content, source);
+    DT_TRY(dt_split_create(&numbered.split, s->total_sequences, s->val_split, s->seed));
+    const dt_status status = dt_torch_write(path, &numbered, source);
+    dt_split_free(&numbered.split);
+    return status;
+}
+
 static dt_status write_file(const char *path, const dt_run *content, const dt_tensor_source *source)
 {
     dt_container *file;
     int32_t version = OLDEST_WRITTEN;
     if (dt_is_torch_name(path))
-        return dt_torch_write(path, content, source);
+        return write_torch(path, content, source);
     DT_TRY(dt_settings_raise_version(content, &version));
+    if (content->settings.data_checksum[0] != '\0')
+        version = DT_CHECKPOINT_STREAMED;
     DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version));
     const dt_status status = write_content(file, version, content, source);
     if (status != DT_OK) {

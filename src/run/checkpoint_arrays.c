@@ -292,10 +292,10 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     if (checkpoint->has_optimizer && checkpoint->choices)
         DT_TRY(dt_container_put_text(file, CHOICES, checkpoint->choices));
     const dt_split *split = &checkpoint->split;
-    if (split->training_count > 0)
+    if (split->training_count > 0 && split->training)
         DT_TRY(dt_container_put_array(file, "split/training", DT_ELEMENT_INT64, 1,
                                       &split->training_count, split->training));
-    if (split->validation_count > 0)
+    if (split->validation_count > 0 && split->validation)
         DT_TRY(dt_container_put_array(file, "split/validation", DT_ELEMENT_INT64, 1,
                                       &split->validation_count, split->validation));
     return DT_OK;

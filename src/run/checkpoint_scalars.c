@@ -59,6 +59,7 @@ static const dt_setting fields[] = {
     FIELD(2, "progress", "epoch_time", DOUBLE, progress.epoch_time),
     FIELD(2, "progress", "evaluation_due", FLAG, progress.evaluation_due),
     FIELD(2, "progress", "loss_sums_of", INT32, loss_sums.world_size),
+    FIELD(5, "settings", "data_checksum", CHARS, settings.data_checksum),
     FIELD(1, "", "parameters", INT, parameters),
     FIELD(1, "", "program_version", CHARS, version),
     FIELD(1, "", "timestamp", CHARS, timestamp),
@@ -231,7 +232,8 @@ dt_status dt_checkpoint_put_scalars(dt_container *file, int32_t version, const d
         if (setting->key && setting->since <= version)
             DT_TRY(put_field(file, setting, run));
     for (size_t i = 0; i < FIELDS; ++i)
-        DT_TRY(put_field(file, &fields[i], run));
+        if (fields[i].since <= version)
+            DT_TRY(put_field(file, &fields[i], run));
     return DT_OK;
 }
 

@@ -62,6 +62,8 @@ typedef struct {
      * streamed. */
     int32_t shards_at_a_time;
     int64_t sequences_per_shard;
+    char data_checksum[32]; /* of the streamed set; empty: not streamed, or the run began with an
+                               older version, which stored hashes of each sequence */
     int64_t total_sequences, training_sequences, validation_sequences;
     char *fasta_file, *taxonomy_file; /* as given by the user */
     char *tokenizer_name;             /* "onehot" without a tokenizer */
@@ -132,9 +134,9 @@ typedef struct {
     int32_t temperatures;        /* tax_ranks if the model is calibrated, otherwise 0: all are 1 */
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
     char *tokenizer_json;                 /* NULL with one-hot */
-    dt_split split;
-    dt_fingerprints sequences; /* of all sequences of the split; empty in older checkpoints and in
-                                  those without an optimizer */
+    dt_split split; /* of a streamed run marks, which its settings determine; otherwise numbers */
+    dt_fingerprints sequences; /* of all sequences of the split; empty in older checkpoints, in
+                                  those without an optimizer and in streamed runs */
     char *choices;             /* the device's algorithms of matrix products (choices_read() in
                                   backend.h), for resuming; NULL: none */
     int64_t parameters;        /* number of parameters */

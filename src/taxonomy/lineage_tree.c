@@ -63,51 +63,84 @@ static dt_status add_rank(dt_lineage_tree *tree, int32_t r, int32_t *node, node_
     return DT_OK;
 }
 
-/* Copies each different lineage once: the tree has far fewer lineages than sequences. */
-static dt_status distinct_lineages(const int32_t *labels, int64_t count, int32_t tax_ranks,
-                                   int32_t **out, int64_t *kept)
-{
-    const size_t bytes = (size_t)tax_ranks * sizeof *labels;
+/* Each different lineage once: there are far fewer lineages than sequences. */
+struct dt_lineage_set {
+    int32_t tax_ranks;
     dt_strmap *seen;
-    size_t capacity = 0;
-    *kept = 0;
-    DT_TRY(dt_strmap_create(&seen));
-    dt_status status = DT_OK;
-    for (int64_t i = 0; i < count && status == DT_OK; ++i) {
+    int32_t *lineages; /* (count, tax_ranks) */
+    int64_t count;
+    size_t capacity;
+};
+
+dt_status dt_lineage_set_create(dt_lineage_set **out, int32_t tax_ranks)
+{
+    dt_lineage_set *set;
+    DT_TRY(DT_NEW(set, 1));
+    set->tax_ranks = tax_ranks;
+    const dt_status status = dt_strmap_create(&set->seen);
+    if (status == DT_OK)
+        *out = set;
+    else
+        dt_lineage_set_destroy(set);
+    return status;
+}
+
+void dt_lineage_set_destroy(dt_lineage_set *set)
+{
+    if (!set)
+        return;
+    dt_strmap_destroy(set->seen);
+    free(set->lineages);
+    free(set);
+}
+
+dt_status dt_lineage_set_add(dt_lineage_set *set, const int32_t *labels, int64_t count)
+{
+    const int32_t tax_ranks = set->tax_ranks;
+    const size_t bytes = (size_t)tax_ranks * sizeof *labels;
+    for (int64_t i = 0; i < count; ++i) {
         const int32_t *lineage = labels + i * tax_ranks;
         int added;
-        status = dt_strmap_add(seen, (const char *)lineage, bytes, 0, NULL, &added);
-        if (status != DT_OK || !added)
+        DT_TRY(dt_strmap_add(set->seen, (const char *)lineage, bytes, 0, NULL, &added));
+        if (!added)
             continue;
-        status = DT_GROW(*out, capacity, (size_t)((*kept + 1) * tax_ranks));
-        if (status == DT_OK)
-            memcpy(*out + (*kept)++ * tax_ranks, lineage, bytes);
+        DT_TRY(DT_GROW(set->lineages, set->capacity, (size_t)((set->count + 1) * tax_ranks)));
+        memcpy(set->lineages + set->count++ * tax_ranks, lineage, bytes);
     }
-    dt_strmap_destroy(seen);
+    return DT_OK;
+}
+
+dt_status dt_lineage_set_tree(const dt_lineage_set *set, dt_lineage_tree *tree)
+{
+    const int64_t count = set->count;
+    int32_t *node = NULL;
+    node_key *keys = NULL;
+    dt_status status;
+    *tree = (dt_lineage_tree){.tax_ranks = set->tax_ranks};
+    DT_TRY_OR(done, DT_NEW(node, (size_t)count));
+    DT_TRY_OR(done, DT_NEW(keys, (size_t)count));
+    for (int64_t i = 0; i < count; ++i)
+        node[i] = -1;
+    for (int32_t r = 0; r < set->tax_ranks && status == DT_OK; ++r)
+        status = add_rank(tree, r, node, keys, set->lineages, count);
+done:
+    free(node);
+    free(keys);
+    if (status != DT_OK)
+        dt_lineage_tree_free(tree);
     return status;
 }
 
 dt_status dt_lineage_tree_build(dt_lineage_tree *tree, const int32_t *labels, int64_t count,
                                 int32_t tax_ranks)
 {
-    int32_t *lineages = NULL;
-    int32_t *node = NULL;
-    node_key *keys = NULL;
-    dt_status status;
-    *tree = (dt_lineage_tree){.tax_ranks = tax_ranks};
-    DT_TRY_OR(done, distinct_lineages(labels, count, tax_ranks, &lineages, &count));
-    DT_TRY_OR(done, DT_NEW(node, (size_t)count));
-    DT_TRY_OR(done, DT_NEW(keys, (size_t)count));
-    for (int64_t i = 0; i < count; ++i)
-        node[i] = -1;
-    for (int32_t r = 0; r < tax_ranks && status == DT_OK; ++r)
-        status = add_rank(tree, r, node, keys, lineages, count);
-done:
-    free(lineages);
-    free(node);
-    free(keys);
-    if (status != DT_OK)
-        dt_lineage_tree_free(tree);
+    dt_lineage_set *set;
+    *tree = (dt_lineage_tree){0};
+    DT_TRY(dt_lineage_set_create(&set, tax_ranks));
+    dt_status status = dt_lineage_set_add(set, labels, count);
+    if (status == DT_OK)
+        status = dt_lineage_set_tree(set, tree);
+    dt_lineage_set_destroy(set);
     return status;
 }
 

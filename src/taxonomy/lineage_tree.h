@@ -26,6 +26,14 @@ dt_status dt_lineage_tree_build(dt_lineage_tree *tree, const int32_t *labels, in
                                 int32_t tax_ranks);
 void dt_lineage_tree_free(dt_lineage_tree *tree); /* leaves an empty one */
 
+/* The different lineages of a set that is not in memory as a whole: labels (count, tax_ranks) are
+ * added in parts, then the tree of all is built. */
+typedef struct dt_lineage_set dt_lineage_set;
+dt_status dt_lineage_set_create(dt_lineage_set **out, int32_t tax_ranks);
+dt_status dt_lineage_set_add(dt_lineage_set *set, const int32_t *labels, int64_t count);
+dt_status dt_lineage_set_tree(const dt_lineage_set *set, dt_lineage_tree *tree);
+void dt_lineage_set_destroy(dt_lineage_set *set); /* NULL is allowed */
+
 static inline int32_t dt_lineage_tree_nodes(const dt_lineage_tree *tree)
 {
     return tree->first[tree->tax_ranks];

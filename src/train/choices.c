@@ -26,7 +26,7 @@ static dt_status compute_batches(dt_trainer *t)
 {
     const int64_t batches = dt_batches_per_epoch(t->sampler.count, &t->run->settings);
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)t->run->progress.epoch));
-    DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count, 0));
+    DT_TRY(dt_sampler_announce(&t->sampler, t->job->dataset, 0));
     for (int64_t batch = 0; batch < batches && batch < REHEARSED_BATCHES; ++batch)
         DT_TRY(dt_stepper_rehearse(&t->stepper, batch));
     return DT_OK;

@@ -176,8 +176,8 @@ dt_status dt_trainer_epoch(dt_trainer *t)
     if (update == 0)
         show_rate(t, progress->epoch + 1, "start");
     DT_TRY(dt_sampler_begin_epoch(&t->sampler, (uint32_t)progress->epoch));
-    DT_TRY(dt_dataset_begin(t->job->dataset, t->sampler.order, t->sampler.count,
-                            update * dt_update_sequences(settings)));
+    DT_TRY(
+        dt_sampler_announce(&t->sampler, t->job->dataset, update * dt_update_sequences(settings)));
     restore_loss_sums(t, update > 0);
     backend->ops->state_write(backend, &progress->update);
     for (; update < e.updates && !t->stopping; ++update)

@@ -82,9 +82,7 @@ static dt_status put_origin(dt_container *file, const dt_trainer *t)
 static dt_status put_ids(dt_container *file, const dt_evaluation_job *job)
 {
     const char **ids;
-    DT_TRY(DT_NEW(ids, (size_t)job->count));
-    for (int64_t i = 0; i < job->count; ++i)
-        ids[i] = dt_dataset_id(job->dataset, job->indices[i]);
+    DT_TRY(dt_dataset_ids(job->dataset, job->indices, job->count, &ids));
     const dt_status status = dt_container_put_texts(file, "seq_ids", job->count, ids);
     free(ids);
     return status;
@@ -269,8 +267,14 @@ static dt_status write_exports(dt_trainer *t, bool embeddings, bool importance)
     const size_t count = (size_t)split->validation_count;
     int64_t *sorted;
     DT_TRY(DT_NEW(sorted, count));
-    memcpy(sorted, split->validation, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, compare_indices);
+    if (split->marks) {
+        int64_t next = 0;
+        for (size_t i = 0; i < count; ++i)
+            sorted[i] = dt_split_next(split, &next);
+    } else {
+        memcpy(sorted, split->validation, count * sizeof *sorted);
+        qsort(sorted, count, sizeof *sorted, compare_indices);
+    }
     const dt_evaluation_job job = {.model = t->model,
                                    .comm = t->job->comm,
                                    .dataset = t->job->dataset,

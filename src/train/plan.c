@@ -56,7 +56,7 @@ static dt_fit fit_of(dt_model *model, const token_count *count, bool fixed)
 /* Returns the mean length of a sequence in tokens, at least 1. */
 static int64_t mean_tokens(const dt_dataset *dataset, int64_t max_length)
 {
-    const int64_t mean = dataset->offsets[dataset->count] / dataset->count;
+    const int64_t mean = dt_dataset_token_count(dataset) / dataset->count;
     return mean < 1 ? 1 : mean < max_length ? mean : max_length;
 }
 

@@ -92,18 +92,18 @@ static dt_status compute_or_replay(dt_stepper *stepper, const dt_device_batch *b
     return ready ? dt_model_report_started(stepper->model, ready, stepper) : DT_OK;
 }
 
-/* Computes `count` sequences from position `at` in the epoch's order: a micro-batch that starts at
- * position `first` in its global batch, which has the loss scales `scale` (tax_ranks). */
-static dt_status run_micro_batch(dt_stepper *stepper, int64_t at, int32_t count, int64_t first,
-                                 const double *scale, int64_t micro_step, dt_gradient_ready ready)
+/* Computes the sequences items[0 … count-1], which are held: a micro-batch that starts at position
+ * `first` in its global batch, which has the loss scales `scale` (tax_ranks). */
+static dt_status run_micro_batch(dt_stepper *stepper, const int64_t *items, int32_t count,
+                                 int64_t first, const double *scale, int64_t micro_step,
+                                 dt_gradient_ready ready)
 {
     dt_backend *backend = dt_model_backend(stepper->model);
     const dt_run_settings *settings = stepper->settings;
     const double began = dt_seconds();
     dt_profile_begin(stepper->profile, DT_TRACK_MAIN, DT_CATEGORY_DATA);
-    DT_TRY(dt_dataset_hold(stepper->dataset, at, count));
-    dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, stepper->sampler->order + at,
-                                   count, dt_model_config_of(stepper->model)->max_length);
+    dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, items, count,
+                                   dt_model_config_of(stepper->model)->max_length);
     batch.seed = settings->seed;
     batch.step = (uint32_t)micro_step;
     batch.first_sequence = first;
@@ -128,6 +128,19 @@ static dt_status report_without_batch(dt_stepper *stepper)
     return dt_model_report_ranges(stepper->model, start_reduction, stepper);
 }
 
+/* Sets *items to the `count` sequences from position `at` in the epoch's order, and waits until they
+ * are in memory. */
+static dt_status hold_batch(dt_stepper *stepper, int64_t at, int64_t count, const int64_t **items)
+{
+    const double began = dt_seconds();
+    dt_profile_begin(stepper->profile, DT_TRACK_MAIN, DT_CATEGORY_DATA);
+    DT_TRY(dt_sampler_take(stepper->sampler, at, count, items));
+    DT_TRY(dt_dataset_hold(stepper->dataset, at, count));
+    dt_profile_end(stepper->profile, DT_TRACK_MAIN);
+    stepper->times.data += dt_seconds() - began;
+    return DT_OK;
+}
+
 /* Computes this rank's share of one global batch. In the last batch of an update, the reductions of
  * the gradient ranges are started. Sets *given_up if a stop left micro-batches out. */
 static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_step, bool last,
@@ -138,16 +151,17 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
     const int64_t begin = batch * settings->batch_size;
     const int64_t left = stepper->sampler->count - begin;
     const int64_t total = left < settings->batch_size ? left : settings->batch_size;
+    const int64_t *items;
     int64_t first;
     int64_t share;
-    dt_batch_share(stepper->dataset, stepper->sampler->order + begin, total,
-                   dt_model_config_of(stepper->model)->max_length, comm->world_size,
-                   comm->world_rank, &first, &share);
+    DT_TRY(hold_batch(stepper, begin, total, &items));
+    dt_batch_share(stepper->dataset, items, total, dt_model_config_of(stepper->model)->max_length,
+                   comm->world_size, comm->world_rank, &first, &share);
     if (share == 0)
         return last ? report_without_batch(stepper) : DT_OK;
     double scale[DT_MAX_TAX_RANKS];
-    dt_objective_scale(scale, stepper->objective, stepper->dataset->labels,
-                       stepper->sampler->order + begin, total, settings->accum_steps);
+    dt_objective_scale(scale, stepper->objective, stepper->dataset, items, total,
+                       settings->accum_steps);
     const int64_t micro_batches = (share + settings->micro_batch - 1) / settings->micro_batch;
     for (int64_t i = 0; i < micro_batches; ++i) {
         int64_t offset;
@@ -158,7 +172,7 @@ static dt_status run_batch(dt_stepper *stepper, int64_t batch, int64_t micro_ste
         }
         const bool report = last && i == micro_batches - 1;
         dt_share(share, micro_batches, i, &offset, &count);
-        DT_TRY(run_micro_batch(stepper, begin + first + offset, (int32_t)count, first + offset,
+        DT_TRY(run_micro_batch(stepper, items + first + offset, (int32_t)count, first + offset,
                                scale, micro_step, report ? start_reduction : NULL));
     }
     return DT_OK;

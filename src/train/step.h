@@ -36,7 +36,7 @@ typedef struct {
     dt_model *model;
     dt_comm *comm;
     const dt_dataset *dataset;
-    const dt_sampler *sampler;
+    dt_sampler *sampler;
     const dt_run_settings *settings;
     const dt_objective *objective;
     dt_loss loss;           /* of the objective, with its class weights on the device */

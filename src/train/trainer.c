@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "core/stop.h"
 #include "data/batch.h"
+#include "data/survey.h"
 #include "eval/evaluate.h"
 #include "run/init_weights.h"
 #include "profile/profiled_backend.h"
@@ -115,7 +116,7 @@ static dt_status upload_class_weights(dt_trainer *t)
 
 static dt_status prepare_loss(dt_trainer *t)
 {
-    DT_TRY(dt_objective_create(&t->objective, t->run, t->job->dataset->labels));
+    DT_TRY(dt_objective_create(&t->objective, t->run, t->job->dataset));
     if (t->objective.class_weight && !t->job->dry_run)
         DT_TRY(upload_class_weights(t));
     t->stepper.objective = &t->objective;
@@ -126,17 +127,29 @@ static dt_status prepare_loss(dt_trainer *t)
     return DT_OK;
 }
 
+/* A streamed run of an older version has the numbers of its split, on whose order its own
+ * depends. */
+static dt_status create_sampler(dt_trainer *t)
+{
+    const dt_split *split = &t->run->split;
+    const dt_run_settings *s = &t->run->settings;
+    if (!split->training)
+        return dt_sampler_create_streamed(&t->sampler, split->marks, t->job->dataset->count,
+                                          split->training_count, s->seed, s->sequences_per_shard,
+                                          s->shards_at_a_time);
+    DT_TRY(dt_sampler_create(&t->sampler, split->training, split->training_count, s->seed));
+    if (s->shards_at_a_time > 0)
+        dt_sampler_by_shards(&t->sampler, s->sequences_per_shard, s->shards_at_a_time);
+    return DT_OK;
+}
+
 static dt_status prepare(dt_trainer *t, bool *copy_fits)
 {
     const dt_training *job = t->job;
     dt_run *run = t->run;
     DT_TRY(check_validation(t));
     DT_TRY(prepare_model(t, copy_fits));
-    DT_TRY(dt_sampler_create(&t->sampler, run->split.training, run->split.training_count,
-                             run->settings.seed));
-    if (run->settings.shards_at_a_time > 0)
-        dt_sampler_by_shards(&t->sampler, run->settings.sequences_per_shard,
-                             run->settings.shards_at_a_time);
+    DT_TRY(create_sampler(t));
     t->stepper.model = t->model;
     t->stepper.comm = job->comm;
     t->stepper.dataset = job->dataset;
@@ -222,9 +235,11 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
 static epoch_work whole_epoch(const dt_trainer *t)
 {
     epoch_work work = {.seconds = t->run->progress.training_time, .sequences = t->sampler.count};
-    for (int64_t i = 0; i < t->sampler.count; ++i)
-        work.tokens +=
-            dt_dataset_length(t->job->dataset, t->sampler.items[i], t->run->config.max_length);
+    const dt_dataset *dataset = t->job->dataset;
+    if (dataset->survey)
+        work.tokens = dataset->survey->training_tokens;
+    for (int64_t i = 0; i < t->sampler.count && !dataset->survey; ++i)
+        work.tokens += dt_dataset_length(dataset, t->sampler.items[i], t->run->config.max_length);
     return work;
 }
 
@@ -239,6 +254,7 @@ static dt_status evaluate(dt_trainer *t)
                                    .comm = t->job->comm,
                                    .dataset = t->job->dataset,
                                    .indices = split->validation,
+                                   .split = split->marks ? split : NULL,
                                    .count = split->validation_count,
                                    .objective = &t->objective,
                                    .memory = &t->stepper.memory,

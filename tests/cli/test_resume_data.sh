@@ -117,7 +117,7 @@ refused 1 "in a different order, on which a run with --stream-data depends" \
 # shellcheck disable=SC2046
 expect 0 deeptaxa prepare $(with base.fasta $table) --tokenizer-file tokenizer.json \
     --output-dir base_shards --sequences-per-shard 30
-refused 1 "1 has the same id but another sequence \('$a'\)" \
+refused 1 "the shards of --data have other sequences than those of the run" \
     resume none "$(checkpoint streamed 1)" --data base_shards
 [ -e none ] && fail "a refused resume wrote something"
 

@@ -132,7 +132,8 @@ static const dt_device_batch *upload_piece(losses *l, const dt_objective *object
                       .token_ids = tokens,
                       .cu_seqlens = cu_seqlens,
                       .labels = l->labels + (ptrdiff_t)first * l->classes.tax_ranks};
-    dt_objective_scale(batch.loss_scale, objective, l->labels, all, l->sequences, 1);
+    const dt_dataset dataset = {.labels = l->labels, .taxonomy.tax_ranks = l->classes.tax_ranks};
+    dt_objective_scale(batch.loss_scale, objective, &dataset, all, l->sequences, 1);
     const int64_t columns = l->classes.first[l->classes.tax_ranks];
     put(l, l->device_logits, l->logits + first * columns, count * columns);
     return l->s.backend->ops->batch_upload(l->s.backend, &batch);
@@ -188,19 +189,19 @@ static void evaluation(losses *l, const char *kind)
     dt_backend *backend = l->s.backend;
     dt_prediction *predictions = calloc((size_t)(l->sequences * tax_ranks), sizeof *predictions);
     const int64_t bytes = l->sequences * tax_ranks * (int64_t)sizeof *predictions;
-    int64_t all[64];
     void *device;
-    for (int32_t i = 0; i < l->sequences; ++i)
-        all[i] = i;
     ASSERT_OK(backend->ops->alloc(backend, &device, bytes));
     const dt_device_batch *batch = upload_piece(l, &objective, 0, l->sequences);
     backend->ops->classify(backend, device, l->device_logits, batch, &l->classes, NULL);
     backend->ops->download(backend, predictions, device, bytes);
     double *theirs = expected(l, kind, "loss");
     double ours = 0.0;
-    for (int32_t r = 0; r < tax_ranks; ++r)
-        ours += dt_objective_of_set(&objective, r, l->labels, all, l->sequences,
-                                    &predictions[r].loss, (size_t)tax_ranks * sizeof *predictions);
+    for (int32_t r = 0; r < tax_ranks; ++r) {
+        dt_set_loss set = {0};
+        for (int32_t i = r; i < l->sequences * tax_ranks; i += tax_ranks)
+            dt_set_loss_add(&set, &objective, r, l->labels[i], predictions[i].loss);
+        ours += dt_set_loss_result(&set, &objective, r);
+    }
     check(kind, "the loss of the set", &ours, theirs, 1, 1e-5); /* predictions are floats */
     free(theirs);
     free(predictions);

@@ -136,7 +136,9 @@ static void make_objective(cell *c)
     run.settings.level_weight_count = run.config.tax_ranks;
     memcpy(run.settings.level_weight, levels, (size_t)run.config.tax_ranks * sizeof *levels);
     free(levels);
-    ASSERT_OK(dt_objective_create(&c->objective, &run, c->steps.labels));
+    const dt_dataset dataset = {.labels = c->steps.labels,
+                                .taxonomy.tax_ranks = run.config.tax_ranks};
+    ASSERT_OK(dt_objective_create(&c->objective, &run, &dataset));
 }
 
 static void upload_weights(cell *c)
@@ -180,7 +182,8 @@ static const void *pass(cell *c, const sequence_set *set, int32_t first, int32_t
                       .token_ids = set->tokens + set->cu_seqlens[first],
                       .cu_seqlens = cu_seqlens,
                       .labels = set->labels + (ptrdiff_t)first * c->s.config.tax_ranks};
-    dt_objective_scale(batch.loss_scale, &c->objective, set->labels, numbers, count, accum_steps);
+    const dt_dataset dataset = {.labels = set->labels, .taxonomy.tax_ranks = c->s.config.tax_ranks};
+    dt_objective_scale(batch.loss_scale, &c->objective, &dataset, numbers, count, accum_steps);
     const dt_loss loss = {.classes = c->objective.classes,
                           .type = c->objective.type,
                           .gamma = c->objective.gamma,

@@ -1,5 +1,6 @@
 #include <stdbool.h>
 
+#include "core/bits.h"
 #include "data/sampler.h"
 #include "test.h"
 
@@ -130,6 +131,66 @@ static void order_by_shards_keeps_few_shards_together(void **state)
     dt_sampler_free(&sampler);
 }
 
+/* The order of a streamed set, 1,000 sequences in shards of 64 of which every fifth validates, taken
+ * in batches of 50 from `from` on. */
+static void take_streamed(int64_t *out, uint32_t epoch, int64_t from)
+{
+    uint8_t marks[COUNT / 8] = {0};
+    dt_sampler sampler;
+    for (int64_t i = 0; i < COUNT; ++i)
+        dt_bit_set(marks, i, i % 5 == 1);
+    ASSERT_OK(dt_sampler_create_streamed(&sampler, marks, COUNT, COUNT / 5 * 4, 42, 64, 3));
+    ASSERT_OK(dt_sampler_begin_epoch(&sampler, epoch));
+    for (int64_t at = from; at < sampler.count; at += 50) {
+        const int64_t *order;
+        ASSERT_OK(dt_sampler_take(&sampler, at, 50, &order));
+        memcpy(out + at, order, 50 * sizeof *out);
+        assert_true(sampler.capacity <= 512); /* the memory of two parts of 154 */
+    }
+    dt_sampler_free(&sampler);
+}
+
+static void a_streamed_order_is_computed_part_by_part(void **state)
+{
+    (void)state;
+    int64_t order[2][COUNT];
+    int64_t resumed[COUNT];
+    bool seen[COUNT] = {false};
+    take_streamed(order[0], 0, 0);
+    take_streamed(order[1], 1, 0);
+    take_streamed(resumed, 0, 350);
+    assert_memory_equal(resumed + 350, order[0] + 350, 450 * sizeof *resumed);
+    assert_memory_not_equal(order[0], order[1], sizeof order[0]);
+    int changes = 0;
+    for (int64_t k = 0; k < COUNT / 5 * 4; ++k) {
+        const int64_t i = order[0][k];
+        assert_in_range(i, 0, COUNT - 1);
+        assert_true(i % 5 != 1);
+        assert_false(seen[i]);
+        seen[i] = true;
+        changes += k > 0 && i / 64 != order[0][k - 1] / 64;
+    }
+    assert_true(changes > COUNT / 5 * 2); /* mixed within the parts, */
+    for (int64_t k = 0; k < 150; ++k)     /* the first of which has three shards */
+        for (int64_t other = 300; other < 450; ++other)
+            assert_true(order[0][k] / 64 != order[0][other] / 64);
+}
+
+/* Runs must be reproducible across versions: 12 sequences in shards of 4, two at a time. */
+static void streamed_order_never_changes_between_versions(void **state)
+{
+    (void)state;
+    const int64_t expected[9] = {7, 4, 10, 8, 9, 5, 3, 2, 0};
+    const uint8_t marks[2] = {0x42, 0x08}; /* 1, 6 and 11 validate */
+    const int64_t *order;
+    dt_sampler sampler;
+    ASSERT_OK(dt_sampler_create_streamed(&sampler, marks, 12, 9, 42, 4, 2));
+    ASSERT_OK(dt_sampler_begin_epoch(&sampler, 3));
+    ASSERT_OK(dt_sampler_take(&sampler, 0, 9, &order));
+    assert_memory_equal(order, expected, sizeof expected);
+    dt_sampler_free(&sampler);
+}
+
 static void no_training_sequences_are_refused(void **state)
 {
     (void)state;
@@ -165,6 +226,8 @@ int main(void)
         cmocka_unit_test(order_never_changes_between_versions),
         cmocka_unit_test(every_order_is_equally_likely),
         cmocka_unit_test(order_by_shards_keeps_few_shards_together),
+        cmocka_unit_test(a_streamed_order_is_computed_part_by_part),
+        cmocka_unit_test(streamed_order_never_changes_between_versions),
         cmocka_unit_test(no_training_sequences_are_refused),
         cmocka_unit_test(shares_are_contiguous_even_and_complete),
     };

@@ -9,7 +9,11 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "io/container.h"
+#include "core/bits.h"
+#include "data/batch.h"
+#include "data/lengths.h"
 #include "data/shards.h"
+#include "data/survey.h"
 #include "test.h"
 
 #define TAX_RANKS 2
@@ -193,6 +197,50 @@ static void bases_are_kept_as_bytes_without_a_tokenizer(void **state)
     dt_dataset_free(&tokens);
 }
 
+/* What is found shard by shard is what the whole set says: every third sequence validates. */
+static void assert_survey(const dt_dataset *streamed, const dt_dataset *set)
+{
+    uint8_t marks[25] = {0};
+    int64_t training[200];
+    int64_t count = 0;
+    int64_t tokens = 0;
+    dt_survey *survey;
+    dt_lineage_tree tree;
+    dt_length_quantiles lengths;
+    for (int64_t i = 0; i < 200; ++i) {
+        dt_bit_set(marks, i, i % 3 == 2);
+        if (i % 3 == 2)
+            continue;
+        training[count++] = i;
+        tokens += dt_dataset_length(set, i, 20);
+    }
+    ASSERT_OK(dt_survey_create(&survey, streamed->stream, &set->taxonomy, marks, 20));
+    assert_int_equal(survey->training_tokens, tokens);
+    int64_t first = 0;
+    for (int32_t r = 0; r < TAX_RANKS; first += set->taxonomy.rank[r++].classes)
+        for (int32_t c = 0; c < set->taxonomy.rank[r].classes; ++c) {
+            int64_t found = 0;
+            for (int64_t k = 0; k < count; ++k)
+                found += dt_dataset_labels(set, training[k])[r] == c;
+            assert_int_equal(survey->label_counts[first + c], found);
+        }
+    ASSERT_OK(dt_lineage_tree_build(&tree, set->labels, 200, TAX_RANKS));
+    assert_true(dt_lineage_tree_equal(&tree, &survey->lineages));
+    ASSERT_OK(dt_length_quantiles_of(&lengths, set, training, count));
+    assert_memory_equal(lengths.bases, survey->lengths.bases, sizeof lengths.bases);
+    assert_true(survey->lengths.known);
+    dt_dataset known = *streamed;
+    known.survey = survey;
+    for (int32_t micro_batch = 1; micro_batch <= 200; micro_batch += 33) {
+        int64_t most;
+        ASSERT_OK(dt_batch_max_tokens(set, 20, micro_batch, &tokens));
+        ASSERT_OK(dt_batch_max_tokens(&known, 20, micro_batch, &most));
+        assert_int_equal(most, tokens);
+    }
+    dt_lineage_tree_free(&tree);
+    dt_survey_free(survey);
+}
+
 /* Streamed sequences are truncated like those in memory; a shard damaged meanwhile is refused. */
 static void assert_streams(dt_dataset set)
 {
@@ -213,9 +261,16 @@ static void assert_streams(dt_dataset set)
         const int32_t length = dt_dataset_tokens(&set, order[use], 128, expected);
         assert_int_equal(dt_dataset_tokens(&streamed, order[use], 128, out), length);
         assert_memory_equal(out, expected, (size_t)length * sizeof *out);
+        assert_memory_equal(dt_dataset_labels(&streamed, order[use]),
+                            dt_dataset_labels(&set, order[use]), TAX_RANKS * sizeof(int32_t));
     }
-    assert_memory_equal(streamed.labels, set.labels, 200 * TAX_RANKS * sizeof *set.labels);
-    assert_memory_equal(streamed.ids, set.ids, (size_t)set.id_offsets[200]);
+    const int64_t some[] = {0, 29, 30, 31, 150, 199};
+    const char **ids;
+    ASSERT_OK(dt_dataset_ids(&streamed, some, 6, &ids));
+    for (int k = 0; k < 6; ++k)
+        assert_string_equal(ids[k], dt_dataset_id(&set, some[k]));
+    free(ids);
+    assert_survey(&streamed, &set);
     assert_int_equal(run("truncate -s -100 %s/shard_00006.h5", folder), 0);
     ASSERT_OK(dt_dataset_begin(&streamed, order, 200, 0));
     const dt_status status = dt_dataset_hold(&streamed, 0, 1);

@@ -8,8 +8,8 @@ enum { TAX_RANKS = 2, SEQUENCES = 8 };
 
 /* Genus: classes 0 0 0 1 0 1 | 2 2, species: 0 1 1 1 2 3 | 0 1; the last two validate. Class 4 of
  * species is nobody's. */
-static const int32_t labels[SEQUENCES * TAX_RANKS] = {0, 0, 0, 1, 0, 1, 1, 1,
-                                                      0, 2, 1, 3, 2, 0, 2, 1};
+static int32_t labels[SEQUENCES * TAX_RANKS] = {0, 0, 0, 1, 0, 1, 1, 1, 0, 2, 1, 3, 2, 0, 2, 1};
+static const dt_dataset dataset = {.labels = labels, .taxonomy.tax_ranks = TAX_RANKS};
 static int64_t training[] = {5, 0, 3, 2, 1, 4};
 static int64_t validation[] = {6, 7};
 
@@ -49,14 +49,14 @@ static void class_weights_come_from_the_training_part(void **state)
         dt_objective objective;
         const dt_run run = run_of(DT_LOSS_CROSS_ENTROPY,
                                   root ? DT_CLASS_WEIGHTS_SQRT_INVERSE : DT_CLASS_WEIGHTS_INVERSE);
-        ASSERT_OK(dt_objective_create(&objective, &run, labels));
+        ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
         for (int c = 0; c < 8; ++c)
             near(objective.class_weight[c], root ? sqrt(inverse[c]) : inverse[c]);
         dt_objective_free(&objective);
     }
     dt_objective objective;
     const dt_run run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
-    ASSERT_OK(dt_objective_create(&objective, &run, labels));
+    ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
     assert_null(objective.class_weight);
     dt_objective_free(&objective);
 }
@@ -73,7 +73,8 @@ static void unlabelled_sequences_do_not_count(void **state)
     some[training[0] * TAX_RANKS] = -1;
     for (int i = 1; i < 6; ++i)
         own[some[training[i] * TAX_RANKS]]++;
-    ASSERT_OK(dt_objective_create(&objective, &run, some));
+    const dt_dataset partly = {.labels = some, .taxonomy.tax_ranks = TAX_RANKS};
+    ASSERT_OK(dt_objective_create(&objective, &run, &partly));
     for (int c = 0; c < 2; ++c)
         near(objective.class_weight[c], 5.0 / (3.0 * (double)own[c]));
     dt_objective_free(&objective);
@@ -87,8 +88,8 @@ static void check_scale(dt_loss_type type, dt_class_weights weights, bool sum, d
     dt_run run = run_of(type, weights);
     double scale[DT_MAX_TAX_RANKS];
     run.settings.focal_sum = sum;
-    ASSERT_OK(dt_objective_create(&objective, &run, labels));
-    dt_objective_scale(scale, &objective, labels, batch, 3, 2);
+    ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
+    dt_objective_scale(scale, &objective, &dataset, batch, 3, 2);
     near(scale[0], genus / 2.0);
     near(scale[1], 3.0 * species / 2.0);
     dt_objective_free(&objective);
@@ -104,6 +105,25 @@ static void losses_are_divided_as_defined(void **state)
     check_scale(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_INVERSE, true, 1.0, 1.0);
 }
 
+/* The loss of sequences at one rank. */
+static double loss_of(const dt_objective *objective, int32_t r, const int64_t *sequences,
+                      int32_t count, const float *ce)
+{
+    dt_set_loss set = {0};
+    for (int32_t i = 0; i < count; ++i)
+        dt_set_loss_add(&set, objective, r, labels[sequences[i] * TAX_RANKS + r], ce[i]);
+    return dt_set_loss_result(&set, objective, r);
+}
+
+static bool weighs(const dt_objective *objective, const int64_t *sequences, int32_t count)
+{
+    dt_set_loss set[TAX_RANKS] = {0};
+    for (int32_t i = 0; i < count * TAX_RANKS; ++i)
+        dt_set_loss_add(&set[i % TAX_RANKS], objective, i % TAX_RANKS,
+                        labels[sequences[i / TAX_RANKS] * TAX_RANKS + i % TAX_RANKS], 1.0F);
+    return dt_set_loss_weighs(set, objective);
+}
+
 /* Classes that were never trained on weigh nothing in the validation loss, and a rank of such
  * classes alone is no loss. */
 static void a_set_is_measured_like_one_batch(void **state)
@@ -112,21 +132,20 @@ static void a_set_is_measured_like_one_batch(void **state)
     const float ce[] = {2.0F, 0.5F};
     dt_objective objective;
     dt_run run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
-    ASSERT_OK(dt_objective_create(&objective, &run, labels));
-    near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce),
-         3.0 * (1.2 * 2.0 + 0.4 * 0.5) / 1.6);
-    near(dt_objective_of_set(&objective, 0, labels, validation, 2, ce, sizeof *ce), 0.0);
+    ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
+    near(loss_of(&objective, 1, validation, 2, ce), 3.0 * (1.2 * 2.0 + 0.4 * 0.5) / 1.6);
+    near(loss_of(&objective, 0, validation, 2, ce), 0.0);
     dt_objective_free(&objective);
     run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
     const double sum = 2.0 * pow(1.0 - exp(-2.0), 2.0) + 0.5 * pow(1.0 - exp(-0.5), 2.0);
-    ASSERT_OK(dt_objective_create(&objective, &run, labels));
-    near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce), 1.5 * sum);
+    ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
+    near(loss_of(&objective, 1, validation, 2, ce), 1.5 * sum);
     objective.gamma = 1.0;
-    near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce),
+    near(loss_of(&objective, 1, validation, 2, ce),
          1.5 * (2.0 * (1.0 - exp(-2.0)) + 0.5 * (1.0 - exp(-0.5))));
     objective.gamma = 2.0;
     objective.focal_sum = true; /* an average batch of 4 */
-    near(dt_objective_of_set(&objective, 1, labels, validation, 2, ce, sizeof *ce), 6.0 * sum);
+    near(loss_of(&objective, 1, validation, 2, ce), 6.0 * sum);
     dt_objective_free(&objective);
 }
 
@@ -137,21 +156,21 @@ static void a_set_weighs_by_its_labels_and_the_level_weights(void **state)
     const int64_t with_known[] = {6, 0, 7};
     dt_objective objective;
     dt_run run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_INVERSE);
-    ASSERT_OK(dt_objective_create(&objective, &run, labels));
-    assert_true(dt_objective_weighs(&objective, labels, validation, 2));
+    ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
+    assert_true(weighs(&objective, validation, 2));
     objective.level_weight[1] = 0.0;
-    assert_false(dt_objective_weighs(&objective, labels, validation, 2));
-    assert_true(dt_objective_weighs(&objective, labels, with_known, 3));
+    assert_false(weighs(&objective, validation, 2));
+    assert_true(weighs(&objective, with_known, 3));
     objective.classes.first[1] = 1; /* a rank of one class alone has the loss 0, as it should */
-    assert_true(dt_objective_weighs(&objective, labels, validation, 2));
+    assert_true(weighs(&objective, validation, 2));
     objective.level_weight[1] = 1.0;
     for (int32_t c = 1; c < 8; ++c) /* and says nothing beside one that is learnt */
         objective.class_weight[c] = 0.0;
-    assert_false(dt_objective_weighs(&objective, labels, with_known, 3));
+    assert_false(weighs(&objective, with_known, 3));
     dt_objective_free(&objective);
     run = run_of(DT_LOSS_CROSS_ENTROPY, DT_CLASS_WEIGHTS_NONE);
-    ASSERT_OK(dt_objective_create(&objective, &run, labels));
-    assert_true(dt_objective_weighs(&objective, labels, validation, 2));
+    ASSERT_OK(dt_objective_create(&objective, &run, &dataset));
+    assert_true(weighs(&objective, validation, 2));
     dt_objective_free(&objective);
 }
 
@@ -162,7 +181,7 @@ static void check_lists(const char *text, const char *message)
     dt_run run = run_of(DT_LOSS_FOCAL, DT_CLASS_WEIGHTS_NONE);
     snprintf(list, sizeof list, "%s", text);
     run.settings.focal_weight = list;
-    const dt_status status = dt_objective_create(&objective, &run, labels);
+    const dt_status status = dt_objective_create(&objective, &run, &dataset);
     if (!message) {
         const double wanted[] = {1.0, 0.5, 2.0, 1.0, 2.0, 3.0, 0.0, 0.25};
         ASSERT_OK(status);
