@@ -248,7 +248,7 @@ static dt_status check_resumed_stream(dt_run *run, const dt_dataset *dataset, co
                        "the run was trained on %lld), or the same in a different order, on which a "
                        "run with --stream-data depends: resume with the same --data",
                        path, (long long)dataset->count, (long long)s->total_sequences);
-    DT_TRY(dt_split_create_marks(&run->split, dataset->count, s->val_split, s->seed));
+    DT_TRY(dt_run_split(run, dataset->count, true));
     if (run->split.training_count != s->training_sequences)
         return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid number of training sequences", path);
     return DT_OK;

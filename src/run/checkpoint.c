@@ -54,7 +54,7 @@ static dt_status write_torch(const char *path, const dt_run *content,
     dt_run numbered = *content; /* owns only its split */
     if (s->data_checksum[0] == '\0' || !content->has_optimizer)
         return dt_torch_write(path, content, source);
-    DT_TRY(dt_split_create(&numbered.split, s->total_sequences, s->val_split, s->seed));
+    DT_TRY(dt_run_split(&numbered, s->total_sequences, false));
     const dt_status status = dt_torch_write(path, &numbered, source);
     dt_split_free(&numbered.split);
     return status;

@@ -12,6 +12,13 @@ void dt_run_settings_free(dt_run_settings *settings)
     *settings = (dt_run_settings){0};
 }
 
+dt_status dt_run_split(dt_run *run, int64_t count, bool marks)
+{
+    const dt_run_settings *settings = &run->settings;
+    return (marks ? dt_split_create_marks : dt_split_create)(&run->split, count,
+                                                             settings->val_split, settings->seed);
+}
+
 double dt_scaled_rate(double rate, dt_rate_scaling scaling, int64_t sequences)
 {
     const double factor = (double)sequences / DT_RATE_SEQUENCES;

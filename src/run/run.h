@@ -148,6 +148,9 @@ typedef struct {
                          separated by blanks; NULL: none. A resumed run may set them */
 } dt_run;
 
+/* Splits `count` sequences by the run's settings into run->split, as numbers or as marks (split.h). */
+dt_status dt_run_split(dt_run *run, int64_t count, bool marks);
+
 void dt_run_free(dt_run *checkpoint); /* leaves it empty */
 
 #endif

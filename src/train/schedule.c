@@ -13,8 +13,7 @@ static void set_steps(dt_run_settings *settings, int64_t total)
 dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset)
 {
     dt_run_settings *settings = &run->settings;
-    DT_TRY((dataset->stream ? dt_split_create_marks : dt_split_create)(
-        &run->split, dataset->count, settings->val_split, settings->seed));
+    DT_TRY(dt_run_split(run, dataset->count, dataset->stream != NULL));
     dt_set_rate(settings);
     settings->total_sequences = dataset->count;
     settings->training_sequences = run->split.training_count;

@@ -45,7 +45,7 @@ done <<'END'
 add_norm_kernel prediction
 loss_sum_kernel loss
 position_gradient_kernel gradients
-fused_query_gradient_kernel gradient.of.[a-z0-9._]+
+fused_query_gradient_kernel gradients?(.of.[a-z0-9._]+)?
 adamw_kernel update
 END
 same "verdicts of failed tests" "$(verdicts)" ""
