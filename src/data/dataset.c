@@ -110,7 +110,7 @@ static dt_status collect_ids(const dt_dataset *dataset, const int64_t *items, in
     const char *id = NULL;
     dt_status status = DT_OK;
     for (int64_t k = 0; k < count && status == DT_OK; ++k) {
-        if (dataset->stream && items[k] / per_shard != loaded) {
+        if (dataset->stream && (!ids || items[k] / per_shard != loaded)) {
             loaded = items[k] / per_shard;
             place = 0;
             free(ids);

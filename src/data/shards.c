@@ -344,10 +344,9 @@ static dt_status load_bases(dt_container *file, const char *path, const shard_fo
     DT_TRY(dt_container_has(file, "lengths", &there));
     if (there)
         return get_lengths(file, path, to->count, to->bases);
+    const bool own = from->encoding == DT_ENCODING_ONEHOT && to->offsets;
     for (int64_t i = 0; i < to->count; ++i)
-        to->bases[i] = from->encoding == DT_ENCODING_ONEHOT
-                           ? (int32_t)(to->offsets[i + 1] - to->offsets[i])
-                           : -1;
+        to->bases[i] = own ? (int32_t)(to->offsets[i + 1] - to->offsets[i]) : -1;
     return DT_OK;
 }
 
