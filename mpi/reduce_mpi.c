@@ -1,5 +1,5 @@
-/* Sums gradients and exchanges parameters with MPI. Gradients: in place if they are in host memory and are transferred unchanged, else
- * through a copy.
+/* Sums gradients and exchanges parameters with MPI. Gradients are summed in place if they are in host
+ * memory and are transferred unchanged, else through a copy.
  *
  * On a host, a bucket is posted to the MPI thread as soon as it is complete, and is summed while
  * the backward pass continues. On a device, everything is copied at the end: backend operations are

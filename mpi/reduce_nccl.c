@@ -1,5 +1,5 @@
-/* Sums gradients and exchanges parameters with NCCL on the GPUs: a separate module, which the communicator loads if the
- * backend names it (dt_backend.comm_module).
+/* Sums gradients and exchanges parameters with NCCL on the GPUs: a separate module, which the
+ * communicator loads if the backend names it (dt_backend.comm_module).
  *
  * Each range is summed on a stream of this module, after the backend's event for it; the backend's
  * stream waits for the last sum. The host does not wait, so that a missing rank would only show

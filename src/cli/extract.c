@@ -17,12 +17,13 @@
 
 typedef struct {
     const dt_extract_options *options;
-    const char *input_name;
+    dt_fasta *input;
+    dt_primer_search *search;
     dt_taxonomy_table table; /* with --taxonomy-file */
     dt_identical *identical;
     dt_output fasta;
     dt_output taxonomy; /* with --output-taxonomy */
-    bool fasta_begun, taxonomy_begun;
+    bool to_stdout, fasta_begun, taxonomy_begun;
     dt_text ids; /* --identical common: ids of the different amplicons, each with its '\0' */
 
     int64_t sequences, bases, written, reversed, without_row;
@@ -247,9 +248,9 @@ static dt_status create_search(const dt_extract_options *options, dt_primer_sear
 static dt_status begin_output(extraction *x)
 {
     const dt_extract_options *options = x->options;
-    DT_TRY(strcmp(options->output_file, "-") == 0
-               ? dt_output_attach(&x->fasta, stdout, "standard output")
-               : dt_output_begin(&x->fasta, options->output_file));
+    x->to_stdout = strcmp(options->output_file, "-") == 0;
+    DT_TRY(x->to_stdout ? dt_output_attach(&x->fasta, stdout, "standard output")
+                        : dt_output_begin(&x->fasta, options->output_file));
     x->fasta_begun = true;
     if (!options->output_taxonomy)
         return DT_OK;
@@ -268,8 +269,7 @@ static dt_status finish_output(extraction *x)
         DT_TRY(dt_output_commit(&x->taxonomy));
     }
     x->fasta_begun = false;
-    return strcmp(x->options->output_file, "-") == 0 ? dt_output_detach(&x->fasta)
-                                                     : dt_output_commit(&x->fasta);
+    return x->to_stdout ? dt_output_detach(&x->fasta) : dt_output_commit(&x->fasta);
 }
 
 static dt_status check_found(const extraction *x)
@@ -280,70 +280,63 @@ static dt_status check_found(const extraction *x)
                    "%s: no amplicon in %lld sequences: %lld lack the forward primer, %lld the "
                    "reverse one, %lld both; check the primers (both 5' to 3'), their order and "
                    "--identity",
-                   x->input_name, (long long)x->sequences,
+                   dt_fasta_name(x->input), (long long)x->sequences,
                    (long long)x->results[DT_AMPLICON_NO_FORWARD],
                    (long long)x->results[DT_AMPLICON_NO_REVERSE],
                    (long long)x->results[DT_AMPLICON_NO_PRIMER]);
 }
 
-static dt_status extract(extraction *x, const dt_cut *cut, dt_fasta *input, int threads)
+static dt_status extract(extraction *x)
 {
-    const dt_reading reading = {
-        .normalize = true, .cut = cut, .block_size = DT_BLOCK_SEQUENCES, .threads = threads};
-    x->input_name = dt_fasta_name(input);
-    if (x->options->taxonomy_file)
-        DT_TRY(dt_taxonomy_table_read(&x->table, x->options->taxonomy_file));
-    DT_TRY(dt_identical_create(&x->identical, x->options->taxonomy_file ? &x->table : NULL));
+    const dt_extract_options *options = x->options;
+    char note[DT_THREAD_NOTE];
+    int threads;
+    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = options->threads, .ranks = {1, 1}}, &threads,
+                           note));
+    DT_TRY(create_search(options, &x->search));
+    DT_TRY(dt_fasta_open(&x->input, options->fasta_file));
+    if (options->taxonomy_file)
+        DT_TRY(dt_taxonomy_table_read(&x->table, options->taxonomy_file));
+    DT_TRY(dt_identical_create(&x->identical, options->taxonomy_file ? &x->table : NULL));
     DT_TRY(begin_output(x));
-    DT_TRY(dt_read_sequences(input, &reading, NULL, add_block, x));
+    const dt_cut cut = {.search = x->search,
+                        .keep_primers = options->keep_primers,
+                        .min_length = options->min_length,
+                        .max_length = options->max_length,
+                        .trunc_length = options->trunc_length};
+    const dt_reading reading = {
+        .normalize = true, .cut = &cut, .block_size = DT_BLOCK_SEQUENCES, .threads = threads};
+    DT_TRY(dt_read_sequences(x->input, &reading, NULL, add_block, x));
     DT_TRY(check_found(x));
     return finish_output(x);
 }
 
 static void free_extraction(extraction *x)
 {
-    if (x->fasta_begun && strcmp(x->options->output_file, "-") != 0)
-        dt_output_discard(&x->fasta);
-    else if (x->fasta_begun)
+    if (x->fasta_begun && x->to_stdout)
         dt_output_detach(&x->fasta);
+    else if (x->fasta_begun)
+        dt_output_discard(&x->fasta);
     if (x->taxonomy_begun)
         dt_output_discard(&x->taxonomy);
     dt_identical_destroy(x->identical);
     dt_taxonomy_table_free(&x->table);
     dt_text_free(&x->ids);
+    dt_fasta_close(x->input);
+    dt_primer_search_destroy(x->search);
     free(x);
 }
 
 static dt_status run(const void *parsed)
 {
-    const dt_extract_options *options = parsed;
     const double start = dt_seconds();
-    char note[DT_THREAD_NOTE];
-    int threads;
     extraction *x;
-    dt_fasta *input;
-    dt_cut cut = {.keep_primers = options->keep_primers,
-                  .min_length = options->min_length,
-                  .max_length = options->max_length,
-                  .trunc_length = options->trunc_length};
-    dt_primer_search *search;
-    DT_TRY(dt_plan_threads(&(dt_thread_wish){.asked = options->threads, .ranks = {1, 1}}, &threads,
-                           note));
-    DT_TRY(create_search(options, &search));
-    cut.search = search;
-    dt_status status = dt_fasta_open(&input, options->fasta_file);
-    if (status == DT_OK) {
-        status = DT_NEW(x, 1);
-        if (status == DT_OK) {
-            x->options = options;
-            status = extract(x, &cut, input, threads);
-            if (status == DT_OK)
-                tell_all(x, dt_seconds() - start);
-            free_extraction(x);
-        }
-        dt_fasta_close(input);
-    }
-    dt_primer_search_destroy(search);
+    DT_TRY(DT_NEW(x, 1));
+    x->options = parsed;
+    const dt_status status = extract(x);
+    if (status == DT_OK)
+        tell_all(x, dt_seconds() - start);
+    free_extraction(x);
     return status;
 }
 

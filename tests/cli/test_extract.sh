@@ -94,7 +94,7 @@ refused 2 'common requires' deeptaxa extract --fasta-file data/train.fasta --reg
 refused 2 'max-length 10 is less than --min-length 50' extract --region V4 --max-length 10
 refused 1 'nowhere.fna' deeptaxa extract --fasta-file nowhere.fna --region V4 --output-file b.fna
 refused 1 'none/a.fna' deeptaxa extract --fasta-file data/train.fasta --region V4 --output-file none/a.fna
-# sequences without a lineage are told of, and written
+# sequences without a lineage are reported, and written
 head -n 100 data/train.tsv >some.tsv
 expect 0 deeptaxa extract --fasta-file data/train.fasta --taxonomy-file some.tsv --region V4 --output-file b.fna \
     --output-taxonomy b.tsv

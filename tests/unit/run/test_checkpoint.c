@@ -5,7 +5,7 @@
 
 #include "io/container.h"
 #include "run/checkpoint.h"
-#include "published_sizes.h"
+#include "small_run.h"
 
 static dt_run run;
 
@@ -29,20 +29,10 @@ static void write_changed(const char *path, int group, int64_t at, float value)
 
 static int write_original(void **state)
 {
-    static const char *const names[] = {"a", "b"};
     if (enter_folder(state) != 0)
         return -1;
-    run.config = published_sizes();
-    run.config.vocabulary = 8;
-    run.config.max_length = 16;
-    run.config.embed_dim = run.config.filters = run.config.hidden = 8;
-    run.config.intermediate = 70000; /* matrices of several pieces, the last one incomplete */
-    run.config.heads = 2;
-    run.config.layers = 1;
-    run.config.tax_ranks = 1;
-    run.config.classes[0] = 2;
-    run.tokenizer_json = strdup("{}");
-    ASSERT_OK(dt_taxonomy_add_rank(&run.taxonomy, "genus", 2, names));
+    /* matrices of several pieces, the last one incomplete */
+    ASSERT_OK(make_small_run(&run, 8, 70000, 1, "{}"));
     write_changed("original.h5", 0, 0, 0.0f);
     return 0;
 }

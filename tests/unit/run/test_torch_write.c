@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "io/torch_file.h"
-#include "published_sizes.h"
+#include "small_run.h"
 #include "run/checkpoint.h"
 #include "run/torch_tokenizer.h"
 
@@ -19,24 +19,14 @@ static float *copy;
 /* Number i of the flat vectors is i. */
 static int make_run(void **state)
 {
-    static const char *const names[] = {"a", "b"};
     if (enter_folder(state) != 0)
         return -1;
-    run.config = published_sizes();
-    run.config.vocabulary = 8;
-    run.config.max_length = 16;
-    run.config.embed_dim = run.config.filters = run.config.hidden = 8;
-    run.config.intermediate = 70000; /* matrices of several blocks, the last one incomplete */
-    run.config.heads = 2;
-    run.config.layers = 2;
-    run.config.tax_ranks = 1;
-    run.config.classes[0] = 2;
-    run.tokenizer_json = strdup(TOKENIZER("\"[PAD]\": 1, \"A\": 2"));
+    /* matrices of several blocks, the last one incomplete */
+    ASSERT_OK(make_small_run(&run, 8, 70000, 2, TOKENIZER("\"[PAD]\": 1, \"A\": 2")));
     run.settings.rule.learning_rate = 1.0;
     run.settings.rule.warmup_steps = 0;
     run.settings.rule.total_steps = 20;
     run.progress.update.steps = 15;
-    ASSERT_OK(dt_taxonomy_add_rank(&run.taxonomy, "genus", 2, names));
     ASSERT_OK(dt_model_layout(&run.config, &table));
     const int64_t count = dt_checkpoint_copy_elements(&table);
     copy = malloc((size_t)count * sizeof *copy);

@@ -7,7 +7,7 @@
 #include "train/checkpoint_writer.h"
 #include "train/newest.h"
 #include "unit/io/io_test.h"
-#include "published_sizes.h"
+#include "small_run.h"
 
 static dt_backend *backend;
 static dt_model *model;
@@ -15,19 +15,9 @@ static dt_run run;
 
 static int make_model(void **state)
 {
-    static const char *const names[] = {"a", "b"};
     if (enter_folder(state) != 0)
         return -1;
-    run.config = published_sizes();
-    run.config.vocabulary = 8;
-    run.config.max_length = 16;
-    run.config.embed_dim = run.config.filters = run.config.intermediate = run.config.hidden = 64;
-    run.config.heads = 2;
-    run.config.layers = 2;
-    run.config.tax_ranks = 1;
-    run.config.classes[0] = 2;
-    run.tokenizer_json = strdup("{}");
-    ASSERT_OK(dt_taxonomy_add_rank(&run.taxonomy, "genus", 2, names));
+    ASSERT_OK(make_small_run(&run, 64, 64, 2, "{}"));
     ASSERT_OK(dt_backend_open("cpu", &(dt_backend_options){.threads = 1}, &backend));
     ASSERT_OK(dt_model_create(&model, &run.config, backend, true));
     ASSERT_OK(dt_model_reserve(model, 1, 16));

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "model/config.h"
-#include "published_sizes.h"
+#include "small_run.h"
 #include "train/checkpoint_writer.h"
 #include "train/moments.h"
 #include "unit/io/io_test.h"
@@ -12,20 +12,10 @@ static dt_run run;
 
 static int make_run(void **state)
 {
-    static const char *const names[] = {"a", "b"};
     if (enter_folder(state) != 0)
         return -1;
-    run.config = published_sizes();
-    run.config.vocabulary = 8;
-    run.config.max_length = 16;
-    run.config.embed_dim = run.config.filters = run.config.hidden = 64;
-    run.config.intermediate = 4096; /* a share has several pieces */
-    run.config.heads = 2;
-    run.config.layers = 2;
-    run.config.tax_ranks = 1;
-    run.config.classes[0] = 2;
-    run.tokenizer_json = strdup("{}");
-    return dt_taxonomy_add_rank(&run.taxonomy, "genus", 2, names) == DT_OK ? 0 : -1;
+    /* a share has several pieces */
+    return make_small_run(&run, 64, 4096, 2, "{}") == DT_OK ? 0 : -1;
 }
 
 static int free_run(void **state)
