@@ -1,35 +1,54 @@
 #!/usr/bin/env bash
 # What does a larger batch cost in accuracy, and what does scaling the learning rate give back?
 #
-#   bash benchmarks/batch_size.sh [--batches "64 256 1024 2048"] [--scalings "none sqrt linear"]
-#       [--seeds "1 2 3"] [--epochs 8] [--rate 3e-3] [--model hybrid|cnn] [--length 512]
-#       [--every 5] [--sequences 0] [--threads 0] [--results FILE] [--build FOLDER] [--work FOLDER]
+#   bash benchmarks/batch_size.sh [--batches "64 128 256 512 1024 2048"] [--scalings "none sqrt linear"]
+#       [--seeds "1 2 3"] [--epochs 8] [--rate 1e-2] [--optimizer adamw|lamb]
+#       [--model cnn|hybrid] [--length 64] [--fasta FILE --taxonomy FILE] [--every 5]
+#       [--sequences 0] [--threads 0] [--results FILE] [--build FOLDER] [--work FOLDER]
 #
-# Trains the quick start's small hybrid model, or a CNN of half its width, on microbiomeutil's 16S
-# type strains, of which every fifth (--every) is held out, for equally many epochs with each batch,
-# scaling and seed, and prints the accuracy on the held-out sequences at genus and species: the mean
-# over the seeds, and their standard deviation. `none` with a larger batch shows what the batch alone
-# costs. Most species occur once, so that genus is the deepest rank to learn.
+# Trains a small model for equally many epochs with each batch, scaling and seed, and prints the
+# accuracy on held-out sequences, every fifth one (--every), at genus and species: the mean over the
+# seeds, and their standard deviation. `none` with a larger batch shows what the batch alone costs.
 #
+# The sequences are microbiomeutil's 16S type strains, or those of a FASTA file whose lineage (two
+# columns: id, and seven ranks such as g__Vibrio) reaches the genus; both may be compressed by gzip.
 # --sequences: only so many of the training sequences (0: all); --length: the first tokens of each.
+# --model cnn: 64 filters of width 3; hybrid: the quick start's, which takes hours.
 # With --results, runs that are in that table already are not repeated, so that it can be filled in
-# several goes. All runs together take hours.
+# several goes.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 options batches="64 128 256 512 1024 2048" scalings="none sqrt linear" seeds="1 2 3" epochs=8 \
-    rate=3e-3 every=5 sequences=0 threads=0 model=hybrid length=512 results= -- "$@"
+    rate=1e-2 optimizer=adamw every=5 sequences=0 threads=0 model=cnn length=64 fasta= taxonomy= \
+    results= -- "$@"
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
-[ -r "$gold" ] || { echo "SKIPPED: $gold is missing: bash launch/install-deps.sh data" >&2; exit 77; }
 case $model in
     hybrid) sizes=(--embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4
         --intermediate-size 256 --num-filters 128) ;;
-    cnn) sizes=(--model-type cnn --embed-dim 64 --hidden-size 64 --num-filters 64) ;;
+    cnn) sizes=(--model-type cnn --embed-dim 32 --hidden-size 64 --num-filters 64 --kernel-sizes 3) ;;
     *) usage ;;
 esac
 results=$(realpath -m "${results:-$work/results.tsv}")
 touch "$results"
 
-awk -v folder="$work" -v every="$every" -f "$project/launch/split-gold.awk" "$gold"
+if [ -n "$fasta" ]; then
+    zcat -f "$fasta" | awk -F '\t' -v folder="$work" -v every="$every" '
+        FNR == NR { if ($2 ~ /; g__[^;]/) { sub(/; s__$/, "", $2); lineage[$1] = $2 } next }
+        /^>/ {
+            part = ""
+            id = substr($1, 2); sub(/ .*/, "", id)
+            if (id in lineage) {
+                part = folder "/" (++n % every == 0 ? "heldout" : "train")
+                print id "\t" lineage[id] > (part ".tsv")
+            }
+        }
+        part != "" { print > (part ".fasta") }' <(zcat -f "$taxonomy") -
+elif [ -r "$gold" ]; then
+    awk -v folder="$work" -v every="$every" -f "$project/launch/split-gold.awk" "$gold"
+else
+    echo "SKIPPED: $gold is missing: bash launch/install-deps.sh data" >&2
+    exit 77
+fi
 if [ "$sequences" -gt 0 ]; then
     awk -v most="$sequences" '/^>/ { n++ } n <= most' "$work/train.fasta" >"$work/some.fasta"
     mv "$work/some.fasta" "$work/train.fasta"
@@ -50,7 +69,8 @@ one() {
     rm -rf "$run" "$work/predictions"
     timed deeptaxa train --fasta-file "$work/train.fasta" --taxonomy-file "$work/train.tsv" \
         --output-dir "$run" "${sizes[@]}" --val-split 0 \
-        --max-length "$length" --epochs "$epochs" --learning-rate "$rate" --batch-size "$1" --scale-learning-rate "$2" \
+        --max-length "$length" --epochs "$epochs" --optimizer-type "$optimizer" \
+        --learning-rate "$rate" --batch-size "$1" --scale-learning-rate "$2" \
         --seed "$3" --threads "$threads"
     checkpoint=$run/checkpoints/deeptaxa_$(cat "$run/deeptaxa_uuid.txt")_epoch$epochs.h5
     timed deeptaxa predict --fasta-file "$work/heldout.fasta" --taxonomy-file "$work/heldout.tsv" \

@@ -56,7 +56,7 @@ typedef struct {
     int64_t count; /* elements of each vector */
     dt_real *vector[DT_VECTORS];
     dt_range share;    /* elements whose moments are here; they are the first of their vectors */
-    double *norm_sums; /* sums of squared gradients, one per block of the vector */
+    double *norm_sums; /* sums of squares of the update, two per block of the vector */
     dt_cpu_batch slot[2];
     int next_slot;
     dt_cpu_transfer copy[DT_DOWNLOAD_SLOTS];
@@ -141,6 +141,6 @@ DT_REQUIRED_OPERATIONS(DT_CPU_PROTOTYPE)
 void dt_cpu_batch_free(dt_cpu *cpu);
 void dt_cpu_vectors_free(dt_cpu *cpu);
 
-int64_t dt_cpu_update_bytes(int64_t count); /* number of norm_sums */
+int64_t dt_cpu_update_bytes(int64_t count); /* of norm_sums */
 
 #endif

@@ -9,7 +9,7 @@
 
 int64_t dt_cpu_update_bytes(int64_t count)
 {
-    return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
+    return 2 * (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
 }
 
 /* Returns the L2 norm of the first `count` gradients. */
@@ -32,34 +32,103 @@ static double gradient_norm(const dt_cpu *cpu, int64_t count)
     return sqrt(sum);
 }
 
-/* AdamW with PyTorch's order of operations, update number t + 1, at this learning rate, of this
- * backend's share of the elements; each gradient is first multiplied by `factor`. */
-static void adamw(const dt_cpu *cpu, int64_t elements, const dt_update_rule *rule, double rate,
-                  double factor)
+/* The elements of a range, and the constants of update number t + 1. */
+typedef struct {
+    const dt_real *gradient;
+    dt_real *param, *exp_avg, *exp_avg_sq;
+    int64_t count;
+    dt_real factor; /* for the gradients */
+    dt_real share1, beta2, share2, correction, eps;
+} adamw_task;
+
+static adamw_task task_of(const dt_cpu *cpu, dt_range range, const dt_update_rule *rule,
+                          double factor)
 {
-    const int64_t t = cpu->state.steps + 1;
+    const int64_t moment = dt_vector_place(cpu->share, DT_EXP_AVG, range.begin);
+    return (adamw_task){
+        .gradient = dt_cpu_gradient(cpu, range.begin),
+        .param = dt_cpu_param(cpu, range.begin),
+        .exp_avg = cpu->vector[DT_EXP_AVG] + moment,
+        .exp_avg_sq = cpu->vector[DT_EXP_AVG_SQ] + moment,
+        .count = dt_range_count(range),
+        .factor = (dt_real)factor,
+        .share1 = (dt_real)(1.0 - rule->beta1),
+        .beta2 = (dt_real)rule->beta2,
+        .share2 = (dt_real)(1.0 - rule->beta2),
+        .correction = (dt_real)sqrt(dt_bias_correction(rule->beta2, cpu->state.steps + 1)),
+        .eps = (dt_real)rule->eps,
+    };
+}
+
+/* AdamW with PyTorch's order of operations, at this learning rate. */
+static void adamw(const dt_cpu *cpu, const adamw_task *task, const dt_update_rule *rule,
+                  double rate)
+{
     const dt_real keep = (dt_real)(1.0 - rate * rule->weight_decay);
-    const dt_real step = (dt_real)(rate / dt_bias_correction(rule->beta1, t));
-    const dt_real correction = (dt_real)sqrt(dt_bias_correction(rule->beta2, t));
-    const dt_real share1 = (dt_real)(1.0 - rule->beta1);
-    const dt_real beta2 = (dt_real)rule->beta2;
-    const dt_real share2 = (dt_real)(1.0 - rule->beta2);
-    const dt_real eps = (dt_real)rule->eps;
-    const dt_real gradient_factor = (dt_real)factor;
-    const dt_range share = dt_range_common((dt_range){0, elements}, cpu->share);
-    const int64_t count = dt_range_count(share);
-    const dt_real *gradient = dt_cpu_gradient(cpu, share.begin);
-    dt_real *param = dt_cpu_param(cpu, share.begin);
-    dt_real *exp_avg = cpu->vector[DT_EXP_AVG];
-    dt_real *exp_avg_sq = cpu->vector[DT_EXP_AVG_SQ];
+    const dt_real step = (dt_real)(rate / dt_bias_correction(rule->beta1, cpu->state.steps + 1));
+    const adamw_task t = *task;
 #pragma omp parallel for simd num_threads(cpu->threads) schedule(static)
-    for (int64_t i = 0; i < count; ++i) {
-        const dt_real g = gradient[i] * gradient_factor;
-        const dt_real m = exp_avg[i] + (g - exp_avg[i]) * share1;
-        const dt_real v = exp_avg_sq[i] * beta2 + g * g * share2;
-        exp_avg[i] = m;
-        exp_avg_sq[i] = v;
-        param[i] = param[i] * keep - step * (m / (DT_SQRT(v) / correction + eps));
+    for (int64_t i = 0; i < t.count; ++i) {
+        const dt_real g = t.gradient[i] * t.factor;
+        const dt_real m = t.exp_avg[i] + (g - t.exp_avg[i]) * t.share1;
+        const dt_real v = t.exp_avg_sq[i] * t.beta2 + g * g * t.share2;
+        t.exp_avg[i] = m;
+        t.exp_avg_sq[i] = v;
+        t.param[i] = t.param[i] * keep - step * (m / (DT_SQRT(v) / t.correction + t.eps));
+    }
+}
+
+/* Returns dt_trust_ratio() of a tensor, with the moments that adamw() will compute. */
+static double trust_ratio(const dt_cpu *cpu, const adamw_task *task, const dt_update_rule *rule)
+{
+    const adamw_task t = *task;
+    const dt_real correction1 = (dt_real)dt_bias_correction(rule->beta1, cpu->state.steps + 1);
+    const dt_real decay = (dt_real)rule->weight_decay;
+    const int64_t blocks = (t.count + NORM_BLOCK - 1) / NORM_BLOCK;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t end = block + 1 < blocks ? (block + 1) * NORM_BLOCK : t.count;
+        double parameters = 0.0;
+        double steps = 0.0;
+        DT_SIMD_SUM(parameters, steps)
+        for (int64_t i = block * NORM_BLOCK; i < end; ++i) {
+            const dt_real g = t.gradient[i] * t.factor;
+            const dt_real m = t.exp_avg[i] + (g - t.exp_avg[i]) * t.share1;
+            const dt_real v = t.exp_avg_sq[i] * t.beta2 + g * g * t.share2;
+            const dt_real step =
+                m / correction1 / (DT_SQRT(v) / t.correction + t.eps) + decay * t.param[i];
+            parameters += (double)t.param[i] * (double)t.param[i];
+            steps += (double)step * (double)step;
+        }
+        cpu->norm_sums[2 * block] = parameters;
+        cpu->norm_sums[2 * block + 1] = steps;
+    }
+    double parameters = 0.0;
+    double steps = 0.0;
+    for (int64_t block = 0; block < blocks; ++block) {
+        parameters += cpu->norm_sums[2 * block];
+        steps += cpu->norm_sums[2 * block + 1];
+    }
+    return dt_trust_ratio(parameters, steps);
+}
+
+/* Updates this backend's share of `count` elements, or the tensors of LAMB, at the learning rate of
+ * the state. */
+static void update_parameters(const dt_cpu *cpu, int64_t count, const dt_update_rule *rule,
+                              double factor)
+{
+    if (!rule->tensors) {
+        const dt_range share = dt_range_common((dt_range){0, count}, cpu->share);
+        const adamw_task task = task_of(cpu, share, rule, factor);
+        adamw(cpu, &task, rule, cpu->state.last_rate);
+        return;
+    }
+    for (int32_t i = 0; i < rule->tensor_count; ++i) {
+        const dt_update_tensor *tensor = &rule->tensors[i];
+        const dt_range range = {tensor->offset, tensor->offset + tensor->count};
+        const adamw_task task = task_of(cpu, range, rule, factor);
+        const double ratio = tensor->scaled ? trust_ratio(cpu, &task, rule) : 1.0;
+        adamw(cpu, &task, rule, cpu->state.last_rate * ratio);
     }
 }
 
@@ -101,8 +170,8 @@ void dt_cpu_update(dt_backend *backend, int64_t count, const dt_update_rule *rul
         state->last_rate =
             dt_scheduled_rate(rule->learning_rate, state->steps - rule->schedule_start,
                               rule->warmup_steps, rule->total_steps);
-        adamw(cpu, count, rule, state->last_rate,
-              dt_clip_factor(norm, rule->max_grad_norm) / state->loss_scale);
+        update_parameters(cpu, count, rule,
+                          dt_clip_factor(norm, rule->max_grad_norm) / state->loss_scale);
         for (int r = 0; r < DT_MAX_TAX_RANKS; ++r)
             state->loss_sum[r] += cpu->pending[r];
         update_done(state, rule);

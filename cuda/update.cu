@@ -1,4 +1,4 @@
-/* One AdamW update, entirely on the device: the norm of the gradients, the decisions that follow
+/* One update, AdamW or LAMB, entirely on the device: the norm of the gradients, the decisions that follow
  * from it and the state, and the new parameters with their low-precision copy. The host does not
  * wait. */
 #include "cuda/device.cuh"
@@ -10,7 +10,7 @@
 
 int64_t dt_cuda_update_bytes(int64_t count)
 {
-    return (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
+    return 2 * (count / NORM_BLOCK + 1) * (int64_t)sizeof(double);
 }
 
 /* Returns the sum of one double per thread in thread 0 of the block; fixed order. */
@@ -125,11 +125,36 @@ static __global__ void decide_kernel(dt_cuda_state *device, const double *sums, 
         device->pending[r] = 0.0;
 }
 
+/* The elements of a range and constants. `vec`: their addresses suit accesses of VEC elements. */
 typedef struct {
     float *param, *exp_avg, *exp_avg_sq;
     const float *gradient;
     float share1, beta2, share2, eps;
+    bool vec;
 } adamw_task;
+
+static adamw_task task_of(const dt_cuda *cuda, int64_t offset, const dt_update_rule *rule)
+{
+    const int64_t moment = dt_vector_place(cuda->share, DT_EXP_AVG, offset);
+    return {dt_cuda_param(cuda, offset),
+            cuda->vector[DT_EXP_AVG] + moment,
+            cuda->vector[DT_EXP_AVG_SQ] + moment,
+            dt_cuda_gradient(cuda, offset),
+            (float)(1.0 - rule->beta1),
+            (float)rule->beta2,
+            (float)(1.0 - rule->beta2),
+            (float)rule->eps,
+            offset % VEC == 0 && moment % VEC == 0};
+}
+
+/* The moments of an element after its gradient. */
+__device__ static inline void set_moments(const adamw_task &task, float factor, float gradient,
+                                          float &m, float &v)
+{
+    const float g = gradient * factor;
+    m += (g - m) * task.share1;
+    v = v * task.beta2 + g * g * task.share2;
+}
 
 /* AdamW for VEC elements, with PyTorch's order of operations. `low` NULL: no low-precision
  * copy. */
@@ -147,9 +172,7 @@ __device__ static inline void adamw_piece(const adamw_task &task, const dt_cuda_
     dt_load<WHOLE, VEC>(v, task.exp_avg_sq, i, count);
 #pragma unroll
     for (int j = 0; j < VEC; ++j) {
-        g[j] *= device->factor;
-        m[j] += (g[j] - m[j]) * task.share1;
-        v[j] = v[j] * task.beta2 + g[j] * g[j] * task.share2;
+        set_moments(task, device->factor, g[j], m[j], v[j]);
         p[j] = p[j] * device->keep -
                device->step * (m[j] / (sqrtf(v[j]) / device->correction + task.eps));
     }
@@ -166,20 +189,102 @@ __global__ void adamw_kernel(adamw_task task, const dt_cuda_state *device, T *lo
     const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * VEC;
     if (i >= count || !device->good)
         return;
-    if (i + VEC <= count)
+    if (task.vec && i + VEC <= count)
         adamw_piece<T, true>(task, device, low, i, count);
     else
         adamw_piece<T, false>(task, device, low, i, count);
 }
 
 template <typename T>
-static void launch_adamw(dt_cuda *cuda, const adamw_task &task, dt_range share)
+static void launch_adamw(dt_cuda *cuda, const adamw_task &task, T *low, int64_t count)
 {
-    const int64_t count = dt_range_count(share);
-    T *low = cuda->low ? (T *)cuda->low + share.begin : NULL;
     adamw_kernel<T><<<(unsigned)dt_ceil_div(count, THREADS * VEC), THREADS, 0, cuda->stream>>>(
         task, cuda->state, low, count);
     dt_cuda_launched(cuda, "AdamW");
+}
+
+/* AdamW of a range of elements, which may be empty, with the factors of cuda->state. */
+static void adamw(dt_cuda *cuda, const dt_update_rule *rule, dt_range range)
+{
+    const adamw_task task = task_of(cuda, range.begin, rule);
+    const int64_t count = dt_range_count(range);
+    if (count == 0)
+        return;
+    if (!cuda->low)
+        launch_adamw<float>(cuda, task, NULL, count);
+    else if (cuda->half)
+        launch_adamw<__half>(cuda, task, (__half *)cuda->low + range.begin, count);
+    else
+        launch_adamw<__nv_bfloat16>(cuda, task, (__nv_bfloat16 *)cuda->low + range.begin, count);
+}
+
+/* ---- LAMB ------------------------------------------------------------------------------------ */
+
+/* Block b: the sums of squares of NORM_BLOCK parameters from b · NORM_BLOCK on, and of the steps that
+ * adamw_kernel() will make of them, before the learning rate. */
+static __global__ void __launch_bounds__(THREADS)
+    lamb_sums_kernel(double *sums, adamw_task task, const dt_cuda_state *device, double beta1,
+                     double decay, int64_t count)
+{
+    const int64_t begin = blockIdx.x * NORM_BLOCK;
+    const int64_t end = begin + NORM_BLOCK < count ? begin + NORM_BLOCK : count;
+    const float correction1 = (float)dt_bias_correction(beta1, device->state.steps);
+    double params = 0.0;
+    double steps = 0.0;
+    if (!device->good)
+        return;
+    for (int64_t i = begin + threadIdx.x; i < end; i += THREADS) {
+        const float p = task.param[i];
+        float m = task.exp_avg[i];
+        float v = task.exp_avg_sq[i];
+        set_moments(task, device->factor, task.gradient[i], m, v);
+        const float step =
+            m / correction1 / (sqrtf(v) / device->correction + task.eps) + (float)decay * p;
+        params += (double)p * (double)p;
+        steps += (double)step * (double)step;
+    }
+    params = block_sum(params);
+    __syncthreads();
+    steps = block_sum(steps);
+    if (threadIdx.x == 0) {
+        sums[2 * blockIdx.x] = params;
+        sums[2 * blockIdx.x + 1] = steps;
+    }
+}
+
+/* One block: sets the factors of adamw_kernel() to the learning rate times the trust ratio from these
+ * sums; 0 blocks: times 1. */
+static __global__ void trust_kernel(dt_cuda_state *device, const double *sums, int64_t blocks,
+                                    dt_update_rule rule)
+{
+    double params = 0.0;
+    double steps = 0.0;
+    for (int64_t i = threadIdx.x; i < blocks; i += THREADS) {
+        params += sums[2 * i];
+        steps += sums[2 * i + 1];
+    }
+    params = block_sum(params);
+    __syncthreads();
+    steps = block_sum(steps);
+    if (threadIdx.x > 0 || !device->good)
+        return;
+    const double rate = device->state.last_rate * dt_trust_ratio(params, steps);
+    device->keep = (float)(1.0 - rate * rule.weight_decay);
+    device->step = (float)(rate / dt_bias_correction(rule.beta1, device->state.steps));
+}
+
+static void lamb(dt_cuda *cuda, const dt_update_rule *rule, const dt_update_tensor *tensor)
+{
+    const int64_t blocks = tensor->scaled ? dt_ceil_div(tensor->count, NORM_BLOCK) : 0;
+    if (blocks > 0) {
+        lamb_sums_kernel<<<(unsigned)blocks, THREADS, 0, cuda->stream>>>(
+            cuda->norm_sums, task_of(cuda, tensor->offset, rule), cuda->state, rule->beta1,
+            rule->weight_decay, tensor->count);
+        dt_cuda_launched(cuda, "norms of LAMB");
+    }
+    trust_kernel<<<1, THREADS, 0, cuda->stream>>>(cuda->state, cuda->norm_sums, blocks, *rule);
+    dt_cuda_launched(cuda, "trust ratio");
+    adamw(cuda, rule, {tensor->offset, tensor->offset + tensor->count});
 }
 
 void dt_cuda_update(dt_backend *backend, int64_t count, const dt_update_rule *rule)
@@ -188,11 +293,6 @@ void dt_cuda_update(dt_backend *backend, int64_t count, const dt_update_rule *ru
     if (!dt_cuda_ready(cuda))
         return;
     const int64_t blocks = dt_ceil_div(count, NORM_BLOCK);
-    const dt_range share = dt_range_common({0, count}, cuda->share);
-    const adamw_task task = {dt_cuda_param(cuda, share.begin), cuda->vector[DT_EXP_AVG],
-                             cuda->vector[DT_EXP_AVG_SQ], dt_cuda_gradient(cuda, share.begin),
-                             (float)(1.0 - rule->beta1),  (float)rule->beta2,
-                             (float)(1.0 - rule->beta2),  (float)rule->eps};
     if (count > 0) {
         square_sums_kernel<<<(unsigned)blocks, THREADS, 0, cuda->stream>>>(
             cuda->norm_sums, cuda->vector[DT_GRADIENTS], count);
@@ -200,14 +300,10 @@ void dt_cuda_update(dt_backend *backend, int64_t count, const dt_update_rule *ru
     }
     decide_kernel<<<1, THREADS, 0, cuda->stream>>>(cuda->state, cuda->norm_sums, blocks, *rule);
     dt_cuda_launched(cuda, "update");
-    if (dt_range_count(share) == 0)
-        return;
-    if (!cuda->low)
-        launch_adamw<float>(cuda, task, share);
-    else if (cuda->half)
-        launch_adamw<__half>(cuda, task, share);
-    else
-        launch_adamw<__nv_bfloat16>(cuda, task, share);
+    if (!rule->tensors)
+        adamw(cuda, rule, dt_range_common({0, count}, cuda->share));
+    for (int32_t i = 0; i < rule->tensor_count; ++i)
+        lamb(cuda, rule, &rule->tensors[i]);
 }
 
 /* ---- low-precision copy, state --------------------------------------------------------------- */

@@ -420,10 +420,11 @@ typedef void dt_op_gradients_to_bf16(dt_backend *backend, void *out /* (count) b
 typedef void dt_op_gradients_from_bf16(dt_backend *backend, const void *in /* (count) bf16 */,
                                        int64_t offset, int64_t count, void *native_stream);
 
-/* Makes one AdamW update of the elements 0 … count-1 from their gradients, which are divided by the
- * loss scale, then clipped by their global L2 norm; the learning rate follows the linear schedule
- * (core/update_rule.h). If the norm or the loss is not finite, the update is skipped and counted as
- * skipped. After moments_share() only the share is updated; the norm is that of all elements. */
+/* Makes one update, AdamW or LAMB, of the elements 0 … count-1 (LAMB: of the rule's tensors, which
+ * lie within) from their gradients, which are divided by the loss scale, then clipped by their global
+ * L2 norm; the learning rate follows the linear schedule (core/update_rule.h). If the norm or the
+ * loss is not finite, the update is skipped and counted as skipped. After moments_share() only the
+ * share is updated, by AdamW alone; the norm is that of all elements. */
 typedef void dt_op_update(dt_backend *backend, int64_t count, const dt_update_rule *rule);
 /* Refreshes the low-precision copy of `count` parameters from `offset` on, which a communicator has
  * written. NULL: there is none. */
@@ -606,6 +607,6 @@ typedef struct {
                           size_t size); /* NULL: the CPU */
 } dt_backend_entry;
 
-#define DT_BACKEND_CONTRACT 11
+#define DT_BACKEND_CONTRACT 12
 
 #endif

@@ -201,6 +201,11 @@ static dt_status check_world(const train_command *t, const dt_train_options *o)
                        "%d ranks are more than the %lld sequences of a batch: start at most %lld "
                        "ranks, or raise --batch-size",
                        ranks, (long long)batch, (long long)batch);
+    const int32_t optimizer = t->resumes ? t->run.settings.optimizer : o->asked.settings.optimizer;
+    if (o->shard_optimizer && optimizer == DT_OPTIMIZER_LAMB)
+        return dt_fail(DT_ERR_USAGE,
+                       "--shard-optimizer cannot be combined with --optimizer-type lamb, which "
+                       "needs whole tensors on each rank: leave --shard-optimizer out");
     return o->data ? DT_OK : dt_check_standard_input(o->fasta_file, o->taxonomy_file, t->comm);
 }
 

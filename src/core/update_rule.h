@@ -1,7 +1,7 @@
 /* A parameter update: its constants, its state, and the arithmetic that is the same on all devices:
- * learning-rate schedule, AdamW (Loshchilov & Hutter, ICLR 2019, as computed by PyTorch), clipping,
- * loss scale (docs/model.md 3). Header only, with no libc except <math.h>, so that C and CUDA share
- * it.
+ * learning-rate schedule, AdamW (Loshchilov & Hutter, ICLR 2019, as computed by PyTorch), LAMB (You
+ * et al., ICLR 2020), clipping, loss scale (docs/model.md 3). Header only, with no libc except
+ * <math.h>, so that C and CUDA share it.
  */
 #ifndef DT_CORE_UPDATE_RULE_H
 #define DT_CORE_UPDATE_RULE_H
@@ -13,15 +13,23 @@
 #include "core/model_limits.h"
 #include "core/philox.h" /* DT_HOST_DEVICE */
 
+/* A tensor for LAMB, whose learning rate is multiplied by dt_trust_ratio() if it is `scaled`. */
+typedef struct {
+    int64_t offset, count; /* elements of the flat vector */
+    bool scaled;
+} dt_update_tensor;
+
 /* Constants of a run. */
 typedef struct dt_update_rule {
     double learning_rate;
     double beta1, beta2, eps, weight_decay;
-    double max_grad_norm;   /* <= 0: no clipping */
-    int64_t warmup_steps;   /* W */
-    int64_t total_steps;    /* T */
-    int64_t schedule_start; /* updates done before the start of the schedule */
-    bool dynamic_scale;     /* fp16: the loss scale of dt_update_state is adjusted */
+    double max_grad_norm;            /* <= 0: no clipping */
+    int64_t warmup_steps;            /* W */
+    int64_t total_steps;             /* T */
+    int64_t schedule_start;          /* updates done before the start of the schedule */
+    bool dynamic_scale;              /* fp16: the loss scale of dt_update_state is adjusted */
+    const dt_update_tensor *tensors; /* LAMB: those to update, on the host. NULL: AdamW */
+    int32_t tensor_count;
 } dt_update_rule;
 
 /* On the device, advanced by each update; part of a checkpoint. */
@@ -69,6 +77,14 @@ static inline DT_HOST_DEVICE double dt_clip_factor(double norm, double max_norm)
 static inline DT_HOST_DEVICE double dt_bias_correction(double beta, int64_t t)
 {
     return 1.0 - pow(beta, (double)t);
+}
+
+/* LAMB: returns the factor for the learning rate of a tensor, the norm of its parameters divided by
+ * that of the step, m / (sqrt(v) + eps) + weight_decay * p, from the two sums of squares. */
+static inline DT_HOST_DEVICE double dt_trust_ratio(double parameter_squares, double step_squares)
+{
+    return parameter_squares > 0.0 && step_squares > 0.0 ? sqrt(parameter_squares / step_squares)
+                                                         : 1.0;
 }
 
 #endif

@@ -57,6 +57,19 @@ const dt_param_spec *dt_params_find(const dt_param_table *table, const char *nam
     return NULL;
 }
 
+dt_status dt_params_update_tensors(const dt_param_table *table, dt_update_tensor **out,
+                                   int32_t *count)
+{
+    *count = 0;
+    DT_TRY(DT_NEW(*out, (size_t)table->count));
+    for (int32_t i = 0; i < table->count; ++i) {
+        const dt_param_spec *spec = &table->spec[i];
+        if (spec->offset < table->trained)
+            (*out)[(*count)++] = (dt_update_tensor){spec->offset, spec->count, spec->dims > 1};
+    }
+    return DT_OK;
+}
+
 /* ---- initial values -------------------------------------------------------------------------- */
 
 /* Elements per task of the pool; a multiple of 4. */

@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "core/pool.h"
 #include "core/status.h"
+#include "core/update_rule.h"
 
 #define DT_PARAM_ALIGNMENT 64 /* elements */
 
@@ -54,6 +55,11 @@ void dt_params_free(dt_param_table *table);
 
 /* Returns the tensor of that name, or NULL. */
 const dt_param_spec *dt_params_find(const dt_param_table *table, const char *name);
+
+/* Sets *out to the trained tensors for LAMB; those of one dimension (biases, normalisation) are not
+ * scaled. The caller frees it. */
+dt_status dt_params_update_tensors(const dt_param_table *table, dt_update_tensor **out,
+                                   int32_t *count);
 
 /* Writes the initial values, which depend on (seed, tensor, element) only. Runs in the pool. */
 dt_status dt_params_init(const dt_param_table *table, dt_backend *backend, uint32_t seed,

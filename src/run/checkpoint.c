@@ -67,7 +67,7 @@ static dt_status write_file(const char *path, const dt_run *content, const dt_te
     if (dt_is_torch_name(path))
         return write_torch(path, content, source);
     DT_TRY(dt_settings_raise_version(content, &version));
-    if (content->settings.data_checksum[0] != '\0')
+    if (content->settings.data_checksum[0] != '\0' && version < DT_CHECKPOINT_STREAMED)
         version = DT_CHECKPOINT_STREAMED;
     DT_TRY(dt_container_create(&file, path, DT_CHECKPOINT_FORMAT, version));
     const dt_status status = write_content(file, version, content, source);

@@ -33,6 +33,9 @@ typedef enum { DT_RATE_AS_GIVEN, DT_RATE_SQRT, DT_RATE_LINEAR } dt_rate_scaling;
 /* The sequences of an update for which a scaled learning rate is the one that was given. */
 #define DT_RATE_SEQUENCES 64
 
+/* How the parameters are updated; indices into the choices of --optimizer-type. */
+typedef enum { DT_OPTIMIZER_ADAMW, DT_OPTIMIZER_LAMB } dt_optimizer;
+
 /* How a model is trained: the settings, which a resumed run must keep, and information that metrics
  * and `deeptaxa describe` report. */
 typedef struct {
@@ -45,7 +48,8 @@ typedef struct {
     int32_t rate_scaling; /* dt_rate_scaling */
     double warmup_ratio;
     double val_split;
-    dt_update_rule rule;
+    int32_t optimizer;          /* dt_optimizer */
+    dt_update_rule rule;        /* without the tensors of LAMB, which the model has */
     int32_t level_weight_count; /* tax_ranks, or 0: all 1 */
     double level_weight[DT_MAX_TAX_RANKS];
     int32_t loss_type;     /* dt_loss_type */

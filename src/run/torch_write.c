@@ -150,6 +150,12 @@ static dt_status check(const char *path, const dt_run *run)
             "%s: DeepTaxa resumes after whole epochs only, and this checkpoint is within "
             "one: use that of a completed epoch, or --weights-only",
             path);
+    if (run->has_optimizer && run->settings.optimizer != DT_OPTIMIZER_ADAMW)
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: DeepTaxa would resume this run, whose optimizer is LAMB, with AdamW: use "
+            "--weights-only",
+            path);
     return DT_OK;
 }
 

@@ -222,7 +222,10 @@ dt_status dt_stepper_update(dt_stepper *stepper, int64_t update, int64_t *micro_
     if (!*made)
         return backend->ops->check(backend);
     *micro_steps += end - begin;
-    backend->ops->update(backend, dt_model_params(stepper->model)->trained, &settings->rule);
+    dt_update_rule rule = settings->rule;
+    rule.tensors = stepper->tensors;
+    rule.tensor_count = stepper->tensor_count;
+    backend->ops->update(backend, dt_model_params(stepper->model)->trained, &rule);
     stepper->times.computing += dt_seconds() - agreed;
     if (stepper->shares)
         DT_TRY(gather_parameters(stepper));

@@ -1,6 +1,7 @@
 /* One update of the parameters: forward and backward passes of its global batches, gradients summed
- * over the ranks during the backward pass, then clipping and AdamW on the device; if the ranks of a
- * host share the moments, each updates its share of the parameters and then gets those of the others.
+ * over the ranks during the backward pass, then clipping and AdamW or LAMB on the device; if the ranks
+ * of a host share the moments, each updates its share of the parameters and then gets those of the
+ * others.
  *
  * The result depends on the global batch only: each rank takes a contiguous share of it (equal in
  * tokens, dt_batch_share()), divides that into micro-batches of at most `micro_batch` sequences,
@@ -39,7 +40,9 @@ typedef struct {
     dt_sampler *sampler;
     const dt_run_settings *settings;
     const dt_objective *objective;
-    dt_loss loss;           /* of the objective, with its class weights on the device */
+    dt_loss loss;              /* of the objective, with its class weights on the device */
+    dt_update_tensor *tensors; /* of LAMB; NULL: AdamW */
+    int32_t tensor_count;
     dt_batch_memory memory; /* of one micro-batch; owned by the caller */
     const atomic_int *stop; /* not 0: abandon the current update; NULL: never stop */
     dt_step_times times;    /* accumulated over updates; the caller may clear it */

@@ -158,6 +158,9 @@ static dt_status prepare(dt_trainer *t, bool *copy_fits)
     t->stepper.stop = job->stop;
     t->stepper.profile = job->profile;
     t->stepper.shares = t->moments.elements > 0;
+    if (run->settings.optimizer == DT_OPTIMIZER_LAMB)
+        DT_TRY(dt_params_update_tensors(dt_model_params(t->model), &t->stepper.tensors,
+                                        &t->stepper.tensor_count));
     return prepare_loss(t);
 }
 
@@ -523,6 +526,7 @@ static void finish(dt_trainer *t)
     dt_moments_free(&t->moments);
     dt_run_output_close(&t->output);
     dt_batch_memory_free(&t->stepper.memory);
+    free(t->stepper.tensors);
     dt_sampler_free(&t->sampler);
     t->job->backend->ops->free(t->job->backend, t->class_weight);
     dt_objective_free(&t->objective);

@@ -17,6 +17,12 @@ for epoch in 1 2 3; do
     done
 done
 
+# The same with LAMB, which gives another model than AdamW
+expect 0 train_small lamb --epochs 4 --eval-every 2 --optimizer-type lamb
+other_model "LAMB" "$(checkpoint whole 1)" "$(checkpoint lamb 1)"
+expect 0 train_small lamb_from2 --resume "$(checkpoint lamb 2)"
+same_model "$(checkpoint lamb 4)" "$(checkpoint lamb_from2 4)"
+
 # Killed as soon as a checkpoint exists, then resumed in the same folder
 for epoch in 1 2 3; do
     train_small killed --epochs 4 --eval-every 2 >/dev/null 2>&1 &

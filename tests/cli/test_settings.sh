@@ -58,6 +58,7 @@ accum-steps|2|3|accum_steps|2|accum-steps: 2
 micro-batch-size|3||micro_batch_size|3|-
 learning-rate|0.002|0.003|learning_rate|0.002|learning-rate: 0.002
 scale-learning-rate|linear|none/sqrt|scale_learning_rate|"linear"|scale-learning-rate: linear
+optimizer-type|lamb|adamw|optimizer_type|"lamb"|optimizer-type: lamb
 optimizer-betas|0.8 0.99|0.7 0.99/0.8 0.98|betas|[0.8,0.99]|-
 optimizer-eps|1e-7|1e-6|eps|1e-07|-
 optimizer-weight-decay|0.02|0.03|weight_decay|0.02|optimizer: {'lr': 0.0003125, 'betas': [0.8, 0.99], 'eps': 1e-07, 'weight_decay': 0.02}
@@ -93,6 +94,7 @@ batch-size||32|batch_size|64|batch-size: 64
 accum-steps||2|accum_steps|1|accum-steps: 1
 learning-rate||1e-3|learning_rate|0.0005|learning-rate: 0.0005
 scale-learning-rate||sqrt|scale_learning_rate|"none"|scale-learning-rate: none
+optimizer-type||lamb|optimizer_type|"adamw"|optimizer-type: adamw
 optimizer-betas||0.9 0.99|betas|[0.9,0.999]|-
 optimizer-eps||1e-7|eps|1e-08|-
 optimizer-weight-decay||0|weight_decay|0.01|optimizer: {'lr': 0.0005, 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.01}

@@ -39,6 +39,13 @@ expect 0 ranks 2 fewer --resume "$(checkpoint three 1)"
 expect 0 ranks 2 fewer-shared --resume "$(checkpoint three-shared 1)" --shard-optimizer
 same_model "$(checkpoint fewer 2)" "$(checkpoint fewer-shared 2)"
 
+# LAMB needs whole tensors, also in a resumed run
+expect 2 ranks 2 lamb-shared --shard-optimizer --optimizer-type lamb
+said '^deeptaxa train: --shard-optimizer cannot be combined with --optimizer-type lamb'
+expect 0 ranks 1 lamb --optimizer-type lamb
+expect 2 ranks 2 lamb-resumed --resume "$(checkpoint lamb 1)" --shard-optimizer
+said '^deeptaxa train: --shard-optimizer cannot be combined with --optimizer-type lamb'
+
 # A process alone has nothing to share; ranks must agree
 expect 0 ranks 1 alone --shard-optimizer --dry-run
 said '^notice: --shard-optimizer has no effect: no other process of the run is on this host'

@@ -523,10 +523,10 @@ static inline void record_state(test_run *r)
 }
 
 /* Four updates: one after which the loss scale grows, one that is clipped, one that overflows, and
- * another one. */
-static inline void update(test_run *r)
+ * another one; AdamW, or LAMB with these tensors. */
+static inline void updates(test_run *r, int64_t count, const dt_update_tensor *tensors,
+                           int32_t tensor_count)
 {
-    const int64_t count = *(const int64_t *)r->shape;
     const dt_backend_ops *op = r->backend->ops;
     const dt_update_state start = {
         .loss_scale = 1024.0, .scale_good_steps = DT_LOSS_SCALE_INTERVAL - 1, .steps = 3};
@@ -534,12 +534,14 @@ static inline void update(test_run *r)
                            .beta1 = 0.9,
                            .beta2 = 0.999,
                            .eps = 1e-8,
-                           .weight_decay = 0.01,
+                           .weight_decay = 0.3,
                            .max_grad_norm = 1e9,
                            .warmup_steps = 5,
                            .total_steps = 20,
                            .schedule_start = 1,
-                           .dynamic_scale = true};
+                           .dynamic_scale = true,
+                           .tensors = tensors,
+                           .tensor_count = tensor_count};
     float *gradients = calloc((size_t)count, sizeof *gradients);
     parameters(r, count + 3, 1.0);
     op->state_write(r->backend, &start);
@@ -558,6 +560,20 @@ static inline void update(test_run *r)
     record_vector(r, "exp_avg", DT_EXP_AVG, count + 3)->statistic = true;
     record_vector(r, "exp_avg_sq", DT_EXP_AVG_SQ, count + 3)->statistic = true;
     free(gradients);
+}
+
+static inline void update(test_run *r)
+{
+    updates(r, *(const int64_t *)r->shape, NULL, 0);
+}
+
+/* A matrix of several blocks, a bias, a matrix at an address that suits no vector, and elements of
+ * no tensor. */
+static inline void lamb_update(test_run *r)
+{
+    static const dt_update_tensor tensors[] = {
+        {0, 40001, true}, {40064, 31, false}, {40095, 3000, true}};
+    updates(r, 43200, tensors, 3);
 }
 
 /* The low-precision copy follows an update: a product after it uses the new weights. */

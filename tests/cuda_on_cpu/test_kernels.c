@@ -144,6 +144,7 @@ static void update_equals_the_cpu(void **state)
     const int64_t counts[] = {1, 7, 1024, 70001};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; ++i)
         beside_cpu(update, &counts[i]);
+    beside_cpu(lamb_update, NULL);
 }
 
 static void low_precision_copy_follows_the_update(void **state)

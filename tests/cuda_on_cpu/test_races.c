@@ -52,6 +52,7 @@ static void sums_and_heads_have_no_race(void **state)
     beside_cpu_as(loss, &focal, &fused);
     const int64_t count = 70001;
     beside_cpu_as(update, &count, &fused);
+    beside_cpu_as(lamb_update, NULL, &fused);
 }
 
 static void convolutions_have_no_race(void **state)

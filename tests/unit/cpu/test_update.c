@@ -99,6 +99,77 @@ static void update_equals_adamw_with_clipping_and_schedule(void **state)
         check_steps(*build, 1.0, 1e-5);
 }
 
+/* A matrix of several blocks, a bias, a matrix of zeros, and one at an odd offset. */
+static const dt_update_tensor tensors[] = {
+    {0, 150001, true}, {150016, 31, false}, {150080, 64, true}, {150147, 5000, true}};
+
+/* LAMB as in algorithm 2 of "Large batch optimization for deep learning", with clipping and the
+ * linear schedule. */
+static void naive_lamb(naive *n, const double *gradient, int t)
+{
+    double *before = numbers(COUNT);
+    memcpy(before, n->param, COUNT * sizeof *before);
+    naive_update(n, gradient, t); /* for the moments and the rate */
+    for (int k = 0; k < 4; ++k) {
+        const int64_t end = tensors[k].offset + tensors[k].count;
+        double parameters = 0.0;
+        double steps = 0.0;
+        for (int64_t i = tensors[k].offset; i < end; ++i) {
+            const double m = n->m[i] / (1.0 - pow(0.9, t + 1));
+            const double v = n->v[i] / (1.0 - pow(0.999, t + 1));
+            n->param[i] = m / (sqrt(v) + 1e-8) + 0.1 * before[i];
+            parameters += before[i] * before[i];
+            steps += n->param[i] * n->param[i];
+        }
+        const double ratio = tensors[k].scaled && parameters > 0.0 ? sqrt(parameters / steps) : 1.0;
+        for (int64_t i = tensors[k].offset; i < end; ++i)
+            n->param[i] = before[i] - n->rate * ratio * n->param[i];
+    }
+    free(before);
+}
+
+static void check_lamb(const char *build, double tolerance)
+{
+    naive n = {numbers(COUNT), numbers(COUNT), numbers(COUNT), 0.0, 0.0};
+    double *gradient = numbers(COUNT);
+    double *got = numbers(COUNT);
+    fill(n.param, COUNT, 1);
+    memset(n.param + tensors[2].offset, 0, (size_t)tensors[2].count * sizeof *n.param);
+    dt_update_rule lamb = rule;
+    lamb.tensors = tensors;
+    lamb.tensor_count = 4;
+    dt_backend *be = start(build, 2, n.param);
+    for (int t = 0; t < 4; ++t) {
+        gradients(gradient, t);
+        naive_lamb(&n, gradient, t);
+        write_vector(be, DT_GRADIENTS, gradient, COUNT);
+        be->ops->update(be, COUNT - 1, &lamb);
+        read_vector(be, DT_PARAMETERS, got, COUNT);
+        for (int k = 0; k < 4; ++k)
+            assert_close("parameters", got + tensors[k].offset, n.param + tensors[k].offset,
+                         tensors[k].count, tolerance);
+    }
+    double beside; /* of no tensor */
+    fill(n.param, COUNT, 1);
+    be->ops->vector_read(be, DT_PARAMETERS, 150001, 1, got);
+    beside = be->statistic_size == sizeof(double) ? got[0] : (double)*(float *)got;
+    assert_true(beside == (be->statistic_size == sizeof(double) ? n.param[150001]
+                                                                : (double)(float)n.param[150001]));
+    be->ops->destroy(be);
+    free(n.param);
+    free(n.m);
+    free(n.v);
+    free(gradient);
+    free(got);
+}
+
+static void lamb_scales_the_step_of_each_matrix(void **state)
+{
+    (void)state;
+    check_lamb("cpu64", 1e-12);
+    check_lamb("cpu", 1e-5);
+}
+
 static void gradients_are_divided_by_the_loss_scale(void **state)
 {
     (void)state;
@@ -113,7 +184,7 @@ static dt_backend *update_three_times(const dt_range *share)
     if (share)
         be->ops->moments_share(be, share->begin, dt_range_count(*share));
     assert_int_equal(be->ops->vectors_bytes(be, COUNT, true),
-                     (COUNT + (share ? dt_range_count(*share) : (int64_t)COUNT)) * 8 + 32);
+                     (COUNT + (share ? dt_range_count(*share) : (int64_t)COUNT)) * 8 + 64);
     ASSERT_OK(be->ops->vectors_alloc(be, COUNT, true));
     fill(values, COUNT, 1);
     write_vector(be, DT_PARAMETERS, values, COUNT);
@@ -298,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedule_may_start_later),
         cmocka_unit_test(update_equals_adamw_with_clipping_and_schedule),
+        cmocka_unit_test(lamb_scales_the_step_of_each_matrix),
         cmocka_unit_test(gradients_are_divided_by_the_loss_scale),
         cmocka_unit_test(a_share_gets_the_bits_of_a_whole_update),
         cmocka_unit_test(bad_gradient_is_skipped_and_counted),

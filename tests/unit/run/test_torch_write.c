@@ -142,9 +142,13 @@ static void the_state_of_the_training_is_kept(void **state)
     run.progress.update.steps = 15;
 }
 
-static void a_checkpoint_within_an_epoch_is_refused(void **state)
+static void what_deeptaxa_cannot_resume_is_refused(void **state)
 {
     (void)state;
+    run.settings.optimizer = DT_OPTIMIZER_LAMB;
+    ASSERT_FAILS(DT_ERR_INPUT, "b.pt: DeepTaxa would resume this run, whose optimizer is LAMB",
+                 write_run("b.pt"));
+    run.settings.optimizer = DT_OPTIMIZER_ADAMW;
     run.loss_sums.world_size = 1;
     ASSERT_FAILS(DT_ERR_INPUT, "b.pt: DeepTaxa resumes after whole epochs only", write_run("b.pt"));
     assert_int_not_equal(access("b.pt", F_OK), 0);
@@ -222,7 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_are_the_same_bits),
         cmocka_unit_test(the_state_of_the_training_is_kept),
-        cmocka_unit_test(a_checkpoint_within_an_epoch_is_refused),
+        cmocka_unit_test(what_deeptaxa_cannot_resume_is_refused),
         cmocka_unit_test(a_tokenizer_of_no_use_to_deeptaxa_is_refused),
         cmocka_unit_test(a_failure_leaves_no_folder),
         cmocka_unit_test(the_published_tokenizer_keeps_its_name),
