@@ -17,8 +17,8 @@ set(DEEPTAXA_GLIBC
 set(DEEPTAXA_NVIDIA
   "^lib(cuda|cudart|cublas|cublasLt|cudnn|cufft|curand|cusolver|cusparse|nccl|nvrtc|nvJitLink|nvidia|nvToolsExt)[-_a-z]*[.]so")
 
-# All programs and modules, but of the tests only those for a GPU, and no benchmark that stays here
-# (one of them compares with a BLAS, which nothing else needs).
+# All programs and modules, but of the tests only those for a GPU, no benchmark that stays here (one of
+# them compares with a BLAS, which nothing else needs), and not what only the build runs.
 set(packaged)
 set(packaged_targets)
 get_property(folders DIRECTORY PROPERTY SUBDIRECTORIES)
@@ -28,7 +28,7 @@ if(BUILD_TESTING)
 endif()
 foreach(folder ${folders})
   get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
-  list(FILTER targets EXCLUDE REGEX "^bench_")
+  list(FILTER targets EXCLUDE REGEX "^bench_|^deeptaxa_pages$")
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "EXECUTABLE" OR type STREQUAL "MODULE_LIBRARY")
@@ -40,6 +40,9 @@ endforeach()
 
 # Builds what the archive holds and no more; the target "package" also builds all tests.
 add_custom_target(packaged DEPENDS ${packaged_targets})
+if(TARGET deeptaxa_write_pages)
+  add_dependencies(packaged deeptaxa_write_pages)
+endif()
 
 configure_file(${PROJECT_SOURCE_DIR}/cmake/CarryLibraries.cmake.in
                ${PROJECT_BINARY_DIR}/CarryLibraries.cmake.part @ONLY)

@@ -7,29 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/command_list.h"
 #include "cli/installation.h"
 #include "options/options.h"
 #include "options/suggest.h"
 #include "core/file.h"
 #include "core/log.h"
-
-static const struct {
-    const char *name;
-    const char *summary;
-} commands[] = {
-    {"train", "train a classifier on sequences with known taxonomy"},
-    {"prepare", "tokenise training data once for many runs"},
-    {"extract", "cut the amplicons of a primer pair out of reference sequences"},
-    {"predict", "predict the taxonomy of sequences with a trained model"},
-    {"tune", "search hyperparameters with Optuna"},
-    {"calibrate", "calibrate a model's confidences on held-out sequences"},
-    {"describe", "print a description of a checkpoint"},
-    {"export", "copy a checkpoint, optionally without the optimizer state"},
-    {"convert", "convert a checkpoint from or to DeepTaxa's format, .pt"},
-    {"tokenizer", "learn a vocabulary from FASTA, or print the tokens of sequences"},
-    {"selftest", "compare a GPU with the CPU, and test the communication of processes"},
-};
-#define COMMANDS (sizeof commands / sizeof *commands)
 
 /* Sets `out` to the path of deeptaxa-<command> in the directory of this program. */
 static dt_status program_path(const char *command, char *out, size_t size)
@@ -43,8 +26,8 @@ static dt_status print_help(void)
 {
     printf("Usage: deeptaxa <command> [options]\n\n"
            "Trains and runs the DeepTaxa classifier of 16S rRNA gene sequences.\n\nCommands\n");
-    for (size_t i = 0; i < COMMANDS; ++i)
-        printf("  %-12s %s\n", commands[i].name, commands[i].summary);
+    for (size_t i = 0; i < DT_COMMANDS; ++i)
+        printf("  %-12s %s\n", dt_command_list[i].name, dt_command_list[i].summary);
     printf("\n`deeptaxa <command> --help` prints the options of a command; `deeptaxa --version` "
            "prints the version.\n"
            "\nExamples\n"
@@ -68,8 +51,8 @@ static dt_status print_version(void)
 static dt_status unknown_command(const char *name)
 {
     dt_suggestion nearest = {0};
-    for (size_t i = 0; i < COMMANDS; ++i)
-        dt_suggest(&nearest, name, commands[i].name);
+    for (size_t i = 0; i < DT_COMMANDS; ++i)
+        dt_suggest(&nearest, name, dt_command_list[i].name);
     if (nearest.name)
         return dt_fail(DT_ERR_USAGE, "unknown command '%s': did you mean %s?", name, nearest.name);
     return dt_fail(DT_ERR_USAGE, "unknown command '%s': see `deeptaxa --help`", name);
@@ -77,8 +60,8 @@ static dt_status unknown_command(const char *name)
 
 static bool is_command(const char *name)
 {
-    for (size_t i = 0; i < COMMANDS; ++i)
-        if (strcmp(name, commands[i].name) == 0)
+    for (size_t i = 0; i < DT_COMMANDS; ++i)
+        if (strcmp(name, dt_command_list[i].name) == 0)
             return true;
     return false;
 }

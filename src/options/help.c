@@ -6,6 +6,10 @@
 #define HELP_COLUMN 32 /* first column of the explanations */
 #define HELP_WIDTH 98  /* line width */
 
+const dt_option dt_help_option = {.name = "help", .help = "print this help and exit"};
+const dt_option dt_version_option = {
+    .name = "version", .help = "print the version and the available backends and exit"};
+
 /* Appends `text`, wrapped at blanks, to a line that is `column` columns long. */
 static dt_status add_wrapped(dt_text *out, int column, const char *text)
 {
@@ -71,10 +75,8 @@ dt_status dt_options_help(const dt_command *command, dt_text *out)
         DT_TRY(add_option_help(out, option));
     }
     DT_TRY(dt_text_addf(out, "\nHelp\n"));
-    DT_TRY(add_option_help(out, &(dt_option){.name = "help", .help = "print this help and exit"}));
-    DT_TRY(add_option_help(
-        out, &(dt_option){.name = "version",
-                          .help = "print the version and the available backends and exit"}));
+    DT_TRY(add_option_help(out, &dt_help_option));
+    DT_TRY(add_option_help(out, &dt_version_option));
     return dt_text_addf(out, "\nExamples\n  %s\n  %s\n", command->examples[0],
                         command->examples[1]);
 }

@@ -112,6 +112,9 @@ struct dt_command {
     const char *examples[2];
 };
 
+/* Of every command, beside its tables. */
+extern const dt_option dt_help_option, dt_version_option;
+
 /* Returns the value of an option in the struct to which its offsets are relative. */
 dt_value dt_value_of(const dt_option *option, const void *base);
 
