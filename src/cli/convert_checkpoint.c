@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "run/checkpoint.h"
+#include "run/checkpoint_path.h"
 #include "run/torch_write.h"
 
 static double megabytes(const char *path)

@@ -8,6 +8,7 @@
 #include "core/version.h"
 #include "io/output.h"
 #include "run/checkpoint.h"
+#include "run/checkpoint_path.h"
 #include "run/describe.h"
 
 static dt_status print_description(const dt_run *checkpoint, const char *path, bool tensors)

@@ -19,9 +19,10 @@ static const dt_option options[] = {
      DT_OPTION_LIST(dt_predict_options, checkpoint, dt_texts),
      .value = "CKPT",
      .required = true,
-     .help = "trained model (.h5, or .pt of DeepTaxa); the probabilities of several models with "
-             "the same labels and "
-             "tokenizer are averaged (ensemble)"},
+     .help =
+         "trained model (.h5, or .pt of DeepTaxa), or the --output-dir of a training, whose newest "
+         "checkpoint is used; the probabilities of several models with the same labels and "
+         "tokenizer are averaged (ensemble)"},
     DT_OPTION_MODEL_TOKENIZER(dt_predict_options),
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,

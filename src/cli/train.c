@@ -27,7 +27,7 @@
 #include "run/checkpoint.h"
 #include "profile/profiled_backend.h"
 #include "profile/profiled_comm.h"
-#include "train/newest.h"
+#include "run/checkpoint_path.h"
 #include "train/ranks.h"
 #include "train/trainer.h"
 #include "launch/start_ranks.h"

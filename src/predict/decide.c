@@ -87,6 +87,24 @@ static dt_prediction read_probabilities(double *score, const double *probability
     return out;
 }
 
+/* Returns true if all members have the logits and temperatures of the first one. */
+static bool members_agree(const dt_decision *decision, const void *const *logits)
+{
+    const int32_t tax_ranks = decision->layout->tax_ranks;
+    const size_t bytes =
+        (size_t)decision->layout->first[tax_ranks] * (size_t)decision->statistic_size;
+    const double *t = decision->temperature[0];
+    for (int32_t m = 1; m < decision->members; ++m) {
+        const double *other = decision->temperature[m];
+        for (int32_t r = 0; r < tax_ranks; ++r)
+            if ((t ? t[r] : 1.0) != (other ? other[r] : 1.0))
+                return false;
+        if (memcmp(logits[m], logits[0], bytes) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* Averages the probabilities of the members. */
 static void average_members(dt_prediction *prediction, const dt_decision *decision,
                             const dt_decision_memory *memory, const void *const *logits,
@@ -136,16 +154,18 @@ static void make_consistent(dt_prediction *prediction, const dt_decision *decisi
     }
 }
 
-void dt_decide(dt_prediction *prediction, int32_t *independent, const dt_decision *decision,
+bool dt_decide(dt_prediction *prediction, int32_t *independent, const dt_decision *decision,
                const dt_decision_memory *memory, const void *const *logits, const int32_t *labels)
 {
-    if (decision->members > 1)
+    const bool averages = !members_agree(decision, logits);
+    if (averages)
         average_members(prediction, decision, memory, logits, labels);
     for (int32_t r = 0; independent && r < decision->layout->tax_ranks; ++r)
         independent[r] = prediction[r].label;
     if (!decision->lineages)
-        return;
-    if (decision->members == 1)
+        return averages;
+    if (!averages)
         scale(memory->score, logits[0], decision, 0);
     make_consistent(prediction, decision, memory);
+    return averages;
 }

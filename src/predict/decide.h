@@ -7,11 +7,14 @@
  *
  * Ensemble: the probabilities of each rank are the mean of the members' softmax (soft voting;
  * Dietterich, Multiple Classifier Systems 2000); label, confidence and entropy follow from them as
- * for one model. For consistent lineages, the logarithms of these means are summed.
+ * for one model. For consistent lineages, the logarithms of these means are summed. Members with
+ * equal logits and temperatures, as those of one model given several times, are not averaged: the
+ * first one's prediction is the mean, to the bit.
  */
 #ifndef DT_PREDICT_DECIDE_H
 #define DT_PREDICT_DECIDE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend.h"
@@ -31,7 +34,7 @@ typedef struct {
 /* Working memory of one thread. Free with dt_decision_memory_free(). */
 typedef struct {
     double *score;       /* (C) log-probabilities, up to a constant per tax_rank */
-    double *probability; /* (C) mean over the ensemble, for the last sequence */
+    double *probability; /* (C) mean over the ensemble, for the last sequence that was averaged */
     double *sum;         /* (nodes of the tree) */
 } dt_decision_memory;
 
@@ -41,8 +44,8 @@ void dt_decision_memory_free(dt_decision_memory *memory);
 /* Decides on one sequence. `prediction` holds the first model's prediction and is changed in place;
  * it stays as it is with one model and no tree. `independent` (may be NULL) receives the labels
  * that each tax_rank would have independently. Where a model's output is not finite, a confidence
- * is NaN. */
-void dt_decide(dt_prediction *prediction /* (tax_ranks) */, int32_t *independent /* (tax_ranks) */,
+ * is NaN. Returns true if members were averaged, in memory->probability. */
+bool dt_decide(dt_prediction *prediction /* (tax_ranks) */, int32_t *independent /* (tax_ranks) */,
                const dt_decision *decision, const dt_decision_memory *memory,
                const void *const *logits /* (members) each (C) */,
                const int32_t *labels /* (tax_ranks) true classes or -1; NULL: unknown */);

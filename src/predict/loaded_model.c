@@ -6,6 +6,7 @@
 #include "model/fit.h"
 #include "predict/predictor.h"
 #include "profile/profiled_backend.h"
+#include "run/checkpoint_path.h"
 
 dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument)
 {

@@ -290,11 +290,15 @@ static dt_status decide(void *context, int64_t i, int worker)
     const void *of_member[DT_MAX_MEMBERS];
     for (int32_t m = 0; m < p->members; ++m)
         of_member[m] = (const char *)j->logits[m] + logits;
-    dt_decide(j->prediction + row, j->independent ? j->independent + row : NULL, &p->decision,
-              memory, of_member, p->options->truth ? j->labels + row : NULL);
-    if (p->columns && p->members > 1)
-        dt_few_probabilities(j->probability + i * p->columns, memory->probability,
-                             p->decision.layout);
+    const bool averaged =
+        dt_decide(j->prediction + row, j->independent ? j->independent + row : NULL, &p->decision,
+                  memory, of_member, p->options->truth ? j->labels + row : NULL);
+    float *probability = j->probability + i * p->columns;
+    if (p->columns && averaged)
+        dt_few_probabilities(probability, memory->probability, p->decision.layout);
+    else if (p->columns)
+        dt_probabilities(probability, of_member[0], p->logits, p->decision.statistic_size, 1,
+                         p->decision.layout, p->options->temperature);
     return DT_OK;
 }
 
@@ -318,7 +322,7 @@ static dt_status hand_over(pipeline *p, job *j)
                                     .probability = truth ? j->probability : NULL};
     if (p->deciders)
         DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->block.count));
-    if (p->columns && p->members == 1)
+    else if (p->columns)
         dt_probabilities(j->probability, j->logits[0], p->logits, p->decision.statistic_size,
                          j->block.count, p->decision.layout, p->options->temperature);
     return p->options->sink(p->options->context, &predicted);

@@ -8,11 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/file.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "core/memory.h"
 #include "core/version.h"
 #include "io/container.h"
@@ -21,20 +18,6 @@
 #include "run/checkpoint_tensors.h"
 #include "run/torch_read.h"
 #include "run/torch_write.h"
-
-dt_status dt_checkpoint_path(const char *argument, char *out)
-{
-    const size_t length = strlen(argument);
-    DT_TRY(dt_path(out, PATH_MAX, "%s", argument));
-    if (length < 4 || strcmp(argument + length - 3, ".pt") != 0 || access(argument, F_OK) == 0)
-        return DT_OK;
-    memcpy(out + length - 3, ".h5", 4);
-    if (access(out, F_OK) == 0)
-        dt_notice("%s does not exist; using %s", argument, out);
-    else
-        memcpy(out, argument, length + 1);
-    return DT_OK;
-}
 
 /* ---- whole files ----------------------------------------------------------------------------- */
 

@@ -11,10 +11,6 @@
 #include "run/checkpoint_tensors.h"
 #include "run/run.h"
 
-/* Resolves a checkpoint argument into `out` (PATH_MAX bytes): the path itself or, if it ends in
- * `.pt` and does not exist, the same path with `.h5` if that exists (with a notice). */
-dt_status dt_checkpoint_path(const char *argument, char *out);
-
 /* Writes `checkpoint` and the model's parameters (and moments, unless weights_only) to `path`,
  * atomically: a reader sees either the previous file or the new one. Waits for the device. */
 dt_status dt_checkpoint_write(const char *path, const dt_run *checkpoint, const dt_model *model,

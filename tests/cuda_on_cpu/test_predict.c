@@ -196,6 +196,27 @@ static void ensembles_and_lineages_equal_the_cpus(void **state)
     dt_lineage_tree_free(&tree);
 }
 
+/* A second model with the parameters of the first changes no bit. */
+static void an_ensemble_of_a_model_with_itself_predicts_its_bits(void **state)
+{
+    (void)state;
+    static collected alone;
+    static collected both;
+    device first = open_device("cuda_on_cpu", VOCABULARY);
+    device second = open_device("cuda_on_cpu", VOCABULARY);
+    const dt_ensemble_member other[] = {{.model = second.model}};
+    predict_all(&first, &alone, 7);
+    dt_predictor predictor = small_predictor(first.model, tokenizer, &both, 7, 2);
+    predictor.truth = &truth;
+    predictor.others = 1;
+    predictor.other = other;
+    ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
+    assert_memory_equal(both.prediction, alone.prediction, sizeof alone.prediction);
+    assert_memory_equal(both.probability, alone.probability, sizeof alone.probability);
+    close_device(&second);
+    close_device(&first);
+}
+
 /* The sequences of a single job, which need several micro-batches, so that the order of calls is
  * determined. */
 static void the_next_micro_batch_starts_before_results_are_waited_for(void **state)
@@ -331,6 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_equal_the_cpus_in_the_inputs_order),
         cmocka_unit_test(ensembles_and_lineages_equal_the_cpus),
+        cmocka_unit_test(an_ensemble_of_a_model_with_itself_predicts_its_bits),
         cmocka_unit_test(the_next_micro_batch_starts_before_results_are_waited_for),
         cmocka_unit_test(an_error_of_the_device_ends_the_prediction),
         cmocka_unit_test(an_error_of_the_sink_or_the_reader_ends_the_prediction),

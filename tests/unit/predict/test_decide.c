@@ -95,23 +95,35 @@ static void an_ensemble_averages_probabilities(void **state)
     dt_decision_memory_free(&memory);
 }
 
-static void an_ensemble_of_one_model_twice_predicts_the_same(void **state)
+/* The first model's prediction stays, to the bit, unless one member has other temperatures. */
+static void an_ensemble_of_one_model_several_times_is_not_averaged(void **state)
 {
     (void)state;
-    const dt_decision decision = {.layout = &layout, .statistic_size = 4, .members = 4};
+    static const double one[RANKS] = {1.0, 1.0, 1.0};
+    static const double warm[RANKS] = {1.0, 1.0, 1.5};
+    dt_decision decision = {
+        .layout = &layout, .statistic_size = 4, .members = 3, .temperature = {NULL, NULL, one}};
     dt_decision_memory memory;
     ASSERT_OK(dt_decision_memory_create(&memory, &decision));
     for (int trial = 0; trial < 50; ++trial) {
-        float logits[COLUMNS];
-        double probability[COLUMNS];
-        dt_prediction expected[RANKS];
-        dt_prediction got[RANKS] = {{0}};
-        const void *rows[] = {logits, logits, logits, logits};
-        draw_logits(logits);
-        softmax_of(probability, logits, NULL);
-        predict_from(expected, probability, NULL);
-        dt_decide(got, NULL, &decision, &memory, rows, NULL);
-        assert_same(got, expected);
+        float logits[3][COLUMNS];
+        dt_prediction first[RANKS];
+        dt_prediction got[RANKS];
+        const void *rows[] = {logits[0], logits[1], logits[2]};
+        draw_logits(logits[0]);
+        memcpy(logits[1], logits[0], sizeof logits[0]);
+        memcpy(logits[2], logits[0], sizeof logits[0]);
+        for (int r = 0; r < RANKS; ++r)
+            first[r] = (dt_prediction){.label = r, .confidence = 1.0f / 3.0f, .better = trial};
+        memcpy(got, first, sizeof first);
+        decision.temperature[2] = one;
+        assert_false(dt_decide(got, NULL, &decision, &memory, rows, NULL));
+        assert_memory_equal(got, first, sizeof first);
+        decision.temperature[2] = warm;
+        assert_true(dt_decide(got, NULL, &decision, &memory, rows, NULL));
+        decision.temperature[2] = one;
+        logits[2][COLUMNS - 1] += 1e-3f;
+        assert_true(dt_decide(got, NULL, &decision, &memory, rows, NULL));
     }
     dt_decision_memory_free(&memory);
 }
@@ -214,7 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ensemble_averages_probabilities),
-        cmocka_unit_test(an_ensemble_of_one_model_twice_predicts_the_same),
+        cmocka_unit_test(an_ensemble_of_one_model_several_times_is_not_averaged),
         cmocka_unit_test(a_consistent_lineage_is_the_most_probable_one_in_the_tree),
         cmocka_unit_test(outputs_that_are_not_finite_stay_visible),
     };

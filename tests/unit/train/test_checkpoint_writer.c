@@ -5,7 +5,7 @@
 
 #include "model/config.h"
 #include "train/checkpoint_writer.h"
-#include "train/newest.h"
+#include "run/checkpoint_path.h"
 #include "unit/io/io_test.h"
 #include "small_run.h"
 

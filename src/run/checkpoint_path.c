@@ -1,4 +1,4 @@
-#include "train/newest.h"
+#include "run/checkpoint_path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -109,4 +110,32 @@ dt_status dt_newest_checkpoint(const char *output_dir, char *path)
     }
     free(list.item);
     return status;
+}
+
+static dt_status newest_of_run(const char *folder, char *out)
+{
+    DT_TRY(dt_newest_checkpoint(folder, out));
+    if (out[0])
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: is a directory without a complete checkpoint: name a checkpoint, or the "
+                   "--output-dir of a training",
+                   folder);
+}
+
+dt_status dt_checkpoint_path(const char *argument, char *out)
+{
+    const size_t length = strlen(argument);
+    struct stat info;
+    if (stat(argument, &info) == 0 && S_ISDIR(info.st_mode))
+        return newest_of_run(argument, out);
+    DT_TRY(dt_path(out, PATH_MAX, "%s", argument));
+    if (length < 4 || strcmp(argument + length - 3, ".pt") != 0 || access(argument, F_OK) == 0)
+        return DT_OK;
+    memcpy(out + length - 3, ".h5", 4);
+    if (access(out, F_OK) == 0)
+        dt_notice("%s does not exist; using %s", argument, out);
+    else
+        memcpy(out, argument, length + 1);
+    return DT_OK;
 }
