@@ -171,6 +171,12 @@ dt_status dt_comm_open(const dt_comm_options *options, dt_comm **out)
     const bool alone = !launch.launcher || launch.size == 1;
     if (alone && options->kind == DT_COMM_AUTO)
         return dt_comm_single(out);
+    if (launch.heterogeneous)
+        return dt_fail(DT_ERR_COMM,
+                       "srun started %d processes over the components of a heterogeneous job "
+                       "(SLURM_HET_SIZE=%s), but all ranks must be alike: start them on all nodes "
+                       "of one component (srun --het-group=0), or submit a job without components",
+                       launch.size, getenv("SLURM_HET_SIZE"));
     if (!dt_module_present("mpi"))
         return no_module(&launch);
     void *symbol;

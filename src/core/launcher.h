@@ -14,6 +14,10 @@
  * SLURM_PROCID and SLURM_LOCALID, but no step variables: a command there runs as a single process.
  * A shell started by srun (srun --pty bash, salloc with use_interactive_step) is a step of one
  * task.
+ *
+ * A heterogeneous job of Slurm (components separated by ':', each with nodes of its own) has
+ * SLURM_HET_SIZE and SLURM_JOB_NODELIST_HET_GROUP_0 …, also in its steps. A step of one component
+ * has that component's nodes in SLURM_STEP_NODELIST.
  */
 #ifndef DT_CORE_LAUNCHER_H
 #define DT_CORE_LAUNCHER_H
@@ -26,6 +30,8 @@ typedef struct {
     int32_t rank;         /* of this process among those started together; 0 if unknown */
     int32_t size;         /* processes started together; 0: unknown */
     bool connected;       /* the launcher lets processes connect (PMI, PMIx) */
+    bool heterogeneous;   /* srun started them on several components of a heterogeneous job, or on
+                             part of the nodes of one */
 } dt_launch;
 
 /* Looks up a variable: getenv(), or a table in tests. NULL: not set. */

@@ -26,6 +26,12 @@ refused() {
 env SLURM_JOB_ID=7 SLURM_NTASKS=4 SLURM_PROCID=0 "$RANKS_PROGRAM" single 2>"$work/err" ||
     fail "a command in an sbatch script is not alone"
 
+# A step over the components of a heterogeneous job, as Slurm 22.05 starts it
+refused 4 'over the components of a heterogeneous job \(SLURM_HET_SIZE=2\), .*--het-group=0' \
+    env SLURM_STEP_ID=2 SLURM_STEP_NUM_TASKS=3 SLURM_PROCID=1 SLURM_HET_SIZE=2 PMIX_RANK=1 \
+    'SLURM_STEP_NODELIST=n[1-2]' SLURM_JOB_NODELIST_HET_GROUP_0=n1 SLURM_JOB_NODELIST_HET_GROUP_1=n2 \
+    "$RANKS_PROGRAM" host
+
 if "$MPIEXEC" --version 2>/dev/null | grep -qE 'Open MPI|OpenRTE|PRTE'; then # mpiexec says OpenRTE
     refused 4 'srun started 4 processes without a way to connect: use srun --mpi=pmix' \
         env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=1 "$RANKS_PROGRAM" host

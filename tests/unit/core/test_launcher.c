@@ -86,6 +86,24 @@ static void a_step_without_pmi_is_not_connected(void **state)
           "srun", 3, 8, false);
 }
 
+/* As Slurm 22.05 leaves them in a job of two components, on node n1 and on nodes n2 and n3. */
+static void a_step_over_components_of_a_heterogeneous_job_is_seen(void **state)
+{
+    (void)state;
+    static const char *const nodes[] = {"n[1-3]", "n[2-3]", "n1", "n2"};
+    static const bool expected[] = {true, false, false, true};
+    for (int i = 0; i < 4; ++i)
+        assert_int_equal(in(ENV(SLURM_JOB, {"SLURM_HET_SIZE", "2"}, {"SLURM_STEP_ID", "1"},
+                                {"SLURM_STEP_NUM_TASKS", "3"}, {"SLURM_STEP_NODELIST", nodes[i]},
+                                {"SLURM_JOB_NODELIST_HET_GROUP_0", "n1"},
+                                {"SLURM_JOB_NODELIST_HET_GROUP_1", "n[2-3]"}))
+                             .heterogeneous,
+                         expected[i]);
+    assert_false(in(ENV(SLURM_JOB, {"SLURM_STEP_ID", "1"}, {"SLURM_STEP_NUM_TASKS", "3"},
+                        {"SLURM_STEP_NODELIST", "n[1-3]"}))
+                     .heterogeneous);
+}
+
 /* mpirun starts its daemons as a step, one a node, and they the processes. */
 static void mpirun_counts_before_the_step_it_runs_in(void **state)
 {
@@ -131,6 +149,7 @@ int main(void)
         cmocka_unit_test(alone_in_a_batch_script_and_in_the_shell_of_salloc),
         cmocka_unit_test(a_shell_that_srun_started_is_a_step_of_one),
         cmocka_unit_test(a_step_counts_its_own_tasks),
+        cmocka_unit_test(a_step_over_components_of_a_heterogeneous_job_is_seen),
         cmocka_unit_test(a_step_without_pmi_is_not_connected),
         cmocka_unit_test(mpirun_counts_before_the_step_it_runs_in),
         cmocka_unit_test(mpiexec_counts_before_the_step_it_runs_in),
