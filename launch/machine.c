@@ -147,6 +147,23 @@ void dt_machine_free(dt_machine *machine)
 
 /* ---- dividing ------------------------------------------------------------------------------- */
 
+int32_t dt_machine_visible_gpus(const dt_machine *machine, const char *visible, int32_t *gpu)
+{
+    int32_t count = 0;
+    for (; !visible && count < machine->gpus; ++count)
+        gpu[count] = count;
+    for (const char *at = visible; at && *at && count < DT_MACHINE_GPUS; ++count) {
+        char *end;
+        const long number = strtol(at, &end, 10);
+        const bool plain =
+            end > at && (*end == '\0' || *end == ',') && number >= 0 && number < machine->gpus;
+        gpu[count] = plain ? (int32_t)number : -1;
+        at += strcspn(at, ",");
+        at += *at == ',';
+    }
+    return count;
+}
+
 /* Consecutive cores of the machine. */
 typedef struct {
     int32_t first, count;
@@ -174,14 +191,20 @@ static core_range part_of(core_range whole, int32_t part, int32_t parts)
     return (core_range){.first = whole.first + first, .count = end - first};
 }
 
+/* Returns the NUMA node of a GPU; -1: unknown. */
+static int32_t node_of_gpu(const dt_machine *machine, int32_t gpu)
+{
+    return gpu < 0 ? -1 : machine->gpu_node[gpu];
+}
+
 /* Returns the cores of `rank` near its GPU; count 0 if the node is unknown or too small. */
 static core_range near_gpu(const dt_machine *machine, int32_t rank, int32_t ranks,
                            const int32_t *gpu)
 {
-    const int32_t node = machine->gpu_node[gpu[rank]];
+    const int32_t node = node_of_gpu(machine, gpu[rank]);
     int32_t sharing = 1, before = 0; /* ranks at this node; those before `rank` */
     for (int32_t r = 0; r < ranks; ++r) {
-        if (r == rank || machine->gpu_node[gpu[r]] != node)
+        if (r == rank || node_of_gpu(machine, gpu[r]) != node)
             continue;
         ++sharing;
         before += r < rank;

@@ -33,6 +33,11 @@ typedef struct {
 dt_status dt_machine_read(const char *root, const bool *allowed, dt_machine *out);
 void dt_machine_free(dt_machine *machine);
 
+/* Lists the GPUs that programs see, as indices in machine->gpu_node (DT_MACHINE_GPUS of them fit): those
+ * of CUDA_VISIBLE_DEVICES (`visible`), or -1 where it identifies one in another way than by number;
+ * NULL: not set, all. Returns their number. */
+int32_t dt_machine_visible_gpus(const dt_machine *machine, const char *visible, int32_t *gpu);
+
 /* The CPUs of each rank: whole cores. */
 typedef struct {
     char **list; /* one text per rank, "0-3,16-19" */
@@ -41,7 +46,8 @@ typedef struct {
 } dt_rank_cpus;
 
 /* Divides the cores among ranks.
- *   gpu  the GPU of each rank, or NULL: the ranks share the cores of all nodes evenly, in order
+ *   gpu  the GPU of each rank (-1: unknown), or NULL: the ranks share the cores of all nodes evenly, in
+ *        order
  * Ranks with a GPU share the cores of its node evenly; if that is impossible (a node is unknown, or
  * has fewer allowed cores than ranks), all ranks share all cores evenly. DT_ERR_USAGE if there are
  * fewer cores than ranks. dt_rank_cpus_free() frees the result. */

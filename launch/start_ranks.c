@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launch/bind.h"
+#include "launch/hosts.h"
 #include "launch/relay.h"
-#include "core/limits.h"
 #include "core/log.h"
 #include "core/memory.h"
 
@@ -44,20 +44,20 @@ dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpie
     const dt_launch launch = dt_launch_of(lookup);
     if (lookup("SLURM_JOB_ID"))
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpiexec, but this is a Slurm job: omit "
+                       "--gpus, --ranks and --hosts start mpiexec, but this is a Slurm job: omit "
                        "the flag and start the ranks with srun --mpi=pmix "
                        "(slurm/train.sbatch shows how)");
     if (launch.launcher)
         return dt_fail(DT_ERR_USAGE,
-                       "--gpus and --ranks start mpiexec, but this process was itself "
+                       "--gpus, --ranks and --hosts start mpiexec, but this process was itself "
                        "started by %s: omit the flag",
                        launch.launcher);
     if (uid == 0 && is_open_mpi(mpiexec) &&
         !(lookup("OMPI_ALLOW_RUN_AS_ROOT") && lookup("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")))
         return dt_fail(
             DT_ERR_USAGE,
-            "--gpus and --ranks: Open MPI's mpiexec does not run as root unless allowed to: in a "
-            "container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
+            "--gpus, --ranks and --hosts: Open MPI's mpiexec does not run as root unless "
+            "allowed to: in a container, export OMPI_ALLOW_RUN_AS_ROOT=1 "
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; otherwise run as a normal user");
     return DT_OK;
 }
@@ -65,22 +65,7 @@ dt_status dt_start_allowed(dt_environment lookup, uint32_t uid, const char *mpie
 dt_status dt_start_gpus(const dt_start *start, const dt_machine *machine, const char *visible,
                         int32_t *gpu)
 {
-    int32_t count = machine->gpus;
-    for (int32_t i = 0; i < start->gpus; ++i)
-        gpu[i] = i;
-    if (visible) {
-        count = 0;
-        for (const char *at = visible; *at; ++count) {
-            char *end;
-            const long number = strtol(at, &end, 10);
-            const bool plain =
-                end > at && (*end == '\0' || *end == ',') && number >= 0 && number < machine->gpus;
-            if (count < start->gpus)
-                gpu[count] = plain ? (int32_t)number : -1;
-            at += strcspn(at, ",");
-            at += *at == ',';
-        }
-    }
+    const int32_t count = dt_machine_visible_gpus(machine, visible, gpu);
     if (count < start->gpus)
         return dt_fail(DT_ERR_USAGE,
                        "--gpus %d: there %s %d NVIDIA GPU%s%s; use --ranks N for "
@@ -105,10 +90,10 @@ static dt_status add_word(word_list *list, const char *word)
     return DT_OK;
 }
 
-/* Returns true for --gpus and --ranks; *words is the number of words: with '=' one, else two. */
+/* Returns true for --gpus, --ranks and --hosts; *words is the number of words: with '=' one, else two. */
 static bool is_ours(const char *word, int *words)
 {
-    static const char *const flags[] = {"--gpus", "--ranks"};
+    static const char *const flags[] = {"--gpus", "--ranks", "--hosts"};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i) {
         const size_t length = strlen(flags[i]);
         if (strncmp(word, flags[i], length) != 0 || (word[length] && word[length] != '='))
@@ -120,44 +105,75 @@ static bool is_ours(const char *word, int *words)
 }
 
 /* Overrides a flag of the --config file, which the ranks read too: they must not start ranks. */
-static dt_status add_override(word_list *list, const dt_parsed *parsed, const char *flag)
+static dt_status add_override(word_list *list, const dt_parsed *parsed, const char *flag,
+                              const char *nothing)
 {
     char word[32];
     if (!dt_option_given(parsed, flag) || dt_option_typed(parsed, flag))
         return DT_OK;
-    snprintf(word, sizeof word, "--%s=0", flag);
+    snprintf(word, sizeof word, "--%s=%s", flag, nothing);
     return add_word(list, word);
 }
 
-/* Adds the program and the user's arguments without --gpus and --ranks. */
+/* Adds the program and the user's arguments without --gpus, --ranks and --hosts. */
 static dt_status add_program(word_list *list, const dt_start *start, const char *program)
 {
     DT_TRY(add_word(list, program));
     for (int i = 1, skip = 0; i < start->parsed->argc; i += skip ? skip : 1, skip = 0)
         if (!is_ours(start->parsed->argv[i], &skip))
             DT_TRY(add_word(list, start->parsed->argv[i]));
-    DT_TRY(add_override(list, start->parsed, "gpus"));
-    DT_TRY(add_override(list, start->parsed, "ranks"));
+    DT_TRY(add_override(list, start->parsed, "gpus", "0"));
+    DT_TRY(add_override(list, start->parsed, "ranks", "0"));
+    DT_TRY(add_override(list, start->parsed, "hosts", "none"));
     if (start->gpus > 0 && !start->device_given)
         DT_TRY(add_word(list, "--device=cuda")); /* of several, the last one counts */
     return DT_OK;
 }
 
-static dt_status add_command(word_list *list, const dt_start *start, const char *program,
-                             int32_t ranks)
+/* Open MPI passes only its own variables on, and starts ranks in another folder where the present
+ * one is missing, unless told. MPICH's launcher passes on all variables and the folder. */
+static dt_status add_environment(word_list *list, char *const *environment)
+{
+    char folder[PATH_MAX];
+    if (!getcwd(folder, sizeof folder))
+        return dt_fail(DT_ERR_IO, "cannot find the working directory: %s", strerror(errno));
+    DT_TRY(add_word(list, "--wdir"));
+    DT_TRY(add_word(list, folder));
+    for (; *environment; ++environment) {
+        if (!dt_hosts_passes_on(*environment))
+            continue;
+        DT_TRY(add_word(list, "-x"));
+        DT_TRY(add_word(list, *environment));
+        char *last = list->word[list->count - 1];
+        last[strcspn(last, "=")] = '\0';
+    }
+    return DT_OK;
+}
+
+static dt_status add_mpiexec(word_list *list, const dt_start *start, int32_t ranks, bool open_mpi,
+                             char *const *environment)
 {
     char count[16];
     snprintf(count, sizeof count, "%d", ranks);
     const char *const words[] = {"mpiexec", "--bind-to", "none", "-np", count};
-    for (size_t i = 0; ranks > 1 && i < sizeof words / sizeof *words; ++i)
+    for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
         DT_TRY(add_word(list, words[i]));
-    return add_program(list, start, program);
+    if (!start->hosts)
+        return DT_OK;
+    DT_TRY(add_word(list, open_mpi ? "--host" : "-hosts"));
+    DT_TRY(add_word(list, start->hosts));
+    return open_mpi ? add_environment(list, environment) : DT_OK;
 }
 
-dt_status dt_start_command(const dt_start *start, const char *program, int32_t ranks, char ***out)
+dt_status dt_start_command(const dt_start *start, const char *program, int32_t ranks, bool open_mpi,
+                           char *const *environment, char ***out)
 {
     word_list list = {0};
-    const dt_status status = add_command(&list, start, program, ranks);
+    dt_status status = DT_OK;
+    if (ranks > 1 || start->hosts)
+        status = add_mpiexec(&list, start, ranks, open_mpi, environment);
+    if (status == DT_OK)
+        status = add_program(&list, start, program);
     if (status != DT_OK)
         dt_words_free(list.word);
     *out = status == DT_OK ? list.word : NULL;
@@ -169,71 +185,6 @@ void dt_words_free(char **words)
     for (char **word = words; word && *word; ++word)
         free(*word);
     free(words);
-}
-
-/* ---- binding -------------------------------------------------------------------------------- */
-
-/* The CPUs of each rank, as "0-3,16-19 4-7,20-23", for dt_start_bind(). */
-#define RANK_CPUS "DEEPTAXA_RANK_CPUS"
-
-static dt_status set_rank_cpus(const dt_rank_cpus *cpus)
-{
-    dt_text text = {0};
-    dt_status status = DT_OK;
-    for (int32_t r = 0; status == DT_OK && r < cpus->ranks; ++r)
-        status = dt_text_addf(&text, "%s%s", r > 0 ? " " : "", cpus->list[r]);
-    if (status == DT_OK && setenv(RANK_CPUS, text.data, 1) != 0)
-        status = dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
-    dt_text_free(&text);
-    return status;
-}
-
-/* Reads a list of CPUs that ends at a blank. */
-static bool read_cpu_list(const char *at, size_t size, cpu_set_t *set)
-{
-    char *end = NULL;
-    for (; *at && *at != ' '; at = end + (*end == ',')) {
-        const long first = strtol(at, &end, 10);
-        const bool number = end > at;
-        const long last = number && *end == '-' ? strtol(end + 1, &end, 10) : first;
-        if (!number || first < 0 || last < first || last >= DT_MACHINE_CPUS)
-            return false;
-        for (long cpu = first; cpu <= last; ++cpu)
-            CPU_SET_S((size_t)cpu, size, set);
-    }
-    return end != NULL;
-}
-
-bool dt_start_rank_cpus(const char *lists, int32_t rank, size_t size, cpu_set_t *set)
-{
-    CPU_ZERO_S(size, set);
-    for (int32_t r = 0; lists && r < rank; ++r)
-        lists = strchr(lists, ' ') ? strchr(lists, ' ') + 1 : NULL;
-    return lists && read_cpu_list(lists, size, set);
-}
-
-dt_status dt_start_bind(void)
-{
-    const char *lists = getenv(RANK_CPUS);
-    const dt_launch launch = dt_launch_of(getenv);
-    const size_t size = CPU_ALLOC_SIZE(DT_MACHINE_CPUS);
-    if (!lists)
-        return DT_OK;
-    if (!launch.launcher)
-        return dt_fail(DT_ERR_COMM, "mpiexec gave its processes no number that deeptaxa knows: put "
-                                    "the mpiexec of the MPI library that deeptaxa was built with "
-                                    "first on the PATH");
-    cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
-    if (!set)
-        return dt_fail(DT_ERR_MEMORY, "out of memory for a set of CPUs");
-    errno = EINVAL;
-    dt_status status = DT_OK;
-    if (!dt_start_rank_cpus(lists, launch.rank, size, set) || sched_setaffinity(0, size, set) != 0)
-        status = dt_fail(DT_ERR_COMM, "cannot bind rank %d to its cores (%s=%s): %s", launch.rank,
-                         RANK_CPUS, lists, strerror(errno));
-    CPU_FREE(set);
-    unsetenv(RANK_CPUS);
-    return status;
 }
 
 /* ---- running the command -------------------------------------------------------------------- */
@@ -319,63 +270,66 @@ static dt_status run_command(char **command, int *exit_status)
     return DT_OK;
 }
 
-/* Sets the threads per rank (unless a CPU quota allows fewer, which the ranks divide themselves:
- * cli/threads.h) and the order in which CUDA numbers GPUs, that of sysfs; allows mpiexec to start
- * more ranks than it has slots, because cores were counted here. Variables set by the user are
- * kept. */
-static dt_status set_environment(const dt_start *start, const dt_rank_cpus *cpus)
+/* Sets the order in which CUDA numbers GPUs, that of sysfs; allows mpiexec to start more ranks on this
+ * machine than it has slots, because cores were counted here. Variables set by the user are kept. */
+static dt_status set_environment(const dt_start *start)
 {
-    char threads[16];
-    const dt_cpu_quota quota = dt_cpu_quota_read("");
-    const bool limited =
-        quota.processors > 0.0 && dt_quota_threads(quota.processors / cpus->ranks) < cpus->cores;
-    snprintf(threads, sizeof threads, "%d", cpus->cores);
-    if ((!limited && setenv("OMP_NUM_THREADS", threads, 0) != 0) ||
-        setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 || /* Open MPI 4, then 5 */
-        setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0) != 0 ||
-        (start->gpus > 0 && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
+    if ((!start->hosts &&
+         (setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 0) != 0 || /* Open MPI 4, then 5 */
+          setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0) != 0)) ||
+        ((start->hosts || start->gpus > 0) && setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0) != 0))
         return dt_fail(DT_ERR_MEMORY, "out of memory for the environment");
-    return cpus->ranks > 1 ? set_rank_cpus(cpus) : DT_OK;
+    return DT_OK;
 }
 
-static dt_status plan(const dt_start *start, dt_machine *machine, dt_rank_cpus *cpus)
+/* Divides this machine among the ranks. */
+static dt_status plan(const dt_start *start, int32_t *ranks)
 {
-    int32_t gpu[DT_MACHINE_GPUS] = {0};
-    bool known = start->gpus > 0;
-    if (start->gpus > DT_MACHINE_GPUS)
-        return dt_fail(DT_ERR_USAGE, "--gpus %d: at most %d", start->gpus, DT_MACHINE_GPUS);
-    DT_TRY(dt_machine_read("", NULL, machine));
+    int32_t gpu[DT_MACHINE_GPUS];
+    dt_machine machine = {0};
+    dt_rank_cpus cpus = {0};
+    dt_status status;
+    *ranks = start->gpus > 0 ? start->gpus : start->ranks;
+    DT_TRY_OR(end, dt_machine_read("", NULL, &machine));
     if (start->gpus > 0)
-        DT_TRY(dt_start_gpus(start, machine, getenv("CUDA_VISIBLE_DEVICES"), gpu));
-    for (int32_t i = 0; i < start->gpus; ++i)
-        known = known && gpu[i] >= 0 && gpu[i] < machine->gpus;
-    return dt_machine_divide(machine, start->gpus > 0 ? start->gpus : start->ranks,
-                             known ? gpu : NULL, cpus);
+        DT_TRY_OR(end, dt_start_gpus(start, &machine, getenv("CUDA_VISIBLE_DEVICES"), gpu));
+    DT_TRY_OR(end, dt_machine_divide(&machine, *ranks, start->gpus > 0 ? gpu : NULL, &cpus));
+    if (start->gpus > 0 && start->check)
+        DT_TRY_OR(end, start->check(start->options));
+    DT_TRY_OR(end, dt_bind_prepare(&cpus));
+end:
+    dt_rank_cpus_free(&cpus);
+    dt_machine_free(&machine);
+    return status;
+}
+
+/* The ranks of other machines divide those themselves. */
+static dt_status plan_hosts(const dt_start *start, int32_t *ranks)
+{
+    DT_TRY(dt_hosts_count(start->hosts, ranks));
+    return dt_bind_prepare(NULL);
 }
 
 dt_status dt_start_ranks(const dt_start *start)
 {
-    dt_machine machine = {0};
-    dt_rank_cpus cpus = {0};
     char **command = NULL;
     char program[PATH_MAX];
+    char mpiexec[1024] = "";
+    int32_t ranks;
     int exit_status = 0;
     dt_status status = DT_OK;
     const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     if (length <= 0)
         return dt_fail(DT_ERR_IO, "cannot find this program: /proc/self/exe: %s", strerror(errno));
     program[length] = '\0';
-    char mpiexec[1024] = "";
-    if (getuid() == 0)
+    if (getuid() == 0 || start->hosts)
         ask_mpiexec(mpiexec, sizeof mpiexec);
-    if (start->gpus > 1 || start->ranks > 1)
+    if (start->gpus > 1 || start->ranks > 1 || start->hosts)
         DT_TRY(dt_start_allowed(getenv, getuid(), mpiexec));
-    DT_TRY_OR(end, plan(start, &machine, &cpus));
-    if (start->gpus > 0 && start->check)
-        DT_TRY_OR(end, start->check(start->options));
-    DT_TRY_OR(end, set_environment(start, &cpus));
-    DT_TRY_OR(end, dt_start_command(start, program, cpus.ranks, &command));
-    if (cpus.ranks == 1) { /* run the program in this process */
+    DT_TRY(start->hosts ? plan_hosts(start, &ranks) : plan(start, &ranks));
+    DT_TRY(set_environment(start));
+    DT_TRY(dt_start_command(start, program, ranks, is_open_mpi(mpiexec), environ, &command));
+    if (!start->hosts && ranks == 1) { /* run the program in this process */
         execvp(command[0], command);
         DT_TRY_OR(end, dt_fail(DT_ERR_IO, "%s: cannot start: %s", command[0], strerror(errno)));
     }
@@ -384,7 +338,5 @@ dt_status dt_start_ranks(const dt_start *start)
     exit(exit_status);
 end:
     dt_words_free(command);
-    dt_rank_cpus_free(&cpus);
-    dt_machine_free(&machine);
     return status;
 }

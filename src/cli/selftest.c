@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/module.h"
 #include "core/version.h"
+#include "launch/bind.h"
 #include "launch/start_ranks.h"
 #include "selftest/selftest.h"
 
@@ -151,7 +152,7 @@ static dt_status run(const void *parsed)
                             .device_given = dt_option_given(&o->parsed, "device")};
     if (start.gpus > 0 || start.ranks > 0)
         return dt_start_ranks(&start);
-    DT_TRY(dt_start_bind());
+    DT_TRY(dt_bind_rank());
     DT_TRY(
         dt_plan_threads(&(dt_thread_wish){.asked = o->threads, .ranks = {1, 1}}, &threads, note));
     dt_selftest_plan plan = {.device = o->device,

@@ -30,6 +30,7 @@
 #include "run/checkpoint_path.h"
 #include "train/ranks.h"
 #include "train/trainer.h"
+#include "launch/bind.h"
 #include "launch/start_ranks.h"
 
 /* The state of the command. */
@@ -433,12 +434,23 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     return train_and_report(t, o, &training);
 }
 
+/* Binds this rank and connects it. A rank that cannot be bound says so once all are connected: MPICH's
+ * mpiexec does not end those that wait for a rank that ended before. */
+static dt_status join(train_command *t, const dt_train_options *o)
+{
+    char message[512];
+    const dt_status bound = dt_bind_rank();
+    snprintf(message, sizeof message, "%s", dt_error_message());
+    DT_TRY(open_comm(t, o));
+    return dt_agree(t->comm, bound == DT_OK ? DT_OK : dt_fail(bound, "%s", message), &t->agreed);
+}
+
 static dt_status train(const dt_train_options *options)
 {
     train_command t = {.stop = &dt_stop_signal};
     dt_train_options o = *options;
     dt_stop_signal_watch();
-    dt_status status = open_comm(&t, &o);
+    dt_status status = join(&t, &o);
     if (status == DT_OK)
         status = dt_agree(t.comm, dt_train_batch_size(&o, t.comm->world_size), &t.agreed);
     if (status == DT_OK)
@@ -470,20 +482,20 @@ static dt_status check_gpus(const void *options)
     return dt_choose_device(&wish, NULL, NULL, device);
 }
 
-/* With --gpus or --ranks, this process only starts the ranks. */
+/* With --gpus, --ranks or --hosts, this process only starts the ranks. */
 static dt_status run(const void *options)
 {
     const dt_train_options *o = options;
     const dt_start start = {.parsed = &o->parsed,
                             .gpus = (int32_t)o->gpus,
                             .ranks = (int32_t)o->ranks,
+                            .hosts = dt_train_hosts(o),
                             .device_given = o->device != DT_DEVICE_AUTO,
                             .check = check_gpus,
                             .options = o};
     dt_outlive_log_reader();
-    if (start.gpus > 0 || start.ranks > 0)
+    if (start.gpus > 0 || start.ranks > 0 || start.hosts)
         return dt_start_ranks(&start);
-    DT_TRY(dt_start_bind());
     return train(o);
 }
 

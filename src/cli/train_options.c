@@ -162,6 +162,11 @@ static const dt_option further_options[] = {
      .default_value = "0",
      .range = "[0, 4096]",
      .help = "start N processes with mpiexec, which share this machine's cores"},
+    {.name = "hosts",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(hosts),
+     .value = "HOST:N,…",
+     .help = "start N processes on each of these machines, with mpiexec over ssh (docs/cloud.md)"},
     DT_OPTION_THREADS(dt_train_options),
     DT_OPTION_NUM_WORKERS(dt_train_options),
     {.name = "comm",
@@ -280,6 +285,11 @@ dt_status dt_train_batch_size(dt_train_options *options, int32_t ranks)
     return DT_OK;
 }
 
+const char *dt_train_hosts(const dt_train_options *options)
+{
+    return options->hosts && strcmp(options->hosts, "none") != 0 ? options->hosts : NULL;
+}
+
 static dt_status check_ranks(const dt_train_options *train)
 {
     char device[16];
@@ -287,6 +297,10 @@ static dt_status check_ranks(const dt_train_options *train)
     if (train->gpus > 0 && train->ranks > 0)
         return dt_fail(DT_ERR_USAGE, "--gpus cannot be combined with --ranks: --gpus N starts a "
                                      "process per GPU, --ranks N starts N processes without");
+    if (dt_train_hosts(train) && (train->gpus > 0 || train->ranks > 0))
+        return dt_fail(DT_ERR_USAGE,
+                       "--hosts cannot be combined with --gpus or --ranks: it says how "
+                       "many processes to start on each machine");
     if (train->gpus > 0 && strcmp(device, "cpu") == 0)
         return dt_fail(DT_ERR_USAGE,
                        "--gpus %d cannot be combined with --device cpu: use --ranks for processes "

@@ -41,8 +41,9 @@ typedef struct {
     int precision; /* dt_precision */
     int attention; /* dt_attention_method */
     bool deterministic;
-    int64_t gpus;  /* ranks to start on this host, each with a GPU; 0: start none */
-    int64_t ranks; /* ranks to start on this host without GPUs; 0: start none; not both */
+    int64_t gpus;      /* ranks to start on this host, each with a GPU; 0: start none */
+    int64_t ranks;     /* ranks to start on this host without GPUs; 0: start none; not both */
+    const char *hosts; /* dt_train_hosts() */
 
     int64_t threads;     /* 0: all available */
     int64_t num_workers; /* tokenisation threads; 0: same as `threads` */
@@ -62,6 +63,10 @@ typedef struct {
 } dt_train_options;
 
 extern const dt_command dt_train_command;
+
+/* The machines to start ranks on (launch/hosts.h); NULL: start none. "none", with which ranks override
+ * the file of settings that they share with their starter, is none. */
+const char *dt_train_hosts(const dt_train_options *options);
 
 /* Sets asked.settings.batch_size from batch_size_per_rank, or the latter to 0 if --batch-size
  * overrides it (on the command line, over a file). Returns DT_ERR_USAGE if the batch is too large.

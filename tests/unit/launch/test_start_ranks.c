@@ -149,7 +149,7 @@ static void ranks_share_all_cores_where_a_node_has_too_few(void **state)
 static void visible_gpus_are_taken_in_their_order(void **state)
 {
     (void)state;
-    int32_t gpu[8];
+    int32_t gpu[DT_MACHINE_GPUS];
     dt_machine machine = read_machine(0, 15);
     dt_start start = {.gpus = 2};
     ASSERT_OK(dt_start_gpus(&start, &machine, NULL, gpu));
@@ -171,14 +171,17 @@ static void visible_gpus_are_taken_in_their_order(void **state)
 
 /* ---- the command line -------------------------------------------------------------------------*/
 
-static void assert_command(const dt_start *start, int32_t ranks, const char *expected)
+static void assert_command(const dt_start *start, int32_t ranks, bool open_mpi,
+                           const char *expected)
 {
+    char *environment[] = {"HOME=/root", "NCCL_DEBUG=INFO", "OMP_NUM_THREADS=2", NULL};
     char **words;
     char text[512] = "";
-    ASSERT_OK(dt_start_command(start, "/bin/deeptaxa-train", ranks, &words));
+    ASSERT_OK(dt_start_command(start, "/bin/deeptaxa-train", ranks, open_mpi, environment, &words));
     for (char **word = words; *word; ++word)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", word == words ? "" : " ",
-                 *word);
+        if (word == words || strcmp(word[-1], "--wdir") != 0)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s",
+                     word == words ? "" : " ", *word);
     assert_string_equal(text, expected);
     dt_words_free(words);
 }
@@ -190,41 +193,30 @@ static void command_keeps_the_words_but_its_own(void **state)
     char *with_equals[] = {"train", "--ranks=2", "--data", "d"};
     const dt_parsed parsed = {.command = &dt_train_command, .argc = 6, .argv = words};
     const dt_parsed parsed_equals = {.command = &dt_train_command, .argc = 4, .argv = with_equals};
-    assert_command(&(dt_start){.parsed = &parsed, .gpus = 2}, 2,
+    assert_command(&(dt_start){.parsed = &parsed, .gpus = 2}, 2, true,
                    "mpiexec --bind-to none -np 2 /bin/deeptaxa-train --data d --epochs=3 "
                    "--device=cuda");
-    assert_command(&(dt_start){.parsed = &parsed, .gpus = 1, .device_given = true}, 1,
+    assert_command(&(dt_start){.parsed = &parsed, .gpus = 1, .device_given = true}, 1, true,
                    "/bin/deeptaxa-train --data d --epochs=3");
-    assert_command(&(dt_start){.parsed = &parsed_equals, .ranks = 2}, 2,
+    assert_command(&(dt_start){.parsed = &parsed_equals, .ranks = 2}, 2, false,
                    "mpiexec --bind-to none -np 2 /bin/deeptaxa-train --data d");
 }
 
-/* ---- a rank's cores ---------------------------------------------------------------------------*/
-
-static void assert_rank_cpus(const char *lists, int32_t rank, const char *expected)
-{
-    const size_t size = CPU_ALLOC_SIZE(DT_MACHINE_CPUS);
-    cpu_set_t *set = CPU_ALLOC(DT_MACHINE_CPUS);
-    char text[128] = "";
-    assert_true(dt_start_rank_cpus(lists, rank, size, set) == (expected != NULL));
-    for (size_t cpu = 0; expected && cpu < DT_MACHINE_CPUS; ++cpu)
-        if (CPU_ISSET_S(cpu, size, set))
-            snprintf(text + strlen(text), sizeof text - strlen(text), "%zu ", cpu);
-    assert_string_equal(text, expected ? expected : "");
-    CPU_FREE(set);
-}
-
-static void each_rank_takes_its_cores_from_the_list(void **state)
+static void command_for_several_machines_passes_settings_on(void **state)
 {
     (void)state;
-    const char *lists = "0-3,16-17 4,6,2000 9";
-    assert_rank_cpus(lists, 0, "0 1 2 3 16 17 ");
-    assert_rank_cpus(lists, 1, "4 6 2000 ");
-    assert_rank_cpus(lists, 2, "9 ");
-    assert_rank_cpus(lists, 3, NULL);
-    const char *const wrong[] = {"", " 1", "a", "1x", "3-1", "1-", "-1", "4096", "0-9999999999"};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i)
-        assert_rank_cpus(wrong[i], 0, NULL);
+    char *words[] = {"train", "--data", "d", "--hosts", "a:2,b", "--epochs=3"};
+    const dt_parsed parsed = {.command = &dt_train_command, .argc = 6, .argv = words};
+    const dt_start start = {.parsed = &parsed, .hosts = "a:2,b"};
+    assert_command(&start, 3, true,
+                   "mpiexec --bind-to none -np 3 --host a:2,b --wdir -x NCCL_DEBUG "
+                   "-x OMP_NUM_THREADS /bin/deeptaxa-train --data d --epochs=3");
+    assert_command(&start, 3, false,
+                   "mpiexec --bind-to none -np 3 -hosts a:2,b /bin/deeptaxa-train --data d "
+                   "--epochs=3");
+    assert_command(&start, 1, false,
+                   "mpiexec --bind-to none -np 1 -hosts a:2,b /bin/deeptaxa-train --data d "
+                   "--epochs=3");
 }
 
 /* ---- where ranks may be started ---------------------------------------------------------------*/
@@ -278,7 +270,7 @@ int main(void)
         cmocka_unit_test(ranks_share_all_cores_where_a_node_has_too_few),
         cmocka_unit_test(visible_gpus_are_taken_in_their_order),
         cmocka_unit_test(command_keeps_the_words_but_its_own),
-        cmocka_unit_test(each_rank_takes_its_cores_from_the_list),
+        cmocka_unit_test(command_for_several_machines_passes_settings_on),
         cmocka_unit_test(refused_inside_a_launch_and_as_root),
     };
     return cmocka_run_group_tests(tests, make_machine, remove_machine);
