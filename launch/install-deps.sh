@@ -17,8 +17,8 @@ build=(gcc libc6-dev cmake make ninja-build pkg-config libhdf5-dev zlib1g-dev li
 # 5,181 near full-length 16S sequences of type strains with their lineages (BSD licence)
 data=(microbiomeutil-data)
 # g++, awk and a CBLAS for the CUDA kernels compiled for the CPU; python3 for reading our files as
-# notebooks do; a second MPI library
-tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3 libmpich-dev mpich)
+# notebooks do; a second MPI library; tcl for reading the file for `module load`
+tests=(libcmocka-dev g++ mawk libopenblas-openmp-dev python3 libmpich-dev mpich tcl)
 # Slurm, and network namespaces as hosts, for the tests with several ranks; not needed to use DeepTaxa
 cluster=(munge slurmctld slurmd slurm-client iproute2 util-linux)
 # clang-tidy needs the omp.h of LLVM's OpenMP
@@ -46,7 +46,7 @@ This is neither Debian nor Ubuntu. Please install:
   for input in bzip2, xz, zstd, zip or QIIME 2 artifacts: libarchive 3.3.3 or later
   for prediction in bf16 on x86-64 processors that multiply it: oneDNN 2 or 3 with OpenMP threads
   for many ranks: an MPI library (Open MPI, MPICH, ...); without one a single process can run
-  for the tests: cmocka, Python 3, a C++ compiler, OpenBLAS (or another CBLAS); to run those of slurm/: munge, slurmctld and slurmd
+  for the tests: cmocka, Python 3, a C++ compiler, OpenBLAS (or another CBLAS), Tcl; to run those of slurm/: munge, slurmctld and slurmd
   for checking the source: clang-format 14, clang-tidy 14 or later, shellcheck
   for the quick start: rRNA16S.gold.fasta of microbiomeutil (name it in DEEPTAXA_GOLD_FASTA)
 On Debian these are: ${wanted[*]}
