@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "core/module.h"
+#include "nvlink.h"
 
 #define WHY 192
 
@@ -19,6 +20,7 @@ typedef struct {
 /* Sent back by rank 0. */
 typedef struct {
     int32_t on_device;
+    int32_t link; /* dt_link, if on_device */
     char why[WHY];
 } decision;
 
@@ -49,6 +51,23 @@ static const dt_reducer_module *find_module(const dt_comm *comm, const dt_backen
     return NULL;
 }
 
+/* GPUs of one host can be asked; between hosts there is a network. */
+static dt_link find_link(const rank_info *info, int32_t ranks)
+{
+    dt_link link = DT_LINK_UNKNOWN;
+    char(*device)[32];
+    for (int32_t q = 1; q < ranks; ++q)
+        if (strcmp(info[q].host, info[0].host) != 0)
+            return DT_LINK_NETWORK;
+    if (DT_NEW(device, (size_t)ranks) != DT_OK)
+        return DT_LINK_UNKNOWN;
+    for (int32_t q = 0; q < ranks; ++q)
+        memcpy(device[q], info[q].device, sizeof device[q]);
+    link = dt_link_of_gpus(ranks, device);
+    free(device);
+    return link;
+}
+
 static decision decide(const rank_info *info, int32_t ranks)
 {
     decision d = {.on_device = 1, .why = "each rank has its own GPU"};
@@ -66,6 +85,8 @@ static decision decide(const rank_info *info, int32_t ranks)
                          p, q, info[q].device, info[q].host);
             }
     }
+    if (d.on_device)
+        d.link = (int32_t)find_link(info, ranks);
     return d;
 }
 
@@ -103,10 +124,12 @@ dt_status dt_choose_reducer(dt_comm *comm, const dt_backend *backend,
     memcpy(mine.device, backend->device_id, sizeof mine.device);
     const dt_reducer_module *found = find_module(comm, backend, mine.obstacle);
     DT_TRY(decide_on_all_ranks(comm, &mine, &d));
-    if (d.on_device)
+    if (d.on_device) {
         *module = found;
-    else if (options->kind == DT_COMM_NCCL)
+        comm->link = (dt_link)d.link;
+    } else if (options->kind == DT_COMM_NCCL) {
         return dt_fail(DT_ERR_USAGE, "--comm nccl: %s; omit the flag or use --comm mpi", d.why);
+    }
     snprintf(why, why_size, "%s", d.why);
     return DT_OK;
 }

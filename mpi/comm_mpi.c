@@ -32,6 +32,7 @@ static mpi_comm *of(dt_comm *comm)
 
 static void detach(mpi_comm *c)
 {
+    dt_mpi_ask_device(c->thread, NULL, NULL);
     if (c->reducer)
         c->reducer->ops->destroy(c->reducer);
     c->reducer = NULL;
@@ -65,6 +66,12 @@ static void describe(mpi_comm *c, const char *why)
         snprintf(out + length, size - (size_t)length, "; gradients are summed%s", format);
 }
 
+static void device_activity(void *context, dt_activity *activity)
+{
+    dt_reducer *reducer = context;
+    reducer->ops->activity(reducer, activity);
+}
+
 static dt_status attach(dt_comm *comm, dt_backend *backend)
 {
     mpi_comm *c = of(comm);
@@ -72,11 +79,14 @@ static dt_status attach(dt_comm *comm, dt_backend *backend)
     char why[192];
     const dt_reducer_module *module;
     detach(c);
+    comm->link = c->info.hosts > 1 ? DT_LINK_NETWORK : DT_LINK_MEMORY;
     DT_TRY(dt_choose_reducer(comm, backend, &options, &module, why, sizeof why));
     if (module)
         DT_TRY(module->open(comm, backend, &options, &c->reducer));
     else
         DT_TRY(dt_reduce_mpi_open(c->thread, &c->base, backend, &options, &c->reducer));
+    if (c->reducer->ops->activity)
+        dt_mpi_ask_device(c->thread, device_activity, c->reducer);
     comm->name = c->reducer->name;
     describe(c, why);
     return DT_OK;
@@ -101,7 +111,7 @@ static dt_status all_gather(dt_comm *comm, dt_backend *backend, int64_t count)
 {
     (void)backend;
     dt_reducer *reducer = of(comm)->reducer;
-    return comm->local_size == 1 ? DT_OK : reducer->ops->all_gather(reducer, count);
+    return reducer->ops->all_gather(reducer, count);
 }
 
 /* ---- host memory ---------------------------------------------------------------------------- */
@@ -129,25 +139,16 @@ static dt_status barrier(dt_comm *comm)
 
 /* ---- abort ----------------------------------------------------------------------------------- */
 
-/* When all ranks meet the same error at once (such as a missing file), one message is enough: the
- * other ranks wait until rank 0 has printed it and aborted the run. */
-static void give_rank0_priority(const dt_comm *comm)
-{
-    if (comm->world_rank != 0)
-        usleep(300 * 1000);
-}
-
 static void abort_run(dt_comm *comm, dt_status status, const char *message)
 {
     mpi_comm *c = of(comm);
     const int exit_status = dt_exit_status(status) ? dt_exit_status(status) : 1;
     dt_watchdog_set(dt_mpi_watchdog(c->thread), 2 * ABORT_SECONDS, exit_status, message);
     if (!atomic_flag_test_and_set(&c->aborting)) {
-        give_rank0_priority(comm);
-        dt_log_quiet(false);
-        dt_info("rank %d on %s: %s", comm->world_rank, comm->host, message);
+        char text[1200];
+        snprintf(text, sizeof text, "rank %d on %s: %s", comm->world_rank, comm->host, message);
+        dt_mpi_thread_abort(c->thread, exit_status, text);
     }
-    dt_mpi_thread_abort(c->thread, exit_status);
     sleep(ABORT_SECONDS);
     _exit(exit_status);
 }

@@ -95,8 +95,7 @@ typedef struct {
     const int64_t *counts;
     char *out;
     int32_t root;
-    MPI_Request *requests; /* (world_size), root only, as is the next */
-    int32_t *ranks;        /* of the requests */
+    MPI_Request *requests; /* (world_size), root only */
 } gather_call;
 
 static dt_status send_all(dt_mpi_thread *thread, const gather_call *c)
@@ -119,14 +118,12 @@ static dt_status receive_chunks(dt_mpi_thread *thread, const gather_call *c, int
     char *to = c->out;
     int n = 0;
     for (int32_t q = 0; q < c->info->world_size; to += c->counts[q++])
-        if (q != c->root && c->counts[q] > done) {
-            c->ranks[n] = q;
+        if (q != c->root && c->counts[q] > done)
             DT_TRY(dt_mpi_check(MPI_Irecv(to + done, (int)smaller(CHUNK, c->counts[q] - done),
                                           MPI_BYTE, q, 0, dt_mpi_comm(thread), &c->requests[n++]),
                                 "MPI_Irecv"));
-        }
     *some = n > 0;
-    return dt_mpi_wait_from(thread, c->requests, n, c->ranks);
+    return dt_mpi_wait(thread, c->requests, n);
 }
 
 static dt_status gather_work(dt_mpi_thread *thread, void *context)
@@ -147,7 +144,6 @@ dt_status dt_mpi_gather(dt_mpi_thread *thread, const dt_mpi_info *info, const vo
     dt_status status = DT_OK;
     if (info->world_rank == root) {
         DT_TRY_OR(end, DT_NEW(call.requests, (size_t)info->world_size));
-        DT_TRY_OR(end, DT_NEW(call.ranks, (size_t)info->world_size));
         char *mine = out;
         for (int32_t q = 0; q < root; ++q)
             mine += counts[q];
@@ -157,7 +153,6 @@ dt_status dt_mpi_gather(dt_mpi_thread *thread, const dt_mpi_info *info, const vo
     status = dt_mpi_run(thread, "a gather", gather_work, &call);
 end:
     free(call.requests);
-    free(call.ranks);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "heartbeat.h"
+#include "last_message.h"
 
 /* Maximum number of concurrent sums: enough to keep the network busy while one of them waits for a
  * peer, few enough to keep MPI's buffers small. */
@@ -27,7 +28,7 @@
 #define HEARTBEAT_TIMEOUT 30.0
 
 /* Seconds between heartbeat polls while the thread is idle. */
-#define IDLE_PERIOD 0.5
+#define IDLE_PERIOD 0.25
 
 typedef struct {
     void *data;
@@ -39,7 +40,8 @@ typedef struct {
     const char *what;
     dt_mpi_work work;
     void *context;
-    bool pending; /* submitted and not done */
+    bool continues; /* the operation of the previous job */
+    bool pending;   /* submitted and not done */
     dt_status status;
     char message[512];
 } job_slot;
@@ -59,6 +61,8 @@ struct dt_mpi_thread {
     size_t queued_first, queued_count, queue_capacity;
     int64_t posted; /* buckets since the start */
     bool stopping;
+    dt_mpi_device_activity ask_device; /* NULL: gradients are not summed on a device */
+    void *device;                      /* its argument */
 
     atomic_bool waiting;   /* a job is pending: the program does not use this processor */
     atomic_int abort_with; /* 1 + exit status when the run must end; 0: continue */
@@ -67,12 +71,15 @@ struct dt_mpi_thread {
     dt_mpi_world world;
     MPI_Op add_bf16;
     dt_heartbeat *heartbeat;        /* NULL: a single rank */
+    dt_last_message *last_message;  /* NULL: before MPI is initialised */
     MPI_Request active[MAX_ACTIVE]; /* in start order */
     int active_count;
     int64_t summed; /* buckets since the start */
     int64_t idle;   /* consecutive polls without a result */
     double deadline;
-    dt_status failed; /* if not DT_OK, MPI is not called any more */
+    dt_activity activity; /* of the jobs */
+    double last_sum;      /* start of the previous wait for gradients; 0: none */
+    dt_status failed;     /* if not DT_OK, MPI is not called any more */
     char failure[512];
 };
 
@@ -138,8 +145,25 @@ static dt_status advance_buckets(dt_mpi_thread *t)
         memmove(t->active, t->active + 1, (size_t)t->active_count * sizeof *t->active);
         ++t->summed;
         t->idle = 0;
+        if (t->activity.what)
+            t->activity.since = dt_seconds(); /* of a slow network, which is no late rank */
     }
     return DT_OK;
+}
+
+/* The run ends with it: a failure of its own makes no difference. */
+static void pass_last_message(dt_mpi_thread *t)
+{
+    int exit_status = -1;
+    if (t->last_message)
+        dt_last_message_poll(t->last_message, &exit_status);
+    if (exit_status >= 0)
+        atomic_store(&t->abort_with, 1 + exit_status);
+}
+
+static bool has_last_message(const dt_mpi_thread *t)
+{
+    return t->last_message && dt_last_message_pending(t->last_message);
 }
 
 /* Pauses between two polls of MPI. While the program waits for a job, its processor is free: the
@@ -166,22 +190,41 @@ static void pause_between(dt_mpi_thread *t)
     nanosleep(&time, NULL);
 }
 
-static dt_status timed_out(const dt_mpi_thread *t, const char *what)
+static dt_status timed_out(const dt_mpi_thread *t, const char *what, const char *late)
 {
     return dt_fail(DT_ERR_COMM,
-                   "waited %g seconds for the other ranks in %s: one of them hangs or is "
-                   "unreachable (--collective-timeout sets the limit)",
-                   t->timeout, what);
+                   "waited %g seconds for the other ranks in %s: %s hangs or is unreachable "
+                   "(--collective-timeout sets the limit)",
+                   t->timeout, what, *late ? late : "one of them");
 }
 
 static dt_status check_deadline(dt_mpi_thread *t)
 {
-    return t->deadline > 0 && dt_seconds() > t->deadline ? timed_out(t, t->job.what) : DT_OK;
+    char late[160] = "";
+    if (t->deadline <= 0 || dt_seconds() <= t->deadline)
+        return DT_OK;
+    if (t->heartbeat)
+        dt_heartbeat_late(t->heartbeat, &t->activity, late, sizeof late);
+    return timed_out(t, t->job.what, late);
+}
+
+/* What this rank does: its job, or else what its device does. */
+static dt_activity activity(dt_mpi_thread *t)
+{
+    dt_activity now = t->activity;
+    pthread_mutex_lock(&t->mutex);
+    if (t->ask_device)
+        t->ask_device(t->device, &now);
+    pthread_mutex_unlock(&t->mutex);
+    return now;
 }
 
 static dt_status poll_heartbeat(dt_mpi_thread *t)
 {
-    return t->heartbeat ? dt_heartbeat_poll(t->heartbeat) : DT_OK;
+    if (!t->heartbeat)
+        return DT_OK;
+    const dt_activity mine = activity(t);
+    return dt_heartbeat_poll(t->heartbeat, &mine);
 }
 
 /* One round of polling, for a job that waits. */
@@ -190,6 +233,7 @@ static dt_status wait_more(dt_mpi_thread *t)
     DT_TRY(advance_buckets(t));
     DT_TRY(poll_heartbeat(t));
     DT_TRY(check_deadline(t));
+    pass_last_message(t);
     pause_between(t);
     return DT_OK;
 }
@@ -207,26 +251,6 @@ dt_status dt_mpi_wait(dt_mpi_thread *t, MPI_Request *requests, int count)
     }
 }
 
-dt_status dt_mpi_wait_from(dt_mpi_thread *t, MPI_Request *requests, int count, const int32_t *ranks)
-{
-    char missing[128] = "";
-    int length = 0;
-    const dt_status status = dt_mpi_wait(t, requests, count);
-    if (status == DT_OK || check_deadline(t) == DT_OK) /* not a timeout, but another failure */
-        return status;
-    for (int i = 0; i < count && length < (int)sizeof missing - 16; ++i) {
-        int done = 0;
-        MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE);
-        if (!done)
-            length += snprintf(missing + length, sizeof missing - (size_t)length, "%s%d",
-                               length ? ", " : "", ranks[i]);
-    }
-    return dt_fail(DT_ERR_COMM,
-                   "waited %g seconds for the other ranks in %s: no message from rank %s "
-                   "(--collective-timeout sets the limit)",
-                   t->timeout, t->job.what, missing);
-}
-
 /* ---- initialisation and shutdown ------------------------------------------------------------- */
 
 static dt_status initialise(dt_mpi_thread *t, void *context)
@@ -237,6 +261,7 @@ static dt_status initialise(dt_mpi_thread *t, void *context)
     DT_TRY(dt_mpi_bf16_make(&t->add_bf16));
     DT_TRY(dt_watchdog_start(&t->watchdog, info->world_rank, info->host));
     DT_TRY(dt_mpi_world_find_hosts(&t->world));
+    DT_TRY(dt_last_message_start(&t->last_message, t->world.host_comm));
     return info->world_size == 1 ? DT_OK
                                  : dt_heartbeat_start(&t->heartbeat, t->world.host_comm, info->host,
                                                       t->heartbeat_timeout);
@@ -259,6 +284,8 @@ static dt_status finalise(dt_mpi_thread *t, void *context)
 {
     (void)context;
     DT_TRY(shut_down_heartbeat(t));
+    dt_last_message_free(t->last_message);
+    t->last_message = NULL;
     dt_mpi_bf16_free(&t->add_bf16);
     return dt_mpi_world_end(&t->world);
 }
@@ -275,7 +302,7 @@ static struct timespec timespec_of(double seconds)
 static bool nothing_to_do(const dt_mpi_thread *t)
 {
     return !t->job.pending && !t->stopping && !atomic_load(&t->abort_with) &&
-           (t->queued_count == 0 || t->failed != DT_OK);
+           !has_last_message(t) && (t->queued_count == 0 || t->failed != DT_OK);
 }
 
 static void finish_job(dt_mpi_thread *t, dt_status status)
@@ -291,10 +318,16 @@ static void finish_job(dt_mpi_thread *t, dt_status status)
 
 static void run_job(dt_mpi_thread *t)
 {
-    t->deadline = t->timeout > 0 ? dt_seconds() + t->timeout : 0;
+    dt_activity *a = &t->activity;
+    const double now = dt_seconds();
+    t->deadline = t->timeout > 0 ? now + t->timeout : 0;
     t->idle = 0;
-    finish_job(t, t->failed != DT_OK ? dt_fail(t->failed, "%s", t->failure)
-                                     : record_failure(t, t->job.work(t, t->job.context)));
+    *a = (dt_activity){
+        .begun = a->begun + !t->job.continues, .what = t->job.what, .since = now, .step = a->step};
+    const dt_status status = t->failed != DT_OK ? dt_fail(t->failed, "%s", t->failure)
+                                                : record_failure(t, t->job.work(t, t->job.context));
+    a->what = NULL;
+    finish_job(t, status);
 }
 
 /* Waits until there is work to do or heartbeats must be polled. */
@@ -316,7 +349,8 @@ static void advance_in_background(dt_mpi_thread *t)
 {
     if (t->failed == DT_OK && record_failure(t, advance_buckets(t)) == DT_OK)
         record_failure(t, poll_heartbeat(t));
-    if (t->active_count > 0 || atomic_load(&t->abort_with))
+    pass_last_message(t);
+    if (t->active_count > 0 || atomic_load(&t->abort_with) || has_last_message(t))
         pause_between(t);
 }
 
@@ -420,14 +454,15 @@ static bool wait_for_job(dt_mpi_thread *t)
     return !t->job.pending;
 }
 
-dt_status dt_mpi_run(dt_mpi_thread *t, const char *what, dt_mpi_work work, void *context)
+static dt_status run(dt_mpi_thread *t, const job_slot *job)
 {
     pthread_mutex_lock(&t->mutex);
     if (t->job.pending) {
         pthread_mutex_unlock(&t->mutex);
-        return timed_out(t, t->job.what);
+        return timed_out(t, t->job.what, "");
     }
-    t->job = (job_slot){.what = what, .work = work, .context = context, .pending = true};
+    t->job = *job;
+    t->job.pending = true;
     atomic_store(&t->waiting, true);
     pthread_cond_signal(&t->work_available);
     const bool done = wait_for_job(t);
@@ -435,7 +470,17 @@ dt_status dt_mpi_run(dt_mpi_thread *t, const char *what, dt_mpi_work work, void 
     if (done && status != DT_OK)
         dt_fail(status, "%s", t->job.message);
     pthread_mutex_unlock(&t->mutex);
-    return done ? status : timed_out(t, what);
+    return done ? status : timed_out(t, job->what, "");
+}
+
+dt_status dt_mpi_run(dt_mpi_thread *t, const char *what, dt_mpi_work work, void *context)
+{
+    return run(t, &(job_slot){.what = what, .work = work, .context = context});
+}
+
+dt_status dt_mpi_continue(dt_mpi_thread *t, const char *what, dt_mpi_work work, void *context)
+{
+    return run(t, &(job_slot){.what = what, .work = work, .context = context, .continues = true});
 }
 
 dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, dt_mpi_number number)
@@ -453,9 +498,20 @@ dt_status dt_mpi_post(dt_mpi_thread *t, void *data, int32_t count, dt_mpi_number
     return status;
 }
 
+/* The time from one sum of gradients to the next is that of a step. */
+static void count_step(dt_mpi_thread *t)
+{
+    dt_activity *a = &t->activity;
+    a->gradients = true;
+    if (t->last_sum > 0)
+        a->step = dt_usual(a->step, a->since - t->last_sum);
+    t->last_sum = a->since;
+}
+
 static dt_status sum_up_to(dt_mpi_thread *t, void *context)
 {
     const int64_t wanted = *(const int64_t *)context;
+    count_step(t);
     for (;;) {
         DT_TRY(advance_buckets(t));
         if (t->summed >= wanted)
@@ -473,15 +529,31 @@ dt_status dt_mpi_wait_posted(dt_mpi_thread *t, int64_t buckets)
     return dt_mpi_run(t, "the sum of gradients", sum_up_to, &buckets);
 }
 
+void dt_mpi_ask_device(dt_mpi_thread *t, dt_mpi_device_activity ask, void *context)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->ask_device = ask;
+    t->device = context;
+    pthread_mutex_unlock(&t->mutex);
+}
+
 dt_watchdog *dt_mpi_watchdog(const dt_mpi_thread *thread)
 {
     return thread->watchdog;
 }
 
-void dt_mpi_thread_abort(dt_mpi_thread *t, int status)
+static void wake(dt_mpi_thread *t)
 {
-    atomic_store(&t->abort_with, 1 + status);
     pthread_mutex_lock(&t->mutex);
     pthread_cond_signal(&t->work_available);
     pthread_mutex_unlock(&t->mutex);
+}
+
+void dt_mpi_thread_abort(dt_mpi_thread *t, int status, const char *text)
+{
+    dt_last_message_give(t->last_message, status, text);
+    wake(t);
+    dt_last_message_await(t->last_message);
+    atomic_store(&t->abort_with, 1 + status);
+    wake(t);
 }

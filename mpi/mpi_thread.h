@@ -18,6 +18,7 @@
 #include <mpi.h>
 
 #include "comm.h"
+#include "late.h"
 #include "mpi_world.h"
 #include "number.h"
 #include "watchdog.h"
@@ -40,6 +41,10 @@ typedef dt_status (*dt_mpi_work)(dt_mpi_thread *thread, void *context);
  * DT_ERR_COMM if it exceeds the timeout; all later calls then fail with the same error. */
 dt_status dt_mpi_run(dt_mpi_thread *thread, const char *what, dt_mpi_work work, void *context);
 
+/* The same for a further part of that operation, of which some ranks may have more than others: all
+ * ranks call dt_mpi_run() equally often (late.h). */
+dt_status dt_mpi_continue(dt_mpi_thread *thread, const char *what, dt_mpi_work work, void *context);
+
 /* Queues the in-place sum over all ranks of `count` numbers at `data`. Does not wait. All ranks
  * must post the same counts of the same number type in the same order. */
 dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, dt_mpi_number number);
@@ -47,12 +52,20 @@ dt_status dt_mpi_post(dt_mpi_thread *thread, void *data, int32_t count, dt_mpi_n
 /* Waits until the first `buckets` buckets posted since the start are summed; < 0: all. */
 dt_status dt_mpi_wait_posted(dt_mpi_thread *thread, int64_t buckets);
 
+/* Adds what the device does to what the rank does (dt_activity): sums of gradients that were begun
+ * on it, and that it waits in one. Called on the MPI thread, which must not wait. */
+typedef void (*dt_mpi_device_activity)(void *context, dt_activity *activity);
+
+/* Sets the function that knows the device's sums; NULL: there is none (any more). */
+void dt_mpi_ask_device(dt_mpi_thread *thread, dt_mpi_device_activity ask, void *context);
+
 /* Returns this rank's watchdog. The MPI thread sets it when an operation fails: the program then
  * has a few seconds to report the error and exit. */
 dt_watchdog *dt_mpi_watchdog(const dt_mpi_thread *thread);
 
-/* Makes the MPI thread end the run with MPI_Abort(status), whatever it is doing. Does not wait. */
-void dt_mpi_thread_abort(dt_mpi_thread *thread, int status);
+/* Prints the text, once for all ranks that abort (last_message.h), and makes the MPI thread end the
+ * run with MPI_Abort(status), whatever it is doing. Does not wait for the end. */
+void dt_mpi_thread_abort(dt_mpi_thread *thread, int status, const char *text);
 
 /* ---- for dt_mpi_work ------------------------------------------------------------------------- */
 
@@ -62,10 +75,5 @@ MPI_Comm dt_mpi_local_comm(const dt_mpi_thread *thread);
 
 /* Waits for all of these requests; gradient sums make progress meanwhile. */
 dt_status dt_mpi_wait(dt_mpi_thread *thread, MPI_Request *requests, int count);
-
-/* The same for a message from each of `ranks`: after a timeout the error names those that are
- * missing. */
-dt_status dt_mpi_wait_from(dt_mpi_thread *thread, MPI_Request *requests, int count,
-                           const int32_t *ranks);
 
 #endif

@@ -8,6 +8,7 @@
 #define DT_MPI_REDUCE_H
 
 #include "comm.h"
+#include "late.h"
 
 typedef struct dt_reducer dt_reducer;
 
@@ -15,7 +16,11 @@ typedef struct {
     void (*destroy)(dt_reducer *reducer);
     dt_status (*start)(dt_reducer *reducer, int64_t offset, int64_t count, int32_t slot);
     dt_status (*finish)(dt_reducer *reducer);
-    dt_status (*all_gather)(dt_reducer *reducer, int64_t count); /* several ranks on this host */
+    /* Also called by the only rank of a host, for which it is an operation like any (late.h). */
+    dt_status (*all_gather)(dt_reducer *reducer, int64_t count);
+    /* Adds the operations that were begun on the device, and the wait in one, to what this rank does.
+     * Called from another thread; does not wait. NULL: MPI sums the gradients. */
+    void (*activity)(dt_reducer *reducer, dt_activity *activity);
 } dt_reducer_ops;
 
 struct dt_reducer {

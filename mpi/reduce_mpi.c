@@ -221,12 +221,14 @@ static dt_status all_gather(dt_reducer *reducer, int64_t count)
     const int32_t last = r->comm->local_size - 1; /* its share is the largest */
     const int64_t most = dt_range_count(dt_local_share(count, last + 1, last));
     exchange e = {.r = r, .count = count, .end = (most + PIECE - 1) / PIECE};
-    if (!r->pieces)
+    if (last == 0) /* nothing to exchange */
+        e.end = 0;
+    if (!r->pieces || last == 0)
         return dt_mpi_run(r->thread, what, exchange_work, &e);
     for (const int64_t end = e.end; e.begin < end; ++e.begin) {
         e.end = e.begin + 1;
         DT_TRY(copy_pieces(&e, true));
-        DT_TRY(dt_mpi_run(r->thread, what, exchange_work, &e));
+        DT_TRY((e.begin == 0 ? dt_mpi_run : dt_mpi_continue)(r->thread, what, exchange_work, &e));
         DT_TRY(copy_pieces(&e, false));
     }
     return DT_OK;

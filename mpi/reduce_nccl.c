@@ -53,11 +53,13 @@ typedef struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* protected by the mutex */
-    const char *doing; /* operation that may hang; NULL: none */
-    double since;      /* start time of that operation */
-    bool in_step;      /* between the first range and finish() */
-    int64_t steps_started, steps_summed;
-    bool connected; /* nccl can be checked for errors */
+    const char *doing;    /* operation that may hang; NULL: none */
+    double since;         /* start time of that operation */
+    bool in_step;         /* between the first range and finish() */
+    int64_t begun, ended; /* operations: the sums of a step, the exchange of parameters */
+    double last_summed;   /* time at which a step was summed; 0: none was */
+    double step;          /* usual seconds of a step; 0: unknown */
+    bool connected;       /* nccl can be checked for errors */
     bool stopping;
 } nccl_reducer;
 
@@ -87,29 +89,38 @@ static void begin(nccl_reducer *r, const char *doing)
     pthread_mutex_unlock(&r->mutex);
 }
 
-/* The timeout counts from the last call: the host may be several steps ahead of the device. */
+/* Begins an operation, or goes on with one until its last call. The timeout counts from that: the host may be several steps ahead of the device. */
 static void begin_in_step(nccl_reducer *r, const char *doing, bool last)
 {
     begin(r, doing);
     pthread_mutex_lock(&r->mutex);
     if (!r->in_step)
-        ++r->steps_started;
+        ++r->begun;
     r->in_step = !last;
     pthread_mutex_unlock(&r->mutex);
 }
 
-static void end_step(nccl_reducer *r)
+/* Runs on the stream when an operation is done. */
+static void CUDART_CB operation_is_done(void *context)
 {
+    nccl_reducer *r = (nccl_reducer *)context;
     pthread_mutex_lock(&r->mutex);
-    if (++r->steps_summed == r->steps_started)
+    if (++r->ended == r->begun)
         r->doing = NULL;
     pthread_mutex_unlock(&r->mutex);
 }
 
-/* Runs on the stream when all sums of a step are done. */
+/* The same for all sums of a step. */
 static void CUDART_CB step_is_summed(void *context)
 {
-    end_step((nccl_reducer *)context);
+    nccl_reducer *r = (nccl_reducer *)context;
+    const double now = dt_seconds();
+    pthread_mutex_lock(&r->mutex);
+    if (r->last_summed > 0)
+        r->step = dt_usual(r->step, now - r->last_summed);
+    r->last_summed = now;
+    pthread_mutex_unlock(&r->mutex);
+    operation_is_done(r);
 }
 
 static dt_status check_comm(const nccl_reducer *r, ncclComm_t comm, const char *doing)
@@ -181,6 +192,21 @@ static void stop_watching(nccl_reducer *r)
     pthread_mutex_destroy(&r->mutex);
 }
 
+/* The device waits since the last call, or since it summed a step, whichever is later. */
+static void activity(dt_reducer *reducer, dt_activity *a)
+{
+    nccl_reducer *r = (nccl_reducer *)reducer;
+    pthread_mutex_lock(&r->mutex);
+    a->begun += r->begun;
+    a->step = r->step;
+    if (!a->what && r->doing) {
+        a->what = r->doing;
+        a->gradients = r->begun > r->ended;
+        a->since = r->since > r->last_summed ? r->since : r->last_summed;
+    }
+    pthread_mutex_unlock(&r->mutex);
+}
+
 /* ---- sums ----------------------------------------------------------------------------------- */
 
 static dt_status sum_numbers(nccl_reducer *r, void *numbers, int64_t count, ncclDataType_t type)
@@ -227,10 +253,10 @@ static dt_status start(dt_reducer *reducer, int64_t offset, int64_t count, int32
 }
 
 /* Makes the backend wait for all that is on the stream. */
-static dt_status end_on_stream(nccl_reducer *r)
+static dt_status end_on_stream(nccl_reducer *r, cudaHostFn_t is_done)
 {
     DT_TRY(cuda_check(cudaEventRecord(r->done, r->stream), "cudaEventRecord"));
-    DT_TRY(cuda_check(cudaLaunchHostFunc(r->stream, step_is_summed, r), "cudaLaunchHostFunc"));
+    DT_TRY(cuda_check(cudaLaunchHostFunc(r->stream, is_done, r), "cudaLaunchHostFunc"));
     r->backend->ops->event_wait(r->backend, r->done);
     return r->backend->ops->check(r->backend);
 }
@@ -241,7 +267,7 @@ static dt_status finish(dt_reducer *reducer)
     begin_in_step(r, "the sum of gradients", true);
     DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
     DT_TRY(sum_buckets(r, true));
-    return end_on_stream(r);
+    return end_on_stream(r, step_is_summed);
 }
 
 /* ---- the exchange of parameters -------------------------------------------------------------- */
@@ -270,13 +296,17 @@ static dt_status all_gather(dt_reducer *reducer, int64_t count)
     nccl_reducer *r = (nccl_reducer *)reducer;
     const dt_backend_ops *ops = r->backend->ops;
     begin_in_step(r, "the exchange of parameters", true);
+    if (r->comm->local_size == 1) {
+        operation_is_done(r);
+        return DT_OK;
+    }
     DT_TRY(cuda_check(cudaSetDevice(r->device), "cudaSetDevice"));
     ops->event_record(r->backend, DT_UPDATE_SLOT);
     cudaEvent_t updated = (cudaEvent_t)ops->event_handle(r->backend, DT_UPDATE_SLOT);
     DT_TRY(ops->check(r->backend));
     DT_TRY(cuda_check(cudaStreamWaitEvent(r->stream, updated, 0), "cudaStreamWaitEvent"));
     DT_TRY(gather_shares(r, (float *)ops->vector_data(r->backend, DT_PARAMETERS), count));
-    DT_TRY(end_on_stream(r));
+    DT_TRY(end_on_stream(r, operation_is_done));
     ops->parameters_refresh(r->backend, 0, count);
     return ops->check(r->backend);
 }
@@ -366,7 +396,7 @@ static dt_status prepare(nccl_reducer *r, bool shares)
     return connect(r, shares);
 }
 
-static const dt_reducer_ops operations = {destroy, start, finish, all_gather};
+static const dt_reducer_ops operations = {destroy, start, finish, all_gather, activity};
 
 static dt_status open_reducer(dt_comm *comm, dt_backend *backend, const dt_comm_options *options,
                               dt_reducer **out)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/hash.h"
 #include "core/launcher.h"
 #include "core/memory.h"
 #include "core/module.h"
@@ -146,6 +147,68 @@ dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed)
             status = dt_fail((dt_status)all[first].status, "rank %d on %s: %s", first,
                              all[first].host, all[first].message);
     }
+    free(all);
+    return status;
+}
+
+/* What dt_agree_on() compares first. */
+typedef struct {
+    uint64_t hash;
+    int64_t length;
+    char host[64];
+} text_stamp;
+
+/* Fails with the first line of `mine`, rank 0's text, that `theirs`, rank q's, has otherwise. */
+static dt_status first_difference(const char *mine, const char *theirs, int32_t q,
+                                  const text_stamp *all, const char *advice)
+{
+    size_t a = strcspn(mine, "\n");
+    size_t b = strcspn(theirs, "\n");
+    while (a == b && mine[a] && theirs[b] && memcmp(mine, theirs, a) == 0) {
+        mine += a + 1;
+        theirs += b + 1;
+        a = strcspn(mine, "\n");
+        b = strcspn(theirs, "\n");
+    }
+    return dt_fail(DT_ERR_USAGE, "rank 0 on %s has %.*s, but rank %d on %s has %.*s: %s",
+                   all[0].host, a ? (int)a : 7, a ? mine : "nothing", q, all[q].host,
+                   b ? (int)b : 7, b ? theirs : "nothing", advice);
+}
+
+/* Rank 0 gets the text of rank q, the first whose stamp is another, and says what differs. */
+static dt_status explain_difference(dt_comm *comm, const char *text, int32_t q,
+                                    const text_stamp *all, const char *advice)
+{
+    char *theirs = NULL;
+    int64_t *counts;
+    dt_status status;
+    DT_TRY(DT_NEW(counts, (size_t)comm->world_size));
+    counts[q] = all[q].length + 1;
+    if (comm->world_rank == 0)
+        DT_TRY_OR(end, DT_NEW(theirs, (size_t)counts[q]));
+    DT_TRY_OR(end, comm->ops->gather(comm, text, counts, theirs, 0));
+    status = theirs ? first_difference(text, theirs, q, all, advice) : DT_OK;
+end:
+    free(theirs);
+    free(counts);
+    return status;
+}
+
+dt_status dt_agree_on(dt_comm *comm, const char *text, const char *advice, bool *agreed)
+{
+    text_stamp *all;
+    text_stamp own = {.hash = dt_hash_text(DT_HASH_START, text), .length = (int64_t)strlen(text)};
+    int32_t q = 1;
+    if (comm->world_size == 1)
+        return DT_OK;
+    snprintf(own.host, sizeof own.host, "%s", comm->host);
+    DT_TRY(DT_NEW(all, (size_t)comm->world_size));
+    dt_status status = dt_gather_all(comm, &own, sizeof own, all);
+    while (status == DT_OK && q < comm->world_size && all[q].hash == all[0].hash &&
+           all[q].length == all[0].length)
+        ++q;
+    if (status == DT_OK && q < comm->world_size)
+        status = dt_agree(comm, explain_difference(comm, text, q, all, advice), agreed);
     free(all);
     return status;
 }

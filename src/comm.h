@@ -9,7 +9,8 @@
  * There are two timeouts, because a rank may legitimately wait for minutes while another one reads,
  * validates or writes. The collective timeout is generous (ten minutes by default). The heartbeat
  * timeout is half a minute: it detects a process that is stopped or whose host is unreachable. The
- * launcher detects a process that dies at once.
+ * launcher detects a process that dies at once. Before that, rank 0 names a rank for which it has
+ * been waiting for some seconds, and says when it is back.
  *
  * A program opens its communicator first, because the local rank determines the GPU; then its
  * backend; then attach() chooses how the gradients of that backend are summed.
@@ -43,6 +44,15 @@ typedef struct dt_comm_ops dt_comm_ops;
  * ranks. Master weights and moments are unaffected. */
 typedef enum { DT_GRAD_FP32, DT_GRAD_BF16 } dt_grad_dtype;
 
+/* What connects the ranks over which gradients are summed; of several kinds the slowest. */
+typedef enum {
+    DT_LINK_UNKNOWN,
+    DT_LINK_MEMORY, /* of one host */
+    DT_LINK_NVLINK,
+    DT_LINK_PCIE, /* between GPUs of one host */
+    DT_LINK_NETWORK,
+} dt_link;
+
 struct dt_comm {
     const dt_comm_ops *ops;
     const char
@@ -54,6 +64,7 @@ struct dt_comm {
     int32_t local_first;      /* world_rank of local rank 0 of this host */
     dt_grad_dtype grad_dtype; /* always fp32 for a single rank */
     bool shares;              /* all_gather() may be called; never for a single rank */
+    dt_link link;             /* after attach() */
     char host[64];            /* name of this rank's host */
     char description[256];    /* for the user: libraries, how gradients are summed and why */
 };
@@ -92,9 +103,9 @@ struct dt_comm_ops {
                         int32_t root);
     dt_status (*barrier)(dt_comm *comm);
 
-    /* Ends the run on all ranks: prints `rank 3 on <host>: <message>` once and exits with the exit
-     * status for `status`. Not collective: any thread of any rank may call it at any time. Returns
-     * only if there are no other ranks (dt_comm_single). */
+    /* Ends the run on all ranks: prints `rank 3 on <host>: <message>` and exits with the exit status
+     * for `status`. Not collective: any thread of any rank may call it at any time; if several ranks
+     * do, one message is printed. Returns only if there are no other ranks (dt_comm_single). */
     void (*abort)(dt_comm *comm, dt_status status, const char *message);
 };
 
@@ -120,6 +131,11 @@ dt_status dt_gather_all(dt_comm *comm, const void *mine, int64_t size, void *all
  * such a failure: since all ranks know of it, no rank needs to abort. If the communication itself
  * fails, returns DT_ERR_COMM and leaves *agreed unchanged. Collective. */
 dt_status dt_agree(dt_comm *comm, dt_status mine, bool *agreed);
+
+/* Compares a text of lines, each a name and a value, between the ranks. DT_ERR_USAGE on all ranks,
+ * with *agreed set, if they differ; the message names the lowest rank that differs from rank 0, both
+ * hosts and the first line that differs, and ends with `advice`, what to do. Collective. */
+dt_status dt_agree_on(dt_comm *comm, const char *text, const char *advice, bool *agreed);
 
 /* ---- opening a communicator ------------------------------------------------------------------ */
 
@@ -153,6 +169,6 @@ typedef struct {
     dt_status (*open)(const dt_comm_options *options, dt_comm **out);
 } dt_comm_module;
 
-#define DT_COMM_CONTRACT 3
+#define DT_COMM_CONTRACT 5
 
 #endif

@@ -61,6 +61,23 @@ dt_status dt_options_text(const void *options, dt_text *out)
     return DT_OK;
 }
 
+dt_status dt_options_in_common(const void *options, dt_text *out)
+{
+    const dt_command *command = ((const dt_parsed *)options)->command;
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i) {
+        if (option->ignored || strcmp(option->name, "config") == 0 || /* its values count */
+            (option->may_differ && option->kind != DT_VALUE_TEXT))
+            continue;
+        const dt_value value = dt_option_value(command, i, options);
+        DT_TRY(dt_text_addf(out, "%s--%s ", dt_value_count(&value) ? "" : "no ", option->name));
+        DT_TRY(option->may_differ ? dt_text_addf(out, "%s", option->value)
+                                  : dt_option_add_value(command, i, options, false, out));
+        DT_TRY(dt_text_addf(out, "\n"));
+    }
+    return DT_OK;
+}
+
 void dt_invocation_free(dt_invocation *invocation)
 {
     for (int32_t i = 0; i < invocation->options; ++i)

@@ -16,6 +16,10 @@ void dt_invocation_free(dt_invocation *invocation); /* leaves it empty */
 /* Appends all options with their values, one per line, in the groups of --help. */
 dt_status dt_options_text(const void *options, dt_text *out);
 
+/* Appends the options that all ranks of a run must have alike, one per line; of files that may differ
+ * (dt_option.may_differ) only that one is given. */
+dt_status dt_options_in_common(const void *options, dt_text *out);
+
 /* Writes command line, host, program and options to the log file only, one line each. */
 dt_status dt_invocation_log(const dt_invocation *invocation);
 

@@ -111,7 +111,7 @@ static dt_status test_ranks(const dt_selftest_options *o, dt_selftest_plan *plan
     DT_TRY(dt_ranks_print(comm, *backend));
     const dt_status tested = test_device(plan, &result);
     DT_TRY(dt_results_print(comm, &result, tested));
-    DT_TRY(dt_sums_test(comm, *backend));
+    DT_TRY(dt_sums_test(comm, *backend, agreed));
     return dt_agree(comm, tested, agreed);
 }
 

@@ -12,7 +12,7 @@
  * failure. */
 dt_status dt_sums_open(dt_backend **backend, const char *device, const dt_backend_options *options);
 
-/* Prints a table of the ranks: host, device and its PCI address, network; and how sums are made. */
+/* Prints a table of the ranks, and how sums are made (ranks/report.h). */
 dt_status dt_ranks_print(dt_comm *comm, const dt_backend *backend);
 
 /* Prints a line for each rank: the number of checks and what failed. `verdict` and the calling
@@ -20,10 +20,8 @@ dt_status dt_ranks_print(dt_comm *comm, const dt_backend *backend);
  * not arrive. */
 dt_status dt_results_print(dt_comm *comm, const dt_selftest *result, dt_status verdict);
 
-/* Sums known values over the ranks, checks the sums to the last bit, and prints the time and the
- * bandwidth for vectors of several sizes. Bus bandwidth is bytes / time · 2 (n − 1) / n for n ranks,
- * the rate at which each rank's connection is used whatever n is (as nccl-tests counts).
- * DT_ERR_COMM: a sum is wrong. */
-dt_status dt_sums_test(dt_comm *comm, dt_backend *backend);
+/* Checks sums of several sizes, and prints their time and bus bandwidth (ranks/sums.h). DT_ERR_COMM on
+ * all ranks, with *agreed set: a sum is wrong. */
+dt_status dt_sums_test(dt_comm *comm, dt_backend *backend, bool *agreed);
 
 #endif

@@ -22,7 +22,7 @@
 #define DT_OPTION_TOKENIZER_FILE(type)                                                             \
     {                                                                                              \
         .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \
-        .value = "FILE",                                                                           \
+        .value = "FILE", .may_differ = true,                                                       \
         .help = "BPE tokenizer.json (default: the file in DEEPTAXA_TOKENIZER, else the installed " \
                 "one, else a vocabulary learnt from the sequences)"                                \
     }
@@ -81,13 +81,14 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_THREADS(type)                                                                    \
     {                                                                                              \
         .name = "threads", .kind = DT_VALUE_INT, .offset = offsetof(type, threads), .value = "N",  \
-        .default_value = "0", .range = "[0, 4096]", .help = "number of threads; 0: all available"  \
+        .default_value = "0", .range = "[0, 4096]", .may_differ = true,                            \
+        .help = "number of threads; 0: all available"                                              \
     }
 
 #define DT_OPTION_NUM_WORKERS(type)                                                                \
     {                                                                                              \
         .name = "num-workers", .kind = DT_VALUE_INT, .offset = offsetof(type, num_workers),        \
-        .value = "N", .default_value = "0", .range = "[0, 4096]",                                  \
+        .value = "N", .default_value = "0", .range = "[0, 4096]", .may_differ = true,              \
         .help = "number of tokenisation threads; 0: same as --threads"                             \
     }
 
@@ -110,7 +111,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
     {                                                                                              \
         .name = "collective-timeout", .kind = DT_VALUE_DOUBLE,                                     \
         .offset = offsetof(type, collective_timeout), .value = "S", .default_value = "600",        \
-        .range = "[0, 1000000]",                                                                   \
+        .range = "[0, 1000000]", .may_differ = true,                                               \
         .help = "seconds that a process waits for the others before the run is aborted; 0: no "    \
                 "limit"                                                                            \
     }
@@ -132,7 +133,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_VERBOSE(type)                                                                    \
     {                                                                                              \
         .name = "verbose", .kind = DT_VALUE_FLAG, .offset = offsetof(type, verbose),               \
-        .help = "print more information"                                                           \
+        .may_differ = true, .help = "print more information"                                       \
     }
 
 /* DeepTaxa's options for the model, which its `train` and `predict` have (dt_command). */

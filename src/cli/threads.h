@@ -13,7 +13,7 @@
 
 #include "core/limits.h"
 #include "core/status.h"
-#include "train/ranks.h"
+#include "ranks/ranks.h"
 
 typedef struct {
     int64_t asked;          /* --threads; 0: not given */

@@ -17,18 +17,20 @@
 #include "cli/stop_signal.h"
 #include "cli/threads.h"
 #include "comm.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/pool.h"
 #include "core/stop.h"
 #include "data/dataset_build.h"
+#include "data/same_data.h"
 #include "data/shards.h"
 #include "data/survey.h"
 #include "run/checkpoint.h"
 #include "profile/profiled_backend.h"
 #include "profile/profiled_comm.h"
+#include "ranks/ranks.h"
 #include "run/checkpoint_path.h"
-#include "train/ranks.h"
 #include "train/trainer.h"
 #include "launch/bind.h"
 #include "launch/start_ranks.h"
@@ -43,6 +45,7 @@ typedef struct {
     dt_profile *profile; /* may be NULL */
     dt_pool *pool;
     dt_ranks_sharing sharing;
+    dt_rank_info *ranks; /* (world_size) */
     char device[DT_DEVICE_NAME];
     int threads; /* of this rank */
     char thread_note[DT_THREAD_NOTE];
@@ -119,6 +122,20 @@ static dt_status read_dataset(train_command *t, const dt_train_options *o)
     return status;
 }
 
+/* Checks, before anything else that is collective, that the ranks are of one run: otherwise they might
+ * wait for each other in different places. `began`: as in dt_ranks_started(). Collective. */
+static dt_status check_ranks(train_command *t, const dt_train_options *o, double began)
+{
+    dt_text common = {0};
+    DT_TRY(dt_ranks_same_program(t->comm, &t->agreed));
+    dt_status status = dt_options_in_common(o, &common);
+    if (status == DT_OK)
+        status =
+            dt_agree_on(t->comm, common.data, "start all ranks with the same options", &t->agreed);
+    dt_text_free(&common);
+    return status == DT_OK ? dt_ranks_started(t->comm, began) : status;
+}
+
 /* Opens the communicator first: then only world_rank 0 prints, and errors are shared. */
 static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
@@ -126,14 +143,16 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
                                      .grad_dtype = (dt_grad_dtype)o->grad_dtype,
                                      .collective_timeout = o->collective_timeout,
                                      .shares = o->shard_optimizer};
+    const double began = dt_seconds();
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
+    DT_TRY(check_ranks(t, o, began));
     if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
         dt_notice("--grad-dtype bf16 has no effect: a run with one process communicates no "
                   "gradients");
     if (o->shard_optimizer && t->comm->local_size == 1)
         dt_notice("--shard-optimizer has no effect: no other process of the run is on this host");
-    if (o->dry_run)
+    if (o->dry_run || o->preflight_only)
         return DT_OK; /* no profile */
     DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),
                     &t->agreed));
@@ -287,6 +306,18 @@ static dt_status prepare_machine(train_command *t, const dt_train_options *o)
     return open_backend(t, o);
 }
 
+/* Compares where and with what the ranks compute, before they read the input. Collective. */
+static dt_status compare_ranks(train_command *t)
+{
+    const int32_t ranks = t->comm->world_size;
+    DT_TRY(dt_ranks_gather(&t->ranks, t->comm, t->backend));
+    const dt_status status = dt_ranks_check(t->ranks, ranks);
+    t->agreed = status != DT_OK;
+    DT_TRY(status);
+    dt_ranks_notice_shared(t->ranks, ranks);
+    return DT_OK;
+}
+
 /* Warns of parameters whose shapes match but whose meaning may differ. */
 static void warn_of_init(const train_command *t)
 {
@@ -357,11 +388,38 @@ static dt_status prepare_run(train_command *t, const dt_train_options *o)
     return stopped_while_reading(t);
 }
 
+static dt_status add_origin(dt_text *out, const char *what, const dt_run *from)
+{
+    return dt_text_addf(out, "%s of run %s, written at %s after %lld batches\n", what,
+                        from->settings.run_uuid, from->timestamp,
+                        (long long)from->progress.micro_steps);
+}
+
+/* Compares what the ranks have read. Collective. */
+static dt_status compare_runs(train_command *t, const dt_train_options *o)
+{
+    dt_text origin = {0};
+    dt_status status = dt_text_addf(&origin, "a run\n");
+    if (status == DT_OK && t->resumes)
+        status = add_origin(&origin, "a checkpoint", &t->run);
+    if (status == DT_OK && t->init_path[0])
+        status = add_origin(&origin, "initial weights", &t->init);
+    if (status == DT_OK)
+        status = dt_agree_on(t->comm, origin.data, "give all ranks the same file", &t->agreed);
+    dt_text_free(&origin);
+    if (status == DT_OK && o->data)
+        status = dt_same_data(t->comm, &t->dataset, &t->run.sequences, t->run.sequences.tokens,
+                              &t->agreed);
+    return status;
+}
+
 /* Reports the profile after a completed or stopped run, but not after an error. */
 static dt_status train_and_report(train_command *t, const dt_train_options *o,
                                   const dt_training *training)
 {
     const dt_status status = dt_train(training);
+    if (status == DT_OK && o->preflight_only) /* a script must not start the training now */
+        return stopped_while_reading(t);
     if (!t->profile || (status != DT_OK && status != DT_STOPPED))
         return status;
     char stopped[2048];
@@ -402,8 +460,10 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     const dt_device_wish wish = wish_for(o, NULL);
     DT_TRY(dt_choose_device(&wish, t->comm, &t->agreed, t->device));
     DT_TRY(dt_agree(t->comm, prepare_machine(t, o), &t->agreed));
+    DT_TRY(compare_ranks(t));
     DT_TRY(read_dataset(t, o));
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->agreed));
+    DT_TRY(compare_runs(t, o));
     DT_TRY(dt_agree(t->comm, settings_text(t, o), &t->agreed));
     const dt_training training = {.run = &t->run,
                                   .resume_path = t->resumes ? t->resume_path : NULL,
@@ -411,6 +471,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .dataset = &t->dataset,
                                   .backend = t->backend,
                                   .comm = t->comm,
+                                  .ranks = t->ranks,
                                   .pool = t->pool,
                                   .invocation = &t->invocation,
                                   .settings = t->settings.data,
@@ -428,6 +489,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .perm_region_size = (int32_t)o->perm_region_size,
                                   .deterministic = o->deterministic,
                                   .dry_run = o->dry_run,
+                                  .preflight_only = o->preflight_only,
                                   .verbose = o->verbose,
                                   .profile = t->profile};
     t->agreed = true; /* dt_train() handles its own failures */
@@ -471,6 +533,7 @@ static dt_status train(const dt_train_options *options)
     dt_run_free(&t.init);
     dt_invocation_free(&t.invocation);
     dt_text_free(&t.settings);
+    free(t.ranks);
     return status;
 }
 

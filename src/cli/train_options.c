@@ -14,18 +14,21 @@ static const dt_option data_options[] = {
      .name = "fasta-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
+     .may_differ = true,
      .value = "FILE",
      .help = "sequences in FASTA, plain or compressed; -: standard input (required without "
              "--data)"},
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
+     .may_differ = true,
      .value = "FILE",
      .help = "taxonomy: a table with sequence_id and one column per rank, or QIIME 2 format, plain "
              "or compressed (required without --data)"},
     {.name = "data",
      .kind = DT_VALUE_TEXT,
      .offset = AT(data),
+     .may_differ = true,
      .value = "DIR",
      .help = "directory written by `deeptaxa prepare`, instead of the two files"},
     {.name = "stream-data",
@@ -36,6 +39,7 @@ static const dt_option data_options[] = {
     {.name = "output-dir",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),
+     .may_differ = true,
      .value = "DIR",
      .required = true,
      .help = "directory for checkpoints, metrics and logs; created if missing"},
@@ -48,6 +52,7 @@ static const dt_option data_options[] = {
     {.name = "print-config",
      .kind = DT_VALUE_FLAG,
      .offset = AT(parsed.print_config),
+     .may_differ = true,
      .help = "print the options in the format of --config and exit"},
     DT_OPTION_TOKENIZER_FILE(dt_train_options),
     DT_OPTION_NO_NORMALIZE(dt_train_options),
@@ -67,6 +72,7 @@ static const dt_option data_options[] = {
     {.name = "init-weights",
      .kind = DT_VALUE_TEXT,
      .offset = AT(init_weights),
+     .may_differ = true,
      .value = "CKPT",
      .help =
          "initialise a new run with the parameters of this checkpoint (.h5, or .pt of DeepTaxa) "
@@ -207,6 +213,12 @@ static const dt_option further_options[] = {
      .kind = DT_VALUE_FLAG,
      .offset = AT(dry_run),
      .help = "read the input, print the plan (parameters, labels, steps, memory) and exit"},
+    {.name = "preflight-only",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(preflight_only),
+     .help =
+         "do all that precedes the first step, check the processes and their sums, print a table "
+         "of them and exit; nothing is written"},
     DT_OPTION_PROFILE(dt_train_options),
     DT_OPTION_PROFILE_TRACE(dt_train_options),
     DT_OPTION_VERBOSE(dt_train_options),
@@ -374,6 +386,14 @@ static dt_status check_evaluated(const dt_train_options *train)
     return DT_OK;
 }
 
+static dt_status check_purpose(const dt_train_options *train)
+{
+    if (train->dry_run && train->preflight_only)
+        return dt_fail(DT_ERR_USAGE, "--preflight-only cannot be combined with --dry-run, which "
+                                     "reserves no memory and sums nothing");
+    return DT_OK;
+}
+
 static dt_status check_kept(const dt_train_options *train)
 {
     if (train->save_best_only && train->keep_checkpoints > 0)
@@ -440,6 +460,7 @@ static dt_status check(const void *parsed)
                        config->hidden, config->heads);
     DT_TRY(check_kernels(&train->asked.config));
     DT_TRY(check_loss(train));
+    DT_TRY(check_purpose(train));
     DT_TRY(check_kept(train));
     DT_TRY(check_evaluated(train));
     DT_TRY(check_exports(train));

@@ -57,6 +57,7 @@ typedef struct {
     double save_every_minutes; /* 0: only at the end of an epoch */
     int validate_on;           /* dt_validate_on_choice */
     bool dry_run;
+    bool preflight_only;
     bool profile;
     const char *profile_trace; /* implies profile; NULL: no trace */
     bool verbose;

@@ -10,6 +10,8 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/utf8.h"
+#include "data/fingerprints.h"
+#include "data/same_data.h"
 #include "data/sequence_reader.h"
 #include "data/token_shares.h"
 #include "taxonomy/taxonomy_table.h"
@@ -23,7 +25,8 @@ typedef struct {
     dt_reading_counts counts;
 
     dt_strmap *sequence_of_id;
-    int64_t *lines; /* (count) line of each header in the FASTA file */
+    uint32_t *letters; /* (count) hashes of the sequences as read; only with several processes */
+    int64_t *lines;    /* (count) line of each header in the FASTA file */
     int64_t with_row;
     bool *row_used;    /* (rows) matches a sequence */
     int64_t rows_used; /* sequences whose ids differ in annotations may share a row */
@@ -34,7 +37,7 @@ typedef struct {
 
     /* capacities of the arrays */
     size_t tokens_capacity, offsets_capacity, bases_capacity, labels_capacity, ids_capacity,
-        id_offsets_capacity, lines_capacity;
+        id_offsets_capacity, lines_capacity, letters_capacity;
 } builder;
 
 /* ---- appending to the dataset, in the order of the file ---- */
@@ -117,6 +120,21 @@ static dt_status append_tokens(builder *b, const uint16_t *tokens, int32_t count
     return DT_OK;
 }
 
+static bool is_shared(const builder *b)
+{
+    return b->options->comm && b->options->comm->world_size > 1;
+}
+
+static dt_status append_letters(builder *b, uint32_t hash)
+{
+    const size_t i = (size_t)b->dataset->count;
+    if (!is_shared(b))
+        return DT_OK;
+    DT_TRY(DT_GROW(b->letters, b->letters_capacity, i + 1));
+    b->letters[i] = hash;
+    return DT_OK;
+}
+
 static dt_status append_block(void *context, dt_sequence_block *block)
 {
     builder *b = context;
@@ -125,6 +143,7 @@ static dt_status append_block(void *context, dt_sequence_block *block)
         const uint16_t *tokens = block->tokens + block->token_begin[i];
         const bool mine = dt_owns_tokens(b->options->comm, block->first + i);
         DT_TRY(append_id(b, record));
+        DT_TRY(append_letters(b, block->letters[i]));
         DT_TRY(append_labels(b, record));
         DT_TRY(append_tokens(b, tokens, block->token_count[i],
                              mine ? (int32_t)record->sequence.length : 0));
@@ -160,6 +179,21 @@ static dt_status join_judgements(dt_judgement *judgement, dt_comm *comm)
     for (int32_t q = 0; status == DT_OK && q < comm->world_size; ++q)
         dt_judgement_merge(judgement, &all[q]);
     free(all);
+    return status;
+}
+
+/* Before the tokens are exchanged: afterwards all processes have the same ones, whatever each has
+ * read. */
+static dt_status check_same_data(const builder *b)
+{
+    const dt_dataset_build_options *options = b->options;
+    dt_fingerprints sequences;
+    if (!is_shared(b))
+        return DT_OK;
+    DT_TRY(dt_fingerprints_of(&sequences, b->dataset));
+    const dt_status status =
+        dt_same_data(options->comm, b->dataset, &sequences, b->letters, options->agreed);
+    dt_fingerprints_free(&sequences);
     return status;
 }
 
@@ -407,6 +441,7 @@ static dt_status build(builder *b)
     if (options->comm)
         status = dt_agree(options->comm, status, options->agreed);
     DT_TRY(status);
+    DT_TRY(check_same_data(b));
     DT_TRY(join_shares(b));
     DT_TRY(finish_strand(b));
     return report(b);
@@ -416,6 +451,7 @@ static void free_builder(builder *b)
 {
     free(b->kmers);
     dt_strmap_destroy(b->sequence_of_id);
+    free(b->letters);
     free(b->lines);
     free(b->row_used);
     dt_fasta_close(b->fasta);

@@ -1,7 +1,9 @@
 #include "data/sequence_reader.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/hash.h"
 #include "core/memory.h"
 #include "core/pool.h"
 #include "data/token_shares.h"
@@ -41,6 +43,7 @@ static dt_status create_block(dt_sequence_block *block, int32_t block_size)
     DT_TRY(DT_NEW(block->reversed, size));
     DT_TRY(DT_NEW(block->amplicon, size));
     DT_TRY(DT_NEW(block->judged, size));
+    DT_TRY(DT_NEW(block->letters, size));
     DT_TRY(DT_NEW(block->token_count, size));
     return DT_NEW(block->token_begin, size);
 }
@@ -53,6 +56,7 @@ void dt_sequence_block_free(dt_sequence_block *block, int32_t block_size)
     free(block->reversed);
     free(block->amplicon);
     free(block->judged);
+    free(block->letters);
     free(block->token_count);
     free(block->token_begin);
     free(block->tokens);
@@ -138,12 +142,29 @@ static dt_status encode(const reader *r, worker_state *worker, dt_sequence_block
     return DT_OK;
 }
 
+/* Of eight letters at a time: every process hashes all sequences. */
+static uint32_t hash_letters(const dt_text *sequence)
+{
+    uint64_t hash = DT_HASH_START;
+    uint64_t word;
+    size_t i = 0;
+    for (; i + sizeof word <= sequence->length; i += sizeof word) {
+        memcpy(&word, sequence->data + i, sizeof word);
+        hash = dt_hash_add(hash, word);
+        hash ^= hash >> 32; /* the product carries only upwards */
+    }
+    return dt_hash_fold(dt_hash_bytes(dt_hash_add(hash, sequence->length), sequence->data + i,
+                                      sequence->length - i));
+}
+
 static dt_status work_on(const reader *r, worker_state *worker, dt_sequence_block *block, int32_t i)
 {
     const dt_reading *options = r->options;
     dt_text *sequence = &block->record[i].sequence;
     block->token_count[i] = 0;
     block->reversed[i] = false;
+    if (options->comm && options->comm->world_size > 1)
+        block->letters[i] = hash_letters(sequence);
     if (!dt_owns_tokens(options->comm, block->first + i))
         return DT_OK;
     if (options->normalize)

@@ -21,7 +21,7 @@
 #define DT_BLOCK_SEQUENCES 1024 /* default size of a block */
 
 /* Consecutive sequences. For a sequence that another process encodes (dt_reading.comm), only
- * `record` is set, as read, and token_count is 0. */
+ * `record`, as read, and `letters` are set, and token_count is 0. */
 typedef struct {
     int32_t count;
     int64_t first;           /* index of the first one, not counting those left out */
@@ -29,6 +29,7 @@ typedef struct {
     bool *reversed;          /* (count) was reverse-complemented */
     dt_amplicon *amplicon;   /* (count) only with dt_reading.cut */
     dt_judged *judged;       /* (count) see sequence/judge.h; only for encoded sequences */
+    uint32_t *letters;       /* (count) hash of the sequence as read; only if processes share */
     int32_t *token_count;    /* (count) */
     int64_t *token_begin;    /* (count) index of its first token in `tokens` */
     uint16_t *tokens;

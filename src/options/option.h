@@ -48,6 +48,8 @@ typedef struct {
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
+    bool
+        may_differ; /* between the ranks of a run: files of a host, or how much it uses of a host */
     const char *ignored; /* accepted with a notice that gives this reason; not stored */
     const char *json;    /* key of this value in the files of a run, which --config reads too */
     const char *group;   /* heading in --help; NULL: same as the row above */

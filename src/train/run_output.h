@@ -16,7 +16,7 @@
 
 #include "run/run.h"
 #include "run/run_json.h"
-#include "train/ranks.h"
+#include "ranks/ranks.h"
 #include "train/step.h"
 
 typedef struct {

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 
 #define HEARTBEAT_SECONDS 1.0 /* interval at which rank 0 reports that it is still writing */
+#define LONG_WRITE 10.0       /* seconds of waiting for a write that are worth a notice */
 
 void dt_saver_free(dt_saver *saver)
 {
@@ -116,11 +117,16 @@ dt_status dt_saver_poll(dt_saver *saver)
 
 static dt_status wait_for_write(dt_saver *saver, bool *agreed)
 {
-    const bool alone = saver->comm->world_size == 1;
+    const double began = dt_seconds();
+    bool told = false;
     int32_t busy;
     do {
-        busy = saver->writer &&
-               !dt_checkpoint_writer_wait(saver->writer, alone ? -1.0 : HEARTBEAT_SECONDS);
+        busy = saver->writer && !dt_checkpoint_writer_wait(saver->writer, HEARTBEAT_SECONDS);
+        if (busy && !told && dt_seconds() - began > LONG_WRITE) {
+            dt_notice("training waits until the checkpoint is written, since %.0f s: %s",
+                      dt_seconds() - began, saver->pending.path);
+            told = true;
+        }
         DT_TRY(saver->comm->ops->broadcast(saver->comm, &busy, sizeof busy, 0));
     } while (busy);
     return dt_agree(saver->comm, dt_saver_poll(saver), agreed);

@@ -16,10 +16,12 @@
 #include "eval/evaluate.h"
 #include "run/init_weights.h"
 #include "profile/profiled_backend.h"
+#include "ranks/report.h"
 #include "train/early_stop.h"
 #include "train/exports.h"
 #include "train/plan.h"
 #include "train/precision.h"
+#include "train/slow_ranks.h"
 #include "train/trainer_internal.h"
 
 /* The work of one epoch's training, over all ranks. */
@@ -176,7 +178,9 @@ static dt_status show_plan(dt_trainer *t, bool copy_fits)
     if (status == DT_OK)
         status = dt_moments_plan(&text, &t->moments);
     if (status == DT_OK && comm->world_size > 1)
-        status = dt_ranks_report(&text, comm, t->ranks, t->run->settings.batch_size);
+        status = dt_ranks_report(&text, comm, t->job->ranks, t->run->settings.batch_size);
+    if (status == DT_OK && t->sums.data)
+        status = dt_text_addf(&text, "%s", t->sums.data);
     if (status == DT_OK)
         status = dt_plan_efficiency(&text, t->run, t->job->dataset, dt_pool_threads(t->job->pool),
                                     t->job->resume_path != NULL);
@@ -319,7 +323,7 @@ static bool is_evaluated(const dt_trainer *t, int32_t epoch)
 /* Returns the report of the epoch that has just ended. */
 static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
 {
-    dt_epoch_report report = {.ranks = t->ranks,
+    dt_epoch_report report = {.ranks = t->job->ranks,
                               .invocation = t->job->invocation,
                               .times = t->stepper.times,
                               .session_time = dt_seconds() - t->began,
@@ -331,6 +335,16 @@ static dt_epoch_report report_of(const dt_trainer *t, const epoch_work *work)
     return report;
 }
 
+/* On a GPU the host does not know how long its device waits. */
+static dt_status name_slow_ranks(dt_trainer *t, const epoch_work *work)
+{
+    const dt_training *job = t->job;
+    if (job->comm->world_size == 1 || !job->backend->host_memory)
+        return DT_OK;
+    return dt_slow_ranks_notice(job->comm, job->ranks, t->run->progress.epoch,
+                                t->stepper.times.waiting, work->seconds);
+}
+
 /* Ends a completed epoch: evaluates it if due, saves it and writes the requested exports. On a
  * stop, the rest of the evaluation and the exports is left to the resumed run. */
 static dt_status end_epoch(dt_trainer *t)
@@ -338,6 +352,7 @@ static dt_status end_epoch(dt_trainer *t)
     dt_run_progress *progress = &t->run->progress;
     const epoch_work work = whole_epoch(t);
     const bool due = is_evaluated(t, progress->epoch);
+    DT_TRY(name_slow_ranks(t, &work));
     if (due && !t->stopping)
         DT_TRY(evaluate(t));
     progress->evaluation_due = due && t->stopping;
@@ -493,9 +508,12 @@ static dt_status run_epochs(dt_trainer *t)
     dt_comm *comm = t->job->comm;
     bool copy_fits = false;
     DT_TRY(prepare_collectively(t, &copy_fits));
-    DT_TRY(dt_ranks_gather(&t->ranks, comm, t->job->backend, &t->agreed));
-    if (!t->job->dry_run)
+    if (!t->job->dry_run) {
         DT_TRY(attach(t));
+        DT_TRY(dt_trainer_preflight(t));
+    }
+    if (t->job->preflight_only)
+        return DT_OK;
     if (comm->world_rank == 0)
         DT_TRY(show_plan(t, copy_fits));
     if (t->job->dry_run)
@@ -531,7 +549,7 @@ static void finish(dt_trainer *t)
     t->job->backend->ops->free(t->job->backend, t->class_weight);
     dt_objective_free(&t->objective);
     dt_model_destroy(t->model);
-    free(t->ranks);
+    dt_text_free(&t->sums);
 }
 
 dt_status dt_train(const dt_training *training)

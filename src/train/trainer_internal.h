@@ -1,11 +1,10 @@
-/* The state of a training, shared by trainer.c (start, evaluation, end), choices.c, epoch.c (the
- * steps) and exports.c. */
+/* The state of a training, shared by trainer.c (start, evaluation, end), preflight.c, choices.c,
+ * epoch.c (the steps) and exports.c. */
 #ifndef DT_TRAIN_TRAINER_INTERNAL_H
 #define DT_TRAIN_TRAINER_INTERNAL_H
 
 #include "data/sampler.h"
 #include "train/moments.h"
-#include "train/ranks.h"
 #include "train/run_output.h"
 #include "train/saver.h"
 #include "train/step.h"
@@ -16,13 +15,13 @@ typedef struct {
     dt_run *run;
     dt_model *model;
     dt_moments moments;
-    dt_rank_info *ranks; /* (world_size) */
     dt_sampler sampler;
     dt_stepper stepper;
     dt_objective objective;
     void *class_weight;   /* of the objective, on the device; may be NULL */
     dt_run_output output; /* on rank 0 */
     dt_saver saver;
+    dt_text sums;           /* on rank 0: the line of the preflight about the sums of gradients */
     double began;           /* dt_seconds() of this process's first step */
     char session_start[32]; /* timestamp of that step */
     char epoch_start[32];   /* timestamp of the end of the previous epoch, or of that step */
@@ -30,6 +29,11 @@ typedef struct {
     bool stopping;          /* all ranks have agreed to end */
     bool agreed;            /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
+
+/* Checks the sums of gradients before the first one (ranks/sums.h). If that is all that is asked for
+ * (preflight_only), prints the table of the ranks and the result. Call it after attach(). Collective.
+ */
+dt_status dt_trainer_preflight(dt_trainer *t);
 
 /* Chooses the algorithms of the device's matrix products, or takes those of the checkpoint (with
  * --deterministic: neither); all ranks with the same type of device have the same. Stores them in

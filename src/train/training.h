@@ -10,6 +10,7 @@
 #include "core/pool.h"
 #include "data/dataset.h"
 #include "profile/profile.h"
+#include "ranks/ranks.h"
 #include "run/run.h"
 #include "train/run_output.h"
 
@@ -23,7 +24,8 @@ typedef struct {
     const dt_dataset *dataset;
     dt_backend *backend;
     dt_comm *comm;
-    dt_pool *pool; /* for initial values; the backend has as many threads */
+    const dt_rank_info *ranks; /* (world_size); they fit together (dt_ranks_check()) */
+    dt_pool *pool;             /* for initial values; the backend has as many threads */
     const char
         *thread_note; /* notice about the number of threads, printed with the plan; or NULL */
     const char *output_dir;
@@ -41,6 +43,7 @@ typedef struct {
     const char *settings;            /* printed before the plan, except in a dry run; or NULL */
     bool deterministic;              /* no algorithm is chosen by timing (choices_time()) */
     bool dry_run;                    /* print the plan and return */
+    bool preflight_only;             /* prepare the run, print the preflight and return */
     bool verbose;                    /* print how the time of each epoch was spent */
     dt_profile *profile;             /* backend and comm are its wrappers then; NULL: no profile */
 } dt_training;

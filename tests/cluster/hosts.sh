@@ -10,6 +10,8 @@
 #     on_host 1 COMMAND...                 runs it there
 #     hosts_mpirun 4 COMMAND...            from host1, half of the ranks on each (Open MPI over TCP)
 #     hosts_cut; hosts_join                pulls the cable, puts it back
+#     hosts_line 1 0.5                     another cable, with a delay of 1 ms and a loss of 0.5 %
+#     hosts_rate 100                       the first cable, limited to 100 Mb/s each way
 #     host_processes 2                     what runs there
 declare -A host_pid=()
 
@@ -49,9 +51,9 @@ hosts_start() {
         skip "no virtual network cable can be made here (veth)"
     for i in 1 2; do
         { on_host "$i" hostname "host$i" && on_host "$i" mount --bind "$work/etc_hosts" /etc/hosts &&
-            on_host "$i" ip link set lo up && on_host "$i" ip addr add "10.77.0.$i/24" dev cable &&
-            on_host "$i" ip link set cable up; } || { fail "host$i cannot be set up"; finish; }
+            on_host "$i" ip link set lo up; } || { fail "host$i cannot be set up"; finish; }
     done
+    hosts_configure
     # mpirun calls this instead of ssh: HOST COMMAND...
     cat >"$work/agent" <<END
 #!/usr/bin/env bash
@@ -65,6 +67,43 @@ esac
 exec nsenter -t "\$pid" --net --uts --mount --wd="$work" -- /bin/sh -c "\$*"
 END
     chmod +x "$work/agent"
+}
+
+# Addresses of the interfaces "cable".
+hosts_configure() {
+    local i
+    for i in 1 2; do
+        on_host "$i" ip addr add "10.77.0.$i/24" dev cable && on_host "$i" ip link set cable up ||
+            { fail "host$i cannot be set up"; finish; }
+    done
+}
+
+# hosts_line MILLISECONDS PERCENT: replaces the cable by one that delays each frame and loses some
+# (cable.c), to which TCP reacts as the default of Linux does (cubic).
+cable_pid=
+hosts_line() {
+    local i
+    [ -c /dev/net/tun ] || skip "/dev/net/tun is missing (in Docker: --device /dev/net/tun)"
+    if [ -n "$cable_pid" ]; then
+        kill "$cable_pid"
+        wait "$cable_pid" 2>/dev/null
+    else
+        on_host 1 ip link del cable
+    fi
+    "${CABLE:-$bin/../tests/cable}" "${host_pid[1]}" "${host_pid[2]}" "$1" "$2" >"$work/cable" 2>"$work/cable_err" &
+    cable_pid=$!
+    until_true 10 grep -q ready "$work/cable" || skip "no cable can be made here: $(cat "$work/cable_err")"
+    for i in 1 2; do on_host "$i" sh -c 'echo cubic >/proc/sys/net/ipv4/tcp_congestion_control' 2>/dev/null; done
+    hosts_configure
+}
+
+# hosts_rate MEGABITS: limits the first cable in both directions (tc-tbf).
+hosts_rate() {
+    local i
+    for i in 1 2; do
+        on_host "$i" tc qdisc replace dev cable root tbf rate "$1mbit" burst 256kb latency 50ms ||
+            skip "no limit of bandwidth can be set here (tc, tbf)"
+    done
 }
 
 # The pids of what runs on the host, but for the process that holds it.
@@ -100,6 +139,6 @@ hosts_mpirun() {
         mpirun -np "$ranks" --host "host1:$((ranks / 2)),host2:$((ranks / 2))" --bind-to none \
         --mca plm rsh --mca plm_rsh_agent "$work/agent" --mca btl tcp,self \
         --mca btl_tcp_if_include cable --mca oob_tcp_if_include cable \
-        --mca oob_tcp_keepalive_time 3 --mca oob_tcp_keepalive_intvl 1 \
+        --mca oob_tcp_keepalive_time "${KEEP_ALIVE:-3}" --mca oob_tcp_keepalive_intvl 1 \
         --mca oob_tcp_keepalive_probes 3 -x PATH "$@"
 }

@@ -447,9 +447,56 @@ static void misbehave(dt_comm *comm, const char *misdeed, const char *name)
     end_with(comm, status);
 }
 
+/* The launcher, this process's parent, is stopped for seconds: it does not end the ranks meanwhile. */
+static void stop_launcher(void)
+{
+    const pid_t launcher = getppid();
+    if (fork() > 0)
+        return;
+    kill(launcher, SIGSTOP);
+    sleep(2);
+    kill(launcher, SIGCONT);
+    _exit(0);
+}
+
+static void one_sum(dt_comm *comm, dt_backend *backend)
+{
+    if (backend->ops->event_record)
+        backend->ops->event_record(backend, 0);
+    CHECK_OK(comm->ops->all_reduce_start(comm, backend, 0, ELEMENTS, 0));
+    CHECK_OK(comm->ops->all_reduce_finish(comm, backend));
+    CHECK_OK(backend->ops->sync(backend));
+}
+
+/* After some steps the last rank (late0, pause0: the first) is $SECONDS_LATE seconds late (late), or
+ * is stopped until the test continues it (pause). Nobody fails. */
+static dt_backend *be_late(dt_comm *comm, const char *how, const char *name)
+{
+    doing = how;
+    const int32_t culprit = how[strlen(how) - 1] == '0' ? 0 : comm->world_size - 1;
+    const char *late = getenv("SECONDS_LATE");
+    dt_backend *backend;
+    const dt_backend_options options = {.threads = 1, .precision = DT_PRECISION_FP32};
+    CHECK_OK(dt_backend_open(name, &options, &backend));
+    CHECK_OK(backend->ops->vectors_alloc(backend, ELEMENTS, true));
+    attach(comm, backend);
+    const int last = 20;
+    for (int step = 0; step <= last; ++step) {
+        if (step == last && comm->world_rank == culprit && strncmp(how, "pause", 5) == 0)
+            raise(SIGSTOP);
+        else if (step == last && comm->world_rank == culprit)
+            usleep((useconds_t)(1e6 * (late ? atof(late) : 5)));
+        one_sum(comm, backend);
+    }
+    return backend;
+}
+
 /* All ranks meet the same error. */
 static void fail_together(dt_comm *comm)
 {
+    if (getenv("SLOW_LAUNCHER") && comm->world_rank == 0)
+        stop_launcher();
+    CHECK_OK(comm->ops->barrier(comm));
     comm->ops->abort(comm, DT_ERR_USAGE, "there is no such file");
 }
 
@@ -507,6 +554,8 @@ int main(int argc, char **argv)
         test_large(comm);
     else if (strcmp(what, "gradients") == 0)
         attached = test_gradients(comm, backend);
+    else if (strncmp(what, "late", 4) == 0 || strncmp(what, "pause", 5) == 0)
+        attached = be_late(comm, what, backend);
     else if (strcmp(what, "together") == 0)
         fail_together(comm);
     else if (strcmp(what, "single") == 0)

@@ -7,8 +7,8 @@ source "$(dirname "$0")/../cli/lib.sh"
 # On CPUs: the network alone
 expect 0 "$MPIEXEC" -n 2 "$bin/deeptaxa" selftest --device cpu --threads 1
 printed '^Communication: .*, 2 ranks on 1 host; gradients are summed by MPI: rank 0 computes on the CPU$'
-printed "^Rank  Host +PCI address +Device; network$"
-printed "^   1  $(hostname) +- .*, 1 thread .*; .+"
+printed "^Rank  Host +PCI address +Processors +Device; network; version$"
+printed "^   1  $(hostname) +- .*, 1 thread .*; .+; [0-9.]+ \(.+\)$"
 same "ranks that passed" "$(grep -c '^   [01]  passed, 15 checks$' out)" 2
 same "sums" "$(grep -cE '^ +(1|8|64) MiB +[0-9.]+ ms +[0-9.]+ GB/s  exact$' out)" 3
 same "lines on standard error" "$(wc -l <err)" 0
@@ -28,8 +28,8 @@ ln -s "$(cd "$bin/../lib" && pwd)"/deeptaxa/libdeeptaxa_{mpi,cuda_on_cpu}.so gpu
 gpu=$work/gpu/bin/deeptaxa-selftest
 expect 1 "$MPIEXEC" -n 1 "$gpu" --device cpu --threads 1 --collective-timeout 3 : \
     -n 1 env CUDA_ON_CPU_HANG=add_norm_kernel "$gpu" --threads 1 --collective-timeout 3
-printed "^   1  $(hostname) +0000:01:00.0  CUDA on the CPU"
-said '^rank 0 on [^ ]+: waited 3 seconds for the other ranks in a gather: no message from rank 1 '
+printed "^   1  $(hostname) +0000:01:00.0  [0-9,-]+ +CUDA on the CPU"
+said '^rank 0 on [^ ]+: waited 3 seconds for the other ranks in a gather: rank 1 on [^ ]+ hangs or is unreachable '
 none_left() { ! pgrep -f "$gpu" >/dev/null; }
 until_true 10 none_left || fail "a rank is left"
 

@@ -109,6 +109,8 @@ void run_work(void *data)
         sum_pieces<float>(work->comm, work->out, work->in, work->count);
     else
         sum_pieces<__nv_bfloat16>(work->comm, work->out, work->in, work->count);
+    if (getenv("NCCL_ON_CPU_SLOW"))
+        usleep(30000);
     if (getenv("NCCL_ON_CPU_WRONG")) /* a planted fault */
         *(char *)work->out ^= 1;
     ++work->comm->sums;

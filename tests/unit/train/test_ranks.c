@@ -6,7 +6,7 @@
 #include "core/pool.h"
 #include "model/config.h"
 #include "run/checkpoint.h"
-#include "train/ranks.h"
+#include "ranks/ranks.h"
 #include "train/schedule.h"
 #include "train/step.h"
 #include "train/trainer.h"
@@ -209,20 +209,26 @@ static void train_as(dt_comm *comm, void *context)
             ASSERT_OK(dt_training_schedule(&run, &dataset));
         }
     }
+    dt_rank_info *ranks;
+    ASSERT_OK(dt_ranks_gather(&ranks, comm, backend));
     const dt_training job = {.run = &run,
                              .resume_path = q == s->lost_rank ? "nothing.h5" : s->resume,
                              .dataset = &dataset,
                              .backend = backend,
                              .comm = comm,
+                             .ranks = ranks,
                              .pool = pool,
                              .output_dir = s->folder,
                              .stop = &s->stop[q],
                              .save_every_steps = s->save_every_steps,
                              .validate_on_rank0 = s->on_rank0,
                              .deterministic = s->deterministic};
-    s->status[q] = dt_train(&job);
+    s->status[q] = dt_ranks_check(ranks, comm->world_size);
+    if (s->status[q] == DT_OK)
+        s->status[q] = dt_train(&job);
     snprintf(s->message[q], sizeof s->message[q], "%s", dt_error_message());
     s->progress[q] = run.progress;
+    free(ranks);
     dt_run_free(&run);
     dt_pool_destroy(pool);
     backend->ops->destroy(backend);
@@ -482,8 +488,7 @@ static void ranks_that_compute_differently_are_refused(void **state)
         assert_int_equal(s.status[q], DT_ERR_USAGE);
     assert_string_equal(s.message[0],
                         "rank 0 on here computes with cpu in fp32, but rank 1 on here with cpu64 "
-                        "in fp32: use the same --device, --precision and --grad-dtype on all "
-                        "ranks");
+                        "in fp32: use the same --device and --precision on all ranks");
     assert_int_not_equal(access("mixed", F_OK), 0); /* nothing was written */
 }
 
