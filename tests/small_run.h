@@ -6,12 +6,17 @@
 
 #include "published_sizes.h"
 #include "run/run.h"
+#include "run/settings.h"
 
 /* Fills a zeroed run, freed with dt_run_free(). width: of embeddings, filters and encoder. */
 static inline dt_status make_small_run(dt_run *run, int32_t width, int32_t intermediate,
                                        int32_t layers, const char *tokenizer_json)
 {
     static const char *const names[] = {"a", "b"};
+    for (const dt_setting *setting = dt_settings; setting->option.name; ++setting)
+        if (setting->key)
+            DT_TRY(dt_setting_set_default(setting, run));
+    run->progress.update.loss_scale = 1.0;
     run->config = published_sizes();
     run->config.vocabulary = 8;
     run->config.max_length = 16;

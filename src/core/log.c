@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "core/printable.h"
 #include "core/utf8.h"
 
 #define DEFAULT_WIDTH 80             /* of a terminal of unknown width */
@@ -71,7 +72,8 @@ static void say(bool shown, const char *prefix, const char *format, va_list args
 {
     char *text;
     if (vasprintf(&text, format, args) < 0)
-        return; /* no memory for a message */
+        return;                                 /* no memory for a message */
+    dt_make_printable(text, prefix[0] == '\0'); /* notices and warnings are single lines */
     pthread_mutex_lock(&mutex);
     if (shown && !quiet_flag)
         show(prefix, text);
@@ -105,9 +107,13 @@ void dt_warn(const char *format, ...)
 
 dt_status dt_print(const char *text)
 {
-    if (fputs(text, stdout) < 0 || fflush(stdout) != 0 || ferror(stdout))
-        return dt_fail(DT_ERR_IO, "cannot write to standard output");
-    return DT_OK;
+    char *printable = strdup(text);
+    if (!printable)
+        return dt_fail(DT_ERR_MEMORY, "not enough memory to print a text");
+    dt_make_printable(printable, true);
+    const bool failed = fputs(printable, stdout) < 0 || fflush(stdout) != 0 || ferror(stdout);
+    free(printable);
+    return failed ? dt_fail(DT_ERR_IO, "cannot write to standard output") : DT_OK;
 }
 
 void dt_log_note(const char *format, ...)

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/printable.h"
+
 static _Thread_local char message[2048];
 
 dt_status dt_fail(dt_status code, const char *format, ...)
@@ -14,9 +16,7 @@ dt_status dt_fail(dt_status code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    for (char *c = text; *c; ++c) /* of names and labels of a file */
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
+    dt_make_printable(text, false); /* names and labels of a file */
     snprintf(message, sizeof message, "%s", text);
     return code;
 }

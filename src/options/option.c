@@ -36,6 +36,11 @@ static bool interval_holds(const char *text, double number)
     return above && below;
 }
 
+bool dt_option_allows(const dt_option *option, double number)
+{
+    return interval_holds(option->range, number);
+}
+
 static bool is_endless(double bound)
 {
     return bound > 1e300 || bound < -1e300;

@@ -127,6 +127,9 @@ dt_status dt_value_parse(const dt_option *option, const char *text, const dt_val
                          int32_t *count);
 dt_status dt_value_finish(const dt_option *option, const dt_value *value, int32_t count);
 
+/* Returns whether a number is in the option's range; NaN is in none. */
+bool dt_option_allows(const dt_option *option, double number);
+
 /* Does both, for all of `texts`. */
 dt_status dt_value_store(const dt_option *option, const dt_value *value, int32_t count,
                          const char *const *texts);

@@ -16,6 +16,7 @@
 #include "run/checkpoint_arrays.h"
 #include "run/checkpoint_scalars.h"
 #include "run/checkpoint_tensors.h"
+#include "run/run_check.h"
 #include "run/torch_read.h"
 #include "run/torch_write.h"
 
@@ -107,7 +108,7 @@ static dt_status read_content(dt_container *file, const char *path, int32_t vers
         return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid model configuration: %s", path,
                        dt_error_message());
     dt_set_rate(&out->settings);
-    return DT_OK;
+    return dt_checkpoint_check_tensors(file, path, &out->config, out->has_optimizer);
 }
 
 static dt_status read_container(const char *path, dt_run *out)
@@ -132,8 +133,10 @@ static dt_status read_torch(const char *path, dt_run *out)
 dt_status dt_checkpoint_read(const char *path, dt_run *out)
 {
     *out = (dt_run){0};
-    const dt_status status =
+    dt_status status =
         dt_torch_file_probable(path) ? read_torch(path, out) : read_container(path, out);
+    if (status == DT_OK)
+        status = dt_run_check(out, path);
     if (status != DT_OK)
         dt_run_free(out);
     return status;

@@ -177,10 +177,17 @@ static dt_status get_list(dt_container *file, const char *path, const dt_setting
         info.shape, value->at);
 }
 
-static dt_status get_number(dt_container *file, const dt_setting *field, const dt_value *value)
+static dt_status get_number(dt_container *file, const char *path, const dt_setting *field,
+                            const dt_value *value)
 {
     int64_t number;
     DT_TRY(dt_container_get_attribute_int(file, field->group, field->key, &number));
+    const bool fits = value->kind == DT_VALUE_INT32    ? number == (int32_t)number
+                      : value->kind == DT_VALUE_UINT32 ? number == (uint32_t)number
+                                                       : true;
+    if (!fits)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: %s is %lld, which does not fit 32 bits", path,
+                       field->key, (long long)number);
     if (value->kind == DT_VALUE_FLAG)
         *(bool *)value->at = number != 0;
     else if (value->kind == DT_VALUE_INT)
@@ -202,7 +209,7 @@ static dt_status get_field(dt_container *file, const char *path, const dt_settin
     case DT_VALUE_INT:
     case DT_VALUE_INT32:
     case DT_VALUE_UINT32:
-        return get_number(file, field, &value);
+        return get_number(file, path, field, &value);
     case DT_VALUE_DOUBLE:
         return dt_container_get_attribute_double(file, field->group, field->key, value.at);
     case DT_VALUE_TEXT:

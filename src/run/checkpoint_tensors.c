@@ -108,6 +108,35 @@ dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+static dt_status check_tensor(dt_container *file, const char *path, int group,
+                              const dt_param_spec *spec)
+{
+    char name[TENSOR_NAME];
+    dt_array_info info;
+    tensor_name(name, sizeof name, group, spec);
+    DT_TRY(dt_container_info(file, name, &info));
+    bool same = info.dimensions == spec->dims;
+    for (int32_t d = 0; same && d < spec->dims; ++d)
+        same = info.shape[d] == spec->shape[d];
+    return same ? DT_OK
+                : dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
+                          path, name);
+}
+
+dt_status dt_checkpoint_check_tensors(dt_container *file, const char *path,
+                                      const dt_model_config *config, bool moments)
+{
+    dt_param_table table;
+    DT_TRY(dt_model_layout(config, &table));
+    dt_status status = DT_OK;
+    for (int g = 0; g < (moments ? TENSOR_GROUPS : 1); ++g)
+        for (int32_t i = 0; i < table.count && status == DT_OK; ++i)
+            if (dt_tensor_exists(&table, &table.spec[i], g))
+                status = check_tensor(file, path, g, &table.spec[i]);
+    dt_params_free(&table);
+    return status;
+}
+
 /* Where the blocks of a tensor go. */
 typedef struct {
     dt_backend *backend;

@@ -50,6 +50,11 @@ dt_status dt_checkpoint_put_tensors(dt_container *file, const dt_tensor_source *
 int64_t dt_checkpoint_copy_elements(const dt_param_table *table);
 dt_status dt_checkpoint_copy(float *copy, const dt_tensor_source *source);
 
+/* Checks that a file has the tensors of a model, in their shapes, so that memory for a model is only
+ * taken if the file fills it. DT_ERR_INPUT, with `path`, if one is missing or of another shape. */
+dt_status dt_checkpoint_check_tensors(dt_container *file, const char *path,
+                                      const dt_model_config *config, bool moments);
+
 /* Reads the same tensors into a model, in blocks. Returns DT_ERR_INPUT if one is missing, damaged or
  * of the wrong shape. */
 dt_status dt_checkpoint_get_tensors(dt_stored_tensors *stored, dt_model *model, bool moments);

@@ -92,9 +92,8 @@ static dt_status refuse(const char *path, const dt_run *theirs, const dt_run *ou
     if (status == DT_OK && sizes.length)
         status = dt_fail(DT_ERR_INPUT,
                          "--init-weights %s: has other sizes: %s: use its own: deeptaxa describe "
-                         "--checkpoint %s --export-metrics d.json, then train --config d.json "
-                         "--init-weights %s",
-                         path, sizes.data, path, path);
+                         "--checkpoint %s --export-metrics d.json, then train --config d.json",
+                         path, sizes.data, path);
     else if (status == DT_OK && theirs->config.vocabulary != ours->config.vocabulary)
         status = dt_fail(DT_ERR_INPUT,
                          "--init-weights %s: its tokenizer has %d tokens, that of this run %d: use "

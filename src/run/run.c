@@ -33,6 +33,11 @@ double dt_scaled_rate(double rate, dt_rate_scaling scaling, int64_t sequences)
     return rate;
 }
 
+int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings)
+{
+    return (sequences + settings->batch_size - 1) / settings->batch_size;
+}
+
 void dt_set_rate(dt_run_settings *settings)
 {
     settings->rule.learning_rate =

@@ -104,6 +104,9 @@ void dt_run_settings_free(dt_run_settings *settings); /* leaves it empty */
  * square root of that. */
 double dt_scaled_rate(double rate, dt_rate_scaling scaling, int64_t sequences);
 
+/* Returns the global batches of an epoch. */
+int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings);
+
 /* Sets rule.learning_rate from learning_rate, rate_scaling, batch_size and accum_steps. */
 void dt_set_rate(dt_run_settings *settings);
 

@@ -2,11 +2,6 @@
 
 #include "core/clock.h"
 
-int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings)
-{
-    return (sequences + settings->batch_size - 1) / settings->batch_size;
-}
-
 int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings)
 {
     const int64_t batches = dt_batches_per_epoch(sequences, settings);

@@ -51,9 +51,8 @@ typedef struct {
     bool first;             /* no micro-batch of the current update has been computed */
 } dt_stepper;
 
-/* Return the sequences of an update, the global batches of an epoch, the updates of an epoch. */
+/* Return the sequences of an update, the updates of an epoch. */
 int64_t dt_update_sequences(const dt_run_settings *settings);
-int64_t dt_batches_per_epoch(int64_t sequences, const dt_run_settings *settings);
 int64_t dt_updates_per_epoch(int64_t sequences, const dt_run_settings *settings);
 
 /* Returns the number of completed updates of the current epoch. */

@@ -37,12 +37,15 @@ static void every_line_has_its_time(void **state)
     dt_log_quiet(true);
     ASSERT_OK(dt_log_open(path));
     dt_info("one");
-    dt_warn("a table\n  %d\n\n  end", 7);
+    dt_info("a table\n  %d\n\n  end", 7);
+    dt_info("\x1b[2J\xc2\x9b,\a");
+    dt_warn("label '%s'", "a\nb\x7f");
     dt_log_note("not on standard error");
     dt_log_close();
     char *text = read_log();
-    assert_string_equal(text, "before the file was there\nin two lines\none\nwarning: a table\n  "
-                              "7\n\n  end\nnot on standard error\n");
+    assert_string_equal(text,
+                        "before the file was there\nin two lines\none\na table\n  7\n\n  end\n"
+                        "?[2J??,?\nwarning: label 'a?b?'\nnot on standard error\n");
     free(text);
 }
 

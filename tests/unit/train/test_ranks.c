@@ -78,6 +78,7 @@ static void make_run(dt_run *run, int32_t world_size)
     *run = (dt_run){.config = small_config()};
     run->settings = (dt_run_settings){.seed = 42,
                                       .epochs = 3,
+                                      .learning_rate = 0.01,
                                       .batch_size = 7,
                                       .accum_steps = 1,
                                       .warmup_ratio = 0.1,
