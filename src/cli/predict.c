@@ -421,6 +421,7 @@ static dt_status predict(session *s)
         .min_length = o->min_length,
         .ids = s->ids,
         .strand = s->strand,
+        .repeats_memory = DT_REPEATS_MEMORY,
         .embeddings = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
         .threads = o->num_workers ? (int)o->num_workers : s->threads,
@@ -448,6 +449,10 @@ static dt_status predict(session *s)
     dt_info("%lld sequences in %.2f seconds (%.1f sequences/s)",
             (long long)s->results.tally.sequences, seconds,
             (double)s->results.tally.sequences / seconds);
+    if (counts.repeated)
+        dt_info("Identical sequences: %lld of %lld repeat an earlier one and were not computed "
+                "again",
+                (long long)counts.repeated, (long long)counts.predicted);
     if (s->strand)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.reoriented, (long long)s->results.tally.sequences);

@@ -9,6 +9,7 @@
 #include "data/sequence_reader.h"
 #include "layers.h"
 #include "model/classify.h"
+#include "predict/job.h"
 #include "predict/probability.h"
 #include "predict/queue.h"
 
@@ -22,41 +23,21 @@
 
 #define JOBS 5 /* one each being read, waiting, enqueued, computed and written */
 
-/* A batch of sequences on its way through the stages. */
-typedef struct {
-    dt_sequence_block block;
-    int32_t *cu_seqlens;          /* (most + 1) */
-    int32_t *tokens;              /* of all sequences, packed */
-    size_t token_capacity;        /* of `tokens` */
-    int32_t *truth;               /* (most, tax_ranks) */
-    int32_t *labels;              /* true classes (dt_truth_class()) */
-    bool *has_row;                /* (most) */
-    dt_prediction *prediction;    /* (most, tax_ranks) */
-    int32_t *independent;         /* (most, tax_ranks) with consistent lineages */
-    void *logits[DT_MAX_MEMBERS]; /* (most, logits.count) of each model; NULL: not needed */
-    float *probability;           /* (most, columns) from the logits */
-    void *activations;            /* (most, features) of the first model; NULL: not needed */
-    float *embedding;             /* the same as floats */
-} job;
-
 typedef struct {
     const dt_predictor *options;
     dt_fasta *input;
-    int32_t tax_ranks;
     int32_t max_length;
-    int32_t most;    /* sequences of a job */
-    int32_t members; /* models */
+    dt_job_sizes sizes;
+    dt_repeats *repeats; /* the reader finds rows, the writer stores and reads them; NULL: none */
+    dt_result_rows all;  /* of the job being written, with repeats */
     dt_classifier classifier[DT_MAX_MEMBERS];
     dt_prediction *unused; /* (most, tax_ranks) individual predictions of the other models */
     dt_decision decision;
-    dt_pool *deciders;                 /* NULL: nothing to decide on the host */
-    dt_decision_memory *memory;        /* (threads of `deciders`) */
-    job *under_way[DT_CLASSIFY_AHEAD]; /* by micro-batch: the job that it completes, or NULL */
-    int32_t *cu_seqlens;               /* (most + 1) of the micro-batch being launched */
-    int32_t columns;                   /* of the probabilities; 0: not needed */
-    int64_t features;                  /* of the embeddings; 0: not needed */
-    dt_logit_range logits;             /* needed on the host */
-    job jobs[JOBS];
+    dt_pool *deciders;                    /* NULL: nothing to decide on the host */
+    dt_decision_memory *memory;           /* (threads of `deciders`) */
+    dt_job *under_way[DT_CLASSIFY_AHEAD]; /* by micro-batch: the job that it completes, or NULL */
+    int32_t *cu_seqlens;                  /* (most + 1) of the micro-batch being launched */
+    dt_job jobs[JOBS];
     dt_queue empty; /* jobs to fill */
     dt_queue ready; /* to compute */
     dt_queue done;  /* to pass to the sink */
@@ -82,10 +63,10 @@ static void fail_pipeline(pipeline *p, dt_status status)
 }
 
 /* Waits for the next job from the previous stage. */
-static job *take(pipeline *p, dt_queue *queue, dt_track track)
+static dt_job *take(pipeline *p, dt_queue *queue, dt_track track)
 {
     dt_profile_begin(p->options->profile, track, DT_CATEGORY_WAITING);
-    job *j = dt_queue_take(queue);
+    dt_job *j = dt_queue_take(queue);
     dt_profile_end(p->options->profile, track);
     return j;
 }
@@ -93,38 +74,11 @@ static job *take(pipeline *p, dt_queue *queue, dt_track track)
 /* ---- first stage: read and tokenise -----------------------------------------------------------
  */
 
-static dt_status check_ids(const pipeline *p, const job *j)
+static dt_status check_ids(const pipeline *p, const dt_job *j)
 {
     for (int32_t i = 0; p->options->ids && i < j->block.count; ++i)
         DT_TRY(dt_unique_ids_add(p->options->ids, &j->block.record[i], dt_fasta_name(p->input)));
     return DT_OK;
-}
-
-/* Packs the tokens of the block. */
-static dt_status pack(job *j)
-{
-    const dt_sequence_block *block = &j->block;
-    j->cu_seqlens[0] = 0;
-    for (int32_t i = 0; i < block->count; ++i)
-        j->cu_seqlens[i + 1] = j->cu_seqlens[i] + block->token_count[i];
-    DT_TRY(DT_GROW(j->tokens, j->token_capacity, (size_t)j->cu_seqlens[block->count]));
-    for (int32_t i = 0; i < block->count; ++i)
-        for (int32_t t = 0; t < block->token_count[i]; ++t)
-            j->tokens[j->cu_seqlens[i] + t] = block->tokens[block->token_begin[i] + t];
-    return DT_OK;
-}
-
-static void find_truth(const pipeline *p, job *j)
-{
-    const dt_truth *truth = p->options->truth;
-    for (int32_t i = 0; truth && i < j->block.count; ++i) {
-        const dt_text *id = &j->block.record[i].id;
-        int32_t *numbers = j->truth + (ptrdiff_t)i * p->tax_ranks;
-        int32_t *labels = j->labels + (ptrdiff_t)i * p->tax_ranks;
-        j->has_row[i] = dt_truth_find(truth, id->data, id->length, numbers);
-        for (int32_t r = 0; r < p->tax_ranks; ++r)
-            labels[r] = dt_truth_class(truth, r, numbers[r]);
-    }
 }
 
 /* Swaps the block that was read with that of the next job. */
@@ -132,7 +86,7 @@ static dt_status fill_job(void *context, dt_sequence_block *block)
 {
     pipeline *p = context;
     dt_profile_end(p->options->profile, DT_TRACK_READER);
-    job *j = take(p, &p->empty, DT_TRACK_READER);
+    dt_job *j = take(p, &p->empty, DT_TRACK_READER);
     dt_profile_begin(p->options->profile, DT_TRACK_READER, DT_CATEGORY_INPUT);
     if (!j)
         return dt_fail(DT_STOPPED, "another stage has failed");
@@ -140,8 +94,7 @@ static dt_status fill_job(void *context, dt_sequence_block *block)
     *block = j->block;
     j->block = read;
     DT_TRY(check_ids(p, j));
-    DT_TRY(pack(j));
-    find_truth(p, j);
+    DT_TRY(dt_job_fill(j, &p->sizes, p->options->truth, p->repeats));
     return dt_queue_put(&p->ready, j) ? DT_OK : dt_fail(DT_STOPPED, "another stage has failed");
 }
 
@@ -157,7 +110,7 @@ static void *run_reader(void *argument)
                                                              .strand = options->strand,
                                                              .tokenizer = options->tokenizer,
                                                              .max_length = p->max_length,
-                                                             .block_size = p->most,
+                                                             .block_size = p->sizes.most,
                                                              .threads = options->threads},
                                                &counts, fill_job, p);
     dt_profile_end(options->profile, DT_TRACK_READER);
@@ -173,14 +126,14 @@ static void *run_reader(void *argument)
 
 /* Returns the end of the micro-batch that begins at sequence `first`. The remaining tokens are
  * divided into as few micro-batches as possible, of about equal size. One sequence always fits. */
-static int32_t end_of_micro_batch(const pipeline *p, const job *j, int32_t first)
+static int32_t end_of_micro_batch(const pipeline *p, const dt_job *j, int32_t first)
 {
     const int64_t most = dt_predictor_max_tokens(dt_model_backend(p->options->model),
                                                  p->options->batch_size, p->max_length);
-    const int64_t left = j->cu_seqlens[j->block.count] - j->cu_seqlens[first];
+    const int64_t left = j->cu_seqlens[j->computed] - j->cu_seqlens[first];
     const int64_t micro_batches = (left + most - 1) / most;
     int32_t end = first;
-    while (end < j->block.count) {
+    while (end < j->computed) {
         const int64_t tokens = j->cu_seqlens[end] - j->cu_seqlens[first];
         if (tokens * micro_batches >= left || j->cu_seqlens[end + 1] - j->cu_seqlens[first] > most)
             break;
@@ -190,55 +143,70 @@ static int32_t end_of_micro_batch(const pipeline *p, const job *j, int32_t first
 }
 
 /* Launches the micro-batch of sequences first … end-1. */
-static dt_status start_micro_batch(pipeline *p, job *j, int32_t first, int32_t end)
+static dt_status start_micro_batch(pipeline *p, dt_job *j, int32_t first, int32_t end)
 {
-    const int64_t row = p->tax_ranks;
-    const int64_t logits = (int64_t)p->logits.count * p->decision.statistic_size;
-    const int64_t embedding =
-        p->features * dt_model_backend(p->options->model)->activation_size; /* bytes */
+    const int64_t row = p->sizes.tax_ranks;
+    const int64_t logits = (int64_t)p->sizes.logits.count * p->sizes.statistic_size;
+    const int64_t embedding = p->sizes.features * p->sizes.activation_size; /* bytes */
     for (int32_t i = first; i <= end; ++i)
         p->cu_seqlens[i - first] = j->cu_seqlens[i] - j->cu_seqlens[first];
     const dt_batch batch = {.sequences = end - first,
-                            .tax_ranks = p->tax_ranks,
+                            .tax_ranks = p->sizes.tax_ranks,
                             .token_ids = j->tokens + j->cu_seqlens[first],
                             .cu_seqlens = p->cu_seqlens,
                             .labels = p->options->truth ? j->labels + first * row : NULL};
-    p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->block.count ? j : NULL;
-    for (int32_t m = 0; m < p->members; ++m)
+    p->under_way[p->classifier[0].started % DT_CLASSIFY_AHEAD] = end == j->computed ? j : NULL;
+    for (int32_t m = 0; m < p->sizes.members; ++m)
         DT_TRY(dt_classifier_start(
-            &p->classifier[m], &batch, m == 0 ? j->prediction + first * row : p->unused,
+            &p->classifier[m], &batch, m == 0 ? j->result.prediction + first * row : p->unused,
             logits ? (char *)j->logits[m] + first * logits : NULL,
             embedding && m == 0 ? (char *)j->activations + first * embedding : NULL));
     return DT_OK;
 }
 
+static void pass_on(pipeline *p, dt_job *j)
+{
+    p->counts.predicted += j->block.count;
+    p->counts.repeated += j->block.count - j->computed;
+    dt_queue_put(&p->done, j);
+}
+
 /* Waits for the oldest micro-batch; if it completes its job, passes the job to the next stage. */
 static dt_status finish_micro_batch(pipeline *p)
 {
-    job *j = p->under_way[p->classifier[0].finished % DT_CLASSIFY_AHEAD];
-    for (int32_t m = 0; m < p->members; ++m)
+    dt_job *j = p->under_way[p->classifier[0].finished % DT_CLASSIFY_AHEAD];
+    for (int32_t m = 0; m < p->sizes.members; ++m)
         DT_TRY(dt_classifier_finish(&p->classifier[m]));
-    if (j) {
-        p->counts.predicted += j->block.count;
-        dt_queue_put(&p->done, j);
-    }
+    if (j)
+        pass_on(p, j);
+    return DT_OK;
+}
+
+static dt_status finish_all(pipeline *p)
+{
+    while (dt_classifier_under_way(&p->classifier[0]))
+        DT_TRY(finish_micro_batch(p));
     return DT_OK;
 }
 
 /* Launches each micro-batch before waiting for the previous one, to keep the device busy. */
-static dt_status compute_micro_batches(pipeline *p, job *j)
+static dt_status compute_micro_batches(pipeline *p, dt_job *j)
 {
-    for (int32_t first = 0; first < j->block.count;) {
+    for (int32_t first = 0; first < j->computed;) {
         const int32_t end = end_of_micro_batch(p, j, first);
         DT_TRY(start_micro_batch(p, j, first, end));
         if (dt_classifier_under_way(&p->classifier[0]) == DT_CLASSIFY_AHEAD)
             DT_TRY(finish_micro_batch(p));
         first = end;
     }
+    if (j->computed > 0)
+        return DT_OK;
+    DT_TRY(finish_all(p)); /* jobs stay in the input's order */
+    pass_on(p, j);
     return DT_OK;
 }
 
-static dt_status compute(pipeline *p, job *j)
+static dt_status compute(pipeline *p, dt_job *j)
 {
     dt_profile_begin(p->options->profile, DT_TRACK_MAIN, DT_CATEGORY_STEP);
     const dt_status status = compute_micro_batches(p, j);
@@ -247,25 +215,25 @@ static dt_status compute(pipeline *p, job *j)
 }
 
 /* Sets *j to the next job, NULL at the end. Finishes launched micro-batches before it waits. */
-static dt_status next_job(pipeline *p, job **j)
+static dt_status next_job(pipeline *p, dt_job **j)
 {
     *j = dt_queue_take_now(&p->ready);
-    while (!*j && dt_classifier_under_way(&p->classifier[0]))
-        DT_TRY(finish_micro_batch(p));
-    if (!*j)
-        *j = take(p, &p->ready, DT_TRACK_MAIN);
+    if (*j)
+        return DT_OK;
+    DT_TRY(finish_all(p));
+    *j = take(p, &p->ready, DT_TRACK_MAIN);
     return DT_OK;
 }
 
 static void run_device(pipeline *p)
 {
     dt_status status;
-    job *j;
+    dt_job *j;
     while ((status = next_job(p, &j)) == DT_OK && j && (status = compute(p, j)) == DT_OK)
         ;
     if (status != DT_OK)
         fail_pipeline(p, status);
-    for (int32_t m = 0; m < p->members; ++m)
+    for (int32_t m = 0; m < p->sizes.members; ++m)
         while (dt_classifier_under_way(&p->classifier[m])) /* they still write to the jobs */
             dt_classifier_finish(&p->classifier[m]);
     dt_queue_end(&p->done);
@@ -276,62 +244,75 @@ static void run_device(pipeline *p)
 
 typedef struct {
     pipeline *p;
-    job *j;
+    dt_job *j;
 } job_context;
 
-/* Decides on sequence i of the job, in thread `worker`. */
+/* Decides on computed sequence i of the job, in thread `worker`. */
 static dt_status decide(void *context, int64_t i, int worker)
 {
     pipeline *p = ((job_context *)context)->p;
-    job *j = ((job_context *)context)->j;
+    dt_job *j = ((job_context *)context)->j;
     const dt_decision_memory *memory = &p->memory[worker];
-    const int64_t row = i * p->tax_ranks;
-    const int64_t logits = i * p->logits.count * p->decision.statistic_size;
+    const int64_t row = i * p->sizes.tax_ranks;
+    const int64_t logits = i * p->sizes.logits.count * p->sizes.statistic_size;
     const void *of_member[DT_MAX_MEMBERS];
-    for (int32_t m = 0; m < p->members; ++m)
+    for (int32_t m = 0; m < p->sizes.members; ++m)
         of_member[m] = (const char *)j->logits[m] + logits;
+    dt_result_rows *result = &j->result;
     const bool averaged =
-        dt_decide(j->prediction + row, j->independent ? j->independent + row : NULL, &p->decision,
-                  memory, of_member, p->options->truth ? j->labels + row : NULL);
-    float *probability = j->probability + i * p->columns;
-    if (p->columns && averaged)
+        dt_decide(result->prediction + row, result->independent ? result->independent + row : NULL,
+                  &p->decision, memory, of_member, p->options->truth ? j->labels + row : NULL);
+    float *probability = result->probability + i * p->sizes.columns;
+    if (p->sizes.columns && averaged)
         dt_few_probabilities(probability, memory->probability, p->decision.layout);
-    else if (p->columns)
-        dt_probabilities(probability, of_member[0], p->logits, p->decision.statistic_size, 1,
+    else if (p->sizes.columns)
+        dt_probabilities(probability, of_member[0], p->sizes.logits, p->sizes.statistic_size, 1,
                          p->decision.layout, p->options->temperature);
     return DT_OK;
 }
 
-static dt_status hand_over(pipeline *p, job *j)
+/* Completes the results of the sequences that were computed. */
+static dt_status complete(pipeline *p, dt_job *j)
+{
+    dt_result_rows *result = &j->result;
+    if (p->sizes.features)
+        dt_backend_floats(dt_model_backend(p->options->model), result->embedding, j->activations,
+                          j->computed * p->sizes.features);
+    if (p->deciders)
+        DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->computed));
+    else if (p->sizes.columns)
+        dt_probabilities(result->probability, j->logits[0], p->sizes.logits,
+                         p->sizes.statistic_size, j->computed, p->decision.layout,
+                         p->options->temperature);
+    return DT_OK;
+}
+
+static dt_status hand_over(pipeline *p, dt_job *j)
 {
     const bool truth = p->options->truth != NULL;
-    if (p->features)
-        dt_backend_floats(dt_model_backend(p->options->model), j->embedding, j->activations,
-                          j->block.count * p->features);
+    const dt_result_rows *result = p->repeats ? &p->all : &j->result;
+    DT_TRY(complete(p, j));
+    if (p->repeats)
+        dt_job_spread(j, &p->sizes, p->repeats, &p->all);
     const dt_predicted predicted = {.sequences = j->block.count,
-                                    .tax_ranks = p->tax_ranks,
+                                    .tax_ranks = p->sizes.tax_ranks,
                                     .record = j->block.record,
                                     .truth = truth ? j->truth : NULL,
                                     .has_row = truth ? j->has_row : NULL,
                                     .reoriented = j->block.reversed,
                                     .judged = j->block.judged,
-                                    .prediction = j->prediction,
-                                    .independent = j->independent,
+                                    .prediction = result->prediction,
+                                    .independent = result->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
-                                    .embedding = j->embedding,
-                                    .probability = truth ? j->probability : NULL};
-    if (p->deciders)
-        DT_TRY(dt_pool_run(p->deciders, decide, &(job_context){p, j}, j->block.count));
-    else if (p->columns)
-        dt_probabilities(j->probability, j->logits[0], p->logits, p->decision.statistic_size,
-                         j->block.count, p->decision.layout, p->options->temperature);
+                                    .embedding = result->embedding,
+                                    .probability = truth ? result->probability : NULL};
     return p->options->sink(p->options->context, &predicted);
 }
 
 static void *run_writer(void *argument)
 {
     pipeline *p = argument;
-    job *j;
+    dt_job *j;
     while ((j = take(p, &p->done, DT_TRACK_WRITER))) {
         dt_profile_begin(p->options->profile, DT_TRACK_WRITER, DT_CATEGORY_WRITING);
         const dt_status status = hand_over(p, j);
@@ -346,46 +327,6 @@ static void *run_writer(void *argument)
 
 /* ---- pipeline --------------------------------------------------------------------------------
  */
-
-static dt_status create_job(const pipeline *p, job *j)
-{
-    const size_t sequences = (size_t)p->most;
-    const size_t cells = sequences * (size_t)p->tax_ranks;
-    DT_TRY(DT_NEW(j->cu_seqlens, sequences + 1));
-    DT_TRY(DT_NEW(j->truth, cells));
-    DT_TRY(DT_NEW(j->labels, cells));
-    DT_TRY(DT_NEW(j->has_row, sequences));
-    DT_TRY(DT_NEW(j->probability, sequences * (size_t)p->columns));
-    for (int32_t m = 0; p->logits.count && m < p->members; ++m)
-        DT_TRY(dt_calloc(&j->logits[m], sequences * (size_t)p->logits.count,
-                         (size_t)p->decision.statistic_size, "logits"));
-    if (p->features) {
-        DT_TRY(DT_NEW(j->embedding, sequences * (size_t)p->features));
-        DT_TRY(dt_calloc(&j->activations, sequences * (size_t)p->features,
-                         (size_t)dt_model_backend(p->options->model)->activation_size,
-                         "the sequence embeddings"));
-    }
-    if (p->decision.lineages)
-        DT_TRY(DT_NEW(j->independent, cells));
-    return DT_NEW(j->prediction, cells);
-}
-
-static void free_job(job *j, int32_t most)
-{
-    dt_sequence_block_free(&j->block, most);
-    free(j->cu_seqlens);
-    free(j->tokens);
-    free(j->truth);
-    free(j->labels);
-    free(j->has_row);
-    free(j->prediction);
-    free(j->independent);
-    for (int32_t m = 0; m < DT_MAX_MEMBERS; ++m)
-        free(j->logits[m]);
-    free(j->probability);
-    free(j->activations);
-    free(j->embedding);
-}
 
 /* Returns model m: the predictor's own or one of the others. */
 static dt_ensemble_member member(const dt_predictor *options, int32_t m)
@@ -402,18 +343,18 @@ static dt_status plan_decisions(pipeline *p)
     const dt_class_layout *layout = dt_model_classes(options->model);
     p->decision = (dt_decision){.layout = layout,
                                 .statistic_size = dt_model_backend(options->model)->statistic_size,
-                                .members = p->members,
+                                .members = p->sizes.members,
                                 .lineages = options->lineages};
-    for (int32_t m = 0; m < p->members; ++m)
+    for (int32_t m = 0; m < p->sizes.members; ++m)
         p->decision.temperature[m] = member(options, m).temperature;
-    const bool decides = p->members > 1 || options->lineages;
-    p->columns = options->truth ? dt_probability_columns(layout) : 0;
-    p->logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
+    const bool decides = p->sizes.members > 1 || options->lineages;
+    p->sizes.columns = options->truth ? dt_probability_columns(layout) : 0;
+    p->sizes.logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
     if (decides || options->logits) {
         const int32_t most =
             options->batch_size > MAX_WITH_LOGITS ? options->batch_size : MAX_WITH_LOGITS;
-        p->logits = (dt_logit_range){.count = layout->first[layout->tax_ranks]};
-        p->most = p->most < most ? p->most : most;
+        p->sizes.logits = (dt_logit_range){.count = layout->first[layout->tax_ranks]};
+        p->sizes.most = p->sizes.most < most ? p->sizes.most : most;
     }
     if (!decides)
         return DT_OK;
@@ -422,30 +363,54 @@ static dt_status plan_decisions(pipeline *p)
     DT_TRY(DT_NEW(p->memory, (size_t)threads));
     for (int t = 0; t < threads; ++t)
         DT_TRY(dt_decision_memory_create(&p->memory[t], &p->decision));
-    return DT_NEW(p->unused, (size_t)p->most * (size_t)p->tax_ranks);
+    return DT_NEW(p->unused, (size_t)p->sizes.most * (size_t)p->sizes.tax_ranks);
 }
 
 static dt_status open_classifiers(pipeline *p)
 {
-    for (int32_t m = 0; m < p->members; ++m) {
+    for (int32_t m = 0; m < p->sizes.members; ++m) {
         const dt_ensemble_member one = member(p->options, m);
-        DT_TRY(dt_classifier_open(&p->classifier[m], one.model, p->most, one.temperature, p->logits,
-                                  m == 0 && p->features > 0));
+        DT_TRY(dt_classifier_open(&p->classifier[m], one.model, p->sizes.most, one.temperature,
+                                  p->sizes.logits, m == 0 && p->sizes.features > 0));
     }
     return DT_OK;
 }
 
-static dt_status create_pipeline(pipeline *p)
+/* Sets what does not depend on the decisions. */
+static dt_job_sizes sizes_for(const dt_predictor *options)
+{
+    const dt_backend *backend = dt_model_backend(options->model);
+    const dt_model_config *config = dt_model_config_of(options->model);
+    return (dt_job_sizes){
+        .most = dt_predictor_max_sequences(backend, options->batch_size),
+        .tax_ranks = config->tax_ranks,
+        .members = 1 + options->others,
+        .features = options->embeddings ? dt_model_features(config) : 0,
+        .statistic_size = backend->statistic_size,
+        .activation_size = backend->activation_size,
+        .independent = options->lineages != NULL,
+    };
+}
+
+static dt_status create_repeats(pipeline *p)
 {
     const dt_predictor *options = p->options;
-    p->members = 1 + options->others;
-    p->most = dt_predictor_max_sequences(dt_model_backend(options->model), options->batch_size);
-    if (options->embeddings)
-        p->features = dt_model_features(dt_model_config_of(options->model));
+    if (options->logits || options->repeats_memory == 0)
+        return DT_OK;
+    DT_TRY(dt_result_rows_create(&p->all, &p->sizes));
+    return dt_repeats_create(&p->repeats, options->repeats_memory, dt_result_bytes(&p->sizes),
+                             p->max_length, p->sizes.tax_ranks);
+}
+
+static dt_status create_pipeline(pipeline *p)
+{
+    p->max_length = dt_model_config_of(p->options->model)->max_length;
+    p->sizes = sizes_for(p->options);
     DT_TRY(plan_decisions(p));
-    DT_TRY(DT_NEW(p->cu_seqlens, (size_t)p->most + 1));
+    DT_TRY(create_repeats(p));
+    DT_TRY(DT_NEW(p->cu_seqlens, (size_t)p->sizes.most + 1));
     for (int k = 0; k < JOBS; ++k) {
-        DT_TRY(create_job(p, &p->jobs[k]));
+        DT_TRY(dt_job_create(&p->jobs[k], &p->sizes));
         dt_queue_put(&p->empty, &p->jobs[k]);
     }
     return open_classifiers(p);
@@ -453,10 +418,12 @@ static dt_status create_pipeline(pipeline *p)
 
 static void free_pipeline(pipeline *p)
 {
-    for (int32_t m = 0; m < p->members; ++m)
+    for (int32_t m = 0; m < p->sizes.members; ++m)
         dt_classifier_close(&p->classifier[m]);
     for (int k = 0; k < JOBS; ++k)
-        free_job(&p->jobs[k], p->most);
+        dt_job_free(&p->jobs[k], &p->sizes);
+    dt_repeats_destroy(p->repeats);
+    dt_result_rows_free(&p->all);
     free(p->cu_seqlens);
     for (int t = 0; p->memory && t < dt_pool_threads(p->deciders); ++t)
         dt_decision_memory_free(&p->memory[t]);
@@ -506,13 +473,10 @@ int64_t dt_predictor_max_tokens(const dt_backend *backend, int32_t batch_size, i
 dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input,
                            dt_predictor_counts *counts)
 {
-    const dt_model_config *config = dt_model_config_of(predictor->model);
     pipeline *p;
     DT_TRY(DT_NEW(p, 1));
     p->options = predictor;
     p->input = input;
-    p->tax_ranks = config->tax_ranks;
-    p->max_length = config->max_length;
     pthread_mutex_init(&p->mutex, NULL);
     dt_queue_init(&p->empty);
     dt_queue_init(&p->ready);

@@ -21,6 +21,9 @@
  * sink is called, and a batch on a GPU is limited to 512 sequences: logits take 4 bytes per class,
  * sequence and model, for five batches.
  *
+ * Identical sequences are computed once (repeats_memory): those that give the same tokens and have the
+ * same true labels. A repeated one gets the bits of the first; an evicted one is computed again.
+ *
  * Micro-batches keep the input's order. Sorting sequences by length, the usual way to reduce
  * padding, would gain nothing: sequences are packed without padding, and only the grids of the
  * attention kernels are sized by the longest sequence. Their blocks past the end of a shorter
@@ -47,6 +50,10 @@
 #include "sequence/judge.h"
 #include "sequence/strand.h"
 #include "sequence/tokenizer.h"
+
+/* Memory for the results of identical sequences: of 150,000 sequences or more, if the model reads 367
+ * tokens at seven ranks. */
+#define DT_REPEATS_MEMORY ((int64_t)128 << 20)
 
 /* Results of consecutive sequences of the input. Valid during the call of the sink. */
 typedef struct {
@@ -88,6 +95,8 @@ typedef struct {
     const dt_lineage_tree *lineages; /* predict one of them; NULL: each tax_rank independently */
     bool logits;                     /* pass the logits of all classes to the sink */
     bool embeddings;                 /* pass the sequence embeddings to the sink */
+    int64_t repeats_memory;          /* bytes to keep results for identical sequences, which are
+                                        computed once; 0, or with `logits`: all are computed */
     bool normalize;                  /* as in training */
     int64_t min_length;              /* skip sequences with fewer letters after normalisation */
     dt_unique_ids *ids;              /* refuse duplicate ids (32-64 bytes each); NULL: allow */
@@ -108,6 +117,7 @@ int64_t dt_predictor_max_tokens(const dt_backend *backend, int32_t batch_size, i
 /* Numbers of records. */
 typedef struct {
     int64_t predicted;
+    int64_t repeated; /* of these: identical to an earlier sequence, and not computed again */
     int64_t left_out; /* shorter than min_length */
 } dt_predictor_counts;
 

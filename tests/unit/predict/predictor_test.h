@@ -12,7 +12,8 @@
 #define TAX_RANKS 2
 #define MAX_LENGTH 12
 #define VOCABULARY 12
-#define COLUMNS 8 /* classes of both tax_ranks */
+#define COLUMNS 8  /* classes of both tax_ranks */
+#define FEATURES 8 /* dt_model_features() of small_model() */
 
 /* What the sink was given, all of it. */
 typedef struct {
@@ -27,6 +28,8 @@ typedef struct {
     bool has_independent, has_logits;
     int32_t independent[SEQUENCES][TAX_RANKS];
     float logits[SEQUENCES][COLUMNS];
+    bool has_embedding;
+    float embedding[SEQUENCES][4]; /* the first elements */
 } collected;
 
 static inline dt_status collect(void *context, const dt_predicted *predicted)
@@ -47,6 +50,10 @@ static inline dt_status collect(void *context, const dt_predicted *predicted)
         if (predicted->logits)
             memcpy(c->logits[c->count], (const float *)predicted->logits + (ptrdiff_t)i * COLUMNS,
                    sizeof c->logits[0]);
+        c->has_embedding = predicted->embedding != NULL;
+        if (predicted->embedding)
+            memcpy(c->embedding[c->count], predicted->embedding + (ptrdiff_t)i * FEATURES,
+                   sizeof c->embedding[0]);
         c->has_probability = predicted->probability != NULL;
         if (predicted->probability)
             memcpy(c->probability[c->count], predicted->probability + (ptrdiff_t)i * COLUMNS,
@@ -128,6 +135,7 @@ static inline dt_model *small_model(dt_backend *backend, int32_t max_sequences, 
                                     .classes = {3, 5}};
     dt_model *model;
     dt_pool *pool;
+    assert_int_equal(dt_model_features(&config), FEATURES);
     ASSERT_OK(dt_model_create(&model, &config, backend, false));
     ASSERT_OK(dt_model_reserve(model, max_sequences, max_tokens));
     ASSERT_OK(dt_pool_create(&pool, 1));

@@ -276,6 +276,86 @@ static void true_labels_reach_the_classifier(void **state)
     dt_truth_free(&truth);
 }
 
+#define DIFFERENT 20 /* sequences of write_repeats() */
+
+/* Sequences of write_sequences() in an order in which they repeat, soon or late; the first eight are a
+ * batch of copies. Identical sequences have two species and a genus that the model does not know. */
+static void write_repeats(void)
+{
+    static const char *const species[] = {"Vibrio\tcholerae", "Bacillus\tsubtilis",
+                                          "Novus\tsubtilis"};
+    FILE *fasta = fopen("repeats.fasta", "w");
+    FILE *table = fopen("repeats.tsv", "w");
+    uint32_t bits = 5;
+    assert_true(fasta && table);
+    fputs("sequence_id\tgenus\tspecies\n", table);
+    for (int i = 0; i < SEQUENCES - 1; ++i) {
+        bits = bits * 1664525u + 1013904223u;
+        const int which = i < 8 ? 3 : (int)((bits >> 16) % DIFFERENT);
+        uint32_t base = (uint32_t)which;
+        fprintf(fasta, ">s%03d\n", i);
+        for (int k = 0; k < 20 + which; ++k) {
+            base = base * 1664525u + 1013904223u;
+            fputc((i % 2 ? "ACGT" : "acgu")[base >> 30], fasta);
+        }
+        fputc('\n', fasta);
+        fprintf(table, "s%03d\t%s\n", i, species[i % 3]);
+    }
+    fclose(fasta);
+    fclose(table);
+}
+
+static void assert_same_bits(const collected *a, const collected *b)
+{
+    assert_int_equal(a->count, b->count);
+    for (int i = 0; i < a->count; ++i)
+        assert_string_equal(a->id[i], b->id[i]);
+    assert_memory_equal(a->prediction, b->prediction, sizeof a->prediction);
+    assert_memory_equal(a->probability, b->probability, sizeof a->probability);
+    assert_memory_equal(a->independent, b->independent, sizeof a->independent);
+    assert_memory_equal(a->embedding, b->embedding, sizeof a->embedding);
+}
+
+/* With a table for all, and with one of eight slots, in which sequences replace each other. */
+static void identical_sequences_are_computed_once_and_get_equal_bits(void **state)
+{
+    (void)state;
+    static const int32_t lineages[] = {0, 1, 1, 0, 2, 4};
+    static collected without;
+    static collected with;
+    dt_lineage_tree tree;
+    dt_truth truth;
+    write_repeats();
+    ASSERT_OK(dt_truth_read(&truth, &taxonomy, "repeats.tsv"));
+    ASSERT_OK(dt_lineage_tree_build(&tree, lineages, 3, TAX_RANKS));
+    for (int labelled = 0; labelled < 2; ++labelled)
+        for (int batch = 0; batch < 3; ++batch)
+            for (int memory = 0; memory < 3; ++memory) {
+                dt_predictor predictor =
+                    predictor_for(memory ? &with : &without, (int32_t[]){1, 8, 64}[batch], 3);
+                dt_predictor_counts counts;
+                dt_fasta *input;
+                predictor.truth = labelled ? &truth : NULL;
+                predictor.lineages = labelled ? &tree : NULL;
+                predictor.embeddings = true;
+                predictor.repeats_memory = (int64_t[]){0, 1, 1 << 20}[memory];
+                ASSERT_OK(dt_fasta_open(&input, "repeats.fasta"));
+                ASSERT_OK(dt_predictor_run(&predictor, input, &counts));
+                dt_fasta_close(input);
+                const int once = SEQUENCES - 1 - (labelled ? 3 : 1) * DIFFERENT;
+                assert_int_equal(counts.predicted, SEQUENCES - 1);
+                if (memory == 1)
+                    assert_in_range(counts.repeated, 5, once - 1);
+                else
+                    assert_in_range(counts.repeated, memory ? once : 0, memory ? once + 10 : 0);
+                if (memory)
+                    assert_same_bits(&with, &without);
+                assert_true(without.has_embedding && without.has_independent == labelled);
+            }
+    dt_truth_free(&truth);
+    dt_lineage_tree_free(&tree);
+}
+
 /* The CPU computes at most as many tokens at a time as are faster, or one longer sequence; a GPU
  * computes as many as the batch may have. */
 static void a_micro_batch_on_the_cpu_is_limited(void **state)
@@ -318,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_higher_temperature_lowers_confidence_and_keeps_labels),
         cmocka_unit_test(sequences_are_normalised_only_on_request),
         cmocka_unit_test(true_labels_reach_the_classifier),
+        cmocka_unit_test(identical_sequences_are_computed_once_and_get_equal_bits),
         cmocka_unit_test(a_micro_batch_on_the_cpu_is_limited),
         cmocka_unit_test(errors_of_every_stage_end_the_prediction),
     };
