@@ -8,10 +8,12 @@
 
 struct dt_fasta {
     dt_line_reader *reader;
-    dt_text header; /* of the next record, without '>' */
+    dt_text header; /* of the next record, without '>' or '@' */
     int64_t header_line;
     bool has_header; /* false before the first record and at the end */
     bool started;
+    bool takes_fastq, is_fastq;
+    int64_t records; /* of FASTQ so far */
 };
 
 void dt_fasta_record_free(dt_fasta_record *record)
@@ -34,6 +36,18 @@ dt_status dt_fasta_open(dt_fasta **out, const char *path)
     }
     *out = fasta;
     return DT_OK;
+}
+
+dt_status dt_fasta_open_reads(dt_fasta **out, const char *path)
+{
+    DT_TRY(dt_fasta_open(out, path));
+    (*out)->takes_fastq = true;
+    return DT_OK;
+}
+
+bool dt_fasta_is_fastq(const dt_fasta *fasta)
+{
+    return fasta->is_fastq;
 }
 
 void dt_fasta_close(dt_fasta *fasta)
@@ -96,7 +110,9 @@ static dt_status start(dt_fasta *fasta)
             length--;
         if (length == 0)
             continue;
-        return line[0] == '>' ? keep_header(fasta, line, length) : not_fasta(fasta, line, length);
+        fasta->is_fastq = fasta->takes_fastq && line[0] == '@';
+        return line[0] == '>' || fasta->is_fastq ? keep_header(fasta, line, length)
+                                                 : not_fasta(fasta, line, length);
     }
 }
 
@@ -124,9 +140,9 @@ static dt_status split_header(const dt_fasta *fasta, dt_fasta_record *record)
     while (id_length < end && !is_blank(header[id_length]))
         id_length++;
     if (id_length == 0)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: a record without an id: an id must directly follow '>'",
-                       dt_fasta_name(fasta), (long long)fasta->header_line);
+        return dt_fail(
+            DT_ERR_INPUT, "%s: line %lld: a record without an id: an id must directly follow '%c'",
+            dt_fasta_name(fasta), (long long)fasta->header_line, fasta->is_fastq ? '@' : '>');
     DT_TRY(check_id(fasta, header, id_length));
     size_t rest = id_length;
     while (rest < end && is_blank(header[rest]))
@@ -163,6 +179,71 @@ static dt_status add_sequence_line(const dt_fasta *fasta, dt_fasta_record *recor
     return DT_OK;
 }
 
+/* Reads the lines after a header of FASTA, and the next header. */
+static dt_status read_fasta_record(dt_fasta *fasta, dt_fasta_record *record)
+{
+    for (;;) {
+        const char *line;
+        size_t length;
+        DT_TRY(dt_line_reader_next(fasta->reader, &line, &length));
+        if (!line)
+            return DT_OK;
+        if (length > 0 && line[0] == '>')
+            return keep_header(fasta, line, length);
+        DT_TRY(add_sequence_line(fasta, record, line, length));
+    }
+}
+
+static dt_status bad_fastq(const dt_fasta *fasta, const dt_fasta_record *record, const char *what)
+{
+    return dt_fail(DT_ERR_INPUT, "%s: line %lld: FASTQ record %lld, '%.100s': %s",
+                   dt_fasta_name(fasta), (long long)dt_line_reader_number(fasta->reader),
+                   (long long)fasta->records, record->id.data, what);
+}
+
+/* Skips the quality, which is as long as the sequence and may have '@' anywhere. */
+static dt_status skip_quality(const dt_fasta *fasta, const dt_fasta_record *record)
+{
+    size_t quality = 0;
+    while (quality < record->sequence.length) {
+        const char *line;
+        size_t length;
+        DT_TRY(dt_line_reader_next(fasta->reader, &line, &length));
+        if (!line)
+            return bad_fastq(fasta, record,
+                             "the file ends within its quality: the file is truncated");
+        quality += length;
+    }
+    if (quality > record->sequence.length)
+        return bad_fastq(fasta, record, "its quality is longer than its sequence");
+    return DT_OK;
+}
+
+/* Reads the lines after a header of FASTQ, and the next header. */
+static dt_status read_fastq_record(dt_fasta *fasta, dt_fasta_record *record)
+{
+    const char *line;
+    size_t length;
+    fasta->records++;
+    for (;;) {
+        DT_TRY(dt_line_reader_next(fasta->reader, &line, &length));
+        if (!line)
+            return bad_fastq(fasta, record, "has no quality: the file is truncated");
+        if (length > 0 && line[0] == '+')
+            break;
+        DT_TRY(add_sequence_line(fasta, record, line, length));
+    }
+    DT_TRY(skip_quality(fasta, record));
+    do
+        DT_TRY(dt_line_reader_next(fasta->reader, &line, &length));
+    while (line && length == 0);
+    if (line && line[0] != '@')
+        return bad_fastq(fasta, record,
+                         "is not followed by '@': its quality is longer than its sequence, or a "
+                         "line is missing");
+    return line ? keep_header(fasta, line, length) : DT_OK;
+}
+
 dt_status dt_fasta_next(dt_fasta *fasta, dt_fasta_record *record, bool *found)
 {
     *found = false;
@@ -172,18 +253,7 @@ dt_status dt_fasta_next(dt_fasta *fasta, dt_fasta_record *record, bool *found)
         return DT_OK;
     DT_TRY(split_header(fasta, record));
     fasta->has_header = false;
-    for (;;) {
-        const char *line;
-        size_t length;
-        DT_TRY(dt_line_reader_next(fasta->reader, &line, &length));
-        if (!line)
-            break;
-        if (length > 0 && line[0] == '>') {
-            DT_TRY(keep_header(fasta, line, length));
-            break;
-        }
-        DT_TRY(add_sequence_line(fasta, record, line, length));
-    }
+    DT_TRY(fasta->is_fastq ? read_fastq_record(fasta, record) : read_fasta_record(fasta, record));
     if (record->sequence.length == 0)
         return dt_fail(
             DT_ERR_INPUT,

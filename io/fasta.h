@@ -6,6 +6,10 @@
  * record without id or sequence, an id that is not UTF-8 (the description may be anything), '>'
  * inside a sequence (a lost line end), binary content, other file formats, and compressed data that
  * is truncated, damaged or followed by something else.
+ *
+ * FASTQ is read only by whoever asks for reads, with sequence and quality on one or more lines; the
+ * quality is skipped. Refused is also a quality of another length than its sequence, such as that of
+ * a last record that is truncated.
  */
 #ifndef DT_IO_FASTA_H
 #define DT_IO_FASTA_H
@@ -34,6 +38,10 @@ void dt_fasta_record_free(dt_fasta_record *record);
 
 /* Opens `path`; "-" is standard input. Errors: see dt_line_reader_open(). */
 dt_status dt_fasta_open(dt_fasta **out, const char *path);
+/* Also takes FASTQ. */
+dt_status dt_fasta_open_reads(dt_fasta **out, const char *path);
+/* Returns whether the records are FASTQ; known once one was read. */
+bool dt_fasta_is_fastq(const dt_fasta *fasta);
 void dt_fasta_close(dt_fasta *fasta); /* NULL is allowed */
 
 /* Reads the next record; *found is false after the last. DT_ERR_INPUT for the faults listed above,

@@ -1,4 +1,4 @@
-/* deeptaxa predict: predicts a FASTA file and writes the results. */
+/* deeptaxa predict: predicts a FASTA or FASTQ file and writes the results. */
 #include "cli/predict_options.h"
 
 #include <limits.h>
@@ -158,7 +158,7 @@ static dt_status open_inputs(session *s)
     DT_TRY(read_checkpoints(s));
     DT_TRY(choose_strand(s));
     DT_TRY(check_temperatures(s));
-    DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
+    DT_TRY(dt_fasta_open_reads(&s->input, o->fasta_file));
     if (o->taxonomy_file) {
         DT_TRY(dt_truth_read(&s->truth, &s->model[0].checkpoint.taxonomy, o->taxonomy_file));
         DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));
@@ -389,6 +389,8 @@ static void tell_doubts(const session *s)
     const char *file = dt_fasta_name(s->input);
     const long long left_out = (long long)s->results.left_out;
     const long long min_length = (long long)s->options->min_length;
+    if (dt_fasta_is_fastq(s->input))
+        dt_notice("%s: FASTQ: the quality of the bases is not used", file);
     if (left_out && s->results.tally.sequences == 0)
         dt_warn("%s: all %lld sequences have fewer than %lld bases (--min-length); there are no "
                 "predictions",

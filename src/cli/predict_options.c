@@ -13,7 +13,14 @@
     }
 
 static const dt_option options[] = {
-    DT_OPTION_REQUIRED_FASTA_FILE(dt_predict_options),
+    {.group = "Input and output",
+     .name = "fasta-file",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(fasta_file),
+     .value = "FILE",
+     .required = true,
+     .help = "sequences in FASTA, or reads in FASTQ (their quality is not used), plain or "
+             "compressed; -: standard input"},
     {.name = "checkpoint",
      .kind = DT_VALUE_TEXTS,
      DT_OPTION_LIST(dt_predict_options, checkpoint, dt_texts),

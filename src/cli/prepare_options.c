@@ -7,7 +7,13 @@
 #define AT(member) offsetof(dt_prepare_options, member)
 
 static const dt_option options[] = {
-    DT_OPTION_REQUIRED_FASTA_FILE(dt_prepare_options),
+    {.group = "Input and output",
+     .name = "fasta-file",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(fasta_file),
+     .value = "FILE",
+     .required = true,
+     .help = "sequences in FASTA, plain or compressed; -: standard input"},
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),

@@ -5,13 +5,6 @@
 #include "options/options.h"
 
 /* The first row of commands that require sequences or a trained model; it starts the group. */
-#define DT_OPTION_REQUIRED_FASTA_FILE(type)                                                        \
-    {                                                                                              \
-        .group = "Input and output", .name = "fasta-file", .kind = DT_VALUE_TEXT,                  \
-        .offset = offsetof(type, fasta_file), .value = "FILE", .required = true,                   \
-        .help = "sequences in FASTA, plain or compressed; -: standard input"                       \
-    }
-
 #define DT_OPTION_REQUIRED_CHECKPOINT(type)                                                        \
     {                                                                                              \
         .group = "Input and output", .name = "checkpoint", .kind = DT_VALUE_TEXT,                  \

@@ -25,7 +25,7 @@ static bool cut_extension(const char *name, size_t *length, const char *extensio
 static dt_status file_path(const dt_results_options *options, const char *kind, char *out)
 {
     static const char *const packed[] = {".gz", ".bz2", ".xz", ".zst", ".zip", ".qza"};
-    static const char *const extensions[] = {".fasta", ".fna", ".fas", ".fa"};
+    static const char *const extensions[] = {".fasta", ".fna", ".fas", ".fa", ".fastq", ".fq"};
     const char *slash = strrchr(options->fasta_file, '/');
     const char *name = slash ? slash + 1 : options->fasta_file;
     if (strcmp(options->fasta_file, "-") == 0)

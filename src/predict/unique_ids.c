@@ -118,13 +118,16 @@ static dt_status add_block(void *context, dt_sequence_block *block)
 dt_status dt_unique_ids_check(const char *path, bool normalize, int64_t min_length)
 {
     checked_file file = {.path = path};
-    DT_TRY(dt_unique_ids_create(&file.ids));
-    const dt_status status = dt_read_sequence_file(path,
-                                                   &(dt_reading){.normalize = normalize,
-                                                                 .min_length = min_length,
-                                                                 .block_size = DT_BLOCK_SEQUENCES,
-                                                                 .threads = 1},
-                                                   add_block, &file);
+    const dt_reading reading = {.normalize = normalize,
+                                .min_length = min_length,
+                                .block_size = DT_BLOCK_SEQUENCES,
+                                .threads = 1};
+    dt_fasta *input;
+    DT_TRY(dt_fasta_open_reads(&input, path));
+    dt_status status = dt_unique_ids_create(&file.ids);
+    if (status == DT_OK)
+        status = dt_read_sequences(input, &reading, NULL, add_block, &file);
     dt_unique_ids_destroy(file.ids);
+    dt_fasta_close(input);
     return status;
 }

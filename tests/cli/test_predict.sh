@@ -70,6 +70,27 @@ deeptaxa predict --checkpoint "$model" --output-dir other --fasta-file - --tabul
 same "labels from standard input" "$(labels other | cut -f 2-)" "$(labels p | cut -f 2-)"
 rm -rf other
 
+# Reads in FASTQ, each of them twice: the labels of FASTA, computed once
+awk '/^>/ { if (n++) put(); id = substr($1, 2); bases = ""; next } { bases = bases $0 } END { put() }
+    function put() {
+        for (copy = 0; copy < 2; copy++) print "@" id "\n" bases "\n+\n" bases
+    }' data/heldout.fasta | gzip >reads.fastq.gz
+expect 0 predict_to other --fasta-file reads.fastq.gz --tabular
+same "name" "$(cd other && ls *.tsv)" reads_deeptaxa_predictions.tsv
+same "results from FASTQ" "$(tail -n +2 other/*.tsv | awk 'NR % 2' | cut -f 2,3,7,8)" \
+    "$(tail -n +2 $table | cut -f 2,3,7,8)"
+same "results of the copies" "$(tail -n +2 other/*.tsv | awk 'NR % 2')" \
+    "$(tail -n +2 other/*.tsv | awk 'NR % 2 == 0')"
+said 'notice: reads.fastq.gz: FASTQ: the quality of the bases is not used'
+records=$(tail -n +2 $table | wc -l)
+said "^Identical sequences: $records of $((2 * records)) repeat an earlier one and were not computed again\$"
+rm -rf other
+gzip -dc reads.fastq.gz | head -n -1 >cut.fastq
+expect 1 predict_to other --fasta-file cut.fastq
+said "cut.fastq: line .*: FASTQ record $((2 * records)), '.*': the file ends within its quality"
+expect 1 predict_to other --fasta-file reads.fastq.gz --format qiime2
+said 'reads.fastq.gz: line 5: duplicate id'
+
 # Requested columns, in that order
 # shellcheck disable=SC2086
 expect 0 predict_to other $heldout --tabular --tabular-fields entropy predicted --use-raw-labels-for-true

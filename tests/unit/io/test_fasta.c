@@ -90,6 +90,69 @@ static void windows_lines_and_byte_order_mark_are_taken(void **state)
     check_end(fasta);
 }
 
+/* Quality that looks like a header or a separator; sequences on several lines; no last line end. */
+static const char fastq[] =
+    "@one d\nACGT\n+\n@+>I\n\n@two\nAC\nGTA\n+two\n@II\n+I\n@three\nA\n+\n@";
+
+static void fastq_is_read_where_reads_are_wanted(void **state)
+{
+    (void)state;
+    char windows[256] = "";
+    for (size_t i = 0, k = 0; i < strlen(fastq); ++i) {
+        if (fastq[i] == '\n')
+            windows[k++] = '\r';
+        windows[k++] = fastq[i];
+    }
+    write_text("unix.fastq", fastq);
+    write_text("windows.fastq", windows);
+    write_gzip("packed.fastq", fastq, strlen(fastq));
+    static const char *const files[] = {"unix.fastq", "windows.fastq", "packed.fastq"};
+    for (int f = 0; f < 3; ++f) {
+        dt_fasta *fasta;
+        ASSERT_OK(dt_fasta_open_reads(&fasta, files[f]));
+        assert_false(dt_fasta_is_fastq(fasta));
+        check_record(fasta, "one", "d", "ACGT", 1);
+        assert_true(dt_fasta_is_fastq(fasta));
+        check_record(fasta, "two", "", "ACGTA", 6);
+        check_record(fasta, "three", "", "A", 12);
+        check_end(fasta);
+    }
+    write_text("good.fasta", ">one\nACGT\n");
+    dt_fasta *fasta;
+    ASSERT_OK(dt_fasta_open_reads(&fasta, "good.fasta"));
+    check_record(fasta, "one", "", "ACGT", 1);
+    assert_false(dt_fasta_is_fastq(fasta));
+    check_end(fasta);
+}
+
+static void refuse_fastq(const char *text, const char *message)
+{
+    dt_fasta *fasta;
+    dt_fasta_record record = {0};
+    dt_status status;
+    bool found;
+    write_text("bad.fastq", text);
+    ASSERT_OK(dt_fasta_open_reads(&fasta, "bad.fastq"));
+    while ((status = dt_fasta_next(fasta, &record, &found)) == DT_OK && found)
+        ;
+    ASSERT_FAILS(DT_ERR_INPUT, message, status);
+    dt_fasta_record_free(&record);
+    dt_fasta_close(fasta);
+}
+
+static void fastq_is_complete(void **state)
+{
+    (void)state;
+    refuse_fastq("@a\nACGT\n+\nIIII\n@b d\nACGT\n",
+                 "bad.fastq: line 6: FASTQ record 2, 'b': has no quality: the file is truncated");
+    refuse_fastq("@a\nACGT\n+\nIII\n",
+                 "line 4: FASTQ record 1, 'a': the file ends within its quality: the file is");
+    refuse_fastq("@a\nACGT\n+\nIIIII\n", "line 4: FASTQ record 1, 'a': its quality is longer than");
+    refuse_fastq("@a\nACGT\n+\nIIII\nI\n", "line 5: FASTQ record 1, 'a': is not followed by '@'");
+    refuse_fastq("@a\n+\n@b\nA\n+\nI\n", "line 1: the record 'a' has no sequence");
+    refuse_fastq("@\nA\n+\nI\n", "line 1: a record without an id: an id must directly follow '@'");
+}
+
 static void a_kept_record_is_untouched_by_the_next(void **state)
 {
     (void)state;
@@ -321,6 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_taken_apart),
         cmocka_unit_test(windows_lines_and_byte_order_mark_are_taken),
+        cmocka_unit_test(fastq_is_read_where_reads_are_wanted),
+        cmocka_unit_test(fastq_is_complete),
         cmocka_unit_test(a_kept_record_is_untouched_by_the_next),
         cmocka_unit_test(lines_longer_than_the_buffer_are_whole),
         cmocka_unit_test(gzip_in_members_equals_plain),
