@@ -155,7 +155,7 @@ static dt_status compute_logits(session *s)
     dt_info("Model: run %s, epoch %d, in %s on %s", s->model.checkpoint.settings.run_uuid,
             s->model.checkpoint.progress.epoch, dt_precision_name(s->model.backend->precision),
             s->model.backend->description);
-    s->lengths = dt_read_lengths_of(&s->model.checkpoint.lengths);
+    s->lengths = dt_read_lengths_of(&s->model.checkpoint);
     if (s->thread_note[0])
         dt_notice("%s", s->thread_note);
     DT_TRY(dt_predictor_run(&predictor, s->input, NULL));

@@ -1,7 +1,6 @@
 /* deeptaxa extract: the amplicons of a primer pair, cut out of reference sequences. */
 #include "cli/extract_options.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,9 +222,9 @@ static void tell_all(const extraction *x, double seconds)
 
 static int most_mismatches(const dt_extract_options *options, const char *primer)
 {
-    if (dt_option_given(&options->parsed, "max-mismatch"))
-        return (int)options->max_mismatch;
-    return (int)floor((1.0 - options->identity) * (double)strlen(primer) + 1e-9);
+    return dt_option_given(&options->parsed, "max-mismatch")
+               ? (int)options->max_mismatch
+               : dt_primer_mismatches(primer, options->identity);
 }
 
 static dt_status create_search(const dt_extract_options *options, dt_primer_search **search)

@@ -1,6 +1,6 @@
 #include "cli/extract_options.h"
 
-#include "sequence/primer.h"
+#include "cli/primer_options.h"
 
 #define AT(member) offsetof(dt_extract_options, member)
 
@@ -28,23 +28,7 @@ static const dt_option options[] = {
      .offset = AT(output_taxonomy),
      .value = "FILE",
      .help = "taxonomy of the amplicons that are written, for `train`"},
-    {.group = "Primers",
-     .name = "region",
-     .kind = DT_VALUE_TEXT,
-     .offset = AT(region),
-     .value = "NAME",
-     .help = "published primers: V1V2 (27F, 338R), V1V3 (27F, 534R), V3V4 (341F, 805R), V4 (515F, "
-             "806R), V4V5 (515F, 926R) or V1V9 (27F, 1492R, full length)"},
-    {.name = "forward-primer",
-     .kind = DT_VALUE_TEXT,
-     .offset = AT(forward_primer),
-     .value = "SEQUENCE",
-     .help = "forward primer, 5' to 3', in IUPAC codes, without adapters"},
-    {.name = "reverse-primer",
-     .kind = DT_VALUE_TEXT,
-     .offset = AT(reverse_primer),
-     .value = "SEQUENCE",
-     .help = "reverse primer, 5' to 3' (not its reverse complement)"},
+    DT_OPTIONS_OF_PRIMERS(dt_extract_options, "Primers"),
     {.name = "identity",
      .kind = DT_VALUE_DOUBLE,
      .offset = AT(identity),
@@ -111,18 +95,10 @@ static const dt_option options[] = {
 
 static dt_status check_primers(const dt_extract_options *extract)
 {
-    const bool both = extract->forward_primer && extract->reverse_primer;
-    if (extract->region && (extract->forward_primer || extract->reverse_primer))
-        return dt_fail(DT_ERR_USAGE, "--region cannot be combined with --forward-primer and "
-                                     "--reverse-primer");
-    if (!extract->region && !both)
+    if (!extract->region && (!extract->forward_primer || !extract->reverse_primer))
         return dt_fail(DT_ERR_USAGE, "missing --region NAME, or --forward-primer SEQUENCE and "
                                      "--reverse-primer SEQUENCE");
-    if (extract->region && !dt_region_find(extract->region))
-        return dt_fail(DT_ERR_USAGE,
-                       "--region %s: must be V1V2, V1V3, V3V4, V4, V4V5 or V1V9; for another one "
-                       "give --forward-primer and --reverse-primer",
-                       extract->region);
+    DT_TRY(dt_check_primers(extract->region, extract->forward_primer, extract->reverse_primer));
     if (dt_option_given(&extract->parsed, "identity") &&
         dt_option_given(&extract->parsed, "max-mismatch"))
         return dt_fail(DT_ERR_USAGE, "--identity cannot be combined with --max-mismatch");

@@ -28,12 +28,12 @@ static void free_tokenizer(loaded_tokenizer *loaded)
     free(loaded->json);
 }
 
-static dt_status learn_from_input(const dt_input *input, const dt_strand_profile *strand,
-                                  loaded_tokenizer *loaded)
+static dt_status learn_from_input(const dt_input *input, const dt_cut *amplicons,
+                                  const dt_strand_profile *strand, loaded_tokenizer *loaded)
 {
     dt_learnt_tokenizer learnt = {0};
-    DT_TRY(dt_learn_tokenizer(input->fasta_file, input->normalize, strand, DT_BPE_DEFAULT_SIZE,
-                              &learnt));
+    DT_TRY(dt_learn_tokenizer(input->fasta_file, input->normalize, amplicons, strand,
+                              DT_BPE_DEFAULT_SIZE, &learnt));
     loaded->json = learnt.json;
     loaded->learnt = learnt.tokens;
     snprintf(loaded->name, sizeof loaded->name, "learnt from %.*s", PATH_MAX, input->fasta_file);
@@ -71,8 +71,9 @@ static bool wants_tokenizer(const dt_input *input)
 }
 
 /* `path`: of the one that was chosen; "" where none was found, or none is wanted. */
-static dt_status load_tokenizer(const dt_input *input, const dt_strand_profile *strand,
-                                const char *path, loaded_tokenizer *loaded)
+static dt_status load_tokenizer(const dt_input *input, const dt_cut *amplicons,
+                                const dt_strand_profile *strand, const char *path,
+                                loaded_tokenizer *loaded)
 {
     if (input->encoding == DT_ENCODING_ONEHOT) {
         snprintf(loaded->name, sizeof loaded->name, DT_ONEHOT_NAME);
@@ -81,7 +82,7 @@ static dt_status load_tokenizer(const dt_input *input, const dt_strand_profile *
     if (input->tokenizer_json)
         return load_known(input, loaded);
     if (!path[0])
-        return learn_from_input(input, strand, loaded);
+        return learn_from_input(input, amplicons, strand, loaded);
     snprintf(loaded->name, sizeof loaded->name, "%s", path);
     return dt_tokenizer_read(path, &loaded->tokenizer, &loaded->json);
 }
@@ -112,56 +113,83 @@ static dt_status check_read_once(const dt_input *input, const char *tokenizer)
 }
 
 /* The profile to turn sequences by, in `learnt` where it is to be learnt; NULL: none. */
-static dt_status choose_strand(const dt_input *input, dt_strand_info *learnt,
-                               const dt_strand_profile **strand)
+static dt_status choose_strand(const dt_input *input, const dt_cut *amplicons,
+                               dt_strand_info *learnt, const dt_strand_profile **strand)
 {
     *strand = input->orient ? input->strand : NULL;
     if (!learns_strand(input))
         return DT_OK;
     DT_TRY(DT_NEW(learnt->profile, 1));
     *strand = learnt->profile;
-    return dt_learn_strand(input->fasta_file, input->normalize, learnt->profile);
+    return dt_learn_strand(input->fasta_file, input->normalize, amplicons, learnt->profile);
+}
+
+/* What is needed to build the dataset. */
+typedef struct {
+    dt_primer_search *search;
+    dt_cut cut;
+    const dt_cut *amplicons; /* NULL: whole sequences */
+    dt_strand_info learnt;
+    const dt_strand_profile *strand;
+    loaded_tokenizer tokenizer;
+} preparation;
+
+static dt_status prepare_amplicons(const dt_input *input, preparation *p)
+{
+    if (!input->primers.forward[0])
+        return DT_OK;
+    DT_TRY(dt_primers_search(&input->primers, &p->search));
+    p->cut = (dt_cut){.search = p->search, .min_length = DT_AMPLICON_MIN_LENGTH};
+    p->amplicons = &p->cut;
+    return DT_OK;
 }
 
 /* What this process does without the others. */
-static dt_status prepare_alone(const dt_input *input, dt_strand_info *learnt,
-                               const dt_strand_profile **strand, loaded_tokenizer *loaded)
+static dt_status prepare_alone(const dt_input *input, preparation *p)
 {
     char path[PATH_MAX] = "";
     if (wants_tokenizer(input))
         DT_TRY(
             dt_choose_tokenizer(input->tokenizer_file, input->tokenizer_name, path, sizeof path));
     DT_TRY(check_read_once(input, path));
-    DT_TRY(choose_strand(input, learnt, strand));
-    return load_tokenizer(input, *strand, path, loaded);
+    DT_TRY(prepare_amplicons(input, p));
+    DT_TRY(choose_strand(input, p->amplicons, &p->learnt, &p->strand));
+    return load_tokenizer(input, p->amplicons, p->strand, path, &p->tokenizer);
+}
+
+static dt_status build(const dt_input *input, const preparation *p, dt_dataset *dataset)
+{
+    const dt_dataset_build_options options = {.fasta_file = input->fasta_file,
+                                              .taxonomy_file = input->taxonomy_file,
+                                              .trained = input->trained,
+                                              .normalize = input->normalize,
+                                              .amplicons = p->amplicons,
+                                              .strand = p->strand,
+                                              .threads = input->threads,
+                                              .tokenizer = p->tokenizer.tokenizer,
+                                              .tokenizer_json = p->tokenizer.json,
+                                              .tokenizer_name = p->tokenizer.name,
+                                              .comm = input->comm,
+                                              .token_folder = input->token_folder,
+                                              .everywhere = input->everywhere,
+                                              .agreed = input->agreed};
+    DT_TRY(dt_dataset_build(dataset, &options));
+    dataset->primers = input->primers;
+    return DT_OK;
 }
 
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset)
 {
-    loaded_tokenizer loaded = {0};
-    dt_strand_info learnt = {0};
-    const dt_strand_profile *strand = NULL;
-    dt_status status = prepare_alone(input, &learnt, &strand, &loaded);
+    preparation p = {0};
+    dt_status status = prepare_alone(input, &p);
     if (input->comm)
         status = dt_agree(input->comm, status, input->agreed);
     if (status == DT_OK)
-        status = dt_dataset_build(dataset,
-                                  &(dt_dataset_build_options){.fasta_file = input->fasta_file,
-                                                              .taxonomy_file = input->taxonomy_file,
-                                                              .trained = input->trained,
-                                                              .normalize = input->normalize,
-                                                              .strand = strand,
-                                                              .threads = input->threads,
-                                                              .tokenizer = loaded.tokenizer,
-                                                              .tokenizer_json = loaded.json,
-                                                              .tokenizer_name = loaded.name,
-                                                              .comm = input->comm,
-                                                              .token_folder = input->token_folder,
-                                                              .everywhere = input->everywhere,
-                                                              .agreed = input->agreed});
+        status = build(input, &p, dataset);
     if (status == DT_OK && !input->trained)
-        say_tokenizer(input, &loaded);
-    free_tokenizer(&loaded);
-    dt_strand_info_free(&learnt);
+        say_tokenizer(input, &p.tokenizer);
+    free_tokenizer(&p.tokenizer);
+    dt_strand_info_free(&p.learnt);
+    dt_primer_search_destroy(p.search);
     return status;
 }

@@ -20,9 +20,10 @@ typedef struct {
      * what to call it. Both NULL: chosen by the two above. */
     const char *tokenizer_json;
     const char *tokenizer_json_name;
-    bool trained;   /* the sequences of a trained model, whose tokenizer is not told */
-    bool normalize; /* sequence/normalize.h */
-    bool orient;    /* --orientation auto: sequences of the other strand are turned */
+    bool trained;       /* the sequences of a trained model, whose tokenizer is not told */
+    bool normalize;     /* sequence/normalize.h */
+    bool orient;        /* --orientation auto: sequences of the other strand are turned */
+    dt_primers primers; /* the sequences are cut to their amplicons; empty: they are not */
     const dt_strand_profile *strand; /* by this profile; NULL: by one learnt of the sequences */
     int threads;                     /* that tokenise, at least 1 (cli/threads.h) */
     dt_comm *comm;                   /* processes that tokenise together; NULL: alone */
@@ -31,7 +32,7 @@ typedef struct {
     bool *agreed;                    /* with comm: set when all have the same failure (dt_agree) */
 } dt_input;
 
-/* Takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses
+/* Cuts amplicons, where primers are given; takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses
  * (dt_choose_tokenizer()) or learns the tokenizer, saying which; then builds the dataset, freed
  * with dt_dataset_free(). DT_ERR_INPUT as data/dataset_build.h says, and where something should be
  * learnt from standard input or a pipe, which can be read only once: told before it is opened. */

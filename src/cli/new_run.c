@@ -113,6 +113,7 @@ dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *d
     DT_TRY(complete_config(&run->config, o, dataset));
     DT_TRY(complete_settings(&run->settings, dataset));
     notice_unused(o);
+    run->primers = dataset->primers;
     DT_TRY(copy_taxonomy(&run->taxonomy, &dataset->taxonomy));
     if (dataset->tokenizer_json)
         DT_TRY(copy_text(&run->tokenizer_json, dataset->tokenizer_json));

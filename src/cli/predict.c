@@ -27,6 +27,7 @@
 #include "core/memory.h"
 #include "predict/ensemble.h"
 #include "predict/predictor.h"
+#include "predict/region_use.h"
 #include "predict/results.h"
 #include "predict/truth_use.h"
 #include "profile/profiled_backend.h"
@@ -56,7 +57,10 @@ typedef struct {
     dt_invocation invocation;
     int32_t batch_size;
     const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
-    const char *precision;           /* in use */
+    dt_primer_search *search;        /* for the model's primers; NULL: it has none */
+    dt_cut cut;
+    dt_region_use region_use;
+    const char *precision; /* in use */
     dt_results results;
     double started, last_progress; /* dt_seconds() */
 } session;
@@ -138,6 +142,24 @@ static dt_status choose_strand(session *s)
     return DT_OK;
 }
 
+static dt_status find_region(session *s)
+{
+    const dt_primers *primers = &s->model[0].checkpoint.primers;
+    const bool cuts = s->options->extract == DT_EXTRACT_AUTO;
+    if (cuts && !primers->forward[0])
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: has no primers, which --extract auto needs: train it with --region, or "
+                       "cut the sequences with deeptaxa extract",
+                       s->model[0].path);
+    if (!primers->forward[0])
+        return DT_OK;
+    DT_TRY(dt_primers_search(primers, &s->search));
+    s->cut =
+        (dt_cut){.search = s->search, .find_only = !cuts, .min_length = DT_AMPLICON_MIN_LENGTH};
+    s->region_use = (dt_region_use){.trained = primers, .cuts = cuts};
+    return DT_OK;
+}
+
 /* QIIME 2 imports a table with duplicate ids, but fails on it later. */
 static dt_status check_ids(session *s)
 {
@@ -157,6 +179,7 @@ static dt_status open_inputs(session *s)
         DT_TRY(dt_check_standard_input(o->fasta_file, o->taxonomy_file, NULL));
     DT_TRY(read_checkpoints(s));
     DT_TRY(choose_strand(s));
+    DT_TRY(find_region(s));
     DT_TRY(check_temperatures(s));
     DT_TRY(dt_fasta_open_reads(&s->input, o->fasta_file));
     if (o->taxonomy_file) {
@@ -264,6 +287,7 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
         return dt_fail(DT_STOPPED, "stopped by a signal");
     DT_TRY(dt_results_add(&s->results, predicted));
     dt_truth_use_add(&s->truth_use, predicted);
+    dt_region_use_add(&s->region_use, predicted);
     show_progress(s, predicted->sequences > 0 ? predicted->record[predicted->sequences - 1].share
                                               : -1.0);
     return DT_OK;
@@ -402,7 +426,8 @@ static void tell_doubts(const session *s)
     dt_judgement_report(&s->results.tally.judgement, s->tokenizer, file,
                         s->model[0].checkpoint.settings.normalize,
                         "exclude them with --min-length");
-    dt_read_lengths_report(&s->results.tally.lengths, file);
+    if (!s->search || !dt_region_use_report(&s->region_use, file))
+        dt_read_lengths_report(&s->results.tally.lengths, file);
 }
 
 static dt_status predict(session *s)
@@ -422,6 +447,7 @@ static dt_status predict(session *s)
         .normalize = s->model[0].checkpoint.settings.normalize,
         .min_length = o->min_length,
         .ids = s->ids,
+        .cut = s->search ? &s->cut : NULL,
         .strand = s->strand,
         .repeats_memory = DT_REPEATS_MEMORY,
         .embeddings = o->export_sequence_embeddings,
@@ -489,6 +515,7 @@ static void close_session(session *s)
     dt_tokenizer_destroy(s->tokenizer);
     dt_truth_use_free(&s->truth_use);
     dt_unique_ids_destroy(s->ids);
+    dt_primer_search_destroy(s->search);
     dt_truth_free(&s->truth);
     dt_fasta_close(s->input);
     for (int32_t m = 0; m < s->options->checkpoint.count && s->model; ++m)

@@ -106,6 +106,13 @@ static const dt_option options[] = {
      .choices = "forward|auto",
      .help = "auto: reverse-complement sequences that are not on the strand of the training "
              "sequences (default: as in training)"},
+    {.name = "extract",
+     .kind = DT_VALUE_CHOICE,
+     .offset = AT(extract),
+     .default_value = "none",
+     .choices = "none|auto",
+     .help = "auto: cut sequences with both primers of the model (`train --region`) to the region; "
+             "the others are predicted as they are"},
     {.name = "lineage",
      .kind = DT_VALUE_CHOICE,
      .offset = AT(lineage),

@@ -7,6 +7,9 @@
 /* Indices into the choices of --lineage. */
 typedef enum { DT_LINEAGE_INDEPENDENT, DT_LINEAGE_CONSISTENT } dt_lineage_choice;
 
+/* Indices into the choices of --extract. */
+typedef enum { DT_EXTRACT_NONE, DT_EXTRACT_AUTO } dt_extract_choice;
+
 /* Indices into the choices of --format. */
 typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
 
@@ -24,6 +27,7 @@ typedef struct {
     dt_ints tabular_fields;        /* dt_column, in this order */
     int lineage;                   /* dt_lineage_choice */
     int64_t min_length;            /* minimum number of bases; 0: none */
+    int extract;                   /* dt_extract_choice */
     int64_t top_k;                 /* for top-k accuracy */
     double confidence_threshold;   /* [0, 1] */
     dt_doubles level_temperatures; /* by taxonomic rank; count 0: those of the checkpoint, else 1 */

@@ -40,6 +40,21 @@ static dt_status check_resumed_weights(const dt_train_options *o, const dt_run *
     return DT_OK;
 }
 
+static dt_status check_resumed_region(const dt_train_options *o, const dt_run *run)
+{
+    const dt_primers *stored = &run->primers;
+    dt_primers asked;
+    DT_TRY(dt_primers_choose(&asked, o->region, o->forward_primer, o->reverse_primer));
+    if (!asked.forward[0] || (strcmp(asked.forward, stored->forward) == 0 &&
+                              strcmp(asked.reverse, stored->reverse) == 0))
+        return DT_OK;
+    return dt_fail(DT_ERR_USAGE,
+                   "--region and primers: the run to resume was started with %s%s%s and keeps its "
+                   "settings: omit the flags or start a new run",
+                   stored->forward[0] ? stored->forward : "whole sequences",
+                   stored->forward[0] ? " and " : "", stored->reverse);
+}
+
 /* Checks the flags for reading the input against what the run recorded. */
 static dt_status check_resumed_input(const dt_train_options *o, const dt_run *run)
 {
@@ -50,6 +65,7 @@ static dt_status check_resumed_input(const dt_train_options *o, const dt_run *ru
     DT_TRY(check_given_name(o, "orientation",
                             o->orientation == DT_ORIENTATION_AUTO ? "auto" : "forward",
                             run->strand.sorted ? "auto" : "forward"));
+    DT_TRY(check_resumed_region(o, run));
     DT_TRY(check_given_name(o, "stream-data", o->stream_data ? "true" : "false",
                             s->shards_at_a_time > 0 ? "true" : "false"));
     return check_given_name(o, "no-normalize", o->no_normalize ? "true" : "false",

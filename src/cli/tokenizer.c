@@ -17,7 +17,7 @@
 static dt_status learn(const dt_tokenizer_options *options, dt_tokenizer **tokenizer)
 {
     dt_learnt_tokenizer learnt = {0};
-    DT_TRY(dt_learn_tokenizer(options->fasta_file, !options->no_normalize, NULL,
+    DT_TRY(dt_learn_tokenizer(options->fasta_file, !options->no_normalize, NULL, NULL,
                               (int32_t)options->vocabulary_size, &learnt));
     const size_t length = strlen(learnt.json);
     dt_status status = dt_write_file(options->output_file, learnt.json, length);

@@ -94,6 +94,9 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
         return dt_agree(t->comm, read_shards(t, o), &t->agreed);
     /* if a tokenizer is named nevertheless, it is read, and dt_match_resumed_data() compares it */
     const dt_run *from = t->resumes ? &t->run : &t->init;
+    dt_primers primers = t->run.primers;
+    if (!t->resumes)
+        DT_TRY(dt_primers_choose(&primers, o->region, o->forward_primer, o->reverse_primer));
     const bool stored_tokenizer = from->tokenizer_json && !o->tokenizer_file;
     const dt_input input = {
         .fasta_file = o->fasta_file,
@@ -105,6 +108,7 @@ static dt_status read_input(train_command *t, const dt_train_options *o)
         .tokenizer_json_name = stored_tokenizer ? from->settings.tokenizer_name : NULL,
         .normalize = t->resumes ? t->run.settings.normalize : !o->no_normalize,
         .orient = t->resumes ? t->run.strand.sorted : o->orientation == DT_ORIENTATION_AUTO,
+        .primers = primers,
         .strand = from->strand.profile,
         .threads = o->num_workers > 0 ? (int)o->num_workers : t->threads,
         .comm = t->comm,
@@ -446,6 +450,12 @@ static dt_status settings_text(train_command *t, const dt_train_options *o)
     in_effect.stream_data = t->run.settings.shards_at_a_time > 0;
     in_effect.no_normalize = !t->run.settings.normalize;
     in_effect.orientation = t->run.strand.sorted ? DT_ORIENTATION_AUTO : DT_ORIENTATION_FORWARD;
+    if (t->run.primers.forward[0]) {
+        const bool named = t->run.primers.region[0];
+        in_effect.region = named ? t->run.primers.region : NULL;
+        in_effect.forward_primer = named ? NULL : t->run.primers.forward;
+        in_effect.reverse_primer = named ? NULL : t->run.primers.reverse;
+    }
     DT_TRY(dt_text_addf(&t->settings, "Training Parameters:\n"));
     return dt_options_text(&in_effect, &t->settings);
 }

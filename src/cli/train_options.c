@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "cli/primer_options.h"
 #include "cli/shared_options.h"
 #include "run/settings.h"
 
@@ -57,6 +58,7 @@ static const dt_option data_options[] = {
     DT_OPTION_TOKENIZER_FILE(dt_train_options),
     DT_OPTION_NO_NORMALIZE(dt_train_options),
     DT_OPTION_ORIENTATION(dt_train_options),
+    DT_OPTIONS_OF_PRIMERS(dt_train_options, NULL),
     {.name = "resume",
      .kind = DT_VALUE_TEXT,
      .offset = AT(resume),
@@ -255,6 +257,10 @@ static dt_status check_input(const dt_train_options *train)
     if (train->data && dt_option_given(&train->parsed, "orientation"))
         return dt_fail(DT_ERR_USAGE, "--orientation cannot be combined with --data: give it to "
                                      "`deeptaxa prepare`");
+    if (train->data && (train->region || train->forward_primer || train->reverse_primer))
+        return dt_fail(DT_ERR_USAGE, "--region and primers cannot be combined with --data: cut the "
+                                     "sequences with `deeptaxa extract` before `deeptaxa prepare`");
+    DT_TRY(dt_check_primers(train->region, train->forward_primer, train->reverse_primer));
     if (train->stream_data && !train->data)
         return dt_fail(DT_ERR_USAGE, "--stream-data requires --data with shards written by "
                                      "`deeptaxa prepare`");

@@ -19,7 +19,9 @@ typedef struct {
     const char *tokenizer_file; /* tokenizer.json; NULL: see dt_choose_tokenizer() */
     const char *tokenizer_name; /* DeepTaxa's flag: used if it is a local file or directory */
     bool no_normalize;
-    int orientation; /* dt_orientation */
+    int orientation;    /* dt_orientation */
+    const char *region; /* to cut the sequences to; NULL: by the primers, or not at all */
+    const char *forward_primer, *reverse_primer;
 
     /* model and training: config and settings; its texts are borrowed */
     dt_run asked;

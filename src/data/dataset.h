@@ -13,6 +13,7 @@
 #include "data/stream.h"
 #include "data/survey.h"
 #include "sequence/onehot.h"
+#include "sequence/primer.h"
 #include "sequence/strand.h"
 #include "taxonomy/taxonomy.h"
 
@@ -40,6 +41,7 @@ typedef struct {
     int32_t suffix_count;  /* tokens at the end that truncation keeps: [SEP] */
     bool normalized;       /* normalised before tokenising (sequence/normalize.h) */
     dt_strand_info strand; /* of the sequences as tokenised */
+    dt_primers primers;    /* that the sequences were cut out with */
     char *fasta_file;      /* as given by the user */
     char *taxonomy_file;
 } dt_dataset;

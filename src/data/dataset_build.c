@@ -159,6 +159,7 @@ static dt_status read_sequences(builder *b)
     const dt_dataset_build_options *options = b->options;
     return dt_read_sequences(b->fasta,
                              &(dt_reading){.normalize = options->normalize,
+                                           .amplicons = options->amplicons,
                                            .strand = options->strand,
                                            .tokenizer = options->tokenizer,
                                            .block_size = DT_BLOCK_SEQUENCES,
@@ -302,11 +303,29 @@ static dt_status report_single_classes(const dt_taxonomy *taxonomy)
     return status;
 }
 
+static void report_amplicons(const builder *b)
+{
+    const int64_t *results = b->counts.amplicons;
+    int64_t all = 0;
+    for (int r = 0; r < DT_AMPLICON_RESULTS; ++r)
+        all += results[r];
+    if (b->options->amplicons)
+        dt_info("%s: %lld of %lld sequences are cut to the amplicon of the primers; the others "
+                "are left out: %lld lack the forward primer, %lld the reverse one, %lld both, %lld "
+                "have them in the wrong order or too close",
+                dt_fasta_name(b->fasta), (long long)results[DT_AMPLICON_FOUND], (long long)all,
+                (long long)results[DT_AMPLICON_NO_FORWARD],
+                (long long)results[DT_AMPLICON_NO_REVERSE],
+                (long long)results[DT_AMPLICON_NO_PRIMER],
+                (long long)(results[DT_AMPLICON_ORDER] + results[DT_AMPLICON_TOO_SHORT]));
+}
+
 static dt_status report(const builder *b)
 {
     const dt_dataset *dataset = b->dataset;
     const char *fasta = dt_fasta_name(b->fasta);
     const int64_t without_row = dataset->count - b->with_row;
+    report_amplicons(b);
     if (b->counts.gaps > 0)
         dt_notice("%s: %lld gap characters ('-', '.') were dropped from %lld sequences", fasta,
                   (long long)b->counts.gaps, (long long)b->counts.gapped_sequences);

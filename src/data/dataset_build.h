@@ -4,7 +4,7 @@
  * the FASTA file; the result does not depend on the number of threads. All labels of the taxonomy
  * table are numbered, also those without a sequence (docs/model.md 1).
  *
- * Logs each of the following once, with its count: dropped gap characters, reverse-complemented
+ * Logs each of the following once, with its count: amplicons, dropped gap characters, reverse-complemented
  * sequences, sequences without a row (`Unclassified` at every rank), sequences whose id matches
  * only without annotations, rows without a sequence, sequences that share a row, sequences that a
  * model cannot judge (sequence/judge.h), ranks with a single class.
@@ -17,12 +17,15 @@
 #include "comm.h"
 #include "core/status.h"
 #include "data/dataset.h"
+#include "sequence/primer.h"
 #include "sequence/tokenizer.h"
 
 typedef struct {
     const char *fasta_file;          /* plain or compressed; "-": standard input */
     const char *taxonomy_file;       /* format: taxonomy/taxonomy_table.h; "-" likewise */
     bool normalize;                  /* sequence/normalize.h */
+    const dt_cut *amplicons;         /* train on the amplicons of the sequences, without those that
+                                        have none (data/sequence_reader.h); NULL: on all */
     const dt_strand_profile *strand; /* reorient sequences of the other strand (--orientation
                                         auto); NULL: keep all, and learn their profile */
     int threads;                     /* for reading and encoding; at least 1 */

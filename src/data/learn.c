@@ -13,14 +13,17 @@ static dt_status add_to_profile(void *learner, dt_sequence_block *block)
     return DT_OK;
 }
 
-dt_status dt_learn_strand(const char *fasta_file, bool normalize, dt_strand_profile *profile)
+dt_status dt_learn_strand(const char *fasta_file, bool normalize, const dt_cut *amplicons,
+                          dt_strand_profile *profile)
 {
     dt_strand_learner *learner;
     DT_TRY(dt_strand_learner_create(&learner));
-    const dt_status status = dt_read_sequence_file(
-        fasta_file,
-        &(dt_reading){.normalize = normalize, .block_size = DT_BLOCK_SEQUENCES, .threads = 1},
-        add_to_profile, learner);
+    const dt_status status = dt_read_sequence_file(fasta_file,
+                                                   &(dt_reading){.normalize = normalize,
+                                                                 .amplicons = amplicons,
+                                                                 .block_size = DT_BLOCK_SEQUENCES,
+                                                                 .threads = 1},
+                                                   add_to_profile, learner);
     if (status == DT_OK)
         dt_strand_learner_finish(learner, profile);
     dt_strand_learner_destroy(learner);
@@ -50,7 +53,7 @@ static dt_status finish_learning(dt_bpe_learner *learner, dt_learnt_tokenizer *l
     return status;
 }
 
-dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize,
+dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize, const dt_cut *amplicons,
                              const dt_strand_profile *strand, int32_t size,
                              dt_learnt_tokenizer *learnt)
 {
@@ -58,6 +61,7 @@ dt_status dt_learn_tokenizer(const char *fasta_file, bool normalize,
     DT_TRY(dt_bpe_learner_create(&learner, size, DT_BPE_DEFAULT_BASES));
     dt_status status = dt_read_sequence_file(fasta_file,
                                              &(dt_reading){.normalize = normalize,
+                                                           .amplicons = amplicons,
                                                            .strand = strand,
                                                            .block_size = DT_BLOCK_SEQUENCES,
                                                            .threads = 1},

@@ -28,9 +28,9 @@ typedef struct {
     dt_pool *pool;
     worker_state *workers; /* (threads of the pool) */
     dt_sequence_block current, next;
-    int64_t read; /* sequences so far */
-    int64_t left_out;
-    int32_t at_a_time; /* sequences of `current` per thread at a time */
+    int64_t read;             /* sequences so far */
+    dt_reading_counts counts; /* of what is done when a block is read */
+    int32_t at_a_time;        /* sequences of `current` per thread at a time */
 } reader;
 
 /* ---- blocks -------------------------------------------------------------------------------------
@@ -74,6 +74,24 @@ static bool is_too_short(const dt_reading *options, const dt_text *sequence)
     return (int64_t)(sequence->length - gaps) < options->min_length;
 }
 
+/* Replaces a sequence by its amplicon. Returns whether it has one. `mine`: its gaps are counted. */
+static bool cut_out(reader *r, dt_text *sequence, bool mine)
+{
+    const size_t length = sequence->length;
+    if (r->options->normalize)
+        sequence->length = dt_normalize(sequence->data, length);
+    const size_t gaps = length - sequence->length;
+    const dt_amplicon amplicon =
+        dt_cut_amplicon(r->options->amplicons, sequence->data, &sequence->length);
+    sequence->data[sequence->length] = '\0';
+    r->counts.amplicons[amplicon.result]++;
+    if (amplicon.result != DT_AMPLICON_FOUND)
+        return false;
+    r->counts.gaps += mine ? (int64_t)gaps : 0;
+    r->counts.gapped_sequences += mine && gaps > 0;
+    return true;
+}
+
 /* Returns the largest number of tokens of a sequence: one per byte, and the special tokens. */
 static int64_t most_tokens(const dt_reading *options, const dt_text *sequence)
 {
@@ -96,13 +114,16 @@ static dt_status read_block(reader *r)
         DT_TRY(dt_fasta_next(r->input, record, &found));
         if (!found)
             break;
+        const bool mine = dt_owns_tokens(r->options->comm, block->first + block->count);
         if (is_too_short(r->options, &record->sequence)) {
-            r->left_out++;
+            r->counts.left_out++;
             continue;
         }
+        if (r->options->amplicons && !cut_out(r, &record->sequence, mine))
+            continue;
         bases += record->sequence.length;
         block->token_begin[block->count] = tokens;
-        if (r->options->tokenizer && dt_owns_tokens(r->options->comm, block->first + block->count))
+        if (r->options->tokenizer && mine)
             tokens += most_tokens(r->options, &record->sequence);
         block->count++;
     }
@@ -219,6 +240,20 @@ static dt_status create_workers(reader *r)
     return DT_OK;
 }
 
+static dt_status check_amplicons(const reader *r)
+{
+    const int64_t *results = r->counts.amplicons;
+    if (!r->options->amplicons || results[DT_AMPLICON_FOUND] > 0)
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: no sequence has both primers, one behind the other: %lld lack the forward "
+                   "primer, %lld the reverse one, %lld both; check the primers (both 5' to 3') "
+                   "with deeptaxa extract",
+                   dt_fasta_name(r->input), (long long)results[DT_AMPLICON_NO_FORWARD],
+                   (long long)results[DT_AMPLICON_NO_REVERSE],
+                   (long long)results[DT_AMPLICON_NO_PRIMER]);
+}
+
 static dt_status read_all(reader *r, dt_block_sink sink, void *context)
 {
     DT_TRY(create_workers(r));
@@ -230,13 +265,13 @@ static dt_status read_all(reader *r, dt_block_sink sink, void *context)
         DT_TRY(work_on_block(r));
         DT_TRY(sink(context, &r->current));
     }
-    return DT_OK;
+    return check_amplicons(r);
 }
 
 /* Adds up the counts of the threads. */
 static void add_counts(const reader *r, dt_reading_counts *counts)
 {
-    *counts = (dt_reading_counts){.left_out = r->left_out};
+    *counts = r->counts;
     for (int t = 0; r->workers && t < dt_pool_threads(r->pool); ++t) {
         const worker_state *worker = &r->workers[t];
         counts->gaps += worker->counts.gaps;

@@ -38,9 +38,12 @@ typedef struct {
 
 /* How to process the sequences. */
 typedef struct {
-    bool normalize;     /* sequence/normalize.h */
-    int64_t min_length; /* letters after normalisation; shorter ones are left out */
-    const dt_cut *cut;  /* replace sequences by their amplicon, if it is found; NULL: no */
+    bool normalize;          /* sequence/normalize.h */
+    int64_t min_length;      /* letters after normalisation; shorter ones are left out */
+    const dt_cut *amplicons; /* replace sequences by their amplicon, and leave out those that have
+                                none; NULL: no. For whoever numbers sequences: all processes
+                                leave out the same ones */
+    const dt_cut *cut;       /* replace sequences by their amplicon, if it is found; NULL: no */
     const dt_strand_profile *strand; /* reverse-complement sequences of the other strand;
                                         NULL: no */
     const dt_tokenizer *tokenizer;   /* NULL: sequences are not encoded, token_count is 0 */
@@ -51,12 +54,13 @@ typedef struct {
     int64_t *kmers;      /* (DT_STRAND_KMERS) the counts to add to; NULL: do not count */
 } dt_reading;
 
-/* Counts of the sequences that this process encodes; left_out: of all sequences. */
+/* Counts of the sequences that this process encodes; left_out and amplicons: of all sequences. */
 typedef struct {
     int64_t gaps;             /* gap characters that were dropped */
     int64_t gapped_sequences; /* sequences that had any */
     int64_t reversed;
-    int64_t left_out;
+    int64_t left_out;                       /* by min_length */
+    int64_t amplicons[DT_AMPLICON_RESULTS]; /* with dt_reading.amplicons */
 } dt_reading_counts;
 
 /* Called for each block, in the thread that called dt_read_sequences(). It may keep the block and
@@ -64,7 +68,7 @@ typedef struct {
 typedef dt_status (*dt_block_sink)(void *context, dt_sequence_block *block);
 
 /* Reads all of `input`; `counts` may be NULL. DT_ERR_INPUT as in io/fasta.h, and for a sequence to
- * be encoded that consists of gap characters only. */
+ * be encoded that consists of gap characters only, or if there is none with `amplicons`. */
 dt_status dt_read_sequences(dt_fasta *input, const dt_reading *reading, dt_reading_counts *counts,
                             dt_block_sink sink, void *context);
 

@@ -48,6 +48,7 @@
 #include "predict/unique_ids.h"
 #include "profile/profile.h"
 #include "sequence/judge.h"
+#include "sequence/primer.h"
 #include "sequence/strand.h"
 #include "sequence/tokenizer.h"
 
@@ -63,6 +64,7 @@ typedef struct {
     const int32_t *truth;            /* (sequences, tax_ranks) numbers of true labels, or NULL */
     const bool *has_row;             /* (sequences) has a row in the taxonomy file, or NULL */
     const bool *reoriented;          /* (sequences) `record` was reoriented; NULL: none */
+    const dt_amplicon *amplicon;     /* (sequences) found by the predictor's cut, or NULL */
     const dt_judged *judged;         /* (sequences) whether the model can judge them, or NULL */
     const dt_prediction *prediction; /* (sequences, tax_ranks) */
     const int32_t *independent;      /* (sequences, tax_ranks) labels predicted independently, with
@@ -100,6 +102,7 @@ typedef struct {
     bool normalize;                  /* as in training */
     int64_t min_length;              /* skip sequences with fewer letters after normalisation */
     dt_unique_ids *ids;              /* refuse duplicate ids (32-64 bytes each); NULL: allow */
+    const dt_cut *cut;               /* replace sequences by their amplicon, or find it; NULL: no */
     const dt_strand_profile *strand; /* reorient sequences of the other strand; NULL: no */
     int32_t batch_size;              /* >= 1, see above */
     int threads;                     /* for tokenising */

@@ -7,9 +7,10 @@
 /* Indices of dt_length_percent. */
 enum { ONE_PER_CENT = 1, NINETY_NINE_PER_CENT = DT_LENGTH_QUANTILES - 2 };
 
-dt_read_lengths dt_read_lengths_of(const dt_length_quantiles *trained)
+dt_read_lengths dt_read_lengths_of(const dt_run *run)
 {
-    return (dt_read_lengths){.trained = trained};
+    return (dt_read_lengths){.trained = &run->lengths,
+                             .factor = run->primers.forward[0] ? 1.25 : 2.0};
 }
 
 void dt_read_lengths_add(dt_read_lengths *lengths, const dt_predicted *predicted, int32_t i)
@@ -18,8 +19,10 @@ void dt_read_lengths_add(dt_read_lengths *lengths, const dt_predicted *predicted
     const int64_t bases = (int64_t)predicted->record[i].sequence.length;
     if (!lengths->trained || !lengths->trained->known || doubtful)
         return;
-    const bool shorter = 2 * bases < lengths->trained->bases[ONE_PER_CENT];
-    const bool longer = bases > 2 * lengths->trained->bases[NINETY_NINE_PER_CENT];
+    const double factor = lengths->factor;
+    const bool shorter = factor * (double)bases < (double)lengths->trained->bases[ONE_PER_CENT];
+    const bool longer =
+        (double)bases > factor * (double)lengths->trained->bases[NINETY_NINE_PER_CENT];
     lengths->sequences++;
     lengths->shorter += shorter;
     lengths->longer += longer;

@@ -101,7 +101,7 @@ dt_status dt_results_begin(dt_results *results, const dt_results_options *option
     if (status == DT_OK)
         status = dt_tally_create(&results->tally, results->taxonomy, options->truth,
                                  options->threshold, options->top_k);
-    results->tally.lengths = dt_read_lengths_of(&options->checkpoint->lengths);
+    results->tally.lengths = dt_read_lengths_of(options->checkpoint);
     if (status == DT_OK)
         status = open_files(results);
     if (status != DT_OK)

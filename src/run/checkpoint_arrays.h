@@ -11,6 +11,8 @@
  *     lineages/first, parent, label                int32, as in dt_lineage_tree
  *     evaluation/accuracy, precision, recall, f1_score   float64 (R) of the last evaluation, whose
  *                                                  epoch is an attribute of the group
+ *     region/primers                               texts: name of the region, forward and reverse
+ *                                                  primer of the training sequences, if known
  *     strand/…                                     sequence/strand_array.h
  *     progress/loss_sums                           float64 (world_size, R), within an epoch
  *     split/training, split/validation             int64, sequence numbers; left out if empty

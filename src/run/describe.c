@@ -133,6 +133,14 @@ static void training_lengths(page *p, const dt_length_quantiles *lengths)
                              dt_with_commas(lengths->bases[DT_LENGTH_QUANTILES / 2], text[2]));
 }
 
+static void region(page *p, const dt_primers *primers)
+{
+    if (primers->forward[0] && p->status == DT_OK)
+        p->status =
+            dt_text_addf(p->out, "  region: %s%sprimers %s and %s\n", primers->region,
+                         primers->region[0] ? ", " : "", primers->forward, primers->reverse);
+}
+
 static void dataset_info(page *p, const dt_run *checkpoint)
 {
     const dt_run_settings *settings = &checkpoint->settings;
@@ -142,6 +150,7 @@ static void dataset_info(page *p, const dt_run *checkpoint)
     item_int(p, "validation", settings->validation_sequences);
     item_text(p, "fasta-file", settings->fasta_file);
     item_text(p, "taxonomy-file", settings->taxonomy_file);
+    region(p, &checkpoint->primers);
     training_lengths(p, &checkpoint->lengths);
     item_text(p, "strand-profile", checkpoint->strand.profile ? "yes" : "none");
     if (checkpoint->strand.sorted) {

@@ -14,6 +14,7 @@
 #include "model/config.h"
 #include "run/rank_metrics.h"
 #include "run/split.h"
+#include "sequence/primer.h"
 #include "sequence/strand.h"
 #include "taxonomy/lineage_tree.h"
 #include "taxonomy/taxonomy.h"
@@ -138,6 +139,7 @@ typedef struct {
     dt_lineage_tree lineages;    /* of the labelled sequences; empty in older checkpoints */
     dt_strand_info strand;       /* of the training sequences; empty in older checkpoints */
     dt_length_quantiles lengths; /* of the training sequences; unknown in older checkpoints */
+    dt_primers primers;          /* that the training sequences were cut out with */
     int32_t temperatures;        /* tax_ranks if the model is calibrated, otherwise 0: all are 1 */
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
     char *tokenizer_json;                 /* NULL with one-hot */

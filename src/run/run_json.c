@@ -86,6 +86,15 @@ static void training_lengths(dt_json *json, const dt_length_quantiles *lengths)
     dt_json_end(json);
 }
 
+static void region(dt_json *json, const dt_primers *primers)
+{
+    if (!primers->forward[0])
+        return;
+    dt_json_put_string(json, "region", primers->region);
+    dt_json_put_string(json, "forward_primer", primers->forward);
+    dt_json_put_string(json, "reverse_primer", primers->reverse);
+}
+
 static void dataset_info(dt_json *json, const dt_run *run)
 {
     const dt_run_settings *settings = &run->settings;
@@ -98,6 +107,7 @@ static void dataset_info(dt_json *json, const dt_run *run)
     dt_json_put_string(json, "taxonomy_file", settings->taxonomy_file);
     dt_json_put_string(json, "orientation", run->strand.sorted ? "auto" : "forward");
     dt_json_put_int(json, "turned_sequences", run->strand.reoriented);
+    region(json, &run->primers);
     training_lengths(json, &run->lengths);
     dt_json_end(json);
 }

@@ -203,6 +203,7 @@ static dt_status report_losses(const char *path, const dt_run *run)
     DT_TRY_OR(done, add_item(&lost, run->strand.sorted,
                              "--orientation auto (give DeepTaxa reads of the training's strand)"));
     DT_TRY_OR(done, add_item(&lost, run->lengths.known, "lengths of the training sequences"));
+    DT_TRY_OR(done, add_item(&lost, run->primers.forward[0] != '\0', "primers"));
     if (run->has_optimizer) {
         DT_TRY_OR(done, add_norm(&lost, run));
         DT_TRY_OR(done, list_flags(&flags, run));

@@ -1,6 +1,8 @@
 #include "sequence/primer.h"
 
 #include <ctype.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +144,55 @@ dt_status dt_primer_search_create(dt_primer_search **out, const dt_primer_pair *
 void dt_primer_search_destroy(dt_primer_search *search)
 {
     free(search);
+}
+
+int dt_primer_mismatches(const char *primer, double identity)
+{
+    return (int)floor((1.0 - identity) * (double)strlen(primer) + 1e-9);
+}
+
+static dt_status search_for(const char *forward, const char *reverse, dt_primer_search **out)
+{
+    return dt_primer_search_create(
+        out,
+        &(dt_primer_pair){.forward = forward,
+                          .reverse = reverse,
+                          .most_mismatches = {dt_primer_mismatches(forward, DT_PRIMER_IDENTITY),
+                                              dt_primer_mismatches(reverse, DT_PRIMER_IDENTITY)},
+                          .strands = DT_STRAND_BOTH});
+}
+
+dt_status dt_primers_search(const dt_primers *primers, dt_primer_search **out)
+{
+    return search_for(primers->forward, primers->reverse, out);
+}
+
+static void copy_primer(char *to, const char *from)
+{
+    for (size_t i = 0; i <= strlen(from); ++i)
+        to[i] = (char)toupper((unsigned char)from[i]);
+}
+
+dt_status dt_primers_choose(dt_primers *primers, const char *region, const char *forward,
+                            const char *reverse)
+{
+    const dt_region *known = region ? dt_region_find(region) : NULL;
+    dt_primer_search *search;
+    *primers = (dt_primers){0};
+    if (region && !known)
+        return dt_fail(DT_ERR_USAGE, "'%.40s' is no region", region);
+    if (known) {
+        snprintf(primers->region, sizeof primers->region, "%s", known->name);
+        forward = known->forward;
+        reverse = known->reverse;
+    }
+    if (!forward && !reverse)
+        return DT_OK;
+    DT_TRY(search_for(forward ? forward : "", reverse ? reverse : "", &search));
+    dt_primer_search_destroy(search);
+    copy_primer(primers->forward, forward);
+    copy_primer(primers->reverse, reverse);
+    return DT_OK;
 }
 
 /* ---- pairs of places ------------------------------------------------------------------------------ */
@@ -295,7 +346,7 @@ dt_amplicon dt_cut_amplicon(const dt_cut *cut, char *sequence, size_t *length)
         found.result = DT_AMPLICON_TOO_SHORT;
     else if (cut->max_length > 0 && (int64_t)bases > cut->max_length)
         found.result = DT_AMPLICON_TOO_LONG;
-    if (found.result != DT_AMPLICON_FOUND)
+    if (found.result != DT_AMPLICON_FOUND || cut->find_only)
         return found;
     memmove(sequence, sequence + part[0], bases);
     if (found.reversed)

@@ -29,6 +29,18 @@ extern const dt_region dt_regions[]; /* ends with a name of NULL */
 /* Returns the region of this name, ignoring case and '-'; NULL if there is none. */
 const dt_region *dt_region_find(const char *name);
 
+/* The primers that a model's training sequences were cut out with, in upper case. */
+typedef struct {
+    char region[8];                  /* name of the region; "": the primers were given */
+    char forward[DT_MAX_PRIMER + 1]; /* "": none, whole sequences or unknown */
+    char reverse[DT_MAX_PRIMER + 1];
+} dt_primers;
+
+/* Sets the primers of the region with this name or, if it is NULL, those given; all NULL: none.
+ * DT_ERR_USAGE as dt_primer_search_create(), and for an unknown region. */
+dt_status dt_primers_choose(dt_primers *primers, const char *region, const char *forward,
+                            const char *reverse);
+
 /* What to find. Immutable after dt_primer_search_create(): threads may share it. */
 typedef struct dt_primer_search dt_primer_search;
 
@@ -45,6 +57,16 @@ typedef struct {
  * or no more bases than mismatches. */
 dt_status dt_primer_search_create(dt_primer_search **out, const dt_primer_pair *pair);
 void dt_primer_search_destroy(dt_primer_search *search); /* NULL is allowed */
+
+/* The defaults: share of a primer's bases that match, and bases of an amplicon, at least. */
+#define DT_PRIMER_IDENTITY 0.8
+#define DT_AMPLICON_MIN_LENGTH 50
+
+/* Returns the mismatches that an identity allows in a primer. */
+int dt_primer_mismatches(const char *primer, double identity);
+
+/* Creates the search on both strands, with the default identity. */
+dt_status dt_primers_search(const dt_primers *primers, dt_primer_search **out);
 
 typedef enum {
     DT_AMPLICON_FOUND,
@@ -73,13 +95,14 @@ dt_amplicon dt_primers_find(const dt_primer_search *search, const char *sequence
 /* What becomes of an amplicon. */
 typedef struct {
     const dt_primer_search *search;
+    bool find_only; /* change nothing */
     bool keep_primers;
     int64_t min_length, max_length; /* of an amplicon as it is cut out; max_length 0: no limit */
     int64_t trunc_length;           /* longer ones are cut to this length at the end; 0: none */
 } dt_cut;
 
 /* Replaces a sequence of *length bases by its amplicon, on the forward strand, and sets *length. The
- * sequence is unchanged if the result is not DT_AMPLICON_FOUND. */
+ * sequence is unchanged if the result is not DT_AMPLICON_FOUND, or with find_only. */
 dt_amplicon dt_cut_amplicon(const dt_cut *cut, char *sequence, size_t *length);
 
 #endif

@@ -24,6 +24,15 @@ expect 0 mpirun -np 2 "$bin/deeptaxa" train --fasta-file data/train.fasta \
     ${small_model:?} --batch-size 8 --learning-rate 1e-2 --threads 1 --val-split 0.2 --epochs 2
 same_model "$(checkpoint started 2)" "$(checkpoint direct 2)"
 
+# Both ranks cut the amplicons, and leave out the same sequences
+awk '/^>/ { n++ } n % 7 || /^>/ { print; next } { print substr($0, 1, 30) }' data/train.fasta >some.fasta
+expect 0 deeptaxa extract --fasta-file some.fasta --region V4 --output-file v4.fasta
+for input in v4.fasta "some.fasta --region V4"; do
+    expect 0 train_small "v4${#input}" --epochs 1 --ranks 2 --threads 1 --fasta-file $input
+done
+said '^some.fasta: [4-7][0-9] of 80 sequences are cut to the amplicon'
+same_model "$(checkpoint v48 1)" "$(checkpoint v422 1)"
+
 # Ranks that a file of settings requests are started once: each of them reads it, too
 echo '{"ranks": 2, "epochs": 2}' >ranks.json
 expect 0 train_small requested --config ranks.json --threads 1
