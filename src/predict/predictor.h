@@ -52,8 +52,8 @@
 #include "sequence/strand.h"
 #include "sequence/tokenizer.h"
 
-/* Memory for the results of identical sequences: of 150,000 sequences or more, if the model reads 367
- * tokens at seven ranks. */
+/* Memory for the results of identical sequences: those of 109,000 different sequences, for a model of
+ * up to 512 tokens and seven ranks. */
 #define DT_REPEATS_MEMORY ((int64_t)128 << 20)
 
 /* Results of consecutive sequences of the input. Valid during the call of the sink. */

@@ -114,6 +114,27 @@ static void time_and_program_version_are_kept(void **state)
     dt_run_free(&read);
 }
 
+static void primers_are_kept_and_checked(void **state)
+{
+    (void)state;
+    dt_run content;
+    dt_run read;
+    ASSERT_OK(dt_checkpoint_read("original.h5", &content));
+    assert_string_equal(content.primers.forward, "");
+    ASSERT_OK(dt_primers_choose(&content.primers, "v3-v4", NULL, NULL));
+    ASSERT_OK(dt_checkpoint_export("region.h5", &content, "original.h5"));
+    ASSERT_OK(dt_checkpoint_read("region.h5", &read));
+    assert_string_equal(read.primers.region, "V3V4");
+    assert_string_equal(read.primers.forward, "CCTACGGGNGGCWGCAG");
+    assert_string_equal(read.primers.reverse, "GACTACHVGGGTATCTAATCC");
+    dt_run_free(&read);
+    content.primers.reverse[3] = '-';
+    ASSERT_OK(dt_checkpoint_export("region.h5", &content, "original.h5"));
+    ASSERT_FAILS(DT_ERR_INPUT, "region.h5: damaged: invalid primers",
+                 dt_checkpoint_read("region.h5", &read));
+    dt_run_free(&content);
+}
+
 static void what_is_not_in_the_source_is_refused(void **state)
 {
     (void)state;
@@ -159,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_of_many_pieces_are_copied_whole),
         cmocka_unit_test(time_and_program_version_are_kept),
+        cmocka_unit_test(primers_are_kept_and_checked),
         cmocka_unit_test(what_is_not_in_the_source_is_refused),
         cmocka_unit_test(values_that_no_training_writes_are_refused),
     };

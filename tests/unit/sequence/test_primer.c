@@ -226,6 +226,38 @@ static void wrong_primers(void **state)
     assert_null(dt_region_find(""));
 }
 
+static void primers_of_a_model(void **state)
+{
+    (void)state;
+    dt_primers primers;
+    dt_primer_search *search;
+    ASSERT_OK(dt_primers_choose(&primers, NULL, NULL, NULL));
+    assert_string_equal(primers.forward, "");
+    ASSERT_OK(dt_primers_choose(&primers, "v4", NULL, NULL));
+    assert_string_equal(primers.region, "V4");
+    assert_string_equal(primers.reverse, "GGACTACNVGGGTWTCTAAT");
+    ASSERT_OK(dt_primers_choose(&primers, NULL, "acgrACGT", "TTGGA"));
+    assert_string_equal(primers.region, "");
+    assert_string_equal(primers.forward, "ACGRACGT");
+    ASSERT_FAILS(DT_ERR_USAGE, "the reverse primer ''",
+                 dt_primers_choose(&primers, NULL, "ACGT", NULL));
+    ASSERT_FAILS(DT_ERR_USAGE, "'V9' is no region", dt_primers_choose(&primers, "V9", NULL, NULL));
+
+    /* one of eight bases may differ, one of five */
+    ASSERT_OK(dt_primers_choose(&primers, NULL, "ACGRACGT", "TTGGA"));
+    ASSERT_OK(dt_primers_search(&primers, &search));
+    char sequence[] = "CACGAACGGCCCCCCCTCCATG";
+    size_t length = sizeof sequence - 1;
+    const dt_cut look = {.search = search, .find_only = true};
+    assert_int_equal(dt_cut_amplicon(&look, sequence, &length).result, DT_AMPLICON_FOUND);
+    assert_int_equal(length, sizeof sequence - 1);
+    const dt_cut cut = {.search = search};
+    assert_int_equal(dt_cut_amplicon(&cut, sequence, &length).result, DT_AMPLICON_FOUND);
+    assert_memory_equal(sequence, "CCCCCCC", length);
+    assert_int_equal(length, 7);
+    dt_primer_search_destroy(search);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +265,7 @@ int main(void)
         cmocka_unit_test(long_primers),
         cmocka_unit_test(each_result),
         cmocka_unit_test(wrong_primers),
+        cmocka_unit_test(primers_of_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
