@@ -306,6 +306,7 @@ static dt_status report_single_classes(const dt_taxonomy *taxonomy)
 static void report_amplicons(const builder *b)
 {
     const int64_t *results = b->counts.amplicons;
+    const int64_t other = results[DT_AMPLICON_ORDER] + results[DT_AMPLICON_TOO_SHORT];
     int64_t all = 0;
     for (int r = 0; r < DT_AMPLICON_RESULTS; ++r)
         all += results[r];
@@ -316,8 +317,7 @@ static void report_amplicons(const builder *b)
                 dt_fasta_name(b->fasta), (long long)results[DT_AMPLICON_FOUND], (long long)all,
                 (long long)results[DT_AMPLICON_NO_FORWARD],
                 (long long)results[DT_AMPLICON_NO_REVERSE],
-                (long long)results[DT_AMPLICON_NO_PRIMER],
-                (long long)(results[DT_AMPLICON_ORDER] + results[DT_AMPLICON_TOO_SHORT]));
+                (long long)results[DT_AMPLICON_NO_PRIMER], (long long)other);
 }
 
 static dt_status report(const builder *b)

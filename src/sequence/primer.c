@@ -177,7 +177,7 @@ dt_status dt_primers_choose(dt_primers *primers, const char *region, const char 
                             const char *reverse)
 {
     const dt_region *known = region ? dt_region_find(region) : NULL;
-    dt_primer_search *search;
+    dt_primer_search *search = NULL;
     *primers = (dt_primers){0};
     if (region && !known)
         return dt_fail(DT_ERR_USAGE, "'%.40s' is no region", region);
@@ -188,7 +188,9 @@ dt_status dt_primers_choose(dt_primers *primers, const char *region, const char 
     }
     if (!forward && !reverse)
         return DT_OK;
-    DT_TRY(search_for(forward ? forward : "", reverse ? reverse : "", &search));
+    if (!forward || !reverse)
+        return dt_fail(DT_ERR_USAGE, "one primer alone: both are needed");
+    DT_TRY(search_for(forward, reverse, &search));
     dt_primer_search_destroy(search);
     copy_primer(primers->forward, forward);
     copy_primer(primers->reverse, reverse);

@@ -37,7 +37,7 @@ typedef struct {
 } dt_primers;
 
 /* Sets the primers of the region with this name or, if it is NULL, those given; all NULL: none.
- * DT_ERR_USAGE as dt_primer_search_create(), and for an unknown region. */
+ * DT_ERR_USAGE as dt_primer_search_create(), for an unknown region and for one primer alone. */
 dt_status dt_primers_choose(dt_primers *primers, const char *region, const char *forward,
                             const char *reverse);
 

@@ -239,8 +239,7 @@ static void primers_of_a_model(void **state)
     ASSERT_OK(dt_primers_choose(&primers, NULL, "acgrACGT", "TTGGA"));
     assert_string_equal(primers.region, "");
     assert_string_equal(primers.forward, "ACGRACGT");
-    ASSERT_FAILS(DT_ERR_USAGE, "the reverse primer ''",
-                 dt_primers_choose(&primers, NULL, "ACGT", NULL));
+    ASSERT_FAILS(DT_ERR_USAGE, "one primer alone", dt_primers_choose(&primers, NULL, "ACGT", NULL));
     ASSERT_FAILS(DT_ERR_USAGE, "'V9' is no region", dt_primers_choose(&primers, "V9", NULL, NULL));
 
     /* one of eight bases may differ, one of five */
