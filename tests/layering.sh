@@ -17,10 +17,11 @@ declare -A allowed=(
   [src/run]="core io options sequence taxonomy model data backend.h"
   [src/profile]="core io model backend.h layers.h comm.h"
   [src/eval]="core taxonomy model data run profile backend.h layers.h comm.h"
+  [src/report]="core io taxonomy eval"
   [src/train]="core io options sequence taxonomy model ranks data run profile eval backend.h comm.h"
   [src/predict]="core io options sequence taxonomy model data run profile eval backend.h layers.h"
   [launch]="core io options"
-  [src/cli]="core io options sequence taxonomy model selftest ranks data run profile eval train predict launch backend.h layers.h comm.h"
+  [src/cli]="core io options sequence taxonomy model selftest ranks data run profile eval report train predict launch backend.h layers.h comm.h"
   [cpu]="core backend.h layers.h"
   [cuda]="core backend.h layers.h"
   [mpi]="core comm.h backend.h"
@@ -62,7 +63,7 @@ if [ -n "$circles" ]; then
 fi
 
 # Libraries stay where they are wrapped: the files beside io/, cpu/, cuda/ and mpi/ that include one.
-wrapped="src/options/config_file.c src/data/dataset_json.c src/sequence/tokenizer_json.c src/sequence/tokenizer_json_write.c"
+wrapped="src/options/config_file.c src/data/dataset_json.c src/sequence/tokenizer_json.c src/sequence/tokenizer_json_write.c src/report/run_files.c src/report/predictions.c src/report/predictions_json.c src/report/prediction_counts.h"
 while IFS=: read -r file line text; do
   case " $wrapped " in
     *" $file "*) ;;

@@ -90,7 +90,7 @@ record() {
     sizes="--embed-dim 32 --hidden-size 64 --num-hidden-layers 2 --num-attention-heads 2
         --intermediate-size 96 --num-filters 24 --batch-size 16 --learning-rate 3e-3 --threads 2"
     local command type
-    for command in '' train prepare extract predict calibrate describe export convert tokenizer selftest; do
+    for command in '' train prepare extract predict report calibrate describe export convert tokenizer selftest; do
         run "help_$command" $command --help
     done
 

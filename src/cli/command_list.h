@@ -10,6 +10,7 @@ static const struct {
     {"prepare", "tokenise training data once for many runs"},
     {"extract", "cut the amplicons of a primer pair out of reference sequences"},
     {"predict", "predict the taxonomy of sequences with a trained model"},
+    {"report", "draw training runs and predictions in one HTML file"},
     {"tune", "search hyperparameters with Optuna"},
     {"calibrate", "calibrate a model's confidences on held-out sequences"},
     {"describe", "print a description of a checkpoint"},

@@ -11,6 +11,7 @@
 #include "cli/extract_options.h"
 #include "cli/predict_options.h"
 #include "cli/prepare_options.h"
+#include "cli/report_options.h"
 #include "cli/selftest_options.h"
 #include "cli/tokenizer_options.h"
 #include "cli/train_options.h"
@@ -18,9 +19,9 @@
 #include "options/pages.h"
 
 static const dt_command *const commands[] = {
-    &dt_train_command,     &dt_prepare_command,  &dt_extract_command, &dt_predict_command,
-    &dt_calibrate_command, &dt_describe_command, &dt_export_command,  &dt_convert_command,
-    &dt_tokenizer_command, &dt_selftest_command,
+    &dt_train_command,   &dt_prepare_command,   &dt_extract_command,  &dt_predict_command,
+    &dt_report_command,  &dt_calibrate_command, &dt_describe_command, &dt_export_command,
+    &dt_convert_command, &dt_tokenizer_command, &dt_selftest_command,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -7,7 +7,7 @@ refused 2 '^deeptaxa: missing command' deeptaxa
 refused 2 "unknown command 'trian': did you mean train\?" deeptaxa trian
 refused 2 "unknown command 'gremlin': see .deeptaxa --help" deeptaxa gremlin
 expect 0 deeptaxa --help
-for command in train prepare extract predict calibrate describe export convert tokenizer selftest; do printed "^  $command +[a-z]"; done
+for command in train prepare extract predict report calibrate describe export convert tokenizer selftest; do printed "^  $command +[a-z]"; done
 cp out help
 expect 0 deeptaxa help
 same "deeptaxa help" "$(cat out)" "$(cat help)"
@@ -24,7 +24,7 @@ printed '^libraries: HDF5 [0-9.-]+, zlib [0-9.]+, jansson [0-9.]+, OpenMP [0-9.]
 [ -e "$bin/../lib/deeptaxa/libdeeptaxa_mpi.so" ] && printed '^MPI: .*[0-9]'
 
 # Every command whose work is written
-for command in train prepare extract predict calibrate describe export convert tokenizer selftest; do
+for command in train prepare extract predict report calibrate describe export convert tokenizer selftest; do
     expect 0 deeptaxa "$command" --help
     printed "^Usage: deeptaxa $command "
     same "examples of $command" "$(sed '1,/^Examples$/d' out | grep -c '^  deeptaxa ')" 2
