@@ -46,7 +46,7 @@ run() {
 # keep NAME: the files below FOLDER/work/NAME, under names without the run's id
 keep() {
     local file to
-    find "$folder/work/$1" -type f ! -name '*.lock' ! -name train.log ! -name deeptaxa_uuid.txt |
+    find "$folder/work/$1" -type f ! -name '*.lock' ! -name train.log ! -name report.html ! -name deeptaxa_uuid.txt |
         sort | while read -r file; do
         to=$folder/$1.files/$(echo "${file#"$folder/work/$1/"}" | steady)
         mkdir -p "$(dirname "$to")"

@@ -496,6 +496,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
                                   .export_embeddings = o->export_sequence_embeddings,
                                   .export_importance = o->export_permutation_importance,
+                                  .report = !o->no_report,
                                   .perm_region_size = (int32_t)o->perm_region_size,
                                   .deterministic = o->deterministic,
                                   .dry_run = o->dry_run,

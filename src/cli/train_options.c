@@ -145,6 +145,10 @@ static const dt_option further_options[] = {
      .default_value = "0",
      .range = "[0, 65536]",
      .help = "tokens per region; each region costs an evaluation; 0: a quarter of --max-length"},
+    {.name = "no-report",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(no_report),
+     .help = "do not write report.html, the charts of the run, into --output-dir"},
 
     {.group = "Machine",
      .name = "deterministic",

@@ -36,6 +36,7 @@ typedef struct {
     /* exports */
     bool export_sequence_embeddings;
     bool export_permutation_importance;
+    bool no_report;
     int64_t perm_region_size; /* tokens; 0: a quarter of max_length */
 
     /* machine */

@@ -13,6 +13,7 @@
 #include "core/uuid.h"
 #include "core/version.h"
 #include "io/json_writer.h"
+#include "report/report.h"
 #include "run/run_json.h"
 
 /* `<folder>/<kind>/deeptaxa_<uuid>_<name>` */
@@ -50,6 +51,8 @@ static dt_status make_folders(const dt_run_output *output)
     }
     DT_TRY(folder_path(output, "weights", path));
     remove_unfinished(output, path);
+    if (dt_lock_holds(output->lock))
+        dt_remove_unfinished(output->folder, "report.html");
     return DT_OK;
 }
 
@@ -393,4 +396,31 @@ dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,
         dt_run_json_invocation(&json, report->invocation);
     dt_json_end(&json);
     return dt_output_commit(&file);
+}
+
+/* ---- report --------------------------------------------------------------------------------- */
+
+#define REPORT_SHARE 0.01 /* of the training time of an epoch */
+
+void dt_run_output_report(dt_run_output *output)
+{
+    char path[PATH_MAX];
+    const char *const run[] = {output->folder};
+    const dt_report_sources sources = {.run = run, .runs = 1, .version = dt_version()};
+    const double began = dt_seconds();
+    if (!output->reports)
+        return;
+    dt_status status = dt_path(path, sizeof path, "%s/report.html", output->folder);
+    if (status == DT_OK)
+        status = dt_report_write(path, &sources);
+    if (status != DT_OK)
+        dt_warn("no report of the run: %s", dt_error_message());
+    output->reports = status == DT_OK;
+    output->report_seconds = dt_seconds() - began;
+}
+
+void dt_run_output_refresh_report(dt_run_output *output, double training_time)
+{
+    if (output->report_seconds < REPORT_SHARE * training_time)
+        dt_run_output_report(output);
 }

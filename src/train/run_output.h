@@ -1,5 +1,6 @@
 /* The files of a run below its output directory (docs/files.md "Training"), written by world_rank
- * 0: deeptaxa_uuid.txt, train.log metadata/deeptaxa_<uuid>_label2id.json
+ * 0: deeptaxa_uuid.txt, train.log, report.html
+ *     metadata/deeptaxa_<uuid>_label2id.json
  *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
  *     weights/deeptaxa_<uuid>_epoch<N>_…, on request (exports.h)
  *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, after a completed epoch
@@ -23,7 +24,9 @@ typedef struct {
     char folder[PATH_MAX];
     char run_uuid[64];
     int lock;
-    FILE *steps; /* metrics/…_steps.jsonl */
+    FILE *steps;           /* metrics/…_steps.jsonl */
+    bool reports;          /* write report.html; set by the caller */
+    double report_seconds; /* that the last report took */
 } dt_run_output;
 
 /* Contents of an epoch's metrics that are not stored in the checkpoint. */
@@ -82,5 +85,12 @@ dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const c
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,
                                 const dt_epoch_report *report);
+
+/* Writes `<folder>/report.html` (report/report.h) from the files of the run so far, if output->reports.
+ * A failure is one warning, after which no other report is tried. */
+void dt_run_output_report(dt_run_output *output);
+/* The same after an epoch's metrics, if the last report took less than a hundredth of the epoch's
+ * `training_time`: a report does not slow a run down. */
+void dt_run_output_refresh_report(dt_run_output *output, double training_time);
 
 #endif

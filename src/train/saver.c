@@ -97,6 +97,7 @@ static dt_status complete(dt_saver *saver)
         done->report.checkpoint_time = saver->blocked;
         done->report.checkpoint_writing = dt_checkpoint_writer_seconds(saver->writer);
         DT_TRY(dt_run_output_metrics(saver->output, &done->content, &done->report));
+        dt_run_output_refresh_report(saver->output, done->content.progress.training_time);
     }
     dt_run_drop_step_checkpoints(saver->output, INT32_MAX, NULL);
     const dt_run_progress *progress = &done->content.progress;

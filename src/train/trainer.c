@@ -215,6 +215,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     dt_status status = DT_OK;
     if (first)
         status = dt_run_output_open(&t->output, job->output_dir, t->run);
+    t->output.reports = first && job->report;
     DT_TRY(dt_agree(job->comm, status, &t->agreed));
     DT_TRY(job->comm->ops->broadcast(job->comm, uuid, sizeof t->run->settings.run_uuid, 0));
     if (!first && job->verbose)
@@ -447,6 +448,7 @@ static dt_status stop(dt_trainer *t)
     if (progress->micro_steps == 0)
         return dt_fail(DT_STOPPED, "stopped by %s before the first step was completed: start again",
                        signal_name(t));
+    dt_run_output_report(&t->output);
     if (done == 0)
         return dt_fail(DT_STOPPED,
                        "stopped by %s after epoch %d of %d: continue with --resume auto, or "
@@ -534,6 +536,9 @@ static dt_status run_epochs(dt_trainer *t)
     if (t->stopping)
         return stop(t);
     DT_TRY(dt_saver_finish(&t->saver, &t->agreed));
+    dt_run_output_report(&t->output);
+    if (t->output.reports)
+        dt_info("Report: %s/report.html", t->output.folder);
     report_early_stop(t);
     return DT_OK;
 }

@@ -4,7 +4,21 @@ source "$(dirname "$0")/lib.sh"
 make_gold 60
 make_tokenizer
 expect 0 train_small small --epochs 2
-expect 0 train_small other --epochs 1 --seed 7
+said '^Report: small/report.html$'
+without_time() { sed 's/"created": "[^"]*"//' "$1"; }
+expect 0 deeptaxa report --run small --output-file same.html
+same "the report that train wrote" "$(without_time small/report.html)" "$(without_time same.html)"
+expect 0 train_small other --epochs 1 --seed 7 --no-report
+[ -e other/report.html ] && fail "a report in spite of --no-report"
+
+# Without validation there are steps, and a report that fails is one warning
+mkdir -p blocked/report.html
+expect 0 train_small blocked --epochs 2 --val-split 0
+same "warnings of a report that fails" "$(grep -c '^warning: no report of the run: blocked/report.html: ' err)" 1
+expect 0 train_small steps --epochs 1 --val-split 0
+grep -q '"epoch": \[\]' steps/report.html && grep -q '"lines": [1-9]' steps/report.html ||
+    fail "no report of the steps alone"
+
 expect 0 deeptaxa predict --checkpoint "$(checkpoint small 2)" --output-dir predicted \
     --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv
 
