@@ -28,6 +28,7 @@ static const dt_option options[] = {
              "the model's name with _calibrated)"},
 
     DT_OPTIONS_OF_PREDICTING(dt_calibrate_options),
+    DT_OPTIONS_OF_MESSAGES(dt_calibrate_options),
     {0},
 };
 

@@ -21,7 +21,7 @@ static dt_status answer(const dt_command *command, dt_request request)
 
 void dt_command_report_error(const dt_command *command)
 {
-    dt_info("deeptaxa %s: %s", command->name, dt_error_message());
+    dt_log_error("deeptaxa %s: %s", command->name, dt_error_message());
     dt_log_close();
     dt_log_quiet(true);
 }

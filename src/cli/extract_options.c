@@ -1,6 +1,7 @@
 #include "cli/extract_options.h"
 
 #include "cli/primer_options.h"
+#include "cli/shared_options.h"
 
 #define AT(member) offsetof(dt_extract_options, member)
 
@@ -90,6 +91,7 @@ static const dt_option options[] = {
      .default_value = "0",
      .range = "[0, 4096]",
      .help = "number of threads; 0: all available"},
+    DT_OPTIONS_OF_MESSAGES(dt_extract_options),
     {0},
 };
 

@@ -125,6 +125,7 @@ static const dt_option options[] = {
     DT_OPTION_PROFILE(dt_predict_options),
     DT_OPTION_PROFILE_TRACE(dt_predict_options),
     DT_OPTION_VERBOSE(dt_predict_options),
+    DT_OPTIONS_OF_MESSAGES(dt_predict_options),
 
     {.group = "DeepTaxa options for compatibility (without effect)",
      .name = "seed",

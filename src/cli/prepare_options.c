@@ -47,6 +47,7 @@ static const dt_option options[] = {
      .range = "[0, 4096]",
      .help = "number of tokenisation threads; 0: all available"},
     DT_OPTION_COLLECTIVE_TIMEOUT(dt_prepare_options),
+    DT_OPTIONS_OF_MESSAGES(dt_prepare_options),
     {0},
 };
 

@@ -123,6 +123,20 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
                 "or ui.perfetto.dev)"                                                              \
     }
 
+/* Of commands that run for long. dt_options_parse() does what they say. */
+#define DT_OPTIONS_OF_MESSAGES(type)                                                               \
+    {.name = "quiet",                                                                              \
+     .kind = DT_VALUE_FLAG,                                                                        \
+     .offset = offsetof(type, parsed.quiet),                                                       \
+     .help = "print warnings and errors only"},                                                    \
+    {                                                                                              \
+        .name = "log-format", .kind = DT_VALUE_CHOICE,                                             \
+        .offset = offsetof(type, parsed.log_format), .default_value = "text",                      \
+        .choices = "text|json",                                                                    \
+        .help = "messages on standard error; json: one object per line, with time, level and "     \
+                "message"                                                                          \
+    }
+
 #define DT_OPTION_VERBOSE(type)                                                                    \
     {                                                                                              \
         .name = "verbose", .kind = DT_VALUE_FLAG, .offset = offsetof(type, verbose),               \

@@ -228,6 +228,7 @@ static const dt_option further_options[] = {
     DT_OPTION_PROFILE(dt_train_options),
     DT_OPTION_PROFILE_TRACE(dt_train_options),
     DT_OPTION_VERBOSE(dt_train_options),
+    DT_OPTIONS_OF_MESSAGES(dt_train_options),
 
     {.group = "DeepTaxa options for compatibility (without effect unless stated)",
      .name = "tokenizer-name",

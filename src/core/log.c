@@ -21,9 +21,12 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static FILE *log_file;
 static dt_text early;    /* lines from before the first log file, in its format */
 static bool keep = true; /* until the first log file */
-static bool quiet_flag;
+static bool quiet_flag, warnings_only, json_format;
 static bool status_line_shown;
 static bool lost_reported; /* the failure of standard error */
+
+typedef enum { INFO, NOTICE, WARNING, ERROR } level;
+static const char *const prefixes[] = {"", "notice: ", "warning: ", ""};
 
 /* The log file is always UTF-8; a terminal receives file names unchanged. */
 static void make_utf8(char *text)
@@ -52,13 +55,47 @@ static void append_to_log(const char *prefix, char *text)
         fflush(log_file);
 }
 
-static void show(const char *prefix, const char *text)
+/* Appends a JSON string (RFC 8259) of a text, which is made UTF-8. */
+static dt_status add_json_string(dt_text *out, char *text)
+{
+    make_utf8(text);
+    DT_TRY(dt_text_add(out, "\"", 1));
+    for (const char *c = text; *c; ++c) {
+        if (*c == '"' || *c == '\\')
+            DT_TRY(dt_text_addf(out, "\\%c", *c));
+        else if ((unsigned char)*c < 0x20)
+            DT_TRY(dt_text_addf(out, *c == '\n' ? "\\n" : "\\u%04x", (unsigned)*c));
+        else
+            DT_TRY(dt_text_add(out, c, 1));
+    }
+    return dt_text_add(out, "\"", 1);
+}
+
+/* Writes the message to standard error; false if that is impossible. */
+static bool write_message(level importance, char *text)
+{
+    static const char *const names[] = {"info", "notice", "warning", "error"};
+    char now[32];
+    dt_text line = {0};
+    if (!json_format)
+        return fprintf(stderr, "%s%s\n", prefixes[importance], text) >= 0;
+    dt_timestamp(now, sizeof now);
+    dt_status status = dt_text_addf(
+        &line, "{\"time\": \"%s\", \"level\": \"%s\", \"message\": ", now, names[importance]);
+    if (status == DT_OK)
+        status = add_json_string(&line, text);
+    const bool written = status == DT_OK && fprintf(stderr, "%s}\n", line.data) >= 0;
+    dt_text_free(&line);
+    return written;
+}
+
+static void show(level importance, char *text)
 {
     char lost[160];
     if (status_line_shown)
         fputs("\r\033[K", stderr);
     status_line_shown = false;
-    if (fprintf(stderr, "%s%s\n", prefix, text) >= 0 || lost_reported)
+    if (write_message(importance, text) || lost_reported)
         return;
     snprintf(lost, sizeof lost,
              "cannot write to standard error (%s): the program continues, and messages are only in "
@@ -68,41 +105,46 @@ static void show(const char *prefix, const char *text)
     lost_reported = true;
 }
 
-static void say(bool shown, const char *prefix, const char *format, va_list args)
+static void say(bool shown, level importance, const char *format, va_list args)
 {
     char *text;
     if (vasprintf(&text, format, args) < 0)
         return;                                 /* no memory for a message */
     dt_make_printable(text, prefix[0] == '\0'); /* notices and warnings are single lines */
     pthread_mutex_lock(&mutex);
-    if (shown && !quiet_flag)
-        show(prefix, text);
-    append_to_log(prefix, text);
+    if (shown && !quiet_flag && !(warnings_only && importance < WARNING))
+        show(importance, text);
+    append_to_log(prefixes[importance], text);
     pthread_mutex_unlock(&mutex);
     free(text);
 }
 
-#define SAY(shown, prefix)                                                                         \
+#define SAY(shown, importance)                                                                     \
     do {                                                                                           \
         va_list args;                                                                              \
         va_start(args, format);                                                                    \
-        say(shown, prefix, format, args);                                                          \
+        say(shown, importance, format, args);                                                      \
         va_end(args);                                                                              \
     } while (0)
 
 void dt_info(const char *format, ...)
 {
-    SAY(true, "");
+    SAY(true, INFO);
 }
 
 void dt_notice(const char *format, ...)
 {
-    SAY(true, "notice: ");
+    SAY(true, NOTICE);
 }
 
 void dt_warn(const char *format, ...)
 {
-    SAY(true, "warning: ");
+    SAY(true, WARNING);
+}
+
+void dt_log_error(const char *format, ...)
+{
+    SAY(true, ERROR);
 }
 
 dt_status dt_print(const char *text)
@@ -118,7 +160,7 @@ dt_status dt_print(const char *text)
 
 void dt_log_note(const char *format, ...)
 {
-    SAY(false, "");
+    SAY(false, INFO);
 }
 
 void dt_info_lines(const char *text)
@@ -163,6 +205,20 @@ void dt_log_quiet(bool quiet)
     pthread_mutex_unlock(&mutex);
 }
 
+void dt_log_warnings_only(bool only)
+{
+    pthread_mutex_lock(&mutex);
+    warnings_only = only;
+    pthread_mutex_unlock(&mutex);
+}
+
+void dt_log_json(bool json)
+{
+    pthread_mutex_lock(&mutex);
+    json_format = json;
+    pthread_mutex_unlock(&mutex);
+}
+
 int dt_log_width(void)
 {
     struct winsize size;
@@ -174,13 +230,13 @@ int dt_log_width(void)
 
 bool dt_log_is_terminal(void)
 {
-    return !quiet_flag && isatty(STDERR_FILENO);
+    return !quiet_flag && !warnings_only && !json_format && isatty(STDERR_FILENO);
 }
 
 void dt_log_status_line(const char *text)
 {
     pthread_mutex_lock(&mutex);
-    if (!quiet_flag && isatty(STDERR_FILENO)) {
+    if (dt_log_is_terminal()) {
         /* a wrapped line could not be removed, and text in the last column may wrap */
         fprintf(stderr, "\r\033[K%.*s", dt_log_width() - 1, text);
         fflush(stderr);

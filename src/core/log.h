@@ -17,6 +17,8 @@
 void dt_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void dt_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The message of a program that ends with an error. */
+void dt_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints each line of a text as a separate dt_info(). */
 void dt_info_lines(const char *text);
@@ -35,6 +37,13 @@ void dt_log_close(void);
 
 /* Disables messages on standard error; the log file still receives them. */
 void dt_log_quiet(bool quiet);
+/* Disables information, notices and the status line there: --quiet. */
+void dt_log_warnings_only(bool only);
+
+/* With `json`, each message on standard error is one line with one object: {"time": "…", "level":
+ * "info" | "notice" | "warning" | "error", "message": "…"}, and there is no status line. The log file is
+ * text in any case. */
+void dt_log_json(bool json);
 
 /* Shows a status line on a terminal: `text` (ASCII) is shown at once and stays until the next call
  * or message; "" removes it. Text wider than the terminal is cut. Does nothing if standard error is
@@ -44,7 +53,7 @@ void dt_log_status_line(const char *text);
 /* Returns the current width of the terminal in columns; 0 if standard error is not a terminal. */
 int dt_log_width(void);
 
-/* Returns true if dt_log_status_line() is effective. */
+/* Returns true if dt_log_status_line() is effective: neither of the three functions above forbids it. */
 bool dt_log_is_terminal(void);
 
 #endif

@@ -74,6 +74,9 @@ typedef enum { DT_FROM_DEFAULT, DT_FROM_FILE, DT_FROM_LINE } dt_origin;
 
 typedef struct dt_command dt_command;
 
+/* The choices of --log-format. */
+typedef enum { DT_LOG_TEXT, DT_LOG_JSON } dt_log_format;
+
 /* Result of parsing, besides the values: the FIRST member of each command's options struct. */
 typedef struct {
     const dt_command *command;
@@ -83,6 +86,8 @@ typedef struct {
     char **argv;
     const char *config; /* --config; NULL: not given, or the command lacks it */
     bool print_config;
+    bool quiet;     /* --quiet, and the next --log-format; both only of commands that have them */
+    int log_format; /* dt_log_format */
     void *config_content; /* owns the texts of the file that options point to */
 } dt_parsed;
 

@@ -212,15 +212,23 @@ static dt_status store_defaults(const dt_command *command, void *options)
     return DT_OK;
 }
 
-static dt_status parse(const dt_command *command, void *options)
+static dt_status read_options(const dt_command *command, void *options)
 {
-    dt_parsed *parsed = options;
+    const dt_parsed *parsed = options;
     arguments args = {parsed->argc, parsed->argv, 1};
     DT_TRY(store_defaults(command, options));
     while (args.next < args.argc)
         DT_TRY(read_option(command, &args, options));
-    if (parsed->config)
-        DT_TRY(dt_config_read(command, options));
+    return parsed->config ? dt_config_read(command, options) : DT_OK;
+}
+
+static dt_status parse(const dt_command *command, void *options)
+{
+    dt_parsed *parsed = options;
+    const dt_status status = read_options(command, options);
+    dt_log_warnings_only(parsed->quiet); /* from here on: the error of a wrong option too */
+    dt_log_json(parsed->log_format == DT_LOG_JSON);
+    DT_TRY(status);
     if (parsed->print_config)
         parsed->request = DT_REQUEST_CONFIG;
     else

@@ -15,6 +15,7 @@
 #include "io/json_writer.h"
 #include "report/report.h"
 #include "run/run_json.h"
+#include "train/epoch_table.h"
 
 /* `<folder>/<kind>/deeptaxa_<uuid>_<name>` */
 static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,
@@ -370,6 +371,13 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
     DT_TRY(metrics_path(output, epoch, path));
     *exists = access(path, F_OK) == 0;
     return DT_OK;
+}
+
+dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run)
+{
+    char path[PATH_MAX];
+    DT_TRY(run_path(output, "metrics", "metrics.csv", path));
+    return dt_epoch_table_add(path, run);
 }
 
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,

@@ -1,7 +1,8 @@
 /* The files of a run below its output directory (docs/files.md "Training"), written by world_rank
  * 0: deeptaxa_uuid.txt, train.log, report.html
  *     metadata/deeptaxa_<uuid>_label2id.json
- *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl
+ *     metrics/deeptaxa_<uuid>_epoch<N>.json, metrics/deeptaxa_<uuid>_steps.jsonl,
+ *         metrics/deeptaxa_<uuid>_metrics.csv
  *     weights/deeptaxa_<uuid>_epoch<N>_…, on request (exports.h)
  *     checkpoints/deeptaxa_<uuid>_epoch<N>.h5, after a completed epoch
  *     checkpoints/deeptaxa_<uuid>_epoch<N>_step<S>.h5, after S updates of epoch N; only the newest
@@ -81,6 +82,9 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
  * creates the directory. */
 dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const char *name,
                              char *out);
+
+/* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h). */
+dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run);
 
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,

@@ -93,6 +93,7 @@ static dt_status complete(dt_saver *saver)
         dt_run_drop_step_checkpoints(saver->output, INT32_MAX, done->path);
         return DT_OK;
     }
+    DT_TRY(dt_run_output_epoch(saver->output, &done->content));
     if (done->has_report) {
         done->report.checkpoint_time = saver->blocked;
         done->report.checkpoint_writing = dt_checkpoint_writer_seconds(saver->writer);

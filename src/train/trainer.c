@@ -400,7 +400,9 @@ static dt_status write_missing_metrics(dt_trainer *t)
     show_evaluation(t);
     dt_epoch_report report = report_of(t, &work);
     report.checkpoint_path = t->job->resume_path;
-    const dt_status status = dt_run_output_metrics(&t->output, t->run, &report);
+    dt_status status = dt_run_output_epoch(&t->output, t->run);
+    if (status == DT_OK)
+        status = dt_run_output_metrics(&t->output, t->run, &report);
     t->run->progress = before;
     return status;
 }

@@ -79,11 +79,69 @@ static int clear(void **state)
     return unlink(path);
 }
 
+/* Returns what standard error receives, without the times of objects; the caller frees it. */
+static char *shown(void (*print)(void))
+{
+    char *text;
+    size_t length;
+    char other[] = "/tmp/deeptaxa-test-XXXXXX";
+    fflush(stderr);
+    const int before = dup(STDERR_FILENO);
+    const int file = mkstemp(other);
+    assert_true(before >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    print();
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(file);
+    ASSERT_OK(dt_read_file(other, &text, &length));
+    unlink(other);
+    for (char *at = text; (at = strstr(at, "\"time\": \""));)
+        memmove(at, at + 38, strlen(at + 38) + 1);
+    return text;
+}
+
+static void print_all(void)
+{
+    dt_info("two\nlines, a \"quote\", a \\ and\tan \xC3\xA9 and \xFF");
+    dt_notice("n");
+    dt_warn("w");
+    dt_log_error("e");
+}
+
+static void messages_are_objects_or_left_out(void **state)
+{
+    (void)state;
+    ASSERT_OK(dt_write_file(path, "", 0));
+    ASSERT_OK(dt_log_open(path));
+    dt_log_quiet(false);
+    dt_log_json(true);
+    char *text = shown(print_all);
+    assert_string_equal(
+        text, "{\"level\": \"info\", \"message\": \"two\\nlines, a \\\"quote\\\", a \\\\ "
+              "and\\u0009an \xC3\xA9 and ?\"}\n{\"level\": \"notice\", \"message\": \"n\"}\n"
+              "{\"level\": \"warning\", \"message\": \"w\"}\n"
+              "{\"level\": \"error\", \"message\": \"e\"}\n");
+    free(text);
+    dt_log_json(false);
+    dt_log_warnings_only(true);
+    text = shown(print_all);
+    assert_string_equal(text, "warning: w\ne\n");
+    free(text);
+    dt_log_warnings_only(false);
+    dt_log_quiet(true);
+    dt_log_close();
+    text = read_log();
+    assert_non_null(strstr(text, "\nnotice: n\nwarning: w\ne\ntwo\nlines, a \"quote\""));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_has_its_time),
         cmocka_unit_test(a_long_message_is_whole),
+        cmocka_unit_test(messages_are_objects_or_left_out),
     };
     return cmocka_run_group_tests(tests, make, clear);
 }
