@@ -497,6 +497,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .export_embeddings = o->export_sequence_embeddings,
                                   .export_importance = o->export_permutation_importance,
                                   .report = !o->no_report,
+                                  .tensorboard = o->tensorboard,
                                   .perm_region_size = (int32_t)o->perm_region_size,
                                   .deterministic = o->deterministic,
                                   .dry_run = o->dry_run,

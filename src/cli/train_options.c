@@ -149,6 +149,11 @@ static const dt_option further_options[] = {
      .kind = DT_VALUE_FLAG,
      .offset = AT(no_report),
      .help = "do not write report.html, the charts of the run, into --output-dir"},
+    {.name = "tensorboard",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(tensorboard),
+     .help = "also write losses, learning rate, gradient norm, throughput, metrics and settings to "
+             "tensorboard/ in --output-dir, for TensorBoard"},
 
     {.group = "Machine",
      .name = "deterministic",

@@ -37,6 +37,7 @@ typedef struct {
     bool export_sequence_embeddings;
     bool export_permutation_importance;
     bool no_report;
+    bool tensorboard;
     int64_t perm_region_size; /* tokens; 0: a quarter of max_length */
 
     /* machine */

@@ -16,6 +16,7 @@
 #include "report/report.h"
 #include "run/run_json.h"
 #include "train/epoch_table.h"
+#include "train/tensorboard.h"
 
 /* `<folder>/<kind>/deeptaxa_<uuid>_<name>` */
 static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,
@@ -152,7 +153,10 @@ dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_upda
     dt_json_put_double(&json, "sequences_per_second", sequences_per_second);
     dt_json_put_string(&json, "time", now);
     dt_json_end(&json);
-    return dt_output_detach(&line);
+    DT_TRY(dt_output_detach(&line));
+    if (!output->tensorboard)
+        return DT_OK;
+    return dt_tensorboard_step(output->tensorboard, state, loss, sequences_per_second);
 }
 
 /* Prints a notice if the directory contains another run, since name patterns match both. */
@@ -190,6 +194,8 @@ void dt_run_output_close(dt_run_output *output)
     if (output->steps)
         fclose(output->steps);
     output->steps = NULL;
+    dt_event_file_close(output->tensorboard);
+    output->tensorboard = NULL;
     dt_unlock_folder(output->lock);
     output->lock = -1;
 }
@@ -377,7 +383,8 @@ dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run)
 {
     char path[PATH_MAX];
     DT_TRY(run_path(output, "metrics", "metrics.csv", path));
-    return dt_epoch_table_add(path, run);
+    DT_TRY(dt_epoch_table_add(path, run));
+    return output->tensorboard ? dt_tensorboard_epoch(output->tensorboard, run) : DT_OK;
 }
 
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "run/run.h"
+#include "io/event_file.h"
 #include "run/run_json.h"
 #include "ranks/ranks.h"
 #include "train/step.h"
@@ -25,9 +26,10 @@ typedef struct {
     char folder[PATH_MAX];
     char run_uuid[64];
     int lock;
-    FILE *steps;           /* metrics/…_steps.jsonl */
-    bool reports;          /* write report.html; set by the caller */
-    double report_seconds; /* that the last report took */
+    FILE *steps;                /* metrics/…_steps.jsonl */
+    dt_event_file *tensorboard; /* NULL: none; set by the caller, closed here */
+    bool reports;               /* write report.html; set by the caller */
+    double report_seconds;      /* that the last report took */
 } dt_run_output;
 
 /* Contents of an epoch's metrics that are not stored in the checkpoint. */
@@ -71,7 +73,7 @@ void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch);
  * epochs up to `epoch`, which have been trained again. Returns the number of files renamed. */
 int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch);
 
-/* Appends a line about the last update to the steps file. loss: of that update, over all ranks. */
+/* Appends a line about the last update to the steps file, and its numbers to that for TensorBoard. loss: of that update, over all ranks. */
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
                              double loss, double sequences_per_second);
 
@@ -83,7 +85,8 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
 dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const char *name,
                              char *out);
 
-/* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h). */
+/* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h), and its numbers to the
+ * file for TensorBoard. */
 dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run);
 
 /* Writes the metrics of an evaluated epoch. */

@@ -22,6 +22,7 @@
 #include "train/plan.h"
 #include "train/precision.h"
 #include "train/slow_ranks.h"
+#include "train/tensorboard.h"
 #include "train/trainer_internal.h"
 
 /* The work of one epoch's training, over all ranks. */
@@ -216,6 +217,9 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     if (first)
         status = dt_run_output_open(&t->output, job->output_dir, t->run);
     t->output.reports = first && job->report;
+    if (first && job->tensorboard && status == DT_OK)
+        status =
+            dt_tensorboard_open(&t->output.tensorboard, job->output_dir, t->run, job->settings);
     DT_TRY(dt_agree(job->comm, status, &t->agreed));
     DT_TRY(job->comm->ops->broadcast(job->comm, uuid, sizeof t->run->settings.run_uuid, 0));
     if (!first && job->verbose)

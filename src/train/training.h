@@ -40,6 +40,7 @@ typedef struct {
     bool export_importance;
     int32_t perm_region_size;        /* tokens of a region; 0: a quarter of max_length */
     bool report;                     /* write report.html */
+    bool tensorboard;                /* write files for TensorBoard */
     const dt_invocation *invocation; /* for the metrics; NULL: left out */
     const char *settings;            /* printed before the plan, except in a dry run; or NULL */
     bool deterministic;              /* no algorithm is chosen by timing (choices_time()) */
