@@ -40,7 +40,7 @@ function number(value) {
   if (!known(value)) return '–';
   const size = Math.abs(value);
   if (Number.isInteger(value) || size >= 10000) return Math.round(value).toLocaleString('en-US');
-  if (size !== 0 && size < 0.001) return value.toExponential(2);
+  if (size !== 0 && size < 0.001) return Number(value.toPrecision(3)).toExponential();
   return String(Number(value.toPrecision(4)));
 }
 

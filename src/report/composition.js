@@ -4,8 +4,8 @@
 const TINTS = [[0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66], [150, 150, 150]];
 
 /* The nodes as objects, the root first. */
-function compositionTree(data, sequences, answeredSequences) {
-  const root = { label: 'all sequences', depth: 0, count: sequences, answered: answeredSequences, confidence: null, merged: 0, children: [], parent: null };
+function compositionTree(data, sequences) {
+  const root = { label: 'all sequences', depth: 0, count: sequences, answered: sequences, confidence: null, merged: 0, children: [], parent: null };
   const nodes = data.label.map((label, i) => ({ label, count: data.count[i], answered: data.answered[i], confidence: data.confidence[i],
     merged: data.merged[i], children: [] }));
   nodes.forEach((node, i) => {
@@ -35,8 +35,8 @@ function nodeColour(node) {
   return `rgb(${TINTS[node.tint].map((part) => Math.round(part + (255 - part) * white)).join(',')})`;
 }
 
-function composition(data, ranks, sequences, answered, threshold) {
-  const root = compositionTree(data, sequences, answered);
+function composition(data, ranks, sequences, threshold) {
+  const root = compositionTree(data, sequences);
   const [W, left, row] = [1150, 84, 36];
   const H = (ranks.length + 1) * row;
   const path = html('div', { class: 'path' });

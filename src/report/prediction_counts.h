@@ -47,7 +47,7 @@ typedef struct {
 
 typedef struct {
     char path[PATH_MAX];
-    const char *bytes;
+    char *bytes; /* of the file, mapped to be read */
     size_t length;
     dt_span ids; /* the array of ids in the file; data NULL: not found yet */
     int32_t tax_ranks;

@@ -28,9 +28,10 @@ typedef struct {
 
 static dt_status not_predictions(const dt_prediction_counts *p, const char *at, const char *what)
 {
+    const long long byte = at - p->bytes + 1;
     return dt_fail(DT_ERR_INPUT,
                    "%s: %s at byte %lld: not a file of `deeptaxa predict`, or damaged", p->path,
-                   what, (long long)(at - p->bytes + 1));
+                   what, byte);
 }
 
 /* Sets p->path to the only prediction in a folder. */
@@ -326,7 +327,7 @@ static void free_prediction(dt_prediction_counts *p)
     dt_composition_free(&p->composition);
     dt_text_free(&p->text);
     if (p->bytes)
-        munmap((void *)(uintptr_t)p->bytes, p->length);
+        munmap(p->bytes, p->length);
     free(p->rank);
     free(p);
 }

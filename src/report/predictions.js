@@ -96,5 +96,5 @@ function predictionsSection(p) {
     choice('rank', p.ranks, deepest, (r) => html('div', { class: 'grid' }, p.by_rank[r].compared > 0 && reliability(p, r), thresholds(p, r))),
     compared && [html('h2', {}, 'Most confused pairs'), choice('rank', p.ranks, deepest, (r) => confusions(p, r))],
     html('h2', {}, 'Confidence by rank'), html('p', { class: 'faint' }, 'The dashed line is the threshold.'), html('div', { class: 'grid small' }, histograms(p)),
-    html('h2', {}, 'Composition'), composition(p.composition, p.ranks, p.sequences, p.sequences, p.threshold), noAnswers(p));
+    html('h2', {}, 'Composition'), composition(p.composition, p.ranks, p.sequences, p.threshold), noAnswers(p));
 }

@@ -230,7 +230,6 @@ static void put_epochs(dt_json *json, const run_files *run, int32_t ranks)
         {"data_time", "timing", "data_time_seconds"},
         {"compute_time", "timing", "compute_time_seconds"},
         {"waiting_time", "timing", "waiting_time_seconds"},
-        {"session_checkpoint_time", "timing", "checkpoint_stall_time"},
         {"sequences_per_second", "system_info", "sequences_per_second"},
         {"tokens_per_second", "system_info", "tokens_per_second"},
     };

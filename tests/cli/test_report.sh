@@ -7,7 +7,7 @@ expect 0 train_small small --epochs 2
 said '^Report: small/report.html$'
 without_time() { sed 's/"created": "[^"]*"//' "$1"; }
 expect 0 deeptaxa report --run small --output-file same.html
-same "the report that train wrote" "$(without_time small/report.html)" "$(without_time same.html)"
+cmp -s <(without_time small/report.html) <(without_time same.html) || fail "train wrote another report"
 expect 0 train_small other --epochs 1 --seed 7 --no-report
 [ -e other/report.html ] && fail "a report in spite of --no-report"
 
