@@ -115,22 +115,18 @@ frequent() {
 }
 
 report() {
-    local run table
+    local run table trained
     mkdir -p "$OUTPUT/report"
-    # Once `deeptaxa report` exists, it goes here and replaces the rest of this function.
-    while read -r run; do
+    mapfile -t trained < <(runs)
+    for run in "${trained[@]}"; do
         "${program[@]}" describe --checkpoint "$run" \
             --export-metrics "$OUTPUT/report/${run##*/}.json" >"$OUTPUT/report/${run##*/}.txt"
-        if python3 -c 'import matplotlib' 2>/dev/null && [ -r "$scripts/../docs/plot_metrics.py" ]; then
-            python3 "$scripts/../docs/plot_metrics.py" "$run" --output-dir "$OUTPUT/report/${run##*/}"
-        else
-            echo "== no curves of $run: they need Python with matplotlib, and docs/plot_metrics.py"
-        fi
-    done < <(runs)
+    done
+    "${program[@]}" report --run "${trained[@]}" --output-file "$OUTPUT/report/report.html"
     table=$(ls -t "$OUTPUT"/predictions/*_deeptaxa_predictions.tsv | head -n 1)
     {
         echo "Trained on $FASTA and $TAXONOMY; accuracy on the sequences held out:"
-        while read -r run; do validation "$run"; done < <(runs)
+        for run in "${trained[@]}"; do validation "$run"; done
         echo "$table: $(($(wc -l <"$table") - 1)) sequences of $READS"
         predictions "$table"
         echo "The most frequent genera:"

@@ -47,6 +47,7 @@ most=$(cut -f 27 by_hand/heldout_deeptaxa_predictions.tsv | tail -n +2 | sort | 
 same "the most frequent genera" "$(sed '1,/most frequent genera/d' one/report/report.txt | awk '{ print $1, $2 }')" \
     "$(awk '{ print $1, $2 }' <<<"$most")"
 grep -q '^  epoch: 12' one/report/model.txt || fail "no description of the model"
+grep -q '"name": "model"' one/report/report.html || fail "no charts of the training"
 
 # Seeds, in the same folder: what was prepared is kept; the three models are averaged
 TRAIN_JOB=--cpus-per-task=1 SEEDS=7-9 pipeline one --epochs 1
@@ -59,6 +60,7 @@ expect 0 deeptaxa predict --fasta-file $READS --taxonomy-file $READS_TAXONOMY --
 cmp one/predictions/heldout_deeptaxa_predictions.tsv by_hand/heldout_deeptaxa_predictions.tsv ||
     fail "the chain averages something else"
 same "models of the report" "$(grep -c 'seed[789]: epoch 1, ' one/report/report.txt)" 3
+same "models in the charts" "$(grep -o '"name": "seed[789]"' one/report/report.html | wc -l)" 3
 
 # A step that fails takes those after it out of the queue; nothing is submitted without the files
 printf '>a\nACGT\n' >unknown.fasta
