@@ -52,6 +52,7 @@ keep() {
         mkdir -p "$(dirname "$to")"
         case $file in
             *.h5) cp "$file" "$to" ;;
+            *_metrics.csv) cut -d, -f 1-5,9- "$file" >"$to" ;; # without its times
             *) steady <"$file" >"$to" ;;
         esac
     done
