@@ -7,7 +7,6 @@
 
 #include "core/hash.h"
 #include "core/memory.h"
-#include "io/output.h"
 
 /* Signatures and sizes of the records (APPNOTE 4.3.7 to 4.3.16). */
 #define LOCAL_HEADER 0x04034b50u
@@ -34,7 +33,8 @@ typedef struct {
 } entry;
 
 struct dt_zip_writer {
-    dt_output out;
+    dt_output *out; /* `own`, or the caller's */
+    dt_output own;
     int64_t at; /* bytes written so far */
     entry *entries;
     size_t count, capacity;
@@ -45,7 +45,7 @@ struct dt_zip_writer {
 
 static void put_bytes(dt_zip_writer *zip, const void *bytes, size_t length)
 {
-    dt_output_bytes(&zip->out, bytes, length);
+    dt_output_bytes(zip->out, bytes, length);
     zip->at += (int64_t)length;
 }
 
@@ -72,12 +72,20 @@ dt_status dt_zip_writer_create(dt_zip_writer **out, const char *path)
 {
     dt_zip_writer *zip;
     DT_TRY(DT_NEW(zip, 1));
-    const dt_status status = dt_output_begin(&zip->out, path);
+    zip->out = &zip->own;
+    const dt_status status = dt_output_begin(&zip->own, path);
     if (status != DT_OK)
         free(zip);
     else
         *out = zip;
     return status;
+}
+
+dt_status dt_zip_writer_attach(dt_zip_writer **out, dt_output *output)
+{
+    DT_TRY(DT_NEW(*out, 1));
+    (*out)->out = output;
+    return DT_OK;
 }
 
 /* Writes the end of the open entry: its checksum and size, in 8 bytes if the local header said so.
@@ -90,7 +98,7 @@ static void end_entry(dt_zip_writer *zip)
     const int width = needs_zip64(last->size) ? 8 : 4;
     if (zip->missing != 0 && zip->status == DT_OK)
         zip->status =
-            dt_fail(DT_ERR_INTERNAL, "%s: %s got %lld bytes instead of %lld", zip->out.name,
+            dt_fail(DT_ERR_INTERNAL, "%s: %s got %lld bytes instead of %lld", zip->out->name,
                     last->name, (long long)(last->size - zip->missing), (long long)last->size);
     put(zip, DESCRIPTOR, 4);
     put(zip, last->checksum, 4);
@@ -248,24 +256,36 @@ static void free_writer(dt_zip_writer *zip)
     free(zip);
 }
 
-dt_status dt_zip_writer_commit(dt_zip_writer *zip)
+static dt_status complete(dt_zip_writer *zip)
 {
     end_entry(zip);
     const int64_t directory = zip->at;
     for (size_t i = 0; i < zip->count; ++i)
         put_central_header(zip, &zip->entries[i]);
     put_end(zip, directory);
-    dt_status status = zip->status;
+    return zip->status;
+}
+
+dt_status dt_zip_writer_commit(dt_zip_writer *zip)
+{
+    dt_status status = complete(zip);
     if (status != DT_OK)
-        dt_output_discard(&zip->out);
+        dt_output_discard(&zip->own);
     else
-        status = dt_output_commit(&zip->out);
+        status = dt_output_commit(&zip->own);
+    free_writer(zip);
+    return status;
+}
+
+dt_status dt_zip_writer_detach(dt_zip_writer *zip)
+{
+    const dt_status status = complete(zip);
     free_writer(zip);
     return status;
 }
 
 void dt_zip_writer_discard(dt_zip_writer *zip)
 {
-    dt_output_discard(&zip->out);
+    dt_output_discard(&zip->own);
     free_writer(zip);
 }

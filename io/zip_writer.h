@@ -21,12 +21,19 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "io/output.h"
 
 #define DT_ZIP_ALIGNMENT 64
 
 typedef struct dt_zip_writer dt_zip_writer;
 
 dt_status dt_zip_writer_create(dt_zip_writer **out, const char *path);
+
+/* Writes the archive to the caller's output, which is empty and stays open. End with
+ * dt_zip_writer_detach(), which completes the archive and frees the writer; errors as those of
+ * dt_zip_writer_commit(). */
+dt_status dt_zip_writer_attach(dt_zip_writer **out, dt_output *output);
+dt_status dt_zip_writer_detach(dt_zip_writer *zip);
 
 /* Ends the current entry and begins another, of `size` bytes. */
 void dt_zip_writer_begin(dt_zip_writer *zip, const char *name, int64_t size);
