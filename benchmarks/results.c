@@ -126,7 +126,7 @@ static dt_status write_results(bench *b, bool tables, figures *f)
         .checkpoint_path = "made.h5",
         .checkpoint = &b->content,
         .tabular = tables,
-        .qiime = tables,
+        .format = {[DT_FORMAT_QIIME2] = tables},
         .columns = DT_COLUMNS,
         .column = {DT_COLUMN_PREDICTED, DT_COLUMN_RAW_SCORE, DT_COLUMN_ENTROPY, DT_COLUMN_TRUE,
                    DT_COLUMN_AGREEMENT},

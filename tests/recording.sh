@@ -127,7 +127,7 @@ record() {
         --output-dir "$folder/work/stream"
     keep stream
 
-    predict qiime2 hybridcnnbert --format qiime2
+    predict qiime2 hybridcnnbert --format qiime2 --lineage independent --confidence-threshold 0.95
     predict consistent hybridcnnbert --lineage consistent --tabular --export-sequence-embeddings
     run calibrate calibrate --fasta-file "$folder/data/heldout.fasta" \
         --taxonomy-file "$folder/data/heldout.tsv" --checkpoint "$(newest hybridcnnbert)" \

@@ -56,6 +56,7 @@ typedef struct {
     char host[256];
     dt_invocation invocation;
     int32_t batch_size;
+    bool lineages;                   /* predicts consistent lineages */
     const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
     dt_primer_search *search;        /* for the model's primers; NULL: it has none */
     dt_cut cut;
@@ -109,22 +110,56 @@ static dt_status take_tokenizers(session *s)
     return DT_OK;
 }
 
+/* The first format of another program that is to be written; DT_FORMAT_DEEPTAXA: none. */
+static dt_format_choice lineage_format(const dt_predict_options *o)
+{
+    for (int i = 0; i < o->format.count; ++i)
+        if (o->format.value[i] != DT_FORMAT_DEEPTAXA)
+            return (dt_format_choice)o->format.value[i];
+    return DT_FORMAT_DEEPTAXA;
+}
+
+/* The formats of other programs are of lineages, so these are consistent where they can be. */
+static dt_status choose_lineages(session *s)
+{
+    const dt_predict_options *o = s->options;
+    const dt_lineage_tree *first = &s->model[0].checkpoint.lineages;
+    const bool by_format =
+        lineage_format(o) != DT_FORMAT_DEEPTAXA && !dt_option_given(&o->parsed, "lineage");
+    s->lineages = by_format || o->lineage == DT_LINEAGE_CONSISTENT;
+    for (int32_t m = 0; s->lineages && m < s->models; ++m) {
+        const dt_run *checkpoint = &s->model[m].checkpoint;
+        if (checkpoint->lineages.tax_ranks == 0 && !by_format)
+            return lacks_training(s->model[m].path, "vocabulary of lineages",
+                                  "--lineage consistent");
+        if (by_format && (checkpoint->lineages.tax_ranks == 0 ||
+                          !dt_lineage_tree_equal(first, &checkpoint->lineages))) {
+            s->lineages = false;
+            if (!checkpoint->of_deeptaxa) /* tell_of_deeptaxa() says it */
+                dt_notice(
+                    "%s: %s: ranks are predicted independently, so that a lineage may combine "
+                    "labels of different lineages",
+                    s->model[m].path,
+                    checkpoint->lineages.tax_ranks == 0
+                        ? "has no vocabulary of lineages"
+                        : "was trained on other lineages than the first model");
+        }
+    }
+    return DT_OK;
+}
+
 /* All models must read and name alike. */
 static dt_status read_checkpoints(session *s)
 {
     const dt_texts *arguments = &s->options->checkpoint;
-    const bool lineages = s->options->lineage == DT_LINEAGE_CONSISTENT;
     DT_TRY(DT_NEW(s->model, (size_t)arguments->count));
     for (; s->models < arguments->count; ++s->models)
         DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
-    for (int32_t m = 0; lineages && m < s->models; ++m)
-        if (s->model[m].checkpoint.lineages.tax_ranks == 0)
-            return lacks_training(s->model[m].path, "vocabulary of lineages",
-                                  "--lineage consistent");
+    DT_TRY(choose_lineages(s));
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
-                                 s->model[m].path, lineages));
+                                 s->model[m].path, s->lineages));
     return DT_OK;
 }
 
@@ -164,12 +199,15 @@ static dt_status find_region(session *s)
 static dt_status check_ids(session *s)
 {
     const dt_predict_options *o = s->options;
-    if (o->format != DT_FORMAT_QIIME2)
+    const char *reader = NULL;
+    for (int i = 0; i < o->format.count && !reader; ++i)
+        reader = dt_formats[o->format.value[i]].reader;
+    if (!reader)
         return DT_OK;
     if (!dt_read_only_once(o->fasta_file))
-        return dt_unique_ids_check(o->fasta_file, s->model[0].checkpoint.settings.normalize,
+        return dt_unique_ids_check(o->fasta_file, reader, s->model[0].checkpoint.settings.normalize,
                                    o->min_length);
-    return dt_unique_ids_create(&s->ids);
+    return dt_unique_ids_create(&s->ids, reader);
 }
 
 static dt_status open_inputs(session *s)
@@ -229,16 +267,18 @@ static dt_status open_results(session *s)
         .checkpoint = &s->model[0].checkpoint,
         .others = s->models - 1,
         .other_path = s->other_path,
-        .lineages = o->lineage == DT_LINEAGE_CONSISTENT,
+        .lineages = s->lineages,
         .oriented = s->strand != NULL,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
-        .qiime = o->format == DT_FORMAT_QIIME2,
         .features =
             o->export_sequence_embeddings ? dt_model_features(&s->model[0].checkpoint.config) : 0,
         .columns = o->tabular_fields.count,
         .min_length = o->min_length,
         .threshold = o->confidence_threshold,
+        .lineage_threshold = dt_option_given(&o->parsed, "confidence-threshold")
+                                 ? o->confidence_threshold
+                                 : DT_LINEAGE_CONFIDENCE,
         .top_k = (int32_t)o->top_k,
         .batch_size = s->batch_size,
         .device = s->model[0].backend->description,
@@ -249,6 +289,8 @@ static dt_status open_results(session *s)
     };
     for (int32_t m = 0; m < s->models; ++m)
         options.temperature[m] = temperatures(s, m);
+    for (int i = 0; i < o->format.count; ++i)
+        options.format[o->format.value[i]] = true;
     for (int c = 0; c < options.columns; ++c)
         options.column[c] = (dt_column)o->tabular_fields.value[c];
     return dt_results_begin(&s->results, &options);
@@ -340,7 +382,7 @@ static void show_metrics(const session *s)
 static void show_lineages(const session *s)
 {
     const dt_tally *tally = &s->results.tally;
-    if (s->options->lineage != DT_LINEAGE_CONSISTENT)
+    if (!s->lineages)
         return;
     dt_info("Lineages: %lld of %lld sequences differ from independent predictions of the ranks",
             (long long)tally->changed, (long long)tally->sequences);
@@ -391,19 +433,22 @@ static dt_status finish_results(session *s)
     return status;
 }
 
+static dt_status show_file(const dt_results_options *options, const char *suffix)
+{
+    char path[PATH_MAX];
+    DT_TRY(dt_results_path(options, suffix, path));
+    dt_info("Results: %s", path);
+    return DT_OK;
+}
+
 static dt_status show_files(const dt_results_options *options)
 {
-    const struct {
-        const char *suffix;
-        bool written;
-    } files[] = {{"json", true}, {"tsv", options->tabular}, {"qiime2.tsv", options->qiime}};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
-        if (!files[i].written)
-            continue;
-        DT_TRY(dt_results_path(options, files[i].suffix, path));
-        dt_info("Results: %s", path);
-    }
+    DT_TRY(show_file(options, "json"));
+    if (options->tabular)
+        DT_TRY(show_file(options, "tsv"));
+    for (int f = 0; f < DT_FORMATS; ++f)
+        if (options->format[f] && dt_formats[f].suffix)
+            DT_TRY(show_file(options, dt_formats[f].suffix));
     return DT_OK;
 }
 
@@ -440,7 +485,7 @@ static dt_status predict(session *s)
         .model = s->model[0].model,
         .others = s->models - 1,
         .other = s->other,
-        .lineages = o->lineage == DT_LINEAGE_CONSISTENT ? &s->model[0].checkpoint.lineages : NULL,
+        .lineages = s->lineages ? &s->model[0].checkpoint.lineages : NULL,
         .tokenizer = s->tokenizer,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .temperature = temperatures(s, 0),

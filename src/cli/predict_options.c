@@ -54,12 +54,15 @@ static const dt_option options[] = {
      .help = "columns of the table for each taxonomic rank"},
 
     {.name = "format",
-     .kind = DT_VALUE_CHOICE,
-     .offset = AT(format),
+     .kind = DT_VALUE_CHOICES,
+     DT_OPTION_LIST(dt_predict_options, format, dt_ints),
      .default_value = "deeptaxa",
-     .choices = "deeptaxa|qiime2",
-     .help = "qiime2: also write a table for `qiime tools import`, with each lineage truncated "
-             "after the last rank of at least --confidence-threshold; ids must be unique"},
+     .choices = DT_FORMAT_NAMES,
+     .help =
+         "also write files for other programs: a table for `qiime tools import` (qiime2) or "
+         "the artifact itself (qza), dada2's matrix, vsearch's SINTAX table, BIOM 1.0, Kraken's "
+         "report. Lineages in them end before the first rank below --confidence-threshold "
+         "(default there: 0.7)"},
 
     {.name = "export-sequence-embeddings",
      .kind = DT_VALUE_FLAG,
@@ -119,7 +122,8 @@ static const dt_option options[] = {
      .default_value = "independent",
      .choices = "independent|consistent",
      .help = "independent: the most probable label at each rank; consistent: the lineage of the "
-             "training set with the largest product of probabilities"},
+             "training set with the largest product of probabilities (with --format for other "
+             "programs the default, if the model has lineages)"},
 
     DT_OPTIONS_OF_PREDICTING(dt_predict_options),
     DT_OPTION_PROFILE(dt_predict_options),

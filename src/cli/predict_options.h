@@ -10,9 +10,6 @@ typedef enum { DT_LINEAGE_INDEPENDENT, DT_LINEAGE_CONSISTENT } dt_lineage_choice
 /* Indices into the choices of --extract. */
 typedef enum { DT_EXTRACT_NONE, DT_EXTRACT_AUTO } dt_extract_choice;
 
-/* Indices into the choices of --format. */
-typedef enum { DT_FORMAT_DEEPTAXA, DT_FORMAT_QIIME2 } dt_predict_format;
-
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
@@ -22,7 +19,7 @@ typedef struct {
     const char *tokenizer_file; /* of a model that has none; NULL: where the programs look */
     const char *output_dir;     /* never NULL */
     bool tabular;               /* also write a TSV */
-    int format;                 /* dt_predict_format */
+    dt_ints format;             /* dt_format_choice */
     bool export_sequence_embeddings;
     dt_ints tabular_fields;        /* dt_column, in this order */
     int lineage;                   /* dt_lineage_choice */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -10,7 +11,7 @@
 #include "core/log.h"
 #include "layers.h"
 #include "options/value.h"
-#include "predict/qiime.h"
+#include "sequence/strand.h"
 
 static bool cut_extension(const char *name, size_t *length, const char *extension)
 {
@@ -21,8 +22,8 @@ static bool cut_extension(const char *name, size_t *length, const char *extensio
     return true;
 }
 
-/* `<folder>/<name>_deeptaxa_<kind>` */
-static dt_status file_path(const dt_results_options *options, const char *kind, char *out)
+/* Returns the name of the FASTA file without folder and extensions, and its length. */
+static const char *input_name(const dt_results_options *options, size_t *length)
 {
     static const char *const packed[] = {".gz", ".bz2", ".xz", ".zst", ".zip", ".qza"};
     static const char *const extensions[] = {".fasta", ".fna", ".fas", ".fa", ".fastq", ".fq"};
@@ -30,13 +31,21 @@ static dt_status file_path(const dt_results_options *options, const char *kind, 
     const char *name = slash ? slash + 1 : options->fasta_file;
     if (strcmp(options->fasta_file, "-") == 0)
         name = "stdin";
-    size_t length = strlen(name);
+    *length = strlen(name);
     for (size_t i = 0; i < sizeof packed / sizeof *packed; ++i)
-        if (cut_extension(name, &length, packed[i]))
+        if (cut_extension(name, length, packed[i]))
             break;
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; ++i)
-        if (cut_extension(name, &length, extensions[i]))
+        if (cut_extension(name, length, extensions[i]))
             break;
+    return name;
+}
+
+/* `<folder>/<name>_deeptaxa_<kind>` */
+static dt_status file_path(const dt_results_options *options, const char *kind, char *out)
+{
+    size_t length;
+    const char *name = input_name(options, &length);
     return dt_path(out, PATH_MAX, "%s/%.*s_deeptaxa_%s", options->output_folder, (int)length, name,
                    kind);
 }
@@ -65,6 +74,23 @@ static void write_table_header(dt_results *results)
     dt_output_text(out, "\tsequence_length\n");
 }
 
+static dt_status open_formats(dt_results *results)
+{
+    char path[PATH_MAX];
+    bool numbers = false;
+    for (int f = 0; f < DT_FORMATS; ++f) {
+        const dt_format *format = &dt_formats[f];
+        if (!results->options.format[f] || !format->suffix)
+            continue;
+        DT_TRY(dt_results_path(&results->options, format->suffix, path));
+        DT_TRY(dt_output_begin(&results->format[f], path));
+        results->format_open[f] = true;
+        numbers = numbers || format->numbers;
+        results->keep_sequences = results->keep_sequences || format->sequences;
+    }
+    return numbers ? dt_identical_create(&results->identical, NULL) : DT_OK;
+}
+
 static dt_status open_files(dt_results *results)
 {
     char path[PATH_MAX];
@@ -77,12 +103,7 @@ static dt_status open_files(dt_results *results)
         results->table_open = true;
         write_table_header(results);
     }
-    if (results->options.qiime) {
-        DT_TRY(dt_results_path(&results->options, "qiime2.tsv", path));
-        DT_TRY(dt_output_begin(&results->qiime, path));
-        results->qiime_open = true;
-        dt_qiime_header(&results->qiime);
-    }
+    DT_TRY(open_formats(results));
     if (results->options.features) {
         DT_TRY(file_path(&results->options, "sequence_embeddings.h5", path));
         DT_TRY(dt_embeddings_begin(&results->embeddings, path, results->options.features));
@@ -97,6 +118,7 @@ dt_status dt_results_begin(dt_results *results, const dt_results_options *option
     results->options = *options;
     results->taxonomy = &options->checkpoint->taxonomy;
     results->started = dt_seconds();
+    results->began = (int64_t)time(NULL);
     dt_status status = dt_uuid(results->run_id);
     if (status == DT_OK)
         status = dt_tally_create(&results->tally, results->taxonomy, options->truth,
@@ -160,36 +182,52 @@ static void write_table_row(dt_results *results, const dt_fasta_record *record,
     dt_output_char(out, '\n');
 }
 
+/* Sets what the formats need of sequence i beside its predictions. */
+static dt_status add_sequence(dt_results *results, const dt_predicted *predicted, int32_t i,
+                              dt_spool_row *row)
+{
+    const dt_text *sequence = &predicted->record[i].sequence;
+    dt_identity identity;
+    row->reversed = predicted->reoriented && predicted->reoriented[i];
+    if (!results->identical)
+        return DT_OK;
+    dt_text_clear(&results->as_given);
+    DT_TRY(dt_text_add(&results->as_given, sequence->data, sequence->length));
+    if (row->reversed)
+        dt_reverse_complement(results->as_given.data, results->as_given.length);
+    DT_TRY(dt_identical_add(results->identical, results->as_given.data, results->as_given.length,
+                            -1, &identity));
+    row->number = identity.number;
+    if (results->keep_sequences && identity.new_sequence)
+        row->sequence = results->as_given;
+    return DT_OK;
+}
+
 dt_status dt_results_add(void *context, const dt_predicted *predicted)
 {
     dt_results *results = context;
     const int32_t tax_ranks = predicted->tax_ranks;
     DT_TRY(dt_tally_add(&results->tally, predicted));
     for (int32_t i = 0; i < predicted->sequences; ++i) {
-        dt_spool_cell cells[DT_MAX_TAX_RANKS] = {0};
+        const dt_fasta_record *record = &predicted->record[i];
+        dt_spool_row row = {.id = record->id, .length = (int64_t)record->sequence.length};
         for (int32_t r = 0; r < tax_ranks; ++r) {
             const dt_prediction *prediction = &predicted->prediction[i * tax_ranks + r];
-            cells[r] = (dt_spool_cell){
+            row.cell[r] = (dt_spool_cell){
                 .label = prediction->label,
                 .truth = predicted->truth ? predicted->truth[i * tax_ranks + r] : DT_NO_TRUTH,
                 .confidence = prediction->confidence,
                 .entropy = prediction->entropy};
         }
-        const dt_fasta_record *record = &predicted->record[i];
-        DT_TRY(dt_spool_add(&results->spool, record->id.data, record->id.length,
-                            (int64_t)record->sequence.length, cells));
+        DT_TRY(add_sequence(results, predicted, i, &row));
+        DT_TRY(dt_spool_add(&results->spool, &row));
         if (results->table_open)
-            write_table_row(results, record, cells);
-        if (results->qiime_open)
-            dt_qiime_row(&results->qiime, record->id.data, record->id.length, results->taxonomy,
-                         cells, results->options.threshold);
+            write_table_row(results, record, row.cell);
     }
     if (results->embeddings)
         DT_TRY(dt_embeddings_add(results->embeddings, predicted->embedding, predicted->sequences));
     /* report a full disk now, not after hours of computing */
-    if (results->table_open && results->table.error)
-        DT_TRY(dt_output_flush(&results->table));
-    return results->qiime_open && results->qiime.error ? dt_output_flush(&results->qiime) : DT_OK;
+    return results->table_open && results->table.error ? dt_output_flush(&results->table) : DT_OK;
 }
 
 /* Writes the run id, but keeps that of a training run, by which --resume auto finds its
@@ -205,6 +243,32 @@ static dt_status write_run_id(const dt_results *results)
     return DT_OK;
 }
 
+static dt_status write_formats(dt_results *results)
+{
+    const dt_results_options *options = &results->options;
+    char sample[PATH_MAX];
+    size_t length;
+    const char *name = input_name(options, &length);
+    snprintf(sample, sizeof sample, "%.*s", (int)length, name);
+    const dt_format_source source = {.spool = &results->spool,
+                                     .taxonomy = results->taxonomy,
+                                     .lineages = &options->checkpoint->lineages,
+                                     .threshold = options->lineage_threshold,
+                                     .sample = sample,
+                                     .folder = options->output_folder,
+                                     .run_id = results->run_id,
+                                     .version = options->version,
+                                     .began = results->began,
+                                     .ended = (int64_t)time(NULL)};
+    for (int f = 0; f < DT_FORMATS; ++f) {
+        if (!results->format_open[f])
+            continue;
+        DT_TRY(dt_formats[f].write(&source, &results->format[f]));
+        DT_TRY(dt_output_flush(&results->format[f]));
+    }
+    return DT_OK;
+}
+
 /* Completes every file under its temporary name, so that only renaming can still fail, then renames
  * them one by one. */
 static dt_status commit_all(dt_results *results)
@@ -217,8 +281,7 @@ static dt_status commit_all(dt_results *results)
                                     results->options.checkpoint_path));
     if (results->table_open)
         DT_TRY(dt_output_flush(&results->table));
-    if (results->qiime_open)
-        DT_TRY(dt_output_flush(&results->qiime));
+    DT_TRY(write_formats(results));
     if (results->options.truth) {
         DT_TRY(dt_path(path, sizeof path, "%s/metrics.json", results->options.output_folder));
         DT_TRY(dt_output_begin(&metrics, path));
@@ -239,10 +302,11 @@ static dt_status commit_all(dt_results *results)
         results->table_open = false;
         DT_TRY(dt_output_commit(&results->table));
     }
-    if (results->qiime_open) {
-        results->qiime_open = false;
-        DT_TRY(dt_output_commit(&results->qiime));
-    }
+    for (int f = 0; f < DT_FORMATS; ++f)
+        if (results->format_open[f]) {
+            results->format_open[f] = false;
+            DT_TRY(dt_output_commit(&results->format[f]));
+        }
     results->json_open = false;
     return dt_output_commit(&results->json);
 }
@@ -269,11 +333,17 @@ void dt_results_free(dt_results *results)
         dt_output_discard(&results->json);
     if (results->table_open)
         dt_output_discard(&results->table);
-    if (results->qiime_open)
-        dt_output_discard(&results->qiime);
+    for (int f = 0; f < DT_FORMATS; ++f) {
+        if (results->format_open[f])
+            dt_output_discard(&results->format[f]);
+        results->format_open[f] = false;
+    }
     dt_container_discard(results->embeddings);
     results->embeddings = NULL;
     dt_spool_close(&results->spool);
     dt_tally_free(&results->tally);
-    results->json_open = results->table_open = results->qiime_open = false;
+    dt_identical_destroy(results->identical);
+    results->identical = NULL;
+    dt_text_free(&results->as_given);
+    results->json_open = results->table_open = false;
 }

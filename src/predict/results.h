@@ -2,7 +2,7 @@
  *
  *     <name>_deeptaxa_predictions.json   sequence_ids, predictions, summary, true_labels
  *     <name>_deeptaxa_predictions.tsv    optional: one line per sequence
- *     <name>_deeptaxa_predictions.qiime2.tsv   optional: lineages for QIIME 2 (predict/qiime.h)
+ *     <name>_deeptaxa_predictions.<suffix>   optional: for other programs (predict/formats/format.h)
  *     <name>_deeptaxa_sequence_embeddings.h5   optional (predict/embeddings_file.h)
  *     deeptaxa_uuid.txt                  the run id; not written to the folder of a training run,
  *                                        which has its own
@@ -18,9 +18,11 @@
 #include <stdint.h>
 
 #include "core/uuid.h"
+#include "data/identical.h"
 #include "io/output.h"
 #include "run/run.h"
 #include "run/run_json.h"
+#include "predict/formats/format.h"
 #include "predict/predictor.h"
 #include "predict/spool.h"
 #include "predict/tally.h"
@@ -50,8 +52,9 @@ typedef struct {
     bool oriented;                 /* reverse-complements sequences of the other strand */
     const dt_truth *truth;         /* NULL: none */
     bool tabular;
-    bool qiime;       /* write the table for QIIME 2 */
-    int32_t features; /* of the embeddings to write; 0: none */
+    bool format[DT_FORMATS];  /* those of other programs to write, by dt_format_choice */
+    double lineage_threshold; /* of the confidence, in these formats */
+    int32_t features;         /* of the embeddings to write; 0: none */
     int32_t columns;
     dt_column column[DT_COLUMNS]; /* (columns) in this order; may repeat */
     int64_t min_length;           /* shorter sequences are left out */
@@ -80,8 +83,12 @@ typedef struct {
     dt_spool spool;
     dt_output json;
     dt_output table;
-    dt_output qiime;
-    bool json_open, table_open, qiime_open;
+    dt_output format[DT_FORMATS];
+    bool json_open, table_open, format_open[DT_FORMATS];
+    dt_identical *identical;  /* numbers the different sequences; NULL: no format needs that */
+    bool keep_sequences;      /* a format needs them */
+    dt_text as_given;         /* the sequence being added, on the strand on which it was given */
+    int64_t began;            /* seconds since 1970 */
     dt_container *embeddings; /* NULL: not open */
 } dt_results;
 
@@ -100,8 +107,8 @@ dt_status dt_results_finish(dt_results *results);
  * thread's error message. */
 void dt_results_free(dt_results *results);
 
-/* Sets `out` (PATH_MAX bytes) to the path of a prediction file; `suffix` is "json", "tsv" or
- * "qiime2.tsv". */
+/* Sets `out` (PATH_MAX bytes) to the path of a prediction file; `suffix` is "json", "tsv" or that
+ * of a format. */
 dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out);
 
 /* In results_json.c. */

@@ -15,25 +15,30 @@ static double post_process_time(const dt_results *results)
 /* ---- predictions ------------------------------------------------------------------------------
  */
 
+/* An array of one element for each sequence. */
+typedef struct {
+    const dt_results *results;
+    dt_json *json;
+    void (*write)(const dt_results *, dt_json *, const dt_spool_row *);
+} array;
+
+static dt_status write_element(void *context, const dt_spool_row *row)
+{
+    const array *of = context;
+    of->write(of->results, of->json, row);
+    /* a full disk: report it now */
+    return of->json->out->error ? dt_output_flush(of->json->out) : DT_OK;
+}
+
 /* Writes the array `key`, whose elements are written by `write`, one per sequence. */
 static dt_status write_array(dt_results *results, dt_json *json, const char *key,
                              void (*write)(const dt_results *, dt_json *, const dt_spool_row *))
 {
-    dt_spool_row row = {0};
-    bool found = true;
     dt_json_key(json, key);
     dt_json_array(json);
-    dt_status status = dt_spool_rewind(&results->spool);
-    while (status == DT_OK && found) {
-        status = dt_spool_next(&results->spool, &row, &found);
-        if (status == DT_OK && found) {
-            write(results, json, &row);
-            if (results->json.error) /* a full disk: report it now */
-                status = dt_output_flush(&results->json);
-        }
-    }
+    const dt_status status =
+        dt_spool_each(&results->spool, write_element, &(array){results, json, write});
     dt_json_end(json);
-    dt_spool_row_free(&row);
     return status;
 }
 

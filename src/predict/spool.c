@@ -9,10 +9,11 @@
 
 #define BUFFER_SIZE ((size_t)256 * 1024)
 
-/* Header of a row in the file; the id and the cells follow. */
+/* Header of a row in the file; the id, the sequence and the cells follow. */
 typedef struct {
     int64_t length;
-    uint64_t id_length;
+    uint64_t id_length, sequence_length;
+    int32_t number, reversed;
 } row_head;
 
 static dt_status spool_error(const dt_spool *spool, const char *what)
@@ -51,17 +52,23 @@ void dt_spool_close(dt_spool *spool)
 void dt_spool_row_free(dt_spool_row *row)
 {
     dt_text_free(&row->id);
+    dt_text_free(&row->sequence);
 }
 
-dt_status dt_spool_add(dt_spool *spool, const char *id, size_t id_length, int64_t length,
-                       const dt_spool_cell *cells)
+dt_status dt_spool_add(dt_spool *spool, const dt_spool_row *row)
 {
-    const row_head head = {.length = length, .id_length = id_length};
+    const row_head head = {.length = row->length,
+                           .id_length = row->id.length,
+                           .sequence_length = row->sequence.length,
+                           .number = row->number,
+                           .reversed = row->reversed};
     const size_t ranks = (size_t)spool->tax_ranks;
     errno = 0;
     if (fwrite(&head, sizeof head, 1, spool->stream) != 1 ||
-        fwrite(id, 1, id_length, spool->stream) != id_length ||
-        fwrite(cells, sizeof *cells, ranks, spool->stream) != ranks)
+        fwrite(row->id.data, 1, row->id.length, spool->stream) != row->id.length ||
+        (row->sequence.length && fwrite(row->sequence.data, 1, row->sequence.length,
+                                        spool->stream) != row->sequence.length) ||
+        fwrite(row->cell, sizeof *row->cell, ranks, spool->stream) != ranks)
         return spool_error(spool, "write");
     spool->rows++;
     return DT_OK;
@@ -76,6 +83,17 @@ dt_status dt_spool_rewind(dt_spool *spool)
     return DT_OK;
 }
 
+/* Reads the bytes of a text. */
+static dt_status read_text(dt_spool *spool, dt_text *text, size_t length)
+{
+    DT_TRY(DT_GROW(text->data, text->capacity, length + 1));
+    if (fread(text->data, 1, length, spool->stream) != length)
+        return spool_error(spool, "read");
+    text->data[length] = '\0';
+    text->length = length;
+    return DT_OK;
+}
+
 dt_status dt_spool_next(dt_spool *spool, dt_spool_row *row, bool *found)
 {
     *found = spool->next < spool->rows;
@@ -86,13 +104,29 @@ dt_status dt_spool_next(dt_spool *spool, dt_spool_row *row, bool *found)
     errno = 0;
     if (fread(&head, sizeof head, 1, spool->stream) != 1)
         return spool_error(spool, "read");
-    DT_TRY(DT_GROW(row->id.data, row->id.capacity, head.id_length + 1));
-    if (fread(row->id.data, 1, head.id_length, spool->stream) != head.id_length ||
-        fread(row->cell, sizeof *row->cell, ranks, spool->stream) != ranks)
+    DT_TRY(read_text(spool, &row->id, head.id_length));
+    DT_TRY(read_text(spool, &row->sequence, head.sequence_length));
+    if (fread(row->cell, sizeof *row->cell, ranks, spool->stream) != ranks)
         return spool_error(spool, "read");
-    row->id.data[head.id_length] = '\0';
-    row->id.length = head.id_length;
     row->length = head.length;
+    row->number = head.number;
+    row->reversed = head.reversed != 0;
     spool->next++;
     return DT_OK;
+}
+
+dt_status dt_spool_each(dt_spool *spool, dt_status (*use)(void *context, const dt_spool_row *row),
+                        void *context)
+{
+    dt_spool_row row = {0};
+    bool found = true;
+    dt_status status = dt_spool_rewind(spool);
+    while (status == DT_OK) {
+        status = dt_spool_next(spool, &row, &found);
+        if (status != DT_OK || !found)
+            break;
+        status = use(context, &row);
+    }
+    dt_spool_row_free(&row);
+    return status;
 }

@@ -1,5 +1,5 @@
-/* Temporary storage of results for the JSON file, which needs them several times and begins with
- * the largest score of the run. The results are in an unlinked temporary file in the output folder,
+/* Temporary storage of results for the files that need them once all are known, or several times:
+ * the JSON file begins with the largest score of the run. The results are in an unlinked temporary file in the output folder,
  * which disappears however the program ends.
  */
 #ifndef DT_PREDICT_SPOOL_H
@@ -23,7 +23,11 @@ typedef struct {
 /* One sequence. Zero-initialise; free with dt_spool_row_free(). */
 typedef struct {
     dt_text id;
-    int64_t length; /* bases */
+    dt_text sequence; /* as given, but normalised; empty: not kept */
+    int64_t length;   /* bases */
+    int32_t number;   /* of the different sequences, 0, 1, … in the order in which they came; 0 if
+                         they are not numbered */
+    bool reversed;    /* was reverse-complemented for the model */
     dt_spool_cell cell[DT_MAX_TAX_RANKS];
 } dt_spool_row;
 
@@ -42,15 +46,18 @@ typedef struct {
 dt_status dt_spool_create(dt_spool *spool, const char *folder, int32_t tax_ranks);
 void dt_spool_close(dt_spool *spool); /* accepts a zero-initialised spool */
 
-/* Appends a sequence: its id, its length in bases and its cells (tax_ranks). DT_ERR_IO if the disk
- * is full, which may be reported only by dt_spool_rewind(). */
-dt_status dt_spool_add(dt_spool *spool, const char *id, size_t id_length, int64_t length,
-                       const dt_spool_cell *cells);
+/* Appends a sequence. DT_ERR_IO if the disk is full, which may be reported only by
+ * dt_spool_rewind(). */
+dt_status dt_spool_add(dt_spool *spool, const dt_spool_row *row);
 
 /* Goes back to the first row. No row can be added afterwards. */
 dt_status dt_spool_rewind(dt_spool *spool);
 
 /* Reads the next row; *found is false after the last one. */
 dt_status dt_spool_next(dt_spool *spool, dt_spool_row *row, bool *found);
+
+/* Goes back to the first row and calls `use` for each, until one fails. */
+dt_status dt_spool_each(dt_spool *spool, dt_status (*use)(void *context, const dt_spool_row *row),
+                        void *context);
 
 #endif

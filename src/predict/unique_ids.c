@@ -17,6 +17,7 @@ struct dt_unique_ids {
     id_hash *slot; /* (slots) open addressing, linear probing */
     size_t slots;
     size_t used;
+    const char *reader;
 };
 
 /* Hashes sixteen bytes at a time with Philox4x32-10, a bijection on 128 bits, chained as in
@@ -52,7 +53,7 @@ static id_hash *find(const dt_unique_ids *ids, const id_hash *hash)
 
 static dt_status grow(dt_unique_ids *ids)
 {
-    dt_unique_ids larger = {.slots = 2 * ids->slots, .used = ids->used};
+    dt_unique_ids larger = {.slots = 2 * ids->slots, .used = ids->used, .reader = ids->reader};
     DT_TRY(DT_NEW(larger.slot, larger.slots));
     for (size_t i = 0; i < ids->slots; ++i)
         if (!is_empty(&ids->slot[i]))
@@ -62,12 +63,13 @@ static dt_status grow(dt_unique_ids *ids)
     return DT_OK;
 }
 
-dt_status dt_unique_ids_create(dt_unique_ids **out)
+dt_status dt_unique_ids_create(dt_unique_ids **out, const char *reader)
 {
     dt_unique_ids *ids;
     *out = NULL;
     DT_TRY(DT_NEW(ids, 1));
     ids->slots = FIRST_SLOTS;
+    ids->reader = reader;
     const dt_status status = DT_NEW(ids->slot, ids->slots);
     if (status == DT_OK)
         *out = ids;
@@ -91,9 +93,9 @@ dt_status dt_unique_ids_add(dt_unique_ids *ids, const dt_fasta_record *record, c
     id_hash *slot = find(ids, &hash);
     if (!is_empty(slot))
         return dt_fail(DT_ERR_INPUT,
-                       "%s: line %lld: duplicate id '%.100s', which QIIME 2 does not accept: make "
-                       "the ids unique, or omit --format qiime2",
-                       file, (long long)record->line, record->id.data);
+                       "%s: line %lld: duplicate id '%.100s', which %s does not accept: make "
+                       "the ids unique, or omit that --format",
+                       file, (long long)record->line, record->id.data, ids->reader);
     *slot = hash;
     ids->used++;
     return DT_OK;
@@ -115,7 +117,8 @@ static dt_status add_block(void *context, dt_sequence_block *block)
     return DT_OK;
 }
 
-dt_status dt_unique_ids_check(const char *path, bool normalize, int64_t min_length)
+dt_status dt_unique_ids_check(const char *path, const char *reader, bool normalize,
+                              int64_t min_length)
 {
     checked_file file = {.path = path};
     const dt_reading reading = {.normalize = normalize,
@@ -124,7 +127,7 @@ dt_status dt_unique_ids_check(const char *path, bool normalize, int64_t min_leng
                                 .threads = 1};
     dt_fasta *input;
     DT_TRY(dt_fasta_open_reads(&input, path));
-    dt_status status = dt_unique_ids_create(&file.ids);
+    dt_status status = dt_unique_ids_create(&file.ids, reader);
     if (status == DT_OK)
         status = dt_read_sequences(input, &reading, NULL, add_block, &file);
     dt_unique_ids_destroy(file.ids);

@@ -12,7 +12,8 @@
 
 typedef struct dt_unique_ids dt_unique_ids;
 
-dt_status dt_unique_ids_create(dt_unique_ids **out);
+/* `reader`: the program for which ids must be unique, for messages; not copied. */
+dt_status dt_unique_ids_create(dt_unique_ids **out, const char *reader);
 void dt_unique_ids_destroy(dt_unique_ids *ids); /* NULL is allowed */
 
 /* Adds the record's id. DT_ERR_INPUT, with `file` and the line, if the id was added before. */
@@ -20,6 +21,7 @@ dt_status dt_unique_ids_add(dt_unique_ids *ids, const dt_fasta_record *record, c
 
 /* Reads the whole of `path`, which must be readable more than once, and refuses duplicate ids.
  * Sequences of fewer than `min_length` letters (after normalisation if `normalize`) are ignored. */
-dt_status dt_unique_ids_check(const char *path, bool normalize, int64_t min_length);
+dt_status dt_unique_ids_check(const char *path, const char *reader, bool normalize,
+                              int64_t min_length);
 
 #endif

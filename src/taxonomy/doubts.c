@@ -96,7 +96,7 @@ static void warn_of_order(const dt_taxonomy *taxonomy, const char *file)
         if (place >= 0 && place < deepest) {
             dt_warn(
                 "%s: the column '%s' precedes '%s': ranks are in the order of the columns, which "
-                "lineages and --format qiime2 assume to run from domain to species",
+                "lineages and predict --format assume to run from domain to species",
                 file, taxonomy->rank[at].name, taxonomy->rank[r].name);
             return;
         }

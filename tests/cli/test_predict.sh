@@ -15,7 +15,7 @@ predict_to() {
 heldout="--fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv"
 
 # shellcheck disable=SC2086
-expect 0 predict_to p $heldout --tabular --format qiime2
+expect 0 predict_to p $heldout --tabular --format qiime2 --lineage independent
 for suffix in json tsv qiime2.tsv; do said "^Results: p/heldout_deeptaxa_predictions.$suffix\$"; done
 table=p/heldout_deeptaxa_predictions.tsv
 columns=sequence_id
@@ -102,7 +102,8 @@ rm -rf other
 # For QIIME 2: the lineage down to the last confident rank. Here the threshold is just below the second
 # confidence of the first sequence, so that it keeps at least two ranks.
 threshold=$(awk -F'\t' 'NR == 2 { printf "%.6f", $8 - 1e-5 }' $table)
-expect 0 predict_to other --fasta-file data/heldout.fasta --format qiime2 --confidence-threshold "$threshold"
+expect 0 predict_to other --fasta-file data/heldout.fasta --format qiime2 --lineage independent \
+    --confidence-threshold "$threshold"
 awk -F'\t' -v threshold="$threshold" '
     NR == 1 { print "Feature ID\tTaxon\tConfidence"; next }
     { taxon = ""; confidence = $3

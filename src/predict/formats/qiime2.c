@@ -1,57 +1,39 @@
-#include "predict/qiime.h"
+/* --format qiime2: a table with the columns `Feature ID`, `Taxon` and `Confidence`, for
+ * `qiime tools import --type 'FeatureData[Taxonomy]' --input-format TSVTaxonomyFormat`.
+ *
+ * The confidence is that of the deepest rank kept. If no rank is kept, the taxon is `Unassigned`,
+ * as in QIIME 2's own classifiers, with the first rank's confidence. */
+#include "predict/formats/taxon.h"
 
-#include <string.h>
-#include <strings.h>
+typedef struct {
+    const dt_format_source *source;
+    dt_output *out;
+    dt_text label;
+} table;
 
-/* Returns the letter of the rank's prefix, '\0' if the rank has none. */
-static char prefix_letter(const char *rank)
+static dt_status write_row(void *context, const dt_spool_row *row)
 {
-    static const char *const ranks[] = {"domain", "kingdom", "phylum", "class",
-                                        "order",  "family",  "genus",  "species"};
-    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; ++i)
-        if (strcasecmp(rank, ranks[i]) == 0)
-            return ranks[i][0];
-    return '\0';
-}
-
-static bool has_prefix(const char *label)
-{
-    return label[0] && label[1] == '_' && label[2] == '_';
-}
-
-/* Returns the number of ranks to keep. */
-static int32_t depth(const dt_taxonomy *taxonomy, const dt_spool_cell *cells, double threshold)
-{
-    int32_t r = 0;
-    while (r < taxonomy->tax_ranks && (double)cells[r].confidence >= threshold &&
-           strcmp(taxonomy->rank[r].label[cells[r].label], DT_UNCLASSIFIED) != 0)
-        ++r;
-    return r;
-}
-
-void dt_qiime_header(dt_output *out)
-{
-    dt_output_text(out, "Feature ID\tTaxon\tConfidence\n");
-}
-
-void dt_qiime_row(dt_output *out, const char *id, size_t id_length, const dt_taxonomy *taxonomy,
-                  const dt_spool_cell *cells, double threshold)
-{
-    const int32_t kept = depth(taxonomy, cells, threshold);
-    dt_output_cell(out, id, id_length);
-    dt_output_char(out, '\t');
+    table *t = context;
+    const int32_t kept = dt_kept_ranks(t->source, row->cell);
+    dt_output_cell(t->out, row->id.data, row->id.length);
+    dt_output_char(t->out, '\t');
     for (int32_t r = 0; r < kept; ++r) {
-        const char *label = taxonomy->rank[r].label[cells[r].label];
-        const char letter = prefix_letter(taxonomy->rank[r].name);
+        DT_TRY(dt_with_prefix(&t->label, t->source, r, row->cell));
         if (r)
-            dt_output_text(out, "; ");
-        if (letter && !has_prefix(label)) {
-            dt_output_char(out, letter);
-            dt_output_text(out, "__");
-        }
-        dt_output_text(out, label);
+            dt_output_text(t->out, "; ");
+        dt_output_bytes(t->out, t->label.data, t->label.length);
     }
-    dt_output_text(out, kept ? "\t" : "Unassigned\t");
-    dt_output_float(out, cells[kept ? kept - 1 : 0].confidence);
-    dt_output_char(out, '\n');
+    dt_output_text(t->out, kept ? "\t" : "Unassigned\t");
+    dt_output_float(t->out, dt_kept_confidence(row->cell, kept));
+    dt_output_char(t->out, '\n');
+    return DT_OK;
+}
+
+dt_status dt_write_qiime2(const dt_format_source *source, dt_output *out)
+{
+    table t = {.source = source, .out = out};
+    dt_output_text(out, "Feature ID\tTaxon\tConfidence\n");
+    const dt_status status = dt_spool_each(source->spool, write_row, &t);
+    dt_text_free(&t.label);
+    return status;
 }

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "layers.h"
-#include "predict/qiime.h"
+#include "predict/formats/taxon.h"
 #include "predict/results.h"
 
 #define JSON_FILE "out/reads.v4_deeptaxa_predictions.json"
@@ -464,9 +464,9 @@ static void qiime_lineages_end_before_the_first_unsure_rank(void **state)
     (void)state;
     static dt_results results;
     dt_results_options options = options_for(NULL);
-    options.qiime = true;
+    options.format[DT_FORMAT_QIIME2] = true;
     options.tabular = false;
-    options.threshold = 0.75;
+    options.lineage_threshold = 0.75;
     ASSERT_OK(dt_results_begin(&results, &options));
     ASSERT_OK(add_three(&results, false));
     ASSERT_OK(dt_results_finish(&results));
@@ -489,18 +489,39 @@ static void qiime_lineages_end_before_unclassified(void **state)
     ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "phylum", 1, phylum));
     ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "Class", 2, class));
     ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "clade", 1, clade));
-    dt_spool_cell cells[3] = {{.confidence = 1.0f}, {.confidence = 0.5f}, {.confidence = 0.25f}};
+    dt_spool_row row = {
+        .id = {.data = (char[]){"a"}, .length = 1},
+        .cell = {{.confidence = 1.0f}, {.confidence = 0.5f}, {.confidence = 0.25f}}};
+    dt_spool spool;
+    ASSERT_OK(dt_spool_create(&spool, ".", 3));
+    ASSERT_OK(dt_spool_add(&spool, &row));
+    row.id.data[0] = 'b';
+    row.cell[1].label = 1;
+    ASSERT_OK(dt_spool_add(&spool, &row));
     dt_output out;
     ASSERT_OK(dt_output_begin(&out, "lines"));
-    dt_qiime_row(&out, "a", 1, &taxonomy, cells, 0.0);
-    cells[1].label = 1;
-    dt_qiime_row(&out, "b", 1, &taxonomy, cells, 0.0);
+    ASSERT_OK(dt_write_qiime2(&(dt_format_source){.spool = &spool, .taxonomy = &taxonomy}, &out));
     ASSERT_OK(dt_output_commit(&out));
+    dt_spool_close(&spool);
     dt_taxonomy_free(&taxonomy);
     char *lines = read_text("lines");
-    assert_string_equal(lines, "a\tp__Bacillota; c__Bacilli; x\t0.25\n"
+    assert_string_equal(lines, "Feature ID\tTaxon\tConfidence\n"
+                               "a\tp__Bacillota; c__Bacilli; x\t0.25\n"
                                "b\tp__Bacillota\t1.0\n");
     free(lines);
+}
+
+static void reads_are_counted_by_the_annotation_of_their_id(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        int64_t reads;
+    } ids[] = {
+        {"a", 1},       {"a;size=9", 9},  {"a;size=120;", 120}, {"a;sample=b;size=3;ee=0.1", 3},
+        {"a;size=", 1}, {"a;size=0;", 1}, {"a;size=7x", 1},     {"a;resize=7;size=5", 5}};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; ++i)
+        assert_int_equal(dt_read_count(ids[i].id, strlen(ids[i].id)), ids[i].reads);
 }
 
 static void names_follow_the_fasta_file(void **state)
@@ -623,6 +644,7 @@ int main(void)
         TEST(tabular_fields_choose_the_columns_and_their_order),
         TEST(qiime_lineages_end_before_the_first_unsure_rank),
         TEST(qiime_lineages_end_before_unclassified),
+        TEST(reads_are_counted_by_the_annotation_of_their_id),
         TEST(names_follow_the_fasta_file),
         TEST(a_failing_run_leaves_no_file),
         TEST(a_full_disk_leaves_the_older_results),
