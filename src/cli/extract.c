@@ -7,6 +7,7 @@
 #include "cli/threads.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "data/dataset_build.h"
 #include "data/identical.h"
 #include "data/sequence_reader.h"
 #include "io/output.h"
@@ -18,7 +19,8 @@ typedef struct {
     const dt_extract_options *options;
     dt_fasta *input;
     dt_primer_search *search;
-    dt_taxonomy_table table; /* with --taxonomy-file */
+    const char *taxonomy_file; /* NULL: none; that of the sequences: lineages in their headers */
+    dt_taxonomy_table table;   /* with taxonomy_file */
     dt_identical *identical;
     dt_output fasta;
     dt_output taxonomy; /* with --output-taxonomy */
@@ -89,7 +91,7 @@ static void put_common_lineages(extraction *x)
 
 static int64_t find_row(extraction *x, const dt_fasta_record *record)
 {
-    if (!x->options->taxonomy_file)
+    if (!x->taxonomy_file)
         return -1;
     const int64_t row = dt_taxonomy_table_find(&x->table, record->id.data, record->id.length);
     if (row < 0 && x->without_row++ == 0)
@@ -213,7 +215,7 @@ static void tell_all(const extraction *x, double seconds)
     tell_disagreement(x);
     if (x->without_row > 0)
         dt_warn("%lld amplicons, such as '%s', are not in %s", (long long)x->without_row,
-                x->without_row_example, x->options->taxonomy_file);
+                x->without_row_example, x->taxonomy_file);
     dt_info("wrote %lld amplicons to %s in %.1f s", (long long)x->written, x->options->output_file,
             seconds);
 }
@@ -294,17 +296,22 @@ static dt_status extract(extraction *x)
                            note));
     DT_TRY(create_search(options, &x->search));
     DT_TRY(dt_fasta_open(&x->input, options->fasta_file));
-    if (options->taxonomy_file)
-        DT_TRY(dt_taxonomy_table_read(&x->table, options->taxonomy_file));
-    DT_TRY(dt_identical_create(&x->identical, options->taxonomy_file ? &x->table : NULL));
+    if (x->taxonomy_file) {
+        DT_TRY(dt_check_standard_input(options->fasta_file, x->taxonomy_file, NULL));
+        DT_TRY(dt_taxonomy_table_for(&x->table, x->taxonomy_file, options->fasta_file));
+    }
+    DT_TRY(dt_identical_create(&x->identical, x->taxonomy_file ? &x->table : NULL));
     DT_TRY(begin_output(x));
     const dt_cut cut = {.search = x->search,
                         .keep_primers = options->keep_primers,
                         .min_length = options->min_length,
                         .max_length = options->max_length,
                         .trunc_length = options->trunc_length};
-    const dt_reading reading = {
-        .normalize = true, .cut = &cut, .block_size = DT_BLOCK_SEQUENCES, .threads = threads};
+    const dt_reading reading = {.normalize = true,
+                                .headers = x->table.headers,
+                                .cut = &cut,
+                                .block_size = DT_BLOCK_SEQUENCES,
+                                .threads = threads};
     DT_TRY(dt_read_sequences(x->input, &reading, NULL, add_block, x));
     DT_TRY(check_found(x));
     return finish_output(x);
@@ -332,6 +339,9 @@ static dt_status run(const void *parsed)
     extraction *x;
     DT_TRY(DT_NEW(x, 1));
     x->options = parsed;
+    x->taxonomy_file = x->options->taxonomy_file;
+    if (x->options->output_taxonomy && !x->taxonomy_file)
+        x->taxonomy_file = x->options->fasta_file;
     const dt_status status = extract(x);
     if (status == DT_OK)
         tell_all(x, dt_seconds() - start);

@@ -23,7 +23,9 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
-     .help = "taxonomy of the sequences; identical amplicons of different taxa are reported"},
+     .help =
+         "taxonomy of the sequences; identical amplicons of different taxa are reported (default "
+         "with --output-taxonomy: the lineages in the headers of --fasta-file)"},
     {.name = "output-taxonomy",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_taxonomy),
@@ -111,11 +113,9 @@ static dt_status check(const void *parsed)
 {
     const dt_extract_options *extract = parsed;
     DT_TRY(check_primers(extract));
-    if (extract->output_taxonomy && !extract->taxonomy_file)
-        return dt_fail(DT_ERR_USAGE, "--output-taxonomy requires --taxonomy-file");
     if (extract->identical == DT_IDENTICAL_COMMON && !extract->output_taxonomy)
-        return dt_fail(DT_ERR_USAGE, "--identical common requires --taxonomy-file and "
-                                     "--output-taxonomy, which has the common lineages");
+        return dt_fail(DT_ERR_USAGE, "--identical common requires --output-taxonomy, which has the "
+                                     "common lineages");
     if (extract->max_length > 0 && extract->max_length < extract->min_length)
         return dt_fail(DT_ERR_USAGE, "--max-length %lld is less than --min-length %lld",
                        (long long)extract->max_length, (long long)extract->min_length);

@@ -12,7 +12,7 @@
 
 typedef struct {
     const char *fasta_file;
-    const char *taxonomy_file;
+    const char *taxonomy_file; /* NULL: lineages are in the headers of fasta_file */
     dt_encoding encoding; /* one-hot: a tokenizer is not looked for; one that is named is told */
     const char *tokenizer_file; /* --tokenizer-file, NULL when not given */
     const char *tokenizer_name; /* --tokenizer-name, NULL when not given */

@@ -18,9 +18,8 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
-     .required = true,
      .help = "taxonomy: a table with sequence_id and one column per rank, or QIIME 2 format, plain "
-             "or compressed"},
+             "or compressed (default: the lineages in the headers of --fasta-file)"},
     {.name = "output-dir",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),

@@ -8,7 +8,7 @@ typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
     const char *fasta_file;     /* never NULL; "-": standard input */
-    const char *taxonomy_file;  /* never NULL */
+    const char *taxonomy_file;  /* NULL: lineages are in the headers of fasta_file */
     const char *output_dir;     /* never NULL */
     const char *tokenizer_file; /* tokenizer.json; NULL: see dt_choose_tokenizer() */
     int encoding;               /* dt_encoding; one-hot without a tokenizer_file */

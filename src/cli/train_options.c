@@ -25,7 +25,7 @@ static const dt_option data_options[] = {
      .may_differ = true,
      .value = "FILE",
      .help = "taxonomy: a table with sequence_id and one column per rank, or QIIME 2 format, plain "
-             "or compressed (required without --data)"},
+             "or compressed (default: the lineages in the headers of --fasta-file)"},
     {.name = "data",
      .kind = DT_VALUE_TEXT,
      .offset = AT(data),
@@ -253,8 +253,9 @@ static const dt_option further_options[] = {
 static dt_status check_input(const dt_train_options *train)
 {
     if (!train->data && !train->fasta_file)
-        return dt_fail(DT_ERR_USAGE, "missing training sequences: give --fasta-file FILE and "
-                                     "--taxonomy-file FILE, or --data DIR");
+        return dt_fail(DT_ERR_USAGE, "missing training sequences: give --fasta-file FILE and, "
+                                     "if its headers have no lineages, --taxonomy-file FILE; or "
+                                     "--data DIR");
     if (train->data && (train->fasta_file || train->taxonomy_file))
         return dt_fail(DT_ERR_USAGE, "--data cannot be combined with --fasta-file or "
                                      "--taxonomy-file: the directory contains both");
@@ -274,8 +275,6 @@ static dt_status check_input(const dt_train_options *train)
     if (train->stream_data && !train->data)
         return dt_fail(DT_ERR_USAGE, "--stream-data requires --data with shards written by "
                                      "`deeptaxa prepare`");
-    if (train->fasta_file && !train->taxonomy_file)
-        return dt_fail(DT_ERR_USAGE, "missing --taxonomy-file FILE: the taxonomy of the sequences");
     return DT_OK;
 }
 

@@ -11,7 +11,8 @@ typedef enum { DT_VALIDATE_ON_ALL, DT_VALIDATE_ON_RANK0 } dt_validate_on_choice;
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
-    /* input and output: either fasta_file and taxonomy_file, or data; the others are NULL */
+    /* input and output: either fasta_file and taxonomy_file (NULL: in the headers), or data; the
+     * others are NULL */
     const char *fasta_file; /* "-": standard input */
     const char *taxonomy_file;
     const char *data;           /* directory of shards written by `deeptaxa prepare` */

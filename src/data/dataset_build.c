@@ -160,6 +160,7 @@ static dt_status read_sequences(builder *b)
     return dt_read_sequences(b->fasta,
                              &(dt_reading){.normalize = options->normalize,
                                            .amplicons = options->amplicons,
+                                           .headers = b->table.headers,
                                            .strand = options->strand,
                                            .tokenizer = options->tokenizer,
                                            .block_size = DT_BLOCK_SEQUENCES,
@@ -392,11 +393,16 @@ static dt_status check_shared(const char *flag, const char *path, const dt_comm 
 dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
                                   const dt_comm *comm)
 {
+    if (!taxonomy_file)
+        taxonomy_file = fasta_file;
     const bool same = strcmp(fasta_file, taxonomy_file) == 0;
     if (same && strcmp(fasta_file, "-") == 0)
-        return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input");
+        return dt_fail(DT_ERR_USAGE, "FASTA and taxonomy cannot both come from standard input: "
+                                     "name a file with --taxonomy-file");
     if (same && dt_read_only_once(fasta_file))
-        return dt_fail(DT_ERR_USAGE, "%s: FASTA and taxonomy cannot both come from one pipe",
+        return dt_fail(DT_ERR_USAGE,
+                       "%s: FASTA and taxonomy cannot both come from one pipe: name a file with "
+                       "--taxonomy-file",
                        fasta_file);
     DT_TRY(check_shared("fasta-file", fasta_file, comm));
     return check_shared("taxonomy-file", taxonomy_file, comm);
@@ -444,7 +450,7 @@ static dt_status build_alone(builder *b)
     DT_TRY(prepare(b));
     DT_TRY(open_token_file(b));
     DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
-    DT_TRY(dt_taxonomy_table_read(&b->table, b->options->taxonomy_file));
+    DT_TRY(dt_taxonomy_table_for(&b->table, b->options->taxonomy_file, b->options->fasta_file));
     DT_TRY(DT_NEW(b->row_used, (size_t)b->table.rows));
     DT_TRY(read_sequences(b));
     DT_TRY(check_ids_match(b));

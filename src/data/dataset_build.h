@@ -22,7 +22,8 @@
 
 typedef struct {
     const char *fasta_file;          /* plain or compressed; "-": standard input */
-    const char *taxonomy_file;       /* format: taxonomy/taxonomy_table.h; "-" likewise */
+    const char *taxonomy_file;       /* format: taxonomy/taxonomy_table.h; "-" likewise. The path
+                                        of fasta_file: lineages are in its headers */
     bool normalize;                  /* sequence/normalize.h */
     const dt_cut *amplicons;         /* train on the amplicons of the sequences, without those that
                                         have none (data/sequence_reader.h); NULL: on all */
@@ -44,7 +45,8 @@ typedef struct {
 } dt_dataset_build_options;
 
 /* Returns DT_ERR_USAGE if FASTA and taxonomy are both standard input ("-") or the same pipe, or if
- * several processes would have to read one of them from there; comm NULL: one process. */
+ * several processes would have to read one of them from there. taxonomy_file NULL: lineages are in
+ * the headers of fasta_file; comm NULL: one process. */
 dt_status dt_check_standard_input(const char *fasta_file, const char *taxonomy_file,
                                   const dt_comm *comm);
 

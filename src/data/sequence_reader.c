@@ -29,6 +29,7 @@ typedef struct {
     worker_state *workers; /* (threads of the pool) */
     dt_sequence_block current, next;
     int64_t read;             /* sequences so far */
+    int64_t records;          /* with those left out */
     dt_reading_counts counts; /* of what is done when a block is read */
     int32_t at_a_time;        /* sequences of `current` per thread at a time */
 } reader;
@@ -115,6 +116,9 @@ static dt_status read_block(reader *r)
         if (!found)
             break;
         const bool mine = dt_owns_tokens(r->options->comm, block->first + block->count);
+        r->records++;
+        if (r->options->headers)
+            DT_TRY(dt_header_set_id(r->options->headers, record, r->records));
         if (is_too_short(r->options, &record->sequence)) {
             r->counts.left_out++;
             continue;

@@ -17,6 +17,7 @@
 #include "sequence/primer.h"
 #include "sequence/strand.h"
 #include "sequence/tokenizer.h"
+#include "taxonomy/header.h"
 
 #define DT_BLOCK_SEQUENCES 1024 /* default size of a block */
 
@@ -40,6 +41,7 @@ typedef struct {
 typedef struct {
     bool normalize;          /* sequence/normalize.h */
     int64_t min_length;      /* letters after normalisation; shorter ones are left out */
+    dt_header_form headers;  /* the ids are in headers of this form; 0: as io/fasta.h says */
     const dt_cut *amplicons; /* replace sequences by their amplicon, and leave out those that have
                                 none; NULL: no. For whoever numbers sequences: all processes
                                 leave out the same ones */

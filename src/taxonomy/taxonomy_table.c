@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/utf8.h"
+#include "io/fasta.h"
 #include "io/line_reader.h"
 #include "taxonomy/lineage.h"
 #include "core/unicode_class.h"
@@ -26,8 +27,9 @@ typedef struct {
 
 /* State while a table is read. */
 typedef struct {
-    dt_line_reader *reader;
-    const char *name; /* name of the file */
+    dt_line_reader *reader; /* of a table; NULL: of a FASTA file */
+    const char *name;       /* name of the file */
+    int64_t line;           /* number of the current line */
     dt_taxonomy_table *table;
     bool lineages;     /* format (b) */
     int32_t columns;   /* cells per row */
@@ -38,8 +40,8 @@ typedef struct {
     int32_t *numbers; /* (rows, tax_ranks) numbers of the encoders, or MISSING */
     size_t numbers_capacity;
     size_t lines_capacity;
-    remark rooted, numbered, numbered_in_part, with_kingdom,
-        kingdom_alone;  /* about lineages: see report_lineages() */
+    remark rooted, numbered, numbered_in_part, with_kingdom, kingdom_alone, from_header,
+        shortened;      /* about lineages: see report_lineages() */
     bool same_bare_ids; /* two ids differ only in annotations */
     dt_text plain;      /* unquoted cells of the current line */
 } table_parser;
@@ -93,7 +95,7 @@ static dt_status copy_span(char **out, dt_span text)
 
 static long long line_number(const table_parser *parser)
 {
-    return (long long)dt_line_reader_number(parser->reader);
+    return (long long)parser->line;
 }
 
 /* Labels are copied to JSON and HDF5, which are UTF-8. */
@@ -114,6 +116,7 @@ static dt_status next_line(table_parser *parser, dt_span *line)
     do
         DT_TRY(dt_line_reader_next(parser->reader, &line->data, &line->length));
     while (line->data && dt_trim(*line).length == 0);
+    parser->line = dt_line_reader_number(parser->reader);
     return line->data ? check_utf8(parser, *line) : DT_OK;
 }
 
@@ -174,6 +177,16 @@ static void report_lineages(const table_parser *parser)
     const remark *rooted = &parser->rooted;
     const remark *numbered = &parser->numbered;
     const remark *alone = &parser->kingdom_alone;
+    if (parser->from_header.count)
+        dt_notice("%s: lineages are taken from the headers, in the form of %s: '%.100s' is '%s'",
+                  parser->name, dt_header_form_name(parser->table->headers),
+                  parser->table->first_id, parser->from_header.example);
+    if (parser->shortened.count)
+        dt_notice(
+            "%s: %lld lineages have more levels than there are ranks (line %lld: '%s'): their "
+            "domain and species are used",
+            parser->name, (long long)parser->shortened.count, (long long)parser->shortened.line,
+            parser->shortened.example);
     if (rooted->count)
         dt_notice(
             "%s: removed the root, which is not a taxonomic rank, from %lld lineages (line %lld: "
@@ -281,9 +294,22 @@ static dt_status add_id(table_parser *parser, dt_span id)
     return table->first_id ? DT_OK : copy_span(&table->first_id, id);
 }
 
-static dt_status parse_row(table_parser *parser, dt_span line)
+static dt_status add_row(table_parser *parser, const dt_span *cells)
 {
     dt_taxonomy_table *table = parser->table;
+    const size_t rows = (size_t)table->rows;
+    DT_TRY(DT_GROW(table->lines, parser->lines_capacity, rows + 1));
+    DT_TRY(
+        DT_GROW(parser->numbers, parser->numbers_capacity, (rows + 1) * (size_t)parser->tax_ranks));
+    DT_TRY(add_id(parser, dt_trim(cells[parser->id_column])));
+    DT_TRY(parse_labels(parser, cells, parser->numbers + rows * (size_t)parser->tax_ranks));
+    table->lines[rows] = line_number(parser);
+    table->rows++;
+    return DT_OK;
+}
+
+static dt_status parse_row(table_parser *parser, dt_span line)
+{
     dt_span cells[MAX_COLUMNS];
     int32_t count;
     DT_TRY(split_cells(parser, line, cells, &count));
@@ -298,15 +324,7 @@ static dt_status parse_row(table_parser *parser, dt_span line)
             "%s: line %lld: a second header, probably because tables were joined: remove "
             "it",
             parser->name, line_number(parser));
-    const size_t rows = (size_t)table->rows;
-    DT_TRY(DT_GROW(table->lines, parser->lines_capacity, rows + 1));
-    DT_TRY(
-        DT_GROW(parser->numbers, parser->numbers_capacity, (rows + 1) * (size_t)parser->tax_ranks));
-    DT_TRY(add_id(parser, dt_trim(cells[parser->id_column])));
-    DT_TRY(parse_labels(parser, cells, parser->numbers + rows * (size_t)parser->tax_ranks));
-    table->lines[rows] = line_number(parser);
-    table->rows++;
-    return DT_OK;
+    return add_row(parser, cells);
 }
 
 /* ---- the first line -------------------------------------------------------------------------- */
@@ -536,19 +554,89 @@ static dt_status finish_table(table_parser *parser)
 
 static dt_status read_table(table_parser *parser, const char *path)
 {
-    DT_TRY(copy_span(&parser->table->path, (dt_span){path, strlen(path)}));
-    DT_TRY(dt_strmap_create(&parser->table->index));
     DT_TRY(dt_line_reader_open(&parser->reader, path, &dt_taxonomy_text));
     parser->name = dt_line_reader_name(parser->reader);
     DT_TRY(parse_rows(parser));
     return finish_table(parser);
 }
 
-dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path)
+/* ---- the headers of a FASTA file ------------------------------------------------------------- */
+
+/* Adds the lineage of a record, whose id it replaces. `first`: the line of the first record. */
+static dt_status parse_header(table_parser *parser, dt_fasta_record *record, int64_t first,
+                              dt_text *lineage)
+{
+    dt_taxonomy_table *table = parser->table;
+    const dt_header_form form = dt_header_form_of(record);
+    bool shortened;
+    if (form == DT_HEADER_NONE)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the header of '%.100s' has no lineage in a form that is "
+                       "known: give the taxonomy of the sequences with --taxonomy-file",
+                       parser->name, line_number(parser), record->id.data);
+    if (table->rows == 0)
+        table->headers = form;
+    if (form != table->headers)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the header of '%.100s' has a lineage in another form (%s) "
+                       "than line %lld (%s): all must have the same, or give the taxonomy with "
+                       "--taxonomy-file",
+                       parser->name, line_number(parser), record->id.data,
+                       dt_header_form_name(form), (long long)first,
+                       dt_header_form_name(table->headers));
+    DT_TRY(dt_header_lineage(form, record, lineage, &shortened));
+    DT_TRY(dt_header_set_id(form, record, table->rows + 1));
+    const dt_span cells[] = {{record->id.data, record->id.length},
+                             {lineage->data, lineage->length}};
+    DT_TRY(check_utf8(parser, cells[1]));
+    if (shortened)
+        note(&parser->shortened, parser, cells[1]);
+    note(&parser->from_header, parser, cells[1]);
+    return add_row(parser, cells);
+}
+
+static dt_status parse_headers(table_parser *parser, dt_fasta *fasta, dt_fasta_record *record,
+                               dt_text *lineage)
+{
+    int64_t first = 0;
+    bool found = true;
+    parser->name = dt_fasta_name(fasta);
+    DT_TRY(begin_lineages(parser));
+    for (;;) {
+        DT_TRY(dt_fasta_next(fasta, record, &found));
+        if (!found)
+            return finish_table(parser);
+        parser->line = record->line;
+        first = first ? first : record->line;
+        DT_TRY(parse_header(parser, record, first, lineage));
+    }
+}
+
+static dt_status read_headers(table_parser *parser, const char *path)
+{
+    dt_fasta *fasta;
+    dt_fasta_record record = {0};
+    dt_text lineage = {0};
+    DT_TRY(dt_fasta_open(&fasta, path));
+    const dt_status status = parse_headers(parser, fasta, &record, &lineage);
+    dt_fasta_close(fasta);
+    dt_fasta_record_free(&record);
+    dt_text_free(&lineage);
+    return status;
+}
+
+/* ---- interface ------------------------------------------------------------------------------- */
+
+static dt_status read_with(dt_taxonomy_table *table, const char *path,
+                           dt_status (*read)(table_parser *parser, const char *path))
 {
     *table = (dt_taxonomy_table){0};
     table_parser parser = {.table = table};
-    const dt_status status = read_table(&parser, path);
+    dt_status status = dt_copy_text(&table->path, path);
+    if (status == DT_OK)
+        status = dt_strmap_create(&table->index);
+    if (status == DT_OK)
+        status = read(&parser, path);
     dt_line_reader_close(parser.reader);
     for (int32_t r = 0; r < DT_MAX_TAX_RANKS; ++r) {
         free(parser.rank_name[r]);
@@ -559,6 +647,21 @@ dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path)
     if (status != DT_OK)
         dt_taxonomy_table_free(table);
     return status;
+}
+
+dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path)
+{
+    return read_with(table, path, read_table);
+}
+
+dt_status dt_taxonomy_table_from_headers(dt_taxonomy_table *table, const char *fasta_file)
+{
+    return read_with(table, fasta_file, read_headers);
+}
+
+dt_status dt_taxonomy_table_for(dt_taxonomy_table *table, const char *path, const char *fasta_file)
+{
+    return read_with(table, path, strcmp(path, fasta_file) == 0 ? read_headers : read_table);
 }
 
 void dt_taxonomy_table_free(dt_taxonomy_table *table)

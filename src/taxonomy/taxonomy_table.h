@@ -29,11 +29,13 @@
 
 #include "core/status.h"
 #include "core/strmap.h"
+#include "taxonomy/header.h"
 #include "taxonomy/taxonomy.h"
 
 typedef struct {
-    char *path;           /* as given by the user */
-    dt_taxonomy taxonomy; /* the distinct labels of each rank, in byte order */
+    char *path;             /* as given by the user */
+    dt_header_form headers; /* lineages are from FASTA headers of this form; 0: from a table */
+    dt_taxonomy taxonomy;   /* the distinct labels of each rank, in byte order */
     int64_t rows;
     int32_t *labels;  /* (rows, tax_ranks) classes */
     int64_t *lines;   /* (rows) line of each row in the file */
@@ -48,6 +50,15 @@ typedef struct {
  * and line: neither format, a line that is not UTF-8, a row with too few or too many cells, an
  * empty or repeated id, a lineage whose ranks are out of order, no rows, no labels. */
 dt_status dt_taxonomy_table_read(dt_taxonomy_table *table, const char *path);
+
+/* Takes the lineages from the headers of a FASTA file (taxonomy/header.h), with one notice that says
+ * so. Rows have the ids of dt_header_set_id(). DT_ERR_INPUT, with the record, where a header has no
+ * lineage, or in another form than the first one; further as above and in io/fasta.h. */
+dt_status dt_taxonomy_table_from_headers(dt_taxonomy_table *table, const char *fasta_file);
+
+/* The first of both functions, if the sequences' taxonomy is in a file of its own, else the second:
+ * `path` is that of the sequences. */
+dt_status dt_taxonomy_table_for(dt_taxonomy_table *table, const char *path, const char *fasta_file);
 void dt_taxonomy_table_free(dt_taxonomy_table *table);
 
 /* Returns the length of an id without annotations of vsearch and usearch, which are key=value

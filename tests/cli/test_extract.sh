@@ -87,7 +87,7 @@ refused 2 'cannot be combined with --forward-primer' extract --region V4 --forwa
 refused 2 "the reverse primer 'ACGX' contains 'X'" extract --forward-primer ACGT --reverse-primer ACGX
 refused 2 '10 mismatches in the forward primer: must be 0 to 7' \
     extract --forward-primer ACGTACGTACGTACGTACGT --reverse-primer ACGT --identity 0.5
-refused 2 'output-taxonomy requires --taxonomy-file' \
+refused 1 "data/train.fasta: line 1: the header of '[0-9]+' has no lineage in a form that is known" \
     deeptaxa extract --fasta-file data/train.fasta --region V4 --output-file b.fna --output-taxonomy b.tsv
 refused 2 'common requires' deeptaxa extract --fasta-file data/train.fasta --region V4 --output-file b.fna \
     --identical common

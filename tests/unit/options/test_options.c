@@ -429,8 +429,7 @@ static void train_refuses_what_cannot_be_trained(void **state)
         const char *part;
     } bad[] = {
         {"--output-dir o",
-         "missing training sequences: give --fasta-file FILE and --taxonomy-file FILE"},
-        {"--fasta-file f --output-dir o", "missing --taxonomy-file"},
+         "missing training sequences: give --fasta-file FILE and, if its headers"},
         {"--fasta-file f --taxonomy-file t", "missing --output-dir DIR"},
         {"--data d --fasta-file f --output-dir o", "--data cannot be combined with --fasta-file"},
         {"--data d --tokenizer-file f --output-dir o",
