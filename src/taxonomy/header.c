@@ -5,7 +5,7 @@
 #include "io/span.h"
 #include "taxonomy/lineage.h"
 #include "taxonomy/spelling.h"
-#include "taxonomy/taxonomy_table.h"
+#include "taxonomy/taxonomy.h"
 
 #define TAX_KEY ";tax="
 #define RDP_KEY "Lineage="
@@ -80,6 +80,31 @@ static bool begins_lineage(dt_span text)
         if (first.length && dt_labels_alike(first.data, first.length, words[i], strlen(words[i])))
             return true;
     return false;
+}
+
+static bool is_annotation(dt_span part)
+{
+    size_t i = 0;
+    while (i < part.length && part.data[i] != '=' && part.data[i] != ' ')
+        ++i;
+    return part.length == 0 || (i > 0 && i < part.length && part.data[i] == '=');
+}
+
+static bool are_annotations(dt_span rest)
+{
+    dt_span part;
+    while (dt_next_part(&rest, ';', &part))
+        if (!is_annotation(part))
+            return false;
+    return true;
+}
+
+size_t dt_bare_id_length(const char *id, size_t length)
+{
+    for (size_t i = 1; i < length; ++i)
+        if (id[i] == ';' && are_annotations((dt_span){id + i + 1, length - i - 1}))
+            return i;
+    return length;
 }
 
 /* At least three parts, which are no annotations. */

@@ -37,6 +37,10 @@ typedef enum {
 /* Returns "SINTAX", …; of DT_HEADER_LINEAGE "id and lineage". */
 const char *dt_header_form_name(dt_header_form form);
 
+/* Returns the length of an id without annotations of vsearch and usearch, which are key=value
+ * fields after ';' at its end ("a;size=99;sample=B;" is "a"); `length` if there are none. */
+size_t dt_bare_id_length(const char *id, size_t length);
+
 /* Returns the form of a record's header. */
 dt_header_form dt_header_form_of(const dt_fasta_record *record);
 

@@ -6,31 +6,6 @@
 #include "io/span.h"
 #include "taxonomy/taxonomy_table.h"
 
-static bool is_annotation(dt_span part)
-{
-    size_t i = 0;
-    while (i < part.length && part.data[i] != '=' && part.data[i] != ' ')
-        ++i;
-    return part.length == 0 || (i > 0 && i < part.length && part.data[i] == '=');
-}
-
-static bool are_annotations(dt_span rest)
-{
-    dt_span part;
-    while (dt_next_part(&rest, ';', &part))
-        if (!is_annotation(part))
-            return false;
-    return true;
-}
-
-size_t dt_bare_id_length(const char *id, size_t length)
-{
-    for (size_t i = 1; i < length; ++i)
-        if (id[i] == ';' && are_annotations((dt_span){id + i + 1, length - i - 1}))
-            return i;
-    return length;
-}
-
 int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length)
 {
     int64_t row = dt_strmap_find(table->index, id, length);

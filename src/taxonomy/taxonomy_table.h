@@ -61,10 +61,6 @@ dt_status dt_taxonomy_table_from_headers(dt_taxonomy_table *table, const char *f
 dt_status dt_taxonomy_table_for(dt_taxonomy_table *table, const char *path, const char *fasta_file);
 void dt_taxonomy_table_free(dt_taxonomy_table *table);
 
-/* Returns the length of an id without annotations of vsearch and usearch, which are key=value
- * fields after ';' at its end ("a;size=99;sample=B;" is "a"); `length` if there are none. */
-size_t dt_bare_id_length(const char *id, size_t length);
-
 /* Returns the row of an id, -1 if it is not in the table. If no row has exactly this id,
  * annotations are ignored, first in the id, then in the rows. Thread-safe. */
 int64_t dt_taxonomy_table_find(const dt_taxonomy_table *table, const char *id, size_t length);
