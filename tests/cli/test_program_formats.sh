@@ -164,6 +164,13 @@ done
 [ -e refused ] && fail "a refused prediction wrote something"
 expect 0 deeptaxa predict --checkpoint "$model" --output-dir twice --fasta-file twice.fasta --format dada2 sintax kraken
 
+# ---- an artifact is read like the table in it -----------------------------------------------------
+for table in qza qiime2.tsv; do
+    expect 0 deeptaxa predict --checkpoint "$model" --output-dir "of_$table" --fasta-file reads.fasta \
+        --taxonomy-file p/reads_deeptaxa_predictions.$table --tabular --tabular-fields true predicted
+done
+cmp of_*/reads_deeptaxa_predictions.tsv || fail "an artifact as --taxonomy-file"
+
 # ---- the programs themselves ---------------------------------------------------------------------
 [ "$failures" -eq 0 ] || finish
 lacking=
@@ -193,11 +200,19 @@ assert table.metadata(table.ids("observation")[0], "observation")["taxonomy"][0]
 else
     lacking="$lacking biom-format"
 fi
-if command -v qiime >/dev/null; then
-    expect 0 qiime tools validate p/reads_deeptaxa_predictions.qza --level max
-    printed 'appears to be valid at level=max'
+if "$python" -c 'import importlib.util as u; u.find_spec("qiime2").name, u.find_spec("q2_types").name' 2>/dev/null; then
+    expect 0 "$python" -c '# as qiime tools validate and import do, with one start of the framework
+import pandas, qiime2
+artifact = qiime2.Artifact.load("p/reads_deeptaxa_predictions.qza")
+artifact.validate("max")
+assert str(artifact.type) == "FeatureData[Taxonomy]"
+assert len(artifact.view(pandas.DataFrame)) == 43 and len(artifact.citations) == 1
+qiime2.Artifact.import_data("FeatureData[Sequence]", "reads.fasta").save("reads.qza")'
+    expect 0 deeptaxa predict --checkpoint "$model" --output-dir artifact --fasta-file reads.qza --tabular \
+        --lineage consistent
+    cmp {artifact,p}/reads_deeptaxa_predictions.tsv || fail "an artifact of QIIME 2 as --fasta-file"
 else
     lacking="$lacking qiime"
 fi
-[ -z "$lacking" ] || skip "all was checked but with$lacking (apt-get install qiime q2cli q2-types python3-biom-format vsearch)"
+[ -z "$lacking" ] || skip "all was checked but with$lacking (apt-get install qiime q2-types python3-biom-format vsearch)"
 finish

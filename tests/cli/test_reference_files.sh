@@ -84,6 +84,21 @@ assert labels["genus"] == ["Bacillus", "Unclassified"], labels
 assert labels["species"] == ["Bacillus cereus", "Homo sapiens (human)", "uncultured bacterium"], labels
 PY
 
+# docs/data.md: PR2's nine ranks as a table, by the command there; SILVA without eukaryotes
+cp data/train.fasta pr2_version_5.1.1_SSU_mothur.fasta
+awk -F'\t' 'NR > 1 { print $1 "\t" $2 ";Some;Other;" $3 ";" $4 ";" $5 ";" $6 ";" $7 ";" $8 ";" }' data/train.tsv |
+    gzip >pr2_version_5.1.1_SSU_mothur.tax.gz
+gzip -c levels.fa >SILVA_138.2_SSURef_NR99_tax_silva.fasta.gz
+for command in "{ printf 'sequence_id" "zcat SILVA"; do # and the line after it
+    grep -F -A 1 "    $command" "$project/docs/data.md" >command.sh
+    bash command.sh || fail "docs/data.md: $(cat command.sh)"
+done
+expect 0 deeptaxa prepare --encoding onehot --fasta-file pr2_version_5.1.1_SSU_mothur.fasta --taxonomy-file pr2.tsv \
+    --output-dir pr2
+said '^Level 1 - supergroup: 1 labels'
+said '^Level 8 - species: '
+same "records without eukaryotes" "$(zcat silva.fna.gz | grep -c '^>')" 2
+
 # train and extract; the amplicons of SILVA's file are again such a file
 small="--encoding onehot --model-type cnn --embed-dim 4 --num-filters 4 --max-length 300 --epochs 1 --batch-size 32 --threads 2"
 # shellcheck disable=SC2086

@@ -29,6 +29,9 @@ static void each_form_has_its_lineage_and_id(void **state)
          "k__Fungi;s__Amanita sp. A, B", "AB1;size=3"},
         {"AB1;tax=d:Bacteria,s:Bacillus cereus,t:ATCC 1;", DT_HEADER_SINTAX,
          "d__Bacteria;s__Bacillus cereus", "AB1"},
+        {"AB1.1.<1.>658;tax=k:Eukaryota_2759,p:Ascomycota_4890,s:Podospora anserina_5145;",
+         DT_HEADER_SINTAX, "k__Eukaryota_2759;p__Ascomycota_4890;s__Podospora anserina_5145",
+         "AB1.1.<1.>658"},
         {"S1 uncultured bacterium; L2\tLineage=Root;rootrank;Bacteria;domain;\"Actino\";phylum;"
          "Acidi;subclass;Ilu;genus",
          DT_HEADER_RDP, "d__Bacteria;p__Actino;g__Ilu", "S1"},
