@@ -92,18 +92,13 @@ static bool learns_strand(const dt_input *input)
     return input->orient && !input->strand;
 }
 
-static const char *taxonomy_of(const dt_input *input)
-{
-    return input->taxonomy_file ? input->taxonomy_file : input->fasta_file;
-}
-
 /* Looks at what can be read only once, before anything is read: a pipe would wait for ever for what
  * it has given already. `tokenizer`: its path, as in load_tokenizer(). */
 static dt_status check_read_once(const dt_input *input, const char *tokenizer)
 {
     const char *name = strcmp(input->fasta_file, "-") == 0 ? "standard input" : input->fasta_file;
     const bool once = dt_read_only_once(input->fasta_file);
-    DT_TRY(dt_check_standard_input(input->fasta_file, taxonomy_of(input), input->comm));
+    DT_TRY(dt_check_standard_input(input->fasta_file, input->taxonomy_file, input->comm));
     if (once && learns_strand(input))
         return dt_fail(DT_ERR_INPUT,
                        "--orientation auto: %s can be read only once, but the strand must first be "
@@ -165,7 +160,7 @@ static dt_status prepare_alone(const dt_input *input, preparation *p)
 static dt_status build(const dt_input *input, const preparation *p, dt_dataset *dataset)
 {
     const dt_dataset_build_options options = {.fasta_file = input->fasta_file,
-                                              .taxonomy_file = taxonomy_of(input),
+                                              .taxonomy_file = input->taxonomy_file,
                                               .trained = input->trained,
                                               .normalize = input->normalize,
                                               .amplicons = p->amplicons,

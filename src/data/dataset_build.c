@@ -424,13 +424,18 @@ static dt_status open_token_file(builder *b)
     return status;
 }
 
+static const char *taxonomy_file(const dt_dataset_build_options *options)
+{
+    return options->taxonomy_file ? options->taxonomy_file : options->fasta_file;
+}
+
 static dt_status prepare(builder *b)
 {
     const dt_dataset_build_options *options = b->options;
     dt_dataset *dataset = b->dataset;
     DT_TRY(dt_check_standard_input(options->fasta_file, options->taxonomy_file, options->comm));
     DT_TRY(dt_utf8_copy(&dataset->fasta_file, options->fasta_file));
-    DT_TRY(dt_utf8_copy(&dataset->taxonomy_file, options->taxonomy_file));
+    DT_TRY(dt_utf8_copy(&dataset->taxonomy_file, taxonomy_file(options)));
     dataset->encoding = dt_tokenizer_encoding(options->tokenizer);
     if (dataset->encoding != DT_ENCODING_ONEHOT)
         DT_TRY(dt_utf8_copy(&dataset->tokenizer_json, options->tokenizer_json));
@@ -450,7 +455,7 @@ static dt_status build_alone(builder *b)
     DT_TRY(prepare(b));
     DT_TRY(open_token_file(b));
     DT_TRY(dt_fasta_open(&b->fasta, b->options->fasta_file));
-    DT_TRY(dt_taxonomy_table_for(&b->table, b->options->taxonomy_file, b->options->fasta_file));
+    DT_TRY(dt_taxonomy_table_for(&b->table, taxonomy_file(b->options), b->options->fasta_file));
     DT_TRY(DT_NEW(b->row_used, (size_t)b->table.rows));
     DT_TRY(read_sequences(b));
     DT_TRY(check_ids_match(b));

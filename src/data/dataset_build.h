@@ -22,8 +22,8 @@
 
 typedef struct {
     const char *fasta_file;          /* plain or compressed; "-": standard input */
-    const char *taxonomy_file;       /* format: taxonomy/taxonomy_table.h; "-" likewise. The path
-                                        of fasta_file: lineages are in its headers */
+    const char *taxonomy_file;       /* format: taxonomy/taxonomy_table.h; "-" likewise; NULL, or
+                                        the path of fasta_file: lineages are in its headers */
     bool normalize;                  /* sequence/normalize.h */
     const dt_cut *amplicons;         /* train on the amplicons of the sequences, without those that
                                         have none (data/sequence_reader.h); NULL: on all */

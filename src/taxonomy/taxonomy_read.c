@@ -107,7 +107,7 @@ static bool is_qiime_header(const dt_span *cells)
 
 static dt_status parse_row(table_parser *parser, dt_span line)
 {
-    dt_span cells[MAX_COLUMNS];
+    dt_span cells[MAX_COLUMNS] = {0};
     int32_t count;
     DT_TRY(split_cells(parser, line, cells, &count));
     if (count != parser->columns)
