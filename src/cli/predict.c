@@ -110,42 +110,53 @@ static dt_status take_tokenizers(session *s)
     return DT_OK;
 }
 
-/* The first format of another program that is to be written; DT_FORMAT_DEEPTAXA: none. */
-static dt_format_choice lineage_format(const dt_predict_options *o)
+/* The formats of other programs are of lineages: unless --lineage says otherwise, these are
+ * consistent where they can be. */
+static bool format_decides(const dt_predict_options *o)
 {
+    bool others = false;
     for (int i = 0; i < o->format.count; ++i)
-        if (o->format.value[i] != DT_FORMAT_DEEPTAXA)
-            return (dt_format_choice)o->format.value[i];
-    return DT_FORMAT_DEEPTAXA;
+        others = others || o->format.value[i] != DT_FORMAT_DEEPTAXA;
+    return others && !dt_option_given(&o->parsed, "lineage");
 }
 
-/* The formats of other programs are of lineages, so these are consistent where they can be. */
+/* Returns the first model that has not the lineages of all; NULL: there is none. */
+static const dt_loaded_model *without_lineages(const session *s)
+{
+    const dt_lineage_tree *first = &s->model[0].checkpoint.lineages;
+    for (int32_t m = 0; m < s->models; ++m) {
+        const dt_lineage_tree *tree = &s->model[m].checkpoint.lineages;
+        if (tree->tax_ranks == 0 || !dt_lineage_tree_equal(first, tree))
+            return &s->model[m];
+    }
+    return NULL;
+}
+
 static dt_status choose_lineages(session *s)
 {
-    const dt_predict_options *o = s->options;
-    const dt_lineage_tree *first = &s->model[0].checkpoint.lineages;
-    const bool by_format =
-        lineage_format(o) != DT_FORMAT_DEEPTAXA && !dt_option_given(&o->parsed, "lineage");
-    s->lineages = by_format || o->lineage == DT_LINEAGE_CONSISTENT;
-    for (int32_t m = 0; s->lineages && m < s->models; ++m) {
-        const dt_run *checkpoint = &s->model[m].checkpoint;
-        if (checkpoint->lineages.tax_ranks == 0 && !by_format)
+    if (format_decides(s->options)) {
+        s->lineages = !without_lineages(s);
+        return DT_OK;
+    }
+    s->lineages = s->options->lineage == DT_LINEAGE_CONSISTENT;
+    for (int32_t m = 0; s->lineages && m < s->models; ++m)
+        if (s->model[m].checkpoint.lineages.tax_ranks == 0)
             return lacks_training(s->model[m].path, "vocabulary of lineages",
                                   "--lineage consistent");
-        if (by_format && (checkpoint->lineages.tax_ranks == 0 ||
-                          !dt_lineage_tree_equal(first, &checkpoint->lineages))) {
-            s->lineages = false;
-            if (!checkpoint->of_deeptaxa) /* tell_of_deeptaxa() says it */
-                dt_notice(
-                    "%s: %s: ranks are predicted independently, so that a lineage may combine "
-                    "labels of different lineages",
-                    s->model[m].path,
-                    checkpoint->lineages.tax_ranks == 0
-                        ? "has no vocabulary of lineages"
-                        : "was trained on other lineages than the first model");
-        }
-    }
     return DT_OK;
+}
+
+/* Where a format would have had consistent lineages. Of a .pt file, tell_of_deeptaxa() says it. */
+static void tell_of_lineages(const session *s)
+{
+    const dt_loaded_model *model = format_decides(s->options) ? without_lineages(s) : NULL;
+    if (model && !model->checkpoint.of_deeptaxa)
+        dt_notice("%s: %s: ranks are predicted independently, so that a lineage may combine labels "
+                  "of different lineages",
+                  model->path,
+                  model->checkpoint.lineages.tax_ranks == 0
+                      ? "has no vocabulary of lineages"
+                      : "was trained on other lineages than the first model");
 }
 
 /* All models must read and name alike. */
@@ -505,6 +516,7 @@ static dt_status predict(session *s)
     for (int32_t m = 0; m < s->models; ++m)
         show_model(s, m);
     tell_of_deeptaxa(s);
+    tell_of_lineages(s);
     if (s->thread_note[0])
         dt_notice("%s", s->thread_note);
     if (o->verbose)

@@ -163,7 +163,7 @@ expect 0 deeptaxa predict --checkpoint older.h5 --output-dir older --fasta-file 
 grep -q 'has no vocabulary' err && fail "a notice of what was asked for"
 sed '3s/.*/>twice/;5s/.*/>twice/' reads.fasta >twice.fasta
 for format in qza biom; do
-    refused 1 "twice.fasta: line 5: duplicate id 'twice'" deeptaxa predict --checkpoint "$model" \
+    refused 1 "twice.fasta: line 5: duplicate id 'twice'" deeptaxa predict --checkpoint older.h5 \
         --output-dir refused --fasta-file twice.fasta --format $format
 done
 [ -e refused ] && fail "a refused prediction wrote something"
