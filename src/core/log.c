@@ -109,8 +109,8 @@ static void say(bool shown, level importance, const char *format, va_list args)
 {
     char *text;
     if (vasprintf(&text, format, args) < 0)
-        return;                                 /* no memory for a message */
-    dt_make_printable(text, prefix[0] == '\0'); /* notices and warnings are single lines */
+        return; /* no memory for a message */
+    dt_make_printable(text, importance == INFO); /* all others are single lines */
     pthread_mutex_lock(&mutex);
     if (shown && !quiet_flag && !(warnings_only && importance < WARNING))
         show(importance, text);
