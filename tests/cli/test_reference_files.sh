@@ -106,6 +106,10 @@ small="--encoding onehot --model-type cnn --embed-dim 4 --num-filters 4 --max-le
     expect 0 deeptaxa train --fasta-file dada2.fa --output-dir run_dada2 $small
     expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir run $small
     same_model "$(checkpoint run_dada2 1)" "$(checkpoint run 1)"
+    # records without the region are left out, but counted in the numbers of DADA2's records
+    expect 0 deeptaxa train --fasta-file dada2.fa --region V4 --output-dir v4_dada2 $small
+    expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --region V4 --output-dir v4 $small
+    same_model "$(checkpoint v4_dada2 1)" "$(checkpoint v4 1)"
     expect 0 deeptaxa extract --fasta-file silva.fa --region V4 --output-file v4.fa --output-taxonomy v4.tsv
     prepared amplicons --fasta-file v4.fa
     prepared amplicons_table --fasta-file v4.fa --taxonomy-file v4.tsv
