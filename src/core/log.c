@@ -109,7 +109,7 @@ static void say(bool shown, level importance, const char *format, va_list args)
 {
     char *text;
     if (vasprintf(&text, format, args) < 0)
-        return; /* no memory for a message */
+        return;                                  /* no memory for a message */
     dt_make_printable(text, importance == INFO); /* all others are single lines */
     pthread_mutex_lock(&mutex);
     if (shown && !quiet_flag && !(warnings_only && importance < WARNING))
