@@ -319,6 +319,7 @@ static dt_status compare_ranks(train_command *t)
     t->agreed = status != DT_OK;
     DT_TRY(status);
     dt_ranks_notice_shared(t->ranks, ranks);
+    dt_ranks_notice_unlike(t->ranks, ranks);
     return DT_OK;
 }
 

@@ -291,3 +291,18 @@ void dt_ranks_notice_shared(const dt_rank_info *infos, int32_t world_size)
     if (hosts > 0)
         notice_cores(&infos[pair[0]], &infos[pair[1]], pair, further_hosts(hosts, text));
 }
+
+void dt_ranks_notice_unlike(const dt_rank_info *infos, int32_t world_size)
+{
+    int32_t unlike = 0;
+    int32_t first = 0;
+    for (int32_t q = 1; q < world_size; ++q)
+        if (strcmp(infos[q].device, infos[0].device) != 0 && unlike++ == 0)
+            first = q;
+    if (unlike > 0)
+        dt_notice("%d of %d ranks compute otherwise than rank 0: rank 0 on %s with %s, rank %d on "
+                  "%s with %s: the slowest sets the pace, and results are rounded otherwise than "
+                  "on equal ranks",
+                  unlike, world_size, infos[0].host, infos[0].device, first, infos[first].host,
+                  infos[first].device);
+}

@@ -63,6 +63,10 @@ dt_status dt_ranks_check(const dt_rank_info *infos, int32_t world_size);
  * sets of cores that overlap. */
 void dt_ranks_notice_shared(const dt_rank_info *infos, int32_t world_size);
 
+/* Prints a notice if ranks compute with other processors, GPUs, numbers of threads or kernels than
+ * rank 0: the run is right, but as slow as the slowest, and not bit for bit that of equal ranks. */
+void dt_ranks_notice_unlike(const dt_rank_info *infos, int32_t world_size);
+
 /* Returns whether two ranks run on the same host. */
 bool dt_ranks_same_host(const dt_rank_info *a, const dt_rank_info *b);
 

@@ -72,6 +72,7 @@ epochs=60
 job=$(submit whole)
 same "undisturbed" "$(job_ends "$job" 90)" COMPLETED || log_of train "$job" >&2
 same "its restarts" "$(restarts "$job")" 0
+grep -q "^Preflight: passed" "deeptaxa-train-$job.log" || fail "no preflight before the training"
 
 # The signal that comes before the time limit: saved, queued again, ended with the same bits
 job=$(submit preempted)

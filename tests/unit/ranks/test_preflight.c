@@ -30,6 +30,7 @@ static void assert_said(const dt_rank_info *infos, int32_t ranks, const char *ex
     unlink("log");
     ASSERT_OK(dt_log_open("log"));
     dt_ranks_notice_shared(infos, ranks);
+    dt_ranks_notice_unlike(infos, ranks);
     dt_log_close();
     ASSERT_OK(dt_read_file("log", &text, &length));
     if (!expected)
@@ -73,6 +74,20 @@ static void ranks_that_share_a_gpu_are_named(void **state)
                                 on("a", 0x2, "1", "0000:02:00.0"),
                                 on("a", 0x4, "2", "0000:01:00.0")};
     assert_said(one, 3, "ranks 0 and 2 on a share GPU 0000:01:00.0: ");
+}
+
+static void ranks_that_compute_otherwise_are_counted(void **state)
+{
+    (void)state;
+    dt_rank_info ranks[] = {on("a", 0x3, "0-1", ""), on("a", 0xc, "2-3", ""),
+                            on("b", 0x3, "0-1", ""), on("b", 0x4, "2", "")};
+    for (int q = 0; q < 4; ++q)
+        snprintf(ranks[q].device, sizeof ranks[q].device, "Processor, 2 threads");
+    assert_said(ranks, 4, NULL);
+    snprintf(ranks[3].device, sizeof ranks[3].device, "Processor, 1 thread");
+    assert_said(ranks, 4,
+                "1 of 4 ranks compute otherwise than rank 0: rank 0 on a with Processor, 2 "
+                "threads, rank 3 on b with Processor, 1 thread: ");
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */
@@ -131,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_that_share_cores_are_named),
         cmocka_unit_test(ranks_that_share_a_gpu_are_named),
+        cmocka_unit_test(ranks_that_compute_otherwise_are_counted),
         cmocka_unit_test(the_rate_of_infiniband_is_read),
         cmocka_unit_test(parts_add_up_to_the_whole),
         cmocka_unit_test(usual_times_depend_on_the_link),
