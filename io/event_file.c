@@ -103,8 +103,8 @@ static dt_status add_message(dt_text *out, uint32_t field, dt_text *inner)
     return status;
 }
 
-/* The fields of event.proto, summary.proto, tensor.proto, tensor_shape.proto and types.proto that are
- * used here. */
+/* The fields of event.proto, summary.proto, tensor.proto, tensor_shape.proto and types.proto that
+ * are used here. */
 enum {
     EVENT_WALL_TIME = 1,
     EVENT_STEP = 2,
@@ -171,7 +171,8 @@ dt_status dt_event_scalar(dt_event_file *file, int64_t step, const char *tag, do
     return status;
 }
 
-/* A tensor of one string, which is shown by the plugin "text". `part` and `inner` are empty texts. */
+/* A tensor of one string, which is shown by the plugin "text". `part` and `inner` are empty
+ * texts. */
 static dt_status make_text(dt_text *value, const char *tag, const char *text, dt_text *part,
                            dt_text *inner)
 {

@@ -1,6 +1,7 @@
-/* Writes files that TensorBoard reads: events (tensorflow/core/util/event.proto) as records of TFRecord,
- * each with its length and masked CRC-32C (https://www.tensorflow.org/tutorials/load_data/tfrecord). The
- * messages are encoded here (https://protobuf.dev/programming-guides/encoding/).
+/* Writes files that TensorBoard reads: events (tensorflow/core/util/event.proto) as records of
+ * TFRecord, each with its length and masked CRC-32C
+ * (https://www.tensorflow.org/tutorials/load_data/tfrecord). The messages are encoded here
+ * (https://protobuf.dev/programming-guides/encoding/).
  *
  * Each event is in the file when its function returns: TensorBoard follows a file that grows.
  */
@@ -14,8 +15,9 @@
 
 typedef struct dt_event_file dt_event_file;
 
-/* Creates `<folder>/events.out.tfevents.<seconds>.<host>.<pid>`; the folder exists. Says that a session
- * begins at `step`: TensorBoard drops events of this and later steps in older files of the folder. */
+/* Creates `<folder>/events.out.tfevents.<seconds>.<host>.<pid>`; the folder exists. Says that a
+ * session begins at `step`: TensorBoard drops events of this and later steps in older files of the
+ * folder. */
 dt_status dt_event_file_create(dt_event_file **out, const char *folder, int64_t step);
 void dt_event_file_close(dt_event_file *file); /* NULL is allowed */
 

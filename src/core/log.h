@@ -23,8 +23,8 @@ void dt_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Prints each line of a text as a separate dt_info(). */
 void dt_info_lines(const char *text);
 
-/* Prints the output of a command to standard output; DT_ERR_IO if this, or earlier output, cannot be
- * written. */
+/* Prints the output of a command to standard output; DT_ERR_IO if this, or earlier output, cannot
+ * be written. */
 dt_status dt_print(const char *text);
 
 /* Writes to the log file only. */
@@ -41,8 +41,8 @@ void dt_log_quiet(bool quiet);
 void dt_log_warnings_only(bool only);
 
 /* With `json`, each message on standard error is one line with one object: {"time": "…", "level":
- * "info" | "notice" | "warning" | "error", "message": "…"}, and there is no status line. The log file is
- * text in any case. */
+ * "info" | "notice" | "warning" | "error", "message": "…"}, and there is no status line. The log
+ * file is text in any case. */
 void dt_log_json(bool json);
 
 /* Shows a status line on a terminal: `text` (ASCII) is shown at once and stays until the next call
@@ -53,7 +53,8 @@ void dt_log_status_line(const char *text);
 /* Returns the current width of the terminal in columns; 0 if standard error is not a terminal. */
 int dt_log_width(void);
 
-/* Returns true if dt_log_status_line() is effective: neither of the three functions above forbids it. */
+/* Returns true if dt_log_status_line() is effective: none of the three functions above forbids
+ * it. */
 bool dt_log_is_terminal(void);
 
 #endif

@@ -68,8 +68,8 @@ static dt_status smallest_count(const dt_composition *c, int32_t most, int64_t *
     return DT_OK;
 }
 
-/* The nodes to write: those that are large enough, each with its place, and, for each of them and the
- * root, the merged rest of its children. */
+/* The nodes to write: those that are large enough, each with its place, and, for each of them and
+ * the root, the merged rest of its children. */
 typedef struct {
     const dt_composition *tree;
     int64_t smallest;

@@ -39,7 +39,8 @@ void dt_composition_free(dt_composition *composition);
 dt_status dt_composition_add(dt_composition *composition, const int32_t *label,
                              const double *confidence, int32_t tax_ranks, int32_t answers);
 
-/* Adds the tree as a value, with at most `most` nodes that are not merged. names[tax_rank][label]. */
+/* Adds the tree as a value, with at most `most` nodes that are not merged.
+ * names[tax_rank][label]. */
 dt_status dt_composition_json(const dt_composition *composition, dt_json *json, int32_t most,
                               char **const *names);
 

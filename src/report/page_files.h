@@ -1,5 +1,6 @@
-/* The style sheet and the scripts of a report: files of this folder, compiled in by cmake/Embed.cmake.
- * page.js is the last one: it draws the document with the functions of the others. */
+/* The style sheet and the scripts of a report: files of this folder, compiled in by
+ * cmake/Embed.cmake. page.js is the last one: it draws the document with the functions of the
+ * others. */
 #ifndef DT_REPORT_PAGE_FILES_H
 #define DT_REPORT_PAGE_FILES_H
 

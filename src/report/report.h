@@ -1,6 +1,6 @@
-/* The report of training runs and of a prediction: one HTML file that needs neither network nor other
- * files (docs/report.md). C code gathers the data into one JSON document; the scripts that it carries
- * (page_files.h) draw them.
+/* The report of training runs and of a prediction: one HTML file that needs neither network nor
+ * other files (docs/report.md). C code gathers the data into one JSON document; the scripts that it
+ * carries (page_files.h) draw them.
  *
  * The document:
  *     version, created   of this program; time
@@ -21,8 +21,8 @@ typedef struct {
     const char *version;     /* of this program */
 } dt_report_sources;
 
-/* Writes the report to `path`, replacing it as a whole. DT_ERR_INPUT: a folder is none of `train` or
- * `predict`, or has no metrics yet; a file is not the JSON that it should be. */
+/* Writes the report to `path`, replacing it as a whole. DT_ERR_INPUT: a folder is none of `train`
+ * or `predict`, or has no metrics yet; a file is not the JSON that it should be. */
 dt_status dt_report_write(const char *path, const dt_report_sources *sources);
 
 #endif

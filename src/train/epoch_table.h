@@ -11,8 +11,8 @@
 
 #include "run/run.h"
 
-/* Adds the row of the epoch that the run has just completed, and removes rows of this and later ones,
- * which a resumed run trains again. The file is replaced as a whole. */
+/* Adds the row of the epoch that the run has just completed, and removes rows of this and later
+ * ones, which a resumed run trains again. The file is replaced as a whole. */
 dt_status dt_epoch_table_add(const char *path, const dt_run *run);
 
 #endif

@@ -73,7 +73,8 @@ void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch);
  * epochs up to `epoch`, which have been trained again. Returns the number of files renamed. */
 int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch);
 
-/* Appends a line about the last update to the steps file, and its numbers to that for TensorBoard. loss: of that update, over all ranks. */
+/* Appends a line about the last update to the steps file, and its numbers to that for TensorBoard.
+ * loss: of that update, over all ranks. */
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
                              double loss, double sequences_per_second);
 
@@ -85,16 +86,16 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
 dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const char *name,
                              char *out);
 
-/* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h), and its numbers to the
- * file for TensorBoard. */
+/* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h), and its numbers
+ * to the file for TensorBoard. */
 dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run);
 
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,
                                 const dt_epoch_report *report);
 
-/* Writes `<folder>/report.html` (report/report.h) from the files of the run so far, if output->reports.
- * A failure is one warning, after which no other report is tried. */
+/* Writes `<folder>/report.html` (report/report.h) from the files of the run so far, if
+ * output->reports. A failure is one warning, after which no other report is tried. */
 void dt_run_output_report(dt_run_output *output);
 /* The same after an epoch's metrics, if the last report took less than a hundredth of the epoch's
  * `training_time`: a report does not slow a run down. */

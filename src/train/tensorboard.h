@@ -1,5 +1,5 @@
-/* A run's numbers for TensorBoard, in `<folder>/tensorboard/` (io/event_file.h). The step of all of them is
- * the number of updates:
+/* A run's numbers for TensorBoard, in `<folder>/tensorboard/` (io/event_file.h). The step of all of
+ * them is the number of updates:
  *
  *     loss/update, learning_rate, gradient_norm, sequences_per_second   of a line of the steps file
  *     loss/training, seconds/training, epoch                            of a completed epoch
