@@ -94,6 +94,20 @@ for wanted in bin/deeptaxa-tune share/deeptaxa/get-model.sh share/deeptaxa/slurm
     [ -e "$tree/$wanted" ] || fail "the archive lacks $wanted"
 done
 
+# The table of licences has a row for each library that is carried; what comes from a package of the
+# system has its copyright file there, and licences that this names.
+licences=$tree/share/doc/DeepTaxa-MPI/libraries
+rows=0
+while read -r library; do
+    row=$(grep -F "$(basename "$library") | " "$licences/README") || { fail "no row for $library in the table of licences"; continue; }
+    IFS='|' read -r _ package version names <<<"${row// | /|}"
+    rows=$((rows + 1))
+    [ "$package" = - ] || [ -s "$licences/$package.txt" ] || fail "no copyright file of $package for $library"
+    [ -n "$version" ] && [ -n "$names" ] || fail "no version or licence of $library: $row"
+done < <(find "$tree/lib" -name '*.so.*' -type f -not -name 'libdeeptaxa*' -exec readelf -d {} + | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+[ "$rows" -ge 5 ] || fail "only $rows carried libraries in the table of licences"
+echo "licences of $rows carried libraries, $(grep -c ' | - | ' "$licences/README" || true) of them from no package"
+
 # The programs themselves, from the other place
 version=$(env -i "$tree/bin/deeptaxa" --version)
 [[ $version == *[0-9].[0-9]* ]] || fail "no version: '$version'"
