@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the Apptainer definition does works: its %post runs on this source in a fresh root made by
-# debootstrap, and its program trains there. Apptainer itself is not needed, and not checked: that
-# needs %files, %environment and %runscript read by it. Needs root, debootstrap, sources of packages.
+# debootstrap, and its program trains there. Not checked: Apptainer itself, which is not
+# needed here. Needs root, debootstrap, sources of packages.
 #
 #   bash launch/packages/check-apptainer.sh
 set -euo pipefail
@@ -12,9 +12,7 @@ section() { awk -v name="%$1" '/^%/ { inside = $1 == name; next } inside' "$defi
 
 say "A fresh root"
 fresh_root image
-mkdir -p "$work/image/opt/deeptaxa-source"
-git -C "$project" ls-files -z --cached --others --exclude-standard | (cd "$project" && while IFS= read -r -d '' file; do
-    [ ! -e "$file" ] || printf '%s\0' "$file"; done | tar --null -T - -c) | tar -x -C "$work/image/opt/deeptaxa-source"
+local_source "$work/image/opt/deeptaxa-source"
 
 say "%post"
 { echo "set -e"; section post; } >"$work/image/post.sh"

@@ -18,14 +18,6 @@ python_tools() {
     logged "$tools/bin/pip" install -q easybuild py-rattler-build
 }
 
-# local_source FOLDER: the files of this tree, as they are now
-local_source() {
-    mkdir -p "$1"
-    git -C "$project" ls-files -z --cached --others --exclude-standard |
-        (cd "$project" && while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
-            tar --null -T - -c) | tar -x -C "$1"
-}
-
 check_conda() {
     python_tools
     local_source "$work/conda"

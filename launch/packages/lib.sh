@@ -44,6 +44,14 @@ in_root() {
         chroot "$root" "$@"
 }
 
+# local_source FOLDER: the files of this tree, as they are now
+local_source() {
+    mkdir -p "$1"
+    git -C "$project" ls-files -z --cached --others --exclude-standard |
+        (cd "$project" && while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+            tar --null -T - -c) | tar -x -C "$1"
+}
+
 # some_sequences FOLDER: 80 type strains with their lineages and 20 more, as launch/split-gold.awk writes
 some_sequences() {
     [ -r "$gold" ] || die "$gold is missing: install microbiomeutil-data, or set DEEPTAXA_GOLD_FASTA"
