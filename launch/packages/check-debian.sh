@@ -64,6 +64,7 @@ read -ra recommended < <(dpkg-deb -f "$package" Recommends | sed 's/([^)]*)//g; 
 logged in_root root apt-get install -q -y "${recommended[@]}" xz-utils
 [ "$(in_root root dpkg-query -W -f '${db:Status-Status}' deeptaxa-mpi)" = installed ] || die "apt took the package away"
 train_and_predict two mpirun -np 2 --oversubscribe
+grep -rq 'Ranks: 2 on 1 host' "$work/root/data/two" || die "mpirun -np 2 did not start a run of two ranks"
 logged in_root root xz -k /data/train.fasta
 logged in_root root deeptaxa tokenizer --fasta-file /data/train.fasta.xz --output-file /data/xz.json --vocabulary-size 100
 in_root root deeptaxa tune --help >/dev/null || die "deeptaxa tune does not start"
