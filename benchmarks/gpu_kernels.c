@@ -589,6 +589,8 @@ static const dt_gpu_kernel kernels[] = {
     {"square_sums_kernel", "cuda/update.cu", square_sums, NULL},
     {"decide_kernel", "cuda/update.cu", decide, NULL},
     {"adamw_kernel", "cuda/update.cu", adamw, NULL},
+    {"lamb_sums_kernel", "cuda/update.cu", NULL, "with --optimizer-type lamb"},
+    {"trust_kernel", "cuda/update.cu", NULL, "with --optimizer-type lamb"},
     {"refresh_kernel", "cuda/update.cu", NULL,
      "when parameters are loaded; with --shard-optimizer after each update"},
     {"convert_kernel", "cuda/gradients.cu", NULL, "several GPUs and --grad-dtype bf16 only"},

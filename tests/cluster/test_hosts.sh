@@ -81,8 +81,9 @@ by_hosts open_mpi "Open MPI"
 refused 2 '--hosts host1:1,: expected HOST:N,HOST:N' as_open_mpi no --hosts host1:1,
 refused 2 '--hosts cannot be combined with --gpus or --ranks' as_open_mpi no --hosts host1:2 --ranks 2
 
-# ... and MPICH's mpiexec (with shared memory between ranks: docs/sites.md). UCX looks for the cable in /sys, which shows a host's own network after a mount.
-if [ -n "${MPICH_MODULE:-}" ]; then
+# ... and, with DEEPTAXA_EVERY_MPI=1, MPICH's mpiexec, a minute more (with shared memory between ranks: docs/sites.md).
+# UCX looks for the cable in /sys, which shows a host's own network after a mount.
+if [ -n "${MPICH_MODULE:-}" ] && [ -n "${DEEPTAXA_EVERY_MPI:-}" ]; then
     machine mpich
     ln -s "$MPICH_MODULE" mpich/lib/deeptaxa/libdeeptaxa_mpi.so
     mkdir path
