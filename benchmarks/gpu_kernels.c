@@ -487,9 +487,10 @@ FORMULA(round_logits)
  * memory. */
 static dt_gpu_cost over_logits(gpu *g, shape *s, double threads, double passes, double bytes)
 {
-    double widest = 0.0;
+    int32_t widest = 0; /* not a double: GCC 12 for aarch64 cannot compile this loop with fmax() */
     for (int32_t r = 0; r < s->config.tax_ranks; ++r)
-        widest = fmax(widest, s->config.classes[r]);
+        if (s->config.classes[r] > widest)
+            widest = s->config.classes[r];
     const double values = s->sequences * s->classes;
     return (dt_gpu_cost){.bytes = bytes * values,
                          .l2 = F * passes * values,
