@@ -9,7 +9,8 @@
  * if a control group or ulimit restricts them (core/limits.h). */
 void dt_host_memory(int64_t *available, int64_t *total);
 
-/* Writes the name of the processor, or "processor" if it is unknown. */
+/* Writes the name of the processor. Linux has none for Arm: "Arm processor 0x41/0xd4f" are the numbers
+ * of its implementer and its part. "processor" if all that is unknown. */
 void dt_host_processor(char *out, size_t size);
 
 #endif
