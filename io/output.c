@@ -130,15 +130,8 @@ void dt_output_double(dt_output *out, double number)
     dt_output_bytes(out, text, dt_format_double(text, number));
 }
 
-void dt_output_cell(dt_output *out, const char *text, size_t length)
+void dt_output_quoted(dt_output *out, const char *text, size_t length)
 {
-    bool quoted = length > 0 && text[0] == '"';
-    for (size_t i = 0; i < length; ++i)
-        quoted |= text[i] == '\t' || text[i] == '\n' || text[i] == '\r';
-    if (!quoted) {
-        dt_output_bytes(out, text, length);
-        return;
-    }
     dt_output_char(out, '"');
     for (size_t i = 0; i < length; ++i) {
         if (text[i] == '"')
@@ -146,4 +139,15 @@ void dt_output_cell(dt_output *out, const char *text, size_t length)
         dt_output_char(out, text[i]);
     }
     dt_output_char(out, '"');
+}
+
+void dt_output_cell(dt_output *out, const char *text, size_t length)
+{
+    bool quoted = length > 0 && text[0] == '"';
+    for (size_t i = 0; i < length; ++i)
+        quoted |= text[i] == '\t' || text[i] == '\n' || text[i] == '\r';
+    if (quoted)
+        dt_output_quoted(out, text, length);
+    else
+        dt_output_bytes(out, text, length);
 }

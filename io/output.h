@@ -69,6 +69,9 @@ static inline void dt_output_char(dt_output *out, char c)
     dt_output_bytes(out, &c, 1);
 }
 
+/* Writes text in quotation marks, with those inside doubled. */
+void dt_output_quoted(dt_output *out, const char *text, size_t length);
+
 /* Writes a cell of a tab-separated table. A cell that contains a tab or a line end, or begins with
  * a quotation mark, is quoted, with the quotation marks inside doubled. */
 void dt_output_cell(dt_output *out, const char *text, size_t length);

@@ -14,17 +14,6 @@ typedef struct {
     int32_t written; /* rows, the number of the next new sequence */
 } matrix;
 
-static void write_quoted(dt_output *out, const char *text, size_t length)
-{
-    dt_output_char(out, '"');
-    for (size_t i = 0; i < length; ++i) {
-        if (text[i] == '"')
-            dt_output_char(out, '"');
-        dt_output_char(out, text[i]);
-    }
-    dt_output_char(out, '"');
-}
-
 /* "domain" is "Kingdom", unless the model has kingdoms too; "phylum" is "Phylum". */
 static void write_column(dt_output *out, const dt_taxonomy *taxonomy, int32_t tax_rank)
 {
@@ -49,12 +38,12 @@ static dt_status write_row(void *context, const dt_spool_row *row)
     if (row->number != m->written)
         return DT_OK; /* a copy of an earlier sequence */
     m->written++;
-    write_quoted(m->out, row->sequence.data, row->sequence.length);
+    dt_output_quoted(m->out, row->sequence.data, row->sequence.length);
     for (int32_t r = 0; r < m->source->taxonomy->tax_ranks; ++r) {
         const char *label = dt_cell_label(m->source, r, row->cell);
         dt_output_char(m->out, ',');
         if (r < kept)
-            write_quoted(m->out, label, strlen(label));
+            dt_output_quoted(m->out, label, strlen(label));
         else
             dt_output_text(m->out, "NA");
     }
