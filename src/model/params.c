@@ -49,6 +49,14 @@ void dt_params_free(dt_param_table *table)
     *table = (dt_param_table){0};
 }
 
+bool dt_param_has_shape(const dt_param_spec *spec, int32_t dimensions, const int64_t *shape)
+{
+    bool same = dimensions == spec->dims;
+    for (int32_t d = 0; same && d < spec->dims; ++d)
+        same = shape[d] == spec->shape[d];
+    return same;
+}
+
 const dt_param_spec *dt_params_find(const dt_param_table *table, const char *name)
 {
     for (int32_t i = 0; i < table->count; ++i)

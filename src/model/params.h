@@ -53,6 +53,9 @@ dt_status dt_params_add(dt_param_table *table, dt_param *offset, bool joined, dt
 
 void dt_params_free(dt_param_table *table);
 
+/* Returns whether these are the dimensions of a parameter. */
+bool dt_param_has_shape(const dt_param_spec *spec, int32_t dimensions, const int64_t *shape);
+
 /* Returns the tensor of that name, or NULL. */
 const dt_param_spec *dt_params_find(const dt_param_table *table, const char *name);
 

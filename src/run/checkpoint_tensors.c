@@ -115,12 +115,10 @@ static dt_status check_tensor(dt_container *file, const char *path, int group,
     dt_array_info info;
     tensor_name(name, sizeof name, group, spec);
     DT_TRY(dt_container_info(file, name, &info));
-    bool same = info.dimensions == spec->dims;
-    for (int32_t d = 0; same && d < spec->dims; ++d)
-        same = info.shape[d] == spec->shape[d];
-    return same ? DT_OK
-                : dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
-                          path, name);
+    if (dt_param_has_shape(spec, info.dimensions, info.shape))
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model", path,
+                   name);
 }
 
 dt_status dt_checkpoint_check_tensors(dt_container *file, const char *path,

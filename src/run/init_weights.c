@@ -12,10 +12,7 @@
 
 static bool same_shape(const dt_stored_tensor *tensor, const dt_param_spec *spec)
 {
-    bool same = tensor && tensor->dimensions == spec->dims;
-    for (int32_t d = 0; same && d < spec->dims; ++d)
-        same = tensor->shape[d] == spec->shape[d];
-    return same;
+    return tensor && dt_param_has_shape(spec, tensor->dimensions, tensor->shape);
 }
 
 /* Returns the length of the prefix "classifiers.<r>." of a name; 0 if it is not of a head. */

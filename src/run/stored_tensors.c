@@ -136,12 +136,10 @@ int64_t dt_stored_block_rows(const dt_param_spec *spec)
 static dt_status check_shape(const dt_stored_tensors *stored, const char *name,
                              const dt_param_spec *spec, int32_t dimensions, const int64_t *shape)
 {
-    bool same = dimensions == spec->dims;
-    for (int32_t d = 0; same && d < spec->dims; ++d)
-        same = shape[d] == spec->shape[d];
-    return same ? DT_OK
-                : dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
-                          stored->path, name);
+    if (dt_param_has_shape(spec, dimensions, shape))
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT, "%s: damaged: the shape of '%s' does not match the model",
+                   stored->path, name);
 }
 
 static dt_status read_container(dt_stored_tensors *stored, dt_vector which,

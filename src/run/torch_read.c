@@ -262,10 +262,7 @@ static dt_status read_temperatures(const dt_torch_file *file, dt_run *run)
 static dt_status check_tensor(const dt_torch_file *file, dt_vector which, const dt_param_spec *spec)
 {
     const dt_torch_tensor *tensor = dt_torch_parameter(file, which, spec->name);
-    bool same = tensor && tensor->dimensions == spec->dims;
-    for (int32_t d = 0; same && d < spec->dims; ++d)
-        same = tensor->shape[d] == spec->shape[d];
-    if (same)
+    if (tensor && dt_param_has_shape(spec, tensor->dimensions, tensor->shape))
         return DT_OK;
     return dt_fail(DT_ERR_INPUT, "%s: damaged: %s%s %s", dt_torch_path(file),
                    which == DT_PARAMETERS ? "" : "the optimizer's state of ", spec->name,
