@@ -58,6 +58,6 @@ some_sequences() {
     mkdir -p "$1"
     awk -v folder="$1" -v limit=100 -f "$project/launch/split-gold.awk" "$gold"
 }
-# shellcheck disable=SC2034 # for who sources this
+# shellcheck disable=SC2034 # for the scripts that source this file
 small_model=(--embed-dim 16 --hidden-size 16 --num-hidden-layers 1 --num-attention-heads 2
     --intermediate-size 24 --num-filters 8 --max-length 64 --batch-size 8 --epochs 1)

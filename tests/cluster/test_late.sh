@@ -38,7 +38,7 @@ resume() {
     kill -CONT "$pid" || fail "$1: rank $2 was gone"
 }
 
-# says NAME LINE...: a good end, and just these lines of ours, in which N stands for seconds and HOST
+# says NAME LINE...: a good end, and exactly these messages of the program, in which N stands for seconds and HOST
 # for a name
 says() {
     local name=$1
