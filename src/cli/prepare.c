@@ -44,7 +44,11 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
     char note[DT_THREAD_NOTE];
     char folder[PATH_MAX]; /* for a temporary file: --output-dir does not exist yet */
     int threads;
+    dt_primers primers;
     dt_status status = DT_OK;
+    const dt_status chosen = dt_primers_choose(&primers, options->region, options->forward_primer,
+                                               options->reverse_primer);
+    DT_TRY(dt_agree(comm, chosen, agreed));
     DT_TRY(dt_agree(comm, dt_check_folder(options->output_dir), agreed));
     DT_TRY(dt_agree(comm, dt_existing_folder(options->output_dir, folder), agreed));
     DT_TRY(dt_ranks_share(comm, &wish.ranks));
@@ -55,6 +59,7 @@ static dt_status prepare_into(const dt_prepare_options *options, dt_comm *comm, 
                                      .tokenizer_file = options->tokenizer_file,
                                      .normalize = !options->no_normalize,
                                      .orient = options->orientation == DT_ORIENTATION_AUTO,
+                                     .primers = primers,
                                      .threads = threads,
                                      .comm = comm,
                                      .token_folder = folder,

@@ -1,5 +1,6 @@
 #include "cli/prepare_options.h"
 
+#include "cli/primer_options.h"
 #include "cli/shared_options.h"
 #include "run/settings.h"
 #include "sequence/onehot.h"
@@ -37,6 +38,9 @@ static const dt_option options[] = {
      .default_value = "65536",
      .range = "[1, 100000000]",
      .help = "sequences per file"},
+    DT_OPTIONS_OF_PRIMERS(dt_prepare_options,
+                          "Region: keep the amplicon of each sequence instead of "
+                          "the whole"),
     {.group = "Machine",
      .name = "threads",
      .kind = DT_VALUE_INT,
@@ -56,7 +60,7 @@ static dt_status check(const void *parsed)
     if (prepare->encoding == DT_ENCODING_ONEHOT && prepare->tokenizer_file)
         return dt_fail(DT_ERR_USAGE, "--tokenizer-file cannot be combined with --encoding onehot, "
                                      "which needs no tokenizer");
-    return DT_OK;
+    return dt_check_primers(prepare->region, prepare->forward_primer, prepare->reverse_primer);
 }
 
 const dt_command dt_prepare_command = {

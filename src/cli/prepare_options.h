@@ -15,6 +15,9 @@ typedef struct {
     bool no_normalize;
     int orientation; /* dt_orientation */
     int64_t sequences_per_shard;
+    const char *region; /* dt_primers_choose(), as are the next two */
+    const char *forward_primer;
+    const char *reverse_primer;
     int64_t threads;           /* 0: all available */
     double collective_timeout; /* seconds; 0: no limit */
 } dt_prepare_options;

@@ -1,4 +1,4 @@
-/* The flags that name primers, in extract and train. */
+/* The flags that name primers, in extract, prepare and train. */
 #ifndef DT_CLI_PRIMER_OPTIONS_H
 #define DT_CLI_PRIMER_OPTIONS_H
 

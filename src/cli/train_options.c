@@ -269,8 +269,9 @@ static dt_status check_input(const dt_train_options *train)
         return dt_fail(DT_ERR_USAGE, "--orientation cannot be combined with --data: give it to "
                                      "`deeptaxa prepare`");
     if (train->data && (train->region || train->forward_primer || train->reverse_primer))
-        return dt_fail(DT_ERR_USAGE, "--region and primers cannot be combined with --data: cut the "
-                                     "sequences with `deeptaxa extract` before `deeptaxa prepare`");
+        return dt_fail(DT_ERR_USAGE,
+                       "--region and primers cannot be combined with --data: give them "
+                       "to `deeptaxa prepare`");
     DT_TRY(dt_check_primers(train->region, train->forward_primer, train->reverse_primer));
     if (train->stream_data && !train->data)
         return dt_fail(DT_ERR_USAGE, "--stream-data requires --data with shards written by "

@@ -15,6 +15,7 @@
 #include "data/dataset_json.h"
 #include "data/shard_file.h"
 #include "data/shard_tokens.h"
+#include "sequence/primer_array.h"
 #include "sequence/strand_array.h"
 
 /* Position of the next shard's data, in sequences, tokens and bytes of ids. */
@@ -275,6 +276,12 @@ static dt_status read_description(const char *folder, dt_dataset *dataset,
     DT_TRY(dt_dataset_json_read(path, dataset, summary));
     return read_tokenizer(folder, summary, dataset);
 }
+/* Reads what the first shard says of the sequences of all. */
+static dt_status read_origin(dt_container *file, const char *path, dt_dataset *dataset)
+{
+    DT_TRY(dt_strand_get(file, path, &dataset->strand));
+    return dt_primers_get(file, path, &dataset->primers);
+}
 
 /* Reads the set, with or without tokens. */
 static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *dataset)
@@ -300,7 +307,7 @@ static dt_status read_all(const char *folder, bool with_tokens, dt_dataset *data
         DT_TRY(open_shard(folder, summary, shard, &file));
         dt_status status = read_shard(file, path, dataset, &at);
         if (status == DT_OK && shard == 0)
-            status = dt_strand_get(file, path, &dataset->strand);
+            status = read_origin(file, path, dataset);
         dt_container_close(file);
         DT_TRY(status);
     }
@@ -424,14 +431,14 @@ static dt_status open_stream(const char *folder, const dt_dataset_summary *summa
     return dt_stream_create(&dataset->stream, &source, max_shards);
 }
 
-static dt_status read_strand(const char *folder, const dt_dataset_summary *summary,
-                             dt_dataset *dataset)
+static dt_status read_first_shard(const char *folder, const dt_dataset_summary *summary,
+                                  dt_dataset *dataset)
 {
     char path[PATH_MAX];
     dt_container *file;
     DT_TRY(dt_shard_path(path, folder, 0, ""));
     DT_TRY(open_shard(folder, summary, 0, &file));
-    const dt_status status = dt_strand_get(file, path, &dataset->strand);
+    const dt_status status = read_origin(file, path, dataset);
     dt_container_close(file);
     return status;
 }
@@ -445,7 +452,7 @@ static dt_status stream(const char *folder, int64_t max_shards, dt_dataset *data
     DT_TRY(DT_NEW(tokens, (size_t)summary->shards));
     dt_status status = measure(folder, summary, dataset->encoding, &sum, tokens);
     if (status == DT_OK)
-        status = read_strand(folder, summary, dataset);
+        status = read_first_shard(folder, summary, dataset);
     if (status != DT_OK) {
         free(tokens);
         return status;

@@ -14,6 +14,7 @@
 #include "data/shard_file.h"
 #include "data/shard_tokens.h"
 #include "io/container.h"
+#include "sequence/primer_array.h"
 #include "sequence/strand_array.h"
 
 #define NEW ".new" /* suffix of a complete file that is not in place yet */
@@ -83,6 +84,8 @@ static dt_status write_shard(const char *folder, const dt_dataset *part,
         status = put_sequences(file, part);
     if (status == DT_OK && shard == 0)
         status = dt_strand_put(file, &part->strand);
+    if (status == DT_OK && shard == 0)
+        status = dt_primers_put(file, &part->primers);
     if (status == DT_OK)
         return dt_container_commit(file);
     dt_container_discard(file);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "sequence/primer_array.h"
 #include "sequence/strand_array.h"
 
 /* Names of optional texts. */
@@ -118,30 +119,6 @@ static dt_status get_lengths(dt_container *file, const char *path, dt_length_qua
     for (int q = 1; q < DT_LENGTH_QUANTILES; ++q)
         ok = ok && lengths->bases[q - 1] <= lengths->bases[q];
     return ok ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: invalid length quantiles", path);
-}
-
-static dt_status put_primers(dt_container *file, const dt_primers *primers)
-{
-    const char *texts[] = {primers->region, primers->forward, primers->reverse};
-    return primers->forward[0] ? dt_container_put_texts(file, "region/primers", 3, texts) : DT_OK;
-}
-
-static dt_status get_primers(dt_container *file, const char *path, dt_primers *primers)
-{
-    char **texts;
-    int64_t count;
-    bool exists;
-    DT_TRY(dt_container_has(file, "region/primers", &exists));
-    if (!exists)
-        return DT_OK;
-    DT_TRY(dt_container_get_texts(file, "region/primers", &texts, &count));
-    dt_status status = DT_ERR_INPUT;
-    if (count == 3 && strlen(texts[0]) < sizeof primers->region) {
-        status = dt_primers_choose(primers, NULL, texts[1], texts[2]);
-        memcpy(primers->region, texts[0], strlen(texts[0]) + 1);
-    }
-    free(texts);
-    return status == DT_OK ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: damaged: invalid primers", path);
 }
 
 static dt_status put_sequences(dt_container *file, const dt_fingerprints *sequences)
@@ -308,7 +285,7 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
     DT_TRY(put_temperatures(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
     DT_TRY(put_lengths(file, &checkpoint->lengths));
-    DT_TRY(put_primers(file, &checkpoint->primers));
+    DT_TRY(dt_primers_put(file, &checkpoint->primers));
     DT_TRY(put_metrics(file, checkpoint));
     DT_TRY(dt_strand_put(file, &checkpoint->strand));
     DT_TRY(put_loss_sums(file, checkpoint));
@@ -348,7 +325,7 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run 
     DT_TRY(get_temperatures(file, path, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
     DT_TRY(get_lengths(file, path, &checkpoint->lengths));
-    DT_TRY(get_primers(file, path, &checkpoint->primers));
+    DT_TRY(dt_primers_get(file, path, &checkpoint->primers));
     DT_TRY(get_metrics(file, checkpoint));
     DT_TRY(dt_strand_get(file, path, &checkpoint->strand));
     DT_TRY(get_loss_sums(file, path, checkpoint));

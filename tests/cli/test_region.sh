@@ -56,6 +56,20 @@ expect 0 deeptaxa export --checkpoint "$model" --output-file light.h5 --weights-
 expect 0 deeptaxa describe --checkpoint light.h5
 printed '^  region: V4, primers '
 
+# ---- shards of the region: the same model, in memory and streamed ---------------------------------------
+expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir shards \
+    --tokenizer-file tokenizer.json --region V4 --sequences-per-shard 20
+said "^data/train.fasta: $count of $((count + 1)) sequences are cut to the amplicon of the primers; the others"
+for streamed in '' --stream-data; do
+    # shellcheck disable=SC2086
+    expect 0 deeptaxa train --data shards --output-dir "shards$streamed" $small_model --batch-size 8 \
+        --learning-rate 1e-2 --threads 2 --val-split 0.2 --epochs 2 $streamed
+    said '^  region: V4$'
+    expect 0 deeptaxa describe --checkpoint "$(checkpoint "shards$streamed" 2)"
+    printed '^  region: V4, primers GTGYCAGCMGCCGCGGTAA and GGACTACNVGGGTWTCTAAT$'
+done
+same_model "$model" "$(checkpoint shards 2)"
+
 # ---- predict: reads from elsewhere; the region is cut out -----------------------------------------------
 # predict FASTA FLAG...
 predict() {
@@ -92,7 +106,7 @@ refused 1 'apart.*: has no primers, which --extract auto needs: train it with --
 [ -e q ] && fail "a folder of a refused prediction"
 refused 2 'must be given together' train_small n --forward-primer ACGT
 refused 2 'region V5: must be V1V2' train_small n --region V5
-refused 2 'cannot be combined with --data: cut the sequences with' \
+refused 2 'cannot be combined with --data: give them to .deeptaxa prepare' \
     deeptaxa train --data shards --output-dir n --region V4
 refused 1 'v4.fna: no sequence has both primers, one behind the other: 0 lack the forward primer, 0 the' \
     on_amplicons n --tokenizer-file tokenizer.json --region V4
