@@ -56,7 +56,7 @@ typedef struct {
     char host[256];
     dt_invocation invocation;
     int32_t batch_size;
-    bool lineages;                   /* predicts consistent lineages */
+    dt_lineage_choice lineage;
     const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
     dt_primer_search *search;        /* for the model's primers; NULL: it has none */
     dt_cut cut;
@@ -110,8 +110,8 @@ static dt_status take_tokenizers(session *s)
     return DT_OK;
 }
 
-/* The formats of other programs are of lineages: unless --lineage says otherwise, these are
- * consistent where they can be. */
+/* The formats of other programs are of lineages: unless --lineage says otherwise, a lineage
+ * of the training set is predicted where that is possible. */
 static bool format_decides(const dt_predict_options *o)
 {
     bool others = false;
@@ -135,18 +135,19 @@ static const dt_loaded_model *without_lineages(const session *s)
 static dt_status choose_lineages(session *s)
 {
     if (format_decides(s->options)) {
-        s->lineages = !without_lineages(s);
+        s->lineage = without_lineages(s) ? DT_LINEAGE_INDEPENDENT : DT_LINEAGE_SUMMED;
         return DT_OK;
     }
-    s->lineages = s->options->lineage == DT_LINEAGE_CONSISTENT;
-    for (int32_t m = 0; s->lineages && m < s->models; ++m)
+    s->lineage = (dt_lineage_choice)s->options->lineage;
+    for (int32_t m = 0; s->lineage != DT_LINEAGE_INDEPENDENT && m < s->models; ++m)
         if (s->model[m].checkpoint.lineages.tax_ranks == 0)
             return lacks_training(s->model[m].path, "vocabulary of lineages",
-                                  "--lineage consistent");
+                                  s->lineage == DT_LINEAGE_SUMMED ? "--lineage summed"
+                                                                  : "--lineage consistent");
     return DT_OK;
 }
 
-/* Where a format would have had consistent lineages. Of a .pt file, tell_of_deeptaxa() says it. */
+/* Where a format would have had lineages of the training set. Of a .pt file, tell_of_deeptaxa() says it. */
 static void tell_of_lineages(const session *s)
 {
     const dt_loaded_model *model = format_decides(s->options) ? without_lineages(s) : NULL;
@@ -170,7 +171,7 @@ static dt_status read_checkpoints(session *s)
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)
         DT_TRY(dt_ensemble_check(&s->model[0].checkpoint, s->model[0].path, &s->model[m].checkpoint,
-                                 s->model[m].path, s->lineages));
+                                 s->model[m].path, s->lineage != DT_LINEAGE_INDEPENDENT));
     return DT_OK;
 }
 
@@ -278,7 +279,7 @@ static dt_status open_results(session *s)
         .checkpoint = &s->model[0].checkpoint,
         .others = s->models - 1,
         .other_path = s->other_path,
-        .lineages = s->lineages,
+        .lineage = s->lineage,
         .oriented = s->strand != NULL,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
@@ -389,11 +390,11 @@ static void show_metrics(const session *s)
     }
 }
 
-/* How far consistent lineages are from what each rank by itself would say. */
+/* How far lineages of the training set are from what each rank by itself would say. */
 static void show_lineages(const session *s)
 {
     const dt_tally *tally = &s->results.tally;
-    if (!s->lineages)
+    if (s->lineage == DT_LINEAGE_INDEPENDENT)
         return;
     dt_info("Lineages: %lld of %lld sequences differ from independent predictions of the ranks",
             (long long)tally->changed, (long long)tally->sequences);
@@ -496,7 +497,8 @@ static dt_status predict(session *s)
         .model = s->model[0].model,
         .others = s->models - 1,
         .other = s->other,
-        .lineages = s->lineages ? &s->model[0].checkpoint.lineages : NULL,
+        .lineage = s->lineage,
+        .lineages = s->lineage != DT_LINEAGE_INDEPENDENT ? &s->model[0].checkpoint.lineages : NULL,
         .tokenizer = s->tokenizer,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .temperature = temperatures(s, 0),

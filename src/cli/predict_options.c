@@ -120,10 +120,12 @@ static const dt_option options[] = {
      .kind = DT_VALUE_CHOICE,
      .offset = AT(lineage),
      .default_value = "independent",
-     .choices = "independent|consistent",
-     .help = "independent: the most probable label at each rank; consistent: the lineage of the "
-             "training set with the largest product of probabilities (with --format for other "
-             "programs the default, if the model has lineages)"},
+     .choices = "independent|consistent|summed",
+     .help =
+         "independent: the most probable label at each rank; summed: a lineage of the training "
+         "set, from the first rank on the label whose lineages together are most probable (with "
+         "--format for other programs the default, if the model has lineages); consistent: the "
+         "lineage with the largest product of probabilities"},
 
     DT_OPTIONS_OF_PREDICTING(dt_predict_options),
     DT_OPTION_PROFILE(dt_predict_options),

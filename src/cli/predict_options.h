@@ -3,9 +3,7 @@
 #define DT_CLI_PREDICT_OPTIONS_H
 
 #include "options/options.h"
-
-/* Indices into the choices of --lineage. */
-typedef enum { DT_LINEAGE_INDEPENDENT, DT_LINEAGE_CONSISTENT } dt_lineage_choice;
+#include "predict/decide.h"
 
 /* Indices into the choices of --extract. */
 typedef enum { DT_EXTRACT_NONE, DT_EXTRACT_AUTO } dt_extract_choice;

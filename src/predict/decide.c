@@ -18,6 +18,8 @@ dt_status dt_decision_memory_create(dt_decision_memory *memory, const dt_decisio
         status = DT_NEW(memory->probability, classes);
     if (status == DT_OK && tree)
         status = DT_NEW(memory->sum, (size_t)dt_lineage_tree_nodes(tree));
+    if (status == DT_OK && tree)
+        status = DT_NEW(memory->mass, (size_t)dt_lineage_tree_nodes(tree));
     if (status != DT_OK)
         dt_decision_memory_free(memory);
     return status;
@@ -28,6 +30,7 @@ void dt_decision_memory_free(dt_decision_memory *memory)
     free(memory->score);
     free(memory->probability);
     free(memory->sum);
+    free(memory->mass);
     *memory = (dt_decision_memory){0};
 }
 
@@ -125,10 +128,15 @@ static void average_members(dt_prediction *prediction, const dt_decision *decisi
                                            first[r + 1] - first[r], labels ? labels[r] : -1);
 }
 
-static bool is_usable(const dt_prediction *prediction, int32_t classes)
+/* Returns false if a model's output was not finite. */
+static bool are_usable(const dt_prediction *prediction, const dt_class_layout *layout)
 {
-    return prediction->label >= 0 && prediction->label < classes &&
-           isfinite(prediction->confidence);
+    for (int32_t r = 0; r < layout->tax_ranks; ++r)
+        if (prediction[r].label < 0 ||
+            prediction[r].label >= layout->first[r + 1] - layout->first[r] ||
+            !isfinite(prediction[r].confidence))
+            return false;
+    return true;
 }
 
 /* Replaces the labels with those of the best lineage. A rank's log-probabilities are its scores
@@ -138,9 +146,6 @@ static void make_consistent(dt_prediction *prediction, const dt_decision *decisi
 {
     const dt_class_layout *layout = decision->layout;
     int32_t labels[DT_MAX_TAX_RANKS];
-    for (int32_t r = 0; r < layout->tax_ranks; ++r)
-        if (!is_usable(&prediction[r], layout->first[r + 1] - layout->first[r]))
-            return;
     if (!dt_lineage_tree_best(labels, decision->lineages, memory->score, layout->first,
                               memory->sum))
         return;
@@ -154,16 +159,73 @@ static void make_consistent(dt_prediction *prediction, const dt_decision *decisi
     }
 }
 
+/* Sets memory->mass to the distribution over the lineages and memory->probability to its marginals.
+ * Returns false if it is not a number. */
+static bool sum_lineages(const dt_decision *decision, const dt_decision_memory *memory,
+                         const void *const *logits, int32_t members, const dt_vote *vote)
+{
+    const dt_lineage_tree *tree = decision->lineages;
+    const int32_t *first = decision->layout->first;
+    const bool votes = vote && vote->count > 0;
+    const double share = (votes ? 1.0 - decision->neighbour_weight : 1.0) / members;
+    double *leaves = memory->mass + tree->first[tree->tax_ranks - 1];
+    memset(leaves, 0, (size_t)dt_lineage_tree_lineages(tree) * sizeof *leaves);
+    for (int32_t m = 0; m < members; ++m) {
+        scale(memory->score, logits[m], decision, m);
+        if (!dt_lineage_tree_add_softmax(memory->mass, tree, memory->score, first, share,
+                                         memory->sum))
+            return false;
+    }
+    for (int32_t v = 0; votes && v < vote->count; ++v)
+        leaves[vote->share[v].leaf] += decision->neighbour_weight * vote->share[v].share;
+    dt_lineage_tree_add_up(memory->mass, memory->probability, tree, first);
+    return true;
+}
+
+/* Replaces the prediction with that of the distribution over the lineages. */
+static void read_lineages(dt_prediction *prediction, const dt_decision *decision,
+                          const dt_decision_memory *memory, const int32_t *labels)
+{
+    const dt_lineage_tree *tree = decision->lineages;
+    const int32_t *first = decision->layout->first;
+    int32_t path[DT_MAX_TAX_RANKS];
+    dt_lineage_tree_descend(path, tree, memory->mass);
+    for (int32_t r = 0; r < tree->tax_ranks; ++r) {
+        prediction[r] = read_probabilities(memory->score + first[r], memory->probability + first[r],
+                                           first[r + 1] - first[r], labels ? labels[r] : -1);
+        prediction[r].label = tree->label[path[r]];
+        prediction[r].confidence = (float)memory->mass[path[r]];
+    }
+}
+
+/* Returns true if the prediction has been replaced. */
+static bool decide_summed(dt_prediction *prediction, const dt_decision *decision,
+                          const dt_decision_memory *memory, const void *const *logits,
+                          int32_t members, const dt_vote *vote, const int32_t *labels)
+{
+    if (!sum_lineages(decision, memory, logits, members, vote)) {
+        for (int32_t r = 0; r < decision->layout->tax_ranks; ++r)
+            prediction[r].confidence = NAN;
+        return false;
+    }
+    read_lineages(prediction, decision, memory, labels);
+    return true;
+}
+
 bool dt_decide(dt_prediction *prediction, int32_t *independent, const dt_decision *decision,
-               const dt_decision_memory *memory, const void *const *logits, const int32_t *labels)
+               const dt_decision_memory *memory, const void *const *logits, const dt_vote *vote,
+               const int32_t *labels)
 {
     const bool averages = !members_agree(decision, logits);
     if (averages)
         average_members(prediction, decision, memory, logits, labels);
     for (int32_t r = 0; independent && r < decision->layout->tax_ranks; ++r)
         independent[r] = prediction[r].label;
-    if (!decision->lineages)
+    if (decision->lineage == DT_LINEAGE_INDEPENDENT || !are_usable(prediction, decision->layout))
         return averages;
+    if (decision->lineage == DT_LINEAGE_SUMMED)
+        return decide_summed(prediction, decision, memory, logits, averages ? decision->members : 1,
+                             vote, labels);
     if (!averages)
         scale(memory->score, logits[0], decision, 0);
     make_consistent(prediction, decision, memory);

@@ -76,9 +76,10 @@ dt_status dt_ensemble_check(const dt_run *first, const char *first_path, const d
                        "%s: cannot be combined with %s: it was trained on the opposite strand",
                        other_path, first_path);
     if (lineages && !dt_lineage_tree_equal(&first->lineages, &other->lineages))
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: cannot be combined with %s for consistent lineages: it was trained on "
-                       "different lineages",
-                       other_path, first_path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: cannot be combined with %s for --lineage consistent or summed: it was trained on "
+            "different lineages",
+            other_path, first_path);
     return DT_OK;
 }

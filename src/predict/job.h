@@ -30,7 +30,7 @@ typedef struct {
 /* A row for each sequence; NULL: not needed. */
 typedef struct {
     dt_prediction *prediction; /* (most, tax_ranks) */
-    int32_t *independent;      /* (most, tax_ranks) with consistent lineages */
+    int32_t *independent;      /* (most, tax_ranks) unless lineages are independent */
     float *probability;        /* (most, columns) from the logits */
     float *embedding;          /* (most, features) of the first model */
 } dt_result_rows;

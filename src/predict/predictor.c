@@ -260,11 +260,11 @@ static dt_status decide(void *context, int64_t i, int worker)
     for (int32_t m = 0; m < p->sizes.members; ++m)
         of_member[m] = (const char *)j->logits[m] + logits;
     dt_result_rows *result = &j->result;
-    const bool averaged =
-        dt_decide(result->prediction + row, result->independent ? result->independent + row : NULL,
-                  &p->decision, memory, of_member, p->options->truth ? j->labels + row : NULL);
+    const bool decided = dt_decide(
+        result->prediction + row, result->independent ? result->independent + row : NULL,
+        &p->decision, memory, of_member, NULL, p->options->truth ? j->labels + row : NULL);
     float *probability = result->probability + i * p->sizes.columns;
-    if (p->sizes.columns && averaged)
+    if (p->sizes.columns && decided)
         dt_few_probabilities(probability, memory->probability, p->decision.layout);
     else if (p->sizes.columns)
         dt_probabilities(probability, of_member[0], p->sizes.logits, p->sizes.statistic_size, 1,
@@ -346,10 +346,11 @@ static dt_status plan_decisions(pipeline *p)
     p->decision = (dt_decision){.layout = layout,
                                 .statistic_size = dt_model_backend(options->model)->statistic_size,
                                 .members = p->sizes.members,
+                                .lineage = options->lineage,
                                 .lineages = options->lineages};
     for (int32_t m = 0; m < p->sizes.members; ++m)
         p->decision.temperature[m] = member(options, m).temperature;
-    const bool decides = p->sizes.members > 1 || options->lineages;
+    const bool decides = p->sizes.members > 1 || options->lineage != DT_LINEAGE_INDEPENDENT;
     p->sizes.columns = options->truth ? dt_probability_columns(layout) : 0;
     p->sizes.logits = options->truth ? dt_probability_logits(layout) : (dt_logit_range){0};
     if (decides || options->logits) {
@@ -390,7 +391,7 @@ static dt_job_sizes sizes_for(const dt_predictor *options)
         .features = options->embeddings ? dt_model_features(config) : 0,
         .statistic_size = backend->statistic_size,
         .activation_size = backend->activation_size,
-        .independent = options->lineages != NULL,
+        .independent = options->lineage != DT_LINEAGE_INDEPENDENT,
     };
 }
 

@@ -67,8 +67,8 @@ typedef struct {
     const dt_amplicon *amplicon;     /* (sequences) found by the predictor's cut, or NULL */
     const dt_judged *judged;         /* (sequences) whether the model can judge them, or NULL */
     const dt_prediction *prediction; /* (sequences, tax_ranks) */
-    const int32_t *independent;      /* (sequences, tax_ranks) labels predicted independently, with
-                                   consistent lineages; else NULL */
+    const int32_t *independent;      /* (sequences, tax_ranks) labels predicted independently; NULL
+                                   with DT_LINEAGE_INDEPENDENT */
     const void *logits;     /* (sequences, C) of the first model, if requested; else NULL */
     const float *embedding; /* (sequences, dt_model_features()) of the first model, if requested;
                                  else NULL */
@@ -94,7 +94,8 @@ typedef struct {
     const double *temperature;       /* (tax_ranks) divisors of the logits; NULL: all 1 */
     int32_t others;                  /* further models, 0 … DT_MAX_MEMBERS - 1 */
     const dt_ensemble_member *other; /* (others) averaged with the first model */
-    const dt_lineage_tree *lineages; /* predict one of them; NULL: each tax_rank independently */
+    dt_lineage_choice lineage;
+    const dt_lineage_tree *lineages; /* of all models; NULL with DT_LINEAGE_INDEPENDENT */
     bool logits;                     /* pass the logits of all classes to the sink */
     bool embeddings;                 /* pass the sequence embeddings to the sink */
     int64_t repeats_memory;          /* bytes to keep results for identical sequences, which are

@@ -48,9 +48,9 @@ typedef struct {
     const dt_run *checkpoint;      /* its tensors are not needed */
     int32_t others;                /* further models of the ensemble */
     const char *const *other_path; /* (others) their checkpoints */
-    bool lineages;                 /* predicts consistent lineages */
-    bool oriented;                 /* reverse-complements sequences of the other strand */
-    const dt_truth *truth;         /* NULL: none */
+    dt_lineage_choice lineage;
+    bool oriented;         /* reverse-complements sequences of the other strand */
+    const dt_truth *truth; /* NULL: none */
     bool tabular;
     bool format[DT_FORMATS];  /* those of other programs to write, by dt_format_choice */
     double lineage_threshold; /* of the confidence, in these formats */

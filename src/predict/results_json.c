@@ -152,7 +152,7 @@ static void put_metrics(const dt_results *results, dt_json *json, int32_t r)
     const dt_metrics metrics = dt_metric_counts_result(&rank->counts);
     const double count = (double)rank->counts.count;
     dt_json_put_double(json, "accuracy", metrics.accuracy);
-    if (results->options.lineages)
+    if (results->options.lineage != DT_LINEAGE_INDEPENDENT)
         dt_json_put_double(json, "independent_accuracy", (double)rank->right_independently / count);
     dt_json_put_double(json, "precision", metrics.precision);
     dt_json_put_double(json, "recall", metrics.recall);
@@ -173,7 +173,7 @@ static void write_performance_stats(const dt_results *results, dt_json *json)
         dt_json_put_double(json, "mean_raw_score", rank->mean);
         dt_json_put_double(json, "std_raw_score", dt_tally_deviation(&results->tally, r));
         dt_json_put_int(json, "below_threshold", rank->below);
-        if (results->options.lineages)
+        if (results->options.lineage != DT_LINEAGE_INDEPENDENT)
             dt_json_put_int(json, "changed_labels", rank->changed);
         if (dt_tally_has_truth(&results->tally, r)) {
             dt_json_put_int(json, "correct", rank->agree);
@@ -235,8 +235,8 @@ static void write_summary(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "min_length", options->min_length);
     write_temperatures(results, json);
     dt_json_end(json);
-    dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
-    if (options->lineages)
+    dt_json_put_string(json, "lineage", dt_lineage_choice_name(options->lineage));
+    if (options->lineage != DT_LINEAGE_INDEPENDENT)
         dt_json_put_int(json, "changed_lineages", results->tally.changed);
     dt_json_end(json);
 }
@@ -277,7 +277,7 @@ static void write_parameters(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "top_k", options->top_k);
     dt_json_put_double(json, "confidence_threshold", options->threshold);
     dt_json_put_int(json, "min_length", options->min_length);
-    dt_json_put_string(json, "lineage", options->lineages ? "consistent" : "independent");
+    dt_json_put_string(json, "lineage", dt_lineage_choice_name(options->lineage));
     dt_json_put_string(json, "orientation", options->oriented ? "auto" : "forward");
     dt_json_put_int(json, "turned_sequences", results->tally.reoriented);
     dt_json_put_int(json, "left_out_sequences", results->left_out);

@@ -18,7 +18,7 @@ typedef struct {
     double squares;  /* sum of squared differences from the mean (Welford, Technometrics 1962) */
     int64_t below;   /* confidences below the threshold */
     int64_t changed; /* labels that differ from the independent prediction; this and the next
-                        only with consistent lineages */
+                        not with independent lineages */
     int64_t right_independently; /* independent predictions that are right */
     int64_t agree;               /* predictions that agree with the truth (predict/truth.h) */
     int64_t among_top;           /* a class that agrees is among the top_k most probable */

@@ -179,17 +179,58 @@ bool dt_lineage_tree_equal(const dt_lineage_tree *a, const dt_lineage_tree *b)
            (memcmp(a->parent, b->parent, bytes) == 0 && memcmp(a->label, b->label, bytes) == 0);
 }
 
-bool dt_lineage_tree_best(int32_t *labels, const dt_lineage_tree *tree, const double *score,
-                          const int32_t *first_column, double *sum)
+/* Returns the first node of tax_rank r that is not before (parent, label): nodes of a rank are ordered
+ * by parent, then by class. */
+static int32_t lower_bound(const dt_lineage_tree *tree, int32_t r, int32_t parent, int32_t label)
 {
-    const int32_t last = tree->tax_ranks - 1;
+    int32_t low = tree->first[r];
+    int32_t high = tree->first[r + 1];
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2;
+        if (tree->parent[middle] < parent ||
+            (tree->parent[middle] == parent && tree->label[middle] < label))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int32_t dt_lineage_tree_find(const dt_lineage_tree *tree, int32_t r, int32_t parent, int32_t label)
+{
+    const int32_t n = lower_bound(tree, r, parent, label);
+    return n < tree->first[r + 1] && tree->parent[n] == parent && tree->label[n] == label ? n : -1;
+}
+
+int32_t dt_lineage_tree_leaf(const dt_lineage_tree *tree, const int32_t *labels)
+{
+    int32_t node = -1;
+    for (int32_t r = 0; r < tree->tax_ranks; ++r) {
+        node = dt_lineage_tree_find(tree, r, node, labels[r]);
+        if (node < 0)
+            return -1;
+    }
+    return node - tree->first[tree->tax_ranks - 1];
+}
+
+/* Sets the sum of every node's scores from the root on. */
+static void sum_scores(double *sum, const dt_lineage_tree *tree, const double *score,
+                       const int32_t *first_column)
+{
     for (int32_t n = 0; n < tree->first[1]; ++n)
         sum[n] = score[first_column[0] + tree->label[n]];
-    for (int32_t r = 1; r <= last; ++r) {
+    for (int32_t r = 1; r < tree->tax_ranks; ++r) {
         const double *of_rank = score + first_column[r];
         for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n)
             sum[n] = sum[tree->parent[n]] + of_rank[tree->label[n]];
     }
+}
+
+bool dt_lineage_tree_best(int32_t *labels, const dt_lineage_tree *tree, const double *score,
+                          const int32_t *first_column, double *sum)
+{
+    const int32_t last = tree->tax_ranks - 1;
+    sum_scores(sum, tree, score, first_column);
     int32_t best = -1;
     double largest = -HUGE_VAL;
     for (int32_t n = tree->first[last]; n < tree->first[last + 1]; ++n) {
@@ -203,4 +244,50 @@ bool dt_lineage_tree_best(int32_t *labels, const dt_lineage_tree *tree, const do
     for (int32_t r = last; r >= 0; --r, best = tree->parent[best])
         labels[r] = tree->label[best];
     return true;
+}
+
+bool dt_lineage_tree_add_softmax(double *mass, const dt_lineage_tree *tree, const double *score,
+                                 const int32_t *first_column, double share, double *sum)
+{
+    const int32_t leaf = tree->first[tree->tax_ranks - 1];
+    const int32_t end = tree->first[tree->tax_ranks];
+    double largest = -HUGE_VAL;
+    double total = 0.0;
+    sum_scores(sum, tree, score, first_column);
+    for (int32_t n = leaf; n < end; ++n)
+        largest = sum[n] > largest ? sum[n] : largest;
+    for (int32_t n = leaf; n < end; ++n) {
+        sum[n] = exp(sum[n] - largest);
+        total += sum[n];
+    }
+    const double factor = share / total;
+    for (int32_t n = leaf; n < end; ++n)
+        mass[n] += factor * sum[n];
+    return isfinite(total);
+}
+
+void dt_lineage_tree_add_up(double *mass, double *marginal, const dt_lineage_tree *tree,
+                            const int32_t *first_column)
+{
+    const int32_t last = tree->tax_ranks - 1;
+    memset(mass, 0, (size_t)tree->first[last] * sizeof *mass);
+    memset(marginal, 0, (size_t)first_column[last + 1] * sizeof *marginal);
+    for (int32_t r = last; r >= 0; --r)
+        for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n) {
+            marginal[first_column[r] + tree->label[n]] += mass[n];
+            if (r > 0)
+                mass[tree->parent[n]] += mass[n];
+        }
+}
+
+void dt_lineage_tree_descend(int32_t *path, const dt_lineage_tree *tree, const double *mass)
+{
+    int32_t parent = -1;
+    for (int32_t r = 0; r < tree->tax_ranks; ++r) {
+        int32_t best = lower_bound(tree, r, parent, 0);
+        for (int32_t n = best + 1; n < tree->first[r + 1] && tree->parent[n] == parent; ++n)
+            if (mass[n] > mass[best])
+                best = n;
+        path[r] = parent = best;
+    }
 }

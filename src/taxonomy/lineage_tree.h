@@ -1,8 +1,9 @@
-/* The tree of the lineages in a training set, and the search for a sequence's best lineage.
+/* The tree of the lineages in a training set, the search for a sequence's best lineage, and its
+ * distribution over the lineages.
  *
  * Nodes are identified by their whole path: a label under two parents (the same family name, or
  * `Unclassified`) is two nodes. Every lineage has a label at each tax_rank, so all leaves are nodes
- * of the last one. Nodes are ordered by tax_rank, then by parent, then by class: the tree does not
+ * of the last one; leaf i, one of the lineages, is node first[tax_ranks-1] + i. Nodes are ordered by tax_rank, then by parent, then by class: the tree does not
  * depend on the order of the sequences.
  */
 #ifndef DT_TAXONOMY_LINEAGE_TREE_H
@@ -50,6 +51,22 @@ static inline int32_t dt_lineage_tree_lineages(const dt_lineage_tree *tree)
 bool dt_lineage_tree_fits(const dt_lineage_tree *tree, const dt_taxonomy *taxonomy);
 bool dt_lineage_tree_equal(const dt_lineage_tree *a, const dt_lineage_tree *b);
 
+/* Returns the node of tax_rank r below `parent` (-1 at the first tax_rank) with that class, or -1. */
+int32_t dt_lineage_tree_find(const dt_lineage_tree *tree, int32_t r, int32_t parent, int32_t label);
+/* Returns the leaf of a lineage, labels (tax_ranks) with -1 for unknown ones; -1: not in the tree. */
+int32_t dt_lineage_tree_leaf(const dt_lineage_tree *tree, const int32_t *labels);
+
+/* A distribution over the lineages that does not come from the network: neighbours' vote. The shares
+ * of different leaves, each > 0, sum to 1; count 0: no vote. */
+typedef struct {
+    int32_t leaf; /* 0 … lineages-1 */
+    double share;
+} dt_leaf_share;
+typedef struct {
+    const dt_leaf_share *share; /* (count), not owned */
+    int32_t count;
+} dt_vote;
+
 /* Sets labels[0 … tax_ranks-1] to the lineage with the largest sum of scores, by dynamic
  * programming from the root to the leaves: best(node) = best(parent) + score of the node's class.
  * Of equal sums the first node counts. `score` holds the scores of all classes, those of tax_rank r
@@ -58,5 +75,21 @@ bool dt_lineage_tree_equal(const dt_lineage_tree *a, const dt_lineage_tree *b);
  * unchanged if all sums are NaN. */
 bool dt_lineage_tree_best(int32_t *labels, const dt_lineage_tree *tree, const double *score,
                           const int32_t *first_column /* (tax_ranks) */, double *sum);
+
+/* The distribution over the lineages (docs/model.md 4): P(leaf) is the softmax over the leaves of
+ * the sum of their classes' scores, which are as in dt_lineage_tree_best(); P(node) is the sum of
+ * the leaves below.
+ *
+ * Adds share · P(leaf) to the leaves of `mass` (nodes); `sum` (nodes) is working memory. Returns
+ * false, with `mass` undefined, if that is not a number. O(nodes), an exponential for each leaf. */
+bool dt_lineage_tree_add_softmax(double *mass, const dt_lineage_tree *tree, const double *score,
+                                 const int32_t *first_column, double share, double *sum);
+/* Sets the mass of every other node to the sum of the leaves below it, and marginal, a value for
+ * each class with the columns of `score`, to the sum of the nodes with that class. */
+void dt_lineage_tree_add_up(double *mass, double *marginal, const dt_lineage_tree *tree,
+                            const int32_t *first_column);
+/* Sets path (tax_ranks) to the nodes from the root on, at each tax_rank the child with the largest
+ * mass, the first of equal ones. */
+void dt_lineage_tree_descend(int32_t *path, const dt_lineage_tree *tree, const double *mass);
 
 #endif

@@ -180,6 +180,7 @@ static void ensembles_and_lineages_equal_the_cpus(void **state)
         predictor.truth = &truth;
         predictor.others = 1;
         predictor.other = other;
+        predictor.lineage = DT_LINEAGE_CONSISTENT;
         predictor.lineages = &tree;
         predictor.logits = true;
         ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));

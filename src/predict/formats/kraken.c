@@ -42,32 +42,13 @@ typedef struct {
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-/* Returns the tree's node of a label below a node (-1: above the first rank). Nodes of a rank are
- * ordered by parent, then by label. */
-static int32_t find_node(const dt_lineage_tree *tree, int32_t rank, int32_t parent, int32_t label)
-{
-    int32_t low = tree->first[rank];
-    int32_t high = tree->first[rank + 1];
-    while (low < high) {
-        const int32_t middle = low + (high - low) / 2;
-        if (tree->parent[middle] < parent ||
-            (tree->parent[middle] == parent && tree->label[middle] < label))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < tree->first[rank + 1] && tree->parent[low] == parent && tree->label[low] == label
-               ? low
-               : NOT_IN_TREE;
-}
-
 static clade new_clade(report *r, int32_t parent, int32_t label)
 {
     const dt_lineage_tree *tree = r->source->lineages;
     const clade *above = &r->clades[parent];
     clade one = {.parent = parent, .rank = above->rank + 1, .label = label, .node = NOT_IN_TREE};
     if (tree->tax_ranks && (parent == ROOT || above->node != NOT_IN_TREE))
-        one.node = find_node(tree, one.rank, above->node, label);
+        one.node = dt_lineage_tree_find(tree, one.rank, above->node, label);
     one.taxon = one.node != NOT_IN_TREE ? 2 + (int64_t)one.node : r->next_taxon++;
     return one;
 }

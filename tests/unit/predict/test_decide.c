@@ -1,4 +1,4 @@
-/* Ensembles and consistent lineages of one sequence, compared with their definitions. */
+/* Ensembles and lineages of one sequence, compared with their definitions. */
 #include "test.h"
 
 #include "layers.h"
@@ -86,7 +86,7 @@ static void an_ensemble_averages_probabilities(void **state)
         dt_prediction expected[RANKS];
         dt_prediction got[RANKS] = {{0}};
         predict_from(expected, mean, labels);
-        dt_decide(got, NULL, &decision, &memory, rows, labels);
+        dt_decide(got, NULL, &decision, &memory, rows, NULL, labels);
         assert_same(got, expected);
         assert_true(fabs((double)got[2].loss + log(mean[layout.first[2] + labels[2]])) < 1e-5);
         for (int c = 0; c < COLUMNS; ++c)
@@ -117,13 +117,13 @@ static void an_ensemble_of_one_model_several_times_is_not_averaged(void **state)
             first[r] = (dt_prediction){.label = r, .confidence = 1.0f / 3.0f, .better = trial};
         memcpy(got, first, sizeof first);
         decision.temperature[2] = one;
-        assert_false(dt_decide(got, NULL, &decision, &memory, rows, NULL));
+        assert_false(dt_decide(got, NULL, &decision, &memory, rows, NULL, NULL));
         assert_memory_equal(got, first, sizeof first);
         decision.temperature[2] = warm;
-        assert_true(dt_decide(got, NULL, &decision, &memory, rows, NULL));
+        assert_true(dt_decide(got, NULL, &decision, &memory, rows, NULL, NULL));
         decision.temperature[2] = one;
         logits[2][COLUMNS - 1] += 1e-3f;
-        assert_true(dt_decide(got, NULL, &decision, &memory, rows, NULL));
+        assert_true(dt_decide(got, NULL, &decision, &memory, rows, NULL, NULL));
     }
     dt_decision_memory_free(&memory);
 }
@@ -142,6 +142,7 @@ static void check_consistent(int32_t members, bool doubles)
                                   .statistic_size = doubles ? 8 : 4,
                                   .members = members,
                                   .temperature = {warm, warm},
+                                  .lineage = DT_LINEAGE_CONSISTENT,
                                   .lineages = &tree};
     dt_decision_memory memory;
     ASSERT_OK(dt_decision_memory_create(&memory, &decision));
@@ -167,7 +168,7 @@ static void check_consistent(int32_t members, bool doubles)
         int32_t independent[RANKS];
         predict_from(alone, mean, NULL);
         memcpy(got, alone, sizeof got);
-        dt_decide(got, independent, &decision, &memory, rows, NULL);
+        dt_decide(got, independent, &decision, &memory, rows, NULL, NULL);
         int best = 0;
         double largest = -1.0;
         for (int i = 0; i < LINEAGES; ++i) {
@@ -208,17 +209,147 @@ static void outputs_that_are_not_finite_stay_visible(void **state)
     dt_lineage_tree tree;
     ASSERT_OK(dt_lineage_tree_build(&tree, lineage, 1, RANKS));
     for (int32_t members = 1; members <= 2; ++members) {
-        const dt_decision decision = {
-            .layout = &layout, .statistic_size = 4, .members = members, .lineages = &tree};
+        const dt_decision decision = {.layout = &layout,
+                                      .statistic_size = 4,
+                                      .members = members,
+                                      .lineage = DT_LINEAGE_CONSISTENT,
+                                      .lineages = &tree};
         dt_decision_memory memory;
         ASSERT_OK(dt_decision_memory_create(&memory, &decision));
         float logits[COLUMNS] = {[3] = NAN};
         const void *rows[] = {logits, logits};
         dt_prediction got[RANKS] = {{.confidence = 0.5f}, {.confidence = NAN}, {.label = 1}};
-        dt_decide(got, NULL, &decision, &memory, rows, NULL);
+        dt_decide(got, NULL, &decision, &memory, rows, NULL, NULL);
         assert_true(isnan(got[1].confidence));
         dt_decision_memory_free(&memory);
     }
+    dt_lineage_tree_free(&tree);
+}
+
+/* Sets probability[i] to that of lineage i, 0 for repeated ones: the mean over the members of the
+ * softmax over the different lineages, mixed with the vote. */
+static void distribution(double *probability, int32_t lineages[][RANKS], float logits[][COLUMNS],
+                         int32_t members, const double *temperature, const double *vote,
+                         double weight)
+{
+    memset(probability, 0, LINEAGES * sizeof *probability);
+    for (int v = 0; v < members; ++v) {
+        double product[LINEAGES] = {0};
+        double sum = 0.0;
+        for (int i = 0; i < LINEAGES; ++i) {
+            double score = 0.0;
+            bool repeated = false;
+            for (int k = 0; k < i; ++k)
+                repeated |= memcmp(lineages[k], lineages[i], sizeof lineages[i]) == 0;
+            for (int r = 0; r < RANKS; ++r)
+                score += (double)logits[v][layout.first[r] + lineages[i][r]] / temperature[r];
+            product[i] = repeated ? 0.0 : exp(score);
+            sum += product[i];
+        }
+        for (int i = 0; i < LINEAGES; ++i)
+            probability[i] += product[i] / sum / members;
+    }
+    for (int i = 0; vote && i < LINEAGES; ++i)
+        probability[i] = (1.0 - weight) * probability[i] + weight * vote[i];
+}
+
+/* Returns the sum of the probabilities of the lineages with class c at rank r that begin with
+ * path[0 … r-1]; NULL: of all with that class. */
+static double sum_below(const double *probability, int32_t lineages[][RANKS], const int32_t *path,
+                        int r, int32_t c)
+{
+    double sum = 0.0;
+    for (int i = 0; i < LINEAGES; ++i)
+        if (lineages[i][r] == c &&
+            (!path || memcmp(lineages[i], path, (size_t)r * sizeof *path) == 0))
+            sum += probability[i];
+    return sum;
+}
+
+static void assert_summed(const dt_prediction *got, const double *probability,
+                          int32_t lineages[][RANKS], const int32_t *labels)
+{
+    int32_t path[RANKS];
+    for (int r = 0; r < RANKS; ++r) {
+        const int classes = layout.first[r + 1] - layout.first[r];
+        double marginal[COLUMNS];
+        double entropy = 0.0;
+        int32_t better = 0;
+        path[r] = 0;
+        for (int32_t c = 0; c < classes; ++c) {
+            if (sum_below(probability, lineages, path, r, c) >
+                sum_below(probability, lineages, path, r, path[r]))
+                path[r] = c;
+            marginal[c] = sum_below(probability, lineages, NULL, r, c);
+            entropy -= marginal[c] > 0.0 ? marginal[c] * log(marginal[c]) : 0.0;
+        }
+        for (int32_t c = 0; c < classes; ++c)
+            better += marginal[c] > marginal[labels[r]];
+        assert_int_equal(got[r].label, path[r]);
+        assert_true(fabs((double)got[r].confidence -
+                         sum_below(probability, lineages, path, r, path[r])) < 1e-6);
+        assert_true(r == 0 || got[r].confidence <= got[r - 1].confidence);
+        assert_true(fabs((double)got[r].entropy - entropy) < 1e-6);
+        assert_int_equal(got[r].better, better);
+        if (marginal[labels[r]] > 0.0)
+            assert_true(fabs((double)got[r].loss + log(marginal[labels[r]])) < 1e-5);
+    }
+}
+
+/* Members and a vote are drawn; a vote of weight 0 or without leaves changes nothing. */
+static void a_summed_lineage_follows_the_largest_sums_from_the_root(void **state)
+{
+    static const double warm[RANKS] = {2.0, 1.0, 0.5};
+    int32_t lineages[LINEAGES][RANKS];
+    dt_lineage_tree tree;
+    int differ = 0; /* from the best leaf */
+    (void)state;
+    for (int i = 0; i < LINEAGES; ++i)
+        for (int r = 0; r < RANKS; ++r)
+            lineages[i][r] = (int32_t)draw((uint32_t)(layout.first[r + 1] - layout.first[r]));
+    ASSERT_OK(dt_lineage_tree_build(&tree, lineages[0], LINEAGES, RANKS));
+    for (int trial = 0; trial < 300; ++trial) {
+        const int32_t members = 1 + trial % 2;
+        const dt_decision decision = {.layout = &layout,
+                                      .statistic_size = 4,
+                                      .members = members,
+                                      .temperature = {warm, warm},
+                                      .lineage = DT_LINEAGE_SUMMED,
+                                      .lineages = &tree,
+                                      .neighbour_weight = trial % 3 == 2 ? 0.0 : 0.4};
+        float logits[2][COLUMNS];
+        double vote[LINEAGES] = {0};
+        dt_leaf_share share[2];
+        double probability[LINEAGES];
+        dt_prediction got[RANKS] = {{.better = -1}};
+        dt_decision_memory memory;
+        const void *rows[2] = {logits[0], logits[1]};
+        const int32_t *labels = lineages[draw(LINEAGES)];
+        draw_logits(logits[0]);
+        draw_logits(logits[1]);
+        /* the leaves of the first and of the last lineage */
+        for (int k = 0; k < 2; ++k) {
+            const int i = k ? LINEAGES - 1 : 0;
+            share[k] = (dt_leaf_share){dt_lineage_tree_leaf(&tree, lineages[i]), k ? 0.75 : 0.25};
+            vote[i] = share[k].share;
+        }
+        assert_int_not_equal(share[0].leaf, share[1].leaf);
+        const dt_vote votes = {.share = share, .count = trial % 3 ? 2 : 0};
+        distribution(probability, lineages, logits, members, warm, votes.count ? vote : NULL,
+                     decision.neighbour_weight);
+        ASSERT_OK(dt_decision_memory_create(&memory, &decision));
+        assert_true(dt_decide(got, NULL, &decision, &memory, rows, &votes, labels));
+        assert_summed(got, probability, lineages, labels);
+        int best = 0;
+        for (int i = 0; i < LINEAGES; ++i)
+            best = probability[i] > probability[best] ? i : best;
+        differ += got[RANKS - 1].label != lineages[best][RANKS - 1];
+        logits[members - 1][layout.first[1] + lineages[0][1]] = NAN;
+        dt_decide(got, NULL, &decision, &memory, rows, &votes, labels);
+        assert_true(isnan(got[1].confidence));
+        dt_decision_memory_free(&memory);
+    }
+    assert_true(differ > 5);
     dt_lineage_tree_free(&tree);
 }
 
@@ -228,6 +359,7 @@ int main(void)
         cmocka_unit_test(an_ensemble_averages_probabilities),
         cmocka_unit_test(an_ensemble_of_one_model_several_times_is_not_averaged),
         cmocka_unit_test(a_consistent_lineage_is_the_most_probable_one_in_the_tree),
+        cmocka_unit_test(a_summed_lineage_follows_the_largest_sums_from_the_root),
         cmocka_unit_test(outputs_that_are_not_finite_stay_visible),
     };
     return cmocka_run_group_tests_name("decide", tests, NULL, NULL);

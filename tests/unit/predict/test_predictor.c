@@ -135,6 +135,7 @@ static void consistent_lineages_are_those_of_the_tree_in_any_batch(void **state)
     assert_false(alone.has_independent || alone.has_logits);
     for (int32_t batch = 7; batch <= 64; batch += 57) {
         predictor = predictor_for(&c, batch, 3);
+        predictor.lineage = DT_LINEAGE_CONSISTENT;
         predictor.lineages = &tree;
         predictor.logits = true;
         ASSERT_OK(predict_file(&predictor, "in.fasta", NULL));
@@ -336,6 +337,7 @@ static void identical_sequences_are_computed_once_and_get_equal_bits(void **stat
                 dt_predictor_counts counts;
                 dt_fasta *input;
                 predictor.truth = labelled ? &truth : NULL;
+                predictor.lineage = labelled ? DT_LINEAGE_CONSISTENT : DT_LINEAGE_INDEPENDENT;
                 predictor.lineages = labelled ? &tree : NULL;
                 predictor.embeddings = true;
                 predictor.repeats_memory = (int64_t[]){0, 1, 1 << 20}[memory];

@@ -357,7 +357,7 @@ static void changed_lineages_are_counted_and_both_accuracies_written(void **stat
     (void)state;
     static dt_results results;
     dt_results_options options = options_for(&truth);
-    options.lineages = true;
+    options.lineage = DT_LINEAGE_CONSISTENT;
     ASSERT_OK(dt_results_begin(&results, &options));
     const int32_t independent[3][2] = {{0, 3}, {1, 3}, {0, 0}};
     add_lineages = independent[0];

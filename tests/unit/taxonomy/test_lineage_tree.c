@@ -86,6 +86,11 @@ static void one_label_under_two_parents_is_two_nodes(void **state)
     assert_int_equal(tree.first[2], 5);
     assert_memory_equal(tree.parent, parent, sizeof parent);
     assert_memory_equal(tree.label, label, sizeof label);
+    assert_int_equal(dt_lineage_tree_find(&tree, 1, 0, 1), 3);
+    assert_int_equal(dt_lineage_tree_find(&tree, 1, 1, 0), -1);
+    assert_int_equal(dt_lineage_tree_leaf(&tree, (int32_t[]){1, 1, 1}), 2);
+    assert_int_equal(dt_lineage_tree_leaf(&tree, (int32_t[]){1, 1, 0}), -1);
+    assert_int_equal(dt_lineage_tree_leaf(&tree, (int32_t[]){0, -1, 0}), -1);
     dt_lineage_tree_free(&tree);
 }
 
