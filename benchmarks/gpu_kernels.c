@@ -587,6 +587,8 @@ static const dt_gpu_kernel kernels[] = {
     {"loss_kernel", "cuda/loss.cu", loss, NULL},
     {"loss_sum_kernel", "cuda/loss.cu", sequence_sums, NULL},
     {"classify_kernel", "cuda/loss.cu", classify, NULL},
+    {"lineage_kernel", "cuda/lineage.cu", NULL, "with --loss-type lineage"},
+    {"lineage_backward_kernel", "cuda/lineage.cu", NULL, "with --loss-type lineage"},
     {"square_sums_kernel", "cuda/update.cu", square_sums, NULL},
     {"decide_kernel", "cuda/update.cu", decide, NULL},
     {"adamw_kernel", "cuda/update.cu", adamw, NULL},

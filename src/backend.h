@@ -83,6 +83,7 @@ typedef struct dt_activation dt_activation;
 typedef struct dt_class_layout dt_class_layout;
 typedef struct dt_heads dt_heads;
 typedef struct dt_loss dt_loss;
+typedef struct dt_lineages dt_lineages;
 typedef struct dt_prediction dt_prediction;
 typedef struct dt_update_rule dt_update_rule; /* core/update_rule.h */
 typedef struct dt_update_state dt_update_state;
@@ -395,6 +396,18 @@ typedef int64_t dt_op_conv_layer_scratch(dt_backend *backend, const dt_conv_laye
 
 /* ---- operations: loss, prediction, update -------------------------------------------------- */
 
+/* The lineage layer (docs/model.md 3). Forward: marginals (B, C), for each class the logarithm of the
+ * sum of e^(sum of its logits) over the lineages with that class, -1e30 for a class without lineages;
+ * nodes (B, nodes), the same for each node and the lineages below it, which backward reads. Backward:
+ * the gradient of the logits from that of the marginals; `scratch` has the size of `nodes`. All are
+ * statistics. */
+typedef void dt_op_lineage_forward(dt_backend *backend, void *marginals, void *nodes,
+                                   const void *logits /* (B, C) */, int32_t sequences,
+                                   const dt_lineages *lineages);
+typedef void dt_op_lineage_backward(dt_backend *backend, void *dlogits /* (B, C) */, void *scratch,
+                                    const void *dmarginals /* (B, C) */, const void *nodes,
+                                    int32_t sequences, const dt_lineages *lineages);
+
 /* Computes the loss at all taxonomic ranks in one pass. The logits are overwritten with their
  * gradient (times the batch's loss_scale and the loss scale of the update state); the loss is added
  * to the pending sum of this update. */
@@ -528,7 +541,7 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
 
 /* Operations on logits and flat vectors, whose format does not depend on the precision. */
 #define DT_LOSS_OPERATIONS(OP)                                                                     \
-    OP(loss) OP(classify) OP(update)                                                               \
+    OP(lineage_forward) OP(lineage_backward) OP(loss) OP(classify) OP(update)                      \
     OP(gradients_zero) OP(gradients_to_bf16) OP(gradients_from_bf16)
 
 /* NULL in the table of a device that does not need them. */
@@ -607,6 +620,6 @@ typedef struct {
                           size_t size); /* NULL: the CPU */
 } dt_backend_entry;
 
-#define DT_BACKEND_CONTRACT 12
+#define DT_BACKEND_CONTRACT 13
 
 #endif

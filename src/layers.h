@@ -147,6 +147,22 @@ struct dt_heads {    /* logits = x · Wᵀ + b */
     int64_t logit_stride; /* of logits and dlogits */
 };
 
+/* The tree of the lineages in a training set (taxonomy/lineage_tree.h). Nodes are numbered by
+ * taxonomic rank, those below one node back to back; a class is that of one or more nodes. Columns are
+ * those of the logits. The arrays are on the device. */
+struct dt_lineages {
+    dt_class_layout classes;
+    int32_t first[DT_MAX_TAX_RANKS + 1]; /* nodes of tax_rank r: first[r] … first[r+1]-1 */
+    const int32_t *parent;               /* (nodes) -1 at the first tax_rank */
+    const int32_t *column;               /* (nodes) of the node's class */
+    const int32_t *child;  /* (nodes above the last tax_rank, + 1) children of node n: child[n] …
+                              child[n+1]-1 */
+    const int32_t *of;     /* (C + 1) nodes of column c: node[of[c]] … node[of[c+1]-1] */
+    const int32_t *node;   /* (nodes) */
+    const int32_t *shared; /* (shared_count) columns of several nodes, or of none */
+    int32_t shared_count;
+};
+
 /* Loss of a sequence at a taxonomic rank, times the batch's loss_scale for that rank:
  * dt_loss_value() of ce = class weight of the true class · cross entropy. */
 struct dt_loss {

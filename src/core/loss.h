@@ -1,4 +1,6 @@
-/* The losses and their names. The formulas are in core/loss_formulas.h.
+/* The losses and their names. That of lineages is the cross entropy of what the lineage layer makes of
+ * the heads' outputs (model/lineage_layer.h), so that the loss of a checkpoint says whether its model
+ * has that layer. The formulas are in core/loss_formulas.h.
  *
  * To add one, add a row at the end of DT_LOSSES and its function there. Code that treats one loss
  * unlike another does so in a switch without default, which then does not compile until it has a
@@ -11,7 +13,8 @@
  * Checkpoints hold the number: never reorder. */
 #define DT_LOSSES(LOSS)                                                                            \
     LOSS(CROSS_ENTROPY, cross_entropy)                                                             \
-    LOSS(FOCAL, focal)
+    LOSS(FOCAL, focal)                                                                             \
+    LOSS(LINEAGE, lineage)
 
 #define DT_LOSS_ENUMERATOR(enumerator, name) DT_LOSS_##enumerator,
 typedef enum { DT_LOSSES(DT_LOSS_ENUMERATOR) } dt_loss_type;

@@ -20,6 +20,12 @@ static inline DT_HOST_DEVICE double dt_loss_cross_entropy(double ce, double gamm
     return ce;
 }
 
+/* The cross entropy after the lineage layer. */
+static inline DT_HOST_DEVICE double dt_loss_lineage(double ce, double gamma, double *slope)
+{
+    return dt_loss_cross_entropy(ce, gamma, slope);
+}
+
 /* (1 - e^-ce)^gamma · ce (Lin et al., ICCV 2017) */
 static inline DT_HOST_DEVICE double dt_loss_focal(double ce, double gamma, double *slope)
 {

@@ -154,6 +154,7 @@ static reduction reduction_of(const dt_objective *objective)
 {
     switch (objective->type) {
     case DT_LOSS_CROSS_ENTROPY:
+    case DT_LOSS_LINEAGE:
         return objective->class_weight ? WEIGHTED_MEAN : MEAN;
     case DT_LOSS_FOCAL:
         return objective->focal_sum ? SUM : MEAN;

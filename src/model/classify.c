@@ -74,8 +74,9 @@ dt_status dt_classifier_start(dt_classifier *classifier, const dt_batch *batch,
     const int64_t size = backend->statistic_size;
     ops->download_start(backend, predictions, classifier->predictions, batch->sequences, bytes,
                         bytes, slot_of(classifier->started, PREDICTIONS));
+    const char *wanted = classifier->logits.of_heads ? dt_model_head_outputs(model) : all_logits;
     if (classifier->logits.count)
-        ops->download_start(backend, logits, all_logits + classifier->logits.first * size,
+        ops->download_start(backend, logits, wanted + classifier->logits.first * size,
                             batch->sequences, logit_bytes(classifier),
                             classes->first[classes->tax_ranks] * size,
                             slot_of(classifier->started, LOGITS));

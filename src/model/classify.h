@@ -21,6 +21,7 @@
 typedef struct {
     int32_t first;
     int32_t count; /* 0: none */
+    bool of_heads; /* before the lineage layer, if the model has one: of dt_model_head_outputs() */
 } dt_logit_range;
 
 typedef struct {

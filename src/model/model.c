@@ -9,6 +9,7 @@
 #include "model/cnn.h"
 #include "model/encoder.h"
 #include "model/heads.h"
+#include "model/lineage_layer.h"
 
 struct dt_model {
     dt_model_config config;
@@ -25,6 +26,7 @@ struct dt_model {
     dt_cnn_stack convolutions;
     dt_encoder_stack encoder;
     dt_head_stack heads;
+    dt_lineage_layer lineages;
     int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
 
     /* buffers, in one allocation */
@@ -138,8 +140,14 @@ void dt_model_destroy(dt_model *model)
     model->backend->ops->free(model->backend, model->memory);
     dt_encoder_stack_free(&model->encoder);
     dt_cnn_stack_free(&model->convolutions);
+    dt_lineage_layer_free(&model->lineages);
     dt_params_free(&model->params);
     free(model);
+}
+
+dt_status dt_model_add_lineages(dt_model *model, const dt_lineage_tree *tree)
+{
+    return dt_lineage_layer_create(&model->lineages, tree, &model->heads.classes);
 }
 
 bool dt_model_trains(const dt_model *model)
@@ -165,6 +173,11 @@ dt_backend *dt_model_backend(const dt_model *model)
 const dt_class_layout *dt_model_classes(const dt_model *model)
 {
     return &model->heads.classes;
+}
+
+const void *dt_model_head_outputs(const dt_model *model)
+{
+    return model->heads.logits;
 }
 
 const void *dt_model_fused(const dt_model *model)
@@ -203,6 +216,7 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
         dt_model_has_encoder(c) ? dt_arena_take(arena, count, a) : model->convolutions.pooled;
     model->features = fused ? model->fused : dt_arena_take(arena, count, a);
     dt_head_stack_reserve(&model->heads, arena, backend, max_sequences, model->training);
+    dt_lineage_layer_reserve(&model->lineages, arena, backend, max_sequences, model->training);
     if (model->training)
         model->dfused = dt_arena_take(arena, count, a);
     if (dt_model_has_encoder(c))
@@ -251,6 +265,7 @@ dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_t
     DT_TRY(backend->ops->alloc(backend, &model->memory, bytes));
     dt_arena arena = {.base = model->memory};
     take_buffers(model, &arena, max_sequences, max_tokens);
+    dt_lineage_layer_upload(&model->lineages, backend);
     return DT_OK;
 }
 
@@ -295,6 +310,32 @@ static void hybrid_forward(dt_model *model, const dt_device_batch *batch, bool t
                                model->w_bert, batch, hidden, &dropout);
 }
 
+/* Returns the logits. */
+static void *lineages_forward(dt_model *model, const dt_device_batch *batch)
+{
+    dt_backend *backend = model->backend;
+    dt_lineage_layer *layer = &model->lineages;
+    if (!dt_has_lineage_layer(layer))
+        return model->heads.logits;
+    backend->ops->lineage_forward(backend, layer->marginals, layer->nodes, model->heads.logits,
+                                  batch->size.sequences, &layer->lineages);
+    return layer->marginals;
+}
+
+/* Computes the loss, and the gradient of the heads' outputs in their place. */
+static void loss_backward(dt_model *model, const dt_device_batch *batch, const dt_loss *loss)
+{
+    dt_backend *backend = model->backend;
+    dt_lineage_layer *layer = &model->lineages;
+    if (!dt_has_lineage_layer(layer)) {
+        backend->ops->loss(backend, model->heads.logits, batch, loss);
+        return;
+    }
+    backend->ops->loss(backend, layer->marginals, batch, loss);
+    backend->ops->lineage_backward(backend, model->heads.logits, layer->dnodes, layer->marginals,
+                                   layer->nodes, batch->size.sequences, &layer->lineages);
+}
+
 void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool training)
 {
     dt_backend *backend = model->backend;
@@ -316,7 +357,7 @@ void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool train
         break;
     }
     dt_head_stack_forward(&model->heads, backend, batch, model->features, training);
-    return model->heads.logits;
+    return lineages_forward(model, batch);
 }
 
 /* Reports finished ranges, each with its own event; keeps the first error. */
@@ -389,7 +430,7 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
     range_reporter reporter = {
         .backend = backend, .mark = true, .ready = ready, .context = context};
 
-    backend->ops->loss(backend, model->heads.logits, batch, loss);
+    loss_backward(model, batch, loss);
     dt_head_stack_backward(&model->heads, backend, batch, model->dfused, model->features);
     fused_backward(model, batch);
     report_range(&reporter, 0, model->heads_end);

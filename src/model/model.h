@@ -6,6 +6,8 @@
  *     bert          = encoder → mean over the tokens → dropout → heads
  *     cnn           = residual convolutions → maximum → dropout → heads with a hidden layer
  *
+ * With --loss-type lineage, the lineage layer follows the heads.
+ *
  * A model belongs to one backend. All operations are asynchronous, see backend.h.
  */
 #ifndef DT_MODEL_MODEL_H
@@ -17,6 +19,7 @@
 #include "backend.h"
 #include "model/config.h"
 #include "model/params.h"
+#include "taxonomy/lineage_tree.h"
 
 typedef struct dt_model dt_model;
 
@@ -45,6 +48,12 @@ const dt_model_config *dt_model_config_of(const dt_model *model);
 const dt_param_table *dt_model_params(const dt_model *model);
 dt_backend *dt_model_backend(const dt_model *model);
 
+/* Puts the lineage layer between heads and loss (model/lineage_layer.h), for a model that is or was
+ * trained with --loss-type lineage. To be called before memory is planned or reserved; the tree, with
+ * the model's classes, is copied. Fails for a single tax_rank, or if the tree has not those of the
+ * model. */
+dt_status dt_model_add_lineages(dt_model *model, const dt_lineage_tree *tree);
+
 /* Returns the bytes of the flat vectors on the device, without allocating them. */
 int64_t dt_model_vector_bytes(const dt_model *model);
 
@@ -58,8 +67,13 @@ int64_t dt_model_buffer_bytes(const dt_model *model, int32_t max_sequences, int6
 dt_status dt_model_reserve(dt_model *model, int32_t max_sequences, int64_t max_tokens);
 
 /* Forward pass. training: with dropout, and keeping the activations for the backward pass. Returns
- * the logits (B, C), statistics on the device, valid until the next forward pass. */
+ * the logits (B, C), statistics on the device, valid until the next forward pass: the heads' outputs,
+ * or with a lineage layer its marginals. */
 void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool training);
+
+/* Returns the heads' outputs (B, C) of the last forward pass, likewise: the logits, or the input of
+ * the lineage layer. Valid until the backward pass. */
+const void *dt_model_head_outputs(const dt_model *model);
 
 /* Returns the class layout of the logits. */
 const dt_class_layout *dt_model_classes(const dt_model *model);

@@ -63,7 +63,9 @@ void dt_decision_memory_free(dt_decision_memory *memory);
  * are not those of the first model: they are in memory->probability. */
 bool dt_decide(dt_prediction *prediction /* (tax_ranks) */, int32_t *independent /* (tax_ranks) */,
                const dt_decision *decision, const dt_decision_memory *memory,
-               const void *const *logits /* (members) each (C) */, const dt_vote *vote,
+               const void *const *logits /* (members) each (C); with DT_LINEAGE_SUMMED the heads'
+                                            outputs, otherwise of a lineage layer its marginals */,
+               const dt_vote *vote,
                const int32_t *labels /* (tax_ranks) true classes or -1; NULL: unknown */);
 
 #endif

@@ -40,6 +40,7 @@ dt_status dt_loaded_model_open(dt_loaded_model *loaded, const char *device,
     DT_TRY(dt_backend_open(device, options, &loaded->backend));
     DT_TRY(dt_profiled_backend(loaded->backend, profile));
     DT_TRY(dt_model_create(&loaded->model, &loaded->checkpoint.config, loaded->backend, false));
+    DT_TRY(dt_run_add_lineages(&loaded->checkpoint, loaded->model));
     dt_profiled_backend_parameters(loaded->backend, profile, dt_model_params(loaded->model));
     const dt_fit fit = {.model = loaded->model,
                         .bound = batch_bound,

@@ -356,7 +356,8 @@ static dt_status plan_decisions(pipeline *p)
     if (decides || options->logits) {
         const int32_t most =
             options->batch_size > MAX_WITH_LOGITS ? options->batch_size : MAX_WITH_LOGITS;
-        p->sizes.logits = (dt_logit_range){.count = layout->first[layout->tax_ranks]};
+        p->sizes.logits = (dt_logit_range){.count = layout->first[layout->tax_ranks],
+                                           .of_heads = options->lineage == DT_LINEAGE_SUMMED};
         p->sizes.most = p->sizes.most < most ? p->sizes.most : most;
     }
     if (!decides)

@@ -96,7 +96,8 @@ typedef struct {
     const dt_ensemble_member *other; /* (others) averaged with the first model */
     dt_lineage_choice lineage;
     const dt_lineage_tree *lineages; /* of all models; NULL with DT_LINEAGE_INDEPENDENT */
-    bool logits;                     /* pass the logits of all classes to the sink */
+    bool logits;                     /* pass the logits of all classes to the sink; with
+                                        DT_LINEAGE_SUMMED those of the heads (dt_decide()) */
     bool embeddings;                 /* pass the sequence embeddings to the sink */
     int64_t repeats_memory;          /* bytes to keep results for identical sequences, which are
                                         computed once; 0, or with `logits`: all are computed */

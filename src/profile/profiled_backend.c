@@ -402,6 +402,14 @@ MEASURED(heads_backward, DT_CATEGORY_HEADS, "heads backward",
          product_work(s, n, o->hidden, o->classes, 2),
          (dt_backend * b, void *dx, const void *dl, const void *x, int32_t n, const dt_heads *o),
          (b, dx, dl, x, n, o))
+MEASURED(lineage_forward, DT_CATEGORY_HEADS, "lineages", 0.0,
+         (dt_backend * b, void *m, void *nodes, const void *logits, int32_t n,
+          const dt_lineages *o),
+         (b, m, nodes, logits, n, o))
+MEASURED(lineage_backward, DT_CATEGORY_HEADS, "lineages backward", 0.0,
+         (dt_backend * b, void *dl, void *scratch, const void *dm, const void *nodes, int32_t n,
+          const dt_lineages *o),
+         (b, dl, scratch, dm, nodes, n, o))
 MEASURED(loss, DT_CATEGORY_HEADS, "loss", 0.0,
          (dt_backend * b, void *logits, const dt_device_batch *d, const dt_loss *o),
          (b, logits, d, o))

@@ -11,7 +11,7 @@
 #include "core/update_rule.h"
 #include "data/fingerprints.h"
 #include "data/lengths.h"
-#include "model/config.h"
+#include "model/model.h"
 #include "run/rank_metrics.h"
 #include "run/split.h"
 #include "sequence/primer.h"
@@ -159,6 +159,10 @@ typedef struct {
 
 /* Splits `count` sequences by the run's settings into run->split, as numbers or as marks (split.h). */
 dt_status dt_run_split(dt_run *run, int64_t count, bool marks);
+
+/* Gives a model of this run its lineage layer, if it is trained with --loss-type lineage. Before memory
+ * is planned (dt_model_add_lineages()). */
+dt_status dt_run_add_lineages(const dt_run *run, dt_model *model);
 
 void dt_run_free(dt_run *checkpoint); /* leaves it empty */
 

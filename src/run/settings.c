@@ -105,7 +105,8 @@ const dt_setting dt_settings[] = {
      SETTING("epochs", 1), .resume = DT_RESUME_ELSEWHERE, .section = DT_SECTION_TRAINING},
     {.option = {.name = "loss-type", CHOICE(settings.loss_type), .default_value = "cross_entropy",
       .choices = DT_LOSS_CHOICES, .json = "loss_type",
-      .help = "loss function; focal gives less weight to well-classified sequences"},
+      .help = "loss function; focal gives less weight to well-classified sequences; lineage is the "
+              "cross entropy of each rank's sums over whole lineages of the training set"},
      SETTING("loss_type", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "focal-gamma", DOUBLE(settings.focal_gamma), .value = "X",
       .default_value = "2", .range = "[0, inf)", .json = "focal_gamma",

@@ -13,9 +13,11 @@
 static const struct {
     const char *name;
     bool large; /* not in a quick test, and only in the format that a GPU takes by default */
+    bool lineages; /* with a lineage layer */
     dt_model_config config;
 } models[] = {
     {"small",
+     false,
      false,
      {.type = DT_MODEL_HYBRID,
       .vocabulary = 60,
@@ -34,6 +36,7 @@ static const struct {
       .classes = {2, 7, 21}}},
     {"cnn",
      false,
+     true,
      {.type = DT_MODEL_CNN,
       .vocabulary = 60,
       .max_length = 34,
@@ -52,6 +55,7 @@ static const struct {
     /* the widths of the default model (docs/model.md), and few ids, classes and tokens */
     {"default",
      true,
+     false,
      {.type = DT_MODEL_HYBRID,
       .vocabulary = 300,
       .pad_id = 3,
@@ -228,8 +232,7 @@ static bool takes_part(const running *r, size_t model, dt_precision precision)
     return !models[model].large || precision == DT_PRECISION_BF16;
 }
 
-static dt_status test_format(running *r, comparison c, const dt_model_config *config,
-                             const dt_param_table *table)
+static dt_status test_format(running *r, comparison c, size_t m, const dt_param_table *table)
 {
     dt_trial ours;
     const dt_backend_options options = {.threads = r->plan->threads,
@@ -237,7 +240,8 @@ static dt_status test_format(running *r, comparison c, const dt_model_config *co
                                         .round_robin = true,
                                         .training = true,
                                         .precision = c.bounds->precision};
-    DT_TRY(dt_trial_run(r->plan->device, &options, config, c.theirs, &ours));
+    DT_TRY(dt_trial_run(r->plan->device, &options, &models[m].config, models[m].lineages, c.theirs,
+                        &ours));
     c.ours = &ours;
     compare(&c, table);
     r->on_host = ours.on_host;
@@ -252,12 +256,12 @@ static dt_status test_model(running *r, size_t m)
     dt_param_table table;
     dt_trial theirs;
     DT_TRY(dt_model_layout(config, &table));
-    dt_status status = dt_trial_run("cpu", &options, config, NULL, &theirs);
+    dt_status status = dt_trial_run("cpu", &options, config, models[m].lineages, NULL, &theirs);
     for (size_t f = 0; status == DT_OK && f < sizeof formats / sizeof *formats; ++f) {
         comparison c = {
             .selftest = r->out, .model = models[m].name, .bounds = &formats[f], .theirs = &theirs};
         if (takes_part(r, m, formats[f].precision))
-            status = test_format(r, c, config, &table);
+            status = test_format(r, c, m, &table);
     }
     dt_trial_free(&theirs);
     dt_params_free(&table);

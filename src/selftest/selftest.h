@@ -1,7 +1,7 @@
 /* The self-test of a device: predictions and training steps of made sequences beside the CPU
  * backend, with the same weights, the same labels and the same dropout masks (Philox).
  *
- * Three models: a small hybrid and a small `cnn` in every number format, and, unless `quick`, a hybrid
+ * Three models: a small hybrid and a small `cnn` with a lineage layer in every number format, and, unless `quick`, a hybrid
  * with layers as wide as the default model's in bf16. Heads have 128 elements. For each model and
  * format:
  *

@@ -9,7 +9,7 @@
 #include "layers.h"
 
 /* Two short sequences, and one as long as the model takes. */
-enum { SEQUENCES = 3, SHORT = 5, LESS_SHORT = 18, MOST_TOKENS = 128 };
+enum { LINEAGES = 40, SEQUENCES = 3, SHORT = 5, LESS_SHORT = 18, MOST_TOKENS = 128 };
 
 /* A device calls the operations for a shape at first, then records and then replays them, for each of
  * its two batch buffers. */
@@ -70,20 +70,39 @@ static double loss_scale(const subject *s)
     return s->backend->precision == DT_PRECISION_FP16 ? FP16_LOSS_SCALE : 1.0;
 }
 
+/* Lineages in which every class of up to LINEAGES occurs, some below several parents. */
+static dt_status add_lineages(dt_model *model)
+{
+    const dt_class_layout *classes = dt_model_classes(model);
+    int32_t labels[LINEAGES * DT_MAX_TAX_RANKS];
+    dt_lineage_tree tree;
+    for (int32_t i = 0; i < LINEAGES * classes->tax_ranks; ++i) {
+        const int32_t r = i % classes->tax_ranks;
+        labels[i] = i / classes->tax_ranks % (classes->first[r + 1] - classes->first[r]);
+    }
+    DT_TRY(dt_lineage_tree_build(&tree, labels, LINEAGES, classes->tax_ranks));
+    const dt_status status = dt_model_add_lineages(model, &tree);
+    dt_lineage_tree_free(&tree);
+    return status;
+}
+
 static dt_status set_up(subject *s, const char *device, const dt_backend_options *options,
-                        dt_trial *out)
+                        bool lineages, dt_trial *out)
 {
     dt_pool *pool = NULL;
     DT_TRY(dt_backend_open(device, options, &s->backend));
     out->on_host = s->backend->host_memory;
     DT_TRY(dt_model_create(&s->model, s->config, s->backend, true));
+    if (lineages)
+        DT_TRY(add_lineages(s->model));
     DT_TRY(dt_model_reserve(s->model, SEQUENCES, MOST_TOKENS));
     DT_TRY(dt_pool_create(&pool, 1));
     const dt_status status = dt_params_init(dt_model_params(s->model), s->backend, SEED, pool);
     dt_pool_destroy(pool);
     DT_TRY(status);
     s->backend->ops->state_write(s->backend, &(dt_update_state){.loss_scale = loss_scale(s)});
-    s->loss = (dt_loss){.classes = *dt_model_classes(s->model)};
+    s->loss = (dt_loss){.classes = *dt_model_classes(s->model),
+                        .type = lineages ? DT_LOSS_LINEAGE : DT_LOSS_CROSS_ENTROPY};
     make_batch(&s->made, s->config);
     out->count = dt_model_params(s->model)->trained;
     out->logits = (int64_t)SEQUENCES * s->loss.classes.first[s->config->tax_ranks];
@@ -177,13 +196,14 @@ static dt_status run_parts(subject *s, const dt_trial *reference, dt_trial *out)
 }
 
 dt_status dt_trial_run(const char *device, const dt_backend_options *options,
-                       const dt_model_config *config, const dt_trial *reference, dt_trial *out)
+                       const dt_model_config *config, bool lineages, const dt_trial *reference,
+                       dt_trial *out)
 {
     subject *s;
     *out = (dt_trial){0};
     DT_TRY(DT_NEW(s, 1));
     s->config = config;
-    dt_status status = set_up(s, device, options, out);
+    dt_status status = set_up(s, device, options, lineages, out);
     if (status == DT_OK)
         status = run_parts(s, reference, out);
     dt_model_destroy(s->model);

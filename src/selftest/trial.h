@@ -18,10 +18,11 @@ typedef struct {
     bool on_host;           /* the device is a CPU */
 } dt_trial;
 
-/* Runs the trial; config->max_length is at most 100. The update uses `reference->gradient`, so that it can be compared by itself; NULL:
- * the trial's own gradients. */
+/* Runs the trial; config->max_length is at most 100. lineages: the model has a lineage layer. The update
+ * uses `reference->gradient`, so that it can be compared by itself; NULL: the trial's own gradients. */
 dt_status dt_trial_run(const char *device, const dt_backend_options *options,
-                       const dt_model_config *config, const dt_trial *reference, dt_trial *out);
+                       const dt_model_config *config, bool lineages, const dt_trial *reference,
+                       dt_trial *out);
 void dt_trial_free(dt_trial *trial);
 
 /* The learning rate of the update: parameters change by about as much. */

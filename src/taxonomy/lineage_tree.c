@@ -159,12 +159,19 @@ bool dt_lineage_tree_fits(const dt_lineage_tree *tree, const dt_taxonomy *taxono
         if (tree->first[r + 1] <= tree->first[r])
             return false;
     for (int32_t r = 0; r < tree->tax_ranks; ++r) {
-        const int32_t above = r ? tree->first[r - 1] : -1;
-        const int32_t end = r ? tree->first[r] : 0; /* parents are nodes above … end-1 */
-        for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n)
-            if (tree->parent[n] < above || tree->parent[n] >= end || tree->label[n] < 0 ||
-                tree->label[n] >= taxonomy->rank[r].classes)
+        const int32_t last = r ? tree->first[r] - 1 : -1; /* of the rank above */
+        int32_t parent = (r ? tree->first[r - 1] : -1) - 1;
+        int32_t label = INT32_MAX;
+        for (int32_t n = tree->first[r]; n < tree->first[r + 1]; ++n) {
+            const bool next = tree->parent[n] == parent + 1 && tree->parent[n] <= last;
+            if (tree->label[n] < 0 || tree->label[n] >= taxonomy->rank[r].classes ||
+                !(next || (tree->parent[n] == parent && tree->label[n] > label)))
                 return false;
+            parent = tree->parent[n];
+            label = tree->label[n];
+        }
+        if (parent != last)
+            return false;
     }
     return true;
 }

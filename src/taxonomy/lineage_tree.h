@@ -46,8 +46,8 @@ static inline int32_t dt_lineage_tree_lineages(const dt_lineage_tree *tree)
     return tree->tax_ranks ? tree->first[tree->tax_ranks] - tree->first[tree->tax_ranks - 1] : 0;
 }
 
-/* Returns true if the tree fits the taxonomy: every node has a parent one rank above and a valid
- * class. For trees read from a file. */
+/* Returns true if the tree fits the taxonomy: its nodes are in order, every node has a
+ * parent one rank above and a valid class, and those above the last rank have children. For trees read from a file. */
 bool dt_lineage_tree_fits(const dt_lineage_tree *tree, const dt_taxonomy *taxonomy);
 bool dt_lineage_tree_equal(const dt_lineage_tree *a, const dt_lineage_tree *b);
 

@@ -67,6 +67,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
     dt_run_settings *settings = &t->run->settings;
     int64_t tokens;
     DT_TRY(dt_model_create(&t->model, &t->run->config, job->backend, true));
+    DT_TRY(dt_run_add_lineages(t->run, t->model));
     dt_profiled_backend_parameters(job->backend, job->profile, dt_model_params(t->model));
     t->run->parameters = dt_model_params(t->model)->parameters;
     if (job->comm->shares)

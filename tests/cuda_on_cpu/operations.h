@@ -7,6 +7,7 @@
 #include "beside_cpu.h"
 #include "core/update_rule.h"
 #include "layers.h"
+#include "model/lineage_layer.h"
 
 /* Parameters of most tests. */
 typedef struct {
@@ -507,6 +508,60 @@ static inline void loss(test_run *r)
     record_number(r, "loss", end.loss);
     for (int t = 0; t < tax_ranks; ++t)
         record_number(r, "loss of a rank", end.loss_sum[t]);
+}
+
+/* ---- lineages ------------------------------------------------------------------------------- */
+
+typedef struct {
+    int32_t sequences, lineages, tax_ranks;
+    int32_t classes[DT_MAX_TAX_RANKS]; /* per rank; one of the last has no lineage */
+} lineage_shape;
+
+static inline void make_lineage_layer(dt_lineage_layer *layer, const lineage_shape *s,
+                                      const dt_class_layout *layout)
+{
+    const int64_t count = (int64_t)s->lineages * s->tax_ranks;
+    int32_t *labels = calloc((size_t)count, sizeof *labels);
+    dt_lineage_tree tree;
+    for (int64_t i = 0; i < count; ++i) {
+        const int32_t t = (int32_t)(i % s->tax_ranks);
+        labels[i] = (int32_t)dt_draw_below((uint32_t)(s->classes[t] - (t == s->tax_ranks - 1)), 5,
+                                           1, (uint32_t)i, 0, 0);
+    }
+    ASSERT_OK(dt_lineage_tree_build(&tree, labels, s->lineages, s->tax_ranks));
+    ASSERT_OK(dt_lineage_layer_create(layer, &tree, layout));
+    dt_lineage_tree_free(&tree);
+    free(labels);
+}
+
+static inline void lineages(test_run *r)
+{
+    const lineage_shape *s = r->shape;
+    const dt_backend_ops *op = r->backend->ops;
+    dt_class_layout layout = {.tax_ranks = s->tax_ranks};
+    dt_lineage_layer layer;
+    for (int32_t t = 0; t < s->tax_ranks; ++t)
+        layout.first[t + 1] = layout.first[t] + s->classes[t];
+    const int32_t classes = layout.first[s->tax_ranks];
+    make_lineage_layer(&layer, s, &layout);
+    dt_lineage_layer_place(&layer,
+                           memory_of(r, layer.index_count * (int64_t)sizeof *layer.index));
+    dt_lineage_layer_upload(&layer, r->backend);
+    const int64_t nodes = layer.lineages.first[s->tax_ranks];
+    const int32_t size = r->backend->statistic_size;
+    void *logits = filled(r, s->sequences, classes, 0, 4.0, false, size);
+    void *marginals = poisoned(r, s->sequences * (int64_t)classes * size);
+    void *x = poisoned(r, s->sequences * nodes * size);
+    void *scratch = poisoned(r, s->sequences * nodes * size);
+    op->lineage_forward(r->backend, marginals, x, logits, s->sequences, &layer.lineages);
+    record_statistics(r, "nodes", x, s->sequences, nodes);
+    test_record *sums = record_statistics(r, "marginals", marginals, s->sequences, classes);
+    for (int64_t i = 0; i < sums->count; ++i) /* of a class without lineages -1e30 */
+        sums->value[i] = sums->value[i] < -1e29 ? -1.0 : sums->value[i];
+    void *dm = filled(r, s->sequences, classes, 0, 1.0, false, size);
+    op->lineage_backward(r->backend, logits, scratch, dm, x, s->sequences, &layer.lineages);
+    record_statistics(r, "dlogits", logits, s->sequences, classes);
+    dt_lineage_layer_free(&layer);
 }
 
 /* ---- update --------------------------------------------------------------------------------- */

@@ -138,6 +138,18 @@ static void loss_and_classes_equal_the_cpu(void **state)
         beside_cpu(loss, &shapes[i]);
 }
 
+/* Nodes with more children, and classes with more nodes, than a warp has threads. */
+static void lineages_equal_the_cpu(void **state)
+{
+    (void)state;
+    const lineage_shape shapes[] = {{3, 1, 2, {1, 2}},
+                                    {5, 2500, 4, {2, 9, 60, 2000}},
+                                    {2, 600, 3, {1, 3, 501}},
+                                    {2, 400, 3, {1, 300, 4}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i)
+        beside_cpu(lineages, &shapes[i]);
+}
+
 static void update_equals_the_cpu(void **state)
 {
     (void)state;
@@ -187,6 +199,7 @@ int main(void)
         cmocka_unit_test(conv_max_equals_the_cpu),
         cmocka_unit_test(convolution_layers_equal_the_cpu),
         cmocka_unit_test(loss_and_classes_equal_the_cpu),
+        cmocka_unit_test(lineages_equal_the_cpu),
         cmocka_unit_test(update_equals_the_cpu),
         cmocka_unit_test(low_precision_copy_follows_the_update),
         cmocka_unit_test(errors_are_sticky_and_say_what),

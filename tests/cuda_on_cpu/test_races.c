@@ -50,6 +50,8 @@ static void sums_and_heads_have_no_race(void **state)
         beside_cpu_as(per_sequence, &rows[i], &fused);
     const loss_shape focal = {LENGTHS, DT_LOSS_FOCAL, 3, {2, 700, 31}};
     beside_cpu_as(loss, &focal, &fused);
+    const lineage_shape tree = {2, 300, 3, {2, 70, 201}};
+    beside_cpu_as(lineages, &tree, &fused);
     const int64_t count = 70001;
     beside_cpu_as(update, &count, &fused);
     beside_cpu_as(lamb_update, NULL, &fused);
