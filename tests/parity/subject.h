@@ -14,6 +14,7 @@ typedef struct {
     dt_backend *backend;
     dt_model *model;
     dt_model_config config;
+    const dt_lineage_tree *lineages; /* of a lineage layer; NULL: none */
 } subject;
 
 /* Sets the model's parameters to the fixture's, as before the first update. */
@@ -44,6 +45,8 @@ static inline void subject_place(subject *s, const char *backend, const dt_backe
 {
     ASSERT_OK(dt_backend_open(backend, options, &s->backend));
     ASSERT_OK(dt_model_create(&s->model, &s->config, s->backend, true));
+    if (s->lineages)
+        ASSERT_OK(dt_model_add_lineages(s->model, s->lineages));
     ASSERT_OK(dt_model_reserve(s->model, sequences, (int64_t)sequences * s->config.max_length));
     subject_reset(s);
 }

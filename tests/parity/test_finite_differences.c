@@ -24,14 +24,16 @@ typedef struct {
     int32_t conv_layers;
     bool mask_padding;
     double dropout;
+    bool lineages; /* --loss-type lineage */
 } shape;
 
 static const shape shapes[] = {
-    {DT_MODEL_HYBRID, 1, 1, false, 0.3}, {DT_MODEL_HYBRID, 1, 1, true, 0.2},
-    {DT_MODEL_HYBRID, 3, 1, false, 0.2}, {DT_MODEL_HYBRID, 3, 1, true, 0.4},
-    {DT_MODEL_HYBRID, 1, 2, false, 0.3}, {DT_MODEL_HYBRID, 1, 3, true, 0.2},
-    {DT_MODEL_CNN, 1, 1, false, 0.3},    {DT_MODEL_CNN, 1, 2, true, 0.2},
-    {DT_MODEL_BERT, 1, 1, false, 0.3},   {DT_MODEL_BERT, 2, 1, false, 0.2}};
+    {DT_MODEL_HYBRID, 1, 1, false, 0.3, false}, {DT_MODEL_HYBRID, 1, 1, true, 0.2, false},
+    {DT_MODEL_HYBRID, 3, 1, false, 0.2, false}, {DT_MODEL_HYBRID, 3, 1, true, 0.4, false},
+    {DT_MODEL_HYBRID, 1, 2, false, 0.3, false}, {DT_MODEL_HYBRID, 1, 3, true, 0.2, false},
+    {DT_MODEL_CNN, 1, 1, false, 0.3, false},    {DT_MODEL_CNN, 1, 2, true, 0.2, false},
+    {DT_MODEL_BERT, 1, 1, false, 0.3, false},   {DT_MODEL_BERT, 2, 1, false, 0.2, false},
+    {DT_MODEL_CNN, 1, 1, false, 0.3, true}};
 
 enum { MAX_LENGTH = 12, VOCABULARY = 11, TAX_RANKS = 3 };
 static const double level_weight[TAX_RANKS] = {0.5, 2.0, 1.25};
@@ -122,10 +124,16 @@ static void subject_open(subject *s, const shape *of, int32_t threads)
     *s = (subject){0};
     ASSERT_OK(dt_backend_open("cpu64", &(dt_backend_options){.threads = threads}, &s->backend));
     ASSERT_OK(dt_model_create(&s->model, &config, s->backend, true));
+    draw_batch(s);
+    if (of->lineages) {
+        dt_lineage_tree tree;
+        ASSERT_OK(dt_lineage_tree_build(&tree, s->labels, SEQUENCES, TAX_RANKS));
+        ASSERT_OK(dt_model_add_lineages(s->model, &tree));
+        dt_lineage_tree_free(&tree);
+    }
     ASSERT_OK(dt_model_reserve(s->model, SEQUENCES, (int64_t)SEQUENCES * MAX_LENGTH));
     s->table = dt_model_params(s->model);
     write_parameters(s);
-    draw_batch(s);
     s->backend->ops->state_write(s->backend, &(dt_update_state){.loss_scale = 1.0});
     s->backend->ops->gradients_zero(s->backend);
 }

@@ -202,6 +202,9 @@ static void train_as(dt_comm *comm, void *context)
     } else {
         make_run(&run, comm->world_size);
         run.settings.loss_type = s->loss_type;
+        if (s->loss_type == DT_LOSS_LINEAGE)
+            ASSERT_OK(
+                dt_lineage_tree_build(&run.lineages, dataset.labels, dataset.count, TAX_RANKS));
         run.settings.focal_gamma = 2.0;
         run.settings.class_weights = s->class_weights;
         if (s->accum_steps > 1) {
@@ -323,14 +326,18 @@ static void accumulated_batches_on_ranks_too(void **state)
 static void weighted_losses_on_ranks_too(void **state)
 {
     (void)state;
-    for (int focal = 0; focal < 2; ++focal) {
-        session one = {.folder = focal ? "focal1" : "weighted1",
+    for (dt_loss_type loss = 0; loss <= DT_LOSS_LINEAGE; ++loss) {
+        char one_folder[32];
+        char many_folder[32];
+        snprintf(one_folder, sizeof one_folder, "%s1", dt_loss_type_name(loss));
+        snprintf(many_folder, sizeof many_folder, "%s3", dt_loss_type_name(loss));
+        session one = {.folder = one_folder,
                        .lost_rank = -1,
                        .accum_steps = 2,
-                       .loss_type = focal ? DT_LOSS_FOCAL : DT_LOSS_CROSS_ENTROPY,
+                       .loss_type = loss,
                        .class_weights = DT_CLASS_WEIGHTS_INVERSE};
         session many = one;
-        many.folder = focal ? "focal3" : "weighted3";
+        many.folder = many_folder;
         train(&one, 1, 0, 0);
         train(&many, 3, 0, 0);
         assert_trained(&many, 3, &one.progress[0]);
