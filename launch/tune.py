@@ -78,7 +78,7 @@ def make_parser():
     add("--epochs", metavar="N", type=int, default=10, help="of each trial (default: 10)")
     add("--seed", metavar="N", type=int, default=42, help="of each trial (default: 42)")
     add("--encoding", choices=["dnabert", "onehot"], default="dnabert")
-    add("--loss-type", choices=["cross_entropy", "focal"], default="cross_entropy")
+    add("--loss-type", choices=["cross_entropy", "focal", "lineage"], default="cross_entropy")
     add("--storage", metavar="WHERE",
         help="where the study is kept: a file (Optuna's journal), or a URL such as "
         "sqlite:///study.db (default: a journal in --output-dir)")

@@ -66,16 +66,24 @@ static void add_softmax(double *probability, double *score, int32_t classes, dou
         probability[c] += factor * score[c];
 }
 
-/* Returns the prediction of one tax_rank from its probabilities. `score` receives their logarithms,
- * of at least the smallest normal number. */
-static dt_prediction read_probabilities(double *score, const double *probability, int32_t classes,
-                                        int32_t label)
+/* Returns the logarithm, of at least the smallest normal number. */
+static double log_of(double probability)
+{
+    return log(probability < DBL_MIN ? DBL_MIN : probability);
+}
+
+/* Smaller probabilities add nothing to an entropy. Most of tens of thousands are smaller, and their
+ * logarithms would take most of the time of a summed decision. */
+#define NO_ENTROPY 1e-20
+
+/* Returns the prediction of one tax_rank from its probabilities. */
+static dt_prediction read_probabilities(const double *probability, int32_t classes, int32_t label)
 {
     dt_prediction out = {.better = -1};
     double entropy = 0.0;
     for (int32_t c = 0; c < classes; ++c) {
-        score[c] = log(probability[c] < DBL_MIN ? DBL_MIN : probability[c]);
-        entropy -= probability[c] * score[c];
+        if (probability[c] > NO_ENTROPY)
+            entropy -= probability[c] * log(probability[c]);
         if (probability[c] > probability[out.label])
             out.label = c;
     }
@@ -86,7 +94,7 @@ static dt_prediction read_probabilities(double *score, const double *probability
     out.better = 0;
     for (int32_t c = 0; c < classes; ++c)
         out.better += probability[c] > probability[label];
-    out.loss = (float)-score[label];
+    out.loss = (float)-log_of(probability[label]);
     return out;
 }
 
@@ -124,8 +132,8 @@ static void average_members(dt_prediction *prediction, const dt_decision *decisi
                         first[r + 1] - first[r], share);
     }
     for (int32_t r = 0; r < layout->tax_ranks; ++r)
-        prediction[r] = read_probabilities(memory->score + first[r], memory->probability + first[r],
-                                           first[r + 1] - first[r], labels ? labels[r] : -1);
+        prediction[r] = read_probabilities(memory->probability + first[r], first[r + 1] - first[r],
+                                           labels ? labels[r] : -1);
 }
 
 /* Returns false if a model's output was not finite. */
@@ -191,8 +199,8 @@ static void read_lineages(dt_prediction *prediction, const dt_decision *decision
     int32_t path[DT_MAX_TAX_RANKS];
     dt_lineage_tree_descend(path, tree, memory->mass);
     for (int32_t r = 0; r < tree->tax_ranks; ++r) {
-        prediction[r] = read_probabilities(memory->score + first[r], memory->probability + first[r],
-                                           first[r + 1] - first[r], labels ? labels[r] : -1);
+        prediction[r] = read_probabilities(memory->probability + first[r], first[r + 1] - first[r],
+                                           labels ? labels[r] : -1);
         prediction[r].label = tree->label[path[r]];
         prediction[r].confidence = (float)memory->mass[path[r]];
     }
@@ -228,6 +236,8 @@ bool dt_decide(dt_prediction *prediction, int32_t *independent, const dt_decisio
                              vote, labels);
     if (!averages)
         scale(memory->score, logits[0], decision, 0);
+    for (int32_t c = 0; averages && c < decision->layout->first[decision->layout->tax_ranks]; ++c)
+        memory->score[c] = log_of(memory->probability[c]);
     make_consistent(prediction, decision, memory);
     return averages;
 }

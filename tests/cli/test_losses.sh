@@ -54,6 +54,35 @@ awk -v a="$(first_loss focal)" -v b="$(first_loss entropy)" 'BEGIN { exit !(a < 
 near "validation loss summed" "$(value sum validation_loss)" \
     "$(value sum training_loss)" 0.5
 
+# The lineage loss is another one; its model predicts in every way, has no .pt file, and resumes to the
+# same bits; streamed shards give the same tree
+run lineage --loss-type lineage --model-type cnn
+run cnn --model-type cnn
+differ cnn lineage
+for lineage in independent consistent summed; do
+    expect 0 deeptaxa predict --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv \
+        --checkpoint lineage --output-dir "by_$lineage" --tabular --lineage $lineage
+done
+# the marginals of the layer are those of the summed leaves: labels differ where the tree decides
+near "confidences of the first rank" "$(awk 'NR > 1 { s += $3 } END { print s }' by_independent/*.tsv)" \
+    "$(awk 'NR > 1 { s += $3 } END { print s }' by_summed/*.tsv)" 1e-5
+expect 0 train_small lineages --epochs 2 --loss-type lineage --model-type cnn
+expect 0 train_small resumed --resume "$(checkpoint lineages 1)"
+same_model "$(checkpoint lineages 2)" "$(checkpoint resumed 2)"
+refused 1 'x.pt: DeepTaxa has no lineage layer' \
+    deeptaxa convert --checkpoint lineage --output-file x.pt
+awk -F'\t' '{ print $1 "\t" $2 }' data/train.tsv >single.tsv
+expect 2 train_small none --taxonomy-file single.tsv --loss-type lineage
+said '--loss-type lineage requires at least two taxonomic ranks'
+[ -e none ] && fail "a refused run wrote something"
+expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
+    --tokenizer-file tokenizer.json --output-dir shards --sequences-per-shard 20
+# shellcheck disable=SC2086
+expect 0 deeptaxa train --data shards --output-dir streamed $small_model --batch-size 8 --epochs 1 \
+    --loss-type lineage --model-type cnn --stream-data --threads 2
+tree() { deeptaxa describe --checkpoint "$1" | grep lineages; }
+same "lineages of a streamed set" "$(tree streamed)" "$(tree lineage)"
+
 # Weights that are all 1 have no effect; all 3 in a mean have one
 classes=$(sed -nE 's/^ *"labels": ([0-9]+).*/\1/p' entropy/metrics/*epoch1.json)
 lists() { awk -v x="$1" '{ if (NR > 1) printf ";"; for (i = 0; i < $1; i++) printf "%s%s", i ? "," : "", x }' <<<"$classes"; }

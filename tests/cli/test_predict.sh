@@ -135,11 +135,26 @@ numbers() { grep -o "\"$2\": *[0-9.e-]*" "$1/metrics.json" | sed 's/.*: *//'; }
 same "accuracies of each rank by itself" "$(numbers other independent_accuracy)" "$(numbers p accuracy)"
 rm -rf other
 
+# Summed lineages are such lineages, too, and no rank is surer than the one above it
+# shellcheck disable=SC2086
+expect 0 predict_to other $heldout --tabular --lineage summed
+lineages_of other >summed
+same "summed lineages that the training set lacks" "$(sort -u summed | comm -23 - known)" ""
+cmp -s summed independent && fail "no summed lineage differs from the independent labels"
+grep -q '"lineage": "summed"' other/*predictions.json || fail "the JSON does not say summed"
+awk -F'\t' 'NR > 1 { for (r = 1; r < 7; r++) if ($(5 * r + 3) > $(5 * r - 2)) exit 1 }' other/*.tsv ||
+    fail "a rank is surer than the one above it"
+same "accuracies of each rank by itself beside the summed ones" "$(numbers other independent_accuracy)" \
+    "$(numbers p accuracy)"
+rm -rf other
+
 # A checkpoint of an older version has no lineages: it predicts, but not consistently; resumed training
 # adds them
 "$bin/../tests/drop_lineages" "$model" older.h5 || fail "drop_lineages"
 refused 1 'older.h5: has no vocabulary of lineages, .*deeptaxa convert' predict_to other --fasta-file data/heldout.fasta \
     --checkpoint older.h5 --lineage consistent
+refused 1 'older.h5: has no vocabulary of lineages, which --lineage summed needs' \
+    predict_to other --fasta-file data/heldout.fasta --checkpoint older.h5 --lineage summed
 expect 0 predict_to other --fasta-file data/heldout.fasta --checkpoint older.h5 --tabular
 same "labels of the older checkpoint" "$(labels other)" "$(labels p)"
 rm -rf other

@@ -67,7 +67,7 @@ def main():
     data = {where: values for name in NAMES for where, values in compute(name).items()}
     if sys.argv[1:] == ["--check"]:
         with h5py.File(os.path.join(models.FOLDER, "lineage.h5")) as file:
-            worst = max(models.difference(torch.as_tensor(values).double(), file[where][()])
+            worst = max(models.difference(torch.as_tensor(values).double(), file[where][()] * 1.0)
                         for where, values in data.items())
         print(f"lineage: recomputed {worst:.1e}")
         return 0 if worst < 1e-9 else 1
