@@ -73,8 +73,7 @@ void dt_cpu_lineage_forward(dt_backend *backend, void *marginals, void *nodes, c
         return;
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int64_t b = 0; b < sequences; ++b)
-        forward_row((dt_real *)marginals + b * columns,
-                    (dt_real *)nodes + b * node_count(lineages),
+        forward_row((dt_real *)marginals + b * columns, (dt_real *)nodes + b * node_count(lineages),
                     (const dt_real *)logits + b * columns, lineages);
 }
 

@@ -55,7 +55,8 @@ static int32_t index_columns(int32_t *index, const int64_t begin[ARRAYS], int32_
             index[begin[SHARED] + shared++] = c;
         of[c + 1] += of[c];
     }
-    for (int32_t n = nodes - 1; n >= 0; --n) /* of[c + 1] moves from the end of c to its beginning */
+    for (int32_t n = nodes - 1; n >= 0;
+         --n) /* of[c + 1] moves from the end of c to its beginning */
         index[begin[NODE] + --of[column[n] + 1]] = n;
     for (int32_t c = 0; c < columns; ++c)
         of[c] = of[c + 1];

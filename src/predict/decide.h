@@ -64,7 +64,8 @@ void dt_decision_memory_free(dt_decision_memory *memory);
 bool dt_decide(dt_prediction *prediction /* (tax_ranks) */, int32_t *independent /* (tax_ranks) */,
                const dt_decision *decision, const dt_decision_memory *memory,
                const void *const *logits /* (members) each (C); with DT_LINEAGE_SUMMED the heads'
-                                            outputs, otherwise of a lineage layer its marginals */,
+                                            outputs, otherwise of a lineage layer its marginals */
+               ,
                const dt_vote *vote,
                const int32_t *labels /* (tax_ranks) true classes or -1; NULL: unknown */);
 

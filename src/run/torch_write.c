@@ -151,11 +151,12 @@ static dt_status check(const char *path, const dt_run *run)
             "one: use that of a completed epoch, or --weights-only",
             path);
     if (run->settings.loss_type == DT_LOSS_LINEAGE)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: DeepTaxa has no lineage layer (--loss-type lineage), without which the "
-                       "model's outputs are no probabilities: use it as it is, or train with another "
-                       "--loss-type",
-                       path);
+        return dt_fail(
+            DT_ERR_INPUT,
+            "%s: DeepTaxa has no lineage layer (--loss-type lineage), without which the "
+            "model's outputs are no probabilities: use it as it is, or train with another "
+            "--loss-type",
+            path);
     if (run->has_optimizer && run->settings.optimizer != DT_OPTIMIZER_ADAMW)
         return dt_fail(
             DT_ERR_INPUT,

@@ -12,7 +12,7 @@
 /* Hybrids have two encoder layers: one in which every token is a query, and the last. */
 static const struct {
     const char *name;
-    bool large; /* not in a quick test, and only in the format that a GPU takes by default */
+    bool large;    /* not in a quick test, and only in the format that a GPU takes by default */
     bool lineages; /* with a lineage layer */
     dt_model_config config;
 } models[] = {

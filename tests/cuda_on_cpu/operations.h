@@ -544,8 +544,7 @@ static inline void lineages(test_run *r)
         layout.first[t + 1] = layout.first[t] + s->classes[t];
     const int32_t classes = layout.first[s->tax_ranks];
     make_lineage_layer(&layer, s, &layout);
-    dt_lineage_layer_place(&layer,
-                           memory_of(r, layer.index_count * (int64_t)sizeof *layer.index));
+    dt_lineage_layer_place(&layer, memory_of(r, layer.index_count * (int64_t)sizeof *layer.index));
     dt_lineage_layer_upload(&layer, r->backend);
     const int64_t nodes = layer.lineages.first[s->tax_ranks];
     const int32_t size = r->backend->statistic_size;

@@ -63,7 +63,8 @@ static void reference(const test_case *what, double *const in[], const double *p
             double score = 0.0;
             bool repeated = false;
             for (int k = 0; k < i; ++k)
-                repeated |= memcmp(lineage, labels + (ptrdiff_t)k * RANKS, RANKS * sizeof *labels) == 0;
+                repeated |=
+                    memcmp(lineage, labels + (ptrdiff_t)k * RANKS, RANKS * sizeof *labels) == 0;
             for (int r = 0; r < RANKS; ++r)
                 score += z[layout.first[r] + lineage[r]];
             for (int r = 0; r < RANKS && !repeated; ++r)

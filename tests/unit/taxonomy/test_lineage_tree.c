@@ -146,8 +146,9 @@ static void a_tree_that_cannot_be_is_found(void **state)
     assert_false(dt_lineage_tree_fits(&tree, &taxonomy)); /* a rank too many */
     ASSERT_OK(dt_taxonomy_add_rank(&taxonomy, "species", 2, names));
     assert_true(dt_lineage_tree_fits(&tree, &taxonomy));
-    int32_t *const values[] = {&tree.parent[0], &tree.parent[2], &tree.parent[3], &tree.label[1],
-                               &tree.parent[4], &tree.label[4],  &tree.first[0],  &tree.first[1],  &tree.first[1]};
+    int32_t *const values[] = {&tree.parent[0], &tree.parent[2], &tree.parent[3],
+                               &tree.label[1],  &tree.parent[4], &tree.label[4],
+                               &tree.first[0],  &tree.first[1],  &tree.first[1]};
     static const int32_t wrong[] = {0, -1, 2, -1, 0, 2, 1, 0, 5};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
         const int32_t right = *values[i];
