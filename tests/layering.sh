@@ -9,6 +9,7 @@ declare -A allowed=(
   [io]="core"
   [src/options]="core io"
   [src/taxonomy]="core io"
+  [src/neighbours]="core taxonomy"
   [src/sequence]="core io"
   [src/model]="core sequence taxonomy backend.h layers.h"
   [src/selftest]="core taxonomy model backend.h layers.h"
