@@ -41,8 +41,8 @@ void dt_neighbour_search_destroy(dt_neighbour_search *search); /* NULL is allowe
 /* Writes the k nearest references of a sequence, 1 <= k <= most, in order, and returns how many
  * (at most k; fewer if references have copies, 0 if the query has no 8-mer or none shares one).
  * sequence: text of `length` letters in upper or lower case without gap characters; U is T, no
- * 8-mer crosses another letter. exclude: a reference of which one copy is left out (the query itself, see
- * dt_references_find()); -1: none. */
+ * 8-mer crosses another letter. exclude: a reference of which one copy is left out (the query itself,
+ * see dt_references_find()); -1: none. */
 int32_t dt_neighbours_find(dt_neighbour_search *search, const char *sequence, size_t length,
                            int32_t k, int32_t exclude, dt_neighbour *out /* (k) */);
 

@@ -1,0 +1,289 @@
+#include "neighbours/group_sets.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "neighbours/packed_kmers.h"
+
+enum {
+    MOST_GROUPS = 1 << 16,
+    SHORT = 500, /* different 8-mers: references with fewer have larger groups */
+    AT_ONCE = 16 /* bitmaps that are added together */
+};
+
+/* ---- Building -------------------------------------------------------------------------------- */
+
+typedef struct {
+    dt_group_sets *sets;
+    const dt_references *references;
+    int32_t *group_of;     /* (DT_NEIGHBOUR_KMERS) the last group that had this 8-mer, + 1 */
+    int32_t *reference_of; /* likewise the last reference */
+    uint16_t *kmers;       /* (longest reference) */
+} builder;
+
+/* Counts the different 8-mers of each reference. */
+static void count_kmers(builder *b, int32_t *kmers)
+{
+    for (int32_t r = 0; r < b->references->count; ++r) {
+        const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
+        kmers[r] = 0;
+        for (int32_t i = 0; i < n; ++i) {
+            kmers[r] += b->reference_of[b->kmers[i]] != r + 1;
+            b->reference_of[b->kmers[i]] = r + 1;
+        }
+    }
+}
+
+/* Groups are larger where a sequence has few 8-mers (the index shall not be much larger than the
+ * sequences), and where a list could not hold their numbers. */
+static void choose_groups(dt_group_sets *sets, const int32_t *kmers, int32_t count)
+{
+    int64_t total = 0;
+    for (int32_t r = 0; r < count; ++r)
+        total += kmers[r];
+    sets->size = total < (int64_t)SHORT * count ? 8 : 4;
+    while (count / sets->size >= MOST_GROUPS)
+        sets->size *= 2;
+    sets->groups = (count + sets->size - 1) / sets->size;
+    sets->words = ((size_t)sets->groups + 63) / 64;
+}
+
+/* Calls add() once for each 8-mer of each group, by group. */
+static inline void each_of_groups(builder *b, void (*add)(dt_group_sets *, int32_t, uint32_t))
+{
+    memset(b->group_of, 0, DT_NEIGHBOUR_KMERS * sizeof *b->group_of);
+    for (int32_t r = 0; r < b->references->count; ++r) {
+        const int32_t group = r / b->sets->size;
+        const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
+        for (int32_t i = 0; i < n; ++i) {
+            const uint16_t kmer = b->kmers[i];
+            if (b->group_of[kmer] != group + 1)
+                add(b->sets, group, kmer);
+            b->group_of[kmer] = group + 1;
+        }
+    }
+}
+
+/* The length of a row is counted at its end. */
+static inline void count_group(dt_group_sets *sets, int32_t group, uint32_t kmer)
+{
+    (void)group;
+    ++sets->first[kmer + 1];
+}
+
+static inline void put_group(dt_group_sets *sets, int32_t group, uint32_t kmer)
+{
+    if (sets->bitmap[kmer] < 0)
+        sets->lists[sets->first[kmer]++] = (uint16_t)group;
+    else
+        sets->bitmaps[(size_t)sets->bitmap[kmer] * sets->words + (size_t)group / 64] |=
+            UINT64_C(1) << group % 64;
+}
+
+/* Rows that would be longer as lists become bitmaps. */
+static void choose_rows(dt_group_sets *sets)
+{
+    for (uint32_t x = 0; x < DT_NEIGHBOUR_KMERS; ++x) {
+        const int64_t length = sets->first[x + 1];
+        const bool list = (size_t)length * sizeof(uint16_t) <= sets->words * sizeof(uint64_t);
+        sets->bitmap[x] = list ? -1 : sets->bitmap_count++;
+        sets->first[x + 1] = sets->first[x] + (list ? length : 0);
+    }
+}
+
+static dt_status fill(builder *b, int32_t *kmers)
+{
+    dt_group_sets *sets = b->sets;
+    count_kmers(b, kmers);
+    choose_groups(sets, kmers, b->references->count);
+    DT_TRY(DT_NEW(sets->least, (size_t)sets->groups));
+    for (int32_t r = b->references->count - 1; r >= 0; --r) {
+        int32_t *least = &sets->least[r / sets->size];
+        if (*least == 0 || kmers[r] < *least)
+            *least = kmers[r];
+    }
+    each_of_groups(b, count_group);
+    choose_rows(sets);
+    DT_TRY(DT_NEW(sets->lists, (size_t)sets->first[DT_NEIGHBOUR_KMERS]));
+    DT_TRY(DT_NEW(sets->bitmaps, (size_t)sets->bitmap_count * sets->words));
+    each_of_groups(b, put_group);
+    memmove(sets->first + 1, sets->first, DT_NEIGHBOUR_KMERS * sizeof *sets->first);
+    sets->first[0] = 0;
+    return DT_OK;
+}
+
+dt_status dt_group_sets_create(dt_group_sets *sets, int32_t *kmers, const dt_references *references)
+{
+    builder b = {.sets = sets, .references = references};
+    int32_t longest = 0;
+    for (int32_t r = 0; r < references->count; ++r)
+        longest = references->length[r] > longest ? references->length[r] : longest;
+    *sets = (dt_group_sets){0};
+    dt_status status = DT_NEW(sets->first, DT_NEIGHBOUR_KMERS + 1);
+    if (status == DT_OK)
+        status = DT_NEW(sets->bitmap, DT_NEIGHBOUR_KMERS);
+    if (status == DT_OK)
+        status = DT_NEW(b.group_of, DT_NEIGHBOUR_KMERS);
+    if (status == DT_OK)
+        status = DT_NEW(b.reference_of, DT_NEIGHBOUR_KMERS);
+    if (status == DT_OK)
+        status = DT_NEW(b.kmers, (size_t)longest);
+    if (status == DT_OK)
+        status = fill(&b, kmers);
+    free(b.group_of);
+    free(b.reference_of);
+    free(b.kmers);
+    if (status != DT_OK)
+        dt_group_sets_free(sets);
+    return status;
+}
+
+void dt_group_sets_free(dt_group_sets *sets)
+{
+    free(sets->least);
+    free(sets->first);
+    free(sets->lists);
+    free(sets->bitmap);
+    free(sets->bitmaps);
+    *sets = (dt_group_sets){0};
+}
+
+size_t dt_group_sets_bytes(const dt_group_sets *sets)
+{
+    return (size_t)sets->groups * sizeof *sets->least +
+           DT_NEIGHBOUR_KMERS * (sizeof *sets->first + sizeof *sets->bitmap) +
+           (size_t)sets->first[DT_NEIGHBOUR_KMERS] * sizeof *sets->lists +
+           (size_t)sets->bitmap_count * sets->words * sizeof *sets->bitmaps;
+}
+
+/* ---- Counting -------------------------------------------------------------------------------- */
+
+dt_status dt_group_counters_create(dt_group_counters *counters, const dt_group_sets *sets)
+{
+    *counters = (dt_group_counters){0};
+    DT_TRY(DT_NEW(counters->planes, DT_GROUP_PLANES * sets->words));
+    DT_TRY(DT_NEW(counters->carry, sets->words));
+    return DT_NEW(counters->zero, sets->words);
+}
+
+void dt_group_counters_free(dt_group_counters *counters)
+{
+    free(counters->planes);
+    free(counters->carry);
+    free(counters->zero);
+}
+
+/* Adds b and c to the bits in *sum; returns the carries. */
+static inline uint64_t add_bits(uint64_t *sum, uint64_t b, uint64_t c)
+{
+    const uint64_t a = *sum;
+    const uint64_t either = a ^ b;
+    *sum = either ^ c;
+    return (a & b) | (either & c);
+}
+
+/* Returns the carries into the bits of 2 of four bitmaps that are added to *one and *two. */
+static inline uint64_t add_four(uint64_t *one, uint64_t *two, const uint64_t *const *row, size_t w)
+{
+    const uint64_t a = add_bits(one, row[0][w], row[1][w]);
+    const uint64_t b = add_bits(one, row[2][w], row[3][w]);
+    return add_bits(two, a, b);
+}
+
+/* Adds 16 bitmaps to the counters (W. Harley's and D. Seal's carry-save adders, see W. Muła,
+ * N. Kurz, D. Lemire, The Computer Journal 61, 2018). The carries out of the lowest four bits are
+ * left in `carry`. */
+static void add_rows(uint64_t *restrict planes, uint64_t *restrict carry, size_t words,
+                     const uint64_t *const *row)
+{
+    for (size_t w = 0; w < words; ++w) {
+        uint64_t one = planes[w];
+        uint64_t two = planes[words + w];
+        uint64_t four = planes[2 * words + w];
+        uint64_t eight = planes[3 * words + w];
+        const uint64_t a = add_four(&one, &two, row, w);
+        const uint64_t b = add_four(&one, &two, row + 4, w);
+        const uint64_t c = add_bits(&four, a, b);
+        const uint64_t d = add_four(&one, &two, row + 8, w);
+        const uint64_t e = add_four(&one, &two, row + 12, w);
+        const uint64_t f = add_bits(&four, d, e);
+        carry[w] = add_bits(&eight, c, f);
+        planes[w] = one;
+        planes[words + w] = two;
+        planes[2 * words + w] = four;
+        planes[3 * words + w] = eight;
+    }
+}
+
+/* Adds the carries to the next plane and leaves its own carries in their place. */
+static void add_carries(uint64_t *restrict plane, uint64_t *restrict carry, size_t words)
+{
+    for (size_t w = 0; w < words; ++w) {
+        const uint64_t out = plane[w] & carry[w];
+        plane[w] ^= carry[w];
+        carry[w] = out;
+    }
+}
+
+/* Adds the rows to the counters of `planes` bits. */
+static void add_all(const dt_group_counters *counters, size_t words, int planes,
+                    const uint64_t *const *row)
+{
+    add_rows(counters->planes, counters->carry, words, row);
+    for (int p = 4; p < planes; ++p)
+        add_carries(counters->planes + (size_t)p * words, counters->carry, words);
+}
+
+/* Returns 8 bytes, of which byte i is bit i of `bits`. */
+static inline uint64_t spread(uint64_t bits)
+{
+    const uint64_t each = bits * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+    return (each + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101);
+}
+
+/* Adds the counters of 64 groups to `shared`. */
+static void read_counters(int32_t *shared, const uint64_t *planes, size_t words, int count)
+{
+    for (int eight = 0; eight < 64; eight += 8) {
+        uint64_t bytes[3] = {0}; /* of 8 counters */
+        for (int p = 0; p < count; ++p)
+            bytes[p / 8] |= spread(planes[(size_t)p * words] >> eight & 0xff) << p % 8;
+        for (int i = 0; i < 8; ++i)
+            shared[eight + i] +=
+                (int32_t)((bytes[0] >> 8 * i & 0xff) | (bytes[1] >> 8 * i & 0xff) << 8 |
+                          (bytes[2] >> 8 * i & 0xff) << 16);
+    }
+}
+
+void dt_group_sets_count(const dt_group_sets *sets, dt_group_counters *counters,
+                         const uint16_t *query, int32_t count, int32_t *shared)
+{
+    const uint64_t *row[AT_ONCE];
+    int rows = 0;
+    int planes = 4;
+    while (count >> planes)
+        ++planes;
+    memset(shared, 0, 64 * sets->words * sizeof *shared);
+    memset(counters->planes, 0, (size_t)planes * sets->words * sizeof *counters->planes);
+    for (int32_t i = 0; i < count; ++i) {
+        const uint32_t kmer = query[i];
+        for (int64_t j = sets->first[kmer]; j < sets->first[kmer + 1]; ++j)
+            ++shared[sets->lists[j]];
+        if (sets->bitmap[kmer] < 0)
+            continue;
+        row[rows++] = sets->bitmaps + (size_t)sets->bitmap[kmer] * sets->words;
+        if (rows == AT_ONCE) {
+            add_all(counters, sets->words, planes, row);
+            rows = 0;
+        }
+    }
+    if (rows) {
+        while (rows < AT_ONCE)
+            row[rows++] = counters->zero;
+        add_all(counters, sets->words, planes, row);
+    }
+    for (size_t w = 0; w < sets->words; ++w)
+        read_counters(shared + 64 * w, counters->planes + w, sets->words, planes);
+}
