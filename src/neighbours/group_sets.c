@@ -9,7 +9,7 @@
 
 enum {
     MOST_GROUPS = 1 << 16,
-    SHORT = 500, /* different 8-mers: references with fewer have larger groups */
+    SHORT = 600, /* bases a reference below which groups are larger */
     AT_ONCE = 16 /* bitmaps that are added together */
 };
 
@@ -18,68 +18,62 @@ enum {
 typedef struct {
     dt_group_sets *sets;
     const dt_references *references;
-    int32_t *group_of;     /* (DT_NEIGHBOUR_KMERS) the last group that had this 8-mer, + 1 */
-    int32_t *reference_of; /* likewise the last reference */
-    uint16_t *kmers;       /* (longest reference) */
+    int32_t *last;   /* (DT_NEIGHBOUR_KMERS) the last reference that has this 8-mer, + 1 */
+    uint16_t *kmers; /* (longest reference) */
 } builder;
 
-/* Counts the different 8-mers of each reference. */
-static void count_kmers(builder *b, int32_t *kmers)
+/* Groups are larger where sequences are short (the index shall not be much larger than they are),
+ * and where a list could not hold their numbers. */
+static void choose_groups(dt_group_sets *sets, const dt_references *references)
 {
-    for (int32_t r = 0; r < b->references->count; ++r) {
-        const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
-        kmers[r] = 0;
-        for (int32_t i = 0; i < n; ++i) {
-            kmers[r] += b->reference_of[b->kmers[i]] != r + 1;
-            b->reference_of[b->kmers[i]] = r + 1;
-        }
-    }
-}
-
-/* Groups are larger where a sequence has few 8-mers (the index shall not be much larger than the
- * sequences), and where a list could not hold their numbers. */
-static void choose_groups(dt_group_sets *sets, const int32_t *kmers, int32_t count)
-{
-    int64_t total = 0;
-    for (int32_t r = 0; r < count; ++r)
-        total += kmers[r];
-    sets->size = total < (int64_t)SHORT * count ? 8 : 4;
-    while (count / sets->size >= MOST_GROUPS)
+    const int32_t count = references->count;
+    sets->size = 4 * references->base_bytes < (int64_t)SHORT * count ? 8 : 4;
+    while ((count - 1) / sets->size >= MOST_GROUPS)
         sets->size *= 2;
     sets->groups = (count + sets->size - 1) / sets->size;
     sets->words = ((size_t)sets->groups + 63) / 64;
 }
 
-/* Calls add() once for each 8-mer of each group, by group. */
-static inline void each_of_groups(builder *b, void (*add)(dt_group_sets *, int32_t, uint32_t))
+/* Counts the groups of each row, at its end, and the different 8-mers of each reference. */
+static void count_kmers(builder *b, int32_t *kmers)
 {
-    memset(b->group_of, 0, DT_NEIGHBOUR_KMERS * sizeof *b->group_of);
+    dt_group_sets *sets = b->sets;
     for (int32_t r = 0; r < b->references->count; ++r) {
-        const int32_t group = r / b->sets->size;
+        const int32_t first = r / sets->size * sets->size; /* of the group */
         const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
+        int32_t different = 0;
         for (int32_t i = 0; i < n; ++i) {
             const uint16_t kmer = b->kmers[i];
-            if (b->group_of[kmer] != group + 1)
-                add(b->sets, group, kmer);
-            b->group_of[kmer] = group + 1;
+            different += b->last[kmer] <= r;
+            sets->first[kmer + 1] += b->last[kmer] <= first;
+            b->last[kmer] = r + 1;
         }
+        int32_t *least = &sets->least[r / sets->size];
+        if (r == first || different < *least)
+            *least = different;
+        kmers[r] = different;
     }
 }
 
-/* The length of a row is counted at its end. */
-static inline void count_group(dt_group_sets *sets, int32_t group, uint32_t kmer)
+/* Writes the rows; afterwards each begins where the next one shall. */
+static void write_rows(builder *b)
 {
-    (void)group;
-    ++sets->first[kmer + 1];
-}
-
-static inline void put_group(dt_group_sets *sets, int32_t group, uint32_t kmer)
-{
-    if (sets->bitmap[kmer] < 0)
-        sets->lists[sets->first[kmer]++] = (uint16_t)group;
-    else
-        sets->bitmaps[(size_t)sets->bitmap[kmer] * sets->words + (size_t)group / 64] |=
-            UINT64_C(1) << group % 64;
+    dt_group_sets *sets = b->sets;
+    memset(b->last, 0, DT_NEIGHBOUR_KMERS * sizeof *b->last);
+    for (int32_t r = 0; r < b->references->count; ++r) {
+        const int32_t group = r / sets->size;
+        const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
+        for (int32_t i = 0; i < n; ++i) {
+            const uint16_t kmer = b->kmers[i];
+            const bool new = b->last[kmer] <= group * sets->size;
+            b->last[kmer] = r + 1;
+            if (new && sets->bitmap[kmer] < 0)
+                sets->lists[sets->first[kmer]++] = (uint16_t)group;
+            else if (new)
+                sets->bitmaps[(size_t)sets->bitmap[kmer] * sets->words + (size_t)group / 64] |=
+                    UINT64_C(1) << group % 64;
+        }
+    }
 }
 
 /* Rows that would be longer as lists become bitmaps. */
@@ -96,19 +90,13 @@ static void choose_rows(dt_group_sets *sets)
 static dt_status fill(builder *b, int32_t *kmers)
 {
     dt_group_sets *sets = b->sets;
-    count_kmers(b, kmers);
-    choose_groups(sets, kmers, b->references->count);
+    choose_groups(sets, b->references);
     DT_TRY(DT_NEW(sets->least, (size_t)sets->groups));
-    for (int32_t r = b->references->count - 1; r >= 0; --r) {
-        int32_t *least = &sets->least[r / sets->size];
-        if (*least == 0 || kmers[r] < *least)
-            *least = kmers[r];
-    }
-    each_of_groups(b, count_group);
+    count_kmers(b, kmers);
     choose_rows(sets);
     DT_TRY(DT_NEW(sets->lists, (size_t)sets->first[DT_NEIGHBOUR_KMERS]));
     DT_TRY(DT_NEW(sets->bitmaps, (size_t)sets->bitmap_count * sets->words));
-    each_of_groups(b, put_group);
+    write_rows(b);
     memmove(sets->first + 1, sets->first, DT_NEIGHBOUR_KMERS * sizeof *sets->first);
     sets->first[0] = 0;
     return DT_OK;
@@ -125,15 +113,12 @@ dt_status dt_group_sets_create(dt_group_sets *sets, int32_t *kmers, const dt_ref
     if (status == DT_OK)
         status = DT_NEW(sets->bitmap, DT_NEIGHBOUR_KMERS);
     if (status == DT_OK)
-        status = DT_NEW(b.group_of, DT_NEIGHBOUR_KMERS);
-    if (status == DT_OK)
-        status = DT_NEW(b.reference_of, DT_NEIGHBOUR_KMERS);
+        status = DT_NEW(b.last, DT_NEIGHBOUR_KMERS);
     if (status == DT_OK)
         status = DT_NEW(b.kmers, (size_t)longest);
     if (status == DT_OK)
         status = fill(&b, kmers);
-    free(b.group_of);
-    free(b.reference_of);
+    free(b.last);
     free(b.kmers);
     if (status != DT_OK)
         dt_group_sets_free(sets);

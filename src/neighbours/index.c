@@ -21,6 +21,7 @@ enum {
 struct dt_neighbour_search {
     const dt_neighbour_index *index;
     uint8_t *set;    /* (DT_NEIGHBOUR_KMERS) 1: the query has this 8-mer */
+    uint8_t *pairs;  /* (DT_KMER_PAIRS) the same for two at once */
     uint16_t *query; /* (DT_NEIGHBOUR_KMERS) its different 8-mers */
     int32_t of_query;
     uint16_t *kmers; /* (longest reference) */
@@ -73,6 +74,7 @@ static dt_status make(dt_neighbour_search *search, const dt_neighbour_index *ind
         longest = references->length[r] > longest ? references->length[r] : longest;
     search->index = index;
     DT_TRY(DT_NEW(search->set, DT_NEIGHBOUR_KMERS));
+    DT_TRY(DT_NEW(search->pairs, DT_KMER_PAIRS));
     DT_TRY(DT_NEW(search->query, DT_NEIGHBOUR_KMERS));
     DT_TRY(DT_NEW(search->kmers, (size_t)longest));
     DT_TRY(DT_NEW(search->shared, 64 * index->groups.words));
@@ -98,6 +100,7 @@ void dt_neighbour_search_destroy(dt_neighbour_search *search)
         return;
     dt_group_counters_free(&search->counters);
     free(search->set);
+    free(search->pairs);
     free(search->query);
     free(search->kmers);
     free(search->shared);
@@ -119,6 +122,7 @@ static void mark_query(dt_neighbour_search *search, const char *sequence, size_t
         kmer = dt_next_kmer(kmer, base & 3);
         if (known >= DT_NEIGHBOUR_K && !search->set[kmer]) {
             search->set[kmer] = 1;
+            dt_kmer_pairs_add(search->pairs, kmer, 1);
             search->query[search->of_query++] = (uint16_t)kmer;
         }
     }
@@ -126,8 +130,10 @@ static void mark_query(dt_neighbour_search *search, const char *sequence, size_t
 
 static void clear_query(dt_neighbour_search *search)
 {
-    for (int32_t i = 0; i < search->of_query; ++i)
+    for (int32_t i = 0; i < search->of_query; ++i) {
         search->set[search->query[i]] = 0;
+        dt_kmer_pairs_add(search->pairs, search->query[i], -1);
+    }
 }
 
 /* Similarity of the query and a set of `kmers` that shares `shared` with it. */
@@ -163,7 +169,7 @@ static int32_t bound_shared(const dt_neighbour_search *search, int32_t reference
     for (int32_t i = 0; i <= r->break_count[reference]; ++i) {
         const dt_stretch s = dt_stretch_of(r, reference, i);
         const int32_t beyond = r->length[reference] - s.end;
-        hits += dt_stretch_hits(bases, s, search->set, needed - hits - beyond);
+        hits += dt_stretch_hits(bases, s, search->pairs, search->set, needed - hits - beyond);
     }
     return hits < kmers ? hits : kmers;
 }

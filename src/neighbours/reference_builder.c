@@ -76,12 +76,14 @@ static int compare(const entry *a, const entry *b, const dt_reference_builder *o
 {
     if (a->leaf != b->leaf)
         return a->leaf < b->leaf ? -1 : 1;
-    if (a->length != b->length)
-        return a->length < b->length ? -1 : 1;
+    const int64_t x_bytes = dt_packed_bytes(a->length);
+    const int64_t y_bytes = dt_packed_bytes(b->length);
     const int bases = memcmp(of->bases + a->first_byte, of->bases + b->first_byte,
-                             (size_t)dt_packed_bytes(a->length));
+                             (size_t)(x_bytes < y_bytes ? x_bytes : y_bytes));
     if (bases)
         return bases;
+    if (a->length != b->length)
+        return a->length < b->length ? -1 : 1;
     if (a->break_count != b->break_count)
         return a->break_count < b->break_count ? -1 : 1;
     for (int32_t i = 0; i < a->break_count; ++i) {

@@ -6,7 +6,7 @@
  * has a break, which no 8-mer crosses. Breaks before the first and after the last base mean nothing
  * and are dropped.
  *
- * References are ordered by leaf, then by length, bases and breaks: their numbers do not depend on
+ * References are ordered by leaf, then by their packed bases and breaks: their numbers do not depend on
  * the order in which the sequences came.
  */
 #ifndef DT_NEIGHBOURS_REFERENCES_H
