@@ -268,9 +268,13 @@ static dt_status prepare(bench *b, dt_report *report)
     DT_TRY(number_leaves(b));
     DT_TRY(read_references(b));
     DT_TRY(read_fasta(b->o.queries, take_query, b));
+    dt_pool *pool;
+    DT_TRY(dt_pool_create(&pool, b->o.threads));
     const double began = dt_seconds();
-    DT_TRY(dt_neighbour_index_create(&b->index, &b->references, NULL));
+    const dt_status status = dt_neighbour_index_create(&b->index, &b->references, pool);
     const double built = dt_seconds() - began;
+    dt_pool_destroy(pool);
+    DT_TRY(status);
     for (int t = 0; t < b->o.threads; ++t)
         DT_TRY(dt_neighbour_search_create(&b->search[t], b->index, b->o.k));
     DT_TRY(DT_NEW(b->found, b->count * (size_t)b->o.k));

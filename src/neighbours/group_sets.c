@@ -15,11 +15,22 @@ enum {
 
 /* ---- Building -------------------------------------------------------------------------------- */
 
+/* References that one task walks through: whole words of the bitmaps, so that tasks do not write to
+ * the same ones. */
+typedef struct {
+    int32_t begin, end;
+    int32_t *last;   /* (DT_NEIGHBOUR_KMERS) the last reference that has this 8-mer, + 1 */
+    uint16_t *kmers; /* (longest reference) */
+    int64_t *row;    /* (DT_NEIGHBOUR_KMERS) the part's groups that have it; then, where its next
+                        group is written in the list */
+} part;
+
 typedef struct {
     dt_group_sets *sets;
     const dt_references *references;
-    int32_t *last;   /* (DT_NEIGHBOUR_KMERS) the last reference that has this 8-mer, + 1 */
-    uint16_t *kmers; /* (longest reference) */
+    int32_t *kmers; /* (references) */
+    part *parts;
+    int32_t part_count;
 } builder;
 
 /* Groups are larger where sequences are short (the index shall not be much larger than they are),
@@ -34,92 +45,126 @@ static void choose_groups(dt_group_sets *sets, const dt_references *references)
     sets->words = ((size_t)sets->groups + 63) / 64;
 }
 
-/* Counts the groups of each row, at its end, and the different 8-mers of each reference. */
-static void count_kmers(builder *b, int32_t *kmers)
+static dt_status make_parts(builder *b, int32_t count)
 {
-    dt_group_sets *sets = b->sets;
-    for (int32_t r = 0; r < b->references->count; ++r) {
-        const int32_t first = r / sets->size * sets->size; /* of the group */
-        const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
+    const int64_t words = (int64_t)b->sets->words;
+    int32_t longest = 0;
+    for (int32_t r = 0; r < b->references->count; ++r)
+        longest = b->references->length[r] > longest ? b->references->length[r] : longest;
+    DT_TRY(DT_NEW(b->parts, (size_t)count));
+    b->part_count = count;
+    for (int32_t i = 0; i < count; ++i) {
+        part *p = &b->parts[i];
+        const int64_t begin = words * i / count * 64 * b->sets->size;
+        const int64_t end = words * (i + 1) / count * 64 * b->sets->size;
+        p->begin = (int32_t)(begin < b->references->count ? begin : b->references->count);
+        p->end = (int32_t)(end < b->references->count ? end : b->references->count);
+        DT_TRY(DT_NEW(p->last, DT_NEIGHBOUR_KMERS));
+        DT_TRY(DT_NEW(p->row, DT_NEIGHBOUR_KMERS));
+        DT_TRY(DT_NEW(p->kmers, (size_t)longest));
+    }
+    return DT_OK;
+}
+
+static void free_parts(builder *b)
+{
+    for (int32_t i = 0; i < b->part_count; ++i) {
+        free(b->parts[i].last);
+        free(b->parts[i].row);
+        free(b->parts[i].kmers);
+    }
+    free(b->parts);
+}
+
+/* Counts the part's groups of each row, and the different 8-mers of each reference. */
+static dt_status count_kmers(void *context, int64_t task, int worker)
+{
+    const builder *b = context;
+    const part *p = &b->parts[task];
+    const int32_t size = b->sets->size;
+    (void)worker;
+    for (int32_t r = p->begin; r < p->end; ++r) {
+        const int32_t first = r / size * size; /* of the group */
+        const int32_t n = dt_reference_kmers(b->references, r, p->kmers);
         int32_t different = 0;
         for (int32_t i = 0; i < n; ++i) {
-            const uint16_t kmer = b->kmers[i];
-            different += b->last[kmer] <= r;
-            sets->first[kmer + 1] += b->last[kmer] <= first;
-            b->last[kmer] = r + 1;
+            const uint16_t kmer = p->kmers[i];
+            different += p->last[kmer] <= r;
+            p->row[kmer] += p->last[kmer] <= first;
+            p->last[kmer] = r + 1;
         }
-        int32_t *least = &sets->least[r / sets->size];
+        int32_t *least = &b->sets->least[r / size];
         if (r == first || different < *least)
             *least = different;
-        kmers[r] = different;
+        b->kmers[r] = different;
+    }
+    return DT_OK;
+}
+
+/* Rows that would be longer as lists become bitmaps. */
+static void choose_rows(builder *b)
+{
+    dt_group_sets *sets = b->sets;
+    for (uint32_t x = 0; x < DT_NEIGHBOUR_KMERS; ++x) {
+        int64_t place = sets->first[x];
+        for (int32_t i = 0; i < b->part_count; ++i) {
+            const int64_t length = b->parts[i].row[x];
+            b->parts[i].row[x] = place;
+            place += length;
+        }
+        const size_t bytes = (size_t)(place - sets->first[x]) * sizeof *sets->lists;
+        const bool list = bytes <= sets->words * sizeof *sets->bitmaps;
+        sets->bitmap[x] = list ? -1 : sets->bitmap_count++;
+        sets->first[x + 1] = list ? place : sets->first[x];
     }
 }
 
-/* Writes the rows; afterwards each begins where the next one shall. */
-static void write_rows(builder *b)
+static dt_status write_rows(void *context, int64_t task, int worker)
 {
+    const builder *b = context;
+    const part *p = &b->parts[task];
     dt_group_sets *sets = b->sets;
-    memset(b->last, 0, DT_NEIGHBOUR_KMERS * sizeof *b->last);
-    for (int32_t r = 0; r < b->references->count; ++r) {
+    (void)worker;
+    memset(p->last, 0, DT_NEIGHBOUR_KMERS * sizeof *p->last);
+    for (int32_t r = p->begin; r < p->end; ++r) {
         const int32_t group = r / sets->size;
-        const int32_t n = dt_reference_kmers(b->references, r, b->kmers);
+        const int32_t n = dt_reference_kmers(b->references, r, p->kmers);
         for (int32_t i = 0; i < n; ++i) {
-            const uint16_t kmer = b->kmers[i];
-            const bool new = b->last[kmer] <= group * sets->size;
-            b->last[kmer] = r + 1;
+            const uint16_t kmer = p->kmers[i];
+            const bool new = p->last[kmer] <= group * sets->size;
+            p->last[kmer] = r + 1;
             if (new && sets->bitmap[kmer] < 0)
-                sets->lists[sets->first[kmer]++] = (uint16_t)group;
+                sets->lists[p->row[kmer]++] = (uint16_t)group;
             else if (new)
                 sets->bitmaps[(size_t)sets->bitmap[kmer] * sets->words + (size_t)group / 64] |=
                     UINT64_C(1) << group % 64;
         }
     }
-}
-
-/* Rows that would be longer as lists become bitmaps. */
-static void choose_rows(dt_group_sets *sets)
-{
-    for (uint32_t x = 0; x < DT_NEIGHBOUR_KMERS; ++x) {
-        const int64_t length = sets->first[x + 1];
-        const bool list = (size_t)length * sizeof(uint16_t) <= sets->words * sizeof(uint64_t);
-        sets->bitmap[x] = list ? -1 : sets->bitmap_count++;
-        sets->first[x + 1] = sets->first[x] + (list ? length : 0);
-    }
-}
-
-static dt_status fill(builder *b, int32_t *kmers)
-{
-    dt_group_sets *sets = b->sets;
-    choose_groups(sets, b->references);
-    DT_TRY(DT_NEW(sets->least, (size_t)sets->groups));
-    count_kmers(b, kmers);
-    choose_rows(sets);
-    DT_TRY(DT_NEW(sets->lists, (size_t)sets->first[DT_NEIGHBOUR_KMERS]));
-    DT_TRY(DT_NEW(sets->bitmaps, (size_t)sets->bitmap_count * sets->words));
-    write_rows(b);
-    memmove(sets->first + 1, sets->first, DT_NEIGHBOUR_KMERS * sizeof *sets->first);
-    sets->first[0] = 0;
     return DT_OK;
 }
 
-dt_status dt_group_sets_create(dt_group_sets *sets, int32_t *kmers, const dt_references *references)
+static dt_status build(builder *b, dt_pool *pool)
 {
-    builder b = {.sets = sets, .references = references};
-    int32_t longest = 0;
-    for (int32_t r = 0; r < references->count; ++r)
-        longest = references->length[r] > longest ? references->length[r] : longest;
+    dt_group_sets *sets = b->sets;
+    choose_groups(sets, b->references);
+    DT_TRY(DT_NEW(sets->first, DT_NEIGHBOUR_KMERS + 1));
+    DT_TRY(DT_NEW(sets->bitmap, DT_NEIGHBOUR_KMERS));
+    DT_TRY(DT_NEW(sets->least, (size_t)sets->groups));
+    DT_TRY(make_parts(b, pool ? dt_pool_threads(pool) : 1));
+    DT_TRY(pool ? dt_pool_run(pool, count_kmers, b, b->part_count) : count_kmers(b, 0, 0));
+    choose_rows(b);
+    DT_TRY(DT_NEW(sets->lists, (size_t)sets->first[DT_NEIGHBOUR_KMERS]));
+    DT_TRY(DT_NEW(sets->bitmaps, (size_t)sets->bitmap_count * sets->words));
+    return pool ? dt_pool_run(pool, write_rows, b, b->part_count) : write_rows(b, 0, 0);
+}
+
+dt_status dt_group_sets_create(dt_group_sets *sets, int32_t *kmers, const dt_references *references,
+                               dt_pool *pool)
+{
+    builder b = {.sets = sets, .references = references, .kmers = kmers};
     *sets = (dt_group_sets){0};
-    dt_status status = DT_NEW(sets->first, DT_NEIGHBOUR_KMERS + 1);
-    if (status == DT_OK)
-        status = DT_NEW(sets->bitmap, DT_NEIGHBOUR_KMERS);
-    if (status == DT_OK)
-        status = DT_NEW(b.last, DT_NEIGHBOUR_KMERS);
-    if (status == DT_OK)
-        status = DT_NEW(b.kmers, (size_t)longest);
-    if (status == DT_OK)
-        status = fill(&b, kmers);
-    free(b.last);
-    free(b.kmers);
+    const dt_status status = build(&b, pool);
+    free_parts(&b);
     if (status != DT_OK)
         dt_group_sets_free(sets);
     return status;

@@ -5,6 +5,7 @@
 #ifndef DT_NEIGHBOURS_GROUP_SETS_H
 #define DT_NEIGHBOURS_GROUP_SETS_H
 
+#include "core/pool.h"
 #include "neighbours/references.h"
 
 typedef struct {
@@ -19,9 +20,10 @@ typedef struct {
     int32_t bitmap_count;
 } dt_group_sets;
 
-/* kmers (references) receives the number of different 8-mers of each reference. */
-dt_status dt_group_sets_create(dt_group_sets *sets, int32_t *kmers,
-                               const dt_references *references);
+/* kmers (references) receives the number of different 8-mers of each reference. pool: NULL: one
+ * thread; the sets do not depend on it. */
+dt_status dt_group_sets_create(dt_group_sets *sets, int32_t *kmers, const dt_references *references,
+                               dt_pool *pool);
 void dt_group_sets_free(dt_group_sets *sets); /* {0} is allowed */
 size_t dt_group_sets_bytes(const dt_group_sets *sets);
 

@@ -38,12 +38,11 @@ struct dt_neighbour_search {
 dt_status dt_neighbour_index_create(dt_neighbour_index **out, const dt_references *references,
                                     dt_pool *pool)
 {
-    (void)pool;
     DT_TRY(DT_NEW(*out, 1));
     (*out)->references = references;
     dt_status status = DT_NEW((*out)->kmers, (size_t)references->count);
     if (status == DT_OK)
-        status = dt_group_sets_create(&(*out)->groups, (*out)->kmers, references);
+        status = dt_group_sets_create(&(*out)->groups, (*out)->kmers, references, pool);
     if (status != DT_OK)
         dt_neighbour_index_destroy(*out);
     return status;

@@ -69,24 +69,34 @@ static void make_references(dt_references *out, int32_t orders, size_t length)
 
 /* ---- One by one ------------------------------------------------------------------------------- */
 
-static int32_t set_of(uint8_t *set /* (KMERS) */, const char *text, size_t length)
+/* Returns the number of the 8-mer at the start of a text of at least 8 letters, -1: it is none. */
+static int32_t kmer_at(const char *text)
+{
+    int32_t kmer = 0;
+    for (int b = 0; b < 8; ++b) {
+        const char *base = memchr("AaCcGgTtUu", text[b], 10);
+        if (!base)
+            return -1;
+        const int32_t number = (int32_t)(base - "AaCcGgTtUu") / 2;
+        kmer = kmer * 4 + (number > 3 ? 3 : number);
+    }
+    return kmer;
+}
+
+/* Gives the 8-mers of a text a value; returns how many had another one, and in *others the sum of
+ * what those have in `other`. */
+static int32_t set_kmers(uint8_t *set, uint8_t value, const char *text, size_t length,
+                         const uint8_t *other, int32_t *others)
 {
     int32_t count = 0;
-    memset(set, 0, KMERS);
+    *others = 0;
     for (size_t i = 0; i + 8 <= length; ++i) {
-        uint32_t kmer = 0;
-        size_t b = 0;
-        for (; b < 8; ++b) {
-            const char *base = strchr("AaCcGgTtUu", text[i + b]);
-            if (!base || !*base)
-                break;
-            const long number = (base - "AaCcGgTtUu") / 2;
-            kmer = kmer * 4 + (uint32_t)(number > 3 ? 3 : number);
-        }
-        if (b == 8 && !set[kmer]) {
-            set[kmer] = 1;
-            ++count;
-        }
+        const int32_t kmer = kmer_at(text + i);
+        if (kmer < 0 || set[kmer] == value)
+            continue;
+        set[kmer] = value;
+        *others += other[kmer];
+        ++count;
     }
     return count;
 }
@@ -106,18 +116,20 @@ static int32_t order_all(dt_neighbour *out, const dt_references *r, const char *
 {
     static uint8_t of_query[KMERS], of_reference[KMERS];
     static char text[4 * LONGEST];
-    const int32_t query_size = set_of(of_query, query, length);
+    int32_t shared;
     int32_t count = 0;
+    const int32_t query_size = set_kmers(of_query, 1, query, length, of_reference, &shared);
     for (int32_t i = 0; i < r->count; ++i) {
+        const size_t of_text = (size_t)dt_reference_text_length(r, i);
+        int32_t none;
         dt_reference_text(r, i, text);
-        const int32_t size = set_of(of_reference, text, (size_t)dt_reference_text_length(r, i));
-        int32_t shared = 0;
-        for (int32_t x = 0; x < KMERS; ++x)
-            shared += of_query[x] & of_reference[x];
+        const int32_t size = set_kmers(of_reference, 1, text, of_text, of_query, &shared);
+        set_kmers(of_reference, 0, text, of_text, of_query, &none);
         if (shared)
             out[count++] = (dt_neighbour){i, r->copies[i],
                                           (double)shared / (double)(query_size + size - shared)};
     }
+    set_kmers(of_query, 0, query, length, of_reference, &shared);
     qsort(out, (size_t)count, sizeof *out, nearer);
     return count;
 }
@@ -182,27 +194,64 @@ static void assert_queries(dt_neighbour_search *search, const dt_references *r, 
         assert_query(search, r, odd[i], strlen(odd[i]));
 }
 
+/* threads: of building the index; 0: without a pool. */
+static void assert_references(dt_references *references, int queries, int threads)
+{
+    dt_neighbour_index *index;
+    dt_neighbour_search *search;
+    dt_pool *pool = NULL;
+    if (threads)
+        ASSERT_OK(dt_pool_create(&pool, threads));
+    ASSERT_OK(dt_neighbour_index_create(&index, references, pool));
+    ASSERT_OK(dt_neighbour_search_create(&search, index, MOST));
+    assert_queries(search, references, queries);
+    dt_neighbour_search_destroy(search);
+    dt_neighbour_index_destroy(index);
+    dt_references_free(references);
+    dt_pool_destroy(pool);
+}
+
 static void the_nearest_are_those_of_all_comparisons(void **state)
 {
     (void)state;
-    static const struct {
-        int32_t orders;
-        size_t length;
-        int queries;
-    } sets[] = {{12, 250, 3}, {12, 1400, 2}, {1, 40, 3}, {0, 100, 1}};
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; ++i) {
-        dt_references references;
-        dt_neighbour_index *index;
-        dt_neighbour_search *search;
-        random_state = 17 + i;
-        make_references(&references, sets[i].orders, sets[i].length);
-        ASSERT_OK(dt_neighbour_index_create(&index, &references, NULL));
-        ASSERT_OK(dt_neighbour_search_create(&search, index, MOST));
-        assert_queries(search, &references, sets[i].queries);
-        dt_neighbour_search_destroy(search);
-        dt_neighbour_index_destroy(index);
-        dt_references_free(&references);
+    dt_references references;
+    random_state = 17;
+    make_references(&references, 30, 250);
+    assert_references(&references, 2, 0);
+    make_references(&references, 12, 1400);
+    assert_references(&references, 1, 2);
+    make_references(&references, 1, 40);
+    assert_references(&references, 2, 3);
+    make_references(&references, 0, 100);
+    assert_references(&references, 1, 4);
+}
+
+/* Many groups, hardly any of which can be ruled out: short references of two letters. */
+static void all_groups_are_searched_if_need_be(void **state)
+{
+    (void)state;
+    enum { SEQUENCES = 40000 };
+    dt_references references;
+    dt_reference_builder *builder;
+    random_state = 5;
+    ASSERT_OK(dt_reference_builder_create(&builder));
+    for (int i = 0; i < SEQUENCES; ++i) {
+        char text[40];
+        const size_t length = 15 + draw(25);
+        for (size_t b = 0; b < length; ++b)
+            text[b] = "AC"[draw(2)];
+        ASSERT_OK(dt_reference_builder_add(builder, "", text, length, i % 7));
     }
+    ASSERT_OK(dt_reference_builder_finish(builder, &references));
+    dt_reference_builder_destroy(builder);
+    dt_neighbour_index *index;
+    dt_neighbour_search *search;
+    ASSERT_OK(dt_neighbour_index_create(&index, &references, NULL));
+    ASSERT_OK(dt_neighbour_search_create(&search, index, MOST));
+    assert_query(search, &references, "ACCACAAACACCCAACACACCACCAAAACACACCCCACA", 39);
+    dt_neighbour_search_destroy(search);
+    dt_neighbour_index_destroy(index);
+    dt_references_free(&references);
 }
 
 static void there_may_be_no_references(void **state)
@@ -223,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nearest_are_those_of_all_comparisons),
+        cmocka_unit_test(all_groups_are_searched_if_need_be),
         cmocka_unit_test(there_may_be_no_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
