@@ -134,8 +134,9 @@ static dt_status unite(dt_reference_builder *builder)
         free_arrays(&united);
         return status;
     }
-    free_arrays(builder);
+    dt_reference_builder before = *builder;
     *builder = united;
+    free_arrays(&before);
     builder->unite_at = 2 * united.count > UNITE_FROM ? 2 * united.count : UNITE_FROM;
     return DT_OK;
 }

@@ -72,12 +72,13 @@ static void make_references(dt_references *out, int32_t orders, size_t length)
 /* Returns the number of the 8-mer at the start of a text of at least 8 letters, -1: it is none. */
 static int32_t kmer_at(const char *text)
 {
+    static const char letters[] = "AaCcGgTtUu";
     int32_t kmer = 0;
     for (int b = 0; b < 8; ++b) {
-        const char *base = memchr("AaCcGgTtUu", text[b], 10);
+        const char *base = memchr(letters, text[b], sizeof letters - 1);
         if (!base)
             return -1;
-        const int32_t number = (int32_t)(base - "AaCcGgTtUu") / 2;
+        const int32_t number = (int32_t)(base - letters) / 2;
         kmer = kmer * 4 + (number > 3 ? 3 : number);
     }
     return kmer;

@@ -100,7 +100,7 @@ static void numbers_do_not_depend_on_the_order(void **state)
     assert_int_equal(r[0].count, DIFFERENT);
     assert_int_equal(r[1].count, DIFFERENT);
     assert_int_equal(r[0].base_bytes, 2 * DIFFERENT);
-    assert_memory_equal(r[0].bases, r[1].bases, 2 * DIFFERENT);
+    assert_memory_equal(r[0].bases, r[1].bases, 2 * (size_t)DIFFERENT);
     assert_memory_equal(r[0].leaf, r[1].leaf, DIFFERENT * sizeof *r[0].leaf);
     assert_memory_equal(r[0].copies, r[1].copies, DIFFERENT * sizeof *r[0].copies);
     for (int32_t i = 0; i < DIFFERENT; ++i) {
