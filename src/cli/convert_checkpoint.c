@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "run/checkpoint.h"
 #include "run/checkpoint_path.h"
+#include "run/references_file.h"
 #include "run/torch_write.h"
 
 static double megabytes(const char *path)
@@ -47,12 +48,47 @@ static dt_status change(dt_run *content, const char *path, const dt_convert_opti
     return DT_OK;
 }
 
+/* Reads the references into `set`, to which they then refer, unless they are to be left out. */
+static dt_status take_references(dt_run *content, const char *path,
+                                 const dt_convert_options *options, dt_reference_set *set)
+{
+    const bool torch = dt_is_torch_name(options->output_file);
+    if (options->no_references || torch) {
+        if (content->references.sequences > 0 && !options->no_references)
+            dt_notice("%s: a .pt file has no place for the model's references, which are left out",
+                      options->output_file);
+        content->references = (dt_run_references){0};
+        content->neighbours = (dt_run_neighbours){0};
+        return DT_OK;
+    }
+    if (content->references.sequences == 0)
+        return DT_OK;
+    DT_TRY(dt_references_read(path, content, set));
+    content->references.set = set;
+    dt_notice(
+        "%s: has the %lld reference sequences of the model, which it publishes if it is shared "
+        "(--no-references omits them)",
+        options->output_file, (long long)set->total);
+    return DT_OK;
+}
+
+static dt_status write_copy(dt_run *content, const char *path, const dt_convert_options *options)
+{
+    dt_reference_set set = {0};
+    dt_status status = take_references(content, path, options, &set);
+    if (status == DT_OK)
+        status = dt_checkpoint_export(options->output_file, content, path);
+    content->references.set = NULL;
+    dt_reference_set_free(&set);
+    return status;
+}
+
 static dt_status copy(dt_run *content, const char *path, const dt_convert_options *options)
 {
     const char *output = options->output_file;
     char chosen[PATH_MAX] = "";
     DT_TRY(change(content, path, options, chosen));
-    DT_TRY(dt_checkpoint_export(output, content, path));
+    DT_TRY(write_copy(content, path, options));
     if (content->unknown && content->has_optimizer && !dt_is_torch_name(output))
         dt_notice("%s: does not contain these settings of its training; give them to train "
                   "--resume, or the defaults apply: %s",

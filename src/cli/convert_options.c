@@ -22,6 +22,13 @@
                 "needs"                                                                            \
     }
 
+#define OPTION_NO_REFERENCES                                                                       \
+    {                                                                                              \
+        .name = "no-references", .kind = DT_VALUE_FLAG, .offset = AT(no_references),               \
+        .help = "omit the training sequences, if the model has them (train --store-references), "  \
+                "which only predict --neighbours needs"                                            \
+    }
+
 /* ---- export ---------------------------------------------------------------------------------- */
 
 static const dt_option export_options[] = {
@@ -35,6 +42,7 @@ static const dt_option export_options[] = {
      .help = "h5: this program's format; pt: that of DeepTaxa 1.3.0; auto: by the name of the "
              "output file"},
     OPTION_WEIGHTS_ONLY,
+    OPTION_NO_REFERENCES,
     DT_OPTION_MODEL_TOKENIZER(dt_convert_options),
     {0},
 };
@@ -71,6 +79,7 @@ static const dt_option convert_options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_convert_options),
     OPTION_OUTPUT_FILE,
     OPTION_WEIGHTS_ONLY,
+    OPTION_NO_REFERENCES,
     DT_OPTION_MODEL_TOKENIZER(dt_convert_options),
     {.group = "Training set of a .pt file",
      .name = "fasta-file",

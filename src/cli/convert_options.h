@@ -13,6 +13,7 @@ typedef struct {
     const char *checkpoint;  /* never NULL */
     const char *output_file; /* never NULL */
     bool weights_only;
+    bool no_references;
     const char *tokenizer_file; /* NULL: not given */
 
     int format; /* of export: dt_checkpoint_format */

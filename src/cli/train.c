@@ -448,6 +448,7 @@ static dt_status settings_text(train_command *t, const dt_train_options *o)
 {
     dt_train_options in_effect = *o;
     in_effect.asked = t->run;
+    in_effect.store_references = o->store_references || t->run.references.sequences > 0;
     in_effect.stream_data = t->run.settings.shards_at_a_time > 0;
     in_effect.no_normalize = !t->run.settings.normalize;
     in_effect.orientation = t->run.strand.sorted ? DT_ORIENTATION_AUTO : DT_ORIENTATION_FORWARD;
@@ -495,6 +496,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
                                   .save_every_steps = o->save_every_steps,
                                   .save_every_minutes = o->save_every_minutes,
                                   .validate_on_rank0 = o->validate_on == DT_VALIDATE_ON_RANK0,
+                                  .store_references = o->store_references,
                                   .export_embeddings = o->export_sequence_embeddings,
                                   .export_importance = o->export_permutation_importance,
                                   .report = !o->no_report,

@@ -81,6 +81,12 @@ static const dt_option data_options[] = {
          "and (without --tokenizer-file) its tokenizer; heads with a different number of labels "
          "are "
          "initialised randomly"},
+    {.name = "store-references",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(store_references),
+     .help =
+         "keep the training sequences with the model, for predict --neighbours: a model that is "
+         "shared then publishes them"},
     {.name = "keep-checkpoints",
      .kind = DT_VALUE_INT,
      .offset = AT(keep_checkpoints),

@@ -33,6 +33,7 @@ typedef struct {
     bool reset_lr_on_resume;
     const char *resume;       /* checkpoint or "auto"; NULL: a new run */
     const char *init_weights; /* checkpoint; NULL: none */
+    bool store_references;
 
     /* exports */
     bool export_sequence_embeddings;

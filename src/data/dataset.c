@@ -55,8 +55,7 @@ int64_t dt_dataset_bases(const dt_dataset *dataset, int64_t i)
                                                    : -1;
 }
 
-/* Where the tokens of sequence i are: their number and, unless NULL, the first one. */
-static int64_t find_tokens(const dt_dataset *dataset, int64_t i, const uint16_t **begin)
+int64_t dt_dataset_all_tokens(const dt_dataset *dataset, int64_t i, const uint16_t **begin)
 {
     const uint16_t *tokens = dataset->tokens;
     const int64_t *offset = dataset->offsets + i;
@@ -73,14 +72,14 @@ static int64_t find_tokens(const dt_dataset *dataset, int64_t i, const uint16_t 
 
 int32_t dt_dataset_length(const dt_dataset *dataset, int64_t i, int32_t max_length)
 {
-    const int64_t length = find_tokens(dataset, i, NULL);
+    const int64_t length = dt_dataset_all_tokens(dataset, i, NULL);
     return length < max_length ? (int32_t)length : max_length;
 }
 
 int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_length, int32_t *out)
 {
     const uint16_t *begin;
-    const int64_t length = find_tokens(dataset, i, &begin);
+    const int64_t length = dt_dataset_all_tokens(dataset, i, &begin);
     const uint16_t *end = begin + length;
     const int32_t count = length < max_length ? (int32_t)length : max_length;
     const int32_t suffix = dataset->suffix_count < count ? dataset->suffix_count : count;

@@ -56,6 +56,10 @@ dt_status dt_dataset_begin(const dt_dataset *dataset, const int64_t *order, int6
                            int64_t first);
 dt_status dt_dataset_hold(const dt_dataset *dataset, int64_t first, int64_t count);
 
+/* Returns the number of tokens of sequence i, not truncated; *begin, unless NULL: the first one. With
+ * a stream, the sequence must be held. */
+int64_t dt_dataset_all_tokens(const dt_dataset *dataset, int64_t i, const uint16_t **begin);
+
 /* Copies the tokens of sequence i, truncated to max_length tokens including the suffix, to `out`
  * (max_length). Returns their number. With a stream, the sequence must be held. */
 int32_t dt_dataset_tokens(const dt_dataset *dataset, int64_t i, int32_t max_length, int32_t *out);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "run/references_file.h"
 #include "sequence/primer_array.h"
 #include "sequence/strand_array.h"
 
@@ -14,6 +15,9 @@
 #define FOCAL_WEIGHT "settings/focal_weight"
 #define CHOICES "device/product_choices"
 #define UNKNOWN "settings/unknown"
+#define NEIGHBOURS "calibration/neighbours"
+#define SIMILARITIES "calibration/similarities"
+#define LINEAGE_TEMPERATURE "lineage_temperature" /* of the group calibration */
 
 static dt_status put_taxonomy(dt_container *file, const dt_taxonomy *taxonomy)
 {
@@ -186,6 +190,54 @@ static dt_status get_temperatures(dt_container *file, const char *path, dt_run *
     return DT_OK;
 }
 
+static dt_status put_neighbours(dt_container *file, const dt_run *run)
+{
+    const dt_run_neighbours *neighbours = &run->neighbours;
+    const int64_t count = neighbours->similarities;
+    if (run->lineage_temperature > 0.0)
+        DT_TRY(dt_container_put_attribute_double(file, "calibration", LINEAGE_TEMPERATURE,
+                                                 run->lineage_temperature));
+    if (count > 0)
+        DT_TRY(dt_container_put_array(file, SIMILARITIES, DT_ELEMENT_FLOAT64, 1, &count,
+                                      neighbours->similarity));
+    if (neighbours->count == 0)
+        return DT_OK;
+    DT_TRY(dt_container_put_attribute_int(file, NEIGHBOURS, "count", neighbours->count));
+    DT_TRY(dt_container_put_attribute_double(file, NEIGHBOURS, "weight", neighbours->weight));
+    DT_TRY(dt_container_put_attribute_double(file, NEIGHBOURS, "exponent", neighbours->exponent));
+    return dt_container_put_attribute_double(file, NEIGHBOURS, "temperature",
+                                             neighbours->temperature);
+}
+
+static dt_status get_neighbours(dt_container *file, dt_run *run)
+{
+    dt_run_neighbours *neighbours = &run->neighbours;
+    const int64_t ranks = run->config.tax_ranks;
+    int64_t count;
+    bool exists;
+    DT_TRY(dt_container_has(file, "calibration", &exists));
+    if (exists)
+        DT_TRY(dt_container_has_attribute(file, "calibration", LINEAGE_TEMPERATURE, &exists));
+    if (exists)
+        DT_TRY(dt_container_get_attribute_double(file, "calibration", LINEAGE_TEMPERATURE,
+                                                 &run->lineage_temperature));
+    DT_TRY(dt_container_has(file, SIMILARITIES, &exists));
+    if (exists) {
+        DT_TRY(dt_container_get_array(file, SIMILARITIES, DT_ELEMENT_FLOAT64, 1, &ranks,
+                                      neighbours->similarity));
+        neighbours->similarities = run->config.tax_ranks;
+    }
+    DT_TRY(dt_container_has(file, NEIGHBOURS, &exists));
+    if (!exists)
+        return DT_OK;
+    DT_TRY(dt_container_get_attribute_int(file, NEIGHBOURS, "count", &count));
+    neighbours->count = count < 0 || count > INT32_MAX ? INT32_MAX : (int32_t)count;
+    DT_TRY(dt_container_get_attribute_double(file, NEIGHBOURS, "weight", &neighbours->weight));
+    DT_TRY(dt_container_get_attribute_double(file, NEIGHBOURS, "exponent", &neighbours->exponent));
+    return dt_container_get_attribute_double(file, NEIGHBOURS, "temperature",
+                                             &neighbours->temperature);
+}
+
 /* The arrays "evaluation/<name>" (tax_ranks) and their members of dt_metrics, all doubles. */
 static const struct {
     const char *name;
@@ -283,7 +335,9 @@ dt_status dt_checkpoint_put_arrays(dt_container *file, const dt_run *checkpoint)
         DT_TRY(dt_container_put_text(file, "tokenizer/json", checkpoint->tokenizer_json));
     DT_TRY(put_taxonomy(file, &checkpoint->taxonomy));
     DT_TRY(put_temperatures(file, checkpoint));
+    DT_TRY(put_neighbours(file, checkpoint));
     DT_TRY(put_lineages(file, &checkpoint->lineages));
+    DT_TRY(dt_references_put(file, &checkpoint->references));
     DT_TRY(put_lengths(file, &checkpoint->lengths));
     DT_TRY(dt_primers_put(file, &checkpoint->primers));
     DT_TRY(put_metrics(file, checkpoint));
@@ -323,7 +377,9 @@ dt_status dt_checkpoint_get_arrays(dt_container *file, const char *path, dt_run 
         DT_TRY(dt_container_get_text(file, "tokenizer/json", &checkpoint->tokenizer_json));
     DT_TRY(get_taxonomy(file, checkpoint));
     DT_TRY(get_temperatures(file, path, checkpoint));
+    DT_TRY(get_neighbours(file, checkpoint));
     DT_TRY(get_lineages(file, path, checkpoint));
+    DT_TRY(dt_references_get(file, path, &checkpoint->references));
     DT_TRY(get_lengths(file, path, &checkpoint->lengths));
     DT_TRY(dt_primers_get(file, path, &checkpoint->primers));
     DT_TRY(get_metrics(file, checkpoint));

@@ -8,6 +8,11 @@
  *     tokenizer/json                               text; not with one-hot
  *     taxonomy/ranks, taxonomy/labels/<tax_rank>   texts, in the order of their numbers
  *     calibration/temperatures                     float64 (R), if the model is calibrated
+ *     calibration                      attribute lineage_temperature, if found, as in dt_run
+ *     calibration/neighbours           attributes count, weight, exponent and temperature, if
+ *                                                  found, as in dt_run_neighbours
+ *     calibration/similarities                     float64 (R), likewise
+ *     references/…                                 run/references_file.h
  *     lineages/first, parent, label                int32, as in dt_lineage_tree
  *     evaluation/accuracy, precision, recall, f1_score   float64 (R) of the last evaluation, whose
  *                                                  epoch is an attribute of the group

@@ -76,6 +76,28 @@ static void settings(page *p, const dt_run *run, dt_run_section section)
         p->status = dt_settings_text(p->out, run, section);
 }
 
+/* What calibrate found. */
+static void neighbours(page *p, const dt_run *run)
+{
+    const dt_run_neighbours *n = &run->neighbours;
+    if (run->lineage_temperature > 0.0)
+        item_double(p, "lineage-temperature", run->lineage_temperature);
+    if (n->count > 0) {
+        item_int(p, "neighbours", n->count);
+        item_double(p, "neighbour-weight", n->weight);
+        item_double(p, "neighbour-exponent", n->exponent);
+        item_double(p, "neighbour-temperature", n->temperature);
+    }
+    if (n->similarities == 0)
+        return;
+    add(p, "  min-similarity: [");
+    for (int32_t r = 0; r < n->similarities; ++r) {
+        add(p, r ? ", " : "");
+        add_double(p, n->similarity[r]);
+    }
+    add(p, "]\n");
+}
+
 static void model_details(page *p, const dt_run *checkpoint)
 {
     block(p, "Model Details");
@@ -99,6 +121,7 @@ static void model_details(page *p, const dt_run *checkpoint)
         }
         add(p, "]\n");
     }
+    neighbours(p, checkpoint);
 }
 
 static void training_hyperparameters(page *p, const dt_run *checkpoint)
@@ -141,6 +164,18 @@ static void region(page *p, const dt_primers *primers)
                          primers->region[0] ? ", " : "", primers->forward, primers->reverse);
 }
 
+static void references(page *p, const dt_run_references *references)
+{
+    char text[2][DT_NUMBER_SIZE];
+    if (references->sequences > 0 && p->status == DT_OK)
+        p->status = dt_text_addf(
+            p->out,
+            "  references: %s sequences (%s different), %s: a shared model publishes them\n",
+            dt_with_commas(references->total, text[0]),
+            dt_with_commas(references->sequences, text[1]),
+            references->inside ? "in this file" : "in a file beside this one");
+}
+
 static void dataset_info(page *p, const dt_run *checkpoint)
 {
     const dt_run_settings *settings = &checkpoint->settings;
@@ -152,6 +187,7 @@ static void dataset_info(page *p, const dt_run *checkpoint)
     item_text(p, "taxonomy-file", settings->taxonomy_file);
     region(p, &checkpoint->primers);
     training_lengths(p, &checkpoint->lengths);
+    references(p, &checkpoint->references);
     item_text(p, "strand-profile", checkpoint->strand.profile ? "yes" : "none");
     if (checkpoint->strand.sorted) {
         item_text(p, "orientation", "auto");
@@ -282,6 +318,19 @@ static void json_timing(dt_json *json, const dt_run *checkpoint)
     dt_json_end(json);
 }
 
+static void json_references(dt_json *json, const dt_run_references *references)
+{
+    if (references->sequences == 0)
+        return;
+    dt_json_key(json, "references");
+    dt_json_object(json);
+    dt_json_put_int(json, "sequences", references->total);
+    dt_json_put_int(json, "different", references->sequences);
+    dt_json_put_string(json, "checksum", references->checksum);
+    dt_json_put_bool(json, "in_this_file", references->inside);
+    dt_json_end(json);
+}
+
 static void json_system(dt_json *json, const dt_run_settings *settings)
 {
     static const char *const keys[] = {"cuda_available", "gpu",        "device",
@@ -311,6 +360,7 @@ dt_status dt_describe_json(dt_output *out, const dt_run *checkpoint, const char 
     dt_json_put_string(&json, "checkpoint_path", path);
     dt_json_put_string(&json, "timestamp", checkpoint->timestamp);
     dt_run_json(&json, checkpoint, DT_RUN_JSON_DESCRIPTION);
+    json_references(&json, &checkpoint->references);
     json_timing(&json, checkpoint);
     json_system(&json, &checkpoint->settings);
     dt_json_end(&json);

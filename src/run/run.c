@@ -47,8 +47,7 @@ void dt_set_rate(dt_run_settings *settings)
 
 dt_status dt_run_add_lineages(const dt_run *run, dt_model *model)
 {
-    return run->settings.loss_type == DT_LOSS_LINEAGE ? dt_model_add_lineages(model, &run->lineages)
-                                                      : DT_OK;
+    return dt_run_has_lineage_layer(run) ? dt_model_add_lineages(model, &run->lineages) : DT_OK;
 }
 
 void dt_run_free(dt_run *checkpoint)

@@ -12,6 +12,7 @@
 #include "data/fingerprints.h"
 #include "data/lengths.h"
 #include "model/model.h"
+#include "neighbours/reference_set.h"
 #include "run/rank_metrics.h"
 #include "run/split.h"
 #include "sequence/primer.h"
@@ -123,6 +124,28 @@ static inline double dt_level_weight(const dt_run_settings *settings, int32_t ta
     return settings->level_weight_count > 0 ? settings->level_weight[tax_rank] : 1.0;
 }
 
+/* The references of a run (run/references_file.h). */
+typedef struct {
+    int64_t sequences; /* different ones; 0: the run has no references */
+    int64_t total;     /* of the training set, with copies */
+    char checksum[DT_REFERENCE_CHECKSUM];
+    bool inside;                 /* they were read from a checkpoint that has them itself */
+    const dt_reference_set *set; /* for a file that is written: it gets them; NULL: it refers to the
+                                    run's file beside it. Not owned */
+} dt_run_references;
+
+/* How deeptaxa calibrate found that neighbours are best used. The temperatures of lineages are factors
+ * of those of the ranks. */
+typedef struct {
+    int32_t count;                       /* K; 0: not found */
+    double weight;                       /* of their vote, [0, 1] */
+    double exponent;                     /* of a neighbour's similarity (neighbours/index.h) */
+    double temperature;                  /* of lineages, beside their vote */
+    int32_t similarities;                /* tax_ranks, or 0: not found */
+    double similarity[DT_MAX_TAX_RANKS]; /* (similarities) to the nearest reference, below which a
+                                            taxon of the rank is taken for an unknown one */
+} dt_run_neighbours;
+
 /* Within an epoch: the loss sums of its updates so far on each world_rank. A run resumed with the
  * same number of ranks continues them bit for bit; otherwise it continues their total. */
 typedef struct {
@@ -142,7 +165,10 @@ typedef struct {
     dt_primers primers;          /* that the training sequences were cut out with */
     int32_t temperatures;        /* tax_ranks if the model is calibrated, otherwise 0: all are 1 */
     double temperature[DT_MAX_TAX_RANKS]; /* (temperatures) divisors of the logits in prediction */
-    char *tokenizer_json;                 /* NULL with one-hot */
+    dt_run_references references;
+    dt_run_neighbours neighbours;
+    double lineage_temperature; /* of lineages, without neighbours; 0: not found, as 1 */
+    char *tokenizer_json;       /* NULL with one-hot */
     dt_split split; /* of a streamed run marks, which its settings determine; otherwise numbers */
     dt_fingerprints sequences; /* of all sequences of the split; empty in older checkpoints, in
                                   those without an optimizer and in streamed runs */
@@ -159,6 +185,13 @@ typedef struct {
 
 /* Splits `count` sequences by the run's settings into run->split, as numbers or as marks (split.h). */
 dt_status dt_run_split(dt_run *run, int64_t count, bool marks);
+
+/* Returns whether models of this run have a lineage layer (model/lineage_layer.h). Their temperatures
+ * of ranks are of its outputs, and do not concern summed lineages. */
+static inline bool dt_run_has_lineage_layer(const dt_run *run)
+{
+    return run->settings.loss_type == DT_LOSS_LINEAGE;
+}
 
 /* Gives a model of this run its lineage layer, if it is trained with --loss-type lineage. Before memory
  * is planned (dt_model_add_lineages()). */

@@ -6,6 +6,7 @@
 
 #include "core/bits.h"
 #include "core/memory.h"
+#include "neighbours/use.h"
 #include "run/settings.h"
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -118,6 +119,30 @@ static dt_status check_numbers(const dt_run *run, const char *path)
     return DT_OK;
 }
 
+/* The references are numbered by lineages; what calibrate found is in the ranges of predict's
+ * options. */
+static dt_status check_neighbours(const dt_run *run, const char *path)
+{
+    const dt_run_neighbours *n = &run->neighbours;
+    if (run->references.sequences > 0 && run->lineages.tax_ranks == 0)
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: references without lineages", path);
+    if (!(run->lineage_temperature >= 0.0 && run->lineage_temperature < HUGE_VAL))
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid temperature %g of lineages", path,
+                       run->lineage_temperature);
+    for (int32_t r = 0; r < n->similarities; ++r)
+        if (!(n->similarity[r] >= 0.0 && n->similarity[r] <= 1.0))
+            return dt_fail(DT_ERR_INPUT, "%s: damaged: invalid least similarity %g", path,
+                           n->similarity[r]);
+    if (n->count == 0 || (n->count <= DT_MOST_NEIGHBOURS && n->weight >= 0.0 && n->weight <= 1.0 &&
+                          n->exponent >= 0.0 && n->exponent <= DT_LARGEST_EXPONENT &&
+                          n->temperature > 0.0 && n->temperature < HUGE_VAL))
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: damaged: invalid use of neighbours: %d of weight %g, exponent %g and "
+                   "temperature %g",
+                   path, n->count, n->weight, n->exponent, n->temperature);
+}
+
 /* ---- what only a resumed run needs ------------------------------------------------------------ */
 
 /* The batches since the start of the run end within the current epoch. */
@@ -195,6 +220,7 @@ dt_status dt_run_check(const dt_run *run, const char *path)
     DT_TRY(check_name(run, path));
     DT_TRY(check_settings(run, path));
     DT_TRY(check_numbers(run, path));
+    DT_TRY(check_neighbours(run, path));
     if (!run->has_optimizer)
         return DT_OK;
     DT_TRY(check_stream(run, path));

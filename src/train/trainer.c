@@ -22,6 +22,7 @@
 #include "train/plan.h"
 #include "train/precision.h"
 #include "train/slow_ranks.h"
+#include "train/store_references.h"
 #include "train/tensorboard.h"
 #include "train/trainer_internal.h"
 
@@ -217,6 +218,8 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     dt_status status = DT_OK;
     if (first)
         status = dt_run_output_open(&t->output, job->output_dir, t->run);
+    if (first && status == DT_OK)
+        status = dt_store_references(job, &t->output);
     t->output.reports = first && job->report;
     if (first && job->tensorboard && status == DT_OK)
         status =
@@ -547,6 +550,7 @@ static dt_status run_epochs(dt_trainer *t)
     if (t->output.reports)
         dt_info("Report: %s/report.html", t->output.folder);
     report_early_stop(t);
+    dt_notice_references(t->run);
     return DT_OK;
 }
 

@@ -36,6 +36,7 @@ typedef struct {
     int64_t save_every_steps;  /* updates between saves within an epoch; 0: only at its end */
     double save_every_minutes; /* the same on rank 0's clock; 0: only at its end */
     bool validate_on_rank0;    /* otherwise every rank evaluates a share */
+    bool store_references;     /* keep the sequences for neighbours (train/store_references.h) */
     bool export_embeddings;    /* this and the next two: see train/exports.h */
     bool export_importance;
     int32_t perm_region_size;        /* tokens of a region; 0: a quarter of max_length */
