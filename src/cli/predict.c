@@ -1,5 +1,7 @@
 /* deeptaxa predict: predicts a FASTA or FASTQ file and writes the results. */
+#include "cli/predict_neighbours.h"
 #include "cli/predict_options.h"
+#include "cli/predict_report.h"
 
 #include <limits.h>
 #include <math.h>
@@ -57,8 +59,10 @@ typedef struct {
     dt_invocation invocation;
     int32_t batch_size;
     dt_lineage_choice lineage;
-    const dt_strand_profile *strand; /* to turn sequences by; NULL: all stay */
-    dt_primer_search *search;        /* for the model's primers; NULL: it has none */
+    dt_predict_neighbours neighbours;
+    double temperature[DT_MAX_MEMBERS][DT_MAX_TAX_RANKS]; /* (models) of summed lineages */
+    const dt_strand_profile *strand;                      /* to turn sequences by; NULL: all stay */
+    dt_primer_search *search; /* for the model's primers; NULL: it has none */
     dt_cut cut;
     dt_region_use region_use;
     const char *precision; /* in use */
@@ -85,6 +89,32 @@ static const double *temperatures(const session *s, int32_t m)
     if (s->options->level_temperatures.count)
         return s->options->level_temperatures.value;
     return checkpoint->temperatures ? checkpoint->temperature : NULL;
+}
+
+/* Returns the temperature of the lineages of model m, a factor of those of its ranks. */
+static double lineage_temperature(const session *s, int32_t m)
+{
+    const double found = s->model[m].checkpoint.lineage_temperature;
+    if (s->neighbours.use.count > 0)
+        return s->neighbours.temperature;
+    return s->lineage == DT_LINEAGE_SUMMED && !s->options->level_temperatures.count && found > 0.0
+               ? found
+               : 1.0;
+}
+
+/* The temperatures with which lineages are predicted. */
+static const double *temperatures_in_use(session *s, int32_t m)
+{
+    const dt_run *run = &s->model[m].checkpoint;
+    const bool of_layer = s->lineage == DT_LINEAGE_SUMMED && dt_run_has_lineage_layer(run) &&
+                          !s->options->level_temperatures.count;
+    const double *given = of_layer ? NULL : temperatures(s, m);
+    const double factor = lineage_temperature(s, m);
+    if (factor == 1.0)
+        return given;
+    for (int32_t r = 0; r < run->config.tax_ranks; ++r)
+        s->temperature[m][r] = factor * (given ? given[r] : 1.0);
+    return s->temperature[m];
 }
 
 /* Fails: a model has not `what` of its training set, which `flag` needs. */
@@ -134,6 +164,10 @@ static const dt_loaded_model *without_lineages(const session *s)
 
 static dt_status choose_lineages(session *s)
 {
+    if (dt_predict_asked_neighbours(s->options) != 0) { /* which references of lineages imply */
+        s->lineage = DT_LINEAGE_SUMMED;
+        return DT_OK;
+    }
     if (format_decides(s->options)) {
         s->lineage = without_lineages(s) ? DT_LINEAGE_INDEPENDENT : DT_LINEAGE_SUMMED;
         return DT_OK;
@@ -261,7 +295,7 @@ static dt_status open_models(session *s)
     for (int32_t m = 0; m < s->models; ++m)
         DT_TRY(dt_loaded_model_open(&s->model[m], device, &backend, &s->batch_size, s->profile));
     s->precision = dt_precision_name(s->model[0].backend->precision);
-    return DT_OK;
+    return dt_open_neighbours(&s->neighbours, o, &s->model[0], s->threads);
 }
 
 /* ---- results --------------------------------------------------------------------------------- */
@@ -280,6 +314,9 @@ static dt_status open_results(session *s)
         .others = s->models - 1,
         .other_path = s->other_path,
         .lineage = s->lineage,
+        .neighbours = s->neighbours.use.count ? &s->neighbours.use : NULL,
+        .lineage_temperature = lineage_temperature(s, 0),
+        .min_similarity = s->neighbours.limits ? s->neighbours.min_similarity : NULL,
         .oriented = s->strand != NULL,
         .truth = o->taxonomy_file ? &s->truth : NULL,
         .tabular = o->tabular,
@@ -347,70 +384,6 @@ static dt_status take_results(void *context, const dt_predicted *predicted)
     return DT_OK;
 }
 
-/* Columns of the table of metrics after the name of the rank; NaN: unknown. */
-enum { COLUMNS = 9 };
-
-static void fill_row(const session *s, int32_t r, double row[COLUMNS])
-{
-    const dt_tally *tally = &s->results.tally;
-    const dt_rank_tally *rank = &tally->rank[r];
-    row[0] = rank->mean;
-    row[1] = dt_tally_deviation(tally, r);
-    for (int c = 2; c < COLUMNS; ++c)
-        row[c] = (double)NAN;
-    if (!dt_tally_has_truth(tally, r))
-        return;
-    const dt_metrics m = dt_metric_counts_result(&rank->counts);
-    row[2] = m.accuracy;
-    row[3] = (double)rank->among_top / (double)rank->counts.count;
-    row[4] = m.f1;
-    row[5] = m.precision;
-    row[6] = m.recall;
-    row[7] = s->results.auc[r];
-    row[8] = dt_calibration_error(&rank->calibration);
-}
-
-static void show_metrics(const session *s)
-{
-    char top[32];
-    snprintf(top, sizeof top, "Top-%lld Acc", (long long)s->options->top_k);
-    dt_info("%-12s %10s %10s %10s %10s %10s %10s %10s %10s %10s", "Rank", "Mean Score", "Std Score",
-            "Accuracy", top, "F1", "Precision", "Recall", "AUC", "ECE");
-    for (int32_t r = 0; r < s->model[0].checkpoint.taxonomy.tax_ranks; ++r) {
-        double row[COLUMNS];
-        char line[160];
-        fill_row(s, r, row);
-        int used =
-            snprintf(line, sizeof line, "%-12s", s->model[0].checkpoint.taxonomy.rank[r].name);
-        for (int c = 0; c < COLUMNS && used < (int)sizeof line; ++c)
-            used += isnan(row[c])
-                        ? snprintf(line + used, sizeof line - (size_t)used, " %10s", "N/A")
-                        : snprintf(line + used, sizeof line - (size_t)used, " %10.4f", row[c]);
-        dt_info("%s", line);
-    }
-}
-
-/* How far lineages of the training set are from what each rank by itself would say. */
-static void show_lineages(const session *s)
-{
-    const dt_tally *tally = &s->results.tally;
-    if (s->lineage == DT_LINEAGE_INDEPENDENT)
-        return;
-    dt_info("Lineages: %lld of %lld sequences differ from independent predictions of the ranks",
-            (long long)tally->changed, (long long)tally->sequences);
-    dt_info("%-12s %10s %12s %12s", "Rank", "Changed", "Accuracy", "independent");
-    for (int32_t r = 0; r < s->model[0].checkpoint.taxonomy.tax_ranks; ++r) {
-        const dt_rank_tally *rank = &tally->rank[r];
-        const char *name = s->model[0].checkpoint.taxonomy.rank[r].name;
-        const double count = (double)rank->counts.count;
-        if (dt_tally_has_truth(tally, r))
-            dt_info("%-12s %10lld %12.4f %12.4f", name, (long long)rank->changed,
-                    (double)rank->counts.right / count, (double)rank->right_independently / count);
-        else
-            dt_info("%-12s %10lld %12s %12s", name, (long long)rank->changed, "-", "-");
-    }
-}
-
 static void show_model(const session *s, int32_t m)
 {
     const dt_loaded_model *model = &s->model[m];
@@ -445,25 +418,6 @@ static dt_status finish_results(session *s)
     return status;
 }
 
-static dt_status show_file(const dt_results_options *options, const char *suffix)
-{
-    char path[PATH_MAX];
-    DT_TRY(dt_results_path(options, suffix, path));
-    dt_info("Results: %s", path);
-    return DT_OK;
-}
-
-static dt_status show_files(const dt_results_options *options)
-{
-    DT_TRY(show_file(options, "json"));
-    if (options->tabular)
-        DT_TRY(show_file(options, "tsv"));
-    for (int f = 0; f < DT_FORMATS; ++f)
-        if (options->format[f] && dt_formats[f].suffix)
-            DT_TRY(show_file(options, dt_formats[f].suffix));
-    return DT_OK;
-}
-
 /* What a reader of the results should know of the sequences. */
 static void tell_doubts(const session *s)
 {
@@ -491,23 +445,24 @@ static dt_status predict(session *s)
 {
     const dt_predict_options *o = s->options;
     for (int32_t m = 1; m < s->models; ++m)
-        s->other[m - 1] =
-            (dt_ensemble_member){.model = s->model[m].model, .temperature = temperatures(s, m)};
+        s->other[m - 1] = (dt_ensemble_member){.model = s->model[m].model,
+                                               .temperature = temperatures_in_use(s, m)};
     const dt_predictor predictor = {
         .model = s->model[0].model,
         .others = s->models - 1,
         .other = s->other,
         .lineage = s->lineage,
         .lineages = s->lineage != DT_LINEAGE_INDEPENDENT ? &s->model[0].checkpoint.lineages : NULL,
+        .neighbours = s->neighbours.use.count ? &s->neighbours.use : NULL,
         .tokenizer = s->tokenizer,
         .truth = o->taxonomy_file ? &s->truth : NULL,
-        .temperature = temperatures(s, 0),
+        .temperature = temperatures_in_use(s, 0),
         .normalize = s->model[0].checkpoint.settings.normalize,
         .min_length = o->min_length,
         .ids = s->ids,
         .cut = s->search ? &s->cut : NULL,
         .strand = s->strand,
-        .repeats_memory = DT_REPEATS_MEMORY,
+        .repeats_memory = o->leave_one_out ? 0 : DT_REPEATS_MEMORY, /* ids matter */
         .embeddings = o->export_sequence_embeddings,
         .batch_size = s->batch_size,
         .threads = o->num_workers ? (int)o->num_workers : s->threads,
@@ -519,6 +474,7 @@ static dt_status predict(session *s)
         show_model(s, m);
     tell_of_deeptaxa(s);
     tell_of_lineages(s);
+    dt_show_neighbours(&s->neighbours);
     if (s->thread_note[0])
         dt_notice("%s", s->thread_note);
     if (o->verbose)
@@ -544,9 +500,8 @@ static dt_status predict(session *s)
         dt_info("Orientation: %lld of %lld sequences were reverse-complemented",
                 (long long)s->results.tally.reoriented, (long long)s->results.tally.sequences);
     DT_TRY(dt_truth_use_report(&s->truth_use, dt_fasta_name(s->input)));
-    show_metrics(s);
-    show_lineages(s);
-    return show_files(&s->results.options);
+    dt_report_nearest(&s->neighbours, &s->results, dt_fasta_name(s->input));
+    return dt_show_predictions(&s->results);
 }
 
 static dt_status report_profile(session *s)
@@ -570,6 +525,7 @@ static dt_status open_session(session *s)
 static void close_session(session *s)
 {
     dt_results_free(&s->results);
+    dt_close_neighbours(&s->neighbours);
     dt_invocation_free(&s->invocation);
     dt_tokenizer_destroy(s->tokenizer);
     dt_truth_use_free(&s->truth_use);

@@ -1,6 +1,11 @@
 #include "cli/predict_options.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/shared_options.h"
+#include "neighbours/use.h"
 #include "predict/results.h"
 
 #define AT(member) offsetof(dt_predict_options, member)
@@ -51,7 +56,8 @@ static const dt_option options[] = {
      DT_OPTION_LIST(dt_predict_options, tabular_fields, dt_ints),
      .default_value = "predicted,raw_score,entropy,true,agreement",
      .choices = DT_COLUMN_NAMES,
-     .help = "columns of the table for each taxonomic rank"},
+     .help = "columns of the table for each taxonomic rank; nearest and "
+             "similarity, with --neighbours, are of the sequence"},
 
     {.name = "format",
      .kind = DT_VALUE_CHOICES,
@@ -127,6 +133,45 @@ static const dt_option options[] = {
          "--format for other programs the default, if the model has lineages); consistent: the "
          "lineage with the largest product of probabilities"},
 
+    {.group = "Neighbours",
+     .name = "neighbours",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(neighbours),
+     .value = "K",
+     .default_value = "off",
+     .help =
+         "mix the network's probabilities of lineages with the vote of the K nearest references "
+         "of the model (train --store-references, calibrate --add-references), by shared "
+         "8-mers; auto: K that calibrate found, else 20; off: the network alone"},
+    {.name = "neighbour-weight",
+     .kind = DT_VALUE_DOUBLE,
+     .offset = AT(neighbour_weight),
+     .value = "P",
+     .range = "[0, 1]",
+     .help = "share of their vote (default: that of calibrate, else 0.5)"},
+    {.name = "neighbour-exponent",
+     .kind = DT_VALUE_DOUBLE,
+     .offset = AT(neighbour_exponent),
+     .value = "X",
+     .range = "[0, 1000]",
+     .help =
+         "a neighbour whose similarity is lower by d than the nearest one's has exp(-X d) of its "
+         "weight (default: that of calibrate, else 50)"},
+    {.name = "min-similarity",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(min_similarity),
+     .value = "S",
+     .default_value = "off",
+     .help =
+         "leave ranks unassigned if the similarity to the nearest reference is below S, one "
+         "number or one per rank, from 0 to 1; auto: those of calibrate, which keep 95 % of the "
+         "sequences of known taxa"},
+    {.name = "leave-one-out",
+     .kind = DT_VALUE_FLAG,
+     .offset = AT(leave_one_out),
+     .help = "a sequence that is itself a reference, with the same id and letters, has no vote for "
+             "itself: to test on sequences of the training file"},
+
     DT_OPTIONS_OF_PREDICTING(dt_predict_options),
     DT_OPTION_PROFILE(dt_predict_options),
     DT_OPTION_PROFILE_TRACE(dt_predict_options),
@@ -172,10 +217,66 @@ static dt_status check_fields(const dt_ints *fields)
     return DT_OK;
 }
 
+/* Reads a whole number in all of `text`; -2: it is none from 0 to the most neighbours. */
+static int32_t read_count(const char *text)
+{
+    char *end;
+    errno = 0;
+    const long number = strtol(text, &end, 10);
+    const bool whole = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+    return whole && number <= DT_MOST_NEIGHBOURS ? (int32_t)number : -2;
+}
+
+int32_t dt_predict_asked_neighbours(const dt_predict_options *o)
+{
+    if (strcmp(o->neighbours, "auto") == 0)
+        return -1;
+    return strcmp(o->neighbours, "off") == 0 ? 0 : read_count(o->neighbours);
+}
+
+static bool has_field(const dt_ints *fields, dt_column column)
+{
+    for (int i = 0; i < fields->count; ++i)
+        if (fields->value[i] == (int32_t)column)
+            return true;
+    return false;
+}
+
+/* What needs neighbours, and was asked for without them; NULL: nothing. */
+static const char *lacks_neighbours(const dt_predict_options *o)
+{
+    static const char *const flags[] = {"neighbour-weight", "neighbour-exponent", "leave-one-out"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
+        if (dt_option_given(&o->parsed, flags[i]))
+            return flags[i];
+    if (strcmp(o->min_similarity, "off") != 0)
+        return "min-similarity";
+    return has_field(&o->tabular_fields, DT_COLUMN_NEAREST) ||
+                   has_field(&o->tabular_fields, DT_COLUMN_SIMILARITY)
+               ? "tabular-fields nearest or similarity"
+               : NULL;
+}
+
+static dt_status check_neighbours(const dt_predict_options *o)
+{
+    const int32_t asked = dt_predict_asked_neighbours(o);
+    const char *without = asked == 0 ? lacks_neighbours(o) : NULL;
+    if (asked < -1)
+        return dt_fail(DT_ERR_USAGE, "--neighbours %s: give a number from 0 to %d, auto or off",
+                       o->neighbours, DT_MOST_NEIGHBOURS);
+    if (without)
+        return dt_fail(DT_ERR_USAGE, "--%s requires --neighbours", without);
+    if (asked != 0 && dt_option_given(&o->parsed, "lineage") && o->lineage != DT_LINEAGE_SUMMED)
+        return dt_fail(DT_ERR_USAGE, "--neighbours predicts lineages by --lineage summed: omit "
+                                     "the other --lineage");
+    return DT_OK;
+}
+
 static dt_status check(const void *parsed)
 {
     const dt_predict_options *predict = parsed;
     DT_TRY(check_fields(&predict->tabular_fields));
+    DT_TRY(check_neighbours(predict));
     if (predict->export_sequence_embeddings && predict->checkpoint.count > 1)
         return dt_fail(DT_ERR_USAGE, "--export-sequence-embeddings requires a single --checkpoint: "
                                      "each model has its own embeddings");

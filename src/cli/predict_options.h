@@ -26,6 +26,11 @@ typedef struct {
     int64_t top_k;                 /* for top-k accuracy */
     double confidence_threshold;   /* [0, 1] */
     dt_doubles level_temperatures; /* by taxonomic rank; count 0: those of the checkpoint, else 1 */
+    const char *neighbours;        /* "off", "auto" or K (dt_predict_asked_neighbours()) */
+    double neighbour_weight;       /* these two if given; otherwise as dt_open_neighbours() says */
+    double neighbour_exponent;
+    bool leave_one_out;
+    const char *min_similarity; /* "off", "auto" or numbers, separated by commas */
     bool use_raw_labels_for_true;
     int orientation; /* dt_orientation if given; otherwise as the model was trained */
 
@@ -41,5 +46,8 @@ typedef struct {
 } dt_predict_options;
 
 extern const dt_command dt_predict_command;
+
+/* Returns K of --neighbours; 0: off, -1: auto. */
+int32_t dt_predict_asked_neighbours(const dt_predict_options *options);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "core/memory.h"
 #include "layers.h"
 
@@ -17,6 +18,8 @@ dt_status dt_result_rows_create(dt_result_rows *rows, const dt_job_sizes *sizes)
         DT_TRY(DT_NEW(rows->embedding, most * (size_t)sizes->features));
     if (sizes->independent)
         DT_TRY(DT_NEW(rows->independent, cells));
+    if (sizes->neighbours)
+        DT_TRY(DT_NEW(rows->nearest, most));
     return DT_NEW(rows->prediction, cells);
 }
 
@@ -26,6 +29,7 @@ void dt_result_rows_free(dt_result_rows *rows)
     free(rows->independent);
     free(rows->probability);
     free(rows->embedding);
+    free(rows->nearest);
 }
 
 dt_status dt_job_create(dt_job *job, const dt_job_sizes *sizes)
@@ -36,6 +40,7 @@ dt_status dt_job_create(dt_job *job, const dt_job_sizes *sizes)
     DT_TRY(DT_NEW(job->has_row, most));
     DT_TRY(DT_NEW(job->slot, most));
     DT_TRY(DT_NEW(job->repeated, most));
+    DT_TRY(DT_NEW(job->source, most));
     DT_TRY(DT_NEW(job->cu_seqlens, most + 1));
     DT_TRY(DT_NEW(job->labels, cells));
     for (int32_t m = 0; sizes->logits.count && m < sizes->members; ++m)
@@ -54,6 +59,7 @@ void dt_job_free(dt_job *job, const dt_job_sizes *sizes)
     free(job->has_row);
     free(job->slot);
     free(job->repeated);
+    free(job->source);
     free(job->cu_seqlens);
     free(job->tokens);
     free(job->labels);
@@ -76,6 +82,13 @@ static void find_truth(dt_job *job, const dt_job_sizes *sizes, const dt_truth *t
         labels[r] = dt_truth_class(truth, r, numbers[r]);
 }
 
+/* What neighbours see of a sequence beside its tokens, which may be truncated: a hash of the letters;
+ * 0 without neighbours. */
+static uint64_t letters_of(const dt_job_sizes *sizes, const dt_text *sequence)
+{
+    return sizes->neighbours ? dt_hash_bytes(DT_HASH_START, sequence->data, sequence->length) : 0;
+}
+
 dt_status dt_job_fill(dt_job *job, const dt_job_sizes *sizes, const dt_truth *truth,
                       dt_repeats *repeats)
 {
@@ -95,10 +108,12 @@ dt_status dt_job_fill(dt_job *job, const dt_job_sizes *sizes, const dt_truth *tr
             find_truth(job, sizes, truth, i);
         job->repeated[i] = false;
         if (repeats)
-            DT_TRY(dt_repeats_find(repeats, tokens, count, truth ? label : NULL, &job->slot[i],
+            DT_TRY(dt_repeats_find(repeats, tokens, count, truth ? label : NULL,
+                                   letters_of(sizes, &block->record[i].sequence), &job->slot[i],
                                    &job->repeated[i]));
         if (job->repeated[i])
             continue;
+        job->source[job->computed] = i;
         for (int32_t t = 0; t < count; ++t)
             job->tokens[begin + t] = tokens[t];
         job->cu_seqlens[++job->computed] = begin + count;
@@ -108,7 +123,7 @@ dt_status dt_job_fill(dt_job *job, const dt_job_sizes *sizes, const dt_truth *tr
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-enum { PARTS = 4 };
+enum { PARTS = 5 };
 
 /* The parts of results, NULL where not needed, and the bytes of a row of each. */
 typedef struct {
@@ -120,11 +135,13 @@ static result_parts parts_of(const dt_result_rows *rows, const dt_job_sizes *siz
 {
     const size_t ranks = (size_t)sizes->tax_ranks;
     return (result_parts){.part = {(char *)rows->prediction, (char *)rows->independent,
-                                   (char *)rows->probability, (char *)rows->embedding},
+                                   (char *)rows->probability, (char *)rows->embedding,
+                                   (char *)rows->nearest},
                           .bytes = {ranks * sizeof *rows->prediction,
                                     sizes->independent ? ranks * sizeof *rows->independent : 0,
                                     (size_t)sizes->columns * sizeof *rows->probability,
-                                    (size_t)sizes->features * sizeof *rows->embedding}};
+                                    (size_t)sizes->features * sizeof *rows->embedding,
+                                    sizes->neighbours ? sizeof *rows->nearest : 0}};
 }
 
 size_t dt_result_bytes(const dt_job_sizes *sizes)

@@ -12,6 +12,7 @@
 #include "data/sequence_reader.h"
 #include "model/classify.h"
 #include "predict/decide.h"
+#include "predict/neighbours.h"
 #include "predict/repeats.h"
 #include "predict/truth.h"
 
@@ -25,14 +26,16 @@ typedef struct {
     int32_t statistic_size; /* bytes of a logit */
     int32_t activation_size;
     bool independent;
+    bool neighbours;
 } dt_job_sizes;
 
 /* A row for each sequence; NULL: not needed. */
 typedef struct {
-    dt_prediction *prediction; /* (most, tax_ranks) */
-    int32_t *independent;      /* (most, tax_ranks) unless lineages are independent */
-    float *probability;        /* (most, columns) from the logits */
-    float *embedding;          /* (most, features) of the first model */
+    dt_prediction *prediction;     /* (most, tax_ranks) */
+    int32_t *independent;          /* (most, tax_ranks) unless lineages are independent */
+    float *probability;            /* (most, columns) from the logits */
+    float *embedding;              /* (most, features) of the first model */
+    dt_nearest_reference *nearest; /* (most) */
 } dt_result_rows;
 
 typedef struct {
@@ -42,6 +45,7 @@ typedef struct {
     int32_t *slot;    /* (most) with repeats: of dt_repeats_find() */
     bool *repeated;   /* (most) identical to an earlier sequence; false without repeats */
     int32_t computed; /* sequences that are not repeated; the following have a row for each */
+    int32_t *source;  /* (most) where such a sequence is in the block */
 
     int32_t *cu_seqlens;   /* (most + 1) */
     int32_t *tokens;       /* packed */

@@ -35,6 +35,7 @@ typedef struct {
     dt_decision decision;
     dt_pool *deciders;                    /* NULL: nothing to decide on the host */
     dt_decision_memory *memory;           /* (threads of `deciders`) */
+    dt_neighbour_memory *asking;          /* likewise; NULL: without neighbours */
     dt_job *under_way[DT_CLASSIFY_AHEAD]; /* by micro-batch: the job that it completes, or NULL */
     int32_t *cu_seqlens;                  /* (most + 1) of the micro-batch being launched */
     dt_job jobs[JOBS];
@@ -248,6 +249,16 @@ typedef struct {
     dt_job *j;
 } job_context;
 
+/* Returns the vote of the neighbours of computed sequence i. */
+static dt_vote ask_neighbours(const pipeline *p, dt_job *j, int64_t i, int worker)
+{
+    const dt_neighbour_use *use = p->options->neighbours;
+    const dt_fasta_record *record = &j->block.record[j->source[i]];
+    const int32_t count = dt_ask_neighbours(&p->asking[worker], use, record->id.data,
+                                            &record->sequence, &j->result.nearest[i]);
+    return dt_vote_of_found(&p->asking[worker], use, count);
+}
+
 /* Decides on computed sequence i of the job, in thread `worker`. */
 static dt_status decide(void *context, int64_t i, int worker)
 {
@@ -260,9 +271,10 @@ static dt_status decide(void *context, int64_t i, int worker)
     for (int32_t m = 0; m < p->sizes.members; ++m)
         of_member[m] = (const char *)j->logits[m] + logits;
     dt_result_rows *result = &j->result;
+    const dt_vote vote = p->asking ? ask_neighbours(p, j, i, worker) : (dt_vote){0};
     const bool decided = dt_decide(
         result->prediction + row, result->independent ? result->independent + row : NULL,
-        &p->decision, memory, of_member, NULL, p->options->truth ? j->labels + row : NULL);
+        &p->decision, memory, of_member, &vote, p->options->truth ? j->labels + row : NULL);
     float *probability = result->probability + i * p->sizes.columns;
     if (p->sizes.columns && decided)
         dt_few_probabilities(probability, memory->probability, p->decision.layout);
@@ -307,6 +319,7 @@ static dt_status hand_over(pipeline *p, dt_job *j)
                                     .independent = result->independent,
                                     .logits = p->options->logits ? j->logits[0] : NULL,
                                     .embedding = result->embedding,
+                                    .nearest = result->nearest,
                                     .probability = truth ? result->probability : NULL};
     return p->options->sink(p->options->context, &predicted);
 }
@@ -343,11 +356,13 @@ static dt_status plan_decisions(pipeline *p)
 {
     const dt_predictor *options = p->options;
     const dt_class_layout *layout = dt_model_classes(options->model);
-    p->decision = (dt_decision){.layout = layout,
-                                .statistic_size = dt_model_backend(options->model)->statistic_size,
-                                .members = p->sizes.members,
-                                .lineage = options->lineage,
-                                .lineages = options->lineages};
+    p->decision =
+        (dt_decision){.layout = layout,
+                      .statistic_size = dt_model_backend(options->model)->statistic_size,
+                      .members = p->sizes.members,
+                      .lineage = options->lineage,
+                      .lineages = options->lineages,
+                      .neighbour_weight = options->neighbours ? options->neighbours->weight : 0.0};
     for (int32_t m = 0; m < p->sizes.members; ++m)
         p->decision.temperature[m] = member(options, m).temperature;
     const bool decides = p->sizes.members > 1 || options->lineage != DT_LINEAGE_INDEPENDENT;
@@ -367,6 +382,10 @@ static dt_status plan_decisions(pipeline *p)
     DT_TRY(DT_NEW(p->memory, (size_t)threads));
     for (int t = 0; t < threads; ++t)
         DT_TRY(dt_decision_memory_create(&p->memory[t], &p->decision));
+    if (options->neighbours)
+        DT_TRY(DT_NEW(p->asking, (size_t)threads));
+    for (int t = 0; p->asking && t < threads; ++t)
+        DT_TRY(dt_neighbour_memory_create(&p->asking[t], options->neighbours));
     return DT_NEW(p->unused, (size_t)p->sizes.most * (size_t)p->sizes.tax_ranks);
 }
 
@@ -393,6 +412,7 @@ static dt_job_sizes sizes_for(const dt_predictor *options)
         .statistic_size = backend->statistic_size,
         .activation_size = backend->activation_size,
         .independent = options->lineage != DT_LINEAGE_INDEPENDENT,
+        .neighbours = options->neighbours != NULL,
     };
 }
 
@@ -432,6 +452,9 @@ static void free_pipeline(pipeline *p)
     for (int t = 0; p->memory && t < dt_pool_threads(p->deciders); ++t)
         dt_decision_memory_free(&p->memory[t]);
     free(p->memory);
+    for (int t = 0; p->asking && t < dt_pool_threads(p->deciders); ++t)
+        dt_neighbour_memory_free(&p->asking[t]);
+    free(p->asking);
     free(p->unused);
     dt_pool_destroy(p->deciders);
     dt_queue_destroy(&p->empty);

@@ -44,6 +44,7 @@
 #include "io/fasta.h"
 #include "model/model.h"
 #include "predict/decide.h"
+#include "predict/neighbours.h"
 #include "predict/truth.h"
 #include "predict/unique_ids.h"
 #include "profile/profile.h"
@@ -72,6 +73,7 @@ typedef struct {
     const void *logits;     /* (sequences, C) of the first model, if requested; else NULL */
     const float *embedding; /* (sequences, dt_model_features()) of the first model, if requested;
                                  else NULL */
+    const dt_nearest_reference *nearest; /* (sequences) with neighbours; else NULL */
     const float
         *probability; /* (sequences, columns) of predict/probability.h; NULL without truth */
 } dt_predicted;
@@ -95,15 +97,16 @@ typedef struct {
     int32_t others;                  /* further models, 0 … DT_MAX_MEMBERS - 1 */
     const dt_ensemble_member *other; /* (others) averaged with the first model */
     dt_lineage_choice lineage;
-    const dt_lineage_tree *lineages; /* of all models; NULL with DT_LINEAGE_INDEPENDENT */
-    bool logits;                     /* pass the logits of all classes to the sink; with
+    const dt_lineage_tree *lineages;    /* of all models; NULL with DT_LINEAGE_INDEPENDENT */
+    const dt_neighbour_use *neighbours; /* with DT_LINEAGE_SUMMED: they vote; NULL: none */
+    bool logits;                        /* pass the logits of all classes to the sink; with
                                         DT_LINEAGE_SUMMED those of the heads (dt_decide()) */
-    bool embeddings;                 /* pass the sequence embeddings to the sink */
-    int64_t repeats_memory;          /* bytes to keep results for identical sequences, which are
+    bool embeddings;                    /* pass the sequence embeddings to the sink */
+    int64_t repeats_memory;             /* bytes to keep results for identical sequences, which are
                                         computed once; 0, or with `logits`: all are computed */
-    bool normalize;                  /* as in training */
-    int64_t min_length;              /* skip sequences with fewer letters after normalisation */
-    dt_unique_ids *ids;              /* refuse duplicate ids (32-64 bytes each); NULL: allow */
+    bool normalize;                     /* as in training */
+    int64_t min_length;                 /* skip sequences with fewer letters after normalisation */
+    dt_unique_ids *ids;                 /* refuse duplicate ids (32-64 bytes each); NULL: allow */
     const dt_cut *cut;               /* replace sequences by their amplicon, or find it; NULL: no */
     const dt_strand_profile *strand; /* reorient sequences of the other strand; NULL: no */
     int32_t batch_size;              /* >= 1, see above */

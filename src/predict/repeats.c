@@ -27,7 +27,8 @@ struct dt_repeats {
 dt_status dt_repeats_create(dt_repeats **out, int64_t memory, size_t row_bytes, int32_t max_length,
                             int32_t labels)
 {
-    const size_t key = (size_t)max_length * sizeof(uint16_t) + (size_t)labels * sizeof(int32_t);
+    const size_t key =
+        (size_t)max_length * sizeof(uint16_t) + (size_t)labels * sizeof(int32_t) + sizeof(uint64_t);
     const size_t set = WAYS * (sizeof(entry) + key + row_bytes);
     const int64_t sets = memory / (int64_t)set;
     dt_repeats *repeats;
@@ -62,14 +63,15 @@ void dt_repeats_destroy(dt_repeats *repeats)
 
 /* Returns the length of the key, in repeats->key. */
 static size_t set_key(dt_repeats *repeats, const uint16_t *tokens, int32_t count,
-                      const int32_t *label)
+                      const int32_t *label, uint64_t more)
 {
     const size_t length = (size_t)count * sizeof *tokens;
     const size_t labels = label ? (size_t)repeats->labels * sizeof *label : 0;
     memcpy(repeats->key, tokens, length);
     if (labels > 0)
         memcpy(repeats->key + length, label, labels);
-    return length + labels;
+    memcpy(repeats->key + length + labels, &more, sizeof more);
+    return length + labels + sizeof more;
 }
 
 static dt_status replace(entry *e, uint64_t hash, const char *key, size_t length)
@@ -88,9 +90,9 @@ static dt_status replace(entry *e, uint64_t hash, const char *key, size_t length
 }
 
 dt_status dt_repeats_find(dt_repeats *repeats, const uint16_t *tokens, int32_t count,
-                          const int32_t *label, int32_t *slot, bool *found)
+                          const int32_t *label, uint64_t more, int32_t *slot, bool *found)
 {
-    const size_t length = set_key(repeats, tokens, count, label);
+    const size_t length = set_key(repeats, tokens, count, label, more);
     const uint64_t hash = dt_hash_bytes(DT_HASH_START, repeats->key, length);
     entry *set = repeats->entries + (size_t)(dt_hash_fold(hash) % (uint32_t)repeats->sets) * WAYS;
     entry *chosen = set;

@@ -23,9 +23,9 @@ dt_status dt_repeats_create(dt_repeats **out, int64_t memory, size_t row_bytes, 
 void dt_repeats_destroy(dt_repeats *repeats); /* NULL is allowed */
 
 /* Sets *slot to that of a sequence. *found: its row has the results; otherwise they are to be stored
- * there. label: (labels); NULL: none are known. */
+ * there. label: (labels); NULL: none are known. more: what else the results depend on. */
 dt_status dt_repeats_find(dt_repeats *repeats, const uint16_t *tokens, int32_t count,
-                          const int32_t *label, int32_t *slot, bool *found);
+                          const int32_t *label, uint64_t more, int32_t *slot, bool *found);
 
 /* Returns the row of a slot, of row_bytes. */
 void *dt_repeats_row(const dt_repeats *repeats, int32_t slot);

@@ -57,6 +57,11 @@ dt_status dt_results_path(const dt_results_options *options, const char *suffix,
     return file_path(options, kind, out);
 }
 
+static bool is_of_sequence(dt_column column)
+{
+    return column == DT_COLUMN_NEAREST || column == DT_COLUMN_SIMILARITY;
+}
+
 static void write_table_header(dt_results *results)
 {
     char name[32];
@@ -64,12 +69,21 @@ static void write_table_header(dt_results *results)
     dt_output_text(out, "sequence_id");
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
         for (int32_t c = 0; c < results->options.columns; ++c) {
+            if (is_of_sequence(results->options.column[c]))
+                continue;
             dt_output_char(out, '\t');
             dt_output_text(out, results->taxonomy->rank[r].name);
             dt_output_char(out, '_');
             dt_choice_name(DT_COLUMN_NAMES, results->options.column[c], name, sizeof name);
             dt_output_text(out, name);
         }
+    }
+    for (int32_t c = 0; c < results->options.columns; ++c) {
+        if (!is_of_sequence(results->options.column[c]))
+            continue;
+        dt_choice_name(DT_COLUMN_NAMES, results->options.column[c], name, sizeof name);
+        dt_output_char(out, '\t');
+        dt_output_text(out, name);
     }
     dt_output_text(out, "\tsequence_length\n");
 }
@@ -131,13 +145,25 @@ dt_status dt_results_begin(dt_results *results, const dt_results_options *option
     return status;
 }
 
+bool dt_is_assigned(const dt_results *results, const dt_spool_row *row, int32_t r)
+{
+    return r < results->taxonomy->tax_ranks - row->unassigned;
+}
+
+const char *dt_nearest_name(const dt_results *results, const dt_spool_row *row)
+{
+    const dt_neighbour_use *use = results->options.neighbours;
+    return use && row->nearest >= 0 ? dt_reference_name(&use->set->sequences, row->nearest) : NULL;
+}
+
 static void write_text_cell(dt_output *out, const char *text)
 {
     dt_output_cell(out, text, strlen(text));
 }
 
-static void write_cell(dt_results *results, dt_column column, int32_t r, const dt_spool_cell *cell)
+static void write_cell(dt_results *results, dt_column column, int32_t r, const dt_spool_row *row)
 {
+    const dt_spool_cell *cell = &row->cell[r];
     dt_output *out = &results->table;
     const char *label = results->taxonomy->rank[r].label[cell->label];
     const char *true_label =
@@ -159,6 +185,9 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
                                ? "True"
                                : "False");
         break;
+    case DT_COLUMN_ASSIGNED:
+        dt_output_text(out, dt_is_assigned(results, row, r) ? "True" : "False");
+        break;
     case DT_COLUMN_PREDICTED:
     default:
         write_text_cell(out, label);
@@ -166,20 +195,56 @@ static void write_cell(dt_results *results, dt_column column, int32_t r, const d
     }
 }
 
-static void write_table_row(dt_results *results, const dt_fasta_record *record,
-                            const dt_spool_cell *cells)
+/* Name of the nearest reference, or similarity to it; empty without one. */
+static void write_nearest(dt_results *results, dt_column column, const dt_spool_row *row)
 {
     dt_output *out = &results->table;
-    dt_output_cell(out, record->id.data, record->id.length);
+    const char *name = dt_nearest_name(results, row);
+    if (name && column == DT_COLUMN_NEAREST)
+        write_text_cell(out, name);
+    else if (name)
+        dt_output_float(out, row->similarity);
+}
+
+static void write_table_row(dt_results *results, const dt_spool_row *row)
+{
+    const dt_results_options *options = &results->options;
+    dt_output *out = &results->table;
+    dt_output_cell(out, row->id.data, row->id.length);
     for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r) {
-        for (int32_t c = 0; c < results->options.columns; ++c) {
+        for (int32_t c = 0; c < options->columns; ++c) {
+            if (is_of_sequence(options->column[c]))
+                continue;
             dt_output_char(out, '\t');
-            write_cell(results, results->options.column[c], r, &cells[r]);
+            write_cell(results, options->column[c], r, row);
         }
     }
+    for (int32_t c = 0; c < options->columns; ++c) {
+        if (!is_of_sequence(options->column[c]))
+            continue;
+        dt_output_char(out, '\t');
+        write_nearest(results, options->column[c], row);
+    }
     dt_output_char(out, '\t');
-    dt_output_int(out, (int64_t)record->sequence.length);
+    dt_output_int(out, row->length);
     dt_output_char(out, '\n');
+}
+
+/* Sets what the nearest reference says, and counts it. */
+static void add_nearest(dt_results *results, const dt_nearest_reference *nearest, dt_spool_row *row)
+{
+    const int32_t ranks = results->taxonomy->tax_ranks;
+    const double *least = results->options.min_similarity;
+    int32_t assigned = 0;
+    row->nearest = nearest->reference;
+    row->similarity = nearest->similarity;
+    results->nearest.identical += nearest->identical;
+    results->nearest.none += nearest->reference < 0;
+    while (assigned < ranks && (!least || (double)nearest->similarity >= least[assigned]))
+        ++assigned;
+    row->unassigned = ranks - assigned;
+    for (int32_t r = assigned; r < ranks; ++r)
+        results->nearest.unassigned[r]++;
 }
 
 /* Sets what the formats need of sequence i beside its predictions. */
@@ -219,10 +284,12 @@ dt_status dt_results_add(void *context, const dt_predicted *predicted)
                 .confidence = prediction->confidence,
                 .entropy = prediction->entropy};
         }
+        if (predicted->nearest)
+            add_nearest(results, &predicted->nearest[i], &row);
         DT_TRY(add_sequence(results, predicted, i, &row));
         DT_TRY(dt_spool_add(&results->spool, &row));
         if (results->table_open)
-            write_table_row(results, record, row.cell);
+            write_table_row(results, &row);
     }
     if (results->embeddings)
         DT_TRY(dt_embeddings_add(results->embeddings, predicted->embedding, predicted->sequences));

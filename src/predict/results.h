@@ -28,14 +28,17 @@
 #include "predict/tally.h"
 #include "predict/embeddings_file.h"
 
-/* Columns of the table for each tax_rank, and their names: the choices of --tabular-fields. */
-#define DT_COLUMN_NAMES "predicted|raw_score|entropy|true|agreement"
+/* Columns of the table for each tax_rank or of the sequence, and their names: the choices of --tabular-fields. */
+#define DT_COLUMN_NAMES "predicted|raw_score|entropy|true|agreement|assigned|nearest|similarity"
 typedef enum {
     DT_COLUMN_PREDICTED,
     DT_COLUMN_RAW_SCORE,
     DT_COLUMN_ENTROPY,
     DT_COLUMN_TRUE,
     DT_COLUMN_AGREEMENT,
+    DT_COLUMN_ASSIGNED,
+    DT_COLUMN_NEAREST, /* this and the next are of the sequence, once, after the ranks */
+    DT_COLUMN_SIMILARITY,
     DT_COLUMNS
 } dt_column;
 
@@ -49,8 +52,12 @@ typedef struct {
     int32_t others;                /* further models of the ensemble */
     const char *const *other_path; /* (others) their checkpoints */
     dt_lineage_choice lineage;
-    bool oriented;         /* reverse-complements sequences of the other strand */
-    const dt_truth *truth; /* NULL: none */
+    const dt_neighbour_use *neighbours; /* NULL: none */
+    double lineage_temperature;         /* of summed lineages (run/run.h), of the first model */
+    const double *min_similarity; /* (tax_ranks) to the nearest reference, below which a rank and
+                                     those below it are unassigned; NULL: all are assigned */
+    bool oriented;                /* reverse-complements sequences of the other strand */
+    const dt_truth *truth;        /* NULL: none */
     bool tabular;
     bool format[DT_FORMATS];  /* those of other programs to write, by dt_format_choice */
     double lineage_threshold; /* of the confidence, in these formats */
@@ -70,6 +77,13 @@ typedef struct {
     const dt_invocation *invocation; /* NULL: unknown */
 } dt_results_options;
 
+/* Counts of sequences by their nearest reference. */
+typedef struct {
+    int64_t identical; /* some reference has the same letters */
+    int64_t none;      /* without a neighbour */
+    int64_t unassigned[DT_MAX_TAX_RANKS];
+} dt_nearest_counts;
+
 typedef struct {
     dt_results_options options;
     const dt_taxonomy *taxonomy; /* of the checkpoint */
@@ -80,6 +94,7 @@ typedef struct {
     int64_t left_out;             /* sequences that were too short; set by the caller before
                                      dt_results_finish() */
     dt_tally tally;
+    dt_nearest_counts nearest;
     dt_spool spool;
     dt_output json;
     dt_output table;
@@ -110,6 +125,11 @@ void dt_results_free(dt_results *results);
 /* Sets `out` (PATH_MAX bytes) to the path of a prediction file; `suffix` is "json", "tsv" or that
  * of a format. */
 dt_status dt_results_path(const dt_results_options *options, const char *suffix, char *out);
+
+/* Returns whether the nearest reference leaves this tax_rank of a sequence assigned. */
+bool dt_is_assigned(const dt_results *results, const dt_spool_row *row, int32_t tax_rank);
+/* Returns the name of the nearest reference; NULL: none. */
+const char *dt_nearest_name(const dt_results *results, const dt_spool_row *row);
 
 /* In results_json.c. */
 dt_status dt_results_write_json(dt_results *results);

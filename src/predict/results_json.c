@@ -69,6 +69,18 @@ static void write_comparison(const dt_results *results, dt_json *json, int32_t r
     dt_json_end(json);
 }
 
+static void write_nearest(const dt_results *results, dt_json *json, const dt_spool_row *row)
+{
+    const char *name = dt_nearest_name(results, row);
+    dt_json_key(json, "nearest");
+    if (name)
+        dt_json_string(json, name);
+    else
+        dt_json_null(json);
+    dt_json_key(json, "similarity");
+    dt_json_float(json, row->similarity);
+}
+
 static void write_prediction(const dt_results *results, dt_json *json, const dt_spool_row *row)
 {
     dt_json_object(json);
@@ -79,8 +91,11 @@ static void write_prediction(const dt_results *results, dt_json *json, const dt_
         dt_json_put_string(json, "label", results->taxonomy->rank[r].label[cell->label]);
         dt_json_key(json, "raw_score");
         dt_json_float(json, cell->confidence);
+        const bool assigned = dt_is_assigned(results, row, r);
         dt_json_put_bool(json, "confidence_threshold_flag",
-                         (double)cell->confidence >= results->options.threshold);
+                         assigned && (double)cell->confidence >= results->options.threshold);
+        if (results->options.min_similarity)
+            dt_json_put_bool(json, "assigned", assigned);
         dt_json_key(json, "entropy");
         dt_json_float(json, cell->entropy);
         const float relative = cell->confidence / results->tally.rank[r].max_score;
@@ -91,6 +106,8 @@ static void write_prediction(const dt_results *results, dt_json *json, const dt_
         write_comparison(results, json, r, cell);
         dt_json_end(json);
     }
+    if (results->options.neighbours)
+        write_nearest(results, json, row);
     dt_json_put_int(json, "sequence_length", row->length);
     dt_json_end(json);
 }
@@ -121,6 +138,40 @@ static void write_temperatures(const dt_results *results, dt_json *json)
     }
     if (options->others > 0)
         dt_json_end(json);
+    if (options->lineage_temperature > 0.0 && options->lineage_temperature != 1.0)
+        dt_json_put_double(json, "lineage_temperature", options->lineage_temperature);
+}
+
+/* Writes neighbours, if they vote: how, and how many sequences are in the references or far from
+ * them. */
+static void write_neighbours(const dt_results *results, dt_json *json)
+{
+    const dt_neighbour_use *use = results->options.neighbours;
+    const double *least = results->options.min_similarity;
+    if (!use)
+        return;
+    dt_json_key(json, "neighbours");
+    dt_json_object(json);
+    dt_json_put_int(json, "count", use->count);
+    dt_json_put_double(json, "weight", use->weight);
+    dt_json_put_double(json, "exponent", use->exponent);
+    dt_json_put_bool(json, "leave_one_out", use->leave_one_out);
+    dt_json_put_int(json, "references", use->set->sequences.count);
+    dt_json_put_int(json, "reference_sequences", use->set->total);
+    dt_json_put_int(json, "identical_to_a_reference", results->nearest.identical);
+    dt_json_put_int(json, "without_neighbour", results->nearest.none);
+    for (int pass = 0; least && pass < 2; ++pass) {
+        dt_json_key(json, pass ? "unassigned" : "min_similarity");
+        dt_json_object(json);
+        for (int32_t r = 0; r < results->taxonomy->tax_ranks; ++r)
+            if (pass)
+                dt_json_put_int(json, results->taxonomy->rank[r].name,
+                                results->nearest.unassigned[r]);
+            else
+                dt_json_put_double(json, results->taxonomy->rank[r].name, least[r]);
+        dt_json_end(json);
+    }
+    dt_json_end(json);
 }
 
 /* Writes `key`: {rank: count, …} for the ranks whose truth is known. */
@@ -235,6 +286,7 @@ static void write_summary(const dt_results *results, dt_json *json)
     dt_json_put_int(json, "min_length", options->min_length);
     write_temperatures(results, json);
     dt_json_end(json);
+    write_neighbours(results, json);
     dt_json_put_string(json, "lineage", dt_lineage_choice_name(options->lineage));
     if (options->lineage != DT_LINEAGE_INDEPENDENT)
         dt_json_put_int(json, "changed_lineages", results->tally.changed);
@@ -288,6 +340,7 @@ static void write_parameters(const dt_results *results, dt_json *json)
         dt_json_string(json, options->other_path[v]);
     dt_json_end(json);
     write_temperatures(results, json);
+    write_neighbours(results, json);
     dt_json_end(json);
 }
 

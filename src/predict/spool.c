@@ -13,7 +13,8 @@
 typedef struct {
     int64_t length;
     uint64_t id_length, sequence_length;
-    int32_t number, reversed;
+    int32_t number, reversed, nearest, unassigned;
+    float similarity;
 } row_head;
 
 static dt_status spool_error(const dt_spool *spool, const char *what)
@@ -61,7 +62,10 @@ dt_status dt_spool_add(dt_spool *spool, const dt_spool_row *row)
                            .id_length = row->id.length,
                            .sequence_length = row->sequence.length,
                            .number = row->number,
-                           .reversed = row->reversed};
+                           .reversed = row->reversed,
+                           .nearest = row->nearest,
+                           .unassigned = row->unassigned,
+                           .similarity = row->similarity};
     const size_t ranks = (size_t)spool->tax_ranks;
     errno = 0;
     if (fwrite(&head, sizeof head, 1, spool->stream) != 1 ||
@@ -111,6 +115,9 @@ dt_status dt_spool_next(dt_spool *spool, dt_spool_row *row, bool *found)
     row->length = head.length;
     row->number = head.number;
     row->reversed = head.reversed != 0;
+    row->nearest = head.nearest;
+    row->unassigned = head.unassigned;
+    row->similarity = head.similarity;
     spool->next++;
     return DT_OK;
 }

@@ -28,6 +28,9 @@ typedef struct {
     int32_t number;   /* of the different sequences, 0, 1, … in the order in which they came; 0 if
                          they are not numbered */
     bool reversed;    /* was reverse-complemented for the model */
+    int32_t nearest;  /* reference; -1: none; this and the next only with neighbours */
+    float similarity; /* to it */
+    int32_t unassigned; /* tax_ranks, the last ones, of which it is too low */
     dt_spool_cell cell[DT_MAX_TAX_RANKS];
 } dt_spool_row;
 

@@ -45,7 +45,7 @@ static dt_status write_lineage(table *t, const dt_spool_cell *cells, int32_t kep
 static dt_status write_observation(void *context, const dt_spool_row *row)
 {
     table *t = context;
-    const int32_t kept = dt_kept_ranks(t->source, row->cell);
+    const int32_t kept = dt_kept_ranks(t->source, row);
     if (row->number != t->written)
         return DT_OK; /* a copy of an earlier sequence */
     t->written++;

@@ -34,7 +34,7 @@ static void write_column(dt_output *out, const dt_taxonomy *taxonomy, int32_t ta
 static dt_status write_row(void *context, const dt_spool_row *row)
 {
     matrix *m = context;
-    const int32_t kept = dt_kept_ranks(m->source, row->cell);
+    const int32_t kept = dt_kept_ranks(m->source, row);
     if (row->number != m->written)
         return DT_OK; /* a copy of an earlier sequence */
     m->written++;

@@ -4,7 +4,8 @@
  * other programs" has their columns.
  *
  * What they have in common: a lineage ends before the first taxonomic rank whose confidence is
- * below the threshold, or whose label is `Unclassified` (predict/formats/taxon.h). Where sequences
+ * below the threshold, that is left unassigned (predict --min-similarity), or whose label is
+ * `Unclassified` (predict/formats/taxon.h). Where sequences
  * are counted, each counts as often as an annotation `;size=N` of its id says, otherwise once.
  */
 #ifndef DT_PREDICT_FORMATS_FORMAT_H

@@ -71,7 +71,7 @@ static dt_status count_row(void *context, const dt_spool_row *row)
 {
     report *r = context;
     const int64_t reads = dt_read_count(row->id.data, row->id.length);
-    const int32_t kept = dt_kept_ranks(r->source, row->cell);
+    const int32_t kept = dt_kept_ranks(r->source, row);
     int32_t at = ROOT;
     if (kept == 0)
         r->unclassified += reads;

@@ -14,7 +14,7 @@ typedef struct {
 static dt_status write_row(void *context, const dt_spool_row *row)
 {
     table *t = context;
-    const int32_t kept = dt_kept_ranks(t->source, row->cell);
+    const int32_t kept = dt_kept_ranks(t->source, row);
     dt_output_cell(t->out, row->id.data, row->id.length);
     dt_output_char(t->out, '\t');
     for (int32_t r = 0; r < kept; ++r) {

@@ -32,7 +32,7 @@ static bool write_name(const table *t, int32_t tax_rank, const dt_spool_cell *ce
 static dt_status write_row(void *context, const dt_spool_row *row)
 {
     const table *t = context;
-    const int32_t kept = dt_kept_ranks(t->source, row->cell);
+    const int32_t kept = dt_kept_ranks(t->source, row);
     bool first = true;
     char number[32];
     dt_output_bytes(t->out, row->id.data, row->id.length);

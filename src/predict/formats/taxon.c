@@ -9,10 +9,12 @@ const char *dt_cell_label(const dt_format_source *source, int32_t tax_rank,
     return source->taxonomy->rank[tax_rank].label[cells[tax_rank].label];
 }
 
-int32_t dt_kept_ranks(const dt_format_source *source, const dt_spool_cell *cells)
+int32_t dt_kept_ranks(const dt_format_source *source, const dt_spool_row *row)
 {
+    const dt_spool_cell *cells = row->cell;
+    const int32_t most = source->taxonomy->tax_ranks - row->unassigned;
     int32_t r = 0;
-    while (r < source->taxonomy->tax_ranks && (double)cells[r].confidence >= source->threshold &&
+    while (r < most && (double)cells[r].confidence >= source->threshold &&
            strcmp(dt_cell_label(source, r, cells), DT_UNCLASSIFIED) != 0)
         ++r;
     return r;

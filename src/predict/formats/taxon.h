@@ -8,8 +8,9 @@
 #include "predict/formats/format.h"
 
 /* Returns the number of taxonomic ranks to keep: those before the first one whose confidence is
- * below the threshold or whose label is `Unclassified`. */
-int32_t dt_kept_ranks(const dt_format_source *source, const dt_spool_cell *cells /* (tax_ranks) */);
+ * below the threshold, which the nearest reference leaves unassigned, or whose label is
+ * `Unclassified`. */
+int32_t dt_kept_ranks(const dt_format_source *source, const dt_spool_row *row);
 
 /* Returns the confidence of the deepest rank kept; of the first rank, if none is. */
 float dt_kept_confidence(const dt_spool_cell *cells, int32_t kept);
