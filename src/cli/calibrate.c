@@ -1,16 +1,20 @@
 /* deeptaxa calibrate: fits the temperatures of a trained model on held-out sequences. */
+#include "cli/calibrate_neighbours.h"
 #include "cli/calibrate_options.h"
 
 #include <errno.h>
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/device.h"
 #include "cli/model_tokenizer.h"
+#include "cli/references.h"
 #include "predict/loaded_model.h"
 #include "cli/threads.h"
 #include "cli/stop_signal.h"
@@ -24,6 +28,7 @@
 #include "predict/read_lengths.h"
 #include "predict/temperature.h"
 #include "predict/truth_use.h"
+#include "run/references_file.h"
 
 /* The state of the command. */
 typedef struct {
@@ -33,7 +38,13 @@ typedef struct {
     dt_fasta *input;
     dt_truth truth;
     dt_truth_use truth_use;
-    dt_logit_store store;
+    dt_logit_store store;     /* the heads' outputs */
+    dt_logit_store marginals; /* logarithms of the lineage layer's probabilities, if there is one */
+    dt_decision decision;     /* makes them; this and the next two only then */
+    dt_decision_memory memory;
+    float *row; /* (C) */
+    dt_reference_set references;
+    dt_asked asked; /* them */
     dt_pool *pool;
     dt_judgement judgement;
     dt_read_lengths lengths;
@@ -107,34 +118,105 @@ static dt_status open_model(session *s)
     return dt_pool_create(&s->pool, s->threads);
 }
 
+/* A lineage layer is between the heads and the ranks' probabilities. */
+static dt_status open_marginals(session *s)
+{
+    const dt_run *run = &s->model.checkpoint;
+    const dt_class_layout *layout = dt_model_classes(s->model.model);
+    const int32_t classes = layout->first[layout->tax_ranks];
+    if (!dt_run_has_lineage_layer(run))
+        return DT_OK;
+    s->decision = (dt_decision){.layout = layout,
+                                .statistic_size = s->model.backend->statistic_size,
+                                .members = 1,
+                                .lineage = DT_LINEAGE_SUMMED,
+                                .lineages = &run->lineages};
+    DT_TRY(DT_NEW(s->row, (size_t)classes));
+    DT_TRY(dt_decision_memory_create(&s->memory, &s->decision));
+    return dt_logit_store_create(&s->marginals, s->store.folder, layout->tax_ranks, classes);
+}
+
+/* Takes the references of the model or those to be added; none if there are neither. */
+static dt_status open_references(session *s)
+{
+    dt_run *run = &s->model.checkpoint;
+    const char *fasta = s->options->add_references;
+    const char *taxonomy = s->options->reference_taxonomy;
+    const bool has = run->references.sequences > 0;
+    if (has && fasta)
+        return dt_fail(DT_ERR_USAGE,
+                       "--add-references: %s has references: omit the flag, or replace them in a "
+                       "copy made by deeptaxa export --no-references",
+                       s->model.path);
+    if (!has && !fasta)
+        return DT_OK;
+    DT_TRY(has ? dt_references_read(s->model.path, run, &s->references)
+               : dt_add_references(run, fasta, taxonomy, s->threads, &s->references));
+    run->references.set = &s->references;
+    return dt_asked_open(&s->asked, run, &s->references, s->pool);
+}
+
 /* ---- held-out logits ------------------------------------------------------------------------- */
 
-/* Stores the logits of the sequences that have a row in the taxonomy. */
-static dt_status keep_logits(void *context, const dt_predicted *predicted)
+/* Sets the labels that the model knows, -1 for the others. */
+static void known_labels(const session *s, const dt_predicted *predicted, int32_t *labels)
 {
-    session *s = context;
+    const int32_t ranks = predicted->tax_ranks;
+    for (int32_t c = 0; c < predicted->sequences * ranks; ++c) {
+        const int32_t truth = predicted->truth[c];
+        const bool known =
+            truth >= 0 && truth < s->model.checkpoint.taxonomy.rank[c % ranks].classes;
+        labels[c] = known ? truth : -1;
+    }
+}
+
+static dt_status add_marginals(session *s, const dt_prediction *predicted, const void *logits,
+                               const int32_t *labels)
+{
+    dt_prediction prediction[DT_MAX_TAX_RANKS];
+    if (!s->row)
+        return DT_OK;
+    memcpy(prediction, predicted, (size_t)s->store.tax_ranks * sizeof *prediction);
+    dt_decide(prediction, NULL, &s->decision, &s->memory, &logits, NULL, NULL);
+    for (int32_t c = 0; c < s->store.classes; ++c)
+        s->row[c] = logf(fmaxf((float)s->memory.probability[c], FLT_MIN));
+    return dt_logit_store_add(&s->marginals, s->row, sizeof *s->row, labels);
+}
+
+/* Stores the logits of the sequences that have a row in the taxonomy. */
+static dt_status add_logits(session *s, const dt_predicted *predicted, const int32_t *labels)
+{
     const dt_class_layout *layout = dt_model_classes(s->model.model);
     const int32_t size = s->model.backend->statistic_size;
-    dt_truth_use_add(&s->truth_use, predicted);
     for (int32_t i = 0; i < predicted->sequences; ++i) {
-        int32_t labels[DT_MAX_TAX_RANKS];
         dt_judgement_add(&s->judgement, &predicted->judged[i], s->judgement.sequences,
                          predicted->record[i].id.data);
         dt_read_lengths_add(&s->lengths, predicted, i);
-        for (int32_t r = 0; r < predicted->tax_ranks; ++r) {
-            const int32_t truth = predicted->truth[i * predicted->tax_ranks + r];
-            const bool known = truth >= 0 && truth < s->model.checkpoint.taxonomy.rank[r].classes;
-            labels[r] = known ? truth : -1;
-        }
-        if (predicted->has_row[i])
-            DT_TRY(dt_logit_store_add(&s->store,
-                                      (const char *)predicted->logits +
-                                          (int64_t)i * layout->first[layout->tax_ranks] * size,
-                                      size, labels));
-        else
+        if (!predicted->has_row[i]) {
             s->without_row++;
+            continue;
+        }
+        const int64_t row = (int64_t)i * predicted->tax_ranks;
+        const void *logits =
+            (const char *)predicted->logits + (int64_t)i * layout->first[layout->tax_ranks] * size;
+        DT_TRY(dt_logit_store_add(&s->store, logits, size, labels + row));
+        DT_TRY(add_marginals(s, predicted->prediction + row, logits, labels + row));
     }
     return DT_OK;
+}
+
+static dt_status keep_results(void *context, const dt_predicted *predicted)
+{
+    session *s = context;
+    int32_t *labels;
+    dt_truth_use_add(&s->truth_use, predicted);
+    DT_TRY(DT_NEW(labels, (size_t)predicted->sequences * (size_t)predicted->tax_ranks));
+    known_labels(s, predicted, labels);
+    dt_status status = add_logits(s, predicted, labels);
+    if (status == DT_OK)
+        status = dt_asked_add(&s->asked, predicted, labels);
+    free(labels);
+    return status;
 }
 
 static dt_status compute_logits(session *s)
@@ -144,12 +226,14 @@ static dt_status compute_logits(session *s)
         .model = s->model.model,
         .tokenizer = s->tokenizer,
         .truth = &s->truth,
+        .lineage = s->row ? DT_LINEAGE_SUMMED : DT_LINEAGE_INDEPENDENT,
+        .lineages = s->row ? &s->model.checkpoint.lineages : NULL,
         .logits = true,
         .normalize = s->model.checkpoint.settings.normalize,
         .strand = s->model.checkpoint.strand.sorted ? s->model.checkpoint.strand.profile : NULL,
         .batch_size = s->batch_size,
         .threads = o->num_workers ? (int)o->num_workers : s->threads,
-        .sink = keep_logits,
+        .sink = keep_results,
         .context = s,
     };
     dt_info("Model: run %s, epoch %d, in %s on %s", s->model.checkpoint.settings.run_uuid,
@@ -170,6 +254,8 @@ static dt_status compute_logits(session *s)
     if (s->store.count == 0)
         return dt_fail(DT_ERR_INPUT, "%s: no row matches a sequence of %s: give their taxonomy",
                        o->taxonomy_file, o->fasta_file);
+    if (s->row)
+        DT_TRY(dt_logit_store_map(&s->marginals));
     return dt_logit_store_map(&s->store);
 }
 
@@ -208,14 +294,16 @@ static dt_status calibrate(session *s)
     dt_rank_fit fit[DT_MAX_TAX_RANKS];
     DT_TRY(compute_logits(s));
     const dt_heldout heldout = {.layout = dt_model_classes(s->model.model),
-                                .logits = s->store.logits,
+                                .logits = s->row ? s->marginals.logits : s->store.logits,
                                 .labels = s->store.labels,
                                 .count = s->store.count};
     DT_TRY(dt_fit_temperatures(fit, &heldout, s->pool));
     show_fit(s, fit);
+    content->neighbours = (dt_run_neighbours){0};
     content->temperatures = content->taxonomy.tax_ranks;
     for (int32_t r = 0; r < content->temperatures; ++r)
         content->temperature[r] = fit[r].temperature;
+    DT_TRY(dt_asked_fit(&s->asked, &s->store, heldout.layout, content, s->pool));
     DT_TRY(dt_checkpoint_write(s->output, content, s->model.model, true));
     dt_info("Checkpoint: %s", s->output);
     return DT_OK;
@@ -230,9 +318,18 @@ static dt_status run(const void *parsed)
     if (status == DT_OK)
         status = open_model(&s);
     if (status == DT_OK)
+        status = open_marginals(&s);
+    if (status == DT_OK)
+        status = open_references(&s);
+    if (status == DT_OK)
         status = calibrate(&s);
+    dt_asked_free(&s.asked);
+    dt_reference_set_free(&s.references);
     dt_pool_destroy(s.pool);
     dt_logit_store_close(&s.store);
+    dt_logit_store_close(&s.marginals);
+    dt_decision_memory_free(&s.memory);
+    free(s.row);
     dt_truth_use_free(&s.truth_use);
     dt_truth_free(&s.truth);
     dt_fasta_close(s.input);

@@ -20,6 +20,18 @@ static const dt_option options[] = {
      .required = true,
      .help = "their true taxonomy"},
     DT_OPTION_MODEL_TOKENIZER(dt_calibrate_options),
+    {.name = "add-references",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(add_references),
+     .value = "FASTA",
+     .help =
+         "labelled sequences to store with the model for predict --neighbours, such as those it "
+         "was trained with: a model that is shared then publishes them"},
+    {.name = "reference-taxonomy",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(reference_taxonomy),
+     .value = "FILE",
+     .help = "their taxonomy (default: the lineages in the headers of --add-references)"},
     {.name = "output-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
@@ -32,14 +44,23 @@ static const dt_option options[] = {
     {0},
 };
 
+static dt_status check(const void *parsed)
+{
+    const dt_calibrate_options *o = parsed;
+    if (o->reference_taxonomy && !o->add_references)
+        return dt_fail(DT_ERR_USAGE, "--reference-taxonomy requires --add-references");
+    return DT_OK;
+}
+
 const dt_command dt_calibrate_command = {
     .name = "calibrate",
     .summary =
         "Calibrates a model's confidences: fits one temperature per taxonomic rank on held-out "
-        "sequences.",
+        "sequences and, for a model with references, how their vote is used.",
     .usage = "--checkpoint CKPT --fasta-file FILE --taxonomy-file FILE [options]",
     .tables = {DT_OPTION_TABLE(options)},
     .options_size = sizeof(dt_calibrate_options),
+    .check = check,
     .examples = {"deeptaxa calibrate --checkpoint model.h5 --fasta-file heldout.fna.gz "
                  "--taxonomy-file heldout.tsv.gz",
                  "deeptaxa predict --checkpoint model_calibrated.h5 --fasta-file reads.fna.gz"},

@@ -7,11 +7,13 @@
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
-    const char *fasta_file;     /* never NULL; "-": standard input */
-    const char *taxonomy_file;  /* never NULL */
-    const char *tokenizer_file; /* of a model that has none; NULL: where the programs look */
-    const char *checkpoint;     /* never NULL */
-    const char *output_file;    /* NULL: in the directory of the checkpoint */
+    const char *fasta_file;         /* never NULL; "-": standard input */
+    const char *taxonomy_file;      /* never NULL */
+    const char *tokenizer_file;     /* of a model that has none; NULL: where the programs look */
+    const char *checkpoint;         /* never NULL */
+    const char *add_references;     /* FASTA; NULL: none */
+    const char *reference_taxonomy; /* its table; NULL: lineages are in its headers */
+    const char *output_file;        /* NULL: in the directory of the checkpoint */
 
     int64_t batch_size;
     int device;          /* index into auto|cpu|cuda; dt_option_choice() gives its name */

@@ -10,9 +10,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 
-/* Returns the model's class of a label of the table, -1 if it has none. A table's empty label, such
- * as "g__", is a label of its own to DeepTaxa, but `Unclassified` here. */
-static int32_t class_of(const dt_taxonomy *model, int32_t r, const char *label)
+int32_t dt_model_class(const dt_taxonomy *model, int32_t r, const char *label)
 {
     const char empty[] = {(char)tolower((unsigned char)model->rank[r].name[0]), '_', '_', '\0'};
     const int32_t class = dt_taxonomy_class(model, r, label);
@@ -21,17 +19,17 @@ static int32_t class_of(const dt_taxonomy *model, int32_t r, const char *label)
     return dt_taxonomy_class(model, r, empty);
 }
 
-static dt_status check_ranks(const dt_taxonomy *model, const dt_dataset *dataset)
+dt_status dt_check_model_ranks(const dt_taxonomy *model, const dt_dataset *dataset,
+                               const char *advice)
 {
     const dt_taxonomy *given = &dataset->taxonomy;
     bool same = given->tax_ranks == model->tax_ranks;
     for (int32_t r = 0; same && r < model->tax_ranks; ++r)
         same = strcasecmp(given->rank[r].name, model->rank[r].name) == 0;
     if (!same)
-        return dt_fail(DT_ERR_INPUT,
-                       "%s: its taxonomic ranks are not those of the model: give the files of the "
-                       "training",
-                       dataset->taxonomy_file);
+        return dt_fail(DT_ERR_INPUT, "%s: its taxonomic ranks are not those of the model: %s",
+                       dataset->taxonomy_file ? dataset->taxonomy_file : dataset->fasta_file,
+                       advice);
     return DT_OK;
 }
 
@@ -39,11 +37,11 @@ static dt_status check_ranks(const dt_taxonomy *model, const dt_dataset *dataset
 static dt_status renumber(const dt_taxonomy *model, dt_dataset *dataset)
 {
     const int32_t ranks = model->tax_ranks;
-    DT_TRY(check_ranks(model, dataset));
+    DT_TRY(dt_check_model_ranks(model, dataset, "give the files of the training"));
     for (int64_t i = 0; i < dataset->count * ranks; ++i) {
         const int32_t r = (int32_t)(i % ranks);
         const char *label = dataset->taxonomy.rank[r].label[dataset->labels[i]];
-        dataset->labels[i] = class_of(model, r, label);
+        dataset->labels[i] = dt_model_class(model, r, label);
         if (dataset->labels[i] < 0)
             return dt_fail(DT_ERR_INPUT,
                            "%s: the model does not know the %s '%.100s' of sequence %.100s: give "

@@ -18,15 +18,15 @@ cmp "$model" before.h5 || fail "the checkpoint itself was changed"
 same "files beside the checkpoint" "$(find run/checkpoints -name '.*' | wc -l)" 0
 
 # Columns of the table: rank, sequences, accuracy, temperature, loss, after, ECE, after
-fitted=$(awk 'seen && $4 ~ /^[0-9.]+$/ && $4 != "1.000000" && $6 < $5 { n++ } /^Rank/ { seen = 1 } END { print n + 0 }' fit)
+fitted=$(awk '/^Lineages/ { exit } seen && $4 ~ /^[0-9.]+$/ && $4 != "1.000000" && $6 < $5 { n++ } /^Rank/ { seen = 1 } END { print n + 0 }' fit)
 [ "$fitted" -ge 2 ] || fail "only $fitted ranks have another temperature and a lower loss: $(cat fit)"
-awk 'seen && NF >= 8 && $6 > $5 { exit 1 } /^Rank/ { seen = 1 }' fit || fail "a loss has grown: $(cat fit)"
+awk '/^Lineages/ { exit } seen && NF >= 8 && $6 > $5 { exit 1 } /^Rank/ { seen = 1 }' fit || fail "a loss has grown: $(cat fit)"
 
 # describe prints them, equal to six places to those of the table; predict uses them
 expect 0 deeptaxa describe --checkpoint "$calibrated" --export-metrics described.json
 stored=$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')
 same "temperatures" "$(echo "$stored" | tr , '\n' | awk '{ printf "%.6f\n", $1 }')" \
-    "$(awk '/^Checkpoint/ { seen = 0 } seen { print $4 } /^Rank/ { seen = 1 }' fit)"
+    "$(awk '/^Lineages/ { exit } seen { print $4 } /^Rank/ { seen = 1 }' fit)"
 grep -q '"temperatures"' described.json || fail "no temperatures in the exported metrics"
 expect 0 "${predict[@]}" --checkpoint "$calibrated" --output-dir with
 said '^Model: .*, calibrated, in '
@@ -43,8 +43,8 @@ cmp ones/*.tsv without/*.tsv || fail "--level-temperatures does not replace thos
 
 # the calibration errors are those of predict, before and after
 eces() { grep -o '"ece": *[0-9.e-]*' "$1/metrics.json" | awk '{ printf "%.4f\n", $2 }'; }
-same "calibration errors before" "$(awk '/^Checkpoint/ { seen = 0 } seen { print $7 } /^Rank/ { seen = 1 }' fit)" "$(eces without)"
-same "calibration errors after" "$(awk '/^Checkpoint/ { seen = 0 } seen { print $8 } /^Rank/ { seen = 1 }' fit)" "$(eces with)"
+same "calibration errors before" "$(awk '/^Lineages/ { exit } seen { print $7 } /^Rank/ { seen = 1 }' fit)" "$(eces without)"
+same "calibration errors after" "$(awk '/^Lineages/ { exit } seen { print $8 } /^Rank/ { seen = 1 }' fit)" "$(eces with)"
 
 # the members of an ensemble have their own temperatures
 expect 0 "${predict[@]}" --checkpoint "$calibrated" "$calibrated" --output-dir twice
