@@ -5,6 +5,7 @@
  *                     BERT branch ┘
  *     bert          = encoder → mean over the tokens → dropout → heads
  *     cnn           = residual convolutions → maximum → dropout → heads with a hidden layer
+ *     kmer          = bag of k-mer embeddings → ReLU → dropout → heads
  *
  * A model belongs to one backend. All operations are asynchronous, see backend.h.
  */

@@ -237,7 +237,7 @@ static void packing_cuts(const char *fixture, int32_t suffix_count)
                                 .suffix_count = suffix_count};
     dt_batch_memory memory;
     ASSERT_OK(dt_batch_memory_create(&memory, sequences, raw_count, 1));
-    const dt_batch batch = dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length);
+    const dt_batch batch = dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length, NULL, NULL);
     assert_memory_equal(batch.cu_seqlens, cu_seqlens, (size_t)ends * sizeof *cu_seqlens);
     assert_memory_equal(batch.token_ids, tokens, (size_t)cu_seqlens[sequences] * sizeof *tokens);
     assert_true(raw_count > cu_seqlens[sequences]); /* one was too long */
