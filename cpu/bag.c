@@ -37,14 +37,15 @@ static task task_of(const dt_cpu *cpu, const dt_cpu_batch *b, const dt_bag *bag,
 {
     const int64_t sequences = b->device.size.sequences;
     int32_t *sequence = (int32_t *)(void *)(cpu->scratch + cpu->scratch_row);
-    const bool wide = threads * PARTS * LANES <= bag->dim &&
-                      sequences * PARTS * LANES <= cpu->scratch_row;
+    const bool wide =
+        threads * PARTS * LANES <= bag->dim && sequences * PARTS * LANES <= cpu->scratch_row;
     for (int64_t i = 0; i < sequences; ++i)
         cpu->sequence_sums[i] = 1.0 / sqrt((double)(b->cu_seqlens[i + 1] - b->cu_seqlens[i]));
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int64_t i = 0; i < b->device.size.tokens; ++i)
         sequence[i] = b->sequence_of_row[b->order[i]];
-    return (task){b, sequence, cpu->sequence_sums, sequences, bag->dim, bag->rows, wide ? PARTS : 1};
+    return (task){b,        sequence,  cpu->sequence_sums, sequences,
+                  bag->dim, bag->rows, wide ? PARTS : 1};
 }
 
 /* Returns the row of a group's id at `columns` of `table`; NULL: it has none. */
@@ -177,6 +178,6 @@ void dt_cpu_bag_backward(dt_backend *backend, const void *dy, const dt_device_ba
     for (int64_t first = 0; first < t.dim; first += columns)
         for (int64_t begin = 0; begin < b->groups; begin += GROUPS)
             spread_panel(gradient + first, (vector *)(void *)dt_cpu_scratch(cpu, 0),
-                         (const dt_real *)dy + first, &t, begin,
-                         least(begin + GROUPS, b->groups), least(columns, t.dim - first));
+                         (const dt_real *)dy + first, &t, begin, least(begin + GROUPS, b->groups),
+                         least(columns, t.dim - first));
 }

@@ -439,8 +439,9 @@ static dt_status check_encoding(const dt_train_options *train)
 {
     const dt_model_config *config = &train->asked.config;
     if (dt_model_has_bag(config) && config->encoding != DT_ENCODING_ONEHOT)
-        return dt_fail(DT_ERR_USAGE, "--encoding %s cannot be combined with --model-type kmer, "
-                                     "which reads bases: omit --encoding",
+        return dt_fail(DT_ERR_USAGE,
+                       "--encoding %s cannot be combined with --model-type kmer, "
+                       "which reads bases: omit --encoding",
                        dt_encoding_name(config->encoding));
     if (config->encoding != DT_ENCODING_ONEHOT)
         return DT_OK;

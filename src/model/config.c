@@ -13,10 +13,11 @@ static dt_status check_onehot(const dt_model_config *config)
 {
     const bool bases = config->encoding == DT_ENCODING_ONEHOT;
     if (dt_model_has_bag(config) && !bases)
-        return dt_fail(DT_ERR_USAGE,
-                       "--encoding %s cannot be combined with --model-type kmer, which reads bases: "
-                       "use --encoding onehot, also for `deeptaxa prepare`",
-                       dt_encoding_name(config->encoding));
+        return dt_fail(
+            DT_ERR_USAGE,
+            "--encoding %s cannot be combined with --model-type kmer, which reads bases: "
+            "use --encoding onehot, also for `deeptaxa prepare`",
+            dt_encoding_name(config->encoding));
     if (bases && dt_model_has_encoder(config))
         return dt_fail(DT_ERR_USAGE,
                        "--encoding onehot cannot be combined with --model-type %s, only with cnn "
@@ -42,8 +43,7 @@ dt_status dt_model_config_check(const dt_model_config *config)
     DT_TRY(check_at_least("--num-hidden-layers", config->layers, 1));
     DT_TRY(check_at_least("--num-attention-heads", config->heads, 1));
     DT_TRY(check_at_least("--intermediate-size", config->intermediate, 1));
-    if (dt_model_has_bag(config) &&
-        (config->kmer_size < 1 || config->kmer_size > DT_KMER_MAX))
+    if (dt_model_has_bag(config) && (config->kmer_size < 1 || config->kmer_size > DT_KMER_MAX))
         return dt_fail(DT_ERR_USAGE, "--kmer-size %d: must be from 1 to %d", config->kmer_size,
                        DT_KMER_MAX);
     if (config->kernels > DT_MAX_KERNELS)

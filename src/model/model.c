@@ -74,7 +74,7 @@ static dt_status add_bag(dt_model *model)
     const dt_model_config *c = &model->config;
     model->bag = (dt_bag){.rows = dt_kmer_ids(c->kmer_size), .dim = c->hidden};
     return dt_params_add(&model->params, &model->bag.table, false, DT_INIT_NORMAL, 1.0,
-                         (int64_t[3]){model->bag.rows, c->hidden}, "embedding.weight");
+                         (int64_t[3]){model->bag.rows, c->hidden}, "kmer_embedding.weight");
 }
 
 /* BERT's pooler belongs to the state dict but is never used, so it is placed at the end. */

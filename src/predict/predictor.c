@@ -130,8 +130,8 @@ static void *run_reader(void *argument)
 static int32_t end_of_micro_batch(const pipeline *p, const dt_job *j, int32_t first)
 {
     const dt_model *model = p->options->model;
-    const int64_t most = dt_predictor_max_tokens(
-        dt_model_backend(model), dt_model_config_of(model), p->options->batch_size);
+    const int64_t most = dt_predictor_max_tokens(dt_model_backend(model), dt_model_config_of(model),
+                                                 p->options->batch_size);
     const int64_t left = j->cu_seqlens[j->computed] - j->cu_seqlens[first];
     const int64_t micro_batches = (left + most - 1) / most;
     int32_t end = first;

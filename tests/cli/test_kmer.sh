@@ -27,7 +27,7 @@ labels() { cut -f 2- "$1"/*_predictions.tsv; } # without the ids
 expect 0 deeptaxa train --model-type kmer --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir none --dry-run
 said '^encoding: onehot, without a tokenizer$'
-printed '^ *embedding +4,194,304$'
+printed '^ *kmer_embedding +4,194,304$'
 expect 0 deeptaxa train --help
 tr -s ' \n' ' ' <out >help
 grep -qF '(default: 896; with --model-type kmer 256)' help || fail "--help has not the type's defaults"

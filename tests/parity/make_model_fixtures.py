@@ -115,8 +115,6 @@ def draw_parameters(model, random):
 
 def padding_rows(model):
     """The rows that stay zero and get no gradient."""
-    if model.config.model_type == "kmer":
-        return []
     rows = {"embedding.weight": model.config.pad_id,
             "bert.embeddings.word_embeddings.weight": BERT_PADDING_ROW}
     return [item for item in rows.items() if item[0] in dict(model.named_parameters())]
@@ -170,7 +168,7 @@ def check_margins(model, batch, maximum_margin=MAXIMUM_MARGIN, relu_margin=RELU_
         return {}
     ids, lengths = pad(truncated(batch[0], c), c)
     if c.model_type == "kmer":
-        sums = model.embedding.sums(ids, lengths)
+        sums = model.kmer_embedding.sums(ids, lengths)
         if sums[sums != 0].abs().min() < relu_margin:  # without k-mers they are 0
             raise Unsuitable("a ReLU input close to zero")
         return {}
@@ -222,7 +220,7 @@ def explained_zeros(model, batch):
     unused = set(range(c.vocabulary)) - used
     if c.model_type == "kmer":
         used = {kmer for sequence in truncated(batch[0], c) for kmer in kmers(sequence, c.kmer_size)}
-        return tensors, {"embedding.weight": set(range(4 ** c.kmer_size)) - used}
+        return tensors, {"kmer_embedding.weight": set(range(4 ** c.kmer_size)) - used}
     rows = {"embedding.weight": unused | {c.pad_id},
             "bert.embeddings.word_embeddings.weight": unused | {BERT_PADDING_ROW},
             "bert.embeddings.token_type_embeddings.weight": {1}}
@@ -242,7 +240,7 @@ def check_gradients(model, batch):
         size = p.grad.reshape(len(p), -1).norm(dim=1)
         zero = {row for row in range(len(p)) if size[row] == 0}
         assert rows.get(name, set()) <= zero, f"{name}: these rows should have no gradient"
-        selective = name.startswith(("embedding", "conv_stacks")) or (
+        selective = name.startswith(("embedding", "kmer_embedding", "conv_stacks")) or (
             model.config.model_type == "cnn" and name.endswith((".0.weight", ".0.bias")))
         if zero - rows.get(name, set()) and not selective:
             raise Unsuitable(f"a row of {name} has no gradient")

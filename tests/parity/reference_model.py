@@ -193,7 +193,7 @@ class Model(nn.Module):
         self.config = c
         width = c.hidden_size
         if c.model_type == "kmer":
-            self.embedding = Bag(c)
+            self.kmer_embedding = Bag(c)
         elif c.model_type != "bert":
             if c.encoding != "onehot":
                 self.embedding = nn.Embedding(c.vocabulary, c.embed_dim, padding_idx=c.pad_id)
@@ -240,7 +240,7 @@ class Model(nn.Module):
             total = (encoded * valid[:, :, None]).sum(dim=1)
             parts["fused"] = total / lengths.clamp(min=1)[:, None]
         elif c.model_type == "kmer":
-            parts["fused"] = self.embedding(ids, lengths)
+            parts["fused"] = self.kmer_embedding(ids, lengths)
         else:
             parts["fused"] = parts["maximum"]
         x = self.dropout(parts["fused"])

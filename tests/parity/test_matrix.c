@@ -25,7 +25,7 @@ static const struct {
 } models[] = {
     {"matrix_hybrid", false},    {"matrix_hybrid_masked", true}, {"matrix_cnn", false},
     {"matrix_cnn_masked", true}, {"matrix_onehot", false},       {"matrix_onehot_masked", true},
-    {"matrix_bert", false},      {"matrix_bert", true},       {"matrix_kmer", false},
+    {"matrix_bert", false},      {"matrix_bert", true},          {"matrix_kmer", false},
 };
 
 /* In the order of the fixtures' rows: weights vary fastest. */

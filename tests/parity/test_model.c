@@ -240,7 +240,8 @@ static void packing_cuts(const char *fixture, int32_t suffix_count)
     dt_batch_memory memory;
     ASSERT_OK(dt_batch_memory_create(&memory, sequences, raw_count, 1));
     memory.kmer_size = dt_model_kmer_size(&config);
-    const dt_batch batch = dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length, NULL, NULL);
+    const dt_batch batch =
+        dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length, NULL, NULL);
     assert_memory_equal(batch.cu_seqlens, cu_seqlens, (size_t)ends * sizeof *cu_seqlens);
     assert_memory_equal(batch.token_ids, tokens, (size_t)cu_seqlens[sequences] * sizeof *tokens);
     assert_true(raw_count > cu_seqlens[sequences]); /* one was too long */

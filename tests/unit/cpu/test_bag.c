@@ -22,12 +22,12 @@ static void reference(const test_case *c, double *const in[], const double *para
 {
     (void)in;
     const dt_bag *bag = c->op;
-    for (int32_t b = 0; b < SEQUENCES; ++b)
+    for (int64_t b = 0; b < SEQUENCES; ++b)
         for (int64_t i = 0; i < bag->dim; ++i) {
             double sum = 0.0;
             for (int32_t t = c->batch->cu_seqlens[b]; t < c->batch->cu_seqlens[b + 1]; ++t)
                 if (c->batch->token_ids[t] < bag->rows)
-                    sum += params[c->batch->token_ids[t] * bag->dim + i];
+                    sum += params[(int64_t)c->batch->token_ids[t] * bag->dim + i];
             out[0][b * bag->dim + i] = sum / sqrt((double)lengths[b]);
         }
 }
@@ -70,7 +70,7 @@ static void equal_sequences_have_equal_bits(void **state)
     memcpy(copies.ids + copies.cu_seqlens[2], copies.ids, LENGTH * sizeof *copies.ids);
     test_case c = case_of(&bag);
     c.batch = batch;
-    c.out_count[0] = COPIES * DIM;
+    c.out_count[0] = (int64_t)COPIES * DIM;
     for (const char *const *build = float_builds(); *build; ++build) {
         test_values v = run_case(&c, *build, 2);
         assert_memory_equal(v.out[0], v.out[0] + (int64_t)2 * DIM, DIM * sizeof *v.out[0]);

@@ -81,7 +81,9 @@ static void equals_a_plain_search(void **state)
         for (int32_t i = 0; i + k <= length; ++i) {
             int32_t id = 0;
             for (int32_t j = 0; j < k && id >= 0; ++j)
-                id = text[i + j] == 'N' ? -1 : 4 * id + (int32_t)(strchr(letters, text[i + j]) - letters);
+                id = text[i + j] == 'N'
+                         ? -1
+                         : 4 * id + (int32_t)(strchr(letters, text[i + j]) - letters);
             different += id >= 0 && !seen[id];
             if (id >= 0)
                 seen[id] = 1;
