@@ -615,6 +615,7 @@ static const dt_gpu_kernel kernels[] = {
     {"add_windows_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"finish_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
     {"start_layer_kernel", "cuda/conv_layers.cu", NULL, OTHER_MODELS},
+    {"bag_kernel", "cuda/bag.cu", NULL, OTHER_MODELS},
     {"lookup_kernel", "cuda/lookup.cu", NULL, OTHER_MODELS},
     {"mean_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},
     {"mean_backward_kernel", "cuda/pool.cu", NULL, OTHER_MODELS},

@@ -373,8 +373,9 @@ int64_t dt_cuda_partial_blocks(dt_cuda *cuda, int64_t most, int sums, int64_t co
 /* ---- sums over the rows of each token id (group_sums.cu) -------------------------------------- */
 
 /* gradient (ids, columns), row `id` += the sum of the rows of dy that belong to tokens with that id,
- * unless it is frozen_row. dy has one row per token (length 0) or `length` rows per sequence. Uses
- * cuda->sums. */
+ * unless it is frozen_row. dy has one row per token (length 0), `length` rows per sequence, or one per
+ * sequence, which is multiplied by 1/√tokens (DT_ROW_PER_BAG). Uses cuda->sums. */
+#define DT_ROW_PER_BAG (-1)
 template <typename T>
 void dt_cuda_group_sums(dt_cuda *cuda, float *gradient, const T *dy, const dt_cuda_batch *batch,
                         int64_t columns, int64_t length, int32_t frozen_row);

@@ -122,6 +122,12 @@ __device__ inline void dt_add_to_row(float *row, float (&sum)[W], int64_t column
     dt_store<ALIGNED, W>(row, sum, column, columns);
 }
 
+/* Returns 1/√tokens, the factor of a bag of embeddings. */
+__device__ inline float dt_bag_share(int32_t tokens)
+{
+    return 1.0f / sqrtf((float)tokens);
+}
+
 /* Clears a row; called by all threads of a block. */
 template <bool ALIGNED, typename T> __device__ inline void dt_zero_row(T *row, int64_t columns)
 {

@@ -13,7 +13,7 @@
 typedef struct {
     float *gradient; /* (ids, columns) */
     int64_t columns;
-    int64_t length; /* rows per sequence of a padded matrix; 0: one row per token */
+    int64_t length; /* as in dt_cuda_group_sums() */
     int32_t piece;  /* rows */
     int32_t frozen_row;
 } group_task;
@@ -24,7 +24,19 @@ __device__ static inline int64_t row_of(const group_task &task, const dt_batch_v
     if (task.length == 0)
         return token;
     const int64_t sequence = batch.sequence_of_row[token];
+    if (task.length == DT_ROW_PER_BAG)
+        return sequence;
     return sequence * task.length + token - batch.cu_seqlens[sequence];
+}
+
+/* Returns the factor of the row of a token. */
+__device__ static inline float weight_of(const group_task &task, const dt_batch_view &batch,
+                                         int32_t token)
+{
+    if (task.length != DT_ROW_PER_BAG)
+        return 1.0f;
+    const int32_t *begin = batch.cu_seqlens + batch.sequence_of_row[token];
+    return dt_bag_share(begin[1] - begin[0]);
 }
 
 template <bool ALIGNED, int W>
@@ -54,9 +66,16 @@ __global__ void group_sums_kernel(float *partial, const T *dy, dt_batch_view bat
         const int32_t stop = past < end ? past : end;
         float sum[W] = {};
 #pragma unroll 4
-        for (; i < stop; ++i)
-            dt_add_vec<ALIGNED, W>(sum, dy + row_of(task, batch, batch.order[i]) * task.columns,
-                                   column, task.columns);
+        for (; i < stop; ++i) {
+            const int32_t token = batch.order[i];
+            const float weight = weight_of(task, batch, token);
+            float vec[W];
+            dt_load<ALIGNED, W>(vec, dy + row_of(task, batch, token) * task.columns, column,
+                                task.columns);
+#pragma unroll
+            for (int k = 0; k < W; ++k)
+                sum[k] += weight * vec[k];
+        }
         if (first < begin)
             dt_store<ALIGNED, W>(partial + blockIdx.x * task.columns, sum, column, task.columns);
         else

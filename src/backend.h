@@ -77,6 +77,7 @@ typedef struct dt_add_norm dt_add_norm;
 typedef struct dt_attention dt_attention;
 typedef struct dt_conv_max dt_conv_max;
 typedef struct dt_lookup dt_lookup;
+typedef struct dt_bag dt_bag;
 typedef struct dt_conv_layer dt_conv_layer;
 typedef struct dt_position_max dt_position_max;
 typedef struct dt_activation dt_activation;
@@ -312,6 +313,13 @@ typedef void dt_op_mean_backward(dt_backend *backend, void *dx /* (N, H) */,
                                  const void *dy /* (B, H) */, const dt_device_batch *batch,
                                  int32_t hidden);
 
+/* y[b] = Σ table[id] / √n over the n tokens of sequence b (bag of embeddings) */
+typedef void dt_op_bag_forward(dt_backend *backend, void *y /* (B, dim) */,
+                               const dt_device_batch *batch, const dt_bag *bag);
+/* accumulates the gradient of the table */
+typedef void dt_op_bag_backward(dt_backend *backend, const void *dy /* (B, dim) */,
+                                const dt_device_batch *batch, const dt_bag *bag);
+
 /* y = dropout(x), or dropout(ReLU(x)); y may be x */
 typedef void dt_op_activate_forward(dt_backend *backend, void *y /* (B, parts·columns) */,
                                     const void *x, const dt_device_batch *batch,
@@ -529,7 +537,7 @@ typedef bool dt_op_choices_write(dt_backend *backend, const char *text);
     OP(attention_forward) OP(attention_backward) OP(single_attention_backward)                     \
     OP(add_norm_forward) OP(add_norm_backward)                                                     \
     OP(gather_first_forward) OP(gather_first_backward) OP(mean_forward) OP(mean_backward)          \
-    OP(activate_forward) OP(activate_backward)                                                     \
+    OP(bag_forward) OP(bag_backward) OP(activate_forward) OP(activate_backward)                    \
     OP(conv_max_forward) OP(conv_max_backward)                                                     \
     OP(lookup_forward) OP(lookup_backward) OP(conv_layer_forward) OP(conv_layer_backward)          \
     OP(position_max_forward) OP(position_max_backward)                                             \
@@ -620,6 +628,6 @@ typedef struct {
                           size_t size); /* NULL: the CPU */
 } dt_backend_entry;
 
-#define DT_BACKEND_CONTRACT 13
+#define DT_BACKEND_CONTRACT 14
 
 #endif

@@ -91,6 +91,13 @@ struct dt_lookup {
     int32_t max_length; /* L */
 };
 
+/* The sum of a sequence's embeddings, divided by the root of their number. */
+struct dt_bag {
+    dt_param table; /* (rows, dim) */
+    int32_t rows;   /* ids are 0 … rows; the id `rows` has no row: its embedding is zero */
+    int32_t dim;
+};
+
 typedef enum {
     DT_RESIDUAL_NONE,
     DT_RESIDUAL_IDENTITY,   /* x itself; channels == filters */

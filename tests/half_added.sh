@@ -77,7 +77,7 @@ builds cpu/loss.c "a loss with a formula"
 fails src/eval/objective.c DT_LOSS_EXTRA "a loss of which nobody says how a batch is averaged"
 
 fresh
-edit src/model/config.h 's/TYPE(BERT, bert, true, false, false)/& TYPE(EXTRA, extra, true, true, true)/'
+edit src/model/config.h 's/TYPE(BERT, bert, true, false, false, false)/& TYPE(EXTRA, extra, true, true, true, false)/'
 fails src/model/model.c DT_MODEL_EXTRA "a model type without forward and backward pass"
 
 fresh

@@ -16,6 +16,7 @@ static inline dt_model_config published_sizes(void)
         .kernels = 3,
         .width = {3, 5, 7},
         .conv_layers = 1,
+        .kmer_size = 7,
         .hidden = 896,
         .layers = 4,
         .heads = 7,

@@ -95,7 +95,7 @@ record() {
         run "help_$command" $command --help
     done
 
-    for type in hybridcnnbert cnn bert; do
+    for type in hybridcnnbert cnn bert kmer; do
         train "$type" --model-type "$type" --epochs 2
         predict "predict_$type" "$type" --tabular --taxonomy-file "$folder/data/heldout.tsv"
         mkdir "$folder/work/describe_$type"

@@ -188,7 +188,9 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     };
     DT_TRY(dt_backend_open(t->device, &options, &t->backend));
     DT_TRY(dt_profiled_backend(t->backend, t->profile));
-    if (!t->resumes) /* early, before the input is read; dt_model_create() checks again */
+    if (!t->resumes &&
+        dt_model_has_encoder(
+            &o->asked.config)) /* early, before the input is read; dt_model_create() checks again */
         DT_TRY(t->backend->ops->attention_check(
             t->backend, o->asked.config.hidden / o->asked.config.heads, true));
     return dt_pool_create(&t->pool, t->threads);

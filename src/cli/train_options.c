@@ -443,17 +443,23 @@ static dt_status check_loss(const dt_train_options *train)
 
 static dt_status check_encoding(const dt_train_options *train)
 {
-    if (train->asked.config.encoding != DT_ENCODING_ONEHOT)
+    const dt_model_config *config = &train->asked.config;
+    if (dt_model_has_bag(config) && config->encoding != DT_ENCODING_ONEHOT)
+        return dt_fail(DT_ERR_USAGE,
+                       "--encoding %s cannot be combined with --model-type kmer, "
+                       "which reads bases: omit --encoding",
+                       dt_encoding_name(config->encoding));
+    if (config->encoding != DT_ENCODING_ONEHOT)
         return DT_OK;
     if (train->tokenizer_file)
         return dt_fail(DT_ERR_USAGE, "--tokenizer-file cannot be combined with --encoding onehot, "
                                      "which needs no tokenizer");
     if (resumes_by_name(train))
         return DT_OK;
-    if (train->asked.config.type != DT_MODEL_CNN)
-        return dt_fail(DT_ERR_USAGE, "--encoding onehot requires --model-type cnn: the BERT "
-                                     "encoder of the other types reads tokens");
-    if (dt_option_given(&train->parsed, "embed-dim") &&
+    if (dt_model_has_encoder(config))
+        return dt_fail(DT_ERR_USAGE, "--encoding onehot requires --model-type cnn or kmer: the "
+                                     "BERT encoder of the other types reads tokens");
+    if (dt_model_has_cnn(config) && dt_option_given(&train->parsed, "embed-dim") &&
         train->asked.config.embed_dim != DT_ONEHOT_CHANNELS)
         return dt_fail(DT_ERR_USAGE,
                        "--embed-dim %d cannot be combined with --encoding onehot, which has %d "

@@ -14,7 +14,7 @@ typedef struct {
 } dt_groups;
 
 /* Groups rows 0 … rows-1 (fewer than 2^31) by ids[row], each in 0 … largest_id. Returns the number
- * of groups. Takes time proportional to the rows and to the bytes of largest_id. */
+ * of groups. Takes time proportional to the rows; with a larger id than rows also to its bytes. */
 int32_t dt_group_rows(const dt_groups *out, const int32_t *ids /* (rows) */, int64_t rows,
                       int32_t largest_id, uint64_t *scratch /* (2, rows) */);
 

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "data/sampler.h"
 #include "data/survey.h"
+#include "sequence/kmer.h"
 
 dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences, int64_t max_tokens,
                                  int32_t tax_ranks)
@@ -31,13 +32,17 @@ void dt_batch_memory_free(dt_batch_memory *memory)
 }
 
 dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
-                       int32_t count, int32_t max_length)
+                       int32_t count, int32_t max_length, dt_batch_edit edit, void *context)
 {
     const int32_t tax_ranks = memory->tax_ranks;
     int32_t used = 0;
     for (int32_t b = 0; b < count; ++b) {
+        int32_t *tokens = memory->token_ids + used;
+        const int32_t length = dt_dataset_tokens(dataset, indices[b], max_length, tokens);
+        if (edit)
+            edit(context, b, tokens);
         memory->cu_seqlens[b] = used;
-        used += dt_dataset_tokens(dataset, indices[b], max_length, memory->token_ids + used);
+        used += memory->kmer_size ? dt_kmer_bag(tokens, length, memory->kmer_size) : length;
         memcpy(memory->labels + (int64_t)b * tax_ranks, dt_dataset_labels(dataset, indices[b]),
                (size_t)tax_ranks * sizeof *memory->labels);
     }

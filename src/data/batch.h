@@ -12,6 +12,8 @@ typedef struct {
     int32_t max_sequences;
     int64_t max_tokens;
     int32_t tax_ranks;
+    int32_t kmer_size;   /* not 0: the sequences are bases, and packed as sets of k-mers
+                            (sequence/kmer.h); to be set by the owner */
     int32_t *token_ids;  /* (max_tokens) */
     int32_t *cu_seqlens; /* (max_sequences + 1) */
     int32_t *labels;     /* (max_sequences, tax_ranks) */
@@ -21,11 +23,14 @@ dt_status dt_batch_memory_create(dt_batch_memory *memory, int32_t max_sequences,
                                  int32_t tax_ranks);
 void dt_batch_memory_free(dt_batch_memory *memory);
 
-/* Packs the sequences indices[0 … count-1] with their labels. The batch points into `memory`, which
- * must be large enough. seed, step, first_sequence and loss_scale are zero; the caller sets them as
+/* Changes the tokens of sequence b of a batch, before k-mers are made of them. */
+typedef void (*dt_batch_edit)(void *context, int32_t b, int32_t *tokens);
+
+/* Packs the sequences indices[0 … count-1] with their labels, changed by `edit` unless it is NULL. The
+ * batch points into `memory`, which must be large enough for their tokens, or bases. seed, step, first_sequence and loss_scale are zero; the caller sets them as
  * needed. */
 dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
-                       int32_t count, int32_t max_length);
+                       int32_t count, int32_t max_length, dt_batch_edit edit, void *context);
 
 /* Divides a global batch, the sequences indices[0 … total-1], into `parts` contiguous shares with
  * about equal numbers of tokens, so that no rank waits long for another. Share `index` is *begin …

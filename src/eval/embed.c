@@ -102,7 +102,7 @@ static dt_status start(embedder *e, int64_t round)
         return DT_OK;
     DT_TRY(dt_dataset_hold(job->dataset, first, count));
     const dt_batch batch = dt_batch_pack(job->memory, job->dataset, e->mine + first, (int32_t)count,
-                                         dt_model_config_of(job->model)->max_length);
+                                         dt_model_config_of(job->model)->max_length, NULL, NULL);
     return dt_classifier_start(&e->classifier, &batch, e->unused, NULL,
                                e->activations[round % DT_CLASSIFY_AHEAD]);
 }

@@ -52,7 +52,7 @@ static dt_status start_micro_batch(dt_classifier *classifier, const results *out
     DT_TRY(dt_dataset_hold(job->dataset, at, count));
     const int32_t max_length = dt_model_config_of(job->model)->max_length;
     const dt_batch batch =
-        dt_batch_pack(job->memory, job->dataset, indices + at, count, max_length);
+        dt_batch_pack(job->memory, job->dataset, indices + at, count, max_length, NULL, NULL);
     memcpy(out->truth + at * tax_ranks, batch.labels,
            (size_t)(count * tax_ranks) * sizeof *out->truth);
     dt_profile_end(job->profile, DT_TRACK_MAIN);

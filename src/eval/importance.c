@@ -47,9 +47,19 @@ dt_status dt_importance_partners(int64_t *partner, const dt_dataset *dataset,
     return DT_OK;
 }
 
-/* Replaces the tokens [begin, end) of the job's sequence number `at` with those of its partner. */
-static void exchange(const measurement *m, int32_t *tokens, int64_t at, int32_t begin, int32_t end)
+/* The exchange of a region between sequences of a micro-batch. */
+typedef struct {
+    const measurement *m;
+    int64_t first; /* number in the job of the micro-batch's first sequence */
+    int32_t begin, end;
+} exchange_context;
+
+/* Replaces the tokens [begin, end) of sequence b of the micro-batch with those of its partner. */
+static void exchange(void *context, int32_t b, int32_t *tokens)
 {
+    const exchange_context *c = context;
+    const measurement *m = c->m;
+    const int64_t at = c->first + b;
     const dt_dataset *dataset = m->job->dataset;
     const int64_t partner = m->partner[at];
     if (partner < 0)
@@ -57,10 +67,9 @@ static void exchange(const measurement *m, int32_t *tokens, int64_t at, int32_t 
     const int32_t mine = own_end(dataset, m->job->indices[at], m->max_length);
     const int32_t theirs = own_end(dataset, partner, m->max_length);
     const int32_t common = mine < theirs ? mine : theirs;
-    if (end > common)
-        end = common;
+    const int32_t end = c->end < common ? c->end : common;
     dt_dataset_tokens(dataset, partner, m->max_length, m->other);
-    for (int32_t t = begin; t < end; ++t)
+    for (int32_t t = c->begin; t < end; ++t)
         tokens[t] = m->other[t];
 }
 
@@ -68,10 +77,10 @@ static dt_status start_micro_batch(measurement *m, int64_t first, int32_t count,
                                    int32_t end)
 {
     const dt_evaluation_job *job = m->job;
-    const dt_batch batch = dt_batch_pack(job->memory, job->dataset, job->indices + m->begin + first,
-                                         count, m->max_length);
-    for (int32_t b = 0; b < count && end > begin; ++b)
-        exchange(m, job->memory->token_ids + batch.cu_seqlens[b], m->begin + first + b, begin, end);
+    exchange_context context = {m, m->begin + first, begin, end};
+    const dt_batch batch =
+        dt_batch_pack(job->memory, job->dataset, job->indices + m->begin + first, count,
+                      m->max_length, end > begin ? exchange : NULL, &context);
     return dt_classifier_start(&m->classifier, &batch,
                                m->predictions + first * job->memory->tax_ranks, NULL, NULL);
 }

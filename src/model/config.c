@@ -11,14 +11,19 @@ static dt_status check_at_least(const char *flag, int32_t value, int32_t least)
 
 static dt_status check_onehot(const dt_model_config *config)
 {
-    if (config->encoding != DT_ENCODING_ONEHOT)
-        return DT_OK;
-    if (dt_model_has_encoder(config))
+    const bool bases = config->encoding == DT_ENCODING_ONEHOT;
+    if (dt_model_has_bag(config) && !bases)
+        return dt_fail(
+            DT_ERR_USAGE,
+            "--encoding %s cannot be combined with --model-type kmer, which reads bases: "
+            "use --encoding onehot, also for `deeptaxa prepare`",
+            dt_encoding_name(config->encoding));
+    if (bases && dt_model_has_encoder(config))
         return dt_fail(DT_ERR_USAGE,
-                       "--encoding onehot cannot be combined with --model-type %s, only with cnn: "
-                       "the BERT encoder reads tokens",
+                       "--encoding onehot cannot be combined with --model-type %s, only with cnn "
+                       "and kmer: the BERT encoder reads tokens",
                        dt_model_type_name(config->type));
-    if (config->embed_dim != DT_ONEHOT_CHANNELS)
+    if (bases && dt_model_has_cnn(config) && config->embed_dim != DT_ONEHOT_CHANNELS)
         return dt_fail(DT_ERR_USAGE,
                        "--embed-dim %d cannot be combined with --encoding onehot, which has %d "
                        "channels and no embedding: omit --embed-dim",
@@ -38,6 +43,9 @@ dt_status dt_model_config_check(const dt_model_config *config)
     DT_TRY(check_at_least("--num-hidden-layers", config->layers, 1));
     DT_TRY(check_at_least("--num-attention-heads", config->heads, 1));
     DT_TRY(check_at_least("--intermediate-size", config->intermediate, 1));
+    if (dt_model_has_bag(config) && (config->kmer_size < 1 || config->kmer_size > DT_KMER_MAX))
+        return dt_fail(DT_ERR_USAGE, "--kmer-size %d: must be from 1 to %d", config->kmer_size,
+                       DT_KMER_MAX);
     if (config->kernels > DT_MAX_KERNELS)
         return dt_fail(DT_ERR_USAGE, "--kernel-sizes: at most %d widths", DT_MAX_KERNELS);
     for (int32_t k = 0; k < config->kernels; ++k)
@@ -62,10 +70,10 @@ dt_status dt_model_config_check(const dt_model_config *config)
     return DT_OK;
 }
 
-#define ROW(enumerator, name, encoder, cnn, deep) {#name, encoder, cnn, deep},
+#define ROW(enumerator, name, encoder, cnn, deep, bag) {#name, encoder, cnn, deep, bag},
 static const struct {
     const char *name;
-    bool encoder, cnn, deep;
+    bool encoder, cnn, deep, bag;
 } types[] = {DT_MODEL_TYPES(ROW)};
 
 const char *dt_model_type_name(dt_model_type type)
@@ -86,4 +94,9 @@ bool dt_model_has_cnn(const dt_model_config *config)
 bool dt_model_is_deep(const dt_model_config *config)
 {
     return types[config->type].deep;
+}
+
+bool dt_model_has_bag(const dt_model_config *config)
+{
+    return types[config->type].bag;
 }

@@ -24,17 +24,19 @@ struct dt_model {
     dt_param projection_weight; /* (H, F·kernels) */
     dt_param projection_bias;   /* (H) */
     dt_cnn_stack convolutions;
+    dt_bag bag;
     dt_encoder_stack encoder;
     dt_head_stack heads;
     dt_lineage_layer lineages;
-    int64_t heads_end, cnn_end; /* ends of the first ranges of the vector */
+    int64_t heads_end, cnn_end; /* ends of the first ranges of the vector; the second is that of the
+                                   CNN or the bag */
 
     /* buffers, in one allocation */
     void *memory;
     void *cnn;        /* (B, H) output of the CNN branch */
     const void *bert; /* (B, H) output of the BERT branch, owned by the encoder */
-    void *fused;      /* (B, H) sequence embeddings */
-    void *features;   /* (B, H) input of the heads: fused after dropout; hybrid: fused */
+    void *fused;      /* (B, H) sequence embeddings; kmer: before ReLU */
+    void *features;   /* (B, H) input of the heads: fused after (ReLU and) dropout; hybrid: fused */
     void *dfused;     /* (B, H) */
     void *dcnn;       /* (B, H) */
     void *dbert;      /* (B, H) */
@@ -69,6 +71,14 @@ static dt_status add_projection(dt_model *model)
                          (int64_t[3]){c->hidden}, "cnn_proj.bias");
 }
 
+static dt_status add_bag(dt_model *model)
+{
+    const dt_model_config *c = &model->config;
+    model->bag = (dt_bag){.rows = dt_kmer_ids(c->kmer_size), .dim = c->hidden};
+    return dt_params_add(&model->params, &model->bag.table, false, DT_INIT_NORMAL, 1.0,
+                         (int64_t[3]){model->bag.rows, c->hidden}, "kmer_embedding.weight");
+}
+
 /* BERT's pooler belongs to the state dict but is never used, so it is placed at the end. */
 static dt_status add_pooler(dt_model *model)
 {
@@ -93,6 +103,8 @@ static dt_status add_parameters(dt_model *model)
         DT_TRY(add_projection(model));
     if (dt_model_has_cnn(c))
         DT_TRY(dt_cnn_stack_create(&model->convolutions, c, &model->params));
+    if (dt_model_has_bag(c))
+        DT_TRY(add_bag(model));
     model->cnn_end = model->params.elements;
     if (dt_model_has_encoder(c))
         DT_TRY(dt_encoder_stack_create(&model->encoder, c, &model->params));
@@ -182,7 +194,7 @@ const void *dt_model_head_outputs(const dt_model *model)
 
 const void *dt_model_fused(const dt_model *model)
 {
-    return model->fused;
+    return dt_model_has_bag(&model->config) ? model->features : model->fused;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -212,8 +224,8 @@ static void take_buffers(dt_model *model, dt_arena *arena, int32_t max_sequences
                              model->training);
     if (fused)
         take_hybrid_buffers(model, arena, max_sequences);
-    model->fused =
-        dt_model_has_encoder(c) ? dt_arena_take(arena, count, a) : model->convolutions.pooled;
+    model->fused = dt_model_has_encoder(c) || dt_model_has_bag(c) ? dt_arena_take(arena, count, a)
+                                                                  : model->convolutions.pooled;
     model->features = fused ? model->fused : dt_arena_take(arena, count, a);
     dt_head_stack_reserve(&model->heads, arena, backend, max_sequences, model->training);
     dt_lineage_layer_reserve(&model->lineages, arena, backend, max_sequences, model->training);
@@ -280,7 +292,8 @@ static dt_dropout fused_dropout(const dt_model *model, bool training)
 /* Returns the dropout of the sequence embeddings, if it is a separate operation. */
 static dt_activation fused_activation(const dt_model *model, bool training)
 {
-    return (dt_activation){.parts = 1,
+    return (dt_activation){.relu = dt_model_has_bag(&model->config),
+                           .parts = 1,
                            .columns = dt_model_features(&model->config),
                            .dropout = fused_dropout(model, training)};
 }
@@ -355,6 +368,10 @@ void *dt_model_forward(dt_model *model, const dt_device_batch *batch, bool train
         dt_cnn_stack_forward(&model->convolutions, backend, batch, training);
         op->activate_forward(backend, model->features, model->fused, batch, &activation);
         break;
+    case DT_MODEL_KMER:
+        op->bag_forward(backend, model->fused, batch, &model->bag);
+        op->activate_forward(backend, model->features, model->fused, batch, &activation);
+        break;
     }
     dt_head_stack_forward(&model->heads, backend, batch, model->features, training);
     return lineages_forward(model, batch);
@@ -407,6 +424,10 @@ static void fused_backward(dt_model *model, const dt_device_batch *batch)
         op->activate_backward(backend, model->convolutions.dpooled, model->dfused, NULL, batch,
                               &activation);
         break;
+    case DT_MODEL_KMER:
+        op->activate_backward(backend, model->dfused, model->dfused, model->features, batch,
+                              &activation);
+        break;
     }
 }
 
@@ -440,6 +461,10 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
         report_range(&reporter, model->heads_end, model->cnn_end); /* an event of the branch */
     }
     branch(backend, DT_BRANCH_END);
+    if (dt_model_has_bag(&model->config)) {
+        backend->ops->bag_backward(backend, model->dfused, batch, &model->bag);
+        report_range(&reporter, model->heads_end, model->cnn_end);
+    }
     if (dt_model_has_encoder(&model->config))
         dt_encoder_stack_backward(&model->encoder, backend, batch, model->dbert, report_range,
                                   &reporter);
@@ -450,7 +475,7 @@ dt_status dt_model_backward(dt_model *model, const dt_device_batch *batch, const
 static dt_status report_all(dt_model *model, range_reporter reporter)
 {
     report_range(&reporter, 0, model->heads_end);
-    if (dt_model_has_cnn(&model->config))
+    if (dt_model_has_cnn(&model->config) || dt_model_has_bag(&model->config))
         report_range(&reporter, model->heads_end, model->cnn_end);
     if (dt_model_has_encoder(&model->config))
         dt_encoder_stack_ranges(&model->encoder, report_range, &reporter);

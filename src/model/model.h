@@ -5,6 +5,7 @@
  *                     BERT branch ┘
  *     bert          = encoder → mean over the tokens → dropout → heads
  *     cnn           = residual convolutions → maximum → dropout → heads with a hidden layer
+ *     kmer          = bag of k-mer embeddings → ReLU → dropout → heads
  *
  * With --loss-type lineage, the lineage layer follows the heads.
  *

@@ -36,5 +36,7 @@ double dt_forward_work(const dt_model_config *config, int64_t tokens)
                 dt_layer_work(config, tokens, true);
     if (dt_model_has_cnn(config))
         work += dt_cnn_work(config, tokens);
+    if (dt_model_has_bag(config))
+        work += (double)config->hidden * (double)tokens;
     return work;
 }

@@ -51,15 +51,17 @@ static void option_head(const dt_option *option, char *out, size_t size)
 static dt_status add_option_help(dt_text *out, const dt_option *option)
 {
     char head[160];
-    char words[640];
+    char words[768];
+    char defaults[96];
     option_head(option, head, sizeof head);
     const int used =
         snprintf(words, sizeof words, "%s", option->ignored ? option->ignored : option->help);
     if (option->required)
         snprintf(words + used, sizeof words - (size_t)used, " (required)");
-    else if (option->default_value && !option->ignored)
-        snprintf(words + used, sizeof words - (size_t)used, " (default: %s)",
-                 option->default_value);
+    else if (option->default_value && !option->ignored) {
+        dt_option_defaults(option, defaults, sizeof defaults);
+        snprintf(words + used, sizeof words - (size_t)used, " (default: %s)", defaults);
+    }
     DT_TRY(dt_text_add(out, head, strlen(head)));
     return add_wrapped(out, (int)strlen(head), words);
 }

@@ -110,8 +110,10 @@ static dt_status add_option(dt_text *out, const dt_option *option)
         DT_TRY(add_line(out, option->range));
     }
     if (option->default_value) {
+        char defaults[96];
+        dt_option_defaults(option, defaults, sizeof defaults);
         DT_TRY(dt_text_addf(out, ".br\nDefault: "));
-        DT_TRY(add_line(out, option->default_value));
+        DT_TRY(add_line(out, defaults));
     }
     return DT_OK;
 }

@@ -259,6 +259,16 @@ static const dt_option *find_row(const dt_command *command, int i, size_t *base)
     return NULL;
 }
 
+void dt_option_defaults(const dt_option *option, char *out, size_t size)
+{
+    const dt_other_default *other = &option->other;
+    if (other->option)
+        snprintf(out, size, "%s; with --%s %s %s", option->default_value, other->option,
+                 other->choice, other->value);
+    else
+        snprintf(out, size, "%s", option->default_value);
+}
+
 const dt_option *dt_command_option(const dt_command *command, int i)
 {
     size_t base;

@@ -35,6 +35,13 @@ typedef struct {
     const char *value[DT_OPTION_VALUES]; /* pointers into argv */
 } dt_texts;
 
+/* A default that depends on a choice of the command. */
+typedef struct {
+    const char *option; /* the name of the choice's row; NULL: there is none */
+    const char *choice; /* if it has this value, */
+    const char *value;  /* the default is this, as typed by a user */
+} dt_other_default;
+
 /* One row of a command's table. Omitted members are NULL, 0 or false. */
 typedef struct {
     const char *name; /* without the leading "--"; NULL ends the table */
@@ -45,6 +52,7 @@ typedef struct {
     int32_t count;     /* lists: fixed length, without a counter; 0: one or more */
     const char *value; /* placeholder in --help: "FILE", "N"; not for flags and choices */
     const char *default_value; /* as typed by a user; parsed in the same way */
+    dt_other_default other;    /* instead of default_value */
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
@@ -138,6 +146,10 @@ bool dt_option_allows(const dt_option *option, double number);
 /* Does both, for all of `texts`. */
 dt_status dt_value_store(const dt_option *option, const dt_value *value, int32_t count,
                          const char *const *texts);
+
+/* Writes the defaults of an option that has one to `out` (`size` bytes): "896; with --model-type kmer
+ * 256". */
+void dt_option_defaults(const dt_option *option, char *out, size_t size);
 
 /* Returns row i of the command's tables; NULL past the last. */
 const dt_option *dt_command_option(const dt_command *command, int i);

@@ -212,6 +212,27 @@ static dt_status store_defaults(const dt_command *command, void *options)
     return DT_OK;
 }
 
+/* Returns whether the choice on which the default depends was made. */
+static bool other_applies(const dt_command *command, const dt_other_default *other,
+                          const void *options)
+{
+    const int row = dt_command_find(command, other->option, strlen(other->option));
+    const dt_value value = dt_option_value(command, row, options);
+    return *(const int32_t *)value.at == dt_choice_named(value.choices, other->choice);
+}
+
+static dt_status store_other_defaults(const dt_command *command, void *options)
+{
+    const dt_option *option;
+    for (int i = 0; (option = dt_command_option(command, i)); ++i) {
+        const dt_value value = dt_option_value(command, i, options);
+        if (option->other.option && ((dt_parsed *)options)->origin[i] == DT_FROM_DEFAULT &&
+            other_applies(command, &option->other, options))
+            DT_TRY(dt_value_store(option, &value, 1, &option->other.value));
+    }
+    return DT_OK;
+}
+
 static dt_status read_options(const dt_command *command, void *options)
 {
     const dt_parsed *parsed = options;
@@ -219,7 +240,9 @@ static dt_status read_options(const dt_command *command, void *options)
     DT_TRY(store_defaults(command, options));
     while (args.next < args.argc)
         DT_TRY(read_option(command, &args, options));
-    return parsed->config ? dt_config_read(command, options) : DT_OK;
+    if (parsed->config)
+        DT_TRY(dt_config_read(command, options));
+    return store_other_defaults(command, options);
 }
 
 static dt_status parse(const dt_command *command, void *options)

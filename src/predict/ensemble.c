@@ -40,6 +40,11 @@ static dt_status tokens_differ(const paths *p, const dt_run *a, const dt_run *b)
         return dt_fail(DT_ERR_INPUT,
                        "%s: cannot be combined with %s: it was trained with a different tokenizer",
                        p->other, p->first);
+    if (dt_model_kmer_size(&a->config) != dt_model_kmer_size(&b->config))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: cannot be combined with %s: one of them reads single bases and the "
+                       "other k-mers (--model-type kmer), or k-mers of another --kmer-size",
+                       p->other, p->first);
     if (a->config.max_length != b->config.max_length)
         return dt_fail(
             DT_ERR_INPUT,

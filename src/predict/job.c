@@ -6,6 +6,7 @@
 #include "core/hash.h"
 #include "core/memory.h"
 #include "layers.h"
+#include "sequence/kmer.h"
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -116,7 +117,9 @@ dt_status dt_job_fill(dt_job *job, const dt_job_sizes *sizes, const dt_truth *tr
         job->source[job->computed] = i;
         for (int32_t t = 0; t < count; ++t)
             job->tokens[begin + t] = tokens[t];
-        job->cu_seqlens[++job->computed] = begin + count;
+        const int32_t used =
+            sizes->kmer_size ? dt_kmer_bag(job->tokens + begin, count, sizes->kmer_size) : count;
+        job->cu_seqlens[++job->computed] = begin + used;
     }
     return DT_OK;
 }

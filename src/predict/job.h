@@ -20,6 +20,7 @@ typedef struct {
     int32_t most; /* sequences */
     int32_t tax_ranks;
     int32_t members;        /* models */
+    int32_t kmer_size;      /* not 0: the models read sets of k-mers (sequence/kmer.h) */
     int32_t columns;        /* of the probabilities; 0: not needed */
     int64_t features;       /* of the embeddings; 0: not needed */
     dt_logit_range logits;  /* needed on the host */

@@ -28,8 +28,8 @@ static dt_status batch_bound(const void *context, int32_t requested, int32_t *se
 {
     const dt_model *model = context;
     *sequences = dt_predictor_max_sequences(dt_model_backend(model), requested);
-    *tokens = dt_predictor_max_tokens(dt_model_backend(model), requested,
-                                      dt_model_config_of(model)->max_length);
+    *tokens =
+        dt_predictor_max_tokens(dt_model_backend(model), dt_model_config_of(model), requested);
     return DT_OK;
 }
 

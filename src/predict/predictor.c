@@ -130,8 +130,9 @@ static void *run_reader(void *argument)
  * divided into as few micro-batches as possible, of about equal size. One sequence always fits. */
 static int32_t end_of_micro_batch(const pipeline *p, const dt_job *j, int32_t first)
 {
-    const int64_t most = dt_predictor_max_tokens(dt_model_backend(p->options->model),
-                                                 p->options->batch_size, p->max_length);
+    const dt_model *model = p->options->model;
+    const int64_t most = dt_predictor_max_tokens(dt_model_backend(model), dt_model_config_of(model),
+                                                 p->options->batch_size);
     const int64_t left = j->cu_seqlens[j->computed] - j->cu_seqlens[first];
     const int64_t micro_batches = (left + most - 1) / most;
     int32_t end = first;
@@ -408,6 +409,7 @@ static dt_job_sizes sizes_for(const dt_predictor *options)
         .most = dt_predictor_max_sequences(backend, options->batch_size),
         .tax_ranks = config->tax_ranks,
         .members = 1 + options->others,
+        .kmer_size = dt_model_kmer_size(config),
         .features = options->embeddings ? dt_model_features(config) : 0,
         .statistic_size = backend->statistic_size,
         .activation_size = backend->activation_size,
@@ -489,12 +491,14 @@ int32_t dt_predictor_max_sequences(const dt_backend *backend, int32_t batch_size
                                                         : MAX_SEQUENCES;
 }
 
-int64_t dt_predictor_max_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length)
+int64_t dt_predictor_max_tokens(const dt_backend *backend, const dt_model_config *config,
+                                int32_t batch_size)
 {
+    const int32_t max_length = config->max_length;
     const int64_t all = (int64_t)batch_size * max_length;
     const int64_t enough =
         max_length > HOST_MICRO_BATCH_TOKENS ? max_length : HOST_MICRO_BATCH_TOKENS;
-    return backend->host_memory && all > enough ? enough : all;
+    return backend->host_memory && all > enough && !dt_model_has_bag(config) ? enough : all;
 }
 
 dt_status dt_predictor_run(const dt_predictor *predictor, dt_fasta *input,

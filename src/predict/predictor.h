@@ -9,7 +9,8 @@
  *     a thread             passes the results to the sink
  *
  * Batches and micro-batches. On the CPU a batch is batch_size sequences, computed in micro-batches
- * of at most 8192 tokens (or one sequence); larger ones are no faster and take more memory. A GPU
+ * of at most 8192 tokens (or one sequence); larger ones are no faster and take more memory. (Those of
+ * the model type kmer, which has no activations for each token, are not limited.) A GPU
  * needs many tokens at a time to be fast, and its memory limits tokens rather than sequences:
  * there, a batch is up to eight times as many sequences (at most 4096, unless batch_size is
  * larger), computed in micro-batches of at most batch_size · max_length tokens. Thus amplicons are
@@ -120,7 +121,8 @@ typedef struct {
 /* Returns the largest number of sequences in a batch. */
 int32_t dt_predictor_max_sequences(const dt_backend *backend, int32_t batch_size);
 /* Returns the largest number of tokens in a micro-batch. */
-int64_t dt_predictor_max_tokens(const dt_backend *backend, int32_t batch_size, int32_t max_length);
+int64_t dt_predictor_max_tokens(const dt_backend *backend, const dt_model_config *config,
+                                int32_t batch_size);
 
 /* Numbers of records. */
 typedef struct {

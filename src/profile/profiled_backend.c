@@ -349,6 +349,10 @@ MEASURED(mean_forward, DT_CATEGORY_FUSION, "mean", 0.0,
 MEASURED(mean_backward, DT_CATEGORY_FUSION, "mean backward", 0.0,
          (dt_backend * b, void *dx, const void *dy, const dt_device_batch *d, int32_t hidden),
          (b, dx, dy, d, hidden))
+MEASURED(bag_forward, DT_CATEGORY_EMBEDDING, "bag of k-mers", 0.0,
+         (dt_backend * b, void *y, const dt_device_batch *d, const dt_bag *o), (b, y, d, o))
+MEASURED(bag_backward, DT_CATEGORY_EMBEDDING, "bag of k-mers backward", 0.0,
+         (dt_backend * b, const void *dy, const dt_device_batch *d, const dt_bag *o), (b, dy, d, o))
 MEASURED(activate_forward, DT_CATEGORY_FUSION, "activation", 0.0,
          (dt_backend * b, void *y, const void *x, const dt_device_batch *d, const dt_activation *o),
          (b, y, x, d, o))

@@ -22,6 +22,9 @@
 #define CONFIG(name, version) .group = "config", .key = (name), .since = (version)
 #define SETTING(name, version) .group = "settings", .key = (name), .since = (version)
 
+/* The default of a model of type kmer. */
+#define KMER(text) other = {.option = "model-type", .choice = "kmer", .value = (text)}
+
 /* --optimizer-betas sets both. */
 _Static_assert(offsetof(dt_update_rule, beta2) == offsetof(dt_update_rule, beta1) + sizeof(double),
                "the betas are next to each other");
@@ -31,15 +34,20 @@ _Static_assert(offsetof(dt_update_rule, beta2) == offsetof(dt_update_rule, beta1
 const dt_setting dt_settings[] = {
     {.option = {.group = "Model", .name = "model-type", CHOICE(config.type),
       .default_value = "hybridcnnbert", .choices = DT_MODEL_TYPE_CHOICES, .json = "model_type",
-      .help = "architecture: CNN and BERT encoder, or only one of them"},
+      .help = "architecture: CNN and BERT encoder, only one of them, or kmer: a bag of k-mers, "
+              "without either"},
      CONFIG("model_type", 1), .named = true, .section = DT_SECTION_MODEL, .text = ""},
-    {.option = DT_OPTION_ENCODING(dt_run, config.encoding),
+    {.option = DT_OPTION_ENCODING(dt_run, config.encoding), .option.KMER("onehot"),
      CONFIG("encoding", 3), .named = true, .section = DT_SECTION_MODEL, .text = ""},
     {.option = {.name = "max-length", INT32(config.max_length), .value = "N",
-      .default_value = "512", .range = "[3, 65536]", .json = "max_length",
+      .default_value = "512", .KMER("2048"), .range = "[3, 65536]", .json = "max_length",
       .help = "maximum sequence length in tokens, including special tokens (--encoding onehot: "
               "in bases)"},
      CONFIG("max_length", 1), .section = DT_SECTION_MODEL},
+    {.option = {.name = "kmer-size", INT32(config.kmer_size), .value = "K",
+      .default_value = "7", .range = "[1, 8]", .json = "kmer_size",
+      .help = "--model-type kmer: bases of a k-mer"},
+     CONFIG("kmer_size", 7), .section = DT_SECTION_MODEL, .part = DT_PART_BAG},
     {.option = {.name = "embed-dim", INT32(config.embed_dim), .value = "N",
       .default_value = "896", .range = "[1, 65536]", .json = "embed_dim",
       .help = "width of the CNN's token embedding (--encoding onehot: fixed, 4 channels)"},
@@ -58,9 +66,10 @@ const dt_setting dt_settings[] = {
       .help = "number of convolution layers"},
      CONFIG("num_conv_layers", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
     {.option = {.name = "hidden-size", INT32(config.hidden), .value = "N", .default_value = "896",
-      .range = "[1, 65536]", .json = "hidden_size",
-      .help = "width of the encoder, a multiple of --num-attention-heads"},
-     CONFIG("hidden_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
+      .KMER("256"), .range = "[1, 65536]", .json = "hidden_size",
+      .help = "width of the encoder, a multiple of --num-attention-heads; of --model-type kmer: "
+              "of its embeddings"},
+     CONFIG("hidden_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_HIDDEN},
     {.option = {.name = "num-hidden-layers", INT32(config.layers), .value = "N",
       .default_value = "4", .range = "[1, 240]", .json = "num_hidden_layers",
       .help = "number of encoder layers"},
@@ -74,7 +83,7 @@ const dt_setting dt_settings[] = {
       .help = "width of the encoder's feed-forward layers"},
      CONFIG("intermediate_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
     {.option = {.name = "hidden-dropout-prob", DOUBLE(config.dropout), .value = "P",
-      .default_value = "0.2", .range = "[0, 1)", .json = "dropout_prob",
+      .default_value = "0.2", .KMER("0.3"), .range = "[0, 1)", .json = "dropout_prob",
       .help = "dropout probability"},
      CONFIG("hidden_dropout_prob", 1), .section = DT_SECTION_MODEL,
      .text = "hidden-dropout-prob"},
@@ -82,7 +91,7 @@ const dt_setting dt_settings[] = {
       .help = "exclude padded positions from the CNN's maximum (unlike the published models)"},
      CONFIG("mask_padding", 1), .section = DT_SECTION_MODEL},
     {.option = {.group = "Training", .name = "learning-rate", DOUBLE(settings.learning_rate),
-      .value = "X", .default_value = "5e-4", .range = "(0, inf)", .json = "learning_rate",
+      .value = "X", .default_value = "5e-4", .KMER("3e-3"), .range = "(0, inf)", .json = "learning_rate",
       .help = "peak learning rate, reached after the warm-up"},
      SETTING("learning_rate", 1), .resume = DT_RESUME_RESTARTS, .section = DT_SECTION_TRAINING},
     {.option = {.name = "scale-learning-rate", CHOICE(settings.rate_scaling),
@@ -92,7 +101,7 @@ const dt_setting dt_settings[] = {
      SETTING("scale_learning_rate", 4), .named = true, .resume = DT_RESUME_RESTARTS,
      .section = DT_SECTION_TRAINING},
     {.option = {.name = "batch-size", INT32(settings.batch_size), .value = "N",
-      .default_value = "64", .range = "[1, 1048576]", .json = "batch_size",
+      .default_value = "64", .KMER("128"), .range = "[1, 1048576]", .json = "batch_size",
       .help = "sequences per batch, over all ranks"},
      SETTING("batch_size", 1), .section = DT_SECTION_TRAINING},
     {.option = {.name = "accum-steps", INT32(settings.accum_steps), .value = "N",
@@ -100,7 +109,7 @@ const dt_setting dt_settings[] = {
       .help = "batches whose gradients are accumulated for one update"},
      SETTING("accum_steps", 1), .section = DT_SECTION_TRAINING},
     {.option = {.name = "epochs", INT32(settings.epochs), .value = "N", .default_value = "10",
-      .range = "[1, 1000000]", .json = "target_epochs",
+      .KMER("15"), .range = "[1, 1000000]", .json = "target_epochs",
       .help = "passes over the training sequences"},
      SETTING("epochs", 1), .resume = DT_RESUME_ELSEWHERE, .section = DT_SECTION_TRAINING},
     {.option = {.name = "loss-type", CHOICE(settings.loss_type), .default_value = "cross_entropy",
@@ -341,6 +350,10 @@ static bool applies(const dt_setting *setting, const dt_model_config *config)
         return dt_model_has_cnn(config);
     case DT_PART_ENCODER:
         return dt_model_has_encoder(config);
+    case DT_PART_BAG:
+        return dt_model_has_bag(config);
+    case DT_PART_HIDDEN:
+        return dt_model_has_encoder(config) || dt_model_has_bag(config);
     case DT_PART_ANY:
         break;
     }

@@ -23,7 +23,13 @@ typedef enum { DT_SECTION_NONE, DT_SECTION_MODEL, DT_SECTION_TRAINING } dt_run_s
 
 /* The branch of the model that the setting belongs to. If a model lacks it, metrics have null, and
  * describe's text leaves the setting out. */
-typedef enum { DT_PART_ANY, DT_PART_CNN, DT_PART_ENCODER } dt_model_part;
+typedef enum {
+    DT_PART_ANY,
+    DT_PART_CNN,
+    DT_PART_ENCODER,
+    DT_PART_BAG,
+    DT_PART_HIDDEN, /* the encoder or the bag */
+} dt_model_part;
 
 typedef struct {
     dt_option option;  /* offsets within dt_run; without a name, there is no such flag */
@@ -82,8 +88,9 @@ dt_status dt_settings_text(dt_text *out, const dt_run *run, dt_run_section secti
     {                                                                                              \
         .name = "encoding", .kind = DT_VALUE_CHOICE, .offset = offsetof(type, member),             \
         .default_value = "dnabert", .choices = DT_ENCODINGS, .json = "encoding",                   \
-        .help = "dnabert: BPE tokens; onehot (--model-type cnn only): one nucleotide per "         \
-                "position in four channels, all zero for letters other than A, C, G, T, U"         \
+        .help = "dnabert: BPE tokens; onehot (--model-type cnn and kmer only): one nucleotide "    \
+                "per position, for cnn in four channels, all zero for letters other than A, C, "   \
+                "G, T, U"                                                                          \
     }
 
 #endif

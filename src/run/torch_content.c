@@ -134,6 +134,8 @@ static void put_model(dt_pickle_writer *pickle, const dt_run *run)
     case DT_MODEL_CNN:
         put_cnn_config(pickle, config);
         break;
+    case DT_MODEL_KMER: /* refused by dt_torch_write() */
+        break;
     }
     dt_pickle_end_dict(pickle);
     put_int(pickle, "max_length", config->max_length);

@@ -144,6 +144,9 @@ static dt_status fill(void *context, int64_t number, dt_zip_writer *zip)
 
 static dt_status check(const char *path, const dt_run *run)
 {
+    if (dt_model_has_bag(&run->config))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: DeepTaxa has no --model-type kmer: write an .h5 file instead", path);
     if (run->has_optimizer && run->loss_sums.world_size > 0)
         return dt_fail(
             DT_ERR_INPUT,

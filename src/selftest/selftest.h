@@ -1,9 +1,9 @@
 /* The self-test of a device: predictions and training steps of made sequences beside the CPU
  * backend, with the same weights, the same labels and the same dropout masks (Philox).
  *
- * Three models: a small hybrid and a small `cnn` with a lineage layer in every number format, and, unless `quick`, a hybrid
- * with layers as wide as the default model's in bf16. Heads have 128 elements. For each model and
- * format:
+ * Four models: a small hybrid, and a `cnn` and a `kmer` with a lineage layer, in every number format,
+ * and, unless `quick`, a hybrid with layers as wide as the default model's in bf16. Heads have 128
+ * elements. For each model and format:
  *
  *     prediction        logits of a forward pass without dropout
  *     loss              of a forward pass with dropout
@@ -25,7 +25,7 @@
 #define DT_SELFTEST_CHECKS 64
 
 typedef struct {
-    const char *model;  /* "small", "cnn", "default" */
+    const char *model;  /* "small", "cnn", "kmer", "default" */
     const char *format; /* "fp32", "bf16", "fp16" */
     char name[96];      /* "gradient of encoder.…" */
     double difference;  /* from the CPU's result, relative; of a replay: other gradients */

@@ -16,6 +16,7 @@
  * tokens, memory grows and speed does not. */
 #define HOST_MICRO_BATCH_TOKENS 8192
 #define GPU_MICRO_BATCH_TOKENS (64 * 1024)
+#define MOST_BAGS 4096
 
 /* Batches are divided equally by tokens, not by sequences: if lengths differ, a rank's share may
  * have more sequences than an even division gives. Allows for a quarter more; a larger share is
@@ -60,9 +61,12 @@ static int64_t mean_tokens(const dt_dataset *dataset, int64_t max_length)
     return mean < 1 ? 1 : mean < max_length ? mean : max_length;
 }
 
-/* Returns the smallest micro-batch that reaches full speed, at most `share`. */
+/* Returns the smallest micro-batch that reaches full speed, at most `share`. A bag of k-mers has no
+ * activations for each token. */
 static int32_t default_micro_batch(const dt_model *model, const dt_dataset *dataset, int32_t share)
 {
+    if (dt_model_has_bag(dt_model_config_of(model)))
+        return share < MOST_BAGS ? share : MOST_BAGS;
     const int64_t max_length = dt_model_config_of(model)->max_length;
     const int64_t tokens =
         dt_model_backend(model)->host_memory ? HOST_MICRO_BATCH_TOKENS : GPU_MICRO_BATCH_TOKENS;

@@ -98,7 +98,7 @@ static dt_status run_micro_batch(dt_stepper *stepper, const int64_t *items, int3
     const double began = dt_seconds();
     dt_profile_begin(stepper->profile, DT_TRACK_MAIN, DT_CATEGORY_DATA);
     dt_batch batch = dt_batch_pack(&stepper->memory, stepper->dataset, items, count,
-                                   dt_model_config_of(stepper->model)->max_length);
+                                   dt_model_config_of(stepper->model)->max_length, NULL, NULL);
     batch.seed = settings->seed;
     batch.step = (uint32_t)micro_step;
     batch.first_sequence = first;

@@ -93,6 +93,7 @@ static dt_status prepare_model(dt_trainer *t, bool *copy_fits)
                                &tokens));
     DT_TRY(dt_batch_memory_create(&t->stepper.memory, settings->micro_batch, tokens,
                                   t->run->config.tax_ranks));
+    t->stepper.memory.kmer_size = dt_model_kmer_size(&t->run->config);
     if (job->resume_path)
         return dt_checkpoint_read_tensors(job->resume_path, t->model, true);
     DT_TRY(dt_params_init(dt_model_params(t->model), job->backend, settings->seed, job->pool));

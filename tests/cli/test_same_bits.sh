@@ -71,6 +71,10 @@ check_model bert "$(checkpoint bert 1)"
 for kernels in Haswell SkylakeX Prescott; do
     OPENBLAS_CORETYPE=$kernels same_table "OpenBLAS's kernels for $kernels" "$(checkpoint bert 1)"
 done
+expect 0 train kmer --model-type kmer --threads 2
+expect 0 train kmer_1 --model-type kmer --threads 1
+same_model "$(checkpoint kmer 1)" "$(checkpoint kmer_1 1)"
+check_model kmer "$(checkpoint kmer 1)"
 
 # A build that is not there is refused
 DEEPTAXA_CPU_BUILD=cpu_v9 expect 2 train other

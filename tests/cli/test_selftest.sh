@@ -27,7 +27,7 @@ CUDA_ON_CPU_CAPABILITY=7 refused 1 '^deeptaxa selftest: GPU 0 .* is too old' on_
 # The emulator passes all checks; of every model and format all kinds are there
 expect 0 on_gpu deeptaxa selftest
 same "checks that are not passed" "$(grep -c FAILED out)" 0
-for what in {small,cnn}' +'{fp32,bf16,fp16} 'default +bf16'; do
+for what in {small,cnn,kmer}' +'{fp32,bf16,fp16} 'default +bf16'; do
     for check in prediction loss gradients 'gradient of [a-z0-9._]+' update; do
         printed "^$what +$check +[0-9.e-]+ +[0-9.e-]+  passed\$"
     done
@@ -39,7 +39,7 @@ same "verdicts after a whole test" "$(verdicts)" ""
 # A kernel that does nothing fails the check that it is for
 while read -r kernel check; do
     CUDA_ON_CPU_SKIP=$kernel refused 1 \
-        "^deeptaxa selftest: [0-9]+ of 32 checks failed: $check of the small model in [bf]" \
+        "^deeptaxa selftest: [0-9]+ of 48 checks failed: $check of the (small|kmer) model in [bf]" \
         on_gpu deeptaxa selftest --quick
 done <<'END'
 add_norm_kernel prediction
@@ -47,6 +47,7 @@ loss_sum_kernel loss
 position_gradient_kernel gradients
 fused_query_gradient_kernel gradients?(.of.[a-z0-9._]+)?
 adamw_kernel update
+bag_kernel prediction
 END
 same "verdicts of failed tests" "$(verdicts)" ""
 
@@ -56,7 +57,7 @@ auto_train() { on_gpu train_small "$@" --epochs 1; }
 auto_predict() {
     on_gpu deeptaxa predict --fasta-file data/train.fasta --tabular --output-dir "$@"
 }
-failed='the GPU has not passed the self-test: 6 of 32 checks failed: update of the small model in fp32'
+failed='the GPU has not passed the self-test: 9 of 48 checks failed: update of the small model in fp32'
 CUDA_ON_CPU_SKIP=$fault expect 0 auto_train on_cpu
 said "^notice: using the CPU: $failed: .*deeptaxa selftest.*--device cpu"
 same "notices about the GPU" "$(grep -c 'self-test' err)" 1

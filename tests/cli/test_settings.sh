@@ -113,10 +113,22 @@ class-weights||inverse|class_weights|"none"|class-weights: none
 level-weights||1 1 2|level_weights|[1.0,1.0,1.0]|level-weights: [1.0, 1.0, 1.0]
 END
 
+cat >kmer <<'END'
+model-type|kmer|cnn/bert|model_type|"kmer"|model-type: kmer
+encoding||dnabert|encoding|"onehot"|encoding: onehot
+max-length||512|max_length|2048|max-length: 2,048
+kmer-size|3|4/7|kmer_size|3|kmer-size: 3
+hidden-size||896|hidden_size|256|hidden-size: 256
+hidden-dropout-prob||0.2|dropout_prob|0.3|hidden-dropout-prob: 0.3
+epochs||9|target_epochs|15|target-epochs: 15
+batch-size||64|batch_size|128|batch-size: 128
+learning-rate||5e-4|learning_rate|0.003|learning-rate: 0.003
+END
+
 # A new setting has a row, too
 expect 0 deeptaxa train --help
 sed -n '/^Model$/,/^Exports$/s/^  --\([a-z-]*\).*/\1/p' out | sort >offered
-cut -d '|' -f 1 hybrid onehot | sort -u >rows
+cut -d '|' -f 1 hybrid onehot kmer | sort -u >rows
 same "settings without a row here" "$(comm -23 offered rows | tr '\n' ' ')" "batch-size-per-rank no-level-weights "
 
 # flags TABLE: those that it gives a value, and the ones that take none
@@ -159,6 +171,10 @@ expect 0 deeptaxa train $files $(flags onehot) --max-length 40 --num-filters 4 -
 check onehot onehot_run 2
 same "--embed-dim with one-hot bases" "$(value onehot_run.json embed_dim)" 4
 
+# A type with defaults of its own
+expect 0 deeptaxa train $files $(flags kmer) --threads 1 --output-dir kmer_run
+check kmer kmer_run 15
+
 # What is not given has the value that --help tells
 expect 0 deeptaxa train $files $words --max-length 40 --embed-dim 6 --num-filters 4 \
     --hidden-size 7 --intermediate-size 10 --output-dir defaults_run
@@ -184,6 +200,7 @@ while IFS='|' read -r flag beyond bounds; do
 done <<'END'
 max-length|2|whole number from 3 to 65536
 embed-dim|0|whole number from 1 to 65536
+kmer-size|9|whole number from 1 to 8
 num-filters|0|whole number from 1 to 65536
 kernel-sizes|3 257|whole number from 1 to 255
 num-conv-layers|65|whole number from 1 to 64

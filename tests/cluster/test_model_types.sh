@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The model types bert and cnn, and bases in place of tokens, on two processes: the losses, norms and
+# The model types bert, cnn and kmer, and bases in place of tokens, on two processes: the losses, norms and
 # measures of one process; shards of bases that two processes prepare are those of one.
 source "$(dirname "$0")/../cli/lib.sh"
 make_gold 40
@@ -34,7 +34,8 @@ alike() {
 
 for run in "bert --model-type bert --tokenizer-file tokenizer.json" \
     "cnn --model-type cnn --embed-dim 16 --num-conv-layers 2 --tokenizer-file tokenizer.json" \
-    "onehot --model-type cnn --encoding onehot"; do
+    "onehot --model-type cnn --encoding onehot" \
+    "kmer --model-type kmer --kmer-size 5"; do
     # shellcheck disable=SC2086
     set -- $run
     expect 0 ranks 1 "$1.1" "${@:2}"

@@ -58,6 +58,26 @@ static inline void embedding(test_run *r)
     record_vector(r, "gradients", DT_GRADIENTS, params)->slack = 2.0;
 }
 
+/* ---- bag of embeddings ---------------------------------------------------------------------- */
+
+/* The id `vocabulary` has no row. */
+static inline void bag(test_run *r)
+{
+    const row_shape *s = r->shape;
+    const dt_backend_ops *op = r->backend->ops;
+    const dt_bag b = {.table = 0, .rows = s->vocabulary, .dim = s->hidden};
+    const int64_t params = (int64_t)b.rows * b.dim;
+    parameters(r, params, 0.5);
+    start_batch(r, s->lengths, s->vocabulary + 1, 0, NULL, s->spare);
+    const int64_t sequences = r->batch->size.sequences;
+    void *y = output(r, sequences, b.dim);
+    void *dy = gradient(r, sequences, b.dim);
+    op->bag_forward(r->backend, y, r->batch, &b);
+    op->bag_backward(r->backend, dy, r->batch, &b);
+    record(r, "y", y, sequences, b.dim);
+    record_vector(r, "gradients", DT_GRADIENTS, params);
+}
+
 /* ---- linear --------------------------------------------------------------------------------- */
 
 typedef struct {

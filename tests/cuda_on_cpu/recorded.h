@@ -118,6 +118,7 @@ static inline void training_open(training *t, const training_plan *plan, bool re
     ASSERT_OK(dt_batch_memory_create(&t->stepper.memory, plan->micro_batch,
                                      (int64_t)plan->micro_batch * t->s.config.max_length,
                                      t->s.config.tax_ranks));
+    t->stepper.memory.kmer_size = dt_model_kmer_size(&t->s.config);
 }
 
 static inline void training_close(training *t)

@@ -34,8 +34,9 @@ static void compare_trainings(const training_plan *plan, training_steps steps)
 static void branches_and_replaced_gradients_change_no_bit(void **state)
 {
     (void)state;
-    static const char *const fixtures[] = {"hybrid_small", "hybrid_two_convolutions", "bert_small",
-                                           "cnn_small", "cnn_onehot"};
+    static const char *const fixtures[] = {"hybrid_small", "hybrid_two_convolutions",
+                                           "bert_small",   "cnn_small",
+                                           "cnn_onehot",   "kmer_small"};
     setenv("CUDA_ON_CPU_STREAMS", "late", 1);
     for (size_t i = 0; i < sizeof fixtures / sizeof *fixtures; ++i) {
         const training_plan plan = {fixtures[i], DT_PRECISION_BF16, 5, 5, 2, 1, 2};

@@ -24,6 +24,14 @@ static void embedding_equals_the_cpu(void **state)
             beside_cpu(embedding, &row_shapes[i]);
 }
 
+static void bag_equals_the_cpu(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROW_SHAPES; ++i)
+        if (row_shapes[i].rows == DT_ROWS_TOKENS)
+            beside_cpu(bag, &row_shapes[i]);
+}
+
 static void linear_equals_the_cpu(void **state)
 {
     (void)state;
@@ -191,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embedding_equals_the_cpu),
+        cmocka_unit_test(bag_equals_the_cpu),
         cmocka_unit_test(linear_equals_the_cpu),
         cmocka_unit_test(gelu_is_right_in_its_tails),
         cmocka_unit_test(attention_equals_the_cpu),

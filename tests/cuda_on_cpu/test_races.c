@@ -37,6 +37,7 @@ static void norms_and_embeddings_have_no_race(void **state)
         beside_cpu_as(add_norm, &rows[i], &fused);
         if (rows[i].rows == DT_ROWS_TOKENS)
             beside_cpu_as(embedding, &rows[i], &fused);
+        beside_cpu_as(bag, &rows[i], &fused);
     }
 }
 

@@ -123,7 +123,8 @@ static void step_equals_the_cpu(void **state)
 {
     (void)state;
     static const char *const fixtures[] = {"hybrid_small",  "hybrid_one_layer", "hybrid_wide",
-                                           "hybrid_masked", "bert_small",       "cnn_small"};
+                                           "hybrid_masked", "bert_small",       "cnn_small",
+                                           "kmer_small"};
     const bounds exact = {DT_PRECISION_FP32, 1e-5, 1e-5, 1e-5};
     for (size_t f = 0; f < sizeof fixtures / sizeof *fixtures; ++f) {
         compare_steps(fixtures[f], 0.0, &exact);
@@ -145,7 +146,7 @@ static void low_precision_step_is_near_the_cpu(void **state)
     const bounds bf16 = of_rounding(DT_PRECISION_BF16, 0x1p-8);
     const bounds fp16 = of_rounding(DT_PRECISION_FP16, 0x1p-11);
     static const char *const fixtures[] = {"hybrid_small", "hybrid_two_convolutions", "bert_small",
-                                           "cnn_small"};
+                                           "cnn_small", "kmer_small"};
     for (size_t f = 0; f < sizeof fixtures / sizeof *fixtures; ++f) {
         compare_steps(fixtures[f], 0.1, &bf16);
         compare_steps(fixtures[f], 0.1, &fp16);

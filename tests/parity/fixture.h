@@ -120,7 +120,8 @@ static inline bool fixture_lists(hid_t file, const char *key, const char *name)
 /* The attribute model_type. */
 static inline dt_model_type fixture_model_type(hid_t file)
 {
-    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN};
+    static const dt_model_type types[] = {DT_MODEL_HYBRID, DT_MODEL_BERT, DT_MODEL_CNN,
+                                          DT_MODEL_KMER};
     char *text = fixture_text(file, "model_type");
     size_t i = 0;
     while (i < sizeof types / sizeof *types && strcmp(text, dt_model_type_name(types[i])) != 0)
@@ -158,6 +159,8 @@ static inline dt_model_config fixture_config(hid_t file)
         *sizes[i].to = (int32_t)fixture_number(file, "/", sizes[i].key);
     config.type = fixture_model_type(file);
     config.encoding = fixture_encoding(file);
+    if (dt_model_has_bag(&config))
+        config.kmer_size = (int32_t)fixture_number(file, "/", "kmer_size");
     config.mask_padding = fixture_number(file, "/", "mask_padding") != 0.0;
     config.dropout = fixture_number(file, "/", "dropout");
     config.kernels = fixture_attribute(file, "/", "kernel_sizes", values, DT_MAX_KERNELS);

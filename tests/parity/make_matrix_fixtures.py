@@ -1,6 +1,6 @@
 """Writes fixtures/matrix_*.h5: every model type with every loss, class weight and padding mode.
 
-    python3 make_matrix_fixtures.py            write every fixture
+    python3 make_matrix_fixtures.py [NAME...]  write every fixture, or these
     python3 make_matrix_fixtures.py --check    recompute the written ones
 
 One file a model type and padding mode, of the tiniest model that has all parts. It holds one batch and
@@ -48,6 +48,7 @@ CONFIGS = {  # bert has no padded positions: one file serves both modes
     "matrix_onehot": tiny(**ONEHOT),
     "matrix_onehot_masked": tiny(**ONEHOT, mask_padding=True),
     "matrix_bert": tiny(model_type="bert"),
+    "matrix_kmer": tiny(model_type="kmer", encoding="onehot", vocabulary=5, pad_id=4, kmer_size=2),
 }
 
 
@@ -202,8 +203,8 @@ def main():
     torch.set_num_threads(1)
     if sys.argv[1:] == ["--check"]:
         return 0 if all([check(name, c) for name, c in CONFIGS.items()]) else 1
-    for name, c in CONFIGS.items():
-        make(name, c)
+    for name in sys.argv[1:] or CONFIGS:
+        make(name, CONFIGS[name])
     return 0
 
 

@@ -1,6 +1,6 @@
 """Writes fixtures/*.h5: small models, batches and what the published definition makes of them.
 
-    python3 make_model_fixtures.py            write every fixture
+    python3 make_model_fixtures.py [NAME...]  write every fixture, or these
     python3 make_model_fixtures.py --check    read the written ones back: recompute everything,
                                               and compare gradients with finite differences
 
@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 import torch
 
-from reference_model import (BERT_PADDING_ROW, Config, Model, model_loss, pad, train, truncate)
+from reference_model import (BERT_PADDING_ROW, Config, Model, kmers, model_loss, pad, train,
+                             truncate)
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")
 UNK, CLS, SEP, FIRST_WORD = 0, 1, 2, 5
@@ -77,6 +78,8 @@ CASES = {
     "cnn_onehot": Case(small(model_type="cnn", encoding="onehot", embed_dim=4, vocabulary=5,
                              pad_id=4, num_filters=6, mask_padding=True, classes=(2, 4, 6)),
                        (24, 23, 1, 11, 31, 2, 22)),
+    "kmer_small": Case(small(model_type="kmer", encoding="onehot", vocabulary=5, pad_id=4,
+                             kmer_size=3), LENGTHS, LEVEL_WEIGHTS, steps={}),
 }
 
 
@@ -164,6 +167,11 @@ def check_margins(model, batch, maximum_margin=MAXIMUM_MARGIN, relu_margin=RELU_
     if c.model_type == "bert":
         return {}
     ids, lengths = pad(truncated(batch[0], c), c)
+    if c.model_type == "kmer":
+        sums = model.kmer_embedding.sums(ids, lengths)
+        if sums[sums != 0].abs().min() < relu_margin:  # without k-mers they are 0
+            raise Unsuitable("a ReLU input close to zero")
+        return {}
     valid = torch.arange(c.max_length)[None, :] < lengths[:, None]
     seen = []
     hooks = [m.register_forward_hook(lambda module, x, y: seen.append(y))
@@ -210,6 +218,9 @@ def explained_zeros(model, batch):
                         if name.startswith(f"classifiers.{r}.")}
     used = {token for sequence in truncated(batch[0], c) for token in sequence}
     unused = set(range(c.vocabulary)) - used
+    if c.model_type == "kmer":
+        used = {kmer for sequence in truncated(batch[0], c) for kmer in kmers(sequence, c.kmer_size)}
+        return tensors, {"kmer_embedding.weight": set(range(4 ** c.kmer_size)) - used}
     rows = {"embedding.weight": unused | {c.pad_id},
             "bert.embeddings.word_embeddings.weight": unused | {BERT_PADDING_ROW},
             "bert.embeddings.token_type_embeddings.weight": {1}}
@@ -229,7 +240,7 @@ def check_gradients(model, batch):
         size = p.grad.reshape(len(p), -1).norm(dim=1)
         zero = {row for row in range(len(p)) if size[row] == 0}
         assert rows.get(name, set()) <= zero, f"{name}: these rows should have no gradient"
-        selective = name.startswith(("embedding", "conv_stacks")) or (
+        selective = name.startswith(("embedding", "kmer_embedding", "conv_stacks")) or (
             model.config.model_type == "cnn" and name.endswith((".0.weight", ".0.bias")))
         if zero - rows.get(name, set()) and not selective:
             raise Unsuitable(f"a row of {name} has no gradient")
@@ -485,7 +496,8 @@ def read_sequences(group):
 
 def read_case(file):
     """The model, batch and weights that a file describes, from the file alone."""
-    fields = {f.name: file.attrs[f.name] for f in dataclasses.fields(Config)}
+    fields = {f.name: file.attrs[f.name] for f in dataclasses.fields(Config)
+              if f.name in file.attrs}  # older files have no kmer_size
     c = Config(**{k: v.decode() if isinstance(v, bytes) else tuple(map(int, v))
                   if isinstance(v, np.ndarray) else v.item() for k, v in fields.items()})
     model = Model(c)
@@ -557,9 +569,10 @@ def main():
     torch.set_num_threads(1)
     if sys.argv[1:] == ["--check"]:
         return 0 if all([check(name) for name in CASES]) else 1
-    for name, case in CASES.items():
-        make(name, case)
-    write("losses", *compute_losses())
+    for name in sys.argv[1:] or CASES:
+        make(name, CASES[name])
+    if not sys.argv[1:]:
+        write("losses", *compute_losses())
     return 0
 
 

@@ -17,7 +17,7 @@ from torch import nn
 @dataclass
 class Config:
     """Architecture and loss of one model; the names are those of the command line."""
-    model_type: str = "hybridcnnbert"  # or "bert", "cnn"
+    model_type: str = "hybridcnnbert"  # or "bert", "cnn", "kmer"
     encoding: str = "tokens"  # or "onehot": ids 0..3 are A C G T, pad_id (4) is anything else
     vocabulary: int = 4096
     pad_id: int = 3
@@ -36,6 +36,7 @@ class Config:
     loss_type: str = "cross_entropy"  # or "focal"
     focal_gamma: float = 2.0
     focal_reduction: str = "mean"  # or "sum"
+    kmer_size: int = 7
 
 
 # ---- encoder --------------------------------------------------------------------------------
@@ -157,7 +158,32 @@ def position_maximum(maps, valid, mask_padding):
     return maps.max(dim=2).values
 
 
-# ---- the three models -----------------------------------------------------------------------
+# ---- bag of k-mers --------------------------------------------------------------------------
+
+def kmers(bases, k):
+    """The different words of k bases, as numbers in base 4; words with another letter do not count."""
+    words = {tuple(bases[i:i + k]) for i in range(len(bases) - k + 1)}
+    return sorted(sum(base * 4 ** (k - 1 - at) for at, base in enumerate(word))
+                  for word in words if all(base < 4 for base in word))
+
+
+class Bag(nn.Module):
+    """Sum of the embeddings of a sequence's k-mers over the root of their number; ReLU."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.k = c.kmer_size
+        self.weight = nn.Parameter(torch.zeros(4 ** c.kmer_size, c.hidden_size))
+
+    def sums(self, ids, lengths):  # (B, L), (B) -> (B, H)
+        rows = [self.weight[kmers(row[:n].tolist(), self.k)] for row, n in zip(ids, lengths)]
+        return torch.stack([row.sum(dim=0) / max(len(row), 1) ** 0.5 for row in rows])
+
+    def forward(self, ids, lengths):
+        return F.relu(self.sums(ids, lengths))
+
+
+# ---- the models -----------------------------------------------------------------------------
 
 class Model(nn.Module):
     """forward(ids (B, L), lengths (B)) -> list of logits (B, C_r), parts (vectors on the way)."""
@@ -166,11 +192,13 @@ class Model(nn.Module):
         super().__init__()
         self.config = c
         width = c.hidden_size
-        if c.model_type != "bert":
+        if c.model_type == "kmer":
+            self.kmer_embedding = Bag(c)
+        elif c.model_type != "bert":
             if c.encoding != "onehot":
                 self.embedding = nn.Embedding(c.vocabulary, c.embed_dim, padding_idx=c.pad_id)
             self.conv_stacks = conv_stacks(c, ResidualConv if c.model_type == "cnn" else conv_relu)
-        if c.model_type != "cnn":
+        if c.model_type not in ("cnn", "kmer"):
             self.bert = Bert(c)
         if c.model_type == "hybridcnnbert":
             self.cnn_proj = nn.Linear(c.num_filters * len(c.kernel_sizes), width)
@@ -199,9 +227,9 @@ class Model(nn.Module):
     def forward(self, ids, lengths):
         c, parts = self.config, {}
         valid = torch.arange(ids.shape[1])[None, :] < lengths[:, None]
-        if c.model_type != "bert":
+        if c.model_type not in ("bert", "kmer"):
             parts["maximum"] = position_maximum(self.cnn_maps(ids), valid, c.mask_padding)
-        if c.model_type != "cnn":
+        if c.model_type not in ("cnn", "kmer"):
             encoded = self.bert(ids, valid)
         if c.model_type == "hybridcnnbert":
             parts["cnn"] = self.cnn_proj(parts["maximum"])
@@ -211,6 +239,8 @@ class Model(nn.Module):
         elif c.model_type == "bert":
             total = (encoded * valid[:, :, None]).sum(dim=1)
             parts["fused"] = total / lengths.clamp(min=1)[:, None]
+        elif c.model_type == "kmer":
+            parts["fused"] = self.kmer_embedding(ids, lengths)
         else:
             parts["fused"] = parts["maximum"]
         x = self.dropout(parts["fused"])

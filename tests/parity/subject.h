@@ -58,6 +58,7 @@ static inline void subject_open_with(subject *s, const char *fixture, const char
 {
     s->file = fixture_open(fixture);
     s->config = fixture_config(s->file);
+    s->lineages = NULL;
     if (dropout >= 0.0)
         s->config.dropout = dropout;
     subject_place(s, backend, options, sequences);
@@ -127,6 +128,21 @@ static inline double difference(const double *a, const double *b, int64_t count)
     return size > 0.0 ? sqrt(distance / size) : sqrt(distance);
 }
 
+/* Replaces the bases of packed sequences by their k-mers, if the model reads those. */
+static inline void make_bags(const dt_model_config *config, int32_t *tokens, int32_t *cu_seqlens,
+                             int32_t sequences)
+{
+    int32_t used = 0;
+    int32_t begin = 0;
+    for (int32_t b = 0; dt_model_has_bag(config) && b < sequences; ++b) {
+        const int32_t length = cu_seqlens[b + 1] - begin;
+        memmove(tokens + used, tokens + begin, (size_t)length * sizeof *tokens);
+        begin += length;
+        used += dt_kmer_bag(tokens + used, length, config->kmer_size);
+        cu_seqlens[b + 1] = used;
+    }
+}
+
 /* The fixture's batch; the caller frees the three arrays. */
 static inline dt_batch read_batch(subject *s, int32_t **tokens, int32_t **cu_seqlens,
                                   int32_t **labels)
@@ -135,6 +151,7 @@ static inline dt_batch read_batch(subject *s, int32_t **tokens, int32_t **cu_seq
     *tokens = fixture_ints(s->file, "/batch/tokens", NULL);
     *cu_seqlens = fixture_ints(s->file, "/batch/cu_seqlens", &ends);
     *labels = fixture_ints(s->file, "/batch/labels", NULL);
+    make_bags(&s->config, *tokens, *cu_seqlens, (int32_t)ends - 1);
     dt_batch batch = {.sequences = (int32_t)ends - 1,
                       .tax_ranks = s->config.tax_ranks,
                       .token_ids = *tokens,

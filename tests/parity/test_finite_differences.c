@@ -33,7 +33,8 @@ static const shape shapes[] = {
     {DT_MODEL_HYBRID, 1, 2, false, 0.3, false}, {DT_MODEL_HYBRID, 1, 3, true, 0.2, false},
     {DT_MODEL_CNN, 1, 1, false, 0.3, false},    {DT_MODEL_CNN, 1, 2, true, 0.2, false},
     {DT_MODEL_BERT, 1, 1, false, 0.3, false},   {DT_MODEL_BERT, 2, 1, false, 0.2, false},
-    {DT_MODEL_CNN, 1, 1, false, 0.3, true}};
+    {DT_MODEL_KMER, 1, 1, false, 0.3, false},   {DT_MODEL_CNN, 1, 1, false, 0.3, true},
+    {DT_MODEL_KMER, 1, 1, false, 0.3, true}};
 
 enum { MAX_LENGTH = 12, VOCABULARY = 11, TAX_RANKS = 3 };
 static const double level_weight[TAX_RANKS] = {0.5, 2.0, 1.25};
@@ -103,7 +104,10 @@ static void draw_batch(subject *s)
 static void subject_open(subject *s, const shape *of, int32_t threads)
 {
     dt_model_config config = published_sizes();
+    const bool bag = of->type == DT_MODEL_KMER;
     config.type = of->type;
+    config.encoding = bag ? DT_ENCODING_ONEHOT : DT_ENCODING_DNABERT;
+    config.kmer_size = 2; /* more ids than VOCABULARY */
     config.vocabulary = VOCABULARY;
     config.pad_id = 3;
     config.max_length = MAX_LENGTH;
@@ -134,6 +138,8 @@ static void subject_open(subject *s, const shape *of, int32_t threads)
     ASSERT_OK(dt_model_reserve(s->model, SEQUENCES, (int64_t)SEQUENCES * MAX_LENGTH));
     s->table = dt_model_params(s->model);
     write_parameters(s);
+    if (bag)
+        s->tokens[s->cu_seqlens[1]] = dt_kmer_ids(config.kmer_size); /* no k-mer, alone */
     s->backend->ops->state_write(s->backend, &(dt_update_state){.loss_scale = 1.0});
     s->backend->ops->gradients_zero(s->backend);
 }

@@ -25,7 +25,7 @@ static const struct {
 } models[] = {
     {"matrix_hybrid", false},    {"matrix_hybrid_masked", true}, {"matrix_cnn", false},
     {"matrix_cnn_masked", true}, {"matrix_onehot", false},       {"matrix_onehot_masked", true},
-    {"matrix_bert", false},      {"matrix_bert", true},
+    {"matrix_bert", false},      {"matrix_bert", true},          {"matrix_kmer", false},
 };
 
 /* In the order of the fixtures' rows: weights vary fastest. */
@@ -68,7 +68,7 @@ static void check(const cell *c, const char *what, const double *ours, const dou
         fail_msg("%s: %s differs by %.3g, allowed are %.3g", c->where, what, found, bound);
 }
 
-static sequence_set read_set(hid_t file, const char *group)
+static sequence_set read_set(hid_t file, const dt_model_config *config, const char *group)
 {
     char name[64];
     int64_t ends;
@@ -80,6 +80,7 @@ static sequence_set read_set(hid_t file, const char *group)
     snprintf(name, sizeof name, "/%s/labels", group);
     set.labels = fixture_ints(file, name, NULL);
     set.sequences = (int32_t)ends - 1;
+    make_bags(config, set.tokens, set.cu_seqlens, set.sequences);
     return set;
 }
 
@@ -309,8 +310,8 @@ static void every_objective(size_t model, const precision *p, void (*what)(cell 
     if (c.s.config.type == DT_MODEL_BERT)
         c.s.config.mask_padding = models[model].mask_padding;
     assert_int_equal(c.s.config.mask_padding, models[model].mask_padding);
-    c.batch = read_set(c.s.file, "batch");
-    c.steps = read_set(c.s.file, "steps");
+    c.batch = read_set(c.s.file, &c.s.config, "batch");
+    c.steps = read_set(c.s.file, &c.s.config, "steps");
     subject_place(&c.s, p->backend,
                   &(dt_backend_options){.threads = 1, .precision = DT_PRECISION_FP32}, ROOM);
     for (c.variant = 0; c.variant < VARIANTS; ++c.variant) {

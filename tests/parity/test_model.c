@@ -35,7 +35,8 @@ static const char *const fixtures[] = {"hybrid_small",
                                        "bert_small",
                                        "cnn_small",
                                        "cnn_identity",
-                                       "cnn_onehot"};
+                                       "cnn_onehot",
+                                       "kmer_small"};
 
 static void check(const char *what, const double *ours, const double *theirs, int64_t count,
                   double bound)
@@ -218,6 +219,7 @@ static void packing_cuts(const char *fixture, int32_t suffix_count)
     int32_t *tokens = fixture_ints(file, "/batch/tokens", NULL);
     int32_t *cu_seqlens = fixture_ints(file, "/batch/cu_seqlens", NULL);
     const int32_t sequences = (int32_t)ends - 1;
+    make_bags(&config, tokens, cu_seqlens, sequences);
     uint16_t dataset_tokens[1024];
     int64_t offsets[32];
     int64_t indices[32];
@@ -237,7 +239,9 @@ static void packing_cuts(const char *fixture, int32_t suffix_count)
                                 .suffix_count = suffix_count};
     dt_batch_memory memory;
     ASSERT_OK(dt_batch_memory_create(&memory, sequences, raw_count, 1));
-    const dt_batch batch = dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length);
+    memory.kmer_size = dt_model_kmer_size(&config);
+    const dt_batch batch =
+        dt_batch_pack(&memory, &dataset, indices, sequences, config.max_length, NULL, NULL);
     assert_memory_equal(batch.cu_seqlens, cu_seqlens, (size_t)ends * sizeof *cu_seqlens);
     assert_memory_equal(batch.token_ids, tokens, (size_t)cu_seqlens[sequences] * sizeof *tokens);
     assert_true(raw_count > cu_seqlens[sequences]); /* one was too long */
@@ -254,6 +258,7 @@ static void packing_cuts_as_the_reference(void **state)
     (void)state;
     packing_cuts("hybrid_small", 1);
     packing_cuts("cnn_onehot", 0);
+    packing_cuts("kmer_small", 0);
 }
 
 /* ---- ten optimizer steps ------------------------------------------------------------------------
@@ -317,6 +322,7 @@ static void ten_steps(const char *fixture, const precision *p)
                    .labels = fixture_ints(s.file, "/steps/labels", NULL),
                    .cu_batches = fixture_ints(s.file, "/steps/cu_batches", &micro_steps),
                    .level_weights = fixture_doubles(s.file, "/batch/level_weights", NULL)};
+    make_bags(&s.config, d.tokens, d.cu_seqlens, d.cu_batches[micro_steps - 1]);
     const int32_t steps = (int32_t)fixture_number(s.file, "/steps", "optimizer_steps");
     const int32_t accum = (int32_t)fixture_number(s.file, "/steps", "accum_steps");
     const dt_update_rule rule = {.learning_rate = fixture_number(s.file, "/steps", "learning_rate"),
@@ -365,6 +371,7 @@ static void follows_pytorch_for_ten_optimizer_steps(void **state)
             continue;
         ten_steps("hybrid_small", &precisions[p]);
         ten_steps("hybrid_one_layer", &precisions[p]);
+        ten_steps("kmer_small", &precisions[p]);
     }
 }
 

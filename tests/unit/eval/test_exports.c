@@ -232,7 +232,7 @@ static void all_logits(dt_model *model, const small_set *set, float *logits)
     dt_batch_memory memory;
     ASSERT_OK(dt_batch_memory_create(&memory, SEQUENCES, SEQUENCES * MAX_LENGTH, TAX_RANKS));
     const dt_batch batch =
-        dt_batch_pack(&memory, &set->dataset, set->indices, SEQUENCES - 2, MAX_LENGTH);
+        dt_batch_pack(&memory, &set->dataset, set->indices, SEQUENCES - 2, MAX_LENGTH, NULL, NULL);
     const void *on_device =
         dt_model_forward(model, backend->ops->batch_upload(backend, &batch), false);
     backend->ops->download(backend, logits, on_device,

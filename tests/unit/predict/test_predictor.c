@@ -365,10 +365,14 @@ static void a_micro_batch_on_the_cpu_is_limited(void **state)
     (void)state;
     const dt_backend host = {.host_memory = true};
     const dt_backend gpu = {.host_memory = false};
-    assert_int_equal(dt_predictor_max_tokens(&host, 8, 512), 8 * 512);
-    assert_int_equal(dt_predictor_max_tokens(&host, 64, 512), 8192);
-    assert_int_equal(dt_predictor_max_tokens(&host, 1048576, 65536), 65536);
-    assert_int_equal(dt_predictor_max_tokens(&gpu, 64, 512), 64 * 512);
+    const dt_model_config usual = {.max_length = 512};
+    const dt_model_config longest = {.max_length = 65536};
+    const dt_model_config bag = {.type = DT_MODEL_KMER, .max_length = 512};
+    assert_int_equal(dt_predictor_max_tokens(&host, &usual, 8), 8 * 512);
+    assert_int_equal(dt_predictor_max_tokens(&host, &usual, 64), 8192);
+    assert_int_equal(dt_predictor_max_tokens(&host, &longest, 1048576), 65536);
+    assert_int_equal(dt_predictor_max_tokens(&host, &bag, 64), 64 * 512);
+    assert_int_equal(dt_predictor_max_tokens(&gpu, &usual, 64), 64 * 512);
 }
 
 static void errors_of_every_stage_end_the_prediction(void **state)
