@@ -103,7 +103,7 @@ static dt_status old_chunks(const dt_hdf5_file *file, dt_hdf5_cursor *data,
     return take_chunk(data, numbers, 4, storage) ? DT_OK : dt_hdf5_damaged(file, "layout");
 }
 
-/* Version 4: several kinds of indexes. */
+/* Versions 4 and 5: several kinds of indexes. */
 static dt_status new_chunks(const dt_hdf5_file *file, dt_hdf5_cursor *data,
                             dt_hdf5_storage *storage)
 {
@@ -141,7 +141,7 @@ dt_status dt_hdf5_decode_layout(const dt_hdf5_file *file, dt_hdf5_cursor data,
 {
     const uint64_t version = dt_hdf5_number(&data, 1);
     const uint64_t class = dt_hdf5_number(&data, 1);
-    if (version < 3 || version > 4)
+    if (version < 3 || version > 5)
         return dt_hdf5_refused(file, "has a layout of another version of HDF5");
     if (class == CLASS_VIRTUAL)
         return dt_hdf5_refused(file, "is virtual, made of other arrays");
