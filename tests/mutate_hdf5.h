@@ -125,7 +125,8 @@ static inline size_t random_position(const hdf5_original *file, uint64_t *state)
             continue;
         bool usable = at + 8 <= file->length;
         for (int32_t i = 0; i < file->chunks.count; ++i)
-            usable = usable && (at + 8 <= file->chunks.item[i].start || at >= file->chunks.item[i].end);
+            usable =
+                usable && (at + 8 <= file->chunks.item[i].start || at >= file->chunks.item[i].end);
         if (usable)
             return at;
     }
@@ -133,7 +134,7 @@ static inline size_t random_position(const hdf5_original *file, uint64_t *state)
 
 static inline void change(const hdf5_original *file, unsigned char *bytes, uint64_t *state)
 {
-    static const uint64_t limits[] = {0,      1,         0x7f,       0xff,       0xffff,
+    static const uint64_t limits[] = {0,       1,          0x7f,      0xff,       0xffff,
                                       1 << 16, UINT32_MAX, INT64_MAX, UINT64_MAX, UINT64_MAX - 7};
     static const size_t sizes[] = {1, 2, 4, 8};
     const size_t at = random_position(file, state);
@@ -157,8 +158,8 @@ static inline void change(const hdf5_original *file, unsigned char *bytes, uint6
         break;
     default: /* the address of another part */
         if (file->parts)
-            put_number_at(bytes + at,
-                          file->part[chosen % file->parts].start - DT_INTEGRITY_BYTES, 8);
+            put_number_at(bytes + at, file->part[chosen % file->parts].start - DT_INTEGRITY_BYTES,
+                          8);
     }
 }
 

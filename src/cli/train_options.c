@@ -81,6 +81,11 @@ static const dt_option data_options[] = {
          "and (without --tokenizer-file) its tokenizer; heads with a different number of labels "
          "are "
          "initialised randomly"},
+    {.name = "expect-sha256",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(expect_sha256),
+     .value = "HEX",
+     .help = "refuse the checkpoint of --init-weights or --resume if its file has another SHA-256"},
     {.name = "keep-checkpoints",
      .kind = DT_VALUE_INT,
      .offset = AT(keep_checkpoints),
@@ -367,6 +372,9 @@ static dt_status check_start(const dt_train_options *train)
     if (train->init_weights && train->resume && !automatic)
         return dt_fail(DT_ERR_USAGE, "--init-weights cannot be combined with --resume: a resumed "
                                      "run already has weights");
+    if (train->expect_sha256 && !train->init_weights && (!train->resume || automatic))
+        return dt_fail(DT_ERR_USAGE, "--expect-sha256 requires --init-weights or --resume with the "
+                                     "name of a checkpoint");
     return DT_OK;
 }
 

@@ -47,8 +47,7 @@ static void put_text_attribute(hid_t object, const char *key, const char *value,
 static void put_number_attribute(hid_t object, const char *key, int64_t value)
 {
     const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t attribute =
-        H5Acreate2(object, key, H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t attribute = H5Acreate2(object, key, H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &value) >= 0);
     H5Aclose(attribute);
     H5Sclose(space);
@@ -123,8 +122,8 @@ static void put_array(hid_t file, const array *a)
     const hid_t set =
         H5Dcreate2(file, a->name, H5T_STD_U8LE, space, H5P_DEFAULT, layout, H5P_DEFAULT);
     assert_true(set >= 0);
-    assert_true(count == 0 || H5Dwrite(set, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                                       values) >= 0);
+    assert_true(count == 0 ||
+                H5Dwrite(set, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
     H5Dclose(set);
     H5Pclose(layout);
     H5Sclose(space);
@@ -169,14 +168,16 @@ static void compare_array(dt_container *file, const array *a)
         shape[i] = (int64_t)a->shape[i];
     const int64_t count = elements_of(a);
     unsigned char *values = malloc((size_t)count + 1);
-    ASSERT_OK(dt_container_get_array(file, a->name, DT_ELEMENT_UINT8, a->dimensions, shape, values));
+    ASSERT_OK(
+        dt_container_get_array(file, a->name, DT_ELEMENT_UINT8, a->dimensions, shape, values));
     for (int64_t i = 0; i < count; ++i)
         if (values[i] != value_at(i))
             fail_msg("'%s', element %d: %d", a->name, (int)i, values[i]);
     const int64_t row = count ? count / shape[0] : 0;
     const int64_t step = shape[0] / 9 + 1;
     for (int64_t first = 0; first < shape[0]; first += step)
-        compare_rows(file, a, row, first, shape[0] - first < step ? shape[0] - first : step, values);
+        compare_rows(file, a, row, first, shape[0] - first < step ? shape[0] - first : step,
+                     values);
     if (shape[0] > 5)
         compare_rows(file, a, row, 3, 2, values);
     free(values);
@@ -442,7 +443,8 @@ static dt_status read_a(const char *path)
     DT_TRY(dt_container_open(&file, path, FORMAT, 1, NULL));
     dt_status status = dt_container_info(file, "a", &info);
     if (status == DT_OK)
-        status = dt_container_get_array(file, "a", info.element, info.dimensions, info.shape, values);
+        status =
+            dt_container_get_array(file, "a", info.element, info.dimensions, info.shape, values);
     dt_container_close(file);
     return status;
 }
