@@ -234,7 +234,10 @@ static dt_status load_super_block(chunk_walk *walk, uint64_t address, uint64_t c
                                   uint64_t entries)
 {
     const uint64_t pages = entries > walk->page ? entries / walk->page : 0;
-    const uint64_t before = walk->start_bytes + count * ((pages + 7) / 8);
+    const uint64_t bitmap = (pages + 7) / 8; /* of each data block */
+    if (count > walk->file->bytes / (bitmap + 8))
+        return invalid(walk);
+    const uint64_t before = walk->start_bytes + count * bitmap;
     const uint64_t size = before + 8 * count + 4;
     unsigned char *bytes;
     DT_TRY(dt_hdf5_load_part(walk->file, address, size, "EASB", true, &bytes, "index of chunks"));
@@ -291,7 +294,8 @@ static dt_status count_chunks(const chunk_walk *walk, const dt_hdf5_object *arra
              !__builtin_mul_overflow(chunks->bytes, storage->chunk[i], &chunks->bytes);
     }
     ok = ok && !__builtin_mul_overflow(chunks->bytes, chunks->count, &all) &&
-         (uint64_t)all <= walk->file->bytes;
+         (uint64_t)all <= walk->file->bytes && /* and so has an index of 8 bytes a chunk */
+         (chunks->count == 1 || (uint64_t)chunks->count <= walk->file->bytes / 8);
     return ok ? DT_OK : invalid(walk);
 }
 
