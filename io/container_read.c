@@ -234,25 +234,28 @@ dt_status dt_container_has_attribute(dt_container *file, const char *object, con
     return DT_OK;
 }
 
-/* Finds an attribute that holds a single value. */
-static dt_status find_attribute(const dt_container *file, const char *object, const char *key,
-                                dt_element element, const dt_hdf5_attribute **attribute)
+/* Finds an attribute that holds a single value; NULL with DT_ERR_INPUT's message if there is none. */
+static const dt_hdf5_attribute *find_attribute(const dt_container *file, const char *object,
+                                               const char *key, dt_element element)
 {
     const dt_hdf5_object *found = dt_hdf5_find(&file->contents, object);
-    *attribute = found ? dt_hdf5_find_attribute(found, key) : NULL;
-    if (!*attribute)
-        return dt_fail(DT_ERR_INPUT, "%s: '/%s' lacks the attribute '%s'", file->path, object, key);
-    if ((*attribute)->value && (*attribute)->type.element == element)
-        return DT_OK;
-    return dt_fail(DT_ERR_INPUT, "%s: the attribute '%s' of '/%s' is not a single %s", file->path,
-                   key, object, dt_container_element_name(element));
+    const dt_hdf5_attribute *attribute = found ? dt_hdf5_find_attribute(found, key) : NULL;
+    if (attribute && attribute->value && attribute->type.element == element)
+        return attribute;
+    if (!attribute)
+        dt_fail(DT_ERR_INPUT, "%s: '/%s' lacks the attribute '%s'", file->path, object, key);
+    else
+        dt_fail(DT_ERR_INPUT, "%s: the attribute '%s' of '/%s' is not a single %s", file->path, key,
+                object, dt_container_element_name(element));
+    return NULL;
 }
 
 dt_status dt_container_get_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t *value)
 {
-    const dt_hdf5_attribute *attribute;
-    DT_TRY(find_attribute(file, object, key, DT_ELEMENT_INT64, &attribute));
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_INT64);
+    if (!attribute)
+        return DT_ERR_INPUT;
     memcpy(value, attribute->value, sizeof *value);
     return DT_OK;
 }
@@ -260,8 +263,9 @@ dt_status dt_container_get_attribute_int(dt_container *file, const char *object,
 dt_status dt_container_get_attribute_double(dt_container *file, const char *object, const char *key,
                                             double *value)
 {
-    const dt_hdf5_attribute *attribute;
-    DT_TRY(find_attribute(file, object, key, DT_ELEMENT_FLOAT64, &attribute));
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_FLOAT64);
+    if (!attribute)
+        return DT_ERR_INPUT;
     memcpy(value, attribute->value, sizeof *value);
     return DT_OK;
 }
@@ -269,9 +273,10 @@ dt_status dt_container_get_attribute_double(dt_container *file, const char *obje
 dt_status dt_container_get_attribute_text(dt_container *file, const char *object, const char *key,
                                           char **value)
 {
-    const dt_hdf5_attribute *attribute;
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_TEXT);
     char *text;
-    DT_TRY(find_attribute(file, object, key, DT_ELEMENT_TEXT, &attribute));
+    if (!attribute)
+        return DT_ERR_INPUT;
     const size_t bytes = (size_t)attribute->type.bytes;
     DT_TRY(dt_calloc((void **)&text, bytes + 1, 1, key));
     memcpy(text, attribute->value, bytes);

@@ -65,7 +65,7 @@ dt_status dt_hdf5_load_part(dt_hdf5_file *file, uint64_t address, uint64_t size,
                             const char *signature, bool checked, unsigned char **out,
                             const char *what)
 {
-    unsigned char *bytes;
+    unsigned char *bytes = NULL;
     if (size < 8)
         return dt_hdf5_damaged(file, what);
     DT_TRY(dt_hdf5_load(file, address, size, &bytes, what));
@@ -124,7 +124,7 @@ uint32_t dt_hdf5_checksum(const unsigned char *bytes, size_t length)
     uint32_t s[3] = {start, start, start};
     for (; length > 12; length -= 12, bytes += 12) {
         for (int i = 0; i < 3; ++i)
-            s[i] += word(bytes + 4 * i, 4);
+            s[i] += word(bytes + (size_t)4 * (size_t)i, 4);
         mix(s);
     }
     if (length == 0)

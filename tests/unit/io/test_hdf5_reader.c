@@ -396,7 +396,7 @@ static void put_circle(hid_t file)
 static void put_deep_groups(hid_t file)
 {
     char path[100] = "a";
-    for (int i = 0; i < 20; ++i, strcat(path, "/g"))
+    for (int i = 0; i < 20; ++i, snprintf(path + strlen(path), 3, "/g"))
         H5Gclose(H5Gcreate2(file, path, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
 }
 
