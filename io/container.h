@@ -7,10 +7,11 @@
  * attributes `format` and `format_version` identify the kind of file and its version.
  *
  * Errors name the file: DT_ERR_INPUT if its content is invalid, DT_ERR_IO if the system could not
- * read or write. HDF5's own error printing is off in threads that use these functions.
- * Several threads may use different containers at the same time; since HDF5 is not thread-safe, a
- * lock serialises the calls. File locks are not used. If a file may exceed the user's file size
- * limit, the program must ignore SIGXFSZ.
+ * read or write. Files are written with libhdf5 and read without it (hdf5_reader.h), so that no file,
+ * whoever made it, reaches that library. libhdf5's own error printing is off in threads that write.
+ * Several threads may use different containers at the same time; since libhdf5 is not thread-safe, a
+ * lock serialises those that write. File locks are not used. If a file may exceed the user's file
+ * size limit, the program must ignore SIGXFSZ.
  */
 #ifndef DT_IO_CONTAINER_H
 #define DT_IO_CONTAINER_H
@@ -97,8 +98,9 @@ dt_status dt_container_put_attribute_text(dt_container *file, const char *object
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Opens a file of kind `format`, version 1 … `supported`; stores its version in *version, unless
- * NULL. Reads no arrays. Fails with a one-line explanation if the file is missing, not HDF5
- * (PyTorch .pt files are recognised), truncated, damaged, of another format, or of a later version.
+ * NULL. Reads the structure and the attributes, but no arrays. Fails with a one-line explanation if
+ * the file is missing, not HDF5 (PyTorch .pt files are recognised), truncated, damaged, has what
+ * docs/files.md does not describe, or is of another format or of a later version.
  */
 dt_status dt_container_open(dt_container **out, const char *path, const char *format,
                             int32_t supported, int32_t *version);

@@ -1,6 +1,6 @@
 /* The integrity header at the beginning of a container: detects a truncated, damaged or foreign
- * file before HDF5 reads it. HDF5 1.10 checks its metadata too, but a single changed byte can make
- * it free uninitialised memory. Private to the container.
+ * file before it is read. It detects accidents, not intentions: who changes a file can compute the
+ * checksums again. Private to the container.
  *
  * It occupies the user block of the HDF5 file, which HDF5 skips. Little-endian:
  *       0  magic, 16 bytes

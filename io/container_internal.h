@@ -1,13 +1,16 @@
 /* Internals of the container. Private to io/container*.c:
  *
- *     container_write.c       writing
- *     container_open.c        opening for reading, closing, read errors
- *     container_read.c        reading arrays and texts
- *     container_attributes.c  attributes
- *     container_list.c        listing arrays
- *     container_shared.c      shared by reading and writing: HDF5 lock, element types, rows
+ *     container_write.c       writing, with libhdf5
+ *     container_shared.c      of writing: HDF5 lock, element types
+ *     hdf5_driver.c           of writing: disk access of libhdf5 (hdf5_driver.h)
+ *     container_open.c        opening for reading, closing
+ *     container_read.c        reading and listing arrays, texts and attributes
+ *     hdf5_reader.h and its parts: the structure of a file, read without libhdf5
+ *         hdf5_bytes.h        bytes, checksums, decoding
+ *         hdf5_header.h       object headers; hdf5_message.h: their messages
+ *         hdf5_group.h        links of a group; hdf5_dense.h: of a large one
+ *         hdf5_chunks.h       indexes of chunks; hdf5_elements.h: elements of arrays
  *     container_integrity.c   the integrity header (container_integrity.h)
- *     hdf5_driver.c           disk access of HDF5 (hdf5_driver.h)
  */
 #ifndef DT_IO_CONTAINER_INTERNAL_H
 #define DT_IO_CONTAINER_INTERNAL_H
@@ -17,19 +20,24 @@
 #include "core/file.h"
 #include "io/container.h"
 #include "io/hdf5_driver.h"
+#include "io/hdf5_elements.h"
 
 struct dt_container {
     char path[PATH_MAX];
+    /* reading */
+    dt_hdf5_file source;
+    dt_hdf5_contents contents;
+    dt_hdf5_elements open; /* the array that was read last */
+    /* writing */
     dt_hdf5_disk disk;
     hid_t file;           /* HDF5 file, < 0 if not open */
     hid_t array;          /* open dataset, < 0 if none */
     char *array_name;     /* its name */
     dt_array_info info;   /* its type and shape */
-    int64_t rows_written; /* writing: number of its rows written */
-    bool grows;           /* writing: any number of rows can be added to it */
-    int64_t bytes;        /* reading: size of the file; an array that claims more is rejected */
-    dt_new_file new_file; /* writing: the temporary file */
-    bool failed;          /* writing: a call failed, the file cannot be committed */
+    int64_t rows_written; /* number of its rows written */
+    bool grows;           /* any number of rows can be added to it */
+    dt_new_file new_file; /* the temporary file */
+    bool failed;          /* a call failed, the file cannot be committed */
 };
 
 /* ---- The HDF5 lock (container_shared.c) ------------------------------------------------------ */
@@ -55,37 +63,7 @@ int64_t dt_element_bytes(dt_element element);
 /* Returns the element type in memory. */
 hid_t dt_container_memory_type(dt_element element, hid_t disk_type);
 
-/* Finds the element type of a dataset or attribute and its size in bytes; false if it is none of
- * ours. */
-bool dt_container_find_element(hid_t type, dt_element *element, int64_t *bytes);
-
 /* Returns a name for messages, such as "float32". */
 const char *dt_container_element_name(dt_element element);
-
-/* ---- Arrays and links (container_shared.c) --------------------------------------------------- */
-
-/* Selects rows first … first + rows - 1 of the open array, on disk and in memory; the caller closes
- * both spaces with H5Sclose(). */
-dt_status dt_container_select_rows(dt_container *file, int64_t first, int64_t rows,
-                                   hid_t *disk_space, hid_t *memory_space);
-
-/* Closes the open dataset. */
-herr_t dt_container_close_array(dt_container *file);
-
-/* Returns 1 if the path, including all its groups, exists; 0 if not; < 0 if HDF5 fails. */
-int dt_container_link_exists(hid_t file, const char *name);
-
-/* ---- Reading --------------------------------------------------------------------------------- */
-
-/* Returns the error for a call of HDF5 on `name` that has just failed: DT_ERR_IO if the disk
- * failed, else DT_ERR_INPUT. Call it before any other HDF5 call, which would clear the error stack.
- */
-dt_status dt_container_read_error(const dt_container *file, const char *name);
-
-/* DT_ERR_INPUT if the file has no array or group `name`. */
-dt_status dt_container_need(dt_container *file, const char *name);
-
-/* Fills `info` except its name; returns false if the dataset is not in our layout. */
-bool dt_container_describe(hid_t array, dt_array_info *info);
 
 #endif

@@ -4,80 +4,101 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/utf8.h"
 #include "io/container_internal.h"
+
+/* ---- Arrays ---------------------------------------------------------------------------------- */
 
 dt_status dt_container_has(dt_container *file, const char *name, bool *there)
 {
-    DT_HDF5_LOCK;
-    const int found = dt_container_link_exists(file->file, name);
-    *there = found > 0;
-    return found < 0 ? dt_container_read_error(file, name) : DT_OK;
+    *there = dt_hdf5_find(&file->contents, name) != NULL;
+    return DT_OK;
 }
 
-dt_status dt_container_need(dt_container *file, const char *name)
+static dt_status lacks(const dt_container *file, const char *name)
 {
-    bool there;
-    DT_TRY(dt_container_has(file, name, &there));
-    return there ? DT_OK : dt_fail(DT_ERR_INPUT, "%s: the file lacks '%s'", file->path, name);
+    return dt_fail(DT_ERR_INPUT, "%s: the file lacks '%s'", file->path, name);
 }
 
-bool dt_container_describe(hid_t array, dt_array_info *info)
+/* DT_ERR_INPUT unless the array has our layout. */
+static dt_status check_array(const dt_container *file, const dt_hdf5_object *object)
 {
-    const hid_t type = H5Dget_type(array);
-    const hid_t space = H5Dget_space(array);
-    hsize_t shape[DT_MAX_DIMENSIONS];
-    bool ok = type >= 0 && space >= 0 &&
-              dt_container_find_element(type, &info->element, &info->element_bytes);
-    const int dimensions = ok ? H5Sget_simple_extent_ndims(space) : 0;
-    ok = ok && dimensions >= 1 && dimensions <= DT_MAX_DIMENSIONS &&
-         H5Sget_simple_extent_dims(space, shape, NULL) == dimensions;
-    info->dimensions = dimensions;
-    info->bytes = info->element_bytes;
-    for (int i = 0; ok && i < dimensions; ++i) {
-        info->shape[i] = (int64_t)shape[i];
-        ok = info->shape[i] >= 0 &&
-             !__builtin_mul_overflow(info->bytes, info->shape[i], &info->bytes);
-    }
-    if (type >= 0)
-        H5Tclose(type);
-    if (space >= 0)
-        H5Sclose(space);
-    return ok;
+    if (object->is_array && object->ours && (uint64_t)object->info.bytes <= file->source.bytes)
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_INPUT,
+        "%s: '%s' is not an array in DeepTaxa-MPI's layout, or claims more bytes than the "
+        "file has",
+        file->path, object->info.name);
 }
 
 /* Opens the array `name`, unless it is open already. */
 static dt_status use_array(dt_container *file, const char *name)
 {
-    if (file->array >= 0 && strcmp(file->array_name, name) == 0)
+    dt_hdf5_elements *open = &file->open;
+    if (open->array && strcmp(open->array->info.name, name) == 0)
         return DT_OK;
-    dt_container_close_array(file);
-    DT_TRY(dt_container_need(file, name));
-    file->array = H5Dopen2(file->file, name, H5P_DEFAULT);
-    if (file->array < 0)
-        return dt_container_read_error(file, name);
-    file->array_name = strdup(name);
-    if (!file->array_name) {
-        dt_container_close_array(file);
-        return dt_fail(DT_ERR_MEMORY, "out of memory");
-    }
-    file->info = (dt_array_info){.name = file->array_name};
-    if (dt_container_describe(file->array, &file->info) && file->info.bytes <= file->bytes)
-        return DT_OK;
-    dt_container_close_array(file);
-    return dt_fail(
-        DT_ERR_INPUT,
-        "%s: '%s' is not an array in DeepTaxa-MPI's layout, or claims more bytes than the "
-        "file has",
-        file->path, name);
+    dt_hdf5_elements_close(open);
+    const dt_hdf5_object *object = dt_hdf5_find(&file->contents, name);
+    if (!object)
+        return lacks(file, name);
+    DT_TRY(check_array(file, object));
+    const dt_status status = dt_hdf5_elements_open(open, &file->source, object);
+    if (status != DT_OK)
+        dt_hdf5_elements_close(open);
+    return status;
 }
 
 dt_status dt_container_info(dt_container *file, const char *name, dt_array_info *info)
 {
-    DT_HDF5_LOCK;
-    DT_TRY(use_array(file, name));
-    *info = file->info;
+    const dt_hdf5_object *object = dt_hdf5_find(&file->contents, name);
+    if (!object)
+        return lacks(file, name);
+    DT_TRY(check_array(file, object));
+    *info = object->info;
     info->name = (char *)name;
     return DT_OK;
+}
+
+/* Whether a path is in a group; everything is in "". */
+static bool is_in(const char *path, const char *group)
+{
+    const size_t length = strlen(group);
+    return length == 0 || (strncmp(path, group, length) == 0 && path[length] == '/');
+}
+
+dt_status dt_container_list(dt_container *file, const char *group, dt_array_info **infos,
+                            int64_t *count)
+{
+    const dt_hdf5_contents *contents = &file->contents;
+    dt_array_info *list;
+    int64_t listed = 0;
+    if (!dt_hdf5_find(contents, group))
+        return lacks(file, group);
+    DT_TRY(DT_NEW(list, contents->objects));
+    dt_status status = DT_OK;
+    for (size_t i = 0; i < contents->objects; ++i) {
+        const dt_hdf5_object *object = &contents->object[i];
+        if (!object->is_array || !is_in(object->info.name, group))
+            continue;
+        DT_TRY_OR(fail, check_array(file, object));
+        list[listed] = object->info;
+        DT_TRY_OR(fail, dt_copy_text(&list[listed].name, object->info.name));
+        listed++;
+    }
+    *infos = list;
+    *count = listed;
+    return DT_OK;
+fail:
+    dt_array_infos_free(list, listed);
+    return status;
+}
+
+void dt_array_infos_free(dt_array_info *infos, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i)
+        free(infos[i].name);
+    free(infos);
 }
 
 /* Writes a shape as "3 x 4". */
@@ -91,7 +112,7 @@ static void shape_text(char *out, size_t size, int32_t dimensions, const int64_t
 
 static dt_status check_shape(const dt_container *file, int32_t dimensions, const int64_t *shape)
 {
-    const dt_array_info *info = &file->info;
+    const dt_array_info *info = &file->open.array->info;
     bool same = info->dimensions == dimensions;
     for (int i = 0; same && i < dimensions; ++i)
         same = info->shape[i] == shape[i];
@@ -107,51 +128,32 @@ static dt_status check_shape(const dt_container *file, int32_t dimensions, const
 
 static dt_status check_element(const dt_container *file, dt_element element)
 {
-    if (file->info.element == element)
+    const dt_array_info *info = &file->open.array->info;
+    if (info->element == element)
         return DT_OK;
     return dt_fail(DT_ERR_INPUT, "%s: '%s' is an array of %s, but %s is expected", file->path,
-                   file->info.name, dt_container_element_name(file->info.element),
+                   info->name, dt_container_element_name(info->element),
                    dt_container_element_name(element));
-}
-
-/* Reads rows of the open array. */
-static dt_status read_rows(dt_container *file, int64_t first, int64_t rows, void *values)
-{
-    if (file->info.bytes == 0 || rows == 0)
-        return DT_OK;
-    hid_t disk_space;
-    hid_t memory_space;
-    DT_TRY(dt_container_select_rows(file, first, rows, &disk_space, &memory_space));
-    const hid_t type = H5Dget_type(file->array);
-    const hid_t memory_type = dt_container_memory_type(file->info.element, type);
-    const bool failed =
-        H5Dread(file->array, memory_type, memory_space, disk_space, H5P_DEFAULT, values) < 0;
-    /* before the calls below clear HDF5's error stack */
-    const dt_status status = failed ? dt_container_read_error(file, file->info.name) : DT_OK;
-    H5Tclose(type);
-    H5Sclose(memory_space);
-    H5Sclose(disk_space);
-    return status;
 }
 
 dt_status dt_container_get_array(dt_container *file, const char *name, dt_element element,
                                  int32_t dimensions, const int64_t *shape, void *values)
 {
-    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
     DT_TRY(check_shape(file, dimensions, shape));
-    return read_rows(file, 0, shape[0], values);
+    return dt_hdf5_elements_read(&file->open, 0, shape[0], values);
 }
 
 dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element element,
                                 int64_t row_elements, int64_t first, int64_t rows, void *values)
 {
-    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
-    const dt_array_info *info = &file->info;
-    if (info->bytes != info->shape[0] * row_elements * info->element_bytes)
+    const dt_array_info *info = &file->open.array->info;
+    int64_t bytes = info->element_bytes;
+    if (__builtin_mul_overflow(bytes, row_elements, &bytes) ||
+        __builtin_mul_overflow(bytes, info->shape[0], &bytes) || bytes != info->bytes)
         return dt_fail(DT_ERR_INPUT, "%s: '%s' does not have %" PRId64 " elements per row",
                        file->path, name, row_elements);
     if (first < 0 || rows < 0 || first > info->shape[0] || rows > info->shape[0] - first)
@@ -159,20 +161,19 @@ dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element
                        "%s: '%s' has %" PRId64 " rows, but %" PRId64 " rows from row %" PRId64
                        " on are expected",
                        file->path, name, info->shape[0], rows, first);
-    return read_rows(file, first, rows, values);
+    return dt_hdf5_elements_read(&file->open, first, rows, values);
 }
 
 dt_status dt_container_load_vector(dt_container *file, const char *name, dt_element element,
                                    void **values, int64_t *count)
 {
-    DT_HDF5_LOCK;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, element));
-    const int64_t length = file->info.shape[0];
+    const int64_t length = file->open.array->info.shape[0];
     DT_TRY(check_shape(file, 1, &length));
     void *read;
-    DT_TRY(dt_calloc(&read, (size_t)length, (size_t)file->info.element_bytes, name));
-    const dt_status status = read_rows(file, 0, length, read);
+    DT_TRY(dt_calloc(&read, (size_t)length, (size_t)file->open.array->info.element_bytes, name));
+    const dt_status status = dt_hdf5_elements_read(&file->open, 0, length, read);
     if (status != DT_OK) {
         free(read);
         return status;
@@ -185,11 +186,10 @@ dt_status dt_container_load_vector(dt_container *file, const char *name, dt_elem
 dt_status dt_container_get_texts(dt_container *file, const char *name, char ***texts,
                                  int64_t *count)
 {
-    DT_HDF5_LOCK;
     char *padded;
     int64_t n;
     DT_TRY(dt_container_load_vector(file, name, DT_ELEMENT_TEXT, (void **)&padded, &n));
-    const size_t width = (size_t)file->info.element_bytes;
+    const size_t width = (size_t)file->open.array->info.element_bytes;
     char **pointers;
     const dt_status status =
         dt_calloc((void **)&pointers, 1, (size_t)n * (sizeof *pointers + width + 1), name);
@@ -209,18 +209,78 @@ dt_status dt_container_get_texts(dt_container *file, const char *name, char ***t
 
 dt_status dt_container_get_text(dt_container *file, const char *name, char **text)
 {
-    DT_HDF5_LOCK;
     const int64_t one = 1;
     DT_TRY(use_array(file, name));
     DT_TRY(check_element(file, DT_ELEMENT_TEXT));
     DT_TRY(check_shape(file, 1, &one));
     char *read;
-    DT_TRY(dt_calloc((void **)&read, (size_t)file->info.element_bytes + 1, 1, name));
-    const dt_status status = read_rows(file, 0, 1, read);
+    DT_TRY(dt_calloc((void **)&read, (size_t)file->open.array->info.element_bytes + 1, 1, name));
+    const dt_status status = dt_hdf5_elements_read(&file->open, 0, 1, read);
     if (status != DT_OK) {
         free(read);
         return status;
     }
     *text = read;
     return DT_OK;
+}
+
+/* ---- Attributes ------------------------------------------------------------------------------ */
+
+dt_status dt_container_has_attribute(dt_container *file, const char *object, const char *key,
+                                     bool *there)
+{
+    const dt_hdf5_object *found = dt_hdf5_find(&file->contents, object);
+    *there = found && dt_hdf5_find_attribute(found, key);
+    return DT_OK;
+}
+
+/* Finds an attribute that holds a single value; NULL with DT_ERR_INPUT's message if there is none. */
+static const dt_hdf5_attribute *find_attribute(const dt_container *file, const char *object,
+                                               const char *key, dt_element element)
+{
+    const dt_hdf5_object *found = dt_hdf5_find(&file->contents, object);
+    const dt_hdf5_attribute *attribute = found ? dt_hdf5_find_attribute(found, key) : NULL;
+    if (attribute && attribute->value && attribute->type.element == element)
+        return attribute;
+    if (!attribute)
+        dt_fail(DT_ERR_INPUT, "%s: '/%s' lacks the attribute '%s'", file->path, object, key);
+    else
+        dt_fail(DT_ERR_INPUT, "%s: the attribute '%s' of '/%s' is not a single %s", file->path, key,
+                object, dt_container_element_name(element));
+    return NULL;
+}
+
+dt_status dt_container_get_attribute_int(dt_container *file, const char *object, const char *key,
+                                         int64_t *value)
+{
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_INT64);
+    if (!attribute)
+        return DT_ERR_INPUT;
+    memcpy(value, attribute->value, sizeof *value);
+    return DT_OK;
+}
+
+dt_status dt_container_get_attribute_double(dt_container *file, const char *object, const char *key,
+                                            double *value)
+{
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_FLOAT64);
+    if (!attribute)
+        return DT_ERR_INPUT;
+    memcpy(value, attribute->value, sizeof *value);
+    return DT_OK;
+}
+
+dt_status dt_container_get_attribute_text(dt_container *file, const char *object, const char *key,
+                                          char **value)
+{
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_TEXT);
+    char *text;
+    if (!attribute)
+        return DT_ERR_INPUT;
+    const size_t bytes = (size_t)attribute->type.bytes;
+    DT_TRY(dt_calloc((void **)&text, bytes + 1, 1, key));
+    memcpy(text, attribute->value, bytes);
+    const dt_status status = dt_utf8_copy(value, text); /* older versions wrote any bytes */
+    free(text);
+    return status;
 }

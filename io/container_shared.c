@@ -106,76 +106,9 @@ hid_t dt_container_memory_type(dt_element element, hid_t disk_type)
     return disk_type;
 }
 
-bool dt_container_find_element(hid_t type, dt_element *element, int64_t *bytes)
-{
-    *bytes = (int64_t)H5Tget_size(type);
-    if (H5Tget_class(type) == H5T_STRING && *bytes > 0 && H5Tis_variable_str(type) == 0) {
-        *element = DT_ELEMENT_TEXT;
-        return true;
-    }
-    for (dt_element i = DT_ELEMENT_FLOAT32; i < DT_ELEMENT_TEXT; ++i) {
-        if (H5Tequal(type, dt_container_disk_type(i, 0)) > 0) {
-            *element = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 const char *dt_container_element_name(dt_element element)
 {
     static const char *const names[] = {"float32", "float64", "int32", "int64",
                                         "uint16",  "uint8",   "text"};
     return names[element];
-}
-
-/* ---- Arrays --------------------------------------------------------------------------------- */
-
-dt_status dt_container_select_rows(dt_container *file, int64_t first, int64_t rows,
-                                   hid_t *disk_space, hid_t *memory_space)
-{
-    hsize_t start[DT_MAX_DIMENSIONS] = {0};
-    hsize_t count[DT_MAX_DIMENSIONS];
-    for (int i = 0; i < file->info.dimensions; ++i)
-        count[i] = (hsize_t)file->info.shape[i];
-    start[0] = (hsize_t)first;
-    count[0] = (hsize_t)rows;
-    *disk_space = H5Dget_space(file->array);
-    *memory_space = H5Screate_simple(file->info.dimensions, count, NULL);
-    if (*disk_space >= 0 && *memory_space >= 0 &&
-        H5Sselect_hyperslab(*disk_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
-        return DT_OK;
-    if (*disk_space >= 0)
-        H5Sclose(*disk_space);
-    if (*memory_space >= 0)
-        H5Sclose(*memory_space);
-    return dt_fail(DT_ERR_INTERNAL, "%s: HDF5 cannot select rows of '%s'", file->path,
-                   file->info.name);
-}
-
-herr_t dt_container_close_array(dt_container *file)
-{
-    const herr_t result = file->array >= 0 ? H5Dclose(file->array) : 0;
-    file->array = -1;
-    free(file->array_name);
-    file->array_name = NULL;
-    return result;
-}
-
-int dt_container_link_exists(hid_t file, const char *name)
-{
-    char *path = strdup(name);
-    if (!path)
-        return -1;
-    int there = *path != '\0';
-    for (char *end = path; there > 0 && end;) {
-        end = strchr(end, '/');
-        if (end)
-            *end = '\0';
-        there = H5Lexists(file, path, H5P_DEFAULT);
-        if (end)
-            *end++ = '/';
-    }
-    free(path);
-    return there;
 }

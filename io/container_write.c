@@ -32,6 +32,59 @@ static dt_status check(dt_container *file, bool failed, const char *name)
     return failed || file->disk.error ? write_error(file, name) : DT_OK;
 }
 
+/* Selects rows first … first + rows - 1 of the open array, on disk and in memory; the caller closes
+ * both spaces with H5Sclose(). */
+static dt_status select_rows(dt_container *file, int64_t first, int64_t rows, hid_t *disk_space,
+                             hid_t *memory_space)
+{
+    hsize_t start[DT_MAX_DIMENSIONS] = {0};
+    hsize_t count[DT_MAX_DIMENSIONS];
+    for (int i = 0; i < file->info.dimensions; ++i)
+        count[i] = (hsize_t)file->info.shape[i];
+    start[0] = (hsize_t)first;
+    count[0] = (hsize_t)rows;
+    *disk_space = H5Dget_space(file->array);
+    *memory_space = H5Screate_simple(file->info.dimensions, count, NULL);
+    if (*disk_space >= 0 && *memory_space >= 0 &&
+        H5Sselect_hyperslab(*disk_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
+        return DT_OK;
+    if (*disk_space >= 0)
+        H5Sclose(*disk_space);
+    if (*memory_space >= 0)
+        H5Sclose(*memory_space);
+    return dt_fail(DT_ERR_INTERNAL, "%s: HDF5 cannot select rows of '%s'", file->path,
+                   file->info.name);
+}
+
+/* Closes the open dataset. */
+static herr_t close_array(dt_container *file)
+{
+    const herr_t result = file->array >= 0 ? H5Dclose(file->array) : 0;
+    file->array = -1;
+    free(file->array_name);
+    file->array_name = NULL;
+    return result;
+}
+
+/* Returns 1 if the path, including all its groups, exists; 0 if not; < 0 if HDF5 fails. */
+static int link_exists(hid_t file, const char *name)
+{
+    char *path = strdup(name);
+    if (!path)
+        return -1;
+    int there = *path != '\0';
+    for (char *end = path; there > 0 && end;) {
+        end = strchr(end, '/');
+        if (end)
+            *end = '\0';
+        there = H5Lexists(file, path, H5P_DEFAULT);
+        if (end)
+            *end++ = '/';
+    }
+    free(path);
+    return there;
+}
+
 /* Makes a creation list for groups and files that record the order of creation of their members. */
 static hid_t make_creation_list(hid_t class)
 {
@@ -201,7 +254,7 @@ static dt_status end_array(dt_container *file)
         return DT_OK;
     if (!file->grows && file->rows_written != file->info.shape[0])
         return misuse(file, file->array_name, "some of its rows were not written");
-    const bool failed = dt_container_close_array(file) < 0;
+    const bool failed = close_array(file) < 0;
     return check(file, failed, "an array");
 }
 
@@ -211,7 +264,7 @@ static dt_status begin(dt_container *file, const char *name, dt_element element,
     DT_TRY(end_array(file));
     if (dimensions < 1 || dimensions > DT_MAX_DIMENSIONS)
         return misuse(file, name, "an array must have 1 to 8 dimensions");
-    if (dt_container_link_exists(file->file, name) != 0)
+    if (link_exists(file->file, name) != 0)
         return misuse(file, name, "the name is already used");
     DT_TRY(dt_copy_text(&file->array_name, name));
     dt_array_info *info = &file->info;
@@ -270,7 +323,7 @@ dt_status dt_container_add_rows(dt_container *file, int64_t rows, const void *va
         DT_TRY(grow(file, rows));
     hid_t disk_space;
     hid_t memory_space;
-    DT_TRY(dt_container_select_rows(file, file->rows_written, rows, &disk_space, &memory_space));
+    DT_TRY(select_rows(file, file->rows_written, rows, &disk_space, &memory_space));
     const hid_t disk_type = H5Dget_type(file->array);
     const bool failed =
         file->info.bytes > 0 &&
@@ -329,7 +382,7 @@ static dt_status put_attribute(dt_container *file, const char *object, const cha
                                hid_t memory_type, const void *value)
 {
     DT_TRY(end_array(file));
-    if (*object && dt_container_link_exists(file->file, object) == 0)
+    if (*object && link_exists(file->file, object) == 0)
         DT_TRY(make_groups(file, object, true));
     const char *path = *object ? object : "/";
     const hid_t space = H5Screate(H5S_SCALAR);
@@ -384,7 +437,7 @@ dt_status dt_container_put_attribute_text(dt_container *file, const char *object
 static void release(dt_container *file)
 {
     DT_HDF5_LOCK;
-    dt_container_close_array(file);
+    close_array(file);
     if (file->file >= 0)
         H5Fclose(file->file);
     if (file->disk.fd >= 0)

@@ -82,7 +82,7 @@ static dt_status open_inputs(session *s)
     const dt_calibrate_options *o = s->options;
     DT_TRY(dt_check_standard_input(o->fasta_file, o->taxonomy_file, NULL));
     char folder[PATH_MAX];
-    DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint));
+    DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint, o->expect_sha256));
     DT_TRY(choose_output(s));
     DT_TRY(dt_take_tokenizer(&s->model.checkpoint, s->model.path, o->tokenizer_file, NULL));
     dt_folder_of(s->output, folder, sizeof folder);

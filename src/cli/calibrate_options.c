@@ -6,6 +6,7 @@
 
 static const dt_option options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_calibrate_options),
+    DT_OPTION_EXPECT_SHA256(dt_calibrate_options),
     {.name = "fasta-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),

@@ -11,6 +11,7 @@ typedef struct {
     const char *taxonomy_file;      /* never NULL */
     const char *tokenizer_file;     /* of a model that has none; NULL: where the programs look */
     const char *checkpoint;         /* never NULL */
+    const char *expect_sha256;      /* NULL: not given */
     const char *add_references;     /* FASTA; NULL: none */
     const char *reference_taxonomy; /* its table; NULL: lineages are in its headers */
     const char *output_file;        /* NULL: in the directory of the checkpoint */

@@ -107,7 +107,7 @@ dt_status dt_convert_checkpoint(const void *parsed)
     char path[PATH_MAX];
     dt_run content = {0};
     dt_outlive_log_reader();
-    DT_TRY(dt_checkpoint_path(options->checkpoint, path));
+    DT_TRY(dt_checkpoint_path(options->checkpoint, options->expect_sha256, path));
     if (dt_same_file(path, options->output_file))
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is the checkpoint itself: name another file",

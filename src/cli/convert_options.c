@@ -33,6 +33,7 @@
 
 static const dt_option export_options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_convert_options),
+    DT_OPTION_EXPECT_SHA256(dt_convert_options),
     OPTION_OUTPUT_FILE,
     {.name = "format",
      .kind = DT_VALUE_CHOICE,
@@ -63,7 +64,9 @@ static dt_status check_export(const void *parsed)
 
 const dt_command dt_export_command = {
     .name = "export",
-    .summary = "Verifies and copies a checkpoint, optionally without the optimizer state.",
+    .summary =
+        "Verifies and copies a checkpoint, optionally without the optimizer state, and writes its "
+        "SHA-256 beside it.",
     .usage = "--checkpoint CKPT --output-file CKPT [options]",
     .tables = {DT_OPTION_TABLE(export_options)},
     .options_size = sizeof(dt_convert_options),
@@ -77,6 +80,7 @@ const dt_command dt_export_command = {
 
 static const dt_option convert_options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_convert_options),
+    DT_OPTION_EXPECT_SHA256(dt_convert_options),
     OPTION_OUTPUT_FILE,
     OPTION_WEIGHTS_ONLY,
     OPTION_NO_REFERENCES,

@@ -10,8 +10,9 @@ typedef enum { DT_FORMAT_BY_NAME, DT_FORMAT_H5, DT_FORMAT_PT } dt_checkpoint_for
 typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
-    const char *checkpoint;  /* never NULL */
-    const char *output_file; /* never NULL */
+    const char *checkpoint;    /* never NULL */
+    const char *output_file;   /* never NULL */
+    const char *expect_sha256; /* NULL: not given */
     bool weights_only;
     bool no_references;
     const char *tokenizer_file; /* NULL: not given */

@@ -40,7 +40,7 @@ static dt_status run(const void *parsed)
     const dt_describe_options *options = parsed;
     char path[PATH_MAX];
     dt_run checkpoint = {0};
-    DT_TRY(dt_checkpoint_path(options->checkpoint, path));
+    DT_TRY(dt_checkpoint_path(options->checkpoint, options->expect_sha256, path));
     DT_TRY(dt_checkpoint_read(path, &checkpoint));
     dt_status status = DT_OK;
     if (options->export_metrics)

@@ -6,6 +6,7 @@
 
 static const dt_option options[] = {
     DT_OPTION_REQUIRED_CHECKPOINT(dt_describe_options),
+    DT_OPTION_EXPECT_SHA256(dt_describe_options),
     {.name = "export-metrics",
      .kind = DT_VALUE_TEXT,
      .offset = AT(export_metrics),

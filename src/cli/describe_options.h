@@ -8,6 +8,7 @@ typedef struct {
     dt_parsed parsed; /* first: which options were given */
 
     const char *checkpoint;     /* never NULL */
+    const char *expect_sha256;  /* NULL: not given */
     const char *export_metrics; /* JSON file to write; NULL: none */
     bool verbose;
 } dt_describe_options;

@@ -1,9 +1,41 @@
-/* deeptaxa export: copies a checkpoint, with or without the optimizer state. */
+/* deeptaxa export: copies a checkpoint, with or without the optimizer state, and writes the SHA-256 of
+ * the copy into <copy>.sha256, as sha256sum does. */
+#include <limits.h>
+#include <string.h>
+
 #include "cli/convert_checkpoint.h"
 #include "cli/convert_options.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "core/sha256.h"
+
+static dt_status write_sha256(const char *path)
+{
+    char hex[DT_SHA256_HEX];
+    char beside[PATH_MAX];
+    dt_text line = {0};
+    const char *slash = strrchr(path, '/');
+    DT_TRY(dt_path(beside, sizeof beside, "%s.sha256", path));
+    DT_TRY(dt_sha256_file(path, hex));
+    dt_status status = dt_text_addf(&line, "%s  %s\n", hex, slash ? slash + 1 : path);
+    if (status == DT_OK)
+        status = dt_write_file(beside, line.data, line.length);
+    dt_text_free(&line);
+    if (status == DT_OK)
+        dt_info("SHA-256: %s (%s)", hex, beside);
+    return status;
+}
+
+static dt_status run(const void *parsed)
+{
+    const dt_convert_options *options = parsed;
+    DT_TRY(dt_convert_checkpoint(parsed));
+    return write_sha256(options->output_file);
+}
 
 int main(int argc, char **argv)
 {
     dt_convert_options options;
-    return dt_command_main(&dt_export_command, argc, argv, &options, dt_convert_checkpoint);
+    return dt_command_main(&dt_export_command, argc, argv, &options, run);
 }

@@ -198,9 +198,11 @@ static void tell_of_lineages(const session *s)
 static dt_status read_checkpoints(session *s)
 {
     const dt_texts *arguments = &s->options->checkpoint;
+    const dt_texts *expected = &s->options->expect_sha256;
     DT_TRY(DT_NEW(s->model, (size_t)arguments->count));
     for (; s->models < arguments->count; ++s->models)
-        DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models]));
+        DT_TRY(dt_loaded_model_read(&s->model[s->models], arguments->value[s->models],
+                                    expected->count ? expected->value[s->models] : NULL));
     DT_TRY(choose_lineages(s));
     DT_TRY(take_tokenizers(s));
     for (int32_t m = 1; m < s->models; ++m)

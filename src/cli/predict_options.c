@@ -35,6 +35,11 @@ static const dt_option options[] = {
          "trained model (.h5, or .pt of DeepTaxa), or the --output-dir of a training, whose newest "
          "checkpoint is used; the probabilities of several models with the same labels and "
          "tokenizer are averaged (ensemble)"},
+    {.name = "expect-sha256",
+     .kind = DT_VALUE_TEXTS,
+     DT_OPTION_LIST(dt_predict_options, expect_sha256, dt_texts),
+     .value = "HEX",
+     .help = "refuse the checkpoint if its file has another SHA-256; one for each checkpoint"},
     DT_OPTION_MODEL_TOKENIZER(dt_predict_options),
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
@@ -277,6 +282,11 @@ static dt_status check(const void *parsed)
     const dt_predict_options *predict = parsed;
     DT_TRY(check_fields(&predict->tabular_fields));
     DT_TRY(check_neighbours(predict));
+    if (predict->expect_sha256.count && predict->expect_sha256.count != predict->checkpoint.count)
+        return dt_fail(DT_ERR_USAGE,
+                       "--expect-sha256: %d values for %d checkpoints: give one for "
+                       "each",
+                       predict->expect_sha256.count, predict->checkpoint.count);
     if (predict->export_sequence_embeddings && predict->checkpoint.count > 1)
         return dt_fail(DT_ERR_USAGE, "--export-sequence-embeddings requires a single --checkpoint: "
                                      "each model has its own embeddings");

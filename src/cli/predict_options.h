@@ -13,6 +13,7 @@ typedef struct {
 
     const char *fasta_file;     /* never NULL; "-": standard input */
     dt_texts checkpoint;        /* one, or several for an ensemble */
+    dt_texts expect_sha256;     /* of each; count 0: not given */
     const char *taxonomy_file;  /* true labels; NULL: none */
     const char *tokenizer_file; /* of a model that has none; NULL: where the programs look */
     const char *output_dir;     /* never NULL */

@@ -12,6 +12,13 @@
         .help = "trained model (.h5, or .pt of DeepTaxa)"                                          \
     }
 
+/* Of commands that take one checkpoint. */
+#define DT_OPTION_EXPECT_SHA256(type)                                                              \
+    {                                                                                              \
+        .name = "expect-sha256", .kind = DT_VALUE_TEXT, .offset = offsetof(type, expect_sha256),   \
+        .value = "HEX", .help = "refuse the checkpoint if its file has another SHA-256"            \
+    }
+
 #define DT_OPTION_TOKENIZER_FILE(type)                                                             \
     {                                                                                              \
         .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \

@@ -203,7 +203,7 @@ static dt_status choose_resumed(train_command *t, const dt_train_options *o)
         return DT_OK;
     if (strcmp(o->resume, "auto") != 0) {
         t->resumes = true;
-        return dt_checkpoint_path(o->resume, t->resume_path);
+        return dt_checkpoint_path(o->resume, o->expect_sha256, t->resume_path);
     }
     dt_status status = DT_OK;
     if (t->comm->world_rank == 0)
@@ -281,7 +281,7 @@ static dt_status read_init(train_command *t, const dt_train_options *o)
 {
     if (!o->init_weights || t->resumes)
         return DT_OK;
-    DT_TRY(dt_checkpoint_path(o->init_weights, t->init_path));
+    DT_TRY(dt_checkpoint_path(o->init_weights, o->expect_sha256, t->init_path));
     DT_TRY(dt_checkpoint_read(t->init_path, &t->init));
     if (o->data) /* which has its tokenizer */
         return DT_OK;

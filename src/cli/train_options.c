@@ -87,6 +87,11 @@ static const dt_option data_options[] = {
      .help =
          "keep the training sequences with the model, for predict --neighbours: a model that is "
          "shared then publishes them"},
+    {.name = "expect-sha256",
+     .kind = DT_VALUE_TEXT,
+     .offset = AT(expect_sha256),
+     .value = "HEX",
+     .help = "refuse the checkpoint of --init-weights or --resume if its file has another SHA-256"},
     {.name = "keep-checkpoints",
      .kind = DT_VALUE_INT,
      .offset = AT(keep_checkpoints),
@@ -373,6 +378,9 @@ static dt_status check_start(const dt_train_options *train)
     if (train->init_weights && train->resume && !automatic)
         return dt_fail(DT_ERR_USAGE, "--init-weights cannot be combined with --resume: a resumed "
                                      "run already has weights");
+    if (train->expect_sha256 && !train->init_weights && (!train->resume || automatic))
+        return dt_fail(DT_ERR_USAGE, "--expect-sha256 requires --init-weights or --resume with the "
+                                     "name of a checkpoint");
     return DT_OK;
 }
 

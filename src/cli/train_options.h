@@ -31,8 +31,9 @@ typedef struct {
     bool no_level_weights; /* overrides level_weights */
     bool save_best_only;
     bool reset_lr_on_resume;
-    const char *resume;       /* checkpoint or "auto"; NULL: a new run */
-    const char *init_weights; /* checkpoint; NULL: none */
+    const char *resume;        /* checkpoint or "auto"; NULL: a new run */
+    const char *init_weights;  /* checkpoint; NULL: none */
+    const char *expect_sha256; /* of that of init_weights, else of resume; NULL: not given */
     bool store_references;
 
     /* exports */

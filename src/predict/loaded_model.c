@@ -8,9 +8,10 @@
 #include "profile/profiled_backend.h"
 #include "run/checkpoint_path.h"
 
-dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument)
+dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument,
+                               const char *expected_sha256)
 {
-    DT_TRY(dt_checkpoint_path(argument, loaded->path));
+    DT_TRY(dt_checkpoint_path(argument, expected_sha256, loaded->path));
     return dt_checkpoint_read(loaded->path, &loaded->checkpoint);
 }
 

@@ -18,10 +18,11 @@ typedef struct {
     dt_model *model;
 } dt_loaded_model;
 
-/* Reads everything but the tensors from the checkpoint that `argument` names
- * (dt_checkpoint_path()). Zero-initialise `loaded`; free it with dt_loaded_model_free(), also on
+/* Reads everything but the tensors from the checkpoint that `argument` names, of which
+ * `expected_sha256` may be NULL (dt_checkpoint_path()). Zero-initialise `loaded`; free it with dt_loaded_model_free(), also on
  * failure. */
-dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument);
+dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument,
+                               const char *expected_sha256);
 
 /* Creates the checkpoint's tokenizer, or the one-hot tokenizer; the caller destroys it. */
 dt_status dt_loaded_model_tokenizer(const dt_loaded_model *loaded, dt_tokenizer **tokenizer);

@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/sha256.h"
 #include "core/uuid.h"
 #include "run/checkpoint.h"
 
@@ -123,7 +124,7 @@ static dt_status newest_of_run(const char *folder, char *out)
                    folder);
 }
 
-dt_status dt_checkpoint_path(const char *argument, char *out)
+static dt_status resolve(const char *argument, char *out)
 {
     const size_t length = strlen(argument);
     struct stat info;
@@ -138,4 +139,10 @@ dt_status dt_checkpoint_path(const char *argument, char *out)
     else
         memcpy(out, argument, length + 1);
     return DT_OK;
+}
+
+dt_status dt_checkpoint_path(const char *argument, const char *expected, char *out)
+{
+    DT_TRY(resolve(argument, out));
+    return expected ? dt_sha256_expect(out, expected) : DT_OK;
 }

@@ -6,8 +6,9 @@
 
 /* Resolves a checkpoint argument into `out` (PATH_MAX bytes): the path itself; if it is the output
  * directory of a run, its newest checkpoint (DT_ERR_INPUT if there is none); if it ends in `.pt`
- * and does not exist, the same path with `.h5` if that exists (with a notice). */
-dt_status dt_checkpoint_path(const char *argument, char *out);
+ * and does not exist, the same path with `.h5` if that exists (with a notice). The file must have the
+ * SHA-256 `expected`, unless that is NULL (dt_sha256_expect()). */
+dt_status dt_checkpoint_path(const char *argument, const char *expected, char *out);
 
 /* Finds the complete checkpoint with the most training progress in a run's output directory, among
  * those of the run named in deeptaxa_uuid.txt. Sets `path` (PATH_MAX bytes) to its path, or to ""

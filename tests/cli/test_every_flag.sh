@@ -12,7 +12,7 @@ done
 
 # offered COMMAND: without --help and --version, which cli/usage tests
 offered() {
-    deeptaxa "$1" --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p' |
+    deeptaxa "$1" --help | sed -n 's/^  \(--[a-z0-9-]*\).*/\1/p' |
         grep -vE '^--(help|version)$' | sort
 }
 
@@ -20,7 +20,7 @@ offered() {
 given() {
     local runs="deeptaxa\"?[- ]$1( |\"|\$)"
     [ "$1" = train ] && runs="$runs|train_small"
-    grep -lE "$runs" ./*.cli ./*.cluster | xargs grep -ohE -- '--[a-z][a-z-]*' | sort -u
+    grep -lE "$runs" ./*.cli ./*.cluster | xargs grep -ohE -- '--[a-z][a-z0-9-]*' | sort -u
 }
 
 count=0

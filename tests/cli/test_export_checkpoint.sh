@@ -16,8 +16,31 @@ export_to() { deeptaxa export --checkpoint "$whole" --output-file "$@"; }
 expect 0 export_to copy.h5
 said "^Checkpoint: copy.h5, with optimizer state: "
 cmp copy.h5 "$whole" || fail "the copy is another file"
+sum=$(cut -d ' ' -f 1 copy.h5.sha256)
+said "^SHA-256: $sum \(copy.h5.sha256\)"
 expect 0 train_small run_copy --resume copy.h5
 same_model "$(checkpoint run_copy 2)" "$(checkpoint run 2)"
+
+# Its SHA-256 is beside it, and a reader can insist on it
+sha256sum -c --quiet copy.h5.sha256 || fail "copy.h5.sha256"
+other=$(printf '0%.0s' {1..64})
+insists() { # ARGUMENTS: a command on a checkpoint
+    refused 1 "copy.h5: another file than expected: its SHA-256 is $sum, not $other" "$@" --expect-sha256 "$other"
+    refused 2 'expect-sha256 12: must be 64 hexadecimal digits' "$@" --expect-sha256 12
+    expect 0 "$@" --expect-sha256 "${sum^^}"
+}
+insists deeptaxa describe --checkpoint copy.h5
+insists deeptaxa export --checkpoint copy.h5 --output-file again.h5
+insists deeptaxa convert --checkpoint copy.h5 --output-file again.h5
+insists deeptaxa predict --fasta-file data/heldout.fasta --checkpoint copy.h5 --output-dir p_sum
+insists deeptaxa calibrate "${heldout[@]}" --checkpoint copy.h5 --output-file c_sum.h5
+rm -r run_copy
+insists train_small run_copy --resume copy.h5
+rm -r run_copy
+insists train_small run_copy --init-weights copy.h5 --epochs 1
+refused 2 'one for each' deeptaxa predict --fasta-file data/heldout.fasta --checkpoint copy.h5 "$whole" \
+    --output-dir p_sum --expect-sha256 "$sum"
+refused 2 'expect-sha256 requires' train_small run_other --resume auto --expect-sha256 "$sum"
 
 # Without the optimizer: a third of the size, and everything else
 before=$(cksum <"$whole")

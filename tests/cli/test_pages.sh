@@ -14,7 +14,7 @@ for command in $commands; do
     [ "$command" != tune ] || continue # a script
     deeptaxa $command --help >help || fail "$command --help"
     page=$pages/man/deeptaxa-$command.1
-    for name in $(sed -n 's/^  --\([a-z-]*\).*/\1/p' help); do
+    for name in $(sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' help); do
         grep -qF "\\fB\\-\\-${name//-/\\-}\\fR" "$page" || fail "deeptaxa-$command(1) lacks --$name"
     done
 done
