@@ -122,11 +122,11 @@ static dt_status drop_later_steps(const char *path, int64_t updates)
     return status;
 }
 
-static dt_status open_steps(dt_run_output *output, int64_t updates)
+dt_status dt_run_output_open_steps(dt_run_output *output, const dt_update_state *state)
 {
     char path[PATH_MAX];
     DT_TRY(run_path(output, "metrics", "steps.jsonl", path));
-    DT_TRY(drop_later_steps(path, updates));
+    DT_TRY(drop_later_steps(path, state->steps + state->skipped));
     output->steps = fopen(path, "a");
     if (!output->steps)
         return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
@@ -185,8 +185,7 @@ dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *
     DT_TRY(dt_log_open(log_path));
     notice_other_run(folder, settings->run_uuid);
     DT_TRY(dt_run_id_write(folder, settings->run_uuid));
-    DT_TRY(write_labels(output, &run->taxonomy));
-    return open_steps(output, run->progress.update.steps + run->progress.update.skipped);
+    return write_labels(output, &run->taxonomy);
 }
 
 void dt_run_output_close(dt_run_output *output)
@@ -377,6 +376,13 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
     DT_TRY(metrics_path(output, epoch, path));
     *exists = access(path, F_OK) == 0;
     return DT_OK;
+}
+
+dt_status dt_run_output_progress(const dt_run_output *output, int32_t *epoch, int32_t *evaluations)
+{
+    char path[PATH_MAX];
+    DT_TRY(run_path(output, "metrics", "metrics.csv", path));
+    return dt_epoch_table_read(path, epoch, evaluations);
 }
 
 dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run)

@@ -49,9 +49,11 @@ typedef struct {
 } dt_epoch_report;
 
 /* Creates the directories, takes the lock and opens train.log. Assigns an id to a run without one
- * (run->settings.run_uuid), and writes the id and the labels. Removes what a killed process left:
- * unfinished files, and lines of the steps file beyond the run's progress. */
+ * (run->settings.run_uuid), and writes the id and the labels. Removes unfinished files that a killed
+ * process left. */
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run);
+/* Opens the steps file to continue after the updates of `state`; removes its lines of later ones. */
+dt_status dt_run_output_open_steps(dt_run_output *output, const dt_update_state *state);
 /* Releases the directory. train.log stays open for the message that says why the run ended. */
 void dt_run_output_close(dt_run_output *output);
 
@@ -89,6 +91,10 @@ dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const c
 /* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h), and its numbers
  * to the file for TensorBoard. */
 dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run);
+
+/* From that table: raises *epoch to its last one, and sets *evaluations to the number of evaluated
+ * epochs after the given *epoch. Changes neither without a table. */
+dt_status dt_run_output_progress(const dt_run_output *output, int32_t *epoch, int32_t *evaluations);
 
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,

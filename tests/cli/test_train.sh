@@ -143,10 +143,13 @@ for change in "--micro-batch-size 3" "--micro-batch-size 1" "--threads 1" "--thr
 done
 
 # A training that diverges ends with an error, and what was saved stays
-expect 1 train_small diverges --learning-rate 1e30 --max-grad-norm 1e30 --epochs 40
+# (50 skipped updates in a row, which are counted over epochs)
+expect 1 train_small diverges --learning-rate 1e30 --max-grad-norm 1e30 --epochs 40 --batch-size 2 \
+    --eval-every 40
 said 'warning: update skipped: its loss or gradient is not finite \(3 skipped so far\)'
 said 'training has diverged: 50 updates in a row without a finite loss or gradient'
 same "warnings" "$(grep -c '^warning: update skipped' err)" 3
+[ -s "$(checkpoint diverges 1)" ] || fail "the checkpoint of the first epoch is gone"
 
 # Two runs cannot share a folder: the second is refused, the first goes on
 train_small busy --epochs 4000 >/dev/null 2>&1 &
