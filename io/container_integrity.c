@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "io/file_kind.h"
 
@@ -177,7 +178,7 @@ dt_status dt_integrity_write(int fd, const char *path, dt_extents *extents)
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
-            return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+            return dt_fail(dt_write_failure(errno), "%s: cannot write: %s", path, strerror(errno));
         done += (size_t)put;
     }
     return DT_OK;

@@ -16,7 +16,8 @@ static dt_status write_error(dt_container *file, const char *name)
 {
     file->failed = true;
     if (file->disk.error)
-        return dt_fail(DT_ERR_IO, "%s: cannot write: %s", file->path, strerror(file->disk.error));
+        return dt_fail(dt_write_failure(file->disk.error), "%s: cannot write: %s", file->path,
+                       strerror(file->disk.error));
     return dt_fail(DT_ERR_INTERNAL, "%s: HDF5 cannot write '%s'", file->path, name);
 }
 
@@ -118,6 +119,12 @@ dt_status dt_container_create(dt_container **out, const char *path, const char *
     if (status != DT_OK) {
         free(file);
         return status;
+    }
+    if (file->new_file.in_place) {
+        free(file);
+        return dt_fail(DT_ERR_IO,
+                       "%s: is a pipe or a device; an HDF5 file can only be written to a disk",
+                       path);
     }
     dt_container_disable_error_printing();
     file->file = -1;

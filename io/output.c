@@ -19,7 +19,7 @@ dt_status dt_output_attach(dt_output *out, FILE *stream, const char *name)
 dt_status dt_output_begin(dt_output *out, const char *path)
 {
     DT_TRY(dt_new_file_begin(&out->file, path));
-    FILE *stream = fopen(out->file.temporary, "wb");
+    FILE *stream = dt_new_file_open(&out->file);
     if (!stream) {
         dt_new_file_discard(&out->file);
         return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));

@@ -90,6 +90,7 @@ static dt_status open_inputs(session *s)
         return dt_fail(DT_ERR_IO, "%s: cannot write to this directory: %s%s", folder,
                        strerror(errno),
                        o->output_file ? "" : "; choose another one with --output-file");
+    dt_remove_unfinished(folder);
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
     DT_TRY(dt_truth_read(&s->truth, &s->model.checkpoint.taxonomy, o->taxonomy_file));
     DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));

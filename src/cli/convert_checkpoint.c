@@ -88,6 +88,7 @@ static dt_status copy(dt_run *content, const char *path, const dt_convert_option
     const char *output = options->output_file;
     char chosen[PATH_MAX] = "";
     DT_TRY(change(content, path, options, chosen));
+    dt_remove_unfinished_beside(output);
     DT_TRY(write_copy(content, path, options));
     if (content->unknown && content->has_optimizer && !dt_is_torch_name(output))
         dt_notice("%s: does not contain these settings of its training; give them to train "

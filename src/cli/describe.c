@@ -26,6 +26,7 @@ static dt_status print_description(const dt_run *checkpoint, const char *path, b
 static dt_status export_description(const dt_run *checkpoint, const char *path, const char *to)
 {
     dt_output out;
+    dt_remove_unfinished_beside(to);
     DT_TRY(dt_output_begin(&out, to));
     const dt_status status = dt_describe_json(&out, checkpoint, path, dt_version());
     if (status != DT_OK) {

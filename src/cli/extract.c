@@ -250,11 +250,14 @@ static dt_status begin_output(extraction *x)
 {
     const dt_extract_options *options = x->options;
     x->to_stdout = strcmp(options->output_file, "-") == 0;
+    if (!x->to_stdout)
+        dt_remove_unfinished_beside(options->output_file);
     DT_TRY(x->to_stdout ? dt_output_attach(&x->fasta, stdout, "standard output")
                         : dt_output_begin(&x->fasta, options->output_file));
     x->fasta_begun = true;
     if (!options->output_taxonomy)
         return DT_OK;
+    dt_remove_unfinished_beside(options->output_taxonomy);
     DT_TRY(dt_output_begin(&x->taxonomy, options->output_taxonomy));
     x->taxonomy_begun = true;
     put_header(x);

@@ -18,6 +18,7 @@ static dt_status write_locked(const dt_prepare_options *options, const dt_datase
     int lock;
     DT_TRY(dt_make_folder(options->output_dir));
     DT_TRY(dt_lock_folder(options->output_dir, &lock));
+    dt_remove_unfinished(options->output_dir);
     const dt_status status =
         dt_shards_write(options->output_dir, dataset, options->sequences_per_shard);
     dt_unlock_folder(lock);

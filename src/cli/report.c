@@ -1,6 +1,7 @@
 /* deeptaxa report: draws training runs and predictions in one HTML file. */
 #include "cli/report_options.h"
 
+#include "core/file.h"
 #include "core/log.h"
 #include "core/version.h"
 #include "report/report.h"
@@ -12,6 +13,7 @@ static dt_status run(const void *parsed)
                                        .runs = options->run.count,
                                        .predictions = options->predictions,
                                        .version = dt_version()};
+    dt_remove_unfinished_beside(options->output_file);
     DT_TRY(dt_report_write(options->output_file, &sources));
     dt_info("Report: %s", options->output_file);
     return DT_OK;

@@ -3,7 +3,8 @@
 #define DT_CLI_STOP_SIGNAL_H
 
 /* From now on, SIGUSR1, SIGTERM, SIGINT and SIGHUP set dt_stop_signal (core/stop.h) to their number;
- * a second SIGINT ends the process immediately. Signals that were ignored when the program started
+ * a second SIGINT or SIGTERM, half a second or more after the first, ends the process immediately.
+ * Signals that were ignored when the program started
  * remain ignored (nohup). */
 void dt_stop_signal_watch(void);
 

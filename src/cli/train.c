@@ -480,6 +480,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     DT_TRY(compare_runs(t, o));
     DT_TRY(dt_agree(t->comm, settings_text(t, o), &t->agreed));
     const dt_training training = {.run = &t->run,
+                                  .resumes_newest = t->resumes && strcmp(o->resume, "auto") == 0,
                                   .resume_path = t->resumes ? t->resume_path : NULL,
                                   .init_path = t->init_path[0] ? t->init_path : NULL,
                                   .dataset = &t->dataset,

@@ -1,6 +1,5 @@
 #include "core/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -12,11 +11,12 @@
 #include <unistd.h>
 
 #include "core/input_wait.h"
+#include "core/lock_reach.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/own_file.h"
 
-#define TEMPORARY_END ".part-XXXXXX" /* mkstemp replaces the X */
-#define KERNEL_ENOTSUPP 524          /* returned by some file systems; not in <errno.h> */
+#define KERNEL_ENOTSUPP 524 /* returned by some file systems; not in <errno.h> */
 
 static dt_status io_error(const char *path, const char *what)
 {
@@ -44,100 +44,6 @@ void dt_folder_of(const char *path, char *out, size_t size)
         out[1] = '\0';
     else
         *slash = '\0';
-}
-
-dt_status dt_new_file_begin(dt_new_file *file, const char *path)
-{
-    struct stat info;
-    DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) /* otherwise found only after writing */
-        return dt_fail(DT_ERR_IO, "%s: is a folder; a file cannot be written there", path);
-    snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_END, path);
-    int fd = mkstemp(file->temporary);
-    if (fd < 0)
-        return io_error(path, "cannot create a file in this folder");
-    /* mkstemp makes the file private; give it the usual permissions of new files */
-    mode_t mask = umask(0);
-    umask(mask);
-    fchmod(fd, 0666 & ~mask);
-    close(fd);
-    return DT_OK;
-}
-
-static dt_status sync_path(const char *path, int flags)
-{
-    int fd = open(path, flags);
-    if (fd < 0)
-        return io_error(path, "cannot open it to sync");
-    /* some file systems cannot sync a folder and return EINVAL; no data is lost then */
-    const int failed = fsync(fd) != 0 && errno != EINVAL;
-    const int error = errno;
-    close(fd);
-    errno = error;
-    return failed ? io_error(path, "cannot sync to disk") : DT_OK;
-}
-
-dt_status dt_new_file_commit(dt_new_file *file)
-{
-    char folder[PATH_MAX];
-    dt_folder_of(file->path, folder, sizeof folder);
-    dt_status status = sync_path(file->temporary, O_RDONLY);
-    if (status == DT_OK && rename(file->temporary, file->path) != 0)
-        status = io_error(file->path, "cannot replace the file");
-    if (status != DT_OK) {
-        dt_new_file_discard(file);
-        return status;
-    }
-    return sync_path(folder, O_RDONLY | O_DIRECTORY);
-}
-
-void dt_new_file_discard(dt_new_file *file)
-{
-    unlink(file->temporary);
-}
-
-void dt_remove_unfinished(const char *folder, const char *begin)
-{
-    const size_t end_length = strlen(TEMPORARY_END);
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return;
-    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        const size_t length = strlen(entry->d_name);
-        if (length > end_length && strncmp(entry->d_name, begin, strlen(begin)) == 0 &&
-            strncmp(entry->d_name + length - end_length, TEMPORARY_END, end_length - 6) == 0)
-            unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    closedir(dir);
-}
-
-dt_status dt_write_file(const char *path, const char *bytes, size_t length)
-{
-    dt_new_file file;
-    DT_TRY(dt_new_file_begin(&file, path));
-    FILE *stream = fopen(file.temporary, "wb");
-    int failed = !stream || fwrite(bytes, 1, length, stream) != length || fflush(stream) != 0;
-    dt_status status = failed ? io_error(path, "cannot write") : DT_OK;
-    if (stream && fclose(stream) != 0 && status == DT_OK)
-        status = io_error(path, "cannot write");
-    if (status != DT_OK) {
-        dt_new_file_discard(&file);
-        return status;
-    }
-    return dt_new_file_commit(&file);
-}
-
-int dt_open_unnamed(const char *folder)
-{
-    char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/.deeptaxa-XXXXXX", folder) >= sizeof path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    const int fd = mkostemp(path, O_CLOEXEC);
-    if (fd >= 0)
-        unlink(path);
-    return fd;
 }
 
 dt_status dt_make_folder(const char *path)
@@ -176,6 +82,19 @@ dt_status dt_existing_folder(const char *path, char *folder)
     if (!S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_IO, "%s: is a file; a folder cannot be created there", folder);
     return DT_OK;
+}
+
+void dt_remove_empty_folders(const char *path, const char *above)
+{
+    char part[PATH_MAX];
+    char next[PATH_MAX];
+    snprintf(part, sizeof part, "%s", path);
+    while (strcmp(part, above) != 0 && (rmdir(part) == 0 || errno == ENOENT)) {
+        dt_folder_of(part, next, sizeof next);
+        if (strcmp(part, next) == 0)
+            return;
+        memcpy(part, next, sizeof part);
+    }
 }
 
 /* The nearest existing ancestor decides. */
@@ -282,9 +201,8 @@ dt_status dt_lock_folder(const char *folder, int *lock)
 {
     char path[PATH_MAX];
     DT_TRY(dt_path(path, sizeof path, "%s/.deeptaxa.lock", folder));
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return io_error(folder, "cannot write to the output folder");
+    int fd;
+    DT_TRY(dt_open_own(path, O_RDWR, &fd));
     dt_status status = take_lock(folder, fd);
     if (status == DT_OK)
         status = write_holder(path, fd);
@@ -298,7 +216,8 @@ dt_status dt_lock_folder(const char *folder, int *lock)
 
 bool dt_lock_holds(int lock)
 {
-    return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0; /* locking again succeeds */
+    return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && /* locking again succeeds */
+           dt_locks_reach_all(lock);
 }
 
 void dt_unlock_folder(int lock)

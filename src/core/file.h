@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/status.h"
 
@@ -12,24 +13,34 @@
  * or the complete new one.
  *     dt_new_file file;
  *     DT_TRY(dt_new_file_begin(&file, path));
- *     ... write to file.temporary ...
- *     status == DT_OK ? dt_new_file_commit(&file) : dt_new_file_discard(&file) */
+ *     ... write to file.temporary, for example with dt_new_file_open() ...
+ *     status == DT_OK ? dt_new_file_commit(&file) : dt_new_file_discard(&file)
+ * A pipe or a device is not replaced but written to: `in_place`, with `temporary` equal to `path`. */
 typedef struct {
     char path[PATH_MAX];           /* the final name */
     char temporary[PATH_MAX + 32]; /* where to write */
+    bool in_place;
+    int lock; /* descriptor whose lock says that the temporary file is being written; -1: none */
 } dt_new_file;
 
-/* Creates an empty file with a temporary name; fails if the folder is not writable. */
+/* Creates an empty file with a temporary name, locked until commit or discard, with the permissions of
+ * new files; fails if the folder is not writable. */
 dt_status dt_new_file_begin(dt_new_file *file, const char *path);
+/* Opens file->temporary for writing; NULL, with errno, on failure. Opening a pipe waits for its
+ * reader. */
+FILE *dt_new_file_open(const dt_new_file *file);
 /* Syncs the temporary file (which the caller has closed), renames it to `path` and syncs the
  * folder. On failure the temporary file is removed. */
 dt_status dt_new_file_commit(dt_new_file *file);
 /* Removes the temporary file. Preserves the calling thread's error message. */
 void dt_new_file_discard(dt_new_file *file);
 
-/* Removes, as far as possible, temporary files that killed processes left in a folder for files
- * whose names begin with `begin`. Only if no other process writes such files. */
-void dt_remove_unfinished(const char *folder, const char *begin);
+/* Removes, as far as possible, temporary files in a folder that killed processes left. A file whose
+ * writer lives, on this machine or another one, is locked and stays; so do files of other machines on a
+ * file system whose locks may not reach all of them, and files on one without locks. */
+void dt_remove_unfinished(const char *folder);
+/* The same in the folder of `path`. */
+void dt_remove_unfinished_beside(const char *path);
 
 /* Replaces the file `path` by `length` bytes, atomically. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);
@@ -44,9 +55,16 @@ dt_status dt_make_folder(const char *path);
 /* Sets `folder` to the path, or to the nearest folder above it that exists. */
 dt_status dt_existing_folder(const char *path, char *folder /* PATH_MAX */);
 
+/* Removes the folder, and its parents below `above`, as far as they are empty: undoes dt_make_folder()
+ * if `above` is what dt_existing_folder() gave before it. Preserves the error message. */
+void dt_remove_empty_folders(const char *path, const char *above);
+
 /* Checks, without creating anything, that dt_make_folder(path) and writing there can succeed: to
  * report an error before long work. */
 dt_status dt_check_folder(const char *path);
+
+/* Returns the status of a failed write for its errno: DT_ERR_FULL or DT_ERR_IO. */
+dt_status dt_write_failure(int error);
 
 /* Formats a path like printf; DT_ERR_IO if it does not fit `out` (`size` bytes). */
 dt_status dt_path(char *out, size_t size, const char *format, ...)
@@ -73,7 +91,8 @@ dt_status dt_read_file(const char *path, char **bytes, size_t *length);
  * at exit. */
 dt_status dt_lock_folder(const char *folder, int *lock);
 void dt_unlock_folder(int lock);
-/* Returns true if the lock is effective; false if the file system has no locks. */
+/* Returns true if the lock is effective, on all machines; false if the file system has no locks, or
+ * may have some that other machines do not see. */
 bool dt_lock_holds(int lock);
 
 /* Opens those of the descriptors 0, 1 and 2 that are closed, so that no file gets one of these

@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "core/own_file.h"
 #include "core/printable.h"
 #include "core/utf8.h"
 
@@ -174,9 +175,8 @@ void dt_info_lines(const char *text)
 
 dt_status dt_log_open(const char *path)
 {
-    FILE *file = fopen(path, "a");
-    if (!file)
-        return dt_fail(DT_ERR_IO, "%s: cannot write the log: %s", path, strerror(errno));
+    FILE *file;
+    DT_TRY(dt_open_append(path, &file));
     dt_log_close();
     pthread_mutex_lock(&mutex);
     log_file = file;

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/limits.h"
+
 /* Writes the folder of the library that contains this code, with a final '/'. */
 static void core_folder(char *out, size_t size)
 {
@@ -66,12 +68,30 @@ static dt_status loading_failed(const char *module, const char *message)
     return dt_fail(DT_ERR_DEVICE, "module '%s' cannot be loaded: %s", module, message);
 }
 
+/* The libraries of a CUDA module are loaded with it, and some do not survive too small an address space:
+ * OpenBLAS, of the emulator, never returns below 300 MB. CUDA itself needs far more. */
+#define LEAST_SPACE_MB 1000
+
+static dt_status check_space(void)
+{
+    const dt_memory_limit space = dt_address_space("");
+    if (space.bytes >= LEAST_SPACE_MB * INT64_C(1000000))
+        return DT_OK;
+    return dt_fail(
+        DT_ERR_MEMORY,
+        "%s leaves %.0f MB, but a GPU's libraries need at least %d MB: raise the limit (%s "
+        "unlimited, or the limit of the batch system)",
+        space.by, 1e-6 * (double)space.bytes, LEAST_SPACE_MB, space.by);
+}
+
 dt_status dt_module_symbol(const char *module, const char *symbol_name, void **symbol)
 {
     char path[MODULE_PATH];
     module_path(module, path);
     if (access(path, F_OK) != 0)
         return dt_fail(DT_ERR_DEVICE, "%s: this installation has no module '%s'", path, module);
+    if (strncmp(module, "cuda", 4) == 0)
+        DT_TRY(check_space());
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         return loading_failed(module, dlerror());

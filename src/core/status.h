@@ -18,6 +18,7 @@ typedef enum {
     DT_ERR_NUMERIC,  /* the computation gave no usable number */
     DT_ERR_INTERNAL, /* a bug in DeepTaxa-MPI */
     DT_STOPPED,      /* stopped by a signal, with a resumable checkpoint: exit status 75 */
+    DT_ERR_FULL,     /* like DT_ERR_IO: a disk or quota is full (dt_write_failure()) */
 } dt_status;
 
 /* Stores the message of an error for the calling thread, replacing the previous one, and returns

@@ -38,6 +38,12 @@ dt_status dt_run_id(char out[DT_RUN_ID_SIZE])
     return DT_OK;
 }
 
+bool dt_run_id_valid(const char *id)
+{
+    return id[0] &&
+           !id[strspn(id, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")];
+}
+
 dt_status dt_run_id_read(const char *folder, char out[DT_RUN_ID_SIZE])
 {
     char path[PATH_MAX];

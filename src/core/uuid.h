@@ -2,6 +2,8 @@
 #ifndef DT_CORE_UUID_H
 #define DT_CORE_UUID_H
 
+#include <stdbool.h>
+
 #include "core/status.h"
 
 #define DT_UUID_SIZE 37
@@ -14,6 +16,9 @@ dt_status dt_uuid(char out[DT_UUID_SIZE]);
 /* Writes a new run id: local time and a UUID, such as
  * `2026_04_29T02_08_53_a9efd989_bf0d_4ea8_ae66_88a027005ab3`. */
 dt_status dt_run_id(char out[DT_RUN_ID_SIZE]);
+
+/* Returns true for a run id, which is part of the names of files: letters, digits and '_' alone. */
+bool dt_run_id_valid(const char *id);
 
 /* Reads the run id from that file of the folder; "" if there is none. */
 dt_status dt_run_id_read(const char *folder, char out[DT_RUN_ID_SIZE]);

@@ -177,7 +177,7 @@ static dt_status write_all(const char *folder, const dt_dataset *dataset,
 /* Renames a complete file to its final name, durably. */
 static dt_status put_in_place(const char *folder, const char *name)
 {
-    dt_new_file file;
+    dt_new_file file = {.lock = -1}; /* that of the folder is held */
     char temporary[PATH_MAX];
     DT_TRY(dt_path(file.path, sizeof file.path, "%s/%s", folder, name));
     DT_TRY(dt_path(temporary, sizeof temporary, "%s/%s" NEW, folder, name));

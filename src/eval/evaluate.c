@@ -145,7 +145,9 @@ static void tally_result(const tally *t, const dt_evaluation_job *job, dt_evalua
         out->tax_rank[r] = dt_metric_counts_result(&t->counts[r]);
         out->loss += dt_set_loss_result(&t->loss[r], job->objective, r);
     }
-    if (!dt_set_loss_weighs(t->loss, job->objective)) {
+    const bool weighs = dt_set_loss_weighs(t->loss, job->objective);
+    out->diverged = weighs && !isfinite(out->loss);
+    if (!weighs) {
         out->loss = (double)NAN; /* 0 would be a perfect loss */
         dt_warn("no validation loss: the labels of all validation sequences have weight 0; "
                 "--class-weights gives weight 0 to labels without training sequences");

@@ -16,8 +16,9 @@
 #include "run/split.h"
 
 typedef struct {
-    double loss; /* of the objective over all sequences (dt_objective_of_set()); NaN, with a
+    double loss;   /* of the objective over all sequences (dt_objective_of_set()); NaN, with a
                     warning, if all of them have weight 0 (dt_objective_weighs()) */
+    bool diverged; /* the loss is not finite, and not for that reason */
     dt_metrics tax_rank[DT_MAX_TAX_RANKS];
 } dt_evaluation;
 

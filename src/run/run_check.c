@@ -6,6 +6,7 @@
 
 #include "core/bits.h"
 #include "core/memory.h"
+#include "core/uuid.h"
 #include "neighbours/use.h"
 #include "run/settings.h"
 
@@ -67,9 +68,8 @@ static dt_status check_bounded(const bounded *number, size_t count, const char *
 
 static dt_status check_name(const dt_run *run, const char *path)
 {
-    static const char allowed[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
     const char *name = run->settings.run_uuid;
-    if (name[strspn(name, allowed)] == '\0')
+    if (!name[0] || dt_run_id_valid(name))
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
                    "%s: damaged: run_uuid '%s', which becomes part of file names, has other "

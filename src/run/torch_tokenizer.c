@@ -151,6 +151,7 @@ static dt_status check_folder(dt_torch_tokenizer *tokenizer, const char *json)
     const char *folder = tokenizer->name;
     bool empty = true;
     const bool exists = access(folder, F_OK) == 0;
+    dt_remove_unfinished(folder);
     const bool ours = exists && holds_only_ours(folder, &empty);
     tokenizer->created = !exists;
     tokenizer->filled = !exists || (ours && empty);

@@ -14,8 +14,10 @@
 
 struct dt_checkpoint_writer {
     dt_tensor_source source;
-    dt_profile *profile; /* NULL: none */
-    float *copy;         /* NULL: writes before start() returns */
+    dt_profile *profile;              /* NULL: none */
+    bool (*make_room)(void *context); /* NULL: nothing can be done about a full disk */
+    void *context;
+    float *copy; /* NULL: writes before start() returns */
     char path[PATH_MAX];
     dt_run content;
     pthread_t thread;
@@ -54,6 +56,13 @@ dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_tenso
     return DT_OK;
 }
 
+void dt_checkpoint_writer_on_full(dt_checkpoint_writer *writer, bool (*make_room)(void *context),
+                                  void *context)
+{
+    writer->make_room = make_room;
+    writer->context = context;
+}
+
 void dt_checkpoint_writer_destroy(dt_checkpoint_writer *writer)
 {
     if (!writer)
@@ -77,13 +86,21 @@ static void end_write(dt_checkpoint_writer *writer, dt_status status, double sec
     pthread_mutex_unlock(&writer->mutex);
 }
 
+static dt_status write_file(const dt_checkpoint_writer *writer, const dt_tensor_source *source)
+{
+    const dt_status status = dt_checkpoint_write_from(writer->path, &writer->content, source);
+    if (status == DT_ERR_FULL && writer->make_room && writer->make_room(writer->context))
+        return dt_checkpoint_write_from(writer->path, &writer->content, source);
+    return status;
+}
+
 static void *write_copy(void *argument)
 {
     dt_checkpoint_writer *writer = argument;
     const double began = dt_seconds();
     dt_profile_begin(writer->profile, DT_TRACK_WRITER, DT_CATEGORY_CHECKPOINT);
     const dt_tensor_source copied = {.table = writer->source.table, .copy = writer->copy};
-    const dt_status status = dt_checkpoint_write_from(writer->path, &writer->content, &copied);
+    const dt_status status = write_file(writer, &copied);
     dt_profile_end(writer->profile, DT_TRACK_WRITER);
     end_write(writer, status, dt_seconds() - began);
     return NULL;
@@ -120,8 +137,7 @@ dt_status dt_checkpoint_writer_start(dt_checkpoint_writer *writer, const char *p
         return DT_OK;
     }
     const double began = dt_seconds();
-    const dt_status status =
-        dt_checkpoint_write_from(writer->path, &writer->content, &writer->source);
+    const dt_status status = write_file(writer, &writer->source);
     writer->started = true;
     end_write(writer, status, dt_seconds() - began);
     return DT_OK;

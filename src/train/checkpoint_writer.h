@@ -19,6 +19,11 @@ typedef struct dt_checkpoint_writer dt_checkpoint_writer;
 dt_status dt_checkpoint_writer_create(dt_checkpoint_writer **out, const dt_tensor_source *source,
                                       bool background, dt_profile *profile);
 
+/* When the disk is full, make_room() is called, in the thread that writes: if it returns true, because it
+ * has removed something, the file is written once more. */
+void dt_checkpoint_writer_on_full(dt_checkpoint_writer *writer, bool (*make_room)(void *context),
+                                  void *context);
+
 /* Waits for the current write and frees the writer. NULL is allowed. */
 void dt_checkpoint_writer_destroy(dt_checkpoint_writer *writer);
 

@@ -92,3 +92,33 @@ dt_status dt_epoch_table_add(const char *path, const dt_run *run)
     dt_text_free(&text);
     return status;
 }
+
+/* Returns whether a row has a validation loss, its fifth cell; those before it are numbers. */
+static bool is_evaluated(const char *row)
+{
+    for (int cell = 0; cell < 4 && row; ++cell) {
+        row = strchr(row, ',');
+        row = row ? row + 1 : NULL;
+    }
+    return row && *row != ',';
+}
+
+dt_status dt_epoch_table_read(const char *path, int32_t *epoch, int32_t *evaluations)
+{
+    const int32_t after = *epoch;
+    char *text;
+    size_t length;
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &text, &length));
+    *evaluations = 0;
+    for (const char *row = strchr(text, '\n'); row && row[1]; row = strchr(row + 1, '\n')) {
+        const long number = strtol(row + 1, NULL, 10);
+        if (number <= after || number > INT32_MAX)
+            continue;
+        *epoch = (int32_t)number;
+        *evaluations += is_evaluated(row + 1);
+    }
+    free(text);
+    return DT_OK;
+}

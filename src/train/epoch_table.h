@@ -15,4 +15,8 @@
  * ones, which a resumed run trains again. The file is replaced as a whole. */
 dt_status dt_epoch_table_add(const char *path, const dt_run *run);
 
+/* Raises *epoch to the last epoch of the table, and sets *evaluations to the number of rows after the
+ * given *epoch that have a validation loss. Changes neither if there is no table. */
+dt_status dt_epoch_table_read(const char *path, int32_t *epoch, int32_t *evaluations);
+
 #endif

@@ -1,7 +1,6 @@
 #include "train/run_output.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/own_file.h"
 #include "core/uuid.h"
 #include "core/version.h"
 #include "io/json_writer.h"
@@ -32,15 +32,6 @@ static dt_status folder_path(const dt_run_output *output, const char *kind, char
     return dt_path(out, PATH_MAX, "%s/%s", output->folder, kind);
 }
 
-/* Removes temporary files of this run or, if the lock is held, of any run: no later run would
- * remove those of a run that was killed before its first checkpoint. */
-static void remove_unfinished(const dt_run_output *output, const char *folder)
-{
-    char begin[sizeof output->run_uuid + 16];
-    snprintf(begin, sizeof begin, "deeptaxa_%s_", output->run_uuid);
-    dt_remove_unfinished(folder, dt_lock_holds(output->lock) ? "deeptaxa_" : begin);
-}
-
 /* `weights` is created when an export is written (dt_run_export_path()). */
 static dt_status make_folders(const dt_run_output *output)
 {
@@ -49,12 +40,11 @@ static dt_status make_folders(const dt_run_output *output)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
         DT_TRY(folder_path(output, kinds[i], path));
         DT_TRY(dt_make_folder(path));
-        remove_unfinished(output, path);
+        dt_remove_unfinished(path);
     }
     DT_TRY(folder_path(output, "weights", path));
-    remove_unfinished(output, path);
-    if (dt_lock_holds(output->lock))
-        dt_remove_unfinished(output->folder, "report.html");
+    dt_remove_unfinished(path);
+    dt_remove_unfinished(output->folder);
     return DT_OK;
 }
 
@@ -122,15 +112,12 @@ static dt_status drop_later_steps(const char *path, int64_t updates)
     return status;
 }
 
-static dt_status open_steps(dt_run_output *output, int64_t updates)
+dt_status dt_run_output_open_steps(dt_run_output *output, const dt_update_state *state)
 {
     char path[PATH_MAX];
     DT_TRY(run_path(output, "metrics", "steps.jsonl", path));
-    DT_TRY(drop_later_steps(path, updates));
-    output->steps = fopen(path, "a");
-    if (!output->steps)
-        return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    return DT_OK;
+    DT_TRY(drop_later_steps(path, state->steps + state->skipped));
+    return dt_open_append(path, &output->steps);
 }
 
 dt_status dt_run_output_step(dt_run_output *output, int32_t epoch, const dt_update_state *state,
@@ -165,54 +152,6 @@ static void notice_other_run(const char *folder, const char *run_uuid)
     char other[DT_RUN_ID_SIZE];
     if (dt_run_id_read(folder, other) == DT_OK && other[0] && strcmp(other, run_uuid) != 0)
         dt_notice("%s: already contains another run, %s, whose files are kept", folder, other);
-}
-
-/* ---- opening and closing -------------------------------------------------------------------- */
-
-dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run)
-{
-    char log_path[PATH_MAX];
-    dt_run_settings *settings = &run->settings;
-    *output = (dt_run_output){.lock = -1};
-    DT_TRY(dt_path(output->folder, sizeof output->folder, "%s", folder));
-    DT_TRY(dt_path(log_path, sizeof log_path, "%s/train.log", folder));
-    DT_TRY(dt_make_folder(folder));
-    DT_TRY(dt_lock_folder(folder, &output->lock));
-    if (!settings->run_uuid[0])
-        DT_TRY(dt_run_id(settings->run_uuid));
-    snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
-    DT_TRY(make_folders(output));
-    DT_TRY(dt_log_open(log_path));
-    notice_other_run(folder, settings->run_uuid);
-    DT_TRY(dt_run_id_write(folder, settings->run_uuid));
-    DT_TRY(write_labels(output, &run->taxonomy));
-    return open_steps(output, run->progress.update.steps + run->progress.update.skipped);
-}
-
-void dt_run_output_close(dt_run_output *output)
-{
-    if (output->steps)
-        fclose(output->steps);
-    output->steps = NULL;
-    dt_event_file_close(output->tensorboard);
-    output->tensorboard = NULL;
-    dt_unlock_folder(output->lock);
-    output->lock = -1;
-}
-
-dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out)
-{
-    char name[32];
-    snprintf(name, sizeof name, "epoch%d.h5", epoch);
-    return run_path(output, "checkpoints", name, out);
-}
-
-dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch, int64_t step,
-                                      char *out)
-{
-    char name[64];
-    snprintf(name, sizeof name, "epoch%d_step%lld.h5", epoch, (long long)step);
-    return run_path(output, "checkpoints", name, out);
 }
 
 /* An iterator over the run's checkpoints. */
@@ -250,6 +189,118 @@ static bool next_listed(listing *list)
     return false;
 }
 
+/* ---- a run without a checkpoint -------------------------------------------------------------- */
+
+/* `<folder>/.deeptaxa.unsaved` contains the id of a run that has no checkpoint yet. If the process is
+ * killed, the file stays, and the next run removes what cannot be resumed. */
+static dt_status unsaved_path(const dt_run_output *output, char *out)
+{
+    return dt_path(out, PATH_MAX, "%s/.deeptaxa.unsaved", output->folder);
+}
+
+static bool has_checkpoint(const dt_run_output *output)
+{
+    listing list;
+    if (!begin_listing(&list, output))
+        return false;
+    const bool found = next_listed(&list);
+    if (found)
+        closedir(list.dir);
+    return found;
+}
+
+/* Removes the steps and labels of the run that the file names, unless it has a checkpoint after all. */
+static dt_status remove_unsaved(const dt_run_output *output, const char *marker)
+{
+    dt_run_output killed = *output;
+    char path[PATH_MAX];
+    char *id;
+    size_t length;
+    if (access(marker, F_OK) != 0 || !dt_lock_holds(output->lock))
+        return DT_OK;
+    DT_TRY(dt_read_file(marker, &id, &length));
+    snprintf(killed.run_uuid, sizeof killed.run_uuid, "%s", id);
+    const bool valid = length > 0 && length < sizeof killed.run_uuid && dt_run_id_valid(id);
+    free(id);
+    if (!valid || strcmp(killed.run_uuid, output->run_uuid) == 0 || has_checkpoint(&killed))
+        return DT_OK;
+    DT_TRY(run_path(&killed, "metrics", "steps.jsonl", path));
+    unlink(path);
+    DT_TRY(run_path(&killed, "metadata", "label2id.json", path));
+    unlink(path);
+    return DT_OK;
+}
+
+static dt_status note_unsaved(dt_run_output *output)
+{
+    char path[PATH_MAX];
+    DT_TRY(unsaved_path(output, path));
+    DT_TRY(remove_unsaved(output, path));
+    output->unsaved = !has_checkpoint(output);
+    if (output->unsaved)
+        return dt_write_file(path, output->run_uuid, strlen(output->run_uuid));
+    unlink(path);
+    return DT_OK;
+}
+
+void dt_run_output_saved(dt_run_output *output)
+{
+    char path[PATH_MAX];
+    if (output->unsaved && unsaved_path(output, path) == DT_OK)
+        unlink(path);
+    output->unsaved = false;
+}
+
+/* ---- opening and closing -------------------------------------------------------------------- */
+
+dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run)
+{
+    char log_path[PATH_MAX];
+    dt_run_settings *settings = &run->settings;
+    *output = (dt_run_output){.lock = -1};
+    DT_TRY(dt_path(output->folder, sizeof output->folder, "%s", folder));
+    DT_TRY(dt_path(log_path, sizeof log_path, "%s/train.log", folder));
+    DT_TRY(dt_make_folder(folder));
+    DT_TRY(dt_lock_folder(folder, &output->lock));
+    if (!settings->run_uuid[0])
+        DT_TRY(dt_run_id(settings->run_uuid));
+    snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
+    DT_TRY(make_folders(output));
+    DT_TRY(dt_log_open(log_path));
+    notice_other_run(folder, settings->run_uuid);
+    DT_TRY(note_unsaved(output));
+    DT_TRY(dt_run_id_write(folder, settings->run_uuid));
+    return write_labels(output, &run->taxonomy);
+}
+
+void dt_run_output_close(dt_run_output *output)
+{
+    if (output->steps)
+        fclose(output->steps);
+    output->steps = NULL;
+    dt_event_file_close(output->tensorboard);
+    output->tensorboard = NULL;
+    if (output->lock >= 0)
+        dt_run_output_saved(output);
+    dt_unlock_folder(output->lock);
+    output->lock = -1;
+}
+
+dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out)
+{
+    char name[32];
+    snprintf(name, sizeof name, "epoch%d.h5", epoch);
+    return run_path(output, "checkpoints", name, out);
+}
+
+dt_status dt_run_step_checkpoint_path(const dt_run_output *output, int32_t epoch, int64_t step,
+                                      char *out)
+{
+    char name[64];
+    snprintf(name, sizeof name, "epoch%d_step%lld.h5", epoch, (long long)step);
+    return run_path(output, "checkpoints", name, out);
+}
+
 void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, const char *except)
 {
     const char *kept = except ? strrchr(except, '/') : NULL;
@@ -275,6 +326,18 @@ void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch)
     while (next_listed(&list))
         if (list.epoch <= epoch && strcmp(list.rest, ".h5") == 0)
             unlinkat(dirfd(list.dir), list.name, 0);
+}
+
+int dt_run_drop_all_epoch_checkpoints(const dt_run_output *output, const char *except)
+{
+    int count = 0;
+    listing list;
+    if (!begin_listing(&list, output))
+        return 0;
+    while (next_listed(&list))
+        if (strcmp(list.rest, ".h5") == 0 && strcmp(list.name, except) != 0)
+            count += unlinkat(dirfd(list.dir), list.name, 0) == 0;
+    return count;
 }
 
 int dt_run_set_later_aside(const dt_run_output *output, int32_t epoch)
@@ -377,6 +440,13 @@ dt_status dt_run_output_has_metrics(const dt_run_output *output, int32_t epoch, 
     DT_TRY(metrics_path(output, epoch, path));
     *exists = access(path, F_OK) == 0;
     return DT_OK;
+}
+
+dt_status dt_run_output_progress(const dt_run_output *output, int32_t *epoch, int32_t *evaluations)
+{
+    char path[PATH_MAX];
+    DT_TRY(run_path(output, "metrics", "metrics.csv", path));
+    return dt_epoch_table_read(path, epoch, evaluations);
 }
 
 dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run)

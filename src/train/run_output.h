@@ -26,6 +26,7 @@ typedef struct {
     char folder[PATH_MAX];
     char run_uuid[64];
     int lock;
+    bool unsaved;               /* .deeptaxa.unsaved says that there is no checkpoint yet */
     FILE *steps;                /* metrics/…_steps.jsonl */
     dt_event_file *tensorboard; /* NULL: none; set by the caller, closed here */
     bool reports;               /* write report.html; set by the caller */
@@ -50,8 +51,12 @@ typedef struct {
 
 /* Creates the directories, takes the lock and opens train.log. Assigns an id to a run without one
  * (run->settings.run_uuid), and writes the id and the labels. Removes what a killed process left:
- * unfinished files, and lines of the steps file beyond the run's progress. */
+ * unfinished files, and steps and labels of a run without a checkpoint. */
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run);
+/* Opens the steps file to continue after the updates of `state`; removes its lines of later ones. */
+dt_status dt_run_output_open_steps(dt_run_output *output, const dt_update_state *state);
+/* To be called after the first checkpoint is complete: from now on a killed run can be resumed. */
+void dt_run_output_saved(dt_run_output *output);
 /* Releases the directory. train.log stays open for the message that says why the run ended. */
 void dt_run_output_close(dt_run_output *output);
 
@@ -67,6 +72,10 @@ void dt_run_drop_step_checkpoints(const dt_run_output *output, int32_t epoch, co
 /* Removes the run's checkpoints of completed epochs 1 … `epoch`, including any left by a killed
  * process. */
 void dt_run_drop_epoch_checkpoints(const dt_run_output *output, int32_t epoch);
+
+/* Removes the run's checkpoints of completed epochs, except the file named `except`. Returns their
+ * number. */
+int dt_run_drop_all_epoch_checkpoints(const dt_run_output *output, const char *except);
 
 /* Renames the run's checkpoints of epochs after `epoch` to `….h5.old`: the run was resumed from an
  * earlier checkpoint, and --resume auto must not choose the abandoned ones. Removes `.old` files of
@@ -89,6 +98,10 @@ dt_status dt_run_export_path(const dt_run_output *output, int32_t epoch, const c
 /* Adds the row of a completed epoch to metrics/…_metrics.csv (train/epoch_table.h), and its numbers
  * to the file for TensorBoard. */
 dt_status dt_run_output_epoch(const dt_run_output *output, const dt_run *run);
+
+/* From that table: raises *epoch to its last one, and sets *evaluations to the number of evaluated
+ * epochs after the given *epoch. Changes neither without a table. */
+dt_status dt_run_output_progress(const dt_run_output *output, int32_t *epoch, int32_t *evaluations);
 
 /* Writes the metrics of an evaluated epoch. */
 dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,

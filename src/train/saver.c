@@ -45,6 +45,23 @@ static void drop_old_epochs(const dt_saver *saver, int32_t epoch)
         dt_run_drop_epoch_checkpoints(saver->output, epoch - saver->keep);
 }
 
+/* On a full disk, removes all epoch checkpoints but the newest complete one, if --keep-checkpoints lets
+ * older ones go. saver->newest does not change while a checkpoint is being written. */
+static bool make_room(void *context)
+{
+    const dt_saver *saver = context;
+    const char *name = strrchr(saver->newest, '/');
+    if (saver->keep == 0 || !name)
+        return false;
+    const int count = dt_run_drop_all_epoch_checkpoints(saver->output, name + 1);
+    if (count > 0)
+        dt_notice(
+            "the disk is full: removed %d older checkpoint%s to write %s; the newest complete "
+            "one is %s",
+            count, count == 1 ? "" : "s", saver->pending.path, saver->newest);
+    return count > 0;
+}
+
 dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool background)
 {
     saver->saved_micro_steps = resumed ? saver->run->progress.micro_steps : -1;
@@ -56,7 +73,9 @@ dt_status dt_saver_create(dt_saver *saver, const char *resumed, bool background)
         drop_old_epochs(saver, saver->run->progress.epoch);
     dt_tensor_source source = dt_tensors_of_model(saver->model);
     source.moments = dt_moments_reader(saver->moments);
-    return dt_checkpoint_writer_create(&saver->writer, &source, background, saver->profile);
+    DT_TRY(dt_checkpoint_writer_create(&saver->writer, &source, background, saver->profile));
+    dt_checkpoint_writer_on_full(saver->writer, make_room, saver);
+    return DT_OK;
 }
 
 /* Sets aside checkpoints of later epochs, so that the newest one has the most progress. */
@@ -87,6 +106,7 @@ static dt_status complete(dt_saver *saver)
 {
     dt_pending_save *done = &saver->pending;
     snprintf(saver->newest, sizeof saver->newest, "%s", done->path);
+    dt_run_output_saved(saver->output);
     log_checkpoint(done);
     set_later_aside(saver);
     if (done->within_epoch) {

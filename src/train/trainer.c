@@ -288,6 +288,7 @@ static dt_status evaluate(dt_trainer *t)
     DT_TRY(status);
     dt_run_progress *progress = &t->run->progress;
     progress->validation_loss = evaluation.loss;
+    t->diverged = evaluation.diverged;
     progress->evaluation_time = dt_seconds() - began;
     progress->evaluated_epoch = progress->epoch;
     memcpy(progress->metrics, evaluation.tax_rank, sizeof progress->metrics);
@@ -367,6 +368,7 @@ static dt_status end_epoch(dt_trainer *t)
         DT_TRY(evaluate(t));
     progress->evaluation_due = due && t->stopping;
     const bool evaluated = due && !t->stopping;
+    DT_TRY(dt_trainer_check_losses(t, evaluated));
     if (evaluated) {
         dt_early_stop_update(progress, &t->run->settings);
         show_evaluation(t);
@@ -483,28 +485,13 @@ static dt_status attach(dt_trainer *t)
     return status;
 }
 
-static bool is_over(const dt_trainer *t)
+/* Not for a completed run, of which lines would be removed. Collective. */
+static dt_status open_steps(dt_trainer *t)
 {
-    return t->run->progress.epoch >= t->run->settings.epochs ||
-           dt_early_stop_due(&t->run->progress, &t->run->settings);
-}
-
-static void report_early_stop(const dt_trainer *t)
-{
-    const dt_run_progress *progress = &t->run->progress;
-    const dt_run_settings *settings = &t->run->settings;
-    if (!dt_early_stop_due(progress, settings) || progress->epoch >= settings->epochs)
-        return;
-    if (progress->best_epoch == 0)
-        dt_info("early stopping: no finite validation loss in the last %d evaluation%s",
-                progress->evaluations_without_gain,
-                progress->evaluations_without_gain == 1 ? "" : "s");
-    else
-        dt_info("early stopping: the validation loss has not improved by more than %g in the last "
-                "%d evaluation%s; the best was %.4f after epoch %d",
-                settings->early_stopping_min_delta, progress->evaluations_without_gain,
-                progress->evaluations_without_gain == 1 ? "" : "s", progress->best_loss,
-                progress->best_epoch);
+    dt_status status = DT_OK;
+    if (t->job->comm->world_rank == 0 && !t->complete)
+        status = dt_run_output_open_steps(&t->output, &t->run->progress.update);
+    return dt_agree(t->job->comm, status, &t->agreed);
 }
 
 /* Collective. */
@@ -537,8 +524,10 @@ static dt_status run_epochs(dt_trainer *t)
     t->began = dt_seconds();
     dt_timestamp(t->session_start, sizeof t->session_start);
     memcpy(t->epoch_start, t->session_start, sizeof t->epoch_start);
+    DT_TRY(dt_trainer_find_end(t));
+    DT_TRY(open_steps(t));
     DT_TRY(catch_up(t));
-    while (!is_over(t) && !t->stopping) {
+    while (!dt_trainer_is_over(t) && !t->stopping) {
         const int32_t before = t->run->progress.epoch;
         DT_TRY(dt_trainer_epoch(t));
         if (t->run->progress.epoch > before)
@@ -550,7 +539,7 @@ static dt_status run_epochs(dt_trainer *t)
     dt_run_output_report(&t->output);
     if (t->output.reports)
         dt_info("Report: %s/report.html", t->output.folder);
-    report_early_stop(t);
+    dt_trainer_report_early_stop(t);
     dt_notice_references(t->run);
     return DT_OK;
 }

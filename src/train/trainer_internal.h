@@ -1,5 +1,5 @@
 /* The state of a training, shared by trainer.c (start, evaluation, end), preflight.c, choices.c,
- * epoch.c (the steps) and exports.c. */
+ * epoch.c (the steps), outcome.c (whether it is over) and exports.c. */
 #ifndef DT_TRAIN_TRAINER_INTERNAL_H
 #define DT_TRAIN_TRAINER_INTERNAL_H
 
@@ -27,6 +27,8 @@ typedef struct {
     char epoch_start[32];   /* timestamp of the end of the previous epoch, or of that step */
     int64_t skipped_seen;   /* number of skipped updates already reported */
     bool stopping;          /* all ranks have agreed to end */
+    bool diverged;          /* as the last evaluation says */
+    bool complete;          /* a run with save_best_only came to its end in an earlier process */
     bool agreed;            /* all ranks have the same failure (dt_agree) */
 } dt_trainer;
 
@@ -47,5 +49,19 @@ dt_status dt_trainer_needs_validation(const dt_trainer *t, const char *flag);
  * t->stopping and returns after the last completed update without saving it; if that was the last
  * update of the epoch, the epoch counts as completed. Collective. */
 dt_status dt_trainer_epoch(dt_trainer *t);
+
+/* Fails if the loss of the epoch that has just ended, or of its evaluation, is not finite, or if every
+ * update was skipped. Call it before the epoch is saved. Collective. */
+dt_status dt_trainer_check_losses(dt_trainer *t, bool evaluated);
+
+/* Sets t->complete if an earlier process completed the run, though the checkpoint does not say so.
+ * Collective. */
+dt_status dt_trainer_find_end(dt_trainer *t);
+
+/* Returns true after the last epoch, or when early stopping is due. */
+bool dt_trainer_is_over(const dt_trainer *t);
+
+/* Prints why the run ended before its last epoch, if it did. */
+void dt_trainer_report_early_stop(const dt_trainer *t);
 
 #endif

@@ -19,6 +19,7 @@ typedef struct {
      * progress is all zero for a new run, and the checkpoint's for a resumed one. */
     dt_run *run;
     const char *resume_path; /* checkpoint to read the tensors from; NULL: a new run */
+    bool resumes_newest;     /* it is the newest one in output_dir: --resume auto */
     const char *init_path;   /* for a new run: checkpoint to initialise parameters from
                                 (run/init_weights.h); NULL: random */
     const dt_dataset *dataset;

@@ -136,6 +136,14 @@ until_true() {
 # until_there PATTERN: until a file of that name is there, which a program in the background writes.
 until_there() { until_true 30 compgen -G "$1" || fail "no $1 in time"; }
 
+# faulty CALL KIND AT COMMAND...: runs it with a fault at that call on files below $work (fail_calls.c)
+faulty() {
+    local call=$1 kind=$2 at=$3
+    shift 3
+    FAULT_FOLDER=${fault_folder:-$work} FAULT_CALL=$call FAULT_KIND=$kind FAULT_AT=$at \
+        LD_PRELOAD=$bin/../lib/libfail_calls.so ASAN_OPTIONS=verify_asan_link_order=0 "$@"
+}
+
 # kill_holder FOLDER: kills the run that has the folder's lock, and waits until it is gone.
 kill_holder() {
     local pid

@@ -66,7 +66,7 @@ same "older checkpoint" "$(cksum <"$(checkpoint full 1)")" "$before"
 same "the checkpoint that stood there" "$(cksum <"$(checkpoint full 2)")" "$(cksum <"$(checkpoint run 2)")"
 same "leftovers" "$(find full -name '*.part*')" ""
 # files left by a process that was killed while writing are removed by the next run
-touch "$(checkpoint full 2).part-aB3xY9" full/metrics/deeptaxa.part-notes
+touch "$(checkpoint full 2).part-0badcafe-aB3xY9" full/metrics/deeptaxa.part-notes
 expect 0 train_small full --resume "$(checkpoint full 1)"
 same "leftovers" "$(find full -name '*.part*' | sed 's/.*\///')" "deeptaxa.part-notes"
 same_model "$(checkpoint run 2)" "$(checkpoint full 2)"

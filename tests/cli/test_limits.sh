@@ -65,4 +65,14 @@ done
 expect 0 within -v 200000 prepare --fasta-file t.fasta --taxonomy-file t.tsv \
     --tokenizer-file tokenizer.json --output-dir shards --threads 64
 said 'notice: using [0-9]+ threads? instead of 64: ulimit -v'
+
+# The libraries of a GPU's module are not loaded where they hang
+make_gpu
+bin=$work/gpu/bin
+# shellcheck disable=SC2086
+for kilobytes in 150000 290000 600000; do
+    refused 1 'ulimit -v leaves [0-9]+ MB, but a GPU.s libraries need at least 1000 MB: raise the limit' \
+        within -v $kilobytes $train none $small --device cuda --threads 1
+    expect 0 within -v $kilobytes $train auto $small --threads 1
+done
 finish

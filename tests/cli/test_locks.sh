@@ -30,6 +30,17 @@ for number in 37 38 95 524; do
     [ -s taken/dataset.json ] || fail "no shards with errno $number"
 done
 
+# A symbolic link in place of the lock or a log is not followed
+echo precious >precious
+for name in .deeptaxa.lock train.log; do
+    rm -rf linked
+    mkdir linked
+    ln -s ../precious linked/$name
+    expect 1 train_small linked --epochs 1
+    said "^deeptaxa train: linked/$name: is a symbolic link, which is not followed here: remove it$"
+done
+same "the file behind the link" "$(cat precious)" precious
+
 # EWOULDBLOCK means another run: named, or reported without a name
 expect 1 without_locks 11 prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir taken --tokenizer-file tokenizer.json

@@ -28,6 +28,23 @@ kill -HUP "$pid"
 ends 75 "train upon SIGHUP"
 said '^deeptaxa train: stopped by SIGHUP after .*: continue with --resume auto'
 
+# A second SIGTERM or SIGINT ends at once what cannot end by itself, here a write that hangs; the same
+# signal twice at a time, as timeout(1) sends it, is one
+for signals in "TERM TERM" "INT TERM" "TERM INT"; do
+    rm -rf twice
+    begin env FAULT_FOLDER="$work/twice/checkpoints" FAULT_CALL=sync FAULT_KIND=hang FAULT_AT=1 \
+        LD_PRELOAD="$bin/../lib/libfail_calls.so" ASAN_OPTIONS=verify_asan_link_order=0 \
+        "$bin/deeptaxa-train" $input $run --output-dir twice --epochs 100000 --eval-every 100000
+    until_there "twice/checkpoints/*.part-*"
+    sleep 0.2
+    kill -"${signals% *}" "$pid"
+    kill -"${signals% *}" "$pid"
+    sleep 0.7
+    kill -0 "$pid" 2>/dev/null || fail "train ended upon the first of two signals: $signals"
+    kill -"${signals#* }" "$pid"
+    ends $((128 + $(kill -l "${signals#* }"))) "train upon $signals"
+done
+
 # What was ignored at the start stays so (nohup and others); the other signals do what they do
 expect 0 deeptaxa train $input $run --output-dir whole --epochs 12 --eval-every 12
 for signal in HUP INT TERM USR1; do
