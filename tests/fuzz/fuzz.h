@@ -37,9 +37,6 @@ const char *fuzz_folder(void);
  * and it does not speak of a fault of the program. Returns true if the call succeeded. */
 bool fuzz_succeeded(dt_status status);
 
-/* The same for any text of the program: it has no control characters other than newlines and tabs. */
-void fuzz_printable(const char *text);
-
 /* Ends the process. */
 _Noreturn void fuzz_broken(const char *file, int line, const char *what);
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_broken(__FILE__, __LINE__, #condition))

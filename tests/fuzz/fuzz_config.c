@@ -1,4 +1,4 @@
-/* The file of --config, for the first commands that take one. */
+/* The file of --config, for the commands with the most options. */
 #include "commands.h"
 
 static void check(const dt_command *command, const uint8_t *bytes, size_t size)
@@ -13,8 +13,7 @@ static void check(const dt_command *command, const uint8_t *bytes, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    for (size_t i = 0; i < COMMANDS; ++i)
-        if (has_config(commands[i]))
-            check(commands[i], bytes, size);
+    check(&dt_train_command, bytes, size);
+    check(&dt_predict_command, bytes, size);
     return 0;
 }

@@ -1,7 +1,9 @@
 #include "hdf5_edits.h"
 
+#include <fcntl.h>
 #include <hdf5.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +13,7 @@
 
 #define OBJECTS 256
 #define NAME 96
-#define MOST_BYTES ((size_t)1 << 20) /* of an array whose values are changed */
+#define MOST_BYTES ((size_t)1 << 19) /* of an array whose values are changed */
 #define FILE_NUMBER 3                /* fuzz_file() */
 
 typedef struct {
@@ -126,8 +128,7 @@ static hid_t some_type(const editor *e)
 
 static hid_t some_space(const editor *e, int dimensions)
 {
-    static const hsize_t sizes[] = {
-        0, 1, 2, 3, 7, 100, 1 << 20, (hsize_t)1 << 40, (hsize_t)1 << 62};
+    static const hsize_t sizes[] = {0, 1, 2, 3, 7, 100, 5000, (hsize_t)1 << 40, (hsize_t)1 << 62};
     hsize_t shape[10];
     if (dimensions == 0)
         return H5Screate(below(e, 2) ? H5S_SCALAR : H5S_NULL);
@@ -222,7 +223,7 @@ static void change_length(const editor *e, const char *name, hid_t array)
 static hid_t some_layout(const editor *e, int dimensions)
 {
     const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
-    const hsize_t chunk[10] = {2, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const hsize_t chunk[10] = {64, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     switch (below(e, 6)) {
     case 0:
         H5Pset_layout(layout, H5D_COMPACT);
@@ -348,18 +349,29 @@ static bool edit_file(const char *path, uint64_t *random)
     return H5Fclose(e.file) >= 0;
 }
 
+/* Replaces `bytes` by the content of the file; returns its size, 0 if it is larger than `most`. */
+static size_t take(int file, uint8_t *bytes, size_t most)
+{
+    const off_t length = lseek(file, 0, SEEK_END);
+    if (length <= 0 || (size_t)length > most)
+        return 0;
+    FUZZ_CHECK(pread(file, bytes, (size_t)length, 0) == length);
+    return (size_t)length;
+}
+
+/* The library opens no file in memory for writing, so this is one with a name. */
 size_t hdf5_edit(uint8_t *bytes, size_t size, size_t most, uint64_t *random)
 {
-    const char *path = fuzz_file(FILE_NUMBER, bytes, size);
+    char path[128];
+    snprintf(path, sizeof path, "%s/edited.h5", fuzz_folder());
+    const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FUZZ_CHECK(file >= 0 && write(file, bytes, size) == (ssize_t)size);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    if (!edit_file(path, random))
-        return 0;
-    const off_t length = lseek(fuzz_descriptor(FILE_NUMBER), 0, SEEK_END);
-    if (length <= 0 || (size_t)length > most ||
-        pread(fuzz_descriptor(FILE_NUMBER), bytes, (size_t)length, 0) != length)
-        return 0;
-    hdf5_seal(bytes, (size_t)length);
-    return (size_t)length;
+    const size_t length = edit_file(path, random) ? take(file, bytes, most) : 0;
+    close(file);
+    unlink(path);
+    hdf5_seal(bytes, length);
+    return length;
 }
 
 void hdf5_seal(uint8_t *bytes, size_t size)

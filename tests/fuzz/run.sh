@@ -35,9 +35,8 @@ one() {
     local target=$1 build=build-fuzz
     local seeds=("$build/tests/fuzz/corpus/$target") options=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=10)
     mkdir -p $build/{corpus,findings}/"$target"
-    if [ -f "tests/fuzz/$target.dict" ]; then options+=("-dict=tests/fuzz/$target.dict"); fi
     case $target in
-    checkpoint | container | shards | torch) options+=(-max_len=400000) ;;
+    checkpoint | container | shards | torch) options+=(-max_len=400000 -mutate_depth=1) ;;
     *) options+=(-max_len=4096) ;;
     esac
     if [ -d "tests/fuzz/corpus/$target" ]; then seeds+=("tests/fuzz/corpus/$target"); fi

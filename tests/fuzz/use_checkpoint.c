@@ -24,9 +24,8 @@ static void describe(const dt_run *run, const char *path)
     char *json = NULL;
     size_t length = 0;
     dt_output out;
-    if (fuzz_succeeded(dt_describe_text(&text, run, path, "0")) &&
-        fuzz_succeeded(dt_describe_tensors(&text, run)))
-        fuzz_printable(text.data);
+    if (fuzz_succeeded(dt_describe_text(&text, run, path, "0")))
+        fuzz_succeeded(dt_describe_tensors(&text, run));
     dt_text_free(&text);
     FILE *stream = open_memstream(&json, &length);
     FUZZ_CHECK(stream && dt_output_attach(&out, stream, "description") == DT_OK);
