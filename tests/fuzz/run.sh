@@ -15,7 +15,7 @@ if [ $# -lt 1 ]; then
 fi
 export SECONDS_EACH=$((${1} * 60))
 shift
-build=build-fuzz
+build="build-fuzz"
 
 generator=()
 if [ ! -f $build/CMakeCache.txt ] && command -v ninja >/dev/null; then generator=(-G Ninja); fi
