@@ -7,7 +7,11 @@
 #include "core/memory.h"
 #include "io/file_kind.h"
 
+#ifdef DT_SMALL_BLOCKS /* io/raw_file.h */
+enum { BLOCK = 1 << 6 };
+#else
 enum { BLOCK = 1 << 18 };
+#endif
 
 struct dt_line_reader {
     char *name;

@@ -9,7 +9,11 @@
 #include "core/status.h"
 
 /* Maximum block size. This many of the consumed bytes stay in memory and can be given back. */
+#ifdef DT_SMALL_BLOCKS /* for fuzz targets: their inputs are small, and should be of several blocks */
+#define DT_RAW_BLOCK ((size_t)1 << 10)
+#else
 #define DT_RAW_BLOCK ((size_t)1 << 17)
+#endif
 
 typedef struct {
     const char *name; /* for messages; the caller's, must outlive this */

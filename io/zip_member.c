@@ -44,8 +44,10 @@ typedef struct {
 static contents look(const char *names, size_t size, const char *artifact_member)
 {
     contents c = {.first = -1, .member = -1, .artifact = true};
-    int64_t place = 0;
-    for (const char *entry = names; entry < names + size; entry += strlen(entry) + 1, ++place) {
+    int64_t place = -1;
+    for (size_t at = 0; at < size; at += strlen(names + at) + 1) {
+        const char *entry = names + at;
+        place++;
         if (!is_file(entry))
             continue;
         if (c.files++ == 0) {

@@ -58,6 +58,8 @@ static size_t ascii_run(const char *bytes, size_t length)
 
 size_t dt_utf8_valid(const char *bytes, size_t length)
 {
+    if (length == 0) /* of no text, which may be NULL */
+        return 0;
     for (size_t at = 0;;) {
         uint32_t code;
         at += ascii_run(bytes + at, length - at);

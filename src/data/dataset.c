@@ -58,13 +58,14 @@ int64_t dt_dataset_bases(const dt_dataset *dataset, int64_t i)
 int64_t dt_dataset_all_tokens(const dt_dataset *dataset, int64_t i, const uint16_t **begin)
 {
     const uint16_t *tokens = dataset->tokens;
-    const int64_t *offset = dataset->offsets + i;
+    const int64_t *offsets = dataset->offsets;
+    int64_t place = i;
     if (dataset->stream) {
-        int64_t place;
         const dt_shard *shard = dt_stream_shard(dataset->stream, i, &place);
         tokens = shard->tokens;
-        offset = shard->offsets + place;
+        offsets = shard->offsets;
     }
+    const int64_t *offset = offsets + place;
     if (begin)
         *begin = tokens + offset[0];
     return offset[1] - offset[0];

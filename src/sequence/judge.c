@@ -51,9 +51,10 @@ dt_judged dt_judge(const dt_tokenizer *tokenizer, const char *letters, size_t le
                    const uint16_t *tokens, int32_t count)
 {
     const int32_t id = dt_tokenizer_unk_id(tokenizer);
-    dt_judged judged = {.tokens = count - dt_tokenizer_prefix_count(tokenizer) -
-                                  dt_tokenizer_suffix_count(tokenizer)};
-    for (int32_t t = 0; t < count; ++t)
+    const int32_t first = dt_tokenizer_prefix_count(tokenizer);
+    const int32_t end = count - dt_tokenizer_suffix_count(tokenizer);
+    dt_judged judged = {.tokens = end - first};
+    for (int32_t t = first; t < end; ++t)
         judged.unknown += tokens[t] == id;
     judged.doubt = doubt_of(letters, length, judged.unknown, judged.tokens);
     return judged;

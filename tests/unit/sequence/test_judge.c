@@ -53,6 +53,20 @@ static void each_kind_is_told(void **state)
     dt_tokenizer_destroy(tokenizer);
 }
 
+/* The tokens around a sequence are not of it, also where they are the unknown one. */
+static void unknown_tokens_are_those_of_the_sequence(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"[UNK]", "A", "C", "G", "T"};
+    const dt_tokenizer_spec spec = {
+        .vocabulary_size = 5, .token = tokens, .pad_id = -1, .prefix_count = 1, .suffix_count = 1};
+    dt_tokenizer *tokenizer;
+    ASSERT_OK(dt_tokenizer_create(&tokenizer, &spec));
+    assert_int_equal(judge(tokenizer, BASES).unknown, 0);
+    assert_int_equal(judge(tokenizer, BASES "N").unknown, 1);
+    dt_tokenizer_destroy(tokenizer);
+}
+
 static void add(dt_judgement *judgement, const dt_tokenizer *tokenizer, int64_t number,
                 const char *id, const char *letters)
 {
@@ -124,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_is_told),
+        cmocka_unit_test(unknown_tokens_are_those_of_the_sequence),
         cmocka_unit_test(counts_of_ranks_add_up_to_one_warning_a_kind),
         cmocka_unit_test(unknown_tokens_everywhere_are_told),
     };
