@@ -13,6 +13,18 @@ train.fasta, train.tsv and heldout.fasta, heldout.tsv to DIR. Sequences are draw
 train.tsv does not contain the held-out sequences: like a test set, they may have taxa that are not in
 the training set.
 
+The third form prints, in place of accuracies, how reliable the scores are: the expected calibration
+error (10 bins of equal width) at each rank, and the coverage: the share of sequences that can be
+assigned, those of the largest scores, until more than 5 % of them are wrong at the rank.
+
+The fourth form counts leaks: sequences of a test file that are in the training file, or whose ids are.
+
+    python3 benchmarks/lineage_accuracy.py --reliability --truth TABLE PREDICTIONS.tsv ...
+    python3 benchmarks/lineage_accuracy.py --leaks TRAIN.fasta --fasta TEST.fasta --truth TABLE
+
+--unclassified: a missing label of a true lineage is one like any other, and predicted as
+`Unclassified`.
+
 Needs nothing but Python.
 """
 import argparse
@@ -44,47 +56,120 @@ def name(label):
     return label[3:] if label[1:3] == "__" else label
 
 
-def measure(truth, path):
-    right = [0] * len(RANKS)
-    total = 0
+def read_predictions(truth, path):
+    """For each sequence (ranks): whether the lineage is right down to the rank, and the score."""
+    found = []
     with open(path, newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
             lineage = truth[row["sequence_id"]]
-            total += 1
-            for rank, label in enumerate(lineage):
-                if name(row[RANKS[rank] + "_predicted"]) != label:
-                    break
-                right[rank] += 1
-    if total != len(truth):
-        sys.exit(f"{path}: {total} predictions for {len(truth)} true lineages")
-    return [count / total for count in right]
+            right = []
+            for rank, label in zip(RANKS, lineage):
+                right.append(all(right) and name(row[rank + "_predicted"]) == label)
+            right += [False] * (len(RANKS) - len(right))
+            scores = [float(row.get(rank + "_raw_score", "nan")) for rank in RANKS]
+            found.append((right, scores))
+    if len(found) != len(truth):
+        sys.exit(f"{path}: {len(found)} predictions for {len(truth)} true lineages")
+    return found
+
+
+def measure(truth, path):
+    found = read_predictions(truth, path)
+    return [sum(right[rank] for right, _ in found) / len(found) for rank in range(len(RANKS))]
+
+
+def calibration_error(pairs, bins=10):
+    """Expected calibration error of (score, right)."""
+    parts = [[] for _ in range(bins)]
+    for score, right in pairs:
+        parts[min(int(score * bins), bins - 1)].append((score, right))
+    return sum(abs(sum(score - right for score, right in part)) for part in parts) / len(pairs)
+
+
+def coverage(pairs, most_wrong=0.05):
+    """Largest share of the sequences, by falling score, of which at most `most_wrong` are wrong."""
+    wrong = best = 0
+    for count, (_, right) in enumerate(sorted(pairs, reverse=True), 1):
+        wrong += not right
+        if wrong <= most_wrong * count:
+            best = count
+    return best / len(pairs)
+
+
+def reliability(truth, path):
+    found = read_predictions(truth, path)
+    for function in (calibration_error, coverage):
+        yield function.__name__, [function([(scores[rank], right[rank]) for right, scores in found])
+                                  for rank in range(ranks_of(truth))]
+
+
+def ranks_of(truth):
+    return max(len(lineage) for lineage in truth.values())
 
 
 def print_row(label, shares):
     print(f"| {label} | " + " | ".join(f"{share:.4f}" for share in shares) + " |")
 
 
-def measure_all(truth_path, paths):
-    truth = {key: [name(part) for part in lineage.split(";") if name(part)]
-             for key, lineage in read_rows(truth_path).items()}
-    print("| predictions | " + " | ".join(RANKS) + " |")
-    print("| --- " * (len(RANKS) + 1) + "|")
+def read_truth(path, unclassified):
+    truth = {}
+    for key, lineage in read_rows(path).items():
+        labels = [name(part) for part in lineage.split(";")]
+        if unclassified:
+            labels = [label or "Unclassified" for label in labels]
+        truth[key] = [label for label in labels if label]
+    return truth
+
+
+def print_head(first, ranks):
+    print(f"| {first} | " + " | ".join(RANKS[:ranks]) + " |")
+    print("| --- " * (ranks + 1) + "|")
+
+
+def label_of(path):
+    return os.path.basename(os.path.dirname(os.path.abspath(path)))
+
+
+def measure_all(truth, paths):
+    ranks = ranks_of(truth)
+    print_head("predictions", ranks)
     for path in paths:
-        print_row(os.path.basename(os.path.dirname(os.path.abspath(path))), measure(truth, path))
+        print_row(label_of(path), measure(truth, path)[:ranks])
     print_row("the true lineage reaches the rank",
               [sum(len(lineage) > rank for lineage in truth.values()) / len(truth)
-               for rank in range(len(RANKS))])
+               for rank in range(ranks)])
 
 
-def hold_out(share, fasta, truth_path, folder):
-    truth = read_rows(truth_path)
+def reliability_all(truth, paths):
+    print_head("calibration error, coverage at 5 % wrong", ranks_of(truth))
+    for path in paths:
+        for what, shares in reliability(truth, path):
+            print_row(f"{label_of(path)}: {what.replace('_', ' ')}", shares)
+
+
+def read_records(path):
     records = []
-    with text(fasta) as lines:
+    with text(path) as lines:
         for line in lines:
             if line.startswith(">"):
                 records.append([line[1:].split()[0], ""])
             else:
-                records[-1][1] += line.strip()
+                records[-1][1] += line.strip().upper().replace("U", "T")
+    return records
+
+
+def leaks(train, test):
+    known = read_records(train)
+    ids, bases = {key for key, _ in known}, {letters for _, letters in known}
+    tested = read_records(test)
+    print(f"{len(known)} sequences to train on, {len(tested)} to test; of these "
+          f"{sum(letters in bases for _, letters in tested)} are identical to one to train on, "
+          f"{sum(key in ids for key, _ in tested)} have its id")
+
+
+def hold_out(share, fasta, truth_path, folder):
+    truth = read_rows(truth_path)
+    records = read_records(fasta)
     random.seed(20161120)
     random.shuffle(records)
     cut = round(share * len(records))
@@ -102,12 +187,19 @@ def main():
     parser.add_argument("--hold-out", type=float, metavar="SHARE")
     parser.add_argument("--fasta")
     parser.add_argument("--output-dir")
+    parser.add_argument("--reliability", action="store_true")
+    parser.add_argument("--leaks", metavar="TRAIN")
+    parser.add_argument("--unclassified", action="store_true")
     parser.add_argument("predictions", nargs="*")
     options = parser.parse_args()
     if options.hold_out:
         hold_out(options.hold_out, options.fasta, options.truth, options.output_dir)
-    else:
-        measure_all(options.truth, options.predictions)
+        return
+    if options.leaks:
+        leaks(options.leaks, options.fasta)
+        return
+    truth = read_truth(options.truth, options.unclassified)
+    (reliability_all if options.reliability else measure_all)(truth, options.predictions)
 
 
 if __name__ == "__main__":

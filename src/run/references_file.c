@@ -136,7 +136,7 @@ dt_status dt_references_path(const dt_run *run, const char *checkpoint, char *ou
 {
     char folder[PATH_MAX];
     dt_folder_of(checkpoint, folder, sizeof folder);
-    return dt_path(out, PATH_MAX, "%s/deeptaxa_%s_references.h5", folder, run->settings.run_uuid);
+    return dt_path(out, PATH_MAX, "%s/deeptaxa_%s_references.hdf5", folder, run->settings.run_uuid);
 }
 
 dt_status dt_references_write(const char *path, const dt_run *run)

@@ -1,5 +1,5 @@
 /* The references of a run (neighbours/reference_set.h): in its checkpoint, or in a file beside its
- * checkpoints, checkpoints/deeptaxa_<uuid>_references.h5, to which each of them refers by its
+ * checkpoints, checkpoints/deeptaxa_<uuid>_references.hdf5, to which each of them refers by its
  * checksum, so that a training writes its sequences once. Both hold (C: different sequences, N: all):
  *
  *     references                 attributes sequences (C), total (N) and checksum

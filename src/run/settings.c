@@ -112,7 +112,7 @@ const dt_setting dt_settings[] = {
       .KMER("15"), .range = "[1, 1000000]", .json = "target_epochs",
       .help = "passes over the training sequences"},
      SETTING("epochs", 1), .resume = DT_RESUME_ELSEWHERE, .section = DT_SECTION_TRAINING},
-    {.option = {.name = "loss-type", CHOICE(settings.loss_type), .default_value = "cross_entropy",
+    {.option = {.name = "loss-type", CHOICE(settings.loss_type), .default_value = "cross_entropy", .KMER("lineage"),
       .choices = DT_LOSS_CHOICES, .json = "loss_type",
       .help = "loss function; focal gives less weight to well-classified sequences; lineage is the "
               "cross entropy of each rank's sums over whole lineages of the training set"},

@@ -17,10 +17,10 @@ table() { echo "$1/heldout_deeptaxa_predictions.tsv"; }
 
 # ---- training ------------------------------------------------------------------------------------
 expect 0 train_small run --epochs 2 --store-references
-said '^References: 240 sequences, [0-9]+ of them different, in run/checkpoints/.*_references.h5'
+said '^References: 240 sequences, [0-9]+ of them different, in run/checkpoints/.*_references.hdf5'
 said '^notice: the model has references: .* 240 sequences'
 model=$(checkpoint run 2)
-file=${model%_epoch2.h5}_references.h5
+file=${model%_epoch2.h5}_references.hdf5
 [ -s "$file" ] || fail "no file of references"
 first=$(checksum "$model")
 [ ${#first} -eq 16 ] || fail "no checksum: '$first'"
@@ -69,20 +69,20 @@ refused_late() { # REGEX COMMAND...: ends with 1; the last line says why
     expect 1 "${@:2}"
     tail -n 1 err | grep -qE -- "$1" || fail "the last line is not '$1': $(tail -n 1 err)"
 }
-refused_late 'its references are in another file, .*_references.h5, which is missing: put it there' resume run
+refused_late 'its references are in another file, .*_references.hdf5, which is missing: put it there' resume run
 refused_late 'its references are in another file, .*, which is missing' predict "$model" x --neighbours 5
 expect 0 predict "$model" x
 expect 0 resume run --store-references
 same "references that were written again" "$(checksum "$(checkpoint run 3)")" "$first"
 printf 'XX' | dd of="$file" bs=1 seek=5000 conv=notrunc 2>/dev/null
-refused_late '_references.h5: .*damaged' resume run
-refused_late '_references.h5: .*damaged' predict "$model" x --neighbours 5
-cp "$(ls from_shards/checkpoints/*_references.h5)" "$file"
+refused_late '_references.hdf5: .*damaged' resume run
+refused_late '_references.hdf5: .*damaged' predict "$model" x --neighbours 5
+cp "$(ls from_shards/checkpoints/*_references.hdf5)" "$file"
 expect 0 predict "$model" x --neighbours 5 # the same sequences
 expect 0 deeptaxa train --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv --output-dir foreign \
     --encoding onehot --model-type cnn --num-filters 8 --max-length 64 --epochs 1 --store-references --threads 2
-cp foreign/checkpoints/*_references.h5 "$file"
-refused_late '_references.h5: its references are not those of the run' predict "$model" x --neighbours 5
+cp foreign/checkpoints/*_references.hdf5 "$file"
+refused_late '_references.hdf5: its references are not those of the run' predict "$model" x --neighbours 5
 cp away.h5 "$file"
 
 # ---- one file ------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ static void references_come_back_from_a_checkpoint_or_from_the_file_beside_it(vo
     dt_run_free(&read);
 
     ASSERT_OK(dt_references_path(&run, "./beside.h5", path));
-    assert_string_equal(path, "./deeptaxa_a9efd989_references.h5");
+    assert_string_equal(path, "./deeptaxa_a9efd989_references.hdf5");
     ASSERT_OK(dt_references_write(path, &run));
     run.references.set = NULL;
     write_checkpoint("beside.h5", &run);
