@@ -162,6 +162,20 @@ static const dt_loaded_model *without_lineages(const session *s)
     return NULL;
 }
 
+/* Sums of whole lineages are far too sure of themselves, unless the loss of the training or `calibrate`
+ * was of them: the lineage of a format is consistent, then. */
+static dt_lineage_choice lineage_of_formats(const session *s)
+{
+    if (without_lineages(s))
+        return DT_LINEAGE_INDEPENDENT;
+    for (int32_t m = 0; m < s->models; ++m) {
+        const dt_run *run = &s->model[m].checkpoint;
+        if (!dt_run_has_lineage_layer(run) && !(run->lineage_temperature > 0.0))
+            return DT_LINEAGE_CONSISTENT;
+    }
+    return DT_LINEAGE_SUMMED;
+}
+
 static dt_status choose_lineages(session *s)
 {
     if (dt_predict_asked_neighbours(s->options) != 0) { /* which references of lineages imply */
@@ -169,7 +183,7 @@ static dt_status choose_lineages(session *s)
         return DT_OK;
     }
     if (format_decides(s->options)) {
-        s->lineage = without_lineages(s) ? DT_LINEAGE_INDEPENDENT : DT_LINEAGE_SUMMED;
+        s->lineage = lineage_of_formats(s);
         return DT_OK;
     }
     s->lineage = (dt_lineage_choice)s->options->lineage;

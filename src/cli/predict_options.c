@@ -133,10 +133,12 @@ static const dt_option options[] = {
      .default_value = "independent",
      .choices = "independent|consistent|summed",
      .help =
-         "independent: the most probable label at each rank; summed: a lineage of the training "
-         "set, from the first rank on the label whose lineages together are most probable (with "
-         "--format for other programs the default, if the model has lineages); consistent: the "
-         "lineage with the largest product of probabilities"},
+         "independent: the most probable label at each rank; consistent: the lineage of the "
+         "training "
+         "set with the largest product of probabilities; summed: the one whose labels, from the "
+         "first rank on, have the most probable lineages together. With --format for other "
+         "programs "
+         "the default is summed for models of --loss-type lineage or `calibrate`, else consistent"},
 
     {.group = "Neighbours",
      .name = "neighbours",

@@ -117,6 +117,14 @@ same "its summed lineages" "$(column 10)" "$(eces layered)"
 expect 0 predict layer.h5 layered --neighbours auto
 same "with neighbours" "$(column 18)" "$(eces layered)"
 
+# Other programs' formats: summed lineages only of models whose sums are calibrated
+lineage_of() {
+    expect 0 predict "$1" "$2" --format sintax
+    sed -n 's/.*"lineage": "\([a-z]*\)".*/\1/p' "$2"/*predictions.json
+}
+same "lineages of a format" "$(lineage_of "$model" f1) $(lineage_of cal.h5 f2) $(lineage_of "$(checkpoint layer 2)" f3)" \
+    "consistent summed summed"
+
 # Novel: no rank is assigned below the least similarity, in any format
 expect 0 predict cal.h5 novel --neighbours auto --min-similarity 1 --tabular-fields assigned --format qiime2,dada2,sintax,kraken,biom
 awk -F '\t' 'NR > 1 && $2 != "Unassigned" { exit 1 }' novel/*.qiime2.tsv || fail "qiime2: assigned"

@@ -27,12 +27,12 @@ expect 0 predict p --tabular --format $all
 for suffix in json tsv qiime2.tsv qza dada2.csv sintax.tsv biom kraken.txt; do
     said "^Results: p/reads_deeptaxa_predictions.$suffix\$"
 done
-expect 0 predict own --tabular --lineage summed
+expect 0 predict own --tabular --lineage consistent
 untimed() { grep -vE '_time_seconds|completed_at|run_uuid' "$1/reads_deeptaxa_predictions.$2"; }
 for suffix in json tsv; do # the threshold of DeepTaxa's own files is not that of the lineages
     cmp <(untimed p $suffix) <(untimed own $suffix) || fail "--format changes DeepTaxa's own $suffix"
 done
-expect 0 predict given --format qiime2,sintax --lineage summed --confidence-threshold 0.7
+expect 0 predict given --format qiime2,sintax --lineage consistent --confidence-threshold 0.7
 for suffix in qiime2.tsv sintax.tsv; do
     cmp {p,given}/reads_deeptaxa_predictions.$suffix || fail "the defaults of $suffix"
 done
@@ -138,11 +138,11 @@ for i in order:
 assert counted == wanted, (counted, wanted)
 PY
 python3 agree.py || fail "the files disagree"
-mv p summed
+mv p consistent
 expect 0 predict p --tabular --format "${all// /,}" --confidence-threshold 0.1 --lineage independent
 python3 agree.py || fail "the files disagree, of independent ranks"
-cmp -s {p,summed}/reads_deeptaxa_predictions.kraken.txt && fail "all independent lineages are in the tree"
-rm -r p && mv summed p
+cmp -s {p,consistent}/reads_deeptaxa_predictions.kraken.txt && fail "all independent lineages are in the tree"
+rm -r p && mv consistent p
 cp p/reads_deeptaxa_predictions.kraken.txt whole.kraken
 
 # Numbers of taxa belong to the model, not to the input
@@ -214,7 +214,7 @@ assert str(artifact.type) == "FeatureData[Taxonomy]"
 assert len(artifact.view(pandas.DataFrame)) == 43 and len(artifact.citations) == 1
 qiime2.Artifact.import_data("FeatureData[Sequence]", "reads.fasta").save("reads.qza")'
     expect 0 deeptaxa predict --checkpoint "$model" --output-dir artifact --fasta-file reads.qza --tabular \
-        --lineage summed
+        --lineage consistent
     cmp {artifact,p}/reads_deeptaxa_predictions.tsv || fail "an artifact of QIIME 2 as --fasta-file"
 else
     lacking="$lacking qiime"
