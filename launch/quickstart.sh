@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A complete example on real 16S sequences: installs missing packages, builds, trains a small model on
-# four fifths of microbiomeutil's type-strain set, predicts the remaining fifth, and prints the accuracy
-# at each taxonomic rank. Under 10 minutes on 2 cores.
+# four fifths of microbiomeutil's type-strain set, predicts the remaining fifth, alone and with the vote of
+# the nearest training sequences, and prints the accuracy at each taxonomic rank. Under 10 minutes on 2
+# cores.
 #
 #   bash launch/quickstart.sh [FOLDER]      FOLDER: quickstart-out in the current folder
 #
@@ -46,6 +47,7 @@ echo "$(grep -c '^>' "$out/data/train.fasta") sequences to train on," \
 #   Learning rate 3e-3, six times the default: narrow models tolerate it, and eight epochs need it.
 #   Batches of 32: twice as many updates as the default from few sequences.
 #   A tenth for validation: genera with two sequences need both for training.
+#   The training sequences stay with the model, for predict --neighbours (docs/neighbours.md).
 say "Train"
 rm -rf "$out/training"
 deeptaxa train \
@@ -53,35 +55,48 @@ deeptaxa train \
     --output-dir "$out/training" \
     --embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4 \
     --intermediate-size 256 --num-filters 128 \
-    --learning-rate 3e-3 --batch-size 32 --epochs 8 --val-split 0.1
+    --learning-rate 3e-3 --batch-size 32 --epochs 8 --val-split 0.1 \
+    --store-references
 run=$(cat "$out/training/deeptaxa_uuid.txt")
 checkpoint=$out/training/checkpoints/deeptaxa_${run}_epoch8.h5
 
+# predict FOLDER [FLAG...]
+predict() {
+    rm -rf "$1"
+    deeptaxa predict \
+        --fasta-file "$out/data/heldout.fasta" --taxonomy-file "$out/data/heldout.tsv" \
+        --checkpoint "$checkpoint" --output-dir "$1" --tabular "${@:2}"
+}
 say "Predict the held-out sequences"
-rm -rf "$out/predictions"
-deeptaxa predict \
-    --fasta-file "$out/data/heldout.fasta" --taxonomy-file "$out/data/heldout.tsv" \
-    --checkpoint "$checkpoint" --output-dir "$out/predictions" --tabular
+predict "$out/predictions"
+say "The same with the vote of the 20 nearest training sequences"
+predict "$out/predictions-neighbours" --neighbours 20
 
+# accuracies FOLDER: a line for each rank
+accuracies() {
+    tr -d '\n' <"$1/metrics.json" |
+        awk '{
+            sub(/.*"performance_metrics"/, "")
+            for (r = 0; r < 7; r++) {
+                if (!match($0, "\"" r "\" *: *[{][^}]*[}]")) continue
+                block = substr($0, RSTART, RLENGTH)
+                sub(/.*"accuracy" *: */, "", block)
+                printf "%.4f\n", block
+            }
+        }'
+}
 say "Accuracy on the held-out sequences (most species occur once, so genus is the deepest rank to learn)"
-tr -d '\n' <"$out/predictions/metrics.json" |
-    awk '{
-        sub(/.*"performance_metrics"/, "")
-        split("domain phylum class order family genus species", rank, " ")
-        for (r = 0; r < 7; r++) {
-            if (!match($0, "\"" r "\" *: *[{][^}]*[}]")) continue
-            block = substr($0, RSTART, RLENGTH)
-            sub(/.*"accuracy" *: */, "", block)
-            printf "  %-8s %.4f\n", rank[r + 1], block
-        }
-    }'
+printf '  %-8s %-8s %s\n' rank network "with neighbours"
+paste <(printf '%s\n' domain phylum class order family genus species) \
+    <(accuracies "$out/predictions") <(accuracies "$out/predictions-neighbours") |
+    awk '{ printf "  %-8s %-8s %s\n", $1, $2, $3 }'
 
 cat <<END
 
 Files
   model        $checkpoint
   metrics      $out/training/metrics (JSON, one file per epoch)
-  predictions  $out/predictions (JSON, TSV, metrics.json)
+  predictions  $out/predictions, $out/predictions-neighbours (JSON, TSV, metrics.json)
   programs     $(dirname "$(command -v deeptaxa)")
 This took $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. Next:
   $(command -v deeptaxa) describe --checkpoint $checkpoint
