@@ -153,8 +153,9 @@ def make_resumable(page, ours, folder):
     with h5py.File(path, "w", userblock_size=16384) as file:
         for name in attributes(page):
             group, _, key = name.rpartition("/")
-            if key != "encoding":  # ours are of version 2 without it
-                put_attribute(file, name, (ours[group] if group else ours).attrs[key])
+            stored = (ours[group] if group else ours).attrs
+            if key in stored:  # others are of later versions
+                put_attribute(file, name, stored[key])
 
         def copy(name, item):
             if isinstance(item, h5py.Dataset) and name.startswith(prefixes):
