@@ -70,7 +70,7 @@ def make_parser():
     add("--data", metavar="DIR", help="directory written by `deeptaxa prepare`")
     add("--fasta-file", metavar="FILE", help="or: sequences, tokenised in every trial")
     add("--taxonomy-file", metavar="FILE", help="and their taxonomy")
-    add("--model-type", choices=["cnn", "bert", "hybridcnnbert"], required=True)
+    add("--model-type", choices=["cnn", "bert", "hybridcnnbert", "kmer"], required=True)
     add("--output-dir", metavar="DIR", default="tune_results",
         help="directory for the trials and the best settings (default: tune_results)")
     add("--n-trials", metavar="N", type=int, default=30,
@@ -169,6 +169,10 @@ def search_space(options):
     if options.loss_type == "focal":
         yield "--focal-gamma", lambda t: t.suggest_float("focal_gamma", 1.0, 5.0)
     yield "--optimizer-weight-decay", lambda t: t.suggest_float("optimizer_weight_decay", 0.0, 0.1)
+    if options.model_type == "kmer":  # which DeepTaxa has not
+        yield "--kmer-size", lambda t: t.suggest_int("kmer_size", 6, 8)
+        yield "--hidden-size", lambda t: t.suggest_int("hidden_size", 128, 512, step=128)
+        return
     yield "--max-length", lambda t: t.suggest_categorical("max_length", [192, 256, 384, 512])
     if options.model_type != "bert":
         yield "--num-filters", lambda t: t.suggest_int("num_filters", 256, 1024, step=128)
@@ -209,15 +213,17 @@ class Range:
 
 
 def describe_search():
-    lines, kinds = {}, {"cnn": "cnn, hybridcnnbert", "bert": "bert, hybridcnnbert"}
+    lines = {}
+    kinds = {"cnn": {"cnn", "hybridcnnbert"}, "bert": {"bert", "hybridcnnbert"}, "kmer": {"kmer"}}
     for kind, models in kinds.items():
         options = argparse.Namespace(model_type=kind, encoding="dnabert", loss_type="focal")
         for names, ask in search_space(options):
-            lines.setdefault((names, ask(Range())), []).append(models)
+            lines.setdefault((names, ask(Range())), set()).update(models)
     notes = {"--focal-gamma": "; --loss-type focal", "--embed-dim": "; --encoding dnabert"}
+    every = set().union(*kinds.values())
     return "\n".join(
         textwrap.fill(f"{names.replace('--', '').replace(' ', ', ')}: {values}" + notes.get(names, "") +
-                      (f"; {models[0]}" if len(models) < len(kinds) else ""),
+                      ("" if models == every else "; " + ", ".join(sorted(models))),
                       100, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
         for (names, values), models in lines.items())
 
