@@ -77,8 +77,8 @@ def make_parser():
         help="trials of the study, over all workers and restarts (default: 30)")
     add("--epochs", metavar="N", type=int, default=10, help="of each trial (default: 10)")
     add("--seed", metavar="N", type=int, default=42, help="of each trial (default: 42)")
-    add("--encoding", choices=["dnabert", "onehot"], default="dnabert")
-    add("--loss-type", choices=["cross_entropy", "focal", "lineage"], default="cross_entropy")
+    add("--encoding", choices=["dnabert", "onehot"])
+    add("--loss-type", choices=["cross_entropy", "focal", "lineage"])
     add("--storage", metavar="WHERE",
         help="where the study is kept: a file (Optuna's journal), or a URL such as "
         "sqlite:///study.db (default: a journal in --output-dir)")
@@ -99,6 +99,9 @@ def parse(words):
         fail(f"--n-trials {options.n_trials}: must be at least 1", 2)
     if not options.lost_after > 0:
         fail(f"--lost-after {options.lost_after:g}: must be greater than 0", 2)
+    bag = options.model_type == "kmer"  # with the defaults of train
+    options.encoding = options.encoding or ("onehot" if bag else "dnabert")
+    options.loss_type = options.loss_type or ("lineage" if bag else "cross_entropy")
     options.pinned = {word.split("=")[0] for word in rest if word.startswith("--")}
     passed_on = ["data", "fasta_file", "taxonomy_file", "model_type", "epochs", "seed", "encoding",
                  "loss_type"]
