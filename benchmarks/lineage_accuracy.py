@@ -4,7 +4,8 @@
     python3 benchmarks/lineage_accuracy.py --hold-out SHARE --fasta FILE --truth TABLE --output-dir DIR
 
 The first form prints, for each table written by `deeptaxa predict --tabular`, the fraction of its
-sequences whose label is correct at a rank and at all ranks above. TABLE is in QIIME 2's format, with
+sequences whose label is correct at a rank and at all ranks above; of tables in folders whose names
+differ in a number alone, as a seed, also mean and standard deviation. TABLE is in QIIME 2's format, with
 or without header. A true lineage that ends early counts as wrong at the missing ranks, so that all
 numbers of a row have the same denominator; the last row gives the fraction that reaches each rank.
 
@@ -32,6 +33,8 @@ import csv
 import gzip
 import os
 import random
+import re
+import statistics
 import sys
 
 RANKS = ["domain", "phylum", "class", "order", "family", "genus", "species"]
@@ -133,8 +136,16 @@ def label_of(path):
 def measure_all(truth, paths):
     ranks = ranks_of(truth)
     print_head("predictions", ranks)
+    seeds = {}
     for path in paths:
-        print_row(label_of(path), measure(truth, path)[:ranks])
+        shares = measure(truth, path)[:ranks]
+        print_row(label_of(path), shares)
+        seeds.setdefault(re.sub(r" \d+\b", "", label_of(path)), []).append(shares)
+    for label, rows in seeds.items():
+        if len(rows) > 1:
+            cells = [f"{statistics.mean(column):.4f} ± {statistics.stdev(column):.4f}"
+                     for column in zip(*rows)]
+            print(f"| {label}, {len(rows)} seeds | " + " | ".join(cells) + " |")
     print_row("the true lineage reaches the rank",
               [sum(len(lineage) > rank for lineage in truth.values()) / len(truth)
                for rank in range(ranks)])

@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-/* Replaces the control characters of a text, which a terminal would obey, by '?': those of ASCII and
- * those that UTF-8 encodes as C2 80 … C2 9F. With `lines`, line ends and tabs stay. */
+/* Replaces each byte of what a terminal would obey by '?': control characters of ASCII, of UTF-8 (C2 80 …
+ * C2 9F) and of one byte (80 … 9F outside of a character), and the marks of Unicode that turn the
+ * direction of the text around them. With `lines`, line ends and tabs stay. */
 void dt_make_printable(char *text, bool lines);
 
 #endif

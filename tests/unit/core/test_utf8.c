@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/printable.h"
 #include "core/utf8.h"
 #include "test.h"
 
@@ -61,12 +62,39 @@ static void the_log_file_is_utf8(void **state)
     unlink(path);
 }
 
+static void check_printable(const char *text, bool lines, const char *wanted)
+{
+    char copy[64];
+    snprintf(copy, sizeof copy, "%s", text);
+    dt_make_printable(copy, lines);
+    assert_string_equal(copy, wanted);
+}
+
+static void what_a_terminal_obeys_is_not_printed(void **state)
+{
+    (void)state;
+    check_printable("a\x1b[2J\r\x7f b", false, "a?[2J?? b");
+    check_printable("two\nlines\tand \x1b", true, "two\nlines\tand ?");
+    check_printable("two\nlines\t", false, "two?lines?");
+    check_printable("\xc2\x9b"
+                    "31m \x9b"
+                    "31m",
+                    false, "??31m ?31m");
+    check_printable("\xe2\x80\xae"
+                    "abc\xe2\x81\xa9\xe2\x80\x8f",
+                    false, "???abc??????");
+    check_printable("B\xc3\x9f \xe2\x80\x93 \xf0\x9f\x98\x80 \xe2\x80", false,
+                    "B\xc3\x9f \xe2\x80\x93 \xf0\x9f\x98\x80 \xe2\x80");
+    check_printable("\xe9t\xe9 \xc0\x80 \xff", false, "\xe9t\xe9 \xc0? \xff");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_valid_is_told_from_what_is_not),
         cmocka_unit_test(a_copy_is_utf8_and_keeps_what_was),
         cmocka_unit_test(the_log_file_is_utf8),
+        cmocka_unit_test(what_a_terminal_obeys_is_not_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
