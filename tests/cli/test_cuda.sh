@@ -126,7 +126,7 @@ calibrate_with() {
         --taxonomy-file data/train.tsv --output-file "$1.h5" "${@:2}"
 }
 # temperatures: of the table that the last command has told
-temperatures() { awk 'seen && NF >= 8 { print $4 } /^Rank/ { seen = 1 }' err; }
+temperatures() { awk '/^Lineages/ { exit } seen && NF >= 8 { print $4 } /^Rank/ { seen = 1 }' err; }
 expect 0 calibrate_with t_cpu
 temperatures >t_cpu
 while read -r name precision bound flags; do
