@@ -151,7 +151,7 @@ in_background between
 sleep 0.5
 for signal in INT TERM INT; do
     kill -"$signal" "$pid"
-    sleep 0.03
+    sleep 0.27 # signals of half a second are one request
 done
 wait_for_end
 same "exit status after SIGINT, SIGTERM, SIGINT" "$status" 130

@@ -9,7 +9,7 @@ expect 0 "$MPIEXEC" -n 2 "$bin/deeptaxa" selftest --device cpu --threads 1
 printed '^Communication: .*, 2 ranks on 1 host; gradients are summed by MPI: rank 0 computes on the CPU$'
 printed "^Rank  Host +PCI address +Processors +Device; network; version$"
 printed "^   1  $(hostname) +- .*, 1 thread .*; .+; [0-9.]+ \(.+\)$"
-same "ranks that passed" "$(grep -c '^   [01]  passed, 15 checks$' out)" 2
+same "ranks that passed" "$(grep -c '^   [01]  passed, 20 checks$' out)" 2
 same "sums" "$(grep -cE '^ +(1|8|64) MiB +[0-9.]+ ms +[0-9.]+ GB/s  exact$' out)" 3
 same "lines on standard error" "$(wc -l <err)" 0
 
@@ -36,9 +36,9 @@ until_true 10 none_left || fail "a rank is left"
 # A rank whose GPU computes wrongly, and sums that are wrong. The rank on the CPU is done long before.
 expect 1 "$MPIEXEC" -n 1 "$gpu" --device cpu --threads 1 --collective-timeout 600 : \
     -n 1 env CUDA_ON_CPU_SKIP=adamw_kernel "$gpu" --threads 1 --collective-timeout 600
-printed '^   0  passed, 15 checks$'
-printed '^   1  FAILED: 7 of 38 checks failed: update of the small model in fp32: '
-said '^deeptaxa selftest: rank 1 on [^ ]+: 7 of 38 checks failed: update'
+printed '^   0  passed, 20 checks$'
+printed '^   1  FAILED: 10 of 54 checks failed: update of the small model in fp32: '
+said '^deeptaxa selftest: rank 1 on [^ ]+: 10 of 54 checks failed: update'
 
 # --device auto: one of two GPUs fails, so both ranks take the CPU, with one notice
 train=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
@@ -51,7 +51,7 @@ two() { # FOLDER VARIABLE=VALUE...: those are the second rank's
 }
 export XDG_CACHE_HOME=/proc/none # every rank tests
 expect 0 two mixed CUDA_ON_CPU_SKIP=adamw_kernel
-said "^notice: using the CPU: rank 1's \([^ ]+\) GPU has not passed the self-test: 6 of 32 checks"
+said "^notice: using the CPU: rank 1's \([^ ]+\) GPU has not passed the self-test: 9 of 48 checks"
 same "notices about the GPUs" "$(grep -c 'self-test' err)" 1
 said '^Precision: fp32$'
 expect 0 two one_gpu CUDA_ON_CPU_DEVICES=0

@@ -27,8 +27,14 @@ pair() {
 
 pair 3 three
 pair 4 four --grad-dtype bf16 --accum-steps 2
-pair 2 skipped --learning-rate 1e30
-grep -q 'update skipped' err || fail "no update was skipped: nothing is shown"
+# All skip the same updates, and learn nothing
+for shared in '' --shard-optimizer; do
+    # shellcheck disable=SC2086
+    expect 1 ranks 2 "skipped$shared" --learning-rate 1e30 $shared
+    said 'update skipped'
+    grep -a 'update skipped' err >"said$shared"
+done
+same "updates that are skipped" "$(cat said--shard-optimizer)" "$(cat said)"
 
 # Any number of ranks goes on, shared or not, from a checkpoint of either
 expect 0 ranks 3 shared-now --resume "$(checkpoint three 1)" --shard-optimizer
