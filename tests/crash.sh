@@ -52,14 +52,14 @@ content() {
 }
 
 # left_over: files that no complete run has
-left_over() { find it \( -name '*.part-*' -o -name '*.new' -o -name '.deeptaxa-*' -o -name .deeptaxa.unsaved \); }
+left_over() { [ ! -d it ] || find it \( -name '*.part-*' -o -name '*.new' -o -name '.deeptaxa-*' -o -name .deeptaxa.unsaved \); }
 
 # older_whole COMMAND: every file under a final name is complete
 older_whole() {
     local file
     while read -r file; do
         "$bin/deeptaxa-describe" --checkpoint "$file" >described 2>&1 || fail "$what: $(cat described)"
-    done < <(find it -name 'deeptaxa_*.h5' -o -name 'model.h5')
+    done < <([ ! -d it ] || find it -name 'deeptaxa_*.h5' -o -name 'model.h5')
     [ "$1" != predict ] || [ ! -s it/train_deeptaxa_predictions.tsv ] ||
         cmp -s it/train_deeptaxa_predictions.tsv whole/train_deeptaxa_predictions.tsv ||
         fail "$what: a part of a table under its name"
@@ -73,23 +73,30 @@ check() {
     [ -z "$(left_over)" ] || fail "$what: left over: $(left_over | tr '\n' ' ')"
 }
 
-# calls COMMAND CALL: how many such calls a run makes
+# folder COMMAND N: what a run finds: nothing for an even n, else the files of an earlier run (of a
+# training nothing, which would not begin again)
+folder() {
+    rm -rf it
+    [ $(($2 % 2)) = 0 ] || [ "$1" = train ] || cp -r whole it
+}
+
+# calls COMMAND CALL N: how many such calls a run makes
 calls() {
-    rm -rf it counted
+    folder "$1" "$3"
+    rm -f counted
     FAULT_COUNT=$work/counted fault_folder=$work/it faulty "$2" EIO 0 "$1" >/dev/null 2>&1 </dev/null
     stat -c %s counted 2>/dev/null || echo 0
 }
 
 # every_fault COMMAND CALL KIND: at the n-th call, for every n
 every_fault() {
-    local count n status stride=1
-    count=$(calls "$1" "$2")
-    [ "$short" = 0 ] || stride=$((count / 2 + 1))
-    for ((n = 1 + RANDOM % stride; n <= count; n += stride)); do
-        what="$1, $3 at call $n of $count ($2)"
-        rm -rf it
-        [ $((n % 2)) = 0 ] || cp -r whole it # over the files of an earlier run
-        [ "$1" != train ] || rm -rf it
+    local counts n status stride=1
+    counts=("$(calls "$1" "$2" 0)" "$(calls "$1" "$2" 1)")
+    [ "$short" = 0 ] || stride=$((counts[0] / 2 + 1))
+    for ((n = 1 + RANDOM % stride; n <= counts[0] || n <= counts[1]; n += stride)); do
+        [ "$n" -le "${counts[n % 2]}" ] || continue
+        what="$1, $3 at call $n of ${counts[n % 2]} ($2)"
+        folder "$1" $n
         status=0
         (fault_folder=$work/it faulty "$2" "$3" $n "$1") >out 2>err </dev/null || status=$?
         [ "$status" -ne 124 ] && [ "$status" -le 137 ] || fail "$what: exit status $status"
