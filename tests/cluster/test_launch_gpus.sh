@@ -76,7 +76,7 @@ expect 0 on_two_gpus deeptaxa selftest --gpus 2 --threads 1
 printed '^Communication: .*, 2 ranks on 1 host; gradients are summed by NCCL 1.2.3: each rank has its own GPU$'
 printed "^   0  $(hostname) +0000:01:00.0  [0-9,-]+ +CUDA on the CPU, for tests, .*; "
 printed "^   1  $(hostname) +0000:02:00.0  [0-9,-]+ +CUDA on the CPU, for tests, .*; "
-printed '^   [01]  passed, 38 checks$'
+printed '^   [01]  passed, 54 checks$'
 same "sums" "$(grep -cE '^ +(1|8|64) MiB +[0-9.]+ ms +[0-9.]+ GB/s  exact$' out)" 3
 NCCL_ON_CPU_WRONG=1 expect 1 on_two_gpus deeptaxa selftest --gpus 2 --threads 1 --device-number 1
 printed "^   0  $(hostname) +0000:02:00.0  [0-9,-]+ +CUDA"
