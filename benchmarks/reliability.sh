@@ -33,6 +33,7 @@ awk -F '\t' -v folder="$work/data" '
         split($NF, taxon, /; */)
         part = folder "/" (taxon[6] in fresh ? "new" : ++n % 5 == 0 ? "known" : n % 5 == 1 ? "calibrate" : "train")
         id = substr($1, 2)
+        sub(/ .*/, "", id)
         print id "\td__" taxon[1] ";p__" taxon[2] ";c__" taxon[3] ";o__" taxon[4] ";f__" taxon[5] ";g__" taxon[6] > (part ".tsv")
         print ">" id > (part ".fasta")
         next
