@@ -66,6 +66,7 @@ typedef struct {
     const dt_predicted *predicted;
     const int32_t *labels;
     dt_novelty_cell *cell; /* (sequences, tax_ranks) */
+    bool *identical;       /* (sequences) to a reference */
 } batch;
 
 /* Sets what the neighbours say of the sequence's taxa; `left_out`: the reference that it is itself. */
@@ -113,6 +114,7 @@ static dt_status ask(void *context, int64_t i, int worker)
         return DT_OK;
     const int32_t count = dt_ask_neighbours(&asked->memory[worker], &asked->use, record->id.data,
                                             &record->sequence, &nearest);
+    b->identical[i] = nearest.identical;
     judge(asked, b->cell + i * ranks, b->labels + i * ranks, found, count, nearest.left_out);
     for (int32_t copies = 0; kept < count && copies < DT_FIT_NEIGHBOURS; ++kept) {
         out[kept] = found[kept];
@@ -149,10 +151,15 @@ dt_status dt_asked_add(dt_asked *asked, const dt_predicted *predicted, const int
     DT_TRY(DT_GROW(asked->batch, asked->batch_capacity, sequences * DT_FIT_NEIGHBOURS));
     DT_TRY(DT_GROW(asked->batch_count, asked->count_capacity, sequences));
     DT_TRY(DT_NEW(b.cell, sequences * (size_t)predicted->tax_ranks));
-    dt_status status = dt_pool_run(asked->pool, ask, &b, predicted->sequences);
+    dt_status status = DT_NEW(b.identical, sequences);
+    if (status == DT_OK)
+        status = dt_pool_run(asked->pool, ask, &b, predicted->sequences);
     for (int32_t i = 0; status == DT_OK && i < predicted->sequences; ++i)
-        if (predicted->has_row[i])
+        if (predicted->has_row[i]) {
+            asked->identical += b.identical[i];
             status = append(asked, &b, i);
+        }
+    free(b.identical);
     free(b.cell);
     return status;
 }
@@ -274,6 +281,11 @@ dt_status dt_asked_fit(const dt_asked *asked, const dt_logit_store *store,
         .count = store->count};
     if (run->lineages.tax_ranks == 0)
         return DT_OK;
+    if (asked->identical)
+        dt_warn("%lld of %lld held-out sequences are identical to a reference: if the model was "
+                "trained with them, what is found is too sure of itself: give sequences that are "
+                "not in the training file",
+                (long long)asked->identical, (long long)asked->count);
     DT_TRY(dt_fit_lineages(&run->lineage_temperature, &heldout, pool));
     dt_info("Lineages: temperature %.4f", run->lineage_temperature);
     if (asked->set)

@@ -25,6 +25,7 @@ typedef struct {
 
     /* of the held-out sequences so far */
     int64_t count;
+    int64_t identical;   /* of these, to a reference */
     dt_neighbour *found; /* (first[count]) the nearest of each */
     size_t found_capacity;
     int64_t *first; /* (count + 1) */

@@ -3,13 +3,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/hash.h"
 #include "core/memory.h"
+#include "taxonomy/header.h"
 
+/* Without the id's annotations, as its row of a taxonomy is found. */
 static int64_t hash_id(const char *id, int32_t leaf)
 {
-    return (int64_t)dt_hash_text(dt_hash_add(DT_HASH_START, (uint32_t)leaf), id);
+    return (int64_t)dt_hash_bytes(dt_hash_add(DT_HASH_START, (uint32_t)leaf), id,
+                                  dt_bare_id_length(id, strlen(id)));
 }
 
 static int by_number(const void *a, const void *b)

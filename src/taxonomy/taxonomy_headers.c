@@ -12,7 +12,8 @@ static dt_status parse_header(dt_taxonomy_rows *rows, dt_fasta_record *record, i
     if (form == DT_HEADER_NONE)
         return dt_fail(DT_ERR_INPUT,
                        "%s: line %lld: the header of '%.100s' has no lineage in a form that is "
-                       "known: give the taxonomy of the sequences with --taxonomy-file",
+                       "known: give a table with their taxonomy (--taxonomy-file; of references "
+                       "--reference-taxonomy)",
                        rows->name, (long long)rows->line, record->id.data);
     if (table->rows == 0)
         table->headers = form;

@@ -102,7 +102,15 @@ expect 0 deeptaxa calibrate --checkpoint "$model" --fasta-file data/train.fasta 
 cp err fit
 # shellcheck disable=SC2086
 expect 0 deeptaxa predict $trained --output-dir left_out --leave-one-out --neighbours auto
+grep -q '^warning: 240 of 240 held-out sequences are identical to a reference' fit || fail "no warning of $(head -n 3 fit)"
 same "accuracies of what is left out" "$(column 12)" "$(for r in 1 2 3 4 5 6 7; do accuracy left_out $r; done | awk '{ printf "%.4f\n", $1 }')"
+
+# … whatever annotations their ids have
+sed '/^>/ s/\([^ ]*\).*/\1;size=3/' data/train.fasta >sized.fasta
+# shellcheck disable=SC2086
+expect 0 deeptaxa predict ${trained/data\/train.fasta/sized.fasta} --output-dir sized --leave-one-out --neighbours auto
+same "accuracies with annotated ids" "$(for r in 1 2 3 4 5 6 7; do accuracy sized $r; done)" \
+    "$(for r in 1 2 3 4 5 6 7; do accuracy left_out $r; done)"
 
 # A model with a lineage layer: the temperatures of ranks are of its outputs, not of summed lineages
 expect 0 train_small layer --epochs 2 --loss-type lineage --store-references
