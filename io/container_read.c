@@ -250,24 +250,26 @@ static const dt_hdf5_attribute *find_attribute(const dt_container *file, const c
     return NULL;
 }
 
+static dt_status get_number(const dt_container *file, const char *object, const char *key,
+                            dt_element element, void *value, size_t size)
+{
+    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, element);
+    if (!attribute)
+        return DT_ERR_INPUT;
+    memcpy(value, attribute->value, size);
+    return DT_OK;
+}
+
 dt_status dt_container_get_attribute_int(dt_container *file, const char *object, const char *key,
                                          int64_t *value)
 {
-    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_INT64);
-    if (!attribute)
-        return DT_ERR_INPUT;
-    memcpy(value, attribute->value, sizeof *value);
-    return DT_OK;
+    return get_number(file, object, key, DT_ELEMENT_INT64, value, sizeof *value);
 }
 
 dt_status dt_container_get_attribute_double(dt_container *file, const char *object, const char *key,
                                             double *value)
 {
-    const dt_hdf5_attribute *attribute = find_attribute(file, object, key, DT_ELEMENT_FLOAT64);
-    if (!attribute)
-        return DT_ERR_INPUT;
-    memcpy(value, attribute->value, sizeof *value);
-    return DT_OK;
+    return get_number(file, object, key, DT_ELEMENT_FLOAT64, value, sizeof *value);
 }
 
 dt_status dt_container_get_attribute_text(dt_container *file, const char *object, const char *key,
