@@ -19,7 +19,7 @@
 . "$(dirname "$0")/lib.sh"
 options set= data= part=test models="kmer cnn hybrid" seeds="1 2 3" epochs= threads=0 -- "$@"
 measure=$here/lineage_accuracy.py
-unclassified=() settings_cnn=() set=$set
+unclassified=()
 
 hold_out() { # hold_out SHARE FASTA TRUTH FOLDER
     [ -f "$4/heldout.tsv" ] ||
@@ -38,8 +38,7 @@ case $set in
         done
         settings_cnn=(--encoding onehot --max-length 1600 --num-filters 128 --kernel-sizes 7 11
             --learning-rate 3e-3 --batch-size 32 --epochs "${epochs:-8}")
-        settings_hybrid=(--embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4
-            --intermediate-size 256 --num-filters 128 --learning-rate 3e-3 --batch-size 32 --epochs "${epochs:-8}")
+        settings_hybrid=("${small_hybrid[@]}" --learning-rate 3e-3 --batch-size 32 --epochs "${epochs:-8}")
         ;;
     its)
         [ -r "$data/train.fasta.gz" ] || { echo "$0: $data/train.fasta.gz is missing" >&2; exit 77; }
@@ -59,8 +58,7 @@ case $set in
         unclassified=(--unclassified)
         settings_cnn=(--encoding onehot --max-length 1600 --num-filters 128 --kernel-sizes 7 11
             --learning-rate 3e-3 --batch-size 64 --epochs "${epochs:-3}")
-        settings_hybrid=(--embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4
-            --intermediate-size 256 --num-filters 128 --learning-rate 3e-3 --batch-size 64 --epochs "${epochs:-3}")
+        settings_hybrid=("${small_hybrid[@]}" --learning-rate 3e-3 --batch-size 64 --epochs "${epochs:-3}")
         ;;
     *) usage ;;
 esac

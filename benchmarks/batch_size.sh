@@ -23,8 +23,7 @@ options batches="64 128 256 512 1024 2048" scalings="none sqrt linear" seeds="1 
     results= -- "$@"
 gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gold.fasta}
 case $model in
-    hybrid) sizes=(--embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4
-        --intermediate-size 256 --num-filters 128) ;;
+    hybrid) sizes=("${small_hybrid[@]}") ;;
     cnn) sizes=(--model-type cnn --embed-dim 32 --hidden-size 64 --num-filters 64 --kernel-sizes 3) ;;
     *) usage ;;
 esac

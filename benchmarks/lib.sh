@@ -14,6 +14,10 @@ project=$(cd "$here/.." && pwd)
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # what is compared with takes the processor's own kernels
 build=$project/build python='' json='' work='' beside=''
 rows=() notes=()
+# The sizes of the quick start's hybrid.
+# shellcheck disable=SC2034 # used by scripts
+small_hybrid=(--embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4
+    --intermediate-size 256 --num-filters 128)
 
 usage() {
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2

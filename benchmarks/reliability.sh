@@ -18,8 +18,7 @@ gold=${DEEPTAXA_GOLD_FASTA:-/usr/share/microbiomeutil-data/RESOURCES/rRNA16S.gol
 measure=$here/lineage_accuracy.py
 case $model in
     kmer) sizes=(--model-type kmer) ;;
-    hybrid) sizes=(--embed-dim 128 --hidden-size 128 --num-hidden-layers 1 --num-attention-heads 4
-        --intermediate-size 256 --num-filters 128 --learning-rate 3e-3 --batch-size 32 --epochs 8) ;;
+    hybrid) sizes=("${small_hybrid[@]}" --learning-rate 3e-3 --batch-size 32 --epochs 8) ;;
     *) usage ;;
 esac
 
