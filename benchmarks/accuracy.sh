@@ -12,14 +12,15 @@
 #
 # Trains the models on the training part, with the references in their checkpoints, and predicts the
 # held-out part with --lineage independent and summed, and with --neighbours. Prints the fraction of
-# correct lineages by rank, and the reliability of the scores (benchmarks/lineage_accuracy.py).
+# correct lineages by rank, the reliability of the scores, and the risk-coverage curves of the lowest
+# rank (benchmarks/lineage_accuracy.py).
 # --part validation: does the same with a fifteenth of the training part, and never opens the test
 # part; settings are chosen in this way. With --work, models that are there are not trained again.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 options set= data= part=test models="kmer cnn hybrid" seeds="1 2 3" epochs= threads=0 -- "$@"
 measure=$here/lineage_accuracy.py
-unclassified=()
+unclassified=() lowest=species
 
 hold_out() { # hold_out SHARE FASTA TRUTH FOLDER
     [ -f "$4/heldout.tsv" ] ||
@@ -36,6 +37,7 @@ case $set in
             awk -F '\t' 'FNR > 1 { print $1 "\td__" $2 ";p__" $3 ";c__" $4 ";o__" $5 ";f__" $6 ";g__" $7 }' \
                 "$work/data/$half.tsv" >"$work/data/lineages" && mv "$work/data/lineages" "$work/data/$half.tsv"
         done
+        lowest=genus
         settings_cnn=(--encoding onehot --max-length 1600 --num-filters 128 --kernel-sizes 7 11
             --learning-rate 3e-3 --batch-size 32 --epochs "${epochs:-8}")
         settings_hybrid=("${small_hybrid[@]}" --learning-rate 3e-3 --batch-size 32 --epochs "${epochs:-8}")
@@ -108,3 +110,4 @@ done
 predict "neighbours alone" "$checkpoint" --neighbours 20 --neighbour-weight 1
 python3 "$measure" --truth "$folder/heldout.tsv" "${unclassified[@]}" "${tables[@]}"
 python3 "$measure" --reliability --truth "$folder/heldout.tsv" "${unclassified[@]}" "${tables[@]}"
+python3 "$measure" --curve "$lowest" --truth "$folder/heldout.tsv" "${unclassified[@]}" "${tables[@]}"

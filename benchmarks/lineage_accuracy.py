@@ -18,9 +18,13 @@ The third form prints, in place of accuracies, how reliable the scores are: the 
 error (10 bins of equal width) at each rank, and the coverage: the share of sequences that can be
 assigned, those of the largest scores, until more than 5 % of them are wrong at the rank.
 
-The fourth form counts leaks: sequences of a test file that are in the training file, or whose ids are.
+The fourth form prints the risk-coverage curve of a rank: of the sequences with the largest scores, 50 %
+to all of them, the fraction that is wrong. Sequences of equal score come in the order of the table.
+
+The fifth form counts leaks: sequences of a test file that are in the training file, or whose ids are.
 
     python3 benchmarks/lineage_accuracy.py --reliability --truth TABLE PREDICTIONS.tsv ...
+    python3 benchmarks/lineage_accuracy.py --curve genus --truth TABLE PREDICTIONS.tsv ...
     python3 benchmarks/lineage_accuracy.py --leaks TRAIN.fasta --fasta TEST.fasta --truth TABLE
 
 --unclassified: a missing label of a true lineage is one like any other, and predicted as
@@ -37,6 +41,7 @@ import re
 import statistics
 import sys
 
+COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 RANKS = ["domain", "phylum", "class", "order", "family", "genus", "species"]
 
 
@@ -89,6 +94,14 @@ def calibration_error(pairs, bins=10):
     return sum(abs(sum(score - right for score, right in part)) for part in parts) / len(pairs)
 
 
+def risks(pairs):
+    """For each of COVERAGES: the fraction wrong of that share of the sequences, by falling score."""
+    right = [correct for _, correct in sorted(pairs, key=lambda pair: -pair[0])]
+    for share in COVERAGES:
+        count = max(round(share * len(right)), 1)
+        yield 1 - sum(right[:count]) / count
+
+
 def coverage(pairs, most_wrong=0.05):
     """Largest share of the sequences, by falling score, of which at most `most_wrong` are wrong."""
     wrong = best = 0
@@ -99,11 +112,10 @@ def coverage(pairs, most_wrong=0.05):
     return best / len(pairs)
 
 
-def reliability(truth, path):
+def reliability(truth, path, function):
     found = read_predictions(truth, path)
-    for function in (calibration_error, coverage):
-        yield function.__name__, [function([(scores[rank], right[rank]) for right, scores in found])
-                                  for rank in range(ranks_of(truth))]
+    return [function([(scores[rank], right[rank]) for right, scores in found])
+            for rank in range(ranks_of(truth))]
 
 
 def ranks_of(truth):
@@ -124,38 +136,51 @@ def read_truth(path, unclassified):
     return truth
 
 
-def print_head(first, ranks):
-    print(f"| {first} | " + " | ".join(RANKS[:ranks]) + " |")
-    print("| --- " * (ranks + 1) + "|")
+def print_head(first, columns):
+    print(f"| {first} | " + " | ".join(columns) + " |")
+    print("| --- " * (len(columns) + 1) + "|")
 
 
 def label_of(path):
     return os.path.basename(os.path.dirname(os.path.abspath(path)))
 
 
+def print_rows(rows):
+    """Prints rows of (label, shares); of labels that differ in a number alone also mean and spread."""
+    seeds = {}
+    for label, shares in rows:
+        print_row(label, shares)
+        seeds.setdefault(re.sub(r" \d+\b", "", label), []).append(shares)
+    for label, of_seed in seeds.items():
+        if len(of_seed) > 1:
+            cells = [f"{statistics.mean(column):.4f} ± {statistics.stdev(column):.4f}"
+                     for column in zip(*of_seed)]
+            print(f"| {label}, {len(of_seed)} seeds | " + " | ".join(cells) + " |")
+
+
 def measure_all(truth, paths):
     ranks = ranks_of(truth)
-    print_head("predictions", ranks)
-    seeds = {}
-    for path in paths:
-        shares = measure(truth, path)[:ranks]
-        print_row(label_of(path), shares)
-        seeds.setdefault(re.sub(r" \d+\b", "", label_of(path)), []).append(shares)
-    for label, rows in seeds.items():
-        if len(rows) > 1:
-            cells = [f"{statistics.mean(column):.4f} ± {statistics.stdev(column):.4f}"
-                     for column in zip(*rows)]
-            print(f"| {label}, {len(rows)} seeds | " + " | ".join(cells) + " |")
+    print_head("predictions", RANKS[:ranks])
+    print_rows((label_of(path), measure(truth, path)[:ranks]) for path in paths)
     print_row("the true lineage reaches the rank",
               [sum(len(lineage) > rank for lineage in truth.values()) / len(truth)
                for rank in range(ranks)])
 
 
 def reliability_all(truth, paths):
-    print_head("calibration error, coverage at 5 % wrong", ranks_of(truth))
-    for path in paths:
-        for what, shares in reliability(truth, path):
-            print_row(f"{label_of(path)}: {what.replace('_', ' ')}", shares)
+    print_head("calibration error, coverage at 5 % wrong", RANKS[:ranks_of(truth)])
+    for what in (calibration_error, coverage):
+        print_rows((f"{label_of(path)}: {what.__name__.replace('_', ' ')}", reliability(truth, path, what))
+                   for path in paths)
+
+
+def print_curves(truth, paths, rank):
+    print_head(f"fraction wrong at the {rank}, of the share with the largest scores",
+               [f"{share:.0%}" for share in COVERAGES])
+    place = RANKS.index(rank)
+    print_rows((label_of(path), list(risks([(scores[place], right[place])
+                                            for right, scores in read_predictions(truth, path)])))
+               for path in paths)
 
 
 def read_records(path):
@@ -199,6 +224,7 @@ def main():
     parser.add_argument("--fasta")
     parser.add_argument("--output-dir")
     parser.add_argument("--reliability", action="store_true")
+    parser.add_argument("--curve", choices=RANKS)
     parser.add_argument("--leaks", metavar="TRAIN")
     parser.add_argument("--unclassified", action="store_true")
     parser.add_argument("predictions", nargs="*")
@@ -210,6 +236,9 @@ def main():
         leaks(options.leaks, options.fasta)
         return
     truth = read_truth(options.truth, options.unclassified)
+    if options.curve:
+        print_curves(truth, options.predictions, options.curve)
+        return
     (reliability_all if options.reliability else measure_all)(truth, options.predictions)
 
 

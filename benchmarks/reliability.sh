@@ -6,7 +6,7 @@
 # Of microbiomeutil's 16S type strains, every tenth genus with two or more sequences is left out as new. Of
 # each other genus the first sequence is trained on, and of the rest every fifth is held out for the test
 # and every fifth for calibrate. Prints, for the held-out sequences of known genera, accuracies, calibration
-# errors and coverage (benchmarks/lineage_accuracy.py) of the network and with neighbours, before and after
+# errors, coverage and risk-coverage curves at the genus (benchmarks/lineage_accuracy.py) of the network and with neighbours, before and after
 # calibrate; then, with calibrate's least similarities, the share of known ones that keep their genus and of
 # new ones that are left unassigned at it, and the same by score alone, at the threshold that keeps equally
 # many.
@@ -65,6 +65,7 @@ predict "neighbours" known "$train" --neighbours 20
 predict "neighbours, calibrated" known "$work/calibrated.h5" --neighbours auto
 python3 "$measure" --truth "$work/data/known.tsv" "${tables[@]}"
 python3 "$measure" --reliability --truth "$work/data/known.tsv" "${tables[@]}"
+python3 "$measure" --curve genus --truth "$work/data/known.tsv" "${tables[@]}"
 
 predict "similarity of known" known "$work/calibrated.h5" --neighbours auto --min-similarity auto
 predict "similarity of new" new "$work/calibrated.h5" --neighbours auto --min-similarity auto
