@@ -37,8 +37,7 @@ bad() {
     shift 2
     refused 1 "$pattern" deeptaxa prepare --tokenizer-file tokenizer.json --output-dir none "$@" ||
         echo "  ($what)" >&2
-    ls none/shard_* none/dataset.json >/dev/null 2>&1 && fail "$what: something was written"
-    rm -rf none
+    [ -e none ] && { fail "$what: something was written"; rm -rf none; }
 }
 good=(--taxonomy-file data/train.tsv)
 bad "missing FASTA" 'missing\.fasta' --fasta-file missing.fasta "${good[@]}"
@@ -71,6 +70,18 @@ limited() { (ulimit -f 40; prepare "$@"); }
 expect 1 limited --tokenizer-file tokenizer.json --output-dir packed
 said '^deeptaxa prepare: packed(/shard_00000.*)?: cannot write.*: File too large$'
 diff -r -x .deeptaxa.lock before packed || fail "a failed run changed the shards"
+
+# ... and nothing in a new folder, or of its own in one that was there
+fault_folder=$work/new expect 1 faulty write ENOSPC 1+ prepare --tokenizer-file tokenizer.json --output-dir new/deep
+said 'cannot write.*: No space left on device$'
+[ -e new ] && fail "a failed run left $(find new)"
+mkdir -p there
+cp tokenizer.json there/own.json
+expect 1 limited --tokenizer-file there/own.json --output-dir there
+same "files" "$(ls -A there)" own.json
+: >there/.deeptaxa.lock
+expect 1 limited --tokenizer-file there/own.json --output-dir there
+same "files" "$(ls -A there | tr '\n' ' ')" ".deeptaxa.lock own.json "
 
 # A folder that another run has locked is refused; the message names that run
 exec 9>>packed/.deeptaxa.lock
