@@ -91,4 +91,34 @@ said 'packed: another run is using this output folder \(host .*, pid [0-9]+\)'
 exec 9>&-
 expect 0 prepare --tokenizer-file tokenizer.json --output-dir packed
 
+# A dataset.json whose values contradict each other, with the id that they have, is refused by train, in
+# memory and streamed
+train_on() {
+    # shellcheck disable=SC2086
+    deeptaxa train --data changed --output-dir trained $small_model --batch-size 8 --epochs 1 --threads 1 "$@"
+}
+# changed KEY VALUE REGEX
+changed() {
+    cp shards/dataset.json changed/
+    "$bin/../tests/change_dataset" changed/dataset.json "$1" "$2" || fail "cannot change $1"
+    for streamed in "" --stream-data; do
+        # shellcheck disable=SC2086
+        refused 1 "^deeptaxa train: changed/$3; run .deeptaxa prepare. again$" train_on $streamed
+    done
+    [ -e trained ] && { fail "a run was started: $1 $2"; rm -rf trained; }
+}
+cp -r shards changed
+damaged='dataset.json: the file is damaged:'
+changed sequences 61 "$damaged 61 sequences in shards of 20 are not 3 shards"
+changed sequences_per_shard 0 "$damaged sequences_per_shard is 0"
+changed shards 2147483647 "$damaged 48 sequences in shards of 20 are not 2147483647 shards"
+changed tokens 1e18 "$damaged 'tokens' is not a whole number from 0 to [0-9]+"
+changed suffix_count 3 "tokenizer.json: ends a sequence with 1 tokens, but dataset.json says 3"
+changed ranks '[]' "$damaged it has no taxonomic ranks"
+changed ranks.0.name '"genus"' "$damaged two ranks are named 'genus'"
+changed ranks.6.labels '[]' "$damaged rank 'species' has no labels"
+changed ranks.0.labels.0 '""' "$damaged rank 'domain' has the label ''"
+changed normalized - "$damaged 'normalized' is neither true nor false"
+changed ranks.0.labels.0 '"x"' "shard_00000.h5: a shard of a different set than dataset.json describes"
+
 finish
