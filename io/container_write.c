@@ -131,7 +131,7 @@ dt_status dt_container_create(dt_container **out, const char *path, const char *
     file->array = -1;
     file->disk.fd = -1;
     memcpy(file->path, file->new_file.path, sizeof file->path);
-    file->disk.fd = open(file->new_file.temporary, O_RDWR | O_CLOEXEC);
+    file->disk.fd = open(file->new_file.temporary, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (file->disk.fd < 0)
         DT_TRY_OR(fail, dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno)));
     create_hdf5(file);

@@ -11,6 +11,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/own_file.h"
 
 struct dt_event_file {
     FILE *stream;
@@ -230,12 +231,10 @@ dt_status dt_event_file_create(dt_event_file **out, const char *folder, int64_t 
     dt_status status =
         dt_path(file->path, sizeof file->path, "%s/events.out.tfevents.%010lld.%s.%d", folder,
                 (long long)time(NULL), host, (int)getpid());
-    if (status == DT_OK) {
-        file->stream = fopen(file->path, "wbe");
-        status = file->stream
-                     ? write_start(file, step)
-                     : dt_fail(DT_ERR_IO, "%s: cannot write: %s", file->path, strerror(errno));
-    }
+    if (status == DT_OK)
+        status = dt_open_append(file->path, &file->stream);
+    if (status == DT_OK)
+        status = write_start(file, step);
     if (status != DT_OK) {
         dt_event_file_close(file);
         return status;

@@ -22,6 +22,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/output_folder.h"
 #include "core/stop.h"
 #include "core/version.h"
 #include "data/dataset_build.h"
@@ -565,7 +566,7 @@ static dt_status run(const void *parsed)
     s->options = options;
     dt_stop_signal_watch();
     gethostname(s->host, sizeof s->host - 1);
-    char above[PATH_MAX] = ""; /* the folder in which output_dir is created */
+    dt_output_folder folder = {.lock = -1};
     dt_status status = dt_check_folder(options->output_dir);
     if (status == DT_OK)
         status = dt_profiling_begin(&s->profile, options->profile, options->profile_trace);
@@ -574,9 +575,7 @@ static dt_status run(const void *parsed)
     if (status == DT_OK)
         status = open_session(s);
     if (status == DT_OK)
-        status = dt_existing_folder(options->output_dir, above);
-    if (status == DT_OK)
-        status = dt_make_folder(options->output_dir);
+        status = dt_output_folder_make(&folder, options->output_dir);
     dt_remove_unfinished(options->output_dir);
     if (status == DT_OK)
         status = open_results(s);
@@ -585,8 +584,7 @@ static dt_status run(const void *parsed)
     if (status == DT_OK)
         status = report_profile(s);
     close_session(s);
-    if (status != DT_OK && above[0])
-        dt_remove_empty_folders(options->output_dir, above);
+    dt_output_folder_close(&folder, status);
     if (status == DT_STOPPED) /* there is nothing to go on from */
         return dt_fail(DT_ERR_IO, "stopped by %s; nothing was written",
                        dt_signal_name(atomic_load(&dt_stop_signal)));

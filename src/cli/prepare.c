@@ -11,17 +11,20 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/output_folder.h"
 #include "data/shards.h"
 
 static dt_status write_locked(const dt_prepare_options *options, const dt_dataset *dataset)
 {
-    int lock;
-    DT_TRY(dt_make_folder(options->output_dir));
-    DT_TRY(dt_lock_folder(options->output_dir, &lock));
-    dt_remove_unfinished(options->output_dir);
-    const dt_status status =
-        dt_shards_write(options->output_dir, dataset, options->sequences_per_shard);
-    dt_unlock_folder(lock);
+    dt_output_folder folder;
+    dt_status status = dt_output_folder_make(&folder, options->output_dir);
+    if (status == DT_OK)
+        status = dt_output_folder_lock(&folder);
+    if (status == DT_OK) {
+        dt_remove_unfinished(options->output_dir);
+        status = dt_shards_write(options->output_dir, dataset, options->sequences_per_shard);
+    }
+    dt_output_folder_close(&folder, status);
     return status;
 }
 

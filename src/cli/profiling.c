@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/output_folder.h"
 #include "profile/profile_report.h"
 
 dt_status dt_profiling_begin(dt_profile **out, bool wanted, const char *trace)
@@ -24,18 +25,21 @@ dt_status dt_profiling_begin(dt_profile **out, bool wanted, const char *trace)
 
 dt_status dt_profiling_end(dt_profile *profile, dt_comm *comm, const char *trace)
 {
-    char folder[PATH_MAX];
+    char path[PATH_MAX];
+    dt_output_folder folder = {.lock = -1};
     bool agreed = false;
     dt_status status = DT_OK;
     if (!profile)
         return DT_OK;
     if (trace && (!comm || comm->world_rank == 0)) {
-        dt_folder_of(trace, folder, sizeof folder);
-        status = dt_make_folder(folder);
+        dt_folder_of(trace, path, sizeof path);
+        status = dt_output_folder_make(&folder, path);
     }
     dt_profile_run(profile, false);
     if (comm)
         status = dt_agree(comm, status, &agreed);
-    DT_TRY(status);
-    return dt_profile_report(profile, comm, trace);
+    if (status == DT_OK)
+        status = dt_profile_report(profile, comm, trace);
+    dt_output_folder_close(&folder, status);
+    return status;
 }

@@ -197,16 +197,39 @@ static dt_status write_holder(const char *path, int fd)
     return DT_OK;
 }
 
+dt_status dt_lock_path(const char *folder, char *out)
+{
+    return dt_path(out, PATH_MAX, "%s/.deeptaxa.lock", folder);
+}
+
+/* Opens and locks the file. *info is its state then: without a name (st_nlink 0) if its holder removed it
+ * between the two calls. */
+static dt_status open_locked(const char *folder, const char *path, struct stat *info, int *fd)
+{
+    DT_TRY(dt_open_own(path, O_RDWR, fd));
+    dt_status status = take_lock(folder, *fd);
+    if (status == DT_OK && fstat(*fd, info) != 0)
+        status = io_error(path, "cannot read its state");
+    if (status != DT_OK)
+        close(*fd);
+    return status;
+}
+
 dt_status dt_lock_folder(const char *folder, int *lock)
 {
     char path[PATH_MAX];
-    DT_TRY(dt_path(path, sizeof path, "%s/.deeptaxa.lock", folder));
+    struct stat info;
     int fd;
-    DT_TRY(dt_open_own(path, O_RDWR, &fd));
-    dt_status status = take_lock(folder, fd);
-    if (status == DT_OK)
-        status = write_holder(path, fd);
+    DT_TRY(dt_lock_path(folder, path));
+    DT_TRY(open_locked(folder, path, &info, &fd));
+    while (info.st_nlink == 0) {
+        close(fd);
+        DT_TRY(open_locked(folder, path, &info, &fd));
+    }
+    const dt_status status = write_holder(path, fd);
     if (status != DT_OK) {
+        if (info.st_size == 0) /* made here */
+            unlink(path);
         close(fd);
         return status;
     }

@@ -90,6 +90,7 @@ dt_status dt_read_file(const char *path, char **bytes, size_t *length);
  * support locks, prints a notice and succeeds. The lock is released by dt_unlock_folder(*lock) or
  * at exit. */
 dt_status dt_lock_folder(const char *folder, int *lock);
+dt_status dt_lock_path(const char *folder, char *out /* PATH_MAX */); /* of that file */
 void dt_unlock_folder(int lock);
 /* Returns true if the lock is effective, on all machines; false if the file system has no locks, or
  * may have some that other machines do not see. */

@@ -134,7 +134,8 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path)
 
 FILE *dt_new_file_open(const dt_new_file *file)
 {
-    const int flags = O_WRONLY | O_NOCTTY | O_CLOEXEC | (file->in_place ? O_APPEND : O_TRUNC);
+    const int flags =
+        O_WRONLY | O_NOCTTY | O_CLOEXEC | (file->in_place ? O_APPEND : O_TRUNC | O_NOFOLLOW);
     const int fd = open(file->temporary, flags);
     FILE *stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (fd >= 0 && !stream)

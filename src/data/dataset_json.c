@@ -10,8 +10,12 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/memory.h"
+#include "data/dataset_check.h"
+#include "sequence/tokenizer.h"
 
 #define FORMAT "deeptaxa-dataset"
+#define MOST_SEQUENCES ((int64_t)1 << 48)
+#define MOST_TOKENS ((int64_t)1 << 56)
 
 /* ---- Hashes --------------------------------------------------------------------------------- */
 
@@ -177,17 +181,11 @@ dt_status dt_dataset_json_write(const char *path, const dt_dataset *dataset,
 
 /* ---- Reading -------------------------------------------------------------------------------- */
 
-static dt_status damaged(const char *path, const char *what)
-{
-    return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: %s; run `deeptaxa prepare` again", path,
-                   what);
-}
-
 static dt_status copy_text(const json_t *root, const char *path, const char *key, char **out)
 {
     const char *text = json_string_value(json_object_get(root, key));
-    if (!text)
-        return damaged(path, key);
+    if (!text || !text[0])
+        return dt_dataset_damaged(path, "it has no text '%s'", key);
     return dt_copy_text(out, text);
 }
 
@@ -196,7 +194,7 @@ static dt_status copy_short_text(const json_t *root, const char *path, const cha
 {
     const char *text = json_string_value(json_object_get(root, key));
     if (!text || strlen(text) >= 32)
-        return damaged(path, key);
+        return dt_dataset_damaged(path, "it has no '%s' of at most 31 bytes", key);
     memcpy(out, text, strlen(text) + 1);
     return DT_OK;
 }
@@ -207,8 +205,17 @@ static dt_status get_number(const json_t *root, const char *path, const char *ke
     const json_t *value = json_object_get(root, key);
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||
         json_integer_value(value) > most)
-        return damaged(path, key);
+        return dt_dataset_damaged(path, "'%s' is not a whole number from 0 to %" PRId64, key, most);
     *out = json_integer_value(value);
+    return DT_OK;
+}
+
+static dt_status get_bool(const json_t *root, const char *path, const char *key, bool *out)
+{
+    const json_t *value = json_object_get(root, key);
+    if (!json_is_boolean(value))
+        return dt_dataset_damaged(path, "'%s' is neither true nor false", key);
+    *out = json_is_true(value);
     return DT_OK;
 }
 
@@ -218,17 +225,21 @@ static dt_status read_rank(const json_t *object, const char *path, dt_taxonomy *
     const json_t *labels = json_object_get(object, "labels");
     const size_t count = json_array_size(labels);
     if (!name || !json_is_array(labels) || count > INT32_MAX)
-        return damaged(path, "ranks");
+        return dt_dataset_damaged(path, "rank %d has no name or no labels",
+                                  (int)taxonomy->tax_ranks);
     const char **texts;
     DT_TRY(DT_NEW(texts, count));
     dt_status status = DT_OK;
     for (size_t i = 0; i < count && status == DT_OK; ++i) {
         texts[i] = json_string_value(json_array_get(labels, i));
         if (!texts[i])
-            status = damaged(path, "labels");
+            status = dt_dataset_damaged(path, "label %zu of rank '%.100s' is no text", i, name);
     }
-    if (status == DT_OK)
+    if (status == DT_OK) {
         status = dt_taxonomy_add_rank(taxonomy, name, (int32_t)count, texts);
+        if (status == DT_ERR_INPUT)
+            status = dt_dataset_damaged(path, "%s", dt_error_message());
+    }
     free(texts);
     return status;
 }
@@ -248,8 +259,11 @@ static dt_status read_version(const json_t *root, const char *path, dt_encoding 
                        "a newer DeepTaxa-MPI or run `deeptaxa prepare` again",
                        path, version, DT_SHARDS_VERSION);
     if (name && !dt_encoding_named(name, encoding))
-        return damaged(path, "encoding");
-    return version == dt_shards_version(*encoding) ? DT_OK : damaged(path, "format_version");
+        return dt_dataset_damaged(path, "the encoding '%.100s' is unknown", name);
+    if (version != dt_shards_version(*encoding))
+        return dt_dataset_damaged(path, "format_version is %" PRId64 " with encoding %s", version,
+                                  dt_encoding_name(*encoding));
+    return DT_OK;
 }
 
 static dt_status read_fields(const json_t *root, const char *path, dt_dataset *dataset,
@@ -258,31 +272,29 @@ static dt_status read_fields(const json_t *root, const char *path, dt_dataset *d
     int64_t suffix = 0;
     DT_TRY(read_version(root, path, &dataset->encoding));
     DT_TRY(copy_short_text(root, path, "id", summary->id));
-    DT_TRY(get_number(root, path, "sequences", INT64_MAX / 2, &summary->sequences));
-    DT_TRY(get_number(root, path, "tokens", INT64_MAX / 2, &summary->tokens));
-    DT_TRY(get_number(root, path, "sequences_per_shard", INT64_MAX / 2,
+    DT_TRY(get_number(root, path, "sequences", MOST_SEQUENCES, &summary->sequences));
+    DT_TRY(get_number(root, path, "tokens", MOST_TOKENS, &summary->tokens));
+    DT_TRY(get_number(root, path, "sequences_per_shard", DT_MOST_PER_SHARD,
                       &summary->sequences_per_shard));
     DT_TRY(get_number(root, path, "shards", INT32_MAX, &summary->shards));
     DT_TRY(copy_short_text(root, path, "data_checksum", summary->data_checksum));
     DT_TRY(copy_short_text(root, path, "tokenizer_hash", summary->tokenizer_hash));
     DT_TRY(copy_text(root, path, "tokenizer_name", &dataset->tokenizer_name));
-    DT_TRY(get_number(root, path, "suffix_count", INT32_MAX, &suffix));
+    DT_TRY(get_number(root, path, "suffix_count", DT_MAX_AFFIX, &suffix));
     dataset->suffix_count = (int32_t)suffix;
-    dataset->normalized = json_is_true(json_object_get(root, "normalized"));
+    DT_TRY(get_bool(root, path, "normalized", &dataset->normalized));
     DT_TRY(copy_text(root, path, "fasta_file", &dataset->fasta_file));
     DT_TRY(copy_text(root, path, "taxonomy_file", &dataset->taxonomy_file));
     const json_t *ranks = json_object_get(root, "ranks");
     if (!json_is_array(ranks))
-        return damaged(path, "ranks");
+        return dt_dataset_damaged(path, "it has no 'ranks'");
     for (size_t r = 0; r < json_array_size(ranks); ++r)
         DT_TRY(read_rank(json_array_get(ranks, r), path, &dataset->taxonomy));
     char id[32];
     make_id(dataset, summary, id);
-    const int64_t n = summary->sequences_per_shard;
-    if (strcmp(id, summary->id) != 0 || n < 1 ||
-        summary->shards != summary->sequences / n + (summary->sequences % n != 0))
-        return damaged(path, "its id does not match its content");
-    return DT_OK;
+    if (strcmp(id, summary->id) != 0)
+        return dt_dataset_damaged(path, "its id does not match its content");
+    return dt_dataset_check(dataset, summary, path);
 }
 
 dt_status dt_dataset_json_read(const char *path, dt_dataset *dataset, dt_dataset_summary *summary)

@@ -1,4 +1,4 @@
-/* dataset.json, which describes the shards in its folder. Private to data/shards.c. */
+/* dataset.json, which describes the shards in its folder. Private to data/. */
 #ifndef DT_DATA_DATASET_JSON_H
 #define DT_DATA_DATASET_JSON_H
 
@@ -6,25 +6,7 @@
 
 #include "core/status.h"
 #include "data/dataset.h"
-
-/* Format version of a set of shards: 2 if they contain bases, which programs for version 1 cannot
- * read. */
-#define DT_SHARDS_VERSION 2
-static inline int32_t dt_shards_version(dt_encoding encoding)
-{
-    return encoding == DT_ENCODING_ONEHOT ? 2 : 1;
-}
-
-/* Content of dataset.json besides the fields of dt_dataset. */
-typedef struct {
-    int64_t sequences;
-    int64_t tokens;
-    int64_t sequences_per_shard;
-    int64_t shards;
-    char data_checksum[32];  /* of tokens, offsets, labels and ids */
-    char tokenizer_hash[32]; /* of the text of tokenizer.json; "none" without one */
-    char id[32];             /* hash of the two above and all fields of dataset.json */
-} dt_dataset_summary;
+#include "data/dataset_summary.h"
 
 /* Numbers and CRC-32s of the sequences so far; zero-initialise. */
 typedef struct {
@@ -47,7 +29,7 @@ void dt_text_hash(const char *text, char out[32]);
 dt_status dt_dataset_json_write(const char *path, const dt_dataset *dataset,
                                 const dt_dataset_summary *summary);
 
-/* Reads the file and checks its id. Sets the summary and the members taxonomy, encoding,
+/* Reads the file and checks its id and its content (data/dataset_check.h). Sets the summary and the members taxonomy, encoding,
  * tokenizer_name, suffix_count, normalized, fasta_file and taxonomy_file of *dataset, which must be
  * empty and which the caller frees, also on failure. */
 dt_status dt_dataset_json_read(const char *path, dt_dataset *dataset, dt_dataset_summary *summary);

@@ -9,9 +9,9 @@ int64_t dt_length_covered(int64_t count, int q)
 }
 
 void dt_length_quantiles_of_counts(dt_length_quantiles *out, const int64_t *with_length,
-                                   int64_t lengths)
+                                   int64_t lengths, const int32_t *longer, int64_t longer_count)
 {
-    int64_t count = 0;
+    int64_t count = longer_count;
     *out = (dt_length_quantiles){0};
     for (int64_t l = 0; l < lengths; ++l)
         count += with_length[l];
@@ -23,4 +23,6 @@ void dt_length_quantiles_of_counts(dt_length_quantiles *out, const int64_t *with
         for (; q < DT_LENGTH_QUANTILES && shorter >= dt_length_covered(count, q); ++q)
             out->bases[q] = l;
     }
+    for (; q < DT_LENGTH_QUANTILES && count > 0; ++q)
+        out->bases[q] = longer[dt_length_covered(count, q) - 1 - shorter];
 }

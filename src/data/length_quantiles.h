@@ -19,9 +19,9 @@ typedef struct {
 /* Returns the number of sequences, at least 1, that the q-th quantile of `count` covers. */
 int64_t dt_length_covered(int64_t count, int q);
 
-/* Computes the quantiles from with_length[l], the number of sequences of l letters, l < lengths;
- * `known` is false if there are none. */
+/* Computes the quantiles from with_length[l], the number of sequences of l letters, l < lengths, and
+ * the lengths of the longer ones, in ascending order; `known` is false if there are none. */
 void dt_length_quantiles_of_counts(dt_length_quantiles *out, const int64_t *with_length,
-                                   int64_t lengths);
+                                   int64_t lengths, const int32_t *longer, int64_t longer_count);
 
 #endif

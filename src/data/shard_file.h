@@ -1,4 +1,4 @@
-/* Names of the files of a set of shards. Private to data/shards.c and data/shards_write.c. */
+/* Names of the files of a set of shards. Private to data/. */
 #ifndef DT_DATA_SHARD_FILE_H
 #define DT_DATA_SHARD_FILE_H
 

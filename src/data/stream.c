@@ -372,6 +372,11 @@ int64_t dt_stream_sequences_per_shard(const dt_shard_stream *stream)
     return stream->source.sequences_per_shard;
 }
 
+int64_t dt_stream_most_sequences(const dt_shard_stream *stream)
+{
+    return stream->most_sequences;
+}
+
 int64_t dt_stream_tokens(const dt_shard_stream *stream)
 {
     int64_t tokens = 0;

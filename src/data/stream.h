@@ -81,6 +81,8 @@ dt_status dt_stream_ids(dt_shard_stream *stream, int64_t shard, char **ids);
 
 int64_t dt_stream_shards(const dt_shard_stream *stream);
 int64_t dt_stream_sequences_per_shard(const dt_shard_stream *stream);
+/* Returns how many sequences the largest shard has: fewer, if the set has only one. */
+int64_t dt_stream_most_sequences(const dt_shard_stream *stream);
 
 /* Returns the number of tokens of the whole set. */
 int64_t dt_stream_tokens(const dt_shard_stream *stream);

@@ -5,6 +5,10 @@
 #include "core/bits.h"
 #include "core/memory.h"
 
+/* Sequences of this length or more are listed, not counted: the memory is that of the sequences,
+ * whatever a length that the file says. */
+#define MOST_COUNTED (1 << 20)
+
 typedef struct {
     dt_survey *survey;
     const dt_taxonomy *taxonomy;
@@ -12,8 +16,10 @@ typedef struct {
     int32_t none[DT_MAX_TAX_RANKS];      /* class of `Unclassified`; -1: none */
     int64_t first[DT_MAX_TAX_RANKS + 1]; /* first class of each tax_rank in label_counts */
     dt_lineage_set *lineages;
-    int64_t *with_bases; /* training sequences of each length in letters */
+    int64_t *with_bases; /* training sequences of each length in letters, below MOST_COUNTED */
     size_t longest;      /* its capacity */
+    int32_t *longer;     /* (longer_count) the lengths of the others */
+    size_t longer_count, longer_capacity;
     bool bases_known;
 } surveyor;
 
@@ -31,6 +37,11 @@ static dt_status add_bases(surveyor *s, int32_t bases)
 {
     if (bases < 0) {
         s->bases_known = false;
+        return DT_OK;
+    }
+    if (bases >= MOST_COUNTED) {
+        DT_TRY(DT_GROW(s->longer, s->longer_capacity, s->longer_count + 1));
+        s->longer[s->longer_count++] = bases;
         return DT_OK;
     }
     const size_t before = s->longest;
@@ -60,8 +71,8 @@ static dt_status add_shard(surveyor *s, int64_t first, const dt_shard *shard)
 
 static dt_status read_shards(surveyor *s, dt_shard_stream *stream)
 {
-    const int64_t most = dt_stream_sequences_per_shard(stream);
-    const size_t sequences = (size_t)most;
+    const int64_t per_shard = dt_stream_sequences_per_shard(stream);
+    const size_t sequences = (size_t)dt_stream_most_sequences(stream);
     dt_shard shard = {0};
     dt_status status = DT_NEW(shard.offsets, sequences + 1);
     if (status == DT_OK)
@@ -71,7 +82,7 @@ static dt_status read_shards(surveyor *s, dt_shard_stream *stream)
     for (int64_t i = 0; i < dt_stream_shards(stream) && status == DT_OK; ++i) {
         status = dt_stream_describe(stream, i, &shard);
         if (status == DT_OK)
-            status = add_shard(s, i * most, &shard);
+            status = add_shard(s, i * per_shard, &shard);
     }
     free(shard.offsets);
     free(shard.labels);
@@ -93,12 +104,22 @@ static dt_status begin(surveyor *s, int32_t max_length)
     return dt_lineage_set_create(&s->lineages, tax_ranks);
 }
 
+static int by_length(const void *a, const void *b)
+{
+    const int32_t x = *(const int32_t *)a;
+    const int32_t y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
 static dt_status take(surveyor *s, dt_shard_stream *stream, int32_t max_length)
 {
     DT_TRY(begin(s, max_length));
     DT_TRY(read_shards(s, stream));
+    if (s->longer)
+        qsort(s->longer, s->longer_count, sizeof *s->longer, by_length);
     if (s->bases_known)
-        dt_length_quantiles_of_counts(&s->survey->lengths, s->with_bases, (int64_t)s->longest);
+        dt_length_quantiles_of_counts(&s->survey->lengths, s->with_bases, (int64_t)s->longest,
+                                      s->longer, (int64_t)s->longer_count);
     return dt_lineage_set_tree(s->lineages, &s->survey->lineages);
 }
 
@@ -110,6 +131,7 @@ dt_status dt_survey_create(dt_survey **out, dt_shard_stream *stream, const dt_ta
     const dt_status status = take(&s, stream, max_length);
     dt_lineage_set_destroy(s.lineages);
     free(s.with_bases);
+    free(s.longer);
     if (status == DT_OK)
         *out = s.survey;
     else

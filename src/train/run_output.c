@@ -18,18 +18,22 @@
 #include "train/epoch_table.h"
 #include "train/tensorboard.h"
 
+#define STEPS "steps.jsonl"
+#define LABELS "label2id.json"
+#define REFERENCES "references.hdf5" /* run/references_file.h */
+
 /* `<folder>/<kind>/deeptaxa_<uuid>_<name>` */
 static dt_status run_path(const dt_run_output *output, const char *kind, const char *name,
                           char *out)
 {
-    return dt_path(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder, kind, output->run_uuid,
-                   name);
+    return dt_path(out, PATH_MAX, "%s/%s/deeptaxa_%s_%s", output->folder.path, kind,
+                   output->run_uuid, name);
 }
 
 /* `<folder>/<kind>` */
 static dt_status folder_path(const dt_run_output *output, const char *kind, char *out)
 {
-    return dt_path(out, PATH_MAX, "%s/%s", output->folder, kind);
+    return dt_path(out, PATH_MAX, "%s/%s", output->folder.path, kind);
 }
 
 /* `weights` is created when an export is written (dt_run_export_path()). */
@@ -44,7 +48,7 @@ static dt_status make_folders(const dt_run_output *output)
     }
     DT_TRY(folder_path(output, "weights", path));
     dt_remove_unfinished(path);
-    dt_remove_unfinished(output->folder);
+    dt_remove_unfinished(output->folder.path);
     return DT_OK;
 }
 
@@ -64,7 +68,7 @@ static dt_status write_labels(const dt_run_output *output, const dt_taxonomy *ta
     char level[16];
     dt_output file;
     dt_json json;
-    DT_TRY(run_path(output, "metadata", "label2id.json", path));
+    DT_TRY(run_path(output, "metadata", LABELS, path));
     DT_TRY(dt_output_begin(&file, path));
     dt_json_begin(&json, &file, 2, 2);
     dt_json_object(&json);
@@ -115,7 +119,7 @@ static dt_status drop_later_steps(const char *path, int64_t updates)
 dt_status dt_run_output_open_steps(dt_run_output *output, const dt_update_state *state)
 {
     char path[PATH_MAX];
-    DT_TRY(run_path(output, "metrics", "steps.jsonl", path));
+    DT_TRY(run_path(output, "metrics", STEPS, path));
     DT_TRY(drop_later_steps(path, state->steps + state->skipped));
     return dt_open_append(path, &output->steps);
 }
@@ -167,7 +171,8 @@ static bool begin_listing(listing *list, const dt_run_output *output)
 {
     char folder[PATH_MAX];
     snprintf(list->begin, sizeof list->begin, "deeptaxa_%s_epoch", output->run_uuid);
-    if (snprintf(folder, sizeof folder, "%s/checkpoints", output->folder) >= (int)sizeof folder)
+    if (snprintf(folder, sizeof folder, "%s/checkpoints", output->folder.path) >=
+        (int)sizeof folder)
         return false;
     list->dir = opendir(folder);
     return list->dir != NULL;
@@ -195,7 +200,7 @@ static bool next_listed(listing *list)
  * killed, the file stays, and the next run removes what cannot be resumed. */
 static dt_status unsaved_path(const dt_run_output *output, char *out)
 {
-    return dt_path(out, PATH_MAX, "%s/.deeptaxa.unsaved", output->folder);
+    return dt_path(out, PATH_MAX, "%s/.deeptaxa.unsaved", output->folder.path);
 }
 
 static bool has_checkpoint(const dt_run_output *output)
@@ -209,34 +214,72 @@ static bool has_checkpoint(const dt_run_output *output)
     return found;
 }
 
-/* Removes the steps and labels of the run that the file names, unless it has a checkpoint after all. */
-static dt_status remove_unsaved(const dt_run_output *output, const char *marker)
+static dt_status has_file(const dt_run_output *output, const char *kind, const char *name,
+                          bool *exists)
+{
+    char path[PATH_MAX];
+    DT_TRY(run_path(output, kind, name, path));
+    *exists = access(path, F_OK) == 0;
+    return DT_OK;
+}
+
+static dt_status remove_file(const dt_run_output *output, const char *kind, const char *name)
+{
+    char path[PATH_MAX];
+    DT_TRY(run_path(output, kind, name, path));
+    unlink(path);
+    return DT_OK;
+}
+
+/* Sets `id` to that in the file; "": there is none. */
+static dt_status read_unsaved(const char *path, char id[DT_RUN_ID_SIZE])
+{
+    char *text;
+    size_t length;
+    id[0] = '\0';
+    if (access(path, F_OK) != 0)
+        return DT_OK;
+    DT_TRY(dt_read_file(path, &text, &length));
+    if (length < DT_RUN_ID_SIZE && dt_run_id_valid(text))
+        memcpy(id, text, length + 1);
+    free(text);
+    return DT_OK;
+}
+
+/* Removes what such a run left. */
+static dt_status remove_unsaved(const dt_run_output *output, const char *id)
 {
     dt_run_output killed = *output;
-    char path[PATH_MAX];
-    char *id;
-    size_t length;
-    if (access(marker, F_OK) != 0 || !dt_lock_holds(output->lock))
-        return DT_OK;
-    DT_TRY(dt_read_file(marker, &id, &length));
     snprintf(killed.run_uuid, sizeof killed.run_uuid, "%s", id);
-    const bool valid = length > 0 && length < sizeof killed.run_uuid && dt_run_id_valid(id);
-    free(id);
-    if (!valid || strcmp(killed.run_uuid, output->run_uuid) == 0 || has_checkpoint(&killed))
+    if (has_checkpoint(&killed))
         return DT_OK;
-    DT_TRY(run_path(&killed, "metrics", "steps.jsonl", path));
-    unlink(path);
-    DT_TRY(run_path(&killed, "metadata", "label2id.json", path));
-    unlink(path);
+    DT_TRY(remove_file(&killed, "metrics", STEPS));
+    DT_TRY(remove_file(&killed, "metadata", LABELS));
+    return remove_file(&killed, "checkpoints", REFERENCES);
+}
+
+/* A run that has files here, although it has no checkpoint under its usual name, may have one under
+ * another name. */
+static dt_status is_unsaved(const dt_run_output *output, const char *noted, bool *unsaved)
+{
+    bool labels;
+    bool references;
+    DT_TRY(has_file(output, "metadata", LABELS, &labels));
+    DT_TRY(has_file(output, "checkpoints", REFERENCES, &references));
+    *unsaved = !has_checkpoint(output) &&
+               (strcmp(noted, output->run_uuid) == 0 || (!labels && !references));
     return DT_OK;
 }
 
 static dt_status note_unsaved(dt_run_output *output)
 {
     char path[PATH_MAX];
+    char noted[DT_RUN_ID_SIZE];
     DT_TRY(unsaved_path(output, path));
-    DT_TRY(remove_unsaved(output, path));
-    output->unsaved = !has_checkpoint(output);
+    DT_TRY(read_unsaved(path, noted));
+    if (noted[0] && strcmp(noted, output->run_uuid) != 0 && dt_lock_holds(output->folder.lock))
+        DT_TRY(remove_unsaved(output, noted));
+    DT_TRY(is_unsaved(output, noted, &output->unsaved));
     if (output->unsaved)
         return dt_write_file(path, output->run_uuid, strlen(output->run_uuid));
     unlink(path);
@@ -253,20 +296,31 @@ void dt_run_output_saved(dt_run_output *output)
 
 /* ---- opening and closing -------------------------------------------------------------------- */
 
-dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run)
+/* Until train.log is open. */
+static dt_status open_folder(dt_output_folder *folder, const char *path)
 {
     char log_path[PATH_MAX];
+    dt_status status = dt_output_folder_make(folder, path);
+    if (status == DT_OK)
+        status = dt_output_folder_lock(folder);
+    if (status == DT_OK)
+        status = dt_path(log_path, sizeof log_path, "%s/train.log", path);
+    if (status == DT_OK)
+        status = dt_log_open(log_path);
+    if (status != DT_OK)
+        dt_output_folder_close(folder, status);
+    return status;
+}
+
+dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run)
+{
     dt_run_settings *settings = &run->settings;
-    *output = (dt_run_output){.lock = -1};
-    DT_TRY(dt_path(output->folder, sizeof output->folder, "%s", folder));
-    DT_TRY(dt_path(log_path, sizeof log_path, "%s/train.log", folder));
-    DT_TRY(dt_make_folder(folder));
-    DT_TRY(dt_lock_folder(folder, &output->lock));
+    *output = (dt_run_output){.folder = {.lock = -1}};
+    DT_TRY(open_folder(&output->folder, folder));
     if (!settings->run_uuid[0])
         DT_TRY(dt_run_id(settings->run_uuid));
     snprintf(output->run_uuid, sizeof output->run_uuid, "%s", settings->run_uuid);
     DT_TRY(make_folders(output));
-    DT_TRY(dt_log_open(log_path));
     notice_other_run(folder, settings->run_uuid);
     DT_TRY(note_unsaved(output));
     DT_TRY(dt_run_id_write(folder, settings->run_uuid));
@@ -280,10 +334,10 @@ void dt_run_output_close(dt_run_output *output)
     output->steps = NULL;
     dt_event_file_close(output->tensorboard);
     output->tensorboard = NULL;
-    if (output->lock >= 0)
-        dt_run_output_saved(output);
-    dt_unlock_folder(output->lock);
-    output->lock = -1;
+    if (output->unsaved)
+        (void)remove_file(output, "checkpoints", REFERENCES);
+    dt_run_output_saved(output);
+    dt_output_folder_close(&output->folder, DT_OK);
 }
 
 dt_status dt_run_checkpoint_path(const dt_run_output *output, int32_t epoch, char *out)
@@ -490,12 +544,12 @@ dt_status dt_run_output_metrics(const dt_run_output *output, const dt_run *run,
 void dt_run_output_report(dt_run_output *output)
 {
     char path[PATH_MAX];
-    const char *const run[] = {output->folder};
+    const char *const run[] = {output->folder.path};
     const dt_report_sources sources = {.run = run, .runs = 1, .version = dt_version()};
     const double began = dt_seconds();
     if (!output->reports)
         return;
-    dt_status status = dt_path(path, sizeof path, "%s/report.html", output->folder);
+    dt_status status = dt_path(path, sizeof path, "%s/report.html", output->folder.path);
     if (status == DT_OK)
         status = dt_report_write(path, &sources);
     if (status != DT_OK)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/output_folder.h"
 #include "run/run.h"
 #include "io/event_file.h"
 #include "run/run_json.h"
@@ -23,9 +24,8 @@
 #include "train/step.h"
 
 typedef struct {
-    char folder[PATH_MAX];
+    dt_output_folder folder;
     char run_uuid[64];
-    int lock;
     bool unsaved;               /* .deeptaxa.unsaved says that there is no checkpoint yet */
     FILE *steps;                /* metrics/…_steps.jsonl */
     dt_event_file *tensorboard; /* NULL: none; set by the caller, closed here */
@@ -51,13 +51,15 @@ typedef struct {
 
 /* Creates the directories, takes the lock and opens train.log. Assigns an id to a run without one
  * (run->settings.run_uuid), and writes the id and the labels. Removes what a killed process left:
- * unfinished files, and steps and labels of a run without a checkpoint. */
+ * unfinished files, and steps, labels and references of a run without a checkpoint. If it fails before
+ * train.log is open, it removes what it made; afterwards train.log says why the run ended. */
 dt_status dt_run_output_open(dt_run_output *output, const char *folder, dt_run *run);
 /* Opens the steps file to continue after the updates of `state`; removes its lines of later ones. */
 dt_status dt_run_output_open_steps(dt_run_output *output, const dt_update_state *state);
 /* To be called after the first checkpoint is complete: from now on a killed run can be resumed. */
 void dt_run_output_saved(dt_run_output *output);
-/* Releases the directory. train.log stays open for the message that says why the run ended. */
+/* Releases the directory. train.log stays open for the message that says why the run ended. The
+ * references of a run that ends without a checkpoint are removed: nothing refers to them. */
 void dt_run_output_close(dt_run_output *output);
 
 /* Sets `out` (PATH_MAX bytes) to the path of the checkpoint after `epoch` completed epochs. */

@@ -538,7 +538,7 @@ static dt_status run_epochs(dt_trainer *t)
     DT_TRY(dt_saver_finish(&t->saver, &t->agreed));
     dt_run_output_report(&t->output);
     if (t->output.reports)
-        dt_info("Report: %s/report.html", t->output.folder);
+        dt_info("Report: %s/report.html", t->output.folder.path);
     dt_trainer_report_early_stop(t);
     dt_notice_references(t->run);
     return DT_OK;
@@ -560,7 +560,7 @@ static void finish(dt_trainer *t)
 
 dt_status dt_train(const dt_training *training)
 {
-    dt_trainer t = {.job = training, .run = training->run, .output = {.lock = -1}};
+    dt_trainer t = {.job = training, .run = training->run, .output = {.folder = {.lock = -1}}};
     const dt_status status = run_epochs(&t);
     finish(&t); /* completes a checkpoint that is being written */
     if (status != DT_OK && status != DT_STOPPED && !t.agreed)

@@ -99,6 +99,25 @@ expect 1 train_tiny ended --epochs 1 --learning-rate 1e30
 expect 0 train_tiny ended --epochs 1
 same "steps of a run that diverged" "$(ls ended/metrics/*steps.jsonl | wc -l)" 2
 
+# Its references go as well; so do those of a run that ended by itself without a checkpoint
+references() { find "$1" -name '*_references.hdf5' | wc -l; }
+expect 137 faulty rename kill 5 train_tiny kept --epochs 1 --store-references
+id=$(cat kept/deeptaxa_uuid.txt)
+same "references of the killed run" "$(references kept)" 1
+expect 0 train_tiny kept --epochs 1 --store-references --resume auto
+same "files of the killed run" "$(find kept -name "*$id*")" ""
+same "references" "$(references kept)" 1
+expect 1 train_tiny ended --epochs 1 --learning-rate 1e30 --store-references
+same "references of a run that diverged" "$(references ended)" 0
+# ... but not those that a checkpoint under another name needs
+id=$(cat kept/deeptaxa_uuid.txt)
+mv "$(checkpoint kept 1)" kept/checkpoints/best.h5
+expect 137 faulty rename kill 4 train_tiny kept --epochs 2 --resume kept/checkpoints/best.h5
+expect 0 train_tiny kept --epochs 1
+[ -e "kept/metrics/deeptaxa_${id}_steps.jsonl" ] || fail "the steps of a renamed checkpoint are gone"
+expect 0 "$bin/deeptaxa-predict" --fasta-file train.fasta --checkpoint kept/checkpoints/best.h5 \
+    --neighbours 3 --output-dir predict --threads 1
+
 # On a full disk --keep-checkpoints gives up older ones for the new one, but not the newest
 expect 0 train_tiny full --epochs 3 --keep-checkpoints 3
 export fault_folder=$work/full/checkpoints
@@ -123,6 +142,15 @@ expect 1 faulty write EIO 1 predict_into new/deep/folder
 mkdir -p new/deep
 expect 1 faulty write EIO 1 predict_into new/deep/folder/
 same "folders" "$(find new | tr '\n' ' ')" "new new/deep "
+
+# So does a training whose log cannot be opened; afterwards the log says why it failed
+fault_folder=$work/fresh expect 1 faulty write ENOSPC 1 train_tiny fresh/run --epochs 1
+said 'fresh/run/.deeptaxa.lock: cannot write: No space left on device$'
+[ -e fresh ] && fail "a failed run left $(find fresh)"
+mkdir fresh
+ln -s ../precious fresh/train.log
+expect 1 train_tiny fresh --epochs 1
+same "files" "$(ls -A fresh)" train.log
 
 # A pipe or a device is written to, not replaced
 mkfifo pipe

@@ -39,6 +39,15 @@ for name in .deeptaxa.lock train.log; do
     expect 1 train_small linked --epochs 1
     said "^deeptaxa train: linked/$name: is a symbolic link, which is not followed here: remove it$"
 done
+rm -rf linked
+mkdir -p linked/tensorboard
+# shellcheck disable=SC2016
+expect 1 bash -c 'for ((second = 0; second < 60; ++second)); do
+        ln -s ../../precious "linked/tensorboard/events.out.tfevents.$(($(date +%s) + second)).$(hostname).$$"
+    done
+    exec "$0" train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir linked \
+        --tokenizer-file tokenizer.json "$@" --batch-size 8 --epochs 1 --tensorboard' "$bin/deeptaxa" $small_model
+said "^deeptaxa train: linked/tensorboard/events.*: is a symbolic link, which is not followed here: remove it$"
 same "the file behind the link" "$(cat precious)" precious
 
 # EWOULDBLOCK means another run: named, or reported without a name

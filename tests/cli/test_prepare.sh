@@ -37,8 +37,7 @@ bad() {
     shift 2
     refused 1 "$pattern" deeptaxa prepare --tokenizer-file tokenizer.json --output-dir none "$@" ||
         echo "  ($what)" >&2
-    ls none/shard_* none/dataset.json >/dev/null 2>&1 && fail "$what: something was written"
-    rm -rf none
+    [ -e none ] && { fail "$what: something was written"; rm -rf none; }
 }
 good=(--taxonomy-file data/train.tsv)
 bad "missing FASTA" 'missing\.fasta' --fasta-file missing.fasta "${good[@]}"
@@ -72,6 +71,18 @@ expect 1 limited --tokenizer-file tokenizer.json --output-dir packed
 said '^deeptaxa prepare: packed(/shard_00000.*)?: cannot write.*: File too large$'
 diff -r -x .deeptaxa.lock before packed || fail "a failed run changed the shards"
 
+# ... and nothing in a new folder, or of its own in one that was there
+fault_folder=$work/new expect 1 faulty write ENOSPC 1+ prepare --tokenizer-file tokenizer.json --output-dir new/deep
+said 'cannot write.*: No space left on device$'
+[ -e new ] && fail "a failed run left $(find new)"
+mkdir -p there
+cp tokenizer.json there/own.json
+expect 1 limited --tokenizer-file there/own.json --output-dir there
+same "files" "$(ls -A there)" own.json
+: >there/.deeptaxa.lock
+expect 1 limited --tokenizer-file there/own.json --output-dir there
+same "files" "$(ls -A there | tr '\n' ' ')" ".deeptaxa.lock own.json "
+
 # A folder that another run has locked is refused; the message names that run
 exec 9>>packed/.deeptaxa.lock
 flock 9
@@ -79,5 +90,35 @@ expect 1 prepare --tokenizer-file tokenizer.json --output-dir packed
 said 'packed: another run is using this output folder \(host .*, pid [0-9]+\)'
 exec 9>&-
 expect 0 prepare --tokenizer-file tokenizer.json --output-dir packed
+
+# A dataset.json whose values contradict each other, with the id that they have, is refused by train, in
+# memory and streamed
+train_on() {
+    # shellcheck disable=SC2086
+    deeptaxa train --data changed --output-dir trained $small_model --batch-size 8 --epochs 1 --threads 1 "$@"
+}
+# changed KEY VALUE REGEX
+changed() {
+    cp shards/dataset.json changed/
+    "$bin/../tests/change_dataset" changed/dataset.json "$1" "$2" || fail "cannot change $1"
+    for streamed in "" --stream-data; do
+        # shellcheck disable=SC2086
+        refused 1 "^deeptaxa train: changed/$3; run .deeptaxa prepare. again$" train_on $streamed
+    done
+    [ -e trained ] && { fail "a run was started: $1 $2"; rm -rf trained; }
+}
+cp -r shards changed
+damaged='dataset.json: the file is damaged:'
+changed sequences 61 "$damaged 61 sequences in shards of 20 are not 3 shards"
+changed sequences_per_shard 0 "$damaged sequences_per_shard is 0"
+changed shards 2147483647 "$damaged 48 sequences in shards of 20 are not 2147483647 shards"
+changed tokens 1e18 "$damaged 'tokens' is not a whole number from 0 to [0-9]+"
+changed suffix_count 3 "tokenizer.json: ends a sequence with 1 tokens, but dataset.json says 3"
+changed ranks '[]' "$damaged it has no taxonomic ranks"
+changed ranks.0.name '"genus"' "$damaged two ranks are named 'genus'"
+changed ranks.6.labels '[]' "$damaged rank 'species' has no labels"
+changed ranks.0.labels.0 '""' "$damaged rank 'domain' has the label ''"
+changed normalized - "$damaged 'normalized' is neither true nor false"
+changed ranks.0.labels.0 '"x"' "shard_00000.h5: a shard of a different set than dataset.json describes"
 
 finish

@@ -9,10 +9,10 @@
 #include "data/shards.h"
 #include "fuzz.h"
 #include "hdf5_edits.h"
+#include "small_tokenizer_json.h"
 
 #define SEQUENCES 6
 #define SHARD "shard_00000.h5"
-static const char tokenizer[] = "{\"model\": {\"type\": \"BPE\"}}\n";
 
 static char shard[128]; /* its path */
 static char *intact;    /* what it is, unchanged */
@@ -37,12 +37,12 @@ static void make_set(void)
                       .id_offsets = id_offsets,
                       .suffix_count = 1,
                       .normalized = true,
-                      .tokenizer_json = strdup(tokenizer),
+                      .tokenizer_json = strdup(small_tokenizer_json),
                       .tokenizer_name = strdup("tokenizer.json"),
                       .fasta_file = strdup("train.fasta"),
                       .taxonomy_file = strdup("train.tsv")};
     for (size_t i = 0; i < 30; ++i)
-        tokens[i] = (uint16_t)(i * 7919);
+        tokens[i] = (uint16_t)(i * 7919 % SMALL_VOCABULARY);
     FUZZ_CHECK(dt_taxonomy_add_rank(&set.taxonomy, "domain", 2, labels) == DT_OK &&
                dt_taxonomy_add_rank(&set.taxonomy, "genus", 2, labels) == DT_OK);
     FUZZ_CHECK(fuzz_succeeded(dt_shards_write(fuzz_folder(), &set, SEQUENCES)));
