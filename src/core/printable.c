@@ -30,6 +30,10 @@ void dt_make_printable(char *text, bool lines)
 {
     unsigned char *c = (unsigned char *)text;
     while (*c) {
+        if (*c >= ' ' && *c < 0x7f) { /* nearly all */
+            ++c;
+            continue;
+        }
         size_t taken = obeyed(c);
         if (lines && (*c == '\n' || *c == '\t'))
             taken = 0;

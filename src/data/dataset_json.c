@@ -31,8 +31,7 @@ void dt_text_hash(const char *text, char out[32])
     snprintf(out, 32, "fnv1a64:%016" PRIx64, dt_hash_bytes(DT_HASH_START, text, strlen(text)));
 }
 
-/* Computes the hash of all fields of dataset.json except `id`. */
-static void make_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32])
+void dt_dataset_json_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32])
 {
     uint64_t hash = hash_number(DT_HASH_START, dt_shards_version(dataset->encoding));
     if (dataset->encoding != DT_ENCODING_DNABERT)
@@ -101,7 +100,7 @@ void dt_dataset_summarise(const dt_dataset *dataset, const dt_dataset_sums *sums
         dt_text_hash(dataset->tokenizer_json, summary->tokenizer_hash);
     else
         snprintf(summary->tokenizer_hash, sizeof summary->tokenizer_hash, "none");
-    make_id(dataset, summary, summary->id);
+    dt_dataset_json_id(dataset, summary, summary->id);
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */
@@ -291,7 +290,7 @@ static dt_status read_fields(const json_t *root, const char *path, dt_dataset *d
     for (size_t r = 0; r < json_array_size(ranks); ++r)
         DT_TRY(read_rank(json_array_get(ranks, r), path, &dataset->taxonomy));
     char id[32];
-    make_id(dataset, summary, id);
+    dt_dataset_json_id(dataset, summary, id);
     if (strcmp(id, summary->id) != 0)
         return dt_dataset_damaged(path, "its id does not match its content");
     return dt_dataset_check(dataset, summary, path);

@@ -22,6 +22,9 @@ void dt_dataset_sums_add(dt_dataset_sums *sums, const dt_dataset *part);
 void dt_dataset_summarise(const dt_dataset *dataset, const dt_dataset_sums *sums,
                           int64_t sequences_per_shard, dt_dataset_summary *summary);
 
+/* Computes the hash of all fields of dataset.json except `id`. */
+void dt_dataset_json_id(const dt_dataset *dataset, const dt_dataset_summary *summary, char out[32]);
+
 /* Computes the hash of a text in the format of `tokenizer_hash`. */
 void dt_text_hash(const char *text, char out[32]);
 

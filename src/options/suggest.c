@@ -1,5 +1,6 @@
 #include "options/suggest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define LONGEST 63
@@ -37,12 +38,17 @@ int dt_edit_distance(const char *a, const char *b)
 
 void dt_suggest(dt_suggestion *best, const char *word, const char *candidate)
 {
-    const size_t length = strlen(word);
-    const size_t shorter = length < strlen(candidate) ? length : strlen(candidate);
+    const int length = (int)strlen(word);
+    const int other = (int)strlen(candidate);
+    const int shorter = min_int(length, other);
+    const int most = min_int((length + 2) / 3, 4);
+    const bool prefix = shorter >= 3 && strncmp(word, candidate, (size_t)shorter) == 0;
+    if (!prefix && length + other - 2 * shorter > most) /* the distance is not less */
+        return;
     int distance = dt_edit_distance(word, candidate);
-    if (shorter >= 3 && strncmp(word, candidate, shorter) == 0)
+    if (prefix)
         distance = min_int(distance, 1); /* abbreviated or extended */
-    if (distance > min_int((int)(length + 2) / 3, 4))
+    if (distance > most)
         return;
     if (!best->name || distance < best->distance)
         *best = (dt_suggestion){candidate, distance};

@@ -62,7 +62,7 @@ static inline char *parse_line(const dt_command *command, int argc, char **argv)
 static inline void check_config(const dt_command *command, const char *text)
 {
     char program[] = "deeptaxa", config[] = "--config", print[] = "--print-config", path[64];
-    if (strstr(text, "\xef\xbf\xbd")) /* for what is not UTF-8 */
+    if (strstr(text, "\\ufffd")) /* for what is not UTF-8 */
         return;
     snprintf(path, sizeof path, "%s", fuzz_file(1, text, strlen(text)));
     char *again = parse_line(command, 4, (char *[]){program, config, path, print, NULL});

@@ -137,12 +137,20 @@ static hid_t some_space(const editor *e, int dimensions)
     return H5Screate_simple(dimensions, shape, NULL);
 }
 
+/* The library allocates attributes and compact arrays at once, however large. */
+static bool is_small(hid_t space)
+{
+    const hssize_t count = H5Sget_simple_extent_npoints(space);
+    return count >= 0 && count <= 5000;
+}
+
 static void replace_attribute(const editor *e, hid_t object, const char *name)
 {
     const hid_t type = some_type(e);
     const hid_t space = some_space(e, (int)below(e, 3));
     H5Adelete(object, name);
-    const hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t attribute =
+        is_small(space) ? H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT) : -1;
     if (attribute >= 0)
         H5Aclose(attribute);
     H5Sclose(space);
@@ -220,13 +228,14 @@ static void change_length(const editor *e, const char *name, hid_t array)
     H5Tclose(type);
 }
 
-static hid_t some_layout(const editor *e, int dimensions)
+static hid_t some_layout(const editor *e, int dimensions, hid_t space)
 {
     const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
     const hsize_t chunk[10] = {64, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     switch (below(e, 6)) {
     case 0:
-        H5Pset_layout(layout, H5D_COMPACT);
+        if (is_small(space))
+            H5Pset_layout(layout, H5D_COMPACT);
         break;
     case 1:
         H5Pset_external(layout, "/etc/hostname", 0, H5F_UNLIMITED);
@@ -251,7 +260,7 @@ static void replace_array(const editor *e, const char *name)
     const int dimensions = (int)below(e, below(e, 3) ? 3 : 10);
     const hid_t type = some_type(e);
     const hid_t space = some_space(e, dimensions);
-    const hid_t layout = some_layout(e, dimensions);
+    const hid_t layout = some_layout(e, dimensions, space);
     H5Ldelete(e->file, name, H5P_DEFAULT);
     const hid_t array = H5Dcreate2(e->file, name, type, space, H5P_DEFAULT, layout, H5P_DEFAULT);
     if (array >= 0)
