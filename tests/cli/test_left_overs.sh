@@ -18,6 +18,14 @@ predict_into() {
         --threads 1 --tabular
 }
 
+# What a run did not write because it was killed after its last checkpoint is written by the next one
+rates() { cut -d , -f 1-3 run/metrics/*_metrics.csv; }
+before=$(rates)
+rm run/metrics/*_epoch2.json
+expect 0 train_tiny run --resume auto
+[ -s run/metrics/*_epoch2.json ] || fail "no metrics of the last epoch"
+same "learning rates of the epochs" "$(rates)" "$before"
+
 # Every command that is killed while it syncs its file leaves it; the next one in the folder takes it away
 # killed_by NAME COMMAND...: it runs in the folder $name
 killed_by() {
