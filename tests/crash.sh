@@ -8,11 +8,11 @@
 # First the faults: every command is killed before, loses its power before, or fails at, every n-th of its
 # calls that open, write, sync, rename or remove a file (cli/fail_calls.c; but for writes to train.log).
 # Then KILLS (100) kills at random moments, divided among the commands and a training of three ranks
-# (cluster/kills.sh). --only takes the commands whose names match. It prints a row of a table for every
-# command and fault, and with --table appends it to a file; rows that are there are not run again. With
-# --short, as in ctest, one or two n of four faults, and no random kills.
+# (cluster/kills.sh). It prints a row of a table for every command and fault, and with --table appends it to
+# a file; rows that are there are not run again. --only takes the rows that begin so: "| train | kill".
+# With --short, as in ctest, one or two n of four faults, and no random kills.
 source "$(dirname "$0")/cli/lib.sh"
-short=0 only=. table=
+short=0 only=. table= whole_of=
 while [[ ${1:-} = --* ]]; do
     case $1 in
     --short) short=1 ;;
@@ -27,6 +27,7 @@ seed=${2:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$seed
 export FAULT_EXCEPT=/train.log FAULT_UNDO=$work/undo
 mkdir undo
+shopt -s nullglob
 
 # ---- the commands: each reads the folder $input and writes into the folder `it` ----------------------
 
@@ -119,15 +120,21 @@ digest() {
     esac 2>/dev/null
 }
 
-# digests FOLDER: names and digests of the files
+# digests FOLDER: digests and names of the files
 digests() {
-    local file run=none
-    [ ! -s "$1/deeptaxa_uuid.txt" ] || run=$(cat "$1/deeptaxa_uuid.txt")
-    while read -r file; do
+    local files file run=none
+    if [[ ! $command =~ ^(train|predict|calibrate|report) ]]; then # where nothing varies
+        files=("$1"/{*,*/*})
+        [ "${#files[@]}" -eq 0 ] || cksum "${files[@]}" 2>/dev/null | sed "s, $1/, ,"
+        return
+    fi
+    [ ! -s "$1/deeptaxa_uuid.txt" ] || run=$(<"$1/deeptaxa_uuid.txt")
+    for file in "$1"/{*,*/*}; do
         # what a run wrote that failed by itself shows why, and stays
         [[ $command != train* ]] || [[ ! $file =~ $id ]] || [[ $file = *"$run"* ]] || continue
-        sed -E "s/$id/ID/" <<<"$file $(digest "$1/$file" | tr '\n' ' ')"
-    done < <([ ! -d "$1" ] || find "$1" -type f ! -name '*.tfevents.*' -printf '%P\n' | LC_ALL=C sort)
+        [ ! -f "$file" ] || [[ $file = *.tfevents.* ]] ||
+            echo "$(digest "$file")" "${file/"$run"/ID}"
+    done | sed "s, $1/, ,"
 }
 
 same_tensors() { "$bin/../tests/compare_checkpoints" "$1" "$2" >described 2>&1; }
@@ -136,10 +143,7 @@ lost() { lost=$((lost + 1)) && fail "$what: $*"; }
 left() { left=$((left + 1)) && fail "$what: left over: $*"; }
 
 # left_over: files that no complete run has
-left_over() {
-    [ ! -d it ] || find it \( -name '*.part-*' -o -name '*.new' -o -name '.deeptaxa-*' -o \
-        -name .deeptaxa.unsaved \) -printf '%P '
-}
+left_over() { echo it/{,*/}{*.part-*,*.new,.deeptaxa-*,.deeptaxa.unsave[d],.*.part-*}; }
 
 # older_whole COMMAND: every file under its final name is whole: that of the earlier run or that of this one
 older_whole() {
@@ -152,12 +156,12 @@ older_whole() {
     fi
     content=$(digests it)
     while read -r line; do
-        [ -z "$line" ] || [[ $line =~ \.part-|\.new\  ]] || [ -n "${known[$line]:-}" ] ||
+        [ -z "$line" ] || [[ $line =~ \.part-|\.new$ ]] || [ -n "${known[$line]:-}" ] ||
             lost "a file that no run has written: $line"
     done <<<"$content"
     if [ "$1" = prepare ] && [ -e it/dataset.json ]; then
-        content=$(grep -v '\.new \|\.part-' <<<"$content")
-        [ "$content" = "$wanted" ] || [ "$content" = "$earlier" ] || [[ $content = "$wanted"$'\n'shard_* ]] ||
+        content=$(grep -v '\.new$\|\.part-' <<<"$content")
+        [ "$content" = "$wanted" ] || [ "$content" = "$earlier" ] ||
             lost "a mixture of two sets"
     fi
 }
@@ -255,10 +259,13 @@ random_kills() {
     done
 }
 
-# row COMMAND FAULT FUNCTION ARGUMENT...: a row of the table, unless it is there
+# row COMMAND FAULT FUNCTION ARGUMENT...: a row of the table, unless it is there or not asked for
 row() {
     local begin="| $1 | $2 |"
+    [[ $begin =~ $only ]] || return
     [ -z "$table" ] || ! grep -qsF "$begin" "$table" || return
+    [ "$whole_of" = "$1" ] || prepare_command "$1"
+    whole_of=$1
     count=0 lost=0 left=0
     "${@:3}"
     begin+=" $count | $lost | $left |"
@@ -280,12 +287,12 @@ prepare_command() {
         rm -rf earlier
         (fault_folder=$work/it faulty rename kill $(($(calls "$1" rename 0) * 3 / 4)) "$1") >out 2>&1 </dev/null
         mv it earlier
-        ls earlier/checkpoints/*.h5 >/dev/null || fail "$1: an earlier run without a checkpoint"
+        compgen -G "earlier/checkpoints/*.h5" >/dev/null || fail "$1: an earlier run without a checkpoint"
     fi
     earlier=$(digests earlier)
     known=()
     while read -r line; do known[$line]=1; done <<<"$wanted"$'\n'"$earlier"
-    what=$1 lost=0
+    what=$1 lost=0 left=0
     "$1" >out 2>err </dev/null
     complete "$1" - -
 }
@@ -304,24 +311,31 @@ cp "$project"/tests/fixtures/formats/tokenizer.json .
 make_input other 16
 make_input data 24
 prepare >out 2>err && mv it shards || fail "shards: $(cat err)"
-for command in tokenizer describe report extract convert convert_pt export_weights prepare calibrate predict \
-    train train_stream; do
-    [[ $command =~ $only ]] || continue
-    prepare_command $command
-    faults=("any kill" "any power" "write ENOSPC" "rename EIO")
-    [ "$short" = 1 ] || faults+=("open EIO" "remove EIO" "sync EIO" "write EIO" "write EINTR" "write short")
-    for fault in "${faults[@]}"; do
-        # shellcheck disable=SC2086
-        row "$command" "${fault#* } at the n-th ${fault% *} call" every_fault $command $fault
+commands=(tokenizer describe report extract convert convert_pt export_weights prepare calibrate predict train
+    train_stream)
+
+# try_faults FAULT...: of all commands but the training of three ranks
+try_faults() {
+    local fault
+    for command in "${commands[@]}"; do
+        for fault in "$@"; do
+            # shellcheck disable=SC2086
+            row "$command" "${fault#* } at the n-th ${fault% *} call" every_fault $command $fault
+        done
     done
-    [ "$short" = 1 ] || row "$command" "killed at a random moment" random_kills $command $((kills / 13))
+}
+try_faults "any kill" "any power" "write ENOSPC" "rename EIO"
+[ "$short" = 0 ] || finish
+for command in "${commands[@]}"; do
+    row "$command" "killed at a random moment" random_kills "$command" $((kills / 13))
 done
-if [ "$short" = 0 ] && [ -n "${MPIEXEC:-}" ] && [[ train_3 =~ $only ]]; then
+command=train_3
+if [ -n "${MPIEXEC:-}" ]; then
     row train_3 "one rank killed at a random moment" three_ranks $((kills / 13))
-    prepare_command train_3
     for fault in "sync kill" "rename kill" "sync EIO" "rename EIO" "open EIO" "remove EIO"; do
         # shellcheck disable=SC2086
         row train_3 "${fault#* } at the n-th ${fault% *} call" every_fault train_3 $fault
     done
 fi
+try_faults "open EIO" "remove EIO" "sync EIO" "write EIO" "write EINTR" "write short"
 finish

@@ -246,14 +246,11 @@ dt_status dt_shards_write_parts(const char *folder, const dt_dataset *dataset,
         return dt_fail(DT_ERR_INTERNAL, "a shard must have at least one sequence");
     DT_TRY(dt_make_folder(folder));
     DT_TRY(summarise(dataset, parts, sequences_per_shard, &summary));
-    const dt_status status = write_all(folder, dataset, parts, &summary);
-    if (status != DT_OK) {
-        remove_left_over(folder, INT64_MAX);
-        return status;
-    }
-    DT_TRY(exchange(folder, dataset, &summary));
-    remove_left_over(folder, summary.shards);
-    return DT_OK;
+    dt_status status = write_all(folder, dataset, parts, &summary);
+    if (status == DT_OK)
+        status = exchange(folder, dataset, &summary);
+    remove_left_over(folder, status == DT_OK ? summary.shards : INT64_MAX);
+    return status;
 }
 
 dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,

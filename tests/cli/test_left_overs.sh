@@ -50,6 +50,11 @@ killed_by tokenizer "$bin/deeptaxa-tokenizer" --fasta-file train.fasta --output-
 killed_by report "$bin/deeptaxa-report" --run run --output-file report/report.html
 # the tokenizer of a .pt file has a folder, in which a left-over would stand for foreign content
 killed_by pt "$bin/deeptaxa-convert" --checkpoint "$model" --output-file pt/model.pt
+# nor does one that cannot rename all shards leave what it has not renamed
+fault_folder=$work/shards expect 1 faulty rename EIO 8 "$bin/deeptaxa-prepare" --fasta-file train.fasta \
+    --taxonomy-file train.tsv --tokenizer-file tokenizer.json --output-dir shards --sequences-per-shard 9
+said 'shards/shard_00002.h5: cannot replace the file: Input/output error$'
+same "files of a set that was not completed" "$(parts shards)" ""
 # the file of its id, the first that a prediction renames
 expect 137 faulty rename kill 1 predict_into predict
 parts predict | grep -q 'deeptaxa_uuid.txt.part-' || fail "no id is left, hence nothing is shown: $(parts predict)"
