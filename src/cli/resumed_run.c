@@ -345,6 +345,7 @@ dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *pa
             "%s: contains weights only, without the optimizer state: resume from another "
             "checkpoint of the run, or start a new run with --init-weights %s",
             path, path);
+    run->progress.update.last_rate = dt_training_last_rate(run);
     DT_TRY(settle_settings(run, o, path));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)
         dt_notice("%s: the run is already complete (epochs: %d)", path, run->settings.epochs);

@@ -165,10 +165,10 @@ dt_status dt_saver_wait(dt_saver *saver, bool *agreed)
 dt_status dt_saver_finish(dt_saver *saver, bool *agreed)
 {
     const dt_run_progress *progress = &saver->run->progress;
-    const bool saved = saver->pending.path[0] != '\0'; /* else keep what was resumed from */
+    const bool removes = saver->pending.path[0] != '\0' || saver->resumed_newest;
     DT_TRY(dt_saver_wait(saver, agreed));
     dt_status status = DT_OK;
-    if (saver->comm->world_rank == 0 && saver->best_only && saved)
+    if (saver->comm->world_rank == 0 && saver->best_only && removes)
         status = drop_all_but_best(saver, progress->best_epoch, progress->epoch);
     return dt_agree(saver->comm, status, agreed);
 }

@@ -39,6 +39,7 @@ typedef struct {
     int32_t keep;                 /* number of newest epoch checkpoints to keep; 0: all */
     bool best_only;               /* keep only the epoch checkpoint with the lowest validation loss
                                      and, until the end of the run, the newest */
+    bool resumed_newest;          /* the run was resumed from its newest checkpoint */
     dt_profile *profile;          /* may be NULL */
     dt_checkpoint_writer *writer; /* on rank 0 */
     dt_pending_save pending;      /* on rank 0 */
@@ -68,7 +69,7 @@ dt_status dt_saver_poll(dt_saver *saver);
 dt_status dt_saver_wait(dt_saver *saver, bool *agreed);
 
 /* The same at the end of a completed run; with best_only, also removes the newest checkpoint unless
- * it is the best. */
+ * it is the best. One that the user named to resume from stays if nothing was trained. */
 dt_status dt_saver_finish(dt_saver *saver, bool *agreed);
 
 #endif

@@ -23,11 +23,23 @@ dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset)
     return DT_OK;
 }
 
+/* The learning rate of an update of the schedule; the first one has number 0. */
+static double rate_of(const dt_update_rule *rule, int64_t update)
+{
+    return dt_scheduled_rate(rule->learning_rate, update, rule->warmup_steps, rule->total_steps);
+}
+
 double dt_training_next_rate(const dt_run *run)
 {
     const dt_update_rule *rule = &run->settings.rule;
-    return dt_scheduled_rate(rule->learning_rate, run->progress.update.steps - rule->schedule_start,
-                             rule->warmup_steps, rule->total_steps);
+    return rate_of(rule, run->progress.update.steps - rule->schedule_start);
+}
+
+double dt_training_last_rate(const dt_run *run)
+{
+    const dt_update_rule *rule = &run->settings.rule;
+    const int64_t done = run->progress.update.steps - rule->schedule_start;
+    return done > 0 ? rate_of(rule, done - 1) : 0;
 }
 
 void dt_training_extend(dt_run *run, int32_t epochs)

@@ -16,6 +16,9 @@ dt_status dt_training_schedule(dt_run *run, const dt_dataset *dataset);
 /* Returns the learning rate of the run's next update. */
 double dt_training_next_rate(const dt_run *run);
 
+/* Returns the learning rate of the run's last update, 0 before the first one of a schedule. */
+double dt_training_last_rate(const dt_run *run);
+
 /* Extends a resumed run to `epochs` epochs in total. From its next update on, it follows the
  * schedule that it would have with that many epochs from its start (or its last reset). Prints a
  * notice with the old and the new learning rate. */

@@ -239,6 +239,7 @@ static dt_status open_output(dt_trainer *t, bool copy_fits)
     t->saver.output = &t->output;
     t->saver.keep = job->keep_checkpoints;
     t->saver.best_only = job->save_best_only;
+    t->saver.resumed_newest = job->resumes_newest;
     t->saver.profile = job->profile;
     if (t->moments.elements > 0)
         DT_TRY(dt_moments_open(&t->moments));

@@ -60,6 +60,9 @@ same "checkpoints after a resume" "$(checkpoints again)" "epoch$best "
 # a run with nothing to do removes nothing
 expect 0 train_small kept --resume "$(checkpoint kept 6)" --save-best-only --learning-rate 0.3
 same "checkpoints" "$(checkpoints kept)" "epoch1 epoch2 epoch3 epoch4 epoch5 epoch6 "
+# but it removes what a run had no time to remove that was killed after its last checkpoint
+expect 0 train_small kept --resume auto --save-best-only --learning-rate 0.3
+same "checkpoints after a late kill" "$(checkpoints kept)" "epoch$best "
 # and a killed run has the newest one
 train_small killed --epochs 4000 --learning-rate 0.3 --save-best-only >/dev/null 2>&1 &
 until_there "killed/checkpoints/*_epoch*[1-9][0-9].h5"

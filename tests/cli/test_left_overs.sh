@@ -18,6 +18,14 @@ predict_into() {
         --threads 1 --tabular
 }
 
+# What a run did not write because it was killed after its last checkpoint is written by the next one
+rates() { cut -d , -f 1-3 run/metrics/*_metrics.csv; }
+before=$(rates)
+rm run/metrics/*_epoch2.json
+expect 0 train_tiny run --resume auto
+[ -s run/metrics/*_epoch2.json ] || fail "no metrics of the last epoch"
+same "learning rates of the epochs" "$(rates)" "$before"
+
 # Every command that is killed while it syncs its file leaves it; the next one in the folder takes it away
 # killed_by NAME COMMAND...: it runs in the folder $name
 killed_by() {
@@ -42,6 +50,11 @@ killed_by tokenizer "$bin/deeptaxa-tokenizer" --fasta-file train.fasta --output-
 killed_by report "$bin/deeptaxa-report" --run run --output-file report/report.html
 # the tokenizer of a .pt file has a folder, in which a left-over would stand for foreign content
 killed_by pt "$bin/deeptaxa-convert" --checkpoint "$model" --output-file pt/model.pt
+# nor does one that cannot rename all shards leave what it has not renamed
+fault_folder=$work/shards expect 1 faulty rename EIO 8 "$bin/deeptaxa-prepare" --fasta-file train.fasta \
+    --taxonomy-file train.tsv --tokenizer-file tokenizer.json --output-dir shards --sequences-per-shard 9
+said 'shards/shard_00002.h5: cannot replace the file: Input/output error$'
+same "files of a set that was not completed" "$(parts shards)" ""
 # the file of its id, the first that a prediction renames
 expect 137 faulty rename kill 1 predict_into predict
 parts predict | grep -q 'deeptaxa_uuid.txt.part-' || fail "no id is left, hence nothing is shown: $(parts predict)"
