@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "options/config_file.h"
 #include "options/options.h"
+#include "options/unused.h"
 
 /* Prints the text of --help or --version to standard output. */
 static dt_status answer(const dt_command *command, dt_request request)
@@ -43,6 +44,8 @@ static dt_status run_request(const dt_command *command, const void *options,
     const dt_request request = ((const dt_parsed *)options)->request;
     switch (request) {
     case DT_REQUEST_RUN:
+        if (!command->tells_unused)
+            DT_TRY(dt_options_tell_unused(options));
         return run(options);
     case DT_REQUEST_CONFIG:
         return print_config(command, options);

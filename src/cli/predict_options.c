@@ -61,6 +61,7 @@ static const dt_option options[] = {
      DT_OPTION_LIST(dt_predict_options, tabular_fields, dt_ints),
      .default_value = "predicted,raw_score,entropy,true,agreement",
      .choices = DT_COLUMN_NAMES,
+     .needs = {.option = "tabular"},
      .help = "columns of the table for each taxonomic rank; nearest and "
              "similarity, with --neighbours, are of the sequence"},
 
@@ -95,6 +96,7 @@ static const dt_option options[] = {
      .value = "N",
      .default_value = "3",
      .range = "[1, 1000]",
+     .needs = {.option = "taxonomy-file"},
      .help = "count a true label among the N most probable ones as correct in top-k accuracy"},
     {.name = "confidence-threshold",
      .kind = DT_VALUE_DOUBLE,
