@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "options/config_file.h"
@@ -62,6 +63,7 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
     dt_hold_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is reported as an error, like a full disk */
     dt_status status = dt_options_parse(command, argc, argv, options);
+    dt_stop_signal_end(command);
     if (status == DT_OK)
         status = run_request(command, options, run);
     if (status != DT_OK)

@@ -563,7 +563,6 @@ static dt_status run(const void *parsed)
     dt_outlive_log_reader();
     DT_TRY(DT_NEW(s, 1));
     s->options = options;
-    dt_stop_signal_watch();
     gethostname(s->host, sizeof s->host - 1);
     char above[PATH_MAX] = ""; /* the folder in which output_dir is created */
     dt_status status = dt_check_folder(options->output_dir);
@@ -575,6 +574,7 @@ static dt_status run(const void *parsed)
         status = open_session(s);
     if (status == DT_OK)
         status = dt_existing_folder(options->output_dir, above);
+    dt_stop_signal_watch(); /* the folder goes, too */
     if (status == DT_OK)
         status = dt_make_folder(options->output_dir);
     dt_remove_unfinished(options->output_dir);
@@ -587,10 +587,7 @@ static dt_status run(const void *parsed)
     close_session(s);
     if (status != DT_OK && above[0])
         dt_remove_empty_folders(options->output_dir, above);
-    if (status == DT_STOPPED) /* there is nothing to go on from */
-        return dt_fail(DT_ERR_IO, "stopped by %s; nothing was written",
-                       dt_signal_name(atomic_load(&dt_stop_signal)));
-    return status;
+    return status == DT_STOPPED ? dt_stopped_for_good() : status;
 }
 
 int main(int argc, char **argv)

@@ -16,13 +16,14 @@
 static dt_status write_locked(const dt_prepare_options *options, const dt_dataset *dataset)
 {
     int lock;
+    dt_stop_signal_watch(); /* the shards so far go, too */
     DT_TRY(dt_make_folder(options->output_dir));
     DT_TRY(dt_lock_folder(options->output_dir, &lock));
     dt_remove_unfinished(options->output_dir);
     const dt_status status =
         dt_shards_write(options->output_dir, dataset, options->sequences_per_shard);
     dt_unlock_folder(lock);
-    return status;
+    return status == DT_STOPPED ? dt_stopped_for_good() : status;
 }
 
 /* As the plan of a training shows them. */
