@@ -33,6 +33,7 @@
 #include "predict/results.h"
 #include "predict/truth_use.h"
 #include "profile/profiled_backend.h"
+#include "run/checkpoint_path.h"
 #include "train/progress.h"
 
 _Static_assert(DT_MAX_MEMBERS >= DT_OPTION_VALUES,
@@ -409,6 +410,21 @@ static void show_model(const session *s, int32_t m)
             model->backend->description);
 }
 
+/* The directory of a run stands for the newest checkpoint of its training, though there may be a calibrated
+ * copy of it. */
+static dt_status tell_of_calibrated(const session *s, int32_t m)
+{
+    const char *path = s->model[m].path;
+    char copy[PATH_MAX];
+    if (strcmp(path, s->options->checkpoint.value[m]) == 0)
+        return DT_OK;
+    DT_TRY(dt_calibrated_path(path, copy));
+    if (access(copy, F_OK) == 0)
+        dt_notice("%s: its calibrated copy is not used: for that, give --checkpoint %s", path,
+                  copy);
+    return DT_OK;
+}
+
 /* What a model of DeepTaxa lacks. */
 static void tell_of_deeptaxa(const session *s)
 {
@@ -486,8 +502,10 @@ static dt_status predict(session *s)
         .context = s,
         .profile = s->profile,
     };
-    for (int32_t m = 0; m < s->models; ++m)
+    for (int32_t m = 0; m < s->models; ++m) {
         show_model(s, m);
+        DT_TRY(tell_of_calibrated(s, m));
+    }
     tell_of_deeptaxa(s);
     tell_of_lineages(s);
     dt_show_neighbours(&s->neighbours);
