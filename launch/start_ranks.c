@@ -189,15 +189,22 @@ void dt_words_free(char **words)
 
 /* ---- running the command -------------------------------------------------------------------- */
 
+static const int stops[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
+#define STOPS (sizeof stops / sizeof *stops)
+
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) != 0 || now.sa_handler == SIG_IGN;
+}
+
 /* Returns the signals that request a stop, except those ignored at the start, and SIGCHLD. */
 static sigset_t watched_signals(void)
 {
-    static const int stops[] = {SIGTERM, SIGUSR1, SIGINT, SIGHUP};
     sigset_t set;
-    struct sigaction before;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof stops / sizeof *stops; ++i)
-        if (sigaction(stops[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+    for (size_t i = 0; i < STOPS; ++i)
+        if (!is_ignored(stops[i]))
             sigaddset(&set, stops[i]);
     signal(SIGCHLD, SIG_DFL); /* if it were ignored, the child could not be waited for */
     sigaddset(&set, SIGCHLD);
@@ -218,6 +225,9 @@ static void become(char **command, const child_setup *setup, pid_t parent)
 {
     for (int i = 0; i < RELAYS; ++i)
         dt_relay_take(&setup->relay[i]);
+    for (size_t i = 0; i < STOPS; ++i) /* not to the handlers of this program, which goes */
+        if (!is_ignored(stops[i]))
+            signal(stops[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &setup->old_mask, NULL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -239,7 +239,7 @@ def suggest(trial, options):
         if options.pinned.isdisjoint(names):
             values = str(ask(trial)).split("_")
             flags += [f"{name}={value}" for name, value in zip(names, values, strict=True)]
-            if names[0] == "--hidden-size" and "--intermediate-size" not in options.pinned:
+            if "--num-attention-heads" in names and "--intermediate-size" not in options.pinned:
                 flags.append(f"--intermediate-size={4 * int(values[0])}")
     return flags
 

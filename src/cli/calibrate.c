@@ -28,7 +28,10 @@
 #include "predict/read_lengths.h"
 #include "predict/temperature.h"
 #include "predict/truth_use.h"
+#include "predict/unique_ids.h"
+#include "run/checkpoint_path.h"
 #include "run/references_file.h"
+#include "run/torch_write.h"
 
 /* The state of the command. */
 typedef struct {
@@ -36,6 +39,7 @@ typedef struct {
     dt_loaded_model model;
     dt_tokenizer *tokenizer;
     dt_fasta *input;
+    dt_unique_ids *ids; /* as in training files, no id twice */
     dt_truth truth;
     dt_truth_use truth_use;
     dt_logit_store store;     /* the heads' outputs */
@@ -61,12 +65,11 @@ static dt_status choose_output(session *s)
 {
     const char *path = s->model.path;
     const char *asked = s->options->output_file;
-    size_t stem = strlen(path);
     struct stat info;
-    if (stem > 3 && (strcmp(path + stem - 3, ".h5") == 0 || strcmp(path + stem - 3, ".pt") == 0))
-        stem -= 3;
+    dt_run written = s->model.checkpoint; /* owns nothing */
+    written.has_optimizer = false;
     DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
-                 : dt_path(s->output, sizeof s->output, "%.*s_calibrated.h5", (int)stem, path));
+                 : dt_calibrated_path(path, s->output));
     if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a directory: name a file", s->output);
     if (dt_same_file(path, s->output))
@@ -74,7 +77,7 @@ static dt_status choose_output(session *s)
                        "--output-file %s: is the checkpoint itself, which would lose its optimizer "
                        "state: name another file",
                        s->output);
-    return DT_OK;
+    return dt_is_torch_name(s->output) ? dt_torch_check(s->output, &written) : DT_OK;
 }
 
 static dt_status open_inputs(session *s)
@@ -92,6 +95,7 @@ static dt_status open_inputs(session *s)
                        o->output_file ? "" : "; choose another one with --output-file");
     dt_remove_unfinished(folder);
     DT_TRY(dt_fasta_open(&s->input, o->fasta_file));
+    DT_TRY(dt_unique_ids_create(&s->ids, NULL));
     DT_TRY(dt_truth_read(&s->truth, &s->model.checkpoint.taxonomy, o->taxonomy_file));
     DT_TRY(dt_truth_use_create(&s->truth_use, &s->truth));
     DT_TRY(dt_loaded_model_tokenizer(&s->model, &s->tokenizer));
@@ -229,6 +233,7 @@ static dt_status compute_logits(session *s)
         .truth = &s->truth,
         .lineage = s->row ? DT_LINEAGE_SUMMED : DT_LINEAGE_INDEPENDENT,
         .lineages = s->row ? &s->model.checkpoint.lineages : NULL,
+        .ids = s->ids,
         .logits = true,
         .normalize = s->model.checkpoint.settings.normalize,
         .strand = s->model.checkpoint.strand.sorted ? s->model.checkpoint.strand.profile : NULL,
@@ -282,11 +287,28 @@ static void show_fit(const session *s, const dt_rank_fit *fit)
     dt_info("%-12s %10s %9s %12s %9s %9s %9s %9s", "Rank", "Sequences", "Accuracy", "Temperature",
             "NLL", "after", "ECE", "after");
     for (int32_t r = 0; r < s->model.checkpoint.taxonomy.tax_ranks; ++r)
-        dt_info("%-12s %10lld %9.4f %12.6f %9.4f %9.4f %9.4f %9.4f  %s",
+        dt_info("%-12s %10lld %9.4f %12.6f %9.4f %9.4f %9.4f %9.4f%s%s",
                 s->model.checkpoint.taxonomy.rank[r].name, (long long)fit[r].known,
                 fit[r].known ? (double)fit[r].right / (double)fit[r].known : 0.0,
                 fit[r].temperature, fit[r].loss_before, fit[r].loss_after, fit[r].error_before,
-                fit[r].error_after, remark(fit[r].outcome));
+                fit[r].error_after, *remark(fit[r].outcome) ? "  " : "", remark(fit[r].outcome));
+}
+
+/* The directory of a run stands for the newest checkpoint of its training, never for this file. */
+static dt_status show_use(const session *s)
+{
+    const bool votes = s->model.checkpoint.neighbours.similarities > 0;
+    dt_text line = {0};
+    dt_status status = dt_text_addf(&line, "To use it: deeptaxa predict --checkpoint ");
+    if (status == DT_OK)
+        status = dt_add_quoted(&line, s->output);
+    if (status == DT_OK)
+        status = dt_text_addf(&line, "%s --fasta-file READS",
+                              votes ? " --neighbours auto --min-similarity auto" : "");
+    if (status == DT_OK)
+        dt_info("%s", line.data);
+    dt_text_free(&line);
+    return status;
 }
 
 static dt_status calibrate(session *s)
@@ -307,7 +329,7 @@ static dt_status calibrate(session *s)
     DT_TRY(dt_asked_fit(&s->asked, &s->store, heldout.layout, content, s->pool));
     DT_TRY(dt_checkpoint_write(s->output, content, s->model.model, true));
     dt_info("Checkpoint: %s", s->output);
-    return DT_OK;
+    return show_use(s);
 }
 
 static dt_status run(const void *parsed)
@@ -333,6 +355,7 @@ static dt_status run(const void *parsed)
     free(s.row);
     dt_truth_use_free(&s.truth_use);
     dt_truth_free(&s.truth);
+    dt_unique_ids_destroy(s.ids);
     dt_fasta_close(s.input);
     dt_tokenizer_destroy(s.tokenizer);
     dt_loaded_model_free(&s.model);

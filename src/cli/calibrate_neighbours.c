@@ -177,8 +177,9 @@ static void show_rank(const dt_run *run, dt_rank_quality quality[USES][DT_MAX_TA
                         (long long)quality[0][r].known);
     for (int u = 0; u < uses && quality[0][r].known; ++u) {
         const dt_rank_quality *q = &quality[u][r];
-        used += snprintf(line + used, sizeof line - (size_t)used, " | %8.4f %8.4f %7.4f",
-                         (double)q->right / (double)q->known, q->loss, q->error);
+        used +=
+            snprintf(line + used, sizeof line - (size_t)used, " | %8.4f %8.4f %7.4f",
+                     (double)q->right / (double)q->known, q->loss > 0.0 ? q->loss : 0.0, q->error);
     }
     dt_info("%s", line);
 }
@@ -239,10 +240,10 @@ static dt_status fit_novelty(const dt_asked *asked, dt_run *run)
     for (int32_t r = 0; r < ranks; ++r) {
         const double known = rank[r].known ? (double)rank[r].known : 1.0;
         run->neighbours.similarity[r] = rank[r].similarity;
-        dt_info("%-12s %10lld %15.4f %9.4f %22.4f  %s", run->taxonomy.rank[r].name,
+        dt_info("%-12s %10lld %15.4f %9.4f %22.4f%s", run->taxonomy.rank[r].name,
                 (long long)rank[r].known, rank[r].similarity, (double)rank[r].kept / known,
                 (double)rank[r].novel / known,
-                rank[r].known < DT_NOVELTY_ENOUGH ? "too few sequences of its own" : "");
+                rank[r].known < DT_NOVELTY_ENOUGH ? "  too few sequences of its own" : "");
     }
     run->neighbours.similarities = ranks;
     return DT_OK;

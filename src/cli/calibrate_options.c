@@ -1,6 +1,7 @@
 #include "cli/calibrate_options.h"
 
 #include "cli/shared_options.h"
+#include "run/torch_write.h"
 
 #define AT(member) offsetof(dt_calibrate_options, member)
 
@@ -38,7 +39,8 @@ static const dt_option options[] = {
      .offset = AT(output_file),
      .value = "CKPT",
      .help = "checkpoint to write, with the temperatures and without the optimizer state (default: "
-             "the model's name with _calibrated)"},
+             "beside the model, with its name and _calibrated); name it to predict: the directory "
+             "of a run stands for the newest checkpoint of its training"},
 
     DT_OPTIONS_OF_PREDICTING(dt_calibrate_options),
     DT_OPTIONS_OF_MESSAGES(dt_calibrate_options),
@@ -50,6 +52,11 @@ static dt_status check(const void *parsed)
     const dt_calibrate_options *o = parsed;
     if (o->reference_taxonomy && !o->add_references)
         return dt_fail(DT_ERR_USAGE, "--reference-taxonomy requires --add-references");
+    if (o->add_references && o->output_file && dt_is_torch_name(o->output_file))
+        return dt_fail(DT_ERR_USAGE,
+                       "--output-file %s: a .pt file has no place for the references of "
+                       "--add-references: write an .h5 file",
+                       o->output_file);
     return DT_OK;
 }
 

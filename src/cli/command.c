@@ -2,10 +2,12 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "options/config_file.h"
 #include "options/options.h"
+#include "options/unused.h"
 
 /* Prints the text of --help or --version to standard output. */
 static dt_status answer(const dt_command *command, dt_request request)
@@ -43,6 +45,8 @@ static dt_status run_request(const dt_command *command, const void *options,
     const dt_request request = ((const dt_parsed *)options)->request;
     switch (request) {
     case DT_REQUEST_RUN:
+        if (!command->tells_unused)
+            DT_TRY(dt_options_tell_unused(options));
         return run(options);
     case DT_REQUEST_CONFIG:
         return print_config(command, options);
@@ -59,6 +63,7 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
     dt_hold_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is reported as an error, like a full disk */
     dt_status status = dt_options_parse(command, argc, argv, options);
+    dt_stop_signal_end(command);
     if (status == DT_OK)
         status = run_request(command, options, run);
     if (status != DT_OK)

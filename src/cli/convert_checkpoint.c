@@ -42,6 +42,8 @@ static dt_status change(dt_run *content, const char *path, const dt_convert_opti
     if (!content->has_optimizer && !options->weights_only)
         dt_notice("%s: contains weights only, and so will the copy", path);
     content->has_optimizer = content->has_optimizer && !options->weights_only;
+    if (dt_is_torch_name(options->output_file))
+        DT_TRY(dt_torch_check(options->output_file, content));
     DT_TRY(take_tokenizer(content, path, options, chosen));
     if (options->fasta_file)
         DT_TRY(dt_add_training_set(content, options->fasta_file, options->taxonomy_file));
@@ -87,8 +89,9 @@ static dt_status copy(dt_run *content, const char *path, const dt_convert_option
 {
     const char *output = options->output_file;
     char chosen[PATH_MAX] = "";
-    DT_TRY(change(content, path, options, chosen));
     dt_remove_unfinished_beside(output);
+    DT_TRY(dt_check_new_file(output));
+    DT_TRY(change(content, path, options, chosen));
     DT_TRY(write_copy(content, path, options));
     if (content->unknown && content->has_optimizer && !dt_is_torch_name(output))
         dt_notice("%s: does not contain these settings of its training; give them to train "

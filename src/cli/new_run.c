@@ -77,15 +77,6 @@ static bool default_of_other_ranks(const dt_train_options *o, int32_t tax_ranks)
     return true;
 }
 
-static void notice_unused(const dt_train_options *o)
-{
-    const int32_t type = o->asked.settings.loss_type;
-    if (type != DT_LOSS_FOCAL && (dt_option_typed(&o->parsed, "focal-gamma") ||
-                                  dt_option_typed(&o->parsed, "focal-reduction")))
-        dt_notice("--focal-gamma and --focal-reduction have no effect: --loss-type is %s",
-                  dt_loss_type_name(type));
-}
-
 /* Copies the dataset's description into the settings. */
 static dt_status complete_settings(dt_run_settings *settings, const dt_dataset *dataset)
 {
@@ -112,7 +103,6 @@ dt_status dt_new_run(dt_run *run, const dt_train_options *o, const dt_dataset *d
     DT_TRY(dt_check_level_weights(&run->settings, dataset->taxonomy.tax_ranks));
     DT_TRY(complete_config(&run->config, o, dataset));
     DT_TRY(complete_settings(&run->settings, dataset));
-    notice_unused(o);
     run->primers = dataset->primers;
     DT_TRY(copy_taxonomy(&run->taxonomy, &dataset->taxonomy));
     if (dataset->tokenizer_json)

@@ -34,6 +34,7 @@
 #include "predict/results.h"
 #include "predict/truth_use.h"
 #include "profile/profiled_backend.h"
+#include "run/checkpoint_path.h"
 #include "train/progress.h"
 
 _Static_assert(DT_MAX_MEMBERS >= DT_OPTION_VALUES,
@@ -410,6 +411,21 @@ static void show_model(const session *s, int32_t m)
             model->backend->description);
 }
 
+/* The directory of a run stands for the newest checkpoint of its training, though there may be a calibrated
+ * copy of it. */
+static dt_status tell_of_calibrated(const session *s, int32_t m)
+{
+    const char *path = s->model[m].path;
+    char copy[PATH_MAX];
+    if (strcmp(path, s->options->checkpoint.value[m]) == 0)
+        return DT_OK;
+    DT_TRY(dt_calibrated_path(path, copy));
+    if (access(copy, F_OK) == 0)
+        dt_notice("%s: its calibrated copy is not used: for that, give --checkpoint %s", path,
+                  copy);
+    return DT_OK;
+}
+
 /* What a model of DeepTaxa lacks. */
 static void tell_of_deeptaxa(const session *s)
 {
@@ -487,8 +503,10 @@ static dt_status predict(session *s)
         .context = s,
         .profile = s->profile,
     };
-    for (int32_t m = 0; m < s->models; ++m)
+    for (int32_t m = 0; m < s->models; ++m) {
         show_model(s, m);
+        DT_TRY(tell_of_calibrated(s, m));
+    }
     tell_of_deeptaxa(s);
     tell_of_lineages(s);
     dt_show_neighbours(&s->neighbours);
@@ -564,7 +582,6 @@ static dt_status run(const void *parsed)
     dt_outlive_log_reader();
     DT_TRY(DT_NEW(s, 1));
     s->options = options;
-    dt_stop_signal_watch();
     gethostname(s->host, sizeof s->host - 1);
     dt_output_folder folder = {.lock = -1};
     dt_status status = dt_check_folder(options->output_dir);
@@ -574,6 +591,7 @@ static dt_status run(const void *parsed)
         status = dt_invocation_of(options, false, s->host, &s->invocation);
     if (status == DT_OK)
         status = open_session(s);
+    dt_stop_signal_watch(); /* the folder goes, too */
     if (status == DT_OK)
         status = dt_output_folder_make(&folder, options->output_dir);
     dt_remove_unfinished(options->output_dir);
@@ -585,10 +603,7 @@ static dt_status run(const void *parsed)
         status = report_profile(s);
     close_session(s);
     dt_output_folder_close(&folder, status);
-    if (status == DT_STOPPED) /* there is nothing to go on from */
-        return dt_fail(DT_ERR_IO, "stopped by %s; nothing was written",
-                       dt_signal_name(atomic_load(&dt_stop_signal)));
-    return status;
+    return status == DT_STOPPED ? dt_stopped_for_good() : status;
 }
 
 int main(int argc, char **argv)

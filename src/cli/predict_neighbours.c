@@ -12,6 +12,21 @@
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+static void list_given(dt_predict_neighbours *n, const dt_predict_options *o)
+{
+    static const char *const flags[] = {"neighbours", "neighbour-weight", "neighbour-exponent",
+                                        "level-temperatures"};
+    size_t used = 0;
+    n->given[0] = '\0';
+    for (size_t i = 0; i < sizeof flags / sizeof *flags && used < sizeof n->given; ++i) {
+        const bool given =
+            i == 0 ? dt_predict_asked_neighbours(o) > 0 : dt_option_given(&o->parsed, flags[i]);
+        if (given)
+            used += (size_t)snprintf(n->given + used, sizeof n->given - used, "%s--%s",
+                                     used ? ", " : "", flags[i]);
+    }
+}
+
 static void choose_vote(dt_predict_neighbours *n, const dt_predict_options *o, const dt_run *run)
 {
     const dt_run_neighbours *fit = &run->neighbours;
@@ -19,6 +34,7 @@ static void choose_vote(dt_predict_neighbours *n, const dt_predict_options *o, c
     const bool weight = dt_option_given(&o->parsed, "neighbour-weight");
     const bool exponent = dt_option_given(&o->parsed, "neighbour-exponent");
     n->fitted = fit->count > 0 && (asked < 0 || !weight || !exponent);
+    list_given(n, o);
     n->temperature = fit->count > 0 && !o->level_temperatures.count ? fit->temperature : 1.0;
     n->use = (dt_neighbour_use){
         .set = &n->set,
@@ -75,8 +91,8 @@ static dt_status choose_limits(dt_predict_neighbours *n, const dt_predict_option
     if (!fit->similarities)
         return dt_fail(
             DT_ERR_INPUT,
-            "%s: has no least similarities, which --min-similarity auto needs: find them "
-            "with deeptaxa calibrate, or give numbers",
+            "%s: has no similarities for --min-similarity auto: let deeptaxa calibrate find them "
+            "with held-out sequences and predict with the file that it writes, or give numbers",
             model->path);
     memcpy(n->min_similarity, fit->similarity, sizeof n->min_similarity);
     return DT_OK;
@@ -112,10 +128,14 @@ void dt_show_neighbours(const dt_predict_neighbours *n)
     char text[2][DT_NUMBER_SIZE];
     if (n->use.count == 0)
         return;
-    dt_info("Neighbours: the %d nearest of %s references (%s different), weight %g, exponent %g%s",
-            n->use.count, dt_with_commas(n->set.total, text[0]),
-            dt_with_commas(n->set.sequences.count, text[1]), n->use.weight, n->use.exponent,
-            n->fitted ? ", calibrated" : "");
+    dt_info(
+        "Neighbours: the %d nearest of %s references (%s different), weight %g, exponent %g%s%s",
+        n->use.count, dt_with_commas(n->set.total, text[0]),
+        dt_with_commas(n->set.sequences.count, text[1]), n->use.weight, n->use.exponent,
+        !n->fitted    ? ""
+        : n->given[0] ? ", calibrated but for "
+                      : ", calibrated",
+        n->fitted ? n->given : "");
 }
 
 static void report_identical(const dt_results *results, const char *file)

@@ -14,9 +14,10 @@ typedef struct {
     dt_reference_set set;
     dt_neighbour_index *index;
     dt_neighbour_use use; /* count 0: none */
-    bool fitted;          /* at least one of its numbers is that of calibrate */
-    double temperature;   /* of lineages (run/run.h) beside them */
-    bool limits;          /* min_similarity is in use */
+    bool fitted;          /* calibrate has found its numbers */
+    char given[96]; /* the flags that replace some of them: "--neighbours, --neighbour-weight" */
+    double temperature; /* of lineages (run/run.h) beside them */
+    bool limits;        /* min_similarity is in use */
     double min_similarity[DT_MAX_TAX_RANKS];
 } dt_predict_neighbours;
 

@@ -61,6 +61,7 @@ static const dt_option options[] = {
      DT_OPTION_LIST(dt_predict_options, tabular_fields, dt_ints),
      .default_value = "predicted,raw_score,entropy,true,agreement",
      .choices = DT_COLUMN_NAMES,
+     .needs = {.option = "tabular"},
      .help = "columns of the table for each taxonomic rank; nearest and "
              "similarity, with --neighbours, are of the sequence"},
 
@@ -95,6 +96,7 @@ static const dt_option options[] = {
      .value = "N",
      .default_value = "3",
      .range = "[1, 1000]",
+     .needs = {.option = "taxonomy-file"},
      .help = "count a true label among the N most probable ones as correct in top-k accuracy"},
     {.name = "confidence-threshold",
      .kind = DT_VALUE_DOUBLE,
@@ -224,13 +226,13 @@ static dt_status check_fields(const dt_ints *fields)
     return DT_OK;
 }
 
-/* Reads a whole number in all of `text`; -2: it is none from 0 to the most neighbours. */
+/* Reads a whole number in all of `text`; -2: it is none from 1 to the most neighbours. */
 static int32_t read_count(const char *text)
 {
     char *end;
     errno = 0;
     const long number = strtol(text, &end, 10);
-    const bool whole = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+    const bool whole = text[0] >= '0' && text[0] <= '9' && number > 0 && *end == '\0' && errno == 0;
     return whole && number <= DT_MOST_NEIGHBOURS ? (int32_t)number : -2;
 }
 
@@ -269,8 +271,10 @@ static dt_status check_neighbours(const dt_predict_options *o)
     const int32_t asked = dt_predict_asked_neighbours(o);
     const char *without = asked == 0 ? lacks_neighbours(o) : NULL;
     if (asked < -1)
-        return dt_fail(DT_ERR_USAGE, "--neighbours %s: give a number from 0 to %d, auto or off",
-                       o->neighbours, DT_MOST_NEIGHBOURS);
+        return dt_fail(
+            DT_ERR_USAGE,
+            "--neighbours %s: give a number from 1 to %d, auto, or off for the network alone",
+            o->neighbours, DT_MOST_NEIGHBOURS);
     if (without)
         return dt_fail(DT_ERR_USAGE, "--%s requires --neighbours", without);
     if (asked != 0 && dt_option_given(&o->parsed, "lineage") && o->lineage != DT_LINEAGE_SUMMED)

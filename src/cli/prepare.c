@@ -17,6 +17,7 @@
 static dt_status write_locked(const dt_prepare_options *options, const dt_dataset *dataset)
 {
     dt_output_folder folder;
+    dt_stop_signal_watch(); /* the shards so far go, too */
     dt_status status = dt_output_folder_make(&folder, options->output_dir);
     if (status == DT_OK)
         status = dt_output_folder_lock(&folder);
@@ -25,7 +26,7 @@ static dt_status write_locked(const dt_prepare_options *options, const dt_datase
         status = dt_shards_write(options->output_dir, dataset, options->sequences_per_shard);
     }
     dt_output_folder_close(&folder, status);
-    return status;
+    return status == DT_STOPPED ? dt_stopped_for_good() : status;
 }
 
 /* As the plan of a training shows them. */

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/output_folder.h"
@@ -19,6 +20,8 @@ dt_status dt_profiling_begin(dt_profile **out, bool wanted, const char *trace)
             return dt_fail(DT_ERR_IO, "--profile-trace: the file name is too long");
         dt_folder_of(trace, folder, sizeof folder);
         DT_TRY(dt_check_folder(folder));
+        if (access(folder, F_OK) == 0)
+            DT_TRY(dt_check_new_file(trace));
     }
     return dt_profile_create(out, trace != NULL);
 }

@@ -47,10 +47,24 @@ static dt_status build_lineages(dt_run *run, const dt_dataset *dataset)
     return status;
 }
 
+/* Sets *count to the number of lineages, of `known` ones, that have a reference. */
+static dt_status count_lineages(int64_t *count, const dt_reference_set *set, int64_t known)
+{
+    bool *seen;
+    DT_TRY(DT_NEW(seen, (size_t)known));
+    for (int32_t i = 0; i < set->sequences.count; ++i) {
+        *count += !seen[set->sequences.leaf[i]];
+        seen[set->sequences.leaf[i]] = true;
+    }
+    free(seen);
+    return DT_OK;
+}
+
 static dt_status add(dt_run *run, dt_dataset *dataset, dt_reference_set *set)
 {
-    char text[3][DT_NUMBER_SIZE];
+    char text[4][DT_NUMBER_SIZE];
     int64_t left_out;
+    int64_t lineages = 0;
     DT_TRY(dt_check_model_ranks(&run->taxonomy, dataset, "give references with these ranks"));
     renumber(&run->taxonomy, dataset);
     if (run->lineages.tax_ranks == 0)
@@ -61,9 +75,12 @@ static dt_status add(dt_run *run, dt_dataset *dataset, dt_reference_set *set)
                 "of theirs or their lineage",
                 dataset->fasta_file, (long long)left_out, (long long)dataset->count);
     dt_run_set_references(run, set);
-    dt_info("References: %s sequences, %s of them different, of %s lineages from %s",
+    DT_TRY(count_lineages(&lineages, set, dt_lineage_tree_lineages(&run->lineages)));
+    dt_info("References: %s sequences, %s of them different, from %s; they are of %s lineages, the "
+            "model knows %s",
             dt_with_commas(set->total, text[0]), dt_with_commas(set->sequences.count, text[1]),
-            dt_with_commas(dt_lineage_tree_lineages(&run->lineages), text[2]), dataset->fasta_file);
+            dataset->fasta_file, dt_with_commas(lineages, text[2]),
+            dt_with_commas(dt_lineage_tree_lineages(&run->lineages), text[3]));
     return DT_OK;
 }
 

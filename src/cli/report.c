@@ -14,6 +14,7 @@ static dt_status run(const void *parsed)
                                        .predictions = options->predictions,
                                        .version = dt_version()};
     dt_remove_unfinished_beside(options->output_file);
+    DT_TRY(dt_check_new_file(options->output_file));
     DT_TRY(dt_report_write(options->output_file, &sources));
     dt_info("Report: %s", options->output_file);
     return DT_OK;

@@ -17,10 +17,11 @@
 static dt_status learn(const dt_tokenizer_options *options, dt_tokenizer **tokenizer)
 {
     dt_learnt_tokenizer learnt = {0};
+    dt_remove_unfinished_beside(options->output_file);
+    DT_TRY(dt_check_new_file(options->output_file));
     DT_TRY(dt_learn_tokenizer(options->fasta_file, !options->no_normalize, NULL, NULL,
                               (int32_t)options->vocabulary_size, &learnt));
     const size_t length = strlen(learnt.json);
-    dt_remove_unfinished_beside(options->output_file);
     dt_status status = dt_write_file(options->output_file, learnt.json, length);
     if (status == DT_OK)
         dt_info("learnt %d tokens from %lld sequences (%lld bases): %s", (int)learnt.tokens,

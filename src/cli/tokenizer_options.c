@@ -41,6 +41,7 @@ static const dt_option options[] = {
      .value = "N",
      .default_value = "0",
      .range = "[0, 65536]",
+     .needs = {.option = "encode"},
      .help = "truncate to N tokens, including special tokens; 0: no limit"},
     {.group = "Both",
      .name = "no-normalize",

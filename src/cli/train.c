@@ -26,6 +26,7 @@
 #include "data/same_data.h"
 #include "data/shards.h"
 #include "data/survey.h"
+#include "options/unused.h"
 #include "run/checkpoint.h"
 #include "profile/profiled_backend.h"
 #include "profile/profiled_comm.h"
@@ -151,6 +152,7 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
     DT_TRY(check_ranks(t, o, began));
+    DT_TRY(dt_agree(t->comm, dt_options_tell_unused(o), &t->agreed));
     if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
         dt_notice("--grad-dtype bf16 has no effect: a run with one process communicates no "
                   "gradients");

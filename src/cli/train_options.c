@@ -437,6 +437,11 @@ static bool resumes_by_name(const dt_train_options *train)
     return train->resume && strcmp(train->resume, "auto") != 0;
 }
 
+static bool resumes(const void *parsed)
+{
+    return resumes_by_name(parsed);
+}
+
 static dt_status check_loss(const dt_train_options *train)
 {
     const dt_run_settings *asked = &train->asked.settings;
@@ -514,6 +519,8 @@ const dt_command dt_train_command = {
                DT_OPTION_TABLE(further_options)},
     .options_size = sizeof(dt_train_options),
     .check = check,
+    .resumes = resumes,
+    .tells_unused = true,
     .deeptaxa_names =
         "fasta-file taxonomy-file model-type batch-size epochs learning-rate val-split seed "
         "output-dir reset-lr-on-resume resume init-weights eval-every accum-steps focal-gamma "

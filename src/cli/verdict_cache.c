@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/stop.h"
 
 /* Sets `path` to the file of a key and `folder` to its folder. Fails if there is no home. */
 static dt_status find_file(const char *key, char folder[PATH_MAX], char path[PATH_MAX])
@@ -40,4 +41,5 @@ void dt_verdict_keep(const char *key)
     char path[PATH_MAX];
     if (find_file(key, folder, path) == DT_OK && dt_make_folder(folder) == DT_OK)
         (void)dt_write_file(path, key, strlen(key));
+    dt_stop_not_too_late();
 }

@@ -29,6 +29,8 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path);
 /* Opens file->temporary for writing; NULL, with errno, on failure. Opening a pipe waits for its
  * reader. */
 FILE *dt_new_file_open(const dt_new_file *file);
+/* Checks that a file can be created in the place of `path`: to report an error before long work. */
+dt_status dt_check_new_file(const char *path);
 /* Syncs the temporary file (which the caller has closed), renames it to `path` and syncs the
  * folder. On failure the temporary file is removed. */
 dt_status dt_new_file_commit(dt_new_file *file);
@@ -41,6 +43,9 @@ void dt_new_file_discard(dt_new_file *file);
 void dt_remove_unfinished(const char *folder);
 /* The same in the folder of `path`. */
 void dt_remove_unfinished_beside(const char *path);
+
+/* Removes those that this process is writing: before it ends at once. */
+void dt_remove_own_unfinished(void);
 
 /* Replaces the file `path` by `length` bytes, atomically. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);

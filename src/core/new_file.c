@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/lock_reach.h"
+#include "core/stop.h"
 
 #define PART ".part-"
 #define MACHINE_LENGTH 8 /* hexadecimal digits */
@@ -132,6 +133,14 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path)
     return file->lock >= 0 ? DT_OK : io_error(path, "cannot create a file in this folder");
 }
 
+dt_status dt_check_new_file(const char *path)
+{
+    dt_new_file file;
+    DT_TRY(dt_new_file_begin(&file, path));
+    dt_new_file_discard(&file);
+    return DT_OK;
+}
+
 FILE *dt_new_file_open(const dt_new_file *file)
 {
     const int flags =
@@ -171,6 +180,7 @@ dt_status dt_new_file_commit(dt_new_file *file)
         return DT_OK;
     dt_folder_of(file->path, folder, sizeof folder);
     dt_status status = sync_path(file->temporary, O_RDONLY);
+    dt_stop_too_late();
     if (status == DT_OK && rename(file->temporary, file->path) != 0)
         status = io_error(file->path, "cannot replace the file");
     if (status != DT_OK) {
@@ -264,6 +274,24 @@ void dt_remove_unfinished(const char *folder)
         close(fd);
     }
     closedir(dir);
+}
+
+void dt_remove_own_unfinished(void)
+{
+    static const char descriptors[] = "/proc/self/fd";
+    char path[PATH_MAX];
+    uint32_t machine;
+    DIR *dir = opendir(descriptors);
+    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
+        const ssize_t length = readlinkat(dirfd(dir), entry->d_name, path, sizeof path - 1);
+        if (length <= 0)
+            continue;
+        path[length] = '\0';
+        if (parse_temporary(path, &machine))
+            unlink(path);
+    }
+    if (dir)
+        closedir(dir);
 }
 
 void dt_remove_unfinished_beside(const char *path)

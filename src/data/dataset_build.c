@@ -346,9 +346,9 @@ static dt_status report(const builder *b)
                 fasta, (long long)(b->with_row - b->rows_used),
                 dt_dataset_id(dataset, b->first_sharing));
     if (b->table.rows > b->rows_used)
-        dt_notice("%s: %lld of %lld rows match no sequence; their labels still count as classes",
-                  b->table.path, (long long)(b->table.rows - b->rows_used),
-                  (long long)b->table.rows);
+        dt_notice("%s: %lld of %lld rows match no sequence%s", b->table.path,
+                  (long long)(b->table.rows - b->rows_used), (long long)b->table.rows,
+                  b->options->trained ? "" : "; their labels still count as classes");
     dt_judgement_report(&b->judgement, b->options->tokenizer, fasta, b->options->normalize,
                         "remove them");
     return b->options->trained ? DT_OK : report_single_classes(&dataset->taxonomy);

@@ -33,8 +33,7 @@ typedef struct {
     const dt_tokenizer *tokenizer;
     const char *tokenizer_json; /* text of the file, copied; NULL with one-hot */
     const char *tokenizer_name; /* copied */
-    bool
-        trained; /* the sequences of a trained model: nothing is said about ranks of a single class */
+    bool trained; /* the sequences of a trained model: nothing is said about classes */
     dt_comm
         *comm; /* processes that share the tokenising (data/token_shares.h); NULL: one process */
     const char *token_folder; /* the tokens, most of the memory, go to an unnamed temporary file in

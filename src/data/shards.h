@@ -26,7 +26,8 @@
 /* Writes the dataset to `folder` (created if necessary) in shards of sequences_per_shard (>= 1).
  * Earlier shards there are replaced after all new files are on the disk; if writing fails
  * (DT_ERR_IO), they are unchanged. If the replacement is interrupted, readers refuse the folder as
- * incomplete. The caller holds the folder's lock. DT_ERR_INPUT if a name or label is not UTF-8. */
+ * incomplete. The caller holds the folder's lock. DT_ERR_INPUT if a name or label is not UTF-8;
+ * DT_STOPPED, with the earlier shards unchanged, if a signal requests a stop (core/stop.h). */
 dt_status dt_shards_write(const char *folder, const dt_dataset *dataset,
                           int64_t sequences_per_shard);
 

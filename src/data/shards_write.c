@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/stop.h"
 #include "data/dataset_json.h"
 #include "data/fingerprints.h"
 #include "data/shard_file.h"
@@ -164,6 +165,8 @@ static dt_status write_all(const char *folder, const dt_dataset *dataset,
     char path[PATH_MAX];
     for (int64_t shard = 0; shard < summary->shards; ++shard) {
         dt_dataset part;
+        if (atomic_load(&dt_stop_signal))
+            return dt_fail(DT_STOPPED, "stopped by a signal");
         DT_TRY(make_part(parts, summary->sequences_per_shard, shard, &part));
         DT_TRY(write_shard(folder, &part, summary, shard));
     }

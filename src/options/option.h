@@ -42,6 +42,13 @@ typedef struct {
     const char *value;  /* the default is this, as typed by a user */
 } dt_other_default;
 
+/* An option without which another one does nothing. */
+typedef struct {
+    const char *option;  /* the name of its row; NULL: there is none */
+    const char *choices; /* of a choice: the names that count, "cnn|bert"; NULL: any value but none,
+                            false and 0 */
+} dt_need;
+
 /* One row of a command's table. Omitted members are NULL, 0 or false. */
 typedef struct {
     const char *name; /* without the leading "--"; NULL ends the table */
@@ -53,6 +60,7 @@ typedef struct {
     const char *value; /* placeholder in --help: "FILE", "N"; not for flags and choices */
     const char *default_value; /* as typed by a user; parsed in the same way */
     dt_other_default other;    /* instead of default_value */
+    dt_need needs;             /* given without it, the option is named in a warning */
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
@@ -120,6 +128,10 @@ struct dt_command {
     size_t options_size;                      /* sizeof the options struct */
     /* Checks that concern several rows (such as mutually exclusive options); may be NULL. */
     dt_status (*check)(const void *options);
+    /* Whether what is not given comes from elsewhere than the defaults, such as from a run that is
+     * resumed: its choices are not known, then. NULL: never. */
+    bool (*resumes)(const void *options);
+    bool tells_unused; /* calls dt_options_tell_unused() itself, in one of its processes */
     /* The names of DeepTaxa's options of this command, separated by blanks: they may be abbreviated
      * to a prefix that no other name of this list has. Options of ours may not, so that a new one
      * breaks no script. NULL: none. */

@@ -175,14 +175,6 @@ static dt_status check_required(const dt_command *command, const dt_parsed *pars
     return DT_OK;
 }
 
-static void say_ignored(const dt_command *command, const dt_parsed *parsed)
-{
-    const dt_option *option;
-    for (int i = 0; (option = dt_command_option(command, i)); ++i)
-        if (option->ignored && parsed->origin[i] == DT_FROM_LINE)
-            dt_notice("--%s has no effect: %s", option->name, option->ignored);
-}
-
 static bool is_help(const char *argument)
 {
     const size_t length = strlen(argument);
@@ -258,7 +250,6 @@ static dt_status parse(const dt_command *command, void *options)
         DT_TRY(check_required(command, parsed));
     if (command->check && !parsed->print_config)
         DT_TRY(command->check(options));
-    say_ignored(command, parsed);
     return DT_OK;
 }
 

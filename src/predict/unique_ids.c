@@ -91,6 +91,9 @@ dt_status dt_unique_ids_add(dt_unique_ids *ids, const dt_fasta_record *record, c
     if (2 * ids->used >= ids->slots)
         DT_TRY(grow(ids));
     id_hash *slot = find(ids, &hash);
+    if (!is_empty(slot) && !ids->reader)
+        return dt_fail(DT_ERR_INPUT, "%s: line %lld: duplicate id '%.100s'; ids must be unique",
+                       file, (long long)record->line, record->id.data);
     if (!is_empty(slot))
         return dt_fail(DT_ERR_INPUT,
                        "%s: line %lld: duplicate id '%.100s', which %s does not accept: make "

@@ -12,7 +12,8 @@
 
 typedef struct dt_unique_ids dt_unique_ids;
 
-/* `reader`: the program for which ids must be unique, for messages; not copied. */
+/* `reader`: the program for which ids must be unique, for messages; not copied. NULL: they must be in
+ * any case. */
 dt_status dt_unique_ids_create(dt_unique_ids **out, const char *reader);
 void dt_unique_ids_destroy(dt_unique_ids *ids); /* NULL is allowed */
 

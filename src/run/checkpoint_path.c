@@ -146,3 +146,12 @@ dt_status dt_checkpoint_path(const char *argument, const char *expected, char *o
     DT_TRY(resolve(argument, out));
     return expected ? dt_sha256_expect(out, expected) : DT_OK;
 }
+
+dt_status dt_calibrated_path(const char *checkpoint, char *out)
+{
+    size_t stem = strlen(checkpoint);
+    const char *end = stem > 3 ? checkpoint + stem - 3 : "";
+    if (strcmp(end, ".h5") == 0 || strcmp(end, ".pt") == 0)
+        stem -= 3;
+    return dt_path(out, PATH_MAX, "%.*s_calibrated.h5", (int)stem, checkpoint);
+}

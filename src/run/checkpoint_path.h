@@ -10,6 +10,10 @@
  * SHA-256 `expected`, unless that is NULL (dt_sha256_expect()). */
 dt_status dt_checkpoint_path(const char *argument, const char *expected, char *out);
 
+/* Writes the name that `deeptaxa calibrate` gives the calibrated copy of a checkpoint to `out` (PATH_MAX
+ * bytes): <checkpoint>_calibrated.h5. */
+dt_status dt_calibrated_path(const char *checkpoint, char *out);
+
 /* Finds the complete checkpoint with the most training progress in a run's output directory, among
  * those of the run named in deeptaxa_uuid.txt. Sets `path` (PATH_MAX bytes) to its path, or to ""
  * if there is none. Files that are damaged or contain weights only are skipped with a warning. */

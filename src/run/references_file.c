@@ -161,7 +161,8 @@ static dt_status check_same(dt_container *file, const char *path, const dt_run *
         return DT_OK;
     return dt_fail(DT_ERR_INPUT,
                    "%s: its references are not those of the run: they are of other sequences or "
-                   "lineages; put the run's own file there",
+                   "lineages; put the run's own file there, or remove this one and let train "
+                   "--resume with --store-references write it again",
                    path);
 }
 
@@ -201,7 +202,8 @@ dt_status dt_references_read(const char *checkpoint, const dt_run *run, dt_refer
     if (access(path, F_OK) != 0)
         return dt_fail(DT_ERR_INPUT,
                        "%s: its references are in another file, %s, which is missing: put it "
-                       "there (deeptaxa export writes both into one file)",
+                       "there (deeptaxa export writes both into one file), or let train --resume "
+                       "with --store-references write it again",
                        checkpoint, path);
     return dt_references_read_file(path, run, set);
 }

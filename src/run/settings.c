@@ -22,8 +22,24 @@
 #define CONFIG(name, version) .group = "config", .key = (name), .since = (version)
 #define SETTING(name, version) .group = "settings", .key = (name), .since = (version)
 
+#define MODEL_TYPE "model-type"
+
 /* The default of a model of type kmer. */
-#define KMER(text) other = {.option = "model-type", .choice = "kmer", .value = (text)}
+#define KMER(text) other = {.option = MODEL_TYPE, .choice = "kmer", .value = (text)}
+
+/* The types that have a part which the setting describes: those with `true` in its column of
+ * DT_MODEL_TYPES, as "|cnn|kmer". */
+#define NAME_IF_true(name) "|" #name
+#define NAME_IF_false(name) ""
+#define WITH_ENCODER(enumerator, name, encoder, cnn, deep, bag) NAME_IF_##encoder(name)
+#define WITH_CNN(enumerator, name, encoder, cnn, deep, bag) NAME_IF_##cnn(name)
+#define WITH_BAG(enumerator, name, encoder, cnn, deep, bag) NAME_IF_##bag(name)
+#define NEEDS_TYPES(bar_names) needs = {.option = MODEL_TYPE, .choices = &(bar_names)[1]}
+#define NEEDS_ENCODER NEEDS_TYPES(DT_MODEL_TYPES(WITH_ENCODER))
+#define NEEDS_CNN NEEDS_TYPES(DT_MODEL_TYPES(WITH_CNN))
+#define NEEDS_BAG NEEDS_TYPES(DT_MODEL_TYPES(WITH_BAG))
+#define NEEDS_FOCAL needs = {.option = "loss-type", .choices = "focal"}
+#define NEEDS_HIDDEN NEEDS_TYPES(DT_MODEL_TYPES(WITH_ENCODER) DT_MODEL_TYPES(WITH_BAG))
 
 /* --optimizer-betas sets both. */
 _Static_assert(offsetof(dt_update_rule, beta2) == offsetof(dt_update_rule, beta1) + sizeof(double),
@@ -32,7 +48,7 @@ _Static_assert(offsetof(dt_update_rule, beta2) == offsetof(dt_update_rule, beta1
 /* Keep each row compact: */
 /* clang-format off */
 const dt_setting dt_settings[] = {
-    {.option = {.group = "Model", .name = "model-type", CHOICE(config.type),
+    {.option = {.group = "Model", .name = MODEL_TYPE, CHOICE(config.type),
       .default_value = "hybridcnnbert", .choices = DT_MODEL_TYPE_CHOICES, .json = "model_type",
       .help = "architecture: CNN and BERT encoder, only one of them, or kmer: a bag of k-mers, "
               "without either"},
@@ -47,41 +63,41 @@ const dt_setting dt_settings[] = {
     {.option = {.name = "kmer-size", INT32(config.kmer_size), .value = "K",
       .default_value = "7", .range = "[1, 8]", .json = "kmer_size",
       .help = "--model-type kmer: bases of a k-mer"},
-     CONFIG("kmer_size", 7), .section = DT_SECTION_MODEL, .part = DT_PART_BAG},
+     CONFIG("kmer_size", 7), .section = DT_SECTION_MODEL, .option.NEEDS_BAG},
     {.option = {.name = "embed-dim", INT32(config.embed_dim), .value = "N",
       .default_value = "896", .range = "[1, 65536]", .json = "embed_dim",
       .help = "width of the CNN's token embedding (--encoding onehot: fixed, 4 channels)"},
-     CONFIG("embed_dim", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
+     CONFIG("embed_dim", 1), .section = DT_SECTION_MODEL, .option.NEEDS_CNN},
     {.option = {.name = "num-filters", INT32(config.filters), .value = "N",
       .default_value = "256", .range = "[1, 65536]", .json = "num_filters",
       .help = "filters per kernel width"},
-     CONFIG("num_filters", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
+     CONFIG("num_filters", 1), .section = DT_SECTION_MODEL, .option.NEEDS_CNN},
     {.option = {.name = "kernel-sizes",
       LIST(DT_VALUE_INTS, config.width, config.kernels, DT_MAX_KERNELS), .value = "N",
       .default_value = "3 5 7", .range = "[1, 255]", .json = "kernel_sizes",
       .help = "kernel widths in tokens, odd numbers"},
-     CONFIG("kernel_sizes", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
+     CONFIG("kernel_sizes", 1), .section = DT_SECTION_MODEL, .option.NEEDS_CNN},
     {.option = {.name = "num-conv-layers", INT32(config.conv_layers), .value = "N",
       .default_value = "1", .range = "[1, 64]", .json = "num_conv_layers",
       .help = "number of convolution layers"},
-     CONFIG("num_conv_layers", 1), .section = DT_SECTION_MODEL, .part = DT_PART_CNN},
+     CONFIG("num_conv_layers", 1), .section = DT_SECTION_MODEL, .option.NEEDS_CNN},
     {.option = {.name = "hidden-size", INT32(config.hidden), .value = "N", .default_value = "896",
       .KMER("256"), .range = "[1, 65536]", .json = "hidden_size",
       .help = "width of the encoder, a multiple of --num-attention-heads; of --model-type kmer: "
               "of its embeddings"},
-     CONFIG("hidden_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_HIDDEN},
+     CONFIG("hidden_size", 1), .section = DT_SECTION_MODEL, .option.NEEDS_HIDDEN},
     {.option = {.name = "num-hidden-layers", INT32(config.layers), .value = "N",
       .default_value = "4", .range = "[1, 240]", .json = "num_hidden_layers",
       .help = "number of encoder layers"},
-     CONFIG("num_hidden_layers", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
+     CONFIG("num_hidden_layers", 1), .section = DT_SECTION_MODEL, .option.NEEDS_ENCODER},
     {.option = {.name = "num-attention-heads", INT32(config.heads), .value = "N",
       .default_value = "7", .range = "[1, 4095]", .json = "num_attention_heads",
       .help = "number of attention heads"},
-     CONFIG("num_attention_heads", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
+     CONFIG("num_attention_heads", 1), .section = DT_SECTION_MODEL, .option.NEEDS_ENCODER},
     {.option = {.name = "intermediate-size", INT32(config.intermediate), .value = "N",
       .default_value = "3584", .range = "[1, 1048576]", .json = "intermediate_size",
       .help = "width of the encoder's feed-forward layers"},
-     CONFIG("intermediate_size", 1), .section = DT_SECTION_MODEL, .part = DT_PART_ENCODER},
+     CONFIG("intermediate_size", 1), .section = DT_SECTION_MODEL, .option.NEEDS_ENCODER},
     {.option = {.name = "hidden-dropout-prob", DOUBLE(config.dropout), .value = "P",
       .default_value = "0.2", .KMER("0.3"), .range = "[0, 1)", .json = "dropout_prob",
       .help = "dropout probability"},
@@ -89,7 +105,7 @@ const dt_setting dt_settings[] = {
      .text = "hidden-dropout-prob"},
     {.option = {.name = "mask-padding", FLAG(config.mask_padding), .json = "mask_padding",
       .help = "exclude padded positions from the CNN's maximum (unlike the published models)"},
-     CONFIG("mask_padding", 1), .section = DT_SECTION_MODEL},
+     CONFIG("mask_padding", 1), .section = DT_SECTION_MODEL, .option.NEEDS_CNN, .always = true},
     {.option = {.group = "Training", .name = "learning-rate", DOUBLE(settings.learning_rate),
       .value = "X", .default_value = "5e-4", .KMER("3e-3"), .range = "(0, inf)", .json = "learning_rate",
       .help = "peak learning rate, reached after the warm-up"},
@@ -120,11 +136,11 @@ const dt_setting dt_settings[] = {
     {.option = {.name = "focal-gamma", DOUBLE(settings.focal_gamma), .value = "X",
       .default_value = "2", .range = "[0, inf)", .json = "focal_gamma",
       .help = "focal loss: exponent X in (1 - e^-l)^X * l, l being the cross entropy"},
-     SETTING("focal_gamma", 2), .section = DT_SECTION_TRAINING},
+     .option.NEEDS_FOCAL, SETTING("focal_gamma", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "focal-reduction", CHOICE(settings.focal_sum), .default_value = "mean",
       .choices = "mean|sum", .json = "focal_reduction",
       .help = "focal loss: reduction over a batch"},
-     SETTING("focal_sum", 2), .section = DT_SECTION_TRAINING},
+     .option.NEEDS_FOCAL, SETTING("focal_sum", 2), .section = DT_SECTION_TRAINING},
     {.option = {.name = "focal-weight", TEXT(settings.focal_weight), .value = "LISTS",
       .json = "focal_weight",
       .help = "focal loss: class weights, separated by ',' in the order of label2id.json; one "
@@ -153,6 +169,7 @@ const dt_setting dt_settings[] = {
     {.option = {.name = "early-stopping-min-delta", DOUBLE(settings.early_stopping_min_delta),
       .value = "X", .default_value = "0.001", .range = "[0, inf)",
       .json = "early_stopping_min_delta",
+      .needs = {.option = "early-stopping-patience"},
       .help = "minimum decrease of the validation loss that counts as an improvement"},
      SETTING("early_stopping_min_delta", 2), .resume = DT_RESUME_RESTARTS,
      .section = DT_SECTION_TRAINING},
@@ -345,19 +362,9 @@ dt_status dt_settings_resume(dt_run *run, const dt_parsed *parsed, const dt_run 
 
 static bool applies(const dt_setting *setting, const dt_model_config *config)
 {
-    switch (setting->part) {
-    case DT_PART_CNN:
-        return dt_model_has_cnn(config);
-    case DT_PART_ENCODER:
-        return dt_model_has_encoder(config);
-    case DT_PART_BAG:
-        return dt_model_has_bag(config);
-    case DT_PART_HIDDEN:
-        return dt_model_has_encoder(config) || dt_model_has_bag(config);
-    case DT_PART_ANY:
-        break;
-    }
-    return true;
+    const dt_need *needs = &setting->option.needs;
+    return setting->always || !needs->option || strcmp(needs->option, MODEL_TYPE) != 0 ||
+           dt_choice_named(needs->choices, dt_model_type_name(config->type)) >= 0;
 }
 
 /* Whether the setting is a size, or another choice that changes the parameters. */

@@ -21,18 +21,10 @@ typedef enum {
 /* The section of metrics and descriptions that lists the setting. */
 typedef enum { DT_SECTION_NONE, DT_SECTION_MODEL, DT_SECTION_TRAINING } dt_run_section;
 
-/* The branch of the model that the setting belongs to. If a model lacks it, metrics have null, and
- * describe's text leaves the setting out. */
-typedef enum {
-    DT_PART_ANY,
-    DT_PART_CNN,
-    DT_PART_ENCODER,
-    DT_PART_BAG,
-    DT_PART_HIDDEN, /* the encoder or the bag */
-} dt_model_part;
-
 typedef struct {
-    dt_option option;  /* offsets within dt_run; without a name, there is no such flag */
+    dt_option
+        option; /* offsets within dt_run; without a name, there is no such flag. If it needs another
+                          --model-type, metrics have null, and describe's text leaves it out */
     const char *group; /* group in a checkpoint */
     const char *key;   /* attribute of the group, or for a list an array in it; NULL: not stored */
     int32_t since;     /* first format version that has it, of a new setting DT_CHECKPOINT_VERSION,
@@ -40,7 +32,7 @@ typedef struct {
     bool named;        /* a choice is stored by name, otherwise by number */
     dt_resume_rule resume;
     dt_run_section section; /* lists it as option.json */
-    dt_model_part part;
+    bool always;            /* metrics and describe have it for all types */
     const char *text; /* name in describe's text; NULL: option.json with "-" for "_"; "": printed
                          by describe.c */
     bool per_rank;    /* a list with one number per taxonomic rank; empty: all 1 */

@@ -142,7 +142,7 @@ static dt_status fill(void *context, int64_t number, dt_zip_writer *zip)
 
 /* ---- what the format has no place for -------------------------------------------------------- */
 
-static dt_status check(const char *path, const dt_run *run)
+dt_status dt_torch_check(const char *path, const dt_run *run)
 {
     if (dt_model_has_bag(&run->config))
         return dt_fail(DT_ERR_INPUT,
@@ -248,7 +248,7 @@ dt_status dt_torch_write(const char *path, const dt_run *run, const dt_tensor_so
     writer w = {.run = run, .source = source};
     dt_torch_tokenizer tokenizer;
     dt_status status;
-    DT_TRY(check(path, run));
+    DT_TRY(dt_torch_check(path, run));
     DT_TRY_OR(done, DT_NEW(w.order, tensors));
     DT_TRY_OR(done, DT_NEW(w.contents, 4 * tensors + 1));
     dt_state_dict_order(source->table, w.order);

@@ -16,6 +16,9 @@
 /* Returns whether the name ends in .pt. */
 bool dt_is_torch_name(const char *path);
 
+/* Returns DT_ERR_INPUT if the format cannot have the run, which is then not written: before long work. */
+dt_status dt_torch_check(const char *path, const dt_run *run);
+
 /* Writes the file `path`, which ends in .pt, atomically. One notice names what the run has and the
  * format has no place for. Returns DT_ERR_INPUT for what would be lost without a sign: a run with
  * optimizer state within an epoch, since DeepTaxa resumes after whole ones; a tokenizer that

@@ -12,6 +12,7 @@ predict=(deeptaxa predict --fasta-file data/heldout.fasta --taxonomy-file data/h
 
 cp "$model" before.h5
 expect 0 "${calibrate[@]}"
+said "^To use it: deeptaxa predict --checkpoint '?$calibrated'? --fasta-file READS$"
 cp err fit
 cmp "$model" before.h5 || fail "the checkpoint itself was changed"
 [ -s "$calibrated" ] || fail "no calibrated checkpoint"
@@ -35,6 +36,11 @@ expect 0 "${predict[@]}" --checkpoint "$model" --output-dir without
 cmp with/*.tsv given/*.tsv || fail "not what --level-temperatures gives"
 cmp -s with/*.tsv without/*.tsv && fail "the temperatures change nothing"
 same "labels" "$(cut -f 2,7,12,17,22,27,32 with/*.tsv)" "$(cut -f 2,7,12,17,22,27,32 without/*.tsv)"
+
+# The directory of a run stands for its newest checkpoint, which is not calibrated; that is said
+expect 0 "${predict[@]}" --checkpoint run --output-dir folder
+said "^notice: $model: its calibrated copy is not used: for that, give --checkpoint $calibrated$"
+cmp folder/*.tsv without/*.tsv || fail "a run is not its newest checkpoint"
 
 # the flag takes precedence over the checkpoint
 expect 0 "${predict[@]}" --checkpoint "$calibrated" --output-dir ones --level-temperatures 1 1 1 1 1 1 1
@@ -70,6 +76,11 @@ sed 's/^[^s]/x&/' data/heldout.tsv >strangers.tsv
 expect 1 "${calibrate[@]}" --taxonomy-file strangers.tsv --output-file other.h5
 said 'no row matches a sequence'
 [ -e other.h5 ] && fail "a failed calibration wrote something"
+first=$(awk '/^>/ { print NR; exit }' data/heldout.fasta)
+cat data/heldout.fasta data/heldout.fasta >twice.fasta
+expect 1 "${calibrate[@]}" --fasta-file twice.fasta --output-file other.h5
+said "^deeptaxa calibrate: twice\.fasta: line $(($(wc -l <data/heldout.fasta) + first)): duplicate id '[^']*'; ids must be unique$"
+[ -e other.h5 ] && fail "a calibration with duplicate ids wrote something"
 refused 2 '--taxonomy-file' deeptaxa calibrate --checkpoint "$model" --fasta-file data/heldout.fasta
 refused 1 'contains weights only' deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --output-dir again --resume "$calibrated"

@@ -40,6 +40,19 @@ done
 expect 0 deeptaxa train --config kmer.json --print-config
 cmp -s out kmer.json || fail "--print-config of its own file differs"
 
+# Flags of other types are named in a warning, the defaults that --print-config writes are not
+dry=(deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir none --dry-run)
+expect 0 "${dry[@]}" --config kmer.json
+grep -q 'without effect' err && fail "--print-config has flags without effect: $(cat err)"
+expect 0 "${dry[@]}" --model-type kmer --kernel-sizes 3 --num-attention-heads 7 --mask-padding --focal-gamma 2
+said '^warning: without effect: --kernel-sizes \(needs --model-type hybridcnnbert or cnn\), --num-attention-heads \(needs --model-type hybridcnnbert or bert\), --mask-padding .*, --focal-gamma \(needs --loss-type focal\)$'
+same "warnings" "$(grep -c 'without effect' err)" 1
+echo '{"num_attention_heads": 4, "num_filters": 256, "kernel_sizes": [3, 5, 7]}' >other.json
+expect 0 "${dry[@]}" --model-type kmer --config other.json
+said '^warning: without effect: --num-attention-heads \(needs --model-type hybridcnnbert or bert\)$'
+expect 0 "${dry[@]}" --model-type cnn --encoding onehot --kmer-size 7 --hidden-size 64 --early-stopping-min-delta 0.1
+said '^warning: without effect: --kmer-size \(needs --model-type kmer\), --hidden-size \(needs --model-type hybridcnnbert or bert or kmer\), --early-stopping-min-delta \(needs --early-stopping-patience\)$'
+
 # It learns: the loss decreases, and unseen sequences are classified
 expect 0 train run --epochs 6
 awk -v a="$(metric run 1 training_loss)" -v b="$(metric run 6 training_loss)" \

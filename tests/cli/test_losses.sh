@@ -112,9 +112,9 @@ said '^early stopping: no finite validation loss in the last 2 evaluations'
 same "checkpoints" "$(ls unseen/checkpoints | wc -l)" 2
 grep -q '"validation_loss": null' unseen/metrics/*epoch2.json || fail "a loss of labels without weight"
 
-# Flags of the other loss are not used, with a notice
+# Flags of the other loss are not used, with a warning
 run unused --focal-gamma 3
-said 'notice: --focal-gamma and --focal-reduction have no effect: --loss-type is cross_entropy'
+said '^warning: without effect: --focal-gamma \(needs --loss-type focal\)$'
 same_model "$(checkpoint entropy 1)" "$(checkpoint unused 1)"
 
 # A resumed run keeps its loss

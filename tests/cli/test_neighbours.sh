@@ -61,11 +61,14 @@ sed 's/^>/>other_/' data/train.fasta >renamed.fasta # by id: copies of reference
 expect 0 deeptaxa predict ${trained/data\/train.fasta/renamed.fasta} --output-dir renamed --leave-one-out
 awk -F '\t' 'NR > 1 && $3 != 1 { exit 1 }' renamed/*.tsv || fail "a sequence of another id is left out"
 
-refused 2 '--neighbours 1001: give a number from 0 to 1000, auto or off' predict "$model" x --neighbours 1001
+for count in 1001 0 -1 5x; do
+    refused 2 "--neighbours $count: give a number from 1 to 1000, auto, or off for the network alone" \
+        predict "$model" x --neighbours="$count"
+done
 refused 2 '--min-similarity requires --neighbours' predict "$model" x --min-similarity 0.5
 refused 2 '--tabular-fields nearest .* requires --neighbours' predict "$model" x --tabular-fields $fields
 refused 2 '--neighbours predicts lineages by --lineage summed' predict "$model" x --neighbours 5 --lineage consistent
-refused 1 'has no least similarities' predict "$model" x --neighbours 5 --min-similarity auto
+refused 1 'has no similarities for --min-similarity auto: let deeptaxa calibrate find them' predict "$model" x --neighbours 5 --min-similarity auto
 refused 2 'a number from 0 to 1, or 7 of them' predict "$model" x --neighbours 5 --min-similarity 0.1,0.2
 
 # ---- calibrating ---------------------------------------------------------------------------------
@@ -80,6 +83,12 @@ least=$(stored min-similarity | tr -d '[] ')
 expect 0 predict cal.h5 auto --neighbours auto --min-similarity auto --tabular-fields predicted,raw_score,assigned --format qiime2
 said '^Neighbours: .*, calibrated$'
 said '^Left unassigned of 60 sequences, too unlike all references: '
+expect 0 predict cal.h5 five --neighbours 5
+said '^Neighbours: the 5 nearest .*, calibrated but for --neighbours$'
+expect 0 predict cal.h5 five --neighbours auto --neighbour-exponent 3 --level-temperatures 1 1 1 1 1 1 1
+said '^Neighbours: .*, exponent 3, calibrated but for --neighbour-exponent, --level-temperatures$'
+expect 0 predict "$model" five --neighbours 5
+said '^Neighbours: the 5 nearest .*, exponent 50$'
 expect 0 predict cal.h5 given --neighbours "$k" --neighbour-weight "$weight" --neighbour-exponent "$exponent" \
     --min-similarity "$least" --tabular-fields predicted,raw_score,assigned
 cmp "$(table auto)" "$(table given)" || fail "the settings of calibrate are not those in use"
@@ -95,7 +104,7 @@ paste <(column 13) <(column 17) | awk '{ before += $1; after += $2 } END { exit 
     fail "the loss does not fall: $(cat fit)"
 # shellcheck disable=SC2086
 expect 0 deeptaxa calibrate --checkpoint "$model" $heldout --output-file one.h5 --threads 1 --batch-size 7
-diff <(grep -vE '^Model|^Checkpoint' fit) <(grep -vE '^Model|^Checkpoint' err) || fail "threads change the fit"
+diff <(grep -vE '^Model|^Checkpoint|^To use it' fit) <(grep -vE '^Model|^Checkpoint|^To use it' err) || fail "threads change the fit"
 
 # Sequences of the training set do not vote for themselves in the fit
 expect 0 deeptaxa calibrate --checkpoint "$model" --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-file own.h5

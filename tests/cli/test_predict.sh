@@ -30,6 +30,11 @@ same "lengths" "$(awk -F'\t' 'NR > 1 { print $NF }' $table)" \
     "$(awk '/^>/ { if (n) print n; n = 0; next } { n += length($0) } END { print n }' data/heldout.fasta)"
 [ -s p/deeptaxa_uuid.txt ] || fail "no deeptaxa_uuid.txt"
 
+# What has no effect without another flag is named
+# shellcheck disable=SC2086
+expect 0 predict_to x --fasta-file data/heldout.fasta --tabular-fields predicted --top-k 2
+said '^warning: without effect: --tabular-fields \(needs --tabular\), --top-k \(needs --taxonomy-file\)$'
+
 # The metrics equal those computed from the table
 level=0
 for rank in $ranks; do

@@ -84,7 +84,7 @@ expect 0 predict "$model" x --neighbours 5 # the same sequences
 expect 0 deeptaxa train --fasta-file data/heldout.fasta --taxonomy-file data/heldout.tsv --output-dir foreign \
     --encoding onehot --model-type cnn --num-filters 8 --max-length 64 --epochs 1 --store-references --threads 2
 cp foreign/checkpoints/*_references.hdf5 "$file"
-refused_late '_references.hdf5: its references are not those of the run' predict "$model" x --neighbours 5
+refused_late '_references.hdf5: its references are not those of the run: .* --store-references' predict "$model" x --neighbours 5
 cp away.h5 "$file"
 
 # ---- one file ------------------------------------------------------------------------------------
@@ -103,6 +103,7 @@ same "references of a run that goes on from an exported file" "$(checksum "$(che
 # ---- a model without -----------------------------------------------------------------------------
 expect 0 deeptaxa convert --checkpoint "$model" --output-file model.pt
 said 'model.pt: a .pt file has no place for the model.s references'
+expect 0 deeptaxa export --checkpoint "$model" --output-file alone.h5 --no-references
 # shellcheck disable=SC2086
 add() { deeptaxa calibrate $heldout --tokenizer-file tokenizer.json --output-file "$1" "${@:2}"; }
 expect 0 add added.h5 --checkpoint model.pt --add-references data/train.fasta --reference-taxonomy data/train.tsv
@@ -115,7 +116,14 @@ awk -F '\t' 'NR == FNR { if (FNR > 1) { l = $2; for (i = 3; i <= 8; i++) l = l "
     /^>/ { id = substr($1, 2); l = of[id]; if (++n == 1) sub(/;[^;]*$/, ";Nowhere", l); print ">" id " " l; next } { print }' \
     data/train.tsv data/train.fasta >headers.fasta
 expect 0 add headers.h5 --checkpoint model.pt --add-references headers.fasta
+said '^References: 239 sequences, [0-9]+ of them different, from headers.fasta; they are of [0-9]+ lineages, the model knows [0-9]+$'
 said '^warning: headers.fasta: 1 of 240 sequences are left out, because the model does not know'
+awk '/^>/ && ++n == 4 { exit } { print }' data/train.fasta >three.fasta
+expect 0 add three.h5 --checkpoint alone.h5 --add-references three.fasta --reference-taxonomy data/train.tsv
+said '^notice: data/train.tsv: 237 of 240 rows match no sequence$'
+said '^References: 3 sequences, 3 of them different, from three.fasta; they are of [1-3] lineages, the model knows '
 refused 2 'has references: omit the flag' add x.h5 --checkpoint alone/x.h5 --add-references data/train.fasta
+refused 2 '--output-file x.pt: a .pt file has no place for the references' add x.pt --checkpoint model.pt \
+    --add-references data/train.fasta
 refused 2 '--reference-taxonomy requires --add-references' add x.h5 --checkpoint model.pt --reference-taxonomy data/train.tsv
 finish

@@ -109,12 +109,25 @@ waits() {
     done
 }
 stopped='^deeptaxa train: stopped by SIG%s while reading .*: start again with the same command$'
-nothing='^deeptaxa predict: stopped by SIG%s; nothing was written$'
+nothing='^deeptaxa [a-z]*: stopped by SIG%s; no file was written$'
 for input_file in silent stalled; do
     waits "TERM INT HUP" 75 "$stopped" "train on a pipe ($input_file)" "$bin/deeptaxa-train" --fasta-file $input_file \
         --taxonomy-file data/train.tsv $run --output-dir none
     waits "TERM INT" 1 "$nothing" "predict on a pipe ($input_file)" "$bin/deeptaxa-predict" \
         --fasta-file $input_file --checkpoint "$model" --output-dir none
+    waits "TERM INT HUP USR1" 1 "$nothing" "prepare on a pipe ($input_file)" "$bin/deeptaxa-prepare" \
+        --fasta-file $input_file --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json \
+        --output-dir none
+    mkdir none
+    waits TERM 1 "$nothing" "extract on a pipe ($input_file)" "$bin/deeptaxa-extract" \
+        --fasta-file $input_file --region V4 --output-file none/v4.fasta
+    mkdir none
+    waits INT 1 "$nothing" "tokenizer on a pipe ($input_file)" "$bin/deeptaxa-tokenizer" \
+        --fasta-file $input_file --output-file none/tokenizer.json
+    mkdir none
+    waits HUP 1 "$nothing" "calibrate on a pipe ($input_file)" "$bin/deeptaxa-calibrate" \
+        --fasta-file $input_file --taxonomy-file data/train.tsv --checkpoint "$model" \
+        --output-file none/calibrated.h5
 done
 input_file=silent
 waits TERM 75 "$stopped" "train on a table" "$bin/deeptaxa-train" --fasta-file data/train.fasta \
@@ -128,6 +141,59 @@ waits INT 75 "$stopped" "train on standard input" sh -c "exec '$bin/deeptaxa-tra
     --taxonomy-file data/train.tsv $run --output-dir none <stalled"
 waits HUP 1 "$nothing" "predict on standard input" sh -c "exec '$bin/deeptaxa-predict' --fasta-file - \
     --checkpoint '$model' --output-dir none <stalled"
+
+# While it writes, a command that cannot go on later leaves no file, whatever it waits for
+hanging=(env FAULT_FOLDER="$work/half" FAULT_CALL=sync FAULT_KIND=hang FAULT_AT=1
+    LD_PRELOAD="$bin/../lib/libfail_calls.so" ASAN_OPTIONS=verify_asan_link_order=0)
+# half COMMAND FLAGS...
+half() {
+    mkdir half
+    begin "${hanging[@]}" "$bin/deeptaxa-$1" "${@:2}"
+    until_true 30 eval "find half -name '*.part-*' | grep -q ." || fail "$1 does not write"
+    sleep 0.3
+    kill -TERM "$pid"
+    ends 1 "$1 upon SIGTERM while it writes"
+    same "lines of $1 that say so" "$(grep -c "$(printf "$nothing" TERM)" err)" 1
+    same "files of $1" "$(find half -type f)" ""
+    rm -r half
+}
+half export --checkpoint "$model" --output-file half/model.h5
+half convert --checkpoint "$model" --output-file half/model.pt
+half calibrate --checkpoint "$model" --fasta-file data/heldout.fasta --taxonomy-file \
+    data/heldout.tsv --output-file half/model.h5
+half report --run whole --output-file half/report.html
+half extract --fasta-file data/train.fasta --region V4 --output-file half/v4.fasta
+half tokenizer --fasta-file data/train.fasta --output-file half/tokenizer.json
+half describe --checkpoint "$model" --export-metrics half/metrics.json
+
+# Once its first file is in place, it goes on to its end
+hanging=("${hanging[@]/FAULT_AT=1/FAULT_AT=2}")
+mkdir half
+begin "${hanging[@]/FAULT_KIND=hang/FAULT_KIND=stop}" "$bin/deeptaxa-export" --checkpoint "$model" \
+    --output-file half/model.h5
+until_there half/model.h5
+until_true 20 eval "grep -q '^State:.*stopped' /proc/$pid/status"
+kill -TERM "$pid"
+kill -CONT "$pid"
+ends 0 "export upon SIGTERM after its checkpoint"
+(cd half && sha256sum --quiet -c model.h5.sha256) || fail "the checksum of an export"
+rm -r half
+
+# The shards so far go, and those of an earlier call stay
+prepare=("$bin/deeptaxa-prepare" --fasta-file data/train.fasta --taxonomy-file data/train.tsv
+    --tokenizer-file tokenizer.json --sequences-per-shard 4 --output-dir half)
+for earlier in no yes; do
+    [ "$earlier" = yes ] && expect 0 "${prepare[@]}"
+    ls half >before 2>/dev/null
+    begin "${hanging[@]/FAULT_KIND=hang/FAULT_KIND=stop}" "${prepare[@]}"
+    until_true 20 eval "grep -q '^State:.*stopped' /proc/$pid/status"
+    kill -TERM "$pid"
+    kill -CONT "$pid"
+    ends 1 "prepare upon SIGTERM while it writes"
+    said "$(printf "$nothing" TERM)"
+    same "shards, with earlier ones: $earlier" "$(ls half)" "$(cat before)"
+done
+expect 0 deeptaxa train --data half $small_model --output-dir after --epochs 1
 
 # A pipe that comes late is read to its end
 begin "$bin/deeptaxa-train" --fasta-file silent --taxonomy-file data/train.tsv $run \

@@ -51,6 +51,7 @@ printed '^  kmer-size: 6 to 8; kmer$'
 PYTHONPATH=$stub expect 0 deeptaxa tune --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
     --model-type kmer --output-dir bags --n-trials 1 --epochs 1 --threads 1
 same "trials of a kmer model" "$(states bags)" "0 COMPLETE; "
+grep -q 'warning: without effect' bags/trial_0/output.txt && fail "a kmer model gets flags of another type"
 grep -q '"kmer_size": ' bags/deeptaxa_best_params_kmer.json || fail "the k-mers' size was not searched"
 
 # ---- trials: the first completes, one that is no better is pruned; the best settings ---------------

@@ -277,6 +277,22 @@ static void help_shows_every_option(void **state)
 }
 
 /* What the tables promise is true: rows are in range, and each row's default is allowed. */
+/* It names an option, and if that is a choice, choices of it. */
+static void need_is_sound(const dt_command *command, const dt_need *need)
+{
+    char name[64];
+    if (!need->option)
+        return;
+    const int row = dt_command_find(command, need->option, strlen(need->option));
+    assert_true(row >= 0);
+    const dt_option *option = dt_command_option(command, row);
+    assert_true((option->kind == DT_VALUE_CHOICE) == (need->choices != NULL));
+    for (int32_t i = 0; need->choices && i < dt_choice_count(need->choices); ++i) {
+        dt_choice_name(need->choices, i, name, sizeof name);
+        assert_true(dt_choice_named(option->choices, name) >= 0);
+    }
+}
+
 static void tables_of_all_commands_are_sound(void **state)
 {
     (void)state;
@@ -308,6 +324,7 @@ static void tables_of_all_commands_are_sound(void **state)
             assert_true(a->ignored || at > (const char *)&o);
             assert_true(a->help || a->ignored);
             assert_true(a->value || a->choices || a->kind == DT_VALUE_FLAG);
+            need_is_sound(command, &a->needs);
             for (int other = 0; other < rows; ++other) {
                 const dt_option *b = dt_command_option(command, other);
                 assert_string_not_equal(a->name, b->name);

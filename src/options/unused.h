@@ -1,0 +1,13 @@
+/* Options that were given and do nothing: in general (dt_option.ignored), or for want of another one
+ * (dt_option.needs). */
+#ifndef DT_OPTIONS_UNUSED_H
+#define DT_OPTIONS_UNUSED_H
+
+#include "options/option.h"
+
+/* Says so: a notice for each of the former on the command line, and one warning that names the latter
+ * with what each needs. A value of a --config file that is the option's default does not count as
+ * given: --print-config writes all. `options` are parsed. */
+dt_status dt_options_tell_unused(const void *options);
+
+#endif
