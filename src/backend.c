@@ -97,12 +97,12 @@ static dt_status open_module(const char *name, const dt_backend_options *options
     return entry->open(options, out);
 }
 
-/* How long a waiting thread spins before it sleeps. By default GNU OpenMP spins practically
- * forever, which makes a run several times slower when other processes compete for the cores. This
- * value covers the gaps between operations on an idle machine, and is small enough that two threads
- * next to a busy process are hardly slower than one (docs/performance.md). The OpenMP runtime reads
- * the variable when it is loaded with the module; a value set by the user is kept. */
-static void let_waiting_threads_sleep(void)
+/* By default GNU OpenMP spins practically forever, which makes a run several times slower when other
+ * processes compete for the cores. This value covers the gaps between operations on an idle machine,
+ * and is small enough that two threads next to a busy process are hardly slower than one
+ * (docs/performance.md). The OpenMP runtime reads the variable when it is loaded with the module; a
+ * value set by the user is kept. */
+void dt_backend_let_waiting_threads_sleep(void)
 {
     if (!getenv("OMP_WAIT_POLICY"))
         setenv("GOMP_SPINCOUNT", "1000", 0);
@@ -126,7 +126,7 @@ static dt_status open_named_build(const char *build, const dt_backend_options *o
 static dt_status open_cpu(const dt_backend_options *options, dt_backend **out)
 {
     const char *build = getenv("DEEPTAXA_CPU_BUILD");
-    let_waiting_threads_sleep();
+    dt_backend_let_waiting_threads_sleep();
     if (build && *build)
         return open_named_build(build, options, out);
     for (size_t i = 0; i < sizeof cpu_builds / sizeof *cpu_builds; ++i)

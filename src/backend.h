@@ -614,6 +614,11 @@ void dt_backend_floats(const dt_backend *backend, float *out, const void *activa
  * backend is not available. */
 dt_status dt_backend_open(const char *name, const dt_backend_options *options, dt_backend **out);
 
+/* Sets in the environment how long waiting threads of a CPU backend spin before they sleep.
+ * dt_backend_open() does so as well, which is too late where another thread may read the environment:
+ * dt_comm_open() comes first. */
+void dt_backend_let_waiting_threads_sleep(void);
+
 /* Writes the name of the device that dt_backend_open() would open, with what its results may depend
  * on (driver, libraries), without starting it; "": there is no such device. DT_ERR_DEVICE: there is
  * one that cannot be used, or the module cannot be loaded. A CPU has the backend's name. */

@@ -243,6 +243,7 @@ dt_status dt_comm_open(const dt_comm_options *options, dt_comm **out)
     if (!dt_module_present("mpi"))
         return no_module(&launch);
     void *symbol;
+    dt_backend_let_waiting_threads_sleep();
     DT_TRY(dt_module_symbol("mpi", "dt_comm_module", &symbol));
     const dt_comm_module *module = symbol;
     if (dt_module_check("mpi", module->contract, DT_COMM_CONTRACT) != DT_OK)

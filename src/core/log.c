@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static FILE *log_file;
 static dt_text early;    /* lines from before the first log file, in its format */
 static bool keep = true; /* until the first log file */
-static bool quiet_flag, warnings_only, json_format;
+static atomic_bool quiet_flag, warnings_only, json_format; /* set while other threads write */
 static bool status_line_shown;
 static bool lost_reported; /* the failure of standard error */
 
@@ -200,23 +201,17 @@ void dt_log_close(void)
 
 void dt_log_quiet(bool quiet)
 {
-    pthread_mutex_lock(&mutex);
     quiet_flag = quiet;
-    pthread_mutex_unlock(&mutex);
 }
 
 void dt_log_warnings_only(bool only)
 {
-    pthread_mutex_lock(&mutex);
     warnings_only = only;
-    pthread_mutex_unlock(&mutex);
 }
 
 void dt_log_json(bool json)
 {
-    pthread_mutex_lock(&mutex);
     json_format = json;
-    pthread_mutex_unlock(&mutex);
 }
 
 int dt_log_width(void)

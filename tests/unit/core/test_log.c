@@ -1,6 +1,7 @@
 /* What is said stands in the log file line by line, each with its time. */
 #include "test.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -136,12 +137,39 @@ static void messages_are_objects_or_left_out(void **state)
     free(text);
 }
 
+static void *change(void *unused)
+{
+    for (int i = 0; i < 1000; ++i) {
+        dt_log_quiet(i % 2 == 0);
+        dt_log_warnings_only(i % 3 == 0);
+        dt_log_json(i % 5 == 0);
+    }
+    return unused;
+}
+
+/* As the thread that calls MPI does when a run ends; tests/threads.sh sees a race. */
+static void a_thread_may_change_what_is_shown(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, change, NULL), 0);
+    for (int i = 0; i < 1000; ++i) {
+        dt_log_is_terminal();
+        dt_log_note("%d", i);
+    }
+    pthread_join(thread, NULL);
+    dt_log_json(false);
+    dt_log_warnings_only(false);
+    dt_log_quiet(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_has_its_time),
         cmocka_unit_test(a_long_message_is_whole),
         cmocka_unit_test(messages_are_objects_or_left_out),
+        cmocka_unit_test(a_thread_may_change_what_is_shown),
     };
     return cmocka_run_group_tests(tests, make, clear);
 }
