@@ -167,15 +167,17 @@ static const H5FD_class_t driver = {
                H5FD_MEM_DEFAULT, H5FD_MEM_DEFAULT, H5FD_MEM_DEFAULT},
 };
 
+/* The driver stays registered: H5FD_close() reads its class after giving back the file's reference,
+ * which would free it if it were the last one. */
 hid_t dt_hdf5_access(dt_hdf5_disk *disk)
 {
-    const hid_t id = H5FDregister(&driver);
+    static hid_t id = H5I_INVALID_HID; /* protected by the HDF5 lock */
+    if (id < 0)
+        id = H5FDregister(&driver);
     const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     const bool ok = id >= 0 && list >= 0 && H5Pset_driver(list, id, &disk) >= 0 &&
                     H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) >= 0 &&
                     H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0;
-    if (id >= 0)
-        H5FDunregister(id); /* the access list keeps a reference */
     if (ok)
         return list;
     if (list >= 0)
