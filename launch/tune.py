@@ -550,17 +550,22 @@ def note_signal(number, _):
     stop_signal = number
 
 
+def end_if_stopped():
+    if stop_signal:
+        fail(f"stopped by {signal.Signals(stop_signal).name}: the same command continues", STOPPED)
+
+
 def main(words):
-    options = parse(words)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, note_signal)
+    options = parse(words)
     check_flags(options)
+    end_if_stopped()
     os.makedirs(options.output_dir, exist_ok=True)
     worker = Worker(options)
     status = worker.work()
-    if stop_signal:
-        fail(f"stopped by {signal.Signals(stop_signal).name}: the same command continues", STOPPED)
+    end_if_stopped()
     if status:
         sys.exit(status)
     worker.report()

@@ -152,7 +152,6 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
     DT_TRY(check_ranks(t, o, began));
-    DT_TRY(dt_agree(t->comm, dt_options_tell_unused(o), &t->agreed));
     if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
         dt_notice("--grad-dtype bf16 has no effect: a run with one process communicates no "
                   "gradients");
@@ -480,6 +479,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     DT_TRY(read_dataset(t, o));
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->agreed));
     DT_TRY(compare_runs(t, o));
+    DT_TRY(dt_agree(t->comm, dt_options_tell_unused(o), &t->agreed)); /* an error stands alone */
     DT_TRY(dt_agree(t->comm, settings_text(t, o), &t->agreed));
     const dt_training training = {.run = &t->run,
                                   .resumes_newest = t->resumes && strcmp(o->resume, "auto") == 0,

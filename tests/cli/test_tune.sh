@@ -43,6 +43,20 @@ refused 2 'prepared with --encoding dnabert' deeptaxa tune --data shards --encod
     --output-dir none
 refused 2 'a search needs --val-split greater than 0' tune none --val-split 0
 compgen -G 'none/*' && fail "a refused search has begun"
+cat >slow.sh <<END
+touch checking
+while [ -e checking ]; do sleep 0.05; done
+exec $bin/deeptaxa "\$@"
+END
+# shellcheck disable=SC2086
+DEEPTAXA="sh slow.sh" PYTHONPATH=$stub "$bin/deeptaxa-tune" $small --output-dir none 2>err &
+until_there checking
+kill -TERM $!
+rm checking
+wait $!
+same "status of a search that is stopped before it begins" $? 75
+said '^deeptaxa tune: stopped by SIGTERM: the same command continues$'
+compgen -G 'none/*' && fail "a stopped search has begun"
 expect 0 deeptaxa tune --version
 printed '^DeepTaxa-MPI [0-9]'
 expect 0 deeptaxa tune --help
