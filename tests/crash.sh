@@ -12,7 +12,7 @@
 # a file; rows that are there are not run again. --only takes the rows that begin so: "| train | kill".
 # With --short, as in ctest, one or two n of four faults, and no random kills.
 source "$(dirname "$0")/cli/lib.sh"
-short=0 only=. table= whole_of=
+short=0 only=. table='' whole_of=''
 while [[ ${1:-} = --* ]]; do
     case $1 in
     --short) short=1 ;;
@@ -248,7 +248,7 @@ random_kills() {
         folder "$1" "$count"
         moment=$((RANDOM % usual))
         what="$1, random kill $count after $moment ms"
-        (launch=exec && "$1") >/dev/null 2>&1 </dev/null &
+        (launch='exec' && "$1") >/dev/null 2>&1 </dev/null &
         pid=$!
         sleep "$(printf '%d.%03d' $((moment / 1000)) $((moment % 1000)))"
         kill -9 "$pid" 2>/dev/null
@@ -310,7 +310,8 @@ declare -A known
 cp "$project"/tests/fixtures/formats/tokenizer.json .
 make_input other 16
 make_input data 24
-prepare >out 2>err && mv it shards || fail "shards: $(cat err)"
+prepare >out 2>err || fail "shards: $(cat err)"
+mv it shards
 commands=(tokenizer describe report extract convert convert_pt export_weights prepare calibrate predict train
     train_stream)
 
