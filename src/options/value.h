@@ -29,7 +29,7 @@ typedef enum {
 
 typedef struct {
     dt_value_kind kind;
-    const char *choices; /* cpu": of CHOICE and CHOICES|cpu": of CHOICE and CHOICES */
+    const char *choices; /* "auto|cpu": of CHOICE and CHOICES */
     void *at;            /* the member, or a list's first element */
     int32_t most;        /* capacity of a list in elements, of CHARS in bytes */
     int32_t *count;      /* length of a list; NULL: `most` */

@@ -52,6 +52,7 @@ same value "$(value printed.json output-dir)" '"printed"'
 expect 0 deeptaxa train --config printed.json --print-config
 same value "$(cat "$work/out")" "$(cat printed.json)"
 [ ! -e printed ] || fail "--print-config wrote something"
+refused 2 "--output-dir: is not UTF-8" deeptaxa train --config settings.json --output-dir $'caf\xe9' --print-config
 
 # A resumed run accepts a file like flags
 expect 0 train_small file --resume "$(checkpoint file 1)" --config settings.json --seed 8 --epochs 2

@@ -9,7 +9,7 @@
 # build-fuzz/tests/fuzz/fuzz_TARGET FILE repeats it. Ends with 1 if there are findings.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-if [ $# -lt 1 ]; then
+if ! [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; then
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
