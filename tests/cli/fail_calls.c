@@ -33,22 +33,23 @@
 
 #include "power_failure.h"
 
+#define LONGEST (2 * (size_t)PATH_MAX)
 #define REAL(type, name) ((type)dlsym(RTLD_NEXT, #name))
 
 static void absolute(char *out, const char *path)
 {
     char here[PATH_MAX];
     if (path[0] != '/' && getcwd(here, sizeof here))
-        snprintf(out, 2 * PATH_MAX, "%s/%s", here, path);
+        snprintf(out, LONGEST, "%s/%s", here, path);
     else
-        snprintf(out, 2 * PATH_MAX, "%s", path);
+        snprintf(out, LONGEST, "%s", path);
 }
 
 static bool is_below(const char *path)
 {
     const char *folder = getenv("FAULT_FOLDER");
     const size_t length = folder ? strlen(folder) : 0;
-    char whole[2 * PATH_MAX];
+    char whole[LONGEST];
     if (!length)
         return false;
     absolute(whole, path);
@@ -255,8 +256,8 @@ static void path_in(char *out, int folder, const char *name)
 /* Notes a new name of `from`, or (NULL) the removal of `to`, in this folder. */
 static void note_change(const char *from, int folder, const char *to)
 {
-    char old[2 * PATH_MAX];
-    char new[2 * PATH_MAX];
+    char old[LONGEST];
+    char new[LONGEST];
     if (!power_may_fail())
         return;
     path_in(new, folder, to);
