@@ -46,3 +46,11 @@ void dt_make_printable(char *text, bool lines)
             ++c;
     }
 }
+
+bool dt_has_control(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; ++i)
+        if ((unsigned char)bytes[i] < ' ' || bytes[i] == 0x7f)
+            return true;
+    return false;
+}

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/printable.h"
 #include "taxonomy/spelling.h"
 
 #define HEX "0123456789abcdef"
@@ -66,7 +67,7 @@ static dt_status check_texts(const dt_dataset *dataset, const dt_dataset_summary
 /* Names and labels come from a line of a table, and become parts of lines of others. */
 static bool is_name(const char *text)
 {
-    return text[0] && !strchr(text, '\n');
+    return text[0] && !dt_has_control(text, strlen(text));
 }
 
 static dt_status check_rank(const dt_taxonomy *taxonomy, int32_t r, const char *path)

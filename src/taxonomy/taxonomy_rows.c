@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/printable.h"
 #include "taxonomy/doubts.h"
 #include "taxonomy/lineage.h"
 #include "taxonomy/spelling.h"
@@ -32,6 +33,18 @@ dt_status dt_taxonomy_rows_check_utf8(const dt_taxonomy_rows *rows, dt_span line
                    "%s: line %lld: not UTF-8 (byte 0x%02x): convert the file, for example with "
                    "'iconv -f LATIN1 -t UTF-8'",
                    rows->name, line_number(rows), (unsigned)(unsigned char)line.data[valid]);
+}
+
+/* Sets *number to that of a label of rank r. */
+static dt_status take_label(dt_taxonomy_rows *rows, int32_t r, dt_span label, int32_t *number)
+{
+    char text[DT_EXCERPT_SIZE];
+    if (dt_has_control(label.data, label.length))
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: line %lld: the label '%s' has a control character, such as a tab: "
+                       "remove it",
+                       rows->name, line_number(rows), dt_excerpt(text, label.data, label.length));
+    return dt_label_encoder_add(&rows->encoder[r], label.data, label.length, number);
 }
 
 /* ---- ranks ----------------------------------------------------------------------------------- */
@@ -79,8 +92,7 @@ static dt_status parse_lineage(dt_taxonomy_rows *rows, dt_span text, int32_t *nu
     DT_TRY(dt_lineage_parse(&lineage, text, rows->name, line_number(rows)));
     for (int32_t r = 0; r < DT_USUAL_RANKS; ++r)
         if (lineage.label[r].data)
-            DT_TRY(dt_label_encoder_add(&rows->encoder[r], lineage.label[r].data,
-                                        lineage.label[r].length, &numbers[r]));
+            DT_TRY(take_label(rows, r, lineage.label[r], &numbers[r]));
     if (lineage.root.data)
         dt_taxonomy_rows_note(&rows->rooted, rows, lineage.root);
     if (lineage.numbers)
@@ -215,7 +227,7 @@ dt_status dt_taxonomy_rows_add(dt_taxonomy_rows *rows, dt_span id, const dt_span
     for (int32_t r = 0; r < rows->tax_ranks; ++r) {
         const dt_span label = dt_trim(labels[r]);
         if (!dt_is_missing(label))
-            DT_TRY(dt_label_encoder_add(&rows->encoder[r], label.data, label.length, &numbers[r]));
+            DT_TRY(take_label(rows, r, label, &numbers[r]));
     }
     return DT_OK;
 }

@@ -132,6 +132,9 @@ refused 1 "data/train.fasta: line 1: the header of '[0-9]+' has no lineage" \
 printf '>a 16S ribosomal RNA; partial sequence; clone 5\nACGT\n' >genbank.fa
 refused 1 "genbank.fa: line 1: the header of 'a' has no lineage" \
     deeptaxa prepare --encoding onehot --fasta-file genbank.fa --output-dir bad
+printf '>a d__Bacteria;p__Bacillota\tlength=4;c__Bacilli\nACGT\n' >tab.fa
+refused 1 "tab.fa: line 1: the label 'p__Bacillota.length=4' has a control character, such as a tab: remove it" \
+    deeptaxa prepare --encoding onehot --fasta-file tab.fa --output-dir bad
 refused 2 'cannot both come from standard input: name a file with --taxonomy-file' \
     deeptaxa prepare --encoding onehot --fasta-file - --output-dir bad
 [ -e bad ] && fail "something was written"
