@@ -1,6 +1,7 @@
 #include "sequence/tokenizer_json.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ typedef struct {
     char **split; /* left parts of merges given as strings; owned */
     size_t split_count;
     int32_t *special;
+    bool has_lengths; /* settings of truncation or padding */
 } reader;
 
 static void free_reader(reader *r)
@@ -98,10 +100,8 @@ static dt_status check_components(const reader *r, const json_t *root)
                                           "end_of_word_suffix", "byte_fallback", "ignore_merges"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
         DT_TRY(check_unset(r, model, options[i]));
-    if (!is_absent(json_object_get(root, "truncation")) ||
-        !is_absent(json_object_get(root, "padding")))
-        dt_notice("%s: its truncation and padding settings are ignored; the maximum length applies",
-                  r->name);
+    r->has_lengths = !is_absent(json_object_get(root, "truncation")) ||
+                     !is_absent(json_object_get(root, "padding"));
     return DT_OK;
 }
 
@@ -396,8 +396,8 @@ static dt_status create_named(const reader *r, dt_tokenizer **out)
     return dt_fail(status, "%s: %s", r->name, message);
 }
 
-dt_status dt_tokenizer_from_json(const char *json, size_t length, const char *name,
-                                 dt_tokenizer **out)
+static dt_status read_text(const char *json, size_t length, const char *name, dt_tokenizer **out,
+                           bool *has_lengths)
 {
     *out = NULL;
     json_error_t error;
@@ -408,9 +408,17 @@ dt_status dt_tokenizer_from_json(const char *json, size_t length, const char *na
     dt_status status = read_tree(&r, root);
     if (status == DT_OK)
         status = create_named(&r, out);
+    *has_lengths = r.has_lengths;
     free_reader(&r);
     json_decref(root);
     return status;
+}
+
+dt_status dt_tokenizer_from_json(const char *json, size_t length, const char *name,
+                                 dt_tokenizer **out)
+{
+    bool has_lengths;
+    return read_text(json, length, name, out, &has_lengths);
 }
 
 dt_status dt_tokenizer_read(const char *path, dt_tokenizer **tokenizer, char **json)
@@ -423,7 +431,11 @@ dt_status dt_tokenizer_read(const char *path, dt_tokenizer **tokenizer, char **j
         length -= 3;
         memmove(text, text + 3, length + 1);
     }
-    const dt_status status = dt_tokenizer_from_json(text, length, path, tokenizer);
+    bool has_lengths = false;
+    const dt_status status = read_text(text, length, path, tokenizer, &has_lengths);
+    if (status == DT_OK && has_lengths)
+        dt_notice("%s: its truncation and padding settings are ignored; the maximum length applies",
+                  path);
     if (status == DT_OK && json)
         *json = text;
     else

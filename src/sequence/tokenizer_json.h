@@ -3,8 +3,8 @@
  * Of a BPE tokenizer it reads `vocab`, `merges` (strings "A B" or pairs ["A", "B"]), `unk_token`,
  * `fuse_unk`, the pre-tokenizer (Whitespace, WhitespaceSplit or none), the added tokens, and
  * TemplateProcessing for a single sequence. The padding token is that of the `padding` section,
- * else [PAD], else <pad>, else none. The decoder is ignored; so are, with a notice, the sections
- * `truncation` and `padding`: the caller chooses the length, as in Python's transformers.
+ * else [PAD], else <pad>, else none. The decoder is ignored; so are the sections `truncation` and
+ * `padding`: the caller chooses the length, as in Python's transformers. dt_tokenizer_read() says so.
  *
  * Anything else that would change the tokens of a text is rejected by name: another model type, a
  * normalizer, another pre-tokenizer or post-processor, dropout, byte_fallback, ignore_merges,

@@ -41,6 +41,18 @@ refused 2 'vocabulary-size' deeptaxa tokenizer --fasta-file data/train.fasta --v
 expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 300 --output-file again.json
 cmp -s tokenizer.json again.json || fail "two runs learnt different vocabularies"
 
+# Settings of length in the file are ignored, which is said once, where the file is given
+sed '1s/{/{"truncation": {"max_length": 10}, /' tokenizer.json >lengths.json
+ignored() { same "notices of $1" "$(grep -c 'its truncation and padding settings are ignored' err)" "$2"; }
+expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file lengths.json \
+    --dry-run
+ignored train 1
+expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file lengths.json \
+    --output-dir shards
+ignored prepare 1
+expect 0 deeptaxa train --data shards --dry-run
+ignored "train --data" 0
+
 # Refused, each with one line
 refused 1 'none\.json' deeptaxa tokenizer --tokenizer-file none.json --encode ACGT
 refused 1 'none\.fasta' deeptaxa tokenizer --fasta-file none.fasta --output-file new.json
