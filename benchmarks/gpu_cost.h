@@ -56,8 +56,9 @@ typedef struct {
     bool high_shares; /* take the higher of two estimates of a share (gpu_kernels.c) */
 } dt_gpu;
 
-/* Sets the constants and clears the rest. Reads a machine file: {"name", "constants": {CONSTANT: {"value", "source"}}}. Fails if a constant
- * or a source is missing, or a constant is not positive. */
+/* Sets the constants and clears the rest. Reads a machine file: {"name", "constants": {CONSTANT:
+ * {"value", "source"}}}. Fails if a constant or a source is missing, or a constant is not positive.
+ */
 dt_status dt_gpu_read(dt_gpu *gpu, const char *path);
 
 /* The constants of a network between nodes (networks/NAME.json). */

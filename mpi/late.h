@@ -3,8 +3,9 @@
  * when they are back.
  *
  * All ranks begin the same collective operations in the same order, so that their number identifies
- * an operation. (The exchange of parameters within a host is one on all of them.) Ranks tell it with their heartbeats, and at once when rank 0 asks (heartbeat.h).
- * This costs nothing in steps without a long wait.
+ * an operation. (The exchange of parameters within a host is one on all of them.) Ranks tell it
+ * with their heartbeats, and at once when rank 0 asks (heartbeat.h). This costs nothing in steps
+ * without a long wait.
  *
  * A wait counts as long after 3 s, or after twice the usual time of a step, if that is longer: ranks
  * with unequal shares of the work are no news. Before the first step it is 10 s. Rank 0 itself is

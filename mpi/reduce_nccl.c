@@ -89,7 +89,8 @@ static void begin(nccl_reducer *r, const char *doing)
     pthread_mutex_unlock(&r->mutex);
 }
 
-/* Begins an operation, or goes on with one until its last call. The timeout counts from that: the host may be several steps ahead of the device. */
+/* Begins an operation, or goes on with one until its last call. The timeout counts from that: the
+ * host may be several steps ahead of the device. */
 static void begin_in_step(nccl_reducer *r, const char *doing, bool last)
 {
     begin(r, doing);

@@ -1,4 +1,5 @@
-/* The text of a small tokenizer.json: twelve tokens, of which [CLS] begins a sequence and [SEP] ends it. */
+/* The text of a small tokenizer.json: twelve tokens, of which [CLS] begins a sequence and [SEP]
+ * ends it. */
 #ifndef DT_TESTS_SMALL_TOKENIZER_JSON_H
 #define DT_TESTS_SMALL_TOKENIZER_JSON_H
 

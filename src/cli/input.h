@@ -32,10 +32,11 @@ typedef struct {
     bool *agreed;                    /* with comm: set when all have the same failure (dt_agree) */
 } dt_input;
 
-/* Cuts amplicons, where primers are given; takes or learns the strand (sequence/strand.h) where that is asked for; takes, chooses
- * (dt_choose_tokenizer()) or learns the tokenizer, saying which; then builds the dataset, freed
- * with dt_dataset_free(). DT_ERR_INPUT as data/dataset_build.h says, and where something should be
- * learnt from standard input or a pipe, which can be read only once: told before it is opened. */
+/* Cuts amplicons, where primers are given; takes or learns the strand (sequence/strand.h) where
+ * that is asked for; takes, chooses (dt_choose_tokenizer()) or learns the tokenizer, saying which;
+ * then builds the dataset, freed with dt_dataset_free(). DT_ERR_INPUT as data/dataset_build.h says,
+ * and where something should be learnt from standard input or a pipe, which can be read only once:
+ * told before it is opened. */
 dt_status dt_read_input(const dt_input *input, dt_dataset *dataset);
 
 #endif

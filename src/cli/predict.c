@@ -197,7 +197,8 @@ static dt_status choose_lineages(session *s)
     return DT_OK;
 }
 
-/* Where a format would have had lineages of the training set. Of a .pt file, tell_of_deeptaxa() says it. */
+/* Where a format would have had lineages of the training set. Of a .pt file, tell_of_deeptaxa()
+ * says it. */
 static void tell_of_lineages(const session *s)
 {
     const dt_loaded_model *model = format_decides(s->options) ? without_lineages(s) : NULL;
@@ -411,8 +412,8 @@ static void show_model(const session *s, int32_t m)
             model->backend->description);
 }
 
-/* The directory of a run stands for the newest checkpoint of its training, though there may be a calibrated
- * copy of it. */
+/* The directory of a run stands for the newest checkpoint of its training, though there may be a
+ * calibrated copy of it. */
 static dt_status tell_of_calibrated(const session *s, int32_t m)
 {
     const char *path = s->model[m].path;

@@ -27,8 +27,8 @@ void dt_batch_memory_free(dt_batch_memory *memory);
 typedef void (*dt_batch_edit)(void *context, int32_t b, int32_t *tokens);
 
 /* Packs the sequences indices[0 … count-1] with their labels, changed by `edit` unless it is NULL. The
- * batch points into `memory`, which must be large enough for their tokens, or bases. seed, step, first_sequence and loss_scale are zero; the caller sets them as
- * needed. */
+ * batch points into `memory`, which must be large enough for their tokens, or bases. seed, step,
+ * first_sequence and loss_scale are zero; the caller sets them as needed. */
 dt_batch dt_batch_pack(dt_batch_memory *memory, const dt_dataset *dataset, const int64_t *indices,
                        int32_t count, int32_t max_length, dt_batch_edit edit, void *context);
 

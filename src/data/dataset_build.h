@@ -4,10 +4,10 @@
  * the FASTA file; the result does not depend on the number of threads. All labels of the taxonomy
  * table are numbered, also those without a sequence (docs/model.md 1).
  *
- * Logs each of the following once, with its count: amplicons, dropped gap characters, reverse-complemented
- * sequences, sequences without a row (`Unclassified` at every rank), sequences whose id matches
- * only without annotations, rows without a sequence, sequences that share a row, sequences that a
- * model cannot judge (sequence/judge.h), ranks with a single class.
+ * Logs each of the following once, with its count: amplicons, dropped gap characters,
+ * reverse-complemented sequences, sequences without a row (`Unclassified` at every rank), sequences
+ * whose id matches only without annotations, rows without a sequence, sequences that share a row,
+ * sequences that a model cannot judge (sequence/judge.h), ranks with a single class.
  */
 #ifndef DT_DATA_DATASET_BUILD_H
 #define DT_DATA_DATASET_BUILD_H

@@ -1,6 +1,7 @@
-/* Whether the fields of a dataset.json agree with each other and have values that `deeptaxa prepare` could
- * have written. Its id does not show that: whoever changes a field can compute the id anew. That the shards
- * agree with it is checked where they are opened (data/shards.c). Private to data/.
+/* Whether the fields of a dataset.json agree with each other and have values that `deeptaxa
+ * prepare` could have written. Its id does not show that: whoever changes a field can compute the
+ * id anew. That the shards agree with it is checked where they are opened (data/shards.c). Private
+ * to data/.
  */
 #ifndef DT_DATA_DATASET_CHECK_H
 #define DT_DATA_DATASET_CHECK_H

@@ -32,9 +32,9 @@ void dt_text_hash(const char *text, char out[32]);
 dt_status dt_dataset_json_write(const char *path, const dt_dataset *dataset,
                                 const dt_dataset_summary *summary);
 
-/* Reads the file and checks its id and its content (data/dataset_check.h). Sets the summary and the members taxonomy, encoding,
- * tokenizer_name, suffix_count, normalized, fasta_file and taxonomy_file of *dataset, which must be
- * empty and which the caller frees, also on failure. */
+/* Reads the file and checks its id and its content (data/dataset_check.h). Sets the summary and the
+ * members taxonomy, encoding, tokenizer_name, suffix_count, normalized, fasta_file and
+ * taxonomy_file of *dataset, which must be empty and which the caller frees, also on failure. */
 dt_status dt_dataset_json_read(const char *path, dt_dataset *dataset, dt_dataset_summary *summary);
 
 #endif

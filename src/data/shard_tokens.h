@@ -16,7 +16,8 @@ const char *dt_shard_tokens_name(dt_encoding encoding);
 dt_status dt_shard_put_tokens(dt_container *file, dt_encoding encoding, int64_t count,
                               const uint16_t *tokens /* (count) */);
 
-/* Reads the tokens. DT_ERR_INPUT if their number is not `count` or one is not below `vocabulary`; `path` is used in the message. */
+/* Reads the tokens. DT_ERR_INPUT if their number is not `count` or one is not below `vocabulary`;
+ * `path` is used in the message. */
 dt_status dt_shard_get_tokens(dt_container *file, const char *path, dt_encoding encoding,
                               int32_t vocabulary, int64_t count, uint16_t *tokens /* (count) */);
 

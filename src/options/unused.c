@@ -55,7 +55,8 @@ static dt_status equals(const dt_option *option, const dt_value *value, const ch
     return DT_OK;
 }
 
-/* Sets *is to whether the value is what the option has, with one choice or another, if it is not given. */
+/* Sets *is to whether the value is what the option has, with one choice or another, if it is not
+ * given. */
 static dt_status is_default(const dt_option *option, const dt_value *value, bool *is)
 {
     const bool flag = option->kind == DT_VALUE_FLAG;

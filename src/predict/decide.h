@@ -1,8 +1,9 @@
 /* From logits to predictions, where that is more than the largest logit at each taxonomic rank:
  * lineages and ensembles of models. Lineages are those of the training set.
  *
- * Consistent lineage: of the lineages, the one with the largest sum of log-probabilities (taxonomy/lineage_tree.h). Confidences are those of its labels; entropy and the
- * position of the true label are those of each rank's probabilities.
+ * Consistent lineage: of the lineages, the one with the largest sum of log-probabilities
+ * (taxonomy/lineage_tree.h). Confidences are those of its labels; entropy and the position of the
+ * true label are those of each rank's probabilities.
  *
  * Summed lineage (docs/model.md 4): the distribution over the lineages, of which a vote takes a part;
  * from the root on, at each rank the child with the largest probability, which is its confidence.

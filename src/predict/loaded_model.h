@@ -19,8 +19,8 @@ typedef struct {
 } dt_loaded_model;
 
 /* Reads everything but the tensors from the checkpoint that `argument` names, of which
- * `expected_sha256` may be NULL (dt_checkpoint_path()). Zero-initialise `loaded`; free it with dt_loaded_model_free(), also on
- * failure. */
+ * `expected_sha256` may be NULL (dt_checkpoint_path()). Zero-initialise `loaded`; free it with
+ * dt_loaded_model_free(), also on failure. */
 dt_status dt_loaded_model_read(dt_loaded_model *loaded, const char *argument,
                                const char *expected_sha256);
 

@@ -47,8 +47,8 @@ typedef struct {
  * with a known label, or if lower ones are always better. */
 dt_status dt_fit_lineages(double *temperature, const dt_neighbour_heldout *heldout, dt_pool *pool);
 
-/* Finds *out (without similarities), from the temperature of dt_fit_lineages() on. out->count is 0 if fewer than DT_FIT_ENOUGH sequences have a
- * known label. */
+/* Finds *out (without similarities), from the temperature of dt_fit_lineages() on. out->count is 0
+ * if fewer than DT_FIT_ENOUGH sequences have a known label. */
 dt_status dt_fit_neighbours(dt_run_neighbours *out, const dt_neighbour_heldout *heldout,
                             double temperature, dt_pool *pool);
 

@@ -28,7 +28,8 @@
 #include "predict/tally.h"
 #include "predict/embeddings_file.h"
 
-/* Columns of the table for each tax_rank or of the sequence, and their names: the choices of --tabular-fields. */
+/* Columns of the table for each tax_rank or of the sequence, and their names: the choices of
+ * --tabular-fields. */
 #define DT_COLUMN_NAMES "predicted|raw_score|entropy|true|agreement|assigned|nearest|similarity"
 typedef enum {
     DT_COLUMN_PREDICTED,

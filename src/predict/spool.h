@@ -1,6 +1,6 @@
 /* Temporary storage of results for the files that need them once all are known, or several times:
- * the JSON file begins with the largest score of the run. The results are in an unlinked temporary file in the output folder,
- * which disappears however the program ends.
+ * the JSON file begins with the largest score of the run. The results are in an unlinked temporary
+ * file in the output folder, which disappears however the program ends.
  */
 #ifndef DT_PREDICT_SPOOL_H
 #define DT_PREDICT_SPOOL_H

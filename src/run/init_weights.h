@@ -10,9 +10,9 @@
 
 /* Compares the tensors of a checkpoint with those of the run's model, described by `table`. Every
  * parameter outside the heads must exist in both with the same shape; otherwise DT_ERR_INPUT is
- * returned, with the sizes of the models that differ. A head (all `classifiers.<r>.` of a taxonomic rank) that is missing
- * in the checkpoint or has a tensor of another shape keeps its random initial values: one notice
- * lists these heads. */
+ * returned, with the sizes of the models that differ. A head (all `classifiers.<r>.` of a taxonomic
+ * rank) that is missing in the checkpoint or has a tensor of another shape keeps its random initial
+ * values: one notice lists these heads. */
 dt_status dt_init_weights_check(const char *path, const dt_run *run, const dt_param_table *table);
 
 /* Copies the checkpoint's parameters into a model that has random initial values, except the heads

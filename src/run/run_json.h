@@ -32,7 +32,8 @@ typedef struct {
 } dt_invocation;
 
 /* Adds the members `model_details`, `training_hyperparameters`, `dataset_info` (not for a
- * prediction) and `taxonomic_levels` to the open object. Sizes of branches that the model type lacks are null. */
+ * prediction) and `taxonomic_levels` to the open object. Sizes of branches that the model type
+ * lacks are null. */
 void dt_run_json(dt_json *json, const dt_run *run, dt_run_json_kind kind);
 
 /* Adds the member `validation_metrics` to the open object: `accuracy`, `precision`, `recall` and

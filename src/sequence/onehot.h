@@ -1,6 +1,6 @@
 /* One token per nucleotide (`--encoding onehot`, docs/model.md 1): A, C, G and T have the ids 0 to 3,
- * which the model reads as four channels with a 1 in channel `id`; U is T; all other letters are 4, zeros in
- * all channels. A sequence has no special tokens; its first L nucleotides are used.
+ * which the model reads as four channels with a 1 in channel `id`; U is T; all other letters are 4,
+ * zeros in all channels. A sequence has no special tokens; its first L nucleotides are used.
  *
  * So N, the other IUPAC ambiguity codes and, if sequences are not normalised, lower case and gap
  * characters occupy a position without information about the base.

@@ -3,8 +3,9 @@
  *
  * Nodes are identified by their whole path: a label under two parents (the same family name, or
  * `Unclassified`) is two nodes. Every lineage has a label at each tax_rank, so all leaves are nodes
- * of the last one; leaf i, one of the lineages, is node first[tax_ranks-1] + i. Nodes are ordered by tax_rank, then by parent, then by class: the tree does not
- * depend on the order of the sequences.
+ * of the last one; leaf i, one of the lineages, is node first[tax_ranks-1] + i. Nodes are ordered
+ * by tax_rank, then by parent, then by class: the tree does not depend on the order of the
+ * sequences.
  */
 #ifndef DT_TAXONOMY_LINEAGE_TREE_H
 #define DT_TAXONOMY_LINEAGE_TREE_H
@@ -47,7 +48,8 @@ static inline int32_t dt_lineage_tree_lineages(const dt_lineage_tree *tree)
 }
 
 /* Returns true if the tree fits the taxonomy: its nodes are in order, every node has a
- * parent one rank above and a valid class, and those above the last rank have children. For trees read from a file. */
+ * parent one rank above and a valid class, and those above the last rank have children. For trees
+ * read from a file. */
 bool dt_lineage_tree_fits(const dt_lineage_tree *tree, const dt_taxonomy *taxonomy);
 bool dt_lineage_tree_equal(const dt_lineage_tree *a, const dt_lineage_tree *b);
 

@@ -38,8 +38,8 @@ static dt_pickle_value *at(const dt_pickle_value *value, const char *path)
     return (dt_pickle_value *)value;
 }
 
-/* Opens a fixture, changes the value at `path` by the statement at the end, which may use `v`, and reads it: it must
- * be refused with a message of one line that contains `part`. */
+/* Opens a fixture, changes the value at `path` by the statement at the end, which may use `v`, and
+ * reads it: it must be refused with a message of one line that contains `part`. */
 #define REFUSED(part, fixture, path, ...)                                                          \
     do {                                                                                           \
         dt_torch_file *file_ = open_fixture(fixture);                                              \
