@@ -5,8 +5,6 @@
 #include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/memory.h"
-#include "core/utf8.h"
 #include "options/config_file.h"
 #include "options/options.h"
 #include "options/unused.h"
@@ -30,30 +28,11 @@ void dt_command_report_error(const dt_command *command)
     dt_log_quiet(true);
 }
 
-/* JSON holds UTF-8 alone: another file name would be printed as that of a different file. */
-static dt_status check_texts(const dt_command *command, const void *options)
-{
-    const dt_option *option;
-    dt_text text = {0};
-    dt_status status = DT_OK;
-    for (int i = 0; status == DT_OK && (option = dt_command_option(command, i)); ++i) {
-        const dt_value value = dt_option_value(command, i, options);
-        dt_text_clear(&text);
-        status = dt_value_add_all(&value, false, &text);
-        if (status == DT_OK && text.length && dt_utf8_valid(text.data, text.length) < text.length)
-            status = dt_fail(DT_ERR_USAGE,
-                             "--%s: is not UTF-8, which --print-config requires: rename the file",
-                             option->name);
-    }
-    dt_text_free(&text);
-    return status;
-}
-
 static dt_status print_config(const dt_command *command, const void *options)
 {
     dt_output out;
     dt_json json;
-    DT_TRY(check_texts(command, options));
+    DT_TRY(dt_config_check(command, options));
     DT_TRY(dt_output_attach(&out, stdout, "standard output"));
     dt_json_begin(&json, &out, 2, 1);
     dt_config_write(&json, command, options);

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/utf8.h"
 #include "options/suggest.h"
 
 #define CONFIG_VALUES 64 /* maximum length of a list; the option's own limit is checked too */
@@ -248,13 +249,37 @@ void dt_json_value(dt_json *json, const dt_value *value)
         dt_json_end(json);
 }
 
+static bool is_written(const dt_option *option, const dt_value *value)
+{
+    return !option->ignored && dt_value_count(value) > 0 && !is_about_files(option->name);
+}
+
+dt_status dt_config_check(const dt_command *command, const void *options)
+{
+    const dt_option *option;
+    dt_text text = {0};
+    dt_status status = DT_OK;
+    for (int i = 0; status == DT_OK && (option = dt_command_option(command, i)); ++i) {
+        const dt_value value = dt_option_value(command, i, options);
+        dt_text_clear(&text);
+        if (is_written(option, &value))
+            status = dt_value_add_all(&value, false, &text);
+        if (status == DT_OK && text.length && dt_utf8_valid(text.data, text.length) < text.length)
+            status = dt_fail(DT_ERR_USAGE,
+                             "--%s: is not UTF-8, which --print-config requires: rename the file",
+                             option->name);
+    }
+    dt_text_free(&text);
+    return status;
+}
+
 void dt_config_write(dt_json *json, const dt_command *command, const void *options)
 {
     const dt_option *option;
     dt_json_object(json);
     for (int i = 0; (option = dt_command_option(command, i)); ++i) {
         const dt_value value = dt_option_value(command, i, options);
-        if (option->ignored || dt_value_count(&value) == 0 || is_about_files(option->name))
+        if (!is_written(option, &value))
             continue;
         dt_json_key(json, option->name);
         dt_json_value(json, &value);

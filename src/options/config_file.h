@@ -22,6 +22,10 @@ dt_status dt_config_read(const dt_command *command, void *options);
 /* Frees the texts that dt_config_read() allocated for options. */
 void dt_config_free(void *options);
 
+/* DT_ERR_USAGE if a value is not UTF-8, the encoding of JSON: such a file name would be written as that
+ * of another file. */
+dt_status dt_config_check(const dt_command *command, const void *options);
+
 /* Writes all options that have a value as one object, in the format of dt_config_read(). */
 void dt_config_write(dt_json *json, const dt_command *command, const void *options);
 

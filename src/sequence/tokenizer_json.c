@@ -20,7 +20,6 @@ typedef struct {
     char **split; /* left parts of merges given as strings; owned */
     size_t split_count;
     int32_t *special;
-    bool has_lengths; /* settings of truncation or padding */
 } reader;
 
 static void free_reader(reader *r)
@@ -100,8 +99,6 @@ static dt_status check_components(const reader *r, const json_t *root)
                                           "end_of_word_suffix", "byte_fallback", "ignore_merges"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
         DT_TRY(check_unset(r, model, options[i]));
-    r->has_lengths = !is_absent(json_object_get(root, "truncation")) ||
-                     !is_absent(json_object_get(root, "padding"));
     return DT_OK;
 }
 
@@ -396,6 +393,7 @@ static dt_status create_named(const reader *r, dt_tokenizer **out)
     return dt_fail(status, "%s: %s", r->name, message);
 }
 
+/* *has_lengths: it has settings of truncation or padding. */
 static dt_status read_text(const char *json, size_t length, const char *name, dt_tokenizer **out,
                            bool *has_lengths)
 {
@@ -408,7 +406,8 @@ static dt_status read_text(const char *json, size_t length, const char *name, dt
     dt_status status = read_tree(&r, root);
     if (status == DT_OK)
         status = create_named(&r, out);
-    *has_lengths = r.has_lengths;
+    *has_lengths = !is_absent(json_object_get(root, "truncation")) ||
+                   !is_absent(json_object_get(root, "padding"));
     free_reader(&r);
     json_decref(root);
     return status;

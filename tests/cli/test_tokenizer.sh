@@ -42,15 +42,16 @@ expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 300 
 cmp -s tokenizer.json again.json || fail "two runs learnt different vocabularies"
 
 # Settings of length in the file are ignored, which is said once, where the file is given
-sed '1s/{/{"truncation": {"max_length": 10}, /' tokenizer.json >lengths.json
+sed '0,/"truncation": *null/s//"truncation": {"max_length": 10}/' tokenizer.json >lengths.json
+grep -q max_length lengths.json || fail "the tokenizer has no member truncation"
 ignored() { same "notices of $1" "$(grep -c 'its truncation and padding settings are ignored' err)" "$2"; }
 expect 0 deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file lengths.json \
-    --dry-run
+    --output-dir none --dry-run
 ignored train 1
 expect 0 deeptaxa prepare --fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file lengths.json \
     --output-dir shards
 ignored prepare 1
-expect 0 deeptaxa train --data shards --dry-run
+expect 0 deeptaxa train --data shards --output-dir none --dry-run
 ignored "train --data" 0
 
 # Refused, each with one line
