@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launch/bind.h"
@@ -15,6 +16,7 @@
 #include "launch/relay.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/stop.h"
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
@@ -240,21 +242,46 @@ static void become(char **command, const child_setup *setup, pid_t parent)
     _exit(1);
 }
 
-/* Forwards signals to the child until it ends; returns its exit status. */
+/* Returns what mpiexec's end means. It has no handler for SIGUSR1 at first: then no rank has begun. */
+static int status_of(int ended, int asked)
+{
+    if (WIFEXITED(ended))
+        return WEXITSTATUS(ended);
+    if (!asked || WTERMSIG(ended) != SIGUSR1)
+        return 128 + WTERMSIG(ended);
+    dt_log_error("stopped by %s before the ranks have started", dt_signal_name(asked));
+    return dt_exit_status(DT_STOPPED);
+}
+
+/* Asks mpiexec to stop the ranks: it forwards no other signal. */
+static void ask(pid_t child, int interrupts)
+{
+    kill(child, interrupts > 1 ? SIGTERM : SIGUSR1);
+}
+
+/* Forwards signals to the child until it ends; returns its exit status. A request is repeated, since
+ * mpiexec forwards it to the ranks that run by then, and none may: after 1 s, 2 s, 4 s, … */
 static int wait_for(pid_t child, const sigset_t *watched)
 {
+    enum { LONGEST = 32 };
     int interrupts = 0;
+    int asked = 0; /* the signal that was received */
+    struct timespec pause = {.tv_sec = 1};
     while (true) {
-        int status;
-        const int number = sigwaitinfo(watched, NULL);
-        if (waitpid(child, &status, WNOHANG) == child)
-            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        int ended;
+        const int number = asked ? sigtimedwait(watched, NULL, &pause) : sigwaitinfo(watched, NULL);
+        const bool again = number < 0 && errno == EAGAIN;
+        if (waitpid(child, &ended, WNOHANG) == child)
+            return status_of(ended, asked);
         if (number == SIGINT)
             ++interrupts;
-        if (interrupts > 1)
-            kill(child, SIGTERM);
-        else if (number > 0 && number != SIGCHLD) /* mpiexec forwards only SIGUSR1 */
-            kill(child, SIGUSR1);
+        if (number > 0 && number != SIGCHLD) {
+            asked = number;
+            ask(child, interrupts);
+        } else if (again && pause.tv_sec <= LONGEST) {
+            ask(child, interrupts);
+            pause.tv_sec *= 2;
+        }
     }
 }
 

@@ -20,6 +20,7 @@
 #include "cli/stop_signal.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "data/dataset_build.h"
 #include "io/fasta.h"
 #include "layers.h"
@@ -72,6 +73,11 @@ static dt_status choose_output(session *s)
                  : dt_calibrated_path(path, s->output));
     if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a directory: name a file", s->output);
+    if (stat(s->output, &info) == 0 && !S_ISREG(info.st_mode))
+        return dt_fail(DT_ERR_USAGE,
+                       "--output-file %s: is a pipe or a device: a checkpoint can only be written "
+                       "to a disk",
+                       s->output);
     if (dt_same_file(path, s->output))
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is the checkpoint itself, which would lose its optimizer "
@@ -328,6 +334,7 @@ static dt_status calibrate(session *s)
         content->temperature[r] = fit[r].temperature;
     DT_TRY(dt_asked_fit(&s->asked, &s->store, heldout.layout, content, s->pool));
     DT_TRY(dt_checkpoint_write(s->output, content, s->model.model, true));
+    dt_sha256_remove_beside(s->output);
     dt_info("Checkpoint: %s", s->output);
     return show_use(s);
 }

@@ -38,6 +38,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
      .value = "CKPT",
+     .writes = true,
      .help = "checkpoint to write, with the temperatures and without the optimizer state (default: "
              "beside the model, with its name and _calibrated); name it to predict: the directory "
              "of a run stands for the newest checkpoint of its training"},

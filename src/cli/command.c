@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "options/config_file.h"
 #include "options/options.h"
+#include "options/outputs.h"
 #include "options/unused.h"
 
 /* Prints the text of --help or --version to standard output. */
@@ -46,6 +47,7 @@ static dt_status run_request(const dt_command *command, const void *options,
     const dt_request request = ((const dt_parsed *)options)->request;
     switch (request) {
     case DT_REQUEST_RUN:
+        DT_TRY(dt_options_check_outputs(options));
         if (!command->tells_unused)
             DT_TRY(dt_options_tell_unused(options));
         return run(options);

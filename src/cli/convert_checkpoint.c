@@ -9,6 +9,7 @@
 #include "cli/training_set.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "run/checkpoint.h"
 #include "run/checkpoint_path.h"
 #include "run/references_file.h"
@@ -93,6 +94,7 @@ static dt_status copy(dt_run *content, const char *path, const dt_convert_option
     DT_TRY(dt_check_new_file(output));
     DT_TRY(change(content, path, options, chosen));
     DT_TRY(write_copy(content, path, options));
+    dt_sha256_remove_beside(output);
     if (content->unknown && content->has_optimizer && !dt_is_torch_name(output))
         dt_notice("%s: does not contain these settings of its training; give them to train "
                   "--resume, or the defaults apply: %s",

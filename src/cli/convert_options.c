@@ -10,7 +10,7 @@
 #define OPTION_OUTPUT_FILE                                                                         \
     {                                                                                              \
         .name = "output-file", .kind = DT_VALUE_TEXT, .offset = AT(output_file), .value = "CKPT",  \
-        .required = true,                                                                          \
+        .writes = true, .required = true,                                                          \
         .help = "checkpoint to write, in DeepTaxa's format if the name ends in .pt; an existing "  \
                 "file is replaced"                                                                 \
     }

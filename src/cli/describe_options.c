@@ -11,6 +11,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(export_metrics),
      .value = "FILE",
+     .writes = true,
      .help = "also write the description to FILE as JSON"},
     {.name = "verbose",
      .kind = DT_VALUE_FLAG,

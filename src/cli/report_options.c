@@ -18,6 +18,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
      .value = "FILE",
+     .writes = true,
      .required = true,
      .help = "report to write: one HTML file that needs no network"},
     {0},

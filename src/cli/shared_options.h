@@ -125,7 +125,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
 #define DT_OPTION_PROFILE_TRACE(type)                                                              \
     {                                                                                              \
         .name = "profile-trace", .kind = DT_VALUE_TEXT, .offset = offsetof(type, profile_trace),   \
-        .value = "FILE",                                                                           \
+        .writes = true, .value = "FILE",                                                           \
         .help = "like --profile, and write a trace of all operations (JSON for chrome://tracing "  \
                 "or ui.perfetto.dev)"                                                              \
     }

@@ -92,13 +92,18 @@ static void *end_when_asked(void *context)
 
 void dt_stop_signal_end(const dt_command *command)
 {
+    enum { STACK = 256 << 10 }; /* the default of 8 MB counts against a limit of memory */
     pthread_t thread;
+    pthread_attr_t small;
     sigset_t all;
     sigset_t before;
     sem_init(&end_asked, 0, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the thread shall take no signal of others */
-    const int failed = pthread_create(&thread, NULL, end_when_asked, (void *)command);
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, STACK);
+    const int failed = pthread_create(&thread, &small, end_when_asked, (void *)command);
+    pthread_attr_destroy(&small);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed)
         return; /* signals do what they do by default */

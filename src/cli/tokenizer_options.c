@@ -15,6 +15,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_file),
      .value = "FILE",
+     .writes = true,
      .help = "tokenizer.json to write, in the format of Hugging Face tokenizers"},
     {.name = "vocabulary-size",
      .kind = DT_VALUE_INT,

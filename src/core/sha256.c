@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "core/file.h"
+#include "core/log.h"
 #include "core/memory.h"
 
 #define FILE_BLOCK ((size_t)1 << 18)
@@ -120,6 +123,13 @@ dt_status dt_sha256_file(const char *path, char hex[DT_SHA256_HEX])
     close(fd);
     dt_sha256_end(&sha, hex);
     return status;
+}
+
+void dt_sha256_remove_beside(const char *path)
+{
+    char beside[PATH_MAX];
+    if (dt_path(beside, sizeof beside, "%s.sha256", path) == DT_OK && unlink(beside) == 0)
+        dt_notice("%s: removed, since the file that it was of has been replaced", beside);
 }
 
 dt_status dt_sha256_expect(const char *path, const char *expected)

@@ -23,6 +23,9 @@ void dt_sha256_end(dt_sha256 *sha, char hex[DT_SHA256_HEX]);
 /* The digest of a file. DT_ERR_IO. */
 dt_status dt_sha256_file(const char *path, char hex[DT_SHA256_HEX]);
 
+/* Removes <path>.sha256, with a notice, after `path` has been replaced: it is that of the older file. */
+void dt_sha256_remove_beside(const char *path);
+
 /* Compares the file with a digest that a user gives with --expect-sha256, of either case:
  * DT_ERR_USAGE if that is not 64 hexadecimal digits, DT_ERR_INPUT if the file has another. */
 dt_status dt_sha256_expect(const char *path, const char *expected);

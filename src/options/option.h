@@ -64,6 +64,7 @@ typedef struct {
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
+    bool writes; /* the value names a file that the command writes */
     bool
         may_differ; /* between the ranks of a run: files of a host, or how much it uses of a host */
     const char *ignored; /* accepted with a notice that gives this reason; not stored */

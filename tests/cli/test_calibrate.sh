@@ -60,7 +60,10 @@ paste a b | awk '{ for (i = 1; i <= 7; i++) { d = $i - $(i + 7); if (d > 1e-5 ||
     fail "an ensemble of a calibrated model with itself"
 
 # A named output; refusals
+echo "of an older file" >named.h5.sha256
 expect 0 "${calibrate[@]}" --output-file named.h5 --batch-size 7 --threads 1
+said '^notice: named.h5.sha256: removed, since the file that it was of has been replaced$'
+[ -e named.h5.sha256 ] && fail "named.h5.sha256 is of another file"
 expect 0 deeptaxa describe --checkpoint named.h5
 same "temperatures with another batch and one thread" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr , '\n' | awk '{ printf "%.3f\n", $1 }')" \
@@ -70,6 +73,7 @@ expect 0 deeptaxa describe --checkpoint workers.h5
 same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"
 refused 2 "--output-file .*: is the checkpoint itself" "${calibrate[@]}" --output-file "$model"
+refused 2 "--output-file /dev/null: is a pipe or a device" "${calibrate[@]}" --output-file /dev/null
 refused 2 "--output-file .*: is a directory: name a file" "${calibrate[@]}" --output-file .
 refused 1 '^deeptaxa calibrate: nowhere: cannot write to this directory: No such file or directory$' "${calibrate[@]}" --output-file nowhere/x.h5
 sed 's/^[^s]/x&/' data/heldout.tsv >strangers.tsv

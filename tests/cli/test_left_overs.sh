@@ -23,7 +23,7 @@ rates() { cut -d , -f 1-3 run/metrics/*_metrics.csv; }
 before=$(rates)
 rm run/metrics/*_epoch2.json
 expect 0 train_tiny run --resume auto
-[ -s run/metrics/*_epoch2.json ] || fail "no metrics of the last epoch"
+[ -s "$(echo run/metrics/*_epoch2.json)" ] || fail "no metrics of the last epoch"
 same "learning rates of the epochs" "$(rates)" "$before"
 
 # Every command that is killed while it syncs its file leaves it; the next one in the folder takes it away

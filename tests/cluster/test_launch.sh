@@ -56,6 +56,21 @@ for signal in TERM INT HUP; do
     same_model "$(checkpoint whole 60)" "$(checkpoint stopped 60)"
 done
 
+# The same before the ranks have begun, when mpiexec has none to forward it to
+for wait in 0.2 0.4 0.6; do
+    rm -rf early
+    "$bin/deeptaxa-train" --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir early \
+        --tokenizer-file tokenizer.json $small_model --batch-size 8 --epochs 100000 --eval-every 100000 --ranks 2 \
+        --threads 1 >out 2>err &
+    started=$!
+    sleep "$wait"
+    kill -TERM "$started"
+    wait "$started"
+    status=$?
+    [ "$status" -eq 75 ] || { [ "$status" -eq 1 ] && grep -q 'stopped by SIGTERM' err; } ||
+        fail "exit status $status after SIGTERM at $wait s: $(tail -n 3 err)"
+done
+
 # Who reads along goes away, and SIGHUP was ignored from the start: the ranks go on
 train_small piped --epochs 60 --eval-every 60 --ranks 2 --threads 1 2>&1 | head -n 1 >/dev/null
 same "status of train --ranks 2 | head" "${PIPESTATUS[0]}" 0
