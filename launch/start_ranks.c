@@ -242,14 +242,13 @@ static void become(char **command, const child_setup *setup, pid_t parent)
     _exit(1);
 }
 
-/* Returns what mpiexec's end means. It has no handler for SIGUSR1 at first: then no rank has begun. */
+/* Returns what mpiexec's end means. It and the ranks have no handler for SIGUSR1 at first. */
 static int status_of(int ended, int asked)
 {
-    if (WIFEXITED(ended))
-        return WEXITSTATUS(ended);
-    if (!asked || WTERMSIG(ended) != SIGUSR1)
-        return 128 + WTERMSIG(ended);
-    dt_log_error("stopped by %s before the ranks have started", dt_signal_name(asked));
+    const int status = WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended);
+    if (!asked || status != 128 + SIGUSR1)
+        return status;
+    dt_log_error("stopped by %s before the ranks have begun", dt_signal_name(asked));
     return dt_exit_status(DT_STOPPED);
 }
 
