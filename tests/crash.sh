@@ -42,10 +42,11 @@ train() {
     program train $(labelled) --tokenizer-file tokenizer.json $tiny --save-every-steps 3 --keep-checkpoints 1 \
         --no-report
 }
+# Without the report, which does not end a training that cannot write it: it says so.
 # shellcheck disable=SC2086
 train_stream() {
     program train --data shards $tiny --stream-data --store-references --save-best-only --tensorboard \
-        --export-sequence-embeddings
+        --export-sequence-embeddings --no-report
 }
 # shellcheck disable=SC2046,SC2086
 train_3() {

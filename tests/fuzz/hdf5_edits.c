@@ -47,7 +47,7 @@ static void change_integer(const editor *e, unsigned char *at, size_t size)
                                       UINT32_MAX,
                                       (int64_t)1 << 32,
                                       (int64_t)1 << 40};
-    int64_t value = 0;
+    uint64_t value = 0; /* wraps */
     memcpy(&value, at, size);
     switch (below(e, 4)) {
     case 0:
@@ -57,10 +57,10 @@ static void change_integer(const editor *e, unsigned char *at, size_t size)
         value -= 1;
         break;
     case 2:
-        value = (int64_t)fuzz_random(e->random) >> below(e, 64);
+        value = (uint64_t)((int64_t)fuzz_random(e->random) >> below(e, 64));
         break;
     default:
-        value = borders[below(e, sizeof borders / sizeof *borders)];
+        value = (uint64_t)borders[below(e, sizeof borders / sizeof *borders)];
     }
     memcpy(at, &value, size);
 }
