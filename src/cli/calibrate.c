@@ -71,9 +71,10 @@ static dt_status choose_output(session *s)
     written.has_optimizer = false;
     DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
                  : dt_calibrated_path(path, s->output));
-    if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
+    const bool exists = stat(s->output, &info) == 0;
+    if (exists && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a directory: name a file", s->output);
-    if (stat(s->output, &info) == 0 && !S_ISREG(info.st_mode))
+    if (exists && !S_ISREG(info.st_mode))
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is a pipe or a device: a checkpoint can only be written "
                        "to a disk",

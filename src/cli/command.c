@@ -66,9 +66,10 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
     dt_hold_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is reported as an error, like a full disk */
     dt_status status = dt_options_parse(command, argc, argv, options);
-    dt_stop_signal_end(command);
-    if (status == DT_OK)
+    if (status == DT_OK) {
+        dt_stop_signal_end(command);
         status = run_request(command, options, run);
+    }
     if (status != DT_OK)
         dt_command_report_error(command);
     dt_log_close();

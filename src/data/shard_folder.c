@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,8 +15,13 @@
 #include "data/shard_tokens.h"
 #include "sequence/tokenizer_json.h"
 
-dt_status dt_shard_refuse(const char *path, const char *what)
+dt_status dt_shard_refuse(const char *path, const char *format, ...)
 {
+    char what[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
     return dt_fail(DT_ERR_INPUT, "%s: %s; run `deeptaxa prepare` again", path, what);
 }
 
@@ -54,10 +61,8 @@ static dt_status check_tokenizer(const char *path, const dt_dataset *dataset, dt
     dt_tokenizer_destroy(tokenizer);
     if (suffix == dataset->suffix_count)
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: ends a sequence with %d tokens, but dataset.json says %d; run `deeptaxa "
-                   "prepare` again",
-                   path, (int)suffix, (int)dataset->suffix_count);
+    return dt_shard_refuse(path, "ends a sequence with %d tokens, but dataset.json says %d",
+                           (int)suffix, (int)dataset->suffix_count);
 }
 
 static dt_status read_tokenizer(dt_dataset *dataset, dt_shard_folder *from)
@@ -97,7 +102,7 @@ static dt_status check_text(dt_container *file, const char *path, const char *ke
     DT_TRY(dt_container_get_attribute_text(file, "", key, &found));
     const bool same = strcmp(found, expected) == 0;
     free(found);
-    return same ? DT_OK : dt_shard_refuse(path, message);
+    return same ? DT_OK : dt_shard_refuse(path, "%s", message);
 }
 
 static dt_status check_number(dt_container *file, const char *path, const char *key,
@@ -107,10 +112,8 @@ static dt_status check_number(dt_container *file, const char *path, const char *
     DT_TRY(dt_container_get_attribute_int(file, "", key, &found));
     if (found == expected)
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: its %s is %" PRId64 ", but dataset.json says %" PRId64
-                   "; run `deeptaxa prepare` again",
-                   path, key, found, expected);
+    return dt_shard_refuse(path, "its %s is %" PRId64 ", but dataset.json says %" PRId64, key,
+                           found, expected);
 }
 
 int64_t dt_shard_sequences(const dt_shard_folder *from, int64_t shard)
@@ -128,10 +131,8 @@ static dt_status check_shape(dt_container *file, const char *path, const char *n
     if (info.dimensions == dimensions && info.shape[0] == rows &&
         (dimensions < 2 || info.shape[1] == columns))
         return DT_OK;
-    return dt_fail(DT_ERR_INPUT,
-                   "%s: the shape of '%s' is not that of %" PRId64 " sequences; run `deeptaxa "
-                   "prepare` again",
-                   path, name, rows);
+    return dt_shard_refuse(path, "the shape of '%s' is not that of %" PRId64 " sequences", name,
+                           rows);
 }
 
 static dt_status check_optional(dt_container *file, const char *path, const char *name,

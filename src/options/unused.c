@@ -67,7 +67,7 @@ static dt_status is_default(const dt_option *option, const dt_value *value, bool
     return *is || !option->other.value ? DT_OK : equals(option, value, option->other.value, is);
 }
 
-/* Appends " --model-type cnn or bert". */
+/* Appends " (needs --model-type cnn or bert)". */
 static dt_status add_need(dt_text *line, const dt_need *need)
 {
     DT_TRY(dt_text_addf(line, " (needs --%s", need->option));
