@@ -30,7 +30,8 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 void begin_choices();
 size_t choose(size_t count);
 
-/* For enqueued work: lets events recorded later see this much more time, without waiting. */
+/* For enqueued work: lets events recorded later see this much more time, without waiting. Between two
+ * events such time counts alone, so that a busy machine changes no comparison. */
 void pretend_to_take(double seconds);
 
 /* Callbacks for events of the running grid. checked.cpp, where it is linked, sets `observing`. */

@@ -72,7 +72,7 @@ struct CUevent_st {
     uint64_t capture;    /* number of the capture that it was last recorded in; 0: none */
     node_list captured;  /* the nodes of that capture that it follows */
     bool timed;
-    double time;
+    double time, pretended; /* seconds when it was done: of the clock; see pretend_to_take() */
 };
 
 namespace cuda_on_cpu
@@ -217,7 +217,8 @@ void run_item(const work_item &item)
     } else if (item.record) {
         if (item.record->done < item.number)
             item.record->done = item.number;
-        item.record->time = seconds() + R().pretended;
+        item.record->time = seconds();
+        item.record->pretended = R().pretended;
     } else {
         open_device();
         item.work();
@@ -1010,7 +1011,8 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEven
         return fail(cudaErrorInvalidResourceHandle);
     if (from->done < from->recorded || to->done < to->recorded)
         return cudaErrorNotReady;
-    *milliseconds = (float)(1e3 * (to->time - from->time));
+    const double pretended = to->pretended - from->pretended;
+    *milliseconds = (float)(1e3 * (pretended != 0.0 ? pretended : to->time - from->time));
     return cudaSuccess;
 }
 

@@ -4,9 +4,10 @@
 #
 #   bash tests/fuzz/run.sh MINUTES [TARGET …]        such as: run.sh 10 fasta torch
 #
-# Needs clang with libFuzzer. Inputs that cover more are kept in build-fuzz/corpus/TARGET and used
-# again by the next run; what ends a target is in build-fuzz/findings/TARGET, and
-# build-fuzz/tests/fuzz/fuzz_TARGET FILE repeats it. Ends with 1 if there are findings.
+# A target ends earlier after RUNS executions, where that is set. Needs clang with libFuzzer. Inputs
+# that cover more are kept in build-fuzz/corpus/TARGET and used again by the next run; what ends a
+# target is in build-fuzz/findings/TARGET, and build-fuzz/tests/fuzz/fuzz_TARGET FILE repeats it.
+# Ends with 1 if there are findings.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if ! [[ ${1:-} =~ ^[1-9][0-9]*$ ]]; then
@@ -40,7 +41,7 @@ one() {
     *) options+=(-max_len=4096) ;;
     esac
     if [ -d "tests/fuzz/corpus/$target" ]; then seeds+=("tests/fuzz/corpus/$target"); fi
-    $build/tests/fuzz/fuzz_"$target" -max_total_time="$SECONDS_EACH" -print_final_stats=1 "${options[@]}" \
+    $build/tests/fuzz/fuzz_"$target" -max_total_time="$SECONDS_EACH" -runs="${RUNS:--1}" -print_final_stats=1 "${options[@]}" \
         -artifact_prefix=$build/findings/"$target"/ $build/corpus/"$target" \
         "${seeds[@]}" \
         >$build/findings/"$target".log 2>&1 || echo "$target: ended with $?: $build/findings/$target.log"
