@@ -26,10 +26,10 @@ ln -s "$(cd "$bin/../lib" && pwd)"/deeptaxa/libdeeptaxa_{mpi,cuda_on_cpu}.so gpu
 
 # A rank whose GPU hangs: it is named, and nobody is left
 gpu=$work/gpu/bin/deeptaxa-selftest
-expect 1 "$MPIEXEC" -n 1 "$gpu" --device cpu --threads 1 --collective-timeout 3 : \
-    -n 1 env CUDA_ON_CPU_HANG=add_norm_kernel "$gpu" --threads 1 --collective-timeout 3
+expect 1 "$MPIEXEC" -n 1 "$gpu" --device cpu --threads 1 --collective-timeout 8 : \
+    -n 1 env CUDA_ON_CPU_HANG=add_norm_kernel "$gpu" --threads 1 --collective-timeout 8
 printed "^   1  $(hostname) +0000:01:00.0  [0-9,-]+ +CUDA on the CPU"
-said '^rank 0 on [^ ]+: waited 3 seconds for the other ranks in a gather: rank 1 on [^ ]+ hangs or is unreachable '
+said '^rank 0 on [^ ]+: waited 8 seconds for the other ranks in a gather: rank 1 on [^ ]+ hangs or is unreachable '
 none_left() { ! pgrep -f "$gpu" >/dev/null; }
 until_true 10 none_left || fail "a rank is left"
 
