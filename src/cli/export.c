@@ -10,13 +10,11 @@
 #include "core/memory.h"
 #include "core/sha256.h"
 
-static dt_status write_sha256(const char *path)
+static dt_status write_sha256(const char *path, const char *beside)
 {
     char hex[DT_SHA256_HEX];
-    char beside[PATH_MAX];
     dt_text line = {0};
     const char *slash = strrchr(path, '/');
-    DT_TRY(dt_path(beside, sizeof beside, "%s.sha256", path));
     DT_TRY(dt_sha256_file(path, hex));
     dt_status status = dt_text_addf(&line, "%s  %s\n", hex, slash ? slash + 1 : path);
     if (status == DT_OK)
@@ -30,8 +28,12 @@ static dt_status write_sha256(const char *path)
 static dt_status run(const void *parsed)
 {
     const dt_convert_options *options = parsed;
+    char beside[PATH_MAX];
+    DT_TRY(dt_path(beside, sizeof beside, "%s.sha256", options->output_file));
+    DT_TRY(dt_check_new_file(options->output_file));
+    DT_TRY(dt_check_new_file(beside)); /* before the copy is made */
     DT_TRY(dt_convert_checkpoint(parsed));
-    return write_sha256(options->output_file);
+    return write_sha256(options->output_file, beside);
 }
 
 int main(int argc, char **argv)

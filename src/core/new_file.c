@@ -123,7 +123,9 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path)
     file->in_place = false;
     DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
     const bool exists = stat(path, &info) == 0;
-    if (exists && S_ISDIR(info.st_mode)) /* otherwise found only after writing */
+    if (!exists && errno == ENAMETOOLONG) /* otherwise found only after writing */
+        return io_error(path, "cannot create a file with this name");
+    if (exists && S_ISDIR(info.st_mode)) /* likewise */
         return dt_fail(DT_ERR_IO, "%s: is a folder; a file cannot be written there", path);
     if (exists && (!S_ISREG(info.st_mode) || names_descriptor(path))) {
         file->in_place = true;

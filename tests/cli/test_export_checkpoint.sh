@@ -21,6 +21,12 @@ said "^SHA-256: $sum \(copy.h5.sha256\)"
 expect 0 train_small run_copy --resume copy.h5
 same_model "$(checkpoint run_copy 2)" "$(checkpoint run 2)"
 
+# Names that are too long, of the copy or of the file beside it, before the copy is made
+long=$(printf 'x%.0s' {1..256})
+refused 1 "cannot create a file with this name: File name too long" export_to "$long"
+refused 1 "\.sha256: cannot create a file with this name: File name too long" export_to "${long:0:250}"
+[ -e "${long:0:250}" ] && fail "a copy without its checksum is left"
+
 # Its SHA-256 is beside it, and a reader can insist on it
 sha256sum -c --quiet copy.h5.sha256 || fail "copy.h5.sha256"
 other=$(printf '0%.0s' {1..64})
