@@ -25,7 +25,8 @@ dt_status dt_output_begin(dt_output *out, const char *path)
         return dt_fail(DT_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     }
     setvbuf(stream, NULL, _IONBF, 0); /* we buffer ourselves */
-    const dt_status status = dt_output_attach(out, stream, out->file.path);
+    const char *name = strcmp(path, "-") == 0 ? "standard output" : out->file.path;
+    const dt_status status = dt_output_attach(out, stream, name);
     if (status != DT_OK) {
         fclose(stream);
         dt_new_file_discard(&out->file);

@@ -31,7 +31,8 @@ typedef struct {
     dt_new_file file; /* used after dt_output_begin() */
 } dt_output;
 
-/* Creates the file that dt_output_commit() moves to `path`. The struct must not be moved. */
+/* Creates the file that dt_output_commit() moves to `path`; "-" is standard output. The struct must not
+ * be moved. */
 dt_status dt_output_begin(dt_output *out, const char *path);
 /* Writes the buffer, syncs, and renames to `path`. On failure the new file is deleted. */
 dt_status dt_output_commit(dt_output *out);

@@ -74,7 +74,7 @@ static dt_status choose_output(session *s)
     const bool exists = stat(s->output, &info) == 0;
     if (exists && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a directory: name a file", s->output);
-    if (exists && !S_ISREG(info.st_mode))
+    if ((exists && !S_ISREG(info.st_mode)) || strcmp(s->output, "-") == 0)
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is a pipe or a device: a checkpoint can only be written "
                        "to a disk",

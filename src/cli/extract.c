@@ -24,7 +24,7 @@ typedef struct {
     dt_identical *identical;
     dt_output fasta;
     dt_output taxonomy; /* with --output-taxonomy */
-    bool to_stdout, fasta_begun, taxonomy_begun;
+    bool fasta_begun, taxonomy_begun;
     dt_text ids; /* --identical common: ids of the different amplicons, each with its '\0' */
 
     int64_t sequences, bases, written, reversed, without_row;
@@ -249,11 +249,8 @@ static dt_status create_search(const dt_extract_options *options, dt_primer_sear
 static dt_status begin_output(extraction *x)
 {
     const dt_extract_options *options = x->options;
-    x->to_stdout = strcmp(options->output_file, "-") == 0;
-    if (!x->to_stdout)
-        dt_remove_unfinished_beside(options->output_file);
-    DT_TRY(x->to_stdout ? dt_output_attach(&x->fasta, stdout, "standard output")
-                        : dt_output_begin(&x->fasta, options->output_file));
+    dt_remove_unfinished_beside(options->output_file);
+    DT_TRY(dt_output_begin(&x->fasta, options->output_file));
     x->fasta_begun = true;
     if (!options->output_taxonomy)
         return DT_OK;
@@ -273,7 +270,7 @@ static dt_status finish_output(extraction *x)
         DT_TRY(dt_output_commit(&x->taxonomy));
     }
     x->fasta_begun = false;
-    return x->to_stdout ? dt_output_detach(&x->fasta) : dt_output_commit(&x->fasta);
+    return dt_output_commit(&x->fasta);
 }
 
 static dt_status check_found(const extraction *x)
@@ -322,9 +319,7 @@ static dt_status extract(extraction *x)
 
 static void free_extraction(extraction *x)
 {
-    if (x->fasta_begun && x->to_stdout)
-        dt_output_detach(&x->fasta);
-    else if (x->fasta_begun)
+    if (x->fasta_begun)
         dt_output_discard(&x->fasta);
     if (x->taxonomy_begun)
         dt_output_discard(&x->taxonomy);

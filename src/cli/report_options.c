@@ -20,7 +20,7 @@ static const dt_option options[] = {
      .value = "FILE",
      .writes = true,
      .required = true,
-     .help = "report to write: one HTML file that needs no network"},
+     .help = "report to write: one HTML file that needs no network; -: standard output"},
     {0},
 };
 

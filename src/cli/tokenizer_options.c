@@ -16,7 +16,8 @@ static const dt_option options[] = {
      .offset = AT(output_file),
      .value = "FILE",
      .writes = true,
-     .help = "tokenizer.json to write, in the format of Hugging Face tokenizers"},
+     .help = "tokenizer.json to write, in the format of Hugging Face tokenizers; -: "
+             "standard output"},
     {.name = "vocabulary-size",
      .kind = DT_VALUE_INT,
      .offset = AT(vocabulary_size),

@@ -15,7 +15,8 @@
  *     DT_TRY(dt_new_file_begin(&file, path));
  *     ... write to file.temporary, for example with dt_new_file_open() ...
  *     status == DT_OK ? dt_new_file_commit(&file) : dt_new_file_discard(&file)
- * A pipe or a device is not replaced but written to: `in_place`, with `temporary` equal to `path`. */
+ * A pipe, a device or standard output ("-") is not replaced but written to: `in_place`, with
+ * `temporary` equal to `path`. */
 typedef struct {
     char path[PATH_MAX];           /* the final name */
     char temporary[PATH_MAX + 32]; /* where to write */
@@ -47,7 +48,7 @@ void dt_remove_unfinished_beside(const char *path);
 /* Removes those that this process is writing: before it ends at once. */
 void dt_remove_own_unfinished(void);
 
-/* Replaces the file `path` by `length` bytes, atomically. */
+/* Replaces the file `path` by `length` bytes, atomically; "-" is standard output. */
 dt_status dt_write_file(const char *path, const char *bytes, size_t length);
 
 /* Opens a temporary file in `folder` for reading and writing. It has no name, so that nothing remains

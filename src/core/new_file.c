@@ -108,6 +108,11 @@ static int create_locked(char *temporary, size_t size, const char *path, mode_t 
     return -1;
 }
 
+static bool is_standard_output(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 /* Returns true for a name of an open file of this process, which may be a regular file: `/dev/stdout`
  * or `/dev/fd/3`. */
 static bool names_descriptor(const char *path)
@@ -122,15 +127,16 @@ dt_status dt_new_file_begin(dt_new_file *file, const char *path)
     file->lock = -1;
     file->in_place = false;
     DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
-    const bool exists = stat(path, &info) == 0;
+    const bool exists = !is_standard_output(path) && stat(path, &info) == 0;
+    if (is_standard_output(path) ||
+        (exists && !S_ISDIR(info.st_mode) && (!S_ISREG(info.st_mode) || names_descriptor(path)))) {
+        file->in_place = true;
+        return dt_path(file->temporary, sizeof file->temporary, "%s", path);
+    }
     if (!exists && errno == ENAMETOOLONG) /* otherwise found only after writing */
         return io_error(path, "cannot create a file with this name");
     if (exists && S_ISDIR(info.st_mode)) /* likewise */
         return dt_fail(DT_ERR_IO, "%s: is a folder; a file cannot be written there", path);
-    if (exists && (!S_ISREG(info.st_mode) || names_descriptor(path))) {
-        file->in_place = true;
-        return dt_path(file->temporary, sizeof file->temporary, "%s", path);
-    }
     file->lock = create_locked(file->temporary, sizeof file->temporary, path, 0666);
     return file->lock >= 0 ? DT_OK : io_error(path, "cannot create a file in this folder");
 }
@@ -147,7 +153,9 @@ FILE *dt_new_file_open(const dt_new_file *file)
 {
     const int flags =
         O_WRONLY | O_NOCTTY | O_CLOEXEC | (file->in_place ? O_APPEND : O_TRUNC | O_NOFOLLOW);
-    const int fd = open(file->temporary, flags);
+    const int fd = is_standard_output(file->temporary)
+                       ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                       : open(file->temporary, flags);
     FILE *stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (fd >= 0 && !stream)
         close(fd);

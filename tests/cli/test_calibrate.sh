@@ -74,6 +74,7 @@ same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"
 refused 2 "--output-file .*: is the checkpoint itself" "${calibrate[@]}" --output-file "$model"
 refused 2 "--output-file /dev/null: is a pipe or a device" "${calibrate[@]}" --output-file /dev/null
+refused 2 "--output-file -: is a pipe or a device" "${calibrate[@]}" --output-file -
 refused 2 "--output-file .*: is a directory: name a file" "${calibrate[@]}" --output-file .
 refused 1 '^deeptaxa calibrate: nowhere: cannot write to this directory: No such file or directory$' "${calibrate[@]}" --output-file nowhere/x.h5
 sed 's/^[^s]/x&/' data/heldout.tsv >strangers.tsv

@@ -26,6 +26,7 @@ long=$(printf 'x%.0s' {1..256})
 refused 1 "cannot create a file with this name: File name too long" export_to "$long"
 refused 1 "\.sha256: cannot create a file with this name: File name too long" export_to "${long:0:250}"
 [ -e "${long:0:250}" ] && fail "a copy without its checksum is left"
+refused 1 "^deeptaxa export: -: is a pipe or a device" export_to -
 
 # Its SHA-256 is beside it, and a reader can insist on it
 sha256sum -c --quiet copy.h5.sha256 || fail "copy.h5.sha256"

@@ -8,6 +8,9 @@ said '^Report: small/report.html$'
 without_time() { sed 's/"created": "[^"]*"//' "$1"; }
 expect 0 deeptaxa report --run small --output-file same.html
 cmp -s <(without_time small/report.html) <(without_time same.html) || fail "train wrote another report"
+expect 0 deeptaxa report --run small --output-file -
+cmp -s <(without_time out) <(without_time same.html) || fail "another report on standard output"
+[ -e ./- ] && fail "a file named -"
 expect 0 train_small other --epochs 1 --seed 7 --no-report
 [ -e other/report.html ] && fail "a report in spite of --no-report"
 

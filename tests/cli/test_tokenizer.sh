@@ -14,6 +14,8 @@ spelt=$(awk -F'\t' 'NR > 1 && $4 !~ /^\[/ { text = text $4 } END { print text }'
 same "tokens put together" "$spelt" AGAGTTTGATCCTGGCTCAG
 same "last token" "$(tail -n 1 out | cut -f 4)" "[SEP]"
 cp out first
+expect 0 deeptaxa tokenizer --fasta-file data/train.fasta --vocabulary-size 300 --output-file -
+cmp out tokenizer.json || fail "another tokenizer on standard output"
 
 # The file gives the same tokens, and so does the environment
 expect 0 deeptaxa tokenizer --tokenizer-file tokenizer.json --encode AGAGTTTGATCCTGGCTCAG
