@@ -47,6 +47,11 @@ def fail(text, status=1):
     sys.exit(status)
 
 
+def own_file(path, flags):
+    """An opener for files of the search: it follows no symbolic link of somebody else."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 # ---- the command line ----------------------------------------------------------------------------
 
 
@@ -371,7 +376,7 @@ class Worker:
         command = [*self.options.program, "train", *self.options.flags,
                    *suggest(trial, self.options), "--output-dir", folder, "--resume", "auto"]
         libc = ctypes.CDLL(None)
-        with open(os.path.join(folder, "output.txt"), "ab") as output:
+        with open(os.path.join(folder, "output.txt"), "ab", opener=own_file) as output:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,  # Ctrl-C is this worker's to pass on, once
@@ -384,7 +389,7 @@ class Worker:
         while True:
             ended = child.poll() is not None  # asked first, so that no epoch is overlooked
             if time.monotonic() >= next_beat:
-                with open(os.path.join(folder, "alive"), "w"):
+                with open(os.path.join(folder, "alive"), "w", opener=own_file):
                     next_beat = time.monotonic() + self.options.lost_after / BEATS
             for epoch, metrics in evaluations(folder):
                 if epoch in done:
@@ -502,7 +507,7 @@ class Worker:
         path = os.path.join(self.options.output_dir,
                             f"deeptaxa_best_params_{self.options.model_type}.json")
         part = f"{path}.{os.uname().nodename}.{os.getpid()}"
-        with open(part, "w", encoding="utf-8") as file:
+        with open(part, "w", encoding="utf-8", opener=own_file) as file:
             json.dump({"trial_number": best.number,
                        **best_of(best.params, found[-1][1], self.options)}, file, indent=4)
         os.replace(part, path)
@@ -572,4 +577,7 @@ def main(words):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")

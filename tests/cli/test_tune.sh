@@ -42,6 +42,7 @@ refused 1 'nowhere: cannot open' tune none --data nowhere
 refused 2 'prepared with --encoding dnabert' deeptaxa tune --data shards --encoding onehot --model-type cnn \
     --output-dir none
 refused 2 'a search needs --val-split greater than 0' tune none --val-split 0
+refused 1 "^deeptaxa tune: /proc/none: No such file or directory$" tune /proc/none
 compgen -G 'none/*' && fail "a refused search has begun"
 cat >slow.sh <<END
 touch checking
