@@ -20,7 +20,11 @@
 #include "core/file.h"
 #include "core/status.h"
 
+#ifdef DT_SMALL_BLOCKS /* io/raw_file.h */
+#define DT_OUTPUT_BUFFER ((size_t)64)
+#else
 #define DT_OUTPUT_BUFFER ((size_t)256 * 1024)
+#endif
 
 typedef struct {
     FILE *stream;

@@ -124,9 +124,14 @@ bool dt_read_only_once(const char *path)
            (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || S_ISCHR(info.st_mode));
 }
 
+#ifdef DT_SMALL_BLOCKS /* for fuzz targets, as in io/ */
+enum { BLOCK = 1 << 10 };
+#else
+enum { BLOCK = 1 << 16 };
+#endif
+
 dt_status dt_read_file(const char *path, char **bytes, size_t *length)
 {
-    enum { BLOCK = 65536 };
     const bool may_wait =
         dt_read_only_once(path); /* other files are read to the end despite signals */
     const int fd = dt_input_open(path);
