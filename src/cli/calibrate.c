@@ -92,9 +92,11 @@ static dt_status open_inputs(session *s)
     const dt_calibrate_options *o = s->options;
     DT_TRY(dt_check_standard_input(o->fasta_file, o->taxonomy_file, NULL));
     char folder[PATH_MAX];
+    char tokenizer[PATH_MAX];
     DT_TRY(dt_loaded_model_read(&s->model, o->checkpoint, o->expect_sha256));
     DT_TRY(choose_output(s));
-    DT_TRY(dt_take_tokenizer(&s->model.checkpoint, s->model.path, o->tokenizer_file, NULL));
+    DT_TRY(dt_take_tokenizer(&s->model.checkpoint, s->model.path, o->tokenizer_file, tokenizer));
+    dt_notice_unused_tokenizer(&s->model.checkpoint, o->tokenizer_file, tokenizer);
     dt_folder_of(s->output, folder, sizeof folder);
     if (access(folder, W_OK | X_OK) != 0)
         return dt_fail(DT_ERR_IO, "%s: cannot write to this directory: %s%s", folder,

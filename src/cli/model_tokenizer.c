@@ -6,6 +6,7 @@
 
 #include "cli/installation.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/memory.h"
 #include "sequence/tokenizer_json.h"
 
@@ -77,6 +78,14 @@ dt_status dt_adopt_tokenizer(dt_run *run, const char *path, const char *json, co
                        "right tokenizer.json with --tokenizer-file",
                        name, path, size, run->config.vocabulary);
     return dt_copy_text(&run->tokenizer_json, json);
+}
+
+void dt_notice_unused_tokenizer(const dt_run *run, const char *file, const char *chosen)
+{
+    if (file && !chosen[0])
+        dt_notice("--tokenizer-file has no effect: %s", run->config.encoding == DT_ENCODING_ONEHOT
+                                                            ? "the model reads nucleotides"
+                                                            : "the checkpoint decides");
 }
 
 dt_status dt_take_tokenizer(dt_run *run, const char *path, const char *file, char *chosen)

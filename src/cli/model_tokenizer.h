@@ -15,6 +15,9 @@
  * DT_ERR_INPUT, with what to do, if there is none or its size is not the model's. */
 dt_status dt_take_tokenizer(dt_run *run, const char *path, const char *file, char *chosen);
 
+/* Says so if --tokenizer-file was given, and dt_take_tokenizer() has chosen no file. */
+void dt_notice_unused_tokenizer(const dt_run *run, const char *file, const char *chosen);
+
 /* Gives the run this tokenizer (tokenizer.json, and a name for messages), or fails likewise. */
 dt_status dt_adopt_tokenizer(dt_run *run, const char *path, const char *json, const char *name);
 

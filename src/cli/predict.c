@@ -432,11 +432,8 @@ static void tell_of_deeptaxa(const session *s)
 {
     if (s->tokenizer_path[0])
         dt_info("Tokenizer: %s", s->tokenizer_path);
-    else if (s->options->tokenizer_file)
-        dt_notice("--tokenizer-file has no effect: %s",
-                  s->model[0].checkpoint.config.encoding == DT_ENCODING_ONEHOT
-                      ? "the model reads nucleotides"
-                      : "the checkpoint decides");
+    dt_notice_unused_tokenizer(&s->model[0].checkpoint, s->options->tokenizer_file,
+                               s->tokenizer_path);
     if (s->model[0].checkpoint.of_deeptaxa)
         dt_notice("%s: is in DeepTaxa's format (.pt), which has no place for lineages and strand: "
                   "ranks are predicted independently and sequences as they are (deeptaxa convert "

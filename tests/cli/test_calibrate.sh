@@ -68,7 +68,8 @@ expect 0 deeptaxa describe --checkpoint named.h5
 same "temperatures with another batch and one thread" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr , '\n' | awk '{ printf "%.3f\n", $1 }')" \
     "$(echo "$stored" | tr , '\n' | awk '{ printf "%.3f\n", $1 }')"
-expect 0 "${calibrate[@]}" --output-file workers.h5 --num-workers 3
+expect 0 "${calibrate[@]}" --output-file workers.h5 --num-workers 3 --tokenizer-file tokenizer.json
+said '^notice: --tokenizer-file has no effect: the checkpoint decides$'
 expect 0 deeptaxa describe --checkpoint workers.h5
 same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"

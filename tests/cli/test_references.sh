@@ -105,7 +105,7 @@ expect 0 deeptaxa convert --checkpoint "$model" --output-file model.pt
 said 'model.pt: a .pt file has no place for the model.s references'
 expect 0 deeptaxa export --checkpoint "$model" --output-file alone.h5 --no-references
 # shellcheck disable=SC2086
-add() { deeptaxa calibrate $heldout --tokenizer-file tokenizer.json --output-file "$1" "${@:2}"; }
+add() { deeptaxa calibrate $heldout --output-file "$1" "${@:2}"; }
 expect 0 add added.h5 --checkpoint model.pt --add-references data/train.fasta --reference-taxonomy data/train.tsv
 same "references that were added" "$(checksum added.h5)" "$first"
 expect 0 predict added.h5 added --neighbours 20 --neighbour-weight 1 --neighbour-exponent 50 --tabular-fields predicted
