@@ -22,9 +22,12 @@ static dt_status answer(const dt_command *command, dt_request request)
     return status;
 }
 
-void dt_command_report_error(const dt_command *command)
+void dt_command_report_error(const void *options)
 {
-    dt_log_error("deeptaxa %s: %s", command->name, dt_error_message());
+    const dt_parsed *parsed = options;
+    char from_file[1024];
+    dt_config_explain(parsed, dt_error_message(), from_file, sizeof from_file);
+    dt_log_error("deeptaxa %s: %s%s", parsed->command->name, dt_error_message(), from_file);
     dt_log_close();
     dt_log_quiet(true);
 }
@@ -71,7 +74,7 @@ int dt_command_main(const dt_command *command, int argc, char **argv, void *opti
         status = run_request(command, options, run);
     }
     if (status != DT_OK)
-        dt_command_report_error(command);
+        dt_command_report_error(options);
     dt_log_close();
     dt_options_free(options);
     return dt_exit_status(status);

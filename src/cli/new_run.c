@@ -27,7 +27,7 @@ static dt_status complete_config(dt_model_config *config, const dt_train_options
                                  const dt_dataset *dataset)
 {
     config->encoding = dataset->encoding;
-    if (dataset->encoding == DT_ENCODING_ONEHOT && !dt_option_given(&o->parsed, "embed-dim"))
+    if (dataset->encoding == DT_ENCODING_ONEHOT && !dt_option_typed(&o->parsed, "embed-dim"))
         config->embed_dim = DT_ONEHOT_CHANNELS;
     config->tax_ranks = dataset->taxonomy.tax_ranks;
     for (int32_t r = 0; r < config->tax_ranks; ++r)

@@ -98,7 +98,7 @@ static dt_status run(const void *parsed)
     if (status != DT_OK && !agreed)
         comm->ops->abort(comm, status, dt_error_message());
     if (status != DT_OK && comm->world_size > 1)
-        dt_command_report_error(&dt_prepare_command);
+        dt_command_report_error(options);
     dt_dataset_free(&dataset);
     comm->ops->destroy(comm);
     return status;

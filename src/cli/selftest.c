@@ -134,7 +134,7 @@ static dt_status run_checks(const dt_selftest_options *o, dt_selftest_plan *plan
     if (status != DT_OK && !agreed)
         comm->ops->abort(comm, status, dt_error_message());
     if (status != DT_OK && comm->world_size > 1)
-        dt_command_report_error(&dt_selftest_command);
+        dt_command_report_error(o);
     comm->ops->destroy(comm);
     if (backend)
         backend->ops->destroy(backend);

@@ -89,6 +89,7 @@ typedef enum { DT_ORIENTATION_FORWARD, DT_ORIENTATION_AUTO } dt_orientation;
     {                                                                                              \
         .name = "num-workers", .kind = DT_VALUE_INT, .offset = offsetof(type, num_workers),        \
         .value = "N", .default_value = "0", .range = "[0, 4096]", .may_differ = true,              \
+        .needs = {.option = "fasta-file"},                                                         \
         .help = "number of tokenisation threads; 0: same as --threads"                             \
     }
 

@@ -141,6 +141,22 @@ static dt_status check_ranks(train_command *t, const dt_train_options *o, double
     return status == DT_OK ? dt_ranks_started(t->comm, began) : status;
 }
 
+/* Says which options have no effect without other processes. */
+static void notice_alone(const dt_comm *comm, const dt_train_options *o)
+{
+    const struct {
+        const char *option;
+        bool given;
+    } for_several[] = {{"--comm", o->comm != DT_COMM_AUTO},
+                       {"--grad-dtype bf16", o->grad_dtype == DT_GRAD_BF16},
+                       {"--validate-on rank0", o->validate_on == DT_VALIDATE_ON_RANK0}};
+    for (size_t i = 0; i < sizeof for_several / sizeof *for_several; ++i)
+        if (for_several[i].given && comm->world_size == 1)
+            dt_notice("%s has no effect: the run has one process", for_several[i].option);
+    if (o->shard_optimizer && comm->local_size == 1)
+        dt_notice("--shard-optimizer has no effect: no other process of the run is on this host");
+}
+
 /* Opens the communicator first: then only world_rank 0 prints, and errors are shared. */
 static dt_status open_comm(train_command *t, const dt_train_options *o)
 {
@@ -152,11 +168,7 @@ static dt_status open_comm(train_command *t, const dt_train_options *o)
     DT_TRY(dt_comm_open(&options, &t->comm));
     dt_log_quiet(t->comm->world_rank != 0);
     DT_TRY(check_ranks(t, o, began));
-    if (o->grad_dtype == DT_GRAD_BF16 && t->comm->world_size == 1)
-        dt_notice("--grad-dtype bf16 has no effect: a run with one process communicates no "
-                  "gradients");
-    if (o->shard_optimizer && t->comm->local_size == 1)
-        dt_notice("--shard-optimizer has no effect: no other process of the run is on this host");
+    notice_alone(t->comm, o);
     if (o->dry_run || o->preflight_only)
         return DT_OK; /* no profile */
     DT_TRY(dt_agree(t->comm, dt_profiling_begin(&t->profile, o->profile, o->profile_trace),
@@ -197,6 +209,16 @@ static dt_status open_backend(train_command *t, const dt_train_options *o)
     return dt_pool_create(&t->pool, t->threads);
 }
 
+/* The options, for what depends on whether a run is resumed: --resume auto that finds none resumes
+ * none. */
+static dt_train_options in_effect(const train_command *t, const dt_train_options *o)
+{
+    dt_train_options options = *o;
+    if (!t->resumes)
+        options.resume = NULL;
+    return options;
+}
+
 /* Chooses the checkpoint to resume from; with --resume auto, rank 0 finds it. Collective. */
 static dt_status choose_resumed(train_command *t, const dt_train_options *o)
 {
@@ -212,11 +234,13 @@ static dt_status choose_resumed(train_command *t, const dt_train_options *o)
     DT_TRY(dt_agree(t->comm, status, &t->agreed));
     DT_TRY(t->comm->ops->broadcast(t->comm, t->resume_path, sizeof t->resume_path, 0));
     t->resumes = t->resume_path[0] != '\0';
-    if (t->resumes)
+    if (t->resumes) {
         dt_info("--resume auto: resuming from %s", t->resume_path);
-    else
-        dt_notice("--resume auto: no checkpoint in %s; starting a new run", o->output_dir);
-    return DT_OK;
+        return DT_OK;
+    }
+    const dt_train_options options = in_effect(t, o);
+    dt_notice("--resume auto: no checkpoint in %s; starting a new run", o->output_dir);
+    return dt_agree(t->comm, dt_train_command.check(&options), &t->agreed);
 }
 
 static dt_status check_world(const train_command *t, const dt_train_options *o)
@@ -449,20 +473,26 @@ static dt_status note_invocation(train_command *t, const dt_train_options *o)
 /* Makes the text of all settings in effect: a resumed run and prepared shards have their own. */
 static dt_status settings_text(train_command *t, const dt_train_options *o)
 {
-    dt_train_options in_effect = *o;
-    in_effect.asked = t->run;
-    in_effect.store_references = o->store_references || t->run.references.sequences > 0;
-    in_effect.stream_data = t->run.settings.shards_at_a_time > 0;
-    in_effect.no_normalize = !t->run.settings.normalize;
-    in_effect.orientation = t->run.strand.sorted ? DT_ORIENTATION_AUTO : DT_ORIENTATION_FORWARD;
+    dt_train_options options = *o;
+    options.asked = t->run;
+    options.store_references = o->store_references || t->run.references.sequences > 0;
+    options.stream_data = t->run.settings.shards_at_a_time > 0;
+    options.no_normalize = !t->run.settings.normalize;
+    options.orientation = t->run.strand.sorted ? DT_ORIENTATION_AUTO : DT_ORIENTATION_FORWARD;
     if (t->run.primers.forward[0]) {
         const bool named = t->run.primers.region[0];
-        in_effect.region = named ? t->run.primers.region : NULL;
-        in_effect.forward_primer = named ? NULL : t->run.primers.forward;
-        in_effect.reverse_primer = named ? NULL : t->run.primers.reverse;
+        options.region = named ? t->run.primers.region : NULL;
+        options.forward_primer = named ? NULL : t->run.primers.forward;
+        options.reverse_primer = named ? NULL : t->run.primers.reverse;
     }
     DT_TRY(dt_text_addf(&t->settings, "Training Parameters:\n"));
-    return dt_options_text(&in_effect, &t->settings);
+    return dt_options_text(&options, &t->settings);
+}
+
+static dt_status tell_unused(const train_command *t, const dt_train_options *o)
+{
+    const dt_train_options options = in_effect(t, o);
+    return dt_options_tell_unused(&options);
 }
 
 /* Collective. */
@@ -479,7 +509,7 @@ static dt_status run_training(train_command *t, const dt_train_options *o)
     DT_TRY(read_dataset(t, o));
     DT_TRY(dt_agree(t->comm, prepare_run(t, o), &t->agreed));
     DT_TRY(compare_runs(t, o));
-    DT_TRY(dt_agree(t->comm, dt_options_tell_unused(o), &t->agreed)); /* an error stands alone */
+    DT_TRY(dt_agree(t->comm, tell_unused(t, o), &t->agreed)); /* an error stands alone */
     DT_TRY(dt_agree(t->comm, settings_text(t, o), &t->agreed));
     const dt_training training = {.run = &t->run,
                                   .resumes_newest = t->resumes && strcmp(o->resume, "auto") == 0,
@@ -540,7 +570,7 @@ static dt_status train(const dt_train_options *options)
     if (status != DT_OK && t.comm && !t.agreed)
         t.comm->ops->abort(t.comm, status, dt_error_message());
     if (status != DT_OK && t.comm && t.comm->world_size > 1)
-        dt_command_report_error(&dt_train_command);
+        dt_command_report_error(options);
     dt_pool_destroy(t.pool);
     if (t.comm)
         t.comm->ops->destroy(t.comm);

@@ -431,21 +431,16 @@ static dt_status check_kept(const dt_train_options *train)
     return DT_OK;
 }
 
-/* Returns whether --resume names a checkpoint, which then has the settings that are not given. */
-static bool resumes_by_name(const dt_train_options *train)
-{
-    return train->resume && strcmp(train->resume, "auto") != 0;
-}
-
+/* A run that is resumed has the settings that are not given, and refuses others. */
 static bool resumes(const void *parsed)
 {
-    return resumes_by_name(parsed);
+    return ((const dt_train_options *)parsed)->resume;
 }
 
 static dt_status check_loss(const dt_train_options *train)
 {
     const dt_run_settings *asked = &train->asked.settings;
-    const bool type_known = !resumes_by_name(train) || dt_option_given(&train->parsed, "loss-type");
+    const bool type_known = !train->resume || dt_option_given(&train->parsed, "loss-type");
     if (asked->focal_weight && type_known && asked->loss_type != DT_LOSS_FOCAL)
         return dt_fail(DT_ERR_USAGE, "--focal-weight requires --loss-type focal; the cross "
                                      "entropy takes --class-weights");
@@ -457,22 +452,22 @@ static dt_status check_loss(const dt_train_options *train)
 static dt_status check_encoding(const dt_train_options *train)
 {
     const dt_model_config *config = &train->asked.config;
+    if (train->resume)
+        return DT_OK;
     if (dt_model_has_bag(config) && config->encoding != DT_ENCODING_ONEHOT)
         return dt_fail(DT_ERR_USAGE,
                        "--encoding %s cannot be combined with --model-type kmer, "
-                       "which reads bases: omit --encoding",
+                       "which reads bases: use --encoding onehot",
                        dt_encoding_name(config->encoding));
     if (config->encoding != DT_ENCODING_ONEHOT)
         return DT_OK;
     if (train->tokenizer_file)
         return dt_fail(DT_ERR_USAGE, "--tokenizer-file cannot be combined with --encoding onehot, "
                                      "which needs no tokenizer");
-    if (resumes_by_name(train))
-        return DT_OK;
     if (dt_model_has_encoder(config))
         return dt_fail(DT_ERR_USAGE, "--encoding onehot requires --model-type cnn or kmer: the "
                                      "BERT encoder of the other types reads tokens");
-    if (dt_model_has_cnn(config) && dt_option_given(&train->parsed, "embed-dim") &&
+    if (dt_model_has_cnn(config) && dt_option_typed(&train->parsed, "embed-dim") &&
         train->asked.config.embed_dim != DT_ONEHOT_CHANNELS)
         return dt_fail(DT_ERR_USAGE,
                        "--embed-dim %d cannot be combined with --encoding onehot, which has %d "
@@ -481,25 +476,24 @@ static dt_status check_encoding(const dt_train_options *train)
     return DT_OK;
 }
 
-static bool knows_sizes(const dt_train_options *train)
+static dt_status check_sizes(const dt_train_options *train)
 {
-    return !resumes_by_name(train) || (dt_option_given(&train->parsed, "hidden-size") &&
-                                       dt_option_given(&train->parsed, "num-attention-heads"));
+    const dt_model_config *config = &train->asked.config;
+    if (!train->resume && dt_model_has_encoder(config) && config->hidden % config->heads)
+        return dt_fail(DT_ERR_USAGE,
+                       "--hidden-size %d: must be a multiple of --num-attention-heads (%d)",
+                       config->hidden, config->heads);
+    return check_kernels(config);
 }
 
 static dt_status check(const void *parsed)
 {
     const dt_train_options *train = parsed;
-    const dt_model_config *config = &train->asked.config;
     DT_TRY(check_input(train));
     DT_TRY(check_encoding(train));
     DT_TRY(check_batch_size(train));
     DT_TRY(check_ranks(train));
-    if (dt_model_has_encoder(config) && knows_sizes(train) && config->hidden % config->heads)
-        return dt_fail(DT_ERR_USAGE,
-                       "--hidden-size %d: must be a multiple of --num-attention-heads (%d)",
-                       config->hidden, config->heads);
-    DT_TRY(check_kernels(&train->asked.config));
+    DT_TRY(check_sizes(train));
     DT_TRY(check_loss(train));
     DT_TRY(check_purpose(train));
     DT_TRY(check_kept(train));

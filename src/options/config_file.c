@@ -1,5 +1,6 @@
 #include "options/config_file.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,18 +75,20 @@ static dt_status store(const reader *r, int row, const json_t *value)
 }
 
 /* The command line overrides the file; null means not set. */
-static dt_status take(const reader *r, int row, const json_t *value)
+static dt_status take(const reader *r, int row, const char *key, const json_t *value)
 {
     const dt_option *option = dt_command_option(r->command, row);
-    dt_origin *origin = &((dt_parsed *)r->options)->origin[row];
-    if (*origin == DT_FROM_LINE || json_is_null(value))
+    dt_parsed *parsed = r->options;
+    if (parsed->origin[row] == DT_FROM_LINE || json_is_null(value))
         return DT_OK;
     if (option->ignored) {
         dt_notice("%s: %s has no effect: %s", r->path, option->name, option->ignored);
         return DT_OK;
     }
-    *origin = DT_FROM_FILE;
-    return store(r, row, value);
+    DT_TRY(store(r, row, value));
+    parsed->origin[row] = DT_FROM_FILE;
+    parsed->key[row] = key;
+    return DT_OK;
 }
 
 /* ---- an object of options -------------------------------------------------------------------- */
@@ -117,7 +120,7 @@ static dt_status take_option(const reader *r, const char *key, const json_t *val
     if (is_about_files(name))
         return dt_fail(DT_ERR_USAGE, "%s: \"%s\" can only be given on the command line", r->path,
                        key);
-    return take(r, row, value);
+    return take(r, row, key, value);
 }
 
 /* ---- a file of an earlier run ---------------------------------------------------------------- */
@@ -142,7 +145,7 @@ static dt_status take_section(const reader *r, json_t *section)
         if (json_is_object(value))
             DT_TRY(take_section(r, value));
         else if (row >= 0)
-            DT_TRY(take(r, row, value));
+            DT_TRY(take(r, row, key, value));
     }
     return DT_OK;
 }
@@ -187,6 +190,31 @@ dt_status dt_config_read(const dt_command *command, void *options)
                        error.text);
     parsed->config_content = root;
     return take_file(&r, root);
+}
+
+/* Whether the text has the option as a word, "--name". */
+static bool names(const char *text, const char *name)
+{
+    const size_t length = strlen(name);
+    for (const char *at = text; (at = strstr(at, "--")); at += 2)
+        if (strncmp(at + 2, name, length) == 0 && !isalnum((unsigned char)at[2 + length]) &&
+            at[2 + length] != '-')
+            return true;
+    return false;
+}
+
+void dt_config_explain(const dt_parsed *parsed, const char *message, char *out, size_t size)
+{
+    const dt_option *option;
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; (option = dt_command_option(parsed->command, i)) && used < size; ++i)
+        if (parsed->origin[i] == DT_FROM_FILE && names(message, option->name))
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s%s%s\"%s\"", used ? ", " : " (",
+                                 used ? "" : parsed->config, used ? "" : " has ", parsed->key[i]);
+    if (used > 0 && used + 1 < size)
+        snprintf(out + used, size - used, ")");
 }
 
 void dt_config_free(void *options)

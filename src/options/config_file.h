@@ -19,6 +19,10 @@
  * that the option does not allow; DT_ERR_INPUT for invalid JSON. */
 dt_status dt_config_read(const dt_command *command, void *options);
 
+/* Writes to `out` (`size` bytes) which of the options that the message names have their values from
+ * the file, and by which keys: " (runs/a.json has "epochs")"; "" for none. */
+void dt_config_explain(const dt_parsed *parsed, const char *message, char *out, size_t size);
+
 /* Frees the texts that dt_config_read() allocated for options. */
 void dt_config_free(void *options);
 

@@ -47,6 +47,7 @@ typedef struct {
     const char *option;  /* the name of its row; NULL: there is none */
     const char *choices; /* of a choice: the names that count, "cnn|bert"; NULL: any value but none,
                             false and 0 */
+    bool absent;         /* the reverse: a flag that overrides it */
 } dt_need;
 
 /* One row of a command's table. Omitted members are NULL, 0 or false. */
@@ -61,6 +62,7 @@ typedef struct {
     const char *default_value; /* as typed by a user; parsed in the same way */
     dt_other_default other;    /* instead of default_value */
     dt_need needs;             /* given without it, the option is named in a warning */
+    dt_need also;              /* the same, another one */
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
@@ -99,6 +101,7 @@ typedef struct {
     const dt_command *command;
     dt_request request;
     dt_origin origin[DT_MAX_OPTIONS]; /* by row of the tables */
+    const char *key[DT_MAX_OPTIONS];  /* of a value from the file: its key there */
     int argc;                         /* the arguments of main() */
     char **argv;
     const char *config; /* --config; NULL: not given, or the command lacks it */
@@ -129,8 +132,8 @@ struct dt_command {
     size_t options_size;                      /* sizeof the options struct */
     /* Checks that concern several rows (such as mutually exclusive options); may be NULL. */
     dt_status (*check)(const void *options);
-    /* Whether what is not given comes from elsewhere than the defaults, such as from a run that is
-     * resumed: its choices are not known, then. NULL: never. */
+    /* Whether what is not given and has a key in the files of a run (dt_option.json) comes from a run
+     * that is resumed: its choices are not known, then. NULL: never. */
     bool (*resumes)(const void *options);
     bool tells_unused; /* calls dt_options_tell_unused() itself, in one of its processes */
     /* The names of DeepTaxa's options of this command, separated by blanks: they may be abbreviated

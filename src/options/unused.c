@@ -11,13 +11,20 @@ static bool is_among(const char *choices, const dt_value *value)
     return dt_choice_named(choices, name) >= 0;
 }
 
-/* Returns whether the option that is needed is there. */
-static bool is_met(const dt_command *command, const dt_need *need, const void *options)
+/* Returns whether nothing makes the option in row `needy` one without effect. What a run has, it has
+ * when it is resumed. A flag on the command line may take back what a file sets. */
+static bool is_met(int needy, const dt_need *need, const void *options)
 {
+    const dt_command *command = ((const dt_parsed *)options)->command;
+    const dt_origin *origin = ((const dt_parsed *)options)->origin;
+    if (!need->option)
+        return true;
     const int row = dt_command_find(command, need->option, strlen(need->option));
     const dt_value value = dt_option_value(command, row, options);
-    if (((const dt_parsed *)options)->origin[row] == DT_FROM_DEFAULT && command->resumes &&
-        command->resumes(options))
+    if (need->absent)
+        return !*(const bool *)value.at || origin[row] > origin[needy];
+    if (origin[row] == DT_FROM_DEFAULT && dt_command_option(command, row)->json &&
+        command->resumes && command->resumes(options))
         return true;
     switch (value.kind) {
     case DT_VALUE_CHOICE:
@@ -70,7 +77,8 @@ static dt_status is_default(const dt_option *option, const dt_value *value, bool
 /* Appends " (needs --model-type cnn or bert)". */
 static dt_status add_need(dt_text *line, const dt_need *need)
 {
-    DT_TRY(dt_text_addf(line, " (needs --%s", need->option));
+    const char *why = need->absent ? "overridden by" : "needs";
+    DT_TRY(dt_text_addf(line, " (%s --%s", why, need->option));
     for (int32_t i = 0; need->choices && i < dt_choice_count(need->choices); ++i) {
         char name[64];
         dt_choice_name(need->choices, i, name, sizeof name);
@@ -79,40 +87,52 @@ static dt_status add_need(dt_text *line, const dt_need *need)
     return dt_text_addf(line, ")");
 }
 
-static dt_status add_unused(dt_text *line, const dt_command *command, int row, const void *options)
+/* Appends the row's option, if it is without effect and its value is from there. */
+static dt_status add_unused(dt_text *line, int row, dt_origin from, const void *options)
 {
-    const dt_option *option = dt_command_option(command, row);
-    const dt_value value = dt_option_value(command, row, options);
-    const dt_origin origin = ((const dt_parsed *)options)->origin[row];
-    bool usual = origin == DT_FROM_DEFAULT;
-    if (!option->needs.option || is_met(command, &option->needs, options))
+    const dt_parsed *parsed = options;
+    const dt_option *option = dt_command_option(parsed->command, row);
+    const dt_value value = dt_option_value(parsed->command, row, options);
+    bool usual = false;
+    const dt_need *need = is_met(row, &option->needs, options) ? &option->also : &option->needs;
+    if (parsed->origin[row] != from || is_met(row, need, options))
         return DT_OK;
-    if (origin == DT_FROM_FILE)
+    if (from == DT_FROM_FILE)
         DT_TRY(is_default(option, &value, &usual));
     if (usual)
         return DT_OK;
-    DT_TRY(dt_text_addf(line, "%s--%s", line->length ? ", " : "", option->name));
-    return add_need(line, &option->needs);
+    DT_TRY(dt_text_addf(line, "%s", line->length ? ", " : ""));
+    DT_TRY(from == DT_FROM_FILE ? dt_text_addf(line, "\"%s\"", parsed->key[row])
+                                : dt_text_addf(line, "--%s", option->name));
+    return add_need(line, need);
 }
 
-static void tell_ignored(const dt_command *command, const dt_parsed *parsed)
+static void tell_ignored(const dt_parsed *parsed)
 {
     const dt_option *option;
-    for (int i = 0; (option = dt_command_option(command, i)); ++i)
+    for (int i = 0; (option = dt_command_option(parsed->command, i)); ++i)
         if (option->ignored && parsed->origin[i] == DT_FROM_LINE)
             dt_notice("--%s has no effect: %s", option->name, option->ignored);
 }
 
-dt_status dt_options_tell_unused(const void *options)
+static dt_status tell_unused(dt_origin from, const void *options)
 {
-    const dt_command *command = ((const dt_parsed *)options)->command;
+    const dt_parsed *parsed = options;
     dt_text line = {0};
     dt_status status = DT_OK;
-    tell_ignored(command, options);
-    for (int i = 0; status == DT_OK && dt_command_option(command, i); ++i)
-        status = add_unused(&line, command, i, options);
-    if (line.length)
+    for (int i = 0; status == DT_OK && dt_command_option(parsed->command, i); ++i)
+        status = add_unused(&line, i, from, options);
+    if (line.length && from == DT_FROM_FILE)
+        dt_warn("%s: without effect: %s", parsed->config, line.data);
+    else if (line.length)
         dt_warn("without effect: %s", line.data);
     dt_text_free(&line);
     return status;
+}
+
+dt_status dt_options_tell_unused(const void *options)
+{
+    tell_ignored(options);
+    DT_TRY(tell_unused(DT_FROM_LINE, options));
+    return tell_unused(DT_FROM_FILE, options);
 }

@@ -56,8 +56,35 @@ refused 2 "--output-dir: is not UTF-8" deeptaxa train --config settings.json --o
 
 # A resumed run accepts a file like flags
 expect 0 train_small file --resume "$(checkpoint file 1)" --config settings.json --seed 8 --epochs 2
-refused 2 'seed 7: the run to resume was started with 8' \
+refused 2 'seed 7: the run to resume was started with 8 .* \(settings.json has "seed"\)$' \
     train_small file --resume "$(checkpoint file 1)" --config settings.json
+
+# A file of another model type: what contradicts the flags is named by its key there, what has no effect
+# is warned of, and what is a default is neither
+dry=(deeptaxa train --fasta-file data/train.fasta --taxonomy-file data/train.tsv --output-dir none --dry-run)
+refused 2 '--encoding dnabert cannot .* use --encoding onehot \([^ ]*epoch1.json has "encoding"\)$' \
+    "${dry[@]}" --model-type kmer --config "$metrics"
+expect 0 "${dry[@]}" --model-type kmer --encoding onehot --config "$metrics"
+said '^warning: [^ ]*epoch1.json: without effect: "embed_dim" \(needs --model-type .*\), "num_filters" '
+expect 0 "${dry[@]}" --model-type cnn --encoding onehot --config "$metrics"
+said '^warning: [^ ]*epoch1.json: without effect: "embed_dim" \(needs --encoding dnabert\), "hidden_size" '
+refused 2 '^deeptaxa train: --embed-dim 8 cannot be combined with --encoding onehot.*: omit --embed-dim$' \
+    "${dry[@]}" --model-type cnn --encoding onehot --embed-dim 8 --config "$metrics"
+deeptaxa train --model-type cnn --encoding onehot --print-config >onehot.json
+deeptaxa train --model-type kmer --print-config >kmer.json
+expect 0 "${dry[@]}" --config onehot.json
+grep -q 'without effect' err && fail "a file of --print-config has flags without effect: $(cat err)"
+refused 2 '\(7\) \(kmer.json has "hidden-size", "num-attention-heads"\)$' \
+    "${dry[@]}" --model-type bert --encoding dnabert --config kmer.json
+refused 2 '^deeptaxa train: --hidden-size 100: .* \(7\) \(kmer.json has "num-attention-heads"\)$' \
+    "${dry[@]}" --model-type bert --encoding dnabert --config kmer.json --hidden-size 100
+
+# A flag that takes back what a file sets is no reason to warn, two flags are
+echo '{"level_weights": [1, 1, 1, 1, 1, 1, 2]}' >weights.json
+expect 0 "${dry[@]}" --config weights.json --no-level-weights
+grep -q 'without effect' err && fail "--no-level-weights takes back what a file sets: $(cat err)"
+expect 0 "${dry[@]}" --level-weights 1 1 1 1 1 1 2 --no-level-weights
+said '^warning: without effect: --level-weights \(overridden by --no-level-weights\)$'
 
 # A byte-order mark, as some editors write one
 printf '\xef\xbb\xbf{"epochs": 3}' >marked.json

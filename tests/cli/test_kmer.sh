@@ -49,9 +49,27 @@ said '^warning: without effect: --kernel-sizes \(needs --model-type hybridcnnber
 same "warnings" "$(grep -c 'without effect' err)" 1
 echo '{"num_attention_heads": 4, "num_filters": 256, "kernel_sizes": [3, 5, 7]}' >other.json
 expect 0 "${dry[@]}" --model-type kmer --config other.json
-said '^warning: without effect: --num-attention-heads \(needs --model-type hybridcnnbert or bert\)$'
+said '^warning: other.json: without effect: "num_attention_heads" \(needs --model-type hybridcnnbert or bert\)$'
 expect 0 "${dry[@]}" --model-type cnn --encoding onehot --kmer-size 7 --hidden-size 64 --early-stopping-min-delta 0.1
 said '^warning: without effect: --kmer-size \(needs --model-type kmer\), --hidden-size \(needs --model-type hybridcnnbert or bert or kmer\), --early-stopping-min-delta \(needs --early-stopping-patience\)$'
+
+# A run that is resumed has its type; --resume auto that finds none starts one of the default type
+files="--fasta-file data/train.fasta --taxonomy-file data/train.tsv"
+expect 0 train typed --epochs 1
+expect 0 deeptaxa train $files --output-dir typed --resume auto --kmer-size 6 --encoding onehot --dry-run
+grep -q 'without effect' err && fail "the type of the run is not known: $(cat err)"
+refused 2 '--hidden-size 64: the run to resume was started with ' \
+    deeptaxa train $files --output-dir x --resume typed --hidden-size 64
+expect 2 deeptaxa train $files --output-dir typed --resume auto --hidden-size 64
+said '--hidden-size 64: the run to resume was started with '
+expect 2 deeptaxa train $files --output-dir untyped --resume auto --hidden-size 64
+said '--hidden-size 64: must be a multiple of --num-attention-heads \(7\)$'
+expect 2 deeptaxa train $files --output-dir untyped --resume auto --encoding onehot
+said '--encoding onehot requires --model-type cnn or kmer'
+[ -e untyped ] && fail "a refused run left its folder"
+expect 0 deeptaxa train $files --output-dir untyped --resume auto --model-type cnn --encoding onehot --kmer-size 7 \
+    --dry-run
+said '^warning: without effect: --kmer-size \(needs --model-type kmer\)$'
 
 # It learns: the loss decreases, and unseen sequences are classified
 expect 0 train run --epochs 6

@@ -22,7 +22,8 @@ expect 0 train memory --data shards --epochs 2
 expect 0 train streamed --data shards --epochs 2 --stream-data --save-every-steps 7
 said 'Memory: .* for the model and one micro-batch, 0.0'
 [ "$(losses memory 1)" != "$(losses streamed 1)" ] || fail "the order is that of the whole set"
-expect 0 train again --data shards --epochs 2 --stream-data
+expect 0 train again --data shards --epochs 2 --stream-data --num-workers 2
+said '^warning: without effect: --num-workers \(needs --fasta-file\)$'
 same_model "$(checkpoint streamed 2)" "$(checkpoint again 2)"
 
 # What is evaluated does not depend on it: the same weights, the same measures

@@ -143,9 +143,11 @@ expect 0 ranks 2 none --dry-run --grad-dtype bf16
 printed '^Communication: .*, 2 ranks on 1 host; gradients are summed in bf16$'
 # ... one process has none to send, also when it has a communicator
 expect 0 ranks 1 none --dry-run --grad-dtype bf16
-said '^notice: --grad-dtype bf16 has no effect: a run with one process communicates no gradients'
-expect 0 ranks 1 alone --epochs 3 --grad-dtype bf16 --comm mpi
-said '^notice: --grad-dtype bf16 has no effect: a run with one process communicates no gradients'
+said '^notice: --grad-dtype bf16 has no effect: the run has one process$'
+expect 0 ranks 1 alone --epochs 3 --grad-dtype bf16 --comm mpi --validate-on rank0
+said '^notice: --comm has no effect: the run has one process$'
+said '^notice: --validate-on rank0 has no effect: the run has one process$'
+said '^notice: --grad-dtype bf16 has no effect: the run has one process$'
 same_model "$(checkpoint alone 3)" "$(checkpoint one 3)"
 # ... ranks must agree
 both=(--fasta-file data/train.fasta --taxonomy-file data/train.tsv --tokenizer-file tokenizer.json
