@@ -12,6 +12,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
+     .reads = true,
      .required = true,
      .help = "held-out sequences, not used in training, in FASTA, plain or compressed; -: standard "
              "input"},
@@ -19,6 +20,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
+     .reads = true,
      .required = true,
      .help = "their true taxonomy"},
     DT_OPTION_MODEL_TOKENIZER(dt_calibrate_options),
@@ -26,6 +28,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(add_references),
      .value = "FASTA",
+     .reads = true,
      .help =
          "labelled sequences to store with the model for predict --neighbours, such as those it "
          "was trained with: a model that is shared then publishes them"},
@@ -33,6 +36,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(reference_taxonomy),
      .value = "FILE",
+     .reads = true,
      .help = "their taxonomy (default: the lineages in the headers of --add-references)"},
     {.name = "output-file",
      .kind = DT_VALUE_TEXT,

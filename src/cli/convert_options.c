@@ -90,12 +90,14 @@ static const dt_option convert_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
+     .reads = true,
      .help = "sequences that the model was trained and validated with: their lineages, strand and "
              "lengths are stored, which predict uses with --lineage and --orientation auto"},
     {.name = "taxonomy-file",
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
+     .reads = true,
      .help = "their taxonomy"},
     {0},
 };

@@ -11,6 +11,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
+     .reads = true,
      .required = true,
      .help = "reference sequences in FASTA, plain or compressed; -: standard input"},
     {.name = "output-file",
@@ -24,6 +25,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
+     .reads = true,
      .help =
          "taxonomy of the sequences; identical amplicons of different taxa are reported (default "
          "with --output-taxonomy: the lineages in the headers of --fasta-file)"},

@@ -23,6 +23,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
+     .reads = true,
      .required = true,
      .help = "sequences in FASTA, or reads in FASTQ (their quality is not used), plain or "
              "compressed; -: standard input"},
@@ -30,6 +31,8 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXTS,
      DT_OPTION_LIST(dt_predict_options, checkpoint, dt_texts),
      .value = "CKPT",
+     .reads = true,
+     .holds = DT_CHECKPOINTS_OF_RUN,
      .required = true,
      .help =
          "trained model (.h5, or .pt of DeepTaxa), or the --output-dir of a training, whose newest "
@@ -45,11 +48,14 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(taxonomy_file),
      .value = "FILE",
+     .reads = true,
      .help = "true taxonomy of the sequences; metrics are then written to metrics.json"},
     {.name = "output-dir",
      .kind = DT_VALUE_TEXT,
      .offset = AT(output_dir),
      .value = "DIR",
+     .holds = "deeptaxa_uuid.txt metrics.json *_deeptaxa_predictions.* "
+              "*_deeptaxa_sequence_embeddings.h5",
      .default_value = ".",
      .help = "directory for the results; created if missing"},
     {.name = "tabular",

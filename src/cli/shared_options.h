@@ -4,11 +4,17 @@
 
 #include "options/options.h"
 
+/* The files of a run of which its folder stands for the newest checkpoint. */
+#define DT_CHECKPOINTS_OF_RUN                                                                      \
+    "deeptaxa_uuid.txt checkpoints/deeptaxa_*_epoch*[0-9].h5 "                                     \
+    "checkpoints/deeptaxa_*_references.hdf5"
+
 /* The first row of commands that require sequences or a trained model; it starts the group. */
 #define DT_OPTION_REQUIRED_CHECKPOINT(type)                                                        \
     {                                                                                              \
         .group = "Input and output", .name = "checkpoint", .kind = DT_VALUE_TEXT,                  \
-        .offset = offsetof(type, checkpoint), .value = "CKPT", .required = true,                   \
+        .offset = offsetof(type, checkpoint), .value = "CKPT", .reads = true,                      \
+        .holds = DT_CHECKPOINTS_OF_RUN, .required = true,                                          \
         .help = "trained model (.h5, or .pt of DeepTaxa)"                                          \
     }
 
@@ -22,7 +28,7 @@
 #define DT_OPTION_TOKENIZER_FILE(type)                                                             \
     {                                                                                              \
         .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \
-        .value = "FILE", .may_differ = true,                                                       \
+        .value = "FILE", .reads = true, .may_differ = true,                                        \
         .help = "BPE tokenizer.json (default: the file in DEEPTAXA_TOKENIZER, else the installed " \
                 "one, else a vocabulary learnt from the sequences)"                                \
     }
@@ -31,7 +37,7 @@
 #define DT_OPTION_MODEL_TOKENIZER(type)                                                            \
     {                                                                                              \
         .name = "tokenizer-file", .kind = DT_VALUE_TEXT, .offset = offsetof(type, tokenizer_file), \
-        .value = "FILE",                                                                           \
+        .value = "FILE", .reads = true,                                                            \
         .help = "tokenizer.json of a model in DeepTaxa's format (.pt), which contains none "       \
                 "(default: the local file or folder of the name in the model, also beside it; of " \
                 "DNABERT-2 else the file in DEEPTAXA_TOKENIZER, else the installed one)"           \

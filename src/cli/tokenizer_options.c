@@ -10,6 +10,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(fasta_file),
      .value = "FILE",
+     .reads = true,
      .help = "sequences to learn from, in FASTA, plain or compressed; -: standard input"},
     {.name = "output-file",
      .kind = DT_VALUE_TEXT,
@@ -35,6 +36,7 @@ static const dt_option options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(tokenizer_file),
      .value = "FILE",
+     .reads = true,
      .help = "tokenizer.json to encode with (default: the one just learnt, else the file in "
              "DEEPTAXA_TOKENIZER, else the installed one)"},
     {.name = "max-length",

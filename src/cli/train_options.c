@@ -17,6 +17,7 @@ static const dt_option data_options[] = {
      .offset = AT(fasta_file),
      .may_differ = true,
      .value = "FILE",
+     .reads = true,
      .help = "sequences in FASTA, plain or compressed; -: standard input (required without "
              "--data)"},
     {.name = "taxonomy-file",
@@ -24,6 +25,7 @@ static const dt_option data_options[] = {
      .offset = AT(taxonomy_file),
      .may_differ = true,
      .value = "FILE",
+     .reads = true,
      .help = "taxonomy: a table with sequence_id and one column per rank, or QIIME 2 format, plain "
              "or compressed (default: the lineages in the headers of --fasta-file)"},
     {.name = "data",
@@ -31,6 +33,7 @@ static const dt_option data_options[] = {
      .offset = AT(data),
      .may_differ = true,
      .value = "DIR",
+     .holds = "dataset.json tokenizer.json shard_*.h5",
      .help = "directory written by `deeptaxa prepare`, instead of the two files"},
     {.name = "stream-data",
      .kind = DT_VALUE_FLAG,
@@ -42,12 +45,15 @@ static const dt_option data_options[] = {
      .offset = AT(output_dir),
      .may_differ = true,
      .value = "DIR",
+     .holds = "deeptaxa_uuid.txt train.log train_rank*.log report.html checkpoints/deeptaxa_* "
+              "metrics/deeptaxa_* metadata/deeptaxa_* weights/deeptaxa_*",
      .required = true,
      .help = "directory for checkpoints, metrics and logs; created if missing"},
     {.name = "config",
      .kind = DT_VALUE_TEXT,
      .offset = AT(parsed.config),
      .value = "FILE",
+     .reads = true,
      .help = "read options from a JSON file, either written by --print-config or the metrics of an "
              "earlier run; the command line overrides them"},
     {.name = "print-config",
@@ -63,6 +69,8 @@ static const dt_option data_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(resume),
      .value = "CKPT",
+     .reads = true,
+     .holds = DT_CHECKPOINTS_OF_RUN,
      .help =
          "resume from this checkpoint (.h5, or .pt of DeepTaxa); auto: the newest complete one in "
          "--output-dir, or a new run"},
@@ -76,6 +84,8 @@ static const dt_option data_options[] = {
      .offset = AT(init_weights),
      .may_differ = true,
      .value = "CKPT",
+     .reads = true,
+     .holds = DT_CHECKPOINTS_OF_RUN,
      .help =
          "initialise a new run with the parameters of this checkpoint (.h5, or .pt of DeepTaxa) "
          "and (without --tokenizer-file) its tokenizer; heads with a different number of labels "
@@ -251,6 +261,8 @@ static const dt_option further_options[] = {
      .kind = DT_VALUE_TEXT,
      .offset = AT(tokenizer_name),
      .value = "NAME",
+     .reads = true,
+     .holds = "tokenizer.json",
      .help = "used if it is a local tokenizer.json or a directory that contains one; "
              "zhihan1996/DNABERT-2-117M: the installed one; otherwise ignored with a notice"},
     {.name = "tokenizer-revision",

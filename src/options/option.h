@@ -66,7 +66,10 @@ typedef struct {
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
-    bool writes; /* the value names a file that the command writes */
+    bool reads;        /* the value names a file that the command reads */
+    bool writes;       /* or writes */
+    const char *holds; /* if the value is a directory, the files in it that the command reads or
+                          writes: patterns of a shell, separated by blanks */
     bool
         may_differ; /* between the ranks of a run: files of a host, or how much it uses of a host */
     const char *ignored; /* accepted with a notice that gives this reason; not stored */

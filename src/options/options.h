@@ -35,10 +35,10 @@ dt_status dt_version_text(dt_text *out);
 int dt_command_main(const dt_command *command, int argc, char **argv, void *options,
                     dt_status (*run)(const void *options));
 
-/* Prints the last error in the format of dt_command_main(), which then does not print it again, with
- * what dt_config_explain() adds. `options` are parsed, or could not be. For
- * runs of several ranks: a launcher kills all ranks as soon as one exits with an error, so rank 0
- * must print the error while the others still wait for it in the communicator's destroy(). */
+/* Prints the last error, with what dt_config_explain() adds, in the format of dt_command_main(), which
+ * then does not print it again. For runs of several ranks: a launcher kills all ranks as soon as one
+ * exits with an error, so rank 0 must print the error while the others still wait for it in the
+ * communicator's destroy(). `options` are those that dt_options_parse() has filled, or refused. */
 void dt_command_report_error(const void *options);
 
 #endif

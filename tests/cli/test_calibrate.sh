@@ -73,7 +73,7 @@ said '^notice: --tokenizer-file has no effect: the checkpoint decides$'
 expect 0 deeptaxa describe --checkpoint workers.h5
 same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"
-refused 2 "--output-file .*: is the checkpoint itself" "${calibrate[@]}" --output-file "$model"
+refused 2 "--output-file .*: is also the file of --checkpoint" "${calibrate[@]}" --output-file "$model"
 refused 2 "--output-file /dev/null: is a pipe or a device" "${calibrate[@]}" --output-file /dev/null
 refused 2 "--output-file -: is a pipe or a device" "${calibrate[@]}" --output-file -
 refused 2 "--output-file .*: is a directory: name a file" "${calibrate[@]}" --output-file .

@@ -111,7 +111,7 @@ refused 2 'the checkpoint has the lineages, strand and lengths' convert full.h5 
 refused 2 '--fasta-file and --taxonomy-file require each other' convert bert.pt x.h5 --fasta-file none
 refused 2 '--fasta-file: a .pt file has no place' convert "$first" x.pt "${files[@]}"
 refused 2 'its name must end in .h5 or in .pt' convert "$first" x
-refused 2 '--output-file bert.pt: is the checkpoint itself' convert bert.pt bert.pt
+refused 2 '--output-file bert.pt: is also the file of --checkpoint' convert bert.pt bert.pt
 refused 2 '--tokenizer-file: .* has its tokenizer' convert "$first" x.h5 "${tokenizer[@]}"
 other() {
     expect 1 convert hybridcnnbert.pt x.h5 "${tokenizer[@]}" --fasta-file "$2" --taxonomy-file "$3"

@@ -105,9 +105,9 @@ refused 1 'light.h5: contains weights only, .* start a new run with --init-weigh
 echo "something else" >light2.h5
 expect 0 export_to light2.h5 --weights-only
 cmp light.h5 light2.h5 || fail "another export of the same"
-refused 2 '--output-file .*: is the checkpoint itself' export_to "$whole" --weights-only
+refused 2 '--output-file .*: is also the file of --checkpoint' export_to "$whole" --weights-only
 ln -s "$whole" link.h5
-refused 2 '--output-file link.h5: is the checkpoint itself' export_to link.h5
+refused 2 '--output-file link.h5: is also the file of --checkpoint' export_to link.h5
 same "the checkpoint itself" "$(cksum <"$whole")" "$before"
 refused 1 'nowhere/x.h5: ' export_to nowhere/x.h5
 mkdir folder

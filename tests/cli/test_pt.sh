@@ -115,7 +115,7 @@ expect 0 predict onehot.pt "${tokenizer[@]}"
 said '^notice: --tokenizer-file has no effect: the model reads nucleotides$'
 refused 1 '^deeptaxa describe: taxonomy.tsv: neither a file .*\(.h5\) nor .*\(.pt\)$' \
     deeptaxa describe --checkpoint taxonomy.tsv
-refused 2 'is the checkpoint itself' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
+refused 2 'is also the file of --checkpoint' deeptaxa calibrate --checkpoint hybrid.pt "${files[@]}" \
     "${tokenizer[@]}" --output-file hybrid.pt
 printf 'version https://git-lfs.github.com/spec/v1\n' >pointer.pt
 refused 1 'pointer.pt: a Git LFS pointer, neither a file' deeptaxa describe --checkpoint pointer.pt
