@@ -12,33 +12,30 @@
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static void list_given(dt_predict_neighbours *n, const dt_predict_options *o)
+/* Returns whether the flag was given, and adds it to those that were. */
+static bool is_given(dt_predict_neighbours *n, const dt_predict_options *o, const char *flag)
 {
-    static const char *const flags[] = {"neighbours", "neighbour-weight", "neighbour-exponent",
-                                        "level-temperatures"};
-    size_t used = 0;
-    n->given[0] = '\0';
-    for (size_t i = 0; i < sizeof flags / sizeof *flags && used < sizeof n->given; ++i) {
-        const bool given =
-            i == 0 ? dt_predict_asked_neighbours(o) > 0 : dt_option_given(&o->parsed, flags[i]);
-        if (given)
-            used += (size_t)snprintf(n->given + used, sizeof n->given - used, "%s--%s",
-                                     used ? ", " : "", flags[i]);
-    }
+    const size_t used = strlen(n->given);
+    if (!dt_option_given(&o->parsed, flag))
+        return false;
+    snprintf(n->given + used, sizeof n->given - used, "%s--%s", used ? ", " : "", flag);
+    return true;
 }
 
 static void choose_vote(dt_predict_neighbours *n, const dt_predict_options *o, const dt_run *run)
 {
     const dt_run_neighbours *fit = &run->neighbours;
     const int32_t asked = dt_predict_asked_neighbours(o);
-    const bool weight = dt_option_given(&o->parsed, "neighbour-weight");
-    const bool exponent = dt_option_given(&o->parsed, "neighbour-exponent");
-    n->fitted = fit->count > 0 && (asked < 0 || !weight || !exponent);
-    list_given(n, o);
-    n->temperature = fit->count > 0 && !o->level_temperatures.count ? fit->temperature : 1.0;
+    n->given[0] = '\0';
+    const bool count = asked > 0 && is_given(n, o, "neighbours");
+    const bool weight = is_given(n, o, "neighbour-weight");
+    const bool exponent = is_given(n, o, "neighbour-exponent");
+    const bool temperatures = is_given(n, o, "level-temperatures");
+    n->fitted = fit->count > 0 && !(count && weight && exponent);
+    n->temperature = fit->count > 0 && !temperatures ? fit->temperature : 1.0;
     n->use = (dt_neighbour_use){
         .set = &n->set,
-        .count = asked > 0    ? asked
+        .count = count        ? asked
                  : fit->count ? fit->count
                               : DT_NEIGHBOURS,
         .weight = weight       ? o->neighbour_weight
