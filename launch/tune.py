@@ -104,6 +104,8 @@ def parse(words):
         fail(f"--n-trials {options.n_trials}: must be at least 1", 2)
     if not options.lost_after > 0:
         fail(f"--lost-after {options.lost_after:g}: must be greater than 0", 2)
+    if options.output_dir.startswith("-"):  # not to be taken for a flag
+        options.output_dir = os.path.join(".", options.output_dir)
     bag = options.model_type == "kmer"  # with the defaults of train
     options.encoding = options.encoding or ("onehot" if bag else "dnabert")
     options.loss_type = options.loss_type or ("lineage" if bag else "cross_entropy")

@@ -21,6 +21,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "core/shell.h"
 #include "data/dataset_build.h"
 #include "io/fasta.h"
 #include "layers.h"
@@ -304,20 +305,12 @@ static void show_fit(const session *s, const dt_rank_fit *fit)
 }
 
 /* The directory of a run stands for the newest checkpoint of its training, never for this file. */
-static dt_status show_use(const session *s)
+static void show_use(const session *s)
 {
     const bool votes = s->model.checkpoint.neighbours.similarities > 0;
-    dt_text line = {0};
-    dt_status status = dt_text_addf(&line, "To use it: deeptaxa predict --checkpoint ");
-    if (status == DT_OK)
-        status = dt_add_quoted(&line, s->output);
-    if (status == DT_OK)
-        status = dt_text_addf(&line, "%s --fasta-file READS",
-                              votes ? " --neighbours auto --min-similarity auto" : "");
-    if (status == DT_OK)
-        dt_info("%s", line.data);
-    dt_text_free(&line);
-    return status;
+    char word[DT_PASTED_SIZE];
+    dt_info("To use it: deeptaxa predict --checkpoint %s%s --fasta-file READS",
+            dt_pasted(s->output, word), votes ? " --neighbours auto --min-similarity auto" : "");
 }
 
 static dt_status calibrate(session *s)
@@ -339,7 +332,8 @@ static dt_status calibrate(session *s)
     DT_TRY(dt_checkpoint_write(s->output, content, s->model.model, true));
     dt_sha256_remove_beside(s->output);
     dt_info("Checkpoint: %s", s->output);
-    return show_use(s);
+    show_use(s);
+    return DT_OK;
 }
 
 static dt_status run(const void *parsed)

@@ -9,6 +9,7 @@
 
 #include "core/limits.h"
 #include "core/log.h"
+#include "core/shell.h"
 #include "core/version.h"
 
 static dt_status command_line(const dt_parsed *parsed, char **line)

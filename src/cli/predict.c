@@ -23,6 +23,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/output_folder.h"
+#include "core/shell.h"
 #include "core/stop.h"
 #include "core/version.h"
 #include "data/dataset_build.h"
@@ -122,11 +123,12 @@ static const double *temperatures_in_use(session *s, int32_t m)
 /* Fails: a model has not `what` of its training set, which `flag` needs. */
 static dt_status lacks_training(const char *path, const char *what, const char *flag)
 {
+    char word[DT_PASTED_SIZE];
     return dt_fail(DT_ERR_INPUT,
                    "%s: has no %s, which %s needs: write a file that has it, from the files of the "
                    "training set, with deeptaxa convert --checkpoint %s --output-file NEW.h5 "
                    "--fasta-file FASTA --taxonomy-file TABLE, or omit the flag",
-                   path, what, flag, path);
+                   path, what, flag, dt_pasted(path, word));
 }
 
 /* Models of DeepTaxa have no tokenizer of their own. */
@@ -418,12 +420,13 @@ static dt_status tell_of_calibrated(const session *s, int32_t m)
 {
     const char *path = s->model[m].path;
     char copy[PATH_MAX];
+    char word[DT_PASTED_SIZE];
     if (strcmp(path, s->options->checkpoint.value[m]) == 0)
         return DT_OK;
     DT_TRY(dt_calibrated_path(path, copy));
     if (access(copy, F_OK) == 0)
         dt_notice("%s: its calibrated copy is not used: for that, give --checkpoint %s", path,
-                  copy);
+                  dt_pasted(copy, word));
     return DT_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/shared_options.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/shell.h"
 #include "core/strmap.h"
 #include "run/checkpoint.h"
 #include "run/settings.h"
@@ -338,13 +339,14 @@ done:
 
 dt_status dt_read_resumed(dt_run *run, const dt_train_options *o, const char *path)
 {
+    char word[DT_PASTED_SIZE];
     DT_TRY(dt_checkpoint_read(path, run));
     if (!run->has_optimizer)
         return dt_fail(
             DT_ERR_INPUT,
             "%s: contains weights only, without the optimizer state: resume from another "
             "checkpoint of the run, or start a new run with --init-weights %s",
-            path, path);
+            path, dt_pasted(path, word));
     run->progress.update.last_rate = dt_training_last_rate(run);
     DT_TRY(settle_settings(run, o, path));
     if (run->progress.epoch >= run->settings.epochs && !run->progress.evaluation_due)

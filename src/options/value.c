@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/shell.h"
+
 int32_t dt_value_count(const dt_value *value)
 {
     if (value->kind == DT_VALUE_TEXT)
@@ -48,18 +50,6 @@ dt_status dt_value_add(const dt_value *value, int32_t i, dt_text *out)
         return add_choice(value, ((const int32_t *)at)[i], out);
     }
     return dt_fail(DT_ERR_INTERNAL, "invalid value kind");
-}
-
-dt_status dt_add_quoted(dt_text *out, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_./:=,+@%";
-    if (*word && strspn(word, plain) == strlen(word))
-        return dt_text_add(out, word, strlen(word));
-    DT_TRY(dt_text_add(out, "'", 1));
-    for (const char *at = word; *at; ++at)
-        DT_TRY(*at == '\'' ? dt_text_add(out, "'\\''", 4) : dt_text_add(out, at, 1));
-    return dt_text_add(out, "'", 1);
 }
 
 dt_status dt_value_add_all(const dt_value *value, bool quoted, dt_text *out)

@@ -51,9 +51,6 @@ dt_status dt_value_add(const dt_value *value, int32_t i, dt_text *out);
  * nothing if there are none. */
 dt_status dt_value_add_all(const dt_value *value, bool quoted, dt_text *out);
 
-/* Appends a word quoted for a shell. */
-dt_status dt_add_quoted(dt_text *out, const char *word);
-
 /* Returns true if two values of the same kind are equal. */
 bool dt_value_equal(const dt_value *a, const dt_value *b);
 

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/shell.h"
 #include "run/checkpoint.h"
 #include "run/settings.h"
 #include "run/stored_tensors.h"
@@ -85,12 +86,13 @@ static dt_status refuse(const char *path, const dt_run *theirs, const dt_run *ou
                         const char *mismatch)
 {
     dt_text sizes = {0};
+    char word[DT_PASTED_SIZE];
     dt_status status = dt_settings_list_sizes(&sizes, theirs, ours);
     if (status == DT_OK && sizes.length)
         status = dt_fail(DT_ERR_INPUT,
                          "--init-weights %s: has other sizes: %s: use its own: deeptaxa describe "
                          "--checkpoint %s --export-metrics d.json, then train --config d.json",
-                         path, sizes.data, path);
+                         path, sizes.data, dt_pasted(path, word));
     else if (status == DT_OK && theirs->config.vocabulary != ours->config.vocabulary)
         status = dt_fail(DT_ERR_INPUT,
                          "--init-weights %s: its tokenizer has %d tokens, that of this run %d: use "

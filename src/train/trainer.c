@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/shell.h"
 #include "core/stop.h"
 #include "data/batch.h"
 #include "data/survey.h"
@@ -456,6 +457,7 @@ static dt_status stop(dt_trainer *t)
 {
     const dt_run_progress *progress = &t->run->progress;
     const int64_t done = dt_epoch_updates_done(progress, t->sampler.count, &t->run->settings);
+    char newest[DT_PASTED_SIZE];
     if (progress->micro_steps > 0 && progress->micro_steps != t->saver.saved_micro_steps)
         DT_TRY(dt_saver_save(&t->saver, true, done, NULL, &t->agreed));
     DT_TRY(dt_saver_wait(&t->saver, &t->agreed));
@@ -463,18 +465,19 @@ static dt_status stop(dt_trainer *t)
         return dt_fail(DT_STOPPED, "stopped by %s before the first step was completed: start again",
                        signal_name(t));
     dt_run_output_report(&t->output);
+    dt_pasted(t->saver.newest, newest);
     if (done == 0)
         return dt_fail(DT_STOPPED,
                        "stopped by %s after epoch %d of %d: continue with --resume auto, or "
                        "--resume %s",
-                       signal_name(t), progress->epoch, t->run->settings.epochs, t->saver.newest);
+                       signal_name(t), progress->epoch, t->run->settings.epochs, newest);
     return dt_fail(
         DT_STOPPED,
         "stopped by %s after step %lld of %lld in epoch %d: continue with --resume auto, or "
         "--resume %s",
         signal_name(t), (long long)done,
         (long long)dt_updates_per_epoch(t->sampler.count, &t->run->settings), progress->epoch + 1,
-        t->saver.newest);
+        newest);
 }
 
 /* Without dt_agree(): if a single rank fails in attach(), the others are still waiting there. */

@@ -73,6 +73,9 @@ said '^notice: --tokenizer-file has no effect: the checkpoint decides$'
 expect 0 deeptaxa describe --checkpoint workers.h5
 same "temperatures with other threads that tokenise" \
     "$(sed -n 's/^ *temperatures: \[\(.*\)\]/\1/p' out | tr -d ' ')" "$stored"
+expect 0 "${calibrate[@]}" "--output-file=--it's mine.h5"
+pasted=$(sed -n 's/^To use it: //p' err)
+eval "expect 0 ${pasted/READS/data/heldout.fasta} --output-dir pasted" # as in a shell
 refused 2 "--output-file .*: is also the file of --checkpoint" "${calibrate[@]}" --output-file "$model"
 refused 2 "--output-file /dev/null: is a pipe or a device" "${calibrate[@]}" --output-file /dev/null
 refused 2 "--output-file -: is a pipe or a device" "${calibrate[@]}" --output-file -

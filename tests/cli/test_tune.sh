@@ -64,10 +64,11 @@ expect 0 deeptaxa tune --help
 printed '^  num-hidden-layers: 2 to 12; bert, hybridcnnbert$'
 printed '^  kmer-size: 6 to 8; kmer$'
 PYTHONPATH=$stub expect 0 deeptaxa tune --fasta-file data/train.fasta --taxonomy-file data/train.tsv \
-    --model-type kmer --output-dir bags --n-trials 1 --epochs 1 --threads 1
-same "trials of a kmer model" "$(states bags)" "0 COMPLETE; "
-grep -q 'warning: without effect' bags/trial_0/output.txt && fail "a kmer model gets flags of another type"
-grep -q '"kmer_size": ' bags/deeptaxa_best_params_kmer.json || fail "the k-mers' size was not searched"
+    --model-type kmer --output-dir=--bags --n-trials 1 --epochs 1 --threads 1
+said '^best: .* --output-dir ./--bags/best$'
+same "trials of a kmer model" "$(states ./--bags)" "0 COMPLETE; "
+grep -q 'warning: without effect' ./--bags/trial_0/output.txt && fail "a kmer model gets flags of another type"
+grep -q '"kmer_size": ' ./--bags/deeptaxa_best_params_kmer.json || fail "the k-mers' size was not searched"
 
 # ---- trials: the first completes, one that is no better is pruned; the best settings ---------------
 expect 0 tune t --n-trials 2 --epochs 12 --seed 7
