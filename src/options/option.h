@@ -66,12 +66,11 @@ typedef struct {
     const char *range;         /* allowed numbers, as an interval: "[0, 1)", "(0, inf)" */
     const char *choices;       /* "auto|cpu" */
     bool required;
-    bool reads;        /* the value names a file that the command reads */
-    bool writes;       /* or writes */
-    const char *holds; /* if the value is a directory, the files in it that the command reads or
+    bool reads;          /* the value names a file that the command reads */
+    bool writes;         /* or writes */
+    const char *holds;   /* if the value is a directory, the files in it that the command reads or
                           writes: patterns of a shell, separated by blanks */
-    bool
-        may_differ; /* between the ranks of a run: files of a host, or how much it uses of a host */
+    bool may_differ;     /* between the ranks of a run: files of a host, or its resources */
     const char *ignored; /* accepted with a notice that gives this reason; not stored */
     const char *json;    /* key of this value in the files of a run, which --config reads too */
     const char *group;   /* heading in --help; NULL: same as the row above */
