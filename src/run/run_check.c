@@ -6,6 +6,7 @@
 
 #include "core/bits.h"
 #include "core/memory.h"
+#include "core/printable.h"
 #include "core/uuid.h"
 #include "neighbours/use.h"
 #include "run/settings.h"
@@ -75,6 +76,31 @@ static dt_status check_name(const dt_run *run, const char *path)
                    "%s: damaged: run_uuid '%s', which becomes part of file names, has other "
                    "characters than letters, digits and '_'",
                    path, name);
+}
+
+static dt_status check_label(const dt_tax_rank *rank, const char *label, const char *path)
+{
+    if (!dt_has_control(label, strlen(label)))
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT,
+                   "%s: damaged: the label '%.100s' of rank '%.100s' has a control character, such "
+                   "as a tab",
+                   path, label, rank->name);
+}
+
+/* Ranks and labels become cells of tables. */
+static dt_status check_taxonomy(const dt_run *run, const char *path)
+{
+    for (int32_t r = 0; r < run->taxonomy.tax_ranks; ++r) {
+        const dt_tax_rank *rank = &run->taxonomy.rank[r];
+        if (dt_has_control(rank->name, strlen(rank->name)))
+            return dt_fail(DT_ERR_INPUT,
+                           "%s: damaged: the name '%.100s' of a rank has a control character", path,
+                           rank->name);
+        for (int32_t i = 0; i < rank->classes; ++i)
+            DT_TRY(check_label(rank, rank->label[i], path));
+    }
+    return DT_OK;
 }
 
 /* Numbers that are not settings of the command line. */
@@ -218,6 +244,7 @@ static dt_status check_stream(const dt_run *run, const char *path)
 dt_status dt_run_check(const dt_run *run, const char *path)
 {
     DT_TRY(check_name(run, path));
+    DT_TRY(check_taxonomy(run, path));
     DT_TRY(check_settings(run, path));
     DT_TRY(check_numbers(run, path));
     DT_TRY(check_neighbours(run, path));

@@ -65,6 +65,13 @@ static void names_of_files_are_plain(void **state)
     refused(strcpy(run.settings.run_uuid, "a\x1b[2J"), "run_uuid 'a?[2J'");
 }
 
+static void ranks_and_labels_are_cells_of_a_table(void **state)
+{
+    (void)state;
+    refused(run.taxonomy.rank[0].name[0] = '\n', "the name '?");
+    refused(run.taxonomy.rank[0].label[1][0] = '\t', "the label '?");
+}
+
 static void counters_agree(void **state)
 {
     (void)state;
@@ -118,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_in_their_ranges),
         cmocka_unit_test(names_of_files_are_plain),
+        cmocka_unit_test(ranks_and_labels_are_cells_of_a_table),
         cmocka_unit_test(counters_agree),
         cmocka_unit_test(a_split_has_each_sequence_once),
         cmocka_unit_test(streams_are_whole),
