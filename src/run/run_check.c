@@ -115,7 +115,6 @@ static dt_status check_numbers(const dt_run *run, const char *path)
         {"validation_sequences", s->validation_sequences, 0, s->total_sequences},
         {"total_steps", s->rule.total_steps, 0, INT64_MAX},
         {"warmup_steps", s->rule.warmup_steps, 0, s->rule.total_steps},
-        {"schedule_start", s->rule.schedule_start, 0, INT64_MAX},
         {"level_weight_count", s->level_weight_count, 0, ranks},
         {"micro_batch", s->micro_batch, 0, s->batch_size},
         {"world_size", s->world_size, 0, INT32_MAX},
@@ -124,6 +123,8 @@ static dt_status check_numbers(const dt_run *run, const char *path)
         {"epoch", p->epoch, 0, INT32_MAX},
         {"micro_steps", p->micro_steps, 0, INT64_MAX},
         {"optimizer_steps", p->update.steps, 0, INT64_MAX},
+        /* below 0: DeepTaxa's schedule also counts updates that were skipped */
+        {"schedule_start", s->rule.schedule_start, -INT32_MAX, p->update.steps},
         {"skipped", p->update.skipped, 0, INT64_MAX},
         {"skipped_in_row", p->update.skipped_in_row, 0, INT32_MAX},
         {"scale_good_steps", p->update.scale_good_steps, 0, INT32_MAX},

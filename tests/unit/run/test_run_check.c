@@ -84,6 +84,7 @@ static void counters_agree(void **state)
     refused(run.progress.best_epoch = 2, "best_epoch is 2");
     refused(run.settings.micro_batch = 3, "micro_batch is 3");
     refused(run.settings.rule.warmup_steps = 1, "warmup_steps is 1");
+    refused(run.settings.rule.schedule_start = 4, "schedule_start is 4");
     refused(run.settings.total_sequences = INT64_MAX, "total_sequences is");
     refused(run.settings.training_sequences = 8, "its split has 7 and 3 sequences");
     refused(run.loss_sums.world_size = -1, "loss_sums_of is -1");

@@ -4,6 +4,7 @@
 #include "io/torch_file.h"
 #include "pt_test.h"
 #include "run/checkpoint.h"
+#include "run/run_check.h"
 #include "run/settings.h"
 #include "run/torch_read.h"
 #include "run/torch_tokenizer.h"
@@ -147,6 +148,7 @@ static void temperatures_and_skipped_updates(void **state)
     assert_int_equal(run.temperatures, 3);
     assert_true(run.temperature[1] == 1.5 && run.settings.level_weight[1] == 1.5);
     assert_int_equal(run.settings.rule.schedule_start, -2); /* the optimizer skipped two updates */
+    ASSERT_OK(dt_run_check(&run, "resume.pt"));
     dt_run_free(&run);
     dt_torch_close(file);
     REFUSED("level_temperatures", "resume.pt", "", {
