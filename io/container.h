@@ -132,7 +132,8 @@ dt_status dt_container_get_rows(dt_container *file, const char *name, dt_element
 dt_status dt_container_load_vector(dt_container *file, const char *name, dt_element element,
                                    void **values, int64_t *count);
 
-/* Reads texts; the caller frees *texts (*count pointers and the texts, in one allocation). */
+/* Reads texts; the caller frees *texts (*count pointers and the texts, in one allocation). Here and in
+ * the next, DT_ERR_INPUT if one is not UTF-8. */
 dt_status dt_container_get_texts(dt_container *file, const char *name, char ***texts,
                                  int64_t *count);
 /* Reads a single '\0'-terminated text; the caller frees *text. */

@@ -183,6 +183,16 @@ dt_status dt_container_load_vector(dt_container *file, const char *name, dt_elem
     return DT_OK;
 }
 
+static dt_status check_text(const dt_container *file, const char *name, const char *text)
+{
+    const size_t length = strlen(text);
+    const size_t valid = dt_utf8_valid(text, length);
+    if (valid == length)
+        return DT_OK;
+    return dt_fail(DT_ERR_INPUT, "%s: damaged: a text of '%s' is not UTF-8 (byte 0x%02x)",
+                   file->path, name, (unsigned char)text[valid]);
+}
+
 dt_status dt_container_get_texts(dt_container *file, const char *name, char ***texts,
                                  int64_t *count)
 {
@@ -190,21 +200,24 @@ dt_status dt_container_get_texts(dt_container *file, const char *name, char ***t
     int64_t n;
     DT_TRY(dt_container_load_vector(file, name, DT_ELEMENT_TEXT, (void **)&padded, &n));
     const size_t width = (size_t)file->open.array->info.element_bytes;
-    char **pointers;
-    const dt_status status =
+    char **pointers = NULL;
+    dt_status status =
         dt_calloc((void **)&pointers, 1, (size_t)n * (sizeof *pointers + width + 1), name);
-    if (status == DT_OK) {
-        char *bytes = (char *)(pointers + n);
-        for (int64_t i = 0; i < n; ++i) {
-            pointers[i] = bytes;
-            memcpy(bytes, padded + (size_t)i * width, width);
-            bytes += width + 1;
-        }
-        *texts = pointers;
-        *count = n;
+    char *bytes = status == DT_OK ? (char *)(pointers + n) : NULL;
+    for (int64_t i = 0; status == DT_OK && i < n; ++i) {
+        pointers[i] = bytes;
+        memcpy(bytes, padded + (size_t)i * width, width);
+        status = check_text(file, name, bytes);
+        bytes += width + 1;
     }
     free(padded);
-    return status;
+    if (status != DT_OK) {
+        free(pointers);
+        return status;
+    }
+    *texts = pointers;
+    *count = n;
+    return DT_OK;
 }
 
 dt_status dt_container_get_text(dt_container *file, const char *name, char **text)
@@ -215,7 +228,9 @@ dt_status dt_container_get_text(dt_container *file, const char *name, char **tex
     DT_TRY(check_shape(file, 1, &one));
     char *read;
     DT_TRY(dt_calloc((void **)&read, (size_t)file->open.array->info.element_bytes + 1, 1, name));
-    const dt_status status = dt_hdf5_elements_read(&file->open, 0, 1, read);
+    dt_status status = dt_hdf5_elements_read(&file->open, 0, 1, read);
+    if (status == DT_OK)
+        status = check_text(file, name, read);
     if (status != DT_OK) {
         free(read);
         return status;

@@ -405,6 +405,25 @@ static void wrong_names_shapes_and_types_are_refused(void **state)
     dt_container_close(file);
 }
 
+static void texts_that_are_not_utf8_are_refused(void **state)
+{
+    (void)state;
+    static const char *const latin1[] = {"Bacillus", "Gr\xf6\xdf"};
+    dt_container *file;
+    char **texts;
+    char *text;
+    int64_t count;
+    ASSERT_OK(dt_container_create(&file, in_folder("latin1.h5"), FORMAT, 1));
+    ASSERT_OK(dt_container_put_texts(file, "texts", 2, latin1));
+    ASSERT_OK(dt_container_put_text(file, "text", latin1[1]));
+    ASSERT_OK(dt_container_commit(file));
+    ASSERT_OK(dt_container_open(&file, in_folder("latin1.h5"), FORMAT, 1, NULL));
+    ASSERT_FAILS(DT_ERR_INPUT, "latin1.h5: damaged: a text of 'texts' is not UTF-8 (byte 0xf6)",
+                 dt_container_get_texts(file, "texts", &texts, &count));
+    ASSERT_FAILS(DT_ERR_INPUT, "'text' is not UTF-8", dt_container_get_text(file, "text", &text));
+    dt_container_close(file);
+}
+
 /* ---- Files that are none of ours ------------------------------------------------------------- */
 
 static void assert_refused(const char *bytes, size_t length, dt_status expected, const char *part)
@@ -669,6 +688,7 @@ int main(void)
         cmocka_unit_test(an_array_in_pieces_equals_the_array_whole),
         cmocka_unit_test(an_array_that_grows_has_what_was_added),
         cmocka_unit_test(the_same_content_gives_the_same_bytes),
+        cmocka_unit_test(texts_that_are_not_utf8_are_refused),
         cmocka_unit_test(an_incomplete_array_is_refused),
         cmocka_unit_test(wrong_names_shapes_and_types_are_refused),
         cmocka_unit_test(other_files_are_told_for_what_they_are),
