@@ -88,18 +88,26 @@ static dt_status check_label(const dt_tax_rank *rank, const char *label, const c
                    path, label, rank->name);
 }
 
+static dt_status check_rank(const dt_taxonomy *taxonomy, int32_t r, const char *path)
+{
+    const dt_tax_rank *rank = &taxonomy->rank[r];
+    if (!rank->name[0] || dt_has_control(rank->name, strlen(rank->name)))
+        return dt_fail(DT_ERR_INPUT, "%s: damaged: rank %d has the name '%.100s'", path, r,
+                       rank->name);
+    for (int32_t q = 0; q < r; ++q)
+        if (strcmp(taxonomy->rank[q].name, rank->name) == 0)
+            return dt_fail(DT_ERR_INPUT, "%s: damaged: two ranks are named '%.100s'", path,
+                           rank->name);
+    for (int32_t i = 0; i < rank->classes; ++i)
+        DT_TRY(check_label(rank, rank->label[i], path));
+    return DT_OK;
+}
+
 /* Ranks and labels become cells of tables. */
 static dt_status check_taxonomy(const dt_run *run, const char *path)
 {
-    for (int32_t r = 0; r < run->taxonomy.tax_ranks; ++r) {
-        const dt_tax_rank *rank = &run->taxonomy.rank[r];
-        if (dt_has_control(rank->name, strlen(rank->name)))
-            return dt_fail(DT_ERR_INPUT,
-                           "%s: damaged: the name '%.100s' of a rank has a control character", path,
-                           rank->name);
-        for (int32_t i = 0; i < rank->classes; ++i)
-            DT_TRY(check_label(rank, rank->label[i], path));
-    }
+    for (int32_t r = 0; r < run->taxonomy.tax_ranks; ++r)
+        DT_TRY(check_rank(&run->taxonomy, r, path));
     return DT_OK;
 }
 

@@ -153,6 +153,12 @@ dt_status dt_torch_check(const char *path, const dt_run *run)
             "%s: DeepTaxa resumes after whole epochs only, and this checkpoint is within "
             "one: use that of a completed epoch, or --weights-only",
             path);
+    if (run->has_optimizer &&
+        run->progress.update.steps - run->settings.rule.schedule_start > INT32_MAX)
+        return dt_fail(DT_ERR_INPUT,
+                       "%s: the schedule counts more updates than a .pt file can: use "
+                       "--weights-only",
+                       path);
     if (run->settings.loss_type == DT_LOSS_LINEAGE)
         return dt_fail(
             DT_ERR_INPUT,

@@ -68,7 +68,10 @@ static void names_of_files_are_plain(void **state)
 static void ranks_and_labels_are_cells_of_a_table(void **state)
 {
     (void)state;
-    refused(run.taxonomy.rank[0].name[0] = '\n', "the name '?");
+    refused(run.taxonomy.rank[0].name[0] = '\n', "rank 0 has the name '?enus'");
+    refused(run.taxonomy.rank[0].name[0] = '\0', "rank 0 has the name ''");
+    refused(ASSERT_OK(dt_taxonomy_add_rank(&run.taxonomy, "genus", 1, (const char *[]){"x"})),
+            "two ranks are named 'genus'");
     refused(run.taxonomy.rank[0].label[1][0] = '\t', "the label '?");
 }
 

@@ -154,6 +154,10 @@ static void what_deeptaxa_cannot_resume_is_refused(void **state)
     assert_int_not_equal(access("b.pt", F_OK), 0);
     assert_int_not_equal(access("b_tokenizer", F_OK), 0);
     run.loss_sums.world_size = 0;
+    const int64_t steps = run.progress.update.steps;
+    run.progress.update.steps = (int64_t)1 << 31;
+    ASSERT_FAILS(DT_ERR_INPUT, "b.pt: the schedule counts more updates", write_run("b.pt"));
+    run.progress.update.steps = steps;
 }
 
 /* Writes b.pt with another tokenizer. */
