@@ -72,10 +72,9 @@ static dt_status choose_output(session *s)
     written.has_optimizer = false;
     DT_TRY(asked ? dt_path(s->output, sizeof s->output, "%s", asked)
                  : dt_calibrated_path(path, s->output));
-    const bool exists = stat(s->output, &info) == 0;
-    if (exists && S_ISDIR(info.st_mode))
+    if (stat(s->output, &info) == 0 && S_ISDIR(info.st_mode))
         return dt_fail(DT_ERR_USAGE, "--output-file %s: is a directory: name a file", s->output);
-    if ((exists && !S_ISREG(info.st_mode)) || strcmp(s->output, "-") == 0)
+    if (dt_written_in_place(s->output))
         return dt_fail(DT_ERR_USAGE,
                        "--output-file %s: is a pipe or a device: a checkpoint can only be written "
                        "to a disk",

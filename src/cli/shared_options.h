@@ -4,7 +4,7 @@
 
 #include "options/options.h"
 
-/* The files of a run of which its folder stands for the newest checkpoint. */
+/* What is read where the folder of a run is given as a checkpoint: the newest one is used. */
 #define DT_CHECKPOINTS_OF_RUN                                                                      \
     "deeptaxa_uuid.txt checkpoints/deeptaxa_*_epoch*[0-9].h5 "                                     \
     "checkpoints/deeptaxa_*_references.hdf5"

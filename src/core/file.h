@@ -24,6 +24,8 @@ typedef struct {
     int lock; /* descriptor whose lock says that the temporary file is being written; -1: none */
 } dt_new_file;
 
+/* Returns whether a file of this name would be written in place. */
+bool dt_written_in_place(const char *path);
 /* Creates an empty file with a temporary name, locked until commit or discard, with the permissions of
  * new files; fails if the folder is not writable. */
 dt_status dt_new_file_begin(dt_new_file *file, const char *path);

@@ -121,18 +121,22 @@ static bool names_descriptor(const char *path)
            strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/self/fd/", 14) == 0;
 }
 
+bool dt_written_in_place(const char *path)
+{
+    struct stat info;
+    return is_standard_output(path) || (stat(path, &info) == 0 && !S_ISDIR(info.st_mode) &&
+                                        (!S_ISREG(info.st_mode) || names_descriptor(path)));
+}
+
 dt_status dt_new_file_begin(dt_new_file *file, const char *path)
 {
     struct stat info;
     file->lock = -1;
-    file->in_place = false;
+    file->in_place = dt_written_in_place(path);
     DT_TRY(dt_path(file->path, sizeof file->path, "%s", path));
-    const bool exists = !is_standard_output(path) && stat(path, &info) == 0;
-    if (is_standard_output(path) ||
-        (exists && !S_ISDIR(info.st_mode) && (!S_ISREG(info.st_mode) || names_descriptor(path)))) {
-        file->in_place = true;
+    if (file->in_place)
         return dt_path(file->temporary, sizeof file->temporary, "%s", path);
-    }
+    const bool exists = stat(path, &info) == 0;
     if (!exists && errno == ENAMETOOLONG) /* otherwise found only after writing */
         return io_error(path, "cannot create a file with this name");
     if (exists && S_ISDIR(info.st_mode)) /* likewise */

@@ -10,15 +10,14 @@
 
 #define HEX "0123456789abcdef"
 
-dt_status dt_dataset_damaged(const char *path, const char *format, ...)
+dt_status dt_dataset_refuse(const char *path, const char *format, ...)
 {
     char what[512];
     va_list args;
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    return dt_fail(DT_ERR_INPUT, "%s: the file is damaged: %s; run `deeptaxa prepare` again", path,
-                   what);
+    return dt_fail(DT_ERR_INPUT, "%s: %s; run `deeptaxa prepare` again", path, what);
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */

@@ -14,8 +14,11 @@
 dt_status dt_dataset_check(const dt_dataset *dataset, const dt_dataset_summary *summary,
                            const char *path);
 
-/* Reports a file of a set that is damaged; `what` is wrong. */
-dt_status dt_dataset_damaged(const char *path, const char *format, ...)
+/* Fails with "<path>: <message>; run `deeptaxa prepare` again", for a file of a set. */
+dt_status dt_dataset_refuse(const char *path, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The same with "the file is damaged: <message>"; the format is a string literal. */
+#define dt_dataset_damaged(path, ...) dt_dataset_refuse(path, "the file is damaged: " __VA_ARGS__)
 
 #endif

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +10,10 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "data/dataset_check.h"
 #include "data/shard_file.h"
 #include "data/shard_tokens.h"
 #include "sequence/tokenizer_json.h"
-
-dt_status dt_shard_refuse(const char *path, const char *format, ...)
-{
-    char what[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    return dt_fail(DT_ERR_INPUT, "%s: %s; run `deeptaxa prepare` again", path, what);
-}
 
 /* Reports a folder without dataset.json. */
 static dt_status check_finished(const char *folder)
@@ -41,7 +31,7 @@ static dt_status check_finished(const char *folder)
     if (dir)
         closedir(dir);
     if (begun)
-        return dt_shard_refuse(folder, "the shards are incomplete");
+        return dt_dataset_refuse(folder, "the shards are incomplete");
     return dt_fail(
         DT_ERR_INPUT,
         "%s: no shards (dataset.json) in this folder; create them with `deeptaxa prepare`", folder);
@@ -61,8 +51,8 @@ static dt_status check_tokenizer(const char *path, const dt_dataset *dataset, dt
     dt_tokenizer_destroy(tokenizer);
     if (suffix == dataset->suffix_count)
         return DT_OK;
-    return dt_shard_refuse(path, "ends a sequence with %d tokens, but dataset.json says %d",
-                           (int)suffix, (int)dataset->suffix_count);
+    return dt_dataset_refuse(path, "ends a sequence with %d tokens, but dataset.json says %d",
+                             (int)suffix, (int)dataset->suffix_count);
 }
 
 static dt_status read_tokenizer(dt_dataset *dataset, dt_shard_folder *from)
@@ -76,7 +66,7 @@ static dt_status read_tokenizer(dt_dataset *dataset, dt_shard_folder *from)
         dt_text_hash(dataset->tokenizer_json, hash);
         if (strlen(dataset->tokenizer_json) != length ||
             strcmp(hash, from->summary.tokenizer_hash) != 0)
-            return dt_shard_refuse(path, "not the tokenizer that these shards were made with");
+            return dt_dataset_refuse(path, "not the tokenizer that these shards were made with");
     }
     return check_tokenizer(path, dataset, from);
 }
@@ -102,7 +92,7 @@ static dt_status check_text(dt_container *file, const char *path, const char *ke
     DT_TRY(dt_container_get_attribute_text(file, "", key, &found));
     const bool same = strcmp(found, expected) == 0;
     free(found);
-    return same ? DT_OK : dt_shard_refuse(path, "%s", message);
+    return same ? DT_OK : dt_dataset_refuse(path, "%s", message);
 }
 
 static dt_status check_number(dt_container *file, const char *path, const char *key,
@@ -112,8 +102,8 @@ static dt_status check_number(dt_container *file, const char *path, const char *
     DT_TRY(dt_container_get_attribute_int(file, "", key, &found));
     if (found == expected)
         return DT_OK;
-    return dt_shard_refuse(path, "its %s is %" PRId64 ", but dataset.json says %" PRId64, key,
-                           found, expected);
+    return dt_dataset_refuse(path, "its %s is %" PRId64 ", but dataset.json says %" PRId64, key,
+                             found, expected);
 }
 
 int64_t dt_shard_sequences(const dt_shard_folder *from, int64_t shard)
@@ -131,8 +121,8 @@ static dt_status check_shape(dt_container *file, const char *path, const char *n
     if (info.dimensions == dimensions && info.shape[0] == rows &&
         (dimensions < 2 || info.shape[1] == columns))
         return DT_OK;
-    return dt_shard_refuse(path, "the shape of '%s' is not that of %" PRId64 " sequences", name,
-                           rows);
+    return dt_dataset_refuse(path, "the shape of '%s' is not that of %" PRId64 " sequences", name,
+                             rows);
 }
 
 static dt_status check_optional(dt_container *file, const char *path, const char *name,
@@ -218,7 +208,7 @@ dt_status dt_shard_folder_measure(const dt_shard_folder *from, dt_shard_position
         DT_TRY(measure_shard(from, shard, *shard_tokens + shard, sum));
     }
     if (sum->tokens != from->summary.tokens)
-        return dt_shard_refuse(from->folder,
-                               "the number of tokens in the shards differs from dataset.json");
+        return dt_dataset_refuse(from->folder,
+                                 "the number of tokens in the shards differs from dataset.json");
     return DT_OK;
 }

@@ -46,8 +46,4 @@ dt_status dt_shard_open(const dt_shard_folder *from, int64_t shard, char path[PA
 dt_status dt_shard_array_length(dt_container *file, const char *path, const char *name,
                                 int64_t *length);
 
-/* Fails with "<path>: <message>; run `deeptaxa prepare` again". */
-dt_status dt_shard_refuse(const char *path, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
 #endif

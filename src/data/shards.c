@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/utf8.h"
 #include "io/container.h"
+#include "data/dataset_check.h"
 #include "data/shard_folder.h"
 #include "data/shard_tokens.h"
 #include "sequence/primer_array.h"
@@ -21,7 +22,7 @@ static dt_status read_offsets(dt_container *file, const char *path, int64_t coun
     for (int64_t i = 0; i < count && ok; ++i)
         ok = out[i] <= out[i + 1] && out[i + 1] - out[i] <= INT32_MAX;
     if (!ok)
-        return dt_shard_refuse(path, "its offsets do not increase to the number of tokens");
+        return dt_dataset_refuse(path, "its offsets do not increase to the number of tokens");
     for (int64_t i = 0; i < entries; ++i)
         out[i] += at;
     return DT_OK;
@@ -35,7 +36,7 @@ static dt_status read_labels(dt_container *file, const char *path, int64_t count
     for (int64_t i = 0; i < count; ++i)
         for (int32_t r = 0; r < taxonomy->tax_ranks; ++r, ++out)
             if (*out < 0 || *out >= taxonomy->rank[r].classes)
-                return dt_shard_refuse(path, "a label is not in dataset.json");
+                return dt_dataset_refuse(path, "a label is not in dataset.json");
     return DT_OK;
 }
 
@@ -48,9 +49,10 @@ static dt_status get_lengths(dt_container *file, const char *path, const dt_shar
     for (int64_t i = 0; i < count; ++i) {
         const int64_t tokens = offsets[i + 1] - offsets[i];
         if (bases[i] < 0)
-            return dt_shard_refuse(path, "a sequence has a negative length");
+            return dt_dataset_refuse(path, "a sequence has a negative length");
         if (onehot ? bases[i] != tokens : bases[i] < tokens - from->special)
-            return dt_shard_refuse(path, "the length of a sequence does not agree with its tokens");
+            return dt_dataset_refuse(path,
+                                     "the length of a sequence does not agree with its tokens");
     }
     return DT_OK;
 }
@@ -64,7 +66,7 @@ static dt_status read_lengths(dt_container *file, const char *path, const dt_sha
     if (first == 0 && there)
         DT_TRY(DT_NEW(dataset->bases, (size_t)dataset->count));
     if (there != (dataset->bases != NULL))
-        return dt_shard_refuse(path, "made by a different version than the first shard");
+        return dt_dataset_refuse(path, "made by a different version than the first shard");
     return there ? get_lengths(file, path, from, count, dataset->offsets + first,
                                dataset->bases + first)
                  : DT_OK;
@@ -79,7 +81,7 @@ static dt_status read_token_hashes(dt_container *file, const char *path, int64_t
     if (first == 0 && there)
         DT_TRY(DT_NEW(dataset->token_hashes, (size_t)dataset->count));
     if (there != (dataset->token_hashes != NULL))
-        return dt_shard_refuse(path, "made by a different version than the first shard");
+        return dt_dataset_refuse(path, "made by a different version than the first shard");
     return there ? dt_container_get_array(file, "token_hashes", DT_ELEMENT_INT32, 1, &count,
                                           dataset->token_hashes + first)
                  : DT_OK;
@@ -90,19 +92,19 @@ static dt_status find_ids(const char *path, int64_t count, int64_t bytes, int64_
                           const char *ids, int64_t *id_offsets)
 {
     if (dt_utf8_valid(ids, (size_t)bytes) < (size_t)bytes)
-        return dt_shard_refuse(path, "an id is not UTF-8: convert the FASTA file");
+        return dt_dataset_refuse(path, "an id is not UTF-8: convert the FASTA file");
     const char *next = ids;
     for (int64_t i = 0; i < count; ++i) {
         id_offsets[i] = at + (next - ids);
         const char *end = memchr(next, '\0', (size_t)(bytes - (next - ids)));
         if (!end)
-            return dt_shard_refuse(path, "it has fewer ids than sequences");
+            return dt_dataset_refuse(path, "it has fewer ids than sequences");
         if (next[strcspn(next, " \t\n")])
-            return dt_shard_refuse(path, "an id contains a blank or the end of a line");
+            return dt_dataset_refuse(path, "an id contains a blank or the end of a line");
         next = end + 1;
     }
     id_offsets[count] = at + bytes;
-    return next - ids == bytes ? DT_OK : dt_shard_refuse(path, "it has more ids than sequences");
+    return next - ids == bytes ? DT_OK : dt_dataset_refuse(path, "it has more ids than sequences");
 }
 
 /* Reads what the first shard says of the sequences of all. */
@@ -133,7 +135,7 @@ static dt_status read_arrays(reading *r, dt_container *file, const char *path, i
     int64_t id_bytes = 0;
     DT_TRY(dt_shard_array_length(file, path, "ids", &id_bytes));
     if (id_bytes > r->sum.id_bytes - at->id_bytes)
-        return dt_shard_refuse(path, "it was changed while it was read");
+        return dt_dataset_refuse(path, "it was changed while it was read");
     if (dataset->tokens)
         DT_TRY(dt_shard_get_tokens(file, path, r->from.encoding, r->from.vocabulary, tokens,
                                    dataset->tokens + at->tokens));
@@ -293,7 +295,7 @@ static dt_status begin_stream(const char *folder, dt_dataset *dataset, dt_shard_
     dt_shard_position sum;
     DT_TRY(dt_shard_folder_read(folder, dataset, from));
     if (from->summary.sequences == 0)
-        return dt_shard_refuse(folder, "the shards have no sequences");
+        return dt_dataset_refuse(folder, "the shards have no sequences");
     DT_TRY(dt_shard_folder_measure(from, &sum, tokens));
     DT_TRY(read_first_shard(from, dataset));
     dataset->count = sum.sequences;
