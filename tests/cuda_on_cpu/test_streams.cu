@@ -107,77 +107,6 @@ static void a_capture_refuses_to_wait_to_allocate_and_to_copy_pageable_memory(vo
     ASSERT_CUDA(cudaFreeHost(pinned));
 }
 
-/* Captures add_one, the event and times_ten as a graph. */
-static cudaError_t capture_with_event(cudaGraphExec_t *exec, cudaStream_t stream, int *x,
-                                      cudaEvent_t event, unsigned flags)
-{
-    cudaGraph_t graph;
-    ASSERT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    add_one<<<1, 1, 0, stream>>>(x);
-    const cudaError_t recorded = cudaEventRecordWithFlags(event, stream, flags);
-    times_ten<<<1, 1, 0, stream>>>(x);
-    ASSERT_CUDA(cudaStreamEndCapture(stream, &graph));
-    ASSERT_CUDA(cudaGraphInstantiate(exec, graph, 0));
-    ASSERT_CUDA(cudaGraphDestroy(graph));
-    return recorded;
-}
-
-/* Another stream waits for the middle of a graph, in each launch. */
-static void an_external_event_is_recorded_in_each_launch(void **)
-{
-    setenv("CUDA_ON_CPU_STREAMS", "late", 1);
-    device_array<int> x(std::vector<int>{1});
-    cudaStream_t one, two;
-    cudaEvent_t event;
-    cudaGraphExec_t exec;
-    ASSERT_CUDA(cudaStreamCreateWithFlags(&one, cudaStreamNonBlocking));
-    ASSERT_CUDA(cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking));
-    ASSERT_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    ASSERT_CUDA(capture_with_event(&exec, one, x.data, event, cudaEventRecordExternal));
-    for (int launch = 0; launch < 3; ++launch) {
-        static const int middle[] = {2, 21, 211};
-        int seen = 0;
-        ASSERT_CUDA(cudaGraphLaunch(exec, one));
-        ASSERT_CUDA(cudaStreamWaitEvent(two, event));
-        ASSERT_CUDA(cudaMemcpyAsync(&seen, x.data, sizeof seen, cudaMemcpyDeviceToHost, two));
-        assert_int_equal(seen, middle[launch]);
-    }
-    ASSERT_CUDA(cudaStreamSynchronize(one));
-    assert_int_equal(x.download()[0], 2110);
-    assert_int_equal(cudaEventRecordWithFlags(event, one, cudaEventRecordExternal),
-                     cudaErrorInvalidValue); /* there is no capture */
-    cudaGetLastError();
-    ASSERT_CUDA(cudaGraphExecDestroy(exec));
-    ASSERT_CUDA(cudaEventDestroy(event));
-    ASSERT_CUDA(cudaStreamDestroy(two));
-    ASSERT_CUDA(cudaStreamDestroy(one));
-    unsetenv("CUDA_ON_CPU_STREAMS");
-}
-
-static void an_event_of_a_capture_is_invalid_outside(void **)
-{
-    device_array<int> x(std::vector<int>{1});
-    cudaStream_t one, two;
-    cudaEvent_t event;
-    cudaGraphExec_t exec;
-    ASSERT_CUDA(cudaStreamCreateWithFlags(&one, cudaStreamNonBlocking));
-    ASSERT_CUDA(cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking));
-    ASSERT_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    ASSERT_CUDA(capture_with_event(&exec, one, x.data, event, cudaEventRecordDefault));
-    ASSERT_CUDA(cudaGraphLaunch(exec, one));
-    assert_int_equal(cudaStreamWaitEvent(two, event), cudaErrorCapturedEvent);
-    assert_int_equal(cudaEventSynchronize(event), cudaErrorCapturedEvent);
-    cudaGetLastError();
-    ASSERT_CUDA(cudaEventRecord(event, one)); /* now it is an ordinary event again */
-    ASSERT_CUDA(cudaStreamWaitEvent(two, event));
-    ASSERT_CUDA(cudaGraphExecDestroy(exec));
-    ASSERT_CUDA(cudaEventDestroy(event));
-    ASSERT_CUDA(cudaStreamDestroy(two));
-    ASSERT_CUDA(cudaStreamDestroy(one));
-}
-
-/* ---- captures of several streams ------------------------------------------------------------ */
-
 typedef struct {
     cudaStream_t origin, other;
     cudaEvent_t fork, join;
@@ -200,6 +129,65 @@ static void free_streams(const two_streams *s)
     ASSERT_CUDA(cudaStreamDestroy(s->other));
     ASSERT_CUDA(cudaStreamDestroy(s->origin));
 }
+
+/* Captures add_one, the event and times_ten as a graph. */
+static cudaError_t capture_with_event(cudaGraphExec_t *exec, cudaStream_t stream, int *x,
+                                      cudaEvent_t event, unsigned flags)
+{
+    cudaGraph_t graph;
+    ASSERT_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    add_one<<<1, 1, 0, stream>>>(x);
+    const cudaError_t recorded = cudaEventRecordWithFlags(event, stream, flags);
+    times_ten<<<1, 1, 0, stream>>>(x);
+    ASSERT_CUDA(cudaStreamEndCapture(stream, &graph));
+    ASSERT_CUDA(cudaGraphInstantiate(exec, graph, 0));
+    ASSERT_CUDA(cudaGraphDestroy(graph));
+    return recorded;
+}
+
+/* Another stream waits for the middle of a graph, in each launch. */
+static void an_external_event_is_recorded_in_each_launch(void **)
+{
+    setenv("CUDA_ON_CPU_STREAMS", "late", 1);
+    device_array<int> x(std::vector<int>{1});
+    const two_streams s = make_streams();
+    cudaGraphExec_t exec;
+    ASSERT_CUDA(capture_with_event(&exec, s.origin, x.data, s.fork, cudaEventRecordExternal));
+    for (int launch = 0; launch < 3; ++launch) {
+        static const int middle[] = {2, 21, 211};
+        int seen = 0;
+        ASSERT_CUDA(cudaGraphLaunch(exec, s.origin));
+        ASSERT_CUDA(cudaStreamWaitEvent(s.other, s.fork));
+        ASSERT_CUDA(cudaMemcpyAsync(&seen, x.data, sizeof seen, cudaMemcpyDeviceToHost, s.other));
+        assert_int_equal(seen, middle[launch]);
+    }
+    ASSERT_CUDA(cudaStreamSynchronize(s.origin));
+    assert_int_equal(x.download()[0], 2110);
+    assert_int_equal(cudaEventRecordWithFlags(s.fork, s.origin, cudaEventRecordExternal),
+                     cudaErrorInvalidValue); /* there is no capture */
+    cudaGetLastError();
+    ASSERT_CUDA(cudaGraphExecDestroy(exec));
+    free_streams(&s);
+    unsetenv("CUDA_ON_CPU_STREAMS");
+}
+
+static void an_event_of_a_capture_is_invalid_outside(void **)
+{
+    device_array<int> x(std::vector<int>{1});
+    const two_streams s = make_streams();
+    cudaGraphExec_t exec;
+    ASSERT_CUDA(capture_with_event(&exec, s.origin, x.data, s.fork, cudaEventRecordDefault));
+    ASSERT_CUDA(cudaGraphLaunch(exec, s.origin));
+    assert_int_equal(cudaStreamWaitEvent(s.other, s.fork), cudaErrorCapturedEvent);
+    assert_int_equal(cudaEventSynchronize(s.fork), cudaErrorCapturedEvent);
+    cudaGetLastError();
+    ASSERT_CUDA(cudaEventRecord(s.fork, s.origin)); /* now it is an ordinary event again */
+    ASSERT_CUDA(cudaStreamWaitEvent(s.other, s.fork));
+    ASSERT_CUDA(cudaGraphExecDestroy(exec));
+    free_streams(&s);
+}
+
+/* ---- captures of several streams ------------------------------------------------------------ */
 
 static void begin(const two_streams *s, cudaStreamCaptureMode mode)
 {
